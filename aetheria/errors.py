@@ -1,0 +1,67 @@
+"""What can go wrong, as one family: `except AetheriaError` catches all of it.
+
+Messages read *where: what was given; what is wanted, and why*. Each error is also the fitting builtin, and
+carries the exit code that the command line ends with.
+"""
+
+from difflib import get_close_matches
+
+
+class AetheriaError(Exception):
+    """Root of every error that Aetheria raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(AetheriaError, ValueError):
+    """A setting or argument that cannot be honoured."""
+
+    exit_code = 2
+
+
+class LawError(AetheriaError, ValueError):
+    """A law that does not fit the cells it is asked to step, or breaks while stepping them."""
+
+    exit_code = 2
+
+
+class StateError(AetheriaError, ValueError):
+    """Cells, memory or a saved state of the wrong shape or content, or too large for the device."""
+
+    exit_code = 2
+
+
+class DivergedError(AetheriaError, ArithmeticError):
+    """The cells hold NaN or Inf."""
+
+    exit_code = 4
+
+
+class FileUnreadableError(AetheriaError, OSError):
+    """An input file that is missing, torn or not what it claims to be."""
+
+    exit_code = 5
+
+
+class RecordingError(AetheriaError, OSError):
+    """A recording that cannot be written or read."""
+
+    exit_code = 5
+
+
+class DiskFullError(RecordingError):
+    """No space is left for the recording; what was committed stays readable."""
+
+    exit_code = 3
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """The tail of an "unknown name" message: the closest known name, then all of them.
+
+    >>> nearest("lief", ["Lenia", "Life"])
+    'did you mean Life? (known: Lenia, Life)'
+    """
+    by_lower = {k.lower(): k for k in known}
+    close = get_close_matches(name.lower(), list(by_lower), n=1)
+    listing = ", ".join(known)
+    return f"did you mean {by_lower[close[0]]}? (known: {listing})" if close else f"known: {listing}"

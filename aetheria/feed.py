@@ -1,0 +1,165 @@
+"""Who wants to see what, and when: subscriptions, and the frames that go to them."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aetheria.errors import ConfigError, StateError
+from aetheria.optimizer import Request
+
+log = logging.getLogger(__name__)
+Delivery = Literal["latest", "lossless"]
+_PATIENCE = 5.0  # seconds a full lossless queue may wait for a reader that never showed up
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The fields of one subscription at one step.
+
+    Attributes:
+        step: steps done when it was made.
+        wall_time: seconds since the epoch.
+        fields: by name, `(B, h, w)`, "rgb" `(B, 3, h, w)`, observables `(B,)`; reading one waits for its transfer.
+    """
+
+    step: int
+    wall_time: float
+    fields: Mapping[str, NDArray[np.generic]]
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        return self.fields[name]
+
+
+class Subscription:
+    """Frames for one reader; made by `motor.subscribe`, closed by `close` or at the end of a `with` block.
+
+    "latest" keeps one frame waiting and has none made while it waits. "lossless" keeps every frame in a queue of
+    `capacity`; when it is full the motor waits. Iterating ends when the subscription is closed and empty.
+
+    Attributes:
+        every: steps between frames, counted from step 0.
+        waited_s: seconds the motor has waited for this reader.
+    """
+
+    def __init__(self, every: int, request: Request, delivery: Delivery, capacity: int) -> None:
+        if every < 1 or capacity < 1:
+            raise ConfigError(f"subscription: every {every}, capacity {capacity}; expected 1 or more")
+        if delivery not in ("latest", "lossless"):
+            raise ConfigError(f'subscription delivery: "{delivery}" given; expected latest or lossless')
+        self.every = every
+        self.request = request
+        self.delivery = delivery
+        self.waited_s = 0.0
+        self.closed = False
+        self._offered: int | None = None
+        self._frames: queue.Queue[Frame | None] = queue.Queue(1 if delivery == "latest" else capacity)
+        self._failure: BaseException | None = None
+        self._reader: int | None = None
+
+    def offer(self, step: int) -> bool:
+        """Whether to make a frame at `step`: it is time, not yet offered and (for "latest") none is waiting."""
+        if self.closed or step % self.every or self._offered == step:
+            return False
+        self._offered = step
+        return self.delivery == "lossless" or self._frames.empty()
+
+    def put(self, frame: Frame) -> None:
+        """Hands a frame over; a full lossless queue makes the caller wait.
+
+        Raises:
+            StateError: the queue is full and nobody else reads it.
+            Exception: whatever the reader failed with (`fail`).
+        """
+        asked = time.monotonic()
+        while not self.closed:
+            self._raise_failure()
+            try:
+                self._frames.put(frame, timeout=0.05)
+                break
+            except queue.Full:
+                self._still_waiting(time.monotonic() - asked)
+        self._raise_failure()
+        self.waited_s += time.monotonic() - asked
+
+    def get(self, timeout: float | None = None) -> Frame | None:
+        """The next frame; waits up to `timeout` seconds. None when closed and empty, or out of time."""
+        self._reader = threading.get_ident()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                return self._frames.get(timeout=0 if self.closed else 0.05)
+            except queue.Empty:
+                if self.closed or (deadline is not None and time.monotonic() >= deadline):
+                    return None
+
+    def fail(self, error: BaseException) -> None:
+        """Says that the reader is broken: the motor's next step raises `error`."""
+        self._failure = error
+
+    def close(self) -> None:
+        """No more frames; those that wait can still be read."""
+        self.closed = True
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (frame := self.get()) is not None:
+            yield frame
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _still_waiting(self, waited: float) -> None:
+        nobody = self._reader is None and waited > _PATIENCE
+        if nobody or self._reader == threading.get_ident():
+            raise StateError(
+                f"lossless subscription: {self._frames.maxsize} frames wait and no other thread reads them; read them in "
+                "another thread, or between calls of step() with a larger capacity"
+            )
+        if waited > 1 and self.waited_s == 0:
+            log.warning("the motor waits: a reader is behind by %d frames", self._frames.maxsize)
+            self.waited_s = 1e-9  # said once
+
+
+class Feed:
+    """All subscriptions of one motor. It knows no motor: it is told the step and asked what is due."""
+
+    def __init__(self) -> None:
+        self.enabled = True
+        self._subscriptions: list[Subscription] = []
+
+    def add(self, subscription: Subscription) -> Subscription:
+        """Takes a subscription in; frames are due at multiples of its `every`, the present step included."""
+        self._subscriptions = [*self._subscriptions, subscription]
+        return subscription
+
+    def due(self, step: int) -> list[Subscription]:
+        """The subscriptions that want a frame at `step`; each is asked once a step."""
+        if not self.enabled:
+            return []
+        self._subscriptions = [s for s in self._subscriptions if not s.closed]
+        return [s for s in self._subscriptions if s.offer(step)]
+
+    def next_due(self, step: int) -> int | None:
+        """The first step after `step` at which anyone may want a frame."""
+        if not self.enabled:
+            return None
+        return min((step - step % s.every + s.every for s in self._subscriptions if not s.closed), default=None)
+
+    def close(self) -> None:
+        """Closes every subscription."""
+        for subscription in self._subscriptions:
+            subscription.close()

@@ -1,0 +1,102 @@
+"""The laws, by name, and how one is built from a config's table."""
+
+import inspect
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import create_model
+from torch import nn
+
+from aetheria.errors import ConfigError, nearest
+from aetheria.laws.base import Law
+from aetheria.laws.convlstm import ConvLSTM
+from aetheria.laws.deep_qca import DEEP_QCA
+from aetheria.laws.growing_nca import GrowingNCA
+from aetheria.laws.lenia import Lenia, lenia_animal
+from aetheria.laws.life import Life
+from aetheria.laws.mlp import MLP
+from aetheria.laws.unet import UNet
+from aetheria.laws.updates import Quantum, Residual
+from aetheria.laws.weights import load_weights
+from aetheria.settings import Settings
+
+__all__ = [
+    "DEEP_QCA",
+    "LAWS",
+    "MLP",
+    "ConvLSTM",
+    "GrowingNCA",
+    "Law",
+    "Lenia",
+    "Life",
+    "lenia_animal",
+    "load_weights",
+    "Quantum",
+    "Residual",
+    "UNet",
+    "build_law",
+]
+
+LAWS: dict[str, type[Law]] = {law.__name__: law for law in (MLP, DEEP_QCA, UNet, ConvLSTM, GrowingNCA, Life, Lenia)}
+ENTRY_POINTS = "aetheria.laws"
+
+
+def registered() -> dict[str, EntryPoint]:
+    """The laws that installed packages register under the entry-point group `aetheria.laws`; nothing is imported."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def find_law(name: str) -> Any:
+    """The class (or factory) of the law called `name`, in any case: Aetheria's own, then registered ones.
+
+    Raises:
+        ConfigError: no such law; names the closest.
+    """
+    for known, law in LAWS.items():
+        if known.lower() == name.lower():
+            return law
+    for known, point in registered().items():
+        if known.lower() == name.lower():
+            return point.load()
+    raise ConfigError(f'[law] name: "{name}" given; {nearest(name, [*LAWS, *registered()])}')
+
+
+def parameters(law: Any) -> dict[str, inspect.Parameter]:
+    """The named parameters that a law's table may set, from its constructor."""
+    return {
+        name: p for name, p in inspect.signature(law).parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+
+
+def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **settings: Any) -> nn.Module:
+    """Builds the law called `name`.
+
+    Args:
+        seed: of the random starting weights.
+        weights: file to load them from instead.
+        settings: the law's own parameters.
+
+    Raises:
+        ConfigError: an unknown law or parameter, or a value of the wrong type or range.
+        FileUnreadableError, LawError: weights that cannot be read or do not fit.
+    """
+    law_class = find_law(name)
+    where = f"law.{law_class.__name__.lower()}"
+    checked = _settings_of(law_class).checked(settings, where)
+    given = {key: getattr(checked, key) for key in checked.model_fields_set}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        law: nn.Module = law_class(**given)
+    if weights is not None:
+        load_weights(law, weights)
+    return law
+
+
+def _settings_of(law_class: Any) -> type[Settings]:
+    hints = inspect.get_annotations(law_class.__init__ if inspect.isclass(law_class) else law_class, eval_str=True)
+    fields: dict[str, Any] = {
+        name: (hints.get(name, Any), ... if p.default is p.empty else p.default) for name, p in parameters(law_class).items()
+    }
+    return create_model(f"{law_class.__name__}Settings", __base__=Settings, **fields)

@@ -1,0 +1,66 @@
+"""Building blocks of the neural laws: padding by boundary, local norms, convolutions that know their boundary."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aetheria.laws.base import Boundary, check_choice
+
+Norm = Literal["channel", "group", "none"]
+
+
+def pad(cells: Tensor, radius: int, boundary: Boundary) -> Tensor:
+    """Adds a halo of `radius` cells on every side of `(B, C, H, W)`, filled as the boundary says."""
+    if radius == 0:
+        return cells
+    if boundary != "periodic":
+        return F.pad(cells, (radius,) * 4, mode="constant" if boundary == "zero" else "reflect")
+    # Not F.pad(mode="circular"): that returns a contiguous copy and loses channels_last.
+    rows = torch.cat((cells[:, :, -radius:], cells, cells[:, :, :radius]), 2)
+    return torch.cat((rows[..., -radius:], rows, rows[..., :radius]), 3)
+
+
+class Conv(nn.Conv2d):
+    """3x3 (or 1x1) convolution that keeps the grid's size; beyond the edge lies what `boundary` says."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, boundary: Boundary, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, size, bias=bias)
+        self.boundary = boundary
+
+    def forward(self, cells: Tensor) -> Tensor:
+        return super().forward(pad(cells, self.kernel_size[0] // 2, self.boundary))
+
+
+class ChannelNorm(nn.Module):
+    """Root-mean-square norm over the channels of each cell, with a learned scale per channel.
+
+    No statistics across cells, so that a far-away cell never matters. Source: B. Zhang and R. Sennrich, "Root Mean
+    Square Layer Normalization", NeurIPS 2019.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels))
+        self.eps = eps
+
+    def forward(self, cells: Tensor) -> Tensor:
+        rms = cells.float().square().mean(1, keepdim=True).add(self.eps).rsqrt()
+        return cells * rms.to(cells.dtype) * self.scale.to(cells.dtype)[:, None, None]
+
+
+def make_norm(kind: Norm, channels: int) -> nn.Module:
+    """The norm named `kind` over `channels` channels. "group" averages over the grid: it makes a law's radius None."""
+    check_choice(kind, ("channel", "group", "none"), "[law] norm")
+    if kind == "group":
+        return nn.GroupNorm(max(channels // 8, 1), channels)
+    return ChannelNorm(channels) if kind == "channel" else nn.Identity()
+
+
+def start_small(layer: nn.Conv2d, output_scale: float | None) -> nn.Conv2d:
+    """Starts a last layer at N(0, output_scale^2), or N(0, (1e-5)^2) for training, and zero bias."""
+    nn.init.normal_(layer.weight, std=1e-5 if output_scale is None else output_scale)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer

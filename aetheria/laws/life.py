@@ -1,0 +1,62 @@
+"""Life and its relatives."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from aetheria.errors import ConfigError
+from aetheria.laws.base import Boundary, Law, check_boundary
+from aetheria.laws.layers import pad
+
+
+class Life(Law):
+    """Two-state outer-totalistic rule on the Moore neighbourhood, exact.
+
+    Cells: one channel, 0 dead and 1 alive. Source: M. Gardner, Scientific American 223(4), October 1970, p. 120.
+    """
+
+    channels = 1
+    radius = 1
+    alive = (0, 0.5)
+    fields = ("channel", "population", "energy")
+
+    def __init__(self, rule: str = "B3/S23", *, boundary: Boundary = "periodic") -> None:
+        """
+        Args:
+            rule: neighbour counts for birth and survival, as in "B36/S23"; "B/S" kills everything.
+            boundary: "periodic", "zero" or "reflect".
+
+        Raises:
+            ConfigError: `rule` is not B<digits>/S<digits> with digits 0-8.
+        """
+        super().__init__()
+        self.boundary = check_boundary(boundary, "life")
+        self.rule = rule.upper()
+        birth, survival = parse_rule(rule)
+        table = torch.tensor([float(n in counts) for counts in (birth, survival) for n in range(9)])
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        alive = (cells > 0.5).to(torch.int32)
+        halo = pad(alive, 1, self.boundary)
+        rows = halo[:, :, :-2] + halo[:, :, 1:-1] + halo[:, :, 2:]
+        count = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - alive
+        table: Tensor = self.table  # type: ignore[assignment]  # a buffer, which torch types as a module
+        return table[9 * alive + count].to(cells.dtype)
+
+    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """A soup: each cell alive with chance 0.35."""
+        return (torch.rand(1, height, width, generator=generator) < 0.35).float()
+
+
+def parse_rule(rule: str) -> tuple[frozenset[int], frozenset[int]]:
+    """The neighbour counts for birth and for survival in "B<digits>/S<digits>".
+
+    Raises:
+        ConfigError: `rule` is no such rule.
+    """
+    found = re.fullmatch(r"B([0-8]*)/S([0-8]*)", rule, re.IGNORECASE)
+    if not found:
+        raise ConfigError(f'[law.life] rule: "{rule}" given; expected B<digits>/S<digits> with digits 0-8, as in "B3/S23"')
+    return frozenset(map(int, found[1])), frozenset(map(int, found[2]))

@@ -1,0 +1,41 @@
+"""Random numbers without state: a hash of (seed, step, universe, y, x).
+
+The same numbers come out eager or compiled, in any batch or chunking, on any device, and after a restart. All arithmetic
+is on int64 that never overflows (factors below 2^31 in size against 32-bit words), so that no compiler may change it.
+"""
+
+import torch
+from torch import Tensor
+
+_WORD = 0xFFFFFFFF
+_GOLDEN = 0x9E3779B9 - (1 << 32)  # 2^32 / golden ratio, as a signed word
+
+
+def mix(word: Tensor) -> Tensor:
+    """Scrambles 32-bit words held in int64, one to one. Source: C. Wellons, "lowbias32", Hash Prospector, 2018."""
+    word = word ^ (word >> 16)
+    word = (word * 0x7FEB352D) & _WORD
+    word = word ^ (word >> 15)
+    word = (word * (0x846CA68B - (1 << 32))) & _WORD
+    return word ^ (word >> 16)
+
+
+def words(seed: Tensor, step: Tensor, height: int, width: int) -> Tensor:
+    """Uniform 32-bit words `(B, height, width)` in int64.
+
+    Args:
+        seed: `(B, 2)` int64: seed and number of each universe.
+        step: `(B,)` int64.
+    """
+    key = torch.zeros_like(step)
+    for part in (seed[:, 0], seed[:, 0] >> 32, seed[:, 1], step, step >> 32):
+        key = mix(((key * _GOLDEN) ^ part) & _WORD)
+    y = torch.arange(height, device=seed.device)
+    x = torch.arange(width, device=seed.device)
+    row = mix((key[:, None] + y * _GOLDEN) & _WORD)
+    return mix((row[:, :, None] + x * _GOLDEN) & _WORD)
+
+
+def fires(seed: Tensor, step: Tensor, height: int, width: int, rate: float) -> Tensor:
+    """`(B, height, width)` bool, each true with chance `rate`, drawn anew for each step and universe."""
+    return words(seed, step, height, width) < round(rate * (1 << 32))

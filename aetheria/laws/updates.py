@@ -1,0 +1,137 @@
+"""How a network's output becomes the next cells: `Quantum` for complex amplitudes, `Residual` for real cells."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from aetheria.errors import ConfigError
+from aetheria.laws.base import Boundary, Law, check_boundary, check_choice, check_positive
+from aetheria.laws.layers import Norm
+
+Normalise = Literal["grid", "cell", "none"]
+_TINY = 1e-30
+
+
+class QuantumLaw(Law):
+    """A law on complex amplitudes psi: psi' = psi + Delta - decay * psi, then normalised.
+
+    Cells are `(B, 2d, H, W)`: the real parts of psi_0 .. psi_{d-1}, then the imaginary parts. A subclass gives `change`,
+    the network's Delta. Normalising keeps probability: "grid" makes the sum over cells and components of |psi|^2 equal 1
+    in each universe (and lets a far-away cell matter: radius is None), "cell" makes it 1 at each cell (so density is flat),
+    "none" leaves it.
+    """
+
+    default_field = "density"
+    fields = ("density", "phase", "real", "imag", "magnitude", "channel", "mass", "energy", "gradient", "entropy", "coherence")
+
+    def __init__(
+        self,
+        d_state: int,
+        *,
+        decay: float = 0.0,
+        normalise: Normalise = "grid",
+        boundary: Boundary = "periodic",
+        radius: int | None = None,
+        norm: Norm = "none",
+    ) -> None:
+        """
+        Args:
+            d_state: complex amplitudes d per cell.
+            decay: share of psi lost per step, 0 <= decay < 1.
+            normalise: "grid", "cell" or "none".
+            boundary: of the network's convolutions.
+            radius: of the network, in cells.
+            norm: the network's norm; "group" averages over the grid and takes the radius away.
+
+        Raises:
+            ConfigError: an argument outside its range.
+        """
+        super().__init__()
+        name = type(self).__name__.lower()
+        check_positive(f"[law.{name}]", d_state=d_state)
+        if not 0 <= decay < 1:
+            raise ConfigError(f"[law.{name}] decay: {decay} given; expected 0 <= decay < 1")
+        self.d_state = d_state
+        self.channels = 2 * d_state
+        self.decay = decay
+        self.normalise = check_choice(normalise, ("grid", "cell", "none"), f"[law.{name}] normalise")
+        self.boundary = check_boundary(boundary, name)
+        self.radius = None if normalise == "grid" or norm == "group" else radius
+
+    def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
+        return self.predict(cells, *memory)[0]
+
+    def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        """The network's Delta `(B, 2d, H, W)`, followed by the next memory."""
+        raise NotImplementedError
+
+    def forward(self, cells: Tensor, *memory: Tensor) -> Tensor | tuple[Tensor, ...]:
+        delta, *rest = self.predict(cells, *memory)
+        after = normalised(cells + delta - self.decay * cells, self.normalise)
+        return (after, *rest) if rest else after
+
+    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Complex white noise, normalised as the law normalises ("none": to mean density 1 per cell)."""
+        cells = torch.randn(self.channels, height, width, generator=generator)
+        if self.normalise == "none":
+            return cells / math.sqrt(self.channels)
+        return normalised(cells[None], self.normalise)[0]
+
+    def live_cell(self) -> Tensor:
+        """psi_0 = 1, the other amplitudes 0."""
+        return torch.eye(self.channels)[0]
+
+
+def normalised(cells: Tensor, normalise: Normalise) -> Tensor:
+    """Divides `(B, 2d, H, W)` by its norm over the grid, at each cell, or not at all; zero cells stay zero."""
+    if normalise == "none":
+        return cells
+    axes = (1, 2, 3) if normalise == "grid" else (1,)
+    return cells * cells.square().sum(axes, keepdim=True).clamp_min(_TINY).rsqrt()
+
+
+class Quantum(QuantumLaw):
+    """A network of the user's own, `(B, 2d, H, W) -> Delta`, applied as `QuantumLaw` says."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        d_state: int,
+        *,
+        decay: float = 0.0,
+        normalise: Normalise = "grid",
+        radius: int | None = None,
+        boundary: Boundary = "periodic",
+    ) -> None:
+        super().__init__(d_state, decay=decay, normalise=normalise, radius=radius, boundary=boundary)
+        self.net = net
+
+    def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        out = self.net(cells, *memory)
+        return (out,) if isinstance(out, Tensor) else out
+
+
+class Residual(Law):
+    """A network of the user's own on real cells, `(B, C, H, W) -> Delta`: the next cells are cells + Delta."""
+
+    def __init__(self, net: nn.Module, channels: int, *, radius: int | None = None, boundary: Boundary = "periodic") -> None:
+        """
+        Args:
+            net: the network; `radius` and `boundary` say how far and past which edge it looks.
+            channels: real channels C.
+        """
+        super().__init__()
+        check_positive("[law.residual]", channels=channels)
+        self.net = net
+        self.channels = channels
+        self.radius = radius
+        self.boundary = check_boundary(boundary, "residual")
+
+    def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
+        out: Tensor = self.net(cells)
+        return out
+
+    def forward(self, cells: Tensor) -> Tensor:
+        return cells + self.change(cells)

@@ -1,0 +1,61 @@
+"""Trained weights into a law: safetensors, or `.pt` read without running code from it."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from aetheria.errors import ConfigError, FileUnreadableError, LawError
+
+
+def load_weights(law: nn.Module, path: str | Path) -> None:
+    """Loads a file of tensors into `law`, every one by name.
+
+    A 1x1 convolution's weight may be stored as a matrix `(outputs, inputs)`.
+
+    Raises:
+        FileUnreadableError: the file is missing or is not safetensors / a plain `.pt` state dict.
+        LawError: tensors missing, extra, mis-shaped or not finite; each is named.
+    """
+    path = Path(path)
+    tensors = read_tensors(path)
+    own = law.state_dict()
+    faults = [f"{name}: missing" for name in own.keys() - tensors.keys()]
+    faults += [f"{name}: not part of this law" for name in tensors.keys() - own.keys()]
+    for name in own.keys() & tensors.keys():
+        given, wanted = tensors[name], own[name]
+        if _as_matrix(given.shape) != _as_matrix(wanted.shape):
+            faults.append(f"{name}: shape {tuple(given.shape)}; expected {tuple(wanted.shape)}")
+        elif not given.isfinite().all():
+            faults.append(f"{name}: holds NaN or Inf")
+    if faults:
+        raise LawError(f"{path}: does not fit {type(law).__name__}\n  " + "\n  ".join(sorted(faults)))
+    law.load_state_dict({name: tensor.reshape(own[name].shape) for name, tensor in tensors.items()})
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a `.safetensors` or `.pt`/`.pth` file, on the CPU."""
+    if path.suffix not in (".safetensors", ".pt", ".pth"):
+        raise ConfigError(f"{path}: unknown kind of weights; expected .safetensors, .pt or .pth")
+    if not path.is_file():
+        raise FileUnreadableError(f"{path}: no such file; expected weights")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise FileUnreadableError(f"{path}: cannot be read as weights; {_first_line(error)}") from error
+    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise FileUnreadableError(f"{path}: expected a state dict (names to tensors), as `torch.save(law.state_dict())` writes")
+    return tensors
+
+
+def _as_matrix(shape: torch.Size) -> tuple[int, ...]:
+    return tuple(shape[:2]) if len(shape) == 4 and shape[2:] == (1, 1) else tuple(shape)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,430 @@
+"""The motor: holds the cells on a device and steps a law."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field as Setting
+from torch import Tensor, nn
+
+from aetheria.errors import ConfigError, DivergedError, StateError
+from aetheria.feed import Delivery, Feed, Frame, Subscription
+from aetheria.fields import View, get_field
+from aetheria.initial import Initial, make_initial
+from aetheria.laws.base import check_grid, traits_of
+from aetheria.optimizer import GPUOptimizer, PixelType, Precision, Request
+from aetheria.settings import Settings
+from aetheria.stepping import Plan, State, choose_plan
+from aetheria.stepping.choose import PlanName
+from aetheria.stepping.plan import memory_format
+from aetheria.turns import Turns
+
+_LONGEST_CHUNK_S = 0.05  # what another thread waits for its turn, at the most, unless one step takes longer
+
+
+class MotorConfig(Settings):
+    """How a motor steps.
+
+    Attributes:
+        plan: "auto", "eager" or "compiled".
+        planned_steps: how many steps the run will take, if known; a short run is not worth compiling.
+        precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
+            float32); "fp64" (everything, for reference).
+        deterministic: cuDNN's deterministic algorithms instead of its fastest.
+        empty_cache_interval: steps between cache clean-ups, 0 for never.
+        check_interval: steps between checks for NaN and Inf, 0 for never. Each recorded frame is checked too.
+    """
+
+    plan: PlanName = "auto"
+    planned_steps: int | None = Setting(default=None, ge=0)
+    precision: Precision = "fp32"
+    deterministic: bool = False
+    empty_cache_interval: int = Setting(default=100, ge=0)
+    check_interval: int = Setting(default=100, ge=0)
+
+
+class Aetheria_Motor:  # noqa: N801 - the name its users know
+    """Steps a law over a grid of cells, in eval mode and inference mode, compiled where that pays.
+
+    One thread steps; any thread may read cells, subscribe or edit: it is served between two chunks of steps.
+
+    Attributes:
+        law: the module being stepped; its parameters may be edited in place.
+        traits: what the law says of itself.
+        optimizer: the `GPUOptimizer` of this motor.
+        seed: of initial cells and of the law's random numbers.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        grid_size: int | tuple[int, int],
+        d_state: int,
+        device: str | torch.device | None = None,
+        cfg: MotorConfig | Mapping[str, Any] | None = None,
+        *,
+        initial: Initial | Tensor | NDArray[np.generic] | str | None = None,
+        batch: int = 1,
+        seed: int = 0,
+    ) -> None:
+        """
+        Args:
+            model: a law, or any module `(B, C, H, W) -> (B, C, H, W)`. Moved to the device, set to eval mode.
+            grid_size: side of a square grid, or (height, width), in cells.
+            d_state: complex amplitudes d per cell (C = 2d), or real channels C for a law of real cells.
+            device: "cpu", "cuda", "cuda:1" ...; None for CUDA if there is one, else the CPU.
+            cfg: settings; see `MotorConfig`.
+            initial: cells `(C, H, W)` or `(B, C, H, W)`, a kind ("noise", "seed", "random_phase", ...) or an `Initial`;
+                None for what suits the law.
+            batch: number B of independent universes.
+            seed: of random cells and of stochastic laws; universe u draws from (seed, u).
+
+        Raises:
+            ConfigError: a bad size, device or setting. LawError: a law that does not fit the grid or d_state.
+            StateError: cells that do not fit, or a state too large for memory.
+        """
+        self.config = cfg if isinstance(cfg, MotorConfig) else MotorConfig.checked(dict(cfg or {}), "motor")
+        height, width = _size(grid_size)
+        self.traits = traits_of(model, d_state)
+        check_grid(model, height, width)
+        if not isinstance(batch, int) or batch < 1:
+            raise ConfigError(f"batch: {batch!r} given; expected 1 or more universes")
+        self.device = find_device(device)
+        self.shape = (batch, self.traits.channels, height, width)
+        self.seed = seed
+        self.optimizer = GPUOptimizer(
+            self.device,
+            precision=self.config.precision,
+            deterministic=self.config.deterministic,
+            empty_cache_interval=self.config.empty_cache_interval,
+            step_count=lambda: self._step,
+        )
+        self.dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
+        check_memory(self.shape, self.dtype.itemsize, self.optimizer.available_bytes())
+        self.law = model.to(self.device, self.dtype, memory_format=torch.channels_last).eval()
+        if hasattr(model, "fit"):
+            model.fit(height, width)
+        self._stepping = threading.Lock()
+        self._turns = Turns()
+        self._feed = Feed()
+        self._plan: Plan | None = None
+        self._step = 0
+        self._chunk = 1
+        cells = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, model, self.shape, seed)
+        self._state: State = (self._as_cells(cells),)
+        self._state = (*self._state, *self._initial_memory())
+
+    # -- stepping ------------------------------------------------------------------------------------------------
+
+    def step(self, n: int = 1) -> None:
+        """Takes `n` steps, frame by due frame. The result does not depend on how steps are split into calls.
+
+        Raises:
+            DivergedError: the cells hold NaN or Inf (found at the next check).
+            StateError: `n` is negative, or a lossless subscription is full and nobody reads it.
+        """
+        if n < 0:
+            raise StateError(f"step({n}): a law cannot be stepped backwards; expected 0 or more")
+        if not self._stepping.acquire(blocking=False):
+            raise StateError("step(): another thread is stepping this motor; only one may")
+        try:
+            end = self._step + n
+            self._publish()
+            while self._step < end:
+                with self._turns:
+                    self._advance(self._next_stop(end) - self._step)
+                self._publish()
+                self._housekeeping()
+        finally:
+            self._stepping.release()
+
+    def _advance(self, steps: int) -> None:
+        with torch.inference_mode(), self.optimizer.numerics():
+            if self._plan is None:
+                self._plan = self._choose_plan()
+            began = time.perf_counter()
+            self._state = self._plan.advance(self._state, steps)
+            self._step += steps
+        took = time.perf_counter() - began
+        self._chunk = max(
+            1, min(1024, self._chunk * 2 if took < _LONGEST_CHUNK_S / 2 else int(self._chunk * _LONGEST_CHUNK_S / took))
+        )
+        if _crossed(self._step, steps, self.config.check_interval):
+            self.check_finite()
+
+    def _next_stop(self, end: int) -> int:
+        """The step up to which nobody needs to be asked anything."""
+        stops = [end, self._step + self._chunk]
+        for interval in (self.config.check_interval, self.optimizer.empty_cache_interval):
+            if interval:
+                stops.append(self._step - self._step % interval + interval)
+        due = self._feed.next_due(self._step)
+        return min(stops if due is None else [*stops, due])
+
+    def _housekeeping(self) -> None:
+        interval = self.optimizer.empty_cache_interval
+        if interval and self._step % interval == 0:
+            self.optimizer.clean_up()
+
+    def _choose_plan(self) -> Plan:
+        config = self.config
+        return choose_plan(
+            self.law,
+            self._state,
+            wanted=config.plan,
+            precision=config.precision,
+            planned_steps=config.planned_steps,
+        )
+
+    @property
+    def plan(self) -> Plan | None:
+        """How the law is advanced; None before the first step."""
+        return self._plan
+
+    def check_finite(self) -> None:
+        """Raises DivergedError when a cell is NaN or Inf. One pass over the cells."""
+        with self._turns, torch.inference_mode():
+            cells = self._state[0]
+            # The sum is NaN or Inf if any cell is; only then is it worth looking at each.
+            if not cells.sum().isfinite() and not cells.isfinite().all():
+                raise DivergedError(
+                    f"{self.traits.name}: cells hold NaN or Inf at step {self._step}; the last recorded frame is good"
+                )
+
+    # -- cells ---------------------------------------------------------------------------------------------------
+
+    @property
+    def step_count(self) -> int:
+        """Steps done since the initial cells."""
+        return self._step
+
+    @property
+    def cells(self) -> Tensor:
+        """A copy of the cells `(B, C, H, W)`, on the motor's device."""
+        with self._turns:
+            return _copied(self._state[0])
+
+    @property
+    def memory(self) -> tuple[Tensor, ...]:
+        """Copies of the law's memory tensors; empty for a law without."""
+        with self._turns:
+            return tuple(map(_copied, self._state[1:]))
+
+    @property
+    def psi(self) -> Tensor:
+        """The amplitudes, complex `(B, H, W, d)`; a copy.
+
+        Raises:
+            StateError: the law's cells are real.
+        """
+        if self.traits.d_state is None:
+            raise StateError(f"psi: the cells of {self.traits.name} are real; use cells")
+        re, im = self.cells.chunk(2, 1)
+        return torch.complex(re, im).permute(0, 2, 3, 1)
+
+    def set_cells(self, cells: Tensor | NDArray[np.generic]) -> None:
+        """Replaces the cells by `(C, H, W)` (every universe alike) or `(B, C, H, W)`; memory and step stay.
+
+        Raises:
+            StateError: another shape, or values that are not finite.
+        """
+        checked = self._as_cells(cells)
+        with self._turns:
+            self._state = (checked, *self._state[1:])
+
+    def read(self, field: str, size: int | tuple[int, int] | None = None) -> Tensor:
+        """One field of the present cells, on the device: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`.
+
+        Args:
+            size: side or (height, width) to average down to; None for the grid's own.
+        """
+        request = self._request([field], size, "float32", {})
+        with self._turns, torch.inference_mode():
+            return _copied(self.optimizer.render(self._view(), request)[field])
+
+    # -- feed ----------------------------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        *,
+        every: int = 1,
+        fields: Sequence[str] | None = None,
+        size: int | tuple[int, int] | None = None,
+        delivery: Delivery = "latest",
+        dtype: PixelType = "float32",
+        levels: Mapping[str, tuple[float, float]] | None = None,
+        capacity: int = 8,
+    ) -> Subscription:
+        """Asks for frames at every multiple of `every` steps, the present step included.
+
+        Args:
+            fields: names of fields; None for the law's default field.
+            size: side or (height, width) to average down to on the device.
+            delivery: "latest" (one waits, late ones are never made) or "lossless" (all; the motor waits for the reader).
+            dtype: "float32", "float16" or "uint8"; uint8 maps `levels[field]`, or the field's range, to 0..255.
+            capacity: frames that a lossless subscription may hold.
+
+        Raises:
+            ConfigError: an unknown field, or an argument outside its range.
+        """
+        request = self._request(fields or [self.traits.default_field], size, dtype, levels or {})
+        return self._feed.add(Subscription(every, request, delivery, capacity))
+
+    @property
+    def live_feed_enabled(self) -> bool:
+        """False: nobody gets frames, nothing is computed for them and nothing leaves the device."""
+        return self._feed.enabled
+
+    @live_feed_enabled.setter
+    def live_feed_enabled(self, enabled: bool) -> None:
+        self._feed.enabled = enabled
+
+    def _publish(self) -> None:
+        with self._turns:
+            due = self._feed.due(self._step)
+            if any(s.delivery == "lossless" for s in due):
+                self.check_finite()
+            frames = [Frame(self._step, time.time(), self.optimizer.fetch(self._view(), s.request)) for s in due]
+        # Outside the turn: a reader that is waited for may itself be reading cells.
+        for subscription, frame in zip(due, frames, strict=True):
+            subscription.put(frame)
+
+    def _request(
+        self,
+        names: Sequence[str],
+        size: int | tuple[int, int] | None,
+        dtype: PixelType,
+        levels: Mapping[str, tuple[float, float]],
+    ) -> Request:
+        traits = self.traits
+        fields = tuple(get_field(name, traits.d_state, traits.channels, traits.fields) for name in names)
+        return Request.checked(fields, None if size is None else _size(size), dtype, levels)
+
+    def _view(self) -> View:
+        cells, *memory = self._state
+        traits = self.traits
+
+        def change() -> Tensor:
+            if traits.change is not None:
+                return traits.change(cells, *memory)
+            out = self.law(cells, *memory)
+            return (out if isinstance(out, Tensor) else out[0]) - cells
+
+        return View(cells, traits.d_state, traits.boundary, traits.alive, change)
+
+    # -- saving and restoring ------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of cells and memory, the step and the seed: all that a run's future depends on besides the law."""
+        with self._turns:
+            return {"cells": self.cells, "memory": self.memory, "step": self._step, "seed": self.seed}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state_dict`.
+
+        Raises:
+            StateError: keys missing, or tensors of other shapes.
+        """
+        missing = {"cells", "memory", "step", "seed"} - state.keys()
+        if missing:
+            raise StateError(f"load_state_dict: {', '.join(sorted(missing))} missing")
+        cells = self._as_cells(state["cells"])
+        own, given = self._state[1:], tuple(state["memory"])
+        if [t.shape for t in own] != [t.shape for t in given]:
+            raise StateError(
+                f"load_state_dict: memory {[tuple(t.shape) for t in given]}; expected {[tuple(t.shape) for t in own]}"
+            )
+        with self._turns, torch.inference_mode():
+            self._state = (cells, *(t.to(mine).clone() for t, mine in zip(given, own, strict=True)))
+            self._step, self.seed = int(state["step"]), int(state["seed"])
+
+    def close(self) -> None:
+        """Closes every subscription."""
+        self._feed.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _initial_memory(self) -> State:
+        initial_memory = self.traits.initial_memory
+        if initial_memory is None:
+            return ()
+        with torch.inference_mode():
+            cells = self._state[0]
+            return tuple(initial_memory(cells, self.seed) if self.traits.stochastic else initial_memory(cells))
+
+    def _as_cells(self, cells: Tensor | NDArray[np.generic]) -> Tensor:
+        given = torch.as_tensor(cells)
+        if given.is_complex():
+            raise StateError("cells: complex numbers given; expected real and imaginary blocks, (B, 2d, H, W)")
+        wanted = tuple(self.shape)
+        if tuple(given.shape) not in (wanted, wanted[1:]):
+            raise StateError(
+                f"cells: shape {tuple(given.shape)}; expected {wanted} or {wanted[1:]} (universes, channels, height, width)"
+            )
+        with torch.inference_mode():
+            ready = given.detach().to(self.device, self.dtype).expand(wanted).clone(memory_format=torch.contiguous_format)
+            if not ready.isfinite().all():
+                raise StateError("cells: NaN or Inf given; expected finite values")
+            return ready.contiguous(memory_format=memory_format(ready))
+
+
+def find_device(device: str | torch.device | None) -> torch.device:
+    """The device by name; None or "auto" for CUDA if there is one, else the CPU.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if device is None or device == "auto":
+        return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise ConfigError(f'device: "{device}" given; expected auto, cpu, cuda or cuda:<number>') from None
+    if found.type not in ("cpu", "cuda"):
+        raise ConfigError(f'device: "{device}" given; expected auto, cpu, cuda or cuda:<number>')
+    if found.type == "cuda":
+        count = torch.cuda.device_count()
+        if (found.index or 0) >= count:
+            raise ConfigError(
+                f'device: "{device}" given; {count or "no"} CUDA devices found (torch {torch.__version__}); use cpu'
+            )
+        return torch.device("cuda", found.index if found.index is not None else torch.cuda.current_device())
+    return torch.device("cpu")
+
+
+def check_memory(shape: tuple[int, ...], itemsize: int, available: int) -> None:
+    """Raises StateError when stepping cells of this shape cannot fit: input, output and one intermediate."""
+    needed = 3 * itemsize
+    for size in shape:
+        needed *= size
+    if needed > available:
+        raise StateError(
+            f"grid {shape[2]} x {shape[3]}, {shape[0]} universes of {shape[1]} channels: stepping needs at least "
+            f"{needed / 2**30:,.1f} GiB, {available / 2**30:,.1f} GiB are free; use a smaller grid or batch"
+        )
+
+
+def _size(size: int | tuple[int, int]) -> tuple[int, int]:
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in pair):
+        raise ConfigError(f"size: {size!r} given; expected a positive number of cells, or (height, width)")
+    return pair
+
+
+def _crossed(step: int, taken: int, interval: int) -> bool:
+    return bool(interval) and step // interval > (step - taken) // interval
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    # Outside inference mode, so that the copy is an ordinary tensor, fit for autograd.
+    with torch.inference_mode(False):
+        return torch.empty_like(tensor, requires_grad=False).copy_(tensor)

@@ -1,0 +1,227 @@
+"""`motor.optimizer`: cache clean-up, memory statistics, precision switches, and the one way off the device."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Self, get_args
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aetheria.errors import ConfigError
+from aetheria.fields import Field, View, downsample, quantise
+
+MB = 1024 * 1024
+Precision = Literal["fp32", "tf32", "bf16", "fp64"]
+PixelType = Literal["float32", "float16", "uint8"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to show of the cells: which fields, how large, in which type.
+
+    Attributes:
+        size: (height, width) to average down to, or None for the grid's own.
+        dtype: "float32", "float16", or "uint8" with `levels` (low, high) for each field that is no observable.
+    """
+
+    fields: tuple[Field, ...]
+    size: tuple[int, int] | None = None
+    dtype: PixelType = "float32"
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def checked(
+        cls,
+        fields: tuple[Field, ...],
+        size: tuple[int, int] | None,
+        dtype: PixelType,
+        levels: Mapping[str, tuple[float, float]],
+    ) -> Self:
+        """A request whose uint8 fields all have levels: those given, or the field's own range.
+
+        Raises:
+            ConfigError: an unknown type, levels of no field, levels missing or not rising, or a field named twice.
+        """
+        names = [f.name for f in fields]
+        if not names or len(set(names)) < len(names):
+            raise ConfigError(f"fields: {names} given; expected one or more, each once")
+        if dtype not in get_args(PixelType):
+            raise ConfigError(f'dtype: "{dtype}" given; expected one of {", ".join(get_args(PixelType))}')
+        if stray := levels.keys() - set(names):
+            raise ConfigError(f"levels: {', '.join(sorted(stray))} given, but only {', '.join(names)} are asked for")
+        scales = {f.name: _levels(f, levels.get(f.name)) for f in fields if not f.scalar} if dtype == "uint8" else {}
+        return cls(fields, size, dtype, scales)
+
+
+@dataclass
+class TransferStats:
+    """What left the device since the motor was made: frames, and bytes."""
+
+    frames: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class CleanupStats:
+    """Periodic clean-ups: how many gave something back, and how many had nothing to give and were skipped."""
+
+    done: int = 0
+    skipped: int = 0
+
+
+class HostArrays(Mapping[str, NDArray[np.generic]]):
+    """Arrays on the host that may still be on their way from the device; reading one waits for it."""
+
+    def __init__(self, tensors: dict[str, Tensor], arrived: torch.cuda.Event | None) -> None:
+        self._tensors = tensors
+        self._arrived = arrived
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        array: NDArray[np.generic] = self._tensors[name].numpy()
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+class GPUOptimizer:
+    """Looks after one device for one motor. Works on the CPU too, where there is no cache to clean.
+
+    Attributes:
+        transfer_stats: what left the device.
+        cleanup_stats: clean-ups done and skipped.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        precision: Precision = "fp32",
+        deterministic: bool = False,
+        empty_cache_interval: int = 100,
+        step_count: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.device = device
+        self.precision = precision
+        self.deterministic = deterministic
+        self.empty_cache_interval = empty_cache_interval
+        self.transfer_stats = TransferStats()
+        self.cleanup_stats = CleanupStats()
+        self._step_count = step_count
+
+    @property
+    def empty_cache_interval(self) -> int:
+        """Steps between clean-ups; 0 for never."""
+        return self._interval
+
+    @empty_cache_interval.setter
+    def empty_cache_interval(self, steps: int) -> None:
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+            raise ConfigError(f"empty_cache_interval: {steps!r} given; expected a whole number of steps, 0 for never")
+        self._interval = steps
+
+    def clean_up(self) -> bool:
+        """Gives cached, unused device memory back to the driver; True if there was any."""
+        spare = self.device.type == "cuda" and (
+            torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device) >= MB
+        )
+        if spare:
+            torch.cuda.empty_cache()
+            self.cleanup_stats.done += 1
+        else:
+            self.cleanup_stats.skipped += 1
+        return spare
+
+    def get_memory_stats(self) -> dict[str, str | int | float]:
+        """Device, steps done, and memory in MiB: of the GPU's allocator, or the process's resident memory on the CPU."""
+        stats: dict[str, str | int | float] = {"device": str(self.device), "step_count": self._step_count()}
+        if self.device.type == "cuda":
+            stats["gpu_allocated_mb"] = torch.cuda.memory_allocated(self.device) / MB
+            stats["gpu_reserved_mb"] = torch.cuda.memory_reserved(self.device) / MB
+            stats["gpu_max_allocated_mb"] = torch.cuda.max_memory_allocated(self.device) / MB
+        else:
+            stats["resident_mb"] = psutil.Process().memory_info().rss / MB
+        return stats
+
+    def available_bytes(self) -> int:
+        """Memory that could still be had on the device."""
+        if self.device.type == "cuda":
+            return int(torch.cuda.mem_get_info(self.device)[0])
+        return int(psutil.virtual_memory().available)
+
+    def should_keep_on_gpu(self, tensor: Tensor, size_threshold_mb: float = 10.0) -> bool:
+        """True for a tensor on a GPU of at least `size_threshold_mb` MiB: too large to move back and forth casually."""
+        return tensor.is_cuda and tensor.numel() * tensor.element_size() >= size_threshold_mb * MB
+
+    def move_to_cpu_batch(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Copies tensors to the CPU with one wait for all of them; counted as one transfer."""
+        moved, arrived = self._copy({str(i): tensor for i, tensor in enumerate(tensors)})
+        if arrived is not None:
+            arrived.synchronize()
+        return list(moved.values())
+
+    def fetch(self, view: View, request: Request) -> HostArrays:
+        """Computes fields, averages them down and quantises them on the device, then starts one copy to the host."""
+        with torch.inference_mode():
+            return HostArrays(*self._copy(self.render(view, request)))
+
+    def render(self, view: View, request: Request) -> dict[str, Tensor]:
+        """The fields as asked for, on the device; they may share memory with the cells."""
+        with torch.inference_mode(), self.numerics():
+            return {f.name: _render(f, view, request) for f in request.fields}
+
+    def _copy(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], torch.cuda.Event | None]:
+        self.transfer_stats.frames += 1
+        self.transfer_stats.bytes += sum(t.numel() * t.element_size() for t in tensors.values())
+        if self.device.type != "cuda":
+            return {name: t.clone() for name, t in tensors.items()}, None
+        # torch's pinned-memory allocator is the ring: a block is used again once freed and its copy is over.
+        host = {name: torch.empty(t.shape, dtype=t.dtype, pin_memory=True) for name, t in tensors.items()}
+        for name, tensor in tensors.items():
+            host[name].copy_(tensor, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+        return host, arrived
+
+    @contextmanager
+    def numerics(self) -> Iterator[None]:
+        """Sets TF32 and cuDNN as this motor wants them while it steps, and restores the process's settings after."""
+        matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        before = matmul.fp32_precision, conv.fp32_precision
+        cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+        matmul.fp32_precision = conv.fp32_precision = "tf32" if self.precision == "tf32" else "ieee"
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = not self.deterministic, self.deterministic
+        try:
+            yield
+        finally:
+            matmul.fp32_precision, conv.fp32_precision = before
+            torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
+
+
+def _render(wanted: Field, view: View, request: Request) -> Tensor:
+    values = wanted(view)
+    if wanted.scalar:
+        return values
+    values = downsample(values, request.size, wanted.cyclic)
+    if request.dtype == "uint8":
+        return quantise(values, request.levels[wanted.name])
+    return values.to(torch.float16 if request.dtype == "float16" else torch.float32)
+
+
+def _levels(wanted: Field, given: tuple[float, float] | None) -> tuple[float, float]:
+    low, high = given or wanted.range
+    if low is None or high is None:
+        raise ConfigError(f'levels: "{wanted.name}" has no fixed range; uint8 needs levels = (low, high) for it')
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigError(f'levels: ({low}, {high}) given for "{wanted.name}"; expected finite low < high')
+    return float(low), float(high)

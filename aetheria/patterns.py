@@ -1,0 +1,93 @@
+"""Run-length encoded patterns: Life's RLE files and Lenia's extension of it.
+
+Source: the format description on the LifeWiki; multi-state letters as in Golly: `.`/`b` = 0, `o` = 1, `A`..`X` = 1..24,
+`pA`..`yO` = 25..255.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aetheria.errors import FileUnreadableError
+
+MAX_CELLS = 1 << 28  # a pattern larger than this is refused before it is unrolled
+_TOKEN = re.compile(r"(\d*)([.bo$!]|[p-y]?[A-X])|(\s+)")
+_HEADER = re.compile(r"x\s*=\s*(\d+)\s*,\s*y\s*=\s*(\d+)(?:\s*,\s*rule\s*=\s*([^\s,]+))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern: `cells` `(height, width)` uint8 states, and the rule its header names, if any."""
+
+    cells: NDArray[np.uint8]
+    rule: str | None = None
+
+
+def read_rle(text: str, where: str) -> Pattern:
+    """Reads an RLE file's text: comments (#...), an optional "x = .., y = .., rule = .." header, and the runs.
+
+    Args:
+        where: named in errors.
+
+    Raises:
+        FileUnreadableError: a character that is no run, a missing "!" at the end (a torn file), rows that leave the
+            header's box, or a pattern over 2^28 cells.
+    """
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    header = _HEADER.match(lines[0].strip()) if lines else None
+    rows = _unroll("\n".join(lines[1:] if header else lines), where)
+    width = max((len(row) for row in rows), default=0)
+    height = len(rows)
+    if header:
+        stated = int(header[2]), int(header[1])
+        if height > stated[0] or width > stated[1]:
+            raise FileUnreadableError(
+                f"{where}: rows of {height} x {width} cells (height x width); the header says {stated[0]} x {stated[1]}"
+            )
+        height, width = stated
+    if height * width > MAX_CELLS:
+        raise FileUnreadableError(f"{where}: {height} x {width} cells; a pattern may have {MAX_CELLS} at most")
+    cells = np.zeros((height, width), np.uint8)
+    for y, row in enumerate(rows):
+        cells[y, : len(row)] = np.frombuffer(bytes(row), np.uint8)
+    return Pattern(cells, header[3] if header else None)
+
+
+def _unroll(body: str, where: str) -> list[bytearray]:
+    rows, at, total = [bytearray()], 0, 0
+    while at < len(body):
+        token = _TOKEN.match(body, at)
+        if token is None:
+            raise FileUnreadableError(f"{where}: {body[at]!r} at character {at + 1} of the runs is no RLE run")
+        at = token.end()
+        if token[3]:
+            continue
+        count = int(token[1] or 1) if len(token[1]) < 10 else MAX_CELLS + 1
+        total += count
+        if total > MAX_CELLS:
+            raise FileUnreadableError(f"{where}: more than {MAX_CELLS} cells; such a pattern is refused")
+        match token[2]:
+            case "!":
+                return _trimmed(rows)
+            case "$":
+                rows.extend(bytearray() for _ in range(count))
+            case state:
+                rows[-1].extend(bytes([_state(state)]) * count)
+    raise FileUnreadableError(f'{where}: the runs end without "!"; the file is torn')
+
+
+def _trimmed(rows: list[bytearray]) -> list[bytearray]:
+    while rows and not rows[-1]:
+        rows.pop()
+    return rows
+
+
+def _state(token: str) -> int:
+    if token in ".b":
+        return 0
+    if token == "o":
+        return 1
+    letter = ord(token[-1]) - ord("A") + 1
+    return letter if len(token) == 1 else 24 * (ord(token[0]) - ord("p") + 1) + letter

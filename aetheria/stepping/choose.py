@@ -1,0 +1,111 @@
+"""Picks a plan, and falls back to eager, loudly, when compiling fails."""
+
+import logging
+import math
+import types
+import warnings
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from aetheria.errors import LawError
+from aetheria.laws.base import Law
+from aetheria.optimizer import Precision
+from aetheria.stepping.plan import Plan, State, Step, make_step
+
+log = logging.getLogger(__name__)
+PlanName = Literal["auto", "eager", "compiled"]
+
+# A cold compile takes 10 to 30 s on two cores; fewer cell updates than this are done sooner without.
+WORTH_COMPILING = 2**24
+# Per precision: how far compiled may be from eager after one step, relative to the largest cell.
+TOLERANCE = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 5e-2, "fp64": 1e-10}
+
+
+def choose_plan(
+    law: nn.Module,
+    state: State,
+    *,
+    wanted: PlanName = "auto",
+    precision: Precision = "fp32",
+    planned_steps: int | None = None,
+) -> Plan:
+    """The plan for stepping `law` from `state`.
+
+    Args:
+        wanted: "eager", "compiled", or "auto": compiled unless `planned_steps` is too few for compiling to pay.
+        planned_steps: how many steps will be taken, if known.
+
+    Raises:
+        LawError: the law cannot step this state, or returns something of another shape.
+    """
+    step = make_step(law, state[0].device, precision)
+    updates = None if planned_steps is None else planned_steps * math.prod(state[0].shape[::2]) * state[0].shape[3]
+    if wanted == "eager":
+        plan = Plan("eager", "asked for", step)
+    elif wanted == "auto" and updates is not None and updates < WORTH_COMPILING:
+        plan = Plan("eager", f"{updates:,} cell updates are done before a compile would be", step)
+    else:
+        return _compiled_or_eager(law, step, state, precision, "asked for" if wanted == "compiled" else "the default")
+    if not isinstance(law, Law):
+        _trial(law, step, state)
+    log.info("plan %s: %s", plan.name, plan.reason)
+    return plan
+
+
+def _compiled_or_eager(law: nn.Module, step: Step, state: State, precision: Precision, reason: str) -> Plan:
+    expected = _trial(law, step, state)
+    try:
+        compiled = _compile(step)
+        # Twice, the second time from its own output: a first call that recompiles does so here.
+        once = compiled(*state)
+        compiled(*once)
+        _compare(once, expected, TOLERANCE[precision])
+    except Exception as error:  # whatever a compiler or its backend can throw
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        warnings.warn(
+            f"compiling {type(law).__name__} failed, so it steps eagerly: same result, slower. Reason: {why}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return Plan("eager", f"compiling failed: {why}", step)
+    log.info("plan compiled: %s", reason)
+    return Plan("compiled", reason, compiled)
+
+
+def _compile(step: Step) -> Step:
+    # Dynamo keeps its cache, and its limit on recompiles, per code object: each motor gets one of its own.
+    assert isinstance(step, types.FunctionType)
+    own = types.FunctionType(step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__)
+    compiled: Step = torch.compile(own, fullgraph=True, dynamic=False)
+    return compiled
+
+
+def _trial(law: nn.Module, step: Step, state: State) -> State:
+    """One eager step, checked: a law that does not fit says so here, not somewhere inside a compiler."""
+    name = type(law).__name__
+    try:
+        out = law(*state)
+    except Exception as error:
+        raise LawError(
+            f"{name} cannot step cells of shape {tuple(state[0].shape)}: {error}. (For a module with complex amplitudes, "
+            "wrap it: Quantum(net, d_state))"
+        ) from error
+    given = out if isinstance(out, tuple) else (out,)
+    shapes = [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in given]
+    wanted = [tuple(t.shape) for t in state]
+    if shapes != wanted:
+        raise LawError(f"{name} returned {shapes} for {wanted}; a step must return cells, then memory, of the same shapes")
+    return step(*state)
+
+
+def _compare(given: State, expected: State, tolerance: float) -> None:
+    for one, other in zip(given, expected, strict=True):
+        if not one.is_floating_point():
+            close = one == other
+        else:
+            close = (one - other).abs() <= tolerance * other.abs().max().clamp_min(1e-30)
+        # A threshold (alive mask, rule) may tip a few cells either way.
+        if (~close).double().mean() > 1e-3:
+            raise RuntimeError("the compiled step does not agree with the eager one")

@@ -1,0 +1,44 @@
+"""A lock that serves threads in the order they came.
+
+The stepping thread gives its turn back between chunks and asks for the next at once; with an ordinary lock it would win
+every time, and a viewer that wants to read the cells would starve.
+"""
+
+import threading
+from collections import deque
+from types import TracebackType
+
+
+class Turns:
+    """First come, first served. Not reentrant across threads' turns; the holder may nest."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._holder: int | None = None
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        me = threading.get_ident()
+        with self._guard:
+            if self._holder == me:
+                self._depth += 1
+                return
+            if self._holder is None and not self._waiting:
+                self._holder, self._depth = me, 1
+                return
+            turn = threading.Event()
+            self._waiting.append(turn)
+        turn.wait()
+        with self._guard:
+            self._holder, self._depth = me, 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._guard:
+            self._depth -= 1
+            if self._depth:
+                return
+            # A number no thread has: nobody may slip in before the one whose turn it is wakes up.
+            self._holder = -1 if self._waiting else None
+            if self._waiting:
+                self._waiting.popleft().set()
