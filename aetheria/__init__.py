@@ -28,7 +28,9 @@ _HOME = {
     ),
     "aetheria.motor": "Aetheria_Motor MotorConfig",
     "aetheria.recording": "Recorder Recording",
-    "aetheria.errors": "AetheriaError ConfigError LawError StateError DivergedError FileUnreadableError RecordingError DiskFullError",
+    "aetheria.errors": (
+        "AetheriaError ConfigError LawError StateError DivergedError FileUnreadableError RecordingError DiskFullError"
+    ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 __all__ = sorted([*_MODULE_OF, "__version__"])

@@ -94,10 +94,12 @@ class Subscription:
         self._reader = threading.get_ident()
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
+            # Asked before looking: a frame put just before closing must still be found.
+            closed = self.closed
             try:
-                return self._frames.get(timeout=0 if self.closed else 0.05)
+                return self._frames.get(timeout=0.05)
             except queue.Empty:
-                if self.closed or (deadline is not None and time.monotonic() >= deadline):
+                if closed or (deadline is not None and time.monotonic() >= deadline):
                     return None
 
     def fail(self, error: BaseException) -> None:

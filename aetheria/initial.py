@@ -108,7 +108,7 @@ def _pattern(initial: Initial, law: nn.Module, channels: int) -> Tensor:
         case "rle":
             values = _read_rle(path, law)
         case "image":
-            return _read_image(path, law, channels, live)
+            return _read_image(path, law, live)
         case _:
             array = _read_npy(path)
             if array.ndim > 2:
@@ -149,7 +149,7 @@ def _read_rle(path: Path, law: nn.Module) -> NDArray[np.float32]:
     except (OSError, UnicodeDecodeError) as error:
         raise FileUnreadableError(f"{path}: cannot be read as RLE; {error}") from error
     if isinstance(law, Lenia):
-        return pattern.cells.astype(np.float32) / 255
+        return np.asarray(pattern.cells / 255, np.float32)
     if pattern.cells.max(initial=0) > 1:
         raise StateError(f"{path}: states up to {pattern.cells.max()}; this law has states 0 and 1")
     if isinstance(law, Life) and pattern.rule and _other_rule(pattern.rule, law):
@@ -177,7 +177,7 @@ def _read_npy(path: Path) -> Tensor:
     return cells
 
 
-def _read_image(path: Path, law: nn.Module, channels: int, live: Tensor) -> Tensor:
+def _read_image(path: Path, law: nn.Module, live: Tensor) -> Tensor:
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGBA"), np.float32) / 255

@@ -16,7 +16,7 @@ from aetheria.errors import ConfigError, DivergedError, StateError
 from aetheria.feed import Delivery, Feed, Frame, Subscription
 from aetheria.fields import View, get_field
 from aetheria.initial import Initial, make_initial
-from aetheria.laws.base import check_grid, traits_of
+from aetheria.laws.base import Law, check_grid, traits_of
 from aetheria.optimizer import GPUOptimizer, PixelType, Precision, Request
 from aetheria.settings import Settings
 from aetheria.stepping import Plan, State, choose_plan
@@ -106,8 +106,9 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         )
         self.dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
         check_memory(self.shape, self.dtype.itemsize, self.optimizer.available_bytes())
-        self.law = model.to(self.device, self.dtype, memory_format=torch.channels_last).eval()
-        if hasattr(model, "fit"):
+        # torch's stubs do not know that `to` takes a memory format as well.
+        self.law: nn.Module = model.to(self.device, self.dtype, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        if isinstance(model, Law):
             model.fit(height, width)
         self._stepping = threading.Lock()
         self._turns = Turns()
@@ -143,12 +144,28 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         finally:
             self._stepping.release()
 
-    def _advance(self, steps: int) -> None:
-        with torch.inference_mode(), self.optimizer.numerics():
+    def warm_up(self) -> Plan:
+        """Picks a plan, and compiles if that is the plan, now instead of at the first step.
+
+        Raises:
+            LawError: the law cannot step these cells.
+        """
+        with self._turns, torch.inference_mode(), self.optimizer.numerics():
             if self._plan is None:
-                self._plan = self._choose_plan()
-            began = time.perf_counter()
-            self._state = self._plan.advance(self._state, steps)
+                self._plan = choose_plan(
+                    self.law,
+                    self._state,
+                    wanted=self.config.plan,
+                    precision=self.config.precision,
+                    planned_steps=self.config.planned_steps,
+                )
+            return self._plan
+
+    def _advance(self, steps: int) -> None:
+        plan = self._plan or self.warm_up()
+        began = time.perf_counter()
+        with torch.inference_mode(), self.optimizer.numerics():
+            self._state = plan.advance(self._state, steps)
             self._step += steps
         took = time.perf_counter() - began
         self._chunk = max(
@@ -160,9 +177,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def _next_stop(self, end: int) -> int:
         """The step up to which nobody needs to be asked anything."""
         stops = [end, self._step + self._chunk]
-        for interval in (self.config.check_interval, self.optimizer.empty_cache_interval):
-            if interval:
-                stops.append(self._step - self._step % interval + interval)
+        intervals = (self.config.check_interval, self.optimizer.empty_cache_interval)
+        stops += [self._step - self._step % interval + interval for interval in intervals if interval]
         due = self._feed.next_due(self._step)
         return min(stops if due is None else [*stops, due])
 
@@ -170,16 +186,6 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         interval = self.optimizer.empty_cache_interval
         if interval and self._step % interval == 0:
             self.optimizer.clean_up()
-
-    def _choose_plan(self) -> Plan:
-        config = self.config
-        return choose_plan(
-            self.law,
-            self._state,
-            wanted=config.plan,
-            precision=config.precision,
-            planned_steps=config.planned_steps,
-        )
 
     @property
     def plan(self) -> Plan | None:

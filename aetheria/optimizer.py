@@ -189,14 +189,14 @@ class GPUOptimizer:
         host = {name: torch.empty(t.shape, dtype=t.dtype, pin_memory=True) for name, t in tensors.items()}
         for name, tensor in tensors.items():
             host[name].copy_(tensor, non_blocking=True)
-        arrived = torch.cuda.Event()
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrived.record()
         return host, arrived
 
     @contextmanager
     def numerics(self) -> Iterator[None]:
         """Sets TF32 and cuDNN as this motor wants them while it steps, and restores the process's settings after."""
-        matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
         before = matmul.fp32_precision, conv.fp32_precision
         cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
         matmul.fp32_precision = conv.fp32_precision = "tf32" if self.precision == "tf32" else "ieee"

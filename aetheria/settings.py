@@ -1,5 +1,6 @@
 """Checked settings: the pydantic base that refuses unknown keys, and errors that name the key."""
 
+import re
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -41,7 +42,7 @@ def _line(model: type[BaseModel], detail: dict[str, Any], where: str) -> str:
         case "missing":
             return f"{place} {key}: missing; this key is required"
         case _:
-            said = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+            said = re.sub(r"^(\w+) should ", "must ", str(detail["msg"]).removeprefix("Value error, "))
             given = repr(detail["input"])
             given = given if len(given) <= 60 else given[:57] + "..."
             return f"{place} {key}: {given} given; {said}"

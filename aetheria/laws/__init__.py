@@ -31,12 +31,12 @@ __all__ = [
     "Law",
     "Lenia",
     "Life",
-    "lenia_animal",
-    "load_weights",
     "Quantum",
     "Residual",
     "UNet",
     "build_law",
+    "lenia_animal",
+    "load_weights",
 ]
 
 LAWS: dict[str, type[Law]] = {law.__name__: law for law in (MLP, DEEP_QCA, UNet, ConvLSTM, GrowingNCA, Life, Lenia)}

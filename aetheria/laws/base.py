@@ -64,6 +64,20 @@ class Law(nn.Module):
         """Prepares what depends on the grid's size (a kernel's spectrum, say). The motor calls it before stepping."""
 
 
+_TRAITS = (
+    "radius",
+    "boundary",
+    "stochastic",
+    "d_state",
+    "divisor",
+    "alive",
+    "dt",
+    "default_field",
+    "fields",
+    "default_initial",
+)
+
+
 @dataclass(frozen=True)
 class Traits:
     """What a module says of itself, with the defaults of `Law` where it says nothing."""
@@ -101,11 +115,7 @@ def traits_of(law: nn.Module, d_state: int) -> Traits:
         raise LawError(f"d_state {d_state}: {name} was built for d_state {own}; give {own}, or build the law for {d_state}")
     if own is None and channels != d_state:
         raise LawError(f"d_state {d_state}: {name} has {channels} real channels; for a real law d_state is that number")
-    values: dict[str, Any] = {
-        key: getattr(law, key, getattr(Law, key, None))
-        for key in ("radius", "boundary", "stochastic", "d_state", "divisor", "alive", "dt")
-        + ("default_field", "fields", "default_initial")
-    }
+    values: dict[str, Any] = {key: getattr(law, key, getattr(Law, key, None)) for key in _TRAITS}
     memory = getattr(law, "initial_memory", None)
     return Traits(name=name, channels=channels, initial_memory=memory, change=getattr(law, "change", None), **values)
 

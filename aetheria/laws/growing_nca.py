@@ -55,8 +55,8 @@ class GrowingNCA(Law):
         self.hidden = nn.Conv2d(3 * channels, hidden_channels, 1)
         self.update = nn.Conv2d(hidden_channels, channels, 1)
         # As in the paper: an untrained law leaves the seed as it is.
-        nn.init.zeros_(self.update.weight)
-        nn.init.zeros_(self.update.bias)
+        for parameter in self.update.parameters():
+            nn.init.zeros_(parameter)
         sobel_x = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
         kernels = torch.cat([k[None, None].repeat(channels, 1, 1, 1) for k in (sobel_x, sobel_x.T)])
         self.register_buffer("sobel", kernels, persistent=False)

@@ -46,7 +46,9 @@ class ChannelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, cells: Tensor) -> Tensor:
-        rms = cells.float().square().mean(1, keepdim=True).add(self.eps).rsqrt()
+        # In float32 at least: squares in bfloat16 would lose most of their digits.
+        wide = cells.to(torch.promote_types(cells.dtype, torch.float32))
+        rms = wide.square().mean(1, keepdim=True).add(self.eps).rsqrt()
         return cells * rms.to(cells.dtype) * self.scale.to(cells.dtype)[:, None, None]
 
 

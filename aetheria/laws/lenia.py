@@ -56,7 +56,7 @@ def _animal(entry: dict[str, Any]) -> Animal:
         "core": SHAPES[given["kn"] - 1],
         "growth": SHAPES[given["gn"] - 1],
     }
-    cells = read_rle(entry["cells"], entry["code"]).cells.astype(np.float32) / 255
+    cells = np.asarray(read_rle(entry["cells"], entry["code"]).cells / 255, np.float32)
     return Animal(entry["code"], entry["name"], parameters, cells)
 
 
@@ -121,6 +121,7 @@ class Lenia(Law):
         self.boundary = check_boundary(boundary, "lenia")
         if animal is not None:
             self.default_initial = "animal"
+        self.spectrum: Tensor
         self.register_buffer("spectrum", torch.zeros(0, 0), persistent=False)
 
     @property
@@ -132,12 +133,20 @@ class Lenia(Law):
         return 1 / self.T
 
     def kernel(self) -> Tensor:
-        """The kernel `(2R + 1, 2R + 1)`, float64, sum 1."""
+        """The kernel `(2R + 1, 2R + 1)`, float64, sum 1.
+
+        Raises:
+            ConfigError: R is so small that no cell lies inside a ring of height above 0.
+        """
         offset = torch.arange(-self.R, self.R + 1, dtype=torch.float64)
         distance = torch.hypot(offset[:, None], offset[None, :]) / self.R * len(self.b)
         ring = distance.floor().long().clamp_max(len(self.b) - 1)
         weight = torch.tensor(self.b, dtype=torch.float64)[ring] * _core(self.core, distance % 1)
         weight = torch.where(distance < len(self.b), weight, 0.0)
+        if not weight.any():
+            raise ConfigError(
+                f"[law.lenia] R: {self.R} given with rings b {self.b}; no cell lies inside a ring; use a larger R"
+            )
         return weight / weight.sum()
 
     def fit(self, height: int, width: int) -> None:
@@ -155,7 +164,7 @@ class Lenia(Law):
         kernel[: 2 * self.R + 1, : 2 * self.R + 1] = self.kernel()
         # Centred on cell 0 the kernel is even, so its spectrum is real.
         spectrum = torch.fft.rfft2(kernel.roll((-self.R, -self.R), (0, 1))).real
-        reference: Tensor = self.spectrum  # type: ignore[assignment]  # a buffer, which torch types as a module
+        reference = self.spectrum
         self.spectrum = spectrum.to(reference.device, reference.dtype)
 
     def potential(self, cells: Tensor) -> Tensor:
@@ -165,7 +174,7 @@ class Lenia(Law):
         height, width = cells.shape[-2:]
         if self.spectrum.shape != (wide.shape[-2], wide.shape[-1] // 2 + 1):
             self.fit(height, width)
-        waves = torch.view_as_real(torch.fft.rfft2(wide)) * self.spectrum[..., None]  # type: ignore[index]
+        waves = torch.view_as_real(torch.fft.rfft2(wide)) * self.spectrum[..., None]
         blurred = torch.fft.irfft2(torch.view_as_complex(waves), s=wide.shape[-2:])
         return blurred[..., halo : halo + height, halo : halo + width]
 

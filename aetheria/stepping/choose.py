@@ -62,7 +62,7 @@ def _compiled_or_eager(law: nn.Module, step: Step, state: State, precision: Prec
         once = compiled(*state)
         compiled(*once)
         _compare(once, expected, TOLERANCE[precision])
-    except Exception as error:  # whatever a compiler or its backend can throw
+    except Exception as error:  # noqa: BLE001 - whatever a compiler or its backend can throw
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         warnings.warn(
             f"compiling {type(law).__name__} failed, so it steps eagerly: same result, slower. Reason: {why}",

@@ -1,0 +1,211 @@
+"""The command line: `aetheria run | info | export | laws | doctor`.
+
+torch and everything that needs it is imported inside the commands, so that --help answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from aetheria.errors import AetheriaError, ConfigError
+
+app = typer.Typer(
+    name="aetheria",
+    help="Simulate cellular automata: neural and classic laws, on the GPU or CPU, recorded to HDF5.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, 130 interrupted.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_DONE = {"done": "[green]done[/]", "interrupted": "[yellow]interrupted[/]", "diverged": "[red]diverged[/]"}
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps to take, instead of the config's.")] = None,
+    out_file: Annotated[Path | None, typer.Option("--out", help="The recording; runs/<config>.h5 by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording and picture.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something goes wrong.")] = False,
+) -> None:
+    """Run a config to an HDF5 recording and a picture."""
+    from aetheria.config import find_config, load_config
+    from aetheria.progress import Show
+    from aetheria.run import run as run_config
+
+    overrides = [*(set_ or []), *([f"steps={steps}"] if steps else [])]
+    settings = load_config(config, overrides)
+    target = out_file or Path("runs") / f"{find_config(config).stem}.h5"
+    if out_file is None:
+        target.parent.mkdir(exist_ok=True)
+    elif target.suffix not in (".h5", ".hdf5"):
+        raise ConfigError(f"--out {target}: expected a name that ends in .h5")
+    with Show(out, err, quiet) as show:
+        outcome = run_config(settings, target, device=device, overwrite=overwrite, started=show.started, progress=show.progress)
+    if outcome.message:
+        err.print(f"{_DONE[outcome.status]}: {escape(outcome.message)}")
+    if not quiet:
+        out.print(
+            f"{_DONE[outcome.status]} {outcome.steps:,} steps in {outcome.seconds:.1f} s, {outcome.frames:,} frames committed"
+        )
+        if outcome.waited_s > 0.1:
+            out.print(f"  the motor waited {outcome.waited_s:.1f} s for the disk")
+        out.print(f"  recording  {escape(str(outcome.recording))}")
+        if outcome.picture:
+            out.print(f"  picture    {escape(str(outcome.picture))}")
+        out.print(f"Next: aetheria info {escape(str(target))}   |   aetheria export {escape(str(target))} --mp4")
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> None:
+    """Show what a recording holds and how to open it."""
+    from aetheria.recording import Recording
+
+    with Recording(file) as recording:
+        a, count = recording.attributes, len(recording)
+        steps = recording.steps
+        height, width = a["grid"]
+        rows = {
+            "status": recording.status,
+            "title": a["title"],
+            "law": f"{a['law']}, {a['channels']} channels, {height} x {width} cells, {a['universes']} universe(s)",
+            "frames": f"{count:,}" + (f", steps {steps[0]:,} to {steps[-1]:,}, every {a['every']}" if count else ""),
+            "fields": ", ".join(f"{n} {recording.dataset(n).shape[1:]} {recording.dataset(n).dtype}" for n in recording.fields),
+            "observables": ", ".join(recording.observables),
+            "size": f"{file.stat().st_size / 2**20:.2f} MiB",
+            "made": f"{a['created']} on {a['device_name']} ({a['device']}, {a['precision']}), seed {a['seed']}",
+            "versions": f"aetheria {a['aetheria_version']}, torch {a['torch_version']}, HDF5 {a['hdf5_version']}",
+            "weights": f"sha256 {a['weights_sha256'][:16]}",
+        }
+        for key, value in rows.items():
+            if value:
+                out.print(f"[bold]{key:12}[/]{escape(str(value))}")
+        if recording.config:
+            out.print("\n[bold]config[/]")
+            out.print(escape(recording.config.strip()))
+    name = escape(str(file))
+    out.print("\n[bold]open it[/]")
+    out.print(f'  aetheria.Recording("{name}")')
+    out.print(f'  xarray.open_dataset("{name}", engine="h5netcdf")')
+    out.print(f'  h5py.File("{name}", "r")')
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A recording (.h5).")],
+    png: Annotated[bool, typer.Option("--png", help="The last frame as a PNG.")] = False,
+    gif: Annotated[bool, typer.Option("--gif", help="The frames as an endless GIF.")] = False,
+    mp4: Annotated[bool, typer.Option("--mp4", help="The frames as an MP4 film (needs PyAV).")] = False,
+    out_file: Annotated[Path | None, typer.Option("--out", help="File to write; beside the recording by default.")] = None,
+    field: Annotated[str | None, typer.Option(help="Field to show; the first one recorded by default.")] = None,
+    colour_map: Annotated[str | None, typer.Option(help="ember, ice, grey, phase or balance.")] = None,
+    first: Annotated[int | None, typer.Option("--from", help="First step.")] = None,
+    last: Annotated[int | None, typer.Option("--to", help="Last step.")] = None,
+    levels: Annotated[tuple[float, float] | None, typer.Option(help="Values at the ends of the colour map.")] = None,
+    universe: Annotated[int, typer.Option(help="Which universe of a batch.")] = 0,
+    fps: Annotated[float, typer.Option(min=0.1, max=240, help="Frames a second.")] = 20.0,
+    scale: Annotated[int, typer.Option(min=1, max=64, help="Size of a cell in pixels.")] = 4,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Make a picture or film of a recording."""
+    from aetheria.export import Film, Look, save_gif, save_mp4, save_png
+    from aetheria.recording import Recording
+    from aetheria.recording.recorder import check_output
+
+    kinds = [kind for kind, wanted in {"png": png, "gif": gif, "mp4": mp4}.items() if wanted]
+    if not kinds:
+        raise ConfigError("export: expected one or more of --png, --gif, --mp4")
+    if out_file and len(kinds) > 1:
+        raise ConfigError(f"export: --out names one file, but {' and '.join('--' + k for k in kinds)} were asked for")
+    targets = {kind: out_file or file.with_suffix(f".{kind}") for kind in kinds}
+    for target in targets.values():
+        check_output(target, overwrite)
+    with Recording(file) as recording:
+        film = Film(recording, field, Look(colour_map, levels, universe, scale), first, last)
+        for kind, target in targets.items():
+            if kind == "png":
+                save_png(film, target)
+            elif kind == "gif":
+                save_gif(film, target, fps)
+            else:
+                save_mp4(film, target, fps)
+            shown = f"step {film.step(-1)}" if kind == "png" else f"{len(film)} frames, steps {film.step(0)} to {film.step(-1)}"
+            out.print(f"{escape(str(target))}: {film.field}, {shown}")
+
+
+@app.command()
+def laws() -> None:
+    """List the laws, their parameters, radius and fields."""
+    from aetheria.laws import LAWS, parameters, registered
+
+    for name, law in LAWS.items():
+        out.print(f"[bold]{name}[/]  {escape((law.__doc__ or '').strip().splitlines()[0])}")
+        shown = [f"{key}={p.default}" if p.default is not p.empty else key for key, p in parameters(law).items()]
+        out.print(f"  parameters  {escape(', '.join(shown))}")
+        out.print(f"  radius      {_radius(name)}")
+        out.print(f"  fields      {', '.join(law.fields)} (shows {law.default_field})")
+    for name, point in registered().items():
+        out.print(f"[bold]{escape(name)}[/]  registered by {escape(point.value)}")
+
+
+def _radius(name: str) -> str:
+    from aetheria.laws import LAWS, build_law, parameters
+
+    needed: dict[str, Any] = {key: 1 for key, p in parameters(LAWS[name]).items() if p.default is p.empty}
+    radius = getattr(build_law(name, **needed), "radius", None)
+    if radius is not None:
+        return f"{radius} cells"
+    local = build_law(name, **needed, normalise="none")
+    return f'{getattr(local, "radius", "?")} cells; with normalise="grid", the default, every cell matters'
+
+
+@app.command()
+def doctor() -> None:
+    """Examine this machine: devices, precisions, compiler, versions, and a short self-test."""
+    from aetheria.doctor import examine, healthy
+
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        mark = "[green]ok[/]" if finding.good else "[red]!![/]"
+        out.print(f"{mark} {escape(finding.what):26} {escape(finding.value)}")
+        if finding.hint:
+            out.print(f"   {'':26} [dim]{escape(finding.hint)}[/]")
+    raise typer.Exit(0 if healthy(findings) else 1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from aetheria import __version__
+
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line; errors of ours end with their message and exit code, never with a traceback."""
+    try:
+        app()
+    except AetheriaError as error:
+        err.print(f"[red]error[/] {escape(str(error))}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)

@@ -1,0 +1,178 @@
+"""Pictures and films of what was recorded: PNG and GIF by Pillow, MP4 by PyAV."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aetheria.colours import colour_map, paint
+from aetheria.errors import ConfigError, RecordingError
+from aetheria.recording import Recording
+
+Levels = tuple[float, float]
+_SAMPLED = 24  # frames looked at to find levels
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a field becomes a picture.
+
+    Attributes:
+        colours: name of the colour map; None for the field's own.
+        levels: values at the ends of the map; None to find them in the data.
+        universe: of the batch.
+        scale: size of a cell in pixels.
+    """
+
+    colours: str | None = None
+    levels: Levels | None = None
+    universe: int = 0
+    scale: int = 1
+
+
+def picture(values: NDArray[np.generic], name: str, colours: str, levels: Levels, scale: int = 1) -> Image.Image:
+    """An image of one universe: "rgb" `(3, h, w)` in 0..1 as it is, another field `(h, w)` through a colour map.
+
+    Args:
+        values: the field's values.
+        name: of the field.
+        colours: name of the colour map.
+        levels: values at the ends of the map.
+        scale: size of a cell in pixels.
+    """
+    if name == "rgb":
+        share = (np.moveaxis(values, 0, -1).astype(np.float64) - levels[0]) / (levels[1] - levels[0])
+        pixels = np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
+    else:
+        pixels = paint(values, levels, colours)
+    return Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1))
+
+
+def find_levels(samples: list[NDArray[np.generic]], low: float | None, high: float | None) -> Levels:
+    """Levels for values whose range is `low` to `high` where known: the 0.1 and 99.9 percentiles elsewhere."""
+    if low is not None and high is not None:
+        return low, high
+    values = np.concatenate([np.asarray(sample, np.float64).ravel() for sample in samples])
+    found = np.percentile(values, [0.1, 99.9])
+    bottom = float(found[0]) if low is None else low
+    top = float(found[1]) if high is None else high
+    if low is None and bottom < 0 < top:
+        bottom, top = -max(-bottom, top), max(-bottom, top)
+    return (bottom, top) if bottom < top else (bottom, bottom + 1.0)
+
+
+class Film:
+    """One field of a recording as a sequence of images.
+
+    Raises:
+        RecordingError: the field was not recorded, or no frame lies in the range of steps.
+        ConfigError: no such universe or colour map.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        field: str | None = None,
+        look: Look | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> None:
+        """
+        Args:
+            recording: an open recording.
+            field: its name; None for the first one recorded, "rgb" before others.
+            look: how to paint it.
+            first, last: range of steps, ends included; None for the recording's.
+        """
+        if not recording.fields:
+            raise RecordingError(f"{recording.path}: holds no field to show, only {', '.join(recording.observables)}")
+        self.recording = recording
+        self.field = field or ("rgb" if "rgb" in recording.fields else recording.fields[0])
+        self._data = recording.dataset(self.field)
+        if self.field not in recording.fields:
+            raise RecordingError(f"{recording.path}: {self.field} is an observable; it has no picture")
+        look = look or Look()
+        universes = int(recording.attributes["universes"])
+        if not 0 <= look.universe < universes:
+            raise ConfigError(f"universe: {look.universe} given; expected 0 to {universes - 1}")
+        steps = recording.steps
+        wanted = (steps >= (steps.min(initial=0) if first is None else first)) & (
+            steps <= (steps.max(initial=0) if last is None else last)
+        )
+        self.indices = np.flatnonzero(wanted)
+        if not len(self.indices):
+            ends = f"steps {steps[0]} to {steps[-1]}" if len(steps) else "no frames"
+            raise RecordingError(f"{recording.path}: no frame between steps {first} and {last}; it has {ends}")
+        self.universe, self.scale = look.universe, look.scale
+        self.colours = look.colours or str(self._data.attrs["colour_map"])
+        colour_map(self.colours)
+        self.levels = look.levels or self._levels()
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> Image.Image:
+        return picture(self._values(self.indices[position]), self.field, self.colours, self._pixel_levels(), self.scale)
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return (self[position] for position in range(len(self)))
+
+    def step(self, position: int) -> int:
+        """The step of the image at `position`."""
+        return int(self.recording.steps[self.indices[position]])
+
+    def _values(self, index: int) -> NDArray[np.generic]:
+        return self.recording[int(index)][self.field][self.universe]
+
+    def _levels(self) -> Levels:
+        attributes = self._data.attrs
+        if "scale_factor" in attributes:
+            return float(attributes["add_offset"]), float(attributes["add_offset"] + 255 * attributes["scale_factor"])
+        low, high = attributes.get("valid_min"), attributes.get("valid_max")
+        sampled = self.indices[:: -(-len(self.indices) // _SAMPLED)]
+        return find_levels([self._values(index) for index in sampled], low, high)
+
+    def _pixel_levels(self) -> Levels:
+        """The levels in the units that the file stores."""
+        factor = float(self._data.attrs.get("scale_factor", 1.0))
+        offset = float(self._data.attrs.get("add_offset", 0.0))
+        return (self.levels[0] - offset) / factor, (self.levels[1] - offset) / factor
+
+
+def save_png(film: Film, path: Path, position: int = -1) -> None:
+    """Writes one image of the film, its last by default."""
+    film[range(len(film))[position]].save(path)
+
+
+def save_gif(film: Film, path: Path, fps: float) -> None:
+    """Writes the film as an endless GIF, 256 colours an image."""
+    images = (image.quantize(256, dither=Image.Dither.NONE) for image in film)
+    duration = max(20, round(1000 / fps))  # players slow down what is shorter
+    next(images).save(path, "GIF", save_all=True, append_images=images, duration=duration, loop=0)
+
+
+def save_mp4(film: Film, path: Path, fps: float) -> None:
+    """Writes the film as H.264, readable by browsers.
+
+    Raises:
+        ConfigError: PyAV is not installed.
+    """
+    try:
+        import av
+    except ImportError:
+        raise ConfigError('--mp4 needs PyAV; pip install "aetheria[video]"') from None
+    first = film[0]
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
+        # yuv420p, which players want, halves the colour resolution: sides must be even.
+        stream.width, stream.height, stream.pix_fmt = first.width - first.width % 2, first.height - first.height % 2, "yuv420p"
+        stream.options = {"crf": "16"}
+        for image in film:
+            even = image.crop((0, 0, stream.width, stream.height))
+            frame = av.VideoFrame.from_image(even)  # type: ignore[no-untyped-call]
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

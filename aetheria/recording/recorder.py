@@ -1,0 +1,220 @@
+"""Writes a recording while the motor runs: one writer thread behind a bounded, lossless queue."""
+
+import datetime
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import psutil
+import torch
+from torch import nn
+
+from aetheria.errors import AetheriaError, ConfigError, DiskFullError, DivergedError, RecordingError
+from aetheria.feed import Frame, Subscription
+from aetheria.motor import Aetheria_Motor
+from aetheria.optimizer import PixelType
+from aetheria.recording import schema
+
+
+class Recorder:
+    """Records a motor to one HDF5 file, as a context manager around the stepping.
+
+        with Recorder(motor, "run.h5", fields=["density"], every=10):
+            motor.step(1000)
+
+    Frames are written by a thread of their own; when it falls behind, the motor waits. The file can be read by other
+    processes while it grows (SWMR). A frame is committed when its data is flushed and then counted: whatever is counted
+    is readable, however the process ends.
+    """
+
+    def __init__(
+        self,
+        motor: Aetheria_Motor,
+        path: str | Path,
+        *,
+        fields: Sequence[str] | None = None,
+        every: int = 1,
+        size: int | tuple[int, int] | None = None,
+        dtype: PixelType = "float32",
+        levels: Mapping[str, tuple[float, float]] | None = None,
+        codec: schema.Codec = "gzip",
+        overwrite: bool = False,
+        config: str = "",
+        title: str = "",
+    ) -> None:
+        """
+        Args:
+            motor: whose frames to record, from its present step on.
+            path: of the file; its folder must exist.
+            fields, every, size, dtype, levels: as for `Aetheria_Motor.subscribe`. Observables are kept as float64.
+            codec: "gzip" (level 1, shuffle, checksums; read everywhere), or with hdf5plugin "fast" or "compact".
+            overwrite: replace an existing file.
+            config: the run's full configuration as TOML, kept in the file with its hash.
+            title: one line for people.
+
+        Raises:
+            ConfigError: the file exists, its folder is missing or not writable, or an unknown field or codec.
+        """
+        self.path = Path(path)
+        schema.filters(codec)
+        check_output(self.path, overwrite)
+        self.frames = 0
+        self._batch = motor.shape[0]
+        self._dt = motor.traits.dt
+        self._error: AetheriaError | None = None
+        self._subscription = motor.subscribe(
+            every=every, fields=fields, size=size, delivery="lossless", dtype=dtype, levels=levels
+        )
+        try:
+            self._file = self._create(motor, self._subscription, codec, {"title": title, **describe(motor, config)})
+        except (OSError, RuntimeError) as error:
+            self._subscription.close()
+            raise self._named(error) from error
+        except AetheriaError:
+            self._subscription.close()
+            raise
+        self._writer = threading.Thread(target=self._write_all, name=f"recorder {self.path.name}", daemon=True)
+        self._writer.start()
+
+    def finish(self, status: str = "done") -> None:
+        """Writes what waits, says how the run ended, and closes the file. Later calls do nothing.
+
+        Raises:
+            RecordingError: what went wrong in the writer thread.
+        """
+        self._subscription.close()
+        self._writer.join()
+        if not self._file:
+            return
+        try:
+            ending = "disk full" if isinstance(self._error, DiskFullError) else "failed" if self._error else status
+            self._file["status"][()] = ending.encode()
+            self._file.close()
+        except (OSError, RuntimeError) as error:
+            self._error = self._error or self._named(error)
+        if self._error:
+            raise self._error
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds the motor has waited for the writer."""
+        return self._subscription.waited_s
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            self.finish()
+            return
+        status = "diverged" if isinstance(error, DivergedError) else "interrupted" if kind is KeyboardInterrupt else "failed"
+        try:
+            self.finish(status)
+        except RecordingError as own:
+            if own is not error:
+                error.add_note(str(own))
+
+    def _create(
+        self, motor: Aetheria_Motor, wanted: Subscription, codec: schema.Codec, attributes: dict[str, Any]
+    ) -> h5py.File:
+        self.path.unlink(missing_ok=True)
+        # v110, not "latest": newer formats cannot be read by VTK, older ones not while being written.
+        file = h5py.File(self.path, "x", libver=("v110", "v110"))
+        try:
+            _, _, height, width = motor.shape
+            attributes["every"] = wanted.every
+            schema.create(file, wanted.request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
+            file.swmr_mode = True
+        except BaseException:
+            file.close()
+            self.path.unlink(missing_ok=True)
+            raise
+        return file
+
+    def _write_all(self) -> None:
+        try:
+            for frame in self._subscription:
+                self._commit(frame)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the motor's thread must hear of it
+            self._error = self._named(error)
+            self._subscription.fail(self._error)
+
+    def _commit(self, frame: Frame) -> None:
+        row = self.frames
+        self._append("time", row, frame.step * self._dt)
+        self._append("step", row, frame.step)
+        self._append("wall_time", row, frame.wall_time)
+        for name, values in frame.fields.items():
+            self._append(name, row, schema.to_file(values, name, self._batch))
+        self._file.flush()
+        # Last: readers trust only the rows this count covers.
+        self._file["frames"][()] = row + 1
+        self._file["frames"].flush()
+        self.frames = row + 1
+
+    def _append(self, name: str, row: int, values: Any) -> None:
+        data = self._file[name]
+        data.resize(row + 1, 0)
+        data[row] = values
+
+    def _named(self, error: Exception) -> RecordingError:
+        if isinstance(error, RecordingError):
+            return error
+        # HDF5 reports a full disk without saying so.
+        free = psutil.disk_usage(str(self.path.parent)).free if self.path.parent.is_dir() else None
+        if free is not None and free < 2**20:
+            return DiskFullError(f"{self.path}: the disk is full; {self.frames} frames are kept and readable")
+        return RecordingError(f"{self.path}: cannot be written after {self.frames} frames; {error}")
+
+
+def check_output(path: Path, overwrite: bool) -> None:
+    """Raises ConfigError unless a file may be created at `path`."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise ConfigError(f"{path}: the folder {folder} does not exist; make it, or name another")
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; expected the name of a file")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path}: exists; use --overwrite (overwrite=True) to replace it, or name another file")
+    try:
+        probe = folder / f".{path.name}.writable"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"{path}: the folder {folder} cannot be written to; {error.strerror}") from None
+
+
+def describe(motor: Aetheria_Motor, config: str) -> dict[str, Any]:
+    """A file's attributes: what was run, on what, with which versions."""
+    device = torch.cuda.get_device_name(motor.device) if motor.device.type == "cuda" else "CPU"
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "law": motor.traits.name,
+        "weights_sha256": weights_hash(motor.law),
+        "seed": motor.seed,
+        "first_step": motor.step_count,
+        "grid": motor.shape[2:],
+        "channels": motor.shape[1],
+        "universes": motor.shape[0],
+        "dt": motor.traits.dt,
+        "precision": motor.config.precision,
+        "deterministic": motor.config.deterministic,
+        "device": str(motor.device),
+        "device_name": device,
+        "config": config,
+        "config_sha256": hashlib.sha256(config.encode()).hexdigest(),
+        **schema.versions(),
+    }
+
+
+def weights_hash(law: nn.Module) -> str:
+    """SHA-256 over the names, shapes, types and bytes of a law's tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(law.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

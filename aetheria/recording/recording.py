@@ -1,0 +1,165 @@
+"""Reads a recording: frame by frame, never the whole file."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from aetheria.errors import RecordingError, nearest
+from aetheria.feed import Frame
+from aetheria.recording import schema
+
+if TYPE_CHECKING:
+    import xarray
+
+_AXES = {"time", "step", "wall_time", "frames", "status", "universe", "y", "x", "colour"}
+
+
+class Recording:
+    """A recorded run: a sequence of `Frame`s, equal to those the motor handed out.
+
+        with Recording("run.h5") as recording:
+            for frame in recording:
+                print(frame.step, frame["density"].mean())
+
+    Opens files that are still being written or whose writer was killed: only committed frames count.
+
+    Attributes:
+        path: of the file.
+        attributes: what was run, on what: law, seed, versions, device, precision, hashes (see `schema`).
+        config: the run's configuration as TOML; empty when it was not run from one.
+        fields, observables: names of what was recorded, spatial and scalar.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """
+        Raises:
+            RecordingError: the file is missing, is no HDF5 file, or is not a recording this version can read.
+        """
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise RecordingError(f"{self.path}: no such file; expected a recording (.h5)")
+        try:
+            # SWMR also for finished files: one whose writer was killed opens no other way.
+            self._file = h5py.File(self.path, "r", libver="latest", swmr=True)
+        except OSError as error:
+            raise RecordingError(f"{self.path}: cannot be read as HDF5; {error}") from error
+        version = self._file.attrs.get("aetheria_schema")
+        if version != schema.VERSION:
+            self._file.close()
+            made = "is not an Aetheria recording" if version is None else f"has schema {version}"
+            raise RecordingError(f"{self.path}: {made}; expected schema {schema.VERSION}")
+        self.attributes: dict[str, Any] = dict(self._file.attrs)
+        self.config = str(self.attributes.pop("config"))
+        self._batch = int(self.attributes["universes"])
+        recorded = [name for name in self._file if name not in _AXES]
+        self.fields = tuple(n for n in recorded if "x" in self._axes(n))
+        self.observables = tuple(n for n in recorded if n not in self.fields)
+
+    def __len__(self) -> int:
+        """Committed frames; grows while a run is being recorded."""
+        frames = self._file["frames"]
+        frames.refresh()
+        return int(frames[()])
+
+    def __getitem__(self, index: int) -> Frame:
+        """Frame `index`, negative from the end; its fields are read when asked for."""
+        index = range(len(self))[index]
+        for name in ("step", "wall_time", *self.fields, *self.observables):
+            self._file[name].refresh()
+        return Frame(int(self._file["step"][index]), float(self._file["wall_time"][index]), _Row(self, index))
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """The steps of the committed frames."""
+        return self._committed("step")
+
+    @property
+    def status(self) -> str:
+        """ "running" (or killed), "done", "interrupted", "diverged", "disk full" or "failed"."""
+        self._file["status"].refresh()
+        return bytes(self._file["status"][()]).decode()
+
+    def observable(self, name: str) -> NDArray[np.float64]:
+        """An observable over time, `(frames, B)`."""
+        if name not in self.observables:
+            raise RecordingError(f'{self.path}: observable "{name}" not recorded; {nearest(name, list(self.observables))}')
+        return self._committed(name).reshape(len(self), self._batch)
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """The HDF5 dataset behind a field, for slicing; see `schema` for its axes.
+
+        Raises:
+            RecordingError: no such field was recorded.
+        """
+        if name not in (*self.fields, *self.observables):
+            raise RecordingError(
+                f'{self.path}: field "{name}" not recorded; {nearest(name, [*self.fields, *self.observables])}'
+            )
+        return self._file[name]
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """The committed frames as an `xarray.Dataset`, read when used; pixels (uint8) come out in the field's unit.
+
+        Raises:
+            RecordingError: xarray or h5netcdf is not installed.
+        """
+        try:
+            import h5netcdf
+            import xarray
+        except ImportError:
+            raise RecordingError('to_xarray needs xarray and h5netcdf; pip install "aetheria[analysis]"') from None
+        store = xarray.backends.H5NetCDFStore(h5netcdf.File(self._file, "r"))
+        return xarray.open_dataset(store).isel(time=slice(len(self)))
+
+    def close(self) -> None:
+        """Closes the file; frames not yet read are gone."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _axes(self, name: str) -> tuple[str, ...]:
+        return tuple(dim[0].name.removeprefix("/") for dim in self._file[name].dims)
+
+    def _committed(self, name: str) -> NDArray[Any]:
+        count = len(self)
+        self._file[name].refresh()
+        values: NDArray[Any] = self._file[name][:count]
+        return values
+
+    def _read(self, name: str, index: int) -> NDArray[np.generic]:
+        try:
+            values = np.asarray(self._file[name][index])
+        except OSError as error:
+            raise RecordingError(f"{self.path}: frame {index} of {name} cannot be read; {error}") from error
+        return schema.from_file(values, name, self._batch)
+
+
+class _Row(Mapping[str, NDArray[np.generic]]):
+    """The fields of one frame, read from the file when asked for."""
+
+    def __init__(self, recording: Recording, index: int) -> None:
+        self._recording = recording
+        self._index = index
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        if name not in tuple(self):
+            raise KeyError(name)
+        return self._recording._read(name, self._index)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._recording.fields, *self._recording.observables))
+
+    def __len__(self) -> int:
+        return len(tuple(iter(self)))

@@ -1,0 +1,163 @@
+"""What a recording looks like inside: names, axes, chunks, filters and attributes.
+
+    /frames            ()                   committed frames; readers trust only the rows it covers
+    /status            ()                   "running", then how the run ended
+    /time              (time)               in the law's own time units; the scale of the first axis
+    /step, /wall_time  (time)               steps done; seconds since 1970
+    /<field>           (time, [universe,] y, x [, colour])
+    /<observable>      (time [, universe])
+    /universe /y /x /colour                 scales of the other axes
+
+Every axis has a dimension scale. The universe axis is there when a run has more than one. Version 1 of the schema.
+"""
+
+import importlib.metadata
+import math
+import platform
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import h5py
+import numpy as np
+
+from aetheria.errors import ConfigError
+from aetheria.fields import Field
+from aetheria.optimizer import Request
+
+VERSION = 1
+CONVENTIONS = f"CF-1.11 Aetheria-{VERSION}"
+MAX_CHUNK_BYTES = 4 * 2**20
+STATUSES = ("running", "done", "interrupted", "diverged", "disk full", "failed")
+Codec = Literal["gzip", "fast", "compact"]
+
+
+def filters(codec: Codec) -> dict[str, Any]:
+    """h5py's dataset keywords for a codec: "gzip" (readable anywhere), "fast" (LZ4) or "compact" (Zstandard).
+
+    Raises:
+        ConfigError: an unknown codec, or one that needs the package hdf5plugin.
+    """
+    if codec == "gzip":
+        return {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
+    if codec not in get_args(Codec):
+        raise ConfigError(f'[record] codec: "{codec}" given; expected one of {", ".join(get_args(Codec))}')
+    try:
+        import hdf5plugin
+    except ImportError:
+        raise ConfigError(f'[record] codec: "{codec}" needs hdf5plugin; pip install "aetheria[codecs]"') from None
+    chosen = hdf5plugin.LZ4() if codec == "fast" else hdf5plugin.Zstd(clevel=9)
+    return {**chosen, "shuffle": True, "fletcher32": True}
+
+
+def chunk_shape(frame: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """One frame to a chunk; a frame over 4 MiB is cut along its leading axes until a piece fits."""
+    chunk = list(frame)
+    for axis in range(len(chunk)):
+        excess = math.prod(chunk) * itemsize / MAX_CHUNK_BYTES
+        if excess <= 1:
+            break
+        chunk[axis] = max(1, math.ceil(chunk[axis] / math.ceil(excess)))
+    return (1, *chunk)
+
+
+def create(
+    file: h5py.File,
+    request: Request,
+    *,
+    grid: tuple[int, int],
+    batch: int,
+    codec: Codec,
+    attributes: Mapping[str, Any],
+) -> None:
+    """Lays out an empty recording. Nothing may be created after this: single-writer mode follows."""
+    file.attrs.update({"Conventions": CONVENTIONS, "aetheria_schema": VERSION, **attributes})
+    file.create_dataset("frames", (), np.int64).attrs["long_name"] = "committed frames"
+    file.create_dataset("status", (), "S16")[()] = b"running"
+    file["status"].attrs["long_name"] = "how the run ended"
+    _series(file, "time", np.float64, "time in units of the law", "1").make_scale("time")
+    _series(file, "step", np.int64, "steps done", "1")
+    _series(file, "wall_time", np.float64, "wall clock", "seconds since 1970-01-01")
+    height, width = request.size or grid
+    height, width = min(height, grid[0]), min(width, grid[1])
+    for axis, (length, extent) in {"y": (height, grid[0]), "x": (width, grid[1])}.items():
+        _scale(file, axis, (np.arange(length) + 0.5) * extent / length - 0.5, "cell centre", "cells")
+    if batch > 1:
+        _scale(file, "universe", np.arange(batch), "universe of the batch", "1")
+    if any(f.name == "rgb" for f in request.fields):
+        _scale(file, "colour", np.arange(3), "red, green, blue", "1")
+    for field in request.fields:
+        _field(file, field, request, codec)
+    for name in ("step", "wall_time"):
+        file[name].dims[0].attach_scale(file["time"])
+
+
+def axes_of(field: Field, batch: int) -> tuple[str, ...]:
+    """Names of a field's axes after time."""
+    universe = ("universe",) if batch > 1 else ()
+    if field.scalar:
+        return universe
+    return (*universe, "y", "x", *(("colour",) if field.name == "rgb" else ()))
+
+
+def to_file(values: np.ndarray[Any, Any], name: str, batch: int) -> np.ndarray[Any, Any]:
+    """A frame's values as the file keeps them: colours last, no universe axis for a single universe."""
+    values = np.moveaxis(values, 1, -1) if name == "rgb" else values
+    return values if batch > 1 else values[0]
+
+
+def from_file(values: np.ndarray[Any, Any], name: str, batch: int) -> np.ndarray[Any, Any]:
+    """The inverse of `to_file`: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`."""
+    values = values if batch > 1 else values[None]
+    return np.moveaxis(values, -1, 1) if name == "rgb" else values
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run depends on, as attributes."""
+    packages = ("aetheria", "torch", "numpy", "h5py")
+    return {f"{p}_version": importlib.metadata.version(p) for p in packages} | {
+        "hdf5_version": h5py.version.hdf5_version,
+        "python_version": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def _field(file: h5py.File, field: Field, request: Request, codec: Codec) -> None:
+    batch = len(file["universe"]) if "universe" in file else 1
+    axes = axes_of(field, batch)
+    frame = tuple(len(file[axis]) for axis in axes)
+    if field.scalar:
+        data = _series(file, field.name, np.float64, field.meaning, field.unit, frame)
+    else:
+        dtype = np.dtype(request.dtype)
+        data = file.create_dataset(
+            field.name,
+            (0, *frame),
+            dtype,
+            maxshape=(None, *frame),
+            chunks=chunk_shape(frame, dtype.itemsize),
+            **filters(codec),
+        )
+        data.attrs.update({"long_name": field.meaning, "units": field.unit, "colour_map": field.colour_map})
+    low, high = field.range
+    for key, bound in (("valid_min", low), ("valid_max", high)):
+        # Of the values, not of the pixels, so not for packed data: CF reads these in packed units.
+        if bound is not None and (field.scalar or request.dtype != "uint8"):
+            data.attrs[key] = bound
+    if field.name in request.levels:
+        low, high = request.levels[field.name]
+        # CF: value = scale_factor * pixel + add_offset.
+        data.attrs.update({"scale_factor": (high - low) / 255, "add_offset": low})
+    for index, axis in enumerate(("time", *axes)):
+        data.dims[index].attach_scale(file[axis])
+
+
+def _series(file: h5py.File, name: str, dtype: Any, meaning: str, unit: str, frame: tuple[int, ...] = ()) -> h5py.Dataset:
+    data = file.create_dataset(name, (0, *frame), dtype, maxshape=(None, *frame), chunks=(512, *frame))
+    data.attrs.update({"long_name": meaning, "units": unit})
+    return data
+
+
+def _scale(file: h5py.File, name: str, values: np.ndarray[Any, Any], meaning: str, unit: str) -> None:
+    data = file.create_dataset(name, data=values)
+    data.attrs.update({"long_name": meaning, "units": unit})
+    data.make_scale(name)
