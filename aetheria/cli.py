@@ -49,8 +49,14 @@ def run(
         target.parent.mkdir(exist_ok=True)
     elif target.suffix not in (".h5", ".hdf5"):
         raise ConfigError(f"--out {target}: expected a name that ends in .h5")
-    with Show(out, err, quiet) as show:
-        outcome = run_config(settings, target, device=device, overwrite=overwrite, started=show.started, progress=show.progress)
+    try:
+        with Show(out, err, quiet) as show:
+            outcome = run_config(
+                settings, target, device=device, overwrite=overwrite, started=show.started, progress=show.progress
+            )
+    except KeyboardInterrupt:
+        err.print(f"interrupted; what {escape(str(target))} holds, if anything, was closed cleanly")
+        raise typer.Exit(130) from None
     if outcome.message:
         err.print(f"{_DONE[outcome.status]}: {escape(outcome.message)}")
     if not quiet:

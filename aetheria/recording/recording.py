@@ -46,32 +46,47 @@ class Recording:
         try:
             # SWMR also for finished files: one whose writer was killed opens no other way.
             self._file = h5py.File(self.path, "r", libver="latest", swmr=True)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # HDF5 raises either
             raise RecordingError(f"{self.path}: cannot be read as HDF5; {error}") from error
+        try:
+            self._describe()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _describe(self) -> None:
         version = self._file.attrs.get("aetheria_schema")
         if version != schema.VERSION:
-            self._file.close()
             made = "is not an Aetheria recording" if version is None else f"has schema {version}"
             raise RecordingError(f"{self.path}: {made}; expected schema {schema.VERSION}")
-        self.attributes: dict[str, Any] = dict(self._file.attrs)
-        self.config = str(self.attributes.pop("config"))
-        self._batch = int(self.attributes["universes"])
-        recorded = [name for name in self._file if name not in _AXES]
-        self.fields = tuple(n for n in recorded if "x" in self._axes(n))
-        self.observables = tuple(n for n in recorded if n not in self.fields)
+        try:
+            self.attributes: dict[str, Any] = dict(self._file.attrs)
+            self.config = str(self.attributes.pop("config"))
+            self._batch = int(self.attributes["universes"])
+            # One handle each, kept: refreshing one of two handles makes HDF5 2.0 read wrong rows through the other.
+            self._data: dict[str, h5py.Dataset] = {name: self._file[name] for name in self._file}
+            self._seen = int(self._data["frames"][()])
+            recorded = [name for name in self._data if name not in _AXES]
+            self.fields = tuple(n for n in recorded if "x" in self._axes(n))
+            self.observables = tuple(n for n in recorded if n not in self.fields)
+        except (OSError, RuntimeError, KeyError, ValueError, AttributeError) as error:
+            raise RecordingError(f"{self.path}: is damaged; {error}") from error
 
     def __len__(self) -> int:
         """Committed frames; grows while a run is being recorded."""
-        frames = self._file["frames"]
+        frames = self._data["frames"]
         frames.refresh()
-        return int(frames[()])
+        count = int(frames[()])
+        if count != self._seen:
+            for name in ("time", "step", "wall_time", *self.fields, *self.observables):
+                self._data[name].refresh()
+            self._seen = count
+        return count
 
     def __getitem__(self, index: int) -> Frame:
         """Frame `index`, negative from the end; its fields are read when asked for."""
         index = range(len(self))[index]
-        for name in ("step", "wall_time", *self.fields, *self.observables):
-            self._file[name].refresh()
-        return Frame(int(self._file["step"][index]), float(self._file["wall_time"][index]), _Row(self, index))
+        return Frame(int(self._data["step"][index]), float(self._data["wall_time"][index]), _Row(self, index))
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))
@@ -84,8 +99,8 @@ class Recording:
     @property
     def status(self) -> str:
         """ "running" (or killed), "done", "interrupted", "diverged", "disk full" or "failed"."""
-        self._file["status"].refresh()
-        return bytes(self._file["status"][()]).decode()
+        self._data["status"].refresh()
+        return bytes(self._data["status"][()]).decode()
 
     def observable(self, name: str) -> NDArray[np.float64]:
         """An observable over time, `(frames, B)`."""
@@ -103,7 +118,7 @@ class Recording:
             raise RecordingError(
                 f'{self.path}: field "{name}" not recorded; {nearest(name, [*self.fields, *self.observables])}'
             )
-        return self._file[name]
+        return self._data[name]
 
     def to_xarray(self) -> "xarray.Dataset":
         """The committed frames as an `xarray.Dataset`, read when used; pixels (uint8) come out in the field's unit.
@@ -130,17 +145,15 @@ class Recording:
         self.close()
 
     def _axes(self, name: str) -> tuple[str, ...]:
-        return tuple(dim[0].name.removeprefix("/") for dim in self._file[name].dims)
+        return tuple(dim[0].name.removeprefix("/") for dim in self._data[name].dims)
 
     def _committed(self, name: str) -> NDArray[Any]:
-        count = len(self)
-        self._file[name].refresh()
-        values: NDArray[Any] = self._file[name][:count]
+        values: NDArray[Any] = self._data[name][: len(self)]
         return values
 
     def _read(self, name: str, index: int) -> NDArray[np.generic]:
         try:
-            values = np.asarray(self._file[name][index])
+            values = np.asarray(self._data[name][index])
         except OSError as error:
             raise RecordingError(f"{self.path}: frame {index} of {name} cannot be read; {error}") from error
         return schema.from_file(values, name, self._batch)

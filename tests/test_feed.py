@@ -1,0 +1,247 @@
+"""Subscriptions, transfers and the optimizer: who gets what, and that nobody asking costs nothing."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from aetheria import Life
+from aetheria.errors import ConfigError, StateError
+from aetheria.fields import Field
+from aetheria.motor import Aetheria_Motor
+
+EAGER = {"plan": "eager"}
+
+
+class Counter(nn.Module):
+    def forward(self, cells: Tensor) -> Tensor:
+        return cells + 1
+
+
+@pytest.fixture
+def motor() -> Iterator[Aetheria_Motor]:
+    with Aetheria_Motor(Counter(), 8, 1, "cpu", EAGER, initial=torch.zeros(1, 8, 8)) as motor:
+        yield motor
+
+
+def test_a_lossless_subscriber_gets_every_multiple_and_the_first_step(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=10, delivery="lossless", capacity=100)
+    for n in (3, 4, 30, 1, 12):
+        motor.step(n)
+    subscription.close()
+    frames = list(subscription)
+    assert [f.step for f in frames] == [0, 10, 20, 30, 40, 50]
+    assert [float(f["channel_0"].max()) for f in frames] == [0, 10, 20, 30, 40, 50]
+
+
+def test_a_late_subscriber_joins_at_the_next_multiple(motor: Aetheria_Motor) -> None:
+    motor.step(7)
+    subscription = motor.subscribe(every=5, delivery="lossless")
+    motor.step(5)
+    subscription.close()
+    assert [f.step for f in subscription] == [10]
+
+
+def test_latest_keeps_one_frame_and_makes_none_while_it_waits(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=1)
+    motor.step(50)
+    assert motor.optimizer.transfer_stats.frames == 1
+    frame = subscription.get(0)
+    assert frame is not None
+    assert frame.step == 0
+    motor.step(5)
+    frame = subscription.get(0)
+    assert frame is not None
+    assert frame.step == 51
+    assert subscription.get(0) is None
+
+
+def test_transfers_are_counted_in_frames_and_bytes(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=5, size=4, dtype="uint8", levels={"channel_0": (0, 100)}, delivery="lossless")
+    motor.step(10)
+    stats = motor.optimizer.transfer_stats
+    assert (stats.frames, stats.bytes) == (3, 3 * 4 * 4)
+    frame = subscription.get(0)
+    assert frame is not None
+    assert frame["channel_0"].dtype == np.uint8
+
+
+@pytest.mark.parametrize("way", ["nobody", "disabled", "closed"])
+def test_with_nobody_to_see_nothing_is_computed_and_nothing_leaves(
+    motor: Aetheria_Motor, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str] = []
+    monkeypatch.setattr(Field, "__call__", lambda self, view: computed.append(self.name))
+    if way != "nobody":
+        subscription = motor.subscribe(every=1, fields=["density", "mass"])
+        if way == "closed":
+            subscription.close()
+    motor.live_feed_enabled = way != "disabled"
+    motor.step(100)
+    stats = motor.optimizer.transfer_stats
+    assert (stats.frames, stats.bytes, computed) == (0, 0, [])
+
+
+def test_the_feed_can_be_switched_back_on(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=10, delivery="lossless")
+    motor.live_feed_enabled = False
+    motor.step(25)
+    motor.live_feed_enabled = True
+    motor.step(10)
+    subscription.close()
+    assert [f.step for f in subscription] == [30]
+
+
+def test_downsampling_happens_before_the_transfer_and_by_area() -> None:
+    cells = torch.arange(64.0).reshape(1, 8, 8)
+    motor = Aetheria_Motor(nn.Identity(), 8, 1, "cpu", EAGER, initial=cells)
+    small = motor.read("channel_0", size=(2, 4))
+    assert torch.allclose(small[0], cells.reshape(2, 4, 4, 2).mean((1, 3)))
+
+
+def test_a_full_lossless_queue_makes_the_motor_wait_and_loses_nothing(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=1, delivery="lossless", capacity=2)
+    steps: list[int] = []
+
+    def read_slowly() -> None:
+        for frame in subscription:
+            time.sleep(0.005)
+            steps.append(frame.step)
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    motor.step(40)
+    subscription.close()
+    reader.join()
+    assert steps == list(range(41))
+    assert subscription.waited_s > 0
+
+
+def test_a_reader_may_read_cells_while_the_motor_waits_for_it(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=1, delivery="lossless", capacity=1)
+    means: list[float] = []
+    reader = threading.Thread(target=lambda: means.extend(float(motor.cells.mean()) for _ in subscription))
+    reader.start()
+    motor.step(20)
+    subscription.close()
+    reader.join(10)
+    assert not reader.is_alive()
+    assert len(means) == 21
+
+
+def test_waiting_for_oneself_is_an_error_not_a_deadlock(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=1, delivery="lossless", capacity=2)
+    assert subscription.get(0) is None  # this thread reads
+    with pytest.raises(StateError, match="no other thread reads"):
+        motor.step(10)
+
+
+def test_a_failed_reader_stops_the_motor(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=10, delivery="lossless", capacity=100)
+    motor.step(5)
+    subscription.fail(OSError("the disk is gone"))
+    with pytest.raises(OSError, match="the disk is gone"):
+        motor.step(100)
+    assert motor.step_count == 10
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"fields": ["densty"]}, 'field "densty": no such field of this law; did you mean density'),
+        ({"fields": ["phase"]}, "no such field"),
+        ({"fields": ["channel_1"]}, "expected channel_0 to channel_0"),
+        ({"fields": ["density", "density"]}, "each once"),
+        ({"every": 0}, "every 0"),
+        ({"delivery": "late"}, 'delivery: "late" given'),
+        ({"size": 0}, "size: 0 given"),
+        ({"dtype": "int4"}, 'dtype: "int4" given'),
+        ({"dtype": "uint8", "fields": ["density"]}, "no fixed range; uint8 needs levels"),
+        ({"dtype": "uint8", "levels": {"channel_0": (1, 1)}}, "finite low < high"),
+        ({"levels": {"energy": (0, 1)}}, "levels: energy given, but only channel_0"),
+    ],
+)
+def test_a_bad_subscription_is_refused(motor: Aetheria_Motor, wanted: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        motor.subscribe(**wanted)  # type: ignore[arg-type]
+
+
+def test_memory_statistics_on_the_cpu_are_the_process_resident_memory(motor: Aetheria_Motor) -> None:
+    motor.step(3)
+    stats = motor.optimizer.get_memory_stats()
+    assert stats["device"] == "cpu"
+    assert stats["step_count"] == 3
+    before = float(stats["resident_mb"])
+    ballast = np.ones(64 * 2**20, np.uint8)
+    assert float(motor.optimizer.get_memory_stats()["resident_mb"]) - before > 50
+    del ballast
+
+
+def test_clean_ups_come_at_their_interval_and_are_skipped_with_nothing_to_give(motor: Aetheria_Motor) -> None:
+    assert motor.optimizer.empty_cache_interval == 100
+    motor.step(250)
+    assert (motor.optimizer.cleanup_stats.done, motor.optimizer.cleanup_stats.skipped) == (0, 2)
+    motor.optimizer.empty_cache_interval = 50
+    motor.step(100)
+    assert motor.optimizer.cleanup_stats.skipped == 4
+    motor.optimizer.empty_cache_interval = 0
+    motor.step(100)
+    assert motor.optimizer.cleanup_stats.skipped == 4
+    with pytest.raises(ConfigError, match="whole number of steps"):
+        motor.optimizer.empty_cache_interval = -1
+
+
+def test_tensors_on_the_cpu_need_not_be_kept_on_the_gpu(motor: Aetheria_Motor) -> None:
+    assert not motor.optimizer.should_keep_on_gpu(torch.zeros(2**24), size_threshold_mb=5.0)
+
+
+def test_a_batch_of_tensors_arrives_equal_and_is_counted(motor: Aetheria_Motor) -> None:
+    tensors = [torch.arange(10.0), torch.ones(3, 3)]
+    moved = motor.optimizer.move_to_cpu_batch(tensors)
+    assert all(torch.equal(a, b) and a.data_ptr() != b.data_ptr() for a, b in zip(tensors, moved, strict=True))
+    assert motor.optimizer.transfer_stats.bytes == 40 + 36
+
+
+@pytest.mark.parametrize(("deterministic", "precision", "wanted"), [(False, "fp32", "ieee"), (True, "tf32", "tf32")])
+def test_numeric_switches_hold_while_stepping_and_are_restored(deterministic: bool, precision: str, wanted: str) -> None:
+    cudnn, conv = torch.backends.cudnn, torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    seen: list[tuple[bool, bool, str]] = []
+
+    class Looks(nn.Module):
+        def forward(self, cells: Tensor) -> Tensor:
+            seen.append((cudnn.benchmark, cudnn.deterministic, conv.fp32_precision))
+            return cells
+
+    before = (cudnn.benchmark, cudnn.deterministic, conv.fp32_precision)
+    Aetheria_Motor(Looks(), 4, 1, "cpu", {**EAGER, "deterministic": deterministic, "precision": precision}).step()
+    assert set(seen) == {(not deterministic, deterministic, wanted)}
+    assert (cudnn.benchmark, cudnn.deterministic, conv.fp32_precision) == before
+
+
+def test_energy_is_the_change_the_next_step_makes() -> None:
+    motor = Aetheria_Motor(Life(), 16, 1, "cpu", EAGER, seed=1)
+    energy, before = motor.read("energy"), motor.cells
+    motor.step()
+    assert torch.equal(energy, (motor.cells - before).square().sum(1))
+
+
+@pytest.mark.gpu
+def test_gpu_memory_statistics_transfers_and_clean_up() -> None:
+    motor = Aetheria_Motor(Counter(), 256, 1, "cuda", EAGER, initial=torch.zeros(1, 256, 256))
+    subscription = motor.subscribe(every=10, delivery="lossless", capacity=100)
+    motor.step(200)
+    subscription.close()
+    assert [float(f["channel_0"].min()) for f in subscription] == [float(n) for n in range(0, 201, 10)]
+    stats = motor.optimizer.get_memory_stats()
+    assert stats["device"] == "cuda:0"
+    assert {"gpu_allocated_mb", "gpu_reserved_mb", "gpu_max_allocated_mb"} <= stats.keys()
+    ballast = torch.empty(2**26, device="cuda")
+    assert motor.optimizer.should_keep_on_gpu(ballast)
+    assert not motor.optimizer.should_keep_on_gpu(ballast[:10])
+    del ballast
+    assert motor.optimizer.clean_up()
+    assert not motor.optimizer.clean_up()

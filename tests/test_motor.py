@@ -1,0 +1,258 @@
+"""The motor: construction, cells, chunks, threads, saving, and what it refuses."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from aetheria import GrowingNCA, Life, UNet
+from aetheria.errors import AetheriaError, ConfigError, DivergedError, LawError, StateError
+from aetheria.motor import Aetheria_Motor, MotorConfig, check_memory
+
+EAGER = {"plan": "eager"}
+
+
+class Counter(nn.Module):
+    """Adds one to every cell each step: after n steps every cell has grown by n."""
+
+    def forward(self, cells: Tensor) -> Tensor:
+        return cells + 1
+
+
+class Explodes(nn.Module):
+    """Turns one cell to Inf at its 37th step, as long as cells count steps."""
+
+    def forward(self, cells: Tensor) -> Tensor:
+        after = cells + 1
+        return torch.where(after >= 37, torch.inf, after)
+
+
+def counter(**options: Any) -> Aetheria_Motor:
+    return Aetheria_Motor(Counter(), 8, 1, "cpu", EAGER, initial=torch.zeros(1, 8, 8), **options)
+
+
+def test_the_call_of_the_readme_works_with_a_config_object() -> None:
+    config = MotorConfig(plan="eager")
+    motor = Aetheria_Motor(UNet(d_state=8, hidden_channels=4), 16, 8, "cpu", cfg=config)
+    motor.step(2)
+    assert motor.cells.shape == (1, 16, 16, 16)
+    assert motor.psi.shape == (1, 16, 16, 8)
+    assert motor.step_count == 2
+
+
+def test_steps_are_counted_and_taken_however_they_are_asked_for() -> None:
+    motor = counter()
+    for n in (1, 0, 7, 250):
+        motor.step(n)
+    assert motor.step_count == 258
+    assert (motor.cells == 258).all()
+
+
+def test_a_rectangular_grid_and_a_batch_have_the_shape_asked_for() -> None:
+    motor = Aetheria_Motor(Life(), (6, 10), 1, "cpu", EAGER, batch=3)
+    assert motor.cells.shape == (3, 1, 6, 10)
+
+
+def test_universes_of_a_batch_start_from_different_noise() -> None:
+    cells = Aetheria_Motor(Life(), 16, 1, "cpu", EAGER, batch=2).cells
+    assert not torch.equal(cells[0], cells[1])
+
+
+def test_psi_pairs_real_and_imaginary_blocks() -> None:
+    motor = Aetheria_Motor(UNet(d_state=2, hidden_channels=4), 8, 2, "cpu", EAGER)
+    cells, psi = motor.cells, motor.psi
+    assert torch.equal(psi[0, 3, 5, 1], torch.complex(cells[0, 1, 3, 5], cells[0, 3, 3, 5]))
+
+
+def test_psi_of_real_cells_is_refused() -> None:
+    with pytest.raises(StateError, match="real"):
+        _ = counter().psi
+
+
+def test_cells_are_a_copy_that_autograd_accepts() -> None:
+    motor = counter()
+    cells = motor.cells
+    cells += 5
+    assert (motor.cells == 0).all()
+    cells.requires_grad_().sum().backward()  # an inference tensor would refuse
+
+
+def test_the_motor_runs_in_eval_and_inference_mode() -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    class Looks(nn.Module):
+        def forward(self, cells: Tensor) -> Tensor:
+            seen.append((self.training, torch.is_inference_mode_enabled()))
+            return cells
+
+    Aetheria_Motor(Looks().train(), 4, 1, "cpu", EAGER).step(3)
+    assert set(seen) == {(False, True)}
+
+
+def test_set_cells_takes_one_universe_for_all_and_numpy() -> None:
+    motor = counter(batch=2)
+    motor.set_cells(np.full((1, 8, 8), 4.0))
+    motor.step()
+    assert (motor.cells == 5).all()
+    assert motor.step_count == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (torch.zeros(1, 8, 7), r"shape \(1, 8, 7\); expected \(1, 1, 8, 8\)"),
+        (torch.full((1, 8, 8), torch.nan), "NaN or Inf"),
+        (torch.zeros(1, 8, 8, dtype=torch.complex64), "complex"),
+    ],
+)
+def test_cells_that_do_not_fit_are_refused_and_nothing_changes(cells: Tensor, words: str) -> None:
+    motor = counter()
+    motor.step(3)
+    with pytest.raises(StateError, match=words):
+        motor.set_cells(cells)
+    assert (motor.cells == 3).all()
+
+
+def test_a_saved_state_goes_on_as_if_never_saved() -> None:
+    straight = Aetheria_Motor(GrowingNCA(fire_rate=0.5), 16, 16, "cpu", EAGER, initial="noise", seed=5)
+    nn.init.normal_(straight.law.update.weight, std=0.05)  # type: ignore[union-attr, arg-type]
+    straight.step(4)
+    saved = straight.state_dict()
+    straight.step(4)
+    other = Aetheria_Motor(straight.law, 16, 16, "cpu", EAGER)
+    other.load_state_dict(saved)
+    assert (other.step_count, other.seed) == (4, 5)
+    other.step(4)
+    assert torch.equal(other.cells, straight.cells)
+
+
+def test_a_saved_state_of_another_shape_is_refused() -> None:
+    saved = Aetheria_Motor(Life(), 8, 1, "cpu", EAGER).state_dict()
+    with pytest.raises(StateError, match="shape"):
+        Aetheria_Motor(Life(), 9, 1, "cpu", EAGER).load_state_dict(saved)
+    with pytest.raises(StateError, match="memory, seed missing"):
+        counter().load_state_dict({"cells": saved["cells"], "step": 1})
+    nca = Aetheria_Motor(GrowingNCA(), 8, 16, "cpu", EAGER)
+    with pytest.raises(StateError, match="memory"):
+        nca.load_state_dict({**nca.state_dict(), "memory": ()})
+
+
+def test_other_threads_are_served_while_the_motor_steps() -> None:
+    motor = counter()
+    steps: list[int] = []
+    stepping = threading.Thread(target=lambda: motor.step(200_000))
+    stepping.start()
+    while stepping.is_alive() and len(steps) < 20:
+        cells = motor.cells
+        assert (cells == cells[0, 0, 0, 0]).all(), "a torn read"
+        steps.append(int(cells[0, 0, 0, 0]))
+    stepping.join()
+    assert len(set(steps)) > 1, "served only after the last step"
+    assert (motor.cells == 200_000).all()
+
+
+def test_only_one_thread_may_step() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Waits(nn.Module):
+        def forward(self, cells: Tensor) -> Tensor:
+            entered.set()
+            leave.wait(10)
+            return cells
+
+    motor = Aetheria_Motor(Waits(), 4, 1, "cpu", EAGER)
+    thread = threading.Thread(target=motor.step)
+    thread.start()
+    entered.wait(10)
+    try:
+        with pytest.raises(StateError, match="another thread"):
+            motor.step()
+    finally:
+        leave.set()
+        thread.join()
+
+
+def test_divergence_is_found_at_the_next_check_and_says_when() -> None:
+    motor = Aetheria_Motor(Explodes(), 8, 1, "cpu", {**EAGER, "check_interval": 50}, initial=torch.zeros(1, 8, 8))
+    with pytest.raises(DivergedError, match="at step 50"):
+        motor.step(1000)
+    assert motor.step_count == 50
+
+
+def test_large_finite_cells_are_not_taken_for_divergence() -> None:
+    motor = Aetheria_Motor(nn.Identity(), 8, 1, "cpu", EAGER, initial=torch.full((1, 8, 8), 3e38))
+    motor.check_finite()  # their sum is Inf, they are not
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"grid_size": 0}, ConfigError, "size: 0 given; expected a positive number"),
+        ({"grid_size": (8, -1)}, ConfigError, "expected a positive number"),
+        ({"grid_size": (8, 8, 8)}, ConfigError, "height, width"),
+        ({"batch": 0}, ConfigError, "batch: 0 given"),
+        ({"device": "cuda:99"}, ConfigError, 'device: "cuda:99" given; .* CUDA devices found'),
+        ({"device": "quantum"}, ConfigError, "expected auto, cpu, cuda"),
+        ({"device": "mps"}, ConfigError, "expected auto, cpu, cuda"),
+        ({"cfg": {"precison": "bf16"}}, ConfigError, r"\[motor\] precison: unknown key; did you mean precision"),
+        ({"cfg": {"precision": "fp8"}}, ConfigError, r"\[motor\] precision: 'fp8' given"),
+        ({"cfg": {"check_interval": -1}}, ConfigError, r"\[motor\] check_interval: -1 given"),
+        ({"d_state": 3}, LawError, "d_state 3: Life has 1 real channels"),
+        ({"model": UNet(2, 4), "d_state": 4}, LawError, "UNet was built for d_state 2"),
+        ({"model": UNet(2, 4), "d_state": 2, "grid_size": (250, 256)}, LawError, "height must be a multiple of 4"),
+        ({"initial": "nosie"}, ConfigError, r"\[initial\] kind: 'nosie' given"),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict[str, Any], error: type[AetheriaError], words: str) -> None:
+    usual: dict[str, Any] = {"model": Life(), "grid_size": 8, "d_state": 1, "device": "cpu", "cfg": EAGER}
+    with pytest.raises(error, match=words):
+        Aetheria_Motor(**{**usual, **arguments})
+
+
+def test_steps_backwards_are_refused() -> None:
+    with pytest.raises(StateError, match="backwards"):
+        counter().step(-1)
+
+
+def test_a_state_too_large_for_memory_is_refused_before_it_is_allocated() -> None:
+    with pytest.raises(StateError, match=r"stepping needs at least 192.0 GiB, .* GiB are free"):
+        Aetheria_Motor(UNet(8, 4), 32768, 8, "cpu", EAGER)
+    check_memory((1, 1, 10, 10), 4, available=1200)
+    with pytest.raises(StateError):
+        check_memory((1, 1, 10, 10), 4, available=1199)
+
+
+def test_a_module_of_the_wrong_shape_says_what_it_got_and_what_to_do() -> None:
+    motor = Aetheria_Motor(nn.Conv2d(16, 16, 3, padding=1), 8, 8, "cpu", EAGER)
+    with pytest.raises(LawError, match=r"cannot step cells of shape \(1, 8, 8, 8\).*Quantum\(net, d_state\)"):
+        motor.step()
+    motor = Aetheria_Motor(nn.Conv2d(2, 2, 3), 8, 2, "cpu", EAGER)
+    with pytest.raises(LawError, match=r"returned \[\(1, 2, 6, 6\)\] for \[\(1, 2, 8, 8\)\]"):
+        motor.step()
+
+
+def test_a_memory_that_a_user_module_brings_is_carried_along() -> None:
+    class Fibonacci(nn.Module):
+        def initial_memory(self, cells: Tensor) -> tuple[Tensor, ...]:
+            return (torch.zeros_like(cells),)
+
+        def forward(self, cells: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+            return cells + before, cells
+
+    motor = Aetheria_Motor(Fibonacci(), 4, 1, "cpu", EAGER, initial=torch.ones(1, 4, 4))
+    motor.step(10)
+    assert (motor.cells == 89).all()
+    assert (motor.memory[0] == 55).all()
+
+
+@pytest.mark.gpu
+def test_a_run_on_the_gpu_equals_the_run_on_the_cpu() -> None:
+    runs = []
+    for device in ("cpu", "cuda"):
+        motor = Aetheria_Motor(Life("B36/S23"), 64, 1, device, EAGER, seed=3)
+        motor.step(50)
+        runs.append(motor.cells.cpu())
+    assert torch.equal(*runs)
