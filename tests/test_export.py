@@ -96,7 +96,8 @@ def test_a_png_shows_the_cells_of_its_step(recording: Recording, tmp_path: Path)
     film = Film(recording, look=Look("grey", (0, 1), universe=1, scale=3), first=8, last=12)
     assert [film.step(i) for i in range(len(film))] == [8, 10, 12]
     save_png(film, tmp_path / "x.png", 1)
-    pixels = np.asarray(Image.open(tmp_path / "x.png"))
+    with Image.open(tmp_path / "x.png") as image:
+        pixels = np.asarray(image)
     assert pixels.shape == (27, 39, 3)
     alive = recording[5]["channel_0"][1] > 200
     np.testing.assert_array_equal(pixels[1::3, 1::3, 0] == 255, alive)
