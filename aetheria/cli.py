@@ -3,6 +3,7 @@
 torch and everything that needs it is imported inside the commands, so that --help answers at once.
 """
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,6 +100,8 @@ def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> No
         if recording.config:
             out.print("\n[bold]config[/]")
             out.print(escape(recording.config.strip()))
+        if a["codec"] != "gzip":
+            out.print(f'\ncodec "{a["codec"]}": import hdf5plugin before opening it with xarray or h5py')
     name = escape(str(file))
     out.print("\n[bold]open it[/]")
     out.print(f'  aetheria.Recording("{name}")')
@@ -212,6 +215,6 @@ def main() -> None:
     except AetheriaError as error:
         err.print(f"[red]error[/] {escape(str(error))}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        sys.exit(130)
+    except OSError as error:  # of the system: pictures and films are written by libraries that know no AetheriaError
+        err.print(f"[red]error[/] {escape(str(error))}")
+        sys.exit(3 if error.errno == errno.ENOSPC else 5)

@@ -1,9 +1,10 @@
 """Pictures and films of what was recorded: PNG and GIF by Pillow, MP4 by PyAV."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def picture(values: NDArray[np.generic], name: str, colours: str, levels: Levels
     return Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1))
 
 
-def find_levels(samples: list[NDArray[np.generic]], low: float | None, high: float | None) -> Levels:
+def find_levels(samples: Sequence[NDArray[Any]], low: float | None, high: float | None) -> Levels:
     """Levels for values whose range is `low` to `high` where known: the 0.1 and 99.9 percentiles elsewhere."""
     if low is not None and high is not None:
         return low, high

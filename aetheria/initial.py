@@ -67,7 +67,7 @@ def make_initial(initial: Initial | str | None, law: nn.Module, shape: tuple[int
         make = _noise if initial.kind == "noise" else _random_phase
         universes = [make(law, channels, height, width, generator(seed, u)) for u in range(batch)]
         return torch.stack(universes)
-    pattern = _scaled(_pattern(initial, law, channels), initial)
+    pattern = _scaled(_pattern(initial, law, channels), initial, (height, width))
     cells = torch.zeros(shape)
     _place(cells, pattern, initial)
     return normalised(cells, law.normalise) if isinstance(law, QuantumLaw) else cells
@@ -117,15 +117,20 @@ def _pattern(initial: Initial, law: nn.Module, channels: int) -> Tensor:
     return live[None, :, None, None] * torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 
-def _scaled(pattern: Tensor, initial: Initial) -> Tensor:
+def _scaled(pattern: Tensor, initial: Initial, grid: tuple[int, int]) -> Tensor:
     scale = initial.scale
     if scale == 1:
         return pattern
+    size = [max(1, round(n * scale)) for n in pattern.shape[2:]]
+    # Asked before scaling: what leaves the grid may not even fit into memory.
+    if size[0] > grid[0] or size[1] > grid[1]:
+        raise StateError(
+            f"[initial] pattern of {size[0]} x {size[1]} cells at scale {scale:g} leaves the grid of {grid[0]} x {grid[1]}"
+        )
     if initial.kind in ("rle", "seed"):
         if scale != int(scale):
             raise ConfigError(f"[initial] scale: {scale} given; RLE patterns and seeds scale by whole numbers only")
         return pattern.repeat_interleave(int(scale), 2).repeat_interleave(int(scale), 3)
-    size = [max(1, round(n * scale)) for n in pattern.shape[2:]]
     return F.interpolate(pattern, size=size, mode="bilinear", antialias=scale < 1)
 
 
@@ -167,11 +172,15 @@ def _other_rule(rule: str, law: Life) -> bool:
 def _read_npy(path: Path) -> Tensor:
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a torn header is read as Python: TokenError, or MemoryError for the shape it claims
         raise FileUnreadableError(f"{path}: cannot be read as a .npy array of numbers; {error}") from error
-    if not isinstance(array, np.ndarray) or array.ndim not in (2, 3, 4) or array.dtype.kind not in "biuf":
+    if isinstance(array, np.lib.npyio.NpzFile):
+        array.close()
+    if not isinstance(array, np.ndarray) or array.ndim not in (2, 3, 4) or array.dtype.kind not in "biuf" or not array.size:
         raise FileUnreadableError(f"{path}: expected one real array (H, W), (C, H, W) or (B, C, H, W)")
-    cells = torch.from_numpy(array.astype(np.float32))
+    # A float64 too large for float32 becomes Inf here, and is refused below.
+    with np.errstate(over="ignore"):
+        cells = torch.from_numpy(array.astype(np.float32))
     if not cells.isfinite().all():
         raise StateError(f"{path}: holds NaN or Inf; expected finite values")
     return cells
@@ -181,7 +190,7 @@ def _read_image(path: Path, law: nn.Module, live: Tensor) -> Tensor:
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGBA"), np.float32) / 255
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a torn PNG raises SyntaxError too, and a bomb its own
         raise FileUnreadableError(f"{path}: cannot be read as an image; {error}") from error
     rgba = torch.from_numpy(pixels).permute(2, 0, 1)
     colour, alpha = rgba[:3] * rgba[3:], rgba[3:]

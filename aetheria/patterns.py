@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from aetheria.errors import FileUnreadableError
 
 MAX_CELLS = 1 << 28  # a pattern larger than this is refused before it is unrolled
-_TOKEN = re.compile(r"(\d*)([.bo$!]|[p-y]?[A-X])|(\s+)")
-_HEADER = re.compile(r"x\s*=\s*(\d+)\s*,\s*y\s*=\s*(\d+)(?:\s*,\s*rule\s*=\s*([^\s,]+))?", re.IGNORECASE)
+_TOKEN = re.compile(r"(\d*)([.bo$!]|[p-x]?[A-X]|y[A-O])|(\s+)")
+_HEADER = re.compile(r"x\s*=\s*(\d{1,9})\s*,\s*y\s*=\s*(\d{1,9})(?:\s*,\s*rule\s*=\s*([^\s,]+))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def read_rle(text: str, where: str) -> Pattern:
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     header = _HEADER.match(lines[0].strip()) if lines else None
     rows = _unroll("\n".join(lines[1:] if header else lines), where)
-    width = max((len(row) for row in rows), default=0)
-    height = len(rows)
+    width = max(map(len, rows.values()), default=0)
+    height = max(rows, default=-1) + 1
     if header:
         stated = int(header[2]), int(header[1])
         if height > stated[0] or width > stated[1]:
@@ -50,13 +50,15 @@ def read_rle(text: str, where: str) -> Pattern:
     if height * width > MAX_CELLS:
         raise FileUnreadableError(f"{where}: {height} x {width} cells; a pattern may have {MAX_CELLS} at most")
     cells = np.zeros((height, width), np.uint8)
-    for y, row in enumerate(rows):
+    for y, row in rows.items():
         cells[y, : len(row)] = np.frombuffer(bytes(row), np.uint8)
     return Pattern(cells, header[3] if header else None)
 
 
-def _unroll(body: str, where: str) -> list[bytearray]:
-    rows, at, total = [bytearray()], 0, 0
+def _unroll(body: str, where: str) -> dict[int, bytearray]:
+    """The rows that hold anything, by number: a run of a hundred million empty ones costs nothing."""
+    rows: dict[int, bytearray] = {}
+    y = at = total = 0
     while at < len(body):
         token = _TOKEN.match(body, at)
         if token is None:
@@ -70,18 +72,12 @@ def _unroll(body: str, where: str) -> list[bytearray]:
             raise FileUnreadableError(f"{where}: more than {MAX_CELLS} cells; such a pattern is refused")
         match token[2]:
             case "!":
-                return _trimmed(rows)
+                return rows
             case "$":
-                rows.extend(bytearray() for _ in range(count))
+                y += count
             case state:
-                rows[-1].extend(bytes([_state(state)]) * count)
+                rows.setdefault(y, bytearray()).extend(bytes([_state(state)]) * count)
     raise FileUnreadableError(f'{where}: the runs end without "!"; the file is torn')
-
-
-def _trimmed(rows: list[bytearray]) -> list[bytearray]:
-    while rows and not rows[-1]:
-        rows.pop()
-    return rows
 
 
 def _state(token: str) -> int:

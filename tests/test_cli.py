@@ -230,7 +230,7 @@ def test_doctor_reports_and_tests_this_machine() -> None:
 def test_doctor_says_what_to_install_where_no_compiler_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     from aetheria import doctor
 
-    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     finding = next(doctor._compiler())
     assert not finding.good
     assert "install g++" in finding.hint

@@ -75,7 +75,7 @@ def test_with_nobody_to_see_nothing_is_computed_and_nothing_leaves(
     motor: Aetheria_Motor, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[str] = []
-    monkeypatch.setattr(Field, "__call__", lambda self, view: computed.append(self.name))
+    monkeypatch.setattr(Field, "__call__", lambda self, _: computed.append(self.name))
     if way != "nobody":
         subscription = motor.subscribe(every=1, fields=["density", "mass"])
         if way == "closed":

@@ -1,11 +1,13 @@
 """Building blocks of the neural laws: padding by boundary, local norms, convolutions that know their boundary."""
 
+import math
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aetheria.errors import ConfigError
 from aetheria.laws.base import Boundary, check_choice
 
 Norm = Literal["channel", "group", "none"]
@@ -62,7 +64,10 @@ def make_norm(kind: Norm, channels: int) -> nn.Module:
 
 def start_small(layer: nn.Conv2d, output_scale: float | None) -> nn.Conv2d:
     """Starts a last layer at N(0, output_scale^2), or N(0, (1e-5)^2) for training, and zero bias."""
-    nn.init.normal_(layer.weight, std=1e-5 if output_scale is None else output_scale)
+    scale = 1e-5 if output_scale is None else output_scale
+    if not (math.isfinite(scale) and scale >= 0):
+        raise ConfigError(f"[law] output_scale: {output_scale} given; expected a finite number of 0 or more")
+    nn.init.normal_(layer.weight, std=scale)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

@@ -43,7 +43,8 @@ class Life(Law):
         rows = halo[:, :, :-2] + halo[:, :, 1:-1] + halo[:, :, 2:]
         count = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - alive
         table: Tensor = self.table  # type: ignore[assignment]  # a buffer, which torch types as a module
-        return table[9 * alive + count].to(cells.dtype)
+        # index_select reads a small table several times faster than indexing does.
+        return table.index_select(0, (9 * alive + count).flatten()).view_as(cells)
 
     def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
         """A soup: each cell alive with chance 0.35."""

@@ -19,6 +19,8 @@ from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import PixelType
 from aetheria.recording import schema
 
+_SPARE_BYTES = 2**20  # left free on the disk: closing a file needs some, and other programs do
+
 
 class Recorder:
     """Records a motor to one HDF5 file, as a context manager around the stepping.
@@ -92,7 +94,7 @@ class Recorder:
             return
         try:
             ending = "disk full" if isinstance(self._error, DiskFullError) else "failed" if self._error else status
-            self._file["status"][()] = ending.encode()
+            self._data["status"][()] = ending.encode()
             self._file.close()
         except (OSError, RuntimeError) as error:
             self._error = self._error or self._named(error)
@@ -123,11 +125,14 @@ class Recorder:
     ) -> h5py.File:
         self.path.unlink(missing_ok=True)
         # v110, not "latest": newer formats cannot be read by VTK, older ones not while being written.
-        file = h5py.File(self.path, "x", libver=("v110", "v110"))
+        # No chunk cache: a frame is written once, and what goes wrong is raised where it happens.
+        file = h5py.File(self.path, "x", libver=("v110", "v110"), rdcc_nbytes=0)
         try:
             _, _, height, width = motor.shape
-            attributes["every"] = wanted.every
+            attributes |= {"every": wanted.every, "codec": codec}
             schema.create(file, wanted.request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
+            # Handles are kept: closing one writes its cached chunks, and h5py only prints what goes wrong there.
+            self._data: dict[str, h5py.Dataset] = {name: file[name] for name in file}
             file.swmr_mode = True
         except BaseException:
             file.close()
@@ -144,6 +149,7 @@ class Recorder:
             self._subscription.fail(self._error)
 
     def _commit(self, frame: Frame) -> None:
+        self._check_space(frame)
         row = self.frames
         self._append("time", row, frame.step * self._dt)
         self._append("step", row, frame.step)
@@ -152,12 +158,18 @@ class Recorder:
             self._append(name, row, schema.to_file(values, name, self._batch))
         self._file.flush()
         # Last: readers trust only the rows this count covers.
-        self._file["frames"][()] = row + 1
-        self._file["frames"].flush()
+        self._data["frames"][()] = row + 1
+        self._data["frames"].flush()
         self.frames = row + 1
 
+    def _check_space(self, frame: Frame) -> None:
+        # Before writing, not after failing: HDF5 cannot close a file that it could not write, and crashes at exit.
+        needed = _SPARE_BYTES + 2 * sum(values.nbytes for values in frame.fields.values())
+        if psutil.disk_usage(str(self.path.parent)).free < needed:
+            raise self._disk_full()
+
     def _append(self, name: str, row: int, values: Any) -> None:
-        data = self._file[name]
+        data = self._data[name]
         data.resize(row + 1, 0)
         data[row] = values
 
@@ -165,10 +177,12 @@ class Recorder:
         if isinstance(error, RecordingError):
             return error
         # HDF5 reports a full disk without saying so.
-        free = psutil.disk_usage(str(self.path.parent)).free if self.path.parent.is_dir() else None
-        if free is not None and free < 2**20:
-            return DiskFullError(f"{self.path}: the disk is full; {self.frames} frames are kept and readable")
+        if self.path.parent.is_dir() and psutil.disk_usage(str(self.path.parent)).free < _SPARE_BYTES:
+            return self._disk_full()
         return RecordingError(f"{self.path}: cannot be written after {self.frames} frames; {error}")
+
+    def _disk_full(self) -> DiskFullError:
+        return DiskFullError(f"{self.path}: the disk is full; {self.frames} frames are kept and readable")
 
 
 def check_output(path: Path, overwrite: bool) -> None:

@@ -1,6 +1,8 @@
 """Reads a recording: frame by frame, never the whole file."""
 
+import importlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -43,6 +45,8 @@ class Recording:
         self.path = Path(path)
         if not self.path.is_file():
             raise RecordingError(f"{self.path}: no such file; expected a recording (.h5)")
+        with suppress(ImportError):  # "fast" and "compact" recordings cannot be decoded without
+            importlib.import_module("hdf5plugin")
         try:
             # SWMR also for finished files: one whose writer was killed opens no other way.
             self._file = h5py.File(self.path, "r", libver="latest", swmr=True)
@@ -155,7 +159,9 @@ class Recording:
         try:
             values = np.asarray(self._data[name][index])
         except OSError as error:
-            raise RecordingError(f"{self.path}: frame {index} of {name} cannot be read; {error}") from error
+            codec = self.attributes.get("codec", "gzip")
+            hint = f'; codec "{codec}" needs hdf5plugin: pip install "aetheria[codecs]"' if codec != "gzip" else ""
+            raise RecordingError(f"{self.path}: frame {index} of {name} cannot be read; {error}{hint}") from error
         return schema.from_file(values, name, self._batch)
 
 

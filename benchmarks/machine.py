@@ -1,0 +1,38 @@
+"""The machine a result was measured on, in one line, and a median that warms up first."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import torch
+
+
+def describe_machine() -> str:
+    """Processor or GPU, cores, memory and versions."""
+    cpu = next(
+        (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")),
+        platform.processor() or platform.machine(),
+    )
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    memory = psutil.virtual_memory().total / 2**30
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{cpu}, {psutil.cpu_count()} cores, {memory:.0f} GiB{gpu}; {versions}"
+
+
+def median_seconds(action: Callable[[], object], repeats: int) -> float:
+    """Median time of `action` over `repeats` calls, after one that is not timed."""
+    action()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.is_file() else []

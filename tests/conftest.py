@@ -1,0 +1,34 @@
+"""Fixtures that the suites share, and the `gpu` marker."""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.small_laws import NAMES, small_law
+
+
+def pytest_configure() -> None:
+    # On cores shared with anything else, OpenMP's threads wait for each other by spinning: small grids step 30 times slower.
+    torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    skip = pytest.mark.skip(reason="no CUDA device here")
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(params=NAMES)
+def law_name(request: pytest.FixtureRequest) -> str:
+    """The name of each law in LAWS, and of a module that is no `Law`."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def law(law_name: str) -> nn.Module:
+    """Each of those laws, small and moving."""
+    return small_law(law_name)

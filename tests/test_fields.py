@@ -1,0 +1,247 @@
+"""Every field against NumPy float64 written from its formula, with its stated range; and how fields are made smaller."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aetheria.errors import ConfigError
+from aetheria.fields import FIELDS, View, downsample, get_field, quantise
+
+Array = NDArray[np.float64]
+BATCH, D, HEIGHT, WIDTH = 3, 4, 9, 14
+
+
+def amplitudes() -> Array:
+    """`(B, 2d, H, W)`, with some cells of zero amplitude."""
+    cells = np.random.default_rng(1).normal(size=(BATCH, 2 * D, HEIGHT, WIDTH))
+    cells[:, :, 2:4, 5] = 0
+    cells[:, 1:4, 6] = cells[:, 5:, 6] = 0  # all in psi_0: no entropy
+    return cells
+
+
+def colours() -> Array:
+    """`(B, 6, H, W)`: RGBA from below 0 to above 1, and two hidden channels."""
+    return np.random.default_rng(2).uniform(-0.5, 1.5, size=(BATCH, 6, HEIGHT, WIDTH))
+
+
+def change(cells: Array) -> Array:
+    return np.sin(3 * cells)
+
+
+def view(cells: Array, d_state: int | None, boundary: str = "periodic") -> View:
+    tensor = torch.from_numpy(cells)
+    return View(tensor, d_state, boundary, (3, 0.1), lambda: torch.from_numpy(change(cells)))
+
+
+# -- the oracles: cells (B, C, H, W) to (B, H, W), from the formulas ---------------------------------------------
+
+
+def psi(cells: Array) -> NDArray[np.complex128]:
+    return cells[:, :D] + 1j * cells[:, D:]
+
+
+def neighbours(values: Array, boundary: str) -> list[Array]:
+    """The eight Moore neighbours of each cell over the last two axes, in reading order."""
+    mode: Any = {"periodic": "wrap", "zero": "constant", "reflect": "reflect"}[boundary]
+    wide = np.pad(values, [(0, 0)] * (values.ndim - 2) + [(1, 1), (1, 1)], mode=mode)
+    shifts = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
+    return [wide[..., y : y + HEIGHT, x : x + WIDTH] for y, x in shifts]
+
+
+def entropy(cells: Array) -> Array:
+    out = np.zeros((BATCH, HEIGHT, WIDTH))
+    for at in np.ndindex(out.shape):
+        weight = np.abs(psi(cells)[at[0], :, at[1], at[2]]) ** 2
+        share = weight[weight > 0] / max(weight.sum(), 1e-300)
+        out[at] = -(share * np.log(share)).sum()
+    return out
+
+
+def coherence(cells: Array, boundary: str) -> Array:
+    norm = np.sqrt((np.abs(psi(cells)) ** 2).sum(1, keepdims=True))
+    unit = psi(cells) / np.where(norm > 0, norm, np.inf)
+    around = neighbours(unit, boundary)  # type: ignore[arg-type]  # complex here
+    return np.mean([(unit.conj() * other).sum(1).real for other in around], 0)
+
+
+def gradient(cells: Array, boundary: str) -> Array:
+    _, up, _, left, right, _, down, _ = neighbours((cells**2).sum(1), boundary)
+    return np.hypot((right - left) / 2, (down - up) / 2)
+
+
+ORACLES: dict[str, Callable[[Array], Array]] = {
+    "density": lambda c: (np.abs(psi(c)) ** 2).sum(1),
+    "phase_2": lambda c: np.angle(psi(c)[:, 2]),
+    "real_1": lambda c: psi(c)[:, 1].real,
+    "imag_3": lambda c: psi(c)[:, 3].imag,
+    "magnitude_0": lambda c: np.abs(psi(c)[:, 0]),
+    "channel_5": lambda c: c[:, 5],
+    "mass": lambda c: (np.abs(psi(c)) ** 2).sum((1, 2, 3)),
+    "energy": lambda c: (change(c) ** 2).sum(1),
+    "entropy": entropy,
+    "gradient": lambda c: gradient(c, "periodic"),
+    "coherence": lambda c: coherence(c, "periodic"),
+    "population": lambda c: (c[:, 3] > 0.1).sum((1, 2)).astype(np.float64),
+    "rgb": lambda c: np.clip(c[:, :3] + 1 - np.clip(c[:, 3:4], 0, 1), 0, 1),
+}
+
+
+def test_every_field_has_an_oracle() -> None:
+    assert {name.split("_")[0] for name in ORACLES} == set(FIELDS)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_a_field_equals_its_formula_and_stays_in_its_range(name: str) -> None:
+    cells, d_state = (colours(), None) if name == "rgb" else (amplitudes(), D)
+    field = get_field(name, d_state, cells.shape[1])
+    values = field(view(cells, d_state))
+    np.testing.assert_allclose(values, ORACLES[name](cells), rtol=1e-12, atol=1e-14)
+    assert field.scalar == (values.shape == (BATCH,))
+    assert values.shape in ((BATCH,), (BATCH, HEIGHT, WIDTH), (BATCH, 3, HEIGHT, WIDTH))
+    low, high = field.range
+    assert low is None or float(values.min()) >= low - 1e-12
+    assert high is None or float(values.max()) <= high + 1e-12
+    assert field.name == name
+    assert field.meaning
+    assert field.unit
+    single = field(view(cells.astype(np.float32), d_state))
+    np.testing.assert_allclose(single, ORACLES[name](cells), rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
+def test_fields_that_look_at_neighbours_know_the_boundary(boundary: str) -> None:
+    cells = amplitudes()
+    for name, oracle in (("gradient", gradient), ("coherence", coherence)):
+        values = get_field(name, D, 2 * D)(view(cells, D, boundary))
+        np.testing.assert_allclose(values, oracle(cells, boundary), rtol=1e-12, atol=1e-14)
+
+
+def test_fields_of_known_states() -> None:
+    even = np.full((1, 2 * D, HEIGHT, WIDTH), 0.5)
+    assert get_field("entropy", D, 2 * D)(view(even, D)).numpy() == pytest.approx(math.log(D))
+    assert get_field("coherence", D, 2 * D)(view(even, D)).numpy() == pytest.approx(1)
+    assert get_field("gradient", D, 2 * D)(view(even, D)).numpy() == pytest.approx(0)
+    assert get_field("phase_0", D, 2 * D)(view(even, D)).numpy() == pytest.approx(math.pi / 4)
+    empty = np.zeros_like(even)
+    for name in ("entropy", "coherence", "phase_1", "magnitude_1", "density"):
+        assert not get_field(name, D, 2 * D)(view(empty, D)).any(), name
+
+
+def test_the_mass_of_real_cells_is_their_sum_and_counted_in_float64() -> None:
+    cells = np.full((1, 1, 4097, 4097), 1, np.float32)
+    # 4,097^2 is odd and above 2^24: float32 cannot hold it.
+    tensor = View(torch.from_numpy(cells), None, "periodic", (0, 0.5))
+    assert float(FIELDS["mass"](tensor)) == 4097**2
+    assert float(FIELDS["population"](tensor)) == 4097**2
+    assert float(FIELDS["mass"](View(torch.full((1, 2, 3, 3), -2.0)))) == -36
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("densty", {}, 'field "densty": no such field of this law; did you mean density?'),
+        ("phse_1", {}, "did you mean phase?"),
+        ("xyz", {}, "known: density, phase"),
+        ("", {}, "no such field"),
+        ("phase_4", {}, 'field "phase_4": expected phase_0 to phase_3'),
+        ("channel_8", {}, "expected channel_0 to channel_7"),
+        ("density_1", {}, 'density has no components; write "density"'),
+        ("phase_-1", {}, "no such field"),
+        ("phase", {"d_state": None}, "needs complex amplitudes"),
+        ("rgb", {"offered": ("density", "phase")}, "known: density, phase"),
+    ],
+)
+def test_an_unknown_field_names_the_closest_or_what_there_is(name: str, settings: dict[str, Any], message: str) -> None:
+    asked: dict[str, Any] = {"d_state": D, "channels": 2 * D} | settings
+    with pytest.raises(ConfigError) as caught:
+        get_field(name, **asked)
+    assert message in str(caught.value)
+
+
+def test_a_component_left_out_is_the_first() -> None:
+    cells = amplitudes()
+    assert torch.equal(get_field("phase", D, 2 * D)(view(cells, D)), get_field("phase_0", D, 2 * D)(view(cells, D)))
+
+
+# -- smaller -----------------------------------------------------------------------------------------------------
+
+
+def test_downsampling_by_a_whole_number_averages_over_blocks() -> None:
+    values = np.random.default_rng(3).normal(size=(2, 3, 12, 20))
+    blocks = values.reshape(2, 3, 4, 3, 5, 4).mean((3, 5))
+    np.testing.assert_allclose(downsample(torch.from_numpy(values), (4, 5)), blocks, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(downsample(torch.from_numpy(values[:, 0]), (4, 5)), blocks[:, 0], rtol=1e-12, atol=1e-15)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    block=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_downsampling_by_a_whole_number_preserves_the_mean(block: tuple[int, int], size: tuple[int, int], seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=(2, block[0] * size[0], block[1] * size[1]))
+    small = downsample(torch.from_numpy(values), size)
+    assert small.shape == (2, *size)
+    np.testing.assert_allclose(small.mean((1, 2)), values.mean((1, 2)), rtol=0, atol=1e-12)
+
+
+def test_downsampling_never_enlarges_and_shrinks_each_axis_for_itself() -> None:
+    values = torch.rand(1, 6, 8)
+    assert downsample(values, None) is values
+    assert torch.equal(downsample(values, (6, 8)), values)
+    assert torch.equal(downsample(values, (100, 100)), values)
+    assert torch.equal(downsample(values, (100, 4)), (values[..., ::2] + values[..., 1::2]) / 2)
+
+
+def test_downsampling_by_no_whole_number_stays_between_the_extremes() -> None:
+    values = torch.rand(2, 10, 13)
+    small = downsample(values, (7, 6))
+    assert small.shape == (2, 7, 6)
+    assert float(small.min()) >= float(values.min())
+    assert float(small.max()) <= float(values.max())
+    assert torch.allclose(downsample(torch.full((1, 10, 13), 0.7), (7, 6)), torch.tensor(0.7))
+
+
+def test_angles_are_averaged_on_the_circle() -> None:
+    # 170 and -170 degrees lie 20 degrees apart, about 180; their plain mean would be 0.
+    angles = torch.deg2rad(torch.tensor([[[170.0, -170.0, 10.0, 30.0]]], dtype=torch.float64))
+    small = downsample(angles, (1, 2), cyclic=True)
+    np.testing.assert_allclose(small[0, 0].abs().rad2deg(), [180, 20], atol=1e-9)
+    np.testing.assert_allclose(downsample(angles, (1, 2)).rad2deg()[0, 0], [0, 20], atol=1e-9)
+    assert FIELDS["phase"].cyclic
+    random = np.random.default_rng(5).uniform(-np.pi, np.pi, (2, 6, 6))
+    mean = np.angle(np.exp(1j * random).reshape(2, 3, 2, 3, 2).mean((2, 4)))
+    np.testing.assert_allclose(downsample(torch.from_numpy(random), (3, 3), cyclic=True), mean, rtol=1e-10)
+
+
+# -- quantised ---------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=arrays(np.float32, (5,), elements=st.floats(-1000, 1000, width=32)),
+    levels=st.tuples(st.floats(-100, 100), st.floats(0.5, 100)).map(lambda pair: (pair[0], pair[0] + pair[1])),
+)
+def test_a_pixel_is_within_half_a_level_of_its_value_or_clipped(
+    values: NDArray[np.float32], levels: tuple[float, float]
+) -> None:
+    low, high = levels
+    pixels: Tensor = quantise(torch.from_numpy(values).double(), levels)
+    assert pixels.dtype == torch.uint8
+    shown = low + pixels.double().numpy() * (high - low) / 255
+    assert np.abs(shown - np.clip(values, low, high)).max() <= (high - low) / 255 * (0.5 + 1e-6)
+
+
+def test_the_levels_become_0_and_255() -> None:
+    values = torch.tensor([-math.pi, 0.0, math.pi, -9.0, 9.0])
+    assert quantise(values, (-math.pi, math.pi)).tolist() == [0, 128, 255, 0, 255]
