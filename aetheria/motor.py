@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
+from aetheria.cells import checked_cells, copied, finite
+from aetheria.device import check_memory, find_device, size_of
 from aetheria.errors import ConfigError, DivergedError, StateError
 from aetheria.feed import Delivery, Feed, Frame, Subscription
 from aetheria.fields import View, get_field
@@ -21,10 +23,8 @@ from aetheria.optimizer import GPUOptimizer, PixelType, Precision, Request
 from aetheria.settings import Settings
 from aetheria.stepping import Plan, State, choose_plan
 from aetheria.stepping.choose import PlanName
-from aetheria.stepping.plan import memory_format
+from aetheria.stepping.pace import Pace, next_multiple
 from aetheria.turns import Turns
-
-_LONGEST_CHUNK_S = 0.05  # what another thread waits for its turn, at the most, unless one step takes longer
 
 
 class MotorConfig(Settings):
@@ -89,7 +89,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             StateError: cells that do not fit, or a state too large for memory.
         """
         self.config = cfg if isinstance(cfg, MotorConfig) else MotorConfig.checked(dict(cfg or {}), "motor")
-        height, width = _size(grid_size)
+        height, width = size_of(grid_size)
         self.traits = traits_of(model, d_state)
         check_grid(model, height, width)
         if not isinstance(batch, int) or batch < 1:
@@ -115,9 +115,9 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         self._feed = Feed()
         self._plan: Plan | None = None
         self._step = 0
-        self._chunk = 1
+        self._pace = Pace()
         cells = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, model, self.shape, seed)
-        self._state: State = (self._as_cells(cells),)
+        self._state: State = (checked_cells(cells, self.shape, self.device, self.dtype),)
         self._state = (*self._state, *self._initial_memory())
 
     # -- stepping ------------------------------------------------------------------------------------------------
@@ -167,18 +167,16 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         with torch.inference_mode(), self.optimizer.numerics():
             self._state = plan.advance(self._state, steps)
             self._step += steps
-        took = time.perf_counter() - began
-        self._chunk = max(
-            1, min(1024, self._chunk * 2 if took < _LONGEST_CHUNK_S / 2 else int(self._chunk * _LONGEST_CHUNK_S / took))
-        )
-        if _crossed(self._step, steps, self.config.check_interval):
+        self._pace.took(time.perf_counter() - began)
+        # Chunks end at multiples of the intervals, as `_next_stop` says.
+        if self.config.check_interval and self._step % self.config.check_interval == 0:
             self.check_finite()
 
     def _next_stop(self, end: int) -> int:
         """The step up to which nobody needs to be asked anything."""
-        stops = [end, self._step + self._chunk]
+        stops = [end, self._step + self._pace.steps]
         intervals = (self.config.check_interval, self.optimizer.empty_cache_interval)
-        stops += [self._step - self._step % interval + interval for interval in intervals if interval]
+        stops += [next_multiple(self._step, interval) for interval in intervals if interval]
         due = self._feed.next_due(self._step)
         return min(stops if due is None else [*stops, due])
 
@@ -195,9 +193,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells."""
         with self._turns, torch.inference_mode():
-            cells = self._state[0]
-            # The sum is NaN or Inf if any cell is; only then is it worth looking at each.
-            if not cells.sum().isfinite() and not cells.isfinite().all():
+            if not finite(self._state[0]):
                 raise DivergedError(
                     f"{self.traits.name}: cells hold NaN or Inf at step {self._step}; the last recorded frame is good"
                 )
@@ -213,13 +209,13 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def cells(self) -> Tensor:
         """A copy of the cells `(B, C, H, W)`, on the motor's device."""
         with self._turns:
-            return _copied(self._state[0])
+            return copied(self._state[0])
 
     @property
     def memory(self) -> tuple[Tensor, ...]:
         """Copies of the law's memory tensors; empty for a law without."""
         with self._turns:
-            return tuple(map(_copied, self._state[1:]))
+            return tuple(map(copied, self._state[1:]))
 
     @property
     def psi(self) -> Tensor:
@@ -239,7 +235,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         Raises:
             StateError: another shape, or values that are not finite.
         """
-        checked = self._as_cells(cells)
+        checked = checked_cells(cells, self.shape, self.device, self.dtype)
         with self._turns:
             self._state = (checked, *self._state[1:])
 
@@ -251,7 +247,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         """
         request = self._request([field], size, "float32", {})
         with self._turns, torch.inference_mode():
-            return _copied(self.optimizer.render(self._view(), request)[field])
+            return copied(self.optimizer.render(self._view(), request)[field])
 
     # -- feed ----------------------------------------------------------------------------------------------------
 
@@ -309,7 +305,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     ) -> Request:
         traits = self.traits
         fields = tuple(get_field(name, traits.d_state, traits.channels, traits.fields) for name in names)
-        return Request.checked(fields, None if size is None else _size(size), dtype, levels)
+        return Request.checked(fields, None if size is None else size_of(size), dtype, levels)
 
     def _view(self) -> View:
         cells, *memory = self._state
@@ -339,7 +335,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         missing = {"cells", "memory", "step", "seed"} - state.keys()
         if missing:
             raise StateError(f"load_state_dict: {', '.join(sorted(missing))} missing")
-        cells = self._as_cells(state["cells"])
+        cells = checked_cells(state["cells"], self.shape, self.device, self.dtype)
         own, given = self._state[1:], tuple(state["memory"])
         if [t.shape for t in own] != [t.shape for t in given]:
             raise StateError(
@@ -366,71 +362,3 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         with torch.inference_mode():
             cells = self._state[0]
             return tuple(initial_memory(cells, self.seed) if self.traits.stochastic else initial_memory(cells))
-
-    def _as_cells(self, cells: Tensor | NDArray[np.generic]) -> Tensor:
-        given = torch.as_tensor(cells)
-        if given.is_complex():
-            raise StateError("cells: complex numbers given; expected real and imaginary blocks, (B, 2d, H, W)")
-        wanted = tuple(self.shape)
-        if tuple(given.shape) not in (wanted, wanted[1:]):
-            raise StateError(
-                f"cells: shape {tuple(given.shape)}; expected {wanted} or {wanted[1:]} (universes, channels, height, width)"
-            )
-        with torch.inference_mode():
-            ready = given.detach().to(self.device, self.dtype).expand(wanted).clone(memory_format=torch.contiguous_format)
-            if not ready.isfinite().all():
-                raise StateError("cells: NaN or Inf given; expected finite values")
-            return ready.contiguous(memory_format=memory_format(ready))
-
-
-def find_device(device: str | torch.device | None) -> torch.device:
-    """The device by name; None or "auto" for CUDA if there is one, else the CPU.
-
-    Raises:
-        ConfigError: no such device here.
-    """
-    if device is None or device == "auto":
-        return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        raise ConfigError(f'device: "{device}" given; expected auto, cpu, cuda or cuda:<number>') from None
-    if found.type not in ("cpu", "cuda"):
-        raise ConfigError(f'device: "{device}" given; expected auto, cpu, cuda or cuda:<number>')
-    if found.type == "cuda":
-        count = torch.cuda.device_count()
-        if (found.index or 0) >= count:
-            raise ConfigError(
-                f'device: "{device}" given; {count or "no"} CUDA devices found (torch {torch.__version__}); use cpu'
-            )
-        return torch.device("cuda", found.index if found.index is not None else torch.cuda.current_device())
-    return torch.device("cpu")
-
-
-def check_memory(shape: tuple[int, ...], itemsize: int, available: int) -> None:
-    """Raises StateError when stepping cells of this shape cannot fit: input, output and one intermediate."""
-    needed = 3 * itemsize
-    for size in shape:
-        needed *= size
-    if needed > available:
-        raise StateError(
-            f"grid {shape[2]} x {shape[3]}, {shape[0]} universes of {shape[1]} channels: stepping needs at least "
-            f"{needed / 2**30:,.1f} GiB, {available / 2**30:,.1f} GiB are free; use a smaller grid or batch"
-        )
-
-
-def _size(size: int | tuple[int, int]) -> tuple[int, int]:
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in pair):
-        raise ConfigError(f"size: {size!r} given; expected a positive number of cells, or (height, width)")
-    return pair
-
-
-def _crossed(step: int, taken: int, interval: int) -> bool:
-    return bool(interval) and step // interval > (step - taken) // interval
-
-
-def _copied(tensor: Tensor) -> Tensor:
-    # Outside inference mode, so that the copy is an ordinary tensor, fit for autograd.
-    with torch.inference_mode(False):
-        return torch.empty_like(tensor, requires_grad=False).copy_(tensor)

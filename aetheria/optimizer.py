@@ -187,10 +187,11 @@ class GPUOptimizer:
             return {name: t.clone() for name, t in tensors.items()}, None
         # torch's pinned-memory allocator is the ring: a block is used again once freed and its copy is over.
         host = {name: torch.empty(t.shape, dtype=t.dtype, pin_memory=True) for name, t in tensors.items()}
-        for name, tensor in tensors.items():
-            host[name].copy_(tensor, non_blocking=True)
-        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        arrived.record()
+        with torch.cuda.device(self.device):
+            for name, tensor in tensors.items():
+                host[name].copy_(tensor, non_blocking=True)
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived.record()
         return host, arrived
 
     @contextmanager

@@ -1,6 +1,7 @@
 """Initial cells: each kind, where they are placed, how they are scaled, and what is refused."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,27 @@ def test_an_npy_file_of_anything_but_a_grid_of_numbers_is_refused(content: str, 
         np.save(path, arrays[content], allow_pickle=True)
     with pytest.raises(FileUnreadableError, match=r"a\.npy: "):
         cells(Life(), "npy", path=str(path))
+
+
+class Malicious:
+    """Makes a folder where it is unpickled without care."""
+
+    def __init__(self, victim: Path) -> None:
+        self.victim = victim
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.victim),)
+
+
+def test_an_npy_file_never_runs_code(tmp_path: Path) -> None:
+    path, victim = tmp_path / "evil.npy", tmp_path / "it-ran"
+    np.save(path, np.array([[Malicious(victim)]], dtype=object), allow_pickle=True)
+    with pytest.raises(FileUnreadableError, match="cannot be read"):
+        cells(Life(), "npy", path=str(path))
+    assert not victim.exists()
+    # The bomb is live: read carelessly, it goes off.
+    np.load(path, allow_pickle=True)
+    assert victim.exists()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])

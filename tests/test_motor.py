@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from aetheria import GrowingNCA, Life, UNet
+from aetheria.device import check_memory
 from aetheria.errors import AetheriaError, ConfigError, DivergedError, LawError, StateError
-from aetheria.motor import Aetheria_Motor, MotorConfig, check_memory
+from aetheria.motor import Aetheria_Motor, MotorConfig
 
 EAGER = {"plan": "eager"}
 

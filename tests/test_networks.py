@@ -257,12 +257,12 @@ def test_parameters_out_of_range_are_refused_by_constructor_and_config(
 
 
 def test_networks_of_ones_own_are_applied_as_amplitudes_or_as_a_change() -> None:
-    net = nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular")
-    cells = torch.rand(2, 4, 5, 6)
+    net = nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular").double()
+    cells = torch.rand(2, 4, 5, 6, dtype=torch.float64)
     with torch.no_grad():
         given = Quantum(net, 2, decay=0.25, normalise="cell")(cells)
-        psi = (0.75 * cells + net(cells)).double().numpy()
-        np.testing.assert_allclose(given, psi / np.sqrt((psi**2).sum(1, keepdims=True)), rtol=1e-5)
+        psi = (0.75 * cells + net(cells)).numpy()
+        np.testing.assert_allclose(given, psi / np.sqrt((psi**2).sum(1, keepdims=True)), rtol=1e-12, atol=1e-14)
         assert torch.equal(Residual(net, 4)(cells), cells + net(cells))
 
 

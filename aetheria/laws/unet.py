@@ -51,6 +51,10 @@ class UNet(QuantumLaw):
         self.up1 = nn.ConvTranspose2d(4 * h, 2 * h, 2, stride=2)
         self.join1 = _block(3 * h, h, boundary, norm)
         self.out = start_small(nn.Conv2d(h, 2 * d_state, 1), output_scale)
+        self.add_memory(4 * h)
+
+    def add_memory(self, width: int) -> None:
+        """Makes what `remember` needs at the lowest level, of `width` channels; a plain UNet needs nothing."""
 
     def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         full = self.down1(cells)

@@ -216,6 +216,7 @@ def describe(motor: Aetheria_Motor, config: str) -> dict[str, Any]:
         "universes": motor.shape[0],
         "dt": motor.traits.dt,
         "precision": motor.config.precision,
+        "plan": motor.plan.name if motor.plan else "",
         "deterministic": motor.config.deterministic,
         "device": str(motor.device),
         "device_name": device,
