@@ -94,6 +94,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         check_grid(model, height, width)
         if not isinstance(batch, int) or batch < 1:
             raise ConfigError(f"batch: {batch!r} given; expected 1 or more universes")
+        if not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ConfigError(f"seed: {seed!r} given; expected a whole number from 0 to 2^63 - 1")
         self.device = find_device(device)
         self.shape = (batch, self.traits.channels, height, width)
         self.seed = seed

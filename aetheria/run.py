@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from aetheria.colours import colour_map
-from aetheria.config import RunConfig
+from aetheria.config import Record, RunConfig
 from aetheria.errors import ConfigError, DivergedError
 from aetheria.export import find_levels, picture
 from aetheria.fields import get_field
@@ -21,6 +21,7 @@ from aetheria.laws import build_law
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 from aetheria.recording.recorder import check_output
+from aetheria.recording.schema import filters
 
 _PIECE_S = 0.1  # how long a piece of the run may take before signals and progress are looked at
 
@@ -108,7 +109,7 @@ def run(
     for path in (out, image):
         check_output(path, overwrite)
     with build_motor(config, device) as motor:
-        check_picture(config, motor)
+        check_wanted(config, motor)
         started(motor)
         motor.warm_up()
         recorder = _recorder(config, motor, out, overwrite)
@@ -144,8 +145,10 @@ def run(
         )
 
 
-def check_picture(config: RunConfig, motor: Aetheria_Motor) -> None:
-    """Raises ConfigError for a picture that could not be painted, before the run rather than after it."""
+def check_wanted(config: RunConfig, motor: Aetheria_Motor) -> None:
+    """Raises ConfigError for a recording or picture that could not be made, before compiling rather than after it."""
+    filters(config.record.codec)
+    motor.subscribe(**_subscription(config.record)).close()
     field = get_field(_picture_field(config, motor), motor.traits.d_state, motor.traits.channels, motor.traits.fields)
     if field.scalar:
         raise ConfigError(f'[picture] field: "{field.name}" is an observable; expected a field with a picture')
@@ -183,18 +186,22 @@ def _step_all(
         progress(Progress(motor, recorder, done, steps, now - began))
 
 
+def _subscription(record: Record) -> dict[str, Any]:
+    return {
+        "fields": record.fields,
+        "every": record.every,
+        "size": (record.size[0], record.size[1]) if record.size else None,
+        "dtype": record.dtype,
+        "levels": {name: _pair(f"[record] levels {name}", pair) for name, pair in record.levels.items()},
+    }
+
+
 def _recorder(config: RunConfig, motor: Aetheria_Motor, out: Path, overwrite: bool) -> Recorder:
-    record = config.record
-    size = (record.size[0], record.size[1]) if record.size else None
     return Recorder(
         motor,
         out,
-        fields=record.fields,
-        every=record.every,
-        size=size,
-        dtype=record.dtype,
-        levels={name: _pair(f"[record] levels {name}", pair) for name, pair in record.levels.items()},
-        codec=record.codec,
+        **_subscription(config.record),
+        codec=config.record.codec,
         overwrite=overwrite,
         config=config.to_toml(),
         title=config.title,

@@ -195,6 +195,8 @@ def test_large_finite_cells_are_not_taken_for_divergence() -> None:
         ({"grid_size": (8, -1)}, ConfigError, "expected a positive number"),
         ({"grid_size": (8, 8, 8)}, ConfigError, "height, width"),
         ({"batch": 0}, ConfigError, "batch: 0 given"),
+        ({"seed": -1}, ConfigError, "seed: -1 given"),
+        ({"seed": 2**63}, ConfigError, "expected a whole number from 0"),
         ({"device": "cuda:99"}, ConfigError, 'device: "cuda:99" given; .* CUDA devices found'),
         ({"device": "quantum"}, ConfigError, "expected auto, cpu, cuda"),
         ({"device": "mps"}, ConfigError, "expected auto, cpu, cuda"),
@@ -257,3 +259,19 @@ def test_a_run_on_the_gpu_equals_the_run_on_the_cpu() -> None:
         motor.step(50)
         runs.append(motor.cells.cpu())
     assert torch.equal(*runs)
+
+
+def test_trying_a_law_out_leaves_the_cells_and_counts_one_call_a_step() -> None:
+    calls: list[int] = []
+
+    class InPlace(nn.Module):
+        def forward(self, cells: Tensor) -> Tensor:
+            calls.append(1)
+            return cells.add_(1)
+
+    motor = Aetheria_Motor(InPlace(), 4, 1, "cpu", EAGER, initial=torch.zeros(1, 4, 4))
+    motor.warm_up()
+    assert (motor.cells == 0).all()
+    motor.step(3)
+    assert (motor.cells == 3).all()
+    assert len(calls) == 3 + 1

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from aetheria.errors import ConfigError, LawError
 from aetheria.laws import DEEP_QCA, LAWS, MLP, ConvLSTM, Quantum, Residual, UNet, build_law
+from aetheria.laws.layers import make_norm
 from aetheria.laws.updates import QuantumLaw
 from aetheria.motor import Aetheria_Motor
 from tests.small_laws import QUANTUM, small_motor
@@ -288,3 +289,10 @@ def test_the_lstm_remembers_and_a_fresh_memory_is_zero() -> None:
         first: tuple[Tensor, ...] = law(cells, *memory)
         again: tuple[Tensor, ...] = law(cells, *first[1:])
     assert not torch.allclose(again[0], first[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(4, 1), (8, 1), (24, 3), (32, 4), (17, 1)])
+def test_a_group_norm_has_groups_of_8_channels_where_they_divide_and_one_elsewhere(channels: int, groups: int) -> None:
+    norm = make_norm("group", channels)
+    assert isinstance(norm, nn.GroupNorm)
+    assert norm.num_groups == groups

@@ -58,7 +58,8 @@ def make_norm(kind: Norm, channels: int) -> nn.Module:
     """The norm named `kind` over `channels` channels. "group" averages over the grid: it makes a law's radius None."""
     check_choice(kind, ("channel", "group", "none"), "[law] norm")
     if kind == "group":
-        return nn.GroupNorm(max(channels // 8, 1), channels)
+        groups = channels // 8
+        return nn.GroupNorm(groups if groups and channels % groups == 0 else 1, channels)
     return ChannelNorm(channels) if kind == "channel" else nn.Identity()
 
 

@@ -44,7 +44,7 @@ class Life(Law):
         count = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - alive
         table: Tensor = self.table  # type: ignore[assignment]  # a buffer, which torch types as a module
         # index_select reads a small table several times faster than indexing does.
-        return table.index_select(0, (9 * alive + count).flatten()).view_as(cells)
+        return table.index_select(0, (9 * alive + count).flatten()).view_as(cells).to(cells.dtype)
 
     def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
         """A soup: each cell alive with chance 0.35."""

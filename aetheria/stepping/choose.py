@@ -1,7 +1,6 @@
 """Picks a plan, and falls back to eager, loudly, when compiling fails."""
 
 import logging
-import math
 import types
 import warnings
 from typing import Literal
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from aetheria.errors import LawError
 from aetheria.laws.base import Law
 from aetheria.optimizer import Precision
-from aetheria.stepping.plan import Plan, State, Step, make_step
+from aetheria.stepping.plan import Plan, State, Step, make_call, make_step, settled
 
 log = logging.getLogger(__name__)
 PlanName = Literal["auto", "eager", "compiled"]
@@ -40,29 +39,33 @@ def choose_plan(
     Raises:
         LawError: the law cannot step this state, or returns something of another shape.
     """
-    step = make_step(law, state[0].device, precision)
-    updates = None if planned_steps is None else planned_steps * math.prod(state[0].shape[::2]) * state[0].shape[3]
+    call = make_call(law, state[0].device, precision)
+    step = make_step(call)
+    batch, _, height, width = state[0].shape
+    updates = None if planned_steps is None else planned_steps * batch * height * width
+    eager_because = ""
     if wanted == "eager":
-        plan = Plan("eager", "asked for", step)
+        eager_because = "asked for"
     elif wanted == "auto" and updates is not None and updates < WORTH_COMPILING:
-        plan = Plan("eager", f"{updates:,} cell updates are done before a compile would be", step)
+        eager_because = f"{updates:,} cell updates are done before a compile would be"
+    if not eager_because:
+        plan = _compiled_or_eager(law, step, state, _trial(law, call, state), precision)
     else:
-        return _compiled_or_eager(law, step, state, precision, "asked for" if wanted == "compiled" else "the default")
-    if not isinstance(law, Law):
-        _trial(law, step, state)
+        plan = Plan("eager", eager_because, step)
+        if not isinstance(law, Law):
+            _trial(law, call, state)
     log.info("plan %s: %s", plan.name, plan.reason)
     return plan
 
 
-def _compiled_or_eager(law: nn.Module, step: Step, state: State, precision: Precision, reason: str) -> Plan:
-    expected = _trial(law, step, state)
+def _compiled_or_eager(law: nn.Module, step: Step, state: State, expected: State, precision: Precision) -> Plan:
     try:
         with warnings.catch_warnings():
             # Lenia's FFT is called, not generated, and its spectrum alone is complex: nothing to warn of.
             warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex", UserWarning)
             compiled = _compile(step)
             # Twice, the second time from its own output: a first call that recompiles does so here.
-            once = compiled(*state)
+            once = compiled(*(tensor.clone() for tensor in state))
             compiled(*once)
         _compare(once, expected, TOLERANCE[precision])
     except Exception as error:  # noqa: BLE001 - whatever a compiler or its backend can throw
@@ -74,8 +77,7 @@ def _compiled_or_eager(law: nn.Module, step: Step, state: State, precision: Prec
             stacklevel=2,
         )
         return Plan("eager", f"compiling failed: {why}", step)
-    log.info("plan compiled: %s", reason)
-    return Plan("compiled", reason, compiled)
+    return Plan("compiled", "one compiled function a step", compiled)
 
 
 def _compile(step: Step) -> Step:
@@ -86,22 +88,21 @@ def _compile(step: Step) -> Step:
     return compiled
 
 
-def _trial(law: nn.Module, step: Step, state: State) -> State:
-    """One eager step, checked: a law that does not fit says so here, not somewhere inside a compiler."""
+def _trial(law: nn.Module, call: Step, state: State) -> State:
+    """One eager step of a copy, checked: a law that does not fit says so here, not somewhere inside a compiler."""
     name = type(law).__name__
     try:
-        out = law(*state)
+        out = call(*(tensor.clone() for tensor in state))
     except Exception as error:
         raise LawError(
             f"{name} cannot step cells of shape {tuple(state[0].shape)}: {error}. (For a module with complex amplitudes, "
             "wrap it: Quantum(net, d_state))"
         ) from error
-    given = out if isinstance(out, tuple) else (out,)
-    shapes = [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in given]
+    shapes = [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in out]
     wanted = [tuple(t.shape) for t in state]
     if shapes != wanted:
         raise LawError(f"{name} returned {shapes} for {wanted}; a step must return cells, then memory, of the same shapes")
-    return step(*state)
+    return tuple(map(settled, out, state))
 
 
 def _compare(given: State, expected: State, tolerance: float) -> None:

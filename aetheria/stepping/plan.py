@@ -45,19 +45,22 @@ def settled(tensor: Tensor, like: Tensor) -> Tensor:
     return tensor.contiguous(memory_format=memory_format(like)) if tensor.ndim == 4 else tensor.contiguous()
 
 
-def make_step(law: nn.Module, device: torch.device, precision: Precision) -> Step:
-    """One step of `law` as a function of the state; with "bf16" the network runs in bfloat16, the state stays as it is."""
-    if precision == "bf16":
+def make_call(law: nn.Module, device: torch.device, precision: Precision) -> Step:
+    """`law` as a function of the state that always returns a tuple; with "bf16" the network runs in bfloat16."""
+    reduced = precision == "bf16"
 
-        def reduced(*state: Tensor) -> State:
-            with torch.autocast(device.type, torch.bfloat16):
-                out = law(*state)
-            return tuple(map(settled, out if isinstance(out, tuple) else (out,), state))
+    def call(*state: Tensor) -> State:
+        with torch.autocast(device.type, torch.bfloat16, enabled=reduced):
+            out = law(*state)
+        return out if isinstance(out, tuple) else (out,)
 
-        return reduced
+    return call
 
-    def full(*state: Tensor) -> State:
-        out = law(*state)
-        return tuple(map(settled, out if isinstance(out, tuple) else (out,), state))
 
-    return full
+def make_step(call: Step) -> Step:
+    """One step: `call`, its results in the types and layouts of its arguments."""
+
+    def step(*state: Tensor) -> State:
+        return tuple(map(settled, call(*state), state))
+
+    return step
