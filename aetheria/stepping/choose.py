@@ -49,7 +49,10 @@ def choose_plan(
     elif wanted == "auto" and updates is not None and updates < WORTH_COMPILING:
         eager_because = f"{updates:,} cell updates are done before a compile would be"
     if not eager_because:
-        plan = _compiled_or_eager(law, step, state, _trial(law, call, state), precision)
+        expected = _trial(law, call, state)
+        compiled, failure = _try_compiling(law, step, state, expected, TOLERANCE[precision])
+        because = failure or ("asked for" if wanted == "compiled" else "the default")
+        plan = Plan("eager" if failure else "compiled", because, compiled)
     else:
         plan = Plan("eager", eager_because, step)
         if not isinstance(law, Law):
@@ -58,7 +61,8 @@ def choose_plan(
     return plan
 
 
-def _compiled_or_eager(law: nn.Module, step: Step, state: State, expected: State, precision: Precision) -> Plan:
+def _try_compiling(law: nn.Module, step: Step, state: State, expected: State, tolerance: float) -> tuple[Step, str]:
+    """The compiled step, or the eager one with the reason why."""
     try:
         with warnings.catch_warnings():
             # Lenia's FFT is called, not generated, and its spectrum alone is complex: nothing to warn of.
@@ -67,7 +71,7 @@ def _compiled_or_eager(law: nn.Module, step: Step, state: State, expected: State
             # Twice, the second time from its own output: a first call that recompiles does so here.
             once = compiled(*(tensor.clone() for tensor in state))
             compiled(*once)
-        _compare(once, expected, TOLERANCE[precision])
+        _compare(once, expected, tolerance)
     except Exception as error:  # noqa: BLE001 - whatever a compiler or its backend can throw
         cause = getattr(error, "inner_exception", error)  # what Dynamo wraps
         why = f"{type(cause).__name__}: {str(cause).strip()}".splitlines()[0]
@@ -76,8 +80,8 @@ def _compiled_or_eager(law: nn.Module, step: Step, state: State, expected: State
             RuntimeWarning,
             stacklevel=2,
         )
-        return Plan("eager", f"compiling failed: {why}", step)
-    return Plan("compiled", "one compiled function a step", compiled)
+        return step, f"compiling failed: {why}"
+    return compiled, ""
 
 
 def _compile(step: Step) -> Step:
