@@ -4,6 +4,7 @@ torch and everything that needs it is imported inside the commands, so that --he
 """
 
 import errno
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,7 +70,8 @@ def run(
         out.print(f"  recording  {escape(str(outcome.recording))}")
         if outcome.picture:
             out.print(f"  picture    {escape(str(outcome.picture))}")
-        out.print(f"Next: aetheria info {escape(str(target))}   |   aetheria export {escape(str(target))} --mp4")
+        us, file = escape(_how_called()), escape(str(target))
+        out.print(f"Next: {us} info {file}   |   {us} export {file} --gif")
     raise typer.Exit(outcome.exit_code)
 
 
@@ -191,6 +193,11 @@ def doctor() -> None:
         if finding.hint:
             out.print(f"   {'':26} [dim]{escape(finding.hint)}[/]")
     raise typer.Exit(0 if healthy(findings) else 1)
+
+
+def _how_called() -> str:
+    """The name to call this program by from here: after `make run` it is not on the PATH."""
+    return "aetheria" if shutil.which("aetheria") else sys.argv[0]
 
 
 def _version(wanted: bool) -> None:

@@ -16,12 +16,7 @@ from aetheria.laws import GrowingNCA, Life
 from aetheria.motor import Aetheria_Motor
 
 GIB = 2**30
-_EXTRAS = {
-    "xarray": "analysis",
-    "h5netcdf": "analysis",
-    "hdf5plugin": "codecs",
-    "av": "video",
-}
+_OPTIONAL = {"xarray": "to_xarray", "h5netcdf": "to_xarray", "hdf5plugin": "the codecs fast and compact", "av": "MP4 films"}
 
 
 @dataclass(frozen=True)
@@ -47,11 +42,11 @@ def _versions() -> Iterator[Finding]:
     yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
     for package in ("aetheria", "torch", "numpy", "h5py"):
         yield Finding(package, importlib.metadata.version(package))
-    for package, extra in _EXTRAS.items():
+    for package, use in _OPTIONAL.items():
         if importlib.util.find_spec(package):
             yield Finding(package, importlib.metadata.version(package))
         else:
-            yield Finding(package, "not installed", True, f'optional; pip install "aetheria[{extra}]"')
+            yield Finding(package, "not installed", True, f"optional, for {use}: pip install {package}")
 
 
 def _machine() -> Iterator[Finding]:

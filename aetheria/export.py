@@ -165,7 +165,7 @@ def save_mp4(film: Film, path: Path, fps: float) -> None:
     try:
         import av
     except ImportError:
-        raise ConfigError('--mp4 needs PyAV; pip install "aetheria[video]"') from None
+        raise ConfigError("--mp4 needs PyAV: pip install av") from None
     first = film[0]
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))

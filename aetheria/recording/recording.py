@@ -134,7 +134,7 @@ class Recording:
             import h5netcdf
             import xarray
         except ImportError:
-            raise RecordingError('to_xarray needs xarray and h5netcdf; pip install "aetheria[analysis]"') from None
+            raise RecordingError("to_xarray needs xarray and h5netcdf: pip install xarray h5netcdf") from None
         store = xarray.backends.H5NetCDFStore(h5netcdf.File(self._file, "r"))
         return xarray.open_dataset(store).isel(time=slice(len(self)))
 
@@ -160,7 +160,7 @@ class Recording:
             values = np.asarray(self._data[name][index])
         except OSError as error:
             codec = self.attributes.get("codec", "gzip")
-            hint = f'; codec "{codec}" needs hdf5plugin: pip install "aetheria[codecs]"' if codec != "gzip" else ""
+            hint = f'; codec "{codec}" needs hdf5plugin: pip install hdf5plugin' if codec != "gzip" else ""
             raise RecordingError(f"{self.path}: frame {index} of {name} cannot be read; {error}{hint}") from error
         return schema.from_file(values, name, self._batch)
 

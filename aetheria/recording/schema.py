@@ -44,7 +44,7 @@ def filters(codec: Codec) -> dict[str, Any]:
     try:
         import hdf5plugin
     except ImportError:
-        raise ConfigError(f'[record] codec: "{codec}" needs hdf5plugin; pip install "aetheria[codecs]"') from None
+        raise ConfigError(f'[record] codec: "{codec}" needs hdf5plugin: pip install hdf5plugin') from None
     chosen = hdf5plugin.LZ4() if codec == "fast" else hdf5plugin.Zstd(clevel=9)
     return {**chosen, "shuffle": True, "fletcher32": True}
 
