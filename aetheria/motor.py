@@ -108,8 +108,9 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         )
         self.dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
         check_memory(self.shape, self.dtype.itemsize, self.optimizer.available_bytes())
-        # torch's stubs do not know that `to` takes a memory format as well.
-        self.law: nn.Module = model.to(self.device, self.dtype, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        # torch's stubs do not know that `to` takes a memory format; it would also turn complex weights real, `float` does not.
+        model = model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.law: nn.Module = model.double() if self.dtype == torch.float64 else model.float()
         if isinstance(model, Law):
             model.fit(height, width)
         self._stepping = threading.Lock()

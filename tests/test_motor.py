@@ -275,3 +275,21 @@ def test_trying_a_law_out_leaves_the_cells_and_counts_one_call_a_step() -> None:
     motor.step(3)
     assert (motor.cells == 3).all()
     assert len(calls) == 3 + 1
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("fp64", torch.float64)])
+def test_real_weights_take_the_precision_and_complex_ones_stay_complex(precision: str, dtype: torch.dtype) -> None:
+    class Spectral(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.turn = nn.Parameter(torch.tensor(1j))
+            self.gain = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+        def forward(self, cells: Tensor) -> Tensor:
+            return (torch.fft.ifft2(torch.fft.fft2(cells) * self.turn).imag * self.gain).to(cells.dtype)
+
+    cells = torch.rand(1, 4, 4)
+    motor = Aetheria_Motor(Spectral(), 4, 1, "cpu", {**EAGER, "precision": precision}, initial=cells)
+    motor.step()
+    assert motor.law.gain.dtype == dtype
+    torch.testing.assert_close(motor.cells[0], cells.to(dtype))
