@@ -47,14 +47,18 @@ def run(
     overrides = [*(set_ or []), *([f"steps={steps}"] if steps else [])]
     settings = load_config(config, overrides)
     target = out_file or Path("runs") / f"{find_config(config).stem}.h5"
-    if out_file is None:
-        target.parent.mkdir(exist_ok=True)
-    elif target.suffix not in (".h5", ".hdf5"):
+    if target.suffix not in (".h5", ".hdf5"):
         raise ConfigError(f"--out {target}: expected a name that ends in .h5")
     try:
         with Show(out, err, quiet) as show:
             outcome = run_config(
-                settings, target, device=device, overwrite=overwrite, started=show.started, progress=show.progress
+                settings,
+                target,
+                device=device,
+                overwrite=overwrite,
+                make_folder=out_file is None,
+                started=show.started,
+                progress=show.progress,
             )
     except KeyboardInterrupt:
         err.print(f"interrupted; what {escape(str(target))} holds, if anything, was closed cleanly")
@@ -104,9 +108,14 @@ def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> No
             out.print(escape(recording.config.strip()))
         if a["codec"] != "gzip":
             out.print(f'\ncodec "{a["codec"]}": import hdf5plugin before opening it with xarray or h5py')
+        unfinished = recording.status == "running"
     name = escape(str(file))
     out.print("\n[bold]open it[/]")
     out.print(f'  aetheria.Recording("{name}")')
+    if unfinished:
+        out.print(f'  h5py.File("{name}", "r", swmr=True)')
+        out.print("  (it is being written, or its writer was killed; then h5clear -s lets other programs open it too)")
+        return
     out.print(f'  xarray.open_dataset("{name}", engine="h5netcdf")')
     out.print(f'  h5py.File("{name}", "r")')
 
@@ -130,19 +139,22 @@ def export(
 ) -> None:
     """Make a picture or film of a recording."""
     from aetheria.export import Film, Look, save_gif, save_mp4, save_png
+    from aetheria.files import check_output
     from aetheria.recording import Recording
-    from aetheria.recording.recorder import check_output
 
     kinds = [kind for kind, wanted in {"png": png, "gif": gif, "mp4": mp4}.items() if wanted]
     if not kinds:
         raise ConfigError("export: expected one or more of --png, --gif, --mp4")
     if out_file and len(kinds) > 1:
         raise ConfigError(f"export: --out names one file, but {' and '.join('--' + k for k in kinds)} were asked for")
-    targets = {kind: out_file or file.with_suffix(f".{kind}") for kind in kinds}
-    for target in targets.values():
-        check_output(target, overwrite)
+    if out_file and out_file.suffix != f".{kinds[0]}":
+        raise ConfigError(f"--out {out_file}: expected a name that ends in .{kinds[0]}")
     with Recording(file) as recording:
         film = Film(recording, field, Look(colour_map, levels, universe, scale), first, last)
+        # With the field's name: the run left its own picture under the recording's.
+        targets = {kind: out_file or file.with_name(f"{file.stem}-{film.field}.{kind}") for kind in kinds}
+        for target in targets.values():
+            check_output(target, overwrite)
         for kind, target in targets.items():
             if kind == "png":
                 save_png(film, target)

@@ -19,6 +19,7 @@ from aetheria.settings import Settings
 
 MAX_TOML_BYTES = 1 << 20
 _SIDE = 1 << 20
+_FILES = (("law", "weights"), ("initial", "path"))  # settings that name a file
 
 
 class Grid(Settings):
@@ -106,7 +107,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     try:
         if path.stat().st_size > MAX_TOML_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_TOML_BYTES:,} bytes; no run needs that")
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise FileUnreadableError(f"{path}: cannot be read; {error}") from error
     except tomllib.TOMLDecodeError as error:
@@ -147,12 +148,14 @@ def _override(values: dict[str, Any], override: str) -> None:
         values[last] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         values[last] = text.strip()
+    if (*tables, last) in _FILES and isinstance(values[last], str):
+        values[last] = str(Path(values[last]).resolve())  # the shell stands in the current folder, not beside the config
 
 
 def _resolved(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """`values` with file names made absolute."""
     resolved = dict(values)
-    for table, key in (("law", "weights"), ("initial", "path")):
+    for table, key in _FILES:
         inner = resolved.get(table)
         if isinstance(inner, dict) and isinstance(inner.get(key), str):
             resolved[table] = {**inner, key: os.path.normpath(folder / inner[key])}

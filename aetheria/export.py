@@ -1,5 +1,6 @@
 """Pictures and films of what was recorded: PNG and GIF by Pillow, MP4 by PyAV."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aetheria.colours import colour_map, paint
-from aetheria.errors import ConfigError, RecordingError
+from aetheria.errors import ConfigError, RecordingError, nearest
+from aetheria.files import replacing
 from aetheria.recording import Recording
 
 Levels = tuple[float, float]
@@ -53,6 +55,13 @@ def picture(values: NDArray[np.generic], name: str, colours: str, levels: Levels
     return Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1))
 
 
+def check_levels(where: str, levels: Sequence[float]) -> Levels:
+    """(low, high) from two finite, rising numbers. Raises ConfigError for anything else."""
+    if len(levels) != 2 or not all(map(math.isfinite, levels)) or levels[0] >= levels[1]:
+        raise ConfigError(f"{where}: {list(levels)} given; expected [low, high], finite and low < high")
+    return levels[0], levels[1]
+
+
 def find_levels(samples: Sequence[NDArray[Any]], low: float | None, high: float | None) -> Levels:
     """Levels for values whose range is `low` to `high` where known: the 0.1 and 99.9 percentiles elsewhere."""
     if low is not None and high is not None:
@@ -70,8 +79,8 @@ class Film:
     """One field of a recording as a sequence of images.
 
     Raises:
-        RecordingError: the field was not recorded, or no frame lies in the range of steps.
-        ConfigError: no such universe or colour map.
+        ConfigError: no such field, frame, universe or colour map, or levels that do not rise.
+        RecordingError: the recording holds no field at all.
     """
 
     def __init__(
@@ -93,9 +102,11 @@ class Film:
             raise RecordingError(f"{recording.path}: holds no field to show, only {', '.join(recording.observables)}")
         self.recording = recording
         self.field = field or ("rgb" if "rgb" in recording.fields else recording.fields[0])
-        self._data = recording.dataset(self.field)
+        if self.field in recording.observables:
+            raise ConfigError(f"--field {self.field}: is an observable; it has no picture")
         if self.field not in recording.fields:
-            raise RecordingError(f"{recording.path}: {self.field} is an observable; it has no picture")
+            raise ConfigError(f"--field {self.field}: not recorded; {nearest(self.field, list(recording.fields))}")
+        self._data = recording.dataset(self.field)
         look = look or Look()
         universes = int(recording.attributes["universes"])
         if not 0 <= look.universe < universes:
@@ -107,11 +118,11 @@ class Film:
         self.indices = np.flatnonzero(wanted)
         if not len(self.indices):
             ends = f"steps {steps[0]} to {steps[-1]}" if len(steps) else "no frames"
-            raise RecordingError(f"{recording.path}: no frame between steps {first} and {last}; it has {ends}")
+            raise ConfigError(f"{recording.path}: no frame between steps {first} and {last}; it has {ends}")
         self.universe, self.scale = look.universe, look.scale
         self.colours = look.colours or str(self._data.attrs["colour_map"])
         colour_map(self.colours)
-        self.levels = look.levels or self._levels()
+        self.levels = check_levels("--levels", look.levels) if look.levels else self._levels()
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -146,28 +157,32 @@ class Film:
 
 def save_png(film: Film, path: Path, position: int = -1) -> None:
     """Writes one image of the film, its last by default."""
-    film[range(len(film))[position]].save(path)
+    with replacing(path) as beside:
+        film[range(len(film))[position]].save(beside, "PNG")
 
 
 def save_gif(film: Film, path: Path, fps: float) -> None:
     """Writes the film as an endless GIF, 256 colours an image."""
     images = (image.quantize(256, dither=Image.Dither.NONE) for image in film)
     duration = max(20, round(1000 / fps))  # players slow down what is shorter
-    next(images).save(path, "GIF", save_all=True, append_images=images, duration=duration, loop=0)
+    with replacing(path) as beside:
+        next(images).save(beside, "GIF", save_all=True, append_images=images, duration=duration, loop=0)
 
 
 def save_mp4(film: Film, path: Path, fps: float) -> None:
     """Writes the film as H.264, readable by browsers.
 
     Raises:
-        ConfigError: PyAV is not installed.
+        ConfigError: PyAV is not installed, or the pictures are smaller than 2 x 2 pixels.
     """
     try:
         import av
     except ImportError:
         raise ConfigError("--mp4 needs PyAV: pip install av") from None
     first = film[0]
-    with av.open(str(path), "w", format="mp4") as container:
+    if min(first.size) < 2:
+        raise ConfigError(f"--mp4: pictures of {first.width} x {first.height} pixels; a film needs 2 x 2: use a larger --scale")
+    with replacing(path) as beside, av.open(str(beside), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
         # yuv420p, which players want, halves the colour resolution: sides must be even.
         stream.width, stream.height, stream.pix_fmt = first.width - first.width % 2, first.height - first.height % 2, "yuv420p"

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from aetheria.errors import ConfigError, StateError
 from aetheria.optimizer import Request
+from aetheria.stepping.pace import next_multiple
 
 log = logging.getLogger(__name__)
 Delivery = Literal["latest", "lossless"]
+_POLL = 0.05  # seconds between looks whether the other side is still there
 _PATIENCE = 5.0  # seconds a full lossless queue may wait for a reader that never showed up
 
 
@@ -50,8 +52,8 @@ class Subscription:
     """
 
     def __init__(self, every: int, request: Request, delivery: Delivery, capacity: int) -> None:
-        if every < 1 or capacity < 1:
-            raise ConfigError(f"subscription: every {every}, capacity {capacity}; expected 1 or more")
+        if not all(isinstance(n, int) and n >= 1 for n in (every, capacity)):
+            raise ConfigError(f"subscription: every {every!r}, capacity {capacity!r}; expected whole numbers of 1 or more")
         if delivery not in ("latest", "lossless"):
             raise ConfigError(f'subscription delivery: "{delivery}" given; expected latest or lossless')
         self.every = every
@@ -62,7 +64,7 @@ class Subscription:
         self._offered: int | None = None
         self._frames: queue.Queue[Frame | None] = queue.Queue(1 if delivery == "latest" else capacity)
         self._failure: BaseException | None = None
-        self._reader: int | None = None
+        self._reader: threading.Thread | None = None
 
     def offer(self, step: int) -> bool:
         """Whether to make a frame at `step`: it is time, not yet offered and (for "latest") none is waiting."""
@@ -70,6 +72,10 @@ class Subscription:
             return False
         self._offered = step
         return self.delivery == "lossless" or self._frames.empty()
+
+    def forget(self) -> None:
+        """Makes the present step one that was not offered yet."""
+        self._offered = None
 
     def put(self, frame: Frame) -> None:
         """Hands a frame over; a full lossless queue makes the caller wait.
@@ -82,7 +88,7 @@ class Subscription:
         while not self.closed:
             self._raise_failure()
             try:
-                self._frames.put(frame, timeout=0.05)
+                self._frames.put(frame, timeout=_POLL)
                 break
             except queue.Full:
                 self._still_waiting(time.monotonic() - asked)
@@ -91,15 +97,16 @@ class Subscription:
 
     def get(self, timeout: float | None = None) -> Frame | None:
         """The next frame; waits up to `timeout` seconds. None when closed and empty, or out of time."""
-        self._reader = threading.get_ident()
+        self._reader = threading.current_thread()
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             # Asked before looking: a frame put just before closing must still be found.
             closed = self.closed
+            left = _POLL if deadline is None else deadline - time.monotonic()
             try:
-                return self._frames.get(timeout=0.05)
+                return self._frames.get(left > 0 and not closed, timeout=min(_POLL, max(left, 0)))
             except queue.Empty:
-                if closed or (deadline is not None and time.monotonic() >= deadline):
+                if closed or left <= 0:
                     return None
 
     def fail(self, error: BaseException) -> None:
@@ -125,8 +132,9 @@ class Subscription:
             raise self._failure
 
     def _still_waiting(self, waited: float) -> None:
-        nobody = self._reader is None and waited > _PATIENCE
-        if nobody or self._reader == threading.get_ident():
+        reader = self._reader
+        nobody = waited > _PATIENCE if reader is None else not reader.is_alive()
+        if nobody or reader is threading.current_thread():
             raise StateError(
                 f"lossless subscription: {self._frames.maxsize} frames wait and no other thread reads them; read them in "
                 "another thread, or between calls of step() with a larger capacity"
@@ -141,27 +149,55 @@ class Feed:
 
     def __init__(self) -> None:
         self.enabled = True
+        self._lock = threading.Lock()
         self._subscriptions: list[Subscription] = []
+        self._undelivered: list[tuple[Subscription, Frame]] = []
 
     def add(self, subscription: Subscription) -> Subscription:
         """Takes a subscription in; frames are due at multiples of its `every`, the present step included."""
-        self._subscriptions = [*self._subscriptions, subscription]
+        with self._lock:
+            self._subscriptions.append(subscription)
         return subscription
 
     def due(self, step: int) -> list[Subscription]:
         """The subscriptions that want a frame at `step`; each is asked once a step."""
-        if not self.enabled:
-            return []
-        self._subscriptions = [s for s in self._subscriptions if not s.closed]
-        return [s for s in self._subscriptions if s.offer(step)]
+        return [s for s in self._open() if s.offer(step)] if self.enabled else []
 
     def next_due(self, step: int) -> int | None:
         """The first step after `step` at which anyone may want a frame."""
         if not self.enabled:
             return None
-        return min((step - step % s.every + s.every for s in self._subscriptions if not s.closed), default=None)
+        return min((next_multiple(step, s.every) for s in self._open()), default=None)
+
+    def deliver(self, frames: list[tuple[Subscription, Frame]]) -> None:
+        """Hands frames over, those that an earlier error left behind first. Only the stepping thread calls this.
+
+        Raises:
+            StateError: a lossless queue is full and nobody reads it; its frame is kept for the next call.
+            Exception: whatever a reader failed with.
+        """
+        self._undelivered += frames
+        while self._undelivered:
+            subscription, frame = self._undelivered[0]
+            subscription.put(frame)
+            del self._undelivered[0]
+
+    def lossless(self) -> int:
+        """How many open subscriptions must not miss a frame."""
+        return sum(s.delivery == "lossless" for s in self._open())
+
+    def show_again(self) -> None:
+        """The cells were edited: whoever wants the latest gets a frame of this step once more."""
+        for subscription in self._open():
+            if subscription.delivery == "latest":
+                subscription.forget()
 
     def close(self) -> None:
         """Closes every subscription."""
-        for subscription in self._subscriptions:
+        for subscription in self._open():
             subscription.close()
+
+    def _open(self) -> list[Subscription]:
+        with self._lock:
+            self._subscriptions = [s for s in self._subscriptions if not s.closed]
+            return list(self._subscriptions)

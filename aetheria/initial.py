@@ -101,10 +101,7 @@ def _pattern(initial: Initial, law: nn.Module, channels: int) -> Tensor:
         case "seed":
             values = np.ones((1, 1), np.float32)
         case "animal":
-            code = initial.code or getattr(law, "animal", None)
-            if code is None:
-                raise ConfigError('[initial] code: missing; kind "animal" needs the code of a Lenia creature, as "O2u"')
-            values = lenia_animal(code).cells
+            values = lenia_animal(initial.code or getattr(law, "animal", None) or "O2u").cells
         case "rle":
             values = _read_rle(path, law)
         case "image":
@@ -189,7 +186,7 @@ def _read_npy(path: Path) -> Tensor:
 def _read_image(path: Path, law: nn.Module, live: Tensor) -> Tensor:
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGBA"), np.float32) / 255
+            pixels = _rgba(image)
     except Exception as error:  # a torn PNG raises SyntaxError too, and a bomb its own
         raise FileUnreadableError(f"{path}: cannot be read as an image; {error}") from error
     rgba = torch.from_numpy(pixels).permute(2, 0, 1)
@@ -200,3 +197,12 @@ def _read_image(path: Path, law: nn.Module, live: Tensor) -> Tensor:
     # Rec. 709 weights for brightness.
     bright = (colour * torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]).sum(0)
     return live[None, :, None, None] * bright
+
+
+def _rgba(image: Image.Image) -> NDArray[np.float32]:
+    """Pixels `(h, w, 4)` in 0..1."""
+    if not image.mode.startswith("I"):
+        return np.asarray(np.asarray(image.convert("RGBA")) / 255, np.float32)
+    # 16-bit grey, which Pillow's own conversion clips at 255.
+    grey = np.asarray(np.asarray(image) / 65535, np.float32)
+    return np.stack((grey, grey, grey, np.ones_like(grey)), -1)

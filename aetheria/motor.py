@@ -1,5 +1,6 @@
 """The motor: holds the cells on a device and steps a law."""
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ from aetheria.stepping import Plan, State, choose_plan
 from aetheria.stepping.choose import PlanName
 from aetheria.stepping.pace import Pace, next_multiple
 from aetheria.turns import Turns
+
+log = logging.getLogger(__name__)
 
 
 class MotorConfig(Settings):
@@ -198,7 +201,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         with self._turns, torch.inference_mode():
             if not finite(self._state[0]):
                 raise DivergedError(
-                    f"{self.traits.name}: cells hold NaN or Inf at step {self._step}; the last recorded frame is good"
+                    f"{self.traits.name}: cells hold NaN or Inf at step {self._step}; frames shown before are good"
                 )
 
     # -- cells ---------------------------------------------------------------------------------------------------
@@ -241,6 +244,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         checked = checked_cells(cells, self.shape, self.device, self.dtype)
         with self._turns:
             self._state = (checked, *self._state[1:])
+            self._feed.show_again()
 
     def read(self, field: str, size: int | tuple[int, int] | None = None) -> Tensor:
         """One field of the present cells, on the device: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`.
@@ -287,6 +291,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
 
     @live_feed_enabled.setter
     def live_feed_enabled(self, enabled: bool) -> None:
+        if not enabled and self._feed.lossless():
+            log.warning("the feed is off: %d recorder(s) miss the frames until it is on again", self._feed.lossless())
         self._feed.enabled = enabled
 
     def _publish(self) -> None:
@@ -296,8 +302,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
                 self.check_finite()
             frames = [Frame(self._step, time.time(), self.optimizer.fetch(self._view(), s.request)) for s in due]
         # Outside the turn: a reader that is waited for may itself be reading cells.
-        for subscription, frame in zip(due, frames, strict=True):
-            subscription.put(frame)
+        self._feed.deliver(list(zip(due, frames, strict=True)))
 
     def _request(
         self,
@@ -344,7 +349,10 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             raise StateError(
                 f"load_state_dict: memory {[tuple(t.shape) for t in given]}; expected {[tuple(t.shape) for t in own]}"
             )
+        if self._feed.lossless() and int(state["step"]) < self._step:
+            raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
         with self._turns, torch.inference_mode():
+            self._feed.show_again()
             self._state = (cells, *(t.to(mine).clone() for t, mine in zip(given, own, strict=True)))
             self._step, self.seed = int(state["step"]), int(state["seed"])
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aetheria.errors import ConfigError
 from aetheria.fields import Field, View, downsample, quantise
+from aetheria.numerics import Numerics, numerics
 
 MB = 1024 * 1024
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
@@ -112,12 +113,27 @@ class GPUOptimizer:
         step_count: Callable[[], int] = lambda: 0,
     ) -> None:
         self.device = device
-        self.precision = precision
+        self._precision: Precision = precision
         self.deterministic = deterministic
         self.empty_cache_interval = empty_cache_interval
         self.transfer_stats = TransferStats()
         self.cleanup_stats = CleanupStats()
         self._step_count = step_count
+
+    @property
+    def precision(self) -> Precision:
+        """ "fp32", "tf32", "bf16" or "fp64". Only "fp32" and "tf32" can be switched between."""
+        return self._precision
+
+    @precision.setter
+    def precision(self, precision: Precision) -> None:
+        switchable = ("fp32", "tf32")
+        if precision not in switchable or self._precision not in switchable:
+            raise ConfigError(
+                f'precision: from "{self._precision}" to "{precision}"; only fp32 and tf32 can be switched between, '
+                'others need a new motor: cfg={"precision": ...}'
+            )
+        self._precision = precision
 
     @property
     def empty_cache_interval(self) -> int:
@@ -132,15 +148,21 @@ class GPUOptimizer:
 
     def clean_up(self) -> bool:
         """Gives cached, unused device memory back to the driver; True if there was any."""
-        spare = self.device.type == "cuda" and (
-            torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device) >= MB
-        )
+        spare = self._spare_bytes() >= MB
         if spare:
             torch.cuda.empty_cache()
             self.cleanup_stats.done += 1
         else:
             self.cleanup_stats.skipped += 1
         return spare
+
+    def _spare_bytes(self) -> int:
+        if self.device.type != "cuda":
+            return 0
+        stats = torch.cuda.memory_stats(self.device)
+        # Split blocks that are partly in use cannot be given back.
+        kept = stats["allocated_bytes.all.current"] + stats["inactive_split_bytes.all.current"]
+        return int(stats["reserved_bytes.all.current"] - kept)
 
     def get_memory_stats(self) -> dict[str, str | int | float]:
         """Device, steps done, and memory in MiB: of the GPU's allocator, or the process's resident memory on the CPU."""
@@ -194,19 +216,9 @@ class GPUOptimizer:
             arrived.record()
         return host, arrived
 
-    @contextmanager
-    def numerics(self) -> Iterator[None]:
+    def numerics(self) -> AbstractContextManager[None]:
         """Sets TF32 and cuDNN as this motor wants them while it steps, and restores the process's settings after."""
-        matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
-        before = matmul.fp32_precision, conv.fp32_precision
-        cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
-        matmul.fp32_precision = conv.fp32_precision = "tf32" if self.precision == "tf32" else "ieee"
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = not self.deterministic, self.deterministic
-        try:
-            yield
-        finally:
-            matmul.fp32_precision, conv.fp32_precision = before
-            torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
+        return numerics(Numerics(self.precision == "tf32", self.deterministic))
 
 
 def _render(wanted: Field, view: View, request: Request) -> Tensor:

@@ -15,12 +15,12 @@ from PIL import Image
 from aetheria.colours import colour_map
 from aetheria.config import Record, RunConfig
 from aetheria.errors import ConfigError, DivergedError
-from aetheria.export import find_levels, picture
+from aetheria.export import check_levels, find_levels, picture
 from aetheria.fields import get_field
+from aetheria.files import check_output, replacing
 from aetheria.laws import build_law
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder
-from aetheria.recording.recorder import check_output
 from aetheria.recording.schema import filters
 
 _PIECE_S = 0.1  # how long a piece of the run may take before signals and progress are looked at
@@ -89,6 +89,7 @@ def run(
     *,
     device: str | None = None,
     overwrite: bool = False,
+    make_folder: bool = False,
     started: Callable[[Aetheria_Motor], None] = lambda _: None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Outcome:
@@ -96,9 +97,10 @@ def run(
 
     Args:
         config: what to run.
-        out: the recording; its folder must exist.
+        out: the recording.
         device: instead of the config's.
         overwrite: replace existing files.
+        make_folder: make the folder of `out` where it is missing.
         started: called once with the motor, before the first step.
         progress: called about ten times a second.
 
@@ -107,31 +109,34 @@ def run(
     """
     image = out.with_suffix(".png")
     for path in (out, image):
-        check_output(path, overwrite)
+        check_output(path, overwrite, make_folder)
     with build_motor(config, device) as motor:
         check_wanted(config, motor)
         started(motor)
         motor.warm_up()
+        if make_folder:
+            out.parent.mkdir(exist_ok=True)
         recorder = _recorder(config, motor, out, overwrite)
         began = time.perf_counter()
         received: list[int] = []
         status, exit_code, message = "failed", 1, ""
         try:
-            with _signals(received):
-                _step_all(config.steps, motor, recorder, received, progress)
-            status, exit_code = ("interrupted", 128 + received[0]) if received else ("done", 0)
-            message = f"interrupted at step {motor.step_count} of {config.steps}" if received else ""
-        except DivergedError as error:
+            try:
+                with _signals(received):
+                    _step_all(config.steps, motor, recorder, received, progress)
+                status, exit_code = ("interrupted", 128 + received[0]) if received else ("done", 0)
+                message = f"interrupted at step {motor.step_count} of {config.steps}" if received else ""
+            except (DivergedError, KeyboardInterrupt) as error:
+                status = "diverged" if isinstance(error, DivergedError) else "interrupted"
+                raise
+            finally:
+                recorder.finish(status)
+        except DivergedError as error:  # of the cells, or of what the recorder was given
             status, exit_code, message = "diverged", error.exit_code, str(error)
-        except KeyboardInterrupt:
-            status = "interrupted"
-            raise
-        finally:
-            recorder.finish(status)
-        if status == "diverged":
             image.unlink(missing_ok=True)
         else:
-            paint(config, motor).save(image)
+            with replacing(image) as beside:
+                paint(config, motor).save(beside)
         return Outcome(
             status=status,
             exit_code=exit_code,
@@ -153,6 +158,8 @@ def check_wanted(config: RunConfig, motor: Aetheria_Motor) -> None:
     if field.scalar:
         raise ConfigError(f'[picture] field: "{field.name}" is an observable; expected a field with a picture')
     colour_map(config.picture.colour_map or field.colour_map)
+    if config.picture.levels:
+        check_levels("[picture] levels", config.picture.levels)
 
 
 def paint(config: RunConfig, motor: Aetheria_Motor) -> Image.Image:
@@ -192,7 +199,7 @@ def _subscription(record: Record) -> dict[str, Any]:
         "every": record.every,
         "size": (record.size[0], record.size[1]) if record.size else None,
         "dtype": record.dtype,
-        "levels": {name: _pair(f"[record] levels {name}", pair) for name, pair in record.levels.items()},
+        "levels": {name: check_levels(f"[record] levels {name}", pair) for name, pair in record.levels.items()},
     }
 
 
@@ -206,12 +213,6 @@ def _recorder(config: RunConfig, motor: Aetheria_Motor, out: Path, overwrite: bo
         config=config.to_toml(),
         title=config.title,
     )
-
-
-def _pair(where: str, values: list[float]) -> tuple[float, float]:
-    if len(values) != 2:
-        raise ConfigError(f"{where}: {values} given; expected [low, high]")
-    return values[0], values[1]
 
 
 @contextmanager

@@ -43,6 +43,8 @@ def _line(model: type[BaseModel], detail: dict[str, Any], where: str) -> str:
             return f"{place} {key}: missing; this key is required"
         case _:
             said = re.sub(r"^(\w+) should ", "must ", str(detail["msg"]).removeprefix("Value error, "))
+            said = said.replace(" after validation", "")
+            said = re.sub(r"be a valid dictionary( or instance of \w+)?", "be a table", said)
             given = repr(detail["input"])
             given = given if len(given) <= 60 else given[:57] + "..."
             return f"{place} {key}: {given} given; {said}"

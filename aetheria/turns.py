@@ -10,7 +10,7 @@ from types import TracebackType
 
 
 class Turns:
-    """First come, first served. Not reentrant across threads' turns; the holder may nest."""
+    """First come, first served; the holder may enter again."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -29,16 +29,26 @@ class Turns:
                 return
             turn = threading.Event()
             self._waiting.append(turn)
-        turn.wait()
+        try:
+            turn.wait()
+        except BaseException:  # Ctrl-C: whoever comes next must not wait for us
+            with self._guard:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+                else:
+                    self._pass_on()
+            raise
         with self._guard:
             self._holder, self._depth = me, 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._guard:
             self._depth -= 1
-            if self._depth:
-                return
-            # A number no thread has: nobody may slip in before the one whose turn it is wakes up.
-            self._holder = -1 if self._waiting else None
-            if self._waiting:
-                self._waiting.popleft().set()
+            if self._depth == 0:
+                self._pass_on()
+
+    def _pass_on(self) -> None:
+        # A number no thread has: nobody may slip in before the one whose turn it is wakes up.
+        self._holder = -1 if self._waiting else None
+        if self._waiting:
+            self._waiting.popleft().set()

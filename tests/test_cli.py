@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from aetheria import laws as laws_module
 from aetheria.cli import app
-from aetheria.errors import AetheriaError
+from aetheria.errors import AetheriaError, RecordingError
 from aetheria.recording import Recording
 
 CONFIG = """
@@ -113,6 +114,8 @@ def test_nothing_is_overwritten_unasked(here: Path) -> None:
         (["soup.toml", "--set", "law.rule=B3S23"], 2, 'rule: "B3S23" given'),
         (["soup.toml", "--set", "record.fields=['densty']"], 2, 'field "densty"'),
         (["soup.toml", "--set", "picture.field=population"], 2, "is an observable"),
+        (["soup.toml", "--set", "picture.levels=[1,1]"], 2, "[picture] levels: [1.0, 1.0] given"),
+        (["soup.toml", "--set", "law=Life"], 2, "[config] law: 'Life' given; must be a table"),
         (["soup.toml", "--set", "picture.colour_map=jet"], 2, 'colour_map: "jet" given'),
         (["soup.toml", "--set", "record.levels={channel_0=[1]}", "--set", "record.dtype=uint8"], 2, "expected [low, high]"),
         (["soup.toml", "--set", "law.weights=w.safetensors"], 5, "w.safetensors: no such file"),
@@ -133,7 +136,7 @@ def test_bad_input_is_named_ends_with_its_code_and_leaves_nothing(
     error = failure("run", *arguments)
     assert error.exit_code == code
     assert words in str(error)
-    assert [p for p in sorted(here.rglob("*")) if p.name != "runs"] == before
+    assert sorted(here.rglob("*")) == before
 
 
 def test_errors_are_printed_without_a_traceback_and_set_the_exit_code(here: Path) -> None:
@@ -145,12 +148,12 @@ def test_errors_are_printed_without_a_traceback_and_set_the_exit_code(here: Path
     assert shell("jump").returncode == 2
 
 
-def test_a_run_that_diverges_ends_with_4_and_keeps_its_good_frames(here: Path) -> None:
-    (here / "big.toml").write_text(
-        CONFIG.replace('name = "life"', 'name = "mlp"\nd_state = 2\nnormalise = "none"\nnorm = "none"\noutput_scale = 1e9')
-        .replace('["channel_0", "population"]', '["density"]')
-        .replace("steps = 60", "steps = 600")
-    )
+# 50: density overflows a while before the cells do; 1e9: at once; "grid": the norm does, and zero cells would look healthy.
+@pytest.mark.parametrize(("scale", "normalise"), [(50, "none"), (1e9, "none"), (1e22, "grid")])
+def test_a_run_that_diverges_ends_with_4_and_keeps_its_good_frames(here: Path, scale: float, normalise: str) -> None:
+    law = f'name = "mlp"\nd_state = 2\nnormalise = "{normalise}"\nnorm = "none"\noutput_scale = {scale}'
+    text = CONFIG.replace('name = "life"', law).replace('["channel_0", "population"]', '["density"]')
+    (here / "big.toml").write_text(text.replace("steps = 60", "steps = 600").replace("every = 20", "every = 1"))
     result = call("run", "big.toml")
     assert result.exit_code == 4, result.output
     assert "diverged" in result.output
@@ -193,8 +196,8 @@ def test_export_makes_pictures_and_films(here: Path) -> None:
     call("run", "soup.toml")
     result = call("export", "runs/soup.h5", "--gif", "--mp4", "--field", "channel_0", "--from", "20", "--colour-map", "ice")
     assert result.exit_code == 0, result.output
-    assert "runs/soup.gif: channel_0, 3 frames, steps 20 to 60" in result.output
-    assert (here / "runs/soup.mp4").stat().st_size > 500
+    assert "runs/soup-channel_0.gif: channel_0, 3 frames, steps 20 to 60" in result.output
+    assert (here / "runs/soup-channel_0.mp4").stat().st_size > 500
     assert call("export", "runs/soup.h5", "--png", "--to", "20", "--out", "x.png", "--scale", "1").exit_code == 0
     with Image.open(here / "x.png") as image:
         assert image.size == (48, 32)
@@ -263,3 +266,64 @@ def _wait_for_frames(path: Path, frames: int) -> None:
             pass
         time.sleep(0.1)
     raise AssertionError(f"{path} did not reach {frames} frames in 60 s")
+
+
+def test_a_folder_for_runs_that_cannot_be_made_is_an_argument_error(here: Path) -> None:
+    (here / "runs").write_text("a file")
+    error = failure("run", "soup.toml")
+    assert error.exit_code == 2
+    assert "runs is no folder" in str(error)
+
+
+def test_info_on_an_unfinished_recording_says_how_it_can_be_opened(here: Path) -> None:
+    call("run", "soup.toml")
+    with h5py.File("runs/soup.h5", "a") as file:
+        file["status"][()] = b"running"
+    output = call("info", "runs/soup.h5").output
+    assert 'h5py.File("runs/soup.h5", "r", swmr=True)' in output
+    assert "open_dataset" not in output
+
+
+def test_a_failed_export_keeps_the_old_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("run", "soup.toml")
+    old = here / "x.gif"
+    old.write_bytes(b"precious")
+    original = Recording._read
+
+    def torn(self: Recording, name: str, index: int) -> Any:
+        if index == 2:
+            raise RecordingError("chunk 2 is torn")
+        return original(self, name, index)
+
+    monkeypatch.setattr(Recording, "_read", torn)
+    before = sorted(here.rglob("*"))
+    for kind in ("gif", "mp4"):
+        failure("export", "runs/soup.h5", f"--{kind}", "--out", f"x.{kind}", "--levels", "0", "1", "--overwrite")
+    assert old.read_bytes() == b"precious"
+    assert sorted(here.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--png", "--out", "a.xyz"], "ends in .png"),
+        (["--gif", "--levels", "1", "1"], "low < high"),
+        (["--gif", "--field", "chanel_0"], "did you mean channel_0"),
+        (["--gif", "--from", "500"], "no frame between steps 500"),
+    ],
+)
+def test_bad_export_arguments_end_with_2(here: Path, arguments: list[str], words: str) -> None:
+    call("run", "soup.toml")
+    error = failure("export", "runs/soup.h5", *arguments)
+    assert error.exit_code == 2
+    assert words in str(error)
+
+
+def test_a_file_given_on_the_command_line_is_looked_for_where_one_stands(here: Path) -> None:
+    (here / "configs").mkdir()
+    (here / "soup.toml").rename(here / "configs/soup.toml")
+    (here / "block.rle").write_text("x = 2, y = 2\n2o$2o!")
+    result = call("run", "configs/soup.toml", "--set", "initial.kind=rle", "--set", "initial.path=block.rle")
+    assert result.exit_code == 0, result.output
+    with Recording("runs/soup.h5") as recording:
+        assert recording.observable("population")[-1, 0] == 4

@@ -133,6 +133,12 @@ def test_files_are_looked_for_beside_the_config(tmp_path: Path, monkeypatch: pyt
     assert float(build_motor(load_config(path), "cpu").cells.sum()) == 5
 
 
+def test_a_file_that_starts_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(GOOD, "utf-8-sig")
+    assert load_config(path).steps == 10
+
+
 def test_unreadable_configs_are_told_apart_from_wrong_ones(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadableError, match="did you mean quickstart"):
         load_config("quickstrat")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from aetheria import Life
 from aetheria.colours import COLOUR_MAPS, colour_map, paint
-from aetheria.errors import ConfigError, RecordingError
+from aetheria.errors import ConfigError
 from aetheria.export import Film, Look, find_levels, picture, save_gif, save_mp4, save_png
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
@@ -129,9 +129,10 @@ def test_an_mp4_plays_with_even_sides_and_recognisable_frames(recording: Recordi
 
 def test_what_cannot_be_shown_is_refused(recording: Recording) -> None:
     for arguments, error, words in [
-        ({"field": "population"}, RecordingError, "is an observable"),
-        ({"field": "chanel_0"}, RecordingError, "did you mean channel_0"),
-        ({"first": 500}, RecordingError, "no frame between steps 500 and None; it has steps 0 to 20"),
+        ({"field": "population"}, ConfigError, "is an observable"),
+        ({"field": "chanel_0"}, ConfigError, "did you mean channel_0"),
+        ({"look": Look(levels=(2, 1))}, ConfigError, "low < high"),
+        ({"first": 500}, ConfigError, "no frame between steps 500 and None; it has steps 0 to 20"),
         ({"look": Look(universe=2)}, ConfigError, "universe: 2 given; expected 0 to 1"),
         ({"look": Look("rainbow")}, ConfigError, "rainbow"),
     ]:
@@ -148,3 +149,12 @@ def test_film_without_pyav_says_what_to_install(recording: Recording, tmp_path: 
 def test_colours_need_no_torch() -> None:
     code = "import sys, aetheria.colours; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_film_of_single_pixels_is_refused(tmp_path: Path) -> None:
+    motor = Aetheria_Motor(Life(), 4, 1, "cpu", {"plan": "eager"})
+    with Recorder(motor, tmp_path / "run.h5", size=1):
+        motor.step(2)
+    with Recording(tmp_path / "run.h5") as recording, pytest.raises(ConfigError, match="larger --scale"):
+        save_mp4(Film(recording, look=Look("grey", (0, 1))), tmp_path / "x.mp4", 10)
+    assert not (tmp_path / "x.mp4").exists()

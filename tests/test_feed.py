@@ -1,8 +1,10 @@
 """Subscriptions, transfers and the optimizer: who gets what, and that nobody asking costs nothing."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 from aetheria import Life
 from aetheria.errors import ConfigError, StateError
+from aetheria.feed import Frame, Subscription
 from aetheria.fields import Field
 from aetheria.motor import Aetheria_Motor
 
@@ -245,3 +248,95 @@ def test_gpu_memory_statistics_transfers_and_clean_up() -> None:
     del ballast
     assert motor.optimizer.clean_up()
     assert not motor.optimizer.clean_up()
+
+
+def test_a_reader_that_died_is_an_error_not_a_deadlock(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=1, delivery="lossless", capacity=2)
+    reader = threading.Thread(target=lambda: subscription.get(0))
+    reader.start()
+    reader.join()
+    with pytest.raises(StateError, match="no other thread reads"):
+        motor.step(10)
+
+
+def test_subscriptions_made_by_other_threads_while_stepping_are_all_served(motor: Aetheria_Motor) -> None:
+    made: list[Subscription] = []
+
+    def subscribe() -> None:
+        made.extend(motor.subscribe(every=1) for _ in range(200))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=subscribe) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            motor.step(1)
+    finally:
+        sys.setswitchinterval(before)
+    motor.step(1)
+    assert len(made) == 600
+    assert all(subscription.get(0) is not None for subscription in made)
+
+
+def test_after_a_full_queue_is_read_no_frame_is_missing_for_anybody(motor: Aetheria_Motor) -> None:
+    small = motor.subscribe(every=1, delivery="lossless", capacity=2)
+    large = motor.subscribe(every=1, delivery="lossless", capacity=100)
+    assert small.get(0) is None  # this thread reads
+    steps: list[int] = []
+    for _ in range(4):
+        with suppress(StateError):
+            motor.step(5 - motor.step_count)
+        while (frame := small.get(0)) is not None:
+            steps.append(frame.step)
+    large.close()
+    assert steps == [0, 1, 2, 3, 4, 5]
+    assert [frame.step for frame in large] == steps
+
+
+def test_asking_without_waiting_does_not_wait(motor: Aetheria_Motor, monkeypatch: pytest.MonkeyPatch) -> None:
+    subscription = motor.subscribe(every=1)
+    waits: list[object] = []
+    original = subscription._frames.get
+
+    def spy(block: bool, timeout: float) -> Frame | None:
+        waits.append(block)
+        return original(block, timeout)
+
+    monkeypatch.setattr(subscription._frames, "get", spy)
+    assert subscription.get(0) is None
+    assert waits == [False]
+
+
+def test_an_edit_is_shown_to_a_viewer_without_a_step(motor: Aetheria_Motor) -> None:
+    subscription = motor.subscribe(every=1)
+    motor.step(0)
+    assert subscription.get(0) is not None
+    motor.step(0)
+    assert subscription.get(0) is None
+    motor.set_cells(torch.full((1, 8, 8), 7.0))
+    motor.step(0)
+    frame = subscription.get(0)
+    assert frame is not None
+    assert (frame["channel_0"] == 7).all()
+
+
+def test_a_run_is_not_rewound_under_a_recorder(motor: Aetheria_Motor) -> None:
+    start = motor.state_dict()
+    motor.step(3)
+    subscription = motor.subscribe(every=1, delivery="lossless")
+    with pytest.raises(StateError, match="only go forward"):
+        motor.load_state_dict(start)
+    subscription.close()
+    motor.load_state_dict(start)
+    assert motor.step_count == 0
+
+
+def test_switching_the_feed_off_under_a_recorder_is_said(motor: Aetheria_Motor, caplog: pytest.LogCaptureFixture) -> None:
+    motor.subscribe(every=1)
+    motor.live_feed_enabled = False
+    assert caplog.text == ""
+    motor.subscribe(every=1, delivery="lossless")
+    motor.live_feed_enabled = False
+    assert "1 recorder(s) miss the frames" in caplog.text

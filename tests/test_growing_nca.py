@@ -11,7 +11,7 @@ from PIL import Image
 
 from aetheria.errors import ConfigError
 from aetheria.laws import GrowingNCA, load_weights
-from aetheria.laws.random import fires, mix, words
+from aetheria.laws.chance import fires, mix, words
 from aetheria.motor import Aetheria_Motor
 
 Array = NDArray[np.float64]

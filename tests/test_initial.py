@@ -216,7 +216,6 @@ def test_a_png_becomes_brightness_for_a_law_without_colours(tmp_path: Path) -> N
         ({"kind": "seed", "scale": 0.0}, r"\[initial\] scale: 0\.0 given"),
         ({"kind": "seed", "scale": 1e9}, r"\[initial\] scale: "),
         ({"kind": "rle"}, r'\[initial\] path: missing; kind "rle" reads a file'),
-        ({"kind": "animal"}, r"\[initial\] code: missing"),
         ({"kind": "animal", "code": "O2uu"}, "did you mean"),
         ({"kind": "random_phase"}, "needs a law of complex amplitudes"),
     ],
@@ -331,3 +330,10 @@ def test_a_header_that_claims_a_shape_beyond_memory_is_refused(tmp_path: Path) -
         file.write(bytes(80))
     with pytest.raises(FileUnreadableError, match=r"a\.npy: cannot be read"):
         cells(Life(), "npy", path=str(tmp_path / "a.npy"))
+
+
+def test_a_16_bit_grey_image_keeps_its_levels(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    cells = make_initial(Initial(kind="image", path=str(tmp_path / "ramp.png")), Lenia(), (1, 1, 8, 8), 0)
+    np.testing.assert_allclose(cells[0, 0], ramp / 65535, atol=1e-6)

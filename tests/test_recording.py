@@ -228,6 +228,8 @@ def test_what_was_committed_is_readable_after_kill_9(path: Path) -> None:
             np.testing.assert_array_equal(frame["channel_0"], expected.cells[:, 0])
             expected.step()
         assert recording.to_xarray().sizes["time"] == len(recording)
+    with h5py.File(path, "r", swmr=True) as file:
+        assert int(file["frames"][()]) >= promised
 
 
 def test_a_diverged_run_keeps_its_last_good_frame(path: Path) -> None:
@@ -242,6 +244,27 @@ def test_a_diverged_run_keeps_its_last_good_frame(path: Path) -> None:
         assert recording.status == "diverged"
         assert list(recording.steps) == [0, 2, 4, 6]
         assert all(np.isfinite(frame["channel_0"]).all() for frame in recording)
+
+
+def test_values_that_overflow_what_is_recorded_end_the_run(path: Path) -> None:
+    class Grows(nn.Module):
+        def forward(self, cells: Tensor) -> Tensor:
+            return cells * 10
+
+    def record(dtype: Any, field: str) -> None:
+        motor = Aetheria_Motor(Grows(), 4, 1, "cpu", EAGER, initial=torch.ones(1, 4, 4))
+        with Recorder(motor, path, fields=[field], dtype=dtype, overwrite=True):
+            motor.step(30)
+
+    with pytest.raises(ConfigError, match="leaves the range of float16, 65504, at step 5"):
+        record("float16", "channel_0")
+    with Recording(path) as recording:
+        assert (recording.status, len(recording)) == ("failed", 5)
+    # The cells stay finite: their square does not.
+    with pytest.raises(DivergedError, match="density holds NaN or Inf at step 20"):
+        record("float32", "density")
+    with Recording(path) as recording:
+        assert (recording.status, len(recording)) == ("diverged", 20)
 
 
 def test_a_failing_writer_stops_the_run_within_one_frame(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from aetheria.errors import ConfigError
 from aetheria.laws.base import Boundary, Law, check_boundary, check_positive
+from aetheria.laws.chance import fires
 from aetheria.laws.layers import pad
-from aetheria.laws.random import fires
 
 ALPHA = 3
 ALIVE = 0.1

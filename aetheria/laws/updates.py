@@ -89,7 +89,9 @@ def normalised(cells: Tensor, normalise: Normalise) -> Tensor:
     if normalise == "none":
         return cells
     axes = (1, 2, 3) if normalise == "grid" else (1,)
-    return cells * cells.square().sum(axes, keepdim=True).clamp_min(_TINY).rsqrt()
+    total = cells.square().sum(axes, keepdim=True)
+    # 1 / sqrt(Inf) would make a world of zeros out of one that blew up, and nobody would notice.
+    return cells * torch.where(total.isfinite(), total.clamp_min(_TINY).rsqrt(), torch.nan)
 
 
 class Quantum(QuantumLaw):

@@ -9,12 +9,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import h5py
+import numpy as np
 import psutil
 import torch
 from torch import nn
 
 from aetheria.errors import AetheriaError, ConfigError, DiskFullError, DivergedError, RecordingError
-from aetheria.feed import Frame, Subscription
+from aetheria.feed import Frame
+from aetheria.files import check_output
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import PixelType
 from aetheria.recording import schema
@@ -72,7 +74,7 @@ class Recorder:
             every=every, fields=fields, size=size, delivery="lossless", dtype=dtype, levels=levels
         )
         try:
-            self._file = self._create(motor, self._subscription, codec, {"title": title, **describe(motor, config)})
+            self._file = self._create(motor, overwrite, codec, {"title": title, **describe(motor, config)})
         except (OSError, RuntimeError) as error:
             self._subscription.close()
             raise self._named(error) from error
@@ -86,14 +88,14 @@ class Recorder:
         """Writes what waits, says how the run ended, and closes the file. Later calls do nothing.
 
         Raises:
-            RecordingError: what went wrong in the writer thread.
+            AetheriaError: what went wrong in the writer thread.
         """
         self._subscription.close()
         self._writer.join()
         if not self._file:
             return
         try:
-            ending = "disk full" if isinstance(self._error, DiskFullError) else "failed" if self._error else status
+            ending = _ending(self._error) if self._error else status
             self._data["status"][()] = ending.encode()
             self._file.close()
         except (OSError, RuntimeError) as error:
@@ -113,17 +115,16 @@ class Recorder:
         if error is None:
             self.finish()
             return
-        status = "diverged" if isinstance(error, DivergedError) else "interrupted" if kind is KeyboardInterrupt else "failed"
         try:
-            self.finish(status)
-        except RecordingError as own:
+            self.finish(_ending(error))
+        except AetheriaError as own:
             if own is not error:
                 error.add_note(str(own))
 
-    def _create(
-        self, motor: Aetheria_Motor, wanted: Subscription, codec: schema.Codec, attributes: dict[str, Any]
-    ) -> h5py.File:
-        self.path.unlink(missing_ok=True)
+    def _create(self, motor: Aetheria_Motor, overwrite: bool, codec: schema.Codec, attributes: dict[str, Any]) -> h5py.File:
+        wanted = self._subscription
+        if overwrite:
+            self.path.unlink(missing_ok=True)
         # v110, not "latest": newer formats cannot be read by VTK, older ones not while being written.
         # No chunk cache: a frame is written once, and what goes wrong is raised where it happens.
         file = h5py.File(self.path, "x", libver=("v110", "v110"), rdcc_nbytes=0)
@@ -149,6 +150,7 @@ class Recorder:
             self._subscription.fail(self._error)
 
     def _commit(self, frame: Frame) -> None:
+        self._check_values(frame)
         self._check_space(frame)
         row = self.frames
         self._append("time", row, frame.step * self._dt)
@@ -162,6 +164,17 @@ class Recorder:
         self._data["frames"].flush()
         self.frames = row + 1
 
+    def _check_values(self, frame: Frame) -> None:
+        # Of what is written, not of the cells alone: a square overflows long before the cell does.
+        for name, values in frame.fields.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                if values.dtype == np.float16:
+                    raise ConfigError(
+                        f'[record] dtype: "{name}" leaves the range of float16, 65504, at step {frame.step}; '
+                        "record float32, or uint8 with levels"
+                    )
+                raise DivergedError(f"{name} holds NaN or Inf at step {frame.step}; the {self.frames} frames before are good")
+
     def _check_space(self, frame: Frame) -> None:
         # Before writing, not after failing: HDF5 cannot close a file that it could not write, and crashes at exit.
         needed = _SPARE_BYTES + 2 * sum(values.nbytes for values in frame.fields.values())
@@ -173,8 +186,8 @@ class Recorder:
         data.resize(row + 1, 0)
         data[row] = values
 
-    def _named(self, error: Exception) -> RecordingError:
-        if isinstance(error, RecordingError):
+    def _named(self, error: Exception) -> AetheriaError:
+        if isinstance(error, AetheriaError):
             return error
         # HDF5 reports a full disk without saying so.
         if self.path.parent.is_dir() and psutil.disk_usage(str(self.path.parent)).free < _SPARE_BYTES:
@@ -185,21 +198,10 @@ class Recorder:
         return DiskFullError(f"{self.path}: the disk is full; {self.frames} frames are kept and readable")
 
 
-def check_output(path: Path, overwrite: bool) -> None:
-    """Raises ConfigError unless a file may be created at `path`."""
-    folder = path.parent
-    if not folder.is_dir():
-        raise ConfigError(f"{path}: the folder {folder} does not exist; make it, or name another")
-    if path.is_dir():
-        raise ConfigError(f"{path}: is a folder; expected the name of a file")
-    if path.exists() and not overwrite:
-        raise ConfigError(f"{path}: exists; use --overwrite (overwrite=True) to replace it, or name another file")
-    try:
-        probe = folder / f".{path.name}.writable"
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(f"{path}: the folder {folder} cannot be written to; {error.strerror}") from None
+def _ending(error: BaseException) -> str:
+    """The status that a run which ended with this error has."""
+    known = {DiskFullError: "disk full", DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
+    return next((status for kind, status in known.items() if isinstance(error, kind)), "failed")
 
 
 def describe(motor: Aetheria_Motor, config: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 import h5py
 import numpy as np
 
+from aetheria import __version__
 from aetheria.errors import ConfigError
 from aetheria.fields import Field
 from aetheria.optimizer import Request
@@ -113,8 +114,9 @@ def from_file(values: np.ndarray[Any, Any], name: str, batch: int) -> np.ndarray
 
 def versions() -> dict[str, str]:
     """Versions of what a run depends on, as attributes."""
-    packages = ("aetheria", "torch", "numpy", "h5py")
+    packages = ("torch", "numpy", "h5py")
     return {f"{p}_version": importlib.metadata.version(p) for p in packages} | {
+        "aetheria_version": __version__,
         "hdf5_version": h5py.version.hdf5_version,
         "python_version": platform.python_version(),
         "platform": platform.platform(),

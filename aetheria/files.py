@@ -1,0 +1,40 @@
+"""Writing files: asked before, whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aetheria.errors import ConfigError
+
+
+def check_output(path: Path, overwrite: bool, make_folder: bool = False) -> None:
+    """Raises ConfigError unless a file may be created at `path`; with `make_folder` its folder may still be missing."""
+    folder = path.parent
+    if make_folder and not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        missing = "is no folder" if folder.exists() else "does not exist; make it, or name another"
+        raise ConfigError(f"{path}: the folder {folder} {missing}")
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; expected the name of a file")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path}: exists; use --overwrite (overwrite=True) to replace it, or name another file")
+    probe = folder / f".{path.name}.{os.getpid()}.writable"
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"{path}: the folder {folder} cannot be written to; {error.strerror}") from None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; on success the file takes the place of `path`, on any failure it is gone."""
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield beside
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
