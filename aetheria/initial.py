@@ -59,7 +59,7 @@ def make_initial(initial: Initial | str | None, law: nn.Module, shape: tuple[int
         StateError: a pattern that does not fit the grid or the law's channels.
     """
     if not isinstance(initial, Initial):
-        initial = Initial.checked({"kind": initial or getattr(law, "default_initial", "noise")}, "initial")
+        initial = Initial.checked({"kind": initial or (law.default_initial if isinstance(law, Law) else "noise")}, "initial")
     if initial.kind in _FILES and initial.path is None:
         raise ConfigError(f'[initial] path: missing; kind "{initial.kind}" reads a file')
     batch, channels, height, width = shape

@@ -77,7 +77,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     ) -> None:
         """
         Args:
-            model: a law, or any module `(B, C, H, W) -> (B, C, H, W)`. Moved to the device, set to eval mode.
+            model: a law, or any module `(B, C, H, W) -> (B, C, H, W)`. Moved to the device, converted to the precision and
+                set to eval mode, in place: motors of different device or precision need a module each.
             grid_size: side of a square grid, or (height, width), in cells.
             d_state: complex amplitudes d per cell (C = 2d), or real channels C for a law of real cells.
             device: "cpu", "cuda", "cuda:1" ...; None for CUDA if there is one, else the CPU.
@@ -114,8 +115,6 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         # torch's stubs do not know that `to` takes a memory format; it would also turn complex weights real, `float` does not.
         model = model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.law: nn.Module = model.double() if self.dtype == torch.float64 else model.float()
-        if isinstance(model, Law):
-            model.fit(height, width)
         self._stepping = threading.Lock()
         self._turns = Turns()
         self._feed = Feed()
@@ -125,6 +124,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         cells = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, model, self.shape, seed)
         self._state: State = (checked_cells(cells, self.shape, self.device, self.dtype),)
         self._state = (*self._state, *self._initial_memory())
+        if isinstance(model, Law):
+            model.fit(self._state[0])
 
     # -- stepping ------------------------------------------------------------------------------------------------
 
@@ -135,8 +136,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             DivergedError: the cells hold NaN or Inf (found at the next check).
             StateError: `n` is negative, or a lossless subscription is full and nobody reads it.
         """
-        if n < 0:
-            raise StateError(f"step({n}): a law cannot be stepped backwards; expected 0 or more")
+        if not isinstance(n, int) or n < 0:
+            raise StateError(f"step({n!r}): a law cannot be stepped backwards or in part; expected a whole number")
         if not self._stepping.acquire(blocking=False):
             raise StateError("step(): another thread is stepping this motor; only one may")
         try:
@@ -349,6 +350,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             raise StateError(
                 f"load_state_dict: memory {[tuple(t.shape) for t in given]}; expected {[tuple(t.shape) for t in own]}"
             )
+        if int(state["step"]) < 0:
+            raise StateError(f"load_state_dict: step {state['step']}; expected 0 or more")
         if self._feed.lossless() and int(state["step"]) < self._step:
             raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
         with self._turns, torch.inference_mode():

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch._dynamo.exc import RecompileError
 
 from aetheria.errors import LawError
-from aetheria.laws import Life
+from aetheria.laws import Lenia, Life
 from aetheria.motor import Aetheria_Motor
 from aetheria.stepping import choose
 from aetheria.stepping.choose import TOLERANCE, WORTH_COMPILING
@@ -99,8 +99,9 @@ def test_weights_edited_in_place_count_from_the_next_step(pair: Pair) -> None:
     unedited = compiled.cells
     for motor in pair:
         with torch.no_grad():
-            # Life's and Lenia's are buffers: the table of the rule, the spectrum of the kernel.
-            for weight in (*motor.law.parameters(), *motor.law.buffers()):
+            # Life's is a buffer, the table of the rule; Lenia's are the spectra of the kernel.
+            spectra = motor.law._spectra.values() if isinstance(motor.law, Lenia) else ()
+            for weight in (*motor.law.parameters(), *motor.law.buffers(), *spectra):
                 weight.add_(0.05 * torch.sin(torch.arange(weight.numel()).reshape(weight.shape)))
     compiled.load_state_dict(before)
     with torch._dynamo.config.patch(error_on_recompile=True):
@@ -258,3 +259,26 @@ def test_compiled_equals_eager_on_a_gpu(name: str) -> None:
         assert agree(compiled, eager)
     assert compiled.plan is not None
     assert compiled.plan.name == "compiled"
+
+
+def test_a_law_that_draws_its_own_random_numbers_compiles_and_is_not_compared() -> None:
+    class FireMask(nn.Module):
+        def forward(self, cells: Tensor) -> Tensor:
+            return cells + (torch.rand_like(cells) < 0.5)
+
+    motor = Aetheria_Motor(FireMask(), 32, 1, "cpu", {"plan": "compiled"}, initial=torch.zeros(1, 32, 32))
+    motor.step(4)
+    assert motor.plan is not None
+    assert motor.plan.name == "compiled"
+    assert float(motor.cells.mean()) == pytest.approx(2, abs=0.2)
+
+
+def test_a_compiled_lenia_goes_on_after_another_motor_takes_its_law() -> None:
+    law = Lenia()
+    first = Aetheria_Motor(law, 32, 1, "cpu", {"plan": "compiled"}, seed=2)
+    eager = Aetheria_Motor(Lenia(), 32, 1, "cpu", {"plan": "eager"}, seed=2)
+    first.step(2)
+    Aetheria_Motor(law, 28, 1, "cpu", {"plan": "eager"}).step(1)
+    first.step(2)
+    eager.step(4)
+    assert agree(first, eager)

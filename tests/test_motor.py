@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aetheria import GrowingNCA, Life, UNet
+from aetheria import GrowingNCA, Lenia, Life, Quantum, UNet
 from aetheria.device import check_memory
 from aetheria.errors import AetheriaError, ConfigError, DivergedError, LawError, StateError
 from aetheria.motor import Aetheria_Motor, MotorConfig
@@ -203,6 +203,8 @@ def test_large_finite_cells_are_not_taken_for_divergence() -> None:
         ({"cfg": {"precison": "bf16"}}, ConfigError, r"\[motor\] precison: unknown key; did you mean precision"),
         ({"cfg": {"precision": "fp8"}}, ConfigError, r"\[motor\] precision: 'fp8' given"),
         ({"cfg": {"check_interval": -1}}, ConfigError, r"\[motor\] check_interval: -1 given"),
+        ({"d_state": 0}, ConfigError, "d_state: 0 given"),
+        ({"d_state": 2.5}, ConfigError, "d_state: 2.5 given"),
         ({"d_state": 3}, LawError, "d_state 3: Life has 1 real channels"),
         ({"model": UNet(2, 4), "d_state": 4}, LawError, "UNet was built for d_state 2"),
         ({"model": UNet(2, 4), "d_state": 2, "grid_size": (250, 256)}, LawError, "height must be a multiple of 4"),
@@ -293,3 +295,77 @@ def test_real_weights_take_the_precision_and_complex_ones_stay_complex(precision
     motor.step()
     assert motor.law.gain.dtype == dtype
     torch.testing.assert_close(motor.cells[0], cells.to(dtype))
+
+
+def test_attributes_of_a_plain_module_may_mean_anything() -> None:
+    class Net(nn.Conv2d):
+        def __init__(self) -> None:
+            super().__init__(2, 2, 1)
+            self.channels, self.d_state, self.boundary, self.fields, self.radius = 32, 7, 0.5, 3, "wide"
+
+    motor = Aetheria_Motor(Net(), 8, 2, "cpu", EAGER)
+    motor.step()
+    assert motor.cells.shape == (1, 2, 8, 8)
+    assert motor.read("channel_1").shape == (1, 8, 8)
+
+
+def test_one_lenia_steps_grids_of_two_sizes() -> None:
+    law = Lenia()
+    small, large = (Aetheria_Motor(law, side, 1, "cpu", EAGER, seed=2) for side in (28, 32))
+    alone = Aetheria_Motor(Lenia(), 28, 1, "cpu", EAGER, seed=2)
+    for motor in (small, large, small, alone, alone):
+        motor.step()
+    assert torch.equal(small.cells, alone.cells)
+
+
+def test_trying_a_law_out_draws_no_random_numbers() -> None:
+    class Random(nn.Module):
+        def forward(self, cells: Tensor) -> Tensor:
+            return torch.rand_like(cells)
+
+    torch.manual_seed(4)
+    expected = torch.rand(1, 1, 4, 4)
+    torch.manual_seed(4)
+    motor = Aetheria_Motor(Random(), 4, 1, "cpu", EAGER, initial=torch.zeros(1, 4, 4))
+    motor.step()
+    assert torch.equal(motor.cells, expected)
+
+
+def test_a_law_around_a_wrong_network_says_so() -> None:
+    with pytest.raises(LawError, match="Quantum cannot step cells of shape"):
+        Aetheria_Motor(Quantum(nn.Conv2d(3, 3, 1), d_state=2), 8, 2, "cpu", EAGER).step()
+
+
+def test_motors_with_different_numerics_in_two_threads_leave_none_behind() -> None:
+    cudnn = torch.backends.cudnn
+    before = (cudnn.benchmark, cudnn.deterministic)
+    wrong: list[bool] = []
+
+    class Looks(nn.Module):
+        def __init__(self, wanted: bool) -> None:
+            super().__init__()
+            self.wanted = wanted
+
+        def forward(self, cells: Tensor) -> Tensor:
+            if cudnn.deterministic != self.wanted:
+                wrong.append(True)
+            return cells
+
+    motors = [Aetheria_Motor(Looks(d), 4, 1, "cpu", {**EAGER, "deterministic": d}) for d in (True, False, True)]
+    threads = [threading.Thread(target=lambda m=motor: [m.step(5) for _ in range(100)]) for motor in motors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert not wrong
+    assert (cudnn.benchmark, cudnn.deterministic) == before
+
+
+def test_precision_switches_between_fp32_and_tf32_only() -> None:
+    optimizer = counter().optimizer
+    optimizer.precision = "tf32"
+    assert optimizer.precision == "tf32"
+    for other in ("bf16", "fp64", "bf16x"):
+        with pytest.raises(ConfigError, match="only fp32 and tf32 can be switched"):
+            optimizer.precision = other  # type: ignore[assignment]

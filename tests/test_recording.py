@@ -18,7 +18,7 @@ import torch
 import xarray
 from torch import Tensor, nn
 
-from aetheria import GrowingNCA, Life
+from aetheria import GrowingNCA, Law, Life
 from aetheria.errors import ConfigError, DiskFullError, DivergedError, RecordingError
 from aetheria.feed import Frame
 from aetheria.motor import Aetheria_Motor
@@ -128,7 +128,8 @@ def test_xarray_opens_a_recording_and_decodes_pixels(path: Path) -> None:
 
 
 def test_time_is_in_units_of_the_law(path: Path) -> None:
-    class Half(nn.Module):
+    class Half(Law):
+        channels = 1
         dt = 0.5
 
         def forward(self, cells: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ Boundary = Literal["periodic", "zero", "reflect"]
 class Law(nn.Module):
     """Maps cells `(B, C, H, W)` to the next cells: `forward(cells, *memory) -> cells`, or `(cells, *memory)` with memory.
 
-    Subclassing is a convenience: the motor steps any module of that form. What `Law` adds is what a stepper, a viewer or
-    a file wants to know, as plain attributes.
+    The motor steps any module of that form. What `Law` adds is what a stepper, a viewer or a file wants to know, as plain
+    attributes; of a module that is no `Law` only `initial_memory(cells)` is used, for its attributes may mean anything.
 
     Attributes:
         channels: number of real channels C.
@@ -60,8 +60,11 @@ class Law(nn.Module):
         """The channels `(C,)` of one live cell, from which `initial = "seed"` grows."""
         return torch.ones(self.channels)
 
-    def fit(self, height: int, width: int) -> None:
-        """Prepares what depends on the grid's size (a kernel's spectrum, say). The motor calls it before stepping."""
+    def fit(self, cells: Tensor) -> None:
+        """Prepares what depends on the grid's size (a kernel's spectrum, say) for cells like these `(B, C, H, W)`.
+
+        The motor calls it before stepping.
+        """
 
 
 _TRAITS = (
@@ -106,30 +109,35 @@ def traits_of(law: nn.Module, d_state: int) -> Traits:
         d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise.
 
     Raises:
-        LawError: `d_state` is not the law's own.
+        LawError: `d_state` is not the law's own. ConfigError: it is no positive whole number.
     """
-    channels = getattr(law, "channels", d_state)
-    own = getattr(law, "d_state", None)
+    if isinstance(d_state, bool) or not isinstance(d_state, int) or d_state < 1:
+        raise ConfigError(f"d_state: {d_state!r} given; expected a whole number of 1 or more")
+    stated = law if isinstance(law, Law) else None
+    channels = getattr(stated, "channels", d_state)
+    own = getattr(stated, "d_state", None)
     name = type(law).__name__
     if own is not None and own != d_state:
         raise LawError(f"d_state {d_state}: {name} was built for d_state {own}; give {own}, or build the law for {d_state}")
     if own is None and channels != d_state:
         raise LawError(f"d_state {d_state}: {name} has {channels} real channels; for a real law d_state is that number")
-    values: dict[str, Any] = {key: getattr(law, key, getattr(Law, key, None)) for key in _TRAITS}
+    values: dict[str, Any] = {key: getattr(stated, key, getattr(Law, key, None)) for key in _TRAITS}
     memory = getattr(law, "initial_memory", None)
-    return Traits(name=name, channels=channels, initial_memory=memory, change=getattr(law, "change", None), **values)
+    return Traits(name=name, channels=channels, initial_memory=memory, change=getattr(stated, "change", None), **values)
 
 
 def check_grid(law: nn.Module, height: int, width: int) -> None:
     """Raises LawError when a grid of this size cannot be stepped by `law`."""
-    name, divisor = type(law).__name__.lower(), getattr(law, "divisor", 1)
+    if not isinstance(law, Law):
+        return
+    name, divisor = type(law).__name__.lower(), law.divisor
     where = f"[law.{name}] grid {height} x {width}"
     for axis, size in (("height", height), ("width", width)):
         if size % divisor:
             halvings = int(math.log2(divisor))
             times = {1: "once", 2: "twice"}.get(halvings, f"{halvings} times")
             raise LawError(f"{where}: {axis} must be a multiple of {divisor}, because the network halves it {times}")
-        if getattr(law, "boundary", "periodic") == "reflect" and size // divisor < 2:
+        if law.boundary == "reflect" and size // divisor < 2:
             raise LawError(f'{where}: {axis} must be at least {2 * divisor} for boundary "reflect"')
 
 

@@ -121,8 +121,7 @@ class Lenia(Law):
         self.boundary = check_boundary(boundary, "lenia")
         if animal is not None:
             self.default_initial = "animal"
-        self.spectrum: Tensor
-        self.register_buffer("spectrum", torch.zeros(0, 0), persistent=False)
+        self._spectra: dict[tuple[object, ...], Tensor] = {}
 
     @property
     def radius(self) -> int:  # type: ignore[override]  # follows R
@@ -149,12 +148,13 @@ class Lenia(Law):
             )
         return weight / weight.sum()
 
-    def fit(self, height: int, width: int) -> None:
-        """Makes the kernel's spectrum for this grid, padded where the boundary is not periodic.
+    def fit(self, cells: Tensor) -> None:
+        """Makes the kernel's spectrum for cells of this size, type and device, padded where the boundary is not periodic.
 
         Raises:
             LawError: the grid is smaller than the kernel.
         """
+        height, width = cells.shape[-2:]
         if min(height, width) < 2 * self.R + 1:
             raise LawError(
                 f"[law.lenia] grid {height} x {width}: must be at least {2 * self.R + 1} on each side, the kernel's width"
@@ -164,17 +164,16 @@ class Lenia(Law):
         kernel[: 2 * self.R + 1, : 2 * self.R + 1] = self.kernel()
         # Centred on cell 0 the kernel is even, so its spectrum is real.
         spectrum = torch.fft.rfft2(kernel.roll((-self.R, -self.R), (0, 1))).real
-        reference = self.spectrum
-        self.spectrum = spectrum.to(reference.device, reference.dtype)
+        self._spectra[_kind(cells)] = spectrum.to(cells.device, cells.dtype)
 
     def potential(self, cells: Tensor) -> Tensor:
         """The neighbourhood average K * A, `(B, 1, H, W)`."""
+        if _kind(cells) not in self._spectra:
+            self.fit(cells)
         halo = 0 if self.boundary == "periodic" else self.R
         wide = pad(cells, halo, self.boundary)
         height, width = cells.shape[-2:]
-        if self.spectrum.shape != (wide.shape[-2], wide.shape[-1] // 2 + 1):
-            self.fit(height, width)
-        waves = torch.view_as_real(torch.fft.rfft2(wide)) * self.spectrum[..., None]
+        waves = torch.view_as_real(torch.fft.rfft2(wide)) * self._spectra[_kind(cells)][..., None]
         blurred = torch.fft.irfft2(torch.view_as_complex(waves), s=wide.shape[-2:])
         return blurred[..., halo : halo + height, halo : halo + width]
 
@@ -189,6 +188,10 @@ class Lenia(Law):
         patches = (torch.rand(rows, columns, generator=generator) < 0.5).float()
         wide = patches.repeat_interleave(self.R, 0).repeat_interleave(self.R, 1)
         return cells * wide[:height, :width]
+
+
+def _kind(cells: Tensor) -> tuple[object, ...]:
+    return cells.shape[-2], cells.shape[-1], cells.dtype, cells.device
 
 
 def _core(shape: Shape, r: Tensor) -> Tensor:
