@@ -1,10 +1,13 @@
 """Where cells can live: devices by name, sizes, and whether a grid fits."""
 
 import math
+import operator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
-from aetheria.errors import ConfigError, StateError
+from aetheria.errors import AetheriaError, ConfigError, StateError
 
 
 def find_device(device: str | torch.device | None) -> torch.device:
@@ -18,7 +21,7 @@ def find_device(device: str | torch.device | None) -> torch.device:
     wanted = f'device: "{device}" given'
     try:
         found = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise ConfigError(f"{wanted}; expected auto, cpu, cuda or cuda:<number>") from None
     if found.type == "cpu":
         return torch.device("cpu")
@@ -30,16 +33,19 @@ def find_device(device: str | torch.device | None) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device() if found.index is None else found.index)
 
 
-def size_of(size: int | tuple[int, int]) -> tuple[int, int]:
+def size_of(size: int | Sequence[int]) -> tuple[int, int]:
     """(height, width) from a side or a pair.
 
     Raises:
         ConfigError: not one or two positive whole numbers.
     """
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in pair):
+    try:
+        pair = tuple(map(operator.index, size)) if isinstance(size, Sequence) else (operator.index(size),) * 2
+    except TypeError:
+        pair = ()
+    if len(pair) != 2 or min(pair) < 1 or isinstance(size, bool):
         raise ConfigError(f"size: {size!r} given; expected a positive number of cells, or (height, width)")
-    return pair
+    return pair[0], pair[1]
 
 
 def check_memory(shape: tuple[int, ...], itemsize: int, available: int) -> None:
@@ -56,3 +62,21 @@ def check_memory(shape: tuple[int, ...], itemsize: int, available: int) -> None:
             f"grid {shape[2]} x {shape[3]}, {shape[0]} universes of {shape[1]} channels: stepping needs at least "
             f"{needed / 2**30:,.1f} GiB, {available / 2**30:,.1f} GiB are free; use a smaller grid or batch"
         )
+
+
+@contextmanager
+def memory_named(what: str) -> Iterator[None]:
+    """Turns torch's out-of-memory errors inside the block into a StateError that says `what` was too large."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, AetheriaError) or not is_out_of_memory(error):
+            raise
+        first_line = str(error).splitlines()[0]
+        raise StateError(f"{what}: out of memory; use a smaller grid, batch or network ({first_line})") from error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch or Python could not have the memory it asked for."""
+    # The CPU's allocator has no error class of its own.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -31,11 +31,12 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """Looks at the machine, then tries: each finding as soon as it is known."""
-    yield from _versions()
-    yield from _machine()
-    yield from _devices()
-    yield from _compiler()
-    yield from _self_test()
+    for look in (_versions, _machine, _devices, _compiler, _self_test):
+        try:
+            yield from look()
+        except Exception as error:  # noqa: BLE001 - a broken driver is when the report is needed
+            what = look.__name__.strip("_").replace("_", " ")
+            yield Finding(what, f"failed: {type(error).__name__}: {error}", False)
 
 
 def _versions() -> Iterator[Finding]:

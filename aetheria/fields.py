@@ -116,8 +116,20 @@ def downsample(values: Tensor, size: tuple[int, int] | None, cyclic: bool = Fals
     size = (min(size[0], height), min(size[1], width))
     if cyclic:
         return torch.atan2(downsample(values.sin(), size), downsample(values.cos(), size))
-    # (B, H, W) reads as one image of B channels, which is all that pooling needs to know.
-    return F.adaptive_avg_pool2d(values, size)
+    if height % size[0] == 0 and width % size[1] == 0:
+        # (B, H, W) reads as one image of B channels, which is all that pooling needs to know.
+        return F.avg_pool2d(values, (height // size[0], width // size[1]))
+    # Areas that cut through cells. In float64, where no matrix product is shortened to TF32.
+    rows, columns = (_shares(n, m).to(values.device) for n, m in ((height, size[0]), (width, size[1])))
+    return (rows @ values.double() @ columns.T).to(values.dtype)
+
+
+def _shares(cells: int, areas: int) -> Tensor:
+    """How much each cell counts in the mean over each of `areas` equal areas: `(areas, cells)`, rows sum to 1."""
+    edges = torch.arange(areas + 1, dtype=torch.float64) * cells / areas
+    cell = torch.arange(cells, dtype=torch.float64)
+    overlap = torch.minimum(edges[1:, None], cell + 1) - torch.maximum(edges[:-1, None], cell)
+    return overlap.clamp_min(0) * areas / cells
 
 
 def _density(view: View, _: int = 0) -> Tensor:

@@ -14,7 +14,7 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from aetheria.cells import checked_cells, copied, finite
-from aetheria.device import check_memory, find_device, size_of
+from aetheria.device import check_memory, find_device, memory_named, size_of
 from aetheria.errors import ConfigError, DivergedError, StateError
 from aetheria.feed import Delivery, Feed, Frame, Subscription
 from aetheria.fields import View, get_field
@@ -92,7 +92,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             ConfigError: a bad size, device or setting. LawError: a law that does not fit the grid or d_state.
             StateError: cells that do not fit, or a state too large for memory.
         """
-        self.config = cfg if isinstance(cfg, MotorConfig) else MotorConfig.checked(dict(cfg or {}), "motor")
+        self.config = cfg if isinstance(cfg, MotorConfig) else MotorConfig.checked({} if cfg is None else cfg, "motor")
         height, width = size_of(grid_size)
         self.traits = traits_of(model, d_state)
         check_grid(model, height, width)
@@ -121,6 +121,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         self._plan: Plan | None = None
         self._step = 0
         self._pace = Pace()
+        self._queued: torch.cuda.Event | None = None
         cells = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, model, self.shape, seed)
         self._state: State = (checked_cells(cells, self.shape, self.device, self.dtype),)
         self._state = (*self._state, *self._initial_memory())
@@ -157,7 +158,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         Raises:
             LawError: the law cannot step these cells.
         """
-        with self._turns, torch.inference_mode(), self.optimizer.numerics():
+        with self._turns, torch.inference_mode(), self.optimizer.numerics(), memory_named(self.traits.name):
             if self._plan is None:
                 self._plan = choose_plan(
                     self.law,
@@ -171,13 +172,22 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def _advance(self, steps: int) -> None:
         plan = self._plan or self.warm_up()
         began = time.perf_counter()
-        with torch.inference_mode(), self.optimizer.numerics():
+        with torch.inference_mode(), self.optimizer.numerics(), memory_named(self.traits.name):
             self._state = plan.advance(self._state, steps)
             self._step += steps
+        self._wait_for_device()
         self._pace.took(time.perf_counter() - began)
         # Chunks end at multiples of the intervals, as `_next_stop` says.
         if self.config.check_interval and self._step % self.config.check_interval == 0:
             self.check_finite()
+
+    def _wait_for_device(self) -> None:
+        """On CUDA, waits for the chunk before this one, so that no more than two are queued and time is the device's."""
+        if self.device.type == "cuda":
+            before, self._queued = self._queued, torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._queued.record(torch.cuda.current_stream(self.device))
+            if before is not None:
+                before.synchronize()
 
     def _next_stop(self, end: int) -> int:
         """The step up to which nobody needs to be asked anything."""
@@ -313,6 +323,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         levels: Mapping[str, tuple[float, float]],
     ) -> Request:
         traits = self.traits
+        if isinstance(names, str):
+            raise ConfigError(f'fields: "{names}" given; expected a list of names, as in ["{names}"]')
         fields = tuple(get_field(name, traits.d_state, traits.channels, traits.fields) for name in names)
         return Request.checked(fields, None if size is None else size_of(size), dtype, levels)
 

@@ -232,6 +232,8 @@ def _render(wanted: Field, view: View, request: Request) -> Tensor:
 
 
 def _levels(wanted: Field, given: tuple[float, float] | None) -> tuple[float, float]:
+    if given is not None and len(given) != 2:
+        raise ConfigError(f'levels: {given!r} given for "{wanted.name}"; expected (low, high)')
     low, high = given or wanted.range
     if low is None or high is None:
         raise ConfigError(f'levels: "{wanted.name}" has no fixed range; uint8 needs levels = (low, high) for it')

@@ -101,3 +101,12 @@ def fresh(law: Law, grid: tuple[int, int], *, batch: int = 1, seed: int = 3) -> 
     law.fit(cells)
     memory = law.initial_memory(cells, 11) if law.stochastic else law.initial_memory(cells)  # type: ignore[call-arg]
     return (cells, *memory)
+
+
+class Refuses(Law):
+    """A law that cannot be built, with a parameter no TOML value fits and one that hides a method."""
+
+    channels = 1
+
+    def __init__(self, dtype: torch.dtype = torch.float32, copy: int = 0) -> None:
+        raise RuntimeError("not today")

@@ -327,3 +327,37 @@ def test_a_file_given_on_the_command_line_is_looked_for_where_one_stands(here: P
     assert result.exit_code == 0, result.output
     with Recording("runs/soup.h5") as recording:
         assert recording.observable("population")[-1, 0] == 4
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nowhere.at_all:Law", "cannot be imported: ModuleNotFoundError"),
+        ("aetheria.laws.updates:Residual", "[law.residual] channels: missing"),
+        ("tests.small_laws:Refuses", "[law.refuses] cannot be built: RuntimeError: not today"),
+    ],
+)
+def test_a_registered_law_that_fails_is_named(here: Path, monkeypatch: pytest.MonkeyPatch, target: str, words: str) -> None:
+    monkeypatch.setattr(laws_module, "entry_points", lambda **_: [EntryPoint("Theirs", target, laws_module.ENTRY_POINTS)])
+    error = failure("run", "soup.toml", "--set", "law={name='theirs'}")
+    assert error.exit_code == 2
+    assert words in str(error)
+
+
+def test_a_network_too_large_for_memory_is_refused(here: Path) -> None:
+    error = failure("run", "soup.toml", "--set", "law={name='mlp', d_state=2, hidden_channels=10000000}")
+    assert error.exit_code == 2
+    assert "out of memory; use a smaller grid, batch or network" in str(error)
+
+
+def test_doctor_reports_what_fails_instead_of_failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aetheria import doctor
+
+    def broken() -> Any:
+        raise RuntimeError("driver too old")
+
+    monkeypatch.setattr("torch.cuda.is_available", broken)
+    monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))
+    findings = list(doctor.examine())
+    assert any("driver too old" in finding.value and not finding.good for finding in findings)
+    assert not doctor.healthy(findings)

@@ -245,3 +245,14 @@ def test_a_pixel_is_within_half_a_level_of_its_value_or_clipped(
 def test_the_levels_become_0_and_255() -> None:
     values = torch.tensor([-math.pi, 0.0, math.pi, -9.0, 9.0])
     assert quantise(values, (-math.pi, math.pi)).tolist() == [0, 128, 255, 0, 255]
+
+
+@pytest.mark.parametrize("size", [(4, 7), (9, 10), (1, 3), (10, 4)])
+def test_areas_that_cut_through_cells_share_them(size: tuple[int, int]) -> None:
+    values = torch.rand(2, 10, 12, generator=torch.Generator().manual_seed(3))
+    # Each cell split into as many equal parts as areas, so that none is cut, and then averaged.
+    fine = values.numpy().astype(np.float64).repeat(size[0], 1).repeat(size[1], 2)
+    expected = fine.reshape(2, size[0], 10, size[1], 12).mean((2, 4))
+    small = downsample(values, size)
+    np.testing.assert_allclose(small, expected, rtol=1e-6)
+    assert float(small.mean()) == pytest.approx(float(values.mean()), rel=1e-6)

@@ -194,6 +194,11 @@ def test_large_finite_cells_are_not_taken_for_divergence() -> None:
         ({"grid_size": 0}, ConfigError, "size: 0 given; expected a positive number"),
         ({"grid_size": (8, -1)}, ConfigError, "expected a positive number"),
         ({"grid_size": (8, 8, 8)}, ConfigError, "height, width"),
+        ({"grid_size": 2.5}, ConfigError, "size: 2.5 given"),
+        ({"grid_size": None}, ConfigError, "size: None given"),
+        ({"grid_size": (8, True, 3)}, ConfigError, "height, width"),
+        ({"cfg": "eager"}, ConfigError, r"\[motor\]|must be"),
+        ({"device": 3.5}, ConfigError, "expected auto, cpu, cuda"),
         ({"batch": 0}, ConfigError, "batch: 0 given"),
         ({"seed": -1}, ConfigError, "seed: -1 given"),
         ({"seed": 2**63}, ConfigError, "expected a whole number from 0"),
@@ -217,9 +222,14 @@ def test_bad_arguments_are_named(arguments: dict[str, Any], error: type[Aetheria
         Aetheria_Motor(**{**usual, **arguments})
 
 
-def test_steps_backwards_are_refused() -> None:
-    with pytest.raises(StateError, match="backwards"):
-        counter().step(-1)
+@pytest.mark.parametrize("n", [-1, 2.5])
+def test_steps_backwards_or_in_part_are_refused(n: Any) -> None:
+    with pytest.raises(StateError, match="backwards or in part"):
+        counter().step(n)
+
+
+def test_a_grid_size_may_be_numpys() -> None:
+    assert Aetheria_Motor(Life(), np.int64(8), 1, "cpu", EAGER).cells.shape == (1, 1, 8, 8)  # type: ignore[arg-type]
 
 
 def test_a_state_too_large_for_memory_is_refused_before_it_is_allocated() -> None:

@@ -1,15 +1,17 @@
 """The laws, by name, and how one is built from a config's table."""
 
 import inspect
+import warnings
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import create_model
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
 from torch import nn
 
-from aetheria.errors import ConfigError, nearest
+from aetheria.device import memory_named
+from aetheria.errors import AetheriaError, ConfigError, nearest
 from aetheria.laws.base import Law
 from aetheria.laws.convlstm import ConvLSTM
 from aetheria.laws.deep_qca import DEEP_QCA
@@ -59,8 +61,18 @@ def find_law(name: str) -> Any:
             return law
     for known, point in registered().items():
         if known.lower() == name.lower():
-            return point.load()
+            return _loaded(point)
     raise ConfigError(f'[law] name: "{name}" given; {nearest(name, [*LAWS, *registered()])}')
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:  # whatever importing somebody's package can throw
+        raise ConfigError(
+            f'[law] name: "{point.name}" is registered as {point.value}, which cannot be imported: '
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def parameters(law: Any) -> dict[str, inspect.Parameter]:
@@ -88,15 +100,37 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
     given = {key: getattr(checked, key) for key in checked.model_fields_set}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        law: nn.Module = law_class(**given)
+        try:
+            with memory_named(f"[{where}]"):
+                law: nn.Module = law_class(**given)
+        except AetheriaError:
+            raise
+        except Exception as error:  # of a registered law's own making, or torch's on a size it cannot build
+            raise ConfigError(f"[{where}] cannot be built: {type(error).__name__}: {error}") from error
     if weights is not None:
         load_weights(law, weights)
     return law
 
 
 def _settings_of(law_class: Any) -> type[Settings]:
-    hints = inspect.get_annotations(law_class.__init__ if inspect.isclass(law_class) else law_class, eval_str=True)
+    try:
+        hints = inspect.get_annotations(law_class.__init__ if inspect.isclass(law_class) else law_class, eval_str=True)
+    except Exception:  # noqa: BLE001 - annotations that cannot be evaluated check nothing
+        hints = {}
     fields: dict[str, Any] = {
-        name: (hints.get(name, Any), ... if p.default is p.empty else p.default) for name, p in parameters(law_class).items()
+        name: (_plain(hints.get(name, Any)), ... if p.default is p.empty else p.default)
+        for name, p in parameters(law_class).items()
     }
-    return create_model(f"{law_class.__name__}Settings", __base__=Settings, **fields)
+    with warnings.catch_warnings():
+        # A parameter called `copy`, say, hides a method that is not used here.
+        warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
+        return create_model(f"{law_class.__name__}Settings", __base__=Settings, **fields)
+
+
+def _plain(hint: Any) -> Any:
+    """The annotation, or Any where no TOML value could be checked against it (a module, a dtype)."""
+    try:
+        TypeAdapter(hint)
+    except PydanticSchemaGenerationError:
+        return Any
+    return hint

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from aetheria.device import is_out_of_memory
 from aetheria.errors import LawError
 from aetheria.laws.base import Law
 from aetheria.optimizer import Precision
@@ -102,6 +103,8 @@ def _trial(law: nn.Module, call: Step, state: State) -> State:
     try:
         out = call(*(tensor.clone() for tensor in state))
     except Exception as error:
+        if is_out_of_memory(error):
+            raise  # too large, not wrong: the motor says so
         raise LawError(
             f"{name} cannot step cells of shape {tuple(state[0].shape)}: {error}. (For a module with complex amplitudes, "
             "wrap it: Quantum(net, d_state))"
