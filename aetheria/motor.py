@@ -17,10 +17,10 @@ from aetheria.cells import checked_cells, copied, finite
 from aetheria.device import check_memory, find_device, memory_named, size_of
 from aetheria.errors import ConfigError, DivergedError, StateError
 from aetheria.feed import Delivery, Feed, Frame, Subscription
-from aetheria.fields import View, get_field
 from aetheria.initial import Initial, make_initial
 from aetheria.laws.base import Law, check_grid, traits_of
-from aetheria.optimizer import GPUOptimizer, PixelType, Precision, Request
+from aetheria.observe import request_for, view_of
+from aetheria.optimizer import GPUOptimizer, PixelType, Precision
 from aetheria.settings import Settings
 from aetheria.stepping import Plan, State, choose_plan
 from aetheria.stepping.choose import PlanName
@@ -258,14 +258,15 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             self._feed.show_again()
 
     def read(self, field: str, size: int | tuple[int, int] | None = None) -> Tensor:
-        """One field of the present cells, on the device: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`.
+        """One field of the present cells, float32 on the device: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`.
 
         Args:
             size: side or (height, width) to average down to; None for the grid's own.
         """
-        request = self._request([field], size, "float32", {})
+        request = request_for(self.traits, [field], size)
         with self._turns, torch.inference_mode():
-            return copied(self.optimizer.render(self._view(), request)[field])
+            view = view_of(self.law, self.traits, self._state)
+            return copied(self.optimizer.render(view, request)[field])
 
     # -- feed ----------------------------------------------------------------------------------------------------
 
@@ -292,7 +293,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         Raises:
             ConfigError: an unknown field, or an argument outside its range.
         """
-        request = self._request(fields or [self.traits.default_field], size, dtype, levels or {})
+        request = request_for(self.traits, fields or [self.traits.default_field], size, dtype, levels)
         return self._feed.add(Subscription(every, request, delivery, capacity))
 
     @property
@@ -311,34 +312,10 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             due = self._feed.due(self._step)
             if any(s.delivery == "lossless" for s in due):
                 self.check_finite()
-            frames = [Frame(self._step, time.time(), self.optimizer.fetch(self._view(), s.request)) for s in due]
+            view = view_of(self.law, self.traits, self._state)
+            frames = [Frame(self._step, time.time(), self.optimizer.fetch(view, s.request)) for s in due]
         # Outside the turn: a reader that is waited for may itself be reading cells.
         self._feed.deliver(list(zip(due, frames, strict=True)))
-
-    def _request(
-        self,
-        names: Sequence[str],
-        size: int | tuple[int, int] | None,
-        dtype: PixelType,
-        levels: Mapping[str, tuple[float, float]],
-    ) -> Request:
-        traits = self.traits
-        if isinstance(names, str):
-            raise ConfigError(f'fields: "{names}" given; expected a list of names, as in ["{names}"]')
-        fields = tuple(get_field(name, traits.d_state, traits.channels, traits.fields) for name in names)
-        return Request.checked(fields, None if size is None else size_of(size), dtype, levels)
-
-    def _view(self) -> View:
-        cells, *memory = self._state
-        traits = self.traits
-
-        def change() -> Tensor:
-            if traits.change is not None:
-                return traits.change(cells, *memory)
-            out = self.law(cells, *memory)
-            return (out if isinstance(out, Tensor) else out[0]) - cells
-
-        return View(cells, traits.d_state, traits.boundary, traits.alive, change)
 
     # -- saving and restoring ------------------------------------------------------------------------------------
 
