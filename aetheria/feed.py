@@ -78,7 +78,7 @@ class Subscription:
         self._offered = None
 
     def put(self, frame: Frame) -> None:
-        """Hands a frame over; a full lossless queue makes the caller wait.
+        """Hands a frame over; a full lossless queue makes the caller wait. A closed subscription takes none, silently.
 
         Raises:
             StateError: the queue is full and nobody else reads it.
@@ -86,13 +86,13 @@ class Subscription:
         """
         asked = time.monotonic()
         while not self.closed:
-            self._raise_failure()
+            if self._failure is not None:
+                raise self._failure
             try:
                 self._frames.put(frame, timeout=_POLL)
                 break
             except queue.Full:
                 self._still_waiting(time.monotonic() - asked)
-        self._raise_failure()
         self.waited_s += time.monotonic() - asked
 
     def get(self, timeout: float | None = None) -> Frame | None:
@@ -126,10 +126,6 @@ class Subscription:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
 
     def _still_waiting(self, waited: float) -> None:
         reader = self._reader

@@ -118,19 +118,8 @@ def run(
             out.parent.mkdir(exist_ok=True)
         recorder = _recorder(config, motor, out, overwrite)
         began = time.perf_counter()
-        received: list[int] = []
-        status, exit_code, message = "failed", 1, ""
         try:
-            try:
-                with _signals(received):
-                    _step_all(config.steps, motor, recorder, received, progress)
-                status, exit_code = ("interrupted", 128 + received[0]) if received else ("done", 0)
-                message = f"interrupted at step {motor.step_count} of {config.steps}" if received else ""
-            except (DivergedError, KeyboardInterrupt) as error:
-                status = "diverged" if isinstance(error, DivergedError) else "interrupted"
-                raise
-            finally:
-                recorder.finish(status)
+            status, exit_code, message = _record(config.steps, motor, recorder, progress)
         except DivergedError as error:  # of the cells, or of what the recorder was given
             status, exit_code, message = "diverged", error.exit_code, str(error)
             image.unlink(missing_ok=True)
@@ -174,6 +163,19 @@ def paint(config: RunConfig, motor: Aetheria_Motor) -> Image.Image:
 
 def _picture_field(config: RunConfig, motor: Aetheria_Motor) -> str:
     return config.picture.field or motor.traits.default_field
+
+
+def _record(
+    steps: int, motor: Aetheria_Motor, recorder: Recorder, progress: Callable[[Progress], None]
+) -> tuple[str, int, str]:
+    """Steps to the end or a signal and closes the recording, whatever happens: status, exit code, message."""
+    received: list[int] = []
+    with recorder, _signals(received):
+        _step_all(steps, motor, recorder, received, progress)
+        if received:
+            recorder.finish("interrupted")
+            return "interrupted", 128 + received[0], f"interrupted at step {motor.step_count} of {steps}"
+    return "done", 0, ""
 
 
 def _step_all(

@@ -290,6 +290,19 @@ def test_a_failing_writer_stops_the_run_within_one_frame(path: Path, monkeypatch
         assert (recording.status, len(recording)) == ("failed", 3)
 
 
+def test_the_motor_goes_on_after_a_recorder_that_failed_was_finished(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Recorder, frame: Frame) -> None:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(Recorder, "_commit", fails)
+    motor = life()
+    with pytest.raises(RecordingError, match="input/output error"), Recorder(motor, path) as recorder:
+        _step_until_stopped(motor, recorder)
+    stopped = motor.step_count
+    motor.step(5)
+    assert motor.step_count == stopped + 5
+
+
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_a_full_disk_is_told_from_other_failures(path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     motor = life()

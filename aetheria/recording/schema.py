@@ -28,7 +28,6 @@ from aetheria.optimizer import Request
 VERSION = 1
 CONVENTIONS = f"CF-1.11 Aetheria-{VERSION}"
 MAX_CHUNK_BYTES = 4 * 2**20
-STATUSES = ("running", "done", "interrupted", "diverged", "disk full", "failed")
 Codec = Literal["gzip", "fast", "compact"]
 
 
