@@ -92,7 +92,8 @@ class Subscription:
                 self._frames.put(frame, timeout=_POLL)
                 break
             except queue.Full:
-                self._still_waiting(time.monotonic() - asked)
+                if self._failure is None:  # a reader that failed meanwhile is dead, but that is not what went wrong
+                    self._still_waiting(time.monotonic() - asked)
         self.waited_s += time.monotonic() - asked
 
     def get(self, timeout: float | None = None) -> Frame | None:
