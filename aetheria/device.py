@@ -1,9 +1,11 @@
 """Where cells can live: devices by name, sizes, and whether a grid fits."""
 
+import ctypes
 import math
 import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 
@@ -74,6 +76,22 @@ def memory_named(what: str) -> Iterator[None]:
             raise
         first_line = str(error).splitlines()[0]
         raise StateError(f"{what}: out of memory; use a smaller grid, batch or network ({first_line})") from error
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Tells glibc to keep what this process frees for its next allocation; no-op where there is no glibc.
+
+    A step's intermediates are megabytes, which glibc otherwise gets from the kernel and gives back at every step, a page
+    fault for every 4 KiB: a fifth of a UNet's step.
+    """
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX in <malloc.h>
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(mmap_max, 0)
 
 
 def is_out_of_memory(error: Exception) -> bool:

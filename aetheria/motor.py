@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from aetheria.cells import checked_cells, copied, finite
 from aetheria.device import check_memory, find_device, memory_named, size_of
 from aetheria.errors import ConfigError, DivergedError, StateError
 from aetheria.feed import Delivery, Feed, Frame, Subscription
+from aetheria.fields import View
 from aetheria.initial import Initial, make_initial
 from aetheria.laws.base import Law, check_grid, traits_of
 from aetheria.observe import request_for, view_of
@@ -34,7 +35,7 @@ class MotorConfig(Settings):
     """How a motor steps.
 
     Attributes:
-        plan: "auto", "eager" or "compiled".
+        plan: "auto", or one by name: "eager", "compiled", "graphed" (CUDA), "banded", "fused", "packed" (Life).
         planned_steps: how many steps the run will take, if known; a short run is not worth compiling.
         precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
             float32); "fp64" (everything, for reference).
@@ -123,8 +124,9 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         self._pace = Pace()
         self._queued: torch.cuda.Event | None = None
         cells = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, model, self.shape, seed)
-        self._state: State = (checked_cells(cells, self.shape, self.device, self.dtype),)
-        self._state = (*self._state, *self._initial_memory())
+        self._held: State | None = None  # the state in the plan's own form, or None when `_shown` is newer
+        self._shown: State | None = (checked_cells(cells, self.shape, self.device, self.dtype),)
+        self._state = (*self._shown, *self._initial_memory())
         if isinstance(model, Law):
             model.fit(self._state[0])
 
@@ -144,11 +146,11 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         try:
             end = self._step + n
             self._publish()
-            while self._step < end:
+            while (before := self._step) < end:
                 with self._turns:
-                    self._advance(self._next_stop(end) - self._step)
+                    self._advance(self._next_stop(end) - before)
                 self._publish()
-                self._housekeeping()
+                self._housekeeping(before)
         finally:
             self._stepping.release()
 
@@ -159,7 +161,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             LawError: the law cannot step these cells.
         """
         with self._turns, torch.inference_mode(), self.optimizer.numerics(), memory_named(self.traits.name):
-            if self._plan is None:
+            if self._plan is None or self._plan.stale():
+                self._state, self._plan = self._state, None  # in the public form, which the next plan can read
                 self._plan = choose_plan(
                     self.law,
                     self._state,
@@ -170,16 +173,37 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             return self._plan
 
     def _advance(self, steps: int) -> None:
-        plan = self._plan or self.warm_up()
+        plan = self.warm_up()
         began = time.perf_counter()
         with torch.inference_mode(), self.optimizer.numerics(), memory_named(self.traits.name):
-            self._state = plan.advance(self._state, steps)
+            held = plan.hold(self._state) if self._held is None else self._held
+            self._held, self._shown = plan.advance(held, steps), None
             self._step += steps
         self._wait_for_device()
         self._pace.took(time.perf_counter() - began)
-        # Chunks end at multiples of the intervals, as `_next_stop` says.
+        # Chunks end at multiples of the interval, as `_next_stop` says, unless there is nothing to check.
         if self.config.check_interval and self._step % self.config.check_interval == 0:
             self.check_finite()
+
+    def _present(self) -> State:
+        """The state in whichever form there is."""
+        state = self._held or self._shown
+        assert state is not None
+        return state
+
+    @property
+    def _state(self) -> State:
+        """Cells and memory in the public form."""
+        if self._shown is None:
+            assert self._plan is not None
+            assert self._held is not None
+            with torch.inference_mode():
+                self._shown = self._plan.show(self._held)
+        return self._shown
+
+    @_state.setter
+    def _state(self, state: State) -> None:
+        self._held, self._shown = None, state
 
     def _wait_for_device(self) -> None:
         """On CUDA, waits for the chunk before this one, so that no more than two are queued and time is the device's."""
@@ -192,15 +216,20 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def _next_stop(self, end: int) -> int:
         """The step up to which nobody needs to be asked anything."""
         stops = [end, self._step + self._pace.steps]
-        intervals = (self.config.check_interval, self.optimizer.empty_cache_interval)
-        stops += [next_multiple(self._step, interval) for interval in intervals if interval]
+        stops += [next_multiple(self._step, interval) for interval in self._intervals() if interval]
         due = self._feed.next_due(self._step)
         return min(stops if due is None else [*stops, due])
 
-    def _housekeeping(self) -> None:
-        interval = self.optimizer.empty_cache_interval
-        if interval and self._step % interval == 0:
-            self.optimizer.clean_up()
+    def _intervals(self) -> Iterator[int]:
+        if any(tensor.is_floating_point() for tensor in self._present()):
+            yield self.config.check_interval
+        if self.device.type == "cuda":
+            yield self.optimizer.empty_cache_interval
+
+    def _housekeeping(self, before: int) -> None:
+        if interval := self.optimizer.empty_cache_interval:
+            for _ in range(self._step // interval - before // interval):
+                self.optimizer.clean_up()
 
     @property
     def plan(self) -> Plan | None:
@@ -210,7 +239,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells."""
         with self._turns, torch.inference_mode():
-            if not finite(self._state[0]):
+            if not all(finite(tensor) for tensor in self._present() if tensor.is_floating_point()):
                 raise DivergedError(
                     f"{self.traits.name}: cells hold NaN or Inf at step {self._step}; frames shown before are good"
                 )
@@ -265,8 +294,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         """
         request = request_for(self.traits, [field], size)
         with self._turns, torch.inference_mode():
-            view = view_of(self.law, self.traits, self._state)
-            return copied(self.optimizer.render(view, request)[field])
+            return copied(self.optimizer.render(self._view(), request)[field])
 
     # -- feed ----------------------------------------------------------------------------------------------------
 
@@ -312,10 +340,16 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             due = self._feed.due(self._step)
             if any(s.delivery == "lossless" for s in due):
                 self.check_finite()
-            view = view_of(self.law, self.traits, self._state)
-            frames = [Frame(self._step, time.time(), self.optimizer.fetch(view, s.request)) for s in due]
+            frames = self._frames(due) if due else []
         # Outside the turn: a reader that is waited for may itself be reading cells.
         self._feed.deliver(list(zip(due, frames, strict=True)))
+
+    def _frames(self, due: list[Subscription]) -> list[Frame]:
+        view = self._view()
+        return [Frame(self._step, time.time(), self.optimizer.fetch(view, s.request)) for s in due]
+
+    def _view(self) -> View:
+        return view_of(self.law, self.traits, self._state)
 
     # -- saving and restoring ------------------------------------------------------------------------------------
 

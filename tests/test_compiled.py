@@ -16,9 +16,9 @@ from torch._dynamo.exc import RecompileError
 from aetheria.errors import LawError
 from aetheria.laws import Lenia, Life
 from aetheria.motor import Aetheria_Motor
-from aetheria.stepping import choose
-from aetheria.stepping.choose import TOLERANCE, WORTH_COMPILING
-from aetheria.stepping.plan import Step
+from aetheria.stepping import compiled as compiling
+from aetheria.stepping.choose import TOLERANCE, WORTH_BUILDING, WORTH_COMPILING
+from aetheria.stepping.plan import Step, Stepwise
 from tests.small_laws import NAMES, Plain, small_law, small_motor, width_of
 
 Pair = tuple[Aetheria_Motor, Aetheria_Motor]
@@ -84,7 +84,7 @@ def test_nothing_is_compiled_again_after_the_first_step(pair: Pair) -> None:
         compiled.step(2)
         with torch.no_grad():
             compiled.step(1)
-        assert compiled.plan is not None
+        assert isinstance(compiled.plan, Stepwise)
         # It would have been noticed: one universe instead of two is another shape.
         with torch.inference_mode(), pytest.raises(RecompileError):
             compiled.plan.step(*(tensor[:1] for tensor in (compiled.cells, *compiled.memory)))
@@ -150,7 +150,7 @@ def test_a_law_that_cannot_be_compiled_warns_once_and_steps_eagerly_with_the_sam
         motor.step(3)
     assert [w.category for w in caught] == [RuntimeWarning]
     said = str(caught[0].message)
-    assert said.startswith("compiling Unfit failed, so it steps eagerly: same result, slower. Reason: ")
+    assert said.startswith("Unfit steps by plan eager: same result, slower. Reason: compiled failed: ")
     assert len(said.splitlines()) == 1
     assert motor.plan is not None
     assert (motor.plan.name, motor.step_count) == ("eager", 5)
@@ -163,7 +163,7 @@ def test_a_compiled_step_that_gives_another_result_is_not_used(monkeypatch: pyte
     def wrong(step: Step) -> Step:
         return lambda *state: tuple(tensor * 1.01 for tensor in step(*state))
 
-    monkeypatch.setattr(choose, "_compile", wrong)
+    monkeypatch.setattr(compiling, "compile_step", wrong)
     motor = Aetheria_Motor(Plain(), (10, 12), 3, "cpu", {"plan": "compiled"})
     with pytest.warns(RuntimeWarning, match="does not agree with the eager one"):
         motor.step(1)
@@ -177,7 +177,7 @@ def test_a_compiler_that_is_missing_is_named_in_the_warning(monkeypatch: pytest.
 
     monkeypatch.setattr(torch, "compile", missing)
     motor = small_motor(small_law("MLP"), cfg={"plan": "compiled"})
-    with pytest.warns(RuntimeWarning, match=r"compiling MLP failed.* Reason: .*no C\+\+ compiler found$"):
+    with pytest.warns(RuntimeWarning, match=r"MLP steps by plan eager.* Reason: .*no C\+\+ compiler found$"):
         motor.step(1)
     eager = small_motor(small_law("MLP"))
     eager.step(1)
@@ -189,8 +189,8 @@ def test_a_compiler_that_is_missing_is_named_in_the_warning(monkeypatch: pytest.
 
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planning as usual, without the seconds of the compiler."""
-    monkeypatch.setattr(choose, "_compile", lambda step: step)
+    """Planning as usual, without the seconds of the compiler, and of plans that compile only."""
+    monkeypatch.setattr(compiling, "compile_step", lambda step: step)
 
 
 @pytest.mark.parametrize(
@@ -205,11 +205,19 @@ def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.usefixtures("uncompiled")
 def test_auto_compiles_unless_the_run_is_known_to_be_short(planned: int | None, batch: int, name: str) -> None:
-    motor = Aetheria_Motor(Life(), (8, 32), 1, "cpu", {"plan": "auto", "planned_steps": planned}, batch=batch)
+    motor = Aetheria_Motor(Plain(), (8, 32), 3, "cpu", {"plan": "auto", "planned_steps": planned}, batch=batch)
     motor.step(1)
     assert motor.plan is not None
     assert motor.plan.name == name
     assert motor.plan.reason
+
+
+@pytest.mark.parametrize(
+    ("planned", "name"), [(0, "eager"), (WORTH_BUILDING // 256 - 1, "eager"), (WORTH_BUILDING // 256, "packed")]
+)
+def test_auto_takes_a_kernel_of_our_own_for_shorter_runs_than_it_would_compile_for(planned: int, name: str) -> None:
+    motor = Aetheria_Motor(Life(), (8, 32), 1, "cpu", {"plan": "auto", "planned_steps": planned})
+    assert motor.warm_up().name == name
 
 
 @pytest.mark.usefixtures("uncompiled")

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from aetheria.errors import ConfigError, LawError
+
+if TYPE_CHECKING:
+    from aetheria.laws.cell_network import CellNetwork
 
 Boundary = Literal["periodic", "zero", "reflect"]
 
@@ -59,6 +62,10 @@ class Law(nn.Module):
     def live_cell(self) -> Tensor:
         """The channels `(C,)` of one live cell, from which `initial = "seed"` grows."""
         return torch.ones(self.channels)
+
+    def cell_network(self) -> "CellNetwork | None":
+        """This law in the form that a fused kernel steps, with its present weights; None for a law of another form."""
+        return None
 
     def fit(self, cells: Tensor) -> None:
         """Prepares what depends on the grid's size (a kernel's spectrum, say) for cells like these `(B, C, H, W)`.

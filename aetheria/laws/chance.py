@@ -38,4 +38,9 @@ def words(seed: Tensor, step: Tensor, height: int, width: int) -> Tensor:
 
 def fires(seed: Tensor, step: Tensor, height: int, width: int, rate: float) -> Tensor:
     """`(B, height, width)` bool, each true with chance `rate`, drawn anew for each step and universe."""
-    return words(seed, step, height, width) < round(rate * (1 << 32))
+    return words(seed, step, height, width) < threshold(rate)
+
+
+def threshold(rate: float) -> int:
+    """The words below this are `rate` of all 32-bit words."""
+    return round(rate * (1 << 32))

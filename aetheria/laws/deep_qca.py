@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.laws.base import Boundary, check_choice, check_positive
+from aetheria.laws.cell_network import CellNetwork, one_hot
 from aetheria.laws.layers import Norm, make_norm, pad, start_small
 from aetheria.laws.updates import Normalise, QuantumLaw
 
@@ -59,3 +60,7 @@ class DEEP_QCA(QuantumLaw):  # noqa: N801 - the law's published name
         h = F.elu(self.norms[0](self.perceive(self.neighbours(cells))))
         h = F.elu(self.norms[1](self.hidden(h)))
         return (self.out(h),)
+
+    def cell_network(self) -> CellNetwork | None:
+        filters = (((1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 1.0)),) if self.summed else one_hot(*MOORE)
+        return self.as_cell_network(filters, self.perceive, self.hidden, self.out, self.norms)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from aetheria.errors import ConfigError
 from aetheria.laws.base import Boundary, Law, check_boundary, check_positive
+from aetheria.laws.cell_network import CellNetwork, Dense, one_hot
 from aetheria.laws.chance import fires
 from aetheria.laws.layers import pad
 
@@ -86,6 +87,16 @@ class GrowingNCA(Law):
         fire = fires(seed, step, cells.shape[-2], cells.shape[-1], self.fire_rate)
         moved = cells + torch.where(fire[:, None], self.change(cells), 0.0)
         return torch.where(self.living(cells) & self.living(moved), moved, 0.0), seed, step + 1
+
+    def cell_network(self) -> CellNetwork | None:
+        across, down = (tuple(map(tuple, kernels[0, 0].tolist())) for kernels in self.sobel.chunk(2))  # type: ignore[operator]
+        layers = (
+            Dense(self.hidden.weight.flatten(1), self.hidden.bias, "relu"),
+            Dense(self.update.weight.flatten(1), self.update.bias, "none"),
+        )
+        return CellNetwork(
+            (*one_hot((1, 1)), across, down), layers, self.boundary, fire_rate=self.fire_rate, alive=(ALPHA, ALIVE)
+        )
 
     def live_cell(self) -> Tensor:
         """Colourless, opaque, hidden channels 1."""

@@ -20,6 +20,10 @@ def pad(cells: Tensor, radius: int, boundary: Boundary) -> Tensor:
     if boundary != "periodic":
         return F.pad(cells, (radius,) * 4, mode="constant" if boundary == "zero" else "reflect")
     # Not F.pad(mode="circular"): that returns a contiguous copy and loses channels_last.
+    if torch.compiler.is_compiling():
+        # Inductor reads an index in the middle of a fused loop, and turns nested cats into branches for each cell.
+        y, x = (torch.arange(-radius, size + radius, device=cells.device) % size for size in cells.shape[-2:])
+        return cells[:, :, y[:, None], x]
     rows = torch.cat((cells[:, :, -radius:], cells, cells[:, :, :radius]), 2)
     return torch.cat((rows[..., -radius:], rows, rows[..., :radius]), 3)
 

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.laws.base import Boundary, check_choice, check_positive
+from aetheria.laws.cell_network import CellNetwork, one_hot
 from aetheria.laws.layers import Conv, Norm, make_norm, start_small
 from aetheria.laws.updates import Normalise, QuantumLaw
 
@@ -47,3 +48,7 @@ class MLP(QuantumLaw):
         h = F.elu(self.norms[0](self.perceive(cells)))
         h = F.elu(self.norms[1](self.hidden(h)))
         return (self.out(h),)
+
+    def cell_network(self) -> CellNetwork | None:
+        taps = [(y, x) for y in range(3) for x in range(3)] if self.perceive.kernel_size[0] == 3 else [(1, 1)]
+        return self.as_cell_network(one_hot(*taps), self.perceive, self.hidden, self.out, self.norms)

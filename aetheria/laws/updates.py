@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from aetheria.errors import ConfigError
 from aetheria.laws.base import Boundary, Law, check_boundary, check_choice, check_positive
+from aetheria.laws.cell_network import CellNetwork, Filters, dense
 from aetheria.laws.layers import Norm
 
 Normalise = Literal["grid", "cell", "none"]
@@ -71,6 +72,16 @@ class QuantumLaw(Law):
         delta, *rest = self.predict(cells, *memory)
         after = normalised(cells + delta - self.decay * cells, self.normalise)
         return (after, *rest) if rest else after
+
+    def as_cell_network(
+        self, filters: Filters, first: nn.Conv2d, second: nn.Conv2d, out: nn.Conv2d, norms: nn.ModuleList
+    ) -> CellNetwork | None:
+        """This law's update around two hidden layers with ELU and an output layer; None for a norm that is not local."""
+        hidden, deeper = dense(first, norms[0], "elu"), dense(second, norms[1], "elu")
+        last = dense(out, None, "none")
+        if hidden is None or deeper is None or last is None:
+            return None
+        return CellNetwork(filters, (hidden, deeper, last), self.boundary, self.decay, self.normalise)
 
     def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
         """Complex white noise, normalised as the law normalises ("none": to mean density 1 per cell)."""

@@ -1,7 +1,7 @@
 """How many steps to take before asking whether anybody wants something."""
 
 _LONGEST_S = 0.05
-_MOST_STEPS = 1024
+_MOST_STEPS = 1 << 14
 
 
 class Pace:

@@ -1,7 +1,6 @@
-"""A plan: a way to take n steps, and the one-step function that plans are built from."""
+"""A plan: a way to take n steps; and the one-step function that most plans are built from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,26 +11,53 @@ State = tuple[Tensor, ...]  # cells (B, C, H, W), then the law's memory
 Step = Callable[..., State]
 
 
-@dataclass(frozen=True)
+class PlanUnavailable(Exception):  # noqa: N818 - no error: another plan is taken
+    """This plan cannot step this law here; the message says why."""
+
+
 class Plan:
-    """Takes steps one after the other with one function.
+    """Takes steps, with the state in a form of its own: `show(advance(hold(state), n))` is the state n steps on.
 
     Attributes:
-        name: "eager" or "compiled".
+        name: "eager", "compiled" ...
         reason: why this plan was picked, for people.
-        step: state to next state.
     """
 
     name: str
-    reason: str
-    step: Step
+    reason: str = ""
 
-    def advance(self, state: State, steps: int) -> State:
-        """The state after `steps` steps."""
+    def hold(self, state: State) -> State:
+        """The public state `(cells, *memory)` in the form that is stepped."""
+        return state
+
+    def show(self, held: State) -> State:
+        """What is stepped as the public state."""
+        return held
+
+    def advance(self, held: State, steps: int) -> State:
+        """What is held after `steps` steps. What was held before is not to be used again."""
+        raise NotImplementedError
+
+    def stale(self) -> bool:
+        """Whether the law was changed in a way that this plan cannot follow, so that a new one is needed."""
+        return False
+
+
+class Stepwise(Plan):
+    """Calls one function from state to next state, again and again."""
+
+    def __init__(self, name: str, step: Step) -> None:
+        self.name = name
+        self.step = step
+
+    def hold(self, state: State) -> State:
+        return tuple(map(settled, state, state))
+
+    def advance(self, held: State, steps: int) -> State:
         step = self.step
         for _ in range(steps):
-            state = step(*state)
-        return state
+            held = step(*held)
+        return held
 
 
 def memory_format(cells: Tensor) -> torch.memory_format:

@@ -1,0 +1,30 @@
+"""The compiled plan: the whole step as one function made by `torch.compile`."""
+
+import types
+import warnings
+
+import torch
+
+from aetheria.stepping.plan import State, Step, Stepwise
+
+
+class Compiled(Stepwise):
+    """One compiled function from state to next state: in one piece, static shapes, compiled when made."""
+
+    def __init__(self, step: Step, state: State, name: str = "compiled") -> None:
+        """Compiles, which takes seconds, for states like this one. Raises whatever the compiler does."""
+        super().__init__(name, compile_step(step))
+        with warnings.catch_warnings():
+            # Lenia's FFT is called, not generated, and its spectrum alone is complex: nothing to warn of.
+            warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex", UserWarning)
+            # Twice, the second time from its own output: a first call that recompiles does so here.
+            self.advance(self.hold(tuple(tensor.clone() for tensor in state)), 2)
+
+
+def compile_step(step: Step) -> Step:
+    """`step`, to be compiled at its first call, in one piece and for static shapes."""
+    # Dynamo keeps its cache, and its limit on recompiles, per code object: each motor gets one of its own.
+    assert isinstance(step, types.FunctionType)
+    own = types.FunctionType(step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__)
+    compiled: Step = torch.compile(own, fullgraph=True, dynamic=False)
+    return compiled

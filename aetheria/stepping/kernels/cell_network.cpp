@@ -1,0 +1,519 @@
+// Steps a `CellNetwork` on the CPU: perceive, dense layers, update, each cell read once and written once a step.
+//
+// Cells are planar, (B, C, H, W) float32. The arithmetic runs over cells side by side in a row, one to a vector lane, and
+// products keep BLOCK x VECTORS accumulators in registers. What a step needs of all cells (the norm of the grid, the alive
+// mask) is left pending, as a factor or a mask that the next step applies as it reads; `settle` applies the last.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "stages.h"
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16, VECTORS = 4, BLOCK = 4;
+#elif defined(__AVX__)
+constexpr int LANES = 8, VECTORS = 3, BLOCK = 4;
+#else
+constexpr int LANES = 4, VECTORS = 4, BLOCK = 4;
+#endif
+constexpr int GROUP = LANES * VECTORS;  // cells that go through the network together
+constexpr int TILE = 4 * GROUP;         // cells of a row that are perceived together
+constexpr int ROWS = 8;                 // rows in a chunk of work
+constexpr int EDGE = LANES;             // room left of a tile's first cell
+constexpr int STRIDE = EDGE + TILE + GROUP;
+
+typedef float Vec __attribute__((vector_size(4 * LANES)));
+typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
+
+enum Boundary { PERIODIC, ZERO, REFLECT };
+enum Activation { NONE, ELU, RELU };
+enum Normalise { NOT, CELL, GRID };
+
+extern "C" {
+struct Layer {
+    const float *weight, *bias, *scale;  // (outputs, inputs), (outputs), (outputs) or null
+    int32_t inputs, outputs, activation;
+    float eps;
+};
+struct Job {
+    const Layer* layers;
+    const float* filters;  // (count, 3, 3)
+    const float* cells;    // where to start
+    float *next, *spare;   // two more grids; the result is in `next`
+    const int64_t *seed, *step;  // (B, 2), (B): of a law that fires by chance
+    int64_t batch, channels, height, width, steps, fire_below;  // fire_below: of 2^32, or -1: all fire
+    int32_t layer_count, filter_count, boundary, normalise, alive_channel, threads;  // alive_channel: or -1
+    float decay, alive_above;
+};
+}
+
+namespace {
+
+Vec load(const float* p) { return *reinterpret_cast<const Loose*>(p); }
+void store(float* p, Vec v) { *reinterpret_cast<Loose*>(p) = v; }
+
+// exp(x) - 1 for x <= 0; NaN stays NaN. Cody-Waite reduction, then the series to x^7: error below 2e-7.
+Vec expm1_below(Vec x) {
+    x = x < -87.0f ? Vec{} - 87.0f : x;
+    const Vec magic = Vec{} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
+    const Vec n = (x * 1.44269504f + magic) - magic;
+    const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    Vec p = Vec{} + 1.0f / 5040;
+    for (float c : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f}) p = p * r + c;
+    const Vec power = (Vec)((__builtin_convertvector(n, Ints) + 127) << 23);
+    return (p * r) * power + (power - 1.0f);
+}
+
+Vec inverse_root(Vec x) {
+    alignas(Vec) float lanes[LANES];
+    std::memcpy(lanes, &x, sizeof x);
+    for (float& lane : lanes) lane = 1.0f / std::sqrt(lane);
+    std::memcpy(&x, lanes, sizeof x);
+    return x;
+}
+
+// 1 / norm from a sum of squares; NaN where the sum is none, so that a world that blew up does not turn to zeros.
+Vec inverse_norm(Vec sum) {
+    const Vec infinity = Vec{} + INFINITY;
+    const Vec factor = inverse_root(sum < 1e-30f ? Vec{} + 1e-30f : sum);
+    return sum < infinity ? factor : Vec{} + NAN;
+}
+
+Vec activated(Vec x, int activation) {
+    if (activation == RELU) return x < 0.0f ? Vec{} : x;
+    if (activation == ELU) return x > 0.0f ? x : expm1_below(x);
+    return x;
+}
+
+// The columns of a tile that are wanted, as one bit each: `squeeze` brings their values side by side, `spread` back.
+constexpr int WORDS = TILE / LANES;
+struct Columns {
+    uint32_t bits[WORDS] = {};
+    int64_t count = 0;
+
+    void want(const uint8_t* wanted, int64_t columns) {
+        count = 0;
+        for (int w = 0; w < WORDS; w++) {
+            bits[w] = 0;
+            for (int l = 0; l < LANES && w * LANES + l < columns; l++) bits[w] |= uint32_t(wanted[w * LANES + l] != 0) << l;
+            count += __builtin_popcount(bits[w]);
+        }
+    }
+    void squeeze(const float* from, float* to) const {
+        for (int w = 0; w < WORDS; w++, from += LANES) {
+#if defined(__AVX512F__)
+            _mm512_storeu_ps(to, _mm512_maskz_compress_ps(__mmask16(bits[w]), _mm512_loadu_ps(from)));
+            to += __builtin_popcount(bits[w]);
+#else
+            for (uint32_t left = bits[w]; left; left &= left - 1) *to++ = from[__builtin_ctz(left)];
+#endif
+        }
+    }
+    void spread(const float* from, float* to) const {  // zero where not wanted
+        for (int w = 0; w < WORDS; w++, to += LANES) {
+#if defined(__AVX512F__)
+            _mm512_storeu_ps(to, _mm512_maskz_expand_ps(__mmask16(bits[w]), _mm512_loadu_ps(from)));
+            from += __builtin_popcount(bits[w]);
+#else
+            std::fill_n(to, LANES, 0.0f);
+            for (uint32_t left = bits[w]; left; left &= left - 1) to[__builtin_ctz(left)] = *from++;
+#endif
+        }
+    }
+};
+
+uint32_t mix(uint32_t word) {  // as aetheria/laws/chance.py
+    word = (word ^ (word >> 16)) * 0x7FEB352Du;
+    word = (word ^ (word >> 15)) * 0x846CA68Bu;
+    return word ^ (word >> 16);
+}
+constexpr uint32_t GOLDEN = 0x9E3779B9u;
+
+int64_t beyond(int64_t i, int64_t size, int boundary) {  // the cell that stands for cell i; -1: none, zero
+    if (i >= 0 && i < size) return i;
+    if (boundary == PERIODIC) return (i % size + size) % size;
+    if (boundary == ZERO) return -1;
+    return i < 0 ? -i : 2 * (size - 1) - i;
+}
+
+struct Packed {  // a layer's weights as `dense` reads them: blocks of BLOCK outputs, input by input
+    Layer layer;
+    int outputs;  // rounded up to whole blocks
+    std::vector<float> weight, bias, scale;
+
+    explicit Packed(const Layer& from)
+        : layer(from), outputs((from.outputs + BLOCK - 1) / BLOCK * BLOCK), weight(size_t(outputs) * from.inputs),
+          bias(outputs), scale(outputs) {
+        for (int o = 0; o < from.outputs; o++) {
+            if (from.bias) bias[o] = from.bias[o];
+            if (from.scale) scale[o] = from.scale[o];
+            for (int k = 0; k < from.inputs; k++)
+                weight[(size_t(o / BLOCK) * from.inputs + k) * BLOCK + o % BLOCK] = from.weight[size_t(o) * from.inputs + k];
+        }
+    }
+};
+
+// out (outputs, V vectors) = activation(norm(weight @ in + bias)); in[k] + offset is where input k of the first cell lies.
+template <int V>
+void dense(const Packed& p, const float* const* in, int64_t offset, Vec* out) {
+    const int inputs = p.layer.inputs, activation = p.layer.scale ? NONE : p.layer.activation;
+    for (int first = 0; first < p.outputs; first += BLOCK) {
+        const float* weight = &p.weight[size_t(first) * inputs];
+        Vec sum[BLOCK][V];
+#pragma GCC unroll 16
+        for (int i = 0; i < BLOCK; i++)
+#pragma GCC unroll 16
+            for (int v = 0; v < V; v++) sum[i][v] = Vec{} + p.bias[first + i];
+        for (int k = 0; k < inputs; k++, weight += BLOCK) {
+            const float* from = in[k] + offset;
+#pragma GCC unroll 16
+            for (int v = 0; v < V; v++) {
+                const Vec x = load(from + v * LANES);
+#pragma GCC unroll 16
+                for (int i = 0; i < BLOCK; i++) sum[i][v] += weight[i] * x;
+            }
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < BLOCK; i++)
+#pragma GCC unroll 16
+            for (int v = 0; v < V; v++) out[(first + i) * V + v] = activated(sum[i][v], activation);
+    }
+    if (!p.layer.scale) return;
+    for (int v = 0; v < V; v++) {
+        Vec squares{};
+        for (int o = 0; o < p.layer.outputs; o++) squares += out[o * V + v] * out[o * V + v];
+        const Vec factor = inverse_root(squares / float(p.layer.outputs) + p.layer.eps);
+        for (int o = 0; o < p.layer.outputs; o++)
+            out[o * V + v] = activated(out[o * V + v] * factor * p.scale[o], p.layer.activation);
+    }
+}
+
+struct Tap { int y, x; float weight; };
+
+struct Network {
+    const Job& job;
+    std::vector<Packed> layers;
+    std::vector<std::vector<Tap>> filters;
+    int reach = 0;       // rows and columns that perception looks beyond a cell
+    int widest = 0;      // outputs of the widest layer, in whole blocks
+    int64_t plane, tiles, chunks;
+    std::vector<float> pending;                      // factor of each universe's cells, for normalise "grid"
+    std::vector<double> squares;                     // per (universe, row, tile)
+    std::unique_ptr<uint8_t[]> keep, code[2];        // per cell: counts as itself or as zero; state of its alive channel
+
+    explicit Network(const Job& j) : job(j), plane(j.height * j.width) {
+        for (int i = 0; i < j.layer_count; i++) layers.emplace_back(j.layers[i]);
+        for (const auto& packed : layers) widest = std::max(widest, packed.outputs);
+        for (int f = 0; f < j.filter_count; f++) {
+            filters.emplace_back();
+            for (int t = 0; t < 9; t++) {
+                const float weight = j.filters[9 * f + t];
+                if (weight == 0) continue;
+                filters.back().push_back({t / 3 - 1, t % 3 - 1, weight});
+                if (t != 4) reach = 1;
+            }
+        }
+        tiles = (j.width + TILE - 1) / TILE;
+        chunks = j.batch * ((j.height + ROWS - 1) / ROWS);
+        pending.assign(j.batch, 1.0f);
+        if (j.normalise == GRID) squares.resize(j.batch * j.height * tiles);
+        if (masked()) {
+            const int64_t cells = j.batch * plane;
+            for (auto* bytes : {&keep, &code[0], &code[1]}) bytes->reset(new uint8_t[cells]);
+            std::memset(keep.get(), 1, cells);
+            for (int64_t b = 0; b < j.batch; b++)
+                codes(j.cells + (b * j.channels + j.alive_channel) * plane, code[0].get() + b * plane, plane);
+        }
+    }
+
+    bool masked() const { return job.alive_channel >= 0; }
+    int phases() const { return masked() ? 2 : 1; }
+
+    // 0 not above the threshold, 1 above, 2 NaN, which like in a max pool kills its neighbourhood.
+    void codes(const float* values, uint8_t* out, int64_t count) const {
+        for (int64_t i = 0; i < count; i++) out[i] = values[i] != values[i] ? 2 : values[i] > job.alive_above;
+    }
+
+    const float* source(int64_t step) const { return step == 0 ? job.cells : target(step - 1); }
+    float* target(int64_t step) const { return (job.steps - step) % 2 ? job.next : job.spare; }
+
+    void finish_norm() {  // in the same order however many threads there are
+        if (job.normalise != GRID) return;
+        const int64_t rows = job.height * tiles;
+        for (int64_t b = 0; b < job.batch; b++) {
+            double total = 0;
+            for (int64_t i = 0; i < rows; i++) total += squares[b * rows + i];
+            pending[b] = inverse_norm(Vec{} + float(total))[0];
+        }
+    }
+
+    // The largest code in the square of `around` cells on each side, for each cell of row y; `codes_of(row, to)` gives those
+    // of a row. Beyond an edge that is not periodic there is nothing new: a mirrored cell is one of the others.
+    template <class CodesOf>
+    void largest(int64_t y, int64_t around, std::vector<uint8_t>& line, std::vector<uint8_t>& out, CodesOf codes_of) const {
+        const int64_t width = job.width;
+        const int boundary = job.boundary == PERIODIC ? PERIODIC : ZERO;
+        line.assign(width + 2 * around, 0);
+        out.resize(width);
+        for (int64_t dy = -around; dy <= around; dy++) {
+            const int64_t row = beyond(y + dy, job.height, boundary);
+            if (row < 0) continue;
+            codes_of(row, out.data());
+            for (int64_t x = 0; x < width; x++) line[around + x] = std::max(line[around + x], out[x]);
+        }
+        if (boundary == PERIODIC)
+            for (int64_t i = 0; i < around; i++) {
+                line[i] = line[around + beyond(i - around, width, PERIODIC)];
+                line[around + width + i] = line[around + i % width];
+            }
+        for (int64_t x = 0; x < width; x++) out[x] = line[x];
+        for (int64_t i = 1; i <= 2 * around; i++)
+            for (int64_t x = 0; x < width; x++) out[x] = std::max(out[x], line[x + i]);
+    }
+    void largest_code(const uint8_t* codes, int64_t y, int64_t around, std::vector<uint8_t>& line, std::vector<uint8_t>& out) const {
+        largest(y, around, line, out, [&](int64_t row, uint8_t* to) { std::copy_n(codes + row * job.width, job.width, to); });
+    }
+};
+
+// One thread's share: its buffers, and how it steps a chunk of rows.
+struct Worker {
+    Network& net;
+    const Job& job;
+    const int64_t channels, width;
+    std::vector<float> rows, perceived, packed, deltas;  // (3 | filters | filters | 1, C, STRIDE)
+    std::vector<const float*> inputs, packed_inputs, hidden_inputs;
+    std::unique_ptr<Vec[]> hidden[2];
+    std::vector<uint8_t> line, near[ROWS], before, after;
+    Columns active;                                  // of a tile: those whose network has to be asked
+
+    explicit Worker(Network& n)
+        : net(n), job(n.job), channels(job.channels), width(job.width), rows(3 * channels * STRIDE),
+          perceived(net.filters.size() * channels * STRIDE), packed(net.filters.size() * channels * STRIDE),
+          inputs(net.filters.size() * channels), packed_inputs(inputs.size()), hidden_inputs(net.widest), deltas(channels * STRIDE) {
+        for (auto& one : hidden) one.reset(new Vec[size_t(net.widest) * VECTORS]);
+        for (size_t k = 0; k < inputs.size(); k++) packed_inputs[k] = &packed[k * STRIDE];
+    }
+
+    float* row(int64_t y, int64_t c) { return &rows[(((y + 3) % 3) * channels + c) * STRIDE + EDGE]; }
+
+    void operator()(int64_t stage, int64_t chunk) {
+        const int64_t strips = (job.height + ROWS - 1) / ROWS, b = chunk / strips, first = chunk % strips * ROWS;
+        const int64_t last = std::min(job.height, first + ROWS), step = stage / net.phases();
+        if (stage % net.phases() == 1) {
+            for (int64_t y = first; y < last; y++) mask(step, b, y);
+            return;
+        }
+        for (int64_t tile = 0; tile < net.tiles; tile++) {
+            const int64_t left = tile * TILE, count = std::min<int64_t>(TILE, width - left);
+            for (int64_t y = first - net.reach; y < first + net.reach; y++) read(step, b, y, left, count);
+            for (int64_t y = first; y < last; y++) {
+                read(step, b, y + net.reach, left, count);
+                advance(step, b, y, left, count);
+            }
+        }
+    }
+
+    // A row of a tile and one cell more on either side, with what was pending applied.
+    void read(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {
+        const int64_t from = beyond(y, job.height, job.boundary);
+        for (int64_t c = 0; c < channels; c++) {
+            float* to = row(y, c);
+            if (from < 0) {
+                std::fill(to - 1, to + count + 1, 0.0f);
+                continue;
+            }
+            const float* cells = net.source(step) + (b * channels + c) * net.plane + from * width;
+            const uint8_t* keep = net.masked() ? net.keep.get() + b * net.plane + from * width : nullptr;
+            const float factor = net.pending[b];
+            if (keep)
+                for (int64_t x = 0; x < count; x++) to[x] = keep[left + x] ? cells[left + x] : 0.0f;
+            else
+                for (int64_t x = 0; x < count; x++) to[x] = cells[left + x] * factor;
+            for (int64_t x : {int64_t(-1), count}) {
+                const int64_t at = beyond(left + x, width, job.boundary);
+                to[x] = at < 0 || (keep && !keep[at]) ? 0.0f : cells[at] * factor;
+            }
+        }
+    }
+
+    void perceive(int64_t y, int64_t count) {
+        for (size_t f = 0; f < net.filters.size(); f++) {
+            const auto& taps = net.filters[f];
+            for (int64_t c = 0; c < channels; c++) {
+                const float*& input = inputs[f * channels + c];
+                if (taps.size() == 1 && taps[0].weight == 1) {  // a neighbour as it is: read where it lies
+                    input = row(y + taps[0].y, c) + taps[0].x;
+                    continue;
+                }
+                float* to = &perceived[(f * channels + c) * STRIDE];
+                input = to;
+                for (int64_t x = 0; x < count; x += LANES) {
+                    Vec sum{};
+                    for (const auto& tap : taps) sum += tap.weight * load(row(y + tap.y, c) + x + tap.x);
+                    store(to + x, sum);
+                }
+            }
+        }
+    }
+
+    void advance(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {
+        double squares = 0;
+        if (net.masked() || job.fire_below >= 0) {
+            choose(step, b, y, left, count);
+            if (active.count) perceive(y, count), some(y);
+            for (int64_t c = 0; c < channels; c++) {
+                const float* cells = active.count ? &perceived[c * STRIDE] : row(y, c);
+                std::copy_n(cells, count, net.target(step) + place(b, c, y, left));
+            }
+        } else {
+            perceive(y, count);
+            for (int64_t x = 0; x < count; x += GROUP) {
+                const int64_t cells = std::min<int64_t>(GROUP, count - x);
+                switch ((cells + LANES - 1) / LANES) {
+                    case 1: squares += group<1>(step, b, y, left, x, cells); break;
+                    case 2: squares += group<2>(step, b, y, left, x, cells); break;
+                    case 3: squares += group<3>(step, b, y, left, x, cells); break;
+                    default: squares += group<VECTORS>(step, b, y, left, x, cells);
+                }
+            }
+        }
+        if (job.normalise == GRID) net.squares[(b * job.height + y) * net.tiles + left / TILE] = squares;
+    }
+
+    int64_t place(int64_t b, int64_t c, int64_t y, int64_t x) const { return (b * channels + c) * net.plane + y * width + x; }
+
+    // Delta (C, V vectors) of the cells from `offset` on in `in`.
+    template <int V>
+    const Vec* propose(const float* const* in, int64_t offset) {
+        const Vec* out = nullptr;
+        for (size_t i = 0; i < net.layers.size(); i++) {
+            Vec* to = hidden[i % 2].get();
+            dense<V>(net.layers[i], in, offset, to);
+            for (int k = 0; k < net.layers[i].outputs; k++) hidden_inputs[k] = reinterpret_cast<const float*>(to + k * V);
+            in = hidden_inputs.data();
+            offset = 0;
+            out = to;
+        }
+        return out;
+    }
+
+    // Steps cells that lie side by side; returns the sum of squares where that is wanted.
+    template <int V>
+    double group(int64_t step, int64_t b, int64_t y, int64_t left, int64_t x, int64_t cells) {
+        const Vec* delta = propose<V>(inputs.data(), x);
+        Vec next[V], squares[V] = {};
+        Vec* moved = hidden[net.layers.size() % 2].get();
+        for (int64_t c = 0; c < channels; c++)
+            for (int v = 0; v < V; v++) {
+                const Vec old = load(row(y, c) + x + v * LANES);
+                next[v] = old + delta[c * V + v] - job.decay * old;
+                squares[v] += next[v] * next[v];
+                moved[c * V + v] = next[v];
+            }
+        if (job.normalise == CELL)
+            for (int v = 0; v < V; v++) squares[v] = inverse_norm(squares[v]);
+        for (int64_t c = 0; c < channels; c++) {
+            if (job.normalise == CELL)
+                for (int v = 0; v < V; v++) moved[c * V + v] *= squares[v];
+            std::memcpy(net.target(step) + place(b, c, y, left + x), moved + c * V, cells * sizeof(float));
+        }
+        double total = 0;
+        if (job.normalise == GRID)
+            for (int64_t i = 0; i < cells; i++) total += squares[i / LANES][i % LANES];
+        return total;
+    }
+
+    // Finds the columns whose network has to be asked: they fire, and something lives near enough to matter.
+    void choose(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {
+        uint8_t wanted[TILE];
+        std::fill_n(wanted, TILE, uint8_t(1));
+        if (net.masked()) {
+            std::vector<uint8_t>& alive = near[y % ROWS];  // of the whole row, for all its tiles
+            if (left == 0) net.largest_code(net.code[step % 2].get() + b * net.plane, y, 2, line, alive);
+            std::copy_n(&alive[left], count, wanted);
+        }
+        if (job.fire_below >= 0) {
+            const uint32_t key = mix(universe_key(b, job.step[b] + step) + uint32_t(y) * GOLDEN);
+            const uint32_t most = uint32_t(job.fire_below - 1);
+            for (int64_t x = 0; x < count; x++) wanted[x] &= -(mix(key + uint32_t(left + x) * GOLDEN) <= most);
+        }
+        if (job.fire_below == 0) std::fill_n(wanted, TILE, uint8_t(0));
+        active.want(wanted, count);
+    }
+
+    uint32_t universe_key(int64_t b, int64_t step) const {
+        const int64_t seed = job.seed[2 * b], number = job.seed[2 * b + 1];
+        uint32_t key = 0;
+        for (int64_t part : {seed, seed >> 32, number, step, step >> 32}) key = mix((key * GOLDEN) ^ uint32_t(part));
+        return key;
+    }
+
+    // Steps the active cells of a tile's row; its next cells are left in `perceived`.
+    void some(int64_t y) {
+        for (size_t k = 0; k < inputs.size(); k++) active.squeeze(inputs[k], &packed[k * STRIDE]);
+        for (int64_t at = 0; at < active.count; at += GROUP) switch ((std::min<int64_t>(GROUP, active.count - at) + LANES - 1) / LANES) {
+            case 1: propose_at<1>(at); break;
+            case 2: propose_at<2>(at); break;
+            case 3: propose_at<3>(at); break;
+            default: propose_at<VECTORS>(at);
+        }
+        for (int64_t c = 0; c < channels; c++) {
+            float* next = &perceived[c * STRIDE];
+            const float* old = row(y, c);
+            active.spread(&deltas[c * STRIDE], next);
+            for (int x = 0; x < TILE; x++) next[x] = old[x] + next[x];
+        }
+    }
+
+    template <int V>
+    void propose_at(int64_t at) {
+        const Vec* delta = propose<V>(packed_inputs.data(), at);
+        for (int64_t c = 0; c < channels; c++)
+            for (int v = 0; v < V; v++) store(&deltas[c * STRIDE + at + v * LANES], delta[c * V + v]);
+    }
+
+    // Which cells of a row live before and after the step; the others are zero from now on.
+    void mask(int64_t step, int64_t b, int64_t y) {
+        const float* alpha = net.target(step) + (b * channels + job.alive_channel) * net.plane;
+        net.largest_code(net.code[step % 2].get() + b * net.plane, y, 1, line, before);
+        net.largest(y, 1, line, after, [&](int64_t from, uint8_t* to) { net.codes(alpha + from * width, to, width); });
+        uint8_t* keep = net.keep.get() + b * net.plane + y * width;
+        uint8_t* code = net.code[(step + 1) % 2].get() + b * net.plane + y * width;
+        net.codes(alpha + y * width, code, width);
+        for (int64_t x = 0; x < width; x++) {
+            keep[x] = before[x] == 1 && after[x] == 1;
+            code[x] = keep[x] ? code[x] : 0;
+        }
+    }
+
+};
+
+// What is still pending, applied to the result.
+void settle(Network& net, int64_t plane) {
+    const Job& job = net.job;
+    float* cells = job.next + plane * net.plane;
+    const int64_t b = plane / job.channels;
+    if (net.masked()) {
+        const uint8_t* keep = net.keep.get() + b * net.plane;
+        for (int64_t i = 0; i < net.plane; i++) cells[i] = keep[i] ? cells[i] : 0.0f;
+    } else if (job.normalise == GRID) {
+        for (int64_t i = 0; i < net.plane; i++) cells[i] *= net.pending[b];
+    }
+}
+
+}  // namespace
+
+extern "C" void cell_network(const Job* job) {
+    Network net(*job);
+    const int phases = net.phases();
+    run_stages(job->threads, job->steps * phases, net.chunks, [&] { return Worker(net); },
+               [&](int64_t stage) { if (stage % phases == 0) net.finish_norm(); });
+    if (net.masked() || job->normalise == GRID)
+        run_stages(job->threads, 1, job->batch * job->channels,
+                   [&] { return [&](int64_t, int64_t plane) { settle(net, plane); }; }, [](int64_t) {});
+}

@@ -1,0 +1,31 @@
+// Work in stages, shared by threads: every chunk of a stage is done before any of the next begins.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+// Calls work(stage, chunk) for each of `stages` * `chunks`, and between two stages once finish(stage).
+// Tickets are drawn in order, so a thread that draws one of a stage not yet open waits for it: no other barrier.
+template <class MakeWork, class Finish>
+void run_stages(int threads, int64_t stages, int64_t chunks, MakeWork make_work, Finish finish) {
+    std::atomic<int64_t> next{0}, done{0}, open{0};
+    auto loop = [&] {
+        auto work = make_work();  // with buffers of its own
+        for (int64_t ticket; (ticket = next.fetch_add(1)) < stages * chunks;) {
+            const int64_t stage = ticket / chunks;
+            // Yields soon: on a busy machine a spinning thread would keep the one that works from its core.
+            for (int spins = 0; open.load(std::memory_order_acquire) < stage; spins++)
+                if (spins > 2000) std::this_thread::yield();
+            work(stage, ticket % chunks);
+            if (done.fetch_add(1) + 1 == (stage + 1) * chunks) {
+                finish(stage);
+                open.store(stage + 1, std::memory_order_release);
+            }
+        }
+    };
+    std::vector<std::thread> others;
+    for (int i = 1; i < threads; i++) others.emplace_back(loop);
+    loop();
+    for (auto& other : others) other.join();
+}

@@ -1,0 +1,434 @@
+"""Every plan against eager: the kernels of our own in float64 where it is not exact, on odd sizes, batches, all boundaries."""
+
+import copy
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from aetheria.device import keep_freed_memory
+from aetheria.errors import ConfigError
+from aetheria.laws import DEEP_QCA, MLP, GrowingNCA, Law, Lenia, Life, UNet
+from aetheria.laws.cell_network import CellNetwork
+from aetheria.motor import Aetheria_Motor
+from aetheria.stepping import banded, compiled, native, packed
+from aetheria.stepping.banded import Banded
+from aetheria.stepping.fused import FusedOnCpu
+from aetheria.stepping.packed import PackedOnCpu
+from aetheria.stepping.plan import Plan, State, make_call, make_step
+from tests.small_laws import small_law, small_motor
+
+BOUNDARIES = ("periodic", "zero", "reflect")
+FUSED = ("MLP", "DEEP_QCA", "GrowingNCA")
+sides = st.integers(2, 40)
+many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def lively(law: Law, seed: int = 0) -> Law:
+    """The law with weights large enough that a wrong neighbour or layer shows."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in law.named_parameters():
+        centre = 1.0 if "scale" in name else 0.0
+        parameter.data = centre + 0.3 * torch.randn(parameter.shape, generator=generator)
+    return law.eval()
+
+
+def state_for(law: Law, batch: int, height: int, width: int, seed: int = 0) -> State:
+    generator = torch.Generator().manual_seed(seed)
+    cells = torch.rand(batch, law.channels, height, width, generator=generator) - 0.3
+    cells[..., : width // 3] = 0  # where nothing lives
+    return (cells, *(law.initial_memory(cells, 5) if isinstance(law, GrowingNCA) else ()))
+
+
+def stepped(law: Law, state: State, steps: int) -> State:
+    """`steps` eager steps in float64."""
+    exact = copy.deepcopy(law).double()
+    state = (state[0].double(), *state[1:])
+    with torch.inference_mode():
+        for _ in range(steps):
+            out = exact(*state)
+            state = out if isinstance(out, tuple) else (out,)
+    return state
+
+
+def advanced(plan: Plan, state: State, steps: int) -> State:
+    with torch.inference_mode():
+        return plan.show(plan.advance(plan.hold(state), steps))
+
+
+def assert_close(given: State, expected: State, tolerance: float = 1e-4) -> None:
+    for one, other in zip(given, expected, strict=True):
+        assert one.shape == other.shape
+        if not one.is_floating_point():
+            assert torch.equal(one, other)
+            continue
+        far = (one - other).abs() > tolerance * other.abs().max()
+        # Where a cell lives by a hair's breadth float32 and float64 may disagree.
+        assert float(far.double().mean()) <= 2e-3, f"{int(far.sum())} of {far.numel()} cells differ"
+
+
+# -- fused -------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def cell_laws(draw: st.DrawFn) -> Law:
+    boundary: Any = draw(st.sampled_from(BOUNDARIES))
+    kind = draw(st.sampled_from(FUSED))
+    hidden = draw(st.integers(1, 40))
+    if kind == "GrowingNCA":
+        rate = draw(st.sampled_from([0.2, 0.5, 1.0]))
+        return lively(GrowingNCA(draw(st.integers(4, 9)), hidden, fire_rate=rate, boundary=boundary))
+    quantum: dict[str, Any] = {
+        "boundary": boundary,
+        "norm": draw(st.sampled_from(["channel", "none"])),
+        "decay": draw(st.sampled_from([0.0, 0.2])),
+        "normalise": draw(st.sampled_from(["none", "cell", "grid"])),
+    }
+    d_state = draw(st.integers(1, 5))
+    if kind == "MLP":
+        return lively(MLP(d_state, hidden, perceive=draw(st.sampled_from(["moore", "self"])), **quantum))
+    return lively(DEEP_QCA(d_state, hidden, perceive=draw(st.sampled_from(["each", "sum"])), **quantum))
+
+
+@many
+@given(law=cell_laws(), batch=st.integers(1, 3), height=sides, width=sides, steps=st.integers(1, 3))
+def test_fused_equals_eager(law: Law, batch: int, height: int, width: int, steps: int) -> None:
+    state = state_for(law, batch, height, width)
+    assert_close(advanced(FusedOnCpu(law), state, steps), stepped(law, state, steps))
+
+
+@pytest.mark.parametrize("width", [63, 255, 256, 257, 700])
+def test_fused_rows_wider_than_a_tile_equal_eager(width: int) -> None:
+    for law in (lively(MLP(2, 8)), lively(DEEP_QCA(2, 8, perceive="sum")), lively(GrowingNCA(5, 9))):
+        state = state_for(law, 2, 19, width)
+        assert_close(advanced(FusedOnCpu(law), state, 2), stepped(law, state, 2))
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_threads_and_chunks_change_no_bit_of_a_fused_run(name: str) -> None:
+    law = lively(small_law(name))  # type: ignore[arg-type]
+    state = state_for(law, 2, 70, 130)
+    results = []
+    before = torch.get_num_threads()
+    for threads, chunks in ((1, (40,)), (2, (40,)), (3, (1, 9, 30))):
+        torch.set_num_threads(threads)
+        plan = FusedOnCpu(law)
+        given = state
+        for steps in chunks:
+            given = advanced(plan, given, steps)
+        results.append(given)
+    torch.set_num_threads(before)
+    assert torch.isfinite(results[0][0]).all()
+    for other in results[1:]:
+        assert all(map(torch.equal, results[0], other))
+
+
+def test_only_cells_that_can_change_are_asked_and_the_result_is_the_same() -> None:
+    law = GrowingNCA(6, 12)
+    lively(law)
+    seeded = torch.zeros(1, 6, 40, 300)
+    seeded[..., 20, 150] = 1
+    state = (seeded, *law.initial_memory(seeded, seed=3))
+    assert_close(advanced(FusedOnCpu(law), state, 12), stepped(law, state, 12))
+
+
+def test_a_fire_rate_below_every_word_fires_nothing() -> None:
+    law = GrowingNCA(4, 8, fire_rate=1e-12)
+    lively(law)
+    state = state_for(law, 1, 8, 9)
+    after = advanced(FusedOnCpu(law), state, 1)[0]
+    assert torch.equal(after, torch.where(law.living(state[0]), state[0], 0))
+
+
+@pytest.mark.parametrize("law", [lively(MLP(2, 8)), lively(GrowingNCA(5, 8)), lively(DEEP_QCA(2, 8, normalise="none"))])
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_what_is_not_finite_stays_so_where_eager_keeps_it(law: Law, poison: float) -> None:
+    state = state_for(law, 1, 12, 20)
+    state[0][0, 1, 6, 12] = poison
+    given, expected = advanced(FusedOnCpu(law), state, 2)[0], stepped(law, state, 2)[0]
+    assert torch.equal(given.isfinite(), expected.isfinite())
+    assert not given.isfinite().all() or isinstance(law, GrowingNCA)  # where alpha is not finite, everything near dies
+
+
+def test_a_nan_in_alpha_kills_its_neighbourhood_as_in_eager() -> None:
+    law = lively(GrowingNCA(5, 8))
+    state = state_for(law, 1, 12, 20)
+    state[0][0, 3, 6, 12] = float("nan")
+    assert_close(advanced(FusedOnCpu(law), state, 1), stepped(law, state, 1))
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_weights_edited_in_place_count_from_the_next_fused_step(name: str) -> None:
+    law = lively(small_law(name))  # type: ignore[arg-type]
+    state = state_for(law, 1, 12, 20)
+    plan = FusedOnCpu(law)
+    before = advanced(plan, state, 1)
+    for parameter in law.parameters():
+        parameter.data.mul_(1.1)  # behind autograd's back
+    assert_close(advanced(plan, state, 1), stepped(law, state, 1))
+    with pytest.raises(AssertionError):
+        assert_close(before, stepped(law, state, 1))
+
+
+# -- packed ------------------------------------------------------------------------------------------------------------
+
+rules = st.tuples(st.sets(st.integers(0, 8)), st.sets(st.integers(0, 8))).map(
+    lambda counts: "B{}/S{}".format(*("".join(map(str, sorted(one))) for one in counts))
+)
+
+
+def soup(batch: int, height: int, width: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(batch, 1, height, width, generator=generator) < 0.4).float()
+
+
+@pytest.mark.parametrize("rule", ["B3/S23", "B36/S23", "B3678/S34678", "B/S", "B0/S8", "B012345678/S012345678", "B1357/S02468"])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@settings(max_examples=12, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    height=st.integers(2, 150),
+    width=st.integers(2, 200),
+    steps=st.integers(1, 20),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_packed_equals_eager_exactly(
+    rule: str, boundary: Any, batch: int, height: int, width: int, steps: int, threads: int, seed: int
+) -> None:
+    law = Life(rule, boundary=boundary)
+    cells = soup(batch, height, width, seed)
+    expected = cells
+    for _ in range(steps):
+        expected = law(expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packed, "THREAD_UPDATES", 1)
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), steps)[0], expected)
+
+
+@settings(max_examples=10, deadline=None)
+@given(rule=rules, width=st.integers(2, 130))
+def test_any_rule_becomes_a_circuit(rule: str, width: int) -> None:
+    law, cells = Life(rule), soup(1, 20, width, 1)
+    assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), 1)[0], law(cells))
+
+
+def test_acorn_has_633_cells_at_generation_5206() -> None:
+    motor = Aetheria_Motor(Life(), 4096, 1, "cpu", {"plan": "packed"}, initial=torch.zeros(1, 4096, 4096))
+    acorn = motor.cells
+    for y, x in ((0, 1), (1, 3), (2, 0), (2, 1), (2, 4), (2, 5), (2, 6)):
+        acorn[0, 0, 2048 + y, 2048 + x] = 1
+    motor.set_cells(acorn)
+    motor.step(5206)
+    assert int(motor.cells.sum()) == 633
+
+
+def test_an_edited_table_is_another_rule_from_the_next_step_on() -> None:
+    law = Life()
+    motor = Aetheria_Motor(law, (20, 70), 1, "cpu", {"plan": "packed"}, initial=soup(1, 20, 70, 2)[0])
+    motor.step(3)
+    expected = motor.cells
+    law.get_buffer("table").copy_(Life("B36/S125").get_buffer("table"))
+    motor.step(3)
+    for _ in range(3):
+        expected = Life("B36/S125")(expected)
+    assert torch.equal(motor.cells, expected)
+    assert motor.plan is not None
+    assert motor.plan.name == "packed"
+
+
+# -- banded ------------------------------------------------------------------------------------------------------------
+
+
+class Local(Law):
+    """A user's law of radius 2 with a layer in between, so that padding inside the network matters."""
+
+    radius = 2
+
+    def __init__(self, boundary: Any) -> None:
+        super().__init__()
+        self.channels = 3
+        self.boundary = boundary
+        self.first, self.second = nn.Conv2d(3, 8, 3, bias=True), nn.Conv2d(8, 3, 3, bias=True)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        modes = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}
+
+        def pad(x: Tensor) -> Tensor:
+            return nn.functional.pad(x, (1, 1, 1, 1), mode=modes[self.boundary])
+
+        return torch.tanh(cells + self.second(pad(torch.tanh(self.first(pad(cells))))))
+
+
+def banded_plan(law: Law, state: State) -> Banded:
+    return Banded(law, make_step(make_call(law, torch.device("cpu"), "fp32")), state)
+
+
+@many
+@given(boundary=st.sampled_from(BOUNDARIES), batch=st.integers(1, 2), height=st.integers(48, 90), width=sides)
+def test_banded_equals_eager(boundary: str, batch: int, height: int, width: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "compile_step", lambda step: step)  # bands are what is asked here
+        patch.setattr(banded, "BAND_CELLS", 1)
+        law = lively(Local(boundary))
+        state = state_for(law, batch, height, width)
+        assert_close(advanced(banded_plan(law, state), state, 3), stepped(law, state, 3))
+
+
+def test_auto_takes_bands_for_a_users_local_law_and_they_equal_eager() -> None:
+    law = lively(Local("periodic"))
+    motor = Aetheria_Motor(law, (512, 128), 3, "cpu", {"plan": "auto"}, seed=1)
+    eager = Aetheria_Motor(law, (512, 128), 3, "cpu", {"plan": "eager"}, seed=1)
+    for one in (motor, eager):
+        one.step(3)
+    assert motor.plan is not None
+    assert motor.plan.name == "banded", motor.plan.reason
+    assert_close((motor.cells,), (eager.cells,))
+
+
+@pytest.mark.parametrize("law", [UNet(1, 4), Lenia(), GrowingNCA(), MLP(1, 4)])
+def test_laws_that_cannot_be_cut_into_bands_say_why(law: Law) -> None:
+    with pytest.raises(ConfigError, match=r'plan: "banded" given; .*(is not local|one size)'):
+        small_motor(law, (64, 64), cfg={"plan": "banded"}).warm_up()
+
+
+# -- choosing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("law", "cfg", "words"),
+    [
+        (UNet(1, 4), {"plan": "fused"}, "UNet is no network of one cell"),
+        (MLP(1, 4, norm="group"), {"plan": "fused"}, "MLP is no network of one cell"),
+        (MLP(1, 4), {"plan": "fused", "precision": "bf16"}, "its kernel is float32, and bf16 is wanted"),
+        (MLP(1, 4), {"plan": "packed"}, "MLP is not Life"),
+        (MLP(1, 4), {"plan": "graphed"}, "graphs are CUDA's, and the cells are on cpu"),
+    ],
+)
+def test_a_plan_that_cannot_step_this_law_is_refused(law: Law, cfg: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        small_motor(law, (16, 16), cfg=cfg).step(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "plan"), [("MLP", "fused"), ("DEEP_QCA", "fused"), ("GrowingNCA", "fused"), ("Life", "packed")]
+)
+def test_auto_takes_our_own_kernel_and_a_run_with_pauses_edits_and_reads_equals_eager(name: str, plan: str) -> None:
+    fast, eager = (small_motor(small_law(name), cfg={"plan": one}) for one in ("auto", "eager"))
+    for motor in (fast, eager):
+        motor.step(2)
+        motor.set_cells(motor.cells.flip(-1))
+        motor.step(1)
+        motor.read("channel_0")
+        motor.step(4)
+        saved = motor.state_dict()
+        motor.step(3)
+        motor.load_state_dict(saved)
+        motor.step(2)
+    assert fast.plan is not None
+    assert fast.plan.name == plan
+    assert_close((fast.cells, *fast.memory), (eager.cells, *eager.memory), 0 if name == "Life" else 1e-3)
+
+
+def test_a_kernel_that_gives_another_result_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = FusedOnCpu.advance
+
+    def wrong(self: FusedOnCpu, held: State, steps: int) -> State:
+        cells, *memory = original(self, held, steps)
+        return (cells * 1.01, *memory)
+
+    monkeypatch.setattr(FusedOnCpu, "advance", wrong)
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    motor = small_motor(small_law("MLP"), cfg={"plan": "auto"})
+    with pytest.warns(RuntimeWarning, match="MLP steps by plan compiled.*fused failed: .*does not agree with the eager"):
+        motor.step(1)
+    eager = small_motor(small_law("MLP"))
+    eager.step(1)
+    assert torch.equal(motor.cells, eager.cells)
+
+
+# -- building ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("AETHERIA_CACHE_DIR", str(tmp_path / "kernels"))
+    native.native_kernel.cache_clear()
+    yield tmp_path / "kernels"
+    native.native_kernel.cache_clear()
+
+
+def test_a_kernel_is_compiled_once_and_kept(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    native.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12)
+    assert len(list(empty_cache.iterdir())) == 1
+    native.native_kernel.cache_clear()
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("compiled again"))
+    native.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12)
+
+
+def test_without_a_compiler_auto_says_so_and_steps_all_the_same(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    motor = small_motor(small_law("Life"), cfg={"plan": "auto"})
+    with pytest.warns(RuntimeWarning, match=r"packed failed: NativeKernelError: no C\+\+ compiler found"):
+        motor.step(1)
+
+
+def test_a_compiler_that_fails_is_quoted(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "cxx"
+    broken.write_text("#!/bin/sh\necho 'life.cpp: no such language' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    with pytest.raises(native.NativeKernelError, match=r"cannot compile life\.cpp: life\.cpp: no such language"):
+        native.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12)
+    assert list(empty_cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_replaced_by_a_temporary_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AETHERIA_CACHE_DIR", str(tmp_path / "file" / "folder"))
+    native.native_kernel.cache_clear()
+    assert native.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12).life
+    native.native_kernel.cache_clear()
+
+
+def test_memory_is_kept_only_once_and_anywhere() -> None:
+    keep_freed_memory()
+    keep_freed_memory()
+
+
+def test_a_cell_network_says_what_its_law_computes() -> None:
+    """The description itself, evaluated naively, is the law."""
+    for law in (lively(MLP(2, 5, normalise="none")), lively(DEEP_QCA(2, 5, normalise="none", decay=0.1))):
+        law = law.double()
+        network = law.cell_network()
+        assert isinstance(network, CellNetwork)
+        cells = torch.rand(1, 4, 6, 7, dtype=torch.float64)
+        filters = torch.tensor(network.filters, dtype=torch.float64)
+        h = torch.zeros(len(filters), 4, 6, 7, dtype=torch.float64)
+        for f, y, x in filters.nonzero().tolist():
+            h[f] += filters[f, y, x] * cells[0].roll((1 - y, 1 - x), (1, 2))
+        values = h.flatten(0, 1)
+        for layer in network.layers:
+            values = torch.einsum("oi,ihw->ohw", layer.weight, values) + layer.bias[:, None, None]  # type: ignore[index]
+            if layer.scale is not None:
+                values = values / (values.square().mean(0) + layer.eps).sqrt() * layer.scale[:, None, None]
+            values = nn.functional.elu(values) if layer.activation == "elu" else values
+        expected = cells[0] + values - network.decay * cells[0]
+        torch.testing.assert_close(law(cells)[0], expected)
+
+
+def test_planning_says_nothing_when_nothing_is_wrong() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("MLP", "Life"):
+            small_motor(small_law(name), cfg={"plan": "auto"}).step(1)
