@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test lint clean
+.PHONY: help run test lint bench clean
 
 help:
 	@echo "make run    install and run configs/quickstart.toml: a recording and a picture in runs/"
 	@echo "make test   install what tests need; lint, types, import layers, and all tests"
+	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about half an hour)"
 	@echo "make clean  remove .venv, runs and caches"
 
 $(BIN)/python:
@@ -35,6 +36,12 @@ lint: $(VENV)/.installed-dev
 
 test: lint
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed
+	$(INSTALL) -e '.[bench]'
+	$(BIN)/python -m benchmarks.stepping --out benchmarks/results/stepping.md
+	$(BIN)/python -m benchmarks.drift --out benchmarks/results/drift.md
+	$(BIN)/python -m benchmarks.headless --out benchmarks/results/headless.md
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

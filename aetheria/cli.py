@@ -1,4 +1,4 @@
-"""The command line: `aetheria run | info | export | laws | doctor`.
+"""The command line: `aetheria run | info | export | laws | bench | doctor`.
 
 torch and everything that needs it is imported inside the commands, so that --help answers at once.
 """
@@ -190,6 +190,24 @@ def _radius(name: str) -> str:
         return f"{radius} cells"
     local = build_law(name, **needed, normalise="none")
     return f'{getattr(local, "radius", "?")} cells; with normalise="grid", the default, every cell matters'
+
+
+@app.command()
+def bench(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
+    seconds: Annotated[float, typer.Option(help="How long to time steps for, about.")] = 2.0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Time exactly so many steps instead.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+) -> None:
+    """Measure how fast a config steps here, and how far that is from what this machine can do."""
+    from aetheria.bench import bench as measure
+    from aetheria.bench import describe
+    from aetheria.config import load_config
+
+    report = measure(load_config(config, set_), device=device, seconds=seconds, steps=steps)
+    for key, value in describe(report).items():
+        out.print(f"[bold]{key:12}[/]{escape(value)}")
 
 
 @app.command()

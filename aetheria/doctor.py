@@ -4,16 +4,18 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psutil
 import torch
+from torch import nn
 
-from aetheria.laws import GrowingNCA, Life
+from aetheria.laws import LAWS, GrowingNCA, Law, Life, build_law
+from aetheria.laws.updates import QuantumLaw
 from aetheria.motor import Aetheria_Motor
+from aetheria.stepping import PlanName, compiler, first_candidate
 
 GIB = 2**30
 _OPTIONAL = {"xarray": "to_xarray", "h5netcdf": "to_xarray", "hdf5plugin": "the codecs fast and compact", "av": "MP4 films"}
@@ -31,7 +33,7 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """Looks at the machine, then tries: each finding as soon as it is known."""
-    for look in (_versions, _machine, _devices, _compiler, _self_test):
+    for look in (_versions, _machine, _devices, _compiler, _plans, _self_test):
         try:
             yield from look()
         except Exception as error:  # noqa: BLE001 - a broken driver is when the report is needed
@@ -75,41 +77,60 @@ def _devices() -> Iterator[Finding]:
 
 
 def _compiler() -> Iterator[Finding]:
-    found = [name for name in (os.environ.get("CXX"), "g++", "clang++", "cl") if name and shutil.which(name)]
-    if found:
-        yield Finding("C++ compiler", f"{shutil.which(found[0])}")
+    if found := compiler():
+        yield Finding("C++ compiler", found)
     else:
-        hint = "torch.compile needs one: install g++ (Debian: build-essential); laws step eagerly until then"
+        hint = "every plan but eager needs one: install g++ (Debian: build-essential); laws step eagerly until then"
         yield Finding("C++ compiler", "none found", False, hint)
 
 
+def _plans() -> Iterator[Finding]:
+    """What plan "auto" tries first for each law in float32, for a run that is worth it."""
+    for device in _all_devices():
+        for name, kind in LAWS.items():
+            law = (build_law(name, d_state=8) if issubclass(kind, QuantumLaw) else build_law(name)).to(device)
+            assert isinstance(law, Law)
+            cells = torch.zeros(1, law.channels, 256, 256, device=device)
+            first = first_candidate(law, (cells, *law.initial_memory(cells)), "fp32")
+            yield Finding(f"plan for {name} on {device}", f"{first.name}: {first.reason}")
+
+
+def _all_devices() -> list[str]:
+    return ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+
+
 def _self_test() -> Iterator[Finding]:
-    devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    for device in devices:
-        yield _compiled_equals_eager(device)
+    for device in _all_devices():
+        for plan in ("fused", "compiled"):
+            yield _equals_eager(plan, device)
         yield _life_is_exact(device)
 
 
-def _compiled_equals_eager(device: str) -> Finding:
-    what = f"compiled = eager on {device}"
-    motors = [Aetheria_Motor(GrowingNCA(), 32, 16, device, {"plan": plan}, initial="noise") for plan in ("eager", "compiled")]
+def _equals_eager(plan: PlanName, device: str) -> Finding:
+    what = f"{plan} = eager on {device}"
+    law = GrowingNCA()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        nn.init.normal_(law.update.weight, std=0.1)  # an untrained law leaves the cells as they are
+    motors = [Aetheria_Motor(law, 32, 16, device, {"plan": p}, initial="noise") for p in ("eager", plan)]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         for motor in motors:
             motor.step(4)
-    if (plan := motors[1].plan) is not None and plan.name == "compiled":
+    if (taken := motors[1].plan) is not None and taken.name == plan:
         apart = float((motors[0].cells - motors[1].cells).abs().max())
         return Finding(what, f"largest difference {apart:.1e} after 4 steps of GrowingNCA", apart < 1e-4)
-    return Finding(what, "compiling failed; laws step eagerly", False, str(said[-1].message) if said else "")
+    return Finding(what, "it failed; laws step by another plan", False, str(said[-1].message) if said else "")
 
 
 def _life_is_exact(device: str) -> Finding:
-    motor = Aetheria_Motor(Life(), 16, 1, device, {"plan": "eager"}, initial=torch.zeros(1, 16, 16))
+    motor = Aetheria_Motor(Life(), 16, 1, device, initial=torch.zeros(1, 16, 16))
     cells = motor.cells
     cells[0, 0, [1, 2, 3, 3, 3], [2, 3, 1, 2, 3]] = 1  # a glider
     motor.set_cells(cells)
     motor.step(64)  # once around the torus
-    return Finding(f"Life on {device}", "a glider circles the torus", bool((motor.cells == cells).all()))
+    plan = motor.plan.name if motor.plan else ""
+    return Finding(f"Life on {device}", f"a glider circles the torus (plan {plan})", bool((motor.cells == cells).all()))
 
 
 def healthy(findings: list[Finding]) -> bool:

@@ -23,8 +23,7 @@ from aetheria.laws.base import Law, check_grid, traits_of
 from aetheria.observe import request_for, view_of
 from aetheria.optimizer import GPUOptimizer, PixelType, Precision
 from aetheria.settings import Settings
-from aetheria.stepping import Plan, State, choose_plan
-from aetheria.stepping.choose import PlanName
+from aetheria.stepping import Plan, PlanName, State, choose_plan
 from aetheria.stepping.pace import Pace, next_multiple
 from aetheria.turns import Turns
 

@@ -1,10 +1,15 @@
 """Fixtures that the suites share, and the `gpu` marker."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
 
 from tests.small_laws import NAMES, small_law
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # before Triton is imported: it has no GPU to compile for
 
 
 def pytest_configure() -> None:

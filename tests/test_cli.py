@@ -226,8 +226,14 @@ def test_a_registered_law_can_be_named_in_a_config(here: Path, monkeypatch: pyte
 def test_doctor_reports_and_tests_this_machine() -> None:
     result = call("doctor")
     assert result.exit_code == 0, result.output
-    for words in ("Python", "torch", "C++ compiler", "precisions on cpu", "compiled = eager on cpu", "Life on cpu"):
+    for words in ("Python", "torch", "C++ compiler", "precisions on cpu", "fused = eager on cpu", "Life on cpu"):
         assert f"ok {words}" in result.output
+    plans = dict(re.findall(r"ok plan for (\w+) on cpu +(\w+): \w+", result.output))
+    assert plans == {
+        **dict.fromkeys(("MLP", "DEEP_QCA", "GrowingNCA"), "fused"),
+        **dict.fromkeys(("UNet", "ConvLSTM", "Lenia"), "compiled"),
+        "Life": "packed",
+    }
 
 
 def test_doctor_says_what_to_install_where_no_compiler_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

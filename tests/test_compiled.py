@@ -17,7 +17,8 @@ from aetheria.errors import LawError
 from aetheria.laws import Lenia, Life
 from aetheria.motor import Aetheria_Motor
 from aetheria.stepping import compiled as compiling
-from aetheria.stepping.choose import TOLERANCE, WORTH_BUILDING, WORTH_COMPILING
+from aetheria.stepping.candidates import WORTH_BUILDING, WORTH_COMPILING
+from aetheria.stepping.choose import TOLERANCE
 from aetheria.stepping.plan import Step, Stepwise
 from tests.small_laws import NAMES, Plain, small_law, small_motor, width_of
 

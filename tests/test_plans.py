@@ -22,7 +22,7 @@ from aetheria.motor import Aetheria_Motor
 from aetheria.stepping import banded, compiled, native, packed
 from aetheria.stepping.banded import Banded
 from aetheria.stepping.fused import FusedOnCpu
-from aetheria.stepping.packed import PackedOnCpu
+from aetheria.stepping.packed import PackedOnCpu, PackedOnCuda
 from aetheria.stepping.plan import Plan, State, make_call, make_step
 from tests.small_laws import small_law, small_motor
 
@@ -215,6 +215,26 @@ def test_packed_equals_eager_exactly(
         assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), steps)[0], expected)
 
 
+@many
+@given(
+    rule=rules,
+    boundary=st.sampled_from(BOUNDARIES),
+    batch=st.integers(1, 2),
+    height=st.integers(2, 20),
+    width=st.one_of(st.integers(2, 150), st.sampled_from([63, 64, 65, 128])),
+)
+def test_packed_in_torch_operations_equals_eager_exactly(rule: str, boundary: Any, batch: int, height: int, width: int) -> None:
+    law, cells = Life(rule, boundary=boundary), soup(batch, height, width, 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "compile_step", lambda step: step)
+        assert torch.equal(advanced(PackedOnCuda(law, cells), (cells,), 3)[0], law(law(law(cells))))
+
+
+def test_packed_in_torch_operations_compiles_in_one_piece() -> None:
+    law, cells = Life(), soup(1, 30, 100, 3)
+    assert torch.equal(advanced(PackedOnCuda(law, cells), (cells,), 2)[0], law(law(cells)))
+
+
 @settings(max_examples=10, deadline=None)
 @given(rule=rules, width=st.integers(2, 130))
 def test_any_rule_becomes_a_circuit(rule: str, width: int) -> None:
@@ -311,7 +331,7 @@ def test_laws_that_cannot_be_cut_into_bands_say_why(law: Law) -> None:
         (MLP(1, 4, norm="group"), {"plan": "fused"}, "MLP is no network of one cell"),
         (MLP(1, 4), {"plan": "fused", "precision": "bf16"}, "its kernel is float32, and bf16 is wanted"),
         (MLP(1, 4), {"plan": "packed"}, "MLP is not Life"),
-        (MLP(1, 4), {"plan": "graphed"}, "graphs are CUDA's, and the cells are on cpu"),
+        (MLP(1, 4), {"plan": "graphed"}, "graphs are CUDA's, and the cells are on the CPU"),
     ],
 )
 def test_a_plan_that_cannot_step_this_law_is_refused(law: Law, cfg: dict[str, Any], words: str) -> None:

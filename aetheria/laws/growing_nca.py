@@ -12,6 +12,7 @@ from aetheria.laws.layers import pad
 
 ALPHA = 3
 ALIVE = 0.1
+SOBEL = ((-0.125, 0.0, 0.125), (-0.25, 0.0, 0.25), (-0.125, 0.0, 0.125))  # across; its transpose is down
 
 
 class GrowingNCA(Law):
@@ -58,7 +59,7 @@ class GrowingNCA(Law):
         # As in the paper: an untrained law leaves the seed as it is.
         for parameter in self.update.parameters():
             nn.init.zeros_(parameter)
-        sobel_x = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+        sobel_x = torch.tensor(SOBEL)
         kernels = torch.cat([k[None, None].repeat(channels, 1, 1, 1) for k in (sobel_x, sobel_x.T)])
         self.register_buffer("sobel", kernels, persistent=False)
 
@@ -89,13 +90,16 @@ class GrowingNCA(Law):
         return torch.where(self.living(cells) & self.living(moved), moved, 0.0), seed, step + 1
 
     def cell_network(self) -> CellNetwork | None:
-        across, down = (tuple(map(tuple, kernels[0, 0].tolist())) for kernels in self.sobel.chunk(2))  # type: ignore[operator]
         layers = (
             Dense(self.hidden.weight.flatten(1), self.hidden.bias, "relu"),
             Dense(self.update.weight.flatten(1), self.update.bias, "none"),
         )
         return CellNetwork(
-            (*one_hot((1, 1)), across, down), layers, self.boundary, fire_rate=self.fire_rate, alive=(ALPHA, ALIVE)
+            (*one_hot((1, 1)), SOBEL, tuple(zip(*SOBEL, strict=True))),
+            layers,
+            self.boundary,
+            fire_rate=self.fire_rate,
+            alive=(ALPHA, ALIVE),
         )
 
     def live_cell(self) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.stepping.compiled import Compiled
-from aetheria.stepping.plan import Plan, PlanUnavailable, State, Step
+from aetheria.stepping.plan import Plan, State, Step
 
 # Cells of a band: the intermediates of a network of 32 channels are then 2 MiB, about a core's cache.
 BAND_CELLS = 1 << 14
@@ -25,14 +25,10 @@ class Banded(Plan):
         """
         Args:
             step: one step of `law`, for any number of rows.
-
-        Raises:
-            PlanUnavailable: the law has memory, chance or no radius, or the grid is a band or two.
         """
-        self._rows, self._halo = _band(law, state)
-        self._periodic = law.boundary == "periodic"
         cells = state[0]
-        self._windows = _windows(cells.shape[2], self._rows, self._halo, self._periodic)
+        self._rows, self._halo = _band(law, cells)
+        self._windows = _windows(cells.shape[2], self._rows, self._halo, law.boundary == "periodic")
         self._band = Compiled(step, (cells[:, :, : self._rows + 2 * self._halo],))
 
     def hold(self, state: State) -> State:
@@ -49,19 +45,22 @@ class Banded(Plan):
         return (cells,)
 
 
-def _band(law: Law, state: State) -> tuple[int, int]:
-    """Rows of a band and of its halo."""
-    cells = state[0]
+def why_not(law: Law, state: State) -> str:
+    """Why bands cannot step `law`, for people; empty if they can."""
     if law.radius is None or law.stochastic or len(state) > 1:
-        raise PlanUnavailable(f"{type(law).__name__} is not local, or has memory or chance")
+        return f"{type(law).__name__} is not local, or has memory or chance"
     if type(law).fit is not Law.fit:
-        raise PlanUnavailable(f"{type(law).__name__} is made for grids of one size")
-    batch, _, height, width = cells.shape
+        return f"{type(law).__name__} is made for grids of one size"
+    height, (rows, _) = state[0].shape[2], _band(law, state[0])
+    return "" if height >= 3 * rows else f"{height} rows are hardly more than a band of {rows}"
+
+
+def _band(law: Law, cells: Tensor) -> tuple[int, int]:
+    """Rows of a band and of its halo."""
+    assert law.radius is not None
     halo = -(-law.radius // law.divisor) * law.divisor
-    rows = max(BAND_CELLS // (batch * width), _LEAST_RADII * halo, law.divisor) // law.divisor * law.divisor
-    if height < 3 * rows or height < rows + 2 * halo:
-        raise PlanUnavailable(f"{height} rows are hardly more than a band of {rows}")
-    return rows, halo
+    rows = max(BAND_CELLS // (cells.shape[0] * cells.shape[3]), _LEAST_RADII * halo, law.divisor)
+    return rows // law.divisor * law.divisor, halo
 
 
 def _windows(height: int, rows: int, halo: int, periodic: bool) -> list[tuple[int, int, int]]:

@@ -10,8 +10,9 @@ from torch import Tensor
 from aetheria.laws.base import Law
 from aetheria.laws.cell_network import CellNetwork, Dense
 from aetheria.laws.chance import threshold
+from aetheria.optimizer import Precision
 from aetheria.stepping.native import native_kernel
-from aetheria.stepping.plan import Plan, PlanUnavailable, State
+from aetheria.stepping.plan import Plan, State
 
 _BOUNDARIES = ("periodic", "zero", "reflect")  # numbered as in the kernel, like the next two
 _ACTIVATIONS = ("none", "elu", "relu")
@@ -39,6 +40,16 @@ class _Job(ctypes.Structure):
     )
 
 
+def why_not(law: Law, precision: Precision) -> str:
+    """Why the kernel cannot step `law`, for people; empty if it can."""
+    network = law.cell_network()
+    if network is None:
+        return f"{type(law).__name__} is no network of one cell and its neighbours"
+    if (network.alive or network.fire_rate) and (network.normalise != "none" or network.decay):
+        return "in its kernel cells that fire by chance or die neither decay nor are normalised"
+    return "" if precision in ("fp32", "tf32") else f"its kernel is float32, and {precision} is wanted"
+
+
 class FusedOnCpu(Plan):
     """Steps a law that has a `CellNetwork`, in float32. The weights are read anew at each call."""
 
@@ -47,14 +58,9 @@ class FusedOnCpu(Plan):
     def __init__(self, law: Law) -> None:
         """
         Raises:
-            PlanUnavailable: the law has no `CellNetwork`, or one of another kind. NativeKernelError: no C++ compiler.
+            NativeKernelError: no C++ compiler.
         """
         self._law = law
-        network = law.cell_network()
-        if network is None:
-            raise PlanUnavailable(f"{type(law).__name__} is no network of one cell and its neighbours")
-        if (network.alive or network.fire_rate) and (network.normalise != "none" or network.decay):
-            raise PlanUnavailable("cells that fire by chance or die neither decay nor are normalised")
         self._kernel = native_kernel("cell_network.cpp").cell_network
 
     def hold(self, state: State) -> State:

@@ -16,9 +16,9 @@ class Graphed(Plan):
     Weights edited in place count from the next replay. What was held before is overwritten by the next `advance`.
     """
 
-    def __init__(self, inner: Plan, law: nn.Module, state: State) -> None:
+    def __init__(self, name: str, inner: Plan, law: nn.Module, state: State) -> None:
         """Captures, on the calling thread, which is to be the one that steps. Raises whatever capturing does."""
-        self.name = inner.name if inner.name != "compiled" else "graphed"
+        self.name = name
         self._inner = inner
         self._law = law
         self._buffers = tuple(tensor.clone() for tensor in inner.hold(state))
@@ -54,7 +54,7 @@ class Graphed(Plan):
         return self._buffers
 
     def stale(self) -> bool:
-        return self._addresses != _addresses(self._law)
+        return self._addresses != _addresses(self._law) or self._inner.stale()
 
 
 def _copy(tensors: Iterable[Tensor], to: Iterable[Tensor]) -> None:

@@ -6,12 +6,14 @@ import math
 import torch
 from torch import Tensor
 
+from aetheria.errors import LawError
 from aetheria.laws.life import Life
+from aetheria.stepping import bitslice
+from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.native import native_kernel
-from aetheria.stepping.plan import Plan, PlanUnavailable, State
+from aetheria.stepping.plan import Plan, State
 
 _BOUNDARIES = ("periodic", "zero", "reflect")  # numbered as in the kernel
-_WORD = 64
 THREAD_UPDATES = 30_000_000  # cell updates that a thread is started for: about a millisecond
 
 
@@ -26,11 +28,9 @@ class PackedOnCpu(Plan):
             cells: `(B, 1, H, W)`, for their shape and type.
 
         Raises:
-            PlanUnavailable: the law's table was edited, and is no rule. NativeKernelError: no C++ compiler.
+            LawError: the law's table was edited, and is no rule. NativeKernelError: no C++ compiler.
         """
-        self._law, self._table = law, _table(law)
-        if not set(self._table) <= {0.0, 1.0}:
-            raise PlanUnavailable("its table holds more than 0 and 1")
+        self._law, self._table = law, _checked_table(law)
         birth, survival = (sum(1 << n for n in range(9) if self._table[first + n]) for first in (0, 9))
         self._kernel = native_kernel("life.cpp", BIRTH=birth, SURVIVAL=survival)
         self._boundary = _BOUNDARIES.index(law.boundary)
@@ -39,7 +39,7 @@ class PackedOnCpu(Plan):
     def hold(self, state: State) -> State:
         batch, _, height, width = self._shape
         cells = state[0].float().contiguous()
-        words = torch.empty(batch, height, -(-width // _WORD), dtype=torch.int64)
+        words = torch.empty(batch, height, -(-width // bitslice.WORD), dtype=torch.int64)
         self._kernel.pack(*_pointers(cells, words), *map(ctypes.c_int64, (batch * height, width)))
         return (words,)
 
@@ -63,8 +63,44 @@ class PackedOnCpu(Plan):
         return _table(self._law) != self._table
 
 
+class PackedOnCuda(Plan):
+    """Steps `Life` exactly on words of 64 cells, in compiled torch operations."""
+
+    name = "packed"
+
+    def __init__(self, law: Life, cells: Tensor) -> None:
+        """As `PackedOnCpu`; raises what the compiler does."""
+        self._law, self._table = law, _checked_table(law)
+        self._width, self._type = cells.shape[-1], cells.dtype
+        width, boundary, table = self._width, law.boundary, self._table
+
+        def step(words: Tensor) -> State:
+            return (bitslice.step(words, width, boundary, table),)
+
+        self._words = Compiled(step, self.hold((cells,)))
+
+    def hold(self, state: State) -> State:
+        return (bitslice.pack(state[0]),)
+
+    def show(self, held: State) -> State:
+        return (bitslice.unpack(held[0], self._width, self._type),)
+
+    def advance(self, held: State, steps: int) -> State:
+        return self._words.advance(held, steps)
+
+    def stale(self) -> bool:
+        return _table(self._law) != self._table
+
+
 def _table(law: Life) -> list[float]:
     return law.get_buffer("table").tolist()
+
+
+def _checked_table(law: Life) -> list[float]:
+    table = _table(law)
+    if not set(table) <= {0.0, 1.0}:
+        raise LawError("its table holds more than 0 and 1")
+    return table
 
 
 def _pointers(*tensors: Tensor) -> list[ctypes.c_void_p]:

@@ -11,10 +11,6 @@ State = tuple[Tensor, ...]  # cells (B, C, H, W), then the law's memory
 Step = Callable[..., State]
 
 
-class PlanUnavailable(Exception):  # noqa: N818 - no error: another plan is taken
-    """This plan cannot step this law here; the message says why."""
-
-
 class Plan:
     """Takes steps, with the state in a form of its own: `show(advance(hold(state), n))` is the state n steps on.
 

@@ -1,0 +1,132 @@
+"""The plans there are, fastest first: whom each can step, and how it is made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from aetheria.device import keep_freed_memory
+from aetheria.laws.base import Law
+from aetheria.laws.life import Life
+from aetheria.optimizer import Precision
+from aetheria.stepping import banded, fused, triton_network
+from aetheria.stepping.compiled import Compiled
+from aetheria.stepping.graphed import Graphed
+from aetheria.stepping.packed import PackedOnCpu, PackedOnCuda
+from aetheria.stepping.plan import Plan, State, Step, Stepwise, make_call, make_step
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be stepped: a law, from a state, in a precision."""
+
+    law: nn.Module
+    state: State
+    precision: Precision
+
+    @property
+    def on_cuda(self) -> bool:
+        return self.state[0].is_cuda
+
+    def call(self) -> Step:
+        """The law as a function that returns a tuple."""
+        return make_call(self.law, self.state[0].device, self.precision)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plan that may be made.
+
+    Attributes:
+        reason: to take it, for people.
+        why_not: why it cannot step a task, for people; empty if it can.
+        worth: cell updates that a run must have for making it to pay.
+    """
+
+    name: str
+    reason: str
+    worth: int
+    why_not: Callable[[Task], str]
+    make: Callable[[Task], Plan]
+
+
+# A cold compile takes 10 to 30 s on two cores; fewer cell updates than this are done sooner without.
+WORTH_COMPILING = 2**24
+# Our own kernels for the CPU are compiled in 3 s, once for all runs.
+WORTH_BUILDING = 2**18
+
+
+def make_eager(task: Task) -> Plan:
+    """The reference: the law as it is, step by step."""
+    return Stepwise("eager", make_step(task.call()))
+
+
+def _why_not_packed(task: Task) -> str:
+    return "" if isinstance(task.law, Life) else f"{type(task.law).__name__} is not Life"
+
+
+def _make_packed(task: Task) -> Plan:
+    assert isinstance(task.law, Life)
+    if task.on_cuda:
+        return Graphed("packed", PackedOnCuda(task.law, task.state[0]), task.law, task.state)
+    keep_freed_memory()
+    return PackedOnCpu(task.law, task.state[0])
+
+
+def _why_not_fused(task: Task) -> str:
+    if not isinstance(task.law, Law):
+        return f"{type(task.law).__name__} does not say what it computes"
+    return triton_network.why_not(task.law, task.precision) if task.on_cuda else fused.why_not(task.law, task.precision)
+
+
+def _make_fused(task: Task) -> Plan:
+    assert isinstance(task.law, Law)
+    if task.on_cuda:
+        return Graphed("fused", triton_network.FusedOnCuda(task.law, task.precision), task.law, task.state)
+    keep_freed_memory()
+    return fused.FusedOnCpu(task.law)
+
+
+def _why_not_banded(task: Task) -> str:
+    if task.on_cuda:
+        return "bands are for the caches of a CPU"
+    if not isinstance(task.law, Law):
+        return f"{type(task.law).__name__} does not say how far it looks"
+    return banded.why_not(task.law, task.state)
+
+
+def _make_banded(task: Task) -> Plan:
+    assert isinstance(task.law, Law)
+    keep_freed_memory()
+    return banded.Banded(task.law, make_step(task.call()), task.state)
+
+
+def _why_not_graphed(task: Task) -> str:
+    return "" if task.on_cuda else "graphs are CUDA's, and the cells are on the CPU"
+
+
+def _make_graphed(task: Task) -> Plan:
+    return Graphed("graphed", _make_compiled(task), task.law, task.state)
+
+
+def _make_compiled(task: Task) -> Plan:
+    if not task.on_cuda:
+        keep_freed_memory()
+    return Compiled(make_step(task.call()), task.state)
+
+
+CANDIDATES = (
+    Candidate("packed", "two states, Moore neighbourhood: 64 cells a word", WORTH_BUILDING, _why_not_packed, _make_packed),
+    Candidate("fused", "a small network at each cell: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused),
+    Candidate("banded", "local, no memory: bands of rows stay in cache", WORTH_COMPILING, _why_not_banded, _make_banded),
+    Candidate(
+        "graphed", "no faster form is known: steps are launched together", WORTH_COMPILING, _why_not_graphed, _make_graphed
+    ),
+    Candidate("compiled", "no faster form is known", WORTH_COMPILING, lambda _: "", _make_compiled),
+)
+
+
+def first_candidate(law: nn.Module, state: State, precision: Precision) -> Candidate:
+    """The plan that "auto" would try first for a long run; nothing is compiled."""
+    task = Task(law, state, precision)
+    return next(candidate for candidate in CANDIDATES if not candidate.why_not(task))

@@ -1,0 +1,78 @@
+"""How far each precision drifts from float64, step by step, with the same cells and weights.
+
+python -m benchmarks.drift --out benchmarks/results/drift.md
+"""
+
+import argparse
+import datetime
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aetheria import Aetheria_Motor
+from benchmarks.cases import CASES, Job, motor_for
+from benchmarks.machine import describe_machine
+from benchmarks.tables import Row, table
+
+_NOTE = (
+    "Float64 steps eagerly. Difference of the cells, largest and root mean square, over the root mean square of the cells in "
+    "float64. Where a law is chaotic or has thresholds (alive mask, growth), a difference of rounding grows until the two "
+    "runs are as unlike as two different runs: 1 or more means that, not a wrong step."
+)
+
+
+def drift(law: str, side: int, device: str, precisions: Sequence[str], checkpoints: Sequence[int], plan: str) -> list[Row]:
+    """A row for each precision and checkpoint."""
+    exact = motor_for(Job("ours", law, side, "fp64", device=device, plan="eager"))
+    used = precisions if CASES[law].network else precisions[:1]
+    motors = [motor_for(Job("ours", law, side, precision, device=device, plan=plan)) for precision in used]
+    rows: list[Row] = []
+    for checkpoint in sorted(checkpoints):
+        for motor in (exact, *motors):
+            motor.step(checkpoint - motor.step_count)
+        for motor in motors:
+            largest, rms = apartness(motor.cells, exact.cells)
+            rows.append([law, motor.config.precision, name(motor), f"{checkpoint:,}", f"{largest:.1e}", f"{rms:.1e}"])
+    return rows
+
+
+def apartness(cells: Tensor, exact: Tensor) -> tuple[float, float]:
+    """Largest and root mean square difference, both over the root mean square of `exact`."""
+    size = exact.square().mean().sqrt().clamp_min(1e-300)
+    apart = (cells.double() - exact).abs()
+    return float(apart.max() / size), float(apart.square().mean().sqrt() / size)
+
+
+def name(motor: Aetheria_Motor) -> str:
+    """Of the motor's plan."""
+    return motor.warm_up().name
+
+
+def main() -> None:
+    """Prints the table, and writes it where `--out` says."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--laws", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--side", type=int, default=32, help="side of the grid in cells")
+    parser.add_argument("--steps", nargs="+", type=int, default=[1, 100, 10_000])
+    parser.add_argument("--precisions", nargs="+", default=["fp32", *(["tf32"] if device == "cuda" else []), "bf16"])
+    parser.add_argument("--plan", default="auto")
+    wanted = parser.parse_args()
+    lines = ["# Drift against float64", "", f"{describe_machine()}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.", ""]
+    lines += [f"Grid {wanted.side}^2. {_NOTE}", ""]
+    rows: list[Row] = []
+    for law in wanted.laws:
+        rows += drift(law, wanted.side, device, wanted.precisions, wanted.steps, wanted.plan)
+    lines += table("law | precision | plan | steps | largest | root mean square", rows)
+    text = "\n".join(lines) + "\n"
+    sys.stdout.write(text)
+    if wanted.out:
+        wanted.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
