@@ -172,7 +172,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             return self._plan
 
     def _advance(self, steps: int) -> None:
-        plan = self.warm_up()
+        plan = self._plan if self._plan is not None and not self._plan.stale() else self.warm_up()
         began = time.perf_counter()
         with torch.inference_mode(), self.optimizer.numerics(), memory_named(self.traits.name):
             held = plan.hold(self._state) if self._held is None else self._held
