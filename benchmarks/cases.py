@@ -113,8 +113,8 @@ def cells_for(job: Job, law: nn.Module) -> Tensor:
     return make_initial(job.case.initial, law, (job.batch, channels, job.side, job.side), 0)
 
 
-def motor_for(job: Job) -> Aetheria_Motor:
-    """Our motor for `job`."""
-    law = build(job.law)
+def motor_for(job: Job, law: nn.Module | None = None) -> Aetheria_Motor:
+    """Our motor for `job`, with another law of the same kind if one is given."""
+    law = law or build(job.law)
     settings = {"plan": job.plan, "precision": job.precision}
     return Aetheria_Motor(law, job.side, job.case.width, job.device, settings, initial=cells_for(job, law), batch=job.batch)

@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aetheria import Aetheria_Motor
-from benchmarks.cases import CASES, Job, motor_for
+from benchmarks.cases import CASES, Job, build, motor_for
 from benchmarks.machine import describe_machine
+from benchmarks.processes import ROOT
 from benchmarks.tables import Row, table
+
+LIZARD = str(ROOT / "configs/weights/growing_nca_lizard.safetensors")
 
 _NOTE = (
     "Float64 steps eagerly. Difference of the cells, largest and root mean square, over the root mean square of the cells in "
@@ -26,9 +29,9 @@ _NOTE = (
 
 def drift(law: str, side: int, device: str, precisions: Sequence[str], checkpoints: Sequence[int], plan: str) -> list[Row]:
     """A row for each precision and checkpoint."""
-    exact = motor_for(Job("ours", law, side, "fp64", device=device, plan="eager"))
+    exact = motor_for(Job("ours", law, side, "fp64", device=device, plan="eager"), lively(law))
     used = precisions if CASES[law].network else precisions[:1]
-    motors = [motor_for(Job("ours", law, side, precision, device=device, plan=plan)) for precision in used]
+    motors = [motor_for(Job("ours", law, side, precision, device=device, plan=plan), lively(law)) for precision in used]
     rows: list[Row] = []
     for checkpoint in sorted(checkpoints):
         for motor in (exact, *motors):
@@ -37,6 +40,11 @@ def drift(law: str, side: int, device: str, precisions: Sequence[str], checkpoin
             largest, rms = apartness(motor.cells, exact.cells)
             rows.append([law, motor.config.precision, name(motor), f"{checkpoint:,}", f"{largest:.1e}", f"{rms:.1e}"])
     return rows
+
+
+def lively(law: str) -> nn.Module:
+    """The law as it is measured, but with trained weights where an untrained law stands still."""
+    return build(law, weights=LIZARD) if law == "GrowingNCA" else build(law)
 
 
 def apartness(cells: Tensor, exact: Tensor) -> tuple[float, float]:
