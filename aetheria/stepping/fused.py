@@ -76,7 +76,7 @@ class FusedOnCpu(Plan):
         return (after, memory[0], memory[1] + steps) if memory else (after,)
 
 
-def _run(kernel: Callable[..., None], network: CellNetwork, grids: State, memory: State, steps: int) -> None:
+def _run(kernel: Callable[..., int], network: CellNetwork, grids: State, memory: State, steps: int) -> None:
     batch, channels, height, width = grids[0].shape
     # Kept in these names until the kernel returns: it gets bare addresses.
     tensors = [[_plain(tensor) for tensor in (layer.weight, layer.bias, layer.scale)] for layer in network.layers]
@@ -99,7 +99,8 @@ def _run(kernel: Callable[..., None], network: CellNetwork, grids: State, memory
         network.decay,
         alive_above,
     )
-    kernel(ctypes.byref(job))
+    if kernel(ctypes.byref(job)):
+        raise MemoryError("the fused kernel's buffers")
 
 
 def _layer(layer: Dense, tensors: list[Tensor | None]) -> _Layer:

@@ -56,7 +56,8 @@ class PackedOnCpu(Plan):
         sizes = map(ctypes.c_int64, (batch, height, width, steps))
         threads = max(1, min(torch.get_num_threads(), steps * math.prod(self._shape) // THREAD_UPDATES))
         settings = map(ctypes.c_int32, (self._boundary, threads))
-        self._kernel.life(*_pointers(words, after, spare), *sizes, *settings)
+        if self._kernel.life(*_pointers(words, after, spare), *sizes, *settings):
+            raise MemoryError("the packed kernel's strips")
         return (after,)
 
     def stale(self) -> bool:

@@ -7,31 +7,18 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
 
+#include "columns.h"
+#include "lanes.h"
 #include "stages.h"
 
-#if defined(__AVX512F__)
-constexpr int LANES = 16, VECTORS = 4, BLOCK = 4;
-#elif defined(__AVX__)
-constexpr int LANES = 8, VECTORS = 3, BLOCK = 4;
-#else
-constexpr int LANES = 4, VECTORS = 4, BLOCK = 4;
-#endif
 constexpr int GROUP = LANES * VECTORS;  // cells that go through the network together
 constexpr int TILE = 4 * GROUP;         // cells of a row that are perceived together
 constexpr int ROWS = 8;                 // rows in a chunk of work
 constexpr int EDGE = LANES;             // room left of a tile's first cell
 constexpr int STRIDE = EDGE + TILE + GROUP;
 
-typedef float Vec __attribute__((vector_size(4 * LANES)));
-typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
-
 enum Boundary { PERIODIC, ZERO, REFLECT };
-enum Activation { NONE, ELU, RELU };
 enum Normalise { NOT, CELL, GRID };
 
 extern "C" {
@@ -53,79 +40,6 @@ struct Job {
 }
 
 namespace {
-
-Vec load(const float* p) { return *reinterpret_cast<const Loose*>(p); }
-void store(float* p, Vec v) { *reinterpret_cast<Loose*>(p) = v; }
-
-// exp(x) - 1 for x <= 0; NaN stays NaN. Cody-Waite reduction, then the series to x^7: error below 2e-7.
-Vec expm1_below(Vec x) {
-    x = x < -87.0f ? Vec{} - 87.0f : x;
-    const Vec magic = Vec{} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
-    const Vec n = (x * 1.44269504f + magic) - magic;
-    const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    Vec p = Vec{} + 1.0f / 5040;
-    for (float c : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f}) p = p * r + c;
-    const Vec power = (Vec)((__builtin_convertvector(n, Ints) + 127) << 23);
-    return (p * r) * power + (power - 1.0f);
-}
-
-Vec inverse_root(Vec x) {
-    alignas(Vec) float lanes[LANES];
-    std::memcpy(lanes, &x, sizeof x);
-    for (float& lane : lanes) lane = 1.0f / std::sqrt(lane);
-    std::memcpy(&x, lanes, sizeof x);
-    return x;
-}
-
-// 1 / norm from a sum of squares; NaN where the sum is none, so that a world that blew up does not turn to zeros.
-Vec inverse_norm(Vec sum) {
-    const Vec infinity = Vec{} + INFINITY;
-    const Vec factor = inverse_root(sum < 1e-30f ? Vec{} + 1e-30f : sum);
-    return sum < infinity ? factor : Vec{} + NAN;
-}
-
-Vec activated(Vec x, int activation) {
-    if (activation == RELU) return x < 0.0f ? Vec{} : x;
-    if (activation == ELU) return x > 0.0f ? x : expm1_below(x);
-    return x;
-}
-
-// The columns of a tile that are wanted, as one bit each: `squeeze` brings their values side by side, `spread` back.
-constexpr int WORDS = TILE / LANES;
-struct Columns {
-    uint32_t bits[WORDS] = {};
-    int64_t count = 0;
-
-    void want(const uint8_t* wanted, int64_t columns) {
-        count = 0;
-        for (int w = 0; w < WORDS; w++) {
-            bits[w] = 0;
-            for (int l = 0; l < LANES && w * LANES + l < columns; l++) bits[w] |= uint32_t(wanted[w * LANES + l] != 0) << l;
-            count += __builtin_popcount(bits[w]);
-        }
-    }
-    void squeeze(const float* from, float* to) const {
-        for (int w = 0; w < WORDS; w++, from += LANES) {
-#if defined(__AVX512F__)
-            _mm512_storeu_ps(to, _mm512_maskz_compress_ps(__mmask16(bits[w]), _mm512_loadu_ps(from)));
-            to += __builtin_popcount(bits[w]);
-#else
-            for (uint32_t left = bits[w]; left; left &= left - 1) *to++ = from[__builtin_ctz(left)];
-#endif
-        }
-    }
-    void spread(const float* from, float* to) const {  // zero where not wanted
-        for (int w = 0; w < WORDS; w++, to += LANES) {
-#if defined(__AVX512F__)
-            _mm512_storeu_ps(to, _mm512_maskz_expand_ps(__mmask16(bits[w]), _mm512_loadu_ps(from)));
-            from += __builtin_popcount(bits[w]);
-#else
-            std::fill_n(to, LANES, 0.0f);
-            for (uint32_t left = bits[w]; left; left &= left - 1) to[__builtin_ctz(left)] = *from++;
-#endif
-        }
-    }
-};
 
 uint32_t mix(uint32_t word) {  // as aetheria/laws/chance.py
     word = (word ^ (word >> 16)) * 0x7FEB352Du;
@@ -280,6 +194,17 @@ struct Network {
     }
 };
 
+// act(V) with as many vectors as `cells` fill, VECTORS at the most.
+template <class Act>
+void in_vectors(int64_t cells, Act act) {
+    switch (std::min<int64_t>((cells + LANES - 1) / LANES, VECTORS)) {
+        case 1: return act(std::integral_constant<int, 1>());
+        case 2: return act(std::integral_constant<int, 2>());
+        case 3: return act(std::integral_constant<int, 3>());
+        default: return act(std::integral_constant<int, VECTORS>());
+    }
+}
+
 // One thread's share: its buffers, and how it steps a chunk of rows.
 struct Worker {
     Network& net;
@@ -289,12 +214,12 @@ struct Worker {
     std::vector<const float*> inputs, packed_inputs, hidden_inputs;
     std::unique_ptr<Vec[]> hidden[2];
     std::vector<uint8_t> line, near[ROWS], before, after;
-    Columns active;                                  // of a tile: those whose network has to be asked
+    Columns<TILE> active;                                 // of a tile: those whose network has to be asked
 
     explicit Worker(Network& n)
         : net(n), job(n.job), channels(job.channels), width(job.width), rows(3 * channels * STRIDE),
-          perceived(net.filters.size() * channels * STRIDE), packed(net.filters.size() * channels * STRIDE),
-          inputs(net.filters.size() * channels), packed_inputs(inputs.size()), hidden_inputs(net.widest), deltas(channels * STRIDE) {
+          perceived(net.filters.size() * channels * STRIDE), packed(perceived.size()), deltas(channels * STRIDE),
+          inputs(net.filters.size() * channels), packed_inputs(inputs.size()), hidden_inputs(net.widest) {
         for (auto& one : hidden) one.reset(new Vec[size_t(net.widest) * VECTORS]);
         for (size_t k = 0; k < inputs.size(); k++) packed_inputs[k] = &packed[k * STRIDE];
     }
@@ -374,12 +299,7 @@ struct Worker {
             perceive(y, count);
             for (int64_t x = 0; x < count; x += GROUP) {
                 const int64_t cells = std::min<int64_t>(GROUP, count - x);
-                switch ((cells + LANES - 1) / LANES) {
-                    case 1: squares += group<1>(step, b, y, left, x, cells); break;
-                    case 2: squares += group<2>(step, b, y, left, x, cells); break;
-                    case 3: squares += group<3>(step, b, y, left, x, cells); break;
-                    default: squares += group<VECTORS>(step, b, y, left, x, cells);
-                }
+                in_vectors(cells, [&](auto v) { squares += group<decltype(v)::value>(step, b, y, left, x, cells); });
             }
         }
         if (job.normalise == GRID) net.squares[(b * job.height + y) * net.tiles + left / TILE] = squares;
@@ -456,12 +376,8 @@ struct Worker {
     // Steps the active cells of a tile's row; its next cells are left in `perceived`.
     void some(int64_t y) {
         for (size_t k = 0; k < inputs.size(); k++) active.squeeze(inputs[k], &packed[k * STRIDE]);
-        for (int64_t at = 0; at < active.count; at += GROUP) switch ((std::min<int64_t>(GROUP, active.count - at) + LANES - 1) / LANES) {
-            case 1: propose_at<1>(at); break;
-            case 2: propose_at<2>(at); break;
-            case 3: propose_at<3>(at); break;
-            default: propose_at<VECTORS>(at);
-        }
+        for (int64_t at = 0; at < active.count; at += GROUP)
+            in_vectors(active.count - at, [&](auto v) { propose_at<decltype(v)::value>(at); });
         for (int64_t c = 0; c < channels; c++) {
             float* next = &perceived[c * STRIDE];
             const float* old = row(y, c);
@@ -508,7 +424,8 @@ void settle(Network& net, int64_t plane) {
 
 }  // namespace
 
-extern "C" void cell_network(const Job* job) {
+// 0, or 1 when memory for it cannot be had.
+extern "C" int32_t cell_network(const Job* job) try {
     Network net(*job);
     const int phases = net.phases();
     run_stages(job->threads, job->steps * phases, net.chunks, [&] { return Worker(net); },
@@ -516,4 +433,7 @@ extern "C" void cell_network(const Job* job) {
     if (net.masked() || job->normalise == GRID)
         run_stages(job->threads, 1, job->batch * job->channels,
                    [&] { return [&](int64_t, int64_t plane) { settle(net, plane); }; }, [](int64_t) {});
+    return 0;
+} catch (const std::bad_alloc&) {
+    return 1;
 }

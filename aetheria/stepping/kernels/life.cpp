@@ -150,8 +150,9 @@ void unpack(const uint64_t* words, float* cells, int64_t rows, int64_t width) {
 }
 
 // The result is in `next`; `spare` is another grid of (batch, height, words of a row).
-void life(const uint64_t* from, uint64_t* next, uint64_t* spare, int64_t batch, int64_t height, int64_t width, int64_t steps,
-          int32_t boundary, int32_t threads) {
+// 0, or 1 when memory for it cannot be had.
+int32_t life(const uint64_t* from, uint64_t* next, uint64_t* spare, int64_t batch, int64_t height, int64_t width, int64_t steps,
+             int32_t boundary, int32_t threads) try {
     const Grid grid(batch, height, width);
     const int64_t passes = (steps + STEPS - 1) / STEPS, plane = height * grid.words;
     const int64_t fit = std::max<int64_t>(8 * STEPS, STRIP_BYTES / (8 * grid.words + 16));
@@ -166,5 +167,8 @@ void life(const uint64_t* from, uint64_t* next, uint64_t* spare, int64_t batch, 
         };
     };
     run_stages(threads, passes, batch * used, worker, [](int64_t) {});
+    return 0;
+} catch (const std::bad_alloc&) {
+    return 1;
 }
 }

@@ -2,30 +2,40 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
-// Calls work(stage, chunk) for each of `stages` * `chunks`, and between two stages once finish(stage).
+// Calls work(stage, chunk) for each of `stages` * `chunks`, and between two stages once finish(stage). Each thread has a `work`
+// of its own, with its buffers, from make_work(); all are made first, so that what that throws leaves no thread behind.
 // Tickets are drawn in order, so a thread that draws one of a stage not yet open waits for it: no other barrier.
 template <class MakeWork, class Finish>
 void run_stages(int threads, int64_t stages, int64_t chunks, MakeWork make_work, Finish finish) {
+    std::vector<decltype(make_work())> works;
+    works.reserve(threads);
+    for (int i = 0; i < threads; i++) works.push_back(make_work());
+    std::vector<std::thread> others;
+    others.reserve(threads);
+
     std::atomic<int64_t> next{0}, done{0}, open{0};
-    auto loop = [&] {
-        auto work = make_work();  // with buffers of its own
+    auto loop = [&](int i) {
         for (int64_t ticket; (ticket = next.fetch_add(1)) < stages * chunks;) {
             const int64_t stage = ticket / chunks;
             // Yields soon: on a busy machine a spinning thread would keep the one that works from its core.
             for (int spins = 0; open.load(std::memory_order_acquire) < stage; spins++)
                 if (spins > 2000) std::this_thread::yield();
-            work(stage, ticket % chunks);
+            works[i](stage, ticket % chunks);
             if (done.fetch_add(1) + 1 == (stage + 1) * chunks) {
                 finish(stage);
                 open.store(stage + 1, std::memory_order_release);
             }
         }
     };
-    std::vector<std::thread> others;
-    for (int i = 1; i < threads; i++) others.emplace_back(loop);
-    loop();
+    try {
+        for (int i = 1; i < threads; i++) others.emplace_back(loop, i);
+    } catch (const std::system_error&) {  // no more threads to be had: those there are do it all
+    }
+    loop(0);
     for (auto& other : others) other.join();
 }

@@ -1,0 +1,56 @@
+// Float vectors as wide as the processor has them: one cell to a lane.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+// VECTORS x BLOCK accumulators, and what is multiplied, fit the registers.
+#if defined(__AVX512F__)
+constexpr int LANES = 16, VECTORS = 4, BLOCK = 4;
+#elif defined(__AVX__)
+constexpr int LANES = 8, VECTORS = 3, BLOCK = 4;
+#else
+constexpr int LANES = 4, VECTORS = 4, BLOCK = 4;
+#endif
+
+typedef float Vec __attribute__((vector_size(4 * LANES)));
+typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
+
+enum Activation { NONE, ELU, RELU };
+
+inline Vec load(const float* p) { return *reinterpret_cast<const Loose*>(p); }
+inline void store(float* p, Vec v) { *reinterpret_cast<Loose*>(p) = v; }
+
+// exp(x) - 1 for x <= 0; NaN stays NaN. Cody-Waite reduction, then the series to x^7: error below 2e-7.
+inline Vec expm1_below(Vec x) {
+    x = x < -87.0f ? Vec{} - 87.0f : x;
+    const Vec magic = Vec{} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
+    const Vec n = (x * 1.44269504f + magic) - magic;
+    const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    Vec p = Vec{} + 1.0f / 5040;
+    for (float c : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f}) p = p * r + c;
+    const Vec power = (Vec)((__builtin_convertvector(n, Ints) + 127) << 23);
+    return (p * r) * power + (power - 1.0f);
+}
+
+inline Vec inverse_root(Vec x) {
+    alignas(Vec) float lanes[LANES];
+    std::memcpy(lanes, &x, sizeof x);
+    for (float& lane : lanes) lane = 1.0f / std::sqrt(lane);
+    std::memcpy(&x, lanes, sizeof x);
+    return x;
+}
+
+// 1 / norm from a sum of squares; NaN where the sum is none, so that a world that blew up does not turn to zeros.
+inline Vec inverse_norm(Vec sum) {
+    const Vec infinity = Vec{} + INFINITY;
+    const Vec factor = inverse_root(sum < 1e-30f ? Vec{} + 1e-30f : sum);
+    return sum < infinity ? factor : Vec{} + NAN;
+}
+
+inline Vec activated(Vec x, int activation) {
+    if (activation == RELU) return x < 0.0f ? Vec{} : x;
+    if (activation == ELU) return x > 0.0f ? x : expm1_below(x);
+    return x;
+}
