@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aetheria.device import keep_freed_memory
-from aetheria.errors import ConfigError
+from aetheria.errors import ConfigError, StateError
 from aetheria.laws import DEEP_QCA, MLP, GrowingNCA, Law, Lenia, Life, UNet
 from aetheria.laws.cell_network import CellNetwork
 from aetheria.motor import Aetheria_Motor
@@ -452,3 +452,47 @@ def test_planning_says_nothing_when_nothing_is_wrong() -> None:
         warnings.simplefilter("error")
         for name in ("MLP", "Life"):
             small_motor(small_law(name), cfg={"plan": "auto"}).step(1)
+
+
+# -- laws that are no longer what their class says ---------------------------------------------------------------------
+
+
+class Louder(MLP):
+    """Overrides a step that the description it inherits knows nothing of."""
+
+    def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        return (2 * super().predict(cells, *memory)[0],)
+
+
+class Quieter(MLP):
+    """Overrides only what is no part of a step."""
+
+    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+        return 0.5 * super().noise(height, width, generator)
+
+
+class Backwards(Life):
+    def forward(self, cells: Tensor) -> Tensor:
+        return 1 - super().forward(cells)
+
+
+def test_a_kernel_steps_no_subclass_that_steps_otherwise_nor_a_law_with_hooks() -> None:
+    hooked = MLP(1, 4)
+    hooked.hidden.register_forward_hook(lambda *_: None)
+    for law, plan, words in (
+        (Louder(1, 4), "fused", "Louder overrides predict"),
+        (hooked, "fused", "it has forward hooks"),
+        (Backwards(), "packed", "Backwards overrides forward"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            small_motor(law, (16, 16), cfg={"plan": plan}).warm_up()
+    assert small_motor(Quieter(1, 4), (16, 16), cfg={"plan": "auto"}).warm_up().name == "fused"
+
+
+def test_memory_that_a_kernel_cannot_have_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    motor = small_motor(small_law("MLP"), cfg={"plan": "fused"})
+    motor.warm_up()
+    assert isinstance(motor.plan, FusedOnCpu)
+    monkeypatch.setattr(motor.plan, "_kernel", lambda _: 1)
+    with pytest.raises(StateError, match="MLP: out of memory"):
+        motor.step(1)

@@ -24,6 +24,11 @@ def test_the_python_blocks_of_the_readme_run(
     session["dataset"].close()
 
 
+def test_the_law_in_the_page_on_stepping_is_fused() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/stepping.md").read_text("utf-8"), re.DOTALL)
+    exec(compile(block, "stepping.md", "exec"), {})
+
+
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
 def test_what_the_readme_links_to_exists(target: str) -> None:
     assert (ROOT / target).exists()

@@ -62,7 +62,7 @@ def make_eager(task: Task) -> Plan:
 
 
 def _why_not_packed(task: Task) -> str:
-    return altered(task.law, Life.forward) if isinstance(task.law, Life) else f"{type(task.law).__name__} is not Life"
+    return altered(task.law, Life) if isinstance(task.law, Life) else f"{type(task.law).__name__} is not Life"
 
 
 def _make_packed(task: Task) -> Plan:
@@ -76,9 +76,9 @@ def _make_packed(task: Task) -> Plan:
 def _why_not_fused(task: Task) -> str:
     if not isinstance(task.law, Law):
         return f"{type(task.law).__name__} does not say what it computes"
-    if why := altered(task.law, task.law.cell_network):
-        return why
-    return triton_network.why_not(task.law, task.precision) if task.on_cuda else fused.why_not(task.law, task.precision)
+    why = (triton_network if task.on_cuda else fused).why_not(task.law, task.precision)
+    describes = next(kind for kind in type(task.law).__mro__ if "cell_network" in vars(kind))
+    return why or altered(task.law, describes)
 
 
 def _make_fused(task: Task) -> Plan:
@@ -89,12 +89,11 @@ def _make_fused(task: Task) -> Plan:
     return fused.FusedOnCpu(task.law)
 
 
-def altered(law: Law, method: Callable[..., object]) -> str:
-    """Why a law is no longer what the class that defines `method` says of it, for people; empty if it is.
+def altered(law: Law, owner: type) -> str:
+    """Why a law is no longer what the class `owner` says of it, for people; empty if it is.
 
     A kernel calls neither the methods that a subclass overrides nor the hooks that somebody registered.
     """
-    owner = next(kind for kind in type(law).__mro__ if method.__name__ in vars(kind))
     for kind in type(law).__mro__[: type(law).__mro__.index(owner)]:
         for name, value in vars(kind).items():
             if callable(value) and hasattr(owner, name) and not name.startswith("__") and name not in _HARMLESS:
