@@ -41,6 +41,8 @@ bench: $(VENV)/.installed
 	$(INSTALL) -e '.[bench]'
 	$(BIN)/python -m benchmarks.stepping --out benchmarks/results/stepping.md
 	$(BIN)/python -m benchmarks.drift --out benchmarks/results/drift.md
+	$(BIN)/python -m benchmarks.bands --out benchmarks/results/bands.md
+	$(BIN)/python -m benchmarks.acorn --out benchmarks/results/acorn.md
 	$(BIN)/python -m benchmarks.headless --out benchmarks/results/headless.md
 
 clean:

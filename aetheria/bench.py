@@ -247,5 +247,5 @@ def _how_far(report: Report) -> str:
     ratio = report.seconds / report.bound_seconds
     if ratio >= 1:
         return f"{least}; this is {ratio:.3g} times that"
-    why = "the state stays in cache, or several steps are taken a pass"
+    why = "the state stays in cache, several steps are taken a pass, or its cells are packed"
     return f"{least} from memory, one pass a step; this takes {ratio:.3g} of that: {why}"

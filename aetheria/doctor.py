@@ -86,6 +86,8 @@ def _compiler() -> Iterator[Finding]:
 
 def _plans() -> Iterator[Finding]:
     """What plan "auto" tries first for each law in float32, for a run that is worth it."""
+    if compiler() is None:
+        return  # as the line before says, laws step eagerly
     for device in _all_devices():
         for name, kind in LAWS.items():
             law = (build_law(name, d_state=8) if issubclass(kind, QuantumLaw) else build_law(name)).to(device)

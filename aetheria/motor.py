@@ -184,11 +184,11 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         if self.config.check_interval and self._step % self.config.check_interval == 0:
             self.check_finite()
 
-    def _present(self) -> State:
-        """The state in whichever form there is."""
-        state = self._held or self._shown
-        assert state is not None
-        return state
+    def _watched(self) -> Tensor:
+        """What shows whether the cells are finite, in whichever form there is."""
+        if self._plan is not None and self._held is not None:
+            return self._plan.watched(self._held)
+        return self._state[0]
 
     @property
     def _state(self) -> State:
@@ -220,7 +220,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         return min(stops if due is None else [*stops, due])
 
     def _intervals(self) -> Iterator[int]:
-        if any(tensor.is_floating_point() for tensor in self._present()):
+        if self._watched().is_floating_point():
             yield self.config.check_interval
         if self.device.type == "cuda":
             yield self.optimizer.empty_cache_interval
@@ -238,7 +238,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells."""
         with self._turns, torch.inference_mode():
-            if not all(finite(tensor) for tensor in self._present() if tensor.is_floating_point()):
+            if not finite(self._watched()):
                 raise DivergedError(
                     f"{self.traits.name}: cells hold NaN or Inf at step {self._step}; frames shown before are good"
                 )
@@ -367,7 +367,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         if missing:
             raise StateError(f"load_state_dict: {', '.join(sorted(missing))} missing")
         cells = checked_cells(state["cells"], self.shape, self.device, self.dtype)
-        own, given = self._state[1:], tuple(state["memory"])
+        with self._turns:
+            own, given = self._state[1:], tuple(state["memory"])
         if [t.shape for t in own] != [t.shape for t in given]:
             raise StateError(
                 f"load_state_dict: memory {[tuple(t.shape) for t in given]}; expected {[tuple(t.shape) for t in own]}"

@@ -119,6 +119,7 @@ class GPUOptimizer:
         self.transfer_stats = TransferStats()
         self.cleanup_stats = CleanupStats()
         self._step_count = step_count
+        self._stuck = 0
 
     @property
     def precision(self) -> Precision:
@@ -148,9 +149,10 @@ class GPUOptimizer:
 
     def clean_up(self) -> bool:
         """Gives cached, unused device memory back to the driver; True if there was any."""
-        spare = self._spare_bytes() >= MB
+        spare = self._spare_bytes() - self._stuck >= MB
         if spare:
             torch.cuda.empty_cache()
+            self._stuck = self._spare_bytes()  # what the pools of CUDA graphs keep: to ask again would only stall
             self.cleanup_stats.done += 1
         else:
             self.cleanup_stats.skipped += 1

@@ -45,7 +45,8 @@ CASES: dict[str, Case] = {
     "DEEP_QCA": Case({**_QUANTUM, "perceive": "sum"}),
     "UNet": Case(_QUANTUM, largest=512, convolutional=True),
     "ConvLSTM": Case(_QUANTUM, largest=512, convolutional=True),
-    # Untrained, of cells that all live: nothing dies, so that no contestant can skip a cell that another steps.
+    # Untrained, of cells that all live, so that nobody is spared the dead ones. The half that does not fire in a step is not
+    # asked by our kernel; the others compute and mask it.
     "GrowingNCA": Case({}, width=16, cax=True),
     "Life": Case({}, width=1, meeting=1024, cax=True, network=False),
     # Exponential core and growth, which CAX has too.

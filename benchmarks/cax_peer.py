@@ -7,6 +7,7 @@
 import os
 from typing import Any
 
+from aetheria.laws.growing_nca import ALPHA
 from benchmarks import cases
 from benchmarks.cases import CASES, Job, Ready, build
 from benchmarks.processes import NotHereError, peak_bytes
@@ -72,7 +73,9 @@ def system_for(law: str, side: int) -> Any:
 def cells_for(job: Job) -> Any:
     """Our initial cells as CAX holds them: `(H, W, C)`, alpha last."""
     cells = cases.cells_for(job, build(job.law))[0].permute(1, 2, 0).numpy()
-    return jnp.asarray(cells[..., ::-1] if job.law == "GrowingNCA" else cells)
+    if job.law == "GrowingNCA":
+        cells = cells[..., [c for c in range(cells.shape[-1]) if c != ALPHA] + [ALPHA]]
+    return jnp.asarray(cells)
 
 
 def cells_after(laws: list[str], side: int, steps: int) -> dict[str, list[list[list[float]]]]:

@@ -22,8 +22,9 @@ _NOTES = {
     "What had to be reached": "Computed from the tables below; a ratio is the peer's time over ours.",
     "Ceilings": "Measured in this run: bytes read and written in a copy of 256 MiB, and a square matrix product.",
     "Rates": "GB/s: the state read once and written once a step, whatever a plan does. GFLOP/s: matrix products and "
-    "convolutions of the law as written; sums, norms, activations, comparisons and FFTs are not counted. Where contestants "
-    "meet, medians over rounds in rotated order. Peak: of the whole process on the CPU, of the allocator on a GPU.",
+    "convolutions of the law as written; sums, norms, activations, comparisons and FFTs are not counted, and every cell is, "
+    "although the fused GrowingNCA asks only the half that fires. Where contestants meet: medians over rounds in turn. "
+    "Peak: of the whole process on the CPU, of the allocator on a GPU.",
     "Peers": "plain: the eager loop of `benchmarks/plain.py`; compiled: the same around "
     '`torch.compile(model, mode="reduce-overhead")`; CAX: its own jitted scan, GrowingNCA with zero padding (it has no '
     "torus); convolutions: those of one step alone, channels last.",

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from aetheria.laws import ConvLSTM, GrowingNCA
-from benchmarks import drift, findings, first_step, headless, stepping
+from benchmarks import acorn, bands, drift, findings, first_step, headless, stepping
 from benchmarks.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.convolutions import convolutions_of
 from benchmarks.findings import Findings, Options
@@ -163,6 +163,18 @@ def test_the_drift_benchmark_prints_a_row_for_each_precision_and_checkpoint(
         ("Life", "fp32", "1"), ("Life", "fp32", "3"),
     ]  # fmt: skip
     assert [row[4] for row in rows[-2:]] == ["0.0e+00"] * 2  # Life is exact
+
+
+def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["acorn", "--side", "128", "--steps", "10", "--device", "cpu"])
+    acorn.main()
+    assert "128^2, plan packed: " in capsys.readouterr().out
+    monkeypatch.setattr(bands, "milliseconds", lambda side, plan, _: side / len(plan))
+    monkeypatch.setattr("sys.argv", ["bands", "--sides", "64"])
+    bands.main()
+    assert "| 64^2 | 8 | 10.67 | 0.75 |" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert bands.milliseconds(64, "compiled", 0.01) > 0
 
 
 def test_drift_is_measured_against_the_size_of_the_cells() -> None:

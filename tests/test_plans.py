@@ -1,11 +1,13 @@
 """Every plan against eager: the kernels of our own in float64 where it is not exact, on odd sizes, batches, all boundaries."""
 
 import copy
+import ctypes
 import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +17,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aetheria.device import keep_freed_memory
-from aetheria.errors import ConfigError, StateError
+from aetheria.errors import ConfigError, LawError, StateError
 from aetheria.laws import DEEP_QCA, MLP, GrowingNCA, Law, Lenia, Life, UNet
-from aetheria.laws.cell_network import CellNetwork
+from aetheria.laws.cell_network import CellNetwork, Dense, one_hot
+from aetheria.laws.layers import Conv
 from aetheria.motor import Aetheria_Motor
 from aetheria.stepping import banded, compiled, native, packed
 from aetheria.stepping.banded import Banded
@@ -28,7 +31,7 @@ from tests.small_laws import small_law, small_motor
 
 BOUNDARIES = ("periodic", "zero", "reflect")
 FUSED = ("MLP", "DEEP_QCA", "GrowingNCA")
-sides = st.integers(2, 40)
+sides = st.integers(1, 40)
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -64,15 +67,20 @@ def advanced(plan: Plan, state: State, steps: int) -> State:
         return plan.show(plan.advance(plan.hold(state), steps))
 
 
-def assert_close(given: State, expected: State, tolerance: float = 1e-4) -> None:
+def assert_close(given: State, expected: State, tolerance: float = 1e-4, tipped: float = 0.0) -> None:
     for one, other in zip(given, expected, strict=True):
         assert one.shape == other.shape
         if not one.is_floating_point():
             assert torch.equal(one, other)
             continue
-        far = (one - other).abs() > tolerance * other.abs().max()
-        # Where a cell lives by a hair's breadth float32 and float64 may disagree.
-        assert float(far.double().mean()) <= 2e-3, f"{int(far.sum())} of {far.numel()} cells differ"
+        near = (one - other).abs() <= tolerance * other[other.isfinite()].abs().max()
+        far = ~(near | (one.isnan() & other.isnan()))
+        assert float(far.double().mean()) <= tipped, f"{int(far.sum())} of {far.numel()} cells differ"
+
+
+# Where a cell lives by a hair's breadth float32 and float64 may disagree.
+def tipping(law: Law) -> float:
+    return 2e-3 if isinstance(law, GrowingNCA) else 0.0
 
 
 # -- fused -------------------------------------------------------------------------------------------------------------
@@ -101,15 +109,16 @@ def cell_laws(draw: st.DrawFn) -> Law:
 @many
 @given(law=cell_laws(), batch=st.integers(1, 3), height=sides, width=sides, steps=st.integers(1, 3))
 def test_fused_equals_eager(law: Law, batch: int, height: int, width: int, steps: int) -> None:
-    state = state_for(law, batch, height, width)
-    assert_close(advanced(FusedOnCpu(law), state, steps), stepped(law, state, steps))
+    least = 2 if law.boundary == "reflect" else 1
+    state = state_for(law, batch, max(height, least), max(width, least))
+    assert_close(advanced(FusedOnCpu(law), state, steps), stepped(law, state, steps), tipped=tipping(law))
 
 
 @pytest.mark.parametrize("width", [63, 255, 256, 257, 700])
 def test_fused_rows_wider_than_a_tile_equal_eager(width: int) -> None:
     for law in (lively(MLP(2, 8)), lively(DEEP_QCA(2, 8, perceive="sum")), lively(GrowingNCA(5, 9))):
         state = state_for(law, 2, 19, width)
-        assert_close(advanced(FusedOnCpu(law), state, 2), stepped(law, state, 2))
+        assert_close(advanced(FusedOnCpu(law), state, 2), stepped(law, state, 2), tipped=tipping(law))
 
 
 @pytest.mark.parametrize("name", FUSED)
@@ -185,6 +194,12 @@ rules = st.tuples(st.sets(st.integers(0, 8)), st.sets(st.integers(0, 8))).map(
 )
 
 
+def at_least_two(boundary: str, height: int, width: int) -> tuple[int, int]:
+    """A grid that can be mirrored, where it is to be."""
+    least = 2 if boundary == "reflect" else 1
+    return max(height, least), max(width, least)
+
+
 def soup(batch: int, height: int, width: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return (torch.rand(batch, 1, height, width, generator=generator) < 0.4).float()
@@ -195,8 +210,8 @@ def soup(batch: int, height: int, width: int, seed: int) -> Tensor:
 @settings(max_examples=12, deadline=None)
 @given(
     batch=st.integers(1, 3),
-    height=st.integers(2, 150),
-    width=st.integers(2, 200),
+    height=st.integers(1, 150),
+    width=st.integers(1, 200),
     steps=st.integers(1, 20),
     threads=st.integers(1, 3),
     seed=st.integers(0, 99),
@@ -205,7 +220,7 @@ def test_packed_equals_eager_exactly(
     rule: str, boundary: Any, batch: int, height: int, width: int, steps: int, threads: int, seed: int
 ) -> None:
     law = Life(rule, boundary=boundary)
-    cells = soup(batch, height, width, seed)
+    cells = soup(batch, *at_least_two(boundary, height, width), seed)
     expected = cells
     for _ in range(steps):
         expected = law(expected)
@@ -220,11 +235,11 @@ def test_packed_equals_eager_exactly(
     rule=rules,
     boundary=st.sampled_from(BOUNDARIES),
     batch=st.integers(1, 2),
-    height=st.integers(2, 20),
-    width=st.one_of(st.integers(2, 150), st.sampled_from([63, 64, 65, 128])),
+    height=st.integers(1, 20),
+    width=st.one_of(st.integers(1, 150), st.sampled_from([63, 64, 65, 128])),
 )
 def test_packed_in_torch_operations_equals_eager_exactly(rule: str, boundary: Any, batch: int, height: int, width: int) -> None:
-    law, cells = Life(rule, boundary=boundary), soup(batch, height, width, 3)
+    law, cells = Life(rule, boundary=boundary), soup(batch, *at_least_two(boundary, height, width), 3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "compile_step", lambda step: step)
         assert torch.equal(advanced(PackedOnCuda(law, cells), (cells,), 3)[0], law(law(law(cells))))
@@ -421,9 +436,15 @@ def test_a_cache_that_cannot_be_written_is_replaced_by_a_temporary_one(monkeypat
     native.native_kernel.cache_clear()
 
 
-def test_memory_is_kept_only_once_and_anywhere() -> None:
-    keep_freed_memory()
-    keep_freed_memory()
+def test_memory_is_kept_where_the_c_library_can_and_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    glibc = SimpleNamespace(mallopt=lambda *setting: asked.append(setting))
+    for library in (glibc, SimpleNamespace()):
+        monkeypatch.setattr(ctypes, "CDLL", lambda _, library=library: library)
+        keep_freed_memory.cache_clear()
+        keep_freed_memory()
+        keep_freed_memory()
+    assert asked == [(-1, 2**31 - 1), (-4, 0)]
 
 
 def test_a_cell_network_says_what_its_law_computes() -> None:
@@ -452,6 +473,89 @@ def test_planning_says_nothing_when_nothing_is_wrong() -> None:
         warnings.simplefilter("error")
         for name in ("MLP", "Life"):
             small_motor(small_law(name), cfg={"plan": "auto"}).step(1)
+
+
+# -- descriptions that are wrong ---------------------------------------------------------------------------------------
+
+
+def network(filters: int = 1, weight: tuple[int, int] = (6, 4), out: tuple[int, int] = (4, 6), **changes: Any) -> CellNetwork:
+    layers = (Dense(torch.zeros(weight), None, "relu"), Dense(torch.zeros(out), torch.zeros(out[0]), "none"))
+    return CellNetwork(one_hot(*[(1, 1)] * filters), changes.pop("layers", layers), "periodic", **changes)
+
+
+def test_a_description_whose_shapes_do_not_fit_is_refused() -> None:
+    network()
+    for wrong in (
+        {"filters": 2},
+        {"filters": 0},
+        {"weight": (6, 5)},
+        {"out": (4, 7)},
+        {"layers": (Dense(torch.zeros(4, 4), None, "none"),)},
+        {"layers": (Dense(torch.zeros(6, 4), torch.zeros(5), "none"), Dense(torch.zeros(4, 6), None, "none"))},
+        {"alive": (4, 0.1)},
+    ):
+        with pytest.raises(LawError, match="cell_network: "):
+            network(**wrong)
+
+
+class Swapped(MLP):
+    """A layer was replaced after the law was made."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 4)
+        self.hidden = nn.Sequential(self.hidden, nn.Dropout())
+
+
+def test_a_law_whose_description_fails_or_no_longer_fits_steps_by_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    wide = MLP(1, 4)
+    wide.perceive = Conv(2, 4, 5, "periodic")
+    patched = MLP(1, 4)
+    patched.forward = lambda cells: cells  # type: ignore[method-assign]
+    for law in (Swapped(), wide, patched):
+        assert small_motor(law, (16, 16), cfg={"plan": "auto"}).warm_up().name == "compiled"
+
+
+def test_a_hook_registered_while_running_is_called_from_the_next_step_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    law = MLP(1, 4)
+    motor = small_motor(law, (16, 16), cfg={"plan": "auto"})
+    motor.step(2)
+    called: list[int] = []
+    law.hidden.register_forward_hook(lambda *_: called.append(1))
+    motor.step(1)
+    assert called
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_the_default_dtype_of_the_process_changes_nothing(dtype: torch.dtype) -> None:
+    law, cells = Life(), soup(1, 20, 70, 1)
+    network_law = lively(MLP(2, 8))
+    state = state_for(network_law, 1, 9, 12)
+    expected = law(cells), stepped(network_law, state, 1)
+    torch.set_default_dtype(dtype)
+    try:
+        given = advanced(PackedOnCpu(law, cells), (cells,), 1)[0], advanced(FusedOnCpu(network_law), state, 1)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(given[0], expected[0])
+    assert_close(given[1], expected[1])
+
+
+def test_no_steps_change_nothing() -> None:
+    for plan, state in (
+        (FusedOnCpu(lively(MLP(2, 8))), state_for(MLP(2, 8), 1, 9, 12)),
+        (PackedOnCpu(Life(), soup(1, 9, 70, 1)), (soup(1, 9, 70, 1),)),
+    ):
+        assert torch.equal(advanced(plan, state, 0)[0], state[0])
+
+
+def test_bands_of_several_universes_are_compiled_once() -> None:
+    law = lively(Local("periodic"))
+    state = state_for(law, 2, 300, 128)
+    plan = banded_plan(law, state)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        assert_close(advanced(plan, state, 2), stepped(law, state, 2))
 
 
 # -- laws that are no longer what their class says ---------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from aetheria.errors import LawError
 from aetheria.laws.base import Boundary
 from aetheria.laws.layers import ChannelNorm
 
@@ -56,6 +57,33 @@ class CellNetwork:
     normalise: Literal["none", "cell", "grid"] = "none"
     fire_rate: float | None = None
     alive: tuple[int, float] | None = None
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            LawError: filters that are not 3x3, or layers that do not follow each other.
+        """
+        if not self.filters or any(len(rows) != 3 or any(len(row) != 3 for row in rows) for rows in self.filters):
+            raise LawError("cell_network: filters must be one or more, each 3 rows of 3")
+        if len(self.layers) < 2:
+            raise LawError(f"cell_network: {len(self.layers)} layers given; expected two or more")
+        inputs = len(self.filters) * self.channels
+        for number, layer in enumerate(self.layers):
+            shapes = [None if tensor is None else tuple(tensor.shape) for tensor in (layer.weight, layer.bias, layer.scale)]
+            outputs = len(layer.weight)
+            if shapes[0] != (outputs, inputs) or not {shapes[1], shapes[2]} <= {None, (outputs,)}:
+                raise LawError(
+                    f"cell_network: layer {number} has weight, bias and scale of shapes {shapes}; its {inputs} inputs (filters "
+                    "times channels, or the outputs before) and its outputs must agree"
+                )
+            inputs = outputs
+        if self.alive is not None and not 0 <= self.alive[0] < self.channels:
+            raise LawError(f"cell_network: alive channel {self.alive[0]}; the law has {self.channels}")
+
+    @property
+    def channels(self) -> int:
+        """Channels C: the outputs of the last layer."""
+        return len(self.layers[-1].weight)
 
 
 def one_hot(*taps: tuple[int, int]) -> Filters:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.stepping.compiled import Compiled
-from aetheria.stepping.plan import Plan, State, Step
+from aetheria.stepping.plan import Plan, State, Step, memory_format, settled
 
 # Cells of a band: the intermediates of a network of 32 channels are then 2 MiB, about a core's cache.
 BAND_CELLS = 1 << 14
@@ -27,9 +27,11 @@ class Banded(Plan):
             step: one step of `law`, for any number of rows.
         """
         cells = state[0]
-        self._rows, self._halo = _band(law, cells)
-        self._windows = _windows(cells.shape[2], self._rows, self._halo, law.boundary == "periodic")
-        self._band = Compiled(step, (cells[:, :, : self._rows + 2 * self._halo],))
+        rows, halo = _band(law, cells)
+        self._windows = _windows(cells.shape[2], rows, halo, law.boundary == "periodic")
+        # Every band is copied here, so that the compiled step always meets the same layout.
+        self._window = settled(cells, cells)[:, :, : rows + 2 * halo].clone(memory_format=memory_format(cells))
+        self._band = Compiled(step, (self._window,))
 
     def hold(self, state: State) -> State:
         return self._band.hold(state)
@@ -39,7 +41,8 @@ class Banded(Plan):
         for _ in range(steps):
             after = torch.empty_like(cells)
             for window, first, last in self._windows:
-                stepped = self._band.step(_rows(cells, window, self._rows + 2 * self._halo))[0]
+                _fill(self._window, cells, window)
+                stepped = self._band.step(self._window)[0]
                 after[:, :, first:last] = stepped[:, :, first - window : last - window]
             cells = after
         return (cells,)
@@ -72,10 +75,11 @@ def _windows(height: int, rows: int, halo: int, periodic: bool) -> list[tuple[in
     return found
 
 
-def _rows(cells: Tensor, first: int, count: int) -> Tensor:
-    """Rows `first` to `first + count`, around the edge where they reach beyond it."""
-    height = cells.shape[2]
-    if first >= 0 and first + count <= height:
-        return cells[:, :, first : first + count]
-    rows = torch.cat((cells[:, :, first % height :], cells), 2) if first < 0 else torch.cat((cells[:, :, first:], cells), 2)
-    return rows[:, :, :count]
+def _fill(window: Tensor, cells: Tensor, first: int) -> None:
+    """Copies rows of `cells` from `first` on, around the edge where they reach beyond it."""
+    count, height = window.shape[2], cells.shape[2]
+    start = first % height
+    head = min(count, height - start)
+    window[:, :, :head] = cells[:, :, start : start + head]
+    if head < count:
+        window[:, :, head:] = cells[:, :, : count - head]

@@ -9,7 +9,7 @@ from aetheria.device import keep_freed_memory
 from aetheria.laws.base import Law
 from aetheria.laws.life import Life
 from aetheria.optimizer import Precision
-from aetheria.stepping import banded, fused, triton_network
+from aetheria.stepping import banded, fused, packed, triton_network
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.graphed import Graphed
 from aetheria.stepping.packed import PackedOnCpu, PackedOnCuda
@@ -62,7 +62,7 @@ def make_eager(task: Task) -> Plan:
 
 
 def _why_not_packed(task: Task) -> str:
-    return altered(task.law, Life) if isinstance(task.law, Life) else f"{type(task.law).__name__} is not Life"
+    return packed.why_not(task.law) if isinstance(task.law, Life) else f"{type(task.law).__name__} is not Life"
 
 
 def _make_packed(task: Task) -> Plan:
@@ -76,9 +76,7 @@ def _make_packed(task: Task) -> Plan:
 def _why_not_fused(task: Task) -> str:
     if not isinstance(task.law, Law):
         return f"{type(task.law).__name__} does not say what it computes"
-    why = (triton_network if task.on_cuda else fused).why_not(task.law, task.precision)
-    describes = next(kind for kind in type(task.law).__mro__ if "cell_network" in vars(kind))
-    return why or altered(task.law, describes)
+    return (triton_network if task.on_cuda else fused).why_not(task.law, task.precision)
 
 
 def _make_fused(task: Task) -> Plan:
@@ -87,22 +85,6 @@ def _make_fused(task: Task) -> Plan:
         return Graphed("fused", triton_network.FusedOnCuda(task.law, task.precision), task.law, task.state)
     keep_freed_memory()
     return fused.FusedOnCpu(task.law)
-
-
-def altered(law: Law, owner: type) -> str:
-    """Why a law is no longer what the class `owner` says of it, for people; empty if it is.
-
-    A kernel calls neither the methods that a subclass overrides nor the hooks that somebody registered.
-    """
-    for kind in type(law).__mro__[: type(law).__mro__.index(owner)]:
-        for name, value in vars(kind).items():
-            if callable(value) and hasattr(owner, name) and not name.startswith("__") and name not in _HARMLESS:
-                return f"{kind.__name__} overrides {name}"
-    hooked = any(module._forward_hooks or module._forward_pre_hooks for module in law.modules())
-    return "it has forward hooks, which a kernel does not call" if hooked else ""
-
-
-_HARMLESS = ("noise", "live_cell")  # they are not of the step
 
 
 def _why_not_banded(task: Task) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from aetheria.device import is_out_of_memory
 from aetheria.errors import ConfigError, LawError
 from aetheria.laws.base import Law
+from aetheria.laws.lenia import Lenia
 from aetheria.laws.life import Life
 from aetheria.optimizer import Precision
 from aetheria.stepping.candidates import CANDIDATES, Candidate, Task, make_eager
@@ -86,13 +87,14 @@ def _first_that_works(task: Task, candidates: list[Candidate]) -> tuple[Plan | N
     """The first plan that can be made and agrees with eager, and what went wrong with those before it."""
     once = _checked_step(task, task.state)
     expected = _second_step(task, once) if candidates else None
+    del once  # a state may be a good part of the memory there is
     failures: list[str] = []
     for candidate in candidates:
         try:
             plan = candidate.make(task)
             if expected is not None:
                 held = plan.advance(plan.hold(tuple(tensor.clone() for tensor in task.state)), 2)
-                _compare(plan.show(held), expected, 0.0 if isinstance(task.law, Life) else TOLERANCE[task.precision])
+                _compare(plan.show(held), expected, task)
         except Exception as error:  # noqa: BLE001 - whatever a compiler or its backend can throw
             failures.append(_failure(candidate.name, error))
         else:
@@ -102,8 +104,6 @@ def _first_that_works(task: Task, candidates: list[Candidate]) -> tuple[Plan | N
 
 
 def _failure(name: str, error: Exception) -> str:
-    if is_out_of_memory(error):
-        raise error  # too large, not wrong: the motor says so
     cause = getattr(error, "inner_exception", error)  # what Dynamo wraps
     why = f"{type(cause).__name__}: {str(cause).strip()}".splitlines()[0]
     return f"{name} failed: {why}"
@@ -138,12 +138,13 @@ def _checked_step(task: Task, state: State) -> State:
     return tuple(map(settled, out, state))
 
 
-def _compare(given: State, expected: State, tolerance: float) -> None:
+def _compare(given: State, expected: State, task: Task) -> None:
+    tolerance = 0.0 if isinstance(task.law, Life) else TOLERANCE[task.precision]
+    # Where cells live or die by a threshold, rounding tips a few; of a user's module nobody knows.
+    tipped = 1e-3 if getattr(task.law, "alive", True) and not isinstance(task.law, Life | Lenia) else 0.0
     for one, other in zip(given, expected, strict=True):
-        if not one.is_floating_point():
-            close = one == other
-        else:
-            close = (one - other).abs() <= tolerance * other.abs().max().clamp_min(1e-30)
-        # A threshold (alive mask, rule) may tip a few cells either way.
-        if (~close).double().mean() > (1e-3 if tolerance else 0):
+        close = (one == other) | (one.isnan() & other.isnan())
+        if one.is_floating_point():
+            close |= (one - other).abs() <= tolerance * other.abs().max().clamp_min(1e-30)
+        if (~close).double().mean() > tipped:
             raise RuntimeError("its step does not agree with the eager one")

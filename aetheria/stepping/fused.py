@@ -11,6 +11,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.cell_network import CellNetwork, Dense
 from aetheria.laws.chance import threshold
 from aetheria.optimizer import Precision
+from aetheria.stepping.described import network_of
 from aetheria.stepping.native import native_kernel
 from aetheria.stepping.plan import Plan, State
 
@@ -42,10 +43,10 @@ class _Job(ctypes.Structure):
 
 def why_not(law: Law, precision: Precision) -> str:
     """Why the kernel cannot step `law`, for people; empty if it can."""
-    network = law.cell_network()
-    if network is None:
-        return f"{type(law).__name__} is no network of one cell and its neighbours"
-    if (network.alive or network.fire_rate) and (network.normalise != "none" or network.decay):
+    network = network_of(law)
+    if isinstance(network, str):
+        return network
+    if (network.alive or network.fire_rate is not None) and (network.normalise != "none" or network.decay):
         return "in its kernel cells that fire by chance or die neither decay nor are normalised"
     # For bf16 too: on a CPU float32 in registers is faster than bfloat16 through memory, and nearer to the law.
     return "its kernel computes in float32, and fp64 is wanted" if precision == "fp64" else ""
@@ -67,7 +68,12 @@ class FusedOnCpu(Plan):
     def hold(self, state: State) -> State:
         return tuple(tensor.contiguous() for tensor in state)
 
+    def stale(self) -> bool:
+        return bool(why_not(self._law, "fp32"))
+
     def advance(self, held: State, steps: int) -> State:
+        if not steps:
+            return held
         network = self._law.cell_network()
         assert network is not None
         cells, *memory = held
@@ -81,7 +87,7 @@ def _run(kernel: Callable[..., int], network: CellNetwork, grids: State, memory:
     # Kept in these names until the kernel returns: it gets bare addresses.
     tensors = [[_plain(tensor) for tensor in (layer.weight, layer.bias, layer.scale)] for layer in network.layers]
     layers = (_Layer * len(tensors))(*map(_layer, network.layers, tensors))
-    filters = torch.tensor(network.filters, dtype=torch.float32)
+    filters = torch.tensor(network.filters, dtype=torch.float32, device="cpu")
     alive_channel, alive_above = network.alive or (-1, 0.0)
     seed, step = memory or (None, None)
     job = _Job(

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from aetheria.stepping.plan import Plan, State
 
-STEPS = 16  # in the longer graph; what is left over is launched one by one
+LENGTHS = (16, 8, 4, 2, 1)  # steps of the graphs there are
 
 
 class Graphed(Plan):
-    """Replays graphs of 1 and of 16 steps of another plan, over buffers that stay where they are.
+    """Replays graphs of 16 to 1 steps of another plan, over buffers that stay where they are.
 
     Weights edited in place count from the next replay. What was held before is overwritten by the next `advance`.
     """
@@ -23,18 +23,28 @@ class Graphed(Plan):
         self._law = law
         self._buffers = tuple(tensor.clone() for tensor in inner.hold(state))
         self._addresses = _addresses(law)
-        # The allocator may not meet its first request, nor a kernel its first compile, while capturing.
-        stream = torch.cuda.Stream(self._buffers[0].device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            inner.advance(self._buffers, 2)
-        torch.cuda.current_stream().wait_stream(stream)
-        self._one, self._many = self._capture(1), self._capture(STEPS)
+        self._warm_up()
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        for steps in LENGTHS:
+            self._graphs[steps] = self._captured(steps)
 
-    def _capture(self, steps: int) -> torch.cuda.CUDAGraph:
+    def _warm_up(self) -> None:
+        """Steps once outside any graph: what compiles or asks for memory at a first call may not do so while captured."""
+        device = self._buffers[0].device
+        with torch.cuda.device(device):
+            stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                self._inner.advance(self._buffers, 2)
+            torch.cuda.current_stream().wait_stream(stream)
+
+    def _captured(self, steps: int) -> torch.cuda.CUDAGraph:
+        device = self._buffers[0].device
         graph = torch.cuda.CUDAGraph()
-        # Other threads (a recorder, a viewer) may use CUDA meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        # One pool for all: they never run at the same time. Other threads (a recorder, a viewer) may use CUDA meanwhile.
+        pool = next((other.pool() for other in self._graphs.values()), None)
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's own is for the first device it met
+        with torch.cuda.device(device), torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
             _copy(self._inner.advance(self._buffers, steps), self._buffers)
         return graph
 
@@ -44,13 +54,17 @@ class Graphed(Plan):
     def show(self, held: State) -> State:
         return self._inner.show(held)
 
+    def watched(self, held: State) -> Tensor:
+        return self._inner.watched(held)
+
     def advance(self, held: State, steps: int) -> State:
-        if held is not self._buffers:
-            _copy(held, self._buffers)
-        for _ in range(steps // STEPS):
-            self._many.replay()
-        for _ in range(steps % STEPS):
-            self._one.replay()
+        with torch.cuda.device_of(held[0]):  # type: ignore[no-untyped-call]
+            if held is not self._buffers:
+                _copy(held, self._buffers)
+            for length in LENGTHS:
+                for _ in range(steps // length):
+                    self._graphs[length].replay()
+                steps %= length
         return self._buffers
 
     def stale(self) -> bool:

@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -10,6 +11,8 @@ import tempfile
 from functools import cache
 from importlib import resources
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 class NativeKernelError(RuntimeError):
@@ -22,8 +25,11 @@ _HEADERS = ("columns.h", "lanes.h", "stages.h")
 
 def compiler() -> str | None:
     """The C++ compiler: `$CXX`, g++ or clang++; None when there is none."""
-    wanted = (os.environ.get("CXX"), "g++", "clang++")
-    return next((found for name in wanted if name and (found := shutil.which(name))), None)
+    if wanted := os.environ.get("CXX"):
+        if found := shutil.which(wanted):
+            return found
+        log.warning('CXX: "%s" is no program; g++ or clang++ is taken', wanted)
+    return shutil.which("g++") or shutil.which("clang++")
 
 
 @cache
@@ -54,8 +60,9 @@ def _build(command: str, flags: list[str], texts: dict[str, str], source: str, l
             [command, *flags, str(Path(folder) / source), "-o", str(built)], capture_output=True, text=True, check=False
         )
         if done.returncode:
-            said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
-            raise NativeKernelError(f"{command} cannot compile {source}: {said[0]}")
+            lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
+            said = next((line for line in lines if "error" in line), lines[0])
+            raise NativeKernelError(f"{command} cannot compile {source}: {said}")
         built.replace(library)  # whole or not at all, whoever else compiles it now
 
 

@@ -6,15 +6,22 @@ import math
 import torch
 from torch import Tensor
 
-from aetheria.errors import LawError
+from aetheria.laws.base import Boundary
 from aetheria.laws.life import Life
 from aetheria.stepping import bitslice
 from aetheria.stepping.compiled import Compiled
+from aetheria.stepping.described import altered
 from aetheria.stepping.native import native_kernel
 from aetheria.stepping.plan import Plan, State
 
 _BOUNDARIES = ("periodic", "zero", "reflect")  # numbered as in the kernel
 THREAD_UPDATES = 30_000_000  # cell updates that a thread is started for: about a millisecond
+
+
+def why_not(law: Life) -> str:
+    """Why words of 64 cells cannot step `law`, for people; empty if they can."""
+    table, _ = _rule(law)
+    return altered(law, Life) or ("" if set(table) <= {0.0, 1.0} else "its table holds more than 0 and 1")
 
 
 class PackedOnCpu(Plan):
@@ -28,28 +35,31 @@ class PackedOnCpu(Plan):
             cells: `(B, 1, H, W)`, for their shape and type.
 
         Raises:
-            LawError: the law's table was edited, and is no rule. NativeKernelError: no C++ compiler.
+            NativeKernelError: no C++ compiler.
         """
-        self._law, self._table = law, _checked_table(law)
-        birth, survival = (sum(1 << n for n in range(9) if self._table[first + n]) for first in (0, 9))
+        self._law, self._rule = law, _rule(law)
+        table, boundary = self._rule
+        birth, survival = (sum(1 << n for n in range(9) if table[first + n]) for first in (0, 9))
         self._kernel = native_kernel("life.cpp", BIRTH=birth, SURVIVAL=survival)
-        self._boundary = _BOUNDARIES.index(law.boundary)
+        self._boundary = _BOUNDARIES.index(boundary)
         self._shape, self._type = cells.shape, cells.dtype
 
     def hold(self, state: State) -> State:
         batch, _, height, width = self._shape
         cells = state[0].float().contiguous()
-        words = torch.empty(batch, height, -(-width // bitslice.WORD), dtype=torch.int64)
+        words = torch.empty(batch, height, -(-width // bitslice.WORD), dtype=torch.int64, device="cpu")
         self._kernel.pack(*_pointers(cells, words), *map(ctypes.c_int64, (batch * height, width)))
         return (words,)
 
     def show(self, held: State) -> State:
         batch, _, height, width = self._shape
-        cells = torch.empty(self._shape)
+        cells = torch.empty(self._shape, dtype=torch.float32, device="cpu")
         self._kernel.unpack(*_pointers(held[0], cells), *map(ctypes.c_int64, (batch * height, width)))
         return (cells.to(self._type),)
 
     def advance(self, held: State, steps: int) -> State:
+        if not steps:
+            return held
         batch, _, height, width = self._shape
         words = held[0]
         after, spare = torch.empty_like(words), torch.empty_like(words)
@@ -61,7 +71,7 @@ class PackedOnCpu(Plan):
         return (after,)
 
     def stale(self) -> bool:
-        return _table(self._law) != self._table
+        return self._rule != _rule(self._law) or bool(why_not(self._law))
 
 
 class PackedOnCuda(Plan):
@@ -71,9 +81,9 @@ class PackedOnCuda(Plan):
 
     def __init__(self, law: Life, cells: Tensor) -> None:
         """As `PackedOnCpu`; raises what the compiler does."""
-        self._law, self._table = law, _checked_table(law)
+        self._law, self._rule = law, _rule(law)
         self._width, self._type = cells.shape[-1], cells.dtype
-        width, boundary, table = self._width, law.boundary, self._table
+        width, (table, boundary) = self._width, self._rule
 
         def step(words: Tensor) -> State:
             return (bitslice.step(words, width, boundary, table),)
@@ -90,18 +100,12 @@ class PackedOnCuda(Plan):
         return self._words.advance(held, steps)
 
     def stale(self) -> bool:
-        return _table(self._law) != self._table
+        return self._rule != _rule(self._law) or bool(why_not(self._law))
 
 
-def _table(law: Life) -> list[float]:
-    return law.get_buffer("table").tolist()
-
-
-def _checked_table(law: Life) -> list[float]:
-    table = _table(law)
-    if not set(table) <= {0.0, 1.0}:
-        raise LawError("its table holds more than 0 and 1")
-    return table
+def _rule(law: Life) -> tuple[list[float], Boundary]:
+    """What the kernel is made for: the law's table as it is now, and its boundary."""
+    return law.get_buffer("table").tolist(), law.boundary
 
 
 def _pointers(*tensors: Tensor) -> list[ctypes.c_void_p]:

@@ -34,6 +34,10 @@ class Plan:
         """What is held after `steps` steps. What was held before is not to be used again."""
         raise NotImplementedError
 
+    def watched(self, held: State) -> Tensor:
+        """What of the held state shows whether the cells are finite."""
+        return held[0]
+
     def stale(self) -> bool:
         """Whether the law was changed in a way that this plan cannot follow, so that a new one is needed."""
         return False

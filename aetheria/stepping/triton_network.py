@@ -11,6 +11,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.cell_network import CellNetwork, Filters
 from aetheria.laws.chance import threshold
 from aetheria.optimizer import Precision
+from aetheria.stepping.described import network_of
 from aetheria.stepping.plan import Plan, State
 
 Tap = tuple[int, int, float]  # row and column offset from the cell, coefficient
@@ -46,9 +47,9 @@ def tuning_for(widest: int, precision: Precision) -> Tuning:
 
 def why_not(law: Law, precision: Precision) -> str:
     """Why the kernel cannot step `law`, for people; empty if it can."""
-    network = law.cell_network()
-    if network is None:
-        return f"{type(law).__name__} is no small network at every cell"
+    network = network_of(law)
+    if isinstance(network, str):
+        return network
     if precision == "fp64":
         return "the kernel computes in float32"
     if any(layer.weight.dtype != torch.float32 for layer in network.layers):
@@ -84,7 +85,7 @@ class FusedOnCuda(Plan):
         if why := why_not(law, precision):
             raise LawError(f"{type(law).__name__}: {why}")
         network = _network(law)
-        self._law = law
+        self._law, self._form = law, _form(network)
         self._tuning = tuning_for(max(len(layer.weight) for layer in network.layers), precision)
         self._block = block or self._tuning.block
         self._totals = network.normalise == "grid"
@@ -117,6 +118,13 @@ class FusedOnCuda(Plan):
         for _ in range(steps):
             held = self.step(*held)
         return held
+
+    def watched(self, held: State) -> Tensor:
+        return torch.where(held[1][:, None], held[0], 0.0) if self._dies else held[0]
+
+    def stale(self) -> bool:
+        network = network_of(self._law)
+        return isinstance(network, str) or self._form != _form(network)
 
     def step(self, *held: Tensor) -> State:
         """One step, without waiting for the device. What is given stays as it is."""
@@ -203,6 +211,13 @@ def _judged(network: CellNetwork, cells: Tensor, keep: Tensor, moved: Tensor) ->
         enable_fp_fusion=True,  # says so only because not to say it makes Triton warn
     )
     return after
+
+
+def _form(network: CellNetwork) -> tuple[object, ...]:
+    """All of a network but the values of its weights: what a kernel is compiled for."""
+    layers = tuple((layer.weight.shape, layer.activation, layer.eps) for layer in network.layers)
+    update = (network.decay, network.normalise, network.fire_rate, network.alive)
+    return (network.filters, layers, network.boundary, *update)
 
 
 def _network(law: Law) -> CellNetwork:

@@ -222,6 +222,9 @@ struct Worker {
           inputs(net.filters.size() * channels), packed_inputs(inputs.size()), hidden_inputs(net.widest) {
         for (auto& one : hidden) one.reset(new Vec[size_t(net.widest) * VECTORS]);
         for (size_t k = 0; k < inputs.size(); k++) packed_inputs[k] = &packed[k * STRIDE];
+        // All memory is had here, where it can be refused: a thread that throws ends the process.
+        for (auto* bytes : {&line, &before, &after}) bytes->reserve(width + 4);
+        for (auto& bytes : near) bytes.reserve(net.masked() ? width : 0);
     }
 
     float* row(int64_t y, int64_t c) { return &rows[(((y + 3) % 3) * channels + c) * STRIDE + EDGE]; }
