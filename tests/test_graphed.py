@@ -54,11 +54,11 @@ def run(device: str, name: str, plan: str) -> list[Any]:
                 parameter.mul_(1.01)
         motor.step(2)
         seen.append(motor.cells)
-        motor.load_state_dict(saved)
-        for parameter_name, parameter in list(law.named_parameters()):
-            module, _, last = parameter_name.rpartition(".")
-            setattr(law.get_submodule(module), last, nn.Parameter(parameter.detach() * 1.01))
-        motor.step(4)
+    motor.load_state_dict(saved)
+    for parameter_name, parameter in list(law.named_parameters()):
+        module, _, last = parameter_name.rpartition(".")
+        setattr(law.get_submodule(module), last, nn.Parameter(parameter.detach() * 1.01))
+    motor.step(4)
     assert motor.plan is not None
     assert motor.plan.name == plan
     return [*seen, *saved["memory"], saved["cells"], motor.cells, *(torch.as_tensor(frame["channel_0"]) for frame in frames)]

@@ -309,7 +309,7 @@ def banded_plan(law: Law, state: State) -> Banded:
 
 
 @many
-@given(boundary=st.sampled_from(BOUNDARIES), batch=st.integers(1, 2), height=st.integers(48, 90), width=sides)
+@given(boundary=st.sampled_from(BOUNDARIES), batch=st.integers(1, 2), height=st.integers(48, 90), width=st.integers(2, 40))
 def test_banded_equals_eager(boundary: str, batch: int, height: int, width: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "compile_step", lambda step: step)  # bands are what is asked here
@@ -503,7 +503,7 @@ class Swapped(MLP):
 
     def __init__(self) -> None:
         super().__init__(1, 4)
-        self.hidden = nn.Sequential(self.hidden, nn.Dropout())
+        setattr(self, "hidden", nn.Sequential(self.hidden, nn.Dropout()))  # noqa: B010 - of another type
 
 
 def test_a_law_whose_description_fails_or_no_longer_fits_steps_by_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -511,7 +511,7 @@ def test_a_law_whose_description_fails_or_no_longer_fits_steps_by_another_plan(m
     wide = MLP(1, 4)
     wide.perceive = Conv(2, 4, 5, "periodic")
     patched = MLP(1, 4)
-    patched.forward = lambda cells: cells  # type: ignore[method-assign]
+    setattr(patched, "forward", lambda cells: cells)  # noqa: B010 - a method
     for law in (Swapped(), wide, patched):
         assert small_motor(law, (16, 16), cfg={"plan": "auto"}).warm_up().name == "compiled"
 
@@ -553,7 +553,8 @@ def test_no_steps_change_nothing() -> None:
 def test_bands_of_several_universes_are_compiled_once() -> None:
     law = lively(Local("periodic"))
     state = state_for(law, 2, 300, 128)
-    plan = banded_plan(law, state)
+    with torch.inference_mode():
+        plan = banded_plan(law, state)
     with torch._dynamo.config.patch(error_on_recompile=True):
         assert_close(advanced(plan, state, 2), stepped(law, state, 2))
 

@@ -32,8 +32,6 @@ struct Grid {
     int tail() const { return int(width - 64 * (words - 1)); }  // cells in the last word
 };
 
-bool bit(const uint64_t* row, int64_t x) { return row[x / 64] >> (x % 64) & 1; }
-
 // Next state of 64 * LANES cells from themselves and how many of the nine cells around and including each live.
 template <class W>
 W rule(W cells, W ones, W twos, W fours, W eights) {
@@ -50,30 +48,39 @@ W rule(W cells, W ones, W twos, W fours, W eights) {
 }
 
 // A strip of rows, each with a word more on either side for the cells beyond the edge, twice: before and after a step.
+//
+// W says what lies side by side in a vector: uint64_t: LANES words of a row of one grid; Words: the same word of LANES grids,
+// for batches of grids that are too narrow to fill a vector.
+template <class W>
 class Strip {
   public:
+    static constexpr int GRIDS = sizeof(W) / 8, NEXT = GRIDS;  // from a word to the next in its row
+    static constexpr int AT_ONCE = LANES / GRIDS;             // words of a row
+
     Strip(const Grid& g, int boundary, int64_t most_rows)
-        : grid(g), boundary(boundary), stride((g.words + LANES - 1) / LANES * LANES + 2),
+        : grid(g), boundary(boundary), stride(((g.words + AT_ONCE - 1) / AT_ONCE * AT_ONCE + 2) * GRIDS),
           before((most_rows + 2) * stride + LANES), after(before.size()) {}
 
-    // Takes `steps` steps of rows first..last from one grid to another.
-    void advance(const uint64_t* from, uint64_t* to, int64_t first, int64_t last, int steps) {
+    // Takes `steps` steps of rows first..last of grids from..., `grids` of them, to to...
+    void advance(const uint64_t* from, uint64_t* to, int64_t grids, int64_t first, int64_t last, int steps) {
+        const bool whole = first == 0 && last == grid.height;
         int64_t top = first - steps, bottom = last + steps;
-        if (boundary != PERIODIC) top = std::max<int64_t>(top, 0), bottom = std::min(bottom, grid.height);
-        const int64_t rows = bottom - top;
+        if (whole || boundary != PERIODIC) top = std::max<int64_t>(top, 0), bottom = std::min(bottom, grid.height);
+        const int64_t rows = bottom - top, plane = grid.height * grid.words;
         for (int64_t r = 0; r < rows; r++) {
             const int64_t y = ((top + r) % grid.height + grid.height) % grid.height;
-            std::memcpy(row(before, r) + 1, from + y * grid.words, grid.words * 8);
+            for (int64_t g = 0; g < grids; g++) move(from + g * plane + y * grid.words, row(before, r) + NEXT + g, 1, NEXT);
             close(row(before, r));
         }
         for (int i = 0; i < steps; i++) {
-            guard(-1, boundary == REFLECT && top == 0 ? 1 : -1);
-            guard(rows, boundary == REFLECT && bottom == grid.height ? rows - 2 : -1);
-            for (int64_t w = 1; w <= grid.words; w += LANES) column(w, rows);
+            guard(-1, whole && boundary == PERIODIC ? rows - 1 : boundary == REFLECT && top == 0 ? 1 : -1);
+            guard(rows, whole && boundary == PERIODIC ? 0 : boundary == REFLECT && bottom == grid.height ? rows - 2 : -1);
+            for (int64_t w = 1; w <= grid.words; w += AT_ONCE) column(w * NEXT, rows);
             for (int64_t r = 0; r < rows; r++) close(row(after, r));
             before.swap(after);
         }
-        for (int64_t y = first; y < last; y++) std::memcpy(to + y * grid.words, row(before, y - top) + 1, grid.words * 8);
+        for (int64_t y = first; y < last; y++)
+            for (int64_t g = 0; g < grids; g++) move(row(before, y - top) + NEXT + g, to + g * plane + y * grid.words, NEXT, 1);
     }
 
   private:
@@ -84,30 +91,45 @@ class Strip {
 
     uint64_t* row(std::vector<uint64_t>& strip, int64_t r) { return &strip[(r + 1) * stride]; }
 
+    void move(const uint64_t* from, uint64_t* to, int64_t from_step, int64_t to_step) const {  // a row's words
+        for (int64_t w = 0; w < grid.words; w++) to[w * to_step] = from[w * from_step];
+    }
+
     void guard(int64_t r, int64_t like) {  // a row beyond the strip: as another, or dead
         if (like < 0) std::fill_n(row(before, r), stride, 0);
         else std::copy_n(row(before, like), stride, row(before, r));
     }
 
-    void close(uint64_t* words) {  // sets the cells beyond either end of a row; words[1] is its first
-        uint64_t& last = words[grid.words];
+    struct Word {  // W wherever it lies
+        uint64_t* at;
+        operator W() const {
+            W value;
+            std::memcpy(&value, at, sizeof value);
+            return value;
+        }
+        void operator=(W value) const { std::memcpy(at, &value, sizeof value); }
+    };
+
+    void close(uint64_t* words) {  // sets the cells beyond either end of a row
+        auto word = [&](int64_t w) { return Word{words + w * NEXT}; };  // the first is 1
         const int tail = grid.tail();
-        if (tail < 64) last &= (uint64_t(1) << tail) - 1;
-        uint64_t left = 0, right = 0;
-        if (boundary == PERIODIC) left = bit(words + 1, grid.width - 1), right = words[1] & 1;
-        if (boundary == REFLECT) left = bit(words + 1, 1), right = bit(words + 1, grid.width - 2);
-        words[0] = left << 63;
-        words[grid.words + 1] = right;
-        if (tail < 64) last |= right << tail;
+        if (tail < 64) word(grid.words) = W(word(grid.words)) & ((uint64_t(1) << tail) - 1);
+        const W first = word(1), last = word(grid.words);
+        W left{}, right{};
+        if (boundary == PERIODIC) left = last >> (tail - 1) & 1, right = first & 1;
+        if (boundary == REFLECT) left = first >> 1 & 1, right = W(word((grid.width - 2) / 64 + 1)) >> (grid.width - 2) % 64 & 1;
+        word(0) = left << 63;
+        word(grid.words + 1) = right;
+        if (tail < 64) word(grid.words) = last | right << tail;
     }
 
     static Words load(const uint64_t* p) { return *reinterpret_cast<const Loose*>(p); }
 
-    void column(int64_t w, int64_t rows) {  // steps LANES words side by side, row by row
+    void column(int64_t w, int64_t rows) {  // steps what lies side by side at w, row by row
         Words low[3], high[3], cells[3];    // of three rows: cell and its two neighbours added, in two bits
         auto add = [&](int64_t r, int at) {
             const uint64_t* p = row(before, r) + w;
-            const Words c = load(p), west = c << 1 | load(p - 1) >> 63, east = c >> 1 | load(p + 1) << 63;
+            const Words c = load(p), west = c << 1 | load(p - NEXT) >> 63, east = c >> 1 | load(p + NEXT) << 63;
             low[at] = west ^ c ^ east;
             high[at] = (west & c) | (east & (west ^ c));
             cells[at] = c;
@@ -127,6 +149,34 @@ class Strip {
         if (r + 1 < rows) next(r + 1, 1, 2, 0);
     }
 };
+
+struct Run {
+    const uint64_t* from;
+    uint64_t *next, *spare;
+    int64_t steps;
+    int32_t boundary, threads;
+};
+
+template <class W>
+void run(const Grid& grid, const Run& job) {
+    constexpr int64_t together = Strip<W>::GRIDS;
+    const int64_t passes = (job.steps + STEPS - 1) / STEPS, plane = grid.height * grid.words;
+    const int64_t groups = (grid.batch + together - 1) / together;
+    const int64_t fit = std::max<int64_t>(8 * STEPS, STRIP_BYTES / (8 * together * (grid.words + 2)));
+    const int64_t shares = groups < 2 * job.threads ? std::min<int64_t>(job.threads, grid.height / (8 * STEPS)) : 1;
+    const int64_t strips = std::max<int64_t>((grid.height + fit - 1) / fit, shares);
+    const int64_t rows = (grid.height + strips - 1) / strips, used = (grid.height + rows - 1) / rows;
+    auto target = [&](int64_t pass) { return (passes - pass) % 2 ? job.next : job.spare; };
+    auto worker = [&] {
+        return [&, strip = Strip<W>(grid, job.boundary, rows + 2 * STEPS)](int64_t pass, int64_t chunk) mutable {
+            const int64_t grid0 = chunk / used * together, first = chunk % used * rows;
+            strip.advance((pass ? target(pass - 1) : job.from) + grid0 * plane, target(pass) + grid0 * plane,
+                          std::min(together, grid.batch - grid0), first, std::min(grid.height, first + rows),
+                          int(std::min<int64_t>(STEPS, job.steps - pass * STEPS)));
+        };
+    };
+    run_stages(job.threads, passes, groups * used, worker, [](int64_t) {});
+}
 
 }  // namespace
 
@@ -154,19 +204,9 @@ void unpack(const uint64_t* words, float* cells, int64_t rows, int64_t width) {
 int32_t life(const uint64_t* from, uint64_t* next, uint64_t* spare, int64_t batch, int64_t height, int64_t width, int64_t steps,
              int32_t boundary, int32_t threads) try {
     const Grid grid(batch, height, width);
-    const int64_t passes = (steps + STEPS - 1) / STEPS, plane = height * grid.words;
-    const int64_t fit = std::max<int64_t>(8 * STEPS, STRIP_BYTES / (8 * grid.words + 16));
-    const int64_t strips = std::max<int64_t>((height + fit - 1) / fit, std::min<int64_t>(threads, height / (8 * STEPS)));
-    const int64_t rows = (height + strips - 1) / strips, used = (height + rows - 1) / rows;
-    auto target = [&](int64_t pass) { return (passes - pass) % 2 ? next : spare; };
-    auto worker = [&] {
-        return [&, strip = Strip(grid, boundary, rows + 2 * STEPS)](int64_t pass, int64_t chunk) mutable {
-            const int64_t start = chunk / used * plane, first = chunk % used * rows;
-            strip.advance((pass ? target(pass - 1) : from) + start, target(pass) + start, first, std::min(height, first + rows),
-                          int(std::min<int64_t>(STEPS, steps - pass * STEPS)));
-        };
-    };
-    run_stages(threads, passes, batch * used, worker, [](int64_t) {});
+    const Run job{from, next, spare, steps, boundary, threads};
+    if (batch >= LANES && grid.words <= 2 * LANES) run<Words>(grid, job);
+    else run<uint64_t>(grid, job);
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
