@@ -20,6 +20,7 @@ from aetheria.files import check_output
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import PixelType
 from aetheria.recording import schema
+from aetheria.recording.chunks import write_frame
 
 _SPARE_BYTES = 2**20  # left free on the disk: closing a file needs some, and other programs do
 
@@ -134,6 +135,7 @@ class Recorder:
             schema.create(file, wanted.request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
             # Handles are kept: closing one writes its cached chunks, and h5py only prints what goes wrong there.
             self._data: dict[str, h5py.Dataset] = {name: file[name] for name in file}
+            self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
             file.swmr_mode = True
         except BaseException:
             file.close()
@@ -184,7 +186,10 @@ class Recorder:
     def _append(self, name: str, row: int, values: Any) -> None:
         data = self._data[name]
         data.resize(row + 1, 0)
-        data[row] = values
+        if name in self._deflated:
+            write_frame(data, row, values)
+        else:
+            data[row] = values
 
     def _named(self, error: Exception) -> AetheriaError:
         if isinstance(error, AetheriaError):
