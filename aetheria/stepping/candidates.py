@@ -41,6 +41,7 @@ class Candidate:
         reason: to take it, for people.
         why_not: why it cannot step a task, for people; empty if it can.
         worth: cell updates that a run must have for making it to pay.
+        automatic: taken by "auto"; otherwise only when asked for.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Candidate:
     worth: int
     why_not: Callable[[Task], str]
     make: Callable[[Task], Plan]
+    automatic: bool = True
 
 
 # A cold compile takes 10 to 30 s on two cores; fewer cell updates than this are done sooner without.
@@ -118,7 +120,8 @@ def _make_compiled(task: Task) -> Plan:
 CANDIDATES = (
     Candidate("packed", "two states, Moore neighbourhood: 64 cells a word", WORTH_BUILDING, _why_not_packed, _make_packed),
     Candidate("fused", "a small network at each cell: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused),
-    Candidate("banded", "local, no memory: bands of rows stay in cache", WORTH_COMPILING, _why_not_banded, _make_banded),
+    # For convolutions the whole grid is faster (benchmarks/results/bands.md), and for networks at each cell there is "fused".
+    Candidate("banded", "asked for", WORTH_COMPILING, _why_not_banded, _make_banded, automatic=False),
     Candidate(
         "graphed", "no faster form is known: steps are launched together", WORTH_COMPILING, _why_not_graphed, _make_graphed
     ),
@@ -129,4 +132,4 @@ CANDIDATES = (
 def first_candidate(law: nn.Module, state: State, precision: Precision) -> Candidate:
     """The plan that "auto" would try first for a long run; nothing is compiled."""
     task = Task(law, state, precision)
-    return next(candidate for candidate in CANDIDATES if not candidate.why_not(task))
+    return next(one for one in CANDIDATES if one.automatic and not one.why_not(task))

@@ -70,7 +70,7 @@ def _candidates(task: Task, wanted: PlanName, planned_steps: int | None) -> list
             raise ConfigError(f'plan: "{wanted}" given; {why}')
         return [asked]
     updates = _updates(task, planned_steps)
-    able = [candidate for candidate in CANDIDATES if not candidate.why_not(task)]
+    able = [candidate for candidate in CANDIDATES if candidate.automatic and not candidate.why_not(task)]
     return [candidate for candidate in able if updates is None or updates >= candidate.worth]
 
 
