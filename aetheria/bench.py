@@ -247,5 +247,8 @@ def _how_far(report: Report) -> str:
     ratio = report.seconds / report.bound_seconds
     if ratio >= 1:
         return f"{least}; this is {ratio:.3g} times that"
+    if report.bound == "arithmetic":
+        why = "the kernel does not ask cells that do not fire, or are dead"
+        return f"{least} for every cell; this takes {ratio:.3g} of that: {why}"
     why = "the state stays in cache, several steps are taken a pass, or its cells are packed"
     return f"{least} from memory, one pass a step; this takes {ratio:.3g} of that: {why}"
