@@ -281,8 +281,8 @@ def test_a_world_whose_norm_overflows_is_nan_and_not_zero(normalise: str, device
 @pytest.mark.parametrize(
     ("name", "changes", "precision", "why"),
     [
-        ("ConvLSTM", {}, "fp32", "no small network"),
-        ("MLP", {"norm": "group"}, "fp32", "no small network"),
+        ("ConvLSTM", {}, "fp32", "no network of one cell"),
+        ("MLP", {"norm": "group"}, "fp32", "no network of one cell"),
         ("MLP", {}, "fp64", "float32"),
         ("MLP", {"hidden_channels": 129}, "fp32", "width 129"),
         ("DEEP_QCA", {"d_state": 33}, "fp32", "66 channels"),
