@@ -4,8 +4,6 @@ python -m benchmarks.bands --out benchmarks/results/bands.md
 """
 
 import argparse
-import datetime
-import sys
 from pathlib import Path
 
 import torch
@@ -16,7 +14,7 @@ from aetheria import Aetheria_Motor
 from aetheria.bench import seconds_per_step, stepper
 from aetheria.laws import Residual
 from aetheria.laws.layers import pad
-from benchmarks.machine import describe_machine
+from benchmarks.machine import publish
 from benchmarks.tables import table
 
 
@@ -49,13 +47,9 @@ def main() -> None:
     for side in wanted.sides:
         compiled, banded = (milliseconds(side, plan, wanted.seconds) for plan in ("compiled", "banded"))
         rows.append([f"{side}^2", f"{compiled:.4g}", f"{banded:.4g}", f"{compiled / banded:.3g}"])
-    lines = ["# Bands", "", f"{describe_machine()}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.", ""]
-    lines += ["A user's `Residual` law of radius 2 (two 3x3 convolutions, 16 and 32 channels), float32.", ""]
+    lines = ["A user's `Residual` law of radius 2 (two 3x3 convolutions, 16 and 32 channels), float32.", ""]
     lines += table("grid | compiled, ms/step | banded, ms/step | compiled / banded", rows)
-    text = "\n".join(lines) + "\n"
-    sys.stdout.write(text)
-    if wanted.out:
-        wanted.out.write_text(text)
+    publish("Bands", lines, wanted.out)
 
 
 if __name__ == "__main__":

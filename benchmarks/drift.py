@@ -4,8 +4,6 @@ python -m benchmarks.drift --out benchmarks/results/drift.md
 """
 
 import argparse
-import datetime
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 
 from aetheria import Aetheria_Motor
 from benchmarks.cases import CASES, Job, build, motor_for
-from benchmarks.machine import describe_machine
+from benchmarks.machine import publish
 from benchmarks.processes import ROOT
 from benchmarks.tables import Row, table
 
@@ -70,16 +68,12 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", default=["fp32", *(["tf32"] if device == "cuda" else []), "bf16"])
     parser.add_argument("--plan", default="auto")
     wanted = parser.parse_args()
-    lines = ["# Drift against float64", "", f"{describe_machine()}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.", ""]
-    lines += [f"Grid {wanted.side}^2. {_NOTE}", ""]
+    lines = [f"Grid {wanted.side}^2. {_NOTE}", ""]
     rows: list[Row] = []
     for law in wanted.laws:
         rows += drift(law, wanted.side, device, wanted.precisions, wanted.steps, wanted.plan)
     lines += table("law | precision | plan | steps | largest | root mean square", rows)
-    text = "\n".join(lines) + "\n"
-    sys.stdout.write(text)
-    if wanted.out:
-        wanted.out.write_text(text)
+    publish("Drift against float64", lines, wanted.out)
 
 
 if __name__ == "__main__":

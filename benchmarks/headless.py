@@ -4,7 +4,6 @@ python -m benchmarks.headless --out benchmarks/results/headless.md
 """
 
 import argparse
-import datetime
 import os
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 
 from aetheria import Aetheria_Motor, Recorder, build_law
-from benchmarks.machine import describe_machine, median_seconds
+from benchmarks.machine import median_seconds, publish
 
 LAWS = {"MLP": 8, "DEEP_QCA": 8, "UNet": 8, "ConvLSTM": 8, "GrowingNCA": 16, "Life": 1, "Lenia": 1}
 MAIN = [sys.executable, "-c", "from aetheria.cli import main; main()"]
@@ -71,15 +70,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--no-start-up", action="store_true")
     wanted = parser.parse_args()
-    lines = ["# Headless overheads", "", f"{describe_machine()}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.", ""]
-    lines += [f"Grid {wanted.side}^2, float32, eager, medians of {wanted.repeats}.", ""]
+    lines = [f"Grid {wanted.side}^2, float32, eager, medians of {wanted.repeats}.", ""]
     lines += stepping(wanted.side, wanted.steps, wanted.repeats)
     if not wanted.no_start_up:
         lines += ["", *start_up(wanted.repeats)]
-    text = "\n".join(lines) + "\n"
-    sys.stdout.write(text)
-    if wanted.out:
-        wanted.out.write_text(text)
+    publish("Headless overheads", lines, wanted.out)
 
 
 if __name__ == "__main__":

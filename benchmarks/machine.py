@@ -1,9 +1,11 @@
 """The machine a result was measured on, in one line, and a median that warms up first."""
 
+import datetime
 import platform
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -20,6 +22,15 @@ def describe_machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     versions = f"Python {platform.python_version()}, torch {torch.__version__}"
     return f"{cpu}, {psutil.cpu_count()} cores, {memory:.0f} GiB{gpu}; {versions}"
+
+
+def publish(title: str, lines: Sequence[str], out: Path | None) -> None:
+    """Prints a report, Markdown, headed by the machine and the day; and writes it to `out` if there is one."""
+    head = [f"# {title}", "", f"{describe_machine()}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.", ""]
+    text = "\n".join([*head, *lines]) + "\n"
+    sys.stdout.write(text)
+    if out:
+        out.write_text(text)
 
 
 def median_seconds(action: Callable[[], object], repeats: int) -> float:
