@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
@@ -48,20 +49,31 @@ class Subscription:
 
     Attributes:
         every: steps between frames, counted from step 0.
+        request: what a frame shows; may be replaced at any time, and holds from the next frame on.
+        rate: frames a second at the most, or None for a frame at every due step.
         waited_s: seconds the motor has waited for this reader.
+        dropped: frames that were due and not made because one was waiting ("latest").
     """
 
-    def __init__(self, every: int, request: Request, delivery: Delivery, capacity: int) -> None:
+    def __init__(self, every: int, request: Request, delivery: Delivery, capacity: int, rate: float | None = None) -> None:
         if not all(isinstance(n, int) and n >= 1 for n in (every, capacity)):
             raise ConfigError(f"subscription: every {every!r}, capacity {capacity!r}; expected whole numbers of 1 or more")
         if delivery not in ("latest", "lossless"):
             raise ConfigError(f'subscription delivery: "{delivery}" given; expected latest or lossless')
+        if rate is not None and (delivery != "latest" or every != 1 or not 0 < rate <= 1000):
+            raise ConfigError(
+                f'subscription rate: {rate!r} given, every {every}, delivery "{delivery}"; expected up to 1000 a second, '
+                'every 1 and delivery "latest"'
+            )
         self.every = every
         self.request = request
         self.delivery = delivery
+        self.rate = rate
         self.waited_s = 0.0
+        self.dropped = 0
         self.closed = False
         self._offered: int | None = None
+        self._next = 0.0  # when the next frame of a `rate` is due, by the monotonic clock
         self._frames: queue.Queue[Frame | None] = queue.Queue(1 if delivery == "latest" else capacity)
         self._failure: BaseException | None = None
         self._reader: threading.Thread | None = None
@@ -70,12 +82,22 @@ class Subscription:
         """Whether to make a frame at `step`: it is time, not yet offered and (for "latest") none is waiting."""
         if self.closed or step % self.every or self._offered == step:
             return False
+        now = time.monotonic()
+        if self.rate is not None:
+            if now < self._next:
+                return False
+            # From when it was due, not from now: chunks end a little late, and that must not add up.
+            self._next = max(self._next + 1 / self.rate, now)
         self._offered = step
-        return self.delivery == "lossless" or self._frames.empty()
+        if self.delivery == "lossless" or self._frames.empty():
+            return True
+        self.dropped += 1
+        return False
 
     def forget(self) -> None:
         """Makes the present step one that was not offered yet."""
         self._offered = None
+        self._next = 0.0
 
     def put(self, frame: Frame) -> None:
         """Hands a frame over; a full lossless queue makes the caller wait. A closed subscription takes none, silently.
@@ -84,6 +106,11 @@ class Subscription:
             StateError: the queue is full and nobody else reads it.
             Exception: whatever the reader failed with (`fail`).
         """
+        if self.delivery == "latest" and self._failure is None:
+            with suppress(queue.Full):  # two threads made one; either will do
+                if not self.closed:
+                    self._frames.put_nowait(frame)
+            return
         asked = time.monotonic()
         while not self.closed:
             if self._failure is not None:
@@ -156,15 +183,21 @@ class Feed:
             self._subscriptions.append(subscription)
         return subscription
 
-    def due(self, step: int) -> list[Subscription]:
-        """The subscriptions that want a frame at `step`; each is asked once a step."""
-        return [s for s in self._open() if s.offer(step)] if self.enabled else []
+    def due(self, step: int, delivery: Delivery | None = None) -> list[Subscription]:
+        """The subscriptions, of one kind of delivery or any, that want a frame at `step`; each is asked once a step."""
+        if not self.enabled:
+            return []
+        return [s for s in self._open() if delivery in (None, s.delivery) and s.offer(step)]
+
+    def rate(self) -> float:
+        """Frames a second that the most eager reader of a `rate` wants; 0 without one."""
+        return max((s.rate or 0.0 for s in self._open()), default=0.0) if self.enabled else 0.0
 
     def next_due(self, step: int) -> int | None:
         """The first step after `step` at which anyone may want a frame."""
         if not self.enabled:
             return None
-        return min((next_multiple(step, s.every) for s in self._open()), default=None)
+        return min((next_multiple(step, s.every) for s in self._open() if s.rate is None), default=None)
 
     def deliver(self, frames: list[tuple[Subscription, Frame]]) -> None:
         """Hands frames over, those that an earlier error left behind first. Only the stepping thread calls this.

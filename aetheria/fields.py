@@ -124,6 +124,19 @@ def downsample(values: Tensor, size: tuple[int, int] | None, cyclic: bool = Fals
     return (rows @ values.double() @ columns.T).to(values.dtype)
 
 
+def sample(values: Tensor, size: tuple[int, int] | None) -> Tensor:
+    """Of `(B, [3,] H, W)` the cell nearest to the centre of each of `size` equal areas; not averaged, so extremes stay."""
+    height, width = values.shape[-2:]
+    if size is None or (size[0] >= height and size[1] >= width):
+        return values
+    rows, columns = (_centres(n, min(m, n)).to(values.device) for n, m in ((height, size[0]), (width, size[1])))
+    return values.index_select(-2, rows).index_select(-1, columns)
+
+
+def _centres(cells: int, areas: int) -> Tensor:
+    return (torch.arange(areas) * cells + cells // 2) // areas
+
+
 def _shares(cells: int, areas: int) -> Tensor:
     """How much each cell counts in the mean over each of `areas` equal areas: `(areas, cells)`, rows sum to 1."""
     edges = torch.arange(areas + 1, dtype=torch.float64) * cells / areas

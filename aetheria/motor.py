@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 import torch
@@ -14,16 +14,17 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from aetheria.cells import checked_cells, copied, finite
-from aetheria.device import check_memory, find_device, memory_named, size_of
+from aetheria.device import check_memory, find_device, size_of
 from aetheria.errors import ConfigError, DivergedError, StateError
 from aetheria.feed import Delivery, Feed, Frame, Subscription
 from aetheria.fields import View
 from aetheria.initial import Initial, make_initial
 from aetheria.laws.base import Law, check_grid, traits_of
 from aetheria.observe import request_for, view_of
-from aetheria.optimizer import GPUOptimizer, PixelType, Precision
+from aetheria.optimizer import GPUOptimizer, Part, PixelType, Precision, Request
 from aetheria.settings import Settings
-from aetheria.stepping import Plan, PlanName, State, choose_plan
+from aetheria.stepper import Stepper
+from aetheria.stepping import Plan, PlanName, State
 from aetheria.stepping.pace import Pace, next_multiple
 from aetheria.turns import Turns
 
@@ -36,6 +37,8 @@ class MotorConfig(Settings):
     Attributes:
         plan: "auto", or one by name: "eager", "compiled", "graphed" (CUDA), "banded", "fused", "packed" (Life).
         planned_steps: how many steps the run will take, if known; a short run is not worth compiling.
+        plan_in_background: step eagerly while the plan is made (CPU). The step at which it takes over depends on timing, and
+            with it the last digits of all that follows.
         precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
             float32); "fp64" (everything, for reference).
         deterministic: cuDNN's deterministic algorithms instead of its fastest.
@@ -45,6 +48,7 @@ class MotorConfig(Settings):
 
     plan: PlanName = "auto"
     planned_steps: int | None = Setting(default=None, ge=0)
+    plan_in_background: bool = False
     precision: Precision = "fp32"
     deterministic: bool = False
     empty_cache_interval: int = Setting(default=100, ge=0)
@@ -57,7 +61,6 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     One thread steps; any thread may read cells, subscribe or edit: it is served between two chunks of steps.
 
     Attributes:
-        law: the module being stepped; its parameters may be edited in place.
         traits: what the law says of itself.
         optimizer: the `GPUOptimizer` of this motor.
         seed: of initial cells and of the law's random numbers.
@@ -114,20 +117,25 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         check_memory(self.shape, self.dtype.itemsize, self.optimizer.available_bytes())
         # torch's stubs do not know that `to` takes a memory format; it would also turn complex weights real, `float` does not.
         model = model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self.law: nn.Module = model.double() if self.dtype == torch.float64 else model.float()
+        model = model.double() if self.dtype == torch.float64 else model.float()
+        self._stepper = Stepper(
+            model,
+            self.traits.name,
+            self.optimizer,
+            wanted=self.config.plan,
+            planned_steps=self.config.planned_steps,
+            background=self.config.plan_in_background,
+        )
         self._stepping = threading.Lock()
         self._turns = Turns()
         self._feed = Feed()
-        self._plan: Plan | None = None
         self._step = 0
         self._pace = Pace()
         self._queued: torch.cuda.Event | None = None
-        cells = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, model, self.shape, seed)
-        self._held: State | None = None  # the state in the plan's own form, or None when `_shown` is newer
-        self._shown: State | None = (checked_cells(cells, self.shape, self.device, self.dtype),)
-        self._state = (*self._shown, *self._initial_memory())
+        self._initial = initial
+        self._stepper.state = self._fresh_state(seed)
         if isinstance(model, Law):
-            model.fit(self._state[0])
+            model.fit(self._stepper.state[0])
 
     # -- stepping ------------------------------------------------------------------------------------------------
 
@@ -143,13 +151,15 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         if not self._stepping.acquire(blocking=False):
             raise StateError("step(): another thread is stepping this motor; only one may")
         try:
-            end = self._step + n
             self._publish()
-            while (before := self._step) < end:
+            left = n
+            while left > 0:
                 with self._turns:
-                    self._advance(self._next_stop(end) - before)
+                    before = self._step
+                    self._advance(self._next_stop(before + left) - before)
+                    left -= self._step - before
+                    self._housekeeping(before)
                 self._publish()
-                self._housekeeping(before)
         finally:
             self._stepping.release()
 
@@ -159,50 +169,19 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         Raises:
             LawError: the law cannot step these cells.
         """
-        with self._turns, torch.inference_mode(), self.optimizer.numerics(), memory_named(self.traits.name):
-            if self._plan is None or self._plan.stale():
-                self._state, self._plan = self._state, None  # in the public form, which the next plan can read
-                self._plan = choose_plan(
-                    self.law,
-                    self._state,
-                    wanted=self.config.plan,
-                    precision=self.config.precision,
-                    planned_steps=self.config.planned_steps,
-                )
-            return self._plan
+        with self._turns:
+            return self._stepper.current()
 
     def _advance(self, steps: int) -> None:
-        plan = self._plan if self._plan is not None and not self._plan.stale() else self.warm_up()
+        self._stepper.current()  # not to be timed: it may compile
         began = time.perf_counter()
-        with torch.inference_mode(), self.optimizer.numerics(), memory_named(self.traits.name):
-            held = plan.hold(self._state) if self._held is None else self._held
-            self._held, self._shown = plan.advance(held, steps), None
-            self._step += steps
+        self._stepper.advance(steps)
+        self._step += steps
         self._wait_for_device()
-        self._pace.took(time.perf_counter() - began)
+        self._pace.took(time.perf_counter() - began, self._feed.rate())
         # Chunks end at multiples of the interval, as `_next_stop` says, unless there is nothing to check.
         if self.config.check_interval and self._step % self.config.check_interval == 0:
             self.check_finite()
-
-    def _watched(self) -> Tensor:
-        """What shows whether the cells are finite, in whichever form there is."""
-        if self._plan is not None and self._held is not None:
-            return self._plan.watched(self._held)
-        return self._state[0]
-
-    @property
-    def _state(self) -> State:
-        """Cells and memory in the public form."""
-        if self._shown is None:
-            assert self._plan is not None
-            assert self._held is not None
-            with torch.inference_mode():
-                self._shown = self._plan.show(self._held)
-        return self._shown
-
-    @_state.setter
-    def _state(self, state: State) -> None:
-        self._held, self._shown = None, state
 
     def _wait_for_device(self) -> None:
         """On CUDA, waits for the chunk before this one, so that no more than two are queued and time is the device's."""
@@ -220,7 +199,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         return min(stops if due is None else [*stops, due])
 
     def _intervals(self) -> Iterator[int]:
-        if self._watched().is_floating_point():
+        if self._stepper.watched().is_floating_point():
             yield self.config.check_interval
         if self.device.type == "cuda":
             yield self.optimizer.empty_cache_interval
@@ -231,14 +210,24 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
                 self.optimizer.clean_up()
 
     @property
+    def law(self) -> nn.Module:
+        """The module being stepped; its parameters may be edited in place."""
+        return self._stepper.law
+
+    @property
     def plan(self) -> Plan | None:
         """How the law is advanced; None before the first step."""
-        return self._plan
+        return self._stepper.plan
+
+    @property
+    def planning(self) -> bool:
+        """Whether a plan is being made in the background."""
+        return self._stepper.planning
 
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells."""
         with self._turns, torch.inference_mode():
-            if not finite(self._watched()):
+            if not finite(self._stepper.watched()):
                 raise DivergedError(
                     f"{self.traits.name}: cells hold NaN or Inf at step {self._step}; frames shown before are good"
                 )
@@ -254,13 +243,13 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def cells(self) -> Tensor:
         """A copy of the cells `(B, C, H, W)`, on the motor's device."""
         with self._turns:
-            return copied(self._state[0])
+            return copied(self._stepper.state[0])
 
     @property
     def memory(self) -> tuple[Tensor, ...]:
         """Copies of the law's memory tensors; empty for a law without."""
         with self._turns:
-            return tuple(map(copied, self._state[1:]))
+            return tuple(map(copied, self._stepper.state[1:]))
 
     @property
     def psi(self) -> Tensor:
@@ -274,15 +263,67 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         re, im = self.cells.chunk(2, 1)
         return torch.complex(re, im).permute(0, 2, 3, 1)
 
-    def set_cells(self, cells: Tensor | NDArray[np.generic]) -> None:
-        """Replaces the cells by `(C, H, W)` (every universe alike) or `(B, C, H, W)`; memory and step stay.
+    def cells_at(self, top: int, left: int, height: int, width: int) -> Tensor:
+        """A copy of a block of cells `(B, C, height, width)`, on the motor's device.
 
         Raises:
-            StateError: another shape, or values that are not finite.
+            StateError: the block leaves the grid.
         """
-        checked = checked_cells(cells, self.shape, self.device, self.dtype)
+        block = self._block((top, left), (height, width))
         with self._turns:
-            self._state = (checked, *self._state[1:])
+            return copied(self._stepper.state[0][block])
+
+    def set_cells(
+        self, cells: Tensor | NDArray[np.generic], at: tuple[int, int] | None = None, universe: int | None = None
+    ) -> None:
+        """Replaces the cells, or a block of them; memory and step stay.
+
+        Args:
+            cells: `(C, h, w)`, every universe alike, or `(B, C, h, w)`.
+            at: (top, left) of the block; None for the whole grid.
+            universe: the only one that changes; then `cells` is `(C, h, w)`. None for all.
+
+        Raises:
+            StateError: another shape, a block that leaves the grid, or values that are not finite.
+        """
+        batch, channels, height, width = self.shape
+        if universe is not None and not 0 <= universe < batch:
+            raise StateError(f"cells: universe {universe}; expected 0 to {batch - 1}")
+        size = (height, width) if at is None else (int(cells.shape[-2]), int(cells.shape[-1])) if cells.ndim >= 2 else (0, 0)
+        block = self._block(at or (0, 0), size)
+        shape = (batch if universe is None else 1, channels, *size)
+        checked = checked_cells(cells, shape, self.device, self.dtype)
+        with self._turns, torch.inference_mode():
+            if at is None and universe is None:
+                self._stepper.state = (checked, *self._stepper.state[1:])
+            else:
+                mine = self._stepper.state[0].clone()
+                mine[slice(universe, None if universe is None else universe + 1)][block] = checked
+                self._stepper.state = (mine, *self._stepper.state[1:])
+            self._feed.show_again()
+
+    def _block(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[Any, ...]:
+        """An index of a block in `(..., H, W)`."""
+        grid = self.shape[2:]
+        if any(start < 0 or n < 1 or start + n > end for start, n, end in zip(at, size, grid, strict=True)):
+            raise StateError(f"cells: block of {size[0]} x {size[1]} at {at}; the grid is {grid[0]} x {grid[1]}")
+        return (..., slice(at[0], at[0] + size[0]), slice(at[1], at[1] + size[1]))
+
+    def restart(self, seed: int | None = None) -> None:
+        """Back to step 0 and fresh initial cells and memory; parameters of the law stay as they are.
+
+        Args:
+            seed: a new one; None for the present one.
+
+        Raises:
+            StateError: a recorder is running, whose steps only go forward.
+        """
+        if self._feed.lossless():
+            raise StateError("restart: a recorder is running, and its steps only go forward; finish it first")
+        seed = self.seed if seed is None else seed
+        fresh = self._fresh_state(seed)
+        with self._turns:
+            self._stepper.state, self._step, self.seed = fresh, 0, seed
             self._feed.show_again()
 
     def read(self, field: str, size: int | tuple[int, int] | None = None) -> Tensor:
@@ -291,7 +332,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         Args:
             size: side or (height, width) to average down to; None for the grid's own.
         """
-        request = request_for(self.traits, [field], size)
+        request = self.request([field], size)
         with self._turns, torch.inference_mode():
             return copied(self.optimizer.render(self._view(), request)[field])
 
@@ -320,8 +361,45 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         Raises:
             ConfigError: an unknown field, or an argument outside its range.
         """
-        request = request_for(self.traits, fields or [self.traits.default_field], size, dtype, levels)
+        request = self.request(fields, size, dtype, levels)
         return self._feed.add(Subscription(every, request, delivery, capacity))
+
+    def request(
+        self,
+        fields: Sequence[str] | None = None,
+        size: int | tuple[int, int] | None = None,
+        dtype: PixelType = "float32",
+        levels: Mapping[str, tuple[float, float]] | None = None,
+        **part: Unpack[Part],
+    ) -> Request:
+        """A checked request for `watch`: fields, size, type and levels as for `subscribe`.
+
+        Args:
+            part: region, universe, reduction and finite: which part is shown and how; see `Request`.
+
+        Raises:
+            ConfigError: an unknown field, or an argument outside its range.
+        """
+        wanted = fields or [self.traits.default_field]
+        return request_for(self.traits, wanted, size, dtype, levels, shape=self.shape, **part)
+
+    def watch(self, request: Request, rate: float = 60.0) -> Subscription:
+        """The newest frames for a live window: at most `rate` a second, at whatever steps the motor comes by.
+
+        None is made while one waits. `Subscription.request` may be replaced at any time; `refresh` shows it at once.
+        """
+        return self._feed.add(Subscription(1, request, "latest", 1, rate))
+
+    def refresh(self) -> None:
+        """Makes a frame of the present cells for every "latest" reader that has none waiting; for any thread.
+
+        A motor that stands still makes no frames by itself, and a reader may have changed what it wants to see.
+        """
+        with self._turns:
+            self._feed.show_again()
+            due = self._feed.due(self._step, "latest")
+            for subscription, frame in zip(due, self._frames(due), strict=True):
+                subscription.put(frame)
 
     @property
     def live_feed_enabled(self) -> bool:
@@ -348,7 +426,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         return [Frame(self._step, time.time(), self.optimizer.fetch(view, s.request)) for s in due]
 
     def _view(self) -> View:
-        return view_of(self.law, self.traits, self._state)
+        return view_of(self.law, self.traits, self._stepper.state)
 
     # -- saving and restoring ------------------------------------------------------------------------------------
 
@@ -368,7 +446,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             raise StateError(f"load_state_dict: {', '.join(sorted(missing))} missing")
         cells = checked_cells(state["cells"], self.shape, self.device, self.dtype)
         with self._turns:
-            own, given = self._state[1:], tuple(state["memory"])
+            own, given = self._stepper.state[1:], tuple(state["memory"])
         if [t.shape for t in own] != [t.shape for t in given]:
             raise StateError(
                 f"load_state_dict: memory {[tuple(t.shape) for t in given]}; expected {[tuple(t.shape) for t in own]}"
@@ -379,7 +457,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
         with self._turns, torch.inference_mode():
             self._feed.show_again()
-            self._state = (cells, *(t.to(mine).clone() for t, mine in zip(given, own, strict=True)))
+            self._stepper.state = (cells, *(t.to(mine).clone() for t, mine in zip(given, own, strict=True)))
             self._step, self.seed = int(state["step"]), int(state["seed"])
 
     def close(self) -> None:
@@ -392,10 +470,13 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _initial_memory(self) -> State:
+    def _fresh_state(self, seed: int) -> State:
+        """Initial cells and memory for a seed."""
+        given = self._initial
+        cells = given if isinstance(given, Tensor | np.ndarray) else make_initial(given, self.law, self.shape, seed)
+        ready = checked_cells(cells, self.shape, self.device, self.dtype)
         initial_memory = self.traits.initial_memory
         if initial_memory is None:
-            return ()
+            return (ready,)
         with torch.inference_mode():
-            cells = self._state[0]
-            return tuple(initial_memory(cells, self.seed) if self.traits.stochastic else initial_memory(cells))
+            return (ready, *(initial_memory(ready, seed) if self.traits.stochastic else initial_memory(ready)))

@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Self, get_args
+from functools import partial
+from typing import Literal, Self, TypedDict, Unpack, get_args
 
 import numpy as np
 import psutil
@@ -13,12 +14,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.errors import ConfigError
-from aetheria.fields import Field, View, downsample, quantise
+from aetheria.fields import Field, View, downsample, quantise, sample
 from aetheria.numerics import Numerics, numerics
 
 MB = 1024 * 1024
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 PixelType = Literal["float32", "float16", "uint8"]
+Reduction = Literal["mean", "nearest"]
+
+
+class Part(TypedDict, total=False):
+    """Which part of the cells a request shows, and how; the attributes of `Request` of these names."""
+
+    region: tuple[int, int, int, int] | None
+    universe: int | None
+    reduction: Reduction
+    finite: bool
 
 
 @dataclass(frozen=True)
@@ -26,14 +37,22 @@ class Request:
     """What to show of the cells: which fields, how large, in which type.
 
     Attributes:
-        size: (height, width) to average down to, or None for the grid's own.
+        size: (height, width) to reduce to, or None for the grid's (or region's) own.
         dtype: "float32", "float16", or "uint8" with `levels` (low, high) for each field that is no observable.
+        region: (top, left, height, width) in cells that is shown; None for the whole grid. Observables are of the whole grid.
+        universe: the one that is shown, as a batch of one; None for all.
+        reduction: how areas become pixels: their "mean", or the cell "nearest" to their centre, which keeps extremes.
+        finite: also says, as "finite" `(1,)` bool, whether what is shown holds no NaN or Inf, which uint8 cannot.
     """
 
     fields: tuple[Field, ...]
     size: tuple[int, int] | None = None
     dtype: PixelType = "float32"
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    region: tuple[int, int, int, int] | None = None
+    universe: int | None = None
+    reduction: Reduction = "mean"
+    finite: bool = False
 
     @classmethod
     def checked(
@@ -42,6 +61,7 @@ class Request:
         size: tuple[int, int] | None,
         dtype: PixelType,
         levels: Mapping[str, tuple[float, float]],
+        **part: Unpack[Part],
     ) -> Self:
         """A request whose uint8 fields all have levels: those given, or the field's own range.
 
@@ -56,7 +76,7 @@ class Request:
         if stray := levels.keys() - set(names):
             raise ConfigError(f"levels: {', '.join(sorted(stray))} given, but only {', '.join(names)} are asked for")
         scales = {f.name: _levels(f, levels.get(f.name)) for f in fields if not f.scalar} if dtype == "uint8" else {}
-        return cls(fields, size, dtype, scales)
+        return cls(fields, size, dtype, scales, **part)
 
 
 @dataclass
@@ -202,7 +222,11 @@ class GPUOptimizer:
     def render(self, view: View, request: Request) -> dict[str, Tensor]:
         """The fields as asked for, on the device; they may share memory with the cells."""
         with torch.inference_mode(), self.numerics():
-            return {f.name: _render(f, view, request) for f in request.fields}
+            shown = {f.name: _part(f, view, request) for f in request.fields}
+            rendered = {f.name: _pixels(f, shown[f.name], request) for f in request.fields}
+            if request.finite:
+                rendered["finite"] = torch.stack([values.isfinite().all() for values in shown.values()]).all()[None]
+            return rendered
 
     def _copy(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], torch.cuda.Event | None]:
         self.transfer_stats.frames += 1
@@ -223,11 +247,23 @@ class GPUOptimizer:
         return numerics(Numerics(self.precision == "tf32", self.deterministic))
 
 
-def _render(wanted: Field, view: View, request: Request) -> Tensor:
+def _part(wanted: Field, view: View, request: Request) -> Tensor:
+    """The part of a field that is shown, reduced to its size."""
     values = wanted(view)
+    if request.universe is not None:
+        values = values[request.universe : request.universe + 1]
     if wanted.scalar:
         return values
-    values = downsample(values, request.size, wanted.cyclic)
+    if request.region is not None:
+        top, left, height, width = request.region
+        values = values[..., top : top + height, left : left + width]
+    reduce = sample if request.reduction == "nearest" else partial(downsample, cyclic=wanted.cyclic)
+    return reduce(values, request.size)
+
+
+def _pixels(wanted: Field, values: Tensor, request: Request) -> Tensor:
+    if wanted.scalar:
+        return values
     if request.dtype == "uint8":
         return quantise(values, request.levels[wanted.name])
     return values.to(torch.float16 if request.dtype == "float16" else torch.float32)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from aetheria.errors import ConfigError, StateError
 from aetheria.feed import Frame, Subscription
 from aetheria.fields import Field
 from aetheria.motor import Aetheria_Motor
+from aetheria.stepping import State
 
 EAGER = {"plan": "eager"}
 
@@ -362,3 +364,125 @@ def test_switching_the_feed_off_under_a_recorder_is_said(motor: Aetheria_Motor, 
     motor.subscribe(every=1, delivery="lossless")
     motor.live_feed_enabled = False
     assert "1 recorder(s) miss the frames" in caplog.text
+
+
+def life_motor(height: int, width: int) -> Aetheria_Motor:
+    return Aetheria_Motor(Life(), (height, width), 1, "cpu", EAGER)
+
+
+def watched(motor: Aetheria_Motor, **wanted: Any) -> Subscription:
+    return motor.watch(motor.request(**wanted), rate=1000)
+
+
+def test_a_watched_part_is_that_part_of_the_field() -> None:
+    motor = life_motor(24, 40)
+    whole = motor.read("channel_0")
+    with watched(motor, region=(3, 5, 10, 20), universe=0, finite=True) as frames:
+        motor.step(0)
+    frame = frames.get(0)
+    assert frame is not None
+    assert np.array_equal(frame["channel_0"], whole[:1, 3:13, 5:25].numpy())
+    assert frame["finite"].tolist() == [True]
+
+
+def test_the_nearest_cell_keeps_the_extremes_that_a_mean_loses() -> None:
+    motor = life_motor(64, 64)
+    with (
+        watched(motor, size=8, reduction="nearest") as nearest,
+        watched(motor, size=8) as mean,
+    ):
+        motor.step(0)
+    few, averaged = nearest.get(0), mean.get(0)
+    assert few is not None
+    assert averaged is not None
+    assert set(np.unique(few["channel_0"])) == {0.0, 1.0}
+    assert np.array_equal(few["channel_0"], motor.read("channel_0")[:, 4::8, 4::8].numpy())
+    assert 0 < averaged["channel_0"].min() < averaged["channel_0"].max() < 1
+
+
+def test_pixels_that_cannot_hold_nan_say_so() -> None:
+    motor = Aetheria_Motor(Overflowing(), 8, 1, "cpu", {"plan": "eager", "check_interval": 0})
+    with watched(motor, dtype="uint8", levels={"channel_0": (0, 1)}, finite=True) as frames:
+        motor.step(0)
+        before = frames.get(0)
+        motor.step(1)
+        time.sleep(0.002)
+        motor.refresh()
+        after = frames.get(0)
+    assert before is not None
+    assert after is not None
+    assert (before["finite"].tolist(), after["finite"].tolist()) == ([True], [False])
+
+
+class Overflowing(nn.Module):
+    def forward(self, cells: Tensor) -> Tensor:
+        return cells * float("inf")
+
+
+def test_a_rate_makes_so_many_frames_and_does_not_shorten_chunks_to_single_steps() -> None:
+    motor = life_motor(8, 8)
+    motor.warm_up()
+    chunks: list[int] = []
+    plan = motor.plan
+    assert plan is not None
+    advance = plan.advance
+
+    def counted(held: State, steps: int) -> State:
+        chunks.append(steps)
+        return advance(held, steps)
+
+    plan.advance = counted  # type: ignore[method-assign]
+    taken = 0
+    with motor.watch(motor.request(), rate=20) as frames:
+        began = time.monotonic()
+        while time.monotonic() - began < 0.5:
+            motor.step(50)
+            taken += frames.get(0) is not None
+    assert 1 <= taken <= 11
+    assert max(chunks) > 10
+
+
+def test_a_motor_that_stands_still_shows_its_cells_again_when_asked() -> None:
+    motor = life_motor(8, 8)
+    with motor.watch(motor.request(), rate=1) as frames:
+        motor.refresh()
+        first = frames.get(0)
+        frames.request = motor.request(region=(0, 0, 2, 2))
+        motor.refresh()
+        motor.refresh()  # one waits already
+        second = frames.get(0)
+        assert frames.get(0) is None
+    assert first is not None
+    assert second is not None
+    assert second["channel_0"].shape == (1, 2, 2)
+    assert frames.dropped == 1
+
+
+def test_a_latest_reader_that_stopped_reading_never_holds_up_the_motor() -> None:
+    motor = life_motor(8, 8)
+    with motor.watch(motor.request(), rate=1000) as frames:
+        for _ in range(20):
+            motor.step(1)
+            motor.refresh()
+        assert frames.dropped > 0
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"region": (0, 0, 9, 1)}, "region: 9 x 1 cells at .* grid of 8 x 8"),
+        ({"region": (-1, 0, 1, 1)}, "region"),
+        ({"universe": 1}, "universe: 1 given; expected 0 to 0"),
+        ({"reduction": "median"}, 'reduction: "median" given; expected one of mean, nearest'),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused(part: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        life_motor(8, 8).request(**part)
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), 1001])
+def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+    motor = life_motor(8, 8)
+    with pytest.raises(ConfigError, match="subscription rate"):
+        motor.watch(motor.request(), rate=rate)

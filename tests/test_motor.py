@@ -1,6 +1,7 @@
 """The motor: construction, cells, chunks, threads, saving, and what it refuses."""
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from aetheria import GrowingNCA, Lenia, Life, Quantum, UNet
 from aetheria.device import check_memory
 from aetheria.errors import AetheriaError, ConfigError, DivergedError, LawError, StateError
 from aetheria.motor import Aetheria_Motor, MotorConfig
+from aetheria.stepping import Plan, PlanName, choose_plan
 
 EAGER = {"plan": "eager"}
 
@@ -379,3 +381,116 @@ def test_precision_switches_between_fp32_and_tf32_only() -> None:
     for other in ("bf16", "fp64", "bf16x"):
         with pytest.raises(ConfigError, match="only fp32 and tf32 can be switched"):
             optimizer.precision = other  # type: ignore[assignment]
+
+
+def test_a_block_of_cells_is_read_and_replaced_where_it_is() -> None:
+    motor = counter()
+    motor.set_cells(torch.full((1, 2, 3), 5.0), at=(4, 1))
+    expected = torch.zeros(1, 1, 8, 8)
+    expected[..., 4:6, 1:4] = 5
+    assert torch.equal(motor.cells, expected)
+    assert torch.equal(motor.cells_at(3, 0, 4, 5), expected[..., 3:7, 0:5])
+    motor.step(2)
+    assert torch.equal(motor.cells, expected + 2)
+
+
+def test_one_universe_of_a_batch_is_edited_alone() -> None:
+    motor = counter(batch=3)
+    motor.set_cells(np.ones((1, 1, 1), np.float32), at=(0, 7), universe=1)
+    motor.set_cells(np.full((1, 8, 8), 2, np.float32), universe=2)
+    cells = motor.cells
+    assert [float(universe.sum()) for universe in cells] == [0, 1, 128]
+    assert float(cells[1, 0, 0, 7]) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "at", "universe"),
+    [
+        ((1, 2, 2), (7, 0), None),
+        ((1, 2, 2), (-1, 0), None),
+        ((2, 2, 2), (0, 0), None),
+        ((1, 2, 2), (0, 0), 1),
+        ((4,), (0, 0), None),
+    ],
+)
+def test_a_block_that_is_not_there_is_refused(shape: tuple[int, ...], at: tuple[int, int], universe: int | None) -> None:
+    with pytest.raises(StateError, match="cells: "):
+        counter().set_cells(torch.ones(shape), at=at, universe=universe)
+
+
+def test_a_restart_gives_the_first_run_again_and_another_seed_another() -> None:
+    motor = Aetheria_Motor(GrowingNCA(channels=6, hidden_channels=4), 8, 6, "cpu", EAGER, initial="noise", seed=1)
+    for parameter in motor.law.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    first = motor.cells
+    motor.step(5)
+    after = motor.cells
+    motor.restart()
+    assert motor.step_count == 0
+    assert torch.equal(motor.cells, first)
+    motor.step(5)
+    assert torch.equal(motor.cells, after)
+    motor.restart(seed=2)
+    assert motor.seed == 2
+    assert not torch.equal(motor.cells, first)
+
+
+def test_a_restart_within_a_call_of_step_does_not_lengthen_it() -> None:
+    taken: list[int] = []
+
+    class Once(nn.Module):
+        def forward(self, cells: Tensor) -> Tensor:
+            taken.append(1)
+            if len(taken) == 10:
+                threading.Thread(target=restarting.restart).start()
+                time.sleep(0.05)
+            return cells + 1
+
+    restarting = Aetheria_Motor(Once(), 8, 1, "cpu", EAGER, initial=torch.zeros(1, 8, 8))
+    taken.clear()
+    restarting.step(50)
+    assert len(taken) <= 52  # two of them are the first plan's trial
+    assert restarting.step_count < 50
+
+
+def test_a_restart_waits_for_a_recorder_to_finish() -> None:
+    motor = counter()
+    with motor.subscribe(delivery="lossless"), pytest.raises(StateError, match="restart: a recorder is running"):
+        motor.restart()
+
+
+def test_a_plan_made_in_the_background_takes_over_and_gives_the_same_cells() -> None:
+    config = {"plan": "packed", "plan_in_background": True}
+    motor = Aetheria_Motor(Life(), (40, 70), 1, "cpu", config, seed=3)
+    reference = Aetheria_Motor(Life(), (40, 70), 1, "cpu", EAGER, seed=3)
+    motor.step(1)
+    began = time.monotonic()
+    while motor.planning and time.monotonic() - began < 120:
+        motor.step(1)
+    motor.step(3)
+    assert motor.plan is not None
+    assert motor.plan.name == "packed"
+    reference.step(motor.step_count)
+    assert torch.equal(motor.cells, reference.cells)
+
+
+def test_what_the_background_could_not_plan_is_said_once_and_stepping_goes_on_eagerly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+
+    def choose(*arguments: Any, wanted: PlanName, **settings: Any) -> Plan:
+        calls.append(wanted)
+        if wanted == "auto":
+            raise LawError("no plan for this")
+        return choose_plan(*arguments, wanted=wanted, **settings)
+
+    monkeypatch.setattr("aetheria.stepper.choose_plan", choose)
+    motor = Aetheria_Motor(Life(), 8, 1, "cpu", {"plan_in_background": True})
+    with pytest.warns(RuntimeWarning, match="Life goes on by plan eager: same result, slower. Reason: no plan for this"):
+        while motor.step_count == 0 or motor.planning:
+            motor.step(1)
+    motor.step(5)
+    assert motor.plan is not None
+    assert (motor.plan.name, motor.plan.reason) == ("eager", "no plan for this")
+    assert calls == ["eager", "auto"]
