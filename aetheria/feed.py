@@ -31,11 +31,13 @@ class Frame:
         step: steps done when it was made.
         wall_time: seconds since the epoch.
         fields: by name, `(B, h, w)`, "rgb" `(B, 3, h, w)`, observables `(B,)`; reading one waits for its transfer.
+        request: what was asked for; None in a recording.
     """
 
     step: int
     wall_time: float
     fields: Mapping[str, NDArray[np.generic]]
+    request: Request | None = None
 
     def __getitem__(self, name: str) -> NDArray[np.generic]:
         return self.fields[name]

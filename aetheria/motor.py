@@ -390,6 +390,11 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         """
         return self._feed.add(Subscription(1, request, "latest", 1, rate))
 
+    def look(self, request: Request) -> Frame:
+        """One frame of the present cells; for any thread."""
+        with self._turns:
+            return self._frame(self._view(), request)
+
     def refresh(self) -> None:
         """Makes a frame of the present cells for every "latest" reader that has none waiting; for any thread.
 
@@ -423,7 +428,10 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
 
     def _frames(self, due: list[Subscription]) -> list[Frame]:
         view = self._view()
-        return [Frame(self._step, time.time(), self.optimizer.fetch(view, s.request)) for s in due]
+        return [self._frame(view, s.request) for s in due]
+
+    def _frame(self, view: View, request: Request) -> Frame:
+        return Frame(self._step, time.time(), self.optimizer.fetch(view, request), request)
 
     def _view(self) -> View:
         return view_of(self.law, self.traits, self._stepper.state)

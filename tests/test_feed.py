@@ -486,3 +486,14 @@ def test_a_rate_that_is_none_is_refused(rate: float) -> None:
     motor = life_motor(8, 8)
     with pytest.raises(ConfigError, match="subscription rate"):
         motor.watch(motor.request(), rate=rate)
+
+
+def test_a_look_is_one_frame_of_the_present_cells_from_any_thread() -> None:
+    motor = life_motor(8, 8)
+    motor.step(3)
+    request = motor.request(["channel_0", "population"], region=(0, 0, 4, 4))
+    frame = motor.look(request)
+    assert (frame.step, frame.request) == (3, request)
+    assert np.array_equal(frame["channel_0"], motor.cells[:, 0, :4, :4].numpy())
+    assert frame["population"] == [float(motor.cells.sum())]
+    assert motor.optimizer.transfer_stats.frames == 1

@@ -488,9 +488,14 @@ def test_what_the_background_could_not_plan_is_said_once_and_stepping_goes_on_ea
     monkeypatch.setattr("aetheria.stepper.choose_plan", choose)
     motor = Aetheria_Motor(Life(), 8, 1, "cpu", {"plan_in_background": True})
     with pytest.warns(RuntimeWarning, match="Life goes on by plan eager: same result, slower. Reason: no plan for this"):
-        while motor.step_count == 0 or motor.planning:
-            motor.step(1)
+        step_until_planned(motor)
     motor.step(5)
     assert motor.plan is not None
     assert (motor.plan.name, motor.plan.reason) == ("eager", "no plan for this")
     assert calls == ["eager", "auto"]
+
+
+def step_until_planned(motor: Aetheria_Motor) -> None:
+    motor.step(1)
+    while motor.planning:
+        motor.step(1)
