@@ -1,4 +1,4 @@
-"""The command line: `aetheria run | info | export | laws | bench | doctor`.
+"""The command line: `aetheria run | view | info | export | laws | bench | doctor`.
 
 torch and everything that needs it is imported inside the commands, so that --help answers at once.
 """
@@ -77,6 +77,23 @@ def run(
         us, file = escape(_how_called()), escape(str(target))
         out.print(f"Next: {us} info {file}   |   {us} export {file} --gif")
     raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def view(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="[CONFIG | RECORDING.h5]", help="What to open; without it, a gallery to choose from."),
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+) -> None:
+    """Open a window on a live simulation or a recording."""
+    try:
+        from viewer.__main__ import main as show
+    except ImportError as error:
+        raise ConfigError(f"view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' ({error})") from None
+    raise typer.Exit(show(what, set_, device))
 
 
 @app.command()

@@ -12,6 +12,9 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before Triton is imported: it has no GPU to compile for
 
 
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is imported: tests need no screen
+
+
 def pytest_configure() -> None:
     # On cores shared with anything else, OpenMP's threads wait for each other by spinning: small grids step 30 times slower.
     torch.set_num_threads(1)

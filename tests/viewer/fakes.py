@@ -1,0 +1,65 @@
+"""A window that only remembers, and small sources."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from aetheria import Life
+from aetheria.motor import Aetheria_Motor
+from viewer.controller import Controller
+from viewer.live import LiveSource
+from viewer.model import Message, Picture, Region, Status
+from viewer.source import Source
+
+
+class FakeView:
+    """A `View` that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.sources: list[Source | None] = []
+        self.pictures: list[Picture] = []
+        self.statuses: list[Status] = []
+        self.messages: list[Message] = []
+        self.regions: list[Region] = []
+        self.zooms: list[float | None] = []
+
+    def show_source(self, source: Source | None) -> None:
+        self.sources.append(source)
+
+    def show_picture(self, picture: Picture) -> None:
+        self.pictures.append(picture)
+
+    def show_status(self, status: Status) -> None:
+        self.statuses.append(status)
+
+    def show_message(self, message: Message) -> None:
+        self.messages.append(message)
+
+    def show_region(self, region: Region) -> None:
+        self.regions.append(region)
+
+    def zoom(self, factor: float | None) -> None:
+        self.zooms.append(factor)
+
+
+def life(height: int = 24, width: int = 32, **options: Any) -> Aetheria_Motor:
+    """A soup, stepped eagerly."""
+    return Aetheria_Motor(Life(), (height, width), 1, "cpu", {"plan": "eager"}, **options)
+
+
+def live(motor: Aetheria_Motor | None = None, **options: Any) -> LiveSource:
+    """A source on it."""
+    torch.set_num_threads(1)
+    return LiveSource(motor or life(), **options)
+
+
+def wait_until(done: Callable[[], object], controller: Controller | None = None, seconds: float = 20.0) -> None:
+    """Ticks until something is so; fails when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "this took too long"
+        if controller is not None:
+            controller.tick()
+        time.sleep(0.002)

@@ -1,0 +1,84 @@
+"""Everything the user can do, in one table: menus, tooltips, shortcuts and the shortcuts page are made from it. No Qt.
+
+An action's name says who does it: "toggle_play" the controller, "steering.undo" the feature of that name, "window.open_file"
+the window, which asks first.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Needs = Literal["nothing", "source", "live", "recording"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something the user can do.
+
+    Attributes:
+        name: who does it; see the module.
+        text: in the menu, with & before the key that picks it there.
+        keys: shortcuts, the first one shown; as Qt writes them.
+        menu: which menu holds it.
+        tip: one sentence.
+        needs: what must be open.
+        checked: the name of the model's attribute (or the window's dock) that it toggles; empty for one that just acts.
+    """
+
+    name: str
+    text: str
+    keys: tuple[str, ...]
+    menu: str
+    tip: str
+    needs: Needs = "source"
+    checked: str = ""
+
+
+MENUS = ("&File", "&Run", "&Look", "&Edit", "&Recording", "&Window", "&Help")
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        "window.open_file",
+        "&Open...",
+        ("Ctrl+O",),
+        "&File",
+        "Open a config, a recording, a pattern, an image or weights",
+        "nothing",
+    ),
+    Action(
+        "window.show_gallery",
+        "&Gallery",
+        ("Ctrl+G",),
+        "&File",
+        "Choose from the simulations that come with Aetheria",
+        "nothing",
+    ),
+    Action("window.close_source", "&Close", ("Ctrl+W",), "&File", "Close what is open and go back to the gallery"),
+    Action("window.quit", "&Quit", ("Ctrl+Q",), "&File", "Close the window", "nothing"),
+    Action("toggle_play", "&Play or pause", ("Space", "Return"), "&Run", "Start or stop stepping"),
+    Action("step_once", "One &step", (".",), "&Run", "Take one step and stop"),
+    Action("window.step_many", "&N steps...", ("Ctrl+.",), "&Run", "Take a number of steps and stop", "live"),
+    Action("faster", "&Faster", ("+", "="), "&Run", "More beats a second, up to unlimited"),
+    Action("slower", "S&lower", ("-",), "&Run", "Fewer beats a second"),
+    Action("unlimited", "&Unlimited speed", ("0",), "&Run", "As fast as this machine can"),
+    Action("stride_up", "Double the step scale", ("]",), "&Run", "Twice as many steps a beat", "live"),
+    Action("stride_down", "Halve the step scale", ("[",), "&Run", "Half as many steps a beat", "live"),
+    Action("reset", "&Reset to the start", ("Ctrl+Backspace",), "&Run", "Initial cells and settings again, at step 0"),
+    Action("new_seed", "New &seed", ("Ctrl+N",), "&Run", "Start again from other random cells", "live"),
+    Action("window.go_to", "&Go to step...", ("Ctrl+J",), "&Run", "Go to a step and stop there"),
+    Action("fit", "&Fit the grid", ("F",), "&Look", "Show the whole grid"),
+    Action("one_to_one", "&1:1", ("1",), "&Look", "One cell to one pixel of the screen"),
+    Action("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), "&Look", "Twice as large"),
+    Action("zoom_out", "Zoom &out", ("Ctrl+-",), "&Look", "Half as large"),
+    Action("toggle_follow", "Fo&llow", ("Shift+F",), "&Look", "Keep the centre of mass in the middle", "live", "follow"),
+    Action("toggle_grid", "&Grid lines", ("G",), "&Look", "Lines between cells that are large enough", "source", "grid_lines"),
+    Action("next_field", "&Next field", ("N",), "&Look", "Show the next field of the law"),
+    Action("previous_field", "&Previous field", ("Shift+N",), "&Look", "Show the field before"),
+    Action("next_universe", "Next &universe", ("U",), "&Look", "Show the next universe of the batch"),
+    Action("next_colours", "Next &colour map", ("C",), "&Look", "Paint in other colours"),
+    Action("levels_auto", "Levels: &auto", ("A",), "&Look", "From the lowest to the highest value in sight"),
+    Action("levels_percentile", "Levels: p&ercentile", ("P",), "&Look", "Without the outermost values"),
+    Action("levels_locked", "Levels: loc&ked", ("K",), "&Look", "As they are now, whatever comes"),
+    Action("toggle_theme", "&Light or dark", ("Ctrl+T",), "&Look", "Switch between a light and a dark window", "nothing"),
+    Action("window.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
+    Action("window.show_help", "&What one sees", ("F1",), "&Help", "What the window shows and how to steer it", "nothing"),
+)

@@ -1,0 +1,347 @@
+"""What the user's wishes mean: between the model, the source and the window. No Qt."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from aetheria.colours import COLOUR_MAPS
+from aetheria.errors import AetheriaError
+from viewer.live import LiveSource
+from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Look, Message, Model, Picture, Region, Status, Wanted
+from viewer.source import Source
+
+_STATUS_S = 0.25
+
+
+class View(Protocol):
+    """What the controller asks of the window."""
+
+    def show_source(self, source: Source | None) -> None:
+        """Something was opened, or closed (None)."""
+
+    def show_picture(self, picture: Picture) -> None:
+        """A new picture."""
+
+    def show_status(self, status: Status) -> None:
+        """New numbers, a few times a second."""
+
+    def show_message(self, message: Message) -> None:
+        """Tells the user; the window lives on."""
+
+    def show_region(self, region: Region) -> None:
+        """Moves the view so that it shows this region."""
+
+    def zoom(self, factor: float | None) -> None:
+        """Zooms by a factor about the middle; None: one cell to one pixel."""
+
+
+class Controller:
+    """Does what the user wants, and keeps the window up to date; `tick` is called some sixty times a second.
+
+    Attributes:
+        model: the viewer's own state.
+        source: what is open, or None.
+        picture: the last good one.
+        features: called at every tick and when something is opened; see `Feature`.
+    """
+
+    def __init__(self, view: View, model: Model | None = None) -> None:
+        self.view = view
+        self.model = model or Model()
+        self.model.listeners.append(self._model_changed)
+        self.source: Source | None = None
+        self.picture: Picture | None = None
+        self.visible = True
+        self.features: list[Feature] = []
+        self._status_due = 0.0
+        self._diverged = False
+
+    # -- opening -------------------------------------------------------------------------------------------------
+
+    def open(self, source: Source) -> None:
+        """Shows a source, from its first field and the whole grid; the one before is closed."""
+        self.close()
+        self.source = source
+        if isinstance(source, LiveSource):
+            source.on_failure(self.failed)
+        height, width = source.grid
+        first = source.fields[0]
+        self.model.set(look=Look(first.name), region=Region(0, 0, height, width), follow=False, tool="look")
+        source.pace(self.model.speed, self.model.stride)
+        self.view.show_source(source)
+        for feature in self.features:
+            feature.opened(source)
+        self.view.show_region(Region(0, 0, height, width))
+        self._show()
+
+    def close(self) -> None:
+        """Closes what is open."""
+        source, self.source = self.source, None
+        self.picture = None
+        self._diverged = False
+        if source is not None:
+            for feature in self.features:
+                feature.closed()
+            source.close()
+            self.view.show_source(None)
+
+    def attempt(self, action: Callable[[], object]) -> bool:
+        """Does something that may fail for a reason the user can be told; whether it went well."""
+        try:
+            action()
+        except (AetheriaError, OSError) as error:
+            self.failed(error)
+            return False
+        return True
+
+    def failed(self, error: Exception) -> None:
+        """Tells the user what went wrong."""
+        if isinstance(error, AetheriaError | OSError):
+            text = str(error)
+        else:
+            text = f"{type(error).__name__}: {error}"
+        self.view.show_message(Message("error", text))
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Takes what the source has ready. Never waits."""
+        source = self.source
+        if source is None:
+            return
+        source.settle()
+        picture = source.picture()
+        if picture is not None and self._fits(picture):
+            self._take(picture)
+        for feature in self.features:
+            feature.tick()
+        now = time.monotonic()
+        if now >= self._status_due and self.source is not None:
+            self._status_due = now + _STATUS_S
+            self.view.show_status(self.source.status())
+
+    def _fits(self, picture: Picture) -> bool:
+        look = self.model.look
+        return look is not None and (picture.field, picture.universe) == (look.field, look.universe)
+
+    def _take(self, picture: Picture) -> None:
+        if not picture.finite:
+            if not self._diverged and self.source is not None:
+                self._diverged = True
+                self.source.play(False)
+                self.view.show_message(
+                    Message(
+                        "warning",
+                        f"The cells hold NaN or Inf at step {picture.step:,}: paused. The last good picture stays; reset "
+                        "the run or change the law's parameters.",
+                    )
+                )
+            return
+        self._diverged = False
+        self.picture = picture
+        self.view.show_picture(picture)
+
+    def set_visible(self, visible: bool) -> None:
+        """Whether anybody can see the window; if not, nothing is computed for it."""
+        if visible != self.visible:
+            self.visible = visible
+            self._show()
+
+    # -- look ----------------------------------------------------------------------------------------------------
+
+    def looked_at(self, region: Region, size: tuple[int, int]) -> None:
+        """The canvas shows these cells on so many pixels."""
+        self.model.set(region=region, size=size)
+
+    @property
+    def choice(self) -> FieldChoice | None:
+        """The field that is shown."""
+        look = self.model.look
+        if self.source is None or look is None:
+            return None
+        return next((choice for choice in self.source.fields if choice.name == look.field), None)
+
+    def set_field(self, name: str) -> None:
+        """Shows a field, in its own colours and automatic levels."""
+        self.model.relook(field=name, colours=None, level_mode="auto", levels=None)
+
+    def next_field(self) -> None:
+        """Shows the next field."""
+        self._turn_field(1)
+
+    def previous_field(self) -> None:
+        """Shows the field before."""
+        self._turn_field(-1)
+
+    def _turn_field(self, by: int) -> None:
+        if self.source is not None and self.model.look is not None:
+            names = [choice.name for choice in self.source.fields]
+            self.set_field(names[(names.index(self.model.look.field) + by) % len(names)])
+
+    def next_universe(self) -> None:
+        """Shows the next universe of the batch."""
+        if self.source is not None and self.model.look is not None:
+            self.model.relook(universe=(self.model.look.universe + 1) % self.source.universes)
+
+    def next_colours(self) -> None:
+        """Paints in the next colour map."""
+        choice, look = self.choice, self.model.look
+        if choice is not None and look is not None:
+            maps = list(COLOUR_MAPS)
+            self.model.relook(colours=maps[(maps.index(look.colours or choice.colours) + 1) % len(maps)])
+
+    def levels_auto(self) -> None:
+        """Levels from the lowest to the highest value in sight."""
+        self.model.relook(level_mode="auto", levels=None)
+
+    def levels_percentile(self) -> None:
+        """Levels without the outermost values."""
+        self.model.relook(level_mode="percentile", levels=None)
+
+    def levels_locked(self, levels: Levels | None = None) -> None:
+        """Levels that stay: those given, or the present ones."""
+        present = levels or (self.picture.levels if self.picture is not None else None)
+        mode: LevelMode = "locked" if present is not None else "auto"
+        self.model.relook(level_mode=mode, levels=present)
+
+    def fit(self) -> None:
+        """Shows the whole grid."""
+        if self.source is not None:
+            self.view.show_region(Region(0, 0, *self.source.grid))
+
+    def one_to_one(self) -> None:
+        """One cell to one pixel."""
+        self.view.zoom(None)
+
+    def zoom_in(self) -> None:
+        """Twice as large."""
+        self.view.zoom(2.0)
+
+    def zoom_out(self) -> None:
+        """Half as large."""
+        self.view.zoom(0.5)
+
+    def toggle_follow(self) -> None:
+        """Keeps the centre of mass in the middle, or no longer."""
+        self.model.set(follow=not self.model.follow)
+
+    def toggle_grid(self) -> None:
+        """Draws lines between large cells, or no longer."""
+        self.model.set(grid_lines=not self.model.grid_lines)
+
+    def toggle_theme(self) -> None:
+        """Light or dark."""
+        self.model.set(theme="light" if self.model.theme == "dark" else "dark")
+
+    # -- run -----------------------------------------------------------------------------------------------------
+
+    def toggle_play(self) -> None:
+        """Goes on, or stops."""
+        if self.source is not None:
+            self.source.play(not self.source.status().playing)
+            self._status_due = 0.0
+
+    def step_once(self) -> None:
+        """One beat, and stop."""
+        self.step_many(1)
+
+    def step_many(self, beats: int) -> None:
+        """So many beats, and stop."""
+        if self.source is not None:
+            self.source.play(False)
+            self.source.advance(beats)
+
+    def go_to(self, step: int) -> None:
+        """Goes to a step and stops there."""
+        if self.source is not None:
+            self.source.go_to(step)
+
+    def faster(self) -> None:
+        """The next higher speed; beyond the highest: unlimited."""
+        speed = self.model.speed
+        self.set_speed(next((s for s in SPEEDS if speed is not None and s > speed), None))
+
+    def slower(self) -> None:
+        """The next lower speed."""
+        speed = self.model.speed
+        self.set_speed(SPEEDS[-1] if speed is None else next((s for s in reversed(SPEEDS) if s < speed), SPEEDS[0]))
+
+    def unlimited(self) -> None:
+        """As fast as it goes."""
+        self.set_speed(None)
+
+    def set_speed(self, speed: float | None) -> None:
+        """Beats a second; None for as many as it can."""
+        self.model.set(speed=speed)
+
+    def stride_up(self) -> None:
+        """Twice as many steps a beat."""
+        self.model.set(stride=min(self.model.stride * 2, 1 << 20))
+
+    def stride_down(self) -> None:
+        """Half as many steps a beat."""
+        self.model.set(stride=max(1, self.model.stride // 2))
+
+    def reset(self) -> None:
+        """Back to the start: initial cells and settings."""
+        self._restart(None)
+
+    def new_seed(self) -> None:
+        """Other random cells."""
+        if isinstance(self.source, LiveSource):
+            self._restart(self.source.motor.seed + 1)
+
+    def _restart(self, seed: int | None) -> None:
+        source = self.source
+        if isinstance(source, LiveSource):
+            source.play(False)
+            source.ask(lambda motor: motor.restart(seed), lambda _: self._restarted())
+        elif source is not None:
+            source.go_to(0)
+
+    def _restarted(self) -> None:
+        self._diverged = False
+        for feature in self.features:
+            feature.restarted()
+        if isinstance(self.source, LiveSource):
+            self.source.ask(lambda motor: motor.refresh())
+
+    # -- keeping up ----------------------------------------------------------------------------------------------
+
+    def _model_changed(self, changed: frozenset[str]) -> None:
+        if changed & {"look", "region", "size"}:
+            self._show()
+        if changed & {"speed", "stride"} and self.source is not None:
+            self.source.pace(self.model.speed, self.model.stride)
+
+    def _show(self) -> None:
+        source, model = self.source, self.model
+        if source is None:
+            return
+        if not self.visible or model.look is None or model.region is None:
+            source.show(None)
+            return
+        height, width = model.size
+        size = (max(1, min(height, model.region.height)), max(1, min(width, model.region.width)))
+        source.show(Wanted(model.look, replace(model.region), size))
+
+
+class Feature:
+    """A part of the viewer that comes along with the controller: told what is opened, and called at every tick."""
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+        controller.features.append(self)
+
+    def opened(self, source: Source) -> None:
+        """Something was opened."""
+
+    def closed(self) -> None:
+        """What was open is being closed."""
+
+    def restarted(self) -> None:
+        """The run is back at its start."""
+
+    def tick(self) -> None:
+        """Called some sixty times a second; must not wait."""

@@ -1,0 +1,328 @@
+"""A motor as a source of pictures: one thread steps it, another serves the window."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aetheria.config import RunConfig
+from aetheria.feed import Frame, Subscription
+from aetheria.motor import Aetheria_Motor
+from aetheria.optimizer import Request
+from viewer.model import FieldChoice, Levels, Picture, Region, Status, Wanted
+from viewer.palette import find_levels
+from viewer.source import Worker, field_choices, observable_names
+
+T = TypeVar("T")
+_SAMPLE = 128  # side of the sample of cells from which levels are found
+_PROBE_S = 0.25  # seconds between two samples
+_STILL_S = 0.05  # seconds without a picture after which the newest cells are asked for
+_WINDOW_S = 1.0  # seconds that rates are measured over
+
+
+class Rates:
+    """A count's growth per second, over the last second or so."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def __call__(self, count: float) -> float:
+        """Notes the present count; the rate so far."""
+        now = time.monotonic()
+        if self._seen and count < self._seen[-1][1]:
+            self._seen.clear()  # a restart
+        self._seen.append((now, count))
+        while len(self._seen) > 2 and now - self._seen[1][0] > _WINDOW_S:
+            self._seen.popleft()
+        (began, first), (ended, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (ended - began) if ended > began else 0.0
+
+
+class Runner:
+    """The thread that steps a motor: beat by beat, so many beats a second, or as fast as it goes."""
+
+    def __init__(self, motor: Aetheria_Motor, failed: Callable[[Exception], None]) -> None:
+        self.motor = motor
+        self.playing = False
+        self.speed: float | None = None
+        self.stride = 1
+        self._failed = failed
+        self._left = 0  # steps to take from a standstill
+        self._closing = False
+        self._changed = threading.Condition()
+        self._piece = 1
+        self.thread = threading.Thread(target=self._run, name="motor", daemon=True)
+        self.thread.start()
+
+    def set(self, **changes: Any) -> None:
+        """Sets playing, speed or stride."""
+        with self._changed:
+            for name, value in changes.items():
+                setattr(self, name, value)
+            if "playing" in changes:
+                self._left = 0
+            self._changed.notify_all()
+
+    def take(self, steps: int) -> None:
+        """Takes so many steps from a standstill; more are added to those that are left."""
+        with self._changed:
+            self.playing = False
+            self._left += steps
+            self._changed.notify_all()
+
+    @property
+    def busy(self) -> bool:
+        """Whether steps are being taken or waited for."""
+        return self.playing or self._left > 0
+
+    def close(self) -> None:
+        """Ends the thread after the steps it is at."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        due = 0.0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self.busy or self._closing)
+                if self.playing and self.speed is not None:
+                    due = max(due, time.monotonic() - 1 / self.speed)  # never makes up for more than one missed beat
+                    self._changed.wait_for(lambda: self._closing or not self.playing, due - time.monotonic())
+                    due += 1 / self.speed
+                if self._closing:
+                    return
+                if not self.busy:
+                    continue
+                steps = self._steps()
+                self._left = max(0, self._left - steps)
+            self._step(steps)
+
+    def _steps(self) -> int:
+        if self._left:
+            return min(self._left, self._piece)
+        return self.stride if self.speed is not None else max(self._piece, 1)
+
+    def _step(self, steps: int) -> None:
+        began = time.perf_counter()
+        try:
+            self.motor.step(steps)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the window tells and lives on
+            with self._changed:
+                self.playing, self._left = False, 0
+            self._failed(error)
+            return
+        took = max(time.perf_counter() - began, 1e-6)
+        # A piece takes a twentieth of a second: as long as it takes to stop.
+        self._piece = max(1, min(1 << 20, int(steps * min(0.05 / took, 4.0))))
+
+
+class LiveSource(Worker):
+    """A motor: its own to step, or one that somebody else steps and the window only watches and edits.
+
+    Attributes:
+        config: what the motor was built from, if it was.
+    """
+
+    live = True
+
+    def __init__(
+        self, motor: Aetheria_Motor, *, title: str = "", config: RunConfig | None = None, steps_it: bool = True
+    ) -> None:
+        """
+        Args:
+            motor: to watch.
+            title: for people.
+            config: what it was built from.
+            steps_it: the viewer steps it; False when the user's own code does.
+        """
+        self.motor = motor
+        self.config = config
+        self.title = title or motor.traits.name
+        batch, channels, height, width = motor.shape
+        self.grid, self.universes = (height, width), batch
+        traits = motor.traits
+        first = self._first_field(config) or traits.default_field
+        self.fields = field_choices(traits.fields, traits.d_state, channels, first)
+        self.observables = observable_names(traits.fields)
+        self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)  # the newest sample: step and values
+        self._choices: dict[str, FieldChoice] = {choice.name: choice for choice in self.fields}
+        self._wanted: Wanted | None = None
+        self._frames: Subscription | None = None
+        self._levels: Levels | None = None
+        self._probed: tuple[int, object] | None = None
+        self._steps, self._bytes, self._shown = Rates(), Rates(), Rates()
+        self._taken = 0
+        self._seen, self._seen_at = -1, 0.0  # the step of the newest picture, and when it came
+        self._dropped = 0
+        super().__init__("viewer source")
+        self.runner = Runner(motor, self.tell) if steps_it else None
+
+    # -- pictures ------------------------------------------------------------------------------------------------
+
+    def show(self, wanted: Wanted | None) -> None:
+        before, self._wanted = self._wanted, wanted
+        if before is not None and wanted is not None and before.look != wanted.look:
+            same = (before.look.field, before.look.universe) == (wanted.look.field, wanted.look.universe)
+            self._levels = self._levels if same else None
+        self.do(self._watch, name="watch")
+
+    def picture(self) -> Picture | None:
+        if self._frames is None:
+            return None
+        frame = self._frames.get(0)
+        now = time.monotonic()
+        if frame is None or frame.request is None:
+            # The last steps before a standstill were too close to the frame before.
+            if self._seen != self.motor.step_count and now - self._seen_at > _STILL_S:
+                self._seen_at = now
+                self.do(self.motor.refresh, name="refresh")
+            return None
+        self._taken += 1
+        self._seen, self._seen_at = frame.step, now
+        return _picture(frame, frame.request, self.grid)
+
+    def _watch(self) -> None:
+        """Makes the subscription what is wanted now."""
+        wanted = self._wanted
+        if wanted is None:
+            if self._frames is not None:
+                self._dropped += self._frames.dropped
+                self._frames.close()
+                self._frames = None
+            return
+        if self._levels is None or wanted.look.level_mode == "locked":
+            self._probe(wanted, ease=False)
+        request = self._request(wanted)
+        if self._frames is None or self._frames.rate != wanted.rate:
+            if self._frames is not None:
+                self._frames.close()
+            self._frames = self.motor.watch(request, wanted.rate)
+        self._frames.request = request
+        self.motor.refresh()
+
+    def _request(self, wanted: Wanted) -> Request:
+        look = wanted.look
+        assert self._levels is not None
+        return self.motor.request(
+            [look.field],
+            wanted.size,
+            "uint8",
+            {look.field: self._levels},
+            region=wanted.region.as_tuple(),
+            universe=look.universe,
+            finite=True,
+        )
+
+    def idle(self) -> float | None:
+        """Looks at a sample of the cells in sight now and then, for levels and histogram."""
+        wanted = self._wanted
+        if wanted is None or self._frames is None:
+            return None
+        if self._probed != (self.motor.step_count, wanted):
+            before = self._levels
+            self._probe(wanted, ease=True)
+            if self._levels != before:
+                self._frames.request = self._request(wanted)
+                self.motor.refresh()
+        return _PROBE_S
+
+    def _probe(self, wanted: Wanted, *, ease: bool) -> None:
+        look = wanted.look
+        choice = self._choices[look.field]
+        # The cells nearest to the points of a raster, not averages: levels must hold the extremes.
+        request = self.motor.request(
+            [look.field], _SAMPLE, region=wanted.region.as_tuple(), universe=look.universe, reduction="nearest"
+        )
+        frame = self.motor.look(request)
+        values = frame[look.field]
+        self.samples.append((frame.step, values))
+        self._levels = find_levels(look, choice, values, self._levels if ease else None)
+        self._probed = (frame.step, wanted)
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def play(self, playing: bool) -> None:
+        if self.runner is not None:
+            self.runner.set(playing=playing)
+
+    def advance(self, beats: int) -> None:
+        if self.runner is not None and beats > 0:
+            self.runner.take(beats * self.runner.stride)
+
+    def go_to(self, step: int) -> None:
+        """Steps on to `step`; for an earlier one, restarts first."""
+        if self.runner is None:
+            return
+
+        def restart_if_earlier() -> None:
+            assert self.runner is not None
+            if step < self.motor.step_count:
+                self.motor.restart()
+            self.runner.take(step - self.motor.step_count)
+
+        self.runner.set(playing=False)
+        self.do(restart_if_earlier)
+
+    def pace(self, speed: float | None, stride: int) -> None:
+        if self.runner is not None:
+            self.runner.set(speed=speed, stride=stride)
+
+    def ask(self, job: Callable[[Aetheria_Motor], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
+        """Does something with the motor in the worker's thread; `then` is called with the result, from `settle`."""
+        self.do(lambda: job(self.motor), then, name)
+
+    def status(self) -> Status:
+        motor, runner = self.motor, self.runner
+        steps_per_s = self._steps(motor.step_count)
+        batch, _, height, width = motor.shape
+        plan = motor.plan
+        stats = motor.optimizer.get_memory_stats()
+        memory = stats.get("gpu_allocated_mb", stats.get("resident_mb"))
+        named = "not yet planned" if plan is None else plan.name
+        return Status(
+            step=motor.step_count,
+            playing=runner.busy if runner is not None else steps_per_s > 0,
+            steps_per_s=steps_per_s,
+            cells_per_s=steps_per_s * batch * height * width,
+            frames_per_s=self._shown(self._taken),
+            dropped=self._dropped + (self._frames.dropped if self._frames is not None else 0),
+            device=str(motor.device),
+            plan=f"{named}, a faster one is being made" if motor.planning else named,
+            memory_mb=float(memory) if memory is not None else None,
+            bytes_per_s=self._bytes(motor.optimizer.transfer_stats.bytes),
+        )
+
+    def close(self) -> None:
+        if self.runner is not None:
+            self.runner.close()
+        super().close()
+
+    def finished(self) -> None:
+        """Leaves the motor as it was found: unwatched, and closed if it was the viewer's own."""
+        if self._frames is not None:
+            self._frames.close()
+        if self.runner is not None:
+            self.motor.close()
+
+    def _first_field(self, config: RunConfig | None) -> str | None:
+        return config.picture.field if config is not None else None
+
+
+def _picture(frame: Frame, request: Request, grid: tuple[int, int]) -> Picture:
+    name = request.fields[0].name
+    values = np.asarray(frame[name][0], np.uint8)
+    pixels = np.ascontiguousarray(np.moveaxis(values, 0, -1)) if values.ndim == 3 else values
+    return Picture(
+        step=frame.step,
+        field=name,
+        universe=request.universe or 0,
+        region=Region(*(request.region or (0, 0, *grid))),
+        pixels=pixels,
+        levels=request.levels[name],
+        finite=bool(frame["finite"][0]),
+    )

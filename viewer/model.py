@@ -1,0 +1,161 @@
+"""What the viewer shows, as plain values: no Qt, no motor."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Levels = tuple[float, float]
+LevelMode = Literal["auto", "percentile", "locked"]
+Theme = Literal["dark", "light"]
+SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0)  # beats a second; beyond the last: unlimited
+
+
+@dataclass(frozen=True)
+class Region:
+    """A block of whole cells: its top left corner, height and width."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def as_tuple(self) -> tuple[int, int, int, int]:
+        """(top, left, height, width), as a motor's request wants it."""
+        return self.top, self.left, self.height, self.width
+
+
+@dataclass(frozen=True)
+class FieldChoice:
+    """A field that can be shown: its name, formula, unit, range (None where open), colour map, whether it is an angle."""
+
+    name: str
+    meaning: str
+    unit: str
+    range: tuple[float | None, float | None]
+    colours: str
+    cyclic: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of the cells is shown, in which colours.
+
+    Attributes:
+        colours: a colour map; None for the field's own.
+        level_mode: "auto" (lowest to highest value in sight), "percentile" (without the outermost `percentile` per cent at
+            either end) or "locked" (`levels`).
+    """
+
+    field: str
+    universe: int = 0
+    colours: str | None = None
+    level_mode: LevelMode = "auto"
+    percentile: float = 1.0
+    levels: Levels | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a source is asked for: a look at a region, in at most `size` (height, width) pixels, `rate` times a second."""
+
+    look: Look
+    region: Region
+    size: tuple[int, int]
+    rate: float = 60.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a source answers.
+
+    Attributes:
+        step: of the cells shown.
+        field, universe, region: what they show.
+        pixels: uint8, `(h, w)` to go through a colour map, or `(h, w, 3)` colours.
+        levels: the values that are shown as pixels 0 and 255.
+        finite: whether what is shown holds no NaN or Inf; a picture that does is not worth showing.
+    """
+
+    step: int
+    field: str
+    universe: int
+    region: Region
+    pixels: NDArray[np.uint8]
+    levels: Levels
+    finite: bool = True
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the source is doing, in numbers; what it cannot know is None.
+
+    Attributes:
+        playing: steps are being taken, or frames played.
+        frames: frames of a recording; None for a live source.
+        dropped: frames that were due and not made, because the window was busy.
+        recording: what a recorder is doing, for people; empty without one.
+    """
+
+    step: int
+    playing: bool
+    steps_per_s: float = 0.0
+    cells_per_s: float = 0.0
+    frames_per_s: float = 0.0
+    dropped: int = 0
+    device: str = ""
+    plan: str = ""
+    memory_mb: float | None = None
+    bytes_per_s: float = 0.0
+    recording: str = ""
+    frame: int | None = None
+    frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something to tell the user: what happened and what to do about it; kind says how bad it is, in words."""
+
+    kind: Literal["note", "warning", "error"]
+    text: str
+
+
+@dataclass
+class Model:
+    """The viewer's own state. Change it by `set`; whoever listens is told which attributes changed.
+
+    Attributes:
+        look: what is shown. None until something is open.
+        region: the cells in sight; size: the pixels there are for them.
+        speed: beats a second, None for as fast as it goes. stride: steps a beat.
+        follow: keep the centre of mass in the middle.
+        grid_lines: draw them where cells are large enough.
+        tool: what the left mouse button does: "look" (pan) or the name of a brush.
+    """
+
+    look: Look | None = None
+    region: Region | None = None
+    size: tuple[int, int] = (512, 512)
+    speed: float | None = 60.0
+    stride: int = 1
+    follow: bool = False
+    grid_lines: bool = True
+    theme: Theme = "dark"
+    tool: str = "look"
+    listeners: list[Callable[[frozenset[str]], None]] = field(default_factory=list, repr=False)
+
+    def set(self, **changes: Any) -> None:
+        """Changes attributes and tells the listeners, if anything did change."""
+        changed = frozenset(name for name, value in changes.items() if getattr(self, name) != value)
+        for name in changed:
+            setattr(self, name, changes[name])
+        if changed:
+            for listener in list(self.listeners):
+                listener(changed)
+
+    def relook(self, **changes: Any) -> None:
+        """Changes parts of the look."""
+        if self.look is not None:
+            self.set(look=replace(self.look, **changes))

@@ -1,0 +1,29 @@
+"""The panels around the canvas; each is a widget of its own that knows the controller and nothing of the others.
+
+To add one: a file here, and a line in `PANELS`.
+"""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+
+from viewer.panels.base import Panel
+from viewer.panels.look import LookPanel
+
+
+@dataclass(frozen=True)
+class Dock:
+    """A panel's place: its name, title, the key that shows and hides it, where it is, and whether it is open at first."""
+
+    name: str
+    title: str
+    key: str
+    tip: str
+    panel: type[Panel]
+    area: Qt.DockWidgetArea
+    open: bool = True
+
+
+_RIGHT, _BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+
+PANELS: tuple[Dock, ...] = (Dock("look", "Look", "Ctrl+1", "Field, colours and levels", LookPanel, _RIGHT),)

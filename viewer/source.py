@@ -1,0 +1,178 @@
+"""Where pictures come from: a live motor or a recording, each behind a thread of its own that the window never waits for."""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from aetheria.fields import FIELDS
+from viewer.model import FieldChoice, Picture, Status, Wanted
+
+T = TypeVar("T")
+
+
+class Source(Protocol):
+    """What the controller asks of a live motor or a recording. Nothing here waits.
+
+    Attributes:
+        title: for people.
+        grid: (height, width) in cells.
+        universes: how many there are.
+        fields: what can be shown, the one to begin with first.
+        observables: names of numbers per universe that can be plotted.
+        live: cells can be stepped and edited.
+    """
+
+    title: str
+    grid: tuple[int, int]
+    universes: int
+    fields: tuple[FieldChoice, ...]
+    observables: tuple[str, ...]
+    live: bool
+
+    def show(self, wanted: Wanted | None) -> None:
+        """Asks for pictures like this from now on; None: nobody is looking, and nothing is computed or moved."""
+
+    def picture(self) -> Picture | None:
+        """The newest picture that was not taken yet."""
+
+    def status(self) -> Status:
+        """How it is doing."""
+
+    def settle(self) -> None:
+        """Calls back, in the caller's thread, for each job that is done."""
+
+    def play(self, playing: bool) -> None:
+        """Goes on, or stands still."""
+
+    def advance(self, beats: int) -> None:
+        """Takes so many beats from a standstill (of a recording: frames, negative ones backwards)."""
+
+    def go_to(self, step: int) -> None:
+        """Goes to a step and stands still there."""
+
+    def pace(self, speed: float | None, stride: int) -> None:
+        """Sets beats a second, None for as many as it can, and steps a beat."""
+
+    def close(self) -> None:
+        """Ends its threads, soon; does not wait for them."""
+
+
+class Worker:
+    """A thread that does jobs in turn, and hands their results back to whoever calls `settle`.
+
+    Jobs of one name replace each other while they wait: only the newest is done.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._waiting: dict[str, Callable[[], None]] = {}
+        self._unnamed = 0
+        self._condition = threading.Condition()
+        self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._closing = False
+        self._failed: Callable[[Exception], None] = _raise
+        self.thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self.thread.start()
+
+    def on_failure(self, failed: Callable[[Exception], None]) -> None:
+        """Who is told, from `settle`, of jobs that failed."""
+        self._failed = failed
+
+    def do(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
+        """Does `job` in the worker's thread; then `then` is called with its result, from `settle`."""
+
+        def run() -> None:
+            try:
+                result = job()
+            except Exception as error:  # noqa: BLE001 - told to whoever asked, whatever it is
+                self.tell(error)
+            else:
+                if then is not None:
+                    self._done.put(lambda: then(result))
+
+        with self._condition:
+            if self._closing:
+                return
+            if not name:
+                self._unnamed += 1
+                name = f"#{self._unnamed}"
+            self._waiting[name] = run
+            self._condition.notify_all()
+
+    def tell(self, error: Exception) -> None:
+        """Reports a failure, from any thread."""
+        self._done.put(lambda: self._failed(error))
+
+    def settle(self) -> None:
+        """Calls back, in the caller's thread, for each job that is done."""
+        while True:
+            try:
+                callback = self._done.get_nowait()
+            except queue.Empty:
+                return
+            callback()
+
+    def close(self) -> None:
+        """Forgets the jobs that wait and ends the thread after the one being done."""
+        with self._condition:
+            self._closing = True
+            self._waiting.clear()
+            self._condition.notify_all()
+
+    def idle(self) -> float | None:
+        """Called when there is no job: does what is due, and says how many seconds until more is; None for never."""
+        return None
+
+    def finished(self) -> None:
+        """Called in the thread when it ends."""
+
+    def _work(self) -> None:
+        try:
+            while True:
+                with self._condition:
+                    job = self._next_job()
+                    if self._closing:
+                        return
+                if job is not None:
+                    job()
+                    continue
+                wait = self._idle_safely()
+                with self._condition:
+                    if not self._waiting and not self._closing:
+                        self._condition.wait(wait)
+        finally:
+            self.finished()
+
+    def _idle_safely(self) -> float | None:
+        try:
+            return self.idle()
+        except Exception as error:  # noqa: BLE001 - told, and tried again a second later
+            self.tell(error)
+            return 1.0
+
+    def _next_job(self) -> Callable[[], None] | None:
+        if not self._waiting:
+            return None
+        return self._waiting.pop(next(iter(self._waiting)))
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def field_choices(offered: tuple[str, ...], d_state: int | None, channels: int, first: str) -> tuple[FieldChoice, ...]:
+    """The fields of a law that have a picture, component by component, with `first` in front."""
+    choices: list[FieldChoice] = []
+    for stem in offered:
+        field = FIELDS[stem]
+        if field.scalar:
+            continue
+        count = {"": 0, "d": d_state or 0, "c": channels}[field.counted]
+        names = [f"{stem}_{k}" for k in range(count)] if field.counted else [stem]
+        choices += [FieldChoice(name, field.meaning, field.unit, field.range, field.colour_map, field.cyclic) for name in names]
+    return tuple(sorted(choices, key=lambda choice: choice.name != first))
+
+
+def observable_names(offered: tuple[str, ...]) -> tuple[str, ...]:
+    """The observables of a law."""
+    return tuple(stem for stem in offered if FIELDS[stem].scalar)

@@ -1,0 +1,215 @@
+"""The window: the canvas, the panels around it, and a menu entry for every action."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QKeySequence, QShowEvent
+from PySide6.QtWidgets import QApplication, QDockWidget, QLabel, QMainWindow, QMenu, QStackedWidget
+
+from viewer import theme
+from viewer.actions import ACTIONS, MENUS, Action
+from viewer.canvas import Canvas
+from viewer.controller import Controller
+from viewer.model import Message, Model, Picture, Region, Status
+from viewer.palette import colour_table
+from viewer.panels import PANELS
+from viewer.panels.base import Panel, named
+from viewer.source import Source
+
+_TICK_MS = 8  # twice as often as pictures come, so that none waits long
+
+
+class Window(QMainWindow):
+    """The viewer's window; a `View` to its controller.
+
+    Attributes:
+        controller: what it asks for everything.
+        actions_by_name: a QAction for each entry of the table of actions.
+    """
+
+    def __init__(self, model: Model | None = None) -> None:
+        super().__init__()
+        self.setWindowTitle("Aetheria")
+        self.setObjectName("aetheria")
+        self.setAcceptDrops(True)
+        self.resize(1280, 860)
+        self.controller = Controller(self, model)
+        self.canvas = Canvas()
+        self.canvas.looked_at.connect(self.controller.looked_at)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.canvas)
+        self.setCentralWidget(self.pages)
+        self.panels: dict[str, Panel] = {}
+        self.docks: dict[str, QDockWidget] = {}
+        self.status_text = named(QLabel(), "Status")
+        self.statusBar().addWidget(self.status_text, 1)
+        self.actions_by_name: dict[str, QAction] = {}
+        self._menus: dict[str, QMenu] = {name: self.menuBar().addMenu(name) for name in MENUS}
+        for action in ACTIONS:
+            self._add_action(action)
+        self._add_panels()
+        self.canvas.hovered.connect(self._hovered)
+        self.controller.model.listeners.append(self._model_changed)
+        self._model_changed(frozenset({"theme", "grid_lines"}))
+        self.show_source(None)
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self.controller.tick)
+        self._timer.start(_TICK_MS)
+
+    # -- building ------------------------------------------------------------------------------------------------
+
+    def _add_action(self, action: Action) -> None:
+        made = QAction(action.text, self)
+        made.setShortcuts([QKeySequence(key) for key in action.keys])
+        made.setToolTip(f"{action.tip} ({action.keys[0]})")
+        made.setStatusTip(action.tip)
+        made.setData(action)
+        made.setCheckable(bool(action.checked))
+        slot = self._slot(action.name)
+        made.triggered.connect(lambda _checked=False: slot())
+        self._menus[action.menu].addAction(made)
+        self.addAction(made)
+        self.actions_by_name[action.name] = made
+
+    def _slot(self, name: str) -> Callable[[], object]:
+        """What an action calls: looked up when it is called, so that features may come later."""
+
+        def call() -> object:
+            target: object = self if name.startswith("window.") else self.controller
+            for part in name.removeprefix("window.").split("."):
+                target = getattr(target, part)
+            assert callable(target)
+            return target()
+
+        return call
+
+    def _add_panels(self) -> None:
+        for dock in PANELS:
+            panel = dock.panel(self.controller)
+            widget = QDockWidget(dock.title, self)
+            widget.setObjectName(dock.name)
+            widget.setWidget(panel)
+            self.addDockWidget(dock.area, widget)
+            widget.setVisible(dock.open)
+            toggle = widget.toggleViewAction()
+            toggle.setShortcut(QKeySequence(dock.key))
+            toggle.setToolTip(f"{dock.tip} ({dock.key})")
+            toggle.setStatusTip(dock.tip)
+            self._menus["&Window"].addAction(toggle)
+            self.addAction(toggle)
+            self.panels[dock.name], self.docks[dock.name] = panel, widget
+
+    # -- what the controller asks --------------------------------------------------------------------------------
+
+    def show_source(self, source: Source | None) -> None:
+        """Something was opened, or closed (None)."""
+        self.setWindowTitle("Aetheria" if source is None else f"{source.title} - Aetheria")
+        if source is not None:
+            self.canvas.set_grid(*source.grid)
+            self.pages.setCurrentWidget(self.canvas)
+            self.canvas.setFocus()
+        for panel in self.panels.values():
+            panel.opened(source)
+        for made in self.actions_by_name.values():
+            needs = made.data().needs
+            live = source is not None and source.live
+            made.setEnabled(
+                {"nothing": True, "source": source is not None, "live": live, "recording": source is not None and not live}[
+                    needs
+                ]
+            )
+
+    def show_picture(self, picture: Picture) -> None:
+        """Draws it."""
+        choice, look = self.controller.choice, self.controller.model.look
+        if choice is not None and look is not None:
+            self.canvas.show(picture, colour_table(look, choice))
+            for panel in self.panels.values():
+                panel.pictured(picture)
+
+    def show_status(self, status: Status) -> None:
+        """Writes the numbers."""
+        self.status_text.setText(f"step {status.step:,}   {status.steps_per_s:,.0f} steps/s   {status.plan}")
+        for panel in self.panels.values():
+            panel.status(status)
+
+    def show_message(self, message: Message) -> None:
+        """Tells the user."""
+        self.statusBar().showMessage(message.text)
+
+    def show_region(self, region: Region) -> None:
+        """Moves the view."""
+        self.canvas.show_region(region)
+
+    def zoom(self, factor: float | None) -> None:
+        """Zooms the canvas."""
+        self.canvas.zoom(factor)
+
+    # -- what happens to the window ------------------------------------------------------------------------------
+
+    def _hovered(self, y: int, x: int) -> None:
+        for panel in self.panels.values():
+            panel.hovered(y, x)
+
+    def _model_changed(self, changed: frozenset[str]) -> None:
+        model = self.controller.model
+        app = QApplication.instance()
+        if "theme" in changed and isinstance(app, QApplication):
+            theme.apply(app, model.theme)
+            self.canvas.lines.setPen(theme.colour(model.theme, "dim"))
+        if "grid_lines" in changed:
+            self.canvas.set_lines(model.grid_lines)
+        if "look" in changed and self.controller.picture is not None and self.controller._fits(self.controller.picture):
+            self.show_picture(self.controller.picture)
+        for made in self.actions_by_name.values():
+            if attribute := made.data().checked:
+                made.setChecked(bool(getattr(model, attribute)))
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange:
+            self.controller.set_visible(not self.isMinimized() and self.isVisible())
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self.controller.set_visible(not self.isMinimized())
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self.controller.set_visible(False)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+        """Stops the clock and closes what is open."""
+        self._timer.stop()
+        self.controller.close()
+        super().closeEvent(event)
+
+    # -- actions that ask first ----------------------------------------------------------------------------------
+
+    def open_file(self) -> None:
+        """Asks which file."""
+
+    def show_gallery(self) -> None:
+        """Shows the gallery."""
+
+    def close_source(self) -> None:
+        """Closes what is open."""
+        self.controller.close()
+        self.show_gallery()
+
+    def quit(self) -> None:
+        """Closes the window."""
+        self.close()
+
+    def step_many(self) -> None:
+        """Asks how many."""
+
+    def go_to(self) -> None:
+        """Asks which step."""
+
+    def show_shortcuts(self) -> None:
+        """All keys on one page."""
+
+    def show_help(self) -> None:
+        """What one sees."""
