@@ -8,7 +8,6 @@ from viewer.controller import Controller
 from viewer.model import Picture, Status
 from viewer.source import Source
 
-
 W = TypeVar("W", bound=QWidget)
 
 
