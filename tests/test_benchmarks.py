@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from aetheria.laws import ConvLSTM, GrowingNCA
-from benchmarks import acorn, bands, drift, findings, first_step, headless, stepping
+from benchmarks import acorn, bands, drift, findings, first_step, headless, stepping, watching
 from benchmarks.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.convolutions import convolutions_of
 from benchmarks.findings import Findings, Options
@@ -175,6 +175,20 @@ def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPat
     assert "| 64^2 | 8 | 10.67 | 0.75 |" in capsys.readouterr().out
     monkeypatch.undo()
     assert bands.milliseconds(64, "compiled", 0.01) > 0
+
+
+def test_being_watched_is_measured_with_what_left_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "watching.md"
+    arguments = ["--laws", "MLP", "--side", "32", "--seconds", "0.02", "--steps", "10", "--device", "cpu", "--out", str(out)]
+    monkeypatch.setattr("sys.argv", ["watching", *arguments])
+    watching.main()
+    cost, memory = (
+        [cell.strip(" |") for cell in line.split(" | ")] for line in out.read_text().splitlines() if "| MLP" in line
+    )
+    assert cost[1:3] == ["32^2", "fused"]
+    assert cost[7] == "0"  # bytes, with nobody looking
+    assert float(cost[9]) == pytest.approx(int(cost[3]) * 32 * 32 * 4 / 1e6, abs=0.06)
+    assert memory[1:3] == ["8^2", "0.0"]
 
 
 def test_drift_is_measured_against_the_size_of_the_cells() -> None:
