@@ -3,37 +3,15 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 from aetheria.colours import COLOUR_MAPS
 from aetheria.errors import AetheriaError
+from viewer.feature import Feature, View
 from viewer.live import LiveSource
-from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Look, Message, Model, Picture, Region, Status, Wanted
+from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Look, Message, Model, Picture, Region, Wanted
 from viewer.source import Source
 
 _STATUS_S = 0.25
-
-
-class View(Protocol):
-    """What the controller asks of the window."""
-
-    def show_source(self, source: Source | None) -> None:
-        """Something was opened, or closed (None)."""
-
-    def show_picture(self, picture: Picture) -> None:
-        """A new picture."""
-
-    def show_status(self, status: Status) -> None:
-        """New numbers, a few times a second."""
-
-    def show_message(self, message: Message) -> None:
-        """Tells the user; the window lives on."""
-
-    def show_region(self, region: Region) -> None:
-        """Moves the view so that it shows this region."""
-
-    def zoom(self, factor: float | None) -> None:
-        """Zooms by a factor about the middle; None: one cell to one pixel."""
 
 
 class Controller:
@@ -325,23 +303,3 @@ class Controller:
         height, width = model.size
         size = (max(1, min(height, model.region.height)), max(1, min(width, model.region.width)))
         source.show(Wanted(model.look, replace(model.region), size))
-
-
-class Feature:
-    """A part of the viewer that comes along with the controller: told what is opened, and called at every tick."""
-
-    def __init__(self, controller: Controller) -> None:
-        self.controller = controller
-        controller.features.append(self)
-
-    def opened(self, source: Source) -> None:
-        """Something was opened."""
-
-    def closed(self) -> None:
-        """What was open is being closed."""
-
-    def restarted(self) -> None:
-        """The run is back at its start."""
-
-    def tick(self) -> None:
-        """Called some sixty times a second; must not wait."""
