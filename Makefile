@@ -38,10 +38,11 @@ test: lint
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.installed
-	$(INSTALL) -e '.[bench]'
+	$(INSTALL) -e '.[bench,viewer]'
 	$(BIN)/python -m benchmarks.stepping --out benchmarks/results/stepping.md
 	$(BIN)/python -m benchmarks.drift --out benchmarks/results/drift.md
 	$(BIN)/python -m benchmarks.watching --out benchmarks/results/watching.md
+	$(BIN)/python -m benchmarks.viewer --out benchmarks/results/viewer.md
 	$(BIN)/python -m benchmarks.bands --out benchmarks/results/bands.md
 	$(BIN)/python -m benchmarks.acorn --out benchmarks/results/acorn.md
 	$(BIN)/python -m benchmarks.headless --out benchmarks/results/headless.md

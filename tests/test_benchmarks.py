@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from benchmarks.convolutions import convolutions_of
 from benchmarks.findings import Findings, Options
 from benchmarks.peers import rate
 from benchmarks.plain import cells_of, plain_loop, plain_state, plain_step
-from benchmarks.processes import Finding, NotHereError, apart
+from benchmarks.processes import ROOT, Finding, NotHereError, apart
 from benchmarks.targets import Target, targets
 
 needs_cax = pytest.mark.skipif(
@@ -189,6 +191,18 @@ def test_being_watched_is_measured_with_what_left_the_device(tmp_path: Path, mon
     assert cost[7] == "0"  # bytes, with nobody looking
     assert float(cost[9]) == pytest.approx(int(cost[3]) * 32 * 32 * 4 / 1e6, abs=0.06)
     assert memory[1:3] == ["8^2", "0.0"]
+
+
+def test_the_viewer_is_measured(tmp_path: Path) -> None:
+    # In a process of its own, as Qt wants the main thread and an event loop to itself.
+    out = tmp_path / "viewer.md"
+    command = [sys.executable, "-m", "benchmarks.viewer", "--quick", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    tables = out.read_text()
+    assert tables.count("\n## ") == 5
+    hidden = next(line for line in tables.splitlines() if line.startswith("| GrowingNCA")).split(" | ")
+    assert hidden[5] == "0"  # bytes, with the window minimised
 
 
 def test_drift_is_measured_against_the_size_of_the_cells() -> None:

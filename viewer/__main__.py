@@ -16,6 +16,18 @@ def main(path: str | Path | None = None, overrides: list[str] | None = None, dev
         AetheriaError: what was asked for cannot be opened.
     """
     app = QApplication.instance() or QApplication(sys.argv[:1])
+    window = open_window(path, overrides, device)
+    code = app.exec()
+    del window
+    return code
+
+
+def open_window(path: str | Path | None = None, overrides: list[str] | None = None, device: str | None = None) -> Window:
+    """A window on a config or recording, playing, or on the gallery.
+
+    Raises:
+        AetheriaError: what was asked for cannot be opened.
+    """
     window = Window()
     if path is None:
         window.show_gallery()
@@ -23,7 +35,7 @@ def main(path: str | Path | None = None, overrides: list[str] | None = None, dev
         window.controller.open(open_config(path, overrides, device))
         window.controller.toggle_play()
     window.show()
-    return app.exec()
+    return window
 
 
 if __name__ == "__main__":
