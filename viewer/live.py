@@ -13,7 +13,7 @@ from aetheria.config import RunConfig
 from aetheria.feed import Frame, Subscription
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import Request
-from viewer.model import FieldChoice, Levels, Picture, Region, Status, Wanted
+from viewer.model import Cell, FieldChoice, Levels, Picture, Region, Status, Wanted
 from viewer.palette import find_levels
 from viewer.source import Worker, field_choices, observable_names
 
@@ -244,6 +244,10 @@ class LiveSource(Worker):
         self._levels = find_levels(look, choice, values, self._levels if ease else None)
         self._probed = (frame.step, wanted)
 
+    def inspect(self, y: int, x: int, universe: int, then: Callable[[Cell], None]) -> None:
+        shown = self._wanted.look.field if self._wanted is not None else self.fields[0].name
+        self.ask(lambda motor: _cell(motor, y, x, universe, shown), then, "inspect")
+
     # -- running -------------------------------------------------------------------------------------------------
 
     def play(self, playing: bool) -> None:
@@ -311,6 +315,16 @@ class LiveSource(Worker):
 
     def _first_field(self, config: RunConfig | None) -> str | None:
         return config.picture.field if config is not None else None
+
+
+def _cell(motor: Aetheria_Motor, y: int, x: int, universe: int, shown: str) -> Cell:
+    """All channels of a cell and the field that is shown, of one step."""
+    stored = [f"channel_{k}" for k in range(motor.traits.channels)] if "channel" in motor.traits.fields else []
+    names = list(dict.fromkeys([*stored, shown]))
+    frame = motor.look(motor.request(names, region=(y, x, 1, 1), universe=universe))
+    values = {name: np.asarray(frame[name], np.float64).ravel() for name in names}
+    channels = np.concatenate([values[name] for name in stored]) if stored else np.empty(0)
+    return Cell(frame.step, y, x, universe, channels, motor.traits.d_state, {shown: values[shown]})
 
 
 def _picture(frame: Frame, request: Request, grid: tuple[int, int]) -> Picture:

@@ -1,6 +1,6 @@
 """What the viewer shows, as plain values: no Qt, no motor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -86,6 +86,28 @@ class Picture:
     pixels: NDArray[np.uint8]
     levels: Levels
     finite: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is known of one cell.
+
+    Attributes:
+        step: of the values.
+        y, x, universe: where it is.
+        channels: `(C,)` as they are stored; empty where they are not known (a recording without them).
+        d_state: how many amplitudes there are, psi_k = channels[k] + i channels[d_state + k]; None for real cells.
+        fields: values by name of field, three for "rgb": of a live source the field that is shown, of a recording all that
+            were recorded.
+    """
+
+    step: int
+    y: int
+    x: int
+    universe: int
+    channels: NDArray[np.float64]
+    d_state: int | None
+    fields: Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,15 @@
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aetheria.fields import FIELDS
-from viewer.model import FieldChoice, Picture, Status, Wanted
+from viewer.model import Cell, FieldChoice, Picture, Status, Wanted
 
 T = TypeVar("T")
 
@@ -21,6 +25,7 @@ class Source(Protocol):
         fields: what can be shown, the one to begin with first.
         observables: names of numbers per universe that can be plotted.
         live: cells can be stepped and edited.
+        samples: the newest sample of the cells in sight, if there is one: its step, and values `(1, [3,] h, w)` of the field.
     """
 
     title: str
@@ -29,6 +34,7 @@ class Source(Protocol):
     fields: tuple[FieldChoice, ...]
     observables: tuple[str, ...]
     live: bool
+    samples: deque[tuple[int, NDArray[np.generic]]]
 
     def show(self, wanted: Wanted | None) -> None:
         """Asks for pictures like this from now on; None: nobody is looking, and nothing is computed or moved."""
@@ -38,6 +44,9 @@ class Source(Protocol):
 
     def status(self) -> Status:
         """How it is doing."""
+
+    def inspect(self, y: int, x: int, universe: int, then: Callable[[Cell], None]) -> None:
+        """Reads one cell; `then` is called with it, from `settle`. Of calls that wait only the newest is answered."""
 
     def settle(self) -> None:
         """Calls back, in the caller's thread, for each job that is done."""
