@@ -79,6 +79,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("levels_percentile", "Levels: p&ercentile", ("P",), "&Look", "Without the outermost values"),
     Action("levels_locked", "Levels: loc&ked", ("K",), "&Look", "As they are now, whatever comes"),
     Action("toggle_theme", "&Light or dark", ("Ctrl+T",), "&Look", "Switch between a light and a dark window", "nothing"),
+    Action(
+        "window.dismiss", "&Dismiss", ("Esc",), "&Window", "Put the message away, or stop waiting; back to the cells", "nothing"
+    ),
     Action("window.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
     Action("window.show_help", "&What one sees", ("F1",), "&Help", "What the window shows and how to steer it", "nothing"),
 )
