@@ -52,6 +52,7 @@ ACTIONS: tuple[Action, ...] = (
         "Choose from the simulations that come with Aetheria",
         "nothing",
     ),
+    Action("window.filing.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save what is plotted as a table"),
     Action("window.close_source", "&Close", ("Ctrl+W",), "&File", "Close what is open and go back to the gallery"),
     Action("window.quit", "&Quit", ("Ctrl+Q",), "&File", "Close the window", "nothing"),
     Action("toggle_play", "&Play or pause", ("Space", "Return"), "&Run", "Start or stop stepping"),
@@ -79,9 +80,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("levels_percentile", "Levels: p&ercentile", ("P",), "&Look", "Without the outermost values"),
     Action("levels_locked", "Levels: loc&ked", ("K",), "&Look", "As they are now, whatever comes"),
     Action("toggle_theme", "&Light or dark", ("Ctrl+T",), "&Look", "Switch between a light and a dark window", "nothing"),
-    Action(
-        "window.dismiss", "&Dismiss", ("Esc",), "&Window", "Put the message away, or stop waiting; back to the cells", "nothing"
-    ),
+    Action("series.clear", "&Clear the plots", ("Ctrl+Shift+K",), "&Window", "Forget the numbers collected so far"),
     Action("window.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
     Action("window.show_help", "&What one sees", ("F1",), "&Help", "What the window shows and how to steer it", "nothing"),
 )

@@ -8,8 +8,8 @@ from aetheria.colours import COLOUR_MAPS
 from aetheria.errors import AetheriaError
 from viewer.feature import Feature, View
 from viewer.live import LiveSource
-from viewer.messages import explain
 from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Look, Message, Model, Picture, Region, Wanted
+from viewer.series import Series
 from viewer.source import Source
 
 _STATUS_S = 0.25
@@ -23,6 +23,7 @@ class Controller:
         source: what is open, or None.
         picture: the last good one.
         features: called at every tick and when something is opened; see `Feature`.
+        series: numbers over time.
     """
 
     def __init__(self, view: View, model: Model | None = None) -> None:
@@ -33,6 +34,7 @@ class Controller:
         self.picture: Picture | None = None
         self.visible = True
         self.features: list[Feature] = []
+        self.series = Series(self)
         self._status_due = 0.0
         self._diverged = False
 
@@ -76,18 +78,23 @@ class Controller:
 
     def failed(self, error: Exception) -> None:
         """Tells the user what went wrong."""
-        self.view.show_message(Message("error", explain(error)))
+        if isinstance(error, AetheriaError | OSError):
+            text = str(error)
+        else:
+            text = f"{type(error).__name__}: {error}"
+        self.view.show_message(Message("error", text))
 
     # -- time ----------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Takes what the source has ready. Never waits."""
-        if self.source is not None:
-            self.source.settle()
-        if self.source is not None:  # what is settled may close it
-            picture = self.source.picture()
-            if picture is not None and self._fits(picture):
-                self._take(picture)
+        source = self.source
+        if source is None:
+            return
+        source.settle()
+        picture = source.picture()
+        if picture is not None and self._fits(picture):
+            self._take(picture)
         for feature in self.features:
             feature.tick()
         now = time.monotonic()

@@ -1,9 +1,7 @@
 """Where pictures come from: a live motor or a recording, each behind a thread of its own that the window never waits for."""
 
-import atexit
 import queue
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -50,6 +48,9 @@ class Source(Protocol):
     def inspect(self, y: int, x: int, universe: int, then: Callable[[Cell], None]) -> None:
         """Reads one cell; `then` is called with it, from `settle`. Of calls that wait only the newest is answered."""
 
+    def do(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
+        """Does a job in the source's own thread; `then` is called with its result, from `settle`."""
+
     def settle(self) -> None:
         """Calls back, in the caller's thread, for each job that is done."""
 
@@ -69,42 +70,6 @@ class Source(Protocol):
         """Ends its threads, soon; does not wait for them."""
 
 
-class Ending(Protocol):
-    """What has a thread that `close` ends."""
-
-    thread: threading.Thread
-
-    def close(self) -> None:
-        """Ends the thread, soon."""
-
-
-_OPEN: "weakref.WeakSet[Ending]" = weakref.WeakSet()
-_PATIENCE_S = 10.0  # for one thread to end
-
-
-def end_with_the_program(one: Ending) -> None:
-    """Has it closed before Python ends: a thread that is torn down inside torch takes the program with it."""
-    _OPEN.add(one)
-
-
-def end_all() -> None:
-    """Closes whatever is open, and waits for it."""
-    still = list(_OPEN)
-    for one in still:
-        one.close()
-    for one in still:
-        one.thread.join(_PATIENCE_S)
-
-
-@atexit.register
-def _end() -> None:
-    end_all()
-    # A motor's thread may have begun one after Python waited for the threads it knew.
-    for thread in threading.enumerate():
-        if thread.name == "plan":
-            thread.join()
-
-
 class Worker:
     """A thread that does jobs in turn, and hands their results back to whoever calls `settle`.
 
@@ -120,7 +85,6 @@ class Worker:
         self._failed: Callable[[Exception], None] = _raise
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self.thread.start()
-        end_with_the_program(self)
 
     def on_failure(self, failed: Callable[[Exception], None]) -> None:
         """Who is told, from `settle`, of jobs that failed."""

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 
 from viewer.panels.base import Panel
 from viewer.panels.look import LookPanel
+from viewer.panels.plots import PlotsPanel
 
 
 @dataclass(frozen=True)
@@ -26,4 +27,7 @@ class Dock:
 
 _RIGHT, _BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 
-PANELS: tuple[Dock, ...] = (Dock("look", "Look", "Ctrl+1", "Field, colours and levels", LookPanel, _RIGHT),)
+PANELS: tuple[Dock, ...] = (
+    Dock("look", "Look", "Ctrl+1", "Field, colours and levels", LookPanel, _RIGHT),
+    Dock("plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps a second ...", PlotsPanel, _BOTTOM, False),
+)

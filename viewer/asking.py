@@ -1,0 +1,62 @@
+"""Asks for the name of a file without stopping the window."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+_folder = Path.cwd()  # where the last file was saved to or opened from
+
+
+def ask_where_to_save(
+    parent: QWidget, title: str, name: str, kinds: dict[str, str], then: Callable[[Path], object]
+) -> QFileDialog:
+    """Asks for a file to write; one that exists is only named after a question.
+
+    Args:
+        name: suggested; a number is added when there is such a file.
+        kinds: suffixes (".png") and what they are called, the one to begin with first.
+        then: called with the path, once the user chose one.
+    """
+    dialog = _dialog(parent, title, kinds)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setDefaultSuffix(next(iter(kinds)).removeprefix("."))
+    dialog.selectFile(str(free_name(_folder / name)))
+    return _opened(dialog, then)
+
+
+def ask_what_to_open(parent: QWidget, title: str, kinds: dict[str, str], then: Callable[[Path], object]) -> QFileDialog:
+    """Asks for a file that exists; arguments as for `ask_where_to_save`."""
+    dialog = _dialog(parent, title, kinds)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    return _opened(dialog, then)
+
+
+def free_name(path: Path) -> Path:
+    """The path, or the first of "name-2", "name-3" ... that does not exist."""
+    number = 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
+
+
+def _dialog(parent: QWidget, title: str, kinds: dict[str, str]) -> QFileDialog:
+    dialog = QFileDialog(parent, title, str(_folder))
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setNameFilters([f"{called} (*{suffix})" for suffix, called in kinds.items()])
+    return dialog
+
+
+def _opened(dialog: QFileDialog, then: Callable[[Path], object]) -> QFileDialog:
+    def chosen(name: str) -> None:
+        global _folder
+        path = Path(name)
+        _folder = path.parent
+        then(path)
+
+    dialog.fileSelected.connect(chosen)
+    dialog.open()
+    return dialog

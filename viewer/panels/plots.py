@@ -1,0 +1,258 @@
+"""Numbers over time, one plot below the other, with one axis of steps."""
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QFontMetrics, QHideEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer import theme
+from viewer.controller import Controller
+from viewer.filing import ask_where_to_save_numbers
+from viewer.panels.base import Panel, named
+from viewer.series import RATE, Quantity, Run
+from viewer.source import Source
+from viewer.wording import compact
+
+_COLOURS = {  # told apart by most eyes, each against its background; the plots are named as well
+    "dark": ("#e69f00", "#56b4e9", "#2fbf8f", "#f0e442", "#e0784a", "#d490b5", "#b9bec7"),
+    "light": ("#a86f00", "#1f6fa8", "#00795a", "#7a6f00", "#b44a00", "#9c4a7c", "#4c5159"),
+}
+_ROWS = 5  # lines of text that a plot is high at least
+_MOST = 24  # universes that are drawn
+_ALL = "All, with the one in sight thick"
+
+
+class PlotsPanel(Panel):
+    """Choices of numbers at the left, their plots at the right."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self.series = controller.series
+        self.boxes: dict[str, QCheckBox] = {}
+        self.plots: dict[str, _Plot] = {}
+        self.graphs = named(pg.GraphicsLayoutWidget(), "Plots")
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.area.setWidget(self.graphs)
+        self.nothing = QLabel()
+        self.nothing.setWordWrap(True)
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.universes = named(QComboBox(), "Universes in the plots")
+        self.universes.addItems(["The one in sight", _ALL])
+        self.universes.setToolTip("Whether the plots show only the universe in sight, or all of them")
+        self.universes.currentIndexChanged.connect(lambda _: self.draw())
+        self.export = QPushButton("Save as &CSV...")
+        self.export.clicked.connect(self._save)
+        self.export.setToolTip("Save what was collected as a table")
+        self.clear = QPushButton("C&lear")
+        self.clear.clicked.connect(self.series.clear)
+        self.clear.setToolTip("Forget the numbers collected so far; dotted lines are of runs before the last reset")
+        layout = QHBoxLayout(self)
+        layout.addWidget(self._choices())
+        layout.addWidget(self.area, 1)
+        layout.addWidget(self.nothing, 1)
+        self.series.listeners.append(self.draw)
+        self.draw()
+
+    def _choices(self) -> QWidget:
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(0, 0, 0, 0)
+        self._boxes = QVBoxLayout()
+        column.addLayout(self._boxes)
+        column.addWidget(self.universes)
+        column.addWidget(self.export)
+        column.addWidget(self.clear)
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(inner)
+        self._left, self._inner = area, inner
+        return area
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    def opened(self, source: Source | None) -> None:
+        several = source is not None and source.universes > 1
+        self.universes.setVisible(several)
+        self.setEnabled(source is not None)
+        self.draw()
+
+    def changed(self, names: frozenset[str]) -> None:
+        if names & {"theme", "look"}:
+            self.draw()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        super().showEvent(event)
+        self.series.shown = True
+        self.draw()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self.series.shown = False
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit()
+
+    def _offer(self, quantities: tuple[Quantity, ...]) -> None:
+        if tuple(self.boxes) == tuple(q.name for q in quantities):
+            return
+        for box in self.boxes.values():
+            box.deleteLater()
+        self.boxes = {}
+        for quantity in quantities:
+            box = QCheckBox(spoken(quantity.name))
+            box.setToolTip(f"{quantity.meaning} [{quantity.unit}]")
+            box.setAccessibleDescription(quantity.meaning)
+            box.toggled.connect(self._chosen)
+            self._boxes.addWidget(box)
+            self.boxes[quantity.name] = box
+        self._fit()
+
+    def _fit(self) -> None:
+        self._left.setFixedWidth(self._inner.sizeHint().width() + self._left.verticalScrollBar().sizeHint().width())
+
+    def _chosen(self) -> None:
+        self.series.choose([name for name, box in self.boxes.items() if box.isChecked()])
+
+    def _save(self) -> None:
+        ask_where_to_save_numbers(self, self.series)
+
+    # -- drawing -------------------------------------------------------------------------------------------------
+
+    def draw(self) -> None:
+        """Brings the plots up to date."""
+        self._offer(self.series.offered)
+        chosen = self.series.chosen
+        for name, box in self.boxes.items():
+            box.blockSignals(True)
+            box.setChecked(name in chosen)
+            box.blockSignals(False)
+        rows = sum(len(run) for run in self.series.runs)
+        self.export.setEnabled(rows > 0)
+        self.clear.setEnabled(rows > 0)
+        self.area.setVisible(bool(chosen))
+        self.nothing.setVisible(not chosen)
+        self.nothing.setText("Choose what to plot." if self.boxes else "Open a simulation or a recording first.")
+        if not self.isVisible():
+            return
+        self.graphs.setBackground(theme.colour(self.controller.model.theme, "base"))
+        if tuple(self.plots) != chosen:
+            self._lay_out(chosen)
+        for plot in self.plots.values():
+            self._draw(plot)
+
+    def _lay_out(self, chosen: tuple[str, ...]) -> None:
+        self.graphs.clear()
+        names = [quantity.name for quantity in self.series.offered]
+        units = {quantity.name: quantity.unit for quantity in self.series.offered}
+        self.plots = {}
+        first: _Plot | None = None
+        for row, name in enumerate(chosen):
+            plot = _Plot(name, units[name], names.index(name), last=row == len(chosen) - 1)
+            self.graphs.addItem(plot, row, 0)
+            if first is None:
+                first = plot
+            else:
+                plot.setXLink(first)
+            self.plots[name] = plot
+        self.graphs.setMinimumHeight(len(chosen) * _ROWS * self.fontMetrics().lineSpacing())
+
+    def _draw(self, plot: "_Plot") -> None:
+        look, model = self.controller.model.look, self.controller.model
+        palette = _COLOURS[model.theme]
+        shades = _Shades(palette[plot.number % len(palette)], theme.colour(model.theme, "dim").name())
+        plot.colour(theme.colour(model.theme, "text").name())
+        every = self.universes.isVisible() and self.universes.currentIndex() == 1
+        plot.show_runs(list(self.series.runs), look.universe if look is not None else 0, every, shades)
+
+
+class _Shades:
+    """Pens of a plot: of the universe in sight, of others, and of runs before."""
+
+    def __init__(self, main: str, dim: str) -> None:
+        self.main = pg.mkPen(main, width=2)
+        self.other = pg.mkPen(pg.mkColor(main).lighter(70), width=1)
+        self.before = pg.mkPen(dim, width=1, style=Qt.PenStyle.DotLine)
+
+
+class _Plot(pg.PlotItem):  # type: ignore[misc]  # pyqtgraph has no types
+    """One number over the steps."""
+
+    def __init__(self, name: str, unit: str, number: int, last: bool) -> None:
+        super().__init__(axisItems={side: _Axis(side) for side in ("left", "bottom")}, enableMenu=False)
+        self.name, self.number = name, number
+        self.setMouseEnabled(y=False)
+        self.setLabel("left", spoken(name) if unit == "1" or name == RATE else f"{spoken(name)}<br>[{unit}]")
+        self.showGrid(x=True, y=True, alpha=0.15)
+        self.setClipToView(True)
+        self.setDownsampling(auto=True, mode="peak")
+        if last:
+            self.setLabel("bottom", "step")
+        else:
+            self.getAxis("bottom").setStyle(showValues=False)
+        self._curves: list[pg.PlotDataItem] = []
+
+    def colour(self, text: str) -> None:
+        """Axes in the colour of text."""
+        for side in ("left", "bottom"):
+            axis = self.getAxis(side)
+            axis.setPen(text)
+            axis.setTextPen(text)
+
+    def show_runs(self, runs: list[Run], universe: int, every: bool, shades: _Shades) -> None:
+        """Draws the universe in sight, or every one; runs before the present one dotted."""
+        wanted: list[tuple[NDArray[np.int64], NDArray[np.float64], object]] = []
+        for run in runs:
+            if self.name not in run.names:
+                continue
+            values = run.values(self.name)
+            present = run is runs[-1]
+            others = range(min(values.shape[1], _MOST)) if every and present else ()
+            wanted += [(run.steps, values[:, u], shades.other) for u in others if u != universe]
+            wanted.append((run.steps, values[:, min(universe, values.shape[1] - 1)], shades.main if present else shades.before))
+        while len(self._curves) < len(wanted):
+            self._curves.append(self.plot(connect="finite"))
+        for curve in self._curves[len(wanted) :]:
+            curve.setData([], [])
+        for curve, (steps, values, pen) in zip(self._curves, wanted, strict=False):
+            curve.setData(steps, values, pen=pen, connect="finite")
+
+
+class _Axis(pg.AxisItem):  # type: ignore[misc]
+    """An axis with short numbers."""
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        self.enableAutoSIPrefix(False)
+        if orientation == "left":
+            metrics = QFontMetrics(QApplication.font())
+            self.setWidth(metrics.horizontalAdvance("-000.0 k") + 3 * metrics.height())
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
+        if max(map(abs, values), default=0) < 10_000:
+            strings: list[str] = super().tickStrings(values, scale, spacing)
+            return strings
+        return [compact(value * scale) for value in values]
+
+
+def spoken(name: str) -> str:
+    """A name for people: "Centre x" for "centre_x"."""
+    return "Steps/s" if name == RATE else name.replace("_", " ").capitalize()
