@@ -81,6 +81,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("levels_locked", "Levels: loc&ked", ("K",), "&Look", "As they are now, whatever comes"),
     Action("toggle_theme", "&Light or dark", ("Ctrl+T",), "&Look", "Switch between a light and a dark window", "nothing"),
     Action("series.clear", "&Clear the plots", ("Ctrl+Shift+K",), "&Window", "Forget the numbers collected so far"),
+    Action(
+        "window.dismiss", "&Dismiss", ("Esc",), "&Window", "Put the message away, or stop waiting; back to the cells", "nothing"
+    ),
     Action("window.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
     Action("window.show_help", "&What one sees", ("F1",), "&Help", "What the window shows and how to steer it", "nothing"),
 )

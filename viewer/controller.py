@@ -8,6 +8,7 @@ from aetheria.colours import COLOUR_MAPS
 from aetheria.errors import AetheriaError
 from viewer.feature import Feature, View
 from viewer.live import LiveSource
+from viewer.messages import explain
 from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Look, Message, Model, Picture, Region, Wanted
 from viewer.series import Series
 from viewer.source import Source
@@ -78,23 +79,18 @@ class Controller:
 
     def failed(self, error: Exception) -> None:
         """Tells the user what went wrong."""
-        if isinstance(error, AetheriaError | OSError):
-            text = str(error)
-        else:
-            text = f"{type(error).__name__}: {error}"
-        self.view.show_message(Message("error", text))
+        self.view.show_message(Message("error", explain(error)))
 
     # -- time ----------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Takes what the source has ready. Never waits."""
-        source = self.source
-        if source is None:
-            return
-        source.settle()
-        picture = source.picture()
-        if picture is not None and self._fits(picture):
-            self._take(picture)
+        if self.source is not None:
+            self.source.settle()
+        if self.source is not None:  # what is settled may close it
+            picture = self.source.picture()
+            if picture is not None and self._fits(picture):
+                self._take(picture)
         for feature in self.features:
             feature.tick()
         now = time.monotonic()

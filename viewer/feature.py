@@ -79,4 +79,4 @@ class Feature:
         """The run is back at its start."""
 
     def tick(self) -> None:
-        """Called some sixty times a second; must not wait."""
+        """Called some sixty times a second, whether anything is open or not; must not wait."""

@@ -8,15 +8,18 @@ from PySide6.QtWidgets import QApplication, QDockWidget, QLabel, QMainWindow, QM
 
 from viewer import theme
 from viewer.actions import ACTIONS, MENUS, Action
+from viewer.banner import Banner
 from viewer.canvas import Canvas
 from viewer.controller import Controller
 from viewer.filing import Filing
 from viewer.model import Message, Model, Picture, Region, Status
+from viewer.notices import Notices
 from viewer.palette import colour_table
 from viewer.panels import PANELS
 from viewer.panels.base import Panel, named
 from viewer.source import Source
 
+_NOTE_MS = 8000  # how long a note stays in the status bar
 _TICK_MS = 8  # twice as often as pictures come, so that none waits long
 
 
@@ -41,6 +44,8 @@ class Window(QMainWindow):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.canvas)
         self.setCentralWidget(self.pages)
+        self.banner = Banner(self.pages)
+        self.notices = Notices(self.controller, self.close)
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
         self.status_text = named(QLabel(), "Status")
@@ -137,8 +142,11 @@ class Window(QMainWindow):
             panel.status(status)
 
     def show_message(self, message: Message) -> None:
-        """Tells the user."""
-        self.statusBar().showMessage(message.text)
+        """Tells the user: notes for a while, the rest until it is dismissed."""
+        if message.kind == "note":
+            self.statusBar().showMessage(message.text, _NOTE_MS)
+        else:
+            self.banner.tell(message)
 
     def show_region(self, region: Region) -> None:
         """Moves the view."""
@@ -159,6 +167,7 @@ class Window(QMainWindow):
         app = QApplication.instance()
         if "theme" in changed and isinstance(app, QApplication):
             theme.apply(app, model.theme)
+            self.canvas.setBackgroundBrush(theme.colour(model.theme, "window"))
             self.canvas.lines.setPen(theme.colour(model.theme, "dim"))
         if "grid_lines" in changed:
             self.canvas.set_lines(model.grid_lines)
@@ -184,6 +193,7 @@ class Window(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         """Stops the clock and closes what is open."""
         self._timer.stop()
+        self.notices.stop()
         self.controller.close()
         super().closeEvent(event)
 
@@ -194,6 +204,12 @@ class Window(QMainWindow):
 
     def show_gallery(self) -> None:
         """Shows the gallery."""
+
+    def dismiss(self) -> None:
+        """Away with what is in front of the cells, and back to them."""
+        if self.banner.isVisible():
+            self.banner.dismiss()
+        (self.pages.currentWidget() or self).setFocus()
 
     def close_source(self) -> None:
         """Closes what is open."""
