@@ -90,10 +90,11 @@ def view(
 ) -> None:
     """Open a window on a live simulation or a recording."""
     try:
+        from viewer.__main__ import leave
         from viewer.__main__ import main as show
     except ImportError as error:
         raise ConfigError(f"view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' ({error})") from None
-    raise typer.Exit(show(what, set_, device))
+    leave(show(what, set_, device))
 
 
 @app.command()

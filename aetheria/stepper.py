@@ -125,7 +125,8 @@ class Stepper:
             except Exception as error:  # noqa: BLE001 - the stepping thread tells
                 self._ready = error
 
-        threading.Thread(target=work, name="plan", daemon=True).start()
+        # No daemon: those are torn down at exit wherever they are, and torch's code does not survive that.
+        threading.Thread(target=work, name="plan", daemon=False).start()
 
     def _take_over(self, ready: Plan | Exception) -> None:
         """Goes on by the plan that the background made."""

@@ -1,11 +1,16 @@
 """Starts the window: `python -m viewer`, or `aetheria view`."""
 
+import logging
+import os
 import sys
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 from PySide6.QtWidgets import QApplication
 
 from viewer.opening import open_config
+from viewer.source import end_all
 from viewer.window import Window
 
 
@@ -38,5 +43,16 @@ def open_window(path: str | Path | None = None, overrides: list[str] | None = No
     return window
 
 
+def leave(code: int) -> NoReturn:
+    """Ends the program, now: what may still be compiling in a thread is of no use to anybody."""
+    end_all()
+    if any(thread.name == "plan" for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else None))
+    leave(main(sys.argv[1] if len(sys.argv) > 1 else None))

@@ -15,7 +15,7 @@ from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import Request
 from viewer.model import Cell, FieldChoice, Levels, Picture, Region, Status, Wanted
 from viewer.palette import find_levels
-from viewer.source import Worker, field_choices, observable_names
+from viewer.source import Worker, end_with_the_program, field_choices, observable_names
 
 T = TypeVar("T")
 _SAMPLE = 128  # side of the sample of cells from which levels are found
@@ -57,6 +57,7 @@ class Runner:
         self._piece = 1
         self.thread = threading.Thread(target=self._run, name="motor", daemon=True)
         self.thread.start()
+        end_with_the_program(self)
 
     def set(self, **changes: Any) -> None:
         """Sets playing, speed or stride."""

@@ -1,7 +1,9 @@
 """Where pictures come from: a live motor or a recording, each behind a thread of its own that the window never waits for."""
 
+import atexit
 import queue
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -70,6 +72,42 @@ class Source(Protocol):
         """Ends its threads, soon; does not wait for them."""
 
 
+class Ending(Protocol):
+    """What has a thread that `close` ends."""
+
+    thread: threading.Thread
+
+    def close(self) -> None:
+        """Ends the thread, soon."""
+
+
+_OPEN: "weakref.WeakSet[Ending]" = weakref.WeakSet()
+_PATIENCE_S = 10.0  # for one thread to end
+
+
+def end_with_the_program(one: Ending) -> None:
+    """Has it closed before Python ends: a thread that is torn down inside torch takes the program with it."""
+    _OPEN.add(one)
+
+
+def end_all() -> None:
+    """Closes whatever is open, and waits for it."""
+    still = list(_OPEN)
+    for one in still:
+        one.close()
+    for one in still:
+        one.thread.join(_PATIENCE_S)
+
+
+@atexit.register
+def _end() -> None:
+    end_all()
+    # A motor's thread may have begun one after Python waited for the threads it knew.
+    for thread in threading.enumerate():
+        if thread.name == "plan":
+            thread.join()
+
+
 class Worker:
     """A thread that does jobs in turn, and hands their results back to whoever calls `settle`.
 
@@ -85,6 +123,7 @@ class Worker:
         self._failed: Callable[[Exception], None] = _raise
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self.thread.start()
+        end_with_the_program(self)
 
     def on_failure(self, failed: Callable[[Exception], None]) -> None:
         """Who is told, from `settle`, of jobs that failed."""
