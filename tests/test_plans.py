@@ -230,6 +230,25 @@ def test_packed_equals_eager_exactly(
         assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), steps)[0], expected)
 
 
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize(
+    ("batch", "height", "width"),
+    [(1, 150, 1024), (4, 9, 512), (2, 70, 576), (8, 9, 64), (9, 70, 256), (17, 5, 100), (8, 1, 128), (1, 1, 512), (8, 99, 960)],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_packed_rows_of_whole_vectors_and_batches_that_share_one_equal_eager(
+    threads: int, batch: int, height: int, width: int, boundary: Any
+) -> None:
+    law, cells = Life(boundary=boundary), soup(batch, *at_least_two(boundary, height, width), 1)
+    expected = cells
+    for _ in range(19):
+        expected = law(expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packed, "THREAD_UPDATES", 1)
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), 19)[0], expected)
+
+
 @many
 @given(
     rule=rules,

@@ -5,10 +5,11 @@
 // that many rows more on either side.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "stages.h"
 
-constexpr int STEPS = 8;                  // taken on a strip in one pass
+constexpr int STEPS = 8;                  // taken in one pass on a strip that is not the whole grid
 constexpr int64_t STRIP_BYTES = 192 << 10;  // of one of the two copies of a strip that are worked on
 
 #if defined(__AVX512F__)
@@ -47,6 +48,20 @@ W rule(W cells, W ones, W twos, W fours, W eights) {
     return next;
 }
 
+// The words from word FROM on of two vectors that lie side by side.
+template <int FROM, size_t... I>
+Words words_from(Words first, Words second, std::index_sequence<I...>) {
+#if defined(__clang__)
+    return __builtin_shufflevector(first, second, int(FROM + I)...);
+#else
+    return __builtin_shuffle(first, second, Words{FROM + I...});
+#endif
+}
+
+struct alignas(64) CacheLine {
+    uint64_t words[8];
+};
+
 // A strip of rows, each with a word more on either side for the cells beyond the edge, twice: before and after a step.
 //
 // W says what lies side by side in a vector: uint64_t: LANES words of a row of one grid; Words: the same word of LANES grids,
@@ -57,12 +72,21 @@ class Strip {
     static constexpr int GRIDS = sizeof(W) / 8, NEXT = GRIDS;  // from a word to the next in its row
     static constexpr int AT_ONCE = LANES / GRIDS;             // words of a row
 
+    // Whether rows are whole vectors, the last beside the first, so that nothing need be kept beyond their ends.
+    static bool is_ring(const Grid& g, int boundary) {
+        return boundary == PERIODIC && g.tail() == 64 && g.words % AT_ONCE == 0;
+    }
+
+    static int64_t words_of_row(const Grid& g, int boundary) {
+        return ((g.words + AT_ONCE - 1) / AT_ONCE * AT_ONCE + (is_ring(g, boundary) ? AT_ONCE : 2)) * GRIDS;
+    }
+
     Strip(const Grid& g, int boundary, int64_t most_rows)
-        : grid(g), boundary(boundary), stride(((g.words + AT_ONCE - 1) / AT_ONCE * AT_ONCE + 2) * GRIDS),
-          before((most_rows + 2) * stride + LANES), after(before.size()) {}
+        : grid(g), boundary(boundary), ring(is_ring(g, boundary)), stride(words_of_row(g, boundary)),
+          before(((most_rows + 2) * stride + LANES) / 8 + 1), after(before.size()) {}
 
     // Takes `steps` steps of rows first..last of grids from..., `grids` of them, to to...
-    void advance(const uint64_t* from, uint64_t* to, int64_t grids, int64_t first, int64_t last, int steps) {
+    void advance(const uint64_t* from, uint64_t* to, int64_t grids, int64_t first, int64_t last, int64_t steps) {
         const bool whole = first == 0 && last == grid.height;
         int64_t top = first - steps, bottom = last + steps;
         if (whole || boundary != PERIODIC) top = std::max<int64_t>(top, 0), bottom = std::min(bottom, grid.height);
@@ -72,10 +96,10 @@ class Strip {
             for (int64_t g = 0; g < grids; g++) move(from + g * plane + y * grid.words, row(before, r) + NEXT + g, 1, NEXT);
             close(row(before, r));
         }
-        for (int i = 0; i < steps; i++) {
+        for (int64_t i = 0; i < steps; i++) {
             guard(-1, whole && boundary == PERIODIC ? rows - 1 : boundary == REFLECT && top == 0 ? 1 : -1);
             guard(rows, whole && boundary == PERIODIC ? 0 : boundary == REFLECT && bottom == grid.height ? rows - 2 : -1);
-            for (int64_t w = 1; w <= grid.words; w += AT_ONCE) column(w * NEXT, rows);
+            for (int64_t w = 1; w <= grid.words; w += AT_ONCE) column(w, rows);
             for (int64_t r = 0; r < rows; r++) close(row(after, r));
             before.swap(after);
         }
@@ -86,10 +110,12 @@ class Strip {
   private:
     const Grid& grid;
     const int boundary;
+    const bool ring;
     const int64_t stride;
-    std::vector<uint64_t> before, after;
+    std::vector<CacheLine> before, after;
 
-    uint64_t* row(std::vector<uint64_t>& strip, int64_t r) { return &strip[(r + 1) * stride]; }
+    // Word 0, beyond its end, is the last of a vector, so that of a ring all vectors begin with a cache line.
+    uint64_t* row(std::vector<CacheLine>& strip, int64_t r) { return strip.front().words + (r + 1) * stride + AT_ONCE - 1; }
 
     void move(const uint64_t* from, uint64_t* to, int64_t from_step, int64_t to_step) const {  // a row's words
         for (int64_t w = 0; w < grid.words; w++) to[w * to_step] = from[w * from_step];
@@ -111,6 +137,7 @@ class Strip {
     };
 
     void close(uint64_t* words) {  // sets the cells beyond either end of a row
+        if (ring) return;
         auto word = [&](int64_t w) { return Word{words + w * NEXT}; };  // the first is 1
         const int tail = grid.tail();
         if (tail < 64) word(grid.words) = W(word(grid.words)) & ((uint64_t(1) << tail) - 1);
@@ -126,10 +153,18 @@ class Strip {
     static Words load(const uint64_t* p) { return *reinterpret_cast<const Loose*>(p); }
 
     void column(int64_t w, int64_t rows) {  // steps what lies side by side at w, row by row
-        Words low[3], high[3], cells[3];    // of three rows: cell and its two neighbours added, in two bits
+        const int64_t step = ring ? AT_ONCE : 1;
+        const int64_t behind = ring && w == 1 ? grid.words - step : -step, ahead = ring && w + step > grid.words ? 1 - w : step;
+        Words low[3], high[3], cells[3];  // of three rows: cell and its two neighbours added, in two bits
         auto add = [&](int64_t r, int at) {
-            const uint64_t* p = row(before, r) + w;
-            const Words c = load(p), west = c << 1 | load(p - NEXT) >> 63, east = c >> 1 | load(p + NEXT) << 63;
+            const uint64_t* p = row(before, r) + w * NEXT;
+            const Words c = load(p);
+            Words left = load(p + behind * NEXT), right = load(p + ahead * NEXT);
+            if (ring && AT_ONCE > 1) {
+                left = words_from<LANES - 1>(left, c, std::make_index_sequence<LANES>());
+                right = words_from<1>(c, right, std::make_index_sequence<LANES>());
+            }
+            const Words west = c << 1 | left >> 63, east = c >> 1 | right << 63;
             low[at] = west ^ c ^ east;
             high[at] = (west & c) | (east & (west ^ c));
             cells[at] = c;
@@ -139,7 +174,8 @@ class Strip {
             const Words ones = low[a] ^ low[b] ^ low[c], carry = (low[a] & low[b]) | (low[c] & (low[a] ^ low[b]));
             const Words two = high[a] ^ high[b] ^ high[c], four = (high[a] & high[b]) | (high[c] & (high[a] ^ high[b]));
             const Words more = two & carry;
-            *reinterpret_cast<Loose*>(row(after, r) + w) = rule<Words>(cells[b], ones, two ^ carry, four ^ more, four & more);
+            Loose* to = reinterpret_cast<Loose*>(row(after, r) + w * NEXT);  // `auto` would drop the alignment
+            *to = rule<Words>(cells[b], ones, two ^ carry, four ^ more, four & more);
         };
         add(-1, 0);
         add(0, 1);
@@ -160,19 +196,21 @@ struct Run {
 template <class W>
 void run(const Grid& grid, const Run& job) {
     constexpr int64_t together = Strip<W>::GRIDS;
-    const int64_t passes = (job.steps + STEPS - 1) / STEPS, plane = grid.height * grid.words;
-    const int64_t groups = (grid.batch + together - 1) / together;
-    const int64_t fit = std::max<int64_t>(8 * STEPS, STRIP_BYTES / (8 * together * (grid.words + 2)));
-    const int64_t shares = groups < 2 * job.threads ? std::min<int64_t>(job.threads, grid.height / (8 * STEPS)) : 1;
+    const int64_t plane = grid.height * grid.words, groups = (grid.batch + together - 1) / together;
+    const int64_t fit = std::max<int64_t>(8 * STEPS, STRIP_BYTES / (8 * Strip<W>::words_of_row(grid, job.boundary)));
+    const bool uneven = groups < 2 * job.threads && groups % job.threads;
+    const int64_t shares = uneven ? std::min<int64_t>(job.threads, grid.height / (8 * STEPS)) : 1;
     const int64_t strips = std::max<int64_t>((grid.height + fit - 1) / fit, shares);
     const int64_t rows = (grid.height + strips - 1) / strips, used = (grid.height + rows - 1) / rows;
+    const int64_t at_once = used == 1 ? job.steps : STEPS;  // over the ends of a whole grid nothing comes in
+    const int64_t passes = (job.steps + at_once - 1) / at_once;
     auto target = [&](int64_t pass) { return (passes - pass) % 2 ? job.next : job.spare; };
     auto worker = [&] {
         return [&, strip = Strip<W>(grid, job.boundary, rows + 2 * STEPS)](int64_t pass, int64_t chunk) mutable {
             const int64_t grid0 = chunk / used * together, first = chunk % used * rows;
             strip.advance((pass ? target(pass - 1) : job.from) + grid0 * plane, target(pass) + grid0 * plane,
                           std::min(together, grid.batch - grid0), first, std::min(grid.height, first + rows),
-                          int(std::min<int64_t>(STEPS, job.steps - pass * STEPS)));
+                          std::min(at_once, job.steps - pass * at_once));
         };
     };
     run_stages(job.threads, passes, groups * used, worker, [](int64_t) {});
