@@ -1,14 +1,19 @@
 """Compiles the kernels for an H100, with or without one, and prints their names: `python -m tests.compile_triton`."""
 
+import re
+import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import torch
 import triton
 from triton.backends.compiler import GPUTarget
 
-from aetheria.laws import Law
+from aetheria.laws import Law, Life
 from aetheria.optimizer import Precision
-from aetheria.stepping import triton_kernels
+from aetheria.stepping import triton_kernels, triton_life
+from aetheria.stepping.packed_cuda import BLOCK, PASSES, PackedInPasses
 from aetheria.stepping.triton_network import FusedOnCuda
 from tests.small_laws import fresh, small_law
 
@@ -39,14 +44,28 @@ class Compiles:
             uses_cores = "wgmma" in compiled.asm["ptx"]
             assert uses_cores == (options.get("product", "ieee") != "ieee")
             print(compiled.name)
+            if compiled.name == "step_words":
+                check_registers(compiled.asm["cubin"])
 
         return launch
 
 
+def check_registers(cubin: bytes) -> None:
+    """Nothing of packed Life's kernel spills, and there is room for the twelve warps that `LANES` counts on."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kernel.cubin"
+        path.write_bytes(cubin)
+        command = [triton.knobs.nvidia.cuobjdump.path, "-res-usage", str(path)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    registers, stack = (int(re.findall(rf"{what}:(\d+)", said)[-1]) for what in ("REG", "STACK"))
+    assert stack == 0, said
+    assert registers <= 65536 // (3 * BLOCK), said  # of a processor, among three programs
+
+
 def main() -> None:
     triton.runtime.driver.set_active(Absent())
-    for name in ("step_cells", "judge"):
-        setattr(triton_kernels, name, Compiles(getattr(triton_kernels, name)))
+    for module, name in ((triton_kernels, "step_cells"), (triton_kernels, "judge"), (triton_life, "step_words")):
+        setattr(module, name, Compiles(getattr(module, name)))
     cases: tuple[tuple[str, Precision], ...] = (("MLP", "fp32"), ("DEEP_QCA", "tf32"), ("GrowingNCA", "bf16"))
     for name, precision in cases:
         law = small_law(name)
@@ -55,6 +74,16 @@ def main() -> None:
         network = FusedOnCuda(law, precision)
         with torch.no_grad():
             network.step(*network.hold((cells, *memory)))
+    grids: tuple[tuple[Life, int, tuple[int, ...]], ...] = (
+        (Life(), 16384, PASSES),
+        (Life(), 1000, PASSES[:1]),
+        (Life(boundary="zero"), 1, PASSES[:1]),
+        (Life("B0123478/S01234678", boundary="reflect"), 1024, PASSES[:1]),
+    )
+    for life, width, passes in grids:
+        plan = PackedInPasses(life, torch.empty(1, 1, 1, width))
+        for steps in passes:
+            plan.advance((torch.empty(1, 2, -(-width // 64), dtype=torch.int64),), steps)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from aetheria.motor import Aetheria_Motor
 from aetheria.stepping import banded, compiled, native, packed
 from aetheria.stepping.banded import Banded
 from aetheria.stepping.fused import FusedOnCpu
-from aetheria.stepping.packed import PackedOnCpu, PackedOnCuda
+from aetheria.stepping.packed import PackedOnCpu
+from aetheria.stepping.packed_cuda import PackedOnCuda
 from aetheria.stepping.plan import Plan, State, make_call, make_step
 from tests.small_laws import small_law, small_motor
 

@@ -9,10 +9,11 @@ from aetheria.device import keep_freed_memory
 from aetheria.laws.base import Law
 from aetheria.laws.life import Life
 from aetheria.optimizer import Precision
-from aetheria.stepping import banded, fused, packed, triton_network
+from aetheria.stepping import banded, fused, packed, packed_cuda, triton_network
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.graphed import Graphed
-from aetheria.stepping.packed import PackedOnCpu, PackedOnCuda
+from aetheria.stepping.packed import PackedOnCpu
+from aetheria.stepping.packed_cuda import PackedInPasses, PackedOnCuda
 from aetheria.stepping.plan import Plan, State, Step, Stepwise, make_call, make_step
 
 
@@ -64,15 +65,31 @@ def make_eager(task: Task) -> Plan:
 
 
 def _why_not_packed(task: Task) -> str:
-    return packed.why_not(task.law) if isinstance(task.law, Life) else f"{type(task.law).__name__} is not Life"
+    if not isinstance(task.law, Life):
+        return f"{type(task.law).__name__} is not Life"
+    width = task.state[0].shape[-1]
+    return packed.why_not(task.law) or (packed_cuda.why_not_in_passes(task.law, width) if task.on_cuda else "")
 
 
 def _make_packed(task: Task) -> Plan:
     assert isinstance(task.law, Life)
-    if task.on_cuda:
-        return Graphed("packed", PackedOnCuda(task.law, task.state[0]), task.law, task.state)
-    keep_freed_memory()
-    return PackedOnCpu(task.law, task.state[0])
+    if not task.on_cuda:
+        keep_freed_memory()
+        return PackedOnCpu(task.law, task.state[0])
+    passes = PackedInPasses(task.law, task.state[0])
+    passes.check(passes.hold(task.state))
+    return Graphed("packed", passes, task.law, task.state)
+
+
+def _why_not_packed_stepwise(task: Task) -> str:
+    if not isinstance(task.law, Life):
+        return f"{type(task.law).__name__} is not Life"
+    return packed.why_not(task.law) if task.on_cuda else "on the CPU C++ takes any grid"
+
+
+def _make_packed_stepwise(task: Task) -> Plan:
+    assert isinstance(task.law, Life)
+    return Graphed("packed", PackedOnCuda(task.law, task.state[0]), task.law, task.state)
 
 
 def _why_not_fused(task: Task) -> str:
@@ -118,7 +135,20 @@ def _make_compiled(task: Task) -> Plan:
 
 
 CANDIDATES = (
-    Candidate("packed", "two states, Moore neighbourhood: 64 cells a word", WORTH_BUILDING, _why_not_packed, _make_packed),
+    Candidate(
+        "packed",
+        "two states, Moore neighbourhood: 64 cells a word, several steps a pass",
+        WORTH_BUILDING,
+        _why_not_packed,
+        _make_packed,
+    ),
+    Candidate(
+        "packed",
+        "64 cells a word, one step a pass: for more the grid is narrower than a word and periodic, or Triton is missing",
+        WORTH_BUILDING,
+        _why_not_packed_stepwise,
+        _make_packed_stepwise,
+    ),
     Candidate("fused", "a small network at each cell: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused),
     # For convolutions the whole grid is faster (benchmarks/results/bands.md), and for networks at each cell there is "fused".
     Candidate("banded", "asked for", WORTH_COMPILING, _why_not_banded, _make_banded, automatic=False),

@@ -65,10 +65,11 @@ def choose_plan(
 def _candidates(task: Task, wanted: PlanName, planned_steps: int | None) -> list[Candidate]:
     """The plans to try, fastest first."""
     if wanted != "auto":
-        (asked,) = (candidate for candidate in CANDIDATES if candidate.name == wanted)
-        if why := asked.why_not(task):
-            raise ConfigError(f'plan: "{wanted}" given; {why}')
-        return [asked]
+        asked = [candidate for candidate in CANDIDATES if candidate.name == wanted]
+        fit = [candidate for candidate in asked if not candidate.why_not(task)]
+        if not fit:
+            raise ConfigError(f'plan: "{wanted}" given; {asked[0].why_not(task)}')
+        return fit
     updates = _updates(task, planned_steps)
     able = [candidate for candidate in CANDIDATES if candidate.automatic and not candidate.why_not(task)]
     return [candidate for candidate in able if updates is None or updates >= candidate.worth]

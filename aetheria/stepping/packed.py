@@ -1,4 +1,4 @@
-"""The packed plan: Life-like rules on 64 cells a word."""
+"""The packed plan on the CPU: Life-like rules on 64 cells a word."""
 
 import ctypes
 import math
@@ -9,7 +9,6 @@ from torch import Tensor
 from aetheria.laws.base import Boundary
 from aetheria.laws.life import Life
 from aetheria.stepping import bitslice
-from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.described import altered
 from aetheria.stepping.native import native_kernel
 from aetheria.stepping.plan import Plan, State
@@ -20,7 +19,7 @@ THREAD_UPDATES = 30_000_000  # cell updates that a thread is started for: about 
 
 def why_not(law: Life) -> str:
     """Why words of 64 cells cannot step `law`, for people; empty if they can."""
-    table, _ = _rule(law)
+    table, _ = rule_of(law)
     return altered(law, Life) or ("" if set(table) <= {0.0, 1.0} else "its table holds more than 0 and 1")
 
 
@@ -37,7 +36,7 @@ class PackedOnCpu(Plan):
         Raises:
             NativeKernelError: no C++ compiler.
         """
-        self._law, self._rule = law, _rule(law)
+        self._law, self._rule = law, rule_of(law)
         table, boundary = self._rule
         birth, survival = (sum(1 << n for n in range(9) if table[first + n]) for first in (0, 9))
         self._kernel = native_kernel("life.cpp", BIRTH=birth, SURVIVAL=survival)
@@ -71,39 +70,10 @@ class PackedOnCpu(Plan):
         return (after,)
 
     def stale(self) -> bool:
-        return self._rule != _rule(self._law) or bool(why_not(self._law))
+        return self._rule != rule_of(self._law) or bool(why_not(self._law))
 
 
-class PackedOnCuda(Plan):
-    """Steps `Life` exactly on words of 64 cells, in compiled torch operations."""
-
-    name = "packed"
-
-    def __init__(self, law: Life, cells: Tensor) -> None:
-        """As `PackedOnCpu`; raises what the compiler does."""
-        self._law, self._rule = law, _rule(law)
-        self._width, self._type = cells.shape[-1], cells.dtype
-        width, (table, boundary) = self._width, self._rule
-
-        def step(words: Tensor) -> State:
-            return (bitslice.step(words, width, boundary, table),)
-
-        self._words = Compiled(step, self.hold((cells,)))
-
-    def hold(self, state: State) -> State:
-        return (bitslice.pack(state[0]),)
-
-    def show(self, held: State) -> State:
-        return (bitslice.unpack(held[0], self._width, self._type),)
-
-    def advance(self, held: State, steps: int) -> State:
-        return self._words.advance(held, steps)
-
-    def stale(self) -> bool:
-        return self._rule != _rule(self._law) or bool(why_not(self._law))
-
-
-def _rule(law: Life) -> tuple[list[float], Boundary]:
+def rule_of(law: Life) -> tuple[list[float], Boundary]:
     """What the kernel is made for: the law's table as it is now, and its boundary."""
     return law.get_buffer("table").tolist(), law.boundary
 

@@ -1,0 +1,155 @@
+"""Triton kernel that takes up to eight steps of a Life-like rule in one pass over words of 64 cells.
+
+Each lane walks down the rows of a column of its own and shares nothing with the others. What it reads of a row is a window of
+64 cells that begins anywhere: 48 to step, and eight more on either side, into which one wrong cell a step may creep. Of each
+generation in between it keeps the sums of the last two rows, so the row of the last generation follows that of the first by
+as many rows as steps are taken. Import this only where Triton is.
+"""
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, disallow-untyped-decorators=False
+
+import triton
+import triton.language as tl
+
+HALO = tl.constexpr(8)  # the most steps a pass
+OWN = tl.constexpr(48)
+UNITS = tl.constexpr(3)  # of 16 cells, in which they are written
+
+
+@triton.jit
+def part(row, x, words):
+    """64 cells of a row of `words` words, from cell `x` on, which may lie outside; there they are dead."""
+    word, shift = x >> 6, (x & 63).to(tl.uint64)
+    low = tl.load(row + word, mask=(word >= 0) & (word < words), other=0).to(tl.uint64)
+    high = tl.load(row + word + 1, mask=(word >= -1) & (word < words - 1), other=0).to(tl.uint64)
+    return (low >> shift) | ((high << 1) << (63 - shift))
+
+
+@triton.jit
+def window(row, x, width, words, boundary: tl.constexpr):
+    """64 cells of a row, from cell `x` on; beyond its ends those that "periodic" puts there, or dead ones."""
+    if boundary == "periodic":
+        x = tl.where(x < 0, x + width, tl.where(x >= width, x - width, x))
+        return part(row, x, words) | part(row, x - width, words)
+    return part(row, x, words)
+
+
+@triton.jit
+def bit(number):
+    """A window in which that cell alone lives; none if it lies outside."""
+    one = tl.full(number.shape, 1, tl.uint64) << (number & 63).to(tl.uint64)
+    return tl.where((number >= 0) & (number < 64), one, 0)
+
+
+@triton.jit
+def first_cells(number):
+    """A window in which the cells before that number live."""
+    every = tl.full(number.shape, -1, tl.int64).to(tl.uint64)
+    return tl.where(number <= 0, 0, every >> (64 - tl.minimum(tl.maximum(number, 1), 64)).to(tl.uint64))
+
+
+@triton.jit
+def full_add(a, b, c):
+    """Sum and carry of three bits."""
+    return a ^ b ^ c, (a & b) | (c & (a ^ b))
+
+
+@triton.jit
+def next_state(cells, one, two, four, eight, rule: tl.constexpr):
+    """Next state from the cells and how many of the nine around and including each live."""
+    after = cells ^ cells
+    for nine in tl.static_range(10):
+        if rule[nine][0] or rule[nine][1]:
+            these = (one if nine & 1 else ~one) & (two if nine & 2 else ~two) & (four if nine & 4 else ~four)
+            if nine < 2 or nine >= 8:  # no other count has the same three bits as one of 2 to 7
+                these &= eight if nine >= 8 else ~eight
+            if not rule[nine][0]:
+                these &= cells
+            if not rule[nine][1]:
+                these &= ~cells
+            after |= these
+    return after
+
+
+@triton.jit
+def edged(cells, inside, left, right, live, boundary: tl.constexpr):
+    """Cells with those beyond the edges as the boundary has them. `live`: whether their row is one of the grid's."""
+    if boundary == "zero":
+        cells &= tl.where(live, inside, 0)
+    if boundary == "reflect":
+        cells = (cells & ~(left | right)) | ((cells >> 2) & left) | ((cells << 2) & right)
+    return cells
+
+
+@triton.jit
+def line(y, height, boundary: tl.constexpr):
+    """The row that stands at `y`: "reflect" counts down the grid and up again."""
+    if boundary == "reflect":
+        y = tl.minimum(y, 2 * height - 2 - y)
+    return y
+
+
+@triton.jit
+def step_words(
+    before, after, lanes, height, width, columns, segments, rows,
+    steps: tl.constexpr, rule: tl.constexpr, boundary: tl.constexpr, block: tl.constexpr,
+):  # fmt: skip
+    """Takes `steps` steps of `block` columns of `rows` rows per program.
+
+    Args:
+        before: `(B, H, W / 64)` int64, rounded up; the bits of a row's last word beyond its width are 0.
+        after: the same as `(B, H, 4 * W / 64)` int16.
+        lanes: how many columns of rows there are: `B * segments * columns`.
+        rule: for 0 to 9 live cells, the one in the middle included: whether a dead one is born, whether a live one stays.
+        boundary: "periodic" for a width of 64 or more; "zero"; "reflect".
+    """
+    lane = tl.program_id(0) * block + tl.arange(0, block)
+    real = lane < lanes
+    column, rest = lane % columns, lane // columns
+    first = rest % segments * rows
+    universe = tl.where(real, rest // segments, 0).to(tl.int64)
+    words = (width + 63) // 64
+    x = column * OWN - HALO
+    before += universe * height * words
+    after += universe * height * words * 4 + column * UNITS
+    inside = first_cells(width - x) & ~first_cells(-x)
+    left, right = bit(-1 - x), bit(width - x)
+
+    # The row that is read: for "zero" as it is, else counted in the period in which rows repeat.
+    period = tl.maximum(2 * height - 2, 1) if boundary == "reflect" else height
+    y = first - steps
+    if boundary != "zero":
+        y = (y + steps * period) % period
+
+    none = tl.zeros((block,), tl.uint64)
+    # Of each generation: the sums of two rows, in two bits each, and the cells of the later row.
+    held = ((none, none, none, none, none),) * steps
+    for r in range(0, rows + 2 * steps, 2):
+        for half in tl.static_range(2):
+            live = (y >= 0) & (y < height) if boundary == "zero" else real
+            row = before + tl.where(live, line(y, height, boundary), 0).to(tl.int64) * words
+            cells = window(row, x, width, words, boundary)
+            cells = edged(cells, inside, left, right, live, boundary)
+            kept = held[:0]
+            for k in tl.static_range(steps):
+                one, two, other_one, other_two, middle = held[k]
+                ones, twos = full_add(cells << 1, cells, cells >> 1)
+                low, carry = full_add(one, other_one, ones)
+                high, four = full_add(two, other_two, twos)
+                # The newest row takes the place of the oldest, which alternates: nothing is moved.
+                kept += ((ones, twos, other_one, other_two, cells) if half == 0 else (one, two, ones, twos, cells),)
+                more = high & carry
+                cells = next_state(middle, low, high ^ carry, four ^ more, four & more, rule)
+                now = first + r + half - steps - k - 1
+                cells = edged(cells, inside, left, right, (now >= 0) & (now < height), boundary)
+            held = kept
+
+            cells = (cells & inside) >> HALO
+            now = first + r + half - 2 * steps
+            written = real & (now >= first) & (now < first + rows) & (now < height)
+            to = after + now.to(tl.int64) * (words * 4)
+            for unit in tl.static_range(UNITS):
+                fits = column * UNITS + unit < words * 4
+                tl.store(to + unit, (cells >> (16 * unit)).to(tl.int16), mask=written & fits)
+            y += 1
+            if boundary != "zero":
+                y = tl.where(y == period, 0, y)
