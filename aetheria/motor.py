@@ -20,6 +20,7 @@ from aetheria.feed import Delivery, Feed, Frame, Subscription
 from aetheria.fields import View
 from aetheria.initial import Initial, make_initial
 from aetheria.laws.base import Law, check_grid, traits_of
+from aetheria.laws.controls import Value, controlled
 from aetheria.observe import request_for, view_of
 from aetheria.optimizer import GPUOptimizer, Part, PixelType, Precision, Request
 from aetheria.settings import Settings
@@ -213,6 +214,20 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def law(self) -> nn.Module:
         """The module being stepped; its parameters may be edited in place."""
         return self._stepper.law
+
+    def get_control(self, name: str) -> Value:
+        """The present value of one of the law's controls, `traits.controls`. Raises ConfigError when there is none."""
+        return controlled(self.law).get_control(name)
+
+    def set_control(self, name: str, value: Value) -> None:
+        """Changes a parameter of the law between two steps; nothing is compiled again for a number.
+
+        Raises:
+            ConfigError: no such control, or a value that the law's constructor would refuse; nothing changes.
+        """
+        with self._turns:
+            controlled(self.law).set_control(name, value)
+            self._feed.show_again()
 
     @property
     def plan(self) -> Plan | None:

@@ -102,7 +102,7 @@ def test_weights_edited_in_place_count_from_the_next_step(pair: Pair) -> None:
         with torch.no_grad():
             # Life's is a buffer, the table of the rule; Lenia's are the spectra of the kernel.
             spectra = motor.law._spectra.values() if isinstance(motor.law, Lenia) else ()
-            for weight in (*motor.law.parameters(), *motor.law.buffers(), *spectra):
+            for weight in filter(Tensor.is_floating_point, (*motor.law.parameters(), *motor.law.buffers(), *spectra)):
                 weight.add_(0.05 * torch.sin(torch.arange(weight.numel()).reshape(weight.shape)))
     compiled.load_state_dict(before)
     with torch._dynamo.config.patch(error_on_recompile=True):

@@ -213,6 +213,22 @@ def test_edited_weights_count_from_the_next_step(how: str, device: str) -> None:
     assert_near(tuple(t.cpu() for t in got), exact(copy.deepcopy(law).cpu(), once, 1), NEAR["fp32"])
 
 
+@pytest.mark.parametrize(("name", "control"), [("DEEP_QCA", "decay"), ("GrowingNCA", "fire_rate")])
+def test_a_control_is_honoured_by_the_kernel_there_is(name: str, control: str, device: str) -> None:
+    law = moving(name).to(device)
+    network = FusedOnCuda(law, "fp32", BLOCK[device])
+    state = noise(moving(name))
+    held = network.hold(tuple(tensor.to(device) for tensor in state))
+    before = network.advance(held, 1)
+    for value in (0.3, 0.7):
+        law.set_control(control, value)
+        assert not network.stale()
+        after = network.advance(held, 1)
+        assert not torch.equal(after[0], before[0])
+        got = tuple(tensor.cpu() for tensor in network.show(after))
+        assert_near(got, exact(copy.deepcopy(law).cpu(), state, 1), NEAR["fp32"])
+
+
 @pytest.mark.parametrize(
     ("rate", "seed", "step"), [(0.5, 0, 0), (0.01, -3, 7), (0.9, 2**40 + 5, 2**35 + 1), (1.0, 2**63 - 1, 2**32 - 1)]
 )

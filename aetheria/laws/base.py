@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.errors import ConfigError, LawError
+from aetheria.laws.controls import Control, Controlled, TextControl
 
 if TYPE_CHECKING:
     from aetheria.laws.cell_network import CellNetwork
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 Boundary = Literal["periodic", "zero", "reflect"]
 
 
-class Law(nn.Module):
+class Law(Controlled):
     """Maps cells `(B, C, H, W)` to the next cells: `forward(cells, *memory) -> cells`, or `(cells, *memory)` with memory.
 
     The motor steps any module of that form. What `Law` adds is what a stepper, a viewer or a file wants to know, as plain
@@ -32,6 +33,7 @@ class Law(nn.Module):
         alive: (channel, threshold) above which a cell counts as alive, or None when nothing is dead or alive.
         dt: time units per step.
         default_field, fields: what to look at; see `aetheria.fields`.
+        controls: parameters that may be changed while it is stepped; see `aetheria.laws.controls`.
     """
 
     channels: int
@@ -85,6 +87,7 @@ _TRAITS = (
     "default_field",
     "fields",
     "default_initial",
+    "controls",
 )
 
 
@@ -104,6 +107,7 @@ class Traits:
     default_field: str
     fields: tuple[str, ...]
     default_initial: str
+    controls: tuple[Control | TextControl, ...]
     initial_memory: Callable[..., tuple[Tensor, ...]] | None
     change: Callable[..., Tensor] | None
 

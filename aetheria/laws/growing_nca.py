@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from aetheria.errors import ConfigError
 from aetheria.laws.base import Boundary, Law, check_boundary, check_positive
 from aetheria.laws.cell_network import CellNetwork, Dense, one_hot
-from aetheria.laws.chance import fires
+from aetheria.laws.chance import threshold, words
+from aetheria.laws.controls import Control
 from aetheria.laws.layers import pad
 
 ALPHA = 3
@@ -31,6 +32,17 @@ class GrowingNCA(Law):
     default_field = "rgb"
     fields = ("rgb", "channel", "population", "mass", "energy", "density", "gradient")
     default_initial = "seed"
+    controls = (
+        Control(
+            "fire_rate",
+            "chance that a cell updates in a step",
+            0.05,
+            1.0,
+            lambda value: 0 < value <= 1,
+            "0 < fire_rate <= 1",
+            lambda value: torch.tensor(threshold(value)),
+        ),
+    )
 
     def __init__(
         self, channels: int = 16, hidden_channels: int = 128, *, fire_rate: float = 0.5, boundary: Boundary = "periodic"
@@ -49,8 +61,6 @@ class GrowingNCA(Law):
         check_positive("[law.growingnca]", channels=channels, hidden_channels=hidden_channels)
         if channels < 4:
             raise ConfigError(f"[law.growingnca] channels: {channels} given; expected at least 4 (RGBA)")
-        if not 0 < fire_rate <= 1:
-            raise ConfigError(f"[law.growingnca] fire_rate: {fire_rate} given; expected 0 < fire_rate <= 1")
         self.channels = channels
         self.fire_rate = fire_rate
         self.boundary = check_boundary(boundary, "growingnca")
@@ -85,7 +95,7 @@ class GrowingNCA(Law):
         return F.max_pool2d(pad(cells[:, ALPHA : ALPHA + 1], 1, self.boundary), 3, stride=1) > ALIVE
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
-        fire = fires(seed, step, cells.shape[-2], cells.shape[-1], self.fire_rate)
+        fire = words(seed, step, cells.shape[-2], cells.shape[-1]) < self.live("fire_rate")
         moved = cells + torch.where(fire[:, None], self.change(cells), 0.0)
         return torch.where(self.living(cells) & self.living(moved), moved, 0.0), seed, step + 1
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aetheria.errors import ConfigError, LawError, nearest
 from aetheria.laws.base import Boundary, Law, check_boundary, check_choice, check_positive
+from aetheria.laws.controls import Control
 from aetheria.laws.layers import pad
 from aetheria.patterns import read_rle
 
@@ -79,6 +80,11 @@ class Lenia(Law):
 
     channels = 1
     alive = (0, 0.1)
+    controls = (
+        Control("m", "centre of growth, a neighbourhood average", 0.01, 0.6),
+        Control("s", "width of growth, a neighbourhood average", 0.001, 0.2),
+        Control("T", "steps per time unit", 1.0, 50.0),
+    )
     fields = ("channel", "population", "mass", "energy", "gradient")
 
     def __init__(
@@ -108,12 +114,12 @@ class Lenia(Law):
         usual = lenia_animal(animal or "O2u").parameters
         self.animal = animal
         self.R = int(usual["R"] if R is None else R)
-        self.T = float(usual["T"] if T is None else T)
-        self.m = float(usual["m"] if m is None else m)
-        self.s = float(usual["s"] if s is None else s)
+        self.T: float = usual["T"] if T is None else T
+        self.m: float = usual["m"] if m is None else m
+        self.s: float = usual["s"] if s is None else s
         self.b = [float(height) for height in (usual["b"] if b is None else b)]
         where = "[law.lenia]"
-        check_positive(where, R=self.R, T=self.T, m=self.m, s=self.s)
+        check_positive(where, R=self.R)
         if not self.b or max(self.b) <= 0 or not all(math.isfinite(h) and h >= 0 for h in self.b):
             raise ConfigError(f"{where} b: {self.b} given; expected ring heights of 0 or more, one above 0")
         self.core = check_choice(core or usual["core"], SHAPES, f"{where} core")
@@ -178,8 +184,8 @@ class Lenia(Law):
         return blurred[..., halo : halo + height, halo : halo + width]
 
     def forward(self, cells: Tensor) -> Tensor:
-        growth = _growth(self.growth, self.potential(cells), self.m, self.s)
-        return (cells + growth / self.T).clamp(0, 1)
+        growth = _growth(self.growth, self.potential(cells), self.live("m"), self.live("s"))
+        return (cells + growth / self.live("T")).clamp(0, 1)
 
     def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid: white noise over all of it dies at once."""
@@ -202,7 +208,7 @@ def _core(shape: Shape, r: Tensor) -> Tensor:
     return torch.where(inside, torch.exp(4 - 1 / (safe * (1 - safe))), 0.0)
 
 
-def _growth(shape: Shape, u: Tensor, m: float, s: float) -> Tensor:
+def _growth(shape: Shape, u: Tensor, m: Tensor, s: Tensor) -> Tensor:
     if shape == "polynomial":
         return 2 * (1 - (u - m).square() / (9 * s * s)).clamp_min(0) ** 4 - 1
     return 2 * torch.exp(-(u - m).square() / (2 * s * s)) - 1

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from aetheria.errors import ConfigError
 from aetheria.laws.base import Boundary, Law, check_boundary
+from aetheria.laws.controls import TextControl
 from aetheria.laws.layers import pad
 
 
@@ -20,6 +21,7 @@ class Life(Law):
     radius = 1
     alive = (0, 0.5)
     fields = ("channel", "population", "energy")
+    controls = (TextControl("rule", 'neighbour counts for birth and survival, as in "B36/S23"'),)
 
     def __init__(self, rule: str = "B3/S23", *, boundary: Boundary = "periodic") -> None:
         """
@@ -32,10 +34,20 @@ class Life(Law):
         """
         super().__init__()
         self.boundary = check_boundary(boundary, "life")
-        self.rule = rule.upper()
-        birth, survival = parse_rule(rule)
-        table = torch.tensor([float(n in counts) for counts in (birth, survival) for n in range(9)])
-        self.register_buffer("table", table, persistent=False)
+        self.register_buffer("table", torch.zeros(18), persistent=False)
+        self.rule = rule
+
+    @property
+    def rule(self) -> str:
+        """In capitals. A new one holds from the next step on; raises ConfigError when it is none."""
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: str) -> None:
+        counts = parse_rule(rule)
+        with torch.inference_mode():
+            self.get_buffer("table").copy_(torch.tensor([float(n in some) for some in counts for n in range(9)]))
+        self._rule = rule.upper()
 
     def forward(self, cells: Tensor) -> Tensor:
         alive = (cells > 0.5).to(torch.int32)
@@ -57,7 +69,7 @@ def parse_rule(rule: str) -> tuple[frozenset[int], frozenset[int]]:
     Raises:
         ConfigError: `rule` is no such rule.
     """
-    found = re.fullmatch(r"B([0-8]*)/S([0-8]*)", rule, re.IGNORECASE)
+    found = re.fullmatch(r"B([0-8]*)/S([0-8]*)", rule, re.IGNORECASE) if isinstance(rule, str) else None
     if not found:
         raise ConfigError(f'[law.life] rule: "{rule}" given; expected B<digits>/S<digits> with digits 0-8, as in "B3/S23"')
     return frozenset(map(int, found[1])), frozenset(map(int, found[2]))

@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from aetheria.errors import ConfigError
 from aetheria.laws.base import Boundary, Law, check_boundary, check_choice, check_positive
 from aetheria.laws.cell_network import CellNetwork, Filters, dense
+from aetheria.laws.controls import Control
 from aetheria.laws.layers import Norm
 
 Normalise = Literal["grid", "cell", "none"]
@@ -24,6 +24,7 @@ class QuantumLaw(Law):
     "none" leaves it.
     """
 
+    controls = (Control("decay", "share of psi lost per step", 0.0, 0.5, lambda value: 0 <= value < 1, "0 <= decay < 1"),)
     default_field = "density"
     fields = ("density", "phase", "real", "imag", "magnitude", "channel", "mass", "energy", "gradient", "entropy", "coherence")
 
@@ -52,8 +53,6 @@ class QuantumLaw(Law):
         super().__init__()
         name = type(self).__name__.lower()
         check_positive(f"[law.{name}]", d_state=d_state)
-        if not 0 <= decay < 1:
-            raise ConfigError(f"[law.{name}] decay: {decay} given; expected 0 <= decay < 1")
         self.d_state = d_state
         self.channels = 2 * d_state
         self.decay = decay
@@ -70,7 +69,7 @@ class QuantumLaw(Law):
 
     def forward(self, cells: Tensor, *memory: Tensor) -> Tensor | tuple[Tensor, ...]:
         delta, *rest = self.predict(cells, *memory)
-        after = normalised(cells + delta - self.decay * cells, self.normalise)
+        after = normalised(cells + delta - self.live("decay") * cells, self.normalise)
         return (after, *rest) if rest else after
 
     def as_cell_network(

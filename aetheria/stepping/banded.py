@@ -42,7 +42,7 @@ class Banded(Plan):
             after = torch.empty_like(cells)
             for window, first, last in self._windows:
                 _fill(self._window, cells, window)
-                stepped = self._band.step(self._window)[0]
+                stepped = self._band.advance((self._window,), 1)[0]
                 after[:, :, first:last] = stepped[:, :, first - window : last - window]
             cells = after
         return (cells,)

@@ -14,11 +14,24 @@ class Compiled(Stepwise):
     def __init__(self, step: Step, state: State, name: str = "compiled") -> None:
         """Compiles, which takes seconds, for states like this one. Raises whatever the compiler does."""
         super().__init__(name, compile_step(step))
+        self._source = step
         with warnings.catch_warnings():
             # Lenia's FFT is called, not generated, and its spectrum alone is complex: nothing to warn of.
             warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex", UserWarning)
             # Twice, the second time from its own output: a first call that recompiles does so here.
             self.advance(self.hold(tuple(tensor.clone() for tensor in state)), 2)
+
+    def advance(self, held: State, steps: int) -> State:
+        try:
+            return super().advance(held, steps)
+        except Exception as error:
+            from torch._dynamo.exc import FailOnRecompileLimitHit  # not before it is needed: it imports the compiler
+
+            if not isinstance(error, FailOnRecompileLimitHit):
+                raise
+            # A law whose own floats, constants to the compiler, are changed again and again. What is held is as it was.
+            self.step = compile_step(self._source)
+            return super().advance(held, steps)
 
 
 def compile_step(step: Step) -> Step:

@@ -58,6 +58,7 @@ class Graphed(Plan):
         return self._inner.watched(held)
 
     def advance(self, held: State, steps: int) -> State:
+        self._inner.refresh()  # a replay calls no Python
         with torch.cuda.device_of(held[0]):  # type: ignore[no-untyped-call]
             if held is not self._buffers:
                 _copy(held, self._buffers)

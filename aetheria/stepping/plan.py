@@ -38,6 +38,9 @@ class Plan:
         """What of the held state shows whether the cells are finite."""
         return held[0]
 
+    def refresh(self) -> None:
+        """Takes over the law's numbers as they are now, where the steps do not read them from the law itself."""
+
     def stale(self) -> bool:
         """Whether the law was changed in a way that this plan cannot follow, so that a new one is needed."""
         return False

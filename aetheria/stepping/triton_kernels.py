@@ -27,7 +27,7 @@ def mix(word):
 
 
 @triton.jit
-def fires(seed, step, y, x, below: tl.constexpr):
+def fires(seed, step, y, x, below):
     """Which of the cells `(y, x)` fire: `chance.fires` for the universe whose seed and step lie at the pointers."""
     golden = tl.cast(GOLDEN, tl.uint32)
     first, number, now = tl.load(seed), tl.load(seed + 1), tl.load(step)
@@ -172,9 +172,9 @@ def finish(h, bias, scale, outputs: tl.constexpr, activation: tl.constexpr, eps:
 @triton.jit
 def step_cells(
     cells, total, keep, seed, step, weights, biases, scales,
-    after, partial, height, width,
+    after, partial, decay, below, height, width,
     groups: tl.constexpr, inputs: tl.constexpr, filters: tl.constexpr, channels: tl.constexpr, layers: tl.constexpr,
-    boundary: tl.constexpr, decay: tl.constexpr, each: tl.constexpr, below: tl.constexpr, product: tl.constexpr,
+    boundary: tl.constexpr, each: tl.constexpr, product: tl.constexpr,
     rows: tl.constexpr, columns: tl.constexpr,
 ):  # fmt: skip
     """Steps a tile of `rows x columns` cells of one universe per program.
@@ -186,10 +186,10 @@ def step_cells(
         seed, step: `(B, 2)` and `(B,)` int64; None: every cell fires.
         weights, biases, scales: one per layer, as `Dense` has them.
         partial: one float32 per program, which becomes the sum of the squares of its tile of `after`; or None.
+        decay, below: the share of the cells lost, float32, and the word under which a cell fires, int64; of one element.
         groups: per group of filters that fill a tile of `inputs`: per tap, per filter: (row, column, coefficient).
         layers: per layer: (outputs, outputs padded, activation, eps).
         each: whether each cell is divided by its norm.
-        below: the word under which a cell fires.
         product: "bf16", or what `tl.dot` knows as a precision of its input.
     """
     across = tl.cdiv(width, columns)
@@ -222,9 +222,10 @@ def step_cells(
     own = look(cells + planes, keep, channel < channels, y, x, height, width, "zero")
     if total is not None:
         own *= scale
-    moved = own + delta - decay * own if decay > 0.0 else own + delta
+    lost = tl.load(decay)
+    moved = own + delta - tl.where(lost > 0.0, lost * own, 0.0)
     if seed is not None:
-        moved = tl.where(fires(seed + 2 * universe, step + universe, y, x, below), moved, own)
+        moved = tl.where(fires(seed + 2 * universe, step + universe, y, x, tl.load(below)), moved, own)
     moved = tl.where(inside, moved, 0.0)
     if each:
         moved *= scale_of(tl.sum(moved * moved, 0))[None, :]

@@ -91,6 +91,11 @@ class FusedOnCuda(Plan):
         self._totals = network.normalise == "grid"
         self._dies = network.alive is not None
         self._groups = _grouped(network.filters, _channels(network))
+        device = network.layers[0].weight.device
+        # On the device and filled in place: a graph reads them where they were when it was captured.
+        self._decay, self._below = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+        self._filled = (0.0, 0)
+        self.refresh()
 
     def hold(self, state: State) -> State:
         """The public state as it is held between steps."""
@@ -115,12 +120,23 @@ class FusedOnCuda(Plan):
         return held
 
     def advance(self, held: State, steps: int) -> State:
+        self.refresh()
         for _ in range(steps):
             held = self.step(*held)
         return held
 
     def watched(self, held: State) -> Tensor:
         return torch.where(held[1][:, None], held[0], 0.0) if self._dies else held[0]
+
+    def refresh(self) -> None:
+        network = _network(self._law)
+        numbers = (network.decay, threshold(network.fire_rate or 0))
+        # What is filled while a graph is captured would be filled again at each replay.
+        if numbers != self._filled and not (self._decay.is_cuda and torch.cuda.is_current_stream_capturing()):
+            with torch.inference_mode():
+                self._decay.fill_(numbers[0])
+                self._below.fill_(numbers[1])
+            self._filled = numbers
 
     def stale(self) -> bool:
         network = network_of(self._law)
@@ -168,6 +184,8 @@ class FusedOnCuda(Plan):
             tuple(layer.scale for layer in network.layers),
             after,
             partial,
+            self._decay,
+            self._below,
             height,
             width,
             groups=self._groups,
@@ -176,9 +194,7 @@ class FusedOnCuda(Plan):
             channels=channels,
             layers=tuple((n := len(layer.weight), _padded(n), layer.activation, layer.eps) for layer in network.layers),
             boundary=network.boundary,
-            decay=network.decay,
             each=network.normalise == "cell",
-            below=threshold(network.fire_rate or 0),
             product=self._tuning.product,
             rows=rows,
             columns=columns,
@@ -214,9 +230,9 @@ def _judged(network: CellNetwork, cells: Tensor, keep: Tensor, moved: Tensor) ->
 
 
 def _form(network: CellNetwork) -> tuple[object, ...]:
-    """All of a network but the values of its weights: what a kernel is compiled for."""
+    """All of a network but the values of its weights, decay and fire rate: what a kernel is compiled for."""
     layers = tuple((layer.weight.shape, layer.activation, layer.eps) for layer in network.layers)
-    update = (network.decay, network.normalise, network.fire_rate, network.alive)
+    update = (network.normalise, network.fire_rate is None, network.alive)
     return (network.filters, layers, network.boundary, *update)
 
 

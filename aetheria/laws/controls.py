@@ -1,0 +1,149 @@
+"""Parameters of a law that may be changed while it is stepped, without a restart and without compiling again."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from aetheria.errors import ConfigError, nearest
+
+Value = float | str
+
+
+def _exact(value: float) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Control:
+    """A number of a law that may be changed between two steps.
+
+    Attributes:
+        name: of the law's attribute.
+        meaning: in words, with its unit.
+        low, high: what a slider offers; all of it is allowed, and more may be.
+        allowed: whether a finite number is allowed.
+        wanted: what `allowed` says, for people.
+        as_tensor: the number as compiled code is to read it, `()`: float64, which becomes the law's own type, or whole.
+    """
+
+    name: str
+    meaning: str
+    low: float
+    high: float
+    allowed: Callable[[float], bool] = lambda value: value > 0
+    wanted: str = "a finite number above 0"
+    as_tensor: Callable[[float], Tensor] = _exact
+
+    def checked(self, value: Any, where: str) -> float:
+        """`value` as a float. Raises ConfigError when it is no number that is allowed."""
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not (number and math.isfinite(value) and self.allowed(float(value))):
+            raise ConfigError(f"{where} {self.name}: {value!r} given; expected {self.wanted}")
+        return float(value)
+
+
+@dataclass(frozen=True)
+class TextControl:
+    """A text of a law that may be changed between two steps, like the rule of `Life`.
+
+    Attributes:
+        name: of the law's attribute, which checks what it is given.
+        meaning: in words, with an example.
+    """
+
+    name: str
+    meaning: str
+
+
+class Controlled(nn.Module):
+    """A module with controls.
+
+    A number reads and writes as a float attribute. Compiled code would take a float for a constant, and be compiled anew for
+    each value; so `live` gives it as a tensor of one element, a buffer that is no part of the state dict.
+
+    Attributes:
+        controls: what may be changed, in the order in which to show it.
+    """
+
+    controls: ClassVar[tuple[Control | TextControl, ...]] = ()
+
+    def get_control(self, name: str) -> Value:
+        """The present value of a control. Raises ConfigError when there is none of this name."""
+        value = getattr(self, self._control(name).name)
+        return value.item() if isinstance(value, Tensor) else value
+
+    def set_control(self, name: str, value: Value) -> None:
+        """Changes a control from the next step on.
+
+        Raises:
+            ConfigError: no such control, or a value that the constructor would refuse; the law is as it was.
+        """
+        control = self._control(name)
+        held = getattr(self, name)
+        if isinstance(control, Control) and isinstance(held, Tensor):  # made a parameter, to be learned
+            with torch.inference_mode():
+                held.fill_(control.checked(value, self._where()))
+        else:
+            setattr(self, name, value)
+
+    def live(self, name: str) -> Tensor:
+        """A number, for use in `forward`, as a tensor `()` that changes in place."""
+        buffer = self._buffers.get(_buffer(name))
+        return getattr(self, name) if buffer is None else buffer
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        control = next((c for c in self.controls if c.name == name), None)
+        if not isinstance(control, Control):
+            super().__setattr__(name, value)
+        elif isinstance(value, Tensor):  # the user's own, which stands for itself
+            self._buffers.pop(_buffer(name), None)
+            super().__setattr__(name, value)
+        else:
+            checked = control.checked(value, self._where())
+            super().__setattr__(name, checked)  # type: ignore[arg-type]  # torch's stub knows tensors and modules only
+            self._mirror(control, checked)
+
+    def _mirror(self, control: Control, value: float) -> None:
+        """Brings the buffer of a number to its value, in place where there is one: compiled code knows its address."""
+        tensor = control.as_tensor(value)
+        held = self._buffers.get(_buffer(control.name))
+        if held is None:
+            own = tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
+            self.register_buffer(_buffer(control.name), own, persistent=False)
+        else:
+            with torch.inference_mode():
+                held.copy_(tensor)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # by torch's stubs
+        for control in self.controls:  # from float32 to float64 a number gets back the digits that it had lost
+            if isinstance(control, Control) and _buffer(control.name) in self._buffers:
+                self._mirror(control, getattr(self, control.name))
+        return self
+
+    def _control(self, name: str) -> Control | TextControl:
+        for control in self.controls:
+            if control.name == name:
+                return control
+        known = [control.name for control in self.controls]
+        said = nearest(name, known) if known else "it has none"
+        raise ConfigError(f'{self._where()} control: "{name}" given; {said}')
+
+    def _where(self) -> str:
+        return f"[law.{type(self).__name__.lower()}]"
+
+
+def controlled(law: nn.Module) -> Controlled:
+    """The law, if it may have controls. Raises ConfigError for a module that is no `Law`."""
+    if not isinstance(law, Controlled):
+        raise ConfigError(f"control: {type(law).__name__} is no Law, and has no controls")
+    return law
+
+
+def _buffer(name: str) -> str:
+    return f"live_{name}"
