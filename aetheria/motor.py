@@ -317,6 +317,11 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
                 self._stepper.state = (mine, *self._stepper.state[1:])
             self._feed.show_again()
 
+    @property
+    def turn(self) -> Turns:
+        """`with motor.turn:` the cells stand still, for a thread that reads some and writes them back; keep it short."""
+        return self._turns
+
     def _block(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[Any, ...]:
         """An index of a block in `(..., H, W)`."""
         grid = self.shape[2:]

@@ -84,6 +84,20 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "window.dismiss", "&Dismiss", ("Esc",), "&Window", "Put the message away, or stop waiting; back to the cells", "nothing"
     ),
+    Action("steering.look", "&Move the view", ("V",), "&Edit", "Put the brush away: the mouse moves the view"),
+    Action("steering.draw", "&Draw", ("D",), "&Edit", "Paint live cells; the right button erases", "live"),
+    Action("steering.erase", "&Erase", ("E",), "&Edit", "Paint dead cells", "live"),
+    Action("steering.random", "Ra&ndom", ("X",), "&Edit", "Paint random cells", "live"),
+    Action("steering.stamp", "&Stamp", ("S",), "&Edit", "Put down a pattern or an animal", "live"),
+    Action("steering.vortex", "&Vortex", ("W",), "&Edit", "Put down a vortex of the phase", "live"),
+    Action("steering.wave", "&Plane wave", ("Q",), "&Edit", "Paint a plane wave", "live"),
+    Action("steering.larger", "&Larger brush", ("B",), "&Edit", "A brush of more cells", "live"),
+    Action("steering.smaller", "S&maller brush", ("Shift+B",), "&Edit", "A brush of fewer cells", "live"),
+    Action(
+        "steering.turn", "&Turn the pattern", ("Shift+S",), "&Edit", "Turn the pattern that is stamped by 90 degrees", "live"
+    ),
+    Action("steering.undo", "&Undo stroke", ("Ctrl+Z",), "&Edit", "Take the last stroke back", "live"),
+    Action("steering.redo", "&Redo stroke", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Paint again what was taken back", "live"),
     Action("window.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
     Action("window.show_help", "&What one sees", ("F1",), "&Help", "What the window shows and how to steer it", "nothing"),
 )

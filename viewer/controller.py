@@ -12,6 +12,7 @@ from viewer.messages import explain
 from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Look, Message, Model, Picture, Region, Wanted
 from viewer.series import Series
 from viewer.source import Source
+from viewer.steering import Steering
 
 _STATUS_S = 0.25
 
@@ -25,6 +26,7 @@ class Controller:
         picture: the last good one.
         features: called at every tick and when something is opened; see `Feature`.
         series: numbers over time.
+        steering: the tool in hand, and strokes.
     """
 
     def __init__(self, view: View, model: Model | None = None) -> None:
@@ -36,6 +38,7 @@ class Controller:
         self.visible = True
         self.features: list[Feature] = []
         self.series = Series(self)
+        self.steering = Steering(self)
         self._status_due = 0.0
         self._diverged = False
 

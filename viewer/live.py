@@ -232,6 +232,10 @@ class LiveSource(Worker):
                 self.motor.refresh()
         return _PROBE_S
 
+    def look_again(self) -> None:
+        """The cells were edited, perhaps while the motor stood still: levels and histogram are found anew."""
+        self._probed = None
+
     def _probe(self, wanted: Wanted, *, ease: bool) -> None:
         look = wanted.look
         choice = self._choices[look.field]

@@ -144,6 +144,31 @@ class Message:
     text: str
 
 
+@dataclass(frozen=True)
+class BrushSettings:
+    """How the brush in hand paints.
+
+    Attributes:
+        size: diameter in cells.
+        strength: 0 to 1; how much of what was there is replaced, or for random cells of two states how many live.
+        charge: of a vortex: how often the phase winds round, positive where it grows counter-clockwise.
+        wavelength: of a plane wave, in cells.
+        angle: of a plane wave, in degrees from the x axis upwards.
+        pattern: name of the pattern that is stamped; empty for the first one.
+        turns: quarter turns of the pattern.
+        everywhere: all universes are painted, not only the one that is shown.
+    """
+
+    size: int = 8
+    strength: float = 1.0
+    charge: int = 1
+    wavelength: float = 16.0
+    angle: float = 0.0
+    pattern: str = ""
+    turns: int = 0
+    everywhere: bool = False
+
+
 @dataclass
 class Model:
     """The viewer's own state. Change it by `set`; whoever listens is told which attributes changed.
@@ -154,7 +179,7 @@ class Model:
         speed: beats a second, None for as fast as it goes. stride: steps a beat.
         follow: keep the centre of mass in the middle.
         grid_lines: draw them where cells are large enough.
-        tool: what the left mouse button does: "look" (pan) or the name of a brush.
+        tool: what the left mouse button does: "look" (pan) or the name of a brush. brush: how that paints.
     """
 
     look: Look | None = None
@@ -166,6 +191,7 @@ class Model:
     grid_lines: bool = True
     theme: Theme = "dark"
     tool: str = "look"
+    brush: BrushSettings = BrushSettings()
     listeners: list[Callable[[frozenset[str]], None]] = field(default_factory=list, repr=False)
 
     def set(self, **changes: Any) -> None:
@@ -181,3 +207,7 @@ class Model:
         """Changes parts of the look."""
         if self.look is not None:
             self.set(look=replace(self.look, **changes))
+
+    def rebrush(self, **changes: Any) -> None:
+        """Changes how the brush paints."""
+        self.set(brush=replace(self.brush, **changes))

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication, QDockWidget, QLabel, QMainWindow, QM
 from viewer import theme
 from viewer.actions import ACTIONS, MENUS, Action
 from viewer.banner import Banner
+from viewer.brush_cursor import BrushCursor
 from viewer.canvas import Canvas
 from viewer.controller import Controller
 from viewer.filing import Filing
@@ -41,6 +42,7 @@ class Window(QMainWindow):
         self.filing = Filing(self, self.controller)
         self.canvas = Canvas()
         self.canvas.looked_at.connect(self.controller.looked_at)
+        self.brush_cursor = BrushCursor(self.canvas, self.controller)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.canvas)
         self.setCentralWidget(self.pages)
