@@ -67,7 +67,7 @@ def _fraction(text: str) -> float:
 
 
 class Lenia(Law):
-    """A <- clip(A + growth(K * A) / T, 0, 1), with a ring-shaped kernel K of radius R, by FFT.
+    """A <- clip(A + growth(K * A) / T, 0, 1), with a ring-shaped kernel K of radius R.
 
     Cells: one channel in 0..1. The kernel is a core function on each of `len(b)` rings, of heights b, normalised to sum 1;
     growth is a bump of centre m and width s, from -1 to 1. Both are "polynomial" or "exponential":
@@ -170,18 +170,23 @@ class Lenia(Law):
         kernel[: 2 * self.R + 1, : 2 * self.R + 1] = self.kernel()
         # Centred on cell 0 the kernel is even, so its spectrum is real.
         spectrum = torch.fft.rfft2(kernel.roll((-self.R, -self.R), (0, 1))).real
-        self._spectra[_kind(cells)] = spectrum.to(cells.device, cells.dtype)
+        self._spectra[self._kind(cells)] = spectrum.to(cells.device, cells.dtype)
 
     def potential(self, cells: Tensor) -> Tensor:
         """The neighbourhood average K * A, `(B, 1, H, W)`."""
-        if _kind(cells) not in self._spectra:
+        if self._kind(cells) not in self._spectra:
             self.fit(cells)
         halo = 0 if self.boundary == "periodic" else self.R
         wide = pad(cells, halo, self.boundary)
         height, width = cells.shape[-2:]
-        waves = torch.view_as_real(torch.fft.rfft2(wide)) * self._spectra[_kind(cells)][..., None]
+        waves = torch.view_as_real(torch.fft.rfft2(wide)) * self._spectra[self._kind(cells)][..., None]
         blurred = torch.fft.irfft2(torch.view_as_complex(waves), s=wide.shape[-2:])
         return blurred[..., halo : halo + height, halo : halo + width]
+
+    def _kind(self, cells: Tensor) -> tuple[object, ...]:
+        """What a spectrum is made for: the cells, and the kernel as it is now."""
+        kernel = (self.R, tuple(self.b), self.core, self.boundary)
+        return cells.shape[-2], cells.shape[-1], cells.dtype, cells.device, *kernel
 
     def forward(self, cells: Tensor) -> Tensor:
         growth = _growth(self.growth, self.potential(cells), self.live("m"), self.live("s"))
@@ -194,10 +199,6 @@ class Lenia(Law):
         patches = (torch.rand(rows, columns, generator=generator) < 0.5).float()
         wide = patches.repeat_interleave(self.R, 0).repeat_interleave(self.R, 1)
         return cells * wide[:height, :width]
-
-
-def _kind(cells: Tensor) -> tuple[object, ...]:
-    return cells.shape[-2], cells.shape[-1], cells.dtype, cells.device
 
 
 def _core(shape: Shape, r: Tensor) -> Tensor:

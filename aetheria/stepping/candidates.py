@@ -7,9 +7,10 @@ from torch import nn
 
 from aetheria.device import keep_freed_memory
 from aetheria.laws.base import Law
+from aetheria.laws.lenia import Lenia
 from aetheria.laws.life import Life
 from aetheria.optimizer import Precision
-from aetheria.stepping import banded, fused, packed, packed_cuda, triton_network
+from aetheria.stepping import banded, fused, fused_lenia, packed, packed_cuda, triton_network
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.graphed import Graphed
 from aetheria.stepping.packed import PackedOnCpu
@@ -95,6 +96,8 @@ def _make_packed_stepwise(task: Task) -> Plan:
 def _why_not_fused(task: Task) -> str:
     if not isinstance(task.law, Law):
         return f"{type(task.law).__name__} does not say what it computes"
+    if isinstance(task.law, Lenia) and not task.on_cuda:
+        return fused_lenia.why_not(task.law, task.precision)
     return (triton_network if task.on_cuda else fused).why_not(task.law, task.precision)
 
 
@@ -103,7 +106,7 @@ def _make_fused(task: Task) -> Plan:
     if task.on_cuda:
         return Graphed("fused", triton_network.FusedOnCuda(task.law, task.precision), task.law, task.state)
     keep_freed_memory()
-    return fused.FusedOnCpu(task.law)
+    return fused_lenia.FusedLenia(task.law) if isinstance(task.law, Lenia) else fused.FusedOnCpu(task.law)
 
 
 def _why_not_banded(task: Task) -> str:
@@ -149,7 +152,9 @@ CANDIDATES = (
         _why_not_packed_stepwise,
         _make_packed_stepwise,
     ),
-    Candidate("fused", "a small network at each cell: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused),
+    Candidate(
+        "fused", "a small network at each cell, or a small ring: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused
+    ),
     # For convolutions the whole grid is faster (benchmarks/results/bands.md), and for networks at each cell there is "fused".
     Candidate("banded", "asked for", WORTH_COMPILING, _why_not_banded, _make_banded, automatic=False),
     Candidate(
