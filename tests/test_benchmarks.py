@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from aetheria.laws import ConvLSTM, GrowingNCA
-from benchmarks import acorn, bands, drift, findings, first_step, headless, stepping, watching
+from benchmarks import acorn, bands, drift, findings, first_step, headless, rings, stepping, watching
 from benchmarks.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.convolutions import convolutions_of
 from benchmarks.findings import Findings, Options
@@ -175,8 +175,13 @@ def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.argv", ["bands", "--sides", "64"])
     bands.main()
     assert "| 64^2 | 8 | 10.67 | 0.75 |" in capsys.readouterr().out
+    monkeypatch.setattr(rings, "milliseconds", lambda radius, side, _: (side, radius))
+    monkeypatch.setattr("sys.argv", ["rings", "--sides", "64", "--radii", "13"])
+    rings.main()
+    assert "| 13 | 516 | 64^2 | 64 | 13 | 4.92 |" in capsys.readouterr().out
     monkeypatch.undo()
     assert bands.milliseconds(64, "compiled", 0.01) > 0
+    assert min(rings.milliseconds(5, 32, 0.01)) > 0
 
 
 def test_being_watched_is_measured_with_what_left_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
