@@ -302,6 +302,7 @@ class LiveSource(Worker):
             dropped=self._dropped + (self._frames.dropped if self._frames is not None else 0),
             device=str(motor.device),
             plan=f"{named}, a faster one is being made" if motor.planning else named,
+            plan_reason="" if plan is None else plan.reason,
             memory_mb=float(memory) if memory is not None else None,
             bytes_per_s=self._bytes(motor.optimizer.transfer_stats.bytes),
         )

@@ -117,6 +117,7 @@ class Status:
     Attributes:
         playing: steps are being taken, or frames played.
         frames: frames of a recording; None for a live source.
+        plan_reason: why the law is stepped by this plan.
         dropped: frames that were due and not made, because the window was busy.
         recording: what a recorder is doing, for people; empty without one.
     """
@@ -129,6 +130,7 @@ class Status:
     dropped: int = 0
     device: str = ""
     plan: str = ""
+    plan_reason: str = ""
     memory_mb: float | None = None
     bytes_per_s: float = 0.0
     recording: str = ""

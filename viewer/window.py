@@ -3,8 +3,18 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import QApplication, QDockWidget, QLabel, QMainWindow, QMenu, QStackedWidget
+from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QKeyEvent, QKeySequence, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QDockWidget,
+    QMainWindow,
+    QMenu,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from viewer import theme
 from viewer.actions import ACTIONS, MENUS, Action
@@ -17,8 +27,10 @@ from viewer.model import Message, Model, Picture, Region, Status
 from viewer.notices import Notices
 from viewer.palette import colour_table
 from viewer.panels import PANELS
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
 from viewer.source import Source
+from viewer.status import StatusStrip
+from viewer.transport import Transport
 
 _NOTE_MS = 8000  # how long a note stays in the status bar
 _TICK_MS = 8  # twice as often as pictures come, so that none waits long
@@ -43,20 +55,26 @@ class Window(QMainWindow):
         self.canvas = Canvas()
         self.canvas.looked_at.connect(self.controller.looked_at)
         self.brush_cursor = BrushCursor(self.canvas, self.controller)
+        self.stage = QWidget()
+        self.below = QVBoxLayout(self.stage)  # strips under the canvas
+        self.below.setContentsMargins(0, 0, 0, 0)
+        self.below.setSpacing(0)
+        self.below.addWidget(self.canvas, 1)
         self.pages = QStackedWidget()
-        self.pages.addWidget(self.canvas)
+        self.pages.addWidget(self.stage)
         self.setCentralWidget(self.pages)
         self.banner = Banner(self.pages)
         self.notices = Notices(self.controller, self.close)
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
-        self.status_text = named(QLabel(), "Status")
-        self.statusBar().addWidget(self.status_text, 1)
+        self.status_strip = StatusStrip(self.statusBar())
         self.actions_by_name: dict[str, QAction] = {}
         self._menus: dict[str, QMenu] = {name: self.menuBar().addMenu(name) for name in MENUS}
         for action in ACTIONS:
             self._add_action(action)
         self._add_panels()
+        self.transport = Transport(self.controller, self.actions_by_name)
+        self.below.addWidget(self.transport)
         self.canvas.hovered.connect(self._hovered)
         self.controller.model.listeners.append(self._model_changed)
         self._model_changed(frozenset({"theme", "grid_lines"}))
@@ -116,8 +134,11 @@ class Window(QMainWindow):
         self.setWindowTitle("Aetheria" if source is None else f"{source.title} - Aetheria")
         if source is not None:
             self.canvas.set_grid(*source.grid)
-            self.pages.setCurrentWidget(self.canvas)
+            self.pages.setCurrentWidget(self.stage)
             self.canvas.setFocus()
+        self.transport.opened(source)
+        if source is None:
+            self.status_strip.clear()
         for panel in self.panels.values():
             panel.opened(source)
         for made in self.actions_by_name.values():
@@ -139,7 +160,8 @@ class Window(QMainWindow):
 
     def show_status(self, status: Status) -> None:
         """Writes the numbers."""
-        self.status_text.setText(f"step {status.step:,}   {status.steps_per_s:,.0f} steps/s   {status.plan}")
+        self.status_strip.show_status(status)
+        self.transport.status(status)
         for panel in self.panels.values():
             panel.status(status)
 
@@ -178,6 +200,15 @@ class Window(QMainWindow):
         for made in self.actions_by_name.values():
             if attribute := made.data().checked:
                 made.setChecked(bool(getattr(model, attribute)))
+
+    def event(self, event: QEvent) -> bool:
+        """Space presses the button that has the focus; only elsewhere does it play and pause."""
+        space = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space
+        on_button = isinstance(QApplication.focusWidget(), QAbstractButton | QComboBox)
+        if space and on_button and event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+            return True
+        return super().event(event)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         super().changeEvent(event)

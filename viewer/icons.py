@@ -1,0 +1,33 @@
+"""Small signs for buttons, drawn in the colour of text."""
+
+from typing import Literal
+
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
+
+Sign = Literal["play", "pause", "step", "reset"]
+_SIDE = 64  # drawn large and made smaller: sharp on any screen
+
+_SHAPES: dict[Sign, tuple[tuple[tuple[int, int], ...], ...]] = {
+    "play": (((16, 10), (54, 32), (16, 54)),),
+    "pause": (((14, 10), (26, 10), (26, 54), (14, 54)), ((38, 10), (50, 10), (50, 54), (38, 54))),
+    "step": (((8, 10), (40, 32), (8, 54)), ((44, 10), (54, 10), (54, 54), (44, 54))),
+    "reset": (((56, 10), (24, 32), (56, 54)), ((10, 10), (20, 10), (20, 54), (10, 54))),
+}
+
+
+def icon(sign: Sign, colour: QColor, dim: QColor) -> QIcon:
+    """A sign in a colour, and in a dimmer one for a button that cannot be pressed."""
+    made = QIcon()
+    for shade, mode in ((colour, QIcon.Mode.Normal), (dim, QIcon.Mode.Disabled)):
+        pixmap = QPixmap(_SIDE, _SIDE)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(shade)
+        for corners in _SHAPES[sign]:
+            painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in corners]))
+        painter.end()
+        made.addPixmap(pixmap, mode)
+    return made
