@@ -153,8 +153,10 @@ class Steering(Feature):
         self._put(places)
 
     def release(self, y: float, x: float) -> None:
-        """Ends the stroke."""
+        """Ends the stroke, where the mouse is."""
         self.drag(y, x)
+        if self._stroke is not None and self._stroke.brush not in _ONCE and self._since > 0.1:
+            self._put([(y, x)])
         self._stroke = None
 
     def undo(self) -> None:
