@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -119,9 +120,19 @@ def downsample(values: Tensor, size: tuple[int, int] | None, cyclic: bool = Fals
     if height % size[0] == 0 and width % size[1] == 0:
         # (B, H, W) reads as one image of B channels, which is all that pooling needs to know.
         return F.avg_pool2d(values, (height // size[0], width // size[1]))
-    # Areas that cut through cells. In float64, where no matrix product is shortened to TF32.
-    rows, columns = (_shares(n, m).to(values.device) for n, m in ((height, size[0]), (width, size[1])))
-    return (rows @ values.double() @ columns.T).to(values.dtype)
+    # Areas that cut through cells. On a GPU in float64, where no matrix product is shortened to TF32.
+    exact = values.double() if values.is_cuda else values
+    rows, means = (exact.new_empty((*values.shape[:-2], size[0], n)) for n in (width, size[1]))
+    _mean_rows(exact, rows)
+    _mean_rows(rows.mT, means.mT)
+    return means.to(values.dtype)
+
+
+def _mean_rows(values: Tensor, means: Tensor) -> None:
+    """Averages the rows of `(..., H, W)` over equal areas, into `(..., areas, W)`; strip by strip, which need few rows each."""
+    for first, start, shares in _strips(values.shape[-2], means.shape[-2], values.dtype, values.device):
+        count, cells = shares.shape
+        means[..., first : first + count, :] = shares @ values[..., start : start + cells, :]
 
 
 def sample(values: Tensor, size: tuple[int, int] | None) -> Tensor:
@@ -137,12 +148,21 @@ def _centres(cells: int, areas: int) -> Tensor:
     return (torch.arange(areas) * cells + cells // 2) // areas
 
 
-def _shares(cells: int, areas: int) -> Tensor:
-    """How much each cell counts in the mean over each of `areas` equal areas: `(areas, cells)`, rows sum to 1."""
-    edges = torch.arange(areas + 1, dtype=torch.float64) * cells / areas
-    cell = torch.arange(cells, dtype=torch.float64)
-    overlap = torch.minimum(edges[1:, None], cell + 1) - torch.maximum(edges[:-1, None], cell)
-    return overlap.clamp_min(0) * areas / cells
+@lru_cache(maxsize=64)
+def _strips(cells: int, areas: int, dtype: torch.dtype, device: torch.device) -> tuple[tuple[int, int, Tensor], ...]:
+    """How much each cell counts in the mean over each of `areas` equal areas, 16 areas at a time.
+
+    Each strip: its first area, its first cell, and the shares `(areas, cells)`, whose rows sum to 1.
+    """
+    strips = []
+    for first in range(0, areas, 16):
+        last = min(first + 16, areas)
+        start, end = first * cells // areas, -(-last * cells // areas)
+        edges = torch.arange(first, last + 1, dtype=torch.float64) * cells / areas
+        cell = torch.arange(start, end, dtype=torch.float64)
+        overlap = torch.minimum(edges[1:, None], cell + 1) - torch.maximum(edges[:-1, None], cell)
+        strips.append((first, start, (overlap.clamp_min(0) * areas / cells).to(device, dtype)))
+    return tuple(strips)
 
 
 def _density(view: View, _: int = 0) -> Tensor:

@@ -256,3 +256,16 @@ def test_areas_that_cut_through_cells_share_them(size: tuple[int, int]) -> None:
     small = downsample(values, size)
     np.testing.assert_allclose(small, expected, rtol=1e-6)
     assert float(small.mean()) == pytest.approx(float(values.mean()), rel=1e-6)
+    assert small.is_contiguous(), "as a window draws it"
+
+
+def test_areas_in_more_than_one_strip_are_those_of_the_whole() -> None:
+    values = torch.rand(1, 3, 150, 90, generator=torch.Generator().manual_seed(4))
+    small = downsample(values, (47, 61))
+    edges = [np.arange(n + 1) * cells / n for n, cells in ((47, 150), (61, 90))]
+    total = np.pad(values[0].double().numpy().cumsum(1).cumsum(2), ((0, 0), (1, 0), (1, 0)))  # the integral up to each corner
+    rows = np.stack([np.interp(edges[0], np.arange(151), column) for column in total.transpose(0, 2, 1).reshape(-1, 151)])
+    corners = rows.reshape(3, 91, 48).transpose(0, 2, 1)
+    corners = np.stack([np.interp(edges[1], np.arange(91), row) for row in corners.reshape(-1, 91)]).reshape(3, 48, 62)
+    expected = np.diff(np.diff(corners, axis=1), axis=2) * 47 * 61 / (150 * 90)
+    np.testing.assert_allclose(small[0], expected, rtol=1e-5)
