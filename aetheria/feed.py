@@ -54,7 +54,8 @@ class Subscription:
         request: what a frame shows; may be replaced at any time, and holds from the next frame on.
         rate: frames a second at the most, or None for a frame at every due step.
         waited_s: seconds the motor has waited for this reader.
-        dropped: frames that were due and not made because one was waiting ("latest").
+        dropped: frames that were due and not made because one was waiting, or overtaken while they waited ("latest").
+        behind: the last frame that was due is one of those: what waits, or was read, is not the newest.
     """
 
     def __init__(self, every: int, request: Request, delivery: Delivery, capacity: int, rate: float | None = None) -> None:
@@ -73,6 +74,7 @@ class Subscription:
         self.rate = rate
         self.waited_s = 0.0
         self.dropped = 0
+        self.behind = False
         self.closed = False
         self._offered: int | None = None
         self._next = 0.0  # when the next frame of a `rate` is due, by the monotonic clock
@@ -91,10 +93,9 @@ class Subscription:
             # From when it was due, not from now: chunks end a little late, and that must not add up.
             self._next = max(self._next + 1 / self.rate, now)
         self._offered = step
-        if self.delivery == "lossless" or self._frames.empty():
-            return True
-        self.dropped += 1
-        return False
+        self.behind = self.delivery == "latest" and not self._frames.empty()
+        self.dropped += self.behind
+        return not self.behind
 
     def forget(self) -> None:
         """Makes the present step one that was not offered yet."""
@@ -109,9 +110,11 @@ class Subscription:
             Exception: whatever the reader failed with (`fail`).
         """
         if self.delivery == "latest" and self._failure is None:
-            with suppress(queue.Full):  # two threads made one; either will do
+            before = self._take_back()  # two threads made one; it is the newer that counts
+            newest = frame if before is None or frame.wall_time >= before.wall_time else before
+            with suppress(queue.Full):
                 if not self.closed:
-                    self._frames.put_nowait(frame)
+                    self._frames.put_nowait(newest)
             return
         asked = time.monotonic()
         while not self.closed:
@@ -156,6 +159,13 @@ class Subscription:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _take_back(self) -> Frame | None:
+        with suppress(queue.Empty):
+            frame = self._frames.get_nowait()
+            self.dropped += 1
+            return frame
+        return None
 
     def _still_waiting(self, waited: float) -> None:
         reader = self._reader

@@ -458,6 +458,33 @@ def test_a_motor_that_stands_still_shows_its_cells_again_when_asked() -> None:
     assert frames.dropped == 1
 
 
+def test_a_reader_can_tell_that_the_frame_it_got_is_not_the_newest() -> None:
+    motor = life_motor(8, 8)
+    with motor.watch(motor.request(), rate=1) as frames:
+        motor.refresh()
+        behind = [frames.behind]
+        motor.set_cells(torch.ones(1, 8, 8))
+        motor.refresh()
+        assert frames.get(0) is not None
+        behind += [frames.behind]
+        motor.refresh()
+        edited = frames.get(0)
+        behind += [frames.behind]
+    assert behind == [False, True, False]
+    assert edited is not None
+    assert (edited["channel_0"] == 1).all()
+
+
+def test_of_two_frames_that_two_threads_made_the_newer_waits() -> None:
+    motor = life_motor(8, 8)
+    with motor.watch(motor.request()) as frames:
+        older, newer = motor.look(motor.request()), motor.look(motor.request())
+        for pair in ((older, newer), (newer, older)):
+            for frame in pair:
+                frames.put(frame)
+            assert frames.get(0) is newer
+
+
 def test_a_latest_reader_that_stopped_reading_never_holds_up_the_motor() -> None:
     motor = life_motor(8, 8)
     with motor.watch(motor.request(), rate=1000) as frames:

@@ -178,8 +178,9 @@ class LiveSource(Worker):
         frame = self._frames.get(0)
         now = time.monotonic()
         if frame is None or frame.request is None:
-            # The last steps before a standstill were too close to the frame before.
-            if self._seen != self.motor.step_count and now - self._seen_at > _STILL_S:
+            # The last steps before a standstill were too close to the frame before; or a change came while one waited.
+            late = self._seen != self.motor.step_count or self._frames.behind
+            if late and now - self._seen_at > _STILL_S:
                 self._seen_at = now
                 self.do(self.motor.refresh, name="refresh")
             return None
