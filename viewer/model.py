@@ -26,6 +26,13 @@ class Region:
         """(top, left, height, width), as a motor's request wants it."""
         return self.top, self.left, self.height, self.width
 
+    def shared(self, other: "Region") -> "Region | None":
+        """The cells that are in both."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        height = min(self.top + self.height, other.top + other.height) - top
+        width = min(self.left + self.width, other.left + other.width) - left
+        return Region(top, left, height, width) if height > 0 and width > 0 else None
+
 
 @dataclass(frozen=True)
 class FieldChoice:

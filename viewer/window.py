@@ -191,8 +191,6 @@ class Window(QMainWindow):
         app = QApplication.instance()
         if "theme" in changed and isinstance(app, QApplication):
             theme.apply(app, model.theme)
-            self.canvas.setBackgroundBrush(theme.colour(model.theme, "window"))
-            self.canvas.lines.setPen(theme.colour(model.theme, "dim"))
         if "grid_lines" in changed:
             self.canvas.set_lines(model.grid_lines)
         if "look" in changed and self.controller.picture is not None and self.controller._fits(self.controller.picture):
