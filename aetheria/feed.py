@@ -93,9 +93,14 @@ class Subscription:
             # From when it was due, not from now: chunks end a little late, and that must not add up.
             self._next = max(self._next + 1 / self.rate, now)
         self._offered = step
-        self.behind = self.delivery == "latest" and not self._frames.empty()
+        self.behind = self.delivery == "latest" and self.waiting
         self.dropped += self.behind
         return not self.behind
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a frame is there to be read."""
+        return not self._frames.empty()
 
     def forget(self) -> None:
         """Makes the present step one that was not offered yet."""

@@ -167,6 +167,8 @@ class LiveSource(Worker):
 
     def show(self, wanted: Wanted | None) -> None:
         before, self._wanted = self._wanted, wanted
+        if before == wanted:
+            return
         if before is not None and wanted is not None and before.look != wanted.look:
             same = (before.look.field, before.look.universe) == (wanted.look.field, wanted.look.universe)
             self._levels = self._levels if same else None
@@ -179,14 +181,23 @@ class LiveSource(Worker):
         now = time.monotonic()
         if frame is None or frame.request is None:
             # The last steps before a standstill were too close to the frame before; or a change came while one waited.
-            late = self._seen != self.motor.step_count or self._frames.behind
-            if late and now - self._seen_at > _STILL_S:
+            if self._late() and now - self._seen_at > _STILL_S:
                 self._seen_at = now
-                self.do(self.motor.refresh, name="refresh")
+                self.do(self._catch_up, name="refresh")
             return None
         self._taken += 1
-        self._seen, self._seen_at = frame.step, now
+        self._seen = frame.step
+        self._seen_at = now if frame.request is self._frames.request else 0.0  # of before a change: the next at once
         return _picture(frame, frame.request, self.grid)
+
+    def _late(self) -> bool:
+        """Whether the newest picture is not of the newest cells, or not of all that is wanted now."""
+        return self._seen != self.motor.step_count or (self._frames is not None and self._frames.behind)
+
+    def _catch_up(self) -> None:
+        # Not while one waits: it would be dropped, and asked for again.
+        if self._frames is not None and not self._frames.waiting and self._late():
+            self.motor.refresh()
 
     def _watch(self) -> None:
         """Makes the subscription what is wanted now."""
