@@ -294,14 +294,14 @@ def test_a_failed_export_keeps_the_old_file(here: Path, monkeypatch: pytest.Monk
     call("run", "soup.toml")
     old = here / "x.gif"
     old.write_bytes(b"precious")
-    original = Recording._read
+    original = Recording.read
 
     def torn(self: Recording, name: str, index: int) -> Any:
         if index == 2:
             raise RecordingError("chunk 2 is torn")
         return original(self, name, index)
 
-    monkeypatch.setattr(Recording, "_read", torn)
+    monkeypatch.setattr(Recording, "read", torn)
     before = sorted(here.rglob("*"))
     for kind in ("gif", "mp4"):
         failure("export", "runs/soup.h5", f"--{kind}", "--out", f"x.{kind}", "--levels", "0", "1", "--overwrite")

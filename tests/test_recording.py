@@ -1,6 +1,7 @@
 """Recordings: the file equals the frames in memory, opens everywhere, and survives its writer."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -188,13 +189,13 @@ def test_only_the_frame_asked_for_is_read(path: Path, monkeypatch: pytest.Monkey
     with Recorder(motor, path, fields=["channel_0", "energy"]):
         motor.step(5)
     read: list[tuple[str, int]] = []
-    original = Recording._read
+    original = Recording.read
 
     def spy(self: Recording, name: str, index: int) -> Any:
         read.append((name, index))
         return original(self, name, index)
 
-    monkeypatch.setattr(Recording, "_read", spy)
+    monkeypatch.setattr(Recording, "read", spy)
     with Recording(path) as recording:
         assert read == []
         _ = recording[-2]["energy"]
@@ -381,6 +382,37 @@ def test_a_recording_with_parts_missing_is_called_damaged(path: Path) -> None:
         del file["frames"]
     with pytest.raises(RecordingError, match=r"is damaged; .*frames"):
         Recording(path)
+
+
+_READ = """
+import sys
+from aetheria import Recording
+from aetheria.errors import RecordingError
+
+try:
+    with Recording(sys.argv[1]) as recording:
+        recording[150]["channel_0"]
+except RecordingError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("damage", ["cut short", "bad checksums"])
+def test_a_damaged_file_is_refused_soon(path: Path, damage: str) -> None:
+    motor = life()
+    with Recorder(motor, path):
+        motor.step(200)
+    contents = bytearray(path.read_bytes())
+    if damage == "cut short":
+        del contents[len(contents) // 2 :]
+    else:
+        for found in re.finditer(b"EADB|EAIB", bytes(contents)):  # blocks of the index of chunks
+            contents[found.start() + 12] ^= 0xFF
+    path.write_bytes(contents)
+    # In a process of its own: while HDF5 looks again and again, no other thread may use it, nor may the process end.
+    read = subprocess.run([sys.executable, "-c", _READ, str(path)], capture_output=True, text=True, check=True, timeout=60)
+    assert "run.h5: " in read.stdout
+    assert "cannot be read" in read.stdout
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from PySide6.QtWidgets import QApplication
 
-from viewer.opening import open_config
+from viewer.opening import open_any
 from viewer.source import end_all
 from viewer.window import Window
 
@@ -37,7 +37,7 @@ def open_window(path: str | Path | None = None, overrides: list[str] | None = No
     if path is None:
         window.show_gallery()
     else:
-        window.controller.open(open_config(path, overrides, device))
+        window.controller.open(open_any(path, overrides, device))
         window.controller.toggle_play()
     window.show()
     return window

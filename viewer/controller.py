@@ -11,7 +11,7 @@ from viewer.live import LiveSource
 from viewer.messages import explain
 from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Look, Message, Model, Picture, Region, Wanted
 from viewer.series import Series
-from viewer.source import Source
+from viewer.source import Source, Worker
 from viewer.steering import Steering
 
 _STATUS_S = 0.25
@@ -48,7 +48,7 @@ class Controller:
         """Shows a source, from its first field and the whole grid; the one before is closed."""
         self.close()
         self.source = source
-        if isinstance(source, LiveSource):
+        if isinstance(source, Worker):
             source.on_failure(self.failed)
         height, width = source.grid
         first = source.fields[0]

@@ -15,31 +15,12 @@ from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import Request
 from viewer.model import Cell, FieldChoice, Levels, Picture, Region, Status, Wanted
 from viewer.palette import find_levels
-from viewer.source import Worker, end_with_the_program, field_choices, observable_names
+from viewer.source import Rates, Worker, end_with_the_program, field_choices, observable_names
 
 T = TypeVar("T")
 _SAMPLE = 128  # side of the sample of cells from which levels are found
 _PROBE_S = 0.25  # seconds between two samples
 _STILL_S = 0.05  # seconds without a picture after which the newest cells are asked for
-_WINDOW_S = 1.0  # seconds that rates are measured over
-
-
-class Rates:
-    """A count's growth per second, over the last second or so."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, float]] = deque()
-
-    def __call__(self, count: float) -> float:
-        """Notes the present count; the rate so far."""
-        now = time.monotonic()
-        if self._seen and count < self._seen[-1][1]:
-            self._seen.clear()  # a restart
-        self._seen.append((now, count))
-        while len(self._seen) > 2 and now - self._seen[1][0] > _WINDOW_S:
-            self._seen.popleft()
-        (began, first), (ended, last) = self._seen[0], self._seen[-1]
-        return (last - first) / (ended - began) if ended > began else 0.0
 
 
 class Runner:

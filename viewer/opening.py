@@ -1,11 +1,33 @@
 """What a file is, and how it becomes a source."""
 
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 from aetheria.config import RunConfig, load_config
+from aetheria.errors import ConfigError
+from aetheria.recording import Recording
 from aetheria.run import build_motor
 from viewer.live import LiveSource
+from viewer.playback import RecordingSource
 from viewer.source import Source
+
+Opener = Callable[[str | Path, list[str] | None, str | None], Source]
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def open_any(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> Source:
+    """Whatever the file is, as a source; files take milliseconds to open, and motors longer: not for the window's thread.
+
+    Args:
+        path: a file, or the name of a shipped config.
+        overrides: settings of a config, as "key=value".
+        device: for a live source, instead of the config's.
+
+    Raises:
+        AetheriaError: it is no file of a known kind, or is refused by what it is for.
+    """
+    return OPENERS.get(_kind(Path(path)), open_config)(path, overrides, device)
 
 
 def open_config(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> Source:
@@ -15,10 +37,54 @@ def open_config(path: str | Path, overrides: list[str] | None = None, device: st
         AetheriaError: whatever the config, the law, its weights or the device refuse.
     """
     config = load_config(path, overrides)
-    return LiveSource(build_motor(endless(config), device), title=config.title or Path(path).stem, config=config)
+    return live_source(config, config.title or Path(path).stem, device)
+
+
+def open_recording(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> RecordingSource:
+    """A recording, also one that is still being written.
+
+    Raises:
+        RecordingError: it is missing, damaged, or no recording.
+        ConfigError: settings or a device were given, which a recording does not have.
+    """
+    if overrides or device:
+        raise ConfigError(f"{path}: is a recording; --set and --device are for configs")
+    recording = Recording(path)
+    try:
+        return RecordingSource(recording)
+    except BaseException:
+        recording.close()
+        raise
+
+
+def rerun(config: str, title: str, device: str | None = None) -> Source:
+    """A live source from the config (TOML) that a recording was made from.
+
+    Raises:
+        AetheriaError: as for `open_config`; also when the files that the config names are not where they were.
+    """
+    return live_source(RunConfig.checked(tomllib.loads(config), ""), title, device)
+
+
+def live_source(config: RunConfig, title: str, device: str | None = None) -> LiveSource:
+    """A checked config as a live source."""
+    return LiveSource(build_motor(endless(config), device), title=title, config=config)
 
 
 def endless(config: RunConfig) -> RunConfig:
     """The config for a run of no planned length, whose plan is made in the background."""
     motor = config.motor.model_copy(update={"plan_in_background": True, "planned_steps": config.motor.planned_steps or 1 << 62})
     return config.model_copy(update={"motor": motor})
+
+
+# By suffix; add a kind of file here. What is no file may be the name of a shipped config.
+OPENERS: dict[str, Opener] = {".toml": open_config, ".h5": open_recording, ".hdf5": open_recording}
+
+
+def _kind(path: Path) -> str:
+    """The suffix that a file should have: HDF5 is known by its first bytes, whatever it is called."""
+    try:
+        with path.open("rb") as file:
+            return ".h5" if file.read(len(_HDF5)) == _HDF5 else path.suffix.lower()
+    except OSError:
+        return path.suffix.lower()

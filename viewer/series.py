@@ -14,9 +14,9 @@ from aetheria.fields import FIELDS
 from aetheria.files import replacing
 from aetheria.motor import Aetheria_Motor
 from viewer.feature import Feature, Host
-from viewer.live import LiveSource, Rates
+from viewer.live import LiveSource
 from viewer.model import Message
-from viewer.source import Source
+from viewer.source import Rates, Source
 
 CAPACITY = 4096
 RATE = "steps_per_s"

@@ -3,6 +3,7 @@
 import atexit
 import queue
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from aetheria.fields import FIELDS
 from viewer.model import Cell, FieldChoice, Picture, Status, Wanted
 
 T = TypeVar("T")
+_WINDOW_S = 1.0  # seconds that rates are measured over
 
 
 class Source(Protocol):
@@ -106,6 +108,24 @@ def _end() -> None:
     for thread in threading.enumerate():
         if thread.name == "plan":
             thread.join()
+
+
+class Rates:
+    """A count's growth per second, over the last second or so."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def __call__(self, count: float) -> float:
+        """Notes the present count; the rate so far."""
+        now = time.monotonic()
+        if self._seen and count < self._seen[-1][1]:
+            self._seen.clear()  # a restart
+        self._seen.append((now, count))
+        while len(self._seen) > 2 and now - self._seen[1][0] > _WINDOW_S:
+            self._seen.popleft()
+        (began, first), (ended, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (ended - began) if ended > began else 0.0
 
 
 class Worker:

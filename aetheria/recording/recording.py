@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -48,8 +48,7 @@ class Recording:
         with suppress(ImportError):  # "fast" and "compact" recordings cannot be decoded without
             importlib.import_module("hdf5plugin")
         try:
-            # SWMR also for finished files: one whose writer was killed opens no other way.
-            self._file = h5py.File(self.path, "r", libver="latest", swmr=True)
+            self._file = h5py.File(self.path, "r", libver="latest", swmr=_unfinished(self.path))
         except (OSError, RuntimeError) as error:  # HDF5 raises either
             raise RecordingError(f"{self.path}: cannot be read as HDF5; {error}") from error
         try:
@@ -79,18 +78,20 @@ class Recording:
     def __len__(self) -> int:
         """Committed frames; grows while a run is being recorded."""
         frames = self._data["frames"]
-        frames.refresh()
-        count = int(frames[()])
-        if count != self._seen:
-            for name in ("time", "step", "wall_time", *self.fields, *self.observables):
-                self._data[name].refresh()
-            self._seen = count
+        with self._reading("frames"):
+            frames.refresh()
+            count = int(frames[()])
+            if count != self._seen:
+                for name in ("time", "step", "wall_time", *self.fields, *self.observables):
+                    self._data[name].refresh()
+                self._seen = count
         return count
 
     def __getitem__(self, index: int) -> Frame:
         """Frame `index`, negative from the end; its fields are read when asked for."""
         index = range(len(self))[index]
-        return Frame(int(self._data["step"][index]), float(self._data["wall_time"][index]), _Row(self, index))
+        with self._reading(f"frame {index}"):
+            return Frame(int(self._data["step"][index]), float(self._data["wall_time"][index]), _Row(self, index))
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))
@@ -103,8 +104,9 @@ class Recording:
     @property
     def status(self) -> str:
         """ "running" (or killed), "done", "interrupted", "diverged", "disk full" or "failed"."""
-        self._data["status"].refresh()
-        return bytes(self._data["status"][()]).decode()
+        with self._reading("status"):
+            self._data["status"].refresh()
+            return bytes(self._data["status"][()]).decode()
 
     def observable(self, name: str) -> NDArray[np.float64]:
         """An observable over time, `(frames, B)`."""
@@ -123,6 +125,22 @@ class Recording:
                 f'{self.path}: field "{name}" not recorded; {nearest(name, [*self.fields, *self.observables])}'
             )
         return self._data[name]
+
+    def read(self, name: str, index: int, universe: int | None = None) -> NDArray[np.generic]:
+        """A field of committed frame `index`, `(B, h, w)`, "rgb" `(B, 3, h, w)`; of one universe as a batch of one.
+
+        Raises:
+            RecordingError: no such field was recorded, or the file is damaged there.
+        """
+        data = self.dataset(name)
+        part = slice(None) if universe is None else slice(universe, universe + 1)
+        codec = self.attributes.get("codec", "gzip")
+        with self._reading(
+            f"frame {index} of {name}",
+            "" if codec == "gzip" else f'; codec "{codec}" needs hdf5plugin: pip install hdf5plugin',
+        ):
+            values = np.asarray(data[index, part] if self._batch > 1 else data[index])
+        return schema.from_file(values, name, self._batch)
 
     def to_xarray(self) -> "xarray.Dataset":
         """The committed frames as an `xarray.Dataset`, read when used; pixels (uint8) come out in the field's unit.
@@ -152,17 +170,29 @@ class Recording:
         return tuple(dim[0].name.removeprefix("/") for dim in self._data[name].dims)
 
     def _committed(self, name: str) -> NDArray[Any]:
-        values: NDArray[Any] = self._data[name][: len(self)]
+        count = len(self)
+        with self._reading(name):
+            values: NDArray[Any] = self._data[name][:count]
         return values
 
-    def _read(self, name: str, index: int) -> NDArray[np.generic]:
+    @contextmanager
+    def _reading(self, what: str, hint: str = "") -> Iterator[None]:
         try:
-            values = np.asarray(self._data[name][index])
-        except OSError as error:
-            codec = self.attributes.get("codec", "gzip")
-            hint = f'; codec "{codec}" needs hdf5plugin: pip install hdf5plugin' if codec != "gzip" else ""
-            raise RecordingError(f"{self.path}: frame {index} of {name} cannot be read; {error}{hint}") from error
-        return schema.from_file(values, name, self._batch)
+            yield
+        except (OSError, RuntimeError) as error:  # HDF5 raises either
+            raise RecordingError(f"{self.path}: {what} cannot be read; {error}{hint}") from error
+
+
+def _unfinished(path: Path) -> bool:
+    """Whether a file says that it is being written; one whose writer was killed says so for ever.
+
+    It opens in single-writer mode only. Others are not opened so: there HDF5 takes damage for what the writer has yet to
+    finish, and looks again and again, with its lock held and twice as long a pause each time, for longer than anybody lives.
+    """
+    with path.open("rb") as file:
+        start = file.read(12)
+    # Superblock version 3: consistency flags in byte 11; bit 0 open for writing, bit 2 as the single writer.
+    return start[:8] == b"\x89HDF\r\n\x1a\n" and len(start) == 12 and start[8] >= 3 and bool(start[11] & 0b101)
 
 
 class _Row(Mapping[str, NDArray[np.generic]]):
@@ -175,7 +205,7 @@ class _Row(Mapping[str, NDArray[np.generic]]):
     def __getitem__(self, name: str) -> NDArray[np.generic]:
         if name not in tuple(self):
             raise KeyError(name)
-        return self._recording._read(name, self._index)
+        return self._recording.read(name, self._index)
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self._recording.fields, *self._recording.observables))

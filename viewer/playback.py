@@ -1,0 +1,289 @@
+"""A recording as a source of pictures, read by a thread of its own; also one that is still being written."""
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aetheria.errors import RecordingError
+from aetheria.fields import FIELDS, downsample, quantise, sample
+from aetheria.recording import Recording
+from viewer.model import Cell, FieldChoice, Levels, Look, Picture, Status, Wanted
+from viewer.palette import find_levels
+from viewer.reel import Reel
+from viewer.source import Rates, Worker
+
+T = TypeVar("T")
+_POLL_S = 0.25  # seconds between looks whether a file has grown
+_LEVELS_S = 0.25  # seconds between two looks for levels while frames are played
+_SAMPLE = 128  # side of the sample of cells from which levels are found
+
+
+class RecordingSource(Worker):
+    """A recording. Regions are in cells of the recorded pictures, which may be smaller than the grid that was run.
+
+    The file is read in the source's own thread only. Of requests that wait only the newest is served.
+
+    Attributes:
+        recording: the open file; ask for what is in it by `ask`.
+        steps: of the frames, as far as they are known.
+        ending: how the run ended; "running" while it is still being written (or its writer was killed).
+        reel: where it stands.
+    """
+
+    live = False
+
+    def __init__(self, recording: Recording) -> None:
+        """
+        Args:
+            recording: open; closed by the source.
+
+        Raises:
+            RecordingError: it holds no field with a picture.
+        """
+        if not recording.fields:
+            raise RecordingError(f"{recording.path}: holds no field to show, only {', '.join(recording.observables)}")
+        self.recording = recording
+        self.title = f"{recording.attributes['title'] or recording.attributes['law']} ({recording.path.name})"
+        self.universes = int(recording.attributes["universes"])
+        self.fields = tuple(_choice(recording, name) for name in sorted(recording.fields, key=lambda name: name != "rgb"))
+        self.observables = recording.observables
+        first = recording.dataset(self.fields[0].name)
+        height, width = first.shape[-3:-1] if self.fields[0].name == "rgb" else first.shape[-2:]
+        self.grid = (int(height), int(width))
+        self.ending = recording.status
+        self.steps = recording.steps
+        self.reel = Reel(len(self.steps))
+        place = recording.path.stat()
+        self._place = place.st_dev, place.st_ino, place.st_size
+        self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)
+        self._choices = {choice.name: choice for choice in self.fields}
+        self._scales = {name: _scale(recording, name) for name in recording.fields}
+        self._wanted: Wanted | None = None
+        self._ready: deque[Picture] = deque(maxlen=1)
+        self._planes: dict[tuple[str, int], NDArray[np.generic]] = {}  # of frame `_read_at`
+        self._read_at = -1
+        self._levels: tuple[Look, Levels] | None = None
+        self._levels_due = self._poll_due = 0.0
+        self._taken = self._played = 0  # pictures shown; steps played
+        self._shown, self._passed = Rates(), Rates()
+        super().__init__("recording source")
+
+    # -- pictures ------------------------------------------------------------------------------------------------
+
+    def show(self, wanted: Wanted | None) -> None:
+        self._wanted = wanted
+        self._redraw()
+
+    def picture(self) -> Picture | None:
+        try:
+            picture = self._ready.popleft()
+        except IndexError:
+            return None
+        self._taken += 1
+        return picture
+
+    def _redraw(self) -> None:
+        self.do(self._draw, name="draw")
+
+    def _draw(self) -> None:
+        wanted, index = self._wanted, self.reel.at
+        if wanted is None or index >= len(self.steps):
+            return
+        look, region = wanted.look, wanted.region
+        plane = self._plane(look.field, index, look.universe)
+        part = plane[..., region.top : region.top + region.height, region.left : region.left + region.width]
+        values = self._values(look.field, part)
+        step = int(self.steps[index])
+        levels = self._find_levels(look, step, values)
+        pixels = quantise(downsample(values, wanted.size, self._choices[look.field].cyclic), levels)[0].numpy()
+        if pixels.ndim == 3:
+            pixels = np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
+        self._ready.append(Picture(step, look.field, look.universe, region, pixels, levels, bool(torch.isfinite(values).all())))
+
+    def _plane(self, name: str, index: int, universe: int) -> NDArray[np.generic]:
+        """The field `(h, w)`, "rgb" `(3, h, w)`, as it is in the file; read once as long as the frame stays."""
+        if index != self._read_at:
+            self._planes.clear()
+            self._read_at = index
+        if (name, universe) not in self._planes:
+            self._planes[name, universe] = self.recording.read(name, index, universe)[0]
+        return self._planes[name, universe]
+
+    def _values(self, name: str, plane: NDArray[np.generic]) -> Tensor:
+        """In the field's unit, as a batch of one."""
+        factor, offset = self._scales[name]
+        return torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None] * factor + offset
+
+    def _find_levels(self, look: Look, step: int, values: Tensor) -> Levels:
+        now = time.monotonic()
+        same = self._levels is not None and self._levels[0] == look
+        before = self._levels[1] if self._levels is not None and same and self.reel.playing else None
+        if before is not None and now < self._levels_due:
+            return before
+        seen = sample(values, (_SAMPLE, _SAMPLE)).numpy()
+        self.samples.append((step, seen))
+        levels = find_levels(look, self._choices[look.field], seen, before)
+        self._levels, self._levels_due = (look, levels), now + _LEVELS_S
+        return levels
+
+    def inspect(self, y: int, x: int, universe: int, then: Callable[[Cell], None]) -> None:
+        self.do(lambda: self._cell(y, x, universe), lambda cell: None if cell is None else then(cell), "inspect")
+
+    def _cell(self, y: int, x: int, universe: int) -> Cell | None:
+        """All that was recorded of a cell, in the frame in sight; None before there is a frame."""
+        index = self.reel.at
+        if index >= len(self.steps):
+            return None
+        values = {
+            choice.name: self._values(choice.name, self._plane(choice.name, index, universe)[..., y : y + 1, x : x + 1])
+            for choice in self.fields
+        }
+        fields = {name: value.double().numpy().reshape(-1) for name, value in values.items()}
+        return Cell(int(self.steps[index]), y, x, universe, np.empty(0), None, fields)
+
+    # -- moving --------------------------------------------------------------------------------------------------
+
+    def play(self, playing: bool) -> None:
+        self.reel.play(playing, time.monotonic())
+        self._redraw()
+
+    def advance(self, beats: int) -> None:
+        self.advance_frames(beats * self.reel.stride)
+
+    def advance_frames(self, frames: int) -> None:
+        """Moves by so many frames, backwards for negative ones, and stands still there."""
+        self.reel.advance(frames)
+        self._redraw()
+
+    def seek(self, frame: int) -> None:
+        """Goes to a frame, negative ones from the end, and stands still there."""
+        self.reel.seek(frame)
+        self._redraw()
+
+    def go_to(self, step: int) -> None:
+        """Goes to the frame whose step is nearest and stands still there."""
+        self.seek(self.nearest(step))
+
+    def nearest(self, step: int) -> int:
+        """The frame whose step is nearest."""
+        steps = self.steps
+        after = int(np.searchsorted(steps, step))
+        if after == 0 or (after < len(steps) and steps[after] - step < step - steps[after - 1]):
+            return after
+        return after - 1
+
+    def follow(self, newest: bool) -> None:
+        """Stays at the newest frame of a file that is still being written, or no longer."""
+        self.reel.follow(newest)
+        self._redraw()
+
+    def pace(self, speed: float | None, stride: int) -> None:
+        self.reel.speed, self.reel.stride = speed, stride
+        self.do(lambda: None, name="wake")
+
+    def idle(self) -> float | None:
+        """Plays on, and looks whether the file has grown."""
+        try:
+            now = time.monotonic()
+            waits = [self._poll(now), self._beat(now)]
+        except Exception:
+            # Told once, and not tried again and again.
+            self.reel.halt()
+            raise
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _beat(self, now: float) -> float | None:
+        before = self.reel.at
+        moved, wait = self.reel.beat(now)
+        if moved:
+            self._played += max(0, int(self.steps[self.reel.at] - self.steps[before]))
+            self._draw()
+        return wait
+
+    def _poll(self, now: float) -> float | None:
+        if self.ending != "running":
+            return None
+        if now >= self._poll_due:
+            self._poll_due = now + _POLL_S
+            try:
+                self._look_for_frames()
+            except Exception:
+                self.ending = "unreadable"  # and not looked at again
+                raise
+        return self._poll_due - now
+
+    def _look_for_frames(self) -> None:
+        self._check_place()
+        ending = self.recording.status  # first: the last frame is committed before the ending is written
+        before = self.reel.at, len(self.steps)
+        if len(self.recording) != len(self.steps):
+            self.steps = self.recording.steps
+            self.reel.grow(len(self.steps))
+        self.ending = ending
+        if self.reel.at != before[0] or not before[1]:
+            self._draw()
+
+    def _check_place(self) -> None:
+        """Raises RecordingError when the file that is open is not what is to be found under its name any more."""
+        try:
+            found = self.recording.path.stat()
+        except OSError as error:
+            raise RecordingError(f"{self.recording.path}: is gone, frames read so far can still be seen; {error}") from error
+        if (found.st_dev, found.st_ino) != self._place[:2] or found.st_size < self._place[2]:
+            raise RecordingError(f"{self.recording.path}: was replaced or cut short; open it again to see what is there now")
+        self._place = found.st_dev, found.st_ino, found.st_size
+
+    # -- the rest ------------------------------------------------------------------------------------------------
+
+    def ask(self, job: Callable[[Recording], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
+        """Does something with the file in the worker's thread; `then` is called with the result, from `settle`."""
+        self.do(lambda: job(self.recording), then, name)
+
+    def status(self) -> Status:
+        reel, steps = self.reel, self.steps
+        at = min(reel.at, max(len(steps) - 1, 0))
+        return Status(
+            step=int(steps[at]) if len(steps) else 0,
+            playing=reel.playing,
+            steps_per_s=self._passed(self._played),
+            frames_per_s=self._shown(self._taken),
+            dropped=reel.skipped,
+            device="file",
+            plan=f"recording, {self.ending}",
+            frame=at if len(steps) else None,
+            frames=len(steps),
+        )
+
+    def finished(self) -> None:
+        """Closes the file."""
+        self.recording.close()
+
+
+def _choice(recording: Recording, name: str) -> FieldChoice:
+    """What the file says of a field."""
+    attributes = recording.dataset(name).attrs
+    stem = name if name in FIELDS else re.sub(r"_\d+$", "", name)
+    low, high = attributes.get("valid_min"), attributes.get("valid_max")
+    if "scale_factor" in attributes:
+        low, high = float(attributes["add_offset"]), float(attributes["add_offset"] + 255 * attributes["scale_factor"])
+    return FieldChoice(
+        name,
+        str(attributes.get("long_name", "")),
+        str(attributes.get("units", "1")),
+        (None if low is None else float(low), None if high is None else float(high)),
+        str(attributes.get("colour_map", "ember")),
+        stem in FIELDS and FIELDS[stem].cyclic,
+    )
+
+
+def _scale(recording: Recording, name: str) -> tuple[float, float]:
+    """(factor, offset) that make values of what is in the file."""
+    attributes = recording.dataset(name).attrs
+    return float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0))
