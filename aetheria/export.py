@@ -1,9 +1,8 @@
-"""Pictures and films of what was recorded: PNG and GIF by Pillow, MP4 by PyAV."""
+"""Pictures and films of what was recorded."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from PIL import Image
 from aetheria.colours import colour_map, paint
 from aetheria.errors import ConfigError, RecordingError, nearest
 from aetheria.files import replacing
+from aetheria.films import FilmWriter, Gif, Mp4
 from aetheria.recording import Recording
 
 Levels = tuple[float, float]
@@ -161,34 +161,22 @@ def save_png(film: Film, path: Path, position: int = -1) -> None:
         film[range(len(film))[position]].save(beside, "PNG")
 
 
-def save_gif(film: Film, path: Path, fps: float) -> None:
-    """Writes the film as an endless GIF, 256 colours an image."""
-    images = (image.quantize(256, dither=Image.Dither.NONE) for image in film)
-    duration = max(20, round(1000 / fps))  # players slow down what is shorter
-    with replacing(path) as beside:
-        next(images).save(beside, "GIF", save_all=True, append_images=images, duration=duration, loop=0)
+def save_gif(film: Film, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
+    """Writes the film as an endless GIF, 256 colours an image; `progress` hears how many are done, and may raise to stop."""
+    _save(film, Gif(path, 1 / fps), fps, progress)
 
 
-def save_mp4(film: Film, path: Path, fps: float) -> None:
-    """Writes the film as H.264, readable by browsers.
+def save_mp4(film: Film, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
+    """Writes the film as H.264, readable by browsers; `progress` as for `save_gif`.
 
     Raises:
         ConfigError: PyAV is not installed, or the pictures are smaller than 2 x 2 pixels.
     """
-    try:
-        import av
-    except ImportError:
-        raise ConfigError("--mp4 needs PyAV: pip install av") from None
-    first = film[0]
-    if min(first.size) < 2:
-        raise ConfigError(f"--mp4: pictures of {first.width} x {first.height} pixels; a film needs 2 x 2: use a larger --scale")
-    with replacing(path) as beside, av.open(str(beside), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
-        # yuv420p, which players want, halves the colour resolution: sides must be even.
-        stream.width, stream.height, stream.pix_fmt = first.width - first.width % 2, first.height - first.height % 2, "yuv420p"
-        stream.options = {"crf": "16"}
-        for image in film:
-            even = image.crop((0, 0, stream.width, stream.height))
-            frame = av.VideoFrame.from_image(even)  # type: ignore[no-untyped-call]
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    _save(film, Mp4(path, fps), fps, progress)
+
+
+def _save(film: Film, writer: FilmWriter, fps: float, progress: Callable[[int], object]) -> None:
+    with writer:
+        for position, image in enumerate(film):
+            writer.add(np.asarray(image), position / fps)
+            progress(position + 1)

@@ -155,6 +155,6 @@ def test_a_film_of_single_pixels_is_refused(tmp_path: Path) -> None:
     motor = Aetheria_Motor(Life(), 4, 1, "cpu", {"plan": "eager"})
     with Recorder(motor, tmp_path / "run.h5", size=1):
         motor.step(2)
-    with Recording(tmp_path / "run.h5") as recording, pytest.raises(ConfigError, match="larger --scale"):
+    with Recording(tmp_path / "run.h5") as recording, pytest.raises(ConfigError, match="larger scale"):
         save_mp4(Film(recording, look=Look("grey", (0, 1))), tmp_path / "x.mp4", 10)
     assert not (tmp_path / "x.mp4").exists()
