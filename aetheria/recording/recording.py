@@ -102,6 +102,11 @@ class Recording:
         return self._committed("step")
 
     @property
+    def wall_times(self) -> NDArray[np.float64]:
+        """When the committed frames were made, in seconds since the epoch."""
+        return self._committed("wall_time")
+
+    @property
     def status(self) -> str:
         """ "running" (or killed), "done", "interrupted", "diverged", "disk full" or "failed"."""
         with self._reading("status"):
