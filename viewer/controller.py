@@ -10,6 +10,7 @@ from viewer.feature import Feature, View
 from viewer.live import LiveSource
 from viewer.messages import explain
 from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Look, Message, Model, Picture, Region, Wanted
+from viewer.player import Player
 from viewer.series import Series
 from viewer.source import Source, Worker
 from viewer.steering import Steering
@@ -26,6 +27,7 @@ class Controller:
         picture: the last good one.
         features: called at every tick and when something is opened; see `Feature`.
         series: numbers over time.
+        player: where a recording stands.
         steering: the tool in hand, and strokes.
     """
 
@@ -38,6 +40,7 @@ class Controller:
         self.visible = True
         self.features: list[Feature] = []
         self.series = Series(self)
+        self.player = Player(self)
         self.steering = Steering(self)
         self._status_due = 0.0
         self._diverged = False
@@ -52,7 +55,7 @@ class Controller:
             source.on_failure(self.failed)
         height, width = source.grid
         first = source.fields[0]
-        self.model.set(look=Look(first.name), region=Region(0, 0, height, width), follow=False, tool="look")
+        self.model.set(look=Look(first.name), region=Region(0, 0, height, width), follow=False, stride=1, tool="look")
         source.pace(self.model.speed, self.model.stride)
         self.view.show_source(source)
         for feature in self.features:

@@ -5,13 +5,15 @@ from typing import Literal
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
 
-Sign = Literal["play", "pause", "step", "reset"]
+Sign = Literal["play", "pause", "step", "reset", "first", "last"]
 _SIDE = 64  # drawn large and made smaller: sharp on any screen
 
 _SHAPES: dict[Sign, tuple[tuple[tuple[int, int], ...], ...]] = {
     "play": (((16, 10), (54, 32), (16, 54)),),
     "pause": (((14, 10), (26, 10), (26, 54), (14, 54)), ((38, 10), (50, 10), (50, 54), (38, 54))),
     "step": (((8, 10), (40, 32), (8, 54)), ((44, 10), (54, 10), (54, 54), (44, 54))),
+    "first": (((60, 10), (38, 32), (60, 54)), ((38, 10), (16, 32), (38, 54)), ((6, 10), (14, 10), (14, 54), (6, 54))),
+    "last": (((4, 10), (26, 32), (4, 54)), ((26, 10), (48, 32), (26, 54)), ((50, 10), (58, 10), (58, 54), (50, 54))),
     "reset": (((56, 10), (24, 32), (56, 54)), ((10, 10), (20, 10), (20, 54), (10, 54))),
 }
 

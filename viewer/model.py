@@ -187,6 +187,7 @@ class Model:
         region: the cells in sight; size: the pixels there are for them.
         speed: beats a second, None for as fast as it goes. stride: steps a beat.
         follow: keep the centre of mass in the middle.
+        loop: a recording begins again after its last frame. newest: it stays at the newest frame of a file that grows.
         grid_lines: draw them where cells are large enough.
         tool: what the left mouse button does: "look" (pan) or the name of a brush. brush: how that paints.
     """
@@ -197,6 +198,8 @@ class Model:
     speed: float | None = 60.0
     stride: int = 1
     follow: bool = False
+    loop: bool = False
+    newest: bool = False
     grid_lines: bool = True
     theme: Theme = "dark"
     tool: str = "look"

@@ -17,7 +17,7 @@ from aetheria.recording import Recording
 from viewer.model import Cell, FieldChoice, Levels, Look, Picture, Status, Wanted
 from viewer.palette import find_levels
 from viewer.reel import Reel
-from viewer.source import Rates, Worker
+from viewer.source import Rates, Worker, end_with_the_program
 
 T = TypeVar("T")
 _POLL_S = 0.25  # seconds between looks whether a file has grown
@@ -33,6 +33,7 @@ class RecordingSource(Worker):
     Attributes:
         recording: the open file; ask for what is in it by `ask`.
         steps: of the frames, as far as they are known.
+        dt: time that a step takes, in the law's own units.
         ending: how the run ended; "running" while it is still being written (or its writer was killed).
         reel: where it stands.
     """
@@ -57,6 +58,7 @@ class RecordingSource(Worker):
         first = recording.dataset(self.fields[0].name)
         height, width = first.shape[-3:-1] if self.fields[0].name == "rgb" else first.shape[-2:]
         self.grid = (int(height), int(width))
+        self.dt = float(recording.attributes["dt"])
         self.ending = recording.status
         self.steps = recording.steps
         self.reel = Reel(len(self.steps))
@@ -74,6 +76,7 @@ class RecordingSource(Worker):
         self._taken = self._played = 0  # pictures shown; steps played
         self._shown, self._passed = Rates(), Rates()
         super().__init__("recording source")
+        end_with_the_program(self)
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
@@ -202,6 +205,8 @@ class RecordingSource(Worker):
     def _beat(self, now: float) -> float | None:
         before = self.reel.at
         moved, wait = self.reel.beat(now)
+        if self.ending == "running" and wait is None and moved:
+            self.reel.follow(True)  # it has caught up
         if moved:
             self._played += max(0, int(self.steps[self.reel.at] - self.steps[before]))
             self._draw()
@@ -215,7 +220,7 @@ class RecordingSource(Worker):
             try:
                 self._look_for_frames()
             except Exception:
-                self.ending = "unreadable"  # and not looked at again
+                self.ending = "no longer readable"  # and not looked at again
                 raise
         return self._poll_due - now
 
@@ -246,18 +251,25 @@ class RecordingSource(Worker):
         """Does something with the file in the worker's thread; `then` is called with the result, from `settle`."""
         self.do(lambda: job(self.recording), then, name)
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """The frame in sight and its step; (0, 0) before there is a frame."""
+        steps = self.steps
+        at = min(self.reel.at, max(len(steps) - 1, 0))
+        return at, int(steps[at]) if len(steps) else 0
+
     def status(self) -> Status:
-        reel, steps = self.reel, self.steps
-        at = min(reel.at, max(len(steps) - 1, 0))
+        steps = self.steps
+        frame, step = self.place
         return Status(
-            step=int(steps[at]) if len(steps) else 0,
-            playing=reel.playing,
+            step=step,
+            playing=self.reel.playing,
             steps_per_s=self._passed(self._played),
             frames_per_s=self._shown(self._taken),
-            dropped=reel.skipped,
+            dropped=self.reel.skipped,
             device="file",
-            plan=f"recording, {self.ending}",
-            frame=at if len(steps) else None,
+            plan="still being written" if self.ending == "running" else f"run ended: {self.ending}",
+            frame=frame if len(steps) else None,
             frames=len(steps),
         )
 

@@ -73,7 +73,7 @@ ITEMS = (
     ),
     Item(
         "Moved",
-        lambda s: f"{bytes_in_words(s.bytes_per_s)}/s off the device",
+        lambda s: "" if s.frames is not None else f"{bytes_in_words(s.bytes_per_s)}/s off the device",
         "1023 KiB/s off the device",
         1,
         "Bytes that left the device in the last second, for pictures, plots and recordings",

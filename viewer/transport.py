@@ -21,10 +21,10 @@ class Transport(QWidget):
         super().__init__()
         self.controller = controller
         self._playing = False
-        self.reset = _button(actions["reset"], "Reset")
-        self.play = _button(actions["toggle_play"], "Play")
+        self.reset = action_button(actions["reset"], "Reset")
+        self.play = action_button(actions["toggle_play"], "Play")
         self.play.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.step = _button(actions["step_once"], "Step")
+        self.step = action_button(actions["step_once"], "Step")
         self.speed = named(QSlider(Qt.Orientation.Horizontal), "Speed")
         self.speed.setRange(0, len(SPEEDS))
         self.speed.setPageStep(1)
@@ -32,9 +32,9 @@ class Transport(QWidget):
         self.speed.setToolTip(f"{actions['faster'].toolTip()}\n{actions['slower'].toolTip()}\n{actions['unlimited'].toolTip()}")
         self.speed.valueChanged.connect(self._speed_chosen)
         self.speed_words = QLabel()
-        self.fewer = _button(actions["stride_down"], "Half the step scale", "\N{DIVISION SIGN}2")
+        self.fewer = action_button(actions["stride_down"], "Half the step scale", "\N{DIVISION SIGN}2")
         self.stride_words = QLabel()
-        self.more = _button(actions["stride_up"], "Double the step scale", "\N{MULTIPLICATION SIGN}2")
+        self.more = action_button(actions["stride_up"], "Double the step scale", "\N{MULTIPLICATION SIGN}2")
         layout = QHBoxLayout(self)
         for widget in (self.reset, self.play, self.step, self.speed, self.speed_words):
             layout.addWidget(widget, 3 if widget is self.speed else 0)
@@ -100,7 +100,7 @@ class Transport(QWidget):
         self.stride_words.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
 
-def _button(action: QAction, name: str, text: str = "") -> QToolButton:
+def action_button(action: QAction, name: str, text: str = "") -> QToolButton:
     """A button that does what an action does, and can be pressed when that can be done."""
     button = named(QToolButton(), name)
     button.setText(text)

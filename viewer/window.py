@@ -5,9 +5,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
-    QAbstractButton,
     QApplication,
-    QComboBox,
     QDockWidget,
     QMainWindow,
     QMenu,
@@ -23,11 +21,13 @@ from viewer.brush_cursor import BrushCursor
 from viewer.canvas import Canvas
 from viewer.controller import Controller
 from viewer.filing import Filing
+from viewer.keys import belongs_to
 from viewer.model import Message, Model, Picture, Region, Status
 from viewer.notices import Notices
 from viewer.palette import colour_table
 from viewer.panels import PANELS
 from viewer.panels.base import Panel
+from viewer.scrub import ScrubBar
 from viewer.source import Source
 from viewer.status import StatusStrip
 from viewer.transport import Transport
@@ -75,6 +75,8 @@ class Window(QMainWindow):
         self._add_panels()
         self.transport = Transport(self.controller, self.actions_by_name)
         self.below.addWidget(self.transport)
+        self.scrub = ScrubBar(self.controller, self.actions_by_name)
+        self.below.addWidget(self.scrub)
         self.canvas.hovered.connect(self._hovered)
         self.controller.model.listeners.append(self._model_changed)
         self._model_changed(frozenset({"theme", "grid_lines"}))
@@ -200,12 +202,12 @@ class Window(QMainWindow):
                 made.setChecked(bool(getattr(model, attribute)))
 
     def event(self, event: QEvent) -> bool:
-        """Space presses the button that has the focus; only elsewhere does it play and pause."""
-        space = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space
-        on_button = isinstance(QApplication.focusWidget(), QAbstractButton | QComboBox)
-        if space and on_button and event.type() == QEvent.Type.ShortcutOverride:
-            event.accept()
-            return True
+        """Keys go to the widget that has the focus, where it has a use for them; only elsewhere are they shortcuts."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
+            alone = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
+            if alone and belongs_to(QApplication.focusWidget(), event.key()):
+                event.accept()
+                return True
         return super().event(event)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name

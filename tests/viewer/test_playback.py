@@ -378,7 +378,7 @@ def test_a_file_that_is_being_written_is_followed_to_its_end(
 ) -> None:
     source = opened(controller, path)
     source.follow(True)
-    assert "running" in source.status().plan
+    assert source.status().plan == "still being written"
     tell(writer, 5)
     shown(controller, 5)
     tell(writer, 7)
@@ -391,7 +391,7 @@ def test_a_file_that_is_being_written_is_followed_to_its_end(
     assert shows(controller, 2)
     assert writer.stdin is not None
     writer.stdin.close()
-    wait_until(lambda: "done" in source.status().plan, controller)
+    wait_until(lambda: source.status().plan == "run ended: done", controller)
     picture = controller.picture
     assert picture is not None
     writer.wait()
