@@ -113,6 +113,7 @@ def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> No
             "frames": f"{count:,}" + (f", steps {steps[0]:,} to {steps[-1]:,}, every {a['every']}" if count else ""),
             "fields": ", ".join(f"{n} {recording.dataset(n).shape[1:]} {recording.dataset(n).dtype}" for n in recording.fields),
             "observables": ", ".join(recording.observables),
+            "edits": recording.edit_count,
             "size": f"{file.stat().st_size / 2**20:.2f} MiB",
             "made": f"{a['created']} on {a['device_name']} ({a['device']}, {a['precision']}), seed {a['seed']}",
             "versions": f"aetheria {a['aetheria_version']}, torch {a['torch_version']}, HDF5 {a['hdf5_version']}",

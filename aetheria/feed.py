@@ -32,12 +32,14 @@ class Frame:
         wall_time: seconds since the epoch.
         fields: by name, `(B, h, w)`, "rgb" `(B, 3, h, w)`, observables `(B,)`; reading one waits for its transfer.
         request: what was asked for; None in a recording.
+        edits: how many edits the motor had ever logged; in a recording, how many of `Recording.edits` came before the frame.
     """
 
     step: int
     wall_time: float
     fields: Mapping[str, NDArray[np.generic]]
     request: Request | None = None
+    edits: int = 0
 
     def __getitem__(self, name: str) -> NDArray[np.generic]:
         return self.fields[name]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from aetheria.cells import checked_cells, copied, finite
 from aetheria.device import check_memory, find_device, size_of
+from aetheria.edits import Edit, EditLog, Follower
 from aetheria.errors import ConfigError, DivergedError, StateError
 from aetheria.feed import Delivery, Feed, Frame, Subscription
 from aetheria.fields import View
@@ -45,6 +46,8 @@ class MotorConfig(Settings):
         deterministic: cuDNN's deterministic algorithms instead of its fastest.
         empty_cache_interval: steps between cache clean-ups, 0 for never.
         check_interval: steps between checks for NaN and Inf, 0 for never. Each recorded frame is checked too.
+        log_edits: keep what is changed by hand in `edits`, from which the run can be repeated. False spares the copies, and a
+            recording then says nothing of edits.
     """
 
     plan: PlanName = "auto"
@@ -54,6 +57,7 @@ class MotorConfig(Settings):
     deterministic: bool = False
     empty_cache_interval: int = Setting(default=100, ge=0)
     check_interval: int = Setting(default=100, ge=0)
+    log_edits: bool = True
 
 
 class Aetheria_Motor:  # noqa: N801 - the name its users know
@@ -134,6 +138,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         self._pace = Pace()
         self._queued: torch.cuda.Event | None = None
         self._initial = initial
+        self._log = EditLog(model, seed, self.state_dict, self.optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
         self._stepper.state = self._fresh_state(seed)
         if isinstance(model, Law):
             model.fit(self._stepper.state[0])
@@ -227,6 +232,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         """
         with self._turns:
             controlled(self.law).set_control(name, value)
+            self._log.control(self._step, name)
             self._feed.show_again()
 
     @property
@@ -315,6 +321,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
                 mine = self._stepper.state[0].clone()
                 mine[slice(universe, None if universe is None else universe + 1)][block] = checked
                 self._stepper.state = (mine, *self._stepper.state[1:])
+            self._log.cells(self._step, at, universe, checked if cells.ndim == 4 and universe is None else checked[0])
             self._feed.show_again()
 
     @property
@@ -344,7 +351,27 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         fresh = self._fresh_state(seed)
         with self._turns:
             self._stepper.state, self._step, self.seed = fresh, 0, seed
+            self._log.restart(seed)
             self._feed.show_again()
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What was changed by hand since the start or the last restart: cells, controls, states; see `aetheria.edits`.
+
+        What is changed past the motor, as by `motor.law.decay = 0.1`, is not known to it.
+        """
+        with self._turns:
+            return self._log.edits
+
+    @property
+    def initial_controls(self) -> Mapping[str, Value]:
+        """The law's controls as they were when the motor was made."""
+        return self._log.start
+
+    def follow_edits(self) -> Follower:
+        """The edits so far, and each that is made from now on; for whoever records them."""
+        with self._turns:
+            return self._log.follow()
 
     def read(self, field: str, size: int | tuple[int, int] | None = None) -> Tensor:
         """One field of the present cells, float32 on the device: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`.
@@ -451,7 +478,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         return [self._frame(view, s.request) for s in due]
 
     def _frame(self, view: View, request: Request) -> Frame:
-        return Frame(self._step, time.time(), self.optimizer.fetch(view, request), request)
+        return Frame(self._step, time.time(), self.optimizer.fetch(view, request), request, self._log.count)
 
     def _view(self) -> View:
         return view_of(self.law, self.traits, self._stepper.state)
@@ -486,7 +513,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         with self._turns, torch.inference_mode():
             self._feed.show_again()
             self._stepper.state = (cells, *(t.to(mine).clone() for t, mine in zip(given, own, strict=True)))
-            self._step, self.seed = int(state["step"]), int(state["seed"])
+            before, self._step, self.seed = self._step, int(state["step"]), int(state["seed"])
+            self._log.state(before)
 
     def close(self) -> None:
         """Closes every subscription."""

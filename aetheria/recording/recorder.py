@@ -14,6 +14,7 @@ import psutil
 import torch
 from torch import nn
 
+from aetheria.edits import to_json
 from aetheria.errors import AetheriaError, ConfigError, DiskFullError, DivergedError, RecordingError
 from aetheria.feed import Frame
 from aetheria.files import check_output
@@ -33,7 +34,7 @@ class Recorder:
 
     Frames are written by a thread of their own; when it falls behind, the motor waits. The file can be read by other
     processes while it grows (SWMR). A frame is committed when its data is flushed and then counted: whatever is counted
-    is readable, however the process ends.
+    is readable, however the process ends. What is changed by hand (`motor.edits`) is written before the frame that follows it.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Recorder:
         self._batch = motor.shape[0]
         self._dt = motor.traits.dt
         self._error: AetheriaError | None = None
+        self._edits = motor.follow_edits()  # before the first frame, which counts them
         self._subscription = motor.subscribe(
             every=every, fields=fields, size=size, delivery="lossless", dtype=dtype, levels=levels
         )
@@ -93,9 +95,12 @@ class Recorder:
         """
         self._subscription.close()
         self._writer.join()
+        self._edits.close()
         if not self._file:
             return
         try:
+            if self._error is None:
+                self._write_edits()
             ending = _ending(self._error) if self._error else status
             self._data["status"][()] = ending.encode()
             self._file.close()
@@ -134,7 +139,9 @@ class Recorder:
             attributes |= {"every": wanted.every, "codec": codec}
             schema.create(file, wanted.request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
             # Handles are kept: closing one writes its cached chunks, and h5py only prints what goes wrong there.
-            self._data: dict[str, h5py.Dataset] = {name: file[name] for name in file}
+            self._data: dict[str, h5py.Dataset] = {
+                name: file[name] for name in (*file, "log/edits", "log/edit_bytes") if name != "log"
+            }
             self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
             file.swmr_mode = True
         except BaseException:
@@ -153,11 +160,13 @@ class Recorder:
 
     def _commit(self, frame: Frame) -> None:
         self._check_values(frame)
-        self._check_space(frame)
+        self._check_space(2 * sum(values.nbytes for values in frame.fields.values()))
+        self._write_edits()
         row = self.frames
         self._append("time", row, frame.step * self._dt)
         self._append("step", row, frame.step)
         self._append("wall_time", row, frame.wall_time)
+        self._append("edits_before", row, self._edits.place(frame.edits))
         for name, values in frame.fields.items():
             self._append(name, row, schema.to_file(values, name, self._batch))
         self._file.flush()
@@ -165,6 +174,18 @@ class Recorder:
         self._data["frames"][()] = row + 1
         self._data["frames"].flush()
         self.frames = row + 1
+
+    def _write_edits(self) -> None:
+        lines = "".join(to_json(edit) + "\n" for edit in self._edits.take()).encode()
+        if not lines:
+            return
+        self._check_space(len(lines))
+        data, first = self._data["log/edits"], len(self._data["log/edits"])
+        data.resize(first + len(lines), 0)
+        data[first:] = np.frombuffer(lines, np.uint8)
+        self._file.flush()
+        self._data["log/edit_bytes"][()] = first + len(lines)
+        self._data["log/edit_bytes"].flush()
 
     def _check_values(self, frame: Frame) -> None:
         # Of what is written, not of the cells alone: a square overflows long before the cell does.
@@ -177,10 +198,9 @@ class Recorder:
                     )
                 raise DivergedError(f"{name} holds NaN or Inf at step {frame.step}; the {self.frames} frames before are good")
 
-    def _check_space(self, frame: Frame) -> None:
+    def _check_space(self, nbytes: int) -> None:
         # Before writing, not after failing: HDF5 cannot close a file that it could not write, and crashes at exit.
-        needed = _SPARE_BYTES + 2 * sum(values.nbytes for values in frame.fields.values())
-        if psutil.disk_usage(str(self.path.parent)).free < needed:
+        if psutil.disk_usage(str(self.path.parent)).free < _SPARE_BYTES + nbytes:
             raise self._disk_full()
 
     def _append(self, name: str, row: int, values: Any) -> None:

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from aetheria.edits import Edit, from_json
 from aetheria.errors import RecordingError, nearest
 from aetheria.feed import Frame
 from aetheria.recording import schema
@@ -18,7 +19,7 @@ from aetheria.recording import schema
 if TYPE_CHECKING:
     import xarray
 
-_AXES = {"time", "step", "wall_time", "frames", "status", "universe", "y", "x", "colour"}
+_AXES = {"time", "step", "wall_time", "edits_before", "log", "frames", "status", "universe", "y", "x", "colour"}
 
 
 class Recording:
@@ -59,15 +60,16 @@ class Recording:
 
     def _describe(self) -> None:
         version = self._file.attrs.get("aetheria_schema")
-        if version != schema.VERSION:
+        if version not in schema.READABLE:
             made = "is not an Aetheria recording" if version is None else f"has schema {version}"
-            raise RecordingError(f"{self.path}: {made}; expected schema {schema.VERSION}")
+            raise RecordingError(f"{self.path}: {made}; expected schema {' or '.join(map(str, schema.READABLE))}")
         try:
             self.attributes: dict[str, Any] = dict(self._file.attrs)
             self.config = str(self.attributes.pop("config"))
             self._batch = int(self.attributes["universes"])
             # One handle each, kept: refreshing one of two handles makes HDF5 2.0 read wrong rows through the other.
-            self._data: dict[str, h5py.Dataset] = {name: self._file[name] for name in self._file}
+            self._data: dict[str, h5py.Dataset] = {name: self._file[name] for name in self._file if name != "log"}
+            self._log = {name: self._file["log"][name] for name in ("edits", "edit_bytes")} if "log" in self._file else {}
             self._seen = int(self._data["frames"][()])
             recorded = [name for name in self._data if name not in _AXES]
             self.fields = tuple(n for n in recorded if "x" in self._axes(n))
@@ -82,8 +84,9 @@ class Recording:
             frames.refresh()
             count = int(frames[()])
             if count != self._seen:
-                for name in ("time", "step", "wall_time", *self.fields, *self.observables):
-                    self._data[name].refresh()
+                for name in ("time", "step", "wall_time", "edits_before", *self.fields, *self.observables):
+                    if name in self._data:  # schema 1 has no edits
+                        self._data[name].refresh()
                 self._seen = count
         return count
 
@@ -91,7 +94,8 @@ class Recording:
         """Frame `index`, negative from the end; its fields are read when asked for."""
         index = range(len(self))[index]
         with self._reading(f"frame {index}"):
-            return Frame(int(self._data["step"][index]), float(self._data["wall_time"][index]), _Row(self, index))
+            edits = int(self._data["edits_before"][index]) if "edits_before" in self._data else 0
+            return Frame(int(self._data["step"][index]), float(self._data["wall_time"][index]), _Row(self, index), edits=edits)
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))
@@ -100,6 +104,44 @@ class Recording:
     def steps(self) -> NDArray[np.int64]:
         """The steps of the committed frames."""
         return self._committed("step")
+
+    @property
+    def wall_times(self) -> NDArray[np.float64]:
+        """When the committed frames were made, in seconds since the epoch."""
+        return self._committed("wall_time")
+
+    @property
+    def edit_count(self) -> int:
+        """How many edits there are; none is read for it."""
+        return len(self._edit_lines())
+
+    @property
+    def edits(self) -> list[Edit]:
+        """What was changed by hand, in order: before the recording began, then while it ran. Read when asked for.
+
+        Raises:
+            RecordingError: one cannot be read.
+        """
+        found = []
+        for number, line in enumerate(self._edit_lines()):
+            try:
+                found.append(from_json(line))
+            except RecordingError as error:
+                raise RecordingError(f"{self.path}: edit {number} is damaged; {error}") from None
+        return found
+
+    def _edit_lines(self) -> list[bytes]:
+        if not self._log:
+            return []
+        counted, edits = self._log["edit_bytes"], self._log["edits"]
+        with self._reading("edits"):
+            counted.refresh()
+            count = int(counted[()])
+            edits.refresh()  # after the count, so that all that is counted is there
+            lines: list[bytes] = edits[: max(count, 0)].tobytes().splitlines()
+        if not 0 <= count <= len(edits):
+            raise RecordingError(f"{self.path}: is damaged; {count:,} bytes of edits are counted, {len(edits):,} are there")
+        return lines
 
     @property
     def status(self) -> str:

@@ -4,11 +4,16 @@
     /status            ()                   "running", then how the run ended
     /time              (time)               in the law's own time units; the scale of the first axis
     /step, /wall_time  (time)               steps done; seconds since 1970
+    /edits_before      (time)               how many of the edits had been made
     /<field>           (time, [universe,] y, x [, colour])
     /<observable>      (time [, universe])
     /universe /y /x /colour                 scales of the other axes
+    /log/edits         (byte)               what was changed by hand: a line of JSON each (see `aetheria.edits`)
+    /log/edit_bytes    ()                   committed bytes of it; readers trust only these
 
-Every axis has a dimension scale. The universe axis is there when a run has more than one. Version 1 of the schema.
+Every axis has a dimension scale. The universe axis is there when a run has more than one. Time counts steps of the length that
+they had when the recording began. In the log stand the edits before the recording began, then those while it ran; all that
+`edits_before` counts are committed before their frame. Version 2 of the schema; version 1 had no edits.
 """
 
 import importlib.metadata
@@ -25,7 +30,8 @@ from aetheria.errors import ConfigError
 from aetheria.fields import Field
 from aetheria.optimizer import Request
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, VERSION)
 CONVENTIONS = f"CF-1.11 Aetheria-{VERSION}"
 MAX_CHUNK_BYTES = 4 * 2**20
 Codec = Literal["gzip", "fast", "compact"]
@@ -77,6 +83,8 @@ def create(
     _series(file, "time", np.float64, "time in units of the law", "1").make_scale("time")
     _series(file, "step", np.int64, "steps done", "1")
     _series(file, "wall_time", np.float64, "wall clock", "seconds since 1970-01-01")
+    _series(file, "edits_before", np.int64, "edits made before", "1")
+    _log(file)
     height, width = request.size or grid
     height, width = min(height, grid[0]), min(width, grid[1])
     for axis, (length, extent) in {"y": (height, grid[0]), "x": (width, grid[1])}.items():
@@ -87,7 +95,7 @@ def create(
         _scale(file, "colour", np.arange(3), "red, green, blue", "1")
     for field in request.fields:
         _field(file, field, request, codec)
-    for name in ("step", "wall_time"):
+    for name in ("step", "wall_time", "edits_before"):
         file[name].dims[0].attach_scale(file["time"])
 
 
@@ -150,6 +158,18 @@ def _field(file: h5py.File, field: Field, request: Request, codec: Codec) -> Non
         data.attrs.update({"scale_factor": (high - low) / 255, "add_offset": low})
     for index, axis in enumerate(("time", *axes)):
         data.dims[index].attach_scale(file[axis])
+
+
+def _log(file: h5py.File) -> None:
+    # In a group of its own: whoever opens the file for its fields need not know of it.
+    group = file.create_group("log")
+    group.create_dataset("edit_bytes", (), np.int64).attrs["long_name"] = "committed bytes of edits"
+    data = group.create_dataset("edits", (0,), np.uint8, maxshape=(None,), chunks=(1 << 14,))
+    data.attrs["long_name"] = "edits, a line of JSON each"
+    # An axis without coordinates, as netCDF names it.
+    scale = group.create_dataset("byte", (0,), np.uint8, maxshape=(None,), chunks=(1 << 14,))
+    scale.make_scale("This is a netCDF dimension but not a netCDF variable.")
+    data.dims[0].attach_scale(scale)
 
 
 def _series(file: h5py.File, name: str, dtype: Any, meaning: str, unit: str, frame: tuple[int, ...] = ()) -> h5py.Dataset:

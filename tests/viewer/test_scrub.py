@@ -121,13 +121,9 @@ def test_playing_waits_while_the_slider_is_held_and_goes_on_after(window: Window
 def test_loop_by_key_and_by_button(window: Window, qtbot: QtBot) -> None:
     action, reel = window.actions_by_name["player.toggle_loop"], source_of(window).reel
     press(qtbot, window.canvas, Qt.Key.Key_O)
-    assert reel.loop
-    assert action.isChecked()
-    assert window.scrub.loop.isChecked()
+    assert (reel.loop, action.isChecked(), window.scrub.loop.isChecked()) == (True, True, True)
     qtbot.mouseClick(window.scrub.loop, Qt.MouseButton.LeftButton)
-    assert not reel.loop
-    assert not action.isChecked()
-    assert not window.scrub.loop.isChecked()
+    assert (reel.loop, action.isChecked(), window.scrub.loop.isChecked()) == (False, False, False)
 
 
 def test_staying_at_the_newest_goes_to_the_end_and_ends_with_the_next_move(window: Window, qtbot: QtBot) -> None:

@@ -16,11 +16,15 @@ from torch import Tensor, nn
 from aetheria.feed import Frame
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import Request
+from aetheria.recording import Recorder, Recording
 from tests.viewer.fakes import FakeView, life, live, wait_until
+from tests.viewer.recordings import record_nca
 from viewer import wording
 from viewer.controller import Controller
 from viewer.live import LiveSource
-from viewer.series import RATE, Quantity, Run, Sample, Series, write_csv
+from viewer.playback import RecordingSource
+from viewer.series import RATE, Series
+from viewer.table import Quantity, Run, Sample, write_csv
 
 
 @pytest.fixture
@@ -229,6 +233,51 @@ def test_numbers_in_a_table_are_exact(tmp_path_factory: pytest.TempPathFactory, 
         head, *rows = csv.reader(file)
     assert head[3:] == ["mass [1]"]
     assert np.array_equal([float(row[3] or "nan") for row in rows], numbers, equal_nan=True)
+
+
+def test_the_numbers_of_a_recording_are_those_in_the_file(view: FakeView, tmp_path: Path) -> None:
+    path = record_nca(tmp_path / "run.h5", steps=20, batch=2)
+    controller = Controller(view)
+    controller.open(RecordingSource(Recording(path)))
+    series = controller.series
+    series.shown = True
+    series.choose(["population", RATE])
+    wait_until(lambda: newest(series) == 20, controller)
+    with Recording(path) as recording:
+        assert np.array_equal(series.runs[-1].values("population"), recording.observable("population"))
+        assert np.array_equal(series.runs[-1].times, recording.wall_times)
+        seconds = np.diff(recording.wall_times)
+    assert np.array_equal(series.runs[-1].steps, np.arange(0, 21, 2))
+    assert np.allclose(series.runs[-1].values(RATE)[1:, 1], 2 / seconds, equal_nan=True)
+    series.save_csv(tmp_path / "run.csv")
+    wait_until(lambda: view.messages, controller)
+    assert len((tmp_path / "run.csv").read_text().splitlines()) == 12
+    controller.close()
+
+
+def test_the_numbers_of_a_recording_that_grows_are_read_again(view: FakeView, tmp_path: Path) -> None:
+    motor = life()
+    controller = Controller(view)
+    with Recorder(motor, tmp_path / "run.h5", fields=["channel_0", "population"]) as recorder:
+        motor.step(3)
+        wait_until(lambda: recorder.frames == 4)
+        controller.open(RecordingSource(Recording(tmp_path / "run.h5")))
+        controller.series.shown = True
+        controller.series.choose(["population"])
+        wait_until(lambda: newest(controller.series) == 3, controller)
+        motor.step(4)
+        wait_until(lambda: newest(controller.series) == 7, controller)
+    assert controller.series.runs[-1].values("population")[-1, 0] == motor.cells.sum()
+    controller.close()
+
+
+def test_a_long_recording_is_thinned_evenly(tmp_path: Path) -> None:
+    steps = np.arange(0, 50_000, 5)
+    run = Run.of(steps, steps / 10, {"mass": np.sqrt(steps)[:, None]}, capacity=64)
+    assert len(run) == 64
+    assert (run.steps[0], run.steps[-1]) == (0, 49_995)
+    assert np.array_equal(run.values("mass")[:, 0], np.sqrt(run.steps))
+    assert np.ptp(np.diff(run.steps)) <= 5
 
 
 def test_numbers_are_worded_as_the_examples_say() -> None:

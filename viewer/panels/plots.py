@@ -20,9 +20,11 @@ from PySide6.QtWidgets import (
 from viewer import theme
 from viewer.controller import Controller
 from viewer.filing import ask_where_to_save_numbers
+from viewer.model import Status
 from viewer.panels.base import Panel, named
-from viewer.series import RATE, Quantity, Run
+from viewer.series import RATE
 from viewer.source import Source
+from viewer.table import Quantity, Run
 from viewer.wording import compact
 
 _COLOURS = {  # told apart by most eyes, each against its background; the plots are named as well
@@ -96,6 +98,10 @@ class PlotsPanel(Panel):
     def changed(self, names: frozenset[str]) -> None:
         if names & {"theme", "look"}:
             self.draw()
+
+    def status(self, status: Status) -> None:
+        for plot in self.plots.values():
+            plot.mark(None if status.frame is None else status.step)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         super().showEvent(event)
@@ -209,6 +215,9 @@ class _Plot(pg.PlotItem):  # type: ignore[misc]  # pyqtgraph has no types
         else:
             self.getAxis("bottom").setStyle(showValues=False)
         self._curves: list[pg.PlotDataItem] = []
+        self._mark = pg.InfiniteLine(angle=90)
+        self._mark.setVisible(False)
+        self.addItem(self._mark, ignoreBounds=True)
 
     def colour(self, text: str) -> None:
         """Axes in the colour of text."""
@@ -216,6 +225,13 @@ class _Plot(pg.PlotItem):  # type: ignore[misc]  # pyqtgraph has no types
             axis = self.getAxis(side)
             axis.setPen(text)
             axis.setTextPen(text)
+        self._mark.setPen(text)
+
+    def mark(self, step: int | None) -> None:
+        """Draws a line at the step in sight, of a recording."""
+        self._mark.setVisible(step is not None)
+        if step is not None:
+            self._mark.setValue(step)
 
     def show_runs(self, runs: list[Run], universe: int, every: bool, shades: _Shades) -> None:
         """Draws the universe in sight, or every one; runs before the present one dotted."""
