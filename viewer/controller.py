@@ -9,7 +9,7 @@ from aetheria.errors import AetheriaError
 from viewer.feature import Feature, View
 from viewer.live import LiveSource
 from viewer.messages import explain
-from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Look, Message, Model, Picture, Region, Wanted
+from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Message, Model, Picture, Region, Wanted
 from viewer.player import Player
 from viewer.series import Series
 from viewer.source import Source, Worker
@@ -54,8 +54,7 @@ class Controller:
         if isinstance(source, Worker):
             source.on_failure(self.failed)
         height, width = source.grid
-        first = source.fields[0]
-        self.model.set(look=Look(first.name), region=Region(0, 0, height, width), follow=False, stride=1, tool="look")
+        self.model.set(look=source.first_look, region=Region(0, 0, height, width), follow=False, stride=1, tool="look")
         source.pace(self.model.speed, self.model.stride)
         self.view.show_source(source)
         for feature in self.features:

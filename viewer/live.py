@@ -14,7 +14,7 @@ from aetheria.feed import Frame, Subscription
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import Request
 from viewer.model import Cell, FieldChoice, Levels, Picture, Region, Status, Wanted
-from viewer.palette import find_levels
+from viewer.palette import find_levels, first_look
 from viewer.source import Rates, Worker, end_with_the_program, field_choices, observable_names
 
 T = TypeVar("T")
@@ -130,6 +130,7 @@ class LiveSource(Worker):
         traits = motor.traits
         first = self._first_field(config) or traits.default_field
         self.fields = field_choices(traits.fields, traits.d_state, channels, first)
+        self.first_look = first_look(self.fields, config)
         self.observables = observable_names(traits.fields)
         self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)  # the newest sample: step and values
         self._choices: dict[str, FieldChoice] = {choice.name: choice for choice in self.fields}

@@ -1,11 +1,13 @@
 """From values to pixels: levels, histograms and colour tables. No Qt."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.colours import colour_map
+from aetheria.config import RunConfig
 from viewer.model import FieldChoice, Levels, Look
 
 _BINS = 64
@@ -19,6 +21,16 @@ class Histogram:
 
     counts: NDArray[np.int64]
     edges: NDArray[np.float64]
+
+
+def first_look(fields: Sequence[FieldChoice], config: RunConfig | None) -> Look:
+    """The look to begin with: the first field, as the config's picture paints it where that is of this field."""
+    name = fields[0].name
+    wanted = config.picture if config is not None else None
+    if wanted is None or wanted.field not in (None, name):
+        return Look(name)
+    levels = (wanted.levels[0], wanted.levels[1]) if wanted.levels else None
+    return Look(name, colours=wanted.colour_map, level_mode="locked" if levels else "auto", levels=levels)
 
 
 def colour_table(look: Look, choice: FieldChoice) -> NDArray[np.uint8]:

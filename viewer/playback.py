@@ -2,6 +2,7 @@
 
 import re
 import time
+import tomllib
 from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aetheria.errors import RecordingError
+from aetheria.config import RunConfig
+from aetheria.errors import ConfigError, RecordingError
 from aetheria.fields import FIELDS, downsample, quantise, sample
 from aetheria.recording import Recording
 from viewer.model import Cell, FieldChoice, Levels, Look, Picture, Status, Wanted
-from viewer.palette import find_levels
+from viewer.palette import find_levels, first_look
 from viewer.reel import Reel
 from viewer.source import Rates, Worker, end_with_the_program
 
@@ -55,6 +57,7 @@ class RecordingSource(Worker):
         self.universes = int(recording.attributes["universes"])
         self.fields = tuple(_choice(recording, name) for name in sorted(recording.fields, key=lambda name: name != "rgb"))
         self.observables = recording.observables
+        self.first_look = first_look(self.fields, _config(recording))
         first = recording.dataset(self.fields[0].name)
         height, width = first.shape[-3:-1] if self.fields[0].name == "rgb" else first.shape[-2:]
         self.grid = (int(height), int(width))
@@ -299,3 +302,11 @@ def _scale(recording: Recording, name: str) -> tuple[float, float]:
     """(factor, offset) that make values of what is in the file."""
     attributes = recording.dataset(name).attrs
     return float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0))
+
+
+def _config(recording: Recording) -> RunConfig | None:
+    """What was run, where the file says so in a way this version understands."""
+    try:
+        return RunConfig.checked(tomllib.loads(recording.config), "") if recording.config else None
+    except (ConfigError, tomllib.TOMLDecodeError):
+        return None

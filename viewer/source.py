@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.fields import FIELDS
-from viewer.model import Cell, FieldChoice, Picture, Status, Wanted
+from viewer.model import Cell, FieldChoice, Look, Picture, Status, Wanted
 
 T = TypeVar("T")
 _WINDOW_S = 1.0  # seconds that rates are measured over
@@ -29,6 +29,7 @@ class Source(Protocol):
         fields: what can be shown, the one to begin with first.
         observables: names of numbers per universe that can be plotted.
         live: cells can be stepped and edited.
+        first_look: how it is shown at first.
         samples: the newest sample of the cells in sight, if there is one: its step, and values `(1, [3,] h, w)` of the field.
     """
 
@@ -38,6 +39,7 @@ class Source(Protocol):
     fields: tuple[FieldChoice, ...]
     observables: tuple[str, ...]
     live: bool
+    first_look: Look
     samples: deque[tuple[int, NDArray[np.generic]]]
 
     def show(self, wanted: Wanted | None) -> None:

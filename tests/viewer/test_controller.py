@@ -13,7 +13,8 @@ from aetheria.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.controller import Controller
 from viewer.live import LiveSource
-from viewer.model import Region
+from viewer.model import Look, Region
+from viewer.opening import open_config
 
 
 @pytest.fixture
@@ -177,4 +178,15 @@ def test_a_step_that_fails_is_told_and_the_controller_lives_on(view: FakeView) -
     assert "the device is gone" in view.messages[0].text
     controller.open(live(life()))
     wait_until(lambda: view.pictures[-1].region == Region(0, 0, 24, 32), controller)
+    controller.close()
+
+
+def test_a_config_is_shown_at_first_as_its_picture_is_painted(view: FakeView) -> None:
+    controller = Controller(view)
+    controller.open(open_config("r_pentomino"))
+    look = controller.model.look
+    assert look is not None
+    assert (look.field, look.colours, look.level_mode, look.levels) == ("channel_0", "grey", "locked", (0.0, 1.0))
+    controller.open(live())
+    assert controller.model.look == Look("channel_0")
     controller.close()
