@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import math
+import sys
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -346,7 +347,8 @@ def _name(given: Any) -> str:
 def _value(given: Any) -> Value:
     if isinstance(given, str):
         return given
-    if isinstance(given, bool) or not isinstance(given, int | float) or abs(given) > 1e308 or given != given:
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if not number or not abs(given) <= sys.float_info.max:  # of a whole number too large for a float, isfinite would fail
         raise _wrong("value", given, "a finite number or a text")
     return float(given)
 

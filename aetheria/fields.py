@@ -206,7 +206,32 @@ def _mass(view: View, _: int) -> Tensor:
     return values.sum((1, 2), dtype=torch.float64)
 
 
-def _energy(view: View, _: int) -> Tensor:
+def _total_energy(view: View, _: int) -> Tensor:
+    return _energy(view).sum((1, 2), dtype=torch.float64)
+
+
+def _centre(view: View, axis: int) -> Tensor:
+    """The centre of mass along an axis (0: y, 1: x) in cells, cell 0 at 0."""
+    along = _weight(view).sum(2 - axis, dtype=torch.float64)
+    size = along.shape[1]
+    cell = torch.arange(size, dtype=torch.float64, device=along.device)
+    total, middle = along.sum(1), (size - 1) / 2
+    if view.boundary != "periodic":
+        return torch.where(total == 0, middle, (along * cell).sum(1) / total)
+    angle = cell * (2 * math.pi / size)
+    down, across = (along * angle.sin()).sum(1), (along * angle.cos()).sum(1)
+    centre = torch.atan2(down, across) * (size / (2 * math.pi)) % size
+    # As much on every side: what is left is rounding, and points anywhere.
+    return torch.where(torch.hypot(down, across) <= 1e-9 * total, middle, centre)
+
+
+def _weight(view: View) -> Tensor:
+    if view.d_state:
+        return _density(view)
+    return (view.cells.sum(1) if view.alive is None else view.cells[:, view.alive[0]]).abs()
+
+
+def _energy(view: View, _: int = 0) -> Tensor:
     assert view.change is not None
     return view.change().square().sum(1)
 
@@ -216,12 +241,16 @@ def _gradient(view: View, _: int) -> Tensor:
     return torch.hypot(rho[:, 1:-1, 2:] - rho[:, 1:-1, :-2], rho[:, 2:, 1:-1] - rho[:, :-2, 1:-1]) / 2
 
 
-def _entropy(view: View, _: int) -> Tensor:
+def _entropy(view: View, _: int = 0) -> Tensor:
     re, im = view.psi()
     weight = re.square() + im.square()
     total = weight.sum(1, keepdim=True)
     share = torch.where(total > 0, weight / total, 1.0)
     return -torch.xlogy(share, share).sum(1)
+
+
+def _mean_entropy(view: View, _: int) -> Tensor:
+    return _entropy(view).mean((1, 2), dtype=torch.float64)
 
 
 def _coherence(view: View, _: int) -> Tensor:
@@ -250,9 +279,13 @@ _ALL = (
     Field("rgb", "channels 0..2 (premultiplied) over white by alpha, channel 3", "1", (0, 1), _rgb),
     Field("population", "number of live cells", "cells", (0, None), _population, scalar=True),
     Field("mass", "sum over cells of channels, or of density for amplitudes", "1", (None, None), _mass, scalar=True),
+    Field("centre_y", "row of the centre of mass", "cells", (0, None), lambda view, _: _centre(view, 0), scalar=True),
+    Field("centre_x", "column of the centre of mass", "cells", (0, None), lambda view, _: _centre(view, 1), scalar=True),
     Field("energy", "sum over channels of Delta^2, Delta the change the next step makes", "1/step^2", (0, None), _energy),
+    Field("total_energy", "sum over cells of energy", "1/step^2", (0, None), _total_energy, scalar=True),
     Field("gradient", "|grad density| by central differences", "1/cell^2", (0, None), _gradient),
     Field("entropy", "-sum over k of p_k ln p_k, p_k = |psi_k|^2 / density", "nat", (0, None), _entropy),
+    Field("mean_entropy", "mean over cells of entropy", "nat", (0, None), _mean_entropy, scalar=True),
     Field(
         "coherence",
         "mean over the 8 neighbours n of Re<psi, psi_n> / (|psi| |psi_n|)",
@@ -262,7 +295,7 @@ _ALL = (
         colour_map="balance",
     ),
 )
-_QUANTUM = {"phase", "real", "imag", "magnitude", "entropy", "coherence"}
+_QUANTUM = {"phase", "real", "imag", "magnitude", "entropy", "mean_entropy", "coherence"}
 FIELDS: dict[str, Field] = {f.name: replace(f, amplitudes=f.name in _QUANTUM) for f in _ALL}
 
 

@@ -1,6 +1,7 @@
 """Every field against NumPy float64 written from its formula, with its stated range; and how fields are made smaller."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,16 @@ def gradient(cells: Array, boundary: str) -> Array:
     return np.hypot((right - left) / 2, (down - up) / 2)
 
 
+def centre(mass: Array, axis: int, boundary: str) -> Array:
+    """The centre of mass of `(B, H, W)` along an axis; on a torus the circular mean, by complex numbers."""
+    cell = np.arange(mass.shape[axis])
+    along = mass.sum(3 - axis)
+    if boundary != "periodic":
+        return np.asarray([np.average(cell, weights=one) for one in along])
+    mean = np.angle((along * np.exp(2j * np.pi * cell / len(cell))).sum(1))
+    return np.asarray(mean / (2 * np.pi) * len(cell) % len(cell))
+
+
 ORACLES: dict[str, Callable[[Array], Array]] = {
     "density": lambda c: (np.abs(psi(c)) ** 2).sum(1),
     "phase_2": lambda c: np.angle(psi(c)[:, 2]),
@@ -87,7 +98,11 @@ ORACLES: dict[str, Callable[[Array], Array]] = {
     "channel_5": lambda c: c[:, 5],
     "mass": lambda c: (np.abs(psi(c)) ** 2).sum((1, 2, 3)),
     "energy": lambda c: (change(c) ** 2).sum(1),
+    "total_energy": lambda c: (change(c) ** 2).sum((1, 2, 3)),
     "entropy": entropy,
+    "mean_entropy": lambda c: entropy(c).mean((1, 2)),
+    "centre_y": lambda c: centre((np.abs(psi(c)) ** 2).sum(1), 1, "periodic"),
+    "centre_x": lambda c: centre((np.abs(psi(c)) ** 2).sum(1), 2, "periodic"),
     "gradient": lambda c: gradient(c, "periodic"),
     "coherence": lambda c: coherence(c, "periodic"),
     "population": lambda c: (c[:, 3] > 0.1).sum((1, 2)).astype(np.float64),
@@ -96,7 +111,7 @@ ORACLES: dict[str, Callable[[Array], Array]] = {
 
 
 def test_every_field_has_an_oracle() -> None:
-    assert {name.split("_")[0] for name in ORACLES} == set(FIELDS)
+    assert {re.sub(r"_\d$", "", name) for name in ORACLES} == set(FIELDS)
 
 
 @pytest.mark.parametrize("name", ORACLES)
@@ -123,6 +138,36 @@ def test_fields_that_look_at_neighbours_know_the_boundary(boundary: str) -> None
     for name, oracle in (("gradient", gradient), ("coherence", coherence)):
         values = get_field(name, D, 2 * D)(view(cells, D, boundary))
         np.testing.assert_allclose(values, oracle(cells, boundary), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
+def test_the_centre_weighs_the_density_the_live_channel_or_all_of_them(boundary: str) -> None:
+    for cells, d_state, alive, mass in (
+        (amplitudes(), D, (3, 0.1), (np.abs(psi(amplitudes())) ** 2).sum(1)),
+        (colours(), None, (3, 0.1), np.abs(colours()[:, 3])),
+        (colours(), None, None, np.abs(colours().sum(1))),
+    ):
+        shown = View(torch.from_numpy(cells), d_state, boundary, alive)
+        for axis, name in ((1, "centre_y"), (2, "centre_x")):
+            np.testing.assert_allclose(FIELDS[name](shown), centre(mass, axis, boundary), rtol=1e-10)
+
+
+def test_a_centre_goes_around_the_torus_and_is_the_middle_where_there_is_none() -> None:
+    def centres(cells: Tensor, boundary: str) -> tuple[float, float]:
+        shown = View(cells, None, boundary)
+        return float(FIELDS["centre_y"](shown)), float(FIELDS["centre_x"](shown))
+
+    block = torch.zeros(1, 1, 8, 10)
+    block[..., 2:5, 4:6] = 0.5
+    assert centres(block, "zero") == pytest.approx((3, 4.5))
+    assert centres(block, "periodic") == pytest.approx((3, 4.5))
+    beyond = block.roll((4, 5), (2, 3))  # rows 6, 7 and 0, columns 9 and 0
+    assert centres(beyond, "periodic") == pytest.approx((7, 9.5))
+    assert centres(beyond, "zero") == pytest.approx((13 / 3, 4.5))
+    for nothing in (torch.zeros_like(block), torch.full_like(block, 0.7)):
+        assert centres(nothing, "periodic") == centres(nothing, "zero") == pytest.approx((3.5, 4.5))
+    block[0, 0, 0, 0] = math.nan
+    assert all(map(math.isnan, (*centres(block, "periodic"), *centres(block, "zero"))))
 
 
 def test_fields_of_known_states() -> None:

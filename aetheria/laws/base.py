@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aetheria.laws.cell_network import CellNetwork
 
 Boundary = Literal["periodic", "zero", "reflect"]
+PLOTTED = ("total_energy", "centre_y", "centre_x")  # observables of every law
 
 
 class Law(Controlled):
@@ -45,7 +46,7 @@ class Law(Controlled):
     alive: tuple[int, float] | None = None
     dt: float = 1.0
     default_field: str = "channel_0"
-    fields: tuple[str, ...] = ("channel", "density", "energy", "gradient", "mass")
+    fields: tuple[str, ...] = ("channel", "density", "energy", "gradient", "mass", *PLOTTED)
     default_initial: str = "noise"
 
     def initial_memory(self, cells: Tensor) -> tuple[Tensor, ...]:

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.errors import ConfigError
-from aetheria.laws.base import Boundary, Law, check_boundary, check_positive
+from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_positive
 from aetheria.laws.cell_network import CellNetwork, Dense, one_hot
 from aetheria.laws.chance import threshold, words
 from aetheria.laws.controls import Control
@@ -30,7 +30,7 @@ class GrowingNCA(Law):
     stochastic = True
     alive = (ALPHA, ALIVE)
     default_field = "rgb"
-    fields = ("rgb", "channel", "population", "mass", "energy", "density", "gradient")
+    fields = ("rgb", "channel", "population", "mass", "energy", "density", "gradient", *PLOTTED)
     default_initial = "seed"
     controls = (
         Control(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.errors import ConfigError, LawError, nearest
-from aetheria.laws.base import Boundary, Law, check_boundary, check_choice, check_positive
+from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_choice, check_positive
 from aetheria.laws.controls import Control
 from aetheria.laws.layers import pad
 from aetheria.patterns import read_rle
@@ -85,7 +85,7 @@ class Lenia(Law):
         Control("s", "width of growth, a neighbourhood average", 0.001, 0.2),
         Control("T", "steps per time unit", 1.0, 50.0),
     )
-    fields = ("channel", "population", "mass", "energy", "gradient")
+    fields = ("channel", "population", "mass", "energy", "gradient", *PLOTTED)
 
     def __init__(
         self,

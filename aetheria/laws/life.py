@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from aetheria.errors import ConfigError
-from aetheria.laws.base import Boundary, Law, check_boundary
+from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary
 from aetheria.laws.controls import TextControl
 from aetheria.laws.layers import pad
 
@@ -20,7 +20,7 @@ class Life(Law):
     channels = 1
     radius = 1
     alive = (0, 0.5)
-    fields = ("channel", "population", "energy")
+    fields = ("channel", "population", "energy", *PLOTTED)
     controls = (TextControl("rule", 'neighbour counts for birth and survival, as in "B36/S23"'),)
 
     def __init__(self, rule: str = "B3/S23", *, boundary: Boundary = "periodic") -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from aetheria.laws.base import Boundary, Law, check_boundary, check_choice, check_positive
+from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_choice, check_positive
 from aetheria.laws.cell_network import CellNetwork, Filters, dense
 from aetheria.laws.controls import Control
 from aetheria.laws.layers import Norm
@@ -26,7 +26,10 @@ class QuantumLaw(Law):
 
     controls = (Control("decay", "share of psi lost per step", 0.0, 0.5, lambda value: 0 <= value < 1, "0 <= decay < 1"),)
     default_field = "density"
-    fields = ("density", "phase", "real", "imag", "magnitude", "channel", "mass", "energy", "gradient", "entropy", "coherence")
+    fields = (
+        *("density", "phase", "real", "imag", "magnitude", "channel", "mass", "energy", "gradient", "entropy", "coherence"),
+        *("mean_entropy", *PLOTTED),
+    )
 
     def __init__(
         self,
