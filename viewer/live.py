@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from aetheria.config import RunConfig
 from aetheria.feed import Frame, Subscription
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import Request
-from viewer.model import Cell, FieldChoice, Levels, Picture, Region, Status, Wanted
+from viewer.model import Cell, FieldChoice, Levels, Look, Picture, Region, Status, Wanted
 from viewer.palette import find_levels, first_look
 from viewer.source import Rates, Worker, end_with_the_program, field_choices, observable_names
 
@@ -136,6 +137,7 @@ class LiveSource(Worker):
         self._choices: dict[str, FieldChoice] = {choice.name: choice for choice in self.fields}
         self._wanted: Wanted | None = None
         self._frames: Subscription | None = None
+        self._watched: Look | None = None  # what the levels are for
         self._levels: Levels | None = None
         self._probed: tuple[int, object] | None = None
         self._steps, self._bytes, self._shown = Rates(), Rates(), Rates()
@@ -149,12 +151,8 @@ class LiveSource(Worker):
 
     def show(self, wanted: Wanted | None) -> None:
         before, self._wanted = self._wanted, wanted
-        if before == wanted:
-            return
-        if before is not None and wanted is not None and before.look != wanted.look:
-            same = (before.look.field, before.look.universe) == (wanted.look.field, wanted.look.universe)
-            self._levels = self._levels if same else None
-        self.do(self._watch, name="watch")
+        if before != wanted:
+            self.do(self._watch, name="watch")
 
     def picture(self) -> Picture | None:
         if self._frames is None:
@@ -190,8 +188,10 @@ class LiveSource(Worker):
                 self._frames.close()
                 self._frames = None
             return
-        if self._levels is None or wanted.look.level_mode == "locked":
+        look = replace(wanted.look, colours=None)
+        if look != self._watched:
             self._probe(wanted, ease=False)
+            self._watched = look
         request = self._request(wanted)
         if self._frames is None or self._frames.rate != wanted.rate:
             if self._frames is not None:
@@ -220,7 +220,8 @@ class LiveSource(Worker):
             return None
         if self._probed != (self.motor.step_count, wanted):
             before = self._levels
-            self._probe(wanted, ease=True)
+            # What moves may move out of sight and back; of what stands still the levels are found at once.
+            self._probe(wanted, ease=self._probed is not None and self._probed[0] != self.motor.step_count)
             if self._levels != before:
                 self._frames.request = self._request(wanted)
                 self.motor.refresh()

@@ -1,43 +1,223 @@
 """Which field is shown, in which colours, between which levels."""
 
-from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox
+import math
+import re
+
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+)
 
 from aetheria.colours import COLOUR_MAPS
 from viewer.controller import Controller
+from viewer.model import FieldChoice, LevelMode, Levels, Message, Status
+from viewer.palette import histogram
 from viewer.panels.base import Panel, named
+from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
+from viewer.panels.histogram import HistogramPlot
 from viewer.source import Source
+
+_MODES: dict[LevelMode, tuple[str, str]] = {
+    "auto": ("Automatic", "The range that the field can have, or the lowest and highest value in sight (A)"),
+    "percentile": ("Percentile", "Without the outermost values, however extreme (P)"),
+    "locked": ("Locked", "As they are, whatever comes, so that pictures can be compared (K)"),
+}
+_OWN_COLOURS = "rgb"  # the field that goes through no colour map
+_TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
 
 class LookPanel(Panel):
-    """Choices of field, universe, colour map and levels."""
+    """Choices of field, universe, colour map and levels; below them, how often which values occur."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
-        form = QFormLayout(self)
-        self.field = named(QComboBox(), "Field")
+        self.field = _combo("Field", "What of the cells is shown (N: the next)")
         self.field.textActivated.connect(controller.set_field)
+        self.meaning = named(QLabel(), "Meaning of the field")
+        self.meaning.setWordWrap(True)
         self.universe = named(QSpinBox(), "Universe")
-        self.universe.valueChanged.connect(lambda u: controller.model.relook(universe=u))
-        self.colours = named(QComboBox(), "Colour map")
-        self.colours.addItems(COLOUR_MAPS)
+        self.universe.setToolTip("Which of the universes that step together is shown (U: the next)")
+        self.universe.valueChanged.connect(lambda universe: controller.model.relook(universe=universe))
+        self.colours = _combo("Colour map", "Colours from low to high values (C: the next)")
         self.colours.textActivated.connect(lambda name: controller.model.relook(colours=name))
+        self.mode = _combo("Levels", "Which values have the colours at the ends of the map")
+        for mode, (text, tip) in _MODES.items():
+            self.mode.addItem(text, mode)
+            self.mode.setItemData(self.mode.count() - 1, tip, _TOOLTIP)
+        self.mode.activated.connect(self._choose_mode)
+        self.percentile = named(QDoubleSpinBox(), "Per cent of the values beyond the levels, at either end")
+        self.percentile.setRange(0.0, 49.0)
+        self.percentile.setDecimals(1)
+        self.percentile.setSingleStep(0.5)
+        self.percentile.setSuffix(" %")
+        self.percentile.setToolTip("So many of the values lie beyond the levels, at either end")
+        self.percentile.valueChanged.connect(lambda share: controller.model.relook(percentile=share))
+        self.plot = named(HistogramPlot(), "How often values occur among the cells in sight")
+        self.plot.setToolTip("Cells in sight by value, on a logarithmic scale; drag a line to lock the levels")
+        self.plot.chosen.connect(lambda low, high: controller.levels_locked((low, high)))
+        self.bar = named(ColourBar(), "Colours from the lower to the upper level")
+        self.low, self.high = _number("Lower level"), _number("Upper level")
+        self.low.editingFinished.connect(self._enter_levels)
+        self.high.editingFinished.connect(self._enter_levels)
+        self.unit = named(QLabel(alignment=Qt.AlignmentFlag.AlignCenter), "Unit")
+        self._form = QFormLayout()
+        self._lay_out()
+        self._drawn: object = None
+        self.changed(frozenset({"theme"}))
+        self.setEnabled(False)
+
+    def _lay_out(self) -> None:
+        form = self._form
         form.addRow("&Field", self.field)
+        form.addRow(self.meaning)
         form.addRow("&Universe", self.universe)
         form.addRow("&Colours", self.colours)
-        self.setEnabled(False)
+        form.addRow("&Levels", self.mode)
+        form.addRow("O&utside", self.percentile)
+        ends = QHBoxLayout()
+        for widget, share in ((self.low, 3), (self.unit, 2), (self.high, 3)):
+            ends.addWidget(widget, share)
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addWidget(self.plot)
+        column.addWidget(self.bar)
+        column.addLayout(ends)
+        column.addStretch(1)
+        size = swatch_size(self.fontMetrics())
+        self.colours.setIconSize(size)
+        for name in COLOUR_MAPS:
+            self.colours.addItem(swatch(name, size, self.devicePixelRatioF()), name)
+
+    # -- what happens --------------------------------------------------------------------------------------------
 
     def opened(self, source: Source | None) -> None:
         self.setEnabled(source is not None)
-        if source is not None:
-            self.field.clear()
-            self.field.addItems([choice.name for choice in source.fields])
+        if source is None:
+            self.plot.show_counts(None, None)
+            return
+        self.field.clear()
+        for index, choice in enumerate(source.fields):
+            self.field.addItem(choice.name)
+            self.field.setItemData(index, _explained(choice), _TOOLTIP)
+        with QSignalBlocker(self.universe):
             self.universe.setRange(0, source.universes - 1)
-            self.changed(frozenset({"look"}))
+        self._form.setRowVisible(self.universe, source.universes > 1)
+        self.changed(frozenset({"look"}))
 
     def changed(self, names: frozenset[str]) -> None:
+        if "theme" in names:
+            self.plot.paint_in(self.controller.model.theme)
         look, choice = self.controller.model.look, self.controller.choice
-        if "look" in names and look is not None and choice is not None:
-            self.field.setCurrentText(look.field)
+        if "look" not in names or look is None or choice is None:
+            return
+        mapped = look.field != _OWN_COLOURS
+        self.field.setCurrentText(look.field)
+        self.meaning.setText(_explained(choice))
+        self.colours.setCurrentText(look.colours or choice.colours)
+        self.mode.setCurrentIndex(list(_MODES).index(look.level_mode))
+        with QSignalBlocker(self.universe), QSignalBlocker(self.percentile):
             self.universe.setValue(look.universe)
-            self.colours.setCurrentText(look.colours or choice.colours)
-            self.colours.setEnabled(look.field != "rgb")
+            self.percentile.setValue(look.percentile)
+        self._form.setRowVisible(self.percentile, look.level_mode == "percentile" and mapped)
+        for widget in (self.colours, self.mode, self.plot, self.bar, self.low, self.high):
+            widget.setEnabled(mapped)
+        self.bar.set_map(look.colours or choice.colours if mapped else None)
+        self.unit.setText("" if choice.unit == "1" else choice.unit)
+        self._drawn = None
+        self._draw()
+
+    def status(self, status: Status) -> None:
+        self._draw()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        super().showEvent(event)
+        self._draw()
+
+    # -- levels --------------------------------------------------------------------------------------------------
+
+    def _levels(self) -> Levels | None:
+        """Those of the picture in sight, or those that it will have."""
+        look, picture = self.controller.model.look, self.controller.picture
+        if look is None or look.field == _OWN_COLOURS:
+            return None
+        if look.level_mode == "locked" and look.levels is not None:
+            return look.levels
+        return picture.levels if picture is not None and picture.field == look.field else None
+
+    def _draw(self) -> None:
+        """Brings histogram and levels up to date, if anybody sees them."""
+        source, levels = self.controller.source, self._levels()
+        if source is None or not self.isVisible():
+            return
+        for field, value in zip((self.low, self.high), levels or (None, None), strict=True):
+            if not field.isModified():
+                field.setText("" if value is None else f"{value:.5g}")
+                field.setCursorPosition(0)
+        sample = source.samples[-1] if source.samples and levels is not None else None
+        if self._drawn == (sample and id(sample), levels):
+            return
+        self._drawn = (sample and id(sample), levels)
+        self.plot.show_counts(None if sample is None else histogram(sample[1]), levels)
+
+    def _choose_mode(self, index: int) -> None:
+        mode = self.mode.itemData(index)
+        {
+            "auto": self.controller.levels_auto,
+            "percentile": self.controller.levels_percentile,
+            "locked": self.controller.levels_locked,
+        }[mode]()
+
+    def _enter_levels(self) -> None:
+        fields = (self.low, self.high)
+        print("ENTER", [f.isModified() for f in fields], [f.hasFocus() for f in fields], self.sender())
+        if not any(field.isModified() for field in fields) or any(f.hasFocus() and f is not self.sender() for f in fields):
+            return  # nothing was entered, or the other number is still to come
+        low, high = (_parsed(field.text()) for field in fields)
+        for field in fields:
+            field.setModified(False)
+        if low is not None and high is not None and low < high:
+            self.controller.levels_locked((low, high))
+            return
+        given = f"{self.low.text()} to {self.high.text()}"
+        self.controller.view.show_message(
+            Message("warning", f"Levels: {given}; expected two numbers, the lower one first. The levels are as before.")
+        )
+        self._drawn = None
+        self._draw()
+
+
+def _combo(name: str, tip: str) -> QComboBox:
+    combo = named(QComboBox(), name)
+    combo.setToolTip(tip)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(5)  # it grows with the panel
+    return combo
+
+
+def _number(name: str) -> QLineEdit:
+    field = named(QLineEdit(), name)
+    field.setToolTip(f"{name}: enter another to lock the levels")
+    return field
+
+
+def _parsed(text: str) -> float | None:
+    try:
+        value = float(text.strip().replace("\N{MINUS SIGN}", "-"))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _explained(choice: FieldChoice) -> str:
+    """The formula, of the component that is shown, and the unit."""
+    component = re.search(r"_(\d+)$", choice.name)
+    meaning = re.sub(r"(?<![a-z])k\b", component[1], choice.meaning) if component else choice.meaning
+    return meaning if choice.unit == "1" else f"{meaning} [{choice.unit}]"
