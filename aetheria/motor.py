@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -22,6 +23,7 @@ from aetheria.fields import View
 from aetheria.initial import Initial, make_initial
 from aetheria.laws.base import Law, check_grid, traits_of
 from aetheria.laws.controls import Value, controlled
+from aetheria.laws.weights import load_weights
 from aetheria.observe import request_for, view_of
 from aetheria.optimizer import GPUOptimizer, Part, PixelType, Precision, Request
 from aetheria.settings import Settings
@@ -139,7 +141,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         self._queued: torch.cuda.Event | None = None
         self._initial = initial
         self._log = EditLog(model, seed, self.state_dict, self.optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
-        self._stepper.state = self._fresh_state(seed)
+        self._stepper.state = self._fresh_state(seed, initial)
         if isinstance(model, Law):
             model.fit(self._stepper.state[0])
 
@@ -336,20 +338,24 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             raise StateError(f"cells: block of {size[0]} x {size[1]} at {at}; the grid is {grid[0]} x {grid[1]}")
         return (..., slice(at[0], at[0] + size[0]), slice(at[1], at[1] + size[1]))
 
-    def restart(self, seed: int | None = None) -> None:
+    def restart(self, seed: int | None = None, initial: Initial | Tensor | NDArray[np.generic] | str | None = None) -> None:
         """Back to step 0 and fresh initial cells and memory; parameters of the law stay as they are.
 
         Args:
             seed: a new one; None for the present one.
+            initial: other initial cells, now and at later restarts; None for the present ones.
 
         Raises:
-            StateError: a recorder is running, whose steps only go forward.
+            StateError: a recorder is running, whose steps only go forward, or cells that do not fit.
+            ConfigError, FileUnreadableError: as for a new motor's initial cells.
         """
         if self._feed.lossless():
             raise StateError("restart: a recorder is running, and its steps only go forward; finish it first")
         seed = self.seed if seed is None else seed
-        fresh = self._fresh_state(seed)
+        initial = self._initial if initial is None else initial
+        fresh = self._fresh_state(seed, initial)
         with self._turns:
+            self._initial = initial
             self._stepper.state, self._step, self.seed = fresh, 0, seed
             self._log.restart(seed)
             self._feed.show_again()
@@ -372,6 +378,18 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         """The edits so far, and each that is made from now on; for whoever records them."""
         with self._turns:
             return self._log.follow()
+
+    def load_weights(self, path: str | Path) -> None:
+        """Other weights for the law, from the next step on; cells and step stay. For any thread.
+
+        Raises:
+            FileUnreadableError, LawError: they cannot be read or do not fit; the law is as before.
+            StateError: a recorder is running, whose file holds the weights it began with.
+        """
+        if self._feed.lossless():
+            raise StateError("load_weights: a recorder is running, and its file holds the weights it began with; finish it first")
+        with self._turns:
+            load_weights(self.law, path)
 
     def read(self, field: str, size: int | tuple[int, int] | None = None) -> Tensor:
         """One field of the present cells, float32 on the device: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`.
@@ -526,9 +544,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _fresh_state(self, seed: int) -> State:
+    def _fresh_state(self, seed: int, given: Initial | Tensor | NDArray[np.generic] | str | None) -> State:
         """Initial cells and memory for a seed."""
-        given = self._initial
         cells = given if isinstance(given, Tensor | np.ndarray) else make_initial(given, self.law, self.shape, seed)
         ready = checked_cells(cells, self.shape, self.device, self.dtype)
         initial_memory = self.traits.initial_memory

@@ -2,11 +2,13 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aetheria import GrowingNCA, Lenia, Life, Quantum, UNet
@@ -457,6 +459,47 @@ def test_a_restart_waits_for_a_recorder_to_finish() -> None:
     motor = counter()
     with motor.subscribe(delivery="lossless"), pytest.raises(StateError, match="restart: a recorder is running"):
         motor.restart()
+
+
+def test_a_restart_from_other_cells_is_where_later_restarts_go() -> None:
+    motor = counter()
+    motor.step(3)
+    motor.restart(initial=torch.full((1, 8, 8), 5.0))
+    assert motor.step_count == 0
+    motor.step(2)
+    assert (motor.cells == 7).all()
+    motor.restart()
+    assert (motor.cells == 5).all()
+    with pytest.raises(StateError, match="shape"):
+        motor.restart(initial=torch.zeros(1, 9, 9))
+    motor.restart()
+    assert (motor.cells == 5).all()
+
+
+@pytest.mark.parametrize("plan", ["eager", "compiled", "fused"])
+def test_weights_loaded_between_steps_are_stepped_with_from_then_on(plan: str, tmp_path: Path) -> None:
+    def law(seed: int) -> GrowingNCA:
+        torch.manual_seed(seed)
+        law = GrowingNCA(channels=6, hidden_channels=4)
+        for parameter in law.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        return law
+
+    save_file(law(2).state_dict(), tmp_path / "other.safetensors")
+    motor = Aetheria_Motor(law(1), 8, 6, "cpu", {"plan": plan}, initial="noise")
+    reference = Aetheria_Motor(law(2), 8, 6, "cpu", EAGER, initial="noise")
+    motor.step(3)
+    motor.load_weights(tmp_path / "other.safetensors")
+    assert motor.step_count == 3
+    reference.load_state_dict(motor.state_dict())
+    motor.step(4)
+    reference.step(4)
+    torch.testing.assert_close(motor.cells, reference.cells)
+    save_file({"hidden.weight": torch.zeros(4, 18, 1, 1)}, tmp_path / "torn.safetensors")
+    with pytest.raises(LawError, match="update.weight: missing"):
+        motor.load_weights(tmp_path / "torn.safetensors")
+    with motor.subscribe(delivery="lossless"), pytest.raises(StateError, match="load_weights: a recorder is running"):
+        motor.load_weights(tmp_path / "other.safetensors")
 
 
 def test_a_plan_made_in_the_background_takes_over_and_gives_the_same_cells() -> None:
