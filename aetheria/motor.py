@@ -23,7 +23,7 @@ from aetheria.fields import View
 from aetheria.initial import Initial, make_initial
 from aetheria.laws.base import Law, check_grid, traits_of
 from aetheria.laws.controls import Value, controlled
-from aetheria.laws.weights import load_weights
+from aetheria.laws.weights import fitting_weights
 from aetheria.observe import request_for, view_of
 from aetheria.optimizer import GPUOptimizer, Part, PixelType, Precision, Request
 from aetheria.settings import Settings
@@ -387,9 +387,12 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             StateError: a recorder is running, whose file holds the weights it began with.
         """
         if self._feed.lossless():
-            raise StateError("load_weights: a recorder is running, and its file holds the weights it began with; finish it first")
+            raise StateError(
+                "load_weights: a recorder is running, and its file holds the weights it began with; finish it first"
+            )
+        tensors = fitting_weights(self.law, path)
         with self._turns:
-            load_weights(self.law, path)
+            self.law.load_state_dict(tensors)
 
     def read(self, field: str, size: int | tuple[int, int] | None = None) -> Tensor:
         """One field of the present cells, float32 on the device: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`.

@@ -51,6 +51,9 @@ class NoWindow:
         """Fails: a benchmark of something broken means nothing."""
         raise RuntimeError(message.text)
 
+    def show_waiting(self, what: str) -> None:
+        """Nothing."""
+
     def show_region(self, region: Region) -> None:
         """Nothing."""
 

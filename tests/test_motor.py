@@ -496,7 +496,7 @@ def test_weights_loaded_between_steps_are_stepped_with_from_then_on(plan: str, t
     reference.step(4)
     torch.testing.assert_close(motor.cells, reference.cells)
     save_file({"hidden.weight": torch.zeros(4, 18, 1, 1)}, tmp_path / "torn.safetensors")
-    with pytest.raises(LawError, match="update.weight: missing"):
+    with pytest.raises(LawError, match=r"update\.weight: missing"):
         motor.load_weights(tmp_path / "torn.safetensors")
     with motor.subscribe(delivery="lossless"), pytest.raises(StateError, match="load_weights: a recorder is running"):
         motor.load_weights(tmp_path / "other.safetensors")

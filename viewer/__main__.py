@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from PySide6.QtWidgets import QApplication
 
-from viewer.opening import open_any
+from viewer.opening import check
 from viewer.source import end_all
 from viewer.window import Window
 
@@ -33,12 +33,14 @@ def open_window(path: str | Path | None = None, overrides: list[str] | None = No
     Raises:
         AetheriaError: what was asked for cannot be opened.
     """
+    if path is not None:
+        check(path, overrides, device)  # before there is a window: whoever typed the name reads the answer where it was typed
     window = Window()
+    window.entrance.arrivals.device = device
     if path is None:
-        window.show_gallery()
+        window.entrance.show_gallery()
     else:
-        window.controller.open(open_any(path, overrides, device))
-        window.controller.toggle_play()
+        window.entrance.arrivals.open(path, overrides)
     window.show()
     return window
 

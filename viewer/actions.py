@@ -1,7 +1,7 @@
 """Everything the user can do, in one table: menus, tooltips, shortcuts and the shortcuts page are made from it. No Qt.
 
-An action's name says who does it: "toggle_play" the controller, "steering.undo" the feature of that name, "window.open_file"
-the window, which asks first.
+An action's name says who does it: "toggle_play" the controller, "steering.undo" the feature of that name, "window.quit"
+the window, "window.entrance.open_file" a part of it.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ MENUS = ("&File", "&Run", "&Look", "&Edit", "&Recording", "&Window", "&Help")
 
 ACTIONS: tuple[Action, ...] = (
     Action(
-        "window.open_file",
+        "window.entrance.open_file",
         "&Open...",
         ("Ctrl+O",),
         "&File",
@@ -45,7 +45,7 @@ ACTIONS: tuple[Action, ...] = (
         "nothing",
     ),
     Action(
-        "window.show_gallery",
+        "window.entrance.show_gallery",
         "&Gallery",
         ("Ctrl+G",),
         "&File",
@@ -53,7 +53,7 @@ ACTIONS: tuple[Action, ...] = (
         "nothing",
     ),
     Action("window.filing.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save what is plotted as a table"),
-    Action("window.close_source", "&Close", ("Ctrl+W",), "&File", "Close what is open and go back to the gallery"),
+    Action("window.entrance.close_source", "&Close", ("Ctrl+W",), "&File", "Close what is open and go back to the gallery"),
     Action("window.quit", "&Quit", ("Ctrl+Q",), "&File", "Close the window", "nothing"),
     Action("toggle_play", "&Play or pause", ("Space", "Return"), "&Run", "Start or stop stepping"),
     Action("step_once", "One &step", (".",), "&Run", "Take one step and stop"),
@@ -117,6 +117,9 @@ ACTIONS: tuple[Action, ...] = (
         "Show each frame that a run still being recorded adds",
         "recording",
         "newest",
+    ),
+    Action(
+        "window.arrangement.reset", "&Reset layout", ("Ctrl+Shift+0",), "&Window", "Panels where they were at first", "nothing"
     ),
     Action("window.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
     Action("window.show_help", "&What one sees", ("F1",), "&Help", "What the window shows and how to steer it", "nothing"),

@@ -50,14 +50,10 @@ class Banner(QFrame):
         self._refresh()
 
     def wait_for(self, what: str) -> None:
-        """Says that this is being done; what was told before is of the past."""
+        """Says that this is being done, what was told before being of the past; empty: it is done."""
         self._waiting_for = what
-        self.messages.clear()
-        self._refresh()
-
-    def waited(self) -> None:
-        """It is done."""
-        self._waiting_for = ""
+        if what:
+            self.messages.clear()
         self._refresh()
 
     def dismiss(self) -> None:

@@ -278,11 +278,12 @@ class Controller:
         source = self.source
         if isinstance(source, LiveSource):
             source.play(False)
-            source.ask(lambda motor: motor.restart(seed), lambda _: self._restarted())
+            source.ask(lambda motor: motor.restart(seed), lambda _: self.restarted())
         elif source is not None:
             source.go_to(0)
 
-    def _restarted(self) -> None:
+    def restarted(self) -> None:
+        """The run is back at its start, whatever took it there."""
         self._diverged = False
         for feature in self.features:
             feature.restarted()

@@ -22,6 +22,9 @@ class View(Protocol):
     def show_message(self, message: Message) -> None:
         """Tells the user; the window lives on."""
 
+    def show_waiting(self, what: str) -> None:
+        """Says what is being waited for; empty when it is there, or no longer wanted."""
+
     def show_region(self, region: Region) -> None:
         """Moves the view so that it shows this region."""
 

@@ -5,14 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aetheria.config import RunConfig, load_config
-from aetheria.errors import ConfigError
+from aetheria.errors import ConfigError, FileUnreadableError
 from aetheria.recording import Recording
 from aetheria.run import build_motor
+from viewer.adopting import SUFFIXES
 from viewer.live import LiveSource
 from viewer.playback import RecordingSource
 from viewer.source import Source
 
 Opener = Callable[[str | Path, list[str] | None, str | None], Source]
+KNOWN = (
+    "a config (.toml), a recording (.h5), a pattern (.rle), cells (.npy, .png) or weights (.safetensors, .pt), or the name of "
+    "a shipped config"
+)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -27,7 +32,29 @@ def open_any(path: str | Path, overrides: list[str] | None = None, device: str |
     Raises:
         AetheriaError: it is no file of a known kind, or is refused by what it is for.
     """
-    return OPENERS.get(_kind(Path(path)), open_config)(path, overrides, device)
+    kind = _kind(Path(path))
+    if kind not in OPENERS and Path(path).exists():
+        raise ConfigError(
+            f"{path}: {'a folder' if Path(path).is_dir() else 'no kind of file that opens here'}; expected {KNOWN}"
+        )
+    return OPENERS.get(kind, open_config)(path, overrides, device)
+
+
+def check(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> None:
+    """Refuses at once what cannot be opened anyway: a missing file, a bad config, a damaged recording.
+
+    Raises:
+        AetheriaError: as `open_any`.
+    """
+    kind = _kind(Path(path))
+    if kind in (".h5", ".hdf5"):
+        if device:
+            raise ConfigError(f"{path}: is a recording; --device is for configs")
+        open_recording(path, overrides).close()
+    elif kind not in SUFFIXES:
+        load_config(path, overrides)
+    elif not Path(path).is_file():
+        raise FileUnreadableError(f"{path}: no such file")
 
 
 def open_config(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> Source:
@@ -40,15 +67,15 @@ def open_config(path: str | Path, overrides: list[str] | None = None, device: st
     return live_source(config, config.title or Path(path).stem, device)
 
 
-def open_recording(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> RecordingSource:
+def open_recording(path: str | Path, overrides: list[str] | None = None) -> RecordingSource:
     """A recording, also one that is still being written.
 
     Raises:
         RecordingError: it is missing, damaged, or no recording.
-        ConfigError: settings or a device were given, which a recording does not have.
+        ConfigError: settings were given, which a recording does not have.
     """
-    if overrides or device:
-        raise ConfigError(f"{path}: is a recording; --set and --device are for configs")
+    if overrides:
+        raise ConfigError(f"{path}: is a recording; --set is for configs")
     recording = Recording(path)
     try:
         return RecordingSource(recording)
@@ -78,7 +105,11 @@ def endless(config: RunConfig) -> RunConfig:
 
 
 # By suffix; add a kind of file here. What is no file may be the name of a shipped config.
-OPENERS: dict[str, Opener] = {".toml": open_config, ".h5": open_recording, ".hdf5": open_recording}
+OPENERS: dict[str, Opener] = {
+    ".toml": open_config,
+    ".h5": lambda path, overrides, _: open_recording(path, overrides),
+    ".hdf5": lambda path, overrides, _: open_recording(path, overrides),
+}
 
 
 def _kind(path: Path) -> str:

@@ -3,10 +3,18 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QKeyEvent, QKeySequence, QShowEvent
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QHideEvent,
+    QKeyEvent,
+    QKeySequence,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
     QApplication,
-    QDockWidget,
     QMainWindow,
     QMenu,
     QStackedWidget,
@@ -20,13 +28,14 @@ from viewer.banner import Banner
 from viewer.brush_cursor import BrushCursor
 from viewer.canvas import Canvas
 from viewer.controller import Controller
+from viewer.entrance import Entrance
 from viewer.filing import Filing
 from viewer.keys import belongs_to
+from viewer.layout import Layout
 from viewer.model import Message, Model, Picture, Region, Status
 from viewer.notices import Notices
 from viewer.palette import colour_table
-from viewer.panels import PANELS
-from viewer.panels.base import Panel
+from viewer.remembered import Remembered
 from viewer.scrub import ScrubBar
 from viewer.source import Source
 from viewer.status import StatusStrip
@@ -49,8 +58,9 @@ class Window(QMainWindow):
         self.setWindowTitle("Aetheria")
         self.setObjectName("aetheria")
         self.setAcceptDrops(True)
-        self.resize(1280, 860)
-        self.controller = Controller(self, model)
+        self.remembered = Remembered()
+        self.controller = Controller(self, model or Model(theme=self.remembered.theme or theme.preferred()))
+        self.remembered.follow(self.controller.model)
         self.filing = Filing(self, self.controller)
         self.canvas = Canvas()
         self.canvas.looked_at.connect(self.controller.looked_at)
@@ -62,17 +72,19 @@ class Window(QMainWindow):
         self.below.addWidget(self.canvas, 1)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.stage)
+        self.pages.currentChanged.connect(lambda _: self._say_whether_seen())
         self.setCentralWidget(self.pages)
         self.banner = Banner(self.pages)
         self.notices = Notices(self.controller, self.close)
-        self.panels: dict[str, Panel] = {}
-        self.docks: dict[str, QDockWidget] = {}
         self.status_strip = StatusStrip(self.statusBar())
         self.actions_by_name: dict[str, QAction] = {}
         self._menus: dict[str, QMenu] = {name: self.menuBar().addMenu(name) for name in MENUS}
         for action in ACTIONS:
             self._add_action(action)
-        self._add_panels()
+        self.arrangement = Layout(self, self.controller, self._menus["&Window"], self.remembered)
+        self.panels, self.docks = self.arrangement.panels, self.arrangement.docks
+        self.entrance = Entrance(self.controller, self.pages, self.stage, self.canvas, self.arrangement, self.remembered)
+        self.banner.cancelled.connect(self.entrance.cancel)
         self.transport = Transport(self.controller, self.actions_by_name)
         self.below.addWidget(self.transport)
         self.scrub = ScrubBar(self.controller, self.actions_by_name)
@@ -113,22 +125,6 @@ class Window(QMainWindow):
 
         return call
 
-    def _add_panels(self) -> None:
-        for dock in PANELS:
-            panel = dock.panel(self.controller)
-            widget = QDockWidget(dock.title, self)
-            widget.setObjectName(dock.name)
-            widget.setWidget(panel)
-            self.addDockWidget(dock.area, widget)
-            widget.setVisible(dock.open)
-            toggle = widget.toggleViewAction()
-            toggle.setShortcut(QKeySequence(dock.key))
-            toggle.setToolTip(f"{dock.tip} ({dock.key})")
-            toggle.setStatusTip(dock.tip)
-            self._menus["&Window"].addAction(toggle)
-            self.addAction(toggle)
-            self.panels[dock.name], self.docks[dock.name] = panel, widget
-
     # -- what the controller asks --------------------------------------------------------------------------------
 
     def show_source(self, source: Source | None) -> None:
@@ -136,8 +132,7 @@ class Window(QMainWindow):
         self.setWindowTitle("Aetheria" if source is None else f"{source.title} - Aetheria")
         if source is not None:
             self.canvas.set_grid(*source.grid)
-            self.pages.setCurrentWidget(self.stage)
-            self.canvas.setFocus()
+            self.entrance.show_canvas()
         self.transport.opened(source)
         if source is None:
             self.status_strip.clear()
@@ -173,6 +168,10 @@ class Window(QMainWindow):
             self.statusBar().showMessage(message.text, _NOTE_MS)
         else:
             self.banner.tell(message)
+
+    def show_waiting(self, what: str) -> None:
+        """Says what is being waited for."""
+        self.banner.wait_for(what)
 
     def show_region(self, region: Region) -> None:
         """Moves the view."""
@@ -213,41 +212,43 @@ class Window(QMainWindow):
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         super().changeEvent(event)
         if event.type() == QEvent.Type.WindowStateChange:
-            self.controller.set_visible(not self.isMinimized() and self.isVisible())
+            self._say_whether_seen()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
-        self.controller.set_visible(not self.isMinimized())
+        self._say_whether_seen()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         super().hideEvent(event)
-        self.controller.set_visible(False)
+        self._say_whether_seen()
+
+    def _say_whether_seen(self) -> None:
+        on = self.isVisible() and not self.isMinimized() and self.pages.currentWidget() is self.stage
+        self.controller.set_visible(on)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
+        self.entrance.invite(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
+        self.entrance.take(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         """Stops the clock and closes what is open."""
         self._timer.stop()
+        self.arrangement.remember()
+        self.entrance.arrivals.cancel()
         self.notices.stop()
         self.controller.close()
         super().closeEvent(event)
 
     # -- actions that ask first ----------------------------------------------------------------------------------
 
-    def open_file(self) -> None:
-        """Asks which file."""
-
-    def show_gallery(self) -> None:
-        """Shows the gallery."""
-
     def dismiss(self) -> None:
         """Away with what is in front of the cells, and back to them."""
         if self.banner.isVisible():
             self.banner.dismiss()
-        (self.pages.currentWidget() or self).setFocus()
-
-    def close_source(self) -> None:
-        """Closes what is open."""
-        self.controller.close()
-        self.show_gallery()
+        else:
+            self.entrance.show_canvas()
 
     def quit(self) -> None:
         """Closes the window."""

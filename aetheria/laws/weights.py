@@ -10,7 +10,12 @@ from aetheria.errors import ConfigError, FileUnreadableError, LawError
 
 
 def load_weights(law: nn.Module, path: str | Path) -> None:
-    """Loads a file of tensors into `law`, every one by name.
+    """Loads a file of tensors into `law`, every one by name; raises what `fitting_weights` does."""
+    law.load_state_dict(fitting_weights(law, path))
+
+
+def fitting_weights(law: nn.Module, path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file, if they are all that `law` has, by name, and no others; in the law's shapes.
 
     A 1x1 convolution's weight may be stored as a matrix `(outputs, inputs)`.
 
@@ -31,7 +36,7 @@ def load_weights(law: nn.Module, path: str | Path) -> None:
             faults.append(f"{name}: holds NaN or Inf")
     if faults:
         raise LawError(f"{path}: does not fit {type(law).__name__}\n  " + "\n  ".join(sorted(faults)))
-    law.load_state_dict({name: tensor.reshape(own[name].shape) for name, tensor in tensors.items()})
+    return {name: tensor.reshape(own[name].shape) for name, tensor in tensors.items()}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ class FakeView:
         self.pictures: list[Picture] = []
         self.statuses: list[Status] = []
         self.messages: list[Message] = []
+        self.waited_for: list[str] = []
         self.regions: list[Region] = []
         self.zooms: list[float | None] = []
 
@@ -36,6 +37,9 @@ class FakeView:
 
     def show_message(self, message: Message) -> None:
         self.messages.append(message)
+
+    def show_waiting(self, what: str) -> None:
+        self.waited_for.append(what)
 
     def show_region(self, region: Region) -> None:
         self.regions.append(region)

@@ -22,7 +22,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window = Window()
     qtbot.addWidget(window)
     window.show()
-    qtbot.waitExposed(window)
+    qtbot.waitUntil(window.isActiveWindow)
     yield window
     window.close()
 

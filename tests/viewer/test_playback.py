@@ -434,7 +434,7 @@ def test_a_recording_is_known_by_its_contents_and_takes_no_settings(tmp_path: Pa
     source = open_any(path)
     assert isinstance(source, RecordingSource)
     source.close()
-    with pytest.raises(ConfigError, match="--set and --device are for configs"):
+    with pytest.raises(ConfigError, match="--set is for configs"):
         open_any(path, ["seed=3"])
 
 

@@ -1,0 +1,108 @@
+"""Where the panels are: the first time, as the user left them, and out of the way while there is nothing to look at."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabWidget, QToolButton, QWidget
+
+from viewer.controller import Controller
+from viewer.panels import PANELS, Dock
+from viewer.panels.base import Panel, named
+from viewer.remembered import Remembered
+
+_VERSION = 1  # of what is remembered; a higher one forgets
+_FIRST_SIZE = (1280, 860)
+
+
+class Layout:
+    """The docks of a window.
+
+    Attributes:
+        panels, docks: by name.
+    """
+
+    def __init__(self, window: QMainWindow, controller: Controller, menu: QMenu, remembered: Remembered) -> None:
+        self.window = window
+        self.remembered = remembered
+        self.panels: dict[str, Panel] = {}
+        self.docks: dict[str, QDockWidget] = {}
+        window.setDockNestingEnabled(True)
+        window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        for dock in PANELS:
+            self._add(dock, dock.panel(controller), menu)
+        self._first = window.saveState(_VERSION)
+        self._put_away = window.saveState(_VERSION)  # what was there before the panels were put away
+        self._away = False
+        self._first_size()
+        window.restoreGeometry(remembered.bytes("geometry"))
+        window.restoreState(remembered.bytes("docks"), _VERSION)
+
+    def put_panels_away(self) -> None:
+        """Hides every panel until `bring_panels_back`."""
+        if not self._away:
+            self._put_away = self.window.saveState(_VERSION)
+            self._away = True
+            for dock in self.docks.values():
+                dock.hide()
+                dock.toggleViewAction().setEnabled(False)
+
+    def bring_panels_back(self) -> None:
+        """As they were."""
+        if self._away:
+            self._away = False
+            self.window.restoreState(self._put_away, _VERSION)
+            for dock in self.docks.values():
+                dock.toggleViewAction().setEnabled(True)
+
+    def reset(self) -> None:
+        """As the first time the viewer was opened."""
+        self.remembered.forget_bytes("geometry", "docks")
+        self.window.showNormal()
+        self._first_size()
+        if self._away:
+            self._put_away = self._first
+        else:
+            self.window.restoreState(self._first, _VERSION)
+
+    def remember(self) -> None:
+        """Keeps it for the next time."""
+        self.remembered.set_bytes("geometry", self.window.saveGeometry())
+        self.remembered.set_bytes("docks", self._put_away if self._away else self.window.saveState(_VERSION))
+
+    def _add(self, dock: Dock, panel: Panel, menu: QMenu) -> None:
+        widget = QDockWidget(dock.title, self.window)
+        widget.setObjectName(dock.name)
+        widget.setWidget(panel)
+        widget.setTitleBarWidget(_Title(widget, dock))
+        self.window.addDockWidget(dock.area, widget)
+        widget.setVisible(dock.open)
+        toggle = widget.toggleViewAction()
+        toggle.setShortcut(QKeySequence(dock.key))
+        toggle.setToolTip(f"{dock.tip} ({dock.key})")
+        toggle.setStatusTip(dock.tip)
+        menu.addAction(toggle)
+        self.window.addAction(toggle)
+        self.panels[dock.name], self.docks[dock.name] = panel, widget
+
+    def _first_size(self) -> None:
+        screen = self.window.screen() or QGuiApplication.primaryScreen()
+        room = screen.availableGeometry()
+        self.window.resize(min(_FIRST_SIZE[0], room.width()), min(_FIRST_SIZE[1], room.height()))
+
+
+class _Title(QWidget):
+    """A dock's title bar: drag it to move the panel, double-click it to take the panel out of the window."""
+
+    def __init__(self, dock: QDockWidget, about: Dock) -> None:
+        super().__init__(dock)
+        title = QLabel(about.title)
+        close = named(QToolButton(), f"Close {about.title}")
+        close.setText("\N{MULTIPLICATION SIGN}")
+        close.setAutoRaise(True)
+        close.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keyboard has a key for each panel
+        close.setToolTip(f"Close ({about.key})")
+        close.clicked.connect(dock.close)
+        row = QHBoxLayout(self)
+        gap = self.fontMetrics().height() // 3
+        row.setContentsMargins(2 * gap, gap, gap, gap)
+        row.addWidget(title, 1)
+        row.addWidget(close)
