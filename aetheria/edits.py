@@ -219,6 +219,12 @@ class EditLog:
         now = controls_of(self._law)
         self._edits += [ControlEdit(0, name, value) for name, value in now.items() if value != self.start[name]]
 
+    def shorten(self) -> None:
+        """Lets the present state, and the controls as they are, stand for all that led there."""
+        self.restart(self._seed)
+        if self._enabled:
+            self._edits.append(self._present(0))
+
     def follow(self) -> "Follower":
         """The edits so far, and from now on each as it is made; close it when done."""
         follower = Follower(self._edits, self.count)
@@ -233,8 +239,7 @@ class EditLog:
                 follower.waiting.append(edit)
         self._bytes += _size(edit)
         if self._bytes > LOG_BYTES:
-            self.restart(self._seed)
-            self._edits.append(self._present(0))
+            self.shorten()
 
     def _present(self, step: int) -> StateEdit:
         state = self._state()

@@ -139,7 +139,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         self._step = 0
         self._pace = Pace()
         self._queued: torch.cuda.Event | None = None
-        self._initial = initial
+        self._initial = self._first_initial = initial
         self._log = EditLog(model, seed, self.state_dict, self.optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
         self._stepper.state = self._fresh_state(seed, initial)
         if isinstance(model, Law):
@@ -358,6 +358,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
             self._initial = initial
             self._stepper.state, self._step, self.seed = fresh, 0, seed
             self._log.restart(seed)
+            if initial is not self._first_initial:
+                self._log.state(0)
             self._feed.show_again()
 
     @property
@@ -382,6 +384,8 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
     def load_weights(self, path: str | Path) -> None:
         """Other weights for the law, from the next step on; cells and step stay. For any thread.
 
+        Who repeats the run begins with these weights, at the present state.
+
         Raises:
             FileUnreadableError, LawError: they cannot be read or do not fit; the law is as before.
             StateError: a recorder is running, whose file holds the weights it began with.
@@ -393,6 +397,7 @@ class Aetheria_Motor:  # noqa: N801 - the name its users know
         tensors = fitting_weights(self.law, path)
         with self._turns:
             self.law.load_state_dict(tensors)
+            self._log.shorten()
 
     def read(self, field: str, size: int | tuple[int, int] | None = None) -> Tensor:
         """One field of the present cells, float32 on the device: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`.

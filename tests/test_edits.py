@@ -17,6 +17,7 @@ import xarray
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -195,6 +196,32 @@ def test_a_restart_forgets_all_but_the_seed_and_the_controls_that_differ() -> No
     motor.set_control("fire_rate", motor.initial_controls["fire_rate"])
     motor.restart(seed=5)
     assert not motor.edits
+
+
+def test_a_run_from_other_initial_cells_is_repeated_from_them() -> None:
+    motor = nca()
+    motor.step(3)
+    motor.restart(initial="seed")
+    motor.step(2)
+    motor.restart()
+    motor.step(4)
+    again = nca()
+    repeat(again, motor.edits, 4)
+    assert torch.equal(again.cells, motor.cells)
+
+
+def test_a_run_whose_weights_were_replaced_is_repeated_from_there_with_them(tmp_path: Path) -> None:
+    other = nca()
+    torch.nn.init.normal_(other.law.get_parameter("hidden.weight"), std=0.5)
+    save_file(other.law.state_dict(), tmp_path / "other.safetensors")
+    motor = nca()
+    motor.set_cells(torch.ones(4, 3, 3), at=(2, 2))
+    motor.step(3)
+    motor.set_control("fire_rate", 0.75)
+    motor.load_weights(tmp_path / "other.safetensors")
+    motor.step(4)
+    repeat(other, motor.edits, 7)
+    assert torch.equal(other.cells, motor.cells)
 
 
 def test_nothing_is_logged_that_is_not_wanted() -> None:
