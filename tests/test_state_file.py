@@ -1,0 +1,159 @@
+"""States in files: what is saved comes back to the bit, and what is no state is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from aetheria import ConvLSTM, GrowingNCA, Life
+from aetheria.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
+from aetheria.motor import Aetheria_Motor
+from aetheria.state_file import describe_state, load_state, save_state
+
+EAGER = {"plan": "eager"}
+
+
+def growing(batch: int = 2, seed: int = 3, **options: Any) -> Aetheria_Motor:
+    """Random masks, so the random state must come back too."""
+    torch.manual_seed(0)
+    law = GrowingNCA(channels=5, hidden_channels=8, fire_rate=0.5)
+    nn.init.normal_(law.update.weight, std=0.1)
+    return Aetheria_Motor(law, (12, 10), 5, "cpu", EAGER, initial="noise", batch=batch, seed=seed, **options)
+
+
+def remembering(batch: int = 1, seed: int = 3) -> Aetheria_Motor:
+    torch.manual_seed(1)
+    return Aetheria_Motor(ConvLSTM(d_state=2, hidden_channels=4), (8, 8), 2, "cpu", EAGER, batch=batch, seed=seed)
+
+
+def life(size: int = 8) -> Aetheria_Motor:
+    return Aetheria_Motor(Life(), size, 1, "cpu", EAGER)
+
+
+def equal(one: Aetheria_Motor, other: Aetheria_Motor) -> bool:
+    pairs = zip((one.cells, *one.memory), (other.cells, *other.memory), strict=True)
+    return (one.step_count, one.seed) == (other.step_count, other.seed) and all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("make", [growing, remembering, life])
+def test_a_state_comes_back_to_the_bit_and_so_does_all_that_follows(tmp_path: Path, make: Any) -> None:
+    motor, path = make(), tmp_path / "x.safetensors"
+    motor.step(7)
+    saved = save_state(motor, path, 'title = "x"')
+    assert (saved.step, saved.config) == (7, 'title = "x"')
+    assert describe_state(path) == saved
+    other = make() if make is life else make(seed=9)
+    other.step(2)
+    assert not equal(motor, other)
+    assert load_state(other, path) == saved
+    assert equal(motor, other)
+    for each in (motor, other):
+        each.step(5)
+    assert equal(motor, other)
+
+
+def test_other_programs_read_what_is_saved(tmp_path: Path) -> None:
+    motor, path = remembering(), tmp_path / "x.safetensors"
+    motor.step(2)
+    save_state(motor, path)
+    tensors = load_file(path)
+    assert torch.equal(tensors["cells"], motor.cells)
+    assert [torch.equal(tensors[f"memory_{k}"], memory) for k, memory in enumerate(motor.memory)] == [True, True]
+    with safe_open(path, "pt") as file:
+        described = json.loads(file.metadata()["aetheria_state"])
+    assert (described["law"], described["shape"], described["step"]) == ("ConvLSTM", [1, 4, 8, 8], 2)
+
+
+def test_a_state_of_another_law_or_shape_is_refused_and_the_run_stays(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_state(growing(), path)
+    for motor, words in [
+        (life(), r"a state of GrowingNCA, 12 x 10 cells, 5 channels, 2 universes; this run is Life, 8 x 8 cells, 1 channels"),
+        (growing(batch=1), r"2 universes; this run is GrowingNCA, 12 x 10 cells, 5 channels$"),
+    ]:
+        before = motor.cells
+        with pytest.raises(StateError, match=words):
+            load_state(motor, path)
+        assert torch.equal(motor.cells, before)
+
+
+def rewritten(path: Path, description: dict[str, Any] | str | None, **tensors: torch.Tensor) -> Path:
+    """The file with other contents; a dict changes parts of the description."""
+    with safe_open(path, "pt") as file:
+        metadata = dict(file.metadata())
+    if isinstance(description, dict):
+        description = json.dumps(json.loads(metadata["aetheria_state"]) | description)
+    changed = load_file(path) | tensors
+    save_file(changed, path, None if description is None else {"aetheria_state": description})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("description", "tensors", "words"),
+    [
+        (None, {}, "is no saved state"),
+        ("{", {}, "is damaged"),
+        ("[]", {}, "is damaged"),
+        ({"version": 2}, {}, "of version 2; expected version 1"),
+        ({"step": -1}, {}, "is damaged"),
+        ({"step": "1"}, {}, "is damaged"),
+        ({"shape": [1, 1, 8]}, {}, "is damaged"),
+        ({}, {"cells": torch.zeros(1, 1, 8, 9)}, "its cells are not of the shape"),
+        ({}, {"extra": torch.zeros(1)}, "it holds cells, extra"),
+        ({}, {"cells": torch.full((1, 1, 8, 8), torch.nan)}, "NaN or Inf"),
+        ({}, {"memory_0": torch.zeros(1)}, "memory"),
+    ],
+)
+def test_what_is_damaged_or_no_state_is_refused(
+    tmp_path: Path, description: dict[str, Any] | str | None, tensors: dict[str, torch.Tensor], words: str
+) -> None:
+    motor, path = life(), tmp_path / "x.safetensors"
+    save_state(motor, path)
+    motor.step(1)
+    before = motor.cells
+    with pytest.raises(AetheriaError, match=words):
+        load_state(motor, rewritten(path, description, **tensors))
+    assert torch.equal(motor.cells, before)
+    assert motor.step_count == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"plainly not", b"\xff" * 40, b"\x08\0\0\0\0\0\0\0{}      "])
+def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "x.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(FileUnreadableError, match=r"x\.safetensors"):
+        load_state(life(), path)
+
+
+def test_cells_that_are_not_finite_do_not_replace_a_good_state(tmp_path: Path) -> None:
+    class Explodes(nn.Module):
+        def forward(self, cells: torch.Tensor) -> torch.Tensor:
+            return cells / 0
+
+    path = tmp_path / "x.safetensors"
+    motor = Aetheria_Motor(Explodes(), 8, 1, "cpu", EAGER | {"check_interval": 0}, initial=torch.ones(1, 8, 8))
+    save_state(motor, path)
+    good = path.read_bytes()
+    motor.step(1)
+    with pytest.raises(DivergedError, match="at step 1"):
+        save_state(motor, path)
+    assert path.read_bytes() == good
+
+
+def test_a_state_that_cannot_be_written_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RecordingError, match="missing"):
+        save_state(life(), tmp_path / "missing" / "x.safetensors")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("aetheria.state_file.save_file", full)
+    with pytest.raises(DiskFullError, match="the disk is full; nothing was saved"):
+        save_state(life(), tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())
