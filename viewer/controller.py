@@ -277,8 +277,7 @@ class Controller:
     def _restart(self, seed: int | None) -> None:
         source = self.source
         if isinstance(source, LiveSource):
-            source.play(False)
-            source.ask(lambda motor: motor.restart(seed), lambda _: self.restarted())
+            source.ask_at_rest(lambda motor: motor.restart(seed), lambda _: self.restarted())
         elif source is not None:
             source.go_to(0)
 

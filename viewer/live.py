@@ -33,7 +33,9 @@ class Runner:
         self.speed: float | None = None
         self.stride = 1
         self._failed = failed
-        self._left = 0  # steps to take from a standstill
+        self._left = 0  # steps to take from a standstill, or that the present beat still has
+        self._stepping = False
+        self._due = 0.0  # when the next beat is
         self._closing = False
         self._changed = threading.Condition()
         self._piece = 1
@@ -48,6 +50,7 @@ class Runner:
                 setattr(self, name, value)
             if "playing" in changes:
                 self._left = 0
+            self._due = time.monotonic()
             self._changed.notify_all()
 
     def take(self, steps: int) -> None:
@@ -56,6 +59,13 @@ class Runner:
             self.playing = False
             self._left += steps
             self._changed.notify_all()
+
+    def halt(self) -> None:
+        """Stops, and waits until no step is being taken; not for the window's thread."""
+        with self._changed:
+            self.playing, self._left = False, 0
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._stepping or self._closing)
 
     @property
     def busy(self) -> bool:
@@ -69,26 +79,30 @@ class Runner:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        due = 0.0
         while True:
             with self._changed:
+                self._stepping = False
+                self._changed.notify_all()
                 self._changed.wait_for(lambda: self.busy or self._closing)
-                if self.playing and self.speed is not None:
-                    due = max(due, time.monotonic() - 1 / self.speed)  # never makes up for more than one missed beat
-                    self._changed.wait_for(lambda: self._closing or not self.playing, due - time.monotonic())
-                    due += 1 / self.speed
+                if self.playing and self.speed is not None and not self._left:
+                    self._wait_for_beat(self.speed)
                 if self._closing:
                     return
-                if not self.busy:
+                if not self.busy or (self.playing and self.speed is not None and not self._left):
                     continue
-                steps = self._steps()
+                # Never a whole beat at once: however long one is, it can be stopped.
+                steps = min(self._left, self._piece) if self._left else self._piece
                 self._left = max(0, self._left - steps)
+                self._stepping = True
             self._step(steps)
 
-    def _steps(self) -> int:
-        if self._left:
-            return min(self._left, self._piece)
-        return self.stride if self.speed is not None else max(self._piece, 1)
+    def _wait_for_beat(self, speed: float) -> None:
+        """Waits until a beat is due and begins it, unless something changes."""
+        self._due = max(self._due, time.monotonic() - 1 / speed)  # never makes up for more than one missed beat
+        wait = self._due - time.monotonic()
+        if not self._changed.wait_for(lambda: self._closing or not self.playing or self.speed != speed, wait):
+            self._left = self.stride
+            self._due += 1 / speed
 
     def _step(self, steps: int) -> None:
         began = time.perf_counter()
@@ -265,6 +279,7 @@ class LiveSource(Worker):
 
         def restart_if_earlier() -> None:
             assert self.runner is not None
+            self.runner.halt()
             if step < self.motor.step_count:
                 self.motor.restart()
             self.runner.take(step - self.motor.step_count)
@@ -275,6 +290,17 @@ class LiveSource(Worker):
     def pace(self, speed: float | None, stride: int) -> None:
         if self.runner is not None:
             self.runner.set(speed=speed, stride=stride)
+
+    def ask_at_rest(self, job: Callable[[Aetheria_Motor], T], then: Callable[[T], None] | None = None) -> None:
+        """As `ask`, and the steps that are being taken come to an end before: what the job leaves is what is shown."""
+
+        def stopped() -> T:
+            if self.runner is not None:
+                self.runner.halt()
+            return job(self.motor)
+
+        self.play(False)
+        self.do(stopped, then)
 
     def ask(self, job: Callable[[Aetheria_Motor], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
         """Does something with the motor in the worker's thread; `then` is called with the result, from `settle`."""

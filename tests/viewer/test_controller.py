@@ -36,6 +36,15 @@ def motor_of(controller: Controller) -> Aetheria_Motor:
     return controller.source.motor
 
 
+def source_of(controller: Controller) -> LiveSource:
+    assert isinstance(controller.source, LiveSource)
+    return controller.source
+
+
+def passed(moment: float) -> bool:
+    return time.monotonic() > moment
+
+
 def shows(view: FakeView, step: int) -> bool:
     return view.pictures[-1].step == step
 
@@ -103,6 +112,57 @@ def test_going_to_a_step_goes_on_to_it_or_starts_again(controller: Controller) -
     for step in (30, 7):
         controller.go_to(step)
         wait_until(partial(is_at, controller, step), controller)
+
+
+def test_going_somewhere_while_it_plays_ends_there(controller: Controller) -> None:
+    controller.unlimited()
+    for step in (3, 40_000):
+        controller.toggle_play()
+        before = motor_of(controller).step_count
+        wait_until(lambda before=before: motor_of(controller).step_count > before + 50, controller)  # type: ignore[misc]
+        controller.go_to(step)
+        wait_until(partial(is_at, controller, step), controller)
+        wait_until(lambda: not source_of(controller).status().playing, controller)
+        until = time.monotonic() + 0.2
+        wait_until(partial(passed, until), controller)
+        assert motor_of(controller).step_count == step
+
+
+def test_a_reset_while_it_plays_ends_at_the_start(controller: Controller) -> None:
+    controller.unlimited()
+    controller.toggle_play()
+    wait_until(lambda: motor_of(controller).step_count > 200, controller)
+    controller.reset()
+    wait_until(partial(is_at, controller, 0), controller)
+    until = time.monotonic() + 0.2
+    wait_until(partial(passed, until), controller)
+    assert motor_of(controller).step_count == 0
+
+
+def test_a_long_beat_can_be_stopped(controller: Controller) -> None:
+    controller.model.set(stride=1 << 20, speed=1.0)
+    controller.toggle_play()
+    wait_until(lambda: motor_of(controller).step_count > 100, controller)
+    controller.toggle_play()
+    wait_until(lambda: not source_of(controller).status().playing, controller)
+    source_of(controller).runner.halt()  # type: ignore[union-attr]
+    stopped = motor_of(controller).step_count
+    assert stopped < 1 << 20
+    until = time.monotonic() + 0.2
+    wait_until(partial(passed, until), controller)
+    assert motor_of(controller).step_count == stopped
+
+
+def test_another_speed_holds_at_once_and_not_after_the_next_beat(controller: Controller) -> None:
+    controller.set_speed(0.001)
+    controller.toggle_play()
+    wait_until(lambda: motor_of(controller).step_count == 1, controller)
+    controller.unlimited()
+    wait_until(lambda: motor_of(controller).step_count > 100, controller)
+    controller.set_speed(0.001)
+    controller.set_speed(240.0)
+    before = motor_of(controller).step_count
+    wait_until(lambda: motor_of(controller).step_count > before + 5, controller)
 
 
 def test_only_what_is_in_sight_leaves_the_device(controller: Controller, view: FakeView) -> None:
