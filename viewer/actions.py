@@ -88,7 +88,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "window.dismiss", "&Dismiss", ("Esc",), "&Window", "Put the message away, or stop waiting; back to the cells", "nothing"
     ),
-    Action("steering.look", "&Move the view", ("V",), "&Edit", "Put the brush away: the mouse moves the view"),
+    Action(
+        "tuning.reset_all", "Reset the la&w", ("Ctrl+Shift+L",), "&Run", "The law's parameters as they were at first", "live"
+    ),
+    Action("steering.look", "&Move", ("V",), "&Edit", "Put the brush away: the mouse moves the view"),
     Action("steering.draw", "&Draw", ("D",), "&Edit", "Paint live cells; the right button erases", "live"),
     Action("steering.erase", "&Erase", ("E",), "&Edit", "Paint dead cells", "live"),
     Action("steering.random", "Ra&ndom", ("X",), "&Edit", "Paint random cells", "live"),

@@ -1,14 +1,18 @@
 """The brush on the canvas: its outline under the mouse, paint that is still wet, and what the mouse does with it."""
 
+import numpy as np
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt
-from PySide6.QtGui import QMouseEvent, QPainterPath, QPen
+from PySide6.QtGui import QColor, QMouseEvent, QPainterPath, QPen
 from PySide6.QtWidgets import QGraphicsPathItem
 
 from viewer.canvas import Canvas
 from viewer.controller import Controller
 from viewer.model import Region
+from viewer.stamps import Stamp, turned
 
 _ABOVE = 20  # the lines between cells
+_SEEN = 0.3  # a shade that the ghost shows
+_MOST = 20_000  # cells of the ghost
 _WET = 200  # dabs whose outlines are drawn while they wait, at the most
 
 
@@ -17,6 +21,7 @@ class BrushCursor(QObject):
 
     Attributes:
         outline, halo: the same path, in light and dark, so that it is seen on any colour.
+        ghost: the pattern that would be stamped.
         wet: the outlines of dabs that the motor has not taken yet.
     """
 
@@ -26,9 +31,14 @@ class BrushCursor(QObject):
         self.halo = _path_item(Qt.GlobalColor.black, 3)
         self.outline = _path_item(Qt.GlobalColor.white, 1)
         self.wet = _path_item(Qt.GlobalColor.white, 1, Qt.PenStyle.DotLine)
-        for item in (self.wet, self.halo, self.outline):
+        self.ghost = QGraphicsPathItem()
+        self.ghost.setPen(Qt.PenStyle.NoPen)
+        self.ghost.setBrush(QColor(255, 255, 255, 130))
+        self.ghost.setZValue(_ABOVE)
+        for item in (self.wet, self.ghost, self.halo, self.outline):
             canvas.box.addItem(item, ignoreBounds=True)
         self._at: tuple[float, float] | None = None
+        self._ghost: tuple[Stamp, int] | None = None  # what the ghost shows
         canvas.pressed.connect(self._pressed)
         canvas.dragged.connect(self._dragged)
         canvas.released.connect(self._released)
@@ -79,6 +89,21 @@ class BrushCursor(QObject):
             self._add(path, *footprint)
         self.halo.setPath(path)
         self.outline.setPath(path)
+        self._draw_ghost(None if footprint is None else footprint[0])
+
+    def _draw_ghost(self, region: Region | None) -> None:
+        steering, brush = self.controller.steering, self.controller.model.brush
+        stamp = steering.chosen_stamp if self.controller.model.tool == "stamp" else None
+        self.ghost.setVisible(region is not None and stamp is not None)
+        if region is None or stamp is None:
+            return
+        if self._ghost != (stamp, brush.turns):
+            self._ghost = (stamp, brush.turns)
+            path = QPainterPath()
+            for y, x in np.argwhere(turned(stamp, brush.turns) > _SEEN)[:_MOST].tolist():
+                path.addRect(x, y, 1, 1)
+            self.ghost.setPath(path)
+        self.ghost.setPos(region.left, region.top)
 
     def _draw_wet(self) -> None:
         path = QPainterPath()

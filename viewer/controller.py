@@ -14,6 +14,7 @@ from viewer.player import Player
 from viewer.series import Series
 from viewer.source import Source, Worker
 from viewer.steering import Steering
+from viewer.tuning import Tuning
 
 _STATUS_S = 0.25
 
@@ -29,6 +30,7 @@ class Controller:
         series: numbers over time.
         player: where a recording stands.
         steering: the tool in hand, and strokes.
+        tuning: the law's parameters.
     """
 
     def __init__(self, view: View, model: Model | None = None) -> None:
@@ -42,6 +44,7 @@ class Controller:
         self.series = Series(self)
         self.player = Player(self)
         self.steering = Steering(self)
+        self.tuning = Tuning(self)
         self._status_due = 0.0
         self._diverged = False
 

@@ -27,7 +27,7 @@ def stamps_for(law: nn.Module) -> tuple[Stamp, ...]:
     """What comes with Aetheria for this law: animals for Lenia, the law's own first; Life's patterns for all others."""
     if not isinstance(law, Lenia):
         return shipped_patterns()
-    return tuple(sorted(shipped_animals(), key=lambda stamp: stamp.name != law.animal))
+    return tuple(sorted(shipped_animals(), key=lambda stamp: stamp.about != law.animal))
 
 
 @cache
@@ -39,8 +39,8 @@ def shipped_patterns() -> tuple[Stamp, ...]:
 
 @cache
 def shipped_animals() -> tuple[Stamp, ...]:
-    """The Lenia creatures that come with Aetheria, named by their codes."""
-    return tuple(Stamp(animal.code, animal.cells, animal.name) for animal in lenia_animals().values())
+    """The Lenia creatures that come with Aetheria; `about` is their code."""
+    return tuple(Stamp(animal.name, animal.cells, animal.code) for animal in lenia_animals().values())
 
 
 def read_stamp(path: Path, *, shades: bool = False) -> Stamp:

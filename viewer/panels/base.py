@@ -2,7 +2,8 @@
 
 from typing import TypeVar
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from viewer.controller import Controller
 from viewer.model import Picture, Status
@@ -15,6 +16,40 @@ def named(widget: W, name: str) -> W:
     """The widget, with the name that a screen reader says."""
     widget.setAccessibleName(name)
     return widget
+
+
+class Scroll(QScrollArea):
+    """As wide as what is in it, and scrolled down when that is taller than the room there is."""
+
+    def __init__(self, inner: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.inner = inner
+        self.setWidget(inner)
+        inner.installEventFilter(self)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        usual = 34 * self.fontMetrics().horizontalAdvance("0")
+        return QSize(max(usual, self.minimumSizeHint().width()), self.inner.sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        width = self.inner.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        return QSize(width, 4 * self.fontMetrics().height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+
+def scrolled(panel: QWidget, inner: QWidget) -> None:
+    """Fills a panel with a widget that may be taller than the room there is."""
+    layout = QVBoxLayout(panel)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(Scroll(inner))
 
 
 class Panel(QWidget):

@@ -1,0 +1,159 @@
+"""The law's parameters, changed while it runs."""
+
+import math
+from collections.abc import Callable
+
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from aetheria.laws.controls import Control, TextControl, Value
+from viewer.controller import Controller
+from viewer.panels.base import Panel, named, scrolled
+from viewer.panels.number import Number
+from viewer.source import Source
+from viewer.tuning import KNOWN_RULES
+
+_DIGITS = 4  # of a number at the upper end of its slider
+
+
+class LawPanel(Panel):
+    """A row for each control: its name, a field, and a button that gives back its first value."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self.tuning = controller.tuning
+        self.rows: dict[str, _Row] = {}
+        self.nothing = QLabel()
+        self.nothing.setWordWrap(True)
+        self.reset_all = QPushButton("Reset the &law")
+        self.reset_all.setAccessibleName("Reset the law")
+        self.reset_all.setToolTip("All parameters as they were when the run was opened (Ctrl+Shift+L)")
+        self.reset_all.clicked.connect(self.tuning.reset_all)
+        inner = QWidget()
+        self._column = QVBoxLayout(inner)
+        self._column.addWidget(self.nothing)
+        self._column.addWidget(self.reset_all)
+        self._column.addStretch(1)
+        scrolled(self, inner)
+        self.tuning.listeners.append(self._tuned)
+        self._tuned()
+
+    def opened(self, source: Source | None) -> None:
+        self.nothing.setText("Nothing is open." if source is None else "This law has no parameters to change while it runs.")
+
+    def _tuned(self) -> None:
+        controls = self.tuning.controls
+        if [row.control for row in self.rows.values()] != list(controls):
+            self._build()
+        self.nothing.setVisible(not controls)
+        self.reset_all.setVisible(bool(controls))
+        self.reset_all.setEnabled(any(map(self.tuning.changed, self.rows)))
+        for name, row in self.rows.items():
+            row.show_value(self.tuning.values[name], self.tuning.problems.get(name, ""), self.tuning.changed(name))
+
+    def _build(self) -> None:
+        for row in self.rows.values():
+            self._column.removeWidget(row)
+            row.deleteLater()
+        self.rows = {}
+        for place, control in enumerate(self.tuning.controls):
+            row = (
+                _RuleRow(control, self.tuning.set) if isinstance(control, TextControl) else _NumberRow(control, self.tuning.set)
+            )
+            row.reset.clicked.connect(lambda _checked=False, name=control.name: self.tuning.reset(name))
+            self._column.insertWidget(place, row)
+            self.rows[control.name] = row
+
+
+class _Row(QWidget):
+    """One control.
+
+    Attributes:
+        reset: gives back the first value.
+        problem: why the last value was refused; empty when it was not.
+    """
+
+    def __init__(self, control: Control | TextControl) -> None:
+        super().__init__()
+        self.control = control
+        self.title = QLabel(f"<b>{control.name}</b>: {control.meaning}")
+        self.title.setWordWrap(True)
+        self.reset = QPushButton("Reset")
+        self.reset.setAccessibleName(f"Reset {control.name}")
+        self.reset.setToolTip("The value that it had when the run was opened")
+        self.problem = named(QLabel(), f"What is wrong with {control.name}")
+        self.problem.setWordWrap(True)
+        self.grid = QGridLayout(self)
+        self.grid.setContentsMargins(0, 0, 0, self.fontMetrics().height() // 2)
+        self.grid.setColumnStretch(0, 1)
+        self.grid.addWidget(self.title, 0, 0)
+        self.grid.addWidget(self.reset, 0, 1)
+        self.grid.addWidget(self.problem, 3, 0, 1, 2)
+
+    def show_value(self, value: Value, problem: str, changed: bool) -> None:
+        """Shows what holds, or why the last value does not."""
+        self.reset.setEnabled(changed or bool(problem))
+        self.problem.setText(f"⚠ Not taken: {problem}" if problem else "")
+        self.problem.setVisible(bool(problem))
+        if not problem:
+            self.show_present(value)
+
+    def show_present(self, value: Value) -> None:
+        """Shows the value that holds."""
+        raise NotImplementedError
+
+
+class _NumberRow(_Row):
+    def __init__(self, control: Control, choose: Callable[[str, Value], object]) -> None:
+        super().__init__(control)
+        decimals = max(0, _DIGITS - math.floor(math.log10(control.high)))
+        # The field takes any number: which ones are allowed is for the law to say.
+        self.number = Number(control.name, control.low, control.high, decimals=decimals, least=-1e6, most=1e6)
+        self.number.setToolTip(control.meaning)
+        self.number.chosen.connect(lambda value: choose(control.name, value))
+        self.title.setBuddy(self.number)
+        self.grid.addWidget(self.number, 1, 0, 1, 2)
+
+    def show_present(self, value: Value) -> None:
+        if not self.number.slider.isSliderDown():
+            self.number.show_value(float(value))
+
+
+class _RuleRow(_Row):
+    """A text, and a list of well-known ones where there is one."""
+
+    def __init__(self, control: TextControl, choose: Callable[[str, Value], object]) -> None:
+        super().__init__(control)
+        self.choose = choose
+        self.text = named(QLineEdit(), control.name)
+        self.text.setToolTip(control.meaning)
+        self.text.returnPressed.connect(lambda: self._choose(self.text.text().strip()))
+        self.title.setBuddy(self.text)
+        self.grid.addWidget(self.text, 1, 0, 1, 2)
+        self.known = named(QComboBox(), f"Well-known values of {control.name}")
+        self.known.setToolTip("Well-known rules")
+        for name, rule in KNOWN_RULES.items() if control.name == "rule" else ():
+            self.known.addItem(f"{name}  {rule}", rule)
+        self.known.setPlaceholderText("Another rule")
+        self.known.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.known.setMinimumContentsLength(8)
+        self.known.activated.connect(lambda _: self._choose(self.known.currentData()))
+        self.reset.clicked.connect(lambda: self.text.setModified(False))
+        self.grid.addWidget(self.known, 2, 0, 1, 2)
+        self.known.setVisible(self.known.count() > 0)
+
+    def _choose(self, text: str) -> None:
+        self.text.setModified(False)
+        self.choose(self.control.name, text)
+
+    def show_present(self, value: Value) -> None:
+        if not self.text.isModified():  # or the user is at it
+            self.text.setText(str(value))
+        self.known.setCurrentIndex(self.known.findData(value))

@@ -1,0 +1,229 @@
+"""The brushes, how they paint, and what was painted."""
+
+import numpy as np
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QIcon, QImage, QPixmap
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QListView,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer import theme
+from viewer.actions import ACTIONS
+from viewer.asking import ask_what_to_open
+from viewer.brushes import BRUSHES
+from viewer.controller import Controller
+from viewer.model import Theme
+from viewer.panels.base import Panel, named, scrolled
+from viewer.panels.number import Number
+from viewer.source import Source
+from viewer.stamps import Stamp, turned
+from viewer.steering import LARGEST
+
+_COLUMNS = 2
+_ACTIONS = {action.name: action for action in ACTIONS}
+
+
+class ToolsPanel(Panel):
+    """A button for each brush; below them what this brush can be told."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self.steering = controller.steering
+        self.buttons: dict[str, QPushButton] = {}
+        self.undo, self.redo = self._button("steering.undo", "&Undo"), self._button("steering.redo", "&Redo")
+        self.everywhere = QCheckBox("&All universes")
+        self.everywhere.setToolTip("Paint in all universes, not only in the one in sight")
+        self.everywhere.toggled.connect(lambda wanted: controller.model.rebrush(everywhere=wanted))
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.addWidget(self._tools())
+        self.form = QFormLayout()
+        self._add_settings()
+        column.addLayout(self.form)
+        column.addWidget(self._patterns(), 2)
+        column.addWidget(self.everywhere)
+        row = QHBoxLayout()
+        row.addWidget(self.undo)
+        row.addWidget(self.redo)
+        column.addLayout(row)
+        column.addStretch(1)
+        scrolled(self, inner)
+        self.steering.listeners.append(self._steered)
+        self.opened(None)
+
+    # -- building ------------------------------------------------------------------------------------------------
+
+    def _tools(self) -> QWidget:
+        box = named(QWidget(), "Tools")
+        grid = QGridLayout(box)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(self.fontMetrics().height() // 3)
+        group = QButtonGroup(self)
+        for place, name in enumerate(("look", *BRUSHES)):
+            key = _ACTIONS[f"steering.{name}"].keys[0]
+            button = self._button(f"steering.{name}", f"{name.capitalize()} {key}")
+            button.setCheckable(True)
+            group.addButton(button)
+            grid.addWidget(button, place // _COLUMNS, place % _COLUMNS)
+            self.buttons[name] = button
+        return box
+
+    def _button(self, name: str, text: str) -> QPushButton:
+        action = _ACTIONS[name]
+        button = QPushButton(text)
+        button.setAccessibleName(action.text.replace("&", ""))
+        button.setToolTip(f"{action.tip} ({action.keys[0]})")
+        # A click leaves the keys with the canvas: Space plays, and does not press the button again.
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        method = getattr(self.steering, name.removeprefix("steering."))
+        button.clicked.connect(lambda _checked=False: self._do(method))
+        return button
+
+    def _add_settings(self) -> None:
+        rebrush = self.controller.model.rebrush
+        self.size_field = Number("Size in cells", 1, LARGEST, logarithmic=True)
+        self.size_field.chosen.connect(lambda cells: rebrush(size=int(cells)))
+        self.strength = Number("Strength in per cent", 1, 100, suffix=" %")
+        self.strength.chosen.connect(lambda percent: rebrush(strength=percent / 100))
+        self.charge = Number("Charge of the vortex", -4, 4, least=-50, most=50)
+        self.charge.chosen.connect(lambda charge: rebrush(charge=int(charge)))
+        self.wavelength = Number("Wavelength in cells", 2, 256, decimals=1, most=4096, logarithmic=True)
+        self.wavelength.chosen.connect(lambda cells: rebrush(wavelength=cells))
+        self.angle = Number("Angle in degrees", -180, 180, suffix="°")
+        self.angle.chosen.connect(lambda degrees: rebrush(angle=degrees))
+        self.form.addRow("Si&ze", self.size_field)
+        self.form.addRow("St&rength", self.strength)
+        self.form.addRow("&Charge", self.charge)
+        self.form.addRow("Wave&length", self.wavelength)
+        self.form.addRow("An&gle", self.angle)
+
+    def _patterns(self) -> QWidget:
+        self.patterns = named(QListWidget(), "Patterns")
+        self.patterns.setViewMode(QListView.ViewMode.IconMode)
+        self.patterns.setResizeMode(QListView.ResizeMode.Adjust)
+        self.patterns.setMovement(QListView.Movement.Static)
+        self.patterns.setWordWrap(True)
+        self.patterns.currentItemChanged.connect(self._pattern_chosen)
+        turn = self._button("steering.turn", "&Turn")
+        other = QPushButton("From a &file...")
+        other.setToolTip("Add a pattern from an RLE file")
+        other.clicked.connect(self._ask_for_pattern)
+        self.pattern_page = QWidget()
+        column = QVBoxLayout(self.pattern_page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.patterns)
+        row = QHBoxLayout()
+        row.addWidget(turn)
+        row.addWidget(other)
+        column.addLayout(row)
+        return self.pattern_page
+
+    # -- what the user does --------------------------------------------------------------------------------------
+
+    def _do(self, method: object) -> None:
+        assert callable(method)
+        method()
+        self._show_tool()
+
+    def _pattern_chosen(self, item: QListWidgetItem | None) -> None:
+        if item is not None:
+            self.controller.model.rebrush(pattern=item.data(Qt.ItemDataRole.UserRole), turns=0)
+
+    def _ask_for_pattern(self) -> None:
+        ask_what_to_open(self, "Add a pattern", {".rle": "Pattern"}, self.steering.read_stamp)
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    def opened(self, source: Source | None) -> None:
+        self.setEnabled(source is not None)
+        self.everywhere.setVisible(source is not None and source.universes > 1)
+        self._steered()
+        self._show_tool()
+
+    def changed(self, names: frozenset[str]) -> None:
+        if names & {"tool", "brush"}:
+            self._show_tool()
+        if "theme" in names:
+            self._list_patterns()
+
+    def _steered(self) -> None:
+        for name in BRUSHES:
+            reason = self.steering.why_not(name)
+            action = _ACTIONS[f"steering.{name}"]
+            self.buttons[name].setEnabled(not reason)
+            self.buttons[name].setToolTip(f"{action.tip}. Not here: {reason}" if reason else f"{action.tip} ({action.keys[0]})")
+        self.undo.setEnabled(self.steering.undoable > 0)
+        self.redo.setEnabled(self.steering.redoable > 0)
+        if self._listed() != [stamp.name for stamp in self.steering.stamps]:
+            self._list_patterns()
+
+    def _show_tool(self) -> None:
+        tool, brush = self.controller.model.tool, self.controller.model.brush
+        medium = self.steering.medium
+        self.buttons[tool].setChecked(True)
+        hard = medium is not None and medium.hard
+        self.size_field.show_value(brush.size)
+        self.strength.show_value(100 * brush.strength)
+        self.charge.show_value(brush.charge)
+        self.wavelength.show_value(brush.wavelength)
+        self.angle.show_value(brush.angle)
+        self.everywhere.setChecked(brush.everywhere)
+        self.form.setRowVisible(self.size_field, tool not in ("look", "stamp"))
+        self.form.setRowVisible(self.strength, tool != "look" and (not hard or tool == "random"))
+        self.form.setRowVisible(self.charge, tool == "vortex")
+        self.form.setRowVisible(self.wavelength, tool == "wave")
+        self.form.setRowVisible(self.angle, tool == "wave")
+        self.pattern_page.setVisible(tool == "stamp")
+        chosen = self.steering.chosen_stamp
+        if chosen is not None and chosen.name in self._listed():
+            self.patterns.blockSignals(True)
+            self.patterns.setCurrentRow(self._listed().index(chosen.name))
+            self.patterns.blockSignals(False)
+            item = self.patterns.currentItem()
+            item.setIcon(_icon(chosen, brush.turns, self.controller.model.theme, self.patterns.iconSize()))
+
+    def _listed(self) -> list[str]:
+        return [self.patterns.item(row).data(Qt.ItemDataRole.UserRole) for row in range(self.patterns.count())]
+
+    def _list_patterns(self) -> None:
+        side = 4 * self.fontMetrics().height()
+        self.patterns.setIconSize(QSize(side, side))
+        self.patterns.setGridSize(QSize(int(1.7 * side), int(1.8 * side)))
+        self.patterns.setMinimumHeight(int(2.2 * side))
+        self.patterns.blockSignals(True)
+        self.patterns.clear()
+        for stamp in self.steering.stamps:
+            item = QListWidgetItem(_icon(stamp, 0, self.controller.model.theme, self.patterns.iconSize()), stamp.name)
+            item.setData(Qt.ItemDataRole.UserRole, stamp.name)
+            height, width = stamp.values.shape
+            item.setToolTip(f"{stamp.about}: {width} x {height} cells")
+            self.patterns.addItem(item)
+        self.patterns.blockSignals(False)
+        self._show_tool()
+
+
+def _icon(stamp: Stamp, turns: int, shade: Theme, size: QSize) -> QIcon:
+    """The pattern in the colour of text."""
+    values = turned(stamp, turns)
+    colour = theme.colour(shade, "text")
+    pixels = np.empty((*values.shape, 4), np.uint8)
+    pixels[..., :3] = colour.red(), colour.green(), colour.blue()
+    pixels[..., 3] = np.round(255 * values)
+    height, width = values.shape
+    image = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
+    # Whole pixels to a cell, so that small patterns are crisp.
+    scale = max(1, min(size.width() // width, size.height() // height))
+    picture = QPixmap.fromImage(image.scaled(width * scale, height * scale))
+    if picture.width() > size.width() or picture.height() > size.height():
+        picture = picture.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
+    return QIcon(picture)
