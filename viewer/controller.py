@@ -7,6 +7,7 @@ from dataclasses import replace
 from aetheria.colours import COLOUR_MAPS
 from aetheria.errors import AetheriaError
 from viewer.feature import Feature, View
+from viewer.inspecting import Inspecting
 from viewer.live import LiveSource
 from viewer.messages import explain
 from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Message, Model, Picture, Region, Wanted
@@ -29,6 +30,7 @@ class Controller:
         features: called at every tick and when something is opened; see `Feature`.
         series: numbers over time.
         player: where a recording stands.
+        inspecting: the cell under the mouse.
         steering: the tool in hand, and strokes.
         tuning: the law's parameters.
     """
@@ -43,6 +45,7 @@ class Controller:
         self.features: list[Feature] = []
         self.series = Series(self)
         self.player = Player(self)
+        self.inspecting = Inspecting(self)
         self.steering = Steering(self)
         self.tuning = Tuning(self)
         self._status_due = 0.0

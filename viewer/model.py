@@ -188,6 +188,7 @@ class Model:
         speed: beats a second, None for as fast as it goes. stride: steps a beat.
         follow: keep the centre of mass in the middle.
         loop: a recording begins again after its last frame. newest: it stays at the newest frame of a file that grows.
+        pinned: (y, x) of the cell that the inspector stays at.
         grid_lines: draw them where cells are large enough.
         tool: what the left mouse button does: "look" (pan) or the name of a brush. brush: how that paints.
     """
@@ -200,6 +201,7 @@ class Model:
     follow: bool = False
     loop: bool = False
     newest: bool = False
+    pinned: tuple[int, int] | None = None
     grid_lines: bool = True
     theme: Theme = "dark"
     tool: str = "look"

@@ -38,10 +38,12 @@ def colour_table(look: Look, choice: FieldChoice) -> NDArray[np.uint8]:
     return colour_map(look.colours or choice.colours)
 
 
-def histogram(values: NDArray[np.generic]) -> Histogram:
-    """Of the finite values."""
+def histogram(values: NDArray[np.generic], levels: Levels) -> Histogram:
+    """Of the finite values, from the lowest of them and of the levels to the highest."""
     numbers = np.asarray(values, np.float64).ravel()
-    counts, edges = np.histogram(numbers[np.isfinite(numbers)], _BINS)
+    numbers = numbers[np.isfinite(numbers)]
+    span = (min(levels[0], numbers.min(initial=np.inf)), max(levels[1], numbers.max(initial=-np.inf)))
+    counts, edges = np.histogram(numbers, _BINS, span)
     return Histogram(counts, edges)
 
 

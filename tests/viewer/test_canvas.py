@@ -8,11 +8,11 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missing here")
 
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import life, live
+from tests.viewer.mouse import move, turn
 from viewer.model import Picture, Region
 from viewer.window import Window
 
@@ -43,18 +43,7 @@ def at_rest(window: Window) -> bool:
 
 
 def wheel(window: Window, point: QPointF, notches: float) -> None:
-    target = window.canvas.viewport()
-    event = QWheelEvent(
-        point,
-        QPointF(target.mapToGlobal(point)),
-        QPoint(),
-        QPoint(0, int(120 * notches)),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(target, event)
+    turn(window.canvas.viewport(), point, notches)
 
 
 def grabbed(window: Window) -> QImage:
@@ -139,15 +128,7 @@ def drag(window: Window, button: Qt.MouseButton, start: QPoint, end: QPoint, qtb
     target = window.canvas.viewport()
     qtbot.mousePress(target, button, pos=start)
     for point in (start + (end - start) / 2, end):
-        event = QMouseEvent(
-            QMouseEvent.Type.MouseMove,
-            QPointF(point),
-            QPointF(target.mapToGlobal(point)),
-            Qt.MouseButton.NoButton,
-            button,
-            Qt.KeyboardModifier.NoModifier,
-        )
-        QApplication.sendEvent(target, event)
+        move(target, point, button)
     qtbot.mouseRelease(target, button, pos=end)
 
 
@@ -223,9 +204,9 @@ def test_the_old_picture_stays_in_place_until_the_new_one_comes_and_beyond_it_ar
     table = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
     canvas.show(bright, table)
     canvas.set_lines(False)
-    for move in (lambda: None, lambda: canvas.zoom(1.7), canvas.pan_left, canvas.pan_up):
-        assert callable(move)
-        move()
+    changes: list[Callable[[], None]] = [lambda: None, lambda: canvas.zoom(1.7), canvas.pan_left, canvas.pan_up]
+    for change in changes:
+        change()
         assert colour_at(window, 29.0, 44.0) == QColor(255, 255, 255)
         image, (down, right) = grabbed(window), canvas.sight.pixel_of(33.0, 44.0)
         beyond = {QColor(image.pixel(int(right), int(down) + k)).name() for k in range(20)}
@@ -256,8 +237,7 @@ def test_lines_appear_between_large_cells_only_and_only_when_wanted(window: Wind
 def test_the_mouse_says_which_cell_it_is_over_also_when_the_view_moves_under_it(window: Window, qtbot: QtBot) -> None:
     canvas, cells = window.canvas, list[tuple[int, int]]()
     canvas.hovered.connect(lambda y, x: cells.append((y, x)))
-    qtbot.mouseMove(canvas.viewport(), QPoint(310, 260))
-    qtbot.waitUntil(lambda: bool(cells))
+    move(canvas.viewport(), QPoint(310, 260))
     assert cells[-1] == tuple(map(int, canvas.cell_at(QPointF(310, 260))))
     canvas.zoom(4.0)
     assert cells[-1] == tuple(map(int, canvas.cell_at(QPointF(310, 260))))
@@ -288,5 +268,5 @@ def test_two_fingers_on_a_touch_screen_zoom_between_them(window: Window, qtbot: 
     touch(160, sequence_type.release)
     assert canvas.pixels_per_cell() == pytest.approx(2 * before)
     assert canvas.cell_at(QPointF(middle)) == pytest.approx(cell, abs=1 / before)
-    qtbot.mouseMove(target, QPoint(100, 100))
+    move(target, QPoint(100, 100))
     assert canvas.cell_at(QPointF(middle)) == pytest.approx(cell, abs=1 / before), "nothing is held any more"

@@ -77,7 +77,7 @@ def test_the_histogram_counts_the_cells_in_sight(window: Window, qtbot: QtBot) -
 
     def drawn() -> bool:
         x, y = panel.plot.bars.getData()
-        return bool(np.isclose(x[0], float(seen.min()))) and round(float(np.expm1(y).sum())) == seen.numel()
+        return bool(np.isclose(x[-1], float(seen.abs().max()))) and round(float(np.expm1(y).sum())) == seen.numel()
 
     qtbot.waitUntil(drawn)
     low, high = panel.plot.region.getRegion()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 
 from viewer.panels.base import Panel
+from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
 from viewer.panels.look import LookPanel
 from viewer.panels.plots import PlotsPanel
@@ -33,5 +34,6 @@ PANELS: tuple[Dock, ...] = (
     Dock("look", "Look", "Ctrl+1", "Field, colours and levels", LookPanel, _RIGHT),
     Dock("tools", "Tools", "Ctrl+3", "Brushes, patterns and undo", ToolsPanel, _RIGHT),
     Dock("law", "Law", "Ctrl+4", "The law's parameters, while it runs", LawPanel, _RIGHT),
+    Dock("inspector", "Cell", "Ctrl+5", "What the cell under the mouse holds", InspectorPanel, _RIGHT),
     Dock("plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps a second ...", PlotsPanel, _BOTTOM, False),
 )

@@ -74,10 +74,10 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
         self.bars.setData(seen.edges, np.log1p(seen.counts.astype(np.float64)))
         if any(line.moving for line in self.region.lines) or self.region.moving:
             return
-        low, high = min(float(seen.edges[0]), levels[0]), max(float(seen.edges[-1]), levels[1])
-        if (low, high) != self._span:
-            self._span = (low, high)
-            self.setXRange(low, high, padding=0.04)
+        span = float(seen.edges[0]), float(seen.edges[-1])
+        if span != self._span:
+            self._span = span
+            self.setXRange(*span, padding=0.04)
         self.setYRange(0, max(1.0, float(np.log1p(seen.counts.max()))), padding=0.05)
         self._telling = True
         self.region.setRegion(levels)

@@ -165,7 +165,7 @@ class LookPanel(Panel):
         if self._drawn == (sample and id(sample), levels):
             return
         self._drawn = (sample and id(sample), levels)
-        self.plot.show_counts(None if sample is None else histogram(sample[1]), levels)
+        self.plot.show_counts(None if sample is None or levels is None else histogram(sample[1], levels), levels)
 
     def _choose_mode(self, index: int) -> None:
         mode = self.mode.itemData(index)
