@@ -7,7 +7,11 @@ the window, "window.entrance.open_file" a part of it.
 from dataclasses import dataclass
 from typing import Literal
 
-Needs = Literal["nothing", "source", "live", "recording"]
+from viewer.source import Source
+
+# What must be open: anything ("source"), a run ("live") or a recording; "run": something that can be started and stopped here,
+# which a run that the user's own code steps cannot; "stepped": a run that the viewer steps.
+Needs = Literal["nothing", "source", "run", "live", "stepped", "recording"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Action:
         keys: shortcuts, the first one shown; as Qt writes them.
         menu: which menu holds it.
         tip: one sentence.
-        needs: what must be open.
+        needs: what must be open; see `why_not`.
         checked: the name of the model's attribute (or the window's dock) that it toggles; empty for one that just acts.
     """
 
@@ -55,17 +59,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("window.filing.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save what is plotted as a table"),
     Action("window.entrance.close_source", "&Close", ("Ctrl+W",), "&File", "Close what is open and go back to the gallery"),
     Action("window.quit", "&Quit", ("Ctrl+Q",), "&File", "Close the window", "nothing"),
-    Action("toggle_play", "&Play or pause", ("Space", "Return"), "&Run", "Start or stop stepping"),
-    Action("step_once", "One &step", (".",), "&Run", "Take one step and stop"),
-    Action("window.step_many", "&N steps...", ("Ctrl+.",), "&Run", "Take a number of steps and stop", "live"),
-    Action("faster", "&Faster", ("+", "="), "&Run", "More beats a second, up to unlimited"),
-    Action("slower", "S&lower", ("-",), "&Run", "Fewer beats a second"),
-    Action("unlimited", "&Unlimited speed", ("0",), "&Run", "As fast as this machine can"),
-    Action("stride_up", "Double the step scale", ("]",), "&Run", "Twice as many steps a beat, or frames of a recording"),
-    Action("stride_down", "Halve the step scale", ("[",), "&Run", "Half as many steps a beat, or frames of a recording"),
-    Action("reset", "&Reset to the start", ("Ctrl+Backspace",), "&Run", "Initial cells and settings again, at step 0"),
-    Action("new_seed", "New &seed", ("Ctrl+N",), "&Run", "Start again from other random cells", "live"),
-    Action("window.go_to", "&Go to step...", ("Ctrl+J",), "&Run", "Go to a step and stop there"),
+    Action("toggle_play", "&Play or pause", ("Space", "Return"), "&Run", "Start or stop stepping", "run"),
+    Action("step_once", "One &step", (".",), "&Run", "Take one step and stop", "run"),
+    Action("window.dialogs.step_many", "&N steps...", ("Ctrl+.",), "&Run", "Take a number of steps and stop", "stepped"),
+    Action("faster", "&Faster", ("+", "="), "&Run", "More beats a second, up to unlimited", "run"),
+    Action("slower", "S&lower", ("-",), "&Run", "Fewer beats a second", "run"),
+    Action("unlimited", "&Unlimited speed", ("0",), "&Run", "As fast as this machine can", "run"),
+    Action("stride_up", "Double the step scale", ("]",), "&Run", "Twice as many steps a beat, or frames of a recording", "run"),
+    Action("stride_down", "Halve the step scale", ("[",), "&Run", "Half as many steps a beat, or frames of a recording", "run"),
+    Action("reset", "&Reset to the start", ("Ctrl+Backspace",), "&Run", "Initial cells and settings again, at step 0", "run"),
+    Action("new_seed", "New &seed", ("Ctrl+N",), "&Run", "Start again from other random cells", "stepped"),
+    Action("window.dialogs.go_to", "&Go to step...", ("Ctrl+J",), "&Run", "Go to a step and stop there", "run"),
     Action("fit", "&Fit the grid", ("F",), "&Look", "Show the whole grid"),
     Action("one_to_one", "&1:1", ("1",), "&Look", "One cell to one pixel of the screen"),
     Action("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), "&Look", "Twice as large"),
@@ -133,6 +137,23 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "window.arrangement.reset", "&Reset layout", ("Ctrl+Shift+0",), "&Window", "Panels where they were at first", "nothing"
     ),
-    Action("window.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
-    Action("window.show_help", "&What one sees", ("F1",), "&Help", "What the window shows and how to steer it", "nothing"),
+    Action("window.dialogs.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
+    Action(
+        "window.dialogs.show_help", "&What one sees", ("F1",), "&Help", "What the window shows and how to steer it", "nothing"
+    ),
 )
+
+
+def why_not(needs: Needs, source: Source | None) -> str:
+    """Why an action that needs this cannot be done now; empty when it can."""
+    if needs == "nothing":
+        return ""
+    if source is None:
+        return "nothing is open"
+    if needs in ("live", "stepped") and not source.live:
+        return "this is a recording"
+    if needs == "recording" and source.live:
+        return "this is no recording"
+    if needs in ("run", "stepped") and not source.runs:
+        return "your own code steps this run"
+    return ""

@@ -87,7 +87,7 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> Change | NewRun:
     motor = source.motor
     initial = Initial(kind=kind, path=str(path.resolve()))
     try:
-        make_initial(initial, motor.law, motor.shape, motor.seed)
+        cells = make_initial(initial, motor.law, motor.shape, motor.seed)
     except StateError as error:
         if kind == "rle" and isinstance(motor.law, Life):
             return NewRun(_life_from_rle(path), f"{path.name} does not fit the grid that was open: opened on a larger one")
@@ -96,6 +96,8 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> Change | NewRun:
             f"{error}. The open run ({source.title}) takes cells of {height} x {width} at most, in {channels} channel(s); "
             "open a run with a larger grid first, or close this one"
         ) from None
+    if not source.runs:  # somebody counts its steps
+        return Change(source, lambda motor: motor.set_cells(cells), False, f"The cells are those of {path.name} now", {})
     return Change(
         source,
         lambda motor: motor.restart(initial=initial),

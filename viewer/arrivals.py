@@ -100,9 +100,8 @@ class Arrivals(Feature):
         if source is not change.source:
             return  # closed in the meantime
         playing = change.source.status().playing
-        if change.restarts:
-            change.source.play(False)
-        change.source.ask(change.apply, lambda _: self._changed(change, playing))
+        ask = change.source.ask_at_rest if change.restarts else change.source.ask
+        ask(change.apply, lambda _: self._changed(change, playing))
 
     def _changed(self, change: Change, playing: bool) -> None:
         source = change.source

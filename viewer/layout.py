@@ -5,6 +5,7 @@ from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabWidget, QToolButton, QWidget
 
 from viewer.controller import Controller
+from viewer.help import Line
 from viewer.panels import PANELS, Dock
 from viewer.panels.base import Panel, named
 from viewer.remembered import Remembered
@@ -27,6 +28,7 @@ class Layout:
         self.docks: dict[str, QDockWidget] = {}
         window.setDockNestingEnabled(True)
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self._before = menu.insertSeparator(menu.actions()[0])  # panels first, then what else there is
         for dock in PANELS:
             self._add(dock, dock.panel(controller), menu)
         self._first = window.saveState(_VERSION)
@@ -35,6 +37,10 @@ class Layout:
         self._first_size()
         window.restoreGeometry(remembered.bytes("geometry"))
         window.restoreState(remembered.bytes("docks"), _VERSION)
+
+    def lines(self) -> list[Line]:
+        """The panels' keys, for the page of shortcuts."""
+        return [Line(f"Panel: {dock.title}", (dock.key,), dock.tip) for dock in PANELS]
 
     def put_panels_away(self) -> None:
         """Hides every panel until `bring_panels_back`."""
@@ -79,7 +85,7 @@ class Layout:
         toggle.setShortcut(QKeySequence(dock.key))
         toggle.setToolTip(f"{dock.tip} ({dock.key})")
         toggle.setStatusTip(dock.tip)
-        menu.addAction(toggle)
+        menu.insertAction(self._before, toggle)
         self.window.addAction(toggle)
         self.panels[dock.name], self.docks[dock.name] = panel, widget
 

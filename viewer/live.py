@@ -128,7 +128,13 @@ class LiveSource(Worker):
     live = True
 
     def __init__(
-        self, motor: Aetheria_Motor, *, title: str = "", config: RunConfig | None = None, steps_it: bool = True
+        self,
+        motor: Aetheria_Motor,
+        *,
+        title: str = "",
+        config: RunConfig | None = None,
+        steps_it: bool = True,
+        borrowed: bool = False,
     ) -> None:
         """
         Args:
@@ -136,6 +142,7 @@ class LiveSource(Worker):
             title: for people.
             config: what it was built from.
             steps_it: the viewer steps it; False when the user's own code does.
+            borrowed: the motor goes on when this is closed.
         """
         self.motor = motor
         self.config = config
@@ -160,6 +167,8 @@ class LiveSource(Worker):
         self._dropped = 0
         super().__init__("viewer source")
         self.runner = Runner(motor, self.tell) if steps_it else None
+        self.runs = steps_it
+        self._borrowed = borrowed or not steps_it
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
@@ -337,7 +346,7 @@ class LiveSource(Worker):
         """Leaves the motor as it was found: unwatched, and closed if it was the viewer's own."""
         if self._frames is not None:
             self._frames.close()
-        if self.runner is not None:
+        if not self._borrowed:
             self.motor.close()
 
     def _first_field(self, config: RunConfig | None) -> str | None:

@@ -29,6 +29,7 @@ class Source(Protocol):
         fields: what can be shown, the one to begin with first.
         observables: names of numbers per universe that can be plotted.
         live: cells can be stepped and edited.
+        runs: it can be started and stopped here; not a run that the user's own code steps.
         first_look: how it is shown at first.
         samples: the newest sample of the cells in sight, if there is one: its step, and values `(1, [3,] h, w)` of the field.
     """
@@ -39,6 +40,7 @@ class Source(Protocol):
     fields: tuple[FieldChoice, ...]
     observables: tuple[str, ...]
     live: bool
+    runs: bool
     first_look: Look
     samples: deque[tuple[int, NDArray[np.generic]]]
 
@@ -135,6 +137,8 @@ class Worker:
 
     Jobs of one name replace each other while they wait: only the newest is done.
     """
+
+    runs = True
 
     def __init__(self, name: str) -> None:
         self._waiting: dict[str, Callable[[], None]] = {}

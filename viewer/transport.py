@@ -50,6 +50,7 @@ class Transport(QWidget):
     def opened(self, source: Source | None) -> None:
         """Something was opened, or closed (None); a recording has a strip of its own."""
         self.setVisible(source is not None and source.live)
+        self.speed.setEnabled(source is not None and source.runs)
 
     def status(self, status: Status) -> None:
         """New numbers."""
@@ -104,9 +105,14 @@ def action_button(action: QAction, name: str, text: str = "") -> QToolButton:
     """A button that does what an action does, and can be pressed when that can be done."""
     button = named(QToolButton(), name)
     button.setText(text)
-    button.setToolTip(action.toolTip())
     button.setAutoRaise(True)
     button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     button.clicked.connect(action.trigger)
-    action.changed.connect(lambda: button.setEnabled(action.isEnabled()))
+
+    def changed() -> None:
+        button.setEnabled(action.isEnabled())
+        button.setToolTip(action.toolTip())
+
+    changed()
+    action.changed.connect(changed)
     return button

@@ -23,11 +23,12 @@ from PySide6.QtWidgets import (
 )
 
 from viewer import theme
-from viewer.actions import ACTIONS, MENUS, Action
+from viewer.actions import ACTIONS, MENUS, Action, why_not
 from viewer.banner import Banner
 from viewer.brush_cursor import BrushCursor
 from viewer.canvas import Canvas
 from viewer.controller import Controller
+from viewer.dialogs import Dialogs
 from viewer.entrance import Entrance
 from viewer.filing import Filing
 from viewer.keys import belongs_to
@@ -84,6 +85,7 @@ class Window(QMainWindow):
         self.arrangement = Layout(self, self.controller, self._menus["&Window"], self.remembered)
         self.panels, self.docks = self.arrangement.panels, self.arrangement.docks
         self.entrance = Entrance(self.controller, self.pages, self.stage, self.canvas, self.arrangement, self.remembered)
+        self.dialogs = Dialogs(self, self.controller, self.arrangement, self.remembered)
         self.banner.cancelled.connect(self.entrance.cancel)
         self.transport = Transport(self.controller, self.actions_by_name)
         self.below.addWidget(self.transport)
@@ -103,7 +105,7 @@ class Window(QMainWindow):
     def _add_action(self, action: Action) -> None:
         made = QAction(action.text, self)
         made.setShortcuts([QKeySequence(key) for key in action.keys])
-        made.setToolTip(f"{action.tip} ({action.keys[0]})")
+        made.setToolTip(_tip(action))
         made.setStatusTip(action.tip)
         made.setData(action)
         made.setCheckable(bool(action.checked))
@@ -139,13 +141,9 @@ class Window(QMainWindow):
         for panel in self.panels.values():
             panel.opened(source)
         for made in self.actions_by_name.values():
-            needs = made.data().needs
-            live = source is not None and source.live
-            made.setEnabled(
-                {"nothing": True, "source": source is not None, "live": live, "recording": source is not None and not live}[
-                    needs
-                ]
-            )
+            reason = why_not(made.data().needs, source)
+            made.setEnabled(not reason)
+            made.setToolTip(_tip(made.data()) + (f"\nNot now: {reason}" if reason else ""))
 
     def show_picture(self, picture: Picture) -> None:
         """Draws it."""
@@ -243,7 +241,7 @@ class Window(QMainWindow):
         self.controller.close()
         super().closeEvent(event)
 
-    # -- actions that ask first ----------------------------------------------------------------------------------
+    # -- actions -------------------------------------------------------------------------------------------------
 
     def dismiss(self) -> None:
         """Away with what is in front of the cells, and back to them."""
@@ -256,14 +254,6 @@ class Window(QMainWindow):
         """Closes the window."""
         self.close()
 
-    def step_many(self) -> None:
-        """Asks how many."""
 
-    def go_to(self) -> None:
-        """Asks which step."""
-
-    def show_shortcuts(self) -> None:
-        """All keys on one page."""
-
-    def show_help(self) -> None:
-        """What one sees."""
+def _tip(action: Action) -> str:
+    return f"{action.tip} ({action.keys[0]})"
