@@ -57,6 +57,9 @@ class NoWindow:
     def show_region(self, region: Region) -> None:
         """Nothing."""
 
+    def centre(self, y: float, x: float) -> None:
+        """Nothing."""
+
     def zoom(self, factor: float | None) -> None:
         """Nothing."""
 

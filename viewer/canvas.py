@@ -118,7 +118,9 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def centre(self, y: float, x: float) -> None:
         """Moves so that this point is in the middle."""
-        self._see(self.sight.centred(y, x))
+        sight = self.sight.centred(y, x)
+        if sight != self.sight:
+            self._see(sight)
 
     def pan_left(self) -> None:
         """Moves the view to the left, by a part of the screen."""

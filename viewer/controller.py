@@ -7,6 +7,7 @@ from dataclasses import replace
 from aetheria.colours import COLOUR_MAPS
 from aetheria.errors import AetheriaError
 from viewer.feature import Feature, View
+from viewer.following import Following
 from viewer.inspecting import Inspecting
 from viewer.live import LiveSource
 from viewer.messages import explain
@@ -30,6 +31,7 @@ class Controller:
         features: called at every tick and when something is opened; see `Feature`.
         series: numbers over time.
         player: where a recording stands.
+        following: keeps the centre of mass in sight.
         inspecting: the cell under the mouse.
         steering: the tool in hand, and strokes.
         tuning: the law's parameters.
@@ -45,6 +47,7 @@ class Controller:
         self.features: list[Feature] = []
         self.series = Series(self)
         self.player = Player(self)
+        self.following = Following(self)
         self.inspecting = Inspecting(self)
         self.steering = Steering(self)
         self.tuning = Tuning(self)

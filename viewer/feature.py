@@ -28,6 +28,9 @@ class View(Protocol):
     def show_region(self, region: Region) -> None:
         """Moves the view so that it shows this region."""
 
+    def centre(self, y: float, x: float) -> None:
+        """Moves the view so that this point, in cells, is in the middle."""
+
     def zoom(self, factor: float | None) -> None:
         """Zooms by a factor about the middle; None: one cell to one pixel."""
 

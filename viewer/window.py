@@ -65,6 +65,7 @@ class Window(QMainWindow):
         self.filing = Filing(self, self.controller)
         self.canvas = Canvas()
         self.canvas.looked_at.connect(self.controller.looked_at)
+        self.canvas.moved_by_hand.connect(self.controller.following.stop)
         self.brush_cursor = BrushCursor(self.canvas, self.controller)
         self.stage = QWidget()
         self.below = QVBoxLayout(self.stage)  # strips under the canvas
@@ -174,6 +175,10 @@ class Window(QMainWindow):
     def show_region(self, region: Region) -> None:
         """Moves the view."""
         self.canvas.show_region(region)
+
+    def centre(self, y: float, x: float) -> None:
+        """Moves the view."""
+        self.canvas.centre(y, x)
 
     def zoom(self, factor: float | None) -> None:
         """Zooms the canvas."""

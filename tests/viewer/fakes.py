@@ -25,6 +25,7 @@ class FakeView:
         self.waited_for: list[str] = []
         self.regions: list[Region] = []
         self.zooms: list[float | None] = []
+        self.centres: list[tuple[float, float]] = []
 
     def show_source(self, source: Source | None) -> None:
         self.sources.append(source)
@@ -43,6 +44,9 @@ class FakeView:
 
     def show_region(self, region: Region) -> None:
         self.regions.append(region)
+
+    def centre(self, y: float, x: float) -> None:
+        self.centres.append((y, x))
 
     def zoom(self, factor: float | None) -> None:
         self.zooms.append(factor)

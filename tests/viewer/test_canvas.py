@@ -270,3 +270,19 @@ def test_two_fingers_on_a_touch_screen_zoom_between_them(window: Window, qtbot: 
     assert canvas.cell_at(QPointF(middle)) == pytest.approx(cell, abs=1 / before)
     move(target, QPoint(100, 100))
     assert canvas.cell_at(QPointF(middle)) == pytest.approx(cell, abs=1 / before), "nothing is held any more"
+
+
+def test_the_view_follows_until_the_user_moves_it(window: Window, qtbot: QtBot) -> None:
+    canvas = window.canvas
+    canvas.zoom(4.0)
+    qtbot.keyClick(canvas, Qt.Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
+    assert window.actions_by_name["toggle_follow"].isChecked()
+    read = window.controller.source.motor.read  # type: ignore[union-attr]
+    expected = [float(read(name)[0]) + 0.5 for name in ("centre_y", "centre_x")]
+    qtbot.waitUntil(lambda: [canvas.sight.y, canvas.sight.x] == pytest.approx(expected, abs=0.05))
+    wheel(window, QPointF(300, 300), 1)
+    qtbot.waitUntil(lambda: [canvas.sight.y, canvas.sight.x] == pytest.approx(expected, abs=0.05))
+    follows = window.actions_by_name["toggle_follow"].isChecked
+    assert follows(), "who zooms still follows"
+    drag(window, LEFT, QPoint(300, 300), QPoint(350, 300), qtbot)
+    assert (window.controller.model.follow, follows()) == (False, False)

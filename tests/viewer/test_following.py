@@ -1,0 +1,99 @@
+"""The view follows the centre of mass: no Qt."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from aetheria import Life
+from aetheria.motor import Aetheria_Motor
+from tests.viewer.fakes import FakeView, live, wait_until
+from viewer.controller import Controller
+from viewer.live import LiveSource
+
+GLIDER = ((0, 1), (1, 2), (2, 0), (2, 1), (2, 2))
+SIZE = 48
+
+
+def glider(top: int, left: int) -> Tensor:
+    cells = torch.zeros(1, SIZE, SIZE)
+    for y, x in GLIDER:
+        cells[0, (top + y) % SIZE, (left + x) % SIZE] = 1
+    return cells
+
+
+@pytest.fixture
+def view() -> FakeView:
+    return FakeView()
+
+
+@pytest.fixture
+def controller(view: FakeView) -> Iterator[Controller]:
+    controller = Controller(view)
+    motor = Aetheria_Motor(Life(), SIZE, 1, "cpu", {"plan": "eager"}, initial=glider(10, SIZE - 10))
+    controller.open(live(motor))
+    wait_until(lambda: controller.picture is not None, controller)
+    yield controller
+    controller.close()
+
+
+def centre_of(controller: Controller) -> tuple[float, float]:
+    """The centre of mass on a torus, by the angle of the mean of unit vectors."""
+    assert isinstance(controller.source, LiveSource)
+    ys, xs = np.nonzero(controller.source.motor.cells[0, 0].numpy())
+    y, x = (np.angle(np.exp(2j * np.pi * at / SIZE).mean()) * SIZE / (2 * np.pi) % SIZE for at in (ys, xs))
+    return float(y) + 0.5, float(x) + 0.5
+
+
+def is_at_step(controller: Controller, step: int) -> bool:
+    return controller.picture is not None and controller.picture.step == step
+
+
+def is_at_centre(controller: Controller, view: FakeView) -> bool:
+    return bool(view.centres) and math.dist(view.centres[-1], centre_of(controller)) < 0.1
+
+
+def test_the_view_goes_to_the_centre_of_mass_and_along_with_it_round_the_torus(controller: Controller, view: FakeView) -> None:
+    controller.toggle_follow()
+    wait_until(lambda: is_at_centre(controller, view), controller)
+    before = view.centres[-1]
+    controller.step_many(60)  # fifteen cells down and to the right: over the right edge
+    wait_until(lambda: is_at_step(controller, 60), controller)
+    wait_until(lambda: is_at_centre(controller, view), controller)
+    assert view.centres[-1][1] < before[1] - SIZE / 2
+    assert all(0 <= x <= SIZE for _, x in view.centres), "it never looks for it on the other side"
+
+
+def test_the_view_glides(controller: Controller, view: FakeView) -> None:
+    controller.toggle_follow()
+    wait_until(lambda: is_at_centre(controller, view), controller)
+    controller.step_many(16)
+    wait_until(lambda: is_at_step(controller, 16), controller)
+    wait_until(lambda: is_at_centre(controller, view), controller)
+    steps = [math.dist(a, b) for a, b in zip(view.centres, view.centres[1:], strict=False)]
+    assert max(steps) < 4
+    assert sum(step > 0 for step in steps) > 5, "some five cells to go, in many small moves"
+
+
+def test_who_moves_the_view_follows_no_longer(controller: Controller, view: FakeView) -> None:
+    controller.toggle_follow()
+    wait_until(lambda: is_at_centre(controller, view), controller)
+    controller.following.stop()
+    assert not controller.model.follow
+    moves = len(view.centres)
+    picture = controller.picture
+    controller.step_many(8)
+    wait_until(lambda: controller.picture is not picture, controller)
+    assert len(view.centres) == moves
+
+
+def test_a_source_without_a_centre_of_mass_says_so(controller: Controller, view: FakeView) -> None:
+    assert controller.source is not None
+    controller.source.observables = ("population",)
+    controller.toggle_follow()
+    wait_until(lambda: view.messages, controller)
+    assert "centre of mass" in view.messages[0].text
+    assert not controller.model.follow
