@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from aetheria.colours import COLOUR_MAPS
 from aetheria.errors import AetheriaError
+from aetheria.motor import Aetheria_Motor
+from viewer.changes import Changes
 from viewer.feature import Feature, View
 from viewer.following import Following
 from viewer.inspecting import Inspecting
@@ -35,6 +37,7 @@ class Controller:
         inspecting: the cell under the mouse.
         steering: the tool in hand, and strokes.
         tuning: the law's parameters.
+        changes: what was changed by hand, in words.
     """
 
     def __init__(self, view: View, model: Model | None = None) -> None:
@@ -51,6 +54,9 @@ class Controller:
         self.inspecting = Inspecting(self)
         self.steering = Steering(self)
         self.tuning = Tuning(self)
+        self.changes = Changes(self, lambda: self.steering.painting)
+        for part in (self.steering, self.tuning):
+            part.listeners.append(self.changes.look)
         self._status_due = 0.0
         self._diverged = False
 
@@ -276,17 +282,16 @@ class Controller:
 
     def reset(self) -> None:
         """Back to the start: initial cells and settings."""
-        self._restart(None)
+        self._restart(self.tuning.start_again)
 
     def new_seed(self) -> None:
         """Other random cells."""
-        if isinstance(self.source, LiveSource):
-            self._restart(self.source.motor.seed + 1)
+        self._restart(lambda motor: motor.restart(motor.seed + 1))
 
-    def _restart(self, seed: int | None) -> None:
+    def _restart(self, restart: Callable[[Aetheria_Motor], None]) -> None:
         source = self.source
         if isinstance(source, LiveSource):
-            source.ask_at_rest(lambda motor: motor.restart(seed), lambda _: self.restarted())
+            source.ask_at_rest(restart, lambda _: self.restarted())
         elif source is not None:
             source.go_to(0)
 

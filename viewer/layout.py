@@ -1,6 +1,6 @@
 """Where the panels are: the first time, as the user left them, and out of the way while there is nothing to look at."""
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabWidget, QToolButton, QWidget
 
@@ -10,7 +10,7 @@ from viewer.panels import PANELS, Dock
 from viewer.panels.base import Panel, named
 from viewer.remembered import Remembered
 
-_VERSION = 1  # of what is remembered; a higher one forgets
+_VERSION = 2  # of what is remembered; a higher one forgets
 _FIRST_SIZE = (1280, 860)
 
 
@@ -26,11 +26,15 @@ class Layout:
         self.remembered = remembered
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
+        self._seen: dict[QDockWidget, bool] = {}  # which were in front when their keys were pressed
         window.setDockNestingEnabled(True)
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self._before = menu.insertSeparator(menu.actions()[0])  # panels first, then what else there is
         for dock in PANELS:
             self._add(dock, dock.panel(controller), menu)
+        for dock in PANELS:
+            if dock.tab_of:
+                self.docks[dock.tab_of].raise_()
         self._first = window.saveState(_VERSION)
         self._put_away = window.saveState(_VERSION)  # what was there before the panels were put away
         self._away = False
@@ -80,14 +84,24 @@ class Layout:
         widget.setWidget(panel)
         widget.setTitleBarWidget(_Title(widget, dock))
         self.window.addDockWidget(dock.area, widget)
+        if dock.tab_of:
+            self.window.tabifyDockWidget(self.docks[dock.tab_of], widget)
         widget.setVisible(dock.open)
         toggle = widget.toggleViewAction()
         toggle.setShortcut(QKeySequence(dock.key))
         toggle.setToolTip(f"{dock.tip} ({dock.key})")
         toggle.setStatusTip(dock.tip)
+        toggle.triggered.connect(lambda shown: self._bring_to_front(widget, shown))
+        widget.visibilityChanged.connect(lambda seen: QTimer.singleShot(0, widget, lambda: self._seen.update({widget: seen})))
         menu.insertAction(self._before, toggle)
         self.window.addAction(toggle)
         self.panels[dock.name], self.docks[dock.name] = panel, widget
+
+    def _bring_to_front(self, dock: QDockWidget, shown: bool) -> None:
+        """A key takes a panel that is behind another to the front; only one that is seen is put away."""
+        if shown or not self._seen.get(dock, False):
+            dock.show()
+            dock.raise_()
 
     def _first_size(self) -> None:
         screen = self.window.screen() or QGuiApplication.primaryScreen()

@@ -107,6 +107,11 @@ class Steering(Feature):
         self.controller.model.rebrush(turns=(self.controller.model.brush.turns + 1) % 4)
 
     @property
+    def painting(self) -> bool:
+        """Whether a stroke is being made, or waits to be taken by the motor."""
+        return self._stroke is not None or bool(self.wet)
+
+    @property
     def chosen_stamp(self) -> Stamp | None:
         """The pattern that is stamped."""
         name = self.controller.model.brush.pattern
@@ -266,15 +271,16 @@ def _grant(wishes: deque[Wish], painter: Painter, motor: Aetheria_Motor) -> str:
     error: Exception | None = None
     while wishes:
         wish = wishes.popleft()
-        try:
-            if isinstance(wish, str):
-                missing = "" if (painter.undo() if wish == "undo" else painter.redo()) else wish
-            else:
-                stroke, dabs = wish
-                painter.paint(stroke, [*dabs, *_more(wishes, stroke)])
-        except Exception as failure:  # noqa: BLE001 - told when the rest is done: later strokes may be elsewhere
-            error = error or failure
-    motor.refresh()
+        with motor.turn:  # once for all that follows: each turn may be a step long
+            try:
+                if isinstance(wish, str):
+                    missing = "" if (painter.undo() if wish == "undo" else painter.redo()) else wish
+                else:
+                    stroke, dabs = wish
+                    painter.paint(stroke, [*dabs, *_more(wishes, stroke)])
+            except Exception as failure:  # noqa: BLE001 - told when the rest is done: later strokes may be elsewhere
+                error = error or failure
+            motor.refresh()
     if error is not None:
         raise error
     return missing

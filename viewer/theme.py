@@ -63,6 +63,7 @@ QDockWidget { titlebar-close-icon: none; }
 QDockWidget::title { background: $window; padding: 0.45em 0.6em; border-bottom: 1px solid $line; text-align: left; }
 QMainWindow::separator { background: $line; width: 1px; height: 1px; }
 QMainWindow::separator:hover { background: $accent; }
+QTabBar { qproperty-drawBase: 0; }
 QTabBar::tab { background: $window; color: $dim; padding: 0.4em 0.9em; border: none; border-bottom: 2px solid transparent; }
 QTabBar::tab:selected { color: $text; border-bottom-color: $accent; }
 QTabBar::tab:hover { color: $text; }

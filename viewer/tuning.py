@@ -41,7 +41,6 @@ class Tuning(Feature):
         self.problems: dict[str, str] = {}
         self.listeners: list[Callable[[], None]] = []
         self._first: dict[str, Value] = {}
-        self._seed = 0
         self._asked: dict[str, int] = {}  # how often each control was set: an answer that is overtaken says nothing
 
     def set(self, name: str, value: Value) -> None:
@@ -65,6 +64,19 @@ class Tuning(Feature):
         for name in self._first:
             self.reset(name)
 
+    def start_again(self, motor: Aetheria_Motor) -> None:
+        """In the worker: takes the run back to its start, and its law to what that was when the run was opened.
+
+        Raises:
+            StateError: a recorder is running.
+        """
+        motor.restart()
+        other = {name: value for name, value in self._first.items() if motor.get_control(name) != value}
+        for name, value in other.items():
+            motor.set_control(name, value)
+        if other:
+            motor.restart()  # so that the log of edits begins with the law as it is now
+
     def changed(self, name: str) -> bool:
         """Whether a control is not what it was when the run was opened."""
         return self.values[name] != self._first[name]
@@ -82,7 +94,7 @@ class Tuning(Feature):
         if isinstance(source, LiveSource):
             self.controls = source.motor.traits.controls
             self.values = {control.name: source.motor.get_control(control.name) for control in self.controls}
-            self._first, self._seed = dict(self.values), source.motor.seed
+            self._first = dict(self.values)
         self._tell()
 
     def closed(self) -> None:
@@ -90,12 +102,11 @@ class Tuning(Feature):
         self._tell()
 
     def restarted(self) -> None:
-        """A reset is of the law, too; a new seed is of the cells alone."""
         source = self.controller.source
         if isinstance(source, LiveSource):
-            before, self._seed = self._seed, source.motor.seed
-            if before == self._seed:
-                self.reset_all()
+            self.values = {name: source.motor.get_control(name) for name in self.values}
+            self.problems = {}
+            self._tell()
 
     def _tell(self) -> None:
         for listener in list(self.listeners):

@@ -308,3 +308,33 @@ def test_a_slider_of_factors_has_the_geometric_mean_in_its_middle(qtbot: QtBot) 
     assert chosen == [10]
     number.show_value(100)
     assert (number.slider.value(), number.value(), chosen) == (1000, 100, [10])
+
+
+# -- where they are --------------------------------------------------------------------------------------------------
+
+
+def test_a_key_brings_a_panel_to_the_front_and_only_then_puts_it_away(window: Window, qtbot: QtBot) -> None:
+    opened(window, qtbot, life())
+    docks = window.docks
+
+    def settles(name: str, in_front: bool) -> None:
+        dock = docks[name]
+        qtbot.waitUntil(lambda: (dock.isVisible() and not dock.visibleRegion().isEmpty()) == in_front)
+        qtbot.waitUntil(lambda: window.arrangement._seen.get(dock, False) == in_front)
+
+    settles("tools", True)
+    settles("law", False)
+    for wanted in (True, False, True):
+        qtbot.keyClick(window.canvas, Key.Key_4, Qt.KeyboardModifier.ControlModifier)
+        settles("law", wanted)
+
+
+def test_changes_are_listed_in_the_panel_of_the_law(window: Window, qtbot: QtBot) -> None:
+    opened(window, qtbot, life())
+    typed(qtbot, rule_row(window).text, "B2/S")
+    changes = law(window).changes
+    qtbot.waitUntil(lambda: changes.count() == 1)
+    assert changes.item(0).text() == "step 0: rule = B2/S"
+    window.controller.reset()
+    qtbot.waitUntil(lambda: changes.count() == 0)
+    assert rule_row(window).text.text() == "B3/S23"

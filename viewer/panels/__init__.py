@@ -17,7 +17,10 @@ from viewer.panels.tools import ToolsPanel
 
 @dataclass(frozen=True)
 class Dock:
-    """A panel's place: its name, title, the key that shows and hides it, where it is, and whether it is open at first."""
+    """A panel's place: its name, title, the key that shows and hides it, where it is, and whether it is open at first.
+
+    `tab_of` names the panel that it shares a place with.
+    """
 
     name: str
     title: str
@@ -26,6 +29,7 @@ class Dock:
     panel: type[Panel]
     area: Qt.DockWidgetArea
     open: bool = True
+    tab_of: str = ""
 
 
 _RIGHT, _BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
@@ -33,7 +37,7 @@ _RIGHT, _BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.Botto
 PANELS: tuple[Dock, ...] = (
     Dock("look", "Look", "Ctrl+1", "Field, colours and levels", LookPanel, _RIGHT),
     Dock("tools", "Tools", "Ctrl+3", "Brushes, patterns and undo", ToolsPanel, _RIGHT),
-    Dock("law", "Law", "Ctrl+4", "The law's parameters, while it runs", LawPanel, _RIGHT),
-    Dock("inspector", "Cell", "Ctrl+5", "What the cell under the mouse holds", InspectorPanel, _RIGHT),
+    Dock("law", "Law", "Ctrl+4", "The law's parameters, while it runs", LawPanel, _RIGHT, tab_of="tools"),
+    Dock("inspector", "Cell", "Ctrl+5", "What the cell under the mouse holds", InspectorPanel, _RIGHT, tab_of="tools"),
     Dock("plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps a second ...", PlotsPanel, _BOTTOM, False),
 )

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QLabel,
     QLineEdit,
+    QListWidget,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -40,8 +41,16 @@ class LawPanel(Panel):
         self._column = QVBoxLayout(inner)
         self._column.addWidget(self.nothing)
         self._column.addWidget(self.reset_all)
-        self._column.addStretch(1)
+        self.changes_title = QLabel("Changed by &hand:")
+        self.changes = named(QListWidget(), "What was changed by hand since the start, with the step")
+        self.changes.setToolTip("A recording holds it, so that the run can be repeated; a reset of the run forgets it")
+        self.changes.setWordWrap(True)
+        self.changes.setMinimumHeight(4 * self.fontMetrics().height())
+        self.changes_title.setBuddy(self.changes)
+        self._column.addWidget(self.changes_title)
+        self._column.addWidget(self.changes, 1)
         scrolled(self, inner)
+        controller.changes.listeners.append(self._list_changes)
         self.tuning.listeners.append(self._tuned)
         self._tuned()
 
@@ -57,6 +66,11 @@ class LawPanel(Panel):
         self.reset_all.setEnabled(any(map(self.tuning.changed, self.rows)))
         for name, row in self.rows.items():
             row.show_value(self.tuning.values[name], self.tuning.problems.get(name, ""), self.tuning.changed(name))
+
+    def _list_changes(self) -> None:
+        self.changes.clear()
+        self.changes.addItems(self.controller.changes.lines)
+        self.changes.scrollToBottom()
 
     def _build(self) -> None:
         for row in self.rows.values():
