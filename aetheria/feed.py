@@ -131,8 +131,7 @@ class Subscription:
                 self._frames.put(frame, timeout=_POLL)
                 break
             except queue.Full:
-                if self._failure is None:  # a reader that failed meanwhile is dead, but that is not what went wrong
-                    self._still_waiting(time.monotonic() - asked)
+                self._still_waiting(time.monotonic() - asked)
         self.waited_s += time.monotonic() - asked
 
     def get(self, timeout: float | None = None) -> Frame | None:
@@ -177,7 +176,8 @@ class Subscription:
     def _still_waiting(self, waited: float) -> None:
         reader = self._reader
         nobody = waited > _PATIENCE if reader is None else not reader.is_alive()
-        if nobody or reader is threading.current_thread():
+        # Asked last: a reader closes it, or says that it failed, before it ends.
+        if (nobody or reader is threading.current_thread()) and not self.closed and self._failure is None:
             raise StateError(
                 f"lossless subscription: {self._frames.maxsize} frames wait and no other thread reads them; read them in "
                 "another thread, or between calls of step() with a larger capacity"

@@ -9,8 +9,10 @@ from aetheria.errors import AetheriaError
 from aetheria.motor import Aetheria_Motor
 from viewer.changes import Changes
 from viewer.feature import Feature, View
+from viewer.filming import Filming
 from viewer.following import Following
 from viewer.inspecting import Inspecting
+from viewer.keeping import Keeping
 from viewer.live import LiveSource
 from viewer.messages import explain
 from viewer.model import SPEEDS, FieldChoice, LevelMode, Levels, Message, Model, Picture, Region, Wanted
@@ -18,6 +20,7 @@ from viewer.player import Player
 from viewer.series import Series
 from viewer.source import Source, Worker
 from viewer.steering import Steering
+from viewer.tape import Tape
 from viewer.tuning import Tuning
 
 _STATUS_S = 0.25
@@ -35,6 +38,8 @@ class Controller:
         player: where a recording stands.
         following: keeps the centre of mass in sight.
         inspecting: the cell under the mouse.
+        keeping: pictures, states and configs.
+        tape, filming: recordings and films being made.
         steering: the tool in hand, and strokes.
         tuning: the law's parameters.
         changes: what was changed by hand, in words.
@@ -52,6 +57,9 @@ class Controller:
         self.player = Player(self)
         self.following = Following(self)
         self.inspecting = Inspecting(self)
+        self.keeping = Keeping(self)
+        self.tape = Tape(self)
+        self.filming = Filming(self)
         self.steering = Steering(self)
         self.tuning = Tuning(self)
         self.changes = Changes(self, lambda: self.steering.painting)
@@ -116,7 +124,8 @@ class Controller:
         now = time.monotonic()
         if now >= self._status_due and self.source is not None:
             self._status_due = now + _STATUS_S
-            self.view.show_status(self.source.status())
+            kept = "  ".join(filter(None, (self.tape.words(), self.filming.words())))
+            self.view.show_status(replace(self.source.status(), recording=kept))
 
     def _fits(self, picture: Picture) -> bool:
         look = self.model.look

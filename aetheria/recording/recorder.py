@@ -51,6 +51,7 @@ class Recorder:
         overwrite: bool = False,
         config: str = "",
         title: str = "",
+        essential: bool = True,
     ) -> None:
         """
         Args:
@@ -61,6 +62,8 @@ class Recorder:
             overwrite: replace an existing file.
             config: the run's full configuration as TOML, kept in the file with its hash.
             title: one line for people.
+            essential: whether a recording that fails ends the stepping too. If not, the steps go on without it, and `error` and
+                `finish` say what went wrong.
 
         Raises:
             ConfigError: the file exists, its folder is missing or not writable, or an unknown field or codec.
@@ -71,6 +74,7 @@ class Recorder:
         self.frames = 0
         self._batch = motor.shape[0]
         self._dt = motor.traits.dt
+        self._essential = essential
         self._error: AetheriaError | None = None
         self._edits = motor.follow_edits()  # before the first frame, which counts them
         self._subscription = motor.subscribe(
@@ -108,6 +112,11 @@ class Recorder:
             self._error = self._error or self._named(error)
         if self._error:
             raise self._error
+
+    @property
+    def error(self) -> AetheriaError | None:
+        """What went wrong in the writer thread, which ended the recording."""
+        return self._error
 
     @property
     def waited_s(self) -> float:
@@ -156,7 +165,10 @@ class Recorder:
                 self._commit(frame)
         except Exception as error:  # noqa: BLE001 - whatever it is, the motor's thread must hear of it
             self._error = self._named(error)
-            self._subscription.fail(self._error)
+            if self._essential:
+                self._subscription.fail(self._error)
+            else:
+                self._subscription.close()
 
     def _commit(self, frame: Frame) -> None:
         self._check_values(frame)
