@@ -1,0 +1,146 @@
+"""Makes the pictures of the viewer in README.md and viewer.md: opens the real window, does things, and photographs it.
+
+QT_QPA_PLATFORM=offscreen python docs/screenshots.py
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import QCoreApplication, QEventLoop, QPointF, QSettings, Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from aetheria.config import load_config
+from aetheria.run import run
+from viewer.__main__ import open_window
+from viewer.live import LiveSource
+from viewer.model import Region
+from viewer.window import Window
+
+HERE = Path(__file__).parent
+SIZE = (1360, 860)
+
+
+def spin(until: Callable[[], object], seconds: float = 60.0) -> None:
+    """Runs the event loop until something is so."""
+    loop, ends = QEventLoop(), time.monotonic() + seconds
+    timer = QTimer()
+    timer.timeout.connect(lambda: loop.quit() if until() or time.monotonic() > ends else None)
+    timer.start(5)
+    loop.exec()
+
+
+def wait(seconds: float) -> None:
+    """Runs the event loop for a while."""
+    ends = time.monotonic() + seconds
+    spin(lambda: time.monotonic() > ends)
+
+
+def photograph(window: Window, name: str) -> None:
+    """Saves the window as docs/viewer_<name>.png."""
+    wait(0.6)
+    path = HERE / f"viewer_{name}.png"
+    window.grab().save(str(path))
+    sys.stdout.write(f"{path}\n")
+
+
+def opened(what: str | Path | None = None, *docks: str) -> Window:
+    """A window of the usual size, with these panels open and no others."""
+    window = open_window(what)
+    window.resize(*SIZE)
+    for name, dock in window.docks.items():
+        dock.setVisible(name in docks)
+    if what is not None:
+        spin(lambda: window.controller.picture is not None)
+    wait(0.3)
+    window.controller.fit()
+    return window
+
+
+def step_of(window: Window) -> int:
+    """Of the motor."""
+    source = window.controller.source
+    return source.motor.step_count if isinstance(source, LiveSource) else 0
+
+
+def stroke(window: Window, *cells: tuple[float, float]) -> None:
+    """Drags the mouse with the left button over these cells (y, x)."""
+    canvas = window.canvas
+    points = [canvas.mapFromScene(canvas.box.mapViewToScene(QPointF(x, y))) for y, x in cells]
+    QTest.mousePress(canvas.viewport(), Qt.MouseButton.LeftButton, pos=points[0])
+    for point in points[1:]:
+        QTest.mouseMove(canvas.viewport(), point)
+        wait(0.05)
+    QTest.mouseRelease(canvas.viewport(), Qt.MouseButton.LeftButton, pos=points[-1])
+
+
+def gallery() -> None:
+    """What one sees first."""
+    window = opened()
+    photograph(window, "gallery")
+    window.close()
+
+
+def lizard() -> None:
+    """A live run that is being edited, with plots."""
+    window = opened("quickstart", "look", "law", "tools", "plots")
+    window.controller.unlimited()
+    spin(lambda: step_of(window) > 400)
+    window.controller.set_speed(30.0)
+    wait(1.0)
+    window.controller.steering.erase()
+    stroke(window, (30, 30), (45, 45), (60, 60))
+    wait(0.8)
+    photograph(window, "live")
+    window.close()
+
+
+def waves() -> None:
+    """Complex amplitudes, seen as phase, with the cell under the mouse."""
+    window = opened("convlstm", "look", "inspector")
+    window.controller.unlimited()
+    spin(lambda: step_of(window) > 300)
+    window.controller.toggle_play()
+    window.controller.view.show_region(Region(20, 20, 40, 60))
+    wait(0.5)
+    canvas = window.canvas
+    QTest.mouseMove(canvas.viewport(), canvas.viewport().rect().center())
+    wait(0.5)
+    photograph(window, "cells")
+    window.close()
+
+
+def recording() -> None:
+    """A recording, in the light."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "orbium.h5"
+        run(load_config("orbium", ["steps=400"]), path)
+        window = opened(path, "look", "plots")
+        if window.controller.model.theme == "dark":
+            window.controller.toggle_theme()
+        spin(lambda: window.controller.picture is not None and window.controller.picture.step > 150)
+        window.controller.toggle_play()
+        photograph(window, "recording")
+        window.close()
+        wait(0.5)
+
+
+def main() -> None:
+    """All pictures."""
+    QApplication([])
+    QCoreApplication.setOrganizationName("Aetheria pictures")
+    QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+    with tempfile.TemporaryDirectory() as folder:
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
+        for scene in (gallery, lizard, waves, recording):
+            scene()
+
+
+if __name__ == "__main__":
+    main()
