@@ -10,8 +10,8 @@ from typing import Literal
 from viewer.source import Source
 
 # What must be open: anything ("source"), a run ("live") or a recording; "run": something that can be started and stopped here,
-# which a run that the user's own code steps cannot; "stepped": a run that the viewer steps.
-Needs = Literal["nothing", "source", "run", "live", "stepped", "recording"]
+# which a run that the user's own code steps cannot; "stepped": a run that the viewer steps; "phase": a run of amplitudes.
+Needs = Literal["nothing", "source", "run", "live", "stepped", "phase", "recording"]
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("steering.erase", "&Erase", ("E",), "&Edit", "Paint dead cells", "live"),
     Action("steering.random", "Ra&ndom", ("X",), "&Edit", "Paint random cells", "live"),
     Action("steering.stamp", "&Stamp", ("S",), "&Edit", "Put down a pattern or an animal", "live"),
-    Action("steering.vortex", "&Vortex", ("W",), "&Edit", "Put down a vortex of the phase", "live"),
-    Action("steering.wave", "&Plane wave", ("Q",), "&Edit", "Paint a plane wave", "live"),
+    Action("steering.vortex", "&Vortex", ("W",), "&Edit", "Put down a vortex of the phase", "phase"),
+    Action("steering.wave", "&Plane wave", ("Q",), "&Edit", "Paint a plane wave", "phase"),
     Action("steering.larger", "&Larger brush", ("B",), "&Edit", "A brush of more cells", "live"),
     Action("steering.smaller", "S&maller brush", ("Shift+B",), "&Edit", "A brush of fewer cells", "live"),
     Action(
@@ -150,8 +150,10 @@ def why_not(needs: Needs, source: Source | None) -> str:
         return ""
     if source is None:
         return "nothing is open"
-    if needs in ("live", "stepped") and not source.live:
+    if needs in ("live", "stepped", "phase") and not source.live:
         return "this is a recording"
+    if needs == "phase" and not any(choice.cyclic for choice in source.fields):
+        return "only laws of complex amplitudes have a phase"
     if needs == "recording" and source.live:
         return "this is no recording"
     if needs in ("run", "stepped") and not source.runs:

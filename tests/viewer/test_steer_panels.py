@@ -87,8 +87,10 @@ def test_only_brushes_that_make_sense_can_be_taken_and_the_others_say_why(window
     for phase in ("vortex", "wave"):
         assert not panel.buttons[phase].isEnabled()
         assert "complex amplitudes" in panel.buttons[phase].toolTip()
+        assert not window.actions_by_name[f"steering.{phase}"].isEnabled()
     opened(window, qtbot, Aetheria_Motor(MLP(2), 32, 2, "cpu", {"plan": "eager"}))
     assert panel.buttons["vortex"].isEnabled()
+    assert window.actions_by_name["steering.vortex"].isEnabled()
     assert "(W)" in panel.buttons["vortex"].toolTip()
 
 

@@ -398,3 +398,30 @@ def test_regions_are_joined_into_blocks_that_are_not_much_larger_than_they_are()
     assert [members for _, members in blocks] == [list(range(20)), [20], [21]]
     assert blocks[0][0] == Region(10, 10, 8, 27)
     assert list(grouped([])) == []
+
+
+def test_what_was_painted_and_tuned_while_it_ran_can_be_repeated_from_the_log_of_edits(controller: Controller) -> None:
+    def make() -> Aetheria_Motor:
+        return Aetheria_Motor(Lenia("O2u"), 64, 1, "cpu", {"plan": "eager"})
+
+    motor = opened(controller, make())
+    controller.unlimited()
+    controller.toggle_play()
+    controller.steering.draw()
+    controller.model.rebrush(size=9, strength=0.8)
+    for k in range(4):
+        stroke(controller, (10.0 + 12 * k, 5.0), (5.0, 50.0))
+        controller.tuning.set("m", 0.15 + 0.002 * k)
+        settled(controller)
+    controller.steering.undo()
+    settled(controller)
+    controller.toggle_play()
+    wait_until(lambda: controller.source is not None and not controller.source.status().playing, controller)
+    settled(controller)
+    again = make()
+    for edit in motor.edits:
+        again.step(edit.step - again.step_count)
+        edit.apply(again)
+    again.step(motor.step_count - again.step_count)
+    assert len(motor.edits) >= 9
+    assert torch.equal(again.cells, motor.cells)
