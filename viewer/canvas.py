@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QWidget
 
 from viewer.model import Picture, Region
 from viewer.overlay import Pen
+from viewer.sheet import Sheet
 from viewer.sight import Sight
 
 _SETTLE_MS = 30  # a view that moves is asked for about so often
@@ -32,6 +33,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     Attributes:
         sight: what is in sight.
+        sheet: the picture.
         box: what items in cell coordinates may be added to; they are drawn over the cells.
         tool_in_hand: the left and right buttons go to a tool instead of moving the view.
     """
@@ -47,7 +49,6 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self.sight = Sight()
         self._ratio = 1.0
         self._fitted: Region | None = None  # stays all in sight when the window changes its size
-        self._picture: Picture | None = None
         self._lines_wanted = True
         self._marked: tuple[int, int] | None = None
         self._held: Qt.MouseButton | None = None
@@ -65,8 +66,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             self.viewport().grabGesture(Qt.GestureType.PinchGesture)
         self.box = pg.ViewBox(invertY=True, enableMenu=False, enableMouse=False, defaultPadding=0.0)
         self.setCentralItem(self.box)
-        self.image = pg.ImageItem(axisOrder="row-major")
-        self.box.addItem(self.image, ignoreBounds=True)
+        self.sheet = Sheet(self.box)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
@@ -76,9 +76,8 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def set_grid(self, height: int, width: int) -> None:
         """The size of what is shown from now on, all of it; there are no cells until a picture comes."""
-        self._picture = None
-        self.image.clear()
-        self.sight = replace(self.sight, grid=(height, width))
+        self.sheet.clear()
+        self.sight = replace(self.sight, grid=(height, width), wraps=False)
         self.show_region(Region(0, 0, height, width))
 
     def show(self, picture: Picture | None = None, table: NDArray[np.uint8] | None = None) -> None:
@@ -86,15 +85,13 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         if picture is None:
             super().show()
             return
-        colours = picture.pixels.ndim == 3
-        # uint8 through 256 colours between 0 and 255 needs no arithmetic at all: pyqtgraph hands both to Qt as they are.
-        self.image.setLookupTable(None if colours else table, update=False)
-        self.image.setImage(picture.pixels, autoLevels=False, levels=None if colours else (0, 255))
-        region = picture.region
-        if self._picture is None or (self._picture.region, self._picture.pixels.shape) != (region, picture.pixels.shape):
-            self.image.setRect(region.left, region.top, region.width, region.height)
-        self._picture = picture
+        self.sheet.show(picture, table, self.sight)
         self._choose_smoothing()
+
+    def set_wraps(self, wraps: bool) -> None:
+        """Whether cells beyond an edge are shown as those of the opposite one; paler, if the same cells are in sight twice."""
+        self._see(replace(self.sight, wraps=wraps), self._fitted)
+        self.sheet.show_again(self.sight)
 
     def set_lines(self, wanted: bool) -> None:
         """Whether lines are drawn between cells that are large enough."""
@@ -173,10 +170,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def _choose_smoothing(self) -> None:
         """Crisp pixels, but for a picture with more of them than the screen: an old one, until the new one comes."""
-        picture, scale = self._picture, self.sight.scale
-        if picture is not None:
-            crowded = picture.pixels.shape[1] > 1.02 * picture.region.width * scale
-            self.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, crowded)
+        self.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.sheet.crowded(self.sight.scale))
 
     def _say_what_is_seen(self) -> None:
         self.looked_at.emit(self.sight.region(), self.sight.pixels())
@@ -185,18 +179,20 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         if self._mouse is not None:
             y, x = self.cell_at(self._mouse)
             height, width = self.sight.grid
+            if self.sight.wraps:
+                y, x = y % height, x % width
             inside = 0 <= y < height and 0 <= x < width
             self.hovered.emit(*((int(y), int(x)) if inside else (-1, -1)))
 
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802 - Qt's name
-        seen, drawn = self.sight.region(), self._drawn()
+        seen, drawn = self.sight.region(), self.sheet.seen(self.sight)
         self._draw(painter, lambda pen: pen.ground(covered=drawn == seen))
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802
         def over(pen: Pen) -> None:
-            drawn = self._drawn()
+            drawn = self.sheet.seen(self.sight)
             if self._lines_wanted and drawn is not None:
                 pen.lines(drawn)
             if self._marked is not None:
@@ -204,10 +200,6 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             pen.scale()
 
         self._draw(painter, over)
-
-    def _drawn(self) -> Region | None:
-        """The part of the picture that is in sight."""
-        return None if self._picture is None else self._picture.region.shared(self.sight.region())
 
     def _draw(self, painter: QPainter, draw: Callable[[Pen], None]) -> None:
         painter.save()

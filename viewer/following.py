@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,8 +14,43 @@ from viewer.source import Source
 
 _EVERY_S = 0.1  # between two looks for the centre of mass
 _GLIDE_S = 0.15  # in which the view comes two thirds of the way to it
-_STILL = 0.02  # cells that are not worth moving for
 _CENTRE = ("centre_y", "centre_x")
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where the centre of mass was seen, and how fast it went: in cells and cells a second.
+
+    Attributes:
+        torus: (height, width) of the grid, on which the short way may lead over an edge; None where there is no such way.
+    """
+
+    at: Point
+    seen: float
+    speed: Point = (0.0, 0.0)
+    torus: tuple[int, int] | None = None
+
+    def way(self, start: Point, end: Point) -> Point:
+        """From one point to another, the short way."""
+        down, right = end[0] - start[0], end[1] - start[1]
+        if self.torus is None:
+            return down, right
+        height, width = self.torus
+        return (down + height / 2) % height - height / 2, (right + width / 2) % width - width / 2
+
+    def then(self, at: Point, seen: float) -> "Track":
+        """Seen again."""
+        (down, right), passed = self.way(self.at, at), max(seen - self.seen, 1e-3)
+        return Track(at, seen, (down / passed, right / passed), self.torus)
+
+    def led(self, view: Point, passed: float, now: float | None) -> Point:
+        """The middle of the view a moment later, on its way to where the centre of mass is `now`, or was last (None)."""
+        lead = 0.0 if now is None else min(now - self.seen, 2 * _EVERY_S) + _GLIDE_S  # the view lags behind by as much
+        aim = self.at[0] + lead * self.speed[0], self.at[1] + lead * self.speed[1]
+        (down, right), share = self.way(view, aim), 1 - math.exp(-passed / _GLIDE_S)
+        y, x = view[0] + share * down, view[1] + share * right
+        return (y, x) if self.torus is None else (y % self.torus[0], x % self.torus[1])
 
 
 class Following(Feature):
@@ -22,12 +58,18 @@ class Following(Feature):
 
     def __init__(self, controller: Host) -> None:
         super().__init__(controller)
-        self._target: tuple[float, float] | None = None
-        self._at: tuple[float, float] | None = None  # the middle of the view; None before it was moved
-        self._picture: Picture | None = None  # that the target is of
+        self._track: Track | None = None
+        self._view: Point | None = None  # its middle; None before it was moved
+        self._picture: Picture | None = None  # of which the centre was asked for
         self._universe = 0
         self._due = self._before = 0.0
         controller.model.listeners.append(self._model_changed)
+
+    @property
+    def wraps(self) -> bool:
+        """Whether the cells in the middle of the view go on beyond the edges of the grid."""
+        source = self.controller.source
+        return self.controller.model.follow and isinstance(source, LiveSource) and source.motor.traits.boundary == "periodic"
 
     def stop(self) -> None:
         """The user moved the view."""
@@ -37,6 +79,9 @@ class Following(Feature):
         self._forget()
 
     def closed(self) -> None:
+        self._forget()
+
+    def restarted(self) -> None:
         self._forget()
 
     def tick(self) -> None:
@@ -51,39 +96,38 @@ class Following(Feature):
         if universe != self._universe:
             self._forget()
             self._universe = universe
-        if now >= self._due and picture is not self._picture:
+        moving = picture is not self._picture
+        if moving and now >= self._due:
             self._picture, self._due = picture, now + _EVERY_S
             source.ask(lambda motor: _centre_of_mass(motor, universe), self._take, "follow")
-        self._glide(source.grid, min(now - self._before, 0.1))
-        self._before = now
+        self._glide(now, moving)
 
-    def _take(self, centre: tuple[float, float]) -> None:
-        if self.controller.model.follow and all(map(math.isfinite, centre)):
-            self._target = centre
-
-    def _glide(self, grid: tuple[int, int], passed: float) -> None:
-        target, at = self._target, self._at
-        if target is None:
+    def _take(self, centre: Point) -> None:
+        if not self.controller.model.follow or not all(map(math.isfinite, centre)):
             return
-        share = 1 - math.exp(-passed / _GLIDE_S)
-        if at is None or any(abs(end - start) > size / 2 for start, end, size in zip(at, target, grid, strict=True)):
-            at = target  # at first, and when it comes round the torus
-        elif max(abs(target[0] - at[0]), abs(target[1] - at[1])) < _STILL:
-            at = target
-        else:
-            at = (at[0] + share * (target[0] - at[0]), at[1] + share * (target[1] - at[1]))
-        self._at = at  # told again and again: zooming at the cursor moves the middle
-        self.controller.view.centre(*at)
+        now = time.monotonic()
+        if self._track is not None:
+            self._track = self._track.then(centre, now)
+        elif self.controller.source is not None:
+            self._track = Track(centre, now, torus=self.controller.source.grid if self.wraps else None)
+
+    def _glide(self, now: float, moving: bool) -> None:
+        passed, self._before = min(now - self._before, 0.1), now
+        if self._track is not None:
+            start = self._view or self._track.at
+            self._view = self._track.led(start, passed, now if moving else None)
+            # Told again when nothing moves, too: who zooms at the cursor moves the middle.
+            self.controller.view.centre(*self._view)
 
     def _model_changed(self, changed: frozenset[str]) -> None:
         if "follow" in changed:
             self._forget()
 
     def _forget(self) -> None:
-        self._target, self._at, self._picture, self._due = None, None, None, 0.0
+        self._track, self._view, self._picture, self._due = None, None, None, 0.0
 
 
-def _centre_of_mass(motor: Aetheria_Motor, universe: int) -> tuple[float, float]:
+def _centre_of_mass(motor: Aetheria_Motor, universe: int) -> Point:
     """(y, x) in the plane of cells, where cell 0 reaches from 0 to 1."""
     frame = motor.look(motor.request(_CENTRE, universe=universe))
     y, x = (float(np.asarray(frame[name]).ravel()[0]) for name in _CENTRE)

@@ -47,13 +47,18 @@ class Pen:
         if size < LINES_FROM:
             return
         strength = _STRONGEST * min(1.0, 0.35 + 0.65 * (size - LINES_FROM) / (_LINES_FULL - LINES_FROM))
-        bottom, right = region.top + region.height, region.left + region.width
-        across = [(x, self._line(region.top, x, bottom, x)) for x in range(region.left, right + 1)]
-        down = [(y, self._line(y, region.left, y, right)) for y in range(region.top, bottom + 1)]
-        lines = across + down
-        for tenth, share in ((False, 1.0), (True, 1.8)):
-            self.painter.setPen(QPen(QColor(128, 128, 128, int(strength * share)), 0))
-            self.painter.drawLines([line for at, line in lines if (at % 10 == 0) == tenth])
+        frame = self._rectangle(region.top, region.left, region.top + region.height, region.left + region.width)
+        thin = 1 / self.ratio
+        for at in range(region.left, region.left + region.width + 1):
+            x = round(self.sight.pixel_of(0, at)[1]) / self.ratio
+            self._fill(QRectF(x, frame.top(), thin, frame.height()), strength, at)
+        for at in range(region.top, region.top + region.height + 1):
+            y = round(self.sight.pixel_of(at, 0)[0]) / self.ratio
+            self._fill(QRectF(frame.left(), y, frame.width(), thin), strength, at)
+
+    def _fill(self, line: QRectF, strength: float, at: int) -> None:
+        # As a rectangle: Qt blends one ten times as fast as a line.
+        self.painter.fillRect(line, QColor(128, 128, 128, int(strength * (1.8 if at % 10 == 0 else 1.0))))
 
     def marker(self, y: int, x: int) -> None:
         """A frame around one cell, large enough to be seen, in two colours so that it stands out from any cells."""

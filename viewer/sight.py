@@ -21,6 +21,7 @@ class Sight:
         screen: (height, width) in pixels.
         scale: pixels a cell has on a side.
         y, x: the point in the middle of the screen.
+        wraps: the grid is shown as the torus it is: beyond an edge come the cells of the opposite one.
     """
 
     grid: tuple[int, int] = (1, 1)
@@ -28,6 +29,7 @@ class Sight:
     scale: float = 1.0
     y: float = 0.5
     x: float = 0.5
+    wraps: bool = False
 
     # -- where things are ----------------------------------------------------------------------------------------
 
@@ -50,16 +52,21 @@ class Sight:
         return (y - self.top) * self.scale, (x - self.left) * self.scale
 
     def region(self) -> Region:
-        """The cells in sight, whole ones; at least one."""
+        """The cells in sight, whole ones; at least one. Over the edge of a torus: all rows, or columns."""
         (height, width), (rows, columns) = self.grid, self.screen
-        y0, y1 = _inside(self.top, self.top + rows / self.scale, height)
-        x0, x1 = _inside(self.left, self.left + columns / self.scale, width)
+        y0, y1 = _inside(self.top, self.top + rows / self.scale, height, self.wraps)
+        x0, x1 = _inside(self.left, self.left + columns / self.scale, width, self.wraps)
         return Region(y0, x0, y1 - y0, x1 - x0)
 
     def pixels(self) -> tuple[int, int]:
         """(height, width) of the cells in sight, in pixels."""
         region = self.region()
         return max(1, round(region.height * self.scale)), max(1, round(region.width * self.scale))
+
+    @property
+    def twice(self) -> bool:
+        """Whether there is room for some cells of a torus twice."""
+        return any(pixels > cells * self.scale for pixels, cells in zip(self.screen, self.grid, strict=True))
 
     # -- other views ---------------------------------------------------------------------------------------------
 
@@ -103,7 +110,9 @@ class Sight:
         return replace(self, y=min(max(self.y, 0.0), float(height)), x=min(max(self.x, 0.0), float(width)))
 
 
-def _inside(start: float, end: float, cells: int) -> tuple[int, int]:
+def _inside(start: float, end: float, cells: int, wraps: bool) -> tuple[int, int]:
+    if wraps and (start < 0 or end > cells):
+        return 0, cells
     # A sliver is no cell: edges are multiples of 1 / scale, rounded.
     first = min(max(math.floor(start + 1e-6), 0), cells - 1)
     last = min(max(math.ceil(end - 1e-6), first + 1), cells)

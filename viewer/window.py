@@ -197,6 +197,8 @@ class Window(QMainWindow):
             theme.apply(app, model.theme)
         if "grid_lines" in changed:
             self.canvas.set_lines(model.grid_lines)
+        if "follow" in changed:
+            self.canvas.set_wraps(self.controller.following.wraps)
         if "pinned" in changed:
             self.canvas.set_marker(model.pinned)
         if "look" in changed and self.controller.picture is not None and self.controller._fits(self.controller.picture):

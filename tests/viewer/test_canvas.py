@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missing here")
 
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtGui import QColor, QImage, QPalette
 from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import life, live
@@ -286,3 +286,27 @@ def test_the_view_follows_until_the_user_moves_it(window: Window, qtbot: QtBot) 
     assert follows(), "who zooms still follows"
     drag(window, LEFT, QPoint(300, 300), QPoint(350, 300), qtbot)
     assert (window.controller.model.follow, follows()) == (False, False)
+
+
+def test_who_follows_over_the_edge_of_a_torus_sees_the_cells_of_the_other_edge(window: Window, qtbot: QtBot) -> None:
+    canvas, cells = window.canvas, window.controller.source.motor.cells[0, 0].numpy()  # type: ignore[union-attr]
+    canvas.set_lines(False)
+    canvas.zoom(20 / canvas.pixels_per_cell())
+    canvas.set_wraps(True)
+    canvas.centre(0.0, float(WIDTH))
+    qtbot.waitUntil(lambda: at_rest(window))
+    assert shown(window) == Region(0, 0, HEIGHT, WIDTH)
+    image = grabbed(window)
+    for y in range(-9, 9):
+        for x in range(WIDTH - 9, WIDTH + 9):
+            down, right = canvas.sight.pixel_of(y + 0.5, x + 0.5)
+            alive = bool(cells[y % HEIGHT, x % WIDTH])
+            assert (QColor(image.pixel(int(right), int(down))).lightness() > 128) == alive
+    hovered: list[tuple[int, int]] = []
+    canvas.hovered.connect(lambda y, x: hovered.append((y, x)))
+    down, right = canvas.sight.pixel_of(-1.5, WIDTH + 2.5)
+    move(canvas.viewport(), QPoint(int(right), int(down)))
+    assert hovered == [(HEIGHT - 2, 2)]
+    canvas.set_wraps(False)
+    qtbot.waitUntil(lambda: at_rest(window))
+    assert colour_at(window, -0.5, WIDTH - 0.5) == canvas.palette().color(QPalette.ColorRole.Window)

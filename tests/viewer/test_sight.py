@@ -1,5 +1,7 @@
 """What is in sight, by arithmetic alone."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -81,3 +83,12 @@ def test_what_two_regions_share() -> None:
 @pytest.mark.parametrize(("most", "length"), [(0.3, 1), (1, 1), (4.9, 2), (5, 5), (19, 10), (20, 20), (4999, 2000)])
 def test_the_scale_has_a_round_number_of_cells(most: float, length: int) -> None:
     assert bar_length(most) == length
+
+
+def test_over_the_edge_of_a_torus_all_rows_or_columns_are_in_sight() -> None:
+    sight = Sight((200, 300), (100, 100), 2.0, 10.0, 150.0)
+    assert sight.region() == Region(0, 125, 35, 50)
+    assert replace(sight, wraps=True).region() == Region(0, 125, 200, 50)
+    assert replace(sight, wraps=True, y=100.0).region() == Region(75, 125, 50, 50)
+    assert not replace(sight, wraps=True).twice
+    assert replace(sight, wraps=True, scale=0.4).twice
