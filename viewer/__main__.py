@@ -10,6 +10,7 @@ from typing import NoReturn
 from PySide6.QtWidgets import QApplication
 
 from viewer.opening import check
+from viewer.screen import check_screen
 from viewer.source import end_all
 from viewer.window import Window
 
@@ -20,6 +21,7 @@ def main(path: str | Path | None = None, overrides: list[str] | None = None, dev
     Raises:
         AetheriaError: what was asked for cannot be opened.
     """
+    check_screen()
     app = QApplication.instance() or QApplication(sys.argv[:1])
     window = open_window(path, overrides, device)
     code = app.exec()
