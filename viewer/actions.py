@@ -56,6 +56,14 @@ ACTIONS: tuple[Action, ...] = (
         "Choose from the simulations that come with Aetheria",
         "nothing",
     ),
+    Action("window.filing.record", "&Record...", ("R",), "&File", "Record the run to a file; again to stop", "live"),
+    Action("window.filing.film", "&Film...", ("M",), "&File", "Film what is shown, or the recording; again to stop"),
+    Action("window.filing.save_view", "Save &picture...", ("F12",), "&File", "Save the cells as they are seen, as PNG"),
+    Action("window.filing.save_state", "&Save the state...", ("Ctrl+S",), "&File", "Save cells, memory, step and seed", "live"),
+    Action("window.filing.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Go on from a saved state", "live"),
+    Action(
+        "window.filing.copy_config", "Cop&y the config", ("Ctrl+Shift+C",), "&File", "Copy the config as it is now, as TOML"
+    ),
     Action("window.filing.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save what is plotted as a table"),
     Action("window.entrance.close_source", "&Close", ("Ctrl+W",), "&File", "Close what is open and go back to the gallery"),
     Action("window.quit", "&Quit", ("Ctrl+Q",), "&File", "Close the window", "nothing"),

@@ -23,6 +23,14 @@ def ask_where_to_save(
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(next(iter(kinds)).removeprefix("."))
     dialog.selectFile(str(free_name(_folder / name)))
+    suffixes = {_filter(suffix, called): suffix for suffix, called in kinds.items()}
+
+    def other_kind(chosen: str) -> None:
+        dialog.setDefaultSuffix(suffixes[chosen].removeprefix("."))
+        for file in dialog.selectedFiles():
+            dialog.selectFile(str(free_name(Path(file).with_suffix(suffixes[chosen]))))
+
+    dialog.filterSelected.connect(other_kind)
     return _opened(dialog, then)
 
 
@@ -31,6 +39,11 @@ def ask_what_to_open(parent: QWidget, title: str, kinds: dict[str, str], then: C
     dialog = _dialog(parent, title, kinds)
     dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
     return _opened(dialog, then)
+
+
+def suggested(name: str) -> Path:
+    """A file of this name, or nearly, where the last one was saved."""
+    return free_name(_folder / name)
 
 
 def free_name(path: Path) -> Path:
@@ -46,8 +59,12 @@ def free_name(path: Path) -> Path:
 def _dialog(parent: QWidget, title: str, kinds: dict[str, str]) -> QFileDialog:
     dialog = QFileDialog(parent, title, str(_folder))
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.setNameFilters([f"{called} (*{suffix})" for suffix, called in kinds.items()])
+    dialog.setNameFilters([_filter(suffix, called) for suffix, called in kinds.items()])
     return dialog
+
+
+def _filter(suffix: str, called: str) -> str:
+    return f"{called} (*{suffix})"
 
 
 def _opened(dialog: QFileDialog, then: Callable[[Path], object]) -> QFileDialog:

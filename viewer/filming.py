@@ -19,7 +19,7 @@ from viewer.messages import explain
 from viewer.model import Message, Picture
 from viewer.palette import colour_table
 from viewer.playback import RecordingSource
-from viewer.wording import bytes_in_words
+from viewer.wording import bytes_in_words, shortened
 
 _WAITING = 16  # pictures that wait for the encoder; more are left out
 _SIDE = 720  # pixels that the longer side of a film has at least, where cells are few
@@ -117,7 +117,7 @@ class LiveShoot(Shoot):
             self.dropped += 1
 
     def words(self) -> str:
-        return f"\N{BLACK CIRCLE} filming {self.path.name}: {time.monotonic() - self.began:.0f} s"
+        return f"\N{BLACK CIRCLE} filming {shortened(self.path.name)}: {time.monotonic() - self.began:.0f} s"
 
     def make(self) -> None:
         size: tuple[int, int] | None = None
@@ -160,7 +160,7 @@ class RecordingShoot(Shoot):
 
     def words(self) -> str:
         share = f"{self.done / self.total:.0%}" if self.total else "opening"
-        return f"\N{BLACK CIRCLE} writing {self.path.name}: {share}"
+        return f"\N{BLACK CIRCLE} writing {shortened(self.path.name)}: {share}"
 
     def make(self) -> None:
         save = save_gif if self.path.suffix.lower() == ".gif" else save_mp4

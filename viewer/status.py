@@ -39,7 +39,7 @@ def _frames(status: Status) -> str:
 
 
 ITEMS = (
-    Item("State", playing_in_words, "playing", 10, "Whether steps are being taken"),
+    Item("State", playing_in_words, "playing", 12, "Whether steps are being taken"),
     Item("Step", lambda s: f"step {s.step:,}", "step 999,999", 9, "Steps since the start"),
     Item("Speed", lambda s: compact(s.steps_per_s, "steps/s"), "999 ksteps/s", 8, "Steps taken in the last second"),
     Item(
@@ -78,7 +78,7 @@ ITEMS = (
         1,
         "Bytes that left the device in the last second, for pictures, plots and recordings",
     ),
-    Item("Recording", lambda s: s.recording, "", 7, "What is being recorded"),
+    Item("Recording", lambda s: s.recording, "", 11, "What is being recorded or filmed"),
 )
 _MESSAGE_SHARE = 0.45  # of the bar's width that a note may take from the numbers
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from aetheria.errors import AetheriaError
+from aetheria.files import check_output
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import PixelType, Request
 from aetheria.recording import Recorder
@@ -18,7 +19,7 @@ from aetheria.recording.schema import Codec
 from viewer.feature import Feature, Host
 from viewer.live import LiveSource
 from viewer.model import Levels, Message
-from viewer.wording import bytes_in_words, duration_in_words
+from viewer.wording import bytes_in_words, duration_in_words, shortened
 
 _SIZE_S = 1.0  # seconds between two looks at how large the file is
 _ROW_BYTES = 40  # of a frame besides its fields: step, times, and what HDF5 keeps of it
@@ -61,6 +62,15 @@ class Estimate:
         if rate > 0 and math.isfinite(self.free / rate):
             text += f", enough for {duration_in_words(self.free / rate)}"
         return text + "."
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is known of a recording before it begins: what it takes, or what is wrong with it; whether there is such a file."""
+
+    words: str
+    wrong: bool
+    exists: bool
 
 
 def frame_bytes(request: Request, shape: tuple[int, int, int, int]) -> int:
@@ -148,7 +158,9 @@ class Tape(Feature):
         if take is None:
             return ""
         frames = take.recorder.frames if take.recorder is not None else 0
-        return f"\N{BLACK CIRCLE} recording {take.settings.path.name}: {frames:,} frames, {bytes_in_words(take.size)}"
+        return (
+            f"\N{BLACK CIRCLE} recording {shortened(take.settings.path.name)}: {frames:,} frames, {bytes_in_words(take.size)}"
+        )
 
     def start(self, settings: TapeSettings) -> None:
         """Records from the present step on; the config and all edits go into the file."""
@@ -173,24 +185,15 @@ class Tape(Feature):
         if take is not None:
             take.end(self._told.put)
 
-    def estimate(self, settings: TapeSettings, then: Callable[[str], None]) -> None:
-        """Calls back with what a recording would take, in words, or with what is wrong with it."""
+    def estimate(self, settings: TapeSettings, then: Callable[[Forecast], None]) -> None:
+        """Calls back with what a recording would take; of calls that wait only the newest is answered."""
         source = self.controller.source
         if not isinstance(source, LiveSource):
             return
         runner, status = source.runner, source.status()
         pace = runner.speed * runner.stride if runner is not None and runner.speed is not None else 0.0
         steps_per_s = status.steps_per_s if status.playing and status.steps_per_s else pace
-
-        def find(motor: Aetheria_Motor) -> str:
-            try:
-                request = motor.request(settings.fields, settings.size, settings.dtype, dict(settings.levels))
-                free = psutil.disk_usage(str(settings.path.parent)).free
-            except (AetheriaError, OSError) as error:
-                return str(error)
-            return Estimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free).words()
-
-        source.ask(find, then, name="estimate")
+        source.ask(lambda motor: _forecast(motor, settings, steps_per_s), then, name="estimate")
 
     # -- what happens --------------------------------------------------------------------------------------------
 
@@ -217,6 +220,18 @@ class Tape(Feature):
         if self.take is take:
             self.take = None
         self.controller.failed(error)
+
+
+def _forecast(motor: Aetheria_Motor, settings: TapeSettings, steps_per_s: float) -> Forecast:
+    try:
+        exists = settings.path.exists()
+        request = motor.request(settings.fields, settings.size, settings.dtype, dict(settings.levels))
+        check_output(settings.path, overwrite=True)
+        free = psutil.disk_usage(str(settings.path.parent)).free
+    except (AetheriaError, OSError) as error:
+        return Forecast(str(error), wrong=True, exists=False)
+    estimate = Estimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free)
+    return Forecast(estimate.words(), wrong=False, exists=exists)
 
 
 def _size_of(path: Path) -> int:

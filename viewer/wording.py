@@ -37,6 +37,15 @@ def bytes_in_words(count: float) -> str:
     return f"{count:.{0 if count >= 99.95 else 1 if count >= 9.995 else 2}f} {' KMGTP'[power]}iB"
 
 
+def shortened(name: str, most: int = 24) -> str:
+    """
+    >>> shortened("orbium-a-glider-of-lenia-000886.h5"), shortened("run.h5")
+    ('orbium-a-gl…ia-000886.h5', 'run.h5')
+    """
+    half = most // 2
+    return name if len(name) <= most else f"{name[: half - 1]}…{name[-half:]}"
+
+
 def duration_in_words(seconds: float) -> str:
     """
     >>> duration_in_words(45), duration_in_words(600), duration_in_words(36_000), duration_in_words(1e6)

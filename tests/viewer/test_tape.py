@@ -20,7 +20,7 @@ from tests.small_laws import small_law
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.controller import Controller
 from viewer.live import LiveSource
-from viewer.tape import TapeSettings, frame_bytes
+from viewer.tape import Forecast, TapeSettings, frame_bytes
 
 CONFIG: dict[str, Any] = {
     "steps": 10,
@@ -228,15 +228,21 @@ def test_the_estimate_speaks_of_frames_minutes_and_free_space(
     controller: Controller, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(psutil, "disk_usage", lambda _: type("Usage", (), {"free": 3 * 2**30}))
-    said: list[str] = []
+    said: list[Forecast] = []
     controller.set_speed(10.0)
     settings = TapeSettings(path, ("channel_0",), every=5)
     controller.tape.estimate(settings, said.append)
     wait_until(lambda: said, controller)
-    assert said[0] == (
+    assert said[0].words == (
         "At the most 3.04 KiB a frame; at the present pace 120 frames and 365 KiB a minute. "
         "3.00 GiB are free, enough for 6 days."
     )
     controller.tape.estimate(TapeSettings(path, ("chanel_0",)), said.append)
     wait_until(lambda: len(said) == 2, controller)
-    assert "did you mean channel" in said[1]
+    assert "did you mean channel" in said[1].words
+    assert [forecast.wrong for forecast in said] == [False, True]
+    path.touch()
+    controller.tape.estimate(settings, said.append)
+    wait_until(lambda: len(said) == 3, controller)
+    assert said[2].exists
+    assert not said[0].exists

@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from viewer import theme
+from viewer.asking import ask_where_to_save
 from viewer.controller import Controller
-from viewer.filing import ask_where_to_save_numbers
 from viewer.model import Status
 from viewer.panels.base import Panel, named
 from viewer.series import RATE
@@ -139,7 +139,7 @@ class PlotsPanel(Panel):
         self.series.choose([name for name, box in self.boxes.items() if box.isChecked()])
 
     def _save(self) -> None:
-        ask_where_to_save_numbers(self, self.series)
+        ask_where_to_save(self, "Save numbers", "numbers.csv", {".csv": "Table"}, self.series.save_csv)
 
     # -- drawing -------------------------------------------------------------------------------------------------
 
