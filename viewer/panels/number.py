@@ -35,8 +35,7 @@ class Number(QWidget):
         Args:
             name: for a screen reader.
             low, high: what the slider offers.
-            decimals: that the field takes.
-            least, most: what the field takes; as the slider when left out.
+            decimals, least, most: what the field takes; the slider's range when left out.
             logarithmic: the slider multiplies instead of adding; `low` is above 0.
             suffix: after the number, such as a unit.
         """
@@ -46,12 +45,10 @@ class Number(QWidget):
         self.slider.setRange(0, _STEPS)
         self.slider.setPageStep(_STEPS // 10)
         self.slider.setSingleStep(_STEPS // 100)
-        self.field = named(_Field(), name)
-        self.field.setDecimals(decimals)
+        self.field = named(_Field(decimals), name)
         self.field.setRange(low if least is None else least, high if most is None else most)
-        self.field.setSingleStep(10**-decimals if decimals == 0 else (high - low) / 100)
+        self.field.setSingleStep(1 if decimals == 0 else (high - low) / 100)
         self.field.setSuffix(suffix)
-        self.field.setKeyboardTracking(False)
         digit = self.fontMetrics().horizontalAdvance("0")
         self.field.setMinimumWidth(9 * digit)
         self.slider.setMinimumWidth(6 * digit)
@@ -98,9 +95,11 @@ class Number(QWidget):
 class _Field(QDoubleSpinBox):
     """Shows no more digits than there are, with a point, as configs write numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, decimals: int) -> None:
         super().__init__()
         self.setLocale(QLocale(QLocale.Language.C))
+        self.setDecimals(decimals)
+        self.setKeyboardTracking(False)
 
     def textFromValue(self, value: float) -> str:  # noqa: N802 - Qt's name
         text = f"{value:.{self.decimals()}f}"
