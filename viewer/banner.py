@@ -40,7 +40,7 @@ class Banner(QFrame):
         self._over = parent
         self._row = row = QHBoxLayout(self)
         for widget in (self.kind, self.text, self.count, self.button):
-            row.addWidget(widget, 1 if widget is self.text else 0, Qt.AlignmentFlag.AlignTop)
+            row.addWidget(widget, 1 if widget is self.text else 0, Qt.AlignmentFlag.AlignVCenter)
         parent.installEventFilter(self)
         self.hide()
 

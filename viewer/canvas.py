@@ -56,6 +56,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self._mouse: QPointF | None = None
         self.tool_in_hand = False
         super().__init__(parent, background=None)
+        self.setObjectName("cells")
         self.setAccessibleName("Cells")
         self.setAccessibleDescription("The cells of the grid, as colours")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -33,3 +33,15 @@ def icon(sign: Sign, colour: QColor, dim: QColor) -> QIcon:
         painter.end()
         made.addPixmap(pixmap, mode)
     return made
+
+
+def program_icon() -> QIcon:
+    """A glider, for title bars and task bars; the same in either theme."""
+    pixmap = QPixmap(_SIDE, _SIDE)
+    pixmap.fill(QColor("#1d1f23"))
+    painter = QPainter(pixmap)
+    side = _SIDE // 4
+    for y, x in ((0, 1), (1, 2), (2, 0), (2, 1), (2, 2)):
+        painter.fillRect((2 * x + 1) * side // 2 + 1, (2 * y + 1) * side // 2 + 1, side - 2, side - 2, QColor("#e8914f"))
+    painter.end()
+    return QIcon(pixmap)

@@ -1,13 +1,15 @@
-"""Keys that belong to the widget that has the focus, though an action has them as well."""
+"""Where keys go: some belong to the widget that has the focus, though an action has them as well."""
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
     QAbstractSpinBox,
+    QApplication,
     QComboBox,
     QLineEdit,
+    QMenu,
     QTabBar,
     QWidget,
 )
@@ -22,8 +24,30 @@ _THEIRS: dict[tuple[type[QWidget], ...], set[Qt.Key]] = {
     (QAbstractSlider, QTabBar): _MOVES,
     (QAbstractSpinBox, QLineEdit): _MOVES | _ENTER,
 }
+_CLICKED = (QAbstractButton, QComboBox, QAbstractSlider)
 
 
 def belongs_to(widget: QWidget | None, key: int) -> bool:
     """Whether a key, pressed alone, is the widget's: Space presses a button, arrows move a slider, Enter ends typing."""
     return any(key in keys and isinstance(widget, kinds) for kinds, keys in _THEIRS.items())
+
+
+class FocusStays(QObject):
+    """What is only clicked does not take the keyboard away from the cells: Tab goes there, the mouse does not.
+
+    A button that was clicked would take Space, a slider the arrow keys. Widgets to type in are left alone.
+    """
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.focusChanged.connect(self._moved)
+
+    def _moved(self, before: QWidget | None, now: QWidget | None) -> None:
+        clicked = QApplication.mouseButtons() != Qt.MouseButton.NoButton
+        if clicked and isinstance(now, _CLICKED) and not isinstance(before, QMenu) and self._window.isAncestorOf(now):
+            now.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            if before is not None and self._window.isAncestorOf(before):
+                before.setFocus()

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabWidget, QToolButton, QWidget
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabBar, QTabWidget, QToolButton, QWidget
 
 from viewer.controller import Controller
 from viewer.help import Line
@@ -12,6 +12,10 @@ from viewer.remembered import Remembered
 
 _VERSION = 2  # of what is remembered; a higher one forgets
 _FIRST_SIZE = (1280, 860)
+_CORNERS = {  # what is below lies under the cells only
+    Qt.Corner.BottomLeftCorner: Qt.DockWidgetArea.LeftDockWidgetArea,
+    Qt.Corner.BottomRightCorner: Qt.DockWidgetArea.RightDockWidgetArea,
+}
 
 
 class Layout:
@@ -29,12 +33,16 @@ class Layout:
         self._seen: dict[QDockWidget, bool] = {}  # which were in front when their keys were pressed
         window.setDockNestingEnabled(True)
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        for corner, area in _CORNERS.items():
+            window.setCorner(corner, area)
         self._before = menu.insertSeparator(menu.actions()[0])  # panels first, then what else there is
         for dock in PANELS:
             self._add(dock, dock.panel(controller), menu)
         for dock in PANELS:
             if dock.tab_of:
                 self.docks[dock.tab_of].raise_()
+        for bar in window.findChildren(QTabBar):
+            named(bar, "Panels")
         self._first = window.saveState(_VERSION)
         self._put_away = window.saveState(_VERSION)  # what was there before the panels were put away
         self._away = False

@@ -86,7 +86,15 @@ QPushButton:hover { border-color: $accent; }
 QPushButton:pressed, QPushButton:checked { background: $chosen; border-color: $accent; }
 QPushButton:focus { border: 2px solid $accent; }
 QPushButton:disabled { color: $dim; border-color: $line; }
+QToolButton { color: $text; background: transparent; border: 2px solid transparent; border-radius: 0.3em;
+    padding: 0.15em 0.3em; }
+QToolButton:hover { background: $button; }
+QToolButton:pressed, QToolButton:checked { background: $chosen; }
+QToolButton:focus { border-color: $accent; }
+QToolButton:disabled { color: $dim; }
 QAbstractItemView { outline: none; }
+#cells { border: 1px solid $window; }
+#cells:focus { border: 1px solid $edge; }
 #banner { border: none; border-bottom: 2px solid $edge; background: $button; color: $text; }
 #banner QLabel { color: $text; }
 #banner #kind { font-weight: bold; }

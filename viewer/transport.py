@@ -42,9 +42,9 @@ class Transport(QWidget):
         for widget in (self.fewer, self.stride_words, self.more):
             layout.addWidget(widget)
         layout.addStretch(1)
-        self._settle()
         controller.model.listeners.append(self.changed)
         self.changed(frozenset({"speed", "stride", "theme"}))
+        self._settle()
         self.opened(None)
 
     def opened(self, source: Source | None) -> None:
@@ -93,7 +93,9 @@ class Transport(QWidget):
         for button in (self.reset, self.play, self.step):
             button.setIconSize(QSize(letters.height(), letters.height()))
         self.play.setText("Pause")
+        self.play.ensurePolished()
         self.play.setFixedWidth(self.play.sizeHint().width() + letters.horizontalAdvance("n"))
+        self._show_playing()
         self.speed.setMinimumWidth(4 * letters.height())
         self.speed.setMaximumWidth(12 * letters.height())
         self.speed_words.setMinimumWidth(letters.horizontalAdvance("240 beats/s "))

@@ -31,7 +31,8 @@ from viewer.controller import Controller
 from viewer.dialogs import Dialogs
 from viewer.entrance import Entrance
 from viewer.filing import Filing
-from viewer.keys import belongs_to
+from viewer.icons import program_icon
+from viewer.keys import FocusStays, belongs_to
 from viewer.layout import Layout
 from viewer.model import Message, Model, Picture, Region, Status
 from viewer.notices import Notices
@@ -58,10 +59,13 @@ class Window(QMainWindow):
         super().__init__()
         self.setWindowTitle("Aetheria")
         self.setObjectName("aetheria")
+        self.setWindowIcon(program_icon())
         self.setAcceptDrops(True)
+        self.actions_by_name: dict[str, QAction] = {}
         self.remembered = Remembered()
         self.controller = Controller(self, model or Model(theme=self.remembered.theme or theme.preferred()))
         self.remembered.follow(self.controller.model)
+        self._model_changed(frozenset({"theme"}))  # first, for sizes go by it
         self.canvas = Canvas()
         self.canvas.looked_at.connect(self.controller.looked_at)
         self.filing = Filing(self, self.canvas, self.controller)
@@ -79,7 +83,6 @@ class Window(QMainWindow):
         self.banner = Banner(self.pages)
         self.notices = Notices(self.controller, self.close)
         self.status_strip = StatusStrip(self.statusBar())
-        self.actions_by_name: dict[str, QAction] = {}
         self._menus: dict[str, QMenu] = {name: self.menuBar().addMenu(name) for name in MENUS}
         for action in ACTIONS:
             self._add_action(action)
@@ -94,8 +97,9 @@ class Window(QMainWindow):
         self.below.addWidget(self.scrub)
         self.canvas.hovered.connect(self._hovered)
         self.controller.model.listeners.append(self._model_changed)
-        self._model_changed(frozenset({"theme", "grid_lines"}))
+        self._model_changed(frozenset({"grid_lines"}))
         self.show_source(None)
+        FocusStays(self)
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self.controller.tick)

@@ -177,7 +177,6 @@ class LookPanel(Panel):
 
     def _enter_levels(self) -> None:
         fields = (self.low, self.high)
-        print("ENTER", [f.isModified() for f in fields], [f.hasFocus() for f in fields], self.sender())
         if not any(field.isModified() for field in fields) or any(f.hasFocus() and f is not self.sender() for f in fields):
             return  # nothing was entered, or the other number is still to come
         low, high = (_parsed(field.text()) for field in fields)

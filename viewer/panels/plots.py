@@ -3,7 +3,7 @@
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QFontMetrics, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -32,6 +32,7 @@ _COLOURS = {  # told apart by most eyes, each against its background; the plots 
     "light": ("#a86f00", "#1f6fa8", "#00795a", "#7a6f00", "#b44a00", "#9c4a7c", "#4c5159"),
 }
 _ROWS = 5  # lines of text that a plot is high at least
+_HEIGHT = 13  # lines of text that the panel is high at first
 _MOST = 24  # universes that are drawn
 _ALL = "All, with the one in sight thick"
 
@@ -49,6 +50,8 @@ class PlotsPanel(Panel):
         self.area.setWidgetResizable(True)
         self.area.setFrameShape(QScrollArea.Shape.NoFrame)
         self.area.setWidget(self.graphs)
+        for widget in (self.area, self.graphs):
+            widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # there is nothing to type
         self.nothing = QLabel()
         self.nothing.setWordWrap(True)
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -68,6 +71,10 @@ class PlotsPanel(Panel):
         layout.addWidget(self.nothing, 1)
         self.series.listeners.append(self.draw)
         self.draw()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Low at first: the cells matter more."""
+        return QSize(super().sizeHint().width(), _HEIGHT * self.fontMetrics().lineSpacing())
 
     def _choices(self) -> QWidget:
         inner = QWidget()
