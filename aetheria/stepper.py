@@ -7,7 +7,9 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from aetheria.cells import finite
 from aetheria.device import memory_named
+from aetheria.errors import DivergedError
 from aetheria.optimizer import GPUOptimizer
 from aetheria.stepping import Plan, PlanName, State, choose_plan
 
@@ -19,6 +21,7 @@ class Stepper:
 
     Attributes:
         law: the module being stepped.
+        step: steps done.
         plan: how it is advanced; None before the first step.
         planning: a plan is being made in the background, and the steps are eager until it is ready.
     """
@@ -43,6 +46,7 @@ class Stepper:
             background: make the plan in another thread (CPU only: CUDA graphs belong to the thread that captures them).
         """
         self.law = law
+        self.step = 0
         self.plan: Plan | None = None
         self.planning = False
         self._name = name
@@ -74,12 +78,19 @@ class Stepper:
             return self.plan.watched(self._held)
         return self.state[0]
 
+    def check_finite(self) -> None:
+        """Raises DivergedError when a cell is NaN or Inf. One pass over the cells."""
+        with torch.inference_mode():
+            if not finite(self.watched()):
+                raise DivergedError(f"{self._name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
+
     def advance(self, steps: int) -> None:
         """Takes steps, by a plan made now where there is none."""
         plan = self.current()
         with torch.inference_mode(), self._optimizer.numerics(), memory_named(self._name):
             held = plan.hold(self.state) if self._held is None else self._held
             self._held, self._shown = plan.advance(held, steps), None
+        self.step += steps
 
     def current(self) -> Plan:
         """The plan for the next steps.

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from aetheria import edits as editing
+from aetheria import edit_log
 from aetheria.cli import app
 from aetheria.config import RunConfig
 from aetheria.edits import CellsEdit, ControlEdit, Edit, RestartEdit, StateEdit, from_json, to_json
@@ -234,7 +234,7 @@ def test_nothing_is_logged_that_is_not_wanted() -> None:
 
 
 def test_a_long_log_is_shortened_to_the_state_that_it_led_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(editing, "LOG_BYTES", 10 * 4 * 4 * 12 * 16)
+    monkeypatch.setattr(edit_log, "LOG_BYTES", 10 * 4 * 4 * 12 * 16)
     motor, again = nca(), nca()
     follower = motor.follow_edits()
     motor.set_control("fire_rate", 0.8)
