@@ -384,6 +384,48 @@ def test_a_recording_with_parts_missing_is_called_damaged(path: Path) -> None:
         Recording(path)
 
 
+_GROWS = """
+import sys
+from aetheria import Life
+from aetheria.motor import Aetheria_Motor
+from aetheria.recording import Recorder
+
+motor = Aetheria_Motor(Life(), 16, 1, "cpu", {"plan": "eager"}, seed=1)
+with Recorder(motor, sys.argv[1], fields=["channel_0"]) as recorder:
+    for line in sys.stdin:
+        motor.step(5)
+        while recorder.frames <= motor.step_count:
+            pass
+        print(recorder.frames, flush=True)
+"""
+
+
+def test_a_file_that_grows_can_be_read_twice_in_one_process(path: Path) -> None:
+    frames = []
+    with life() as motor:
+        for _ in range(101):
+            frames.append(motor.cells[0, 0].numpy().copy())
+            motor.step(1)
+    with subprocess.Popen(
+        [sys.executable, "-c", _GROWS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        recordings: list[Recording] = []
+        for count in range(6, 102, 5):
+            writer.stdin.write("on\n")
+            assert int(writer.stdout.readline()) == count
+            recordings = recordings or [Recording(path), Recording(path)]
+            for recording in (*recordings, recordings[0]):
+                assert list(recording.steps) == list(range(count))
+                for frame in [recording[index] for index in range(-6, 0)]:
+                    np.testing.assert_array_equal(frame["channel_0"][0], frames[frame.step])
+        for recording in recordings:
+            recording.close()
+            recording.close()
+        writer.stdin.close()
+
+
 _READ = """
 import sys
 from aetheria import Recording

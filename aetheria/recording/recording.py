@@ -15,6 +15,7 @@ from aetheria.edits import Edit, from_json
 from aetheria.errors import RecordingError, nearest
 from aetheria.feed import Frame
 from aetheria.recording import schema
+from aetheria.recording.handles import handle
 
 if TYPE_CHECKING:
     import xarray
@@ -49,28 +50,29 @@ class Recording:
         with suppress(ImportError):  # "fast" and "compact" recordings cannot be decoded without
             importlib.import_module("hdf5plugin")
         try:
-            self._file = h5py.File(self.path, "r", libver="latest", swmr=_unfinished(self.path))
+            self._handle = handle(self.path)
         except (OSError, RuntimeError) as error:  # HDF5 raises either
             raise RecordingError(f"{self.path}: cannot be read as HDF5; {error}") from error
+        self._closed = False
         try:
-            self._describe()
+            self._describe(self._handle.file)
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
-    def _describe(self) -> None:
-        version = self._file.attrs.get("aetheria_schema")
+    def _describe(self, file: h5py.File) -> None:
+        version = file.attrs.get("aetheria_schema")
         if version not in schema.READABLE:
             made = "is not an Aetheria recording" if version is None else f"has schema {version}"
             raise RecordingError(f"{self.path}: {made}; expected schema {' or '.join(map(str, schema.READABLE))}")
         try:
-            self.attributes: dict[str, Any] = dict(self._file.attrs)
+            self.attributes: dict[str, Any] = dict(file.attrs)
             self.config = str(self.attributes.pop("config"))
             self._batch = int(self.attributes["universes"])
-            # One handle each, kept: refreshing one of two handles makes HDF5 2.0 read wrong rows through the other.
-            self._data: dict[str, h5py.Dataset] = {name: self._file[name] for name in self._file if name != "log"}
-            self._log = {name: self._file["log"][name] for name in ("edits", "edit_bytes")} if "log" in self._file else {}
-            self._seen = int(self._data["frames"][()])
+            dataset = self._handle.dataset
+            self._data: dict[str, h5py.Dataset] = {name: dataset(name) for name in file if name != "log"}
+            self._log = {name: dataset(f"log/{name}") for name in ("edits", "edit_bytes")} if "log" in file else {}
+            _ = self._data["frames"]
             recorded = [name for name in self._data if name not in _AXES]
             self.fields = tuple(n for n in recorded if "x" in self._axes(n))
             self.observables = tuple(n for n in recorded if n not in self.fields)
@@ -83,11 +85,11 @@ class Recording:
         with self._reading("frames"):
             frames.refresh()
             count = int(frames[()])
-            if count != self._seen:
+            if count != self._handle.seen:
                 for name in ("time", "step", "wall_time", "edits_before", *self.fields, *self.observables):
                     if name in self._data:  # schema 1 has no edits
                         self._data[name].refresh()
-                self._seen = count
+                self._handle.seen = count
         return count
 
     def __getitem__(self, index: int) -> Frame:
@@ -195,12 +197,14 @@ class Recording:
             import xarray
         except ImportError:
             raise RecordingError("to_xarray needs xarray and h5netcdf: pip install xarray h5netcdf") from None
-        store = xarray.backends.H5NetCDFStore(h5netcdf.File(self._file, "r"))
+        store = xarray.backends.H5NetCDFStore(h5netcdf.File(self._handle.file, "r"))
         return xarray.open_dataset(store).isel(time=slice(len(self)))
 
     def close(self) -> None:
         """Closes the file; frames not yet read are gone."""
-        self._file.close()
+        if not self._closed:
+            self._closed = True
+            self._handle.release()
 
     def __enter__(self) -> Self:
         return self
@@ -223,18 +227,6 @@ class Recording:
             yield
         except (OSError, RuntimeError) as error:  # HDF5 raises either
             raise RecordingError(f"{self.path}: {what} cannot be read; {error}{hint}") from error
-
-
-def _unfinished(path: Path) -> bool:
-    """Whether a file says that it is being written; one whose writer was killed says so for ever.
-
-    It opens in single-writer mode only. Others are not opened so: there HDF5 takes damage for what the writer has yet to
-    finish, and looks again and again, with its lock held and twice as long a pause each time, for longer than anybody lives.
-    """
-    with path.open("rb") as file:
-        start = file.read(12)
-    # Superblock version 3: consistency flags in byte 11; bit 0 open for writing, bit 2 as the single writer.
-    return start[:8] == b"\x89HDF\r\n\x1a\n" and len(start) == 12 and start[8] >= 3 and bool(start[11] & 0b101)
 
 
 class _Row(Mapping[str, NDArray[np.generic]]):
