@@ -143,6 +143,28 @@ ACTIONS: tuple[Action, ...] = (
         "newest",
     ),
     Action(
+        "window.beside.compare_with",
+        "&Compare with...",
+        ("Ctrl+D",),
+        "&Recording",
+        "Show a recording beside what is open, at the same step",
+    ),
+    Action(
+        "window.beside.compare_itself",
+        "Compare with &itself",
+        ("Ctrl+Shift+D",),
+        "&Recording",
+        "Show two fields of the recording side by side",
+        "recording",
+    ),
+    Action(
+        "window.beside.close_second",
+        "Close the s&econd picture",
+        ("Ctrl+Shift+W",),
+        "&Recording",
+        "Away with the picture on the right",
+    ),
+    Action(
         "window.arrangement.reset", "&Reset layout", ("Ctrl+Shift+0",), "&Window", "Panels where they were at first", "nothing"
     ),
     Action("window.dialogs.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),

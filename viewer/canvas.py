@@ -27,6 +27,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     Signals:
         looked_at(Region, (height, width)): the cells in sight, whole ones, and the pixels they have.
+        steered(): another part is shown, and not only because the canvas changed its size.
         moved_by_hand(): the user moved the view with mouse or keys (zooming is not moving).
         hovered(y, x): the cell under the mouse, or (-1, -1) when it is beyond the grid.
         pressed, dragged, released (y, x, button): of the mouse, in cells with fractions, while a tool is in hand.
@@ -39,6 +40,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     """
 
     looked_at = Signal(object, object)
+    steered = Signal()
     moved_by_hand = Signal()
     hovered = Signal(int, int)
     pressed = Signal(float, float, object)
@@ -120,6 +122,10 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         if sight != self.sight:
             self._see(sight)
 
+    def show_like(self, sight: Sight) -> None:
+        """Shows what another canvas does."""
+        self._see(self.sight.like(sight))
+
     def pan_left(self) -> None:
         """Moves the view to the left, by a part of the screen."""
         self._pan(0, -1)
@@ -158,7 +164,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self._see(self.sight.moved(-down * _KEY_STEP * height, -right * _KEY_STEP * width))
         self.moved_by_hand.emit()
 
-    def _see(self, sight: Sight, fitted: Region | None = None) -> None:
+    def _see(self, sight: Sight, fitted: Region | None = None, steered: bool = True) -> None:
         self.sight, self._fitted = sight, fitted
         width, height = self.viewport().width() * self._ratio, self.viewport().height() * self._ratio
         top, left = sight.top, sight.left
@@ -168,6 +174,8 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self.viewport().update()
         if not self._settle.isActive():
             self._settle.start()
+        if steered:
+            self.steered.emit()
 
     def _choose_smoothing(self) -> None:
         """Crisp pixels, but for a picture with more of them than the screen: an old one, until the new one comes."""
@@ -301,6 +309,6 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         size = self.viewport().size()
         sight = self.sight.on((round(size.height() * self._ratio), round(size.width() * self._ratio)))
         if self._fitted is not None:
-            self._see(sight.of(self._fitted), fitted=self._fitted)
+            self._see(sight.of(self._fitted), fitted=self._fitted, steered=False)
         else:
-            self._see(replace(sight, scale=sight.scale * self._ratio / before))
+            self._see(replace(sight, scale=sight.scale * self._ratio / before), steered=False)

@@ -1,6 +1,5 @@
 """A recording as a source of pictures, read by a thread of its own; also one that is still being written."""
 
-import re
 import time
 import tomllib
 from collections import deque
@@ -14,10 +13,11 @@ from torch import Tensor
 
 from aetheria.config import RunConfig
 from aetheria.errors import ConfigError, RecordingError
-from aetheria.fields import FIELDS, downsample, quantise, sample
+from aetheria.fields import downsample, quantise, sample
 from aetheria.recording import Recording
-from viewer.model import Cell, FieldChoice, Levels, Look, Picture, Status, Wanted
+from viewer.model import Cell, Levels, Look, Picture, Region, Status, Wanted
 from viewer.palette import find_levels, first_look
+from viewer.reading import FrameReader
 from viewer.reel import Reel
 from viewer.source import Rates, Worker, end_with_the_program
 
@@ -55,12 +55,10 @@ class RecordingSource(Worker):
         self.recording = recording
         self.title = f"{recording.attributes['title'] or recording.attributes['law']} ({recording.path.name})"
         self.universes = int(recording.attributes["universes"])
-        self.fields = tuple(_choice(recording, name) for name in sorted(recording.fields, key=lambda name: name != "rgb"))
+        self._reader = FrameReader(recording)
+        self.fields, self.grid = tuple(self._reader.choices.values()), self._reader.grid
         self.observables = recording.observables
         self.first_look = first_look(self.fields, _config(recording))
-        first = recording.dataset(self.fields[0].name)
-        height, width = first.shape[-3:-1] if self.fields[0].name == "rgb" else first.shape[-2:]
-        self.grid = (int(height), int(width))
         self.dt = float(recording.attributes["dt"])
         self.ending = recording.status
         self.steps = recording.steps
@@ -68,12 +66,8 @@ class RecordingSource(Worker):
         place = recording.path.stat()
         self._place = place.st_dev, place.st_ino, place.st_size
         self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)
-        self._choices = {choice.name: choice for choice in self.fields}
-        self._scales = {name: _scale(recording, name) for name in recording.fields}
         self._wanted: Wanted | None = None
         self._ready: deque[Picture] = deque(maxlen=1)
-        self._planes: dict[tuple[str, int], NDArray[np.generic]] = {}  # of frame `_read_at`
-        self._read_at = -1
         self._levels: tuple[Look, Levels] | None = None
         self._levels_due = self._poll_due = 0.0
         self._taken = self._played = 0  # pictures shown; steps played
@@ -103,29 +97,13 @@ class RecordingSource(Worker):
         if wanted is None or index >= len(self.steps):
             return
         look, region = wanted.look, wanted.region
-        plane = self._plane(look.field, index, look.universe)
-        part = plane[..., region.top : region.top + region.height, region.left : region.left + region.width]
-        values = self._values(look.field, part)
+        values = self._reader.values(look.field, index, look.universe, region)
         step = int(self.steps[index])
         levels = self._find_levels(look, step, values)
-        pixels = quantise(downsample(values, wanted.size, self._choices[look.field].cyclic), levels)[0].numpy()
+        pixels = quantise(downsample(values, wanted.size, self._reader.choices[look.field].cyclic), levels)[0].numpy()
         if pixels.ndim == 3:
             pixels = np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
         self._ready.append(Picture(step, look.field, look.universe, region, pixels, levels, bool(torch.isfinite(values).all())))
-
-    def _plane(self, name: str, index: int, universe: int) -> NDArray[np.generic]:
-        """The field `(h, w)`, "rgb" `(3, h, w)`, as it is in the file; read once as long as the frame stays."""
-        if index != self._read_at:
-            self._planes.clear()
-            self._read_at = index
-        if (name, universe) not in self._planes:
-            self._planes[name, universe] = self.recording.read(name, index, universe)[0]
-        return self._planes[name, universe]
-
-    def _values(self, name: str, plane: NDArray[np.generic]) -> Tensor:
-        """In the field's unit, as a batch of one."""
-        factor, offset = self._scales[name]
-        return torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None] * factor + offset
 
     def _find_levels(self, look: Look, step: int, values: Tensor) -> Levels:
         now = time.monotonic()
@@ -135,7 +113,7 @@ class RecordingSource(Worker):
             return before
         seen = sample(values, (_SAMPLE, _SAMPLE)).numpy()
         self.samples.append((step, seen))
-        levels = find_levels(look, self._choices[look.field], seen, before)
+        levels = find_levels(look, self._reader.choices[look.field], seen, before)
         self._levels, self._levels_due = (look, levels), now + _LEVELS_S
         return levels
 
@@ -147,10 +125,7 @@ class RecordingSource(Worker):
         index = self.reel.at
         if index >= len(self.steps):
             return None
-        values = {
-            choice.name: self._values(choice.name, self._plane(choice.name, index, universe)[..., y : y + 1, x : x + 1])
-            for choice in self.fields
-        }
+        values = {choice.name: self._reader.values(choice.name, index, universe, Region(y, x, 1, 1)) for choice in self.fields}
         fields = {name: value.double().numpy().reshape(-1) for name, value in values.items()}
         return Cell(int(self.steps[index]), y, x, universe, np.empty(0), None, fields)
 
@@ -279,29 +254,6 @@ class RecordingSource(Worker):
     def finished(self) -> None:
         """Closes the file."""
         self.recording.close()
-
-
-def _choice(recording: Recording, name: str) -> FieldChoice:
-    """What the file says of a field."""
-    attributes = recording.dataset(name).attrs
-    stem = name if name in FIELDS else re.sub(r"_\d+$", "", name)
-    low, high = attributes.get("valid_min"), attributes.get("valid_max")
-    if "scale_factor" in attributes:
-        low, high = float(attributes["add_offset"]), float(attributes["add_offset"] + 255 * attributes["scale_factor"])
-    return FieldChoice(
-        name,
-        str(attributes.get("long_name", "")),
-        str(attributes.get("units", "1")),
-        (None if low is None else float(low), None if high is None else float(high)),
-        str(attributes.get("colour_map", "ember")),
-        stem in FIELDS and FIELDS[stem].cyclic,
-    )
-
-
-def _scale(recording: Recording, name: str) -> tuple[float, float]:
-    """(factor, offset) that make values of what is in the file."""
-    attributes = recording.dataset(name).attrs
-    return float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0))
 
 
 def _config(recording: Recording) -> RunConfig | None:

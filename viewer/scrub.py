@@ -8,7 +8,6 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
-    QSizePolicy,
     QSlider,
     QSpinBox,
     QStyle,
@@ -131,17 +130,23 @@ class ScrubBar(QWidget):
         position = self.controller.player.position
         self.setVisible(position is not None)
         if position is None:
+            self.words.setMinimumWidth(0)
             return
         self.slider.blockSignals(True)
         self.slider.setRange(0, max(0, position.frames - 1))
         self.slider.setValue(position.frame)
         self.slider.blockSignals(False)
         self.slider.setEnabled(position.frames > 1)
-        self.words.setText(in_words(position))
+        self._say(in_words(position))
         self.slider.setAccessibleDescription(self.words.text())
         if position.playing != self._playing:
             self._playing = position.playing
             self._show_playing()
+
+    def _say(self, text: str) -> None:
+        self.words.setText(text)
+        # As wide as it ever was: the slider must not move under the hand.
+        self.words.setMinimumWidth(max(self.words.minimumWidth(), self.words.sizeHint().width()))
 
     def _show_playing(self) -> None:
         self.play.setAccessibleName("Pause" if self._playing else "Play")
@@ -153,7 +158,6 @@ class ScrubBar(QWidget):
 
     def _prepare(self, actions: Mapping[str, QAction]) -> None:
         letters = self.fontMetrics()
-        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         for button in self.buttons.values():
             button.setIconSize(QSize(letters.height(), letters.height()))
         self.speed.setRange(0.0, _FASTEST)
@@ -173,10 +177,13 @@ class ScrubBar(QWidget):
 
     def _lay_out(self) -> None:
         whole, row = QVBoxLayout(self), QHBoxLayout()
-        whole.addWidget(self.slider)
+        above = QHBoxLayout()
+        above.addWidget(self.slider, 1)
+        above.addWidget(self.words)
+        whole.addLayout(above)
         for button in self.buttons.values():
             row.addWidget(button)
-        row.addWidget(self.words, 1)
+        row.addStretch(1)
         for widget in (self.speed, self.stride, self.loop, self.newest):
             row.addWidget(widget)
         whole.addLayout(row)

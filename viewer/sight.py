@@ -96,6 +96,11 @@ class Sight:
         """With this point in the middle."""
         return replace(self, y=y, x=x)._kept_in()
 
+    def like(self, other: "Sight") -> "Sight":
+        """What another view shows, on this screen, for a grid of which each cell may be a larger or smaller part."""
+        rows, columns = self.grid[0] / other.grid[0], self.grid[1] / other.grid[1]
+        return replace(self, scale=other.scale / rows, y=other.y * rows, x=other.x * columns)
+
     def on(self, screen: tuple[int, int]) -> "Sight":
         """The same on a screen of another size."""
         return replace(self, screen=(max(1, screen[0]), max(1, screen[1])))

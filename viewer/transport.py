@@ -103,18 +103,24 @@ class Transport(QWidget):
         self.stride_words.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
 
-def action_button(action: QAction, name: str, text: str = "") -> QToolButton:
+class ActionButton(QToolButton):
     """A button that does what an action does, and can be pressed when that can be done."""
-    button = named(QToolButton(), name)
-    button.setText(text)
-    button.setAutoRaise(True)
-    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    button.clicked.connect(action.trigger)
 
-    def changed() -> None:
-        button.setEnabled(action.isEnabled())
-        button.setToolTip(action.toolTip())
+    def __init__(self, action: QAction, text: str) -> None:
+        super().__init__()
+        self._does = action
+        self.setText(text)
+        self.setAutoRaise(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.clicked.connect(action.trigger)
+        action.changed.connect(self._changed)  # a method: Qt calls none of a button that is gone
+        self._changed()
 
-    changed()
-    action.changed.connect(changed)
-    return button
+    def _changed(self) -> None:
+        self.setEnabled(self._does.isEnabled())
+        self.setToolTip(self._does.toolTip())
+
+
+def action_button(action: QAction, name: str, text: str = "") -> QToolButton:
+    """A button for an action, with the name that a screen reader says."""
+    return named(ActionButton(action, text), name)

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 from viewer import theme
 from viewer.actions import ACTIONS, MENUS, Action, why_not
 from viewer.banner import Banner
+from viewer.beside import Beside
 from viewer.brush_cursor import BrushCursor
 from viewer.canvas import Canvas
 from viewer.controller import Controller
@@ -75,7 +76,8 @@ class Window(QMainWindow):
         self.below = QVBoxLayout(self.stage)  # strips under the canvas
         self.below.setContentsMargins(0, 0, 0, 0)
         self.below.setSpacing(0)
-        self.below.addWidget(self.canvas, 1)
+        self.beside = Beside(self.controller, self.canvas, self.actions_by_name)
+        self.below.addWidget(self.beside, 1)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.stage)
         self.pages.currentChanged.connect(lambda _: self._say_whether_seen())
@@ -155,6 +157,7 @@ class Window(QMainWindow):
         choice, look = self.controller.choice, self.controller.model.look
         if choice is not None and look is not None:
             self.canvas.show(picture, colour_table(look, choice))
+            self.beside.pictured(picture)
             for panel in self.panels.values():
                 panel.pictured(picture)
 
@@ -249,6 +252,7 @@ class Window(QMainWindow):
         self.arrangement.remember()
         self.entrance.arrivals.cancel()
         self.notices.stop()
+        self.beside.compare.end()
         self.controller.close()
         super().closeEvent(event)
 

@@ -499,6 +499,5 @@ def test_the_file_is_closed_with_the_source(controller: Controller, path: Path) 
     source = opened(controller, record_life(path))
     controller.close()
     source.thread.join(20)
-    assert not source.recording._file
     with h5py.File(path, "r+"):
         pass
