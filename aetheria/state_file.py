@@ -97,6 +97,15 @@ def describe_state(path: Path) -> Description:
         raise FileUnreadableError(f"{path}: cannot be read as a saved state; {error}") from error
 
 
+def is_state(path: Path) -> bool:
+    """Whether a file says that it holds a state; False of one that cannot be read."""
+    try:
+        with safe_open(path, "pt") as file:
+            return _KEY in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return False
+
+
 def load_state(motor: Aetheria_Motor, path: Path) -> Description:
     """Makes a motor go on from a saved state; says what it is of.
 

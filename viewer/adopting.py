@@ -1,6 +1,7 @@
-"""Files that become part of the run that is open, or a run of their own: patterns, arrays, images and weights. No Qt."""
+"""Files that become part of the run that is open, or a run of their own: patterns, arrays, images, weights, states. No Qt."""
 
 import re
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from aetheria.laws.life import Life, parse_rule
 from aetheria.laws.weights import fitting_weights, read_tensors
 from aetheria.motor import Aetheria_Motor
 from aetheria.patterns import Pattern, read_rle
+from aetheria.state_file import describe_state, is_state, load_state
 from viewer.live import LiveSource
 
 _KINDS: dict[str, Kind] = {".rle": "rle", ".npy": "npy", ".png": "image"}
@@ -37,7 +39,7 @@ class Change:
     """
 
     source: LiveSource
-    apply: Callable[[Aetheria_Motor], None]
+    apply: Callable[[Aetheria_Motor], object]
     restarts: bool
     note: str
     config: dict[str, Any]
@@ -52,10 +54,17 @@ class Change:
 
 @dataclass(frozen=True)
 class NewRun:
-    """A run to open, and what to tell the user about it, if anything."""
+    """A run to open.
+
+    Attributes:
+        config: of the run.
+        note: what to tell the user about it, if anything.
+        prepare: what to do to its motor before it is shown.
+    """
 
     config: RunConfig
     note: str = ""
+    prepare: Callable[[Aetheria_Motor], object] = lambda _: None
 
 
 def adopt(path: Path, source: LiveSource | None) -> Change | NewRun:
@@ -68,7 +77,7 @@ def adopt(path: Path, source: LiveSource | None) -> Change | NewRun:
         raise FileUnreadableError(f"{path}: no such file")
     suffix = path.suffix.lower()
     if suffix in _WEIGHTS:
-        return _weights(path, source)
+        return _state(path, source) if is_state(path) else _weights(path, source)
     kind = _KINDS[suffix]
     if source is not None and (kind != "rle" or isinstance(source.motor.law, Life | Lenia)):
         return _cells(path, kind, source)
@@ -167,6 +176,26 @@ def _room(cells: int) -> int:
     """Side of a grid in which a pattern of so many cells a side has room to grow: a multiple of 64."""
     margin = min(max(48, cells // 2), 512)
     return -(-(cells + 2 * margin) // 64) * 64
+
+
+def _state(path: Path, source: LiveSource | None) -> Change | NewRun:
+    """A saved state: for the open run to go on from where it is of such a run, else with its own config."""
+    saved = describe_state(path)
+    note = f"Goes on from {path.name}, at step {saved.step:,}"
+    motor = source.motor if source is not None else None
+    if source is not None and motor is not None and (motor.traits.name, motor.shape) == (saved.law, saved.shape):
+        return Change(source, lambda motor: load_state(motor, path), True, note, {})
+    if not saved.config:
+        height, width = saved.shape[2:]
+        raise StateError(
+            f"{path.name}: a state of {saved.law} on {height} x {width} cells, saved without the config of its run; open such "
+            "a run first"
+        )
+    try:
+        config = RunConfig.checked(tomllib.loads(saved.config), "")
+    except tomllib.TOMLDecodeError as error:
+        raise FileUnreadableError(f"{path}: the config it was saved with is no TOML; {error}") from error
+    return NewRun(config, note, lambda motor: load_state(motor, path))
 
 
 def _weights(path: Path, source: LiveSource | None) -> Change | NewRun:

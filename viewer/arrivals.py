@@ -152,7 +152,7 @@ class _Opening:
         try:
             made = make()
             if isinstance(made, NewRun):
-                result = _Ready(live_source(made.config, made.config.title, device), made.note)
+                result = _Ready(_prepared(made, device), made.note)
             else:
                 result = made if isinstance(made, Change) else _Ready(made)
         except Exception as error:  # noqa: BLE001 - told to whoever waits, whatever it is
@@ -162,3 +162,13 @@ class _Opening:
                 self.result = result
             elif isinstance(result, _Ready):
                 result.source.close()
+
+
+def _prepared(run: NewRun, device: str | None) -> LiveSource:
+    source = live_source(run.config, run.config.title or run.config.law.name, device)
+    try:
+        run.prepare(source.motor)
+    except BaseException:
+        source.close()
+        raise
+    return source

@@ -21,7 +21,7 @@ KINDS = {
     ".h5 *.hdf5": "Recordings",
     ".rle": "Patterns",
     ".npy *.png": "Cells",
-    ".safetensors *.pt *.pth": "Weights",
+    ".safetensors *.pt *.pth": "Weights and states",
 }
 
 

@@ -108,7 +108,8 @@ change is kept with its step, so that a recorded run can be repeated.
 
 Drop a file on the window, or press *Ctrl+O*. A config (.toml) opens a run, a recording (.h5) is played back. A pattern
 (.rle), an array (.npy) or an image (.png) becomes the start of the run that is open; weights (.safetensors) go into its
-law. A pattern without a run opens Life, and weights without a law that they fit open a Growing NCA.
+law, and from a saved state it goes on. Without such a run a pattern opens Life, weights a Growing NCA, and a state the run
+that it was saved from.
 
 *?* lists all keys.
 """

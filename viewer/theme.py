@@ -118,6 +118,8 @@ def preferred() -> Theme:
 def apply(app: QApplication, theme: Theme) -> None:
     """Gives the whole program the theme's colours."""
     app.setStyle("Fusion")
+    # For what the system draws: title bars, file dialogs.
+    app.styleHints().setColorScheme(Qt.ColorScheme.Light if theme == "light" else Qt.ColorScheme.Dark)
     palette = QPalette()
     roles = QPalette.ColorRole
     for role, name in {

@@ -1,8 +1,10 @@
 """What is opened, and how: the gallery's entries, files into runs, and the newest wish wins. No Qt."""
 
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +17,15 @@ from aetheria import GrowingNCA, Lenia
 from aetheria.config import shipped_configs
 from aetheria.errors import AetheriaError
 from aetheria.motor import Aetheria_Motor
+from aetheria.state_file import save_state
+from aetheria.stepping import choose_plan
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.adopting import NewRun, adopt
-from viewer.arrivals import Arrivals
+from viewer.arrivals import Arrivals, _prepared
 from viewer.controller import Controller
 from viewer.gallery import entries
 from viewer.live import LiveSource
+from viewer.notices import Notices
 
 GLIDER = "#N a glider\nx = 3, y = 3, rule = B3/S23\nbob$2bo$3o!\n"
 CONFIG = """
@@ -279,3 +284,73 @@ def test_weights_that_fit_nothing_say_so(tmp_path: Path) -> None:
     with pytest.raises(AetheriaError, match=r"w\.safetensors: the weights fit no Growing NCA.*Open a config of the law"):
         adopt(tmp_path / "w.safetensors", source)
     source.close()
+
+
+def test_a_saved_state_goes_on_in_the_run_it_is_of_and_else_in_one_of_its_own(
+    arrivals: Arrivals, view: FakeView, tmp_path: Path
+) -> None:
+    (tmp_path / "soup.toml").write_text(CONFIG)
+    arrivals.open(tmp_path / "soup.toml")
+    settle(arrivals)
+    arrivals.controller.go_to(20)
+    motor = motor_of(arrivals)
+    wait_until(lambda: motor.step_count == 20, arrivals.controller)
+    source = arrivals.controller.source
+    assert isinstance(source, LiveSource)
+    assert source.config is not None
+    save_state(motor, tmp_path / "state.safetensors", source.config.to_toml())
+    save_state(motor, tmp_path / "bare.safetensors")
+    cells = motor.cells
+    arrivals.controller.go_to(33)
+    wait_until(lambda: motor.step_count == 33, arrivals.controller)
+    arrivals.open(tmp_path / "state.safetensors")
+    wait_until(lambda: view.messages, arrivals.controller)
+    assert view.messages[0].text == "Goes on from state.safetensors, at step 20"
+    assert motor_of(arrivals) is motor
+    assert motor.step_count == 20
+    arrivals.controller.open(live())  # of another size
+    made = adopt(tmp_path / "state.safetensors", live_source_of(arrivals))
+    assert isinstance(made, NewRun)
+    fresh = _prepared(made, "cpu")
+    assert torch.equal(fresh.motor.cells, cells)
+    assert fresh.motor.step_count == 20
+    fresh.close()
+    with pytest.raises(AetheriaError, match="a state of Life on 32 x 48 cells, saved without the config"):
+        adopt(tmp_path / "bare.safetensors", live_source_of(arrivals))
+
+
+def live_source_of(arrivals: Arrivals) -> LiveSource:
+    assert isinstance(arrivals.controller.source, LiveSource)
+    return arrivals.controller.source
+
+
+def test_a_pattern_goes_into_a_run_that_the_users_code_steps_without_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "glider.rle").write_text(GLIDER)
+    motor = life()
+    motor.step(7)
+    source = LiveSource(motor, steps_it=False)
+    change = adopt(tmp_path / "glider.rle", source)
+    assert not isinstance(change, NewRun)
+    change.apply(motor)
+    assert (motor.step_count, int(motor.cells.sum()), change.restarts) == (7, 5, False)
+    source.close()
+
+
+def test_a_plan_that_could_not_be_made_in_the_background_is_told(arrivals: Arrivals, view: FakeView, tmp_path: Path) -> None:
+    def fails(*_: object, wanted: str, **options: Any) -> Any:
+        if wanted == "eager":
+            return choose_plan(*_, wanted=wanted, **options)  # type: ignore[arg-type]
+        raise RuntimeError("the C++ compiler is missing")
+
+    with warnings.catch_warnings(record=True), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("always")
+        patch.setattr("aetheria.stepper.choose_plan", fails)
+        notices = Notices(arrivals.controller, lambda: None)
+        (tmp_path / "soup.toml").write_text(CONFIG.replace('plan = "eager"', 'plan = "compiled"'))
+        arrivals.open(tmp_path / "soup.toml")
+        wait_until(lambda: view.messages, arrivals.controller)
+        notices.stop()
+    assert view.messages[0].kind == "warning"
+    assert "goes on by plan eager: same result, slower. Reason: the C++ compiler is missing" in view.messages[0].text
+    step = motor_of(arrivals).step_count
+    wait_until(lambda: motor_of(arrivals).step_count > step, arrivals.controller)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from aetheria.errors import AetheriaError
 from tests.viewer.fakes import live
 from tests.viewer.test_arrivals import CONFIG, GLIDER
+from viewer import theme
 from viewer.__main__ import open_window
 from viewer.live import LiveSource
 from viewer.window import Window
@@ -243,3 +245,24 @@ def test_what_the_command_line_names_wrongly_is_refused_before_there_is_a_window
     with pytest.raises(AetheriaError, match=says):
         open_window(name, overrides, device)
     assert not [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, Window) and widget.isVisible()]
+
+
+def test_the_first_window_is_as_light_as_the_system_and_follows_it_until_the_user_chooses(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for preferred in ("light", "dark"):
+        monkeypatch.setattr(theme, "preferred", lambda preferred=preferred: preferred)
+        window = opened()
+        assert window.controller.model.theme == preferred
+        window.close()
+    window = opened()
+    window.actions_by_name["toggle_theme"].trigger()
+    window.close()
+    assert opened().controller.model.theme == "light"
+
+
+@pytest.mark.parametrize(("scheme", "wanted"), [("Light", "light"), ("Dark", "dark"), ("Unknown", "dark")])
+def test_the_system_is_asked_what_it_prefers(monkeypatch: pytest.MonkeyPatch, scheme: str, wanted: str) -> None:
+    hints = SimpleNamespace(colorScheme=lambda: Qt.ColorScheme[scheme])
+    monkeypatch.setattr(theme, "QGuiApplication", SimpleNamespace(styleHints=lambda: hints))
+    assert theme.preferred() == wanted
