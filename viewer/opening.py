@@ -15,8 +15,8 @@ from viewer.source import Source
 
 Opener = Callable[[str | Path, list[str] | None, str | None], Source]
 KNOWN = (
-    "a config (.toml), a recording (.h5), a pattern (.rle), cells (.npy, .png) or weights (.safetensors, .pt), or the name of "
-    "a shipped config"
+    "a config (.toml), a recording (.h5), a pattern (.rle), cells (.npy, .png), weights (.safetensors, .pt) or a saved state "
+    "(.safetensors), or the name of a shipped config"
 )
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 

@@ -15,7 +15,7 @@ from viewer.live import LiveSource
 from viewer.model import Message
 from viewer.playback import RecordingSource
 from viewer.source import Rates, Source
-from viewer.table import Quantity, Run, Sample, write_csv
+from viewer.table import Quantity, Run, Sample, capacity_for, write_csv
 
 RATE = "steps_per_s"
 _RUNS = 4  # stretches that are kept: the present one and those before the last restarts
@@ -91,7 +91,7 @@ class Series(Feature):
     def restarted(self) -> None:
         self._seen = -1
         if self.runs and len(self.runs[-1]):
-            self.runs.append(Run())
+            self.runs.append(self._new_run())
 
     def tick(self) -> None:
         source = self.controller.source
@@ -125,10 +125,12 @@ class Series(Feature):
             return
         self._due = time.monotonic() + max(_POLL_S - answer.took, answer.took / _SHARE)
         self._seen = answer.step
-        rate = np.full(self._universes(), self._rates(answer.step))
-        values = {**answer.values, RATE: rate} if RATE in self.chosen else answer.values
+        values = dict(answer.values)
+        rate = self._rates(answer.step)
+        if RATE in self.chosen:
+            values[RATE] = np.array([rate])
         if not self.runs or (len(self.runs[-1]) and answer.step < self.runs[-1].steps[-1]):
-            self.runs.append(Run())
+            self.runs.append(self._new_run())
         self.runs[-1].add(Sample(answer.step, answer.time, values))
         self._changed()
 
@@ -136,8 +138,9 @@ class Series(Feature):
         self.choose(())  # or it would fail ten times a second
         self.controller.failed(error)
 
-    def _universes(self) -> int:
-        return self.controller.source.universes if self.controller.source is not None else 1
+    def _new_run(self) -> Run:
+        source = self.controller.source
+        return Run(capacity_for(source.universes if source is not None else 1))
 
     def _changed(self) -> None:
         for listener in self.listeners:
@@ -165,11 +168,10 @@ def recorded(recording: Recording, names: Sequence[str]) -> tuple[int, Run] | Ex
         times = recording.wall_times[:frames]
         values = {name: recording.observable(name)[:frames] for name in names if name != RATE}
         if RATE in names:
-            universes = int(recording.attributes["universes"])
             with np.errstate(divide="ignore", invalid="ignore"):
                 rate = np.diff(steps) / np.diff(times)
-            values[RATE] = np.repeat(np.concatenate((rate[:1], rate))[:frames, None], universes, 1)
-        return frames, Run.of(steps, times, values)
+            values[RATE] = np.concatenate((rate[:1], rate))[:frames, None]
+        return frames, Run.of(steps, times, values, capacity_for(int(recording.attributes["universes"])))
     except Exception as error:  # noqa: BLE001 - the caller tells
         return error
 

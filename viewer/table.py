@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aetheria.files import replacing
 
 CAPACITY = 4096
+_MOST_NUMBERS = 1 << 20  # of one quantity, over all universes
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,11 @@ class Run:
         self.interval *= 2
 
 
+def capacity_for(universes: int) -> int:
+    """How many samples are kept of so many universes."""
+    return max(64, min(CAPACITY, _MOST_NUMBERS // universes // 2 * 2))
+
+
 def write_csv(path: Path, runs: Sequence[Run], quantities: Sequence[Quantity]) -> None:
     """A table of all that was collected: a row a sample, whole or not at all.
 
@@ -145,14 +151,10 @@ def write_csv(path: Path, runs: Sequence[Run], quantities: Sequence[Quantity]) -
     there are several. A number that was not asked for is left empty.
     """
     present = [q for q in quantities if any(q.name in run.names for run in runs)]
-    columns = [
-        (q.name, universe)
-        for q in present
-        for universe in range(max(run.values(q.name).shape[1] for run in runs if q.name in run.names))
-    ]
+    universes = {q.name: max(run.values(q.name).shape[1] for run in runs if q.name in run.names) for q in present}
+    columns = [(q.name, universe) for q in present for universe in range(universes[q.name])]
     units = {q.name: q.unit for q in present}
-    several = any(universe for _, universe in columns)
-    heads = [f"{name}{f'_{universe}' if several else ''} [{units[name]}]" for name, universe in columns]
+    heads = [f"{name}{f'_{universe}' if universes[name] > 1 else ''} [{units[name]}]" for name, universe in columns]
     with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["run", "step", "time [s]", *heads])

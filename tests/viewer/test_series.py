@@ -24,7 +24,7 @@ from viewer.controller import Controller
 from viewer.live import LiveSource
 from viewer.playback import RecordingSource
 from viewer.series import RATE, Series
-from viewer.table import Quantity, Run, Sample, write_csv
+from viewer.table import Quantity, Run, Sample, capacity_for, write_csv
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_newest_sample_is_that_of_the_cells_where_the_run_stops(controller: 
     wait_until(lambda: newest(series) == 40, controller)
     alive = motor.cells[:, 0].sum((1, 2)).numpy()
     assert np.array_equal(series.runs[-1].values("population")[-1], alive)
-    assert series.runs[-1].values(RATE).shape == (len(series.runs[-1]), 2)
+    assert series.runs[-1].values(RATE).shape == (len(series.runs[-1]), 1)
 
 
 def test_nothing_is_asked_of_the_motor_unless_somebody_looks_something_is_chosen_and_steps_are_taken(
@@ -248,7 +248,7 @@ def test_the_numbers_of_a_recording_are_those_in_the_file(view: FakeView, tmp_pa
         assert np.array_equal(series.runs[-1].times, recording.wall_times)
         seconds = np.diff(recording.wall_times)
     assert np.array_equal(series.runs[-1].steps, np.arange(0, 21, 2))
-    assert np.allclose(series.runs[-1].values(RATE)[1:, 1], 2 / seconds, equal_nan=True)
+    assert np.allclose(series.runs[-1].values(RATE)[1:, 0], 2 / seconds, equal_nan=True)
     series.save_csv(tmp_path / "run.csv")
     wait_until(lambda: view.messages, controller)
     assert len((tmp_path / "run.csv").read_text().splitlines()) == 12
@@ -278,6 +278,14 @@ def test_a_long_recording_is_thinned_evenly(tmp_path: Path) -> None:
     assert (run.steps[0], run.steps[-1]) == (0, 49_995)
     assert np.array_equal(run.values("mass")[:, 0], np.sqrt(run.steps))
     assert np.ptp(np.diff(run.steps)) <= 5
+
+
+@pytest.mark.parametrize("universes", [1, 255, 256, 300, 100_000])
+def test_many_universes_are_kept_in_bounded_memory(universes: int) -> None:
+    capacity = capacity_for(universes)
+    Run(capacity)
+    assert 64 <= capacity <= 4096
+    assert capacity == 64 or capacity * universes <= 1 << 20
 
 
 def test_numbers_are_worded_as_the_examples_say() -> None:
