@@ -161,7 +161,8 @@ def test_the_slider_goes_from_one_beat_a_second_to_unlimited(window: Window) -> 
 
 def test_the_window_can_be_made_narrow(window: Window, qtbot: QtBot) -> None:
     assert window.status_strip.isVisible()
-    assert window.minimumSizeHint().width() < 700
+    assert window.statusBar().minimumSizeHint().width() < 100
+    assert window.transport.minimumSizeHint().width() < 640
 
 
 def test_the_strip_is_there_for_live_runs_only(window: Window) -> None:
