@@ -143,6 +143,22 @@ ACTIONS: tuple[Action, ...] = (
         "newest",
     ),
     Action(
+        "window.reruns.run_config",
+        "&Run this config",
+        ("Ctrl+R",),
+        "&Recording",
+        "Run the config of the recording live, from step 0 and without the changes made by hand",
+        "recording",
+    ),
+    Action(
+        "window.reruns.go_on",
+        "&Go on from here",
+        ("Ctrl+Shift+R",),
+        "&Recording",
+        "Run again up to the frame in sight, with every change made by hand, and go on live",
+        "recording",
+    ),
+    Action(
         "window.beside.compare_with",
         "&Compare with...",
         ("Ctrl+D",),

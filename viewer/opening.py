@@ -7,6 +7,7 @@ from pathlib import Path
 from aetheria.config import RunConfig, load_config
 from aetheria.errors import ConfigError, FileUnreadableError
 from aetheria.recording import Recording
+from aetheria.replay import replay
 from aetheria.run import build_motor
 from viewer.adopting import SUFFIXES
 from viewer.live import LiveSource
@@ -91,6 +92,17 @@ def rerun(config: str, title: str, device: str | None = None) -> Source:
         AetheriaError: as for `open_config`; also when the files that the config names are not where they were.
     """
     return live_source(RunConfig.checked(tomllib.loads(config), ""), title, device)
+
+
+def take_up(path: Path, step: int, title: str, device: str | None = None) -> Source:
+    """The run of a recording, taken up live at a step: run again up to there, with every edit that was made by hand.
+
+    Raises:
+        AetheriaError: as for `aetheria.replay.replay`.
+    """
+    with Recording(path) as recording:
+        motor = replay(recording, step, device)
+        return LiveSource(motor, title=title, config=RunConfig.checked(tomllib.loads(recording.config), ""))
 
 
 def live_source(config: RunConfig, title: str, device: str | None = None) -> LiveSource:

@@ -39,6 +39,7 @@ from viewer.model import Message, Model, Picture, Region, Status
 from viewer.notices import Notices
 from viewer.palette import colour_table
 from viewer.remembered import Remembered
+from viewer.reruns import Reruns
 from viewer.scrub import ScrubBar
 from viewer.source import Source
 from viewer.status import StatusStrip
@@ -91,6 +92,7 @@ class Window(QMainWindow):
         self.arrangement = Layout(self, self.controller, self._menus["&Window"], self.remembered)
         self.panels, self.docks = self.arrangement.panels, self.arrangement.docks
         self.entrance = Entrance(self.controller, self.pages, self.stage, self.canvas, self.arrangement, self.remembered)
+        self.reruns = Reruns(self.controller, self.entrance.arrivals)
         self.dialogs = Dialogs(self, self.controller, self.arrangement, self.remembered)
         self.banner.cancelled.connect(self.entrance.cancel)
         self.transport = Transport(self.controller, self.actions_by_name)

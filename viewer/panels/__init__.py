@@ -12,6 +12,7 @@ from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
 from viewer.panels.look import LookPanel
 from viewer.panels.plots import PlotsPanel
+from viewer.panels.recording import RecordingPanel
 from viewer.panels.tools import ToolsPanel
 
 
@@ -39,5 +40,6 @@ PANELS: tuple[Dock, ...] = (
     Dock("tools", "Tools", "Ctrl+3", "Brushes, patterns and undo", ToolsPanel, _RIGHT),
     Dock("law", "Law", "Ctrl+4", "The law's parameters, while it runs", LawPanel, _RIGHT, tab_of="tools"),
     Dock("inspector", "Cell", "Ctrl+5", "What the cell under the mouse holds", InspectorPanel, _RIGHT, tab_of="tools"),
+    Dock("recording", "Recording", "Ctrl+6", "What was recorded, of which run", RecordingPanel, _RIGHT, tab_of="tools"),
     Dock("plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps a second ...", PlotsPanel, _BOTTOM, False),
 )

@@ -1,0 +1,87 @@
+"""What a recording holds: what was run, when and how, and how far it goes."""
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFormLayout, QLabel
+
+from aetheria.recording import Recording
+from viewer.controller import Controller
+from viewer.panels.base import Panel, named
+from viewer.playback import RecordingSource
+from viewer.source import Source
+
+_ROWS = ("File", "Title", "Law", "Grid", "Recorded", "Frames", "Steps", "Ended", "Fields", "Numbers", "Device", "Seed", "Made")
+_NONE = "No recording is open. Open one, or record a run."
+
+
+class RecordingPanel(Panel):
+    """A list of what the file says about itself."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self._form = QFormLayout(self)
+        self._form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        self.nothing = named(QLabel(_NONE), "Recording")
+        self.nothing.setWordWrap(True)
+        self._form.addRow(self.nothing)
+        self.values: dict[str, QLabel] = {}
+        for row in _ROWS:
+            value = self.values[row] = named(QLabel(), row)
+            value.setWordWrap(True)
+            value.setTextFormat(Qt.TextFormat.PlainText)
+            value.setTextInteractionFlags(
+                Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+            )
+            self._form.addRow(row, value)
+        controller.player.listeners.append(self._moved)
+        self._told: tuple[int, str] | None = None
+        self.opened(None)
+
+    def opened(self, source: Source | None) -> None:
+        recording = source.recording if isinstance(source, RecordingSource) else None
+        self._form.setRowVisible(self.nothing, recording is None)
+        texts = {} if recording is None or source is None else about(recording, source.grid)
+        for row, value in self.values.items():
+            value.setText(texts.get(row, ""))
+            self._form.setRowVisible(value, bool(texts.get(row)))
+        self._told = None
+        self._moved()
+
+    def _moved(self) -> None:
+        """What changes while the run is still being recorded."""
+        position, source = self.controller.player.position, self.controller.source
+        if position is None or not isinstance(source, RecordingSource) or self._told == (position.frames, position.ending):
+            return
+        self._told = position.frames, position.ending
+        steps = source.steps
+        every = int(source.recording.attributes["every"])
+        how_often = "every one" if every == 1 else f"1 in {every:,}"
+        texts = {
+            "Frames": f"{position.frames:,}",
+            "Steps": f"{steps[0]:,} to {steps[-1]:,}, {how_often}" if len(steps) else "none yet",
+            "Ended": "not yet, it is still being written" if position.ending == "running" else position.ending,
+        }
+        for row, text in texts.items():
+            self.values[row].setText(text)
+            self._form.setRowVisible(self.values[row], True)
+
+
+def about(recording: Recording, shown: tuple[int, int]) -> Mapping[str, str]:
+    """What does not change, by row; `shown` is the size of the recorded pictures."""
+    attributes = recording.attributes
+    height, width = (int(side) for side in attributes["grid"])
+    universes, channels = int(attributes["universes"]), int(attributes["channels"])
+    smaller = "" if shown == (height, width) else f"{shown[1]} \N{MULTIPLICATION SIGN} {shown[0]} pictures of it"
+    return {
+        "File": str(recording.path),
+        "Title": str(attributes["title"]),
+        "Law": f"{attributes['law']}, {channels} channel{'s' if channels > 1 else ''}",
+        "Grid": f"{width} \N{MULTIPLICATION SIGN} {height} cells" + (f", {universes} universes" if universes > 1 else ""),
+        "Recorded": smaller,
+        "Fields": ", ".join(recording.fields),
+        "Numbers": ", ".join(recording.observables),
+        "Device": f"{attributes['device_name']}, {attributes['precision']}, plan {attributes['plan'] or 'unknown'}",
+        "Seed": str(attributes["seed"]),
+        "Made": str(attributes["created"]).replace("T", " ").replace("+00:00", " UTC"),
+    }
