@@ -302,4 +302,5 @@ FIELDS: dict[str, Field] = {f.name: replace(f, amplitudes=f.name in _QUANTUM) fo
 def quantise(values: Tensor, levels: tuple[float, float]) -> Tensor:
     """uint8 pixels: `levels` become 0 and 255, values beyond them are clipped. One pixel is (high - low) / 255."""
     low, high = levels
-    return ((values - low) * (255 / (high - low))).round().clamp(0, 255).to(torch.uint8)
+    # In place: new memory for each of these costs more than the arithmetic.
+    return (values - low).mul_(255 / (high - low)).round_().clamp_(0, 255).to(torch.uint8)

@@ -1,6 +1,6 @@
 """What the canvas draws under and over the cells: the ground of the grid, lines between cells, a scale, a marked cell."""
 
-from PySide6.QtCore import QLineF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPalette, QPen
 
 from viewer.model import Region
@@ -33,13 +33,21 @@ class Pen:
         """
         roles, painter = QPalette.ColorRole, self.painter
         height, width = self.sight.screen
-        painter.fillRect(QRectF(0, 0, width / self.ratio, height / self.ratio), self.palette.color(roles.Window))
         sheet = self._rectangle(0, 0, *self.sight.grid)
+        screen = QRectF(0, 0, width / self.ratio, height / self.ratio)
+        for part in _around(screen, sheet) if covered else [screen]:
+            painter.fillRect(part, self.palette.color(roles.Window))
         if not covered:
             painter.fillRect(sheet, self.palette.color(roles.Button))
             painter.fillRect(sheet, QBrush(_faint(self.palette.color(roles.PlaceholderText), 60), Qt.BrushStyle.BDiagPattern))
-        painter.setPen(QPen(_faint(self.palette.color(roles.PlaceholderText), 130), 0))
-        painter.drawRect(sheet.adjusted(-1, -1, 0, 0))
+        rim, thin = _faint(self.palette.color(roles.PlaceholderText), 130), 1 / self.ratio
+        for edge in (
+            QRectF(sheet.left() - thin, sheet.top() - thin, sheet.width() + 2 * thin, thin),
+            QRectF(sheet.left() - thin, sheet.bottom(), sheet.width() + 2 * thin, thin),
+            QRectF(sheet.left() - thin, sheet.top(), thin, sheet.height()),
+            QRectF(sheet.right(), sheet.top(), thin, sheet.height()),
+        ):
+            painter.fillRect(edge, rim)  # Qt blends a rectangle ten times as fast as a line
 
     def lines(self, region: Region) -> None:
         """Lines between cells of a region that are large enough, every tenth a little stronger; they fade in as cells grow."""
@@ -57,7 +65,6 @@ class Pen:
             self._fill(QRectF(frame.left(), y, frame.width(), thin), strength, at)
 
     def _fill(self, line: QRectF, strength: float, at: int) -> None:
-        # As a rectangle: Qt blends one ten times as fast as a line.
         self.painter.fillRect(line, QColor(128, 128, 128, int(strength * (1.8 if at % 10 == 0 else 1.0))))
 
     def marker(self, y: int, x: int) -> None:
@@ -116,6 +123,18 @@ def bar_length(most: float) -> int:
 
 def _power(length: int) -> int:
     return int(10 ** (len(str(length)) - 1))
+
+
+def _around(screen: QRectF, sheet: QRectF) -> list[QRectF]:
+    """What a sheet leaves of the screen, and a little more: edges of either need not lie on whole points."""
+    inner = sheet.toRect().adjusted(1, 1, -1, -1)
+    sides = (
+        QRectF(screen.topLeft(), QPointF(screen.right(), inner.top())),
+        QRectF(QPointF(screen.left(), inner.bottom()), screen.bottomRight()),
+        QRectF(screen.topLeft(), QPointF(inner.left(), screen.bottom())),
+        QRectF(QPointF(inner.right(), screen.top()), screen.bottomRight()),
+    )
+    return [side & screen for side in sides if side.isValid()]
 
 
 def _faint(colour: QColor, alpha: int) -> QColor:
