@@ -307,6 +307,8 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     def _measure(self) -> None:
         before, self._ratio = self._ratio, self.devicePixelRatioF()
         size = self.viewport().size()
+        # pyqtgraph lays its scene out for the whole widget, of which the rim is no part of the viewport.
+        self.setRange(QRectF(self.viewport().rect()), padding=0, disableAutoPixel=False)
         sight = self.sight.on((round(size.height() * self._ratio), round(size.width() * self._ratio)))
         if self._fitted is not None:
             self._see(sight.of(self._fitted), fitted=self._fitted, steered=False)

@@ -75,12 +75,12 @@ def test_a_key_pins_the_cell_and_marks_it_and_the_button_lets_it_go(window: Wind
     panel = panel_of(window)
     move_to(window, 5, 11, qtbot)
     window.controller.toggle_grid()
-    before = window.canvas.grab().toImage()
+    before = window.canvas.viewport().grab().toImage()
     qtbot.keyClick(window.canvas, Qt.Key.Key_I)
     assert panel.pin.isChecked()
     assert window.actions_by_name["inspecting.toggle_pin"].isChecked()
     corner = point_of(window, 5, 11) - (point_of(window, 6, 12) - point_of(window, 5, 11)) / 2
-    after = window.canvas.grab().toImage()
+    after = window.canvas.viewport().grab().toImage()
     assert any(
         QColor(before.pixel(corner + QPoint(k, k))) != QColor(after.pixel(corner + QPoint(k, k))) for k in range(-3, 3)
     ), "the cell has a frame"
