@@ -37,7 +37,7 @@ class Filing:
 
     def save_view(self) -> None:
         """Asks where to save the canvas as it is seen now."""
-        pixels = pixels_of(self.canvas.grab().toImage())
+        pixels = pixels_of(self.canvas.viewport().grab().toImage())
         name = f"{self._stem()}-{self._step()}.png"
         keeping = self.controller.keeping
         ask_where_to_save(

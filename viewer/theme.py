@@ -86,8 +86,7 @@ QPushButton:hover { border-color: $accent; }
 QPushButton:pressed, QPushButton:checked { background: $chosen; border-color: $accent; }
 QPushButton:focus { border: 2px solid $accent; }
 QPushButton:disabled { color: $dim; border-color: $line; }
-QToolButton { color: $text; background: transparent; border: 2px solid transparent; border-radius: 0.3em;
-    padding: 0.15em 0.3em; }
+QToolButton { color: $text; background: transparent; border: 2px solid transparent; border-radius: 0.3em; padding: 0.1em; }
 QToolButton:hover { background: $button; }
 QToolButton:pressed, QToolButton:checked { background: $chosen; }
 QToolButton:focus { border-color: $accent; }

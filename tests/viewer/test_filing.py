@@ -179,7 +179,7 @@ def test_a_recording_is_filmed_in_the_size_and_rate_that_is_asked_for(window: Wi
 
 
 def test_f12_keeps_the_canvas_as_it_was_seen(window: Window, qtbot: QtBot, folder: Path) -> None:
-    seen = pixels_of(window.canvas.grab().toImage())
+    seen = pixels_of(window.canvas.viewport().grab().toImage())
     press(window, qtbot, Qt.Key.Key_F12)
     assert choose(window, qtbot) == "my-soup-000000.png"
     qtbot.waitUntil(lambda: note(window) == "Saved my-soup-000000.png.")
