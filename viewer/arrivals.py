@@ -43,6 +43,8 @@ class Arrivals(Feature):
             overrides: settings of a config, as "key=value".
             called: what to call it while it is being opened; the file's name by default.
         """
+        if self._newest is not None and self._newest.path == str(path) and not overrides:
+            return  # a double click
         run = self.controller.source if isinstance(self.controller.source, LiveSource) else None
 
         def make() -> Source | Change | NewRun:

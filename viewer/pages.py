@@ -89,7 +89,7 @@ class _Pictured(QTextBrowser):
             letter = self.fontMetrics().height()
             if url.scheme() == "wheel":
                 return wheel(url.path(), 8 * letter, self.devicePixelRatioF())
-            return strip(url.path(), QSize(12 * letter, letter), self.devicePixelRatioF())
+            return strip(url.path(), QSize(9 * letter, letter), self.devicePixelRatioF())
         return super().loadResource(kind, name)
 
 

@@ -92,6 +92,7 @@ QToolButton:pressed, QToolButton:checked { background: $chosen; }
 QToolButton:focus { border-color: $accent; }
 QToolButton:disabled { color: $dim; }
 QAbstractItemView { outline: none; }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 #cells { border: 1px solid $window; }
 #cells:focus { border: 1px solid $edge; }
 #banner { border: none; border-bottom: 2px solid $edge; background: $button; color: $text; }

@@ -143,6 +143,16 @@ def test_of_two_wishes_the_newer_is_granted_and_the_older_is_closed(arrivals: Ar
     assert view.waited_for == ["Opening old...", "", "Opening new...", ""]
 
 
+def test_a_double_click_opens_once(arrivals: Arrivals, view: FakeView, tmp_path: Path) -> None:
+    (tmp_path / "soup.toml").write_text(CONFIG)
+    arrivals.open(tmp_path / "soup.toml")
+    opening = arrivals._newest
+    arrivals.open(tmp_path / "soup.toml")
+    assert arrivals._newest is opening
+    settle(arrivals)
+    assert view.waited_for == ["Opening soup.toml...", ""]
+
+
 def test_cancelling_while_something_opens_leaves_things_as_they_were(arrivals: Arrivals, view: FakeView) -> None:
     source = live(life(8, 8))
     arrivals.bring("it", lambda: source)
