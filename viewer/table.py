@@ -32,7 +32,7 @@ class Sample:
         step: steps done.
         time: seconds since the epoch.
         values: by name, one number per universe `(B,)`.
-        took: seconds that it took to find them.
+        took: seconds of computing that it took to find them.
     """
 
     step: int

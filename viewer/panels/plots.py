@@ -213,7 +213,10 @@ class _Plot(pg.PlotItem):  # type: ignore[misc]  # pyqtgraph has no types
         super().__init__(axisItems={side: _Axis(side) for side in ("left", "bottom")}, enableMenu=False)
         self.name, self.number = name, number
         self.setMouseEnabled(y=False)
-        self.setLabel("left", spoken(name) if unit == "1" or name == RATE else f"{spoken(name)}<br>[{unit}]")
+        self._called = spoken(name) if unit == "1" or name == RATE else f"{spoken(name)} [{unit}]"
+        self._label = pg.LabelItem(self._called, justify="left")  # inside: beside the axis there is no room for a long one
+        self._label.setParentItem(self.getViewBox())
+        self._label.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(4, -2))
         self.showGrid(x=True, y=True, alpha=0.15)
         self.setClipToView(True)
         self.setDownsampling(auto=True, mode="peak")
@@ -233,6 +236,7 @@ class _Plot(pg.PlotItem):  # type: ignore[misc]  # pyqtgraph has no types
             axis.setPen(text)
             axis.setTextPen(text)
         self._mark.setPen(text)
+        self._label.setText(self._called, color=text)
 
     def mark(self, step: int | None) -> None:
         """Draws a line at the step in sight, of a recording."""
@@ -267,7 +271,7 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]
         self.enableAutoSIPrefix(False)
         if orientation == "left":
             metrics = QFontMetrics(QApplication.font())
-            self.setWidth(metrics.horizontalAdvance("-000.0 k") + 3 * metrics.height())
+            self.setWidth(metrics.horizontalAdvance("-000.00 k") + metrics.height())
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
         if max(map(abs, values), default=0) < 10_000:
