@@ -92,6 +92,10 @@ QToolButton:pressed, QToolButton:checked { background: $chosen; }
 QToolButton:focus { border-color: $accent; }
 QToolButton:disabled { color: $dim; }
 QAbstractItemView { outline: none; }
+QCheckBox { border: 2px solid transparent; border-radius: 0.3em; padding: 0.1em; }
+QCheckBox:focus { border-color: $accent; }
+QCheckBox::indicator:unchecked, QListView::indicator:unchecked {
+    border: 1px solid $dim; border-radius: 2px; background: $base; }
 QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 #cells { border: 1px solid $window; }
 #cells:focus { border: 1px solid $edge; }

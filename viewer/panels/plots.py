@@ -32,6 +32,7 @@ _COLOURS = {  # told apart by most eyes, each against its background; the plots 
     "light": ("#a86f00", "#1f6fa8", "#00795a", "#7a6f00", "#b44a00", "#9c4a7c", "#4c5159"),
 }
 _ROWS = 5  # lines of text that a plot is high at least
+_HEIGHT = 9  # of the panel
 _HEIGHT = 13  # lines of text that the panel is high at first
 _MOST = 24  # universes that are drawn
 _ALL = "All, with the one in sight thick"
@@ -69,6 +70,7 @@ class PlotsPanel(Panel):
         layout.addWidget(self._choices())
         layout.addWidget(self.area, 1)
         layout.addWidget(self.nothing, 1)
+        self.setMinimumHeight(_HEIGHT * self.fontMetrics().lineSpacing())
         self.series.listeners.append(self.draw)
         self.draw()
 
