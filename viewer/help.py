@@ -104,6 +104,19 @@ pattern or an animal; for complex amplitudes *W* puts down a vortex of the phase
 brush away. Every stroke can be taken back (*Ctrl+Z*). The law's own numbers can be changed while it runs, and each
 change is kept with its step, so that a recorded run can be repeated.
 
+## Plots
+
+The panel of plots (Window menu) shows numbers over time: population or mass, energy, entropy, centre of mass, steps a
+second. Only what is ticked is worked out, only while the panel is open, and long runs are thinned out evenly. Dotted
+lines are of the runs before the last reset. *Ctrl+Shift+E* saves the numbers as a table.
+
+## Keeping
+
+*R* records the run to a file (.h5) that holds the numbers themselves, the config and all changes by hand; it says before
+what that takes. *M* films what is shown, or a recording, as MP4 or GIF. *R* and *M* again end it. *F12* keeps one picture.
+*Ctrl+S* saves the state (cells, memory, step, seed) and *Ctrl+L* goes on from it, to the last digit. *Ctrl+Shift+C* copies
+the config as it is now. A disk that is full ends the recording, not the run.
+
 ## Opening
 
 Drop a file on the window, or press *Ctrl+O*. A config (.toml) opens a run, a recording (.h5) is played back. A pattern
