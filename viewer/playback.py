@@ -1,5 +1,6 @@
 """A recording as a source of pictures, read by a thread of its own; also one that is still being written."""
 
+import atexit
 import time
 import tomllib
 from collections import deque
@@ -19,8 +20,10 @@ from viewer.model import Cell, Levels, Look, Picture, Region, Status, Wanted
 from viewer.palette import find_levels, first_look
 from viewer.reading import FrameReader
 from viewer.reel import Reel
-from viewer.source import Rates, Worker, end_with_the_program
+from viewer.source import Rates, Worker, end_all, end_with_the_program
 
+# What is registered last is called first: before h5py's own farewell, which uses HDF5 without heeding what reads with it.
+atexit.register(end_all)
 T = TypeVar("T")
 _POLL_S = 0.25  # seconds between looks whether a file has grown
 _LEVELS_S = 0.25  # seconds between two looks for levels while frames are played
@@ -100,10 +103,12 @@ class RecordingSource(Worker):
         values = self._reader.values(look.field, index, look.universe, region)
         step = int(self.steps[index])
         levels = self._find_levels(look, step, values)
-        pixels = quantise(downsample(values, wanted.size, self._reader.choices[look.field].cyclic), levels)[0].numpy()
+        reduced = downsample(values, wanted.size, self._reader.choices[look.field].cyclic)
+        pixels = quantise(reduced, levels)[0].numpy()
         if pixels.ndim == 3:
             pixels = np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
-        self._ready.append(Picture(step, look.field, look.universe, region, pixels, levels, bool(torch.isfinite(values).all())))
+        finite = bool(torch.isfinite(reduced).all())  # a mean over what is not finite is not finite either
+        self._ready.append(Picture(step, look.field, look.universe, region, pixels, levels, finite))
 
     def _find_levels(self, look: Look, step: int, values: Tensor) -> Levels:
         now = time.monotonic()

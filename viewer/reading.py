@@ -39,8 +39,9 @@ class FrameReader:
         """
         plane = self._plane(name, index, universe)
         part = plane[..., region.top : region.top + region.height, region.left : region.left + region.width]
+        values = torch.from_numpy(np.ascontiguousarray(part, np.float32))[None]
         factor, offset = self._scales[name]
-        return torch.from_numpy(np.ascontiguousarray(part, np.float32))[None] * factor + offset
+        return values if (factor, offset) == (1.0, 0.0) else values * factor + offset
 
     def _plane(self, name: str, index: int, universe: int) -> NDArray[np.generic]:
         if index != self._index:

@@ -501,3 +501,24 @@ def test_the_file_is_closed_with_the_source(controller: Controller, path: Path) 
     source.thread.join(20)
     with h5py.File(path, "r+"):
         pass
+
+
+_LEFT_OPEN = """
+import atexit, sys, threading
+import viewer.source
+
+# Where h5py has its own, which must find nobody reading: after the first import of ours, before that of recordings.
+atexit.register(lambda: print("reading" if any(t.name == "recording source" for t in threading.enumerate()) else "at rest"))
+from viewer.opening import open_recording
+
+source = open_recording(sys.argv[1])
+source.reel.loop = True
+source.pace(None, 1)
+source.play(True)
+"""
+
+
+def test_a_recording_left_open_is_closed_before_hdf5_is(path: Path) -> None:
+    record_life(path)
+    left = subprocess.run([sys.executable, "-c", _LEFT_OPEN, str(path)], capture_output=True, text=True, check=True)
+    assert left.stdout == "at rest\n"
