@@ -398,6 +398,22 @@ def test_a_file_that_is_being_written_is_followed_to_its_end(
     np.testing.assert_array_equal(picture.pixels, pixels_of(contents(path, "channel_0")[2], picture.levels))
 
 
+def test_playing_catches_up_with_a_run_and_stays_with_it(
+    controller: Controller, path: Path, writer: subprocess.Popen[str]
+) -> None:
+    source = opened(controller, path)
+    tell(writer, 6)
+    wait_until(lambda: source.status().frames == 7, controller)
+    controller.toggle_play()
+    shown(controller, 6)
+    wait_until(lambda: controller.model.newest, controller)
+    tell(writer, 4)
+    shown(controller, 10)
+    controller.player.back()
+    shown(controller, 9)
+    assert not controller.model.newest
+
+
 def test_a_recording_without_a_frame_yet_opens_and_shows_the_first_one_that_comes(
     controller: Controller, path: Path, writer: subprocess.Popen[str]
 ) -> None:
