@@ -117,6 +117,15 @@ what that takes. *M* films what is shown, or a recording, as MP4 or GIF. *R* and
 *Ctrl+S* saves the state (cells, memory, step, seed) and *Ctrl+L* goes on from it, to the last digit. *Ctrl+Shift+C* copies
 the config as it is now. A disk that is full ends the recording, not the run.
 
+## Recordings
+
+Drag the slider under the cells to any frame, or use *Left* and *Right*, *PgUp* and *PgDown* for ten, *Home* and *End*. *O*
+begins again after the last frame. A file that is still being written grows under the slider: *Shift+End* stays at its newest
+frame, and playing that has caught up does so too. *Ctrl+D* puts a second recording beside what is open, at the step nearest
+to it and showing the same part of the grid; *Ctrl+Shift+D* the same one in another field. Each has its own field and levels,
+or those of the left one, so that colours mean the same. *Ctrl+R* runs the recording's config anew; *Ctrl+Shift+R* goes on
+live from the frame in sight.
+
 ## Opening
 
 Drop a file on the window, or press *Ctrl+O*. A config (.toml) opens a run, a recording (.h5) is played back. A pattern
