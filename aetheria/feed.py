@@ -19,6 +19,7 @@ from aetheria.stepping.pace import next_multiple
 
 log = logging.getLogger(__name__)
 Delivery = Literal["latest", "lossless"]
+_EARLY = 0.25  # of a period, that a frame of a rate may come early: beats as fast as the frames must not miss by a hair
 _POLL = 0.05  # seconds between looks whether the other side is still there
 _PATIENCE = 5.0  # seconds a full lossless queue may wait for a reader that never showed up
 
@@ -88,15 +89,24 @@ class Subscription:
         """Whether to make a frame at `step`: it is time, not yet offered and (for "latest") none is waiting."""
         if self.closed or step % self.every or self._offered == step:
             return False
-        now = time.monotonic()
         if self.rate is not None:
-            if now < self._next:
-                return False
-            # From when it was due, not from now: chunks end a little late, and that must not add up.
-            self._next = max(self._next + 1 / self.rate, now)
+            return self._offer_in_time(step, 1 / self.rate)
         self._offered = step
         self.behind = self.delivery == "latest" and self.waiting
         self.dropped += self.behind
+        return not self.behind
+
+    def _offer_in_time(self, step: int, period: float) -> bool:
+        now = time.monotonic()
+        if now < self._next - _EARLY * period:
+            return False
+        self._offered = step
+        self.behind = self.waiting
+        # From when it was due, not from now: chunks end a little late, and that must not add up. A frame that cannot be made
+        # because one waits stays due, until the next one is.
+        if not self.behind or now >= self._next + period:
+            self.dropped += self.behind
+            self._next = self._next + period if self._next + period > now else now + period
         return not self.behind
 
     @property
