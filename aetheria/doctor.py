@@ -2,22 +2,21 @@
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import psutil
 import torch
 from torch import nn
 
+from aetheria.hardware import all_hardware
 from aetheria.laws import LAWS, GrowingNCA, Law, Life, build_law
 from aetheria.laws.updates import QuantumLaw
 from aetheria.motor import Aetheria_Motor
 from aetheria.stepping import PlanName, compiler, first_candidate
+from aetheria.training.setup import recommended
 
-GIB = 2**30
 _OPTIONAL = {"xarray": "to_xarray", "h5netcdf": "to_xarray", "hdf5plugin": "the codecs fast and compact", "av": "MP4 films"}
 
 
@@ -33,7 +32,7 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """Looks at the machine, then tries: each finding as soon as it is known."""
-    for look in (_versions, _machine, _devices, _compiler, _plans, _self_test):
+    for look in (_versions, _devices, _compiler, _plans, _self_test):
         try:
             yield from look()
         except Exception as error:  # noqa: BLE001 - a broken driver is when the report is needed
@@ -52,28 +51,14 @@ def _versions() -> Iterator[Finding]:
             yield Finding(package, "not installed", True, f"optional, for {use}: pip install {package}")
 
 
-def _machine() -> Iterator[Finding]:
-    memory = psutil.virtual_memory()
-    yield Finding(
-        "CPU", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
-    )
-    yield Finding("memory", f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free")
-    yield Finding("precisions on cpu", "fp32, bf16, fp64")
-
-
 def _devices() -> Iterator[Finding]:
     if not torch.cuda.is_available():
         built = "this torch is a CPU build" if torch.version.cuda is None else "no driver or device answers"
         yield Finding("CUDA", f"none ({built})", True, "optional; a CUDA build of torch steps on the GPU")
-    for index in range(torch.cuda.device_count()):
-        properties = torch.cuda.get_device_properties(index)
-        free, total = torch.cuda.mem_get_info(index)
-        capability = f"{properties.major}.{properties.minor}"
-        yield Finding(f"cuda:{index}", f"{properties.name}, compute capability {capability}")
-        yield Finding(f"memory on cuda:{index}", f"{free / GIB:.1f} of {total / GIB:.1f} GiB free")
-        # TF32 and bf16 arithmetic came with Ampere, capability 8.0.
-        precisions = "fp32, tf32, bf16, fp64" if properties.major >= 8 else "fp32, fp64"
-        yield Finding(f"precisions on cuda:{index}", precisions)
+    for hardware in all_hardware():
+        for what, value in hardware.describe().items():
+            yield Finding(what, value)
+        yield Finding(f"training on {hardware.device}", recommended(hardware).summary())
 
 
 def _compiler() -> Iterator[Finding]:

@@ -1,0 +1,135 @@
+"""How to train on this machine: found by looking and by trying; everything can be set by hand."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+
+from aetheria.device import keep_freed_memory
+from aetheria.errors import ConfigError
+from aetheria.hardware import Hardware
+from aetheria.numerics import Numerics, numerics
+from aetheria.training.memory import largest_batch, peak_memory
+
+TrainingPrecision = Literal["bf16", "fp16", "fp32"]
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+_MOST_WORKERS = 4  # readers that keep one device busy; more only hold memory
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a training computes with.
+
+    Attributes:
+        hardware: the device, and what it can do.
+        precision: of the network: "bf16", "fp16" with gradients scaled, or "fp32". Weights and cells are float32 in each.
+        tf32: matrix products and convolutions of float32 in TF32 (CUDA).
+        deterministic: cuDNN's deterministic algorithms; otherwise the fastest, found by trying.
+        workers: processes that read data.
+        batch: samples of a training step.
+    """
+
+    hardware: Hardware
+    precision: TrainingPrecision
+    tf32: bool
+    deterministic: bool = False
+    workers: int = 0
+    batch: int = 8
+
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self.hardware.device
+
+    @property
+    def pin_memory(self) -> bool:
+        """Whether batches come through pinned memory, from which copies to the device do not wait."""
+        return self.device.type == "cuda"
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Runs the network in `precision` inside the block."""
+        reduced = self.precision != "fp32"
+        return torch.autocast(self.device.type, _TYPES[self.precision] if reduced else torch.bfloat16, enabled=reduced)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Scales gradients so that float16 does not lose the small ones; does nothing in the other precisions."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
+    def numerics(self) -> AbstractContextManager[None]:
+        """Sets TF32 and cuDNN inside the block, and restores the process's settings after."""
+        return numerics(Numerics(self.tf32, self.deterministic))
+
+    def summary(self) -> str:
+        """In one line, for people."""
+        scaled = " with gradients scaled" if self.precision == "fp16" else ""
+        tf32 = ", float32 products in tf32" if self.tf32 else ""
+        return f"{self.precision}{scaled}{tf32}, {self.workers} reading {'process' if self.workers == 1 else 'processes'}"
+
+
+def recommended(hardware: Hardware) -> Setup:
+    """What suits a device: bf16 where it is faster, else fp16, else fp32; TF32 where there is any."""
+    precision: TrainingPrecision = "bf16" if hardware.bf16 else "fp16" if hardware.fp16 else "fp32"
+    # One core is left for the trainer, which on a CPU does the computing too.
+    return Setup(hardware, precision, hardware.tf32, workers=max(0, min(hardware.cores - 1, _MOST_WORKERS)))
+
+
+def setup_training(
+    model: nn.Module,
+    *,
+    device: str | torch.device | None = None,
+    precision: Literal["auto"] | TrainingPrecision = "auto",
+    tf32: bool | None = None,
+    deterministic: bool = False,
+    workers: int | None = None,
+    batch: int | None = None,
+    step: Callable[[Setup, int], object] | None = None,
+) -> Setup:
+    """Makes `model` ready to train on a device, and says with what; None for what suits the hardware.
+
+    Args:
+        model: moved to the device, in float32, channels last, in train mode; in place.
+        batch: samples of a step; None for the largest that fits if there is a `step` to try it with, else 8.
+        step: takes a training step with a set-up on so many samples, and leaves no trace but gradients, which are cleared.
+
+    Raises:
+        ConfigError: an unknown device, precision or number. StateError: not even one sample fits.
+    """
+    if precision not in ("auto", *get_args(TrainingPrecision)):
+        raise ConfigError(f'precision: "{precision}" given; expected one of auto, {", ".join(get_args(TrainingPrecision))}')
+    for name, value, least in (("workers", workers, 0), ("batch", batch, 1)):
+        if value is not None and value < least:
+            raise ConfigError(f"{name}: {value} given; expected {least} or more")
+    setup = recommended(Hardware.detect(device))
+    if precision == "fp16" and setup.device.type == "cpu":
+        raise ConfigError(
+            'precision: "fp16" given, on the CPU; expected bf16 or fp32, which have the range and need no scaling'
+        )
+    setup = replace(
+        setup,
+        precision=setup.precision if precision == "auto" else precision,
+        tf32=setup.tf32 if tf32 is None else tf32,
+        deterministic=deterministic,
+        workers=setup.workers if workers is None else workers,
+        batch=batch or setup.batch,
+    )
+    if setup.device.type == "cpu":
+        keep_freed_memory()
+    # torch's stubs do not know that `to` takes a memory format.
+    model.to(setup.device, memory_format=torch.channels_last).float().train()  # type: ignore[call-overload]
+    return setup if batch or step is None else replace(setup, batch=_found_by_trying(model, setup, step))
+
+
+def _found_by_trying(model: nn.Module, setup: Setup, step: Callable[[Setup, int], object]) -> int:
+    def probe(size: int) -> int:
+        try:
+            return peak_memory(lambda: step(setup, size), setup.device)
+        finally:
+            model.zero_grad()
+
+    room = setup.hardware.memory_free
+    if setup.device.type == "cpu":
+        room += peak_memory(lambda: None, setup.device)  # what is free, and what this process has
+    return largest_batch(probe, room)
