@@ -5,7 +5,7 @@ from pathlib import Path
 
 import h5py
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+from aetheria.recording.superblock import read_superblock
 
 
 class Handle:
@@ -66,7 +66,5 @@ def unfinished(path: Path) -> bool:
     It opens in single-writer mode only. Others are not opened so: there HDF5 takes damage for what the writer has yet to
     finish, and looks again and again, with its lock held and twice as long a pause each time, for longer than anybody lives.
     """
-    with path.open("rb") as file:
-        start = file.read(12)
-    # Superblock version 3: consistency flags in byte 11; bit 0 open for writing, bit 2 as the single writer.
-    return start[:8] == _SIGNATURE and len(start) == 12 and start[8] >= 3 and bool(start[11] & 0b101)
+    found = read_superblock(path)
+    return found is not None and found.writing

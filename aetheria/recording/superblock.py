@@ -1,0 +1,94 @@
+"""The first 48 bytes of a recording, in which HDF5 notes who writes it and how far it reaches; put right after a kill.
+
+Source: HDF5 File Format Specification 3.0, II.A "Disk Format: Level 0A - Format Signature and Superblock", version 3.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_BYTES = 48
+_VERSION, _FLAGS, _END, _CHECKSUM = slice(8, 9), slice(11, 12), slice(28, 36), slice(44, 48)
+_WRITING, _SINGLE_WRITER = 0b001, 0b100
+_MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Superblock:
+    """What a file says of itself.
+
+    Attributes:
+        writing: it is open for writing, or its writer was killed.
+        end: bytes that HDF5 knows of.
+        whole: the checksum fits.
+    """
+
+    writing: bool
+    end: int
+    whole: bool
+
+
+def read_superblock(path: Path) -> Superblock | None:
+    """The superblock of a file; None when it has none of version 3, which a recording has.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        block = file.read(_BYTES)
+    if len(block) < _BYTES or block[:8] != _SIGNATURE or block[_VERSION] != b"\x03" or block[9:11] != b"\x08\x08":
+        return None
+    return Superblock(
+        writing=bool(block[_FLAGS][0] & (_WRITING | _SINGLE_WRITER)),
+        end=int.from_bytes(block[_END], "little"),
+        whole=block[_CHECKSUM] == checksum(block[: _CHECKSUM.start]).to_bytes(4, "little"),
+    )
+
+
+def release(path: Path) -> bool:
+    """Makes a file whose writer was killed one that any program opens, and that can be written on; says whether it was needed.
+
+    The mark of the writer is cleared, and the end that HDF5 knows of set behind all that was written, or what is written next
+    would overwrite the last frames. Nobody may be writing the file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    found = read_superblock(path)
+    if found is None or not (found.writing and found.whole):
+        return False
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        block = bytearray(os.pread(descriptor, _BYTES, 0))
+        block[_FLAGS] = b"\0"
+        block[_END] = max(found.end, os.fstat(descriptor).st_size).to_bytes(8, "little")
+        block[_CHECKSUM] = checksum(bytes(block[: _CHECKSUM.start])).to_bytes(4, "little")
+        os.pwrite(descriptor, block, 0)  # at once: there is no half of it
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def checksum(content: bytes) -> int:
+    """HDF5's checksum of metadata. Source: B. Jenkins, lookup3.c, `hashlittle` with an initial value of 0, May 2006."""
+    x = y = z = 0xDEADBEEF + len(content) & _MASK
+    while len(content) > 12:
+        x, y, z = _added((x, y, z), content[:12])
+        content = content[12:]
+        for turn in (4, 6, 8, 16, 19, 4):
+            x, y, z = y, z + y & _MASK, (x - z & _MASK) ^ _rotated(z, turn)
+    z, y, x = _added((x, y, z), content)
+    for turn in (14, 11, 25, 16, 4, 14, 24):
+        x, y, z = z, (x ^ y) - _rotated(y, turn) & _MASK, y
+    return y
+
+
+def _added(words: tuple[int, int, int], content: bytes) -> tuple[int, ...]:
+    given = (int.from_bytes(content[i : i + 4], "little") for i in (0, 4, 8))
+    return tuple(word + more & _MASK for word, more in zip(words, given, strict=True))
+
+
+def _rotated(word: int, bits: int) -> int:
+    return (word << bits | word >> 32 - bits) & _MASK
