@@ -12,6 +12,14 @@ from aetheria.laws.base import Traits
 from aetheria.optimizer import Part, PixelType, Reduction, Request
 from aetheria.stepping import State
 
+EVERY_CHANNEL = "cells"
+
+
+def spelled_out(names: Sequence[str], channels: int) -> list[str]:
+    """`names` with "cells", which is every channel, as "channel_0" to the last one; each name once."""
+    every = [f"channel_{channel}" for channel in range(channels)]
+    return list(dict.fromkeys(name for given in names for name in (every if given == EVERY_CHANNEL else [given])))
+
 
 def request_for(
     traits: Traits,

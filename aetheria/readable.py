@@ -17,7 +17,7 @@ from aetheria.feed import Delivery, Feed, Frame, Subscription
 from aetheria.fields import View
 from aetheria.laws.base import Traits
 from aetheria.laws.controls import Value, controlled
-from aetheria.observe import request_for, view_of
+from aetheria.observe import request_for, spelled_out, view_of
 from aetheria.optimizer import GPUOptimizer, Part, PixelType, Request
 from aetheria.stepper import Stepper
 from aetheria.stepping import Plan
@@ -182,7 +182,7 @@ class Readable:
         """Asks for frames at every multiple of `every` steps, the present step included.
 
         Args:
-            fields: names of fields; None for the law's default field.
+            fields: names of fields, "cells" for every channel apart; None for the law's default field.
             size: side or (height, width) to average down to on the device.
             delivery: "latest" (one waits, late ones are never made) or "lossless" (all; the motor waits for the reader).
             dtype: "float32", "float16" or "uint8"; uint8 maps `levels[field]`, or the field's range, to 0..255.
@@ -191,6 +191,8 @@ class Readable:
         Raises:
             ConfigError: an unknown field, or an argument outside its range.
         """
+        if fields and not isinstance(fields, str):
+            fields = spelled_out(fields, self.traits.channels)
         request = self.request(fields, size, dtype, levels)
         return self._feed.add(Subscription(every, request, delivery, capacity))
 

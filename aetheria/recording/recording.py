@@ -113,6 +113,11 @@ class Recording:
         return self._committed("wall_time")
 
     @property
+    def edit_counts(self) -> NDArray[np.int64]:
+        """How many edits came before each committed frame."""
+        return self._committed("edits_before") if "edits_before" in self._data else np.zeros(len(self), np.int64)
+
+    @property
     def edit_count(self) -> int:
         """How many edits there are; none is read for it."""
         return len(self._edit_lines())

@@ -1,0 +1,131 @@
+"""Batches of windows for each training step, read ahead while the step before computes."""
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from aetheria.errors import AetheriaError
+from aetheria.training.trajectories import Sample, TrajectoryDataset
+
+_AHEAD = 2  # batches that wait, for each reader
+_POLL_S = 0.1
+
+
+class Draws(Sampler[list[Sample]]):
+    """The samples of steps first..last-1: which windows, how many frames, which crops. Known from seed and step alone."""
+
+    def __init__(self, windows: int, batch: int, frames: Callable[[int], int], first: int, last: int, seed: int) -> None:
+        """
+        Args:
+            windows: how many to draw from, with replacement.
+            batch: samples of a step.
+            frames: of a window, at a step.
+        """
+        self._windows, self._batch, self._frames = windows, batch, frames
+        self._steps, self._seed = range(first, last), seed
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        for step in self._steps:
+            chance = random.Random(f"{self._seed} {step}")  # noqa: S311 - no secret
+            yield [
+                Sample(chance.randrange(self._windows), self._frames(step), chance.getrandbits(48)) for _ in range(self._batch)
+            ]
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+
+class Batches:
+    """Iterates over `(B, frames, C, h, w)` on a device; read by a thread, or by worker processes with handles of their own.
+
+    Attributes:
+        waited_s: seconds the training waited for data.
+    """
+
+    def __init__(self, dataset: TrajectoryDataset, draws: Draws, device: torch.device, workers: int = 0) -> None:
+        """
+        Args:
+            workers: processes that read; with 0, a thread of this process does.
+        """
+        self.waited_s = 0.0
+        self._dataset, self._device = dataset, device
+        settings: dict[str, Any] = {}
+        if workers:
+            # Not "fork": a child would share the parent's open HDF5 files, and its locks in whatever state they are.
+            settings = {"num_workers": workers, "prefetch_factor": _AHEAD, "multiprocessing_context": "spawn"}
+        loader = DataLoader(dataset, batch_sampler=draws, pin_memory=device.type == "cuda", **settings)
+        self._source: Iterator[Tensor] = iter(loader) if workers else _Reader(loader)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        while True:
+            began = time.perf_counter()
+            batch = next(self._source, None)
+            self.waited_s += time.perf_counter() - began
+            if batch is None:
+                return
+            yield batch.to(self._device, non_blocking=True)
+
+    def close(self) -> None:
+        """Stops reading, ends the workers and closes the files. May be called at any time, and twice."""
+        if isinstance(self._source, _Reader):
+            self._source.close()
+        self._source = iter(())  # worker processes end with their loader's iterator
+        self._dataset.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class _Reader(Iterator[Tensor]):
+    """Reads ahead in a thread: HDF5 decompresses while torch computes."""
+
+    def __init__(self, loader: DataLoader[Tensor]) -> None:
+        self._queue: queue.Queue[Tensor | BaseException | None] = queue.Queue(_AHEAD)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read, args=(loader,), name="training data", daemon=True)
+        self._thread.start()
+
+    def __next__(self) -> Tensor:
+        found = self._queue.get()
+        if isinstance(found, Tensor):
+            return found
+        self._put(found)  # whoever asks again hears the same
+        if found is None:
+            raise StopIteration
+        raise found
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _read(self, loader: DataLoader[Tensor]) -> None:
+        last: BaseException | None = None
+        try:
+            for batch in loader:
+                self._put(batch)
+                if self._stop.is_set():
+                    return
+        except AetheriaError as error:
+            last = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the thread that trains
+            last = error
+        self._put(last)
+
+    def _put(self, item: Tensor | BaseException | None) -> None:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            return
