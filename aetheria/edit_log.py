@@ -89,9 +89,13 @@ class EditLog:
         if self._enabled:
             self._edits.append(self._present(0))
 
-    def follow(self) -> "Follower":
-        """The edits so far, and from now on each as it is made; close it when done."""
-        follower = Follower(self._edits, self.count)
+    def follow(self, held: int | None = None) -> "Follower":
+        """The edits so far, and from now on each as it is made; close it when done.
+
+        Args:
+            held: how many edits the reader has from before, which lead to the present state; then none so far is given again.
+        """
+        follower = Follower(self._edits, self.count) if held is None else Follower((), self.count, held)
         self._followers.add(follower)
         return follower
 
@@ -124,10 +128,10 @@ class Follower:
         closed: no more edits are wanted.
     """
 
-    def __init__(self, so_far: Sequence[Edit], count: int) -> None:
+    def __init__(self, so_far: Sequence[Edit], count: int, held: int = 0) -> None:
         self.waiting = deque(so_far)
         self.closed = False
-        self._offset = len(so_far) - count
+        self._offset = held + len(so_far) - count
 
     def take(self) -> list[Edit]:
         """The edits that wait, once."""

@@ -56,6 +56,7 @@ class Subscription:
         every: steps between frames, counted from step 0.
         request: what a frame shows; may be replaced at any time, and holds from the next frame on.
         rate: frames a second at the most, or None for a frame at every due step.
+        handed: frames handed over ("lossless").
         waited_s: seconds the motor has waited for this reader.
         dropped: frames that were due and not made because one was waiting, or overtaken while they waited ("latest").
         behind: the last frame that was due is one of those: what waits, or was read, is not the newest.
@@ -75,6 +76,7 @@ class Subscription:
         self.request = request
         self.delivery = delivery
         self.rate = rate
+        self.handed = 0
         self.waited_s = 0.0
         self.dropped = 0
         self.behind = False
@@ -114,6 +116,10 @@ class Subscription:
         """Whether a frame is there to be read."""
         return not self._frames.empty()
 
+    def skip(self, step: int) -> None:
+        """Takes the frame of `step` as one that was had before."""
+        self._offered = step
+
     def forget(self) -> None:
         """Makes the present step one that was not offered yet."""
         self._offered = None
@@ -139,6 +145,7 @@ class Subscription:
                 raise self._failure
             try:
                 self._frames.put(frame, timeout=_POLL)
+                self.handed += 1
                 break
             except queue.Full:
                 self._still_waiting(time.monotonic() - asked)

@@ -161,10 +161,14 @@ class Readable:
         """The law's controls as they were when the motor was made."""
         return self._log.start
 
-    def follow_edits(self) -> Follower:
-        """The edits so far, and each that is made from now on; for whoever records them."""
+    def follow_edits(self, held: int | None = None) -> Follower:
+        """The edits so far, and each that is made from now on; for whoever records them.
+
+        Args:
+            held: how many the reader has from before, which lead to the present state; then none so far is given again.
+        """
         with self._turns:
-            return self._log.follow()
+            return self._log.follow(held)
 
     # -- feed ----------------------------------------------------------------------------------------------------
 

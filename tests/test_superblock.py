@@ -1,6 +1,8 @@
 """What a kill leaves in the first bytes of a file, and that HDF5 takes what is put right there for its own."""
 
-import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -15,19 +17,23 @@ def test_the_checksum_is_that_of_its_author() -> None:
     assert checksum(b"Four score and seven years ago") == 0x17770551  # the example at the end of lookup3.c
 
 
+_KILLED = """
+import os, signal, sys
+import h5py
+with h5py.File(sys.argv[1], "w", libver=("v110", "v110")) as file:
+    data = file.create_dataset("x", (0, 1000), "u1", maxshape=(None, 1000), chunks=(1, 1000))
+    file.swmr_mode = True
+    for row in range(int(sys.argv[2])):
+        data.resize(row + 1, 0)
+        data[row] = row
+        file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def killed(path: Path, rows: int) -> None:
     """Leaves a file as a writer does that is killed after it flushed `rows` rows of 1000 bytes."""
-    pid = os.fork()
-    if pid == 0:
-        with h5py.File(path, "w", libver=("v110", "v110")) as file:
-            data = file.create_dataset("x", (0, 1000), np.uint8, maxshape=(None, 1000), chunks=(1, 1000))
-            file.swmr_mode = True
-            for row in range(rows):
-                data.resize(row + 1, 0)
-                data[row] = row
-                file.flush()
-            os._exit(0)
-    os.waitpid(pid, 0)
+    assert subprocess.run([sys.executable, "-c", _KILLED, str(path), str(rows)], check=False).returncode == -signal.SIGKILL
 
 
 def test_a_file_whose_writer_was_killed_is_written_on_and_nothing_is_overwritten(tmp_path: Path) -> None:

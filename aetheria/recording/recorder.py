@@ -2,7 +2,9 @@
 
 import datetime
 import hashlib
+import os
 import threading
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +24,7 @@ from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import PixelType
 from aetheria.recording import schema
 from aetheria.recording.chunks import write_frame
+from aetheria.recording.reopening import Position, reopen
 
 _SPARE_BYTES = 2**20  # left free on the disk: closing a file needs some, and other programs do
 
@@ -52,6 +55,7 @@ class Recorder:
         config: str = "",
         title: str = "",
         essential: bool = True,
+        resume: Position | None = None,
     ) -> None:
         """
         Args:
@@ -62,26 +66,36 @@ class Recorder:
             overwrite: replace an existing file.
             config: the run's full configuration as TOML, kept in the file with its hash.
             title: one line for people.
+            resume: goes on with the file that exists, from there; the motor is to be as it was then. What is recorded must be
+                as before, `config` and `title` stay as they are in the file, and the edits that the file holds beyond the
+                position are for the caller to make again, each at its step.
             essential: whether a recording that fails ends the stepping too. If not, the steps go on without it, and `error` and
                 `finish` say what went wrong.
 
         Raises:
             ConfigError: the file exists, its folder is missing or not writable, or an unknown field or codec.
+            RecordingError: the file to go on with is another, or does not reach so far.
         """
         self.path = Path(path)
         schema.filters(codec)
-        check_output(self.path, overwrite)
-        self.frames = 0
+        check_output(self.path, overwrite or resume is not None)
+        self.frames = self._first = resume.frames if resume else 0
+        self._edits_made = resume.edits if resume else 0
+        self._edits_known = 0  # how many of those that follow are in the file already
+        self._progress = threading.Condition()
         self._batch = motor.shape[0]
         self._dt = motor.traits.dt
         self._essential = essential
         self._error: AetheriaError | None = None
-        self._edits = motor.follow_edits()  # before the first frame, which counts them
+        self._edits = motor.follow_edits(resume.edits if resume else None)  # before the first frame, which counts them
         self._subscription = motor.subscribe(
             every=every, fields=fields, size=size, delivery="lossless", dtype=dtype, levels=levels
         )
         try:
-            self._file = self._create(motor, overwrite, codec, {"title": title, **describe(motor, config)})
+            if resume:
+                self._file = self._reopen(motor, resume)
+            else:
+                self._file = self._create(motor, overwrite, codec, {"title": title, **describe(motor, config)})
         except (OSError, RuntimeError) as error:
             self._subscription.close()
             raise self._named(error) from error
@@ -112,6 +126,27 @@ class Recorder:
             self._error = self._error or self._named(error)
         if self._error:
             raise self._error
+
+    def sync(self) -> Position:
+        """Waits until all that the motor has handed over is committed, and on the disk; says how far the recording has come.
+
+        For the thread that steps the motor, and while nobody edits.
+
+        Raises:
+            AetheriaError: what went wrong in the writer thread.
+        """
+        with self._progress:
+            self._progress.wait_for(lambda: self._error or self.frames == self._first + self._subscription.handed)
+        try:
+            if self._error is None:
+                self._write_edits()
+                os.fsync(self._file.id.get_vfd_handle())
+        except (OSError, RuntimeError) as error:
+            self._error = self._named(error)
+        if self._error:
+            raise self._error
+        edit_bytes = int(self._data["log/edit_bytes"][()])
+        return Position(recording=self._id, frames=self.frames, edits=self._edits_made, edit_bytes=edit_bytes)
 
     @property
     def error(self) -> AetheriaError | None:
@@ -147,17 +182,30 @@ class Recorder:
             _, _, height, width = motor.shape
             attributes |= {"every": wanted.every, "codec": codec}
             schema.create(file, wanted.request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
-            # Handles are kept: closing one writes its cached chunks, and h5py only prints what goes wrong there.
-            self._data: dict[str, h5py.Dataset] = {
-                name: file[name] for name in (*file, "log/edits", "log/edit_bytes") if name != "log"
-            }
-            self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
+            self._hold(file)
             file.swmr_mode = True
         except BaseException:
             file.close()
             self.path.unlink(missing_ok=True)
             raise
         return file
+
+    def _reopen(self, motor: Aetheria_Motor, position: Position) -> h5py.File:
+        file = reopen(self.path, position, schema.layout(self._subscription.request, motor.shape))
+        self._hold(file)
+        if position.frames and int(file["step"][position.frames - 1]) == motor.step_count:
+            self._subscription.skip(motor.step_count)
+        in_file = self._data["log/edits"][:].tobytes().count(b"\n")
+        self._edits_known = max(0, in_file - position.edits)
+        return file
+
+    def _hold(self, file: h5py.File) -> None:
+        # Handles are kept: closing one writes its cached chunks, and h5py only prints what goes wrong there.
+        self._data: dict[str, h5py.Dataset] = {
+            name: file[name] for name in (*file, "log/edits", "log/edit_bytes") if name != "log"
+        }
+        self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
+        self._id = str(file.attrs.get("id", ""))
 
     def _write_all(self) -> None:
         try:
@@ -169,6 +217,8 @@ class Recorder:
                 self._subscription.fail(self._error)
             else:
                 self._subscription.close()
+            with self._progress:
+                self._progress.notify_all()
 
     def _commit(self, frame: Frame) -> None:
         self._check_values(frame)
@@ -185,10 +235,16 @@ class Recorder:
         # Last: readers trust only the rows this count covers.
         self._data["frames"][()] = row + 1
         self._data["frames"].flush()
-        self.frames = row + 1
+        with self._progress:
+            self.frames = row + 1
+            self._progress.notify_all()
 
     def _write_edits(self) -> None:
-        lines = "".join(to_json(edit) + "\n" for edit in self._edits.take()).encode()
+        edits = self._edits.take()
+        self._edits_made += len(edits)
+        known = min(self._edits_known, len(edits))
+        self._edits_known -= known
+        lines = "".join(to_json(edit) + "\n" for edit in edits[known:]).encode()
         if not lines:
             return
         self._check_space(len(lines))
@@ -246,6 +302,7 @@ def describe(motor: Aetheria_Motor, config: str) -> dict[str, Any]:
     device = torch.cuda.get_device_name(motor.device) if motor.device.type == "cuda" else "CPU"
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "id": uuid.uuid4().hex,
         "law": motor.traits.name,
         "weights_sha256": weights_hash(motor.law),
         "seed": motor.seed,

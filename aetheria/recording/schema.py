@@ -99,6 +99,20 @@ def create(
         file[name].dims[0].attach_scale(file["time"])
 
 
+def layout(request: Request, shape: tuple[int, int, int, int]) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+    """Type and shape of one frame of each field, as `create` lays them out for cells of `shape`."""
+    batch, _, height, width = shape
+    rows, columns = request.size or (height, width)
+    lengths = {"universe": batch, "y": min(rows, height), "x": min(columns, width), "colour": 3}
+    return {
+        field.name: (
+            np.dtype(np.float64 if field.scalar else request.dtype),
+            tuple(lengths[axis] for axis in axes_of(field, batch)),
+        )
+        for field in request.fields
+    }
+
+
 def axes_of(field: Field, batch: int) -> tuple[str, ...]:
     """Names of a field's axes after time."""
     universe = ("universe",) if batch > 1 else ()
