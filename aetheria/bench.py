@@ -101,19 +101,24 @@ def bench(
     if steps is not None and steps < 1:
         raise ConfigError(f"steps: {steps} given; expected 1 or more")
     with build_motor(config, device) as motor:
-        plan = motor.warm_up()
-        return Report(
-            law=motor.traits.name,
-            device=str(motor.device),
-            precision=motor.config.precision,
-            shape=motor.shape,
-            plan=plan.name,
-            reason=plan.reason,
-            seconds=seconds_per_step(stepper(motor), seconds, steps),
-            traffic=traffic_per_step((motor.cells, *motor.memory)),
-            flops=flops_per_step(motor.law, (motor.cells, *motor.memory)),
-            ceilings=measure_ceilings(motor.device, motor.config.precision),
-        )
+        return report_on(motor, seconds, steps)
+
+
+def report_on(motor: Aetheria_Motor, seconds: float = 2.0, steps: int | None = None) -> Report:
+    """Measures a motor as it stands; its steps count."""
+    plan = motor.warm_up()
+    return Report(
+        law=motor.traits.name,
+        device=str(motor.device),
+        precision=motor.config.precision,
+        shape=motor.shape,
+        plan=plan.name,
+        reason=plan.reason,
+        seconds=seconds_per_step(stepper(motor), seconds, steps),
+        traffic=traffic_per_step((motor.cells, *motor.memory)),
+        flops=flops_per_step(motor.law, (motor.cells, *motor.memory)),
+        ceilings=measure_ceilings(motor.device, motor.config.precision),
+    )
 
 
 def stepper(motor: Aetheria_Motor) -> Callable[[int], None]:
@@ -140,7 +145,7 @@ def seconds_per_step(
     advance(1)
     if steps is not None:
         return _timed(advance, steps) / steps
-    count = _steps_in(advance, seconds / repeats)
+    count = steps_in(advance, seconds / repeats)
     times = [_timed(advance, count)]
     while len(times) < 3 or (len(times) < repeats and sum(times) < seconds):
         times.append(_timed(advance, count))
@@ -204,7 +209,7 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _steps_in(advance: Callable[[int], object], seconds: float) -> int:
+def steps_in(advance: Callable[[int], object], seconds: float) -> int:
     """How many steps fill `seconds`, so that reading the clock and entering the loop do not count."""
     count, took = 1, _timed(advance, 1)
     while took < seconds / 2:

@@ -1,9 +1,10 @@
-"""The command line: `aetheria run | view | info | export | laws | bench | doctor`.
+"""The command line: `aetheria run | view | info | export | laws | bench | profile | doctor`.
 
 torch and everything that needs it is imported inside the commands, so that --help answers at once.
 """
 
 import errno
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -227,6 +228,39 @@ def bench(
     report = measure(load_config(config, set_), device=device, seconds=seconds, steps=steps)
     for key, value in describe(report).items():
         out.print(f"[bold]{key:12}[/]{escape(value)}")
+
+
+@app.command()
+def profile(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps to watch; as many as take a moment by default.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="The trace; runs/<config>-trace.json by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing trace.")] = False,
+) -> None:
+    """Show where the time and memory of a run go, by stage and by operator, and leave a Chrome trace."""
+    # Before torch is imported: its profiler talks to whoever debugs it.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    from aetheria.bench import describe
+    from aetheria.config import find_config, load_config
+    from aetheria.files import check_output
+    from aetheria.profiling import profile_run, tables
+
+    settings = load_config(config, set_)
+    target = trace or Path("runs") / f"{find_config(config).stem}-trace.json"
+    if target.suffix != ".json":
+        raise ConfigError(f"--trace {target}: expected a name that ends in .json")
+    check_output(target, overwrite, make_folder=trace is None)
+    if trace is None:
+        target.parent.mkdir(exist_ok=True)
+    found = profile_run(settings, device=device, steps=steps, trace=target)
+    for key, value in describe(found.report).items():
+        out.print(f"[bold]{key:12}[/]{escape(value)}")
+    for table in tables(found):
+        out.print("", table)
+    out.print(f"\ntrace       {escape(str(target))}: open it in chrome://tracing or ui.perfetto.dev")
 
 
 @app.command()

@@ -116,7 +116,7 @@ def run(
         motor.warm_up()
         if make_folder:
             out.parent.mkdir(exist_ok=True)
-        recorder = _recorder(config, motor, out, overwrite)
+        recorder = make_recorder(config, motor, out, overwrite)
         began = time.perf_counter()
         try:
             status, exit_code, message = _record(config.steps, motor, recorder, progress)
@@ -149,6 +149,19 @@ def check_wanted(config: RunConfig, motor: Aetheria_Motor) -> None:
     colour_map(config.picture.colour_map or field.colour_map)
     if config.picture.levels:
         check_levels("[picture] levels", config.picture.levels)
+
+
+def make_recorder(config: RunConfig, motor: Aetheria_Motor, out: Path, overwrite: bool) -> Recorder:
+    """The recorder that a config describes, from the motor's present step on; raises what `Recorder` does."""
+    return Recorder(
+        motor,
+        out,
+        **_subscription(config.record),
+        codec=config.record.codec,
+        overwrite=overwrite,
+        config=config.to_toml(),
+        title=config.title,
+    )
 
 
 def paint(config: RunConfig, motor: Aetheria_Motor) -> Image.Image:
@@ -203,18 +216,6 @@ def _subscription(record: Record) -> dict[str, Any]:
         "dtype": record.dtype,
         "levels": {name: check_levels(f"[record] levels {name}", pair) for name, pair in record.levels.items()},
     }
-
-
-def _recorder(config: RunConfig, motor: Aetheria_Motor, out: Path, overwrite: bool) -> Recorder:
-    return Recorder(
-        motor,
-        out,
-        **_subscription(config.record),
-        codec=config.record.codec,
-        overwrite=overwrite,
-        config=config.to_toml(),
-        title=config.title,
-    )
 
 
 @contextmanager
