@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypedDict, Unpack, get_args
 
 import numpy as np
@@ -14,10 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.errors import ConfigError
-from aetheria.fields import Field, View, downsample, quantise, sample
+from aetheria.fields import Field, View
 from aetheria.numerics import Numerics, numerics
+from aetheria.pixels import downsample, finite, quantise, sample
+from aetheria.threads import one_thread
 
 MB = 1024 * 1024
+_ALONE = 1 << 22  # cells up to which fields are computed in the calling thread alone, in some milliseconds
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 PixelType = Literal["float32", "float16", "uint8"]
 Reduction = Literal["mean", "nearest"]
@@ -221,20 +223,20 @@ class GPUOptimizer:
 
     def render(self, view: View, request: Request) -> dict[str, Tensor]:
         """The fields as asked for, on the device; they may share memory with the cells."""
-        with torch.inference_mode(), self.numerics():
+        alone = view.cells.shape[-2] * view.cells.shape[-1] * len(view.cells) <= _ALONE
+        with torch.inference_mode(), self.numerics(), one_thread(alone and not view.cells.is_cuda):
             shown = {f.name: _part(f, view, request) for f in request.fields}
             rendered = {f.name: _pixels(f, shown[f.name], request) for f in request.fields}
             if request.finite:
-                # A sum in float64 is NaN or Inf if and only if a value is; looking at each takes ten times as long.
-                sums = [values.sum(dtype=torch.float64) for values in shown.values()]
-                rendered["finite"] = torch.stack(sums).isfinite().all()[None]
+                rendered["finite"] = torch.stack([finite(values) for values in shown.values()]).all()[None]
             return rendered
 
     def _copy(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], torch.cuda.Event | None]:
         self.transfer_stats.frames += 1
         self.transfer_stats.bytes += sum(t.numel() * t.element_size() for t in tensors.values())
         if self.device.type != "cuda":
-            return {name: t.clone() for name, t in tensors.items()}, None
+            # Bytes are never the cells themselves.
+            return {name: t.clone() if t.is_floating_point() else t for name, t in tensors.items()}, None
         # torch's pinned-memory allocator is the ring: a block is used again once freed and its copy is over.
         host = {name: torch.empty(t.shape, dtype=t.dtype, pin_memory=True) for name, t in tensors.items()}
         with torch.cuda.device(self.device):
@@ -251,16 +253,25 @@ class GPUOptimizer:
 
 def _part(wanted: Field, view: View, request: Request) -> Tensor:
     """The part of a field that is shown, reduced to its size."""
-    values = wanted(view)
-    if request.universe is not None:
-        values = values[request.universe : request.universe + 1]
     if wanted.scalar:
+        return _cut(wanted(view), request.universe)
+    nearest = request.reduction == "nearest"
+    if wanted.local:  # what is not shown need not be computed
+        cells = _cut(view.cells, request.universe, request.region)
+        values = wanted(replace(view, cells=sample(cells, request.size) if nearest else cells))
+    else:
+        values = _cut(wanted(view), request.universe, request.region)
+        values = sample(values, request.size) if nearest else values
+    return values if nearest else downsample(values, request.size, wanted.cyclic)
+
+
+def _cut(values: Tensor, universe: int | None, region: tuple[int, int, int, int] | None = None) -> Tensor:
+    if universe is not None:
+        values = values[universe : universe + 1]
+    if region is None:
         return values
-    if request.region is not None:
-        top, left, height, width = request.region
-        values = values[..., top : top + height, left : left + width]
-    reduce = sample if request.reduction == "nearest" else partial(downsample, cyclic=wanted.cyclic)
-    return reduce(values, request.size)
+    top, left, height, width = region
+    return values[..., top : top + height, left : left + width]
 
 
 def _pixels(wanted: Field, values: Tensor, request: Request) -> Tensor:

@@ -1,4 +1,4 @@
-"""Every field against NumPy float64 written from its formula, with its stated range; and how fields are made smaller."""
+"""Every field against NumPy float64 written from its formula, with its stated range."""
 
 import math
 import re
@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.errors import ConfigError
-from aetheria.fields import FIELDS, View, downsample, get_field, quantise
+from aetheria.fields import FIELDS, View, get_field
+from aetheria.optimizer import GPUOptimizer, Request
 
 Array = NDArray[np.float64]
 BATCH, D, HEIGHT, WIDTH = 3, 4, 9, 14
@@ -217,100 +215,26 @@ def test_a_component_left_out_is_the_first() -> None:
     assert torch.equal(get_field("phase", D, 2 * D)(view(cells, D)), get_field("phase_0", D, 2 * D)(view(cells, D)))
 
 
-# -- smaller -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", [name for name in ORACLES if not FIELDS[re.sub(r"_\d$", "", name)].scalar])
+def test_a_part_of_a_field_is_that_part_of_the_whole(name: str) -> None:
+    cells, d_state = (colours(), None) if name == "rgb" else (amplitudes(), D)
+    field = get_field(name, d_state, cells.shape[1])
+    whole, optimizer = field(view(cells, d_state)).numpy(), GPUOptimizer(torch.device("cpu"))
+    rows, columns = slice(2, 7), slice(3, 13)
+
+    def shown(**part: Any) -> Array:
+        request = Request((field,), region=(2, 3, 5, 10), universe=1, **part)
+        return optimizer.render(view(cells, d_state), request)[name].double().numpy()
+
+    part = whole[1:2, ..., rows, columns]
+    np.testing.assert_allclose(shown(), part, rtol=1e-6)
+    np.testing.assert_allclose(shown(size=(1, 2), reduction="nearest"), part[..., 2:3, [2, 7]], rtol=1e-6)
 
 
-def test_downsampling_by_a_whole_number_averages_over_blocks() -> None:
-    values = np.random.default_rng(3).normal(size=(2, 3, 12, 20))
-    blocks = values.reshape(2, 3, 4, 3, 5, 4).mean((3, 5))
-    np.testing.assert_allclose(downsample(torch.from_numpy(values), (4, 5)), blocks, rtol=1e-12, atol=1e-15)
-    np.testing.assert_allclose(downsample(torch.from_numpy(values[:, 0]), (4, 5)), blocks[:, 0], rtol=1e-12, atol=1e-15)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    block=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_downsampling_by_a_whole_number_preserves_the_mean(block: tuple[int, int], size: tuple[int, int], seed: int) -> None:
-    values = np.random.default_rng(seed).normal(size=(2, block[0] * size[0], block[1] * size[1]))
-    small = downsample(torch.from_numpy(values), size)
-    assert small.shape == (2, *size)
-    np.testing.assert_allclose(small.mean((1, 2)), values.mean((1, 2)), rtol=0, atol=1e-12)
-
-
-def test_downsampling_never_enlarges_and_shrinks_each_axis_for_itself() -> None:
-    values = torch.rand(1, 6, 8)
-    assert downsample(values, None) is values
-    assert torch.equal(downsample(values, (6, 8)), values)
-    assert torch.equal(downsample(values, (100, 100)), values)
-    assert torch.equal(downsample(values, (100, 4)), (values[..., ::2] + values[..., 1::2]) / 2)
-
-
-def test_downsampling_by_no_whole_number_stays_between_the_extremes() -> None:
-    values = torch.rand(2, 10, 13)
-    small = downsample(values, (7, 6))
-    assert small.shape == (2, 7, 6)
-    assert float(small.min()) >= float(values.min())
-    assert float(small.max()) <= float(values.max())
-    assert torch.allclose(downsample(torch.full((1, 10, 13), 0.7), (7, 6)), torch.tensor(0.7))
-
-
-def test_angles_are_averaged_on_the_circle() -> None:
-    # 170 and -170 degrees lie 20 degrees apart, about 180; their plain mean would be 0.
-    angles = torch.deg2rad(torch.tensor([[[170.0, -170.0, 10.0, 30.0]]], dtype=torch.float64))
-    small = downsample(angles, (1, 2), cyclic=True)
-    np.testing.assert_allclose(small[0, 0].abs().rad2deg(), [180, 20], atol=1e-9)
-    np.testing.assert_allclose(downsample(angles, (1, 2)).rad2deg()[0, 0], [0, 20], atol=1e-9)
-    assert FIELDS["phase"].cyclic
-    random = np.random.default_rng(5).uniform(-np.pi, np.pi, (2, 6, 6))
-    mean = np.angle(np.exp(1j * random).reshape(2, 3, 2, 3, 2).mean((2, 4)))
-    np.testing.assert_allclose(downsample(torch.from_numpy(random), (3, 3), cyclic=True), mean, rtol=1e-10)
-
-
-# -- quantised ---------------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    values=arrays(np.float32, (5,), elements=st.floats(-1000, 1000, width=32)),
-    levels=st.tuples(st.floats(-100, 100), st.floats(0.5, 100)).map(lambda pair: (pair[0], pair[0] + pair[1])),
-)
-def test_a_pixel_is_within_half_a_level_of_its_value_or_clipped(
-    values: NDArray[np.float32], levels: tuple[float, float]
-) -> None:
-    low, high = levels
-    pixels: Tensor = quantise(torch.from_numpy(values).double(), levels)
-    assert pixels.dtype == torch.uint8
-    shown = low + pixels.double().numpy() * (high - low) / 255
-    assert np.abs(shown - np.clip(values, low, high)).max() <= (high - low) / 255 * (0.5 + 1e-6)
-
-
-def test_the_levels_become_0_and_255() -> None:
-    values = torch.tensor([-math.pi, 0.0, math.pi, -9.0, 9.0])
-    assert quantise(values, (-math.pi, math.pi)).tolist() == [0, 128, 255, 0, 255]
-
-
-@pytest.mark.parametrize("size", [(4, 7), (9, 10), (1, 3), (10, 4)])
-def test_areas_that_cut_through_cells_share_them(size: tuple[int, int]) -> None:
-    values = torch.rand(2, 10, 12, generator=torch.Generator().manual_seed(3))
-    # Each cell split into as many equal parts as areas, so that none is cut, and then averaged.
-    fine = values.numpy().astype(np.float64).repeat(size[0], 1).repeat(size[1], 2)
-    expected = fine.reshape(2, size[0], 10, size[1], 12).mean((2, 4))
-    small = downsample(values, size)
-    np.testing.assert_allclose(small, expected, rtol=1e-6)
-    assert float(small.mean()) == pytest.approx(float(values.mean()), rel=1e-6)
-    assert small.is_contiguous(), "as a window draws it"
-
-
-def test_areas_in_more_than_one_strip_are_those_of_the_whole() -> None:
-    values = torch.rand(1, 3, 150, 90, generator=torch.Generator().manual_seed(4))
-    small = downsample(values, (47, 61))
-    edges = [np.arange(n + 1) * cells / n for n, cells in ((47, 150), (61, 90))]
-    total = np.pad(values[0].double().numpy().cumsum(1).cumsum(2), ((0, 0), (1, 0), (1, 0)))  # the integral up to each corner
-    rows = np.stack([np.interp(edges[0], np.arange(151), column) for column in total.transpose(0, 2, 1).reshape(-1, 151)])
-    corners = rows.reshape(3, 91, 48).transpose(0, 2, 1)
-    corners = np.stack([np.interp(edges[1], np.arange(91), row) for row in corners.reshape(-1, 91)]).reshape(3, 48, 62)
-    expected = np.diff(np.diff(corners, axis=1), axis=2) * 47 * 61 / (150 * 90)
-    np.testing.assert_allclose(small[0], expected, rtol=1e-5)
+def test_fields_do_not_depend_on_how_the_cells_lie_in_memory() -> None:
+    for name, cells, d_state in (("density", amplitudes(), D), ("phase_1", amplitudes(), D), ("rgb", colours(), None)):
+        planes = torch.from_numpy(cells)
+        field = get_field(name, d_state, cells.shape[1])
+        one, other = (field(View(c, d_state)) for c in (planes, planes.to(memory_format=torch.channels_last)))
+        torch.testing.assert_close(one, other, rtol=1e-14, atol=0)
+        assert torch.equal(planes, torch.from_numpy(cells)), "the cells stay"

@@ -13,6 +13,7 @@ from aetheria.config import RunConfig
 from aetheria.feed import Frame, Subscription
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import Request
+from aetheria.pixels import interleaved
 from viewer.model import Cell, FieldChoice, Levels, Look, Picture, Region, Status, Wanted
 from viewer.palette import find_levels, first_look
 from viewer.runner import Runner
@@ -271,14 +272,12 @@ def _cell(motor: Aetheria_Motor, y: int, x: int, universe: int, shown: str) -> C
 
 def _picture(frame: Frame, request: Request, grid: tuple[int, int]) -> Picture:
     name = request.fields[0].name
-    values = np.asarray(frame[name][0], np.uint8)
-    pixels = np.ascontiguousarray(np.moveaxis(values, 0, -1)) if values.ndim == 3 else values
     return Picture(
         step=frame.step,
         field=name,
         universe=request.universe or 0,
         region=Region(*(request.region or (0, 0, *grid))),
-        pixels=pixels,
+        pixels=interleaved(np.asarray(frame[name][0], np.uint8)),
         levels=request.levels[name],
         finite=bool(frame["finite"][0]),
     )

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.config import RunConfig
 from aetheria.errors import ConfigError, RecordingError
-from aetheria.fields import downsample, quantise, sample
+from aetheria.pixels import downsample, finite, interleaved, quantise, sample
 from aetheria.recording import Recording
+from aetheria.threads import one_thread
 from viewer.model import Cell, Levels, Look, Picture, Region, Status, Wanted
 from viewer.palette import find_levels, first_look
 from viewer.reading import FrameReader
@@ -96,6 +96,10 @@ class RecordingSource(Worker):
         self.do(self._draw, name="draw")
 
     def _draw(self) -> None:
+        with one_thread():
+            self._draw_alone()
+
+    def _draw_alone(self) -> None:
         wanted, index = self._wanted, self.reel.at
         if wanted is None or index >= len(self.steps):
             return
@@ -104,11 +108,9 @@ class RecordingSource(Worker):
         step = int(self.steps[index])
         levels = self._find_levels(look, step, values)
         reduced = downsample(values, wanted.size, self._reader.choices[look.field].cyclic)
-        pixels = quantise(reduced, levels)[0].numpy()
-        if pixels.ndim == 3:
-            pixels = np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
-        finite = bool(torch.isfinite(reduced).all())  # a mean over what is not finite is not finite either
-        self._ready.append(Picture(step, look.field, look.universe, region, pixels, levels, finite))
+        pixels = interleaved(quantise(reduced, levels)[0].numpy())
+        whole = bool(finite(reduced))  # a mean over what is not finite is not finite either
+        self._ready.append(Picture(step, look.field, look.universe, region, pixels, levels, whole))
 
     def _find_levels(self, look: Look, step: int, values: Tensor) -> Levels:
         now = time.monotonic()

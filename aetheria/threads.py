@@ -1,0 +1,39 @@
+"""How many threads torch computes with, on the CPU."""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+
+
+@contextmanager
+def one_thread(wanted: bool = True) -> Iterator[None]:
+    """Has torch compute in the calling thread alone inside the block; other threads are as they were.
+
+    What takes a millisecond is not worth more: OpenMP's other threads would spin for as long again after it, on cores that
+    the next steps or a window need. Where torch's OpenMP cannot be reached, as on Windows, nothing changes.
+    """
+    openmp = _openmp() if wanted else None
+    if openmp is None:
+        yield
+        return
+    # OpenMP keeps this number for each thread; `torch.set_num_threads` would also set it for threads that begin meanwhile.
+    before = torch.get_num_threads()  # in a new thread, also what sets OpenMP's number
+    openmp.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        openmp.omp_set_num_threads(before)
+
+
+@cache
+def _openmp() -> ctypes.CDLL | None:
+    """The OpenMP that torch computes with."""
+    try:
+        library = ctypes.CDLL(torch._C.__file__)  # a symbol is also looked for in what a library depends on
+        _ = library.omp_set_num_threads
+    except (OSError, AttributeError):
+        return None
+    return library

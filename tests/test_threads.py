@@ -1,0 +1,73 @@
+"""Torch in one thread, and only where that is asked for."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+import aetheria.optimizer
+from aetheria import Aetheria_Motor, build_law
+from aetheria.fields import FIELDS, View
+from aetheria.threads import one_thread
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def in_a_new_thread() -> int:
+    """With how many threads torch computes there."""
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_torch_computes_alone_inside_and_as_before_outside_and_in_threads_that_begin_meanwhile() -> None:
+    with one_thread():
+        assert torch.get_num_threads() == 1
+        assert in_a_new_thread() == 2
+    assert torch.get_num_threads() == 2
+    with one_thread(wanted=False):
+        assert torch.get_num_threads() == 2
+    with pytest.raises(ZeroDivisionError), one_thread():
+        _ = 1 / 0
+    assert torch.get_num_threads() == 2
+
+
+def test_a_thread_that_begins_inside_it_knows_how_many_there_are_after_it() -> None:
+    found: list[int] = []
+
+    def begin() -> None:
+        with one_thread():
+            torch.zeros(100_000).add_(1)
+            found.append(torch.get_num_threads())
+        found.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join()
+    assert found == [1, 2]
+
+
+def test_fields_of_grids_that_take_moments_are_computed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    motor = Aetheria_Motor(build_law("Lenia"), 32, 1, "cpu", {"plan": "eager"})
+    threads: list[int] = []
+
+    def compute(view: View, channel: int) -> Tensor:
+        threads.append(torch.get_num_threads())
+        return view.cells[:, channel]
+
+    monkeypatch.setitem(FIELDS, "channel", replace(FIELDS["channel"], compute=compute))
+    motor.look(motor.request(["channel_0"]))
+    monkeypatch.setattr(aetheria.optimizer, "_ALONE", 32 * 32 - 1)
+    motor.look(motor.request(["channel_0"]))
+    assert threads == [1, 2]
