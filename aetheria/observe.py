@@ -16,9 +16,9 @@ EVERY_CHANNEL = "cells"
 
 
 def spelled_out(names: Sequence[str], channels: int) -> list[str]:
-    """`names` with "cells", which is every channel, as "channel_0" to the last one; each name once."""
+    """`names` with "cells", which is every channel, as "channel_0" to the last one."""
     every = [f"channel_{channel}" for channel in range(channels)]
-    return list(dict.fromkeys(name for given in names for name in (every if given == EVERY_CHANNEL else [given])))
+    return [name for given in names for name in (every if given == EVERY_CHANNEL else [given])]
 
 
 def request_for(

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from aetheria.laws import ConvLSTM, GrowingNCA
-from benchmarks import acorn, bands, drift, findings, first_step, headless, rings, stepping, watching
+from benchmarks import acorn, bands, drift, findings, first_step, headless, rings, stepping, training, watching
 from benchmarks.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.convolutions import convolutions_of
 from benchmarks.findings import Findings, Options
@@ -263,3 +263,13 @@ def test_contestants_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "apart", answer)
     Findings(Options("cpu", ["Life"], sides=[32])).measure_rates("Life")
     assert order == ["ours", "plain", "compiled", "CAX", "plain", "compiled", "CAX", "ours"]
+
+
+def test_training_steps_are_timed_in_turns_and_learn() -> None:
+    contestants = {
+        name: training.trainer(loss, 1, 2, 8, 4, 8, dtype)
+        for name, loss, dtype in (("plain", training.plain, "fp32"), ("ours", training.ours, "bf16"))
+    }
+    assert all(train() > train() for train in contestants.values())
+    lines = training.table(training.measure(contestants, 2))
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| plain", "| ours"]
