@@ -8,13 +8,16 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from aetheria.errors import AetheriaError, ConfigError
+
+if TYPE_CHECKING:
+    from aetheria.run import Outcome
 
 app = typer.Typer(
     name="aetheria",
@@ -32,7 +35,15 @@ _DONE = {"done": "[green]done[/]", "interrupted": "[yellow]interrupted[/]", "div
 
 @app.command()
 def run(
-    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.")],
+    config: Annotated[
+        str | None, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RECORDING.h5", help="Go on with this run, from its newest checkpoint.")
+    ] = None,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="With --resume, where no checkpoint is left: make all frames again.")
+    ] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps to take, instead of the config's.")] = None,
     out_file: Annotated[Path | None, typer.Option("--out", help="The recording; runs/<config>.h5 by default.")] = None,
@@ -40,44 +51,64 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording and picture.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something goes wrong.")] = False,
 ) -> None:
-    """Run a config to an HDF5 recording and a picture."""
-    from aetheria.config import find_config, load_config
+    """Run a config to an HDF5 recording and a picture, with checkpoints beside it; or go on with such a run."""
     from aetheria.progress import Show
+
+    for name, given in {"CONFIG": config, "--set": set_, "--out": out_file, "--overwrite": overwrite}.items():
+        if resume is not None and given:
+            raise ConfigError(f"--resume: {name} given too; a run goes on by its own config and in its own file")
+    if resume is None and (config is None or from_start):
+        raise ConfigError("run: expected a CONFIG, or --resume RECORDING.h5" + (" with --from-start" if from_start else ""))
+    show = Show(out, err, quiet)
+    watched: dict[str, Any] = {"device": device, "started": show.started, "progress": show.progress}
+    try:
+        with show:
+            if resume is not None:
+                outcome = _resumed(resume, steps=steps, from_start=from_start, **watched)
+            else:
+                outcome = _run(str(config), set_, steps, out_file, overwrite=overwrite, **watched)
+    except KeyboardInterrupt as error:
+        err.print("interrupted before the first step; nothing was written")
+        raise typer.Exit(getattr(error, "exit_code", 130)) from None
+    _tell(outcome, quiet)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _run(config: str, set_: list[str] | None, steps: int | None, out_file: Path | None, **options: Any) -> "Outcome":
+    from aetheria.config import find_config, load_config
     from aetheria.run import run as run_config
 
-    overrides = [*(set_ or []), *([f"steps={steps}"] if steps else [])]
-    settings = load_config(config, overrides)
+    settings = load_config(config, [*(set_ or []), *([f"steps={steps}"] if steps else [])])
     target = out_file or Path("runs") / f"{find_config(config).stem}.h5"
     if target.suffix not in (".h5", ".hdf5"):
         raise ConfigError(f"--out {target}: expected a name that ends in .h5")
-    try:
-        with Show(out, err, quiet) as show:
-            outcome = run_config(
-                settings,
-                target,
-                device=device,
-                overwrite=overwrite,
-                make_folder=out_file is None,
-                started=show.started,
-                progress=show.progress,
-            )
-    except KeyboardInterrupt:
-        err.print(f"interrupted; what {escape(str(target))} holds, if anything, was closed cleanly")
-        raise typer.Exit(130) from None
+    return run_config(settings, target, make_folder=out_file is None, **options)
+
+
+def _resumed(recording: Path, **options: Any) -> "Outcome":
+    from aetheria.resume import resume
+
+    return resume(recording, **options)
+
+
+def _tell(outcome: "Outcome", quiet: bool) -> None:
+    us, file = escape(_how_called()), escape(str(outcome.recording))
     if outcome.message:
         err.print(f"{_DONE[outcome.status]}: {escape(outcome.message)}")
-    if not quiet:
-        out.print(
-            f"{_DONE[outcome.status]} {outcome.steps:,} steps in {outcome.seconds:.1f} s, {outcome.frames:,} frames committed"
-        )
-        if outcome.waited_s > 0.1:
-            out.print(f"  the motor waited {outcome.waited_s:.1f} s for the disk")
-        out.print(f"  recording  {escape(str(outcome.recording))}")
-        if outcome.picture:
-            out.print(f"  picture    {escape(str(outcome.picture))}")
-        us, file = escape(_how_called()), escape(str(target))
+    if quiet:
+        return
+    out.print(
+        f"{_DONE[outcome.status]} {outcome.steps:,} steps in {outcome.seconds:.1f} s, {outcome.frames:,} frames committed"
+    )
+    if outcome.waited_s > 0.1:
+        out.print(f"  the motor waited {outcome.waited_s:.1f} s for the disk")
+    out.print(f"  recording  {file}")
+    if outcome.picture:
+        out.print(f"  picture    {escape(str(outcome.picture))}")
+    if outcome.status == "interrupted":
+        out.print(f"Next: {us} run --resume {file}   |   {us} info {file}")
+    else:
         out.print(f"Next: {us} info {file}   |   {us} export {file} --gif")
-    raise typer.Exit(outcome.exit_code)
 
 
 @app.command()

@@ -55,6 +55,18 @@ class Record(Settings):
     codec: Codec = "gzip"
 
 
+class Checkpoint(Settings):
+    """When the state is saved beside the recording, so that the run can be gone on with: whatever comes first.
+
+    Attributes:
+        every: steps between two, 0 for no such rule.
+        minutes: between two, 0 for no such rule. With neither, none is ever saved; else one more at the end.
+    """
+
+    every: int = Setting(default=0, ge=0)
+    minutes: float = Setting(default=10.0, ge=0, strict=False)
+
+
 class Picture(Settings):
     """The PNG that a run leaves beside its recording."""
 
@@ -85,6 +97,7 @@ class RunConfig(Settings):
     initial: Initial | None = None
     motor: MotorConfig = MotorConfig()
     record: Record = Record()
+    checkpoint: Checkpoint = Checkpoint()
     picture: Picture = Picture()
 
     def to_toml(self) -> str:

@@ -1,11 +1,14 @@
-"""Writing files: asked before, whole or not at all."""
+"""Writing files: asked before, whole or not at all, and there to stay where that is wanted."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from aetheria.errors import ConfigError
+from aetheria.moments import reached
+
+LASTING = ("file written", "file on disk", "file verified", "file in place", "folder on disk")  # moments of `lasting`
 
 
 def check_output(path: Path, overwrite: bool, make_folder: bool = False) -> None:
@@ -38,3 +41,32 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def lasting(path: Path, verify: Callable[[Path], None]) -> Iterator[Path]:
+    """Like `replacing`, and the file outlasts a crash of the machine: until the new one is on the disk, the old one stays.
+
+    Args:
+        verify: reads what was written from the disk, and raises if it is not as it should be.
+    """
+    with replacing(path) as beside:
+        yield beside
+        reached("file written")
+        _to_disk(beside)
+        reached("file on disk")
+        verify(beside)
+        reached("file verified")
+    reached("file in place")
+    _to_disk(path.parent)
+    reached("folder on disk")
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        if hasattr(os, "posix_fadvise"):  # what is read next comes from the disk, not from memory
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)

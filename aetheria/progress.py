@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from aetheria.motor import Aetheria_Motor
-from aetheria.run import Progress as Moment
+from aetheria.session import Progress as Moment
 
 
 class Show:
@@ -47,7 +47,7 @@ class Show:
         """Moves the bar."""
         if self._task is None:
             return
-        rate = moment.done / moment.seconds
+        rate = (moment.done - moment.first) / moment.seconds
         batch, _, height, width = moment.motor.shape
         memory = moment.motor.optimizer.get_memory_stats()
         used = float(memory.get("gpu_allocated_mb", memory.get("resident_mb", 0)))

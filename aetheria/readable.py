@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -241,6 +242,15 @@ class Readable:
             due = self._feed.due(self._stepper.step, "latest")
             for subscription, frame in zip(due, self._frames(due), strict=True):
                 subscription.put(frame)
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Steps in the block make no frame; one that is due where it ends is made at the next call of `step`."""
+        enabled, self._feed.enabled = self._feed.enabled, False
+        try:
+            yield
+        finally:
+            self._feed.enabled = enabled
 
     @property
     def live_feed_enabled(self) -> bool:

@@ -30,13 +30,13 @@ def replay(recording: Recording, step: int | None = None, device: str | None = N
     """
     if not recording.config:
         raise RecordingError(f"{recording.path}: was recorded without a config; build its motor, and use repeat")
-    config = _config(recording, device)
+    config = config_of(recording, recording.config)
     steps = recording.steps
     if step is None and not len(steps):
         raise RecordingError(f"{recording.path}: holds no frame; give the step to go to")
     wanted = int(steps[-1]) if step is None else step
-    edits = _until(recording, wanted)
-    motor = build_motor(config, device)
+    edits = edits_until(recording, wanted)
+    motor = build_motor(by_plan(config, recording, str(recording.attributes["plan"]), device), device)
     recorded = recording.attributes["weights_sha256"]
     if weights_hash(motor.law) != recorded:
         raise RecordingError(f"{recording.path}: the law's weights are not those that were recorded (sha256 {recorded[:16]})")
@@ -69,20 +69,24 @@ def _advance(motor: Aetheria_Motor, step: int) -> None:
     motor.step(step - motor.step_count)
 
 
-def _config(recording: Recording, device: str | None) -> RunConfig:
-    """The recorded config, with the plan that was used, where the config left it open and the device is of the same kind."""
+def config_of(recording: Recording, text: str) -> RunConfig:
+    """A config as TOML that was kept with a recording. Raises RecordingError when it is none."""
     try:
-        config = RunConfig.checked(tomllib.loads(recording.config), "")
+        return RunConfig.checked(tomllib.loads(text), "")
     except tomllib.TOMLDecodeError as error:
         raise RecordingError(f"{recording.path}: its config is not TOML; {error}") from None
+
+
+def by_plan(config: RunConfig, recording: Recording, used: str, device: str | None) -> RunConfig:
+    """The config with the plan that was used, where it left that open and the device is of the kind that was recorded on."""
     changes: dict[str, object] = {"plan_in_background": False}
-    used, on = str(recording.attributes["plan"]), str(recording.attributes["device"])
+    on = str(recording.attributes["device"])
     if config.motor.plan == "auto" and used and find_device(device or config.device).type == on.partition(":")[0]:
         changes["plan"] = used
     return config.model_copy(update={"motor": config.motor.model_copy(update=changes)})
 
 
-def _until(recording: Recording, step: int) -> list[Edit]:
+def edits_until(recording: Recording, step: int) -> list[Edit]:
     """The edits that had been made when the run was at `step`."""
     edits, steps = recording.edits, recording.steps
     before = int((steps <= step).sum())

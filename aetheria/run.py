@@ -1,29 +1,29 @@
-"""A run from config to recording and picture: wires everything, heeds signals, reports progress."""
+"""A run from config to recording and picture: wires everything."""
 
-import signal
-import threading
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from PIL import Image
 
+from aetheria.checkpoint import Checkpoints
 from aetheria.colours import colour_map
 from aetheria.config import Record, RunConfig
-from aetheria.errors import ConfigError, DivergedError
+from aetheria.errors import ConfigError
 from aetheria.export import check_levels, find_levels, picture
 from aetheria.fields import get_field
 from aetheria.files import check_output, replacing
+from aetheria.interrupts import Interrupts
 from aetheria.laws import build_law
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 from aetheria.recording.schema import filters
-
-_PIECE_S = 0.1  # how long a piece of the run may take before signals and progress are looked at
+from aetheria.session import Progress, Session
+from aetheria.state_file import Saved
+from aetheria.states import InitialCells
 
 
 @dataclass
@@ -47,23 +47,13 @@ class Outcome:
     waited_s: float = 0.0
 
 
-@dataclass(frozen=True)
-class Progress:
-    """A moment of a run, for whoever shows it."""
-
-    motor: Aetheria_Motor
-    recorder: Recorder
-    done: int
-    total: int
-    seconds: float
-
-
-def build_motor(config: RunConfig, device: str | None = None) -> Aetheria_Motor:
+def build_motor(config: RunConfig, device: str | None = None, initial: InitialCells = None) -> Aetheria_Motor:
     """The motor that a config describes, ready to step.
 
     Args:
         config: a checked config.
         device: instead of the config's.
+        initial: instead of the config's.
 
     Raises:
         AetheriaError: whatever the law, its weights, the initial cells or the device refuse.
@@ -77,9 +67,9 @@ def build_motor(config: RunConfig, device: str | None = None) -> Aetheria_Motor:
     if settings.planned_steps is None:
         settings = settings.model_copy(update={"planned_steps": config.steps})
     grid = (config.grid.height, config.grid.width)
-    initial = config.initial
+    cells = config.initial if initial is None else initial
     return Aetheria_Motor(
-        law, grid, int(d_state), device or config.device, settings, initial=initial, batch=config.batch, seed=config.seed
+        law, grid, int(d_state), device or config.device, settings, initial=cells, batch=config.batch, seed=config.seed
     )
 
 
@@ -93,7 +83,7 @@ def run(
     started: Callable[[Aetheria_Motor], None] = lambda _: None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Outcome:
-    """Runs `config` to its end, or to the first SIGINT or SIGTERM; writes `out` (.h5) and a PNG beside it.
+    """Runs `config` to its end, or to the first SIGINT or SIGTERM; writes `out` (.h5), a PNG and checkpoints beside it.
 
     Args:
         config: what to run.
@@ -106,37 +96,56 @@ def run(
 
     Raises:
         AetheriaError: before anything is written for bad input; after a clean close for a failing disk.
+        Interrupted: by a signal that came before the first step; nothing is written.
     """
     image = out.with_suffix(".png")
     for path in (out, image):
         check_output(path, overwrite, make_folder)
-    with build_motor(config, device) as motor:
+    with Interrupts() as interrupts, build_motor(config, device) as motor:
         check_wanted(config, motor)
         started(motor)
         motor.warm_up()
+        interrupts.check()
         if make_folder:
             out.parent.mkdir(exist_ok=True)
-        recorder = make_recorder(config, motor, out, overwrite)
-        began = time.perf_counter()
-        try:
-            status, exit_code, message = _record(config.steps, motor, recorder, progress)
-        except DivergedError as error:  # of the cells, or of what the recorder was given
-            status, exit_code, message = "diverged", error.exit_code, str(error)
-            image.unlink(missing_ok=True)
-        else:
-            with replacing(image) as beside:
-                paint(config, motor).save(beside)
-        return Outcome(
-            status=status,
-            exit_code=exit_code,
-            steps=motor.step_count,
-            frames=recorder.frames,
-            seconds=time.perf_counter() - began,
-            recording=out,
-            picture=image if image.exists() else None,
-            message=message,
-            waited_s=recorder.waited_s,
-        )
+        interrupts.patience = math.inf  # nothing is left half made; the session listens again
+        recorder = Recorder(motor, out, **recorded(config), overwrite=overwrite, config=config.to_toml(), title=config.title)
+        session = Session(motor, recorder, checkpoints_for(config, motor, recorder), interrupts, config.steps, progress)
+        return conclude(session, config, lambda session: session.step_to(config.steps))
+
+
+def conclude(session: Session, config: RunConfig, work: Callable[[Session], None]) -> Outcome:
+    """Does what a session is for, and leaves the picture of how it ended."""
+    motor, recorder = session.motor, session.recorder
+    image = recorder.path.with_suffix(".png")
+    began = time.perf_counter()
+    ending = session.run(work)
+    if ending.status == "diverged":
+        image.unlink(missing_ok=True)
+    else:
+        with replacing(image) as beside:
+            paint(config, motor).save(beside)
+    return Outcome(
+        status=ending.status,
+        exit_code=ending.exit_code,
+        steps=motor.step_count,
+        frames=recorder.frames,
+        seconds=time.perf_counter() - began,
+        recording=recorder.path,
+        picture=image if image.exists() else None,
+        message=ending.message,
+        waited_s=recorder.waited_s,
+    )
+
+
+def checkpoints_for(
+    config: RunConfig, motor: Aetheria_Motor, recorder: Recorder, newest: Saved | None = None
+) -> Checkpoints | None:
+    """The checkpoints that a config wants, if any."""
+    wanted = config.checkpoint
+    if not wanted.every and not wanted.minutes:
+        return None
+    return Checkpoints(motor, recorder, every=wanted.every, minutes=wanted.minutes, config=config.to_toml(), newest=newest)
 
 
 def check_wanted(config: RunConfig, motor: Aetheria_Motor) -> None:
@@ -178,34 +187,9 @@ def _picture_field(config: RunConfig, motor: Aetheria_Motor) -> str:
     return config.picture.field or motor.traits.default_field
 
 
-def _record(
-    steps: int, motor: Aetheria_Motor, recorder: Recorder, progress: Callable[[Progress], None]
-) -> tuple[str, int, str]:
-    """Steps to the end or a signal and closes the recording, whatever happens: status, exit code, message."""
-    received: list[int] = []
-    with recorder, _signals(received):
-        _step_all(steps, motor, recorder, received, progress)
-        if received:
-            recorder.finish("interrupted")
-            return "interrupted", 128 + received[0], f"interrupted at step {motor.step_count} of {steps}"
-    return "done", 0, ""
-
-
-def _step_all(
-    steps: int,
-    motor: Aetheria_Motor,
-    recorder: Recorder,
-    received: list[int],
-    progress: Callable[[Progress], None],
-) -> None:
-    began, piece, done = time.perf_counter(), 1, 0
-    while done < steps and not received:
-        before = time.perf_counter()
-        motor.step(min(piece, steps - done))
-        done = motor.step_count
-        now = time.perf_counter()
-        piece = max(1, piece * 2 if now - before < _PIECE_S / 2 else int(piece * _PIECE_S / (now - before)))
-        progress(Progress(motor, recorder, done, steps, now - began))
+def recorded(config: RunConfig) -> dict[str, Any]:
+    """What a config records, as keywords of `Recorder`."""
+    return {**_subscription(config.record), "codec": config.record.codec}
 
 
 def _subscription(record: Record) -> dict[str, Any]:
@@ -216,24 +200,3 @@ def _subscription(record: Record) -> dict[str, Any]:
         "dtype": record.dtype,
         "levels": {name: check_levels(f"[record] levels {name}", pair) for name, pair in record.levels.items()},
     }
-
-
-@contextmanager
-def _signals(received: list[int]) -> Iterator[None]:
-    """Collects SIGINT and SIGTERM in `received` instead of dying of them; a second one of a kind acts as usual."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread only
-        return
-    previous: dict[signal.Signals, Any] = {}
-
-    def take(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, take)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,28 +1,39 @@
 """The state of a run in one file: cells, memory, step and seed as safetensors, with a description in JSON; no pickle.
 
-Whatever reads safetensors reads it: "cells" `(B, C, H, W)`, "memory_0", "memory_1" ..., and under the key "aetheria_state" of
-the metadata what they are of.
+Whatever reads safetensors reads it: "cells" `(B, C, H, W)`, "memory_0", "memory_1" ..., in a checkpoint the states of torch's
+random generators as "random_cpu" and "random_cuda", and under the key "aetheria_state" of the metadata what they are of. Under
+"sha256" stands the digest of all this, without which a file of version 2 is not taken for whole; version 1 had none.
 """
 
+import hashlib
 import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import Field as Setting
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aetheria import __version__
 from aetheria.cells import finite
-from aetheria.errors import DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
-from aetheria.files import replacing
+from aetheria.circumstances import Circumstances
+from aetheria.edit_log import controls_of
+from aetheria.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
+from aetheria.files import lasting
 from aetheria.motor import Aetheria_Motor
+from aetheria.recording.recorder import weights_hash
+from aetheria.recording.reopening import Position
 from aetheria.settings import Settings
 
-VERSION = 1
-_KEY = "aetheria_state"
+VERSION = 2
+READABLE = (1, VERSION)
+_KEY, _DIGEST = "aetheria_state", "sha256"
+_RANDOM = ("random_cpu", "random_cuda")
 
 
 class Description(Settings):
@@ -33,9 +44,11 @@ class Description(Settings):
         law: name of its class.
         shape: (B, C, H, W).
         step, seed: as for `Aetheria_Motor.state_dict`.
-        precision: that it was stepped in.
         config: the run's configuration as TOML; empty when it was not run from one.
-        made_by: the version of Aetheria.
+        made: the circumstances of the run; None in version 1.
+        weights_sha256: of the law's tensors, with its controls as they were; empty in version 1.
+        controls: of the law, as they were.
+        position: of the recording that was being made, in a checkpoint.
     """
 
     version: int
@@ -43,45 +56,98 @@ class Description(Settings):
     shape: tuple[int, int, int, int] = Setting(strict=False)
     step: int = Setting(ge=0)
     seed: int = Setting(ge=0, lt=1 << 63)
-    precision: str
     config: str = ""
-    made_by: str = ""
+    made: Circumstances | None = None
+    weights_sha256: str = ""
+    controls: dict[str, float | str] = Setting(default_factory=dict)
+    position: Position | None = None
 
 
-def save_state(motor: Aetheria_Motor, path: Path, config: str = "") -> Description:
-    """Writes a motor's present state; the file is whole or not there. For any thread.
+@dataclass(frozen=True)
+class Saved:
+    """A state as a file keeps it: what it is of, and its tensors by name."""
+
+    description: Description
+    tensors: Mapping[str, Tensor]
+
+    def load(self, motor: Aetheria_Motor) -> None:
+        """Makes a motor go on from it. Raises what `Aetheria_Motor.load_state_dict` does."""
+        memory = tuple(self.tensors[name] for name in _memories(self.tensors))
+        step, seed = self.description.step, self.description.seed
+        motor.load_state_dict({"cells": self.tensors["cells"], "memory": memory, "step": step, "seed": seed})
+
+    def load_random(self, motor: Aetheria_Motor) -> None:
+        """Sets torch's random generators, of the CPU and of the motor's GPU, to what they were."""
+        if "random_cpu" in self.tensors:
+            torch.set_rng_state(self.tensors["random_cpu"])
+        if "random_cuda" in self.tensors and motor.device.type == "cuda":
+            torch.cuda.set_rng_state(self.tensors["random_cuda"], motor.device)
+
+
+def capture(motor: Aetheria_Motor, config: str = "", position: Position | None = None) -> Saved:
+    """A motor's present state, as it is kept in a file; with a position, the states of the random generators too.
 
     Args:
         config: the run's full configuration as TOML.
 
     Raises:
-        DivergedError: the cells hold NaN or Inf; nothing is written.
-        RecordingError: the file cannot be written; DiskFullError when no space is left for it.
+        DivergedError: the state holds NaN or Inf.
     """
-    state = motor.state_dict()
-    if not finite(state["cells"]):
+    with motor.turn:
+        state, controls, weights = motor.state_dict(), controls_of(motor.law), weights_hash(motor.law)
+    tensors = {"cells": state["cells"], **{f"memory_{k}": memory for k, memory in enumerate(state["memory"])}}
+    if not all(finite(tensor) for tensor in tensors.values()):
         raise DivergedError(f"{motor.traits.name}: cells hold NaN or Inf at step {state['step']}; such a state is not saved")
-    names = ["cells", *(f"memory_{k}" for k in range(len(state["memory"])))]
-    copies = motor.optimizer.move_to_cpu_batch([state["cells"], *state["memory"]])
+    copies = motor.optimizer.move_to_cpu_batch(list(tensors.values()))
+    kept = {name: copy.contiguous() for name, copy in zip(tensors, copies, strict=True)}
+    if position is not None:
+        kept["random_cpu"] = torch.get_rng_state()
+        if motor.device.type == "cuda":
+            kept["random_cuda"] = torch.cuda.get_rng_state(motor.device)
     description = Description(
         version=VERSION,
         law=motor.traits.name,
         shape=motor.shape,
         step=state["step"],
         seed=state["seed"],
-        precision=motor.config.precision,
         config=config,
-        made_by=__version__,
+        made=Circumstances.of(motor),
+        weights_sha256=weights,
+        controls=controls,
+        position=position,
     )
-    tensors = {name: copy.contiguous() for name, copy in zip(names, copies, strict=True)}
+    return Saved(description, kept)
+
+
+def write_state(saved: Saved, path: Path) -> None:
+    """Writes a state; the file is whole or not there, also after a crash of the machine.
+
+    Raises:
+        RecordingError: the file cannot be written, or reads back otherwise; DiskFullError when no space is left for it.
+    """
+    text = saved.description.model_dump_json()
+    digest = _digest(text, saved.tensors)
+
+    def verify(beside: Path) -> None:
+        if _contents(beside)[0].get(_DIGEST) != digest:
+            raise RecordingError(f"{path}: what was written reads back otherwise; the disk, or memory, is failing")
+
     try:
-        with replacing(path) as beside:
-            save_file(tensors, beside, {_KEY: description.model_dump_json()})
+        with lasting(path, verify) as beside:
+            save_file(dict(saved.tensors), beside, {_KEY: text, _DIGEST: digest})
+    except AetheriaError:
+        raise
     except (OSError, SafetensorError) as error:
         if "os error 28" in str(error) or getattr(error, "errno", None) == 28:
             raise DiskFullError(f"{path}: the disk is full; nothing was saved") from error
         raise RecordingError(f"{path}: cannot be written; {error}") from error
-    return description
+
+
+def save_state(motor: Aetheria_Motor, path: Path, config: str = "") -> Description:
+    """Writes a motor's present state. For any thread; raises what `capture` and `write_state` do."""
+    saved = capture(motor, config)
+    write_state(saved, path)
+    return saved.description
 
 
 def describe_state(path: Path) -> Description:
@@ -106,6 +172,25 @@ def is_state(path: Path) -> bool:
         return False
 
 
+def read_state(path: Path) -> Saved:
+    """The state in a file, which is whole.
+
+    Raises:
+        FileUnreadableError: no such file, or it is torn or no state.
+    """
+    try:
+        metadata, tensors = _contents(path)
+    except (OSError, SafetensorError) as error:
+        raise FileUnreadableError(f"{path}: cannot be read as a saved state; {error}") from error
+    description = _description(path, metadata)
+    names = set(tensors) - set(_RANDOM)
+    if names != {"cells", *_memories(tensors)}:
+        raise FileUnreadableError(f"{path}: is damaged; it holds {', '.join(sorted(tensors)) or 'nothing'}")
+    if tuple(tensors["cells"].shape) != description.shape:
+        raise FileUnreadableError(f"{path}: is damaged; its cells are not of the shape that it says")
+    return Saved(description, tensors)
+
+
 def load_state(motor: Aetheria_Motor, path: Path) -> Description:
     """Makes a motor go on from a saved state; says what it is of.
 
@@ -113,14 +198,24 @@ def load_state(motor: Aetheria_Motor, path: Path) -> Description:
         FileUnreadableError: no such file, or it is torn or no state.
         StateError: it is of another law or shape; or what `Aetheria_Motor.load_state_dict` raises.
     """
-    description = describe_state(path)
-    given, own = (description.law, description.shape), (motor.traits.name, motor.shape)
+    saved = read_state(path)
+    given, own = (saved.description.law, saved.description.shape), (motor.traits.name, motor.shape)
     if given != own:
         raise StateError(f"{path}: a state of {_named(*given)}; this run is {_named(*own)}")
-    tensors = _tensors(path, description)
-    memory = tuple(tensors[f"memory_{k}"] for k in range(len(tensors) - 1))
-    motor.load_state_dict({"cells": tensors["cells"], "memory": memory, "step": description.step, "seed": description.seed})
-    return description
+    saved.load(motor)
+    return saved.description
+
+
+def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata, with the digest as it is and not as it says, and tensors of a file."""
+    with safe_open(path, "pt") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    if _DIGEST in metadata and metadata[_DIGEST] != (found := _digest(metadata.get(_KEY, ""), tensors)):
+        raise FileUnreadableError(
+            f"{path}: is damaged; its contents have the digest {found[:16]}, not {metadata[_DIGEST][:16]}"
+        )
+    return metadata, tensors
 
 
 def _description(path: Path, metadata: dict[str, str]) -> Description:
@@ -129,28 +224,36 @@ def _description(path: Path, metadata: dict[str, str]) -> Description:
     try:
         values: Any = json.loads(metadata[_KEY])
         version = values.get("version")
-        if version != VERSION:
-            raise FileUnreadableError(f"{path}: a saved state of version {version}; expected version {VERSION}")
+        if version not in READABLE:
+            raise FileUnreadableError(f"{path}: a saved state of version {version}; expected version {_or(READABLE)}")
+        if version == 1:
+            values = {key: value for key, value in values.items() if key not in ("precision", "made_by")}
+        if (version == 1) == (_DIGEST in metadata):
+            raise FileUnreadableError(f"{path}: is damaged; a saved state of version {version} and its digest do not agree")
         return Description.model_validate(values)
     except (ValueError, AttributeError, ValidationError) as error:
         raise FileUnreadableError(f"{path}: is damaged; its description says {metadata[_KEY][:80]!r}") from error
 
 
-def _tensors(path: Path, description: Description) -> dict[str, Tensor]:
-    """ "cells" and "memory_0" ... of a file."""
-    try:
-        with safe_open(path, "pt") as file:
-            names = set(file.keys())
-            if names != {"cells", *(f"memory_{k}" for k in range(len(names) - 1))}:
-                raise FileUnreadableError(f"{path}: is damaged; it holds {', '.join(sorted(names)) or 'nothing'}")
-            if tuple(file.get_slice("cells").get_shape()) != description.shape:
-                raise FileUnreadableError(f"{path}: is damaged; its cells are not of the shape that it says")
-            return {name: file.get_tensor(name) for name in names}
-    except (OSError, SafetensorError) as error:
-        raise FileUnreadableError(f"{path}: cannot be read as a saved state; {error}") from error
+def _digest(description: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the description and every tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(description.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _memories(tensors: Mapping[str, Tensor]) -> list[str]:
+    """ "memory_0", "memory_1" ..., as many as there are."""
+    return [f"memory_{k}" for k in range(sum(bool(re.fullmatch(r"memory_\d+", name)) for name in tensors))]
 
 
 def _named(law: str, shape: tuple[int, ...]) -> str:
     batch, channels, height, width = shape
     universes = f", {batch} universes" if batch > 1 else ""
     return f"{law}, {height} x {width} cells, {channels} channels{universes}"
+
+
+def _or(versions: tuple[int, ...]) -> str:
+    return " or ".join(map(str, versions))

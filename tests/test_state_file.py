@@ -1,6 +1,8 @@
 """States in files: what is saved comes back to the bit, and what is no state is refused."""
 
+import hashlib
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import nn
 from aetheria import ConvLSTM, GrowingNCA, Life
 from aetheria.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.motor import Aetheria_Motor
-from aetheria.state_file import describe_state, load_state, save_state
+from aetheria.state_file import _digest, capture, describe_state, load_state, read_state, save_state
 
 EAGER = {"plan": "eager"}
 
@@ -65,7 +67,12 @@ def test_other_programs_read_what_is_saved(tmp_path: Path) -> None:
     assert torch.equal(tensors["cells"], motor.cells)
     assert [torch.equal(tensors[f"memory_{k}"], memory) for k, memory in enumerate(motor.memory)] == [True, True]
     with safe_open(path, "pt") as file:
-        described = json.loads(file.metadata()["aetheria_state"])
+        metadata = file.metadata()
+    described = json.loads(metadata["aetheria_state"])
+    digest = hashlib.sha256(metadata["aetheria_state"].encode())
+    for name in sorted(tensors):
+        digest.update(f"\n{name} torch.float32 {tuple(tensors[name].shape)}\n".encode() + tensors[name].numpy().tobytes())
+    assert metadata["sha256"] == digest.hexdigest()
     assert (described["law"], described["shape"], described["step"]) == ("ConvLSTM", [1, 4, 8, 8], 2)
 
 
@@ -83,13 +90,14 @@ def test_a_state_of_another_law_or_shape_is_refused_and_the_run_stays(tmp_path: 
 
 
 def rewritten(path: Path, description: dict[str, Any] | str | None, **tensors: torch.Tensor) -> Path:
-    """The file with other contents; a dict changes parts of the description."""
+    """The file with other contents, and the digest of those; a dict changes parts of the description."""
     with safe_open(path, "pt") as file:
         metadata = dict(file.metadata())
     if isinstance(description, dict):
         description = json.dumps(json.loads(metadata["aetheria_state"]) | description)
     changed = load_file(path) | tensors
-    save_file(changed, path, None if description is None else {"aetheria_state": description})
+    digested = None if description is None else {"aetheria_state": description, "sha256": _digest(description, changed)}
+    save_file(changed, path, digested)
     return path
 
 
@@ -99,7 +107,8 @@ def rewritten(path: Path, description: dict[str, Any] | str | None, **tensors: t
         (None, {}, "is no saved state"),
         ("{", {}, "is damaged"),
         ("[]", {}, "is damaged"),
-        ({"version": 2}, {}, "of version 2; expected version 1"),
+        ({"version": 3}, {}, "of version 3; expected version 1 or 2"),
+        ({"version": 1}, {}, "is damaged; a saved state of version 1 and its digest do not agree"),
         ({"step": -1}, {}, "is damaged"),
         ({"step": "1"}, {}, "is damaged"),
         ({"shape": [1, 1, 8]}, {}, "is damaged"),
@@ -144,6 +153,66 @@ def test_cells_that_are_not_finite_do_not_replace_a_good_state(tmp_path: Path) -
     with pytest.raises(DivergedError, match="at step 1"):
         save_state(motor, path)
     assert path.read_bytes() == good
+
+
+def test_a_state_of_version_1_stays_readable() -> None:
+    path = Path(__file__).parent / "golden" / "state_1.safetensors"
+    law = ConvLSTM(d_state=1, hidden_channels=2)
+    motor = Aetheria_Motor(law, (4, 8), 1, "cpu", EAGER)
+    saved = load_state(motor, path)
+    assert (saved.version, saved.config, motor.step_count, motor.seed) == (1, 'title = "of version 1"\n', 3, 7)
+    assert motor.cells.flatten()[1:3].tolist() == pytest.approx([3.4135e-03, 6.8421e-03], rel=1e-4)
+    assert motor.memory[0].flatten()[:3].tolist() == pytest.approx([-0.0384, -0.0425, -0.0245], rel=1e-2)
+
+
+def test_no_damage_goes_unseen(tmp_path: Path) -> None:
+    motor, path = remembering(), tmp_path / "x.safetensors"
+    save_state(motor, path)
+    good, chance = path.read_bytes(), random.Random(0)
+    expected = read_state(path)
+    for _ in range(400):
+        bad = bytearray(good)
+        if chance.random() < 0.3:
+            del bad[chance.randrange(len(bad)) :]
+        for _ in range(chance.choice((1, 1, 2, 8))):
+            if bad:
+                bad[chance.randrange(len(bad))] ^= 1 << chance.randrange(8)
+        path.write_bytes(bad)
+        try:
+            found = read_state(path)
+        except FileUnreadableError:
+            continue
+        # Of a space in the header, say.
+        assert found.description == expected.description
+        assert all(torch.equal(found.tensors[name], tensor) for name, tensor in expected.tensors.items())
+
+
+def test_what_reads_back_otherwise_does_not_take_the_place_of_a_good_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    motor, path = life(), tmp_path / "x.safetensors"
+    save_state(motor, path)
+    good = path.read_bytes()
+
+    def bad_disk(tensors: dict[str, torch.Tensor], beside: Path, metadata: dict[str, str]) -> None:
+        save_file({name: tensor + 1 for name, tensor in tensors.items()}, beside, metadata)
+
+    monkeypatch.setattr("aetheria.state_file.save_file", bad_disk)
+    motor.step(1)
+    with pytest.raises(AetheriaError, match="is damaged; its contents have the digest"):
+        save_state(motor, path)
+    assert path.read_bytes() == good
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_memory_that_is_not_finite_is_not_saved_either(tmp_path: Path) -> None:
+    motor = remembering()
+    motor.step(1)
+    state = motor.state_dict()
+    state["memory"][0][0, 0, 0, 0] = torch.inf
+    motor.load_state_dict(state)
+    with pytest.raises(DivergedError, match="at step 1"):
+        capture(motor)
 
 
 def test_a_state_that_cannot_be_written_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

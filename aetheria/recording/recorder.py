@@ -38,6 +38,11 @@ class Recorder:
     Frames are written by a thread of their own; when it falls behind, the motor waits. The file can be read by other
     processes while it grows (SWMR). A frame is committed when its data is flushed and then counted: whatever is counted
     is readable, however the process ends. What is changed by hand (`motor.edits`) is written before the frame that follows it.
+
+    Attributes:
+        path: of the file.
+        id: of the recording; no other has it.
+        frames: committed.
     """
 
     def __init__(
@@ -146,7 +151,7 @@ class Recorder:
         if self._error:
             raise self._error
         edit_bytes = int(self._data["log/edit_bytes"][()])
-        return Position(recording=self._id, frames=self.frames, edits=self._edits_made, edit_bytes=edit_bytes)
+        return Position(recording=self.id, frames=self.frames, edits=self._edits_made, edit_bytes=edit_bytes)
 
     @property
     def error(self) -> AetheriaError | None:
@@ -205,7 +210,7 @@ class Recorder:
             name: file[name] for name in (*file, "log/edits", "log/edit_bytes") if name != "log"
         }
         self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
-        self._id = str(file.attrs.get("id", ""))
+        self.id = str(file.attrs.get("id", ""))
 
     def _write_all(self) -> None:
         try:

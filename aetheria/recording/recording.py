@@ -118,9 +118,21 @@ class Recording:
         return self._committed("edits_before") if "edits_before" in self._data else np.zeros(len(self), np.int64)
 
     @property
+    def edits_before(self) -> NDArray[np.int64]:
+        """How many of `edits` had been made before each committed frame."""
+        if "edits_before" not in self._data:  # schema 1 has no edits
+            return np.zeros(len(self), np.int64)
+        return self._committed("edits_before")
+
+    @property
     def edit_count(self) -> int:
         """How many edits there are; none is read for it."""
         return len(self._edit_lines())
+
+    @property
+    def edit_bytes(self) -> int:
+        """Committed bytes of the log of edits."""
+        return sum(len(line) + 1 for line in self._edit_lines())
 
     @property
     def edits(self) -> list[Edit]:
