@@ -30,7 +30,8 @@ class MotorConfig(Settings):
     """How a motor steps.
 
     Attributes:
-        plan: "auto", or one by name: "eager", "compiled", "graphed" (CUDA), "banded", "fused", "packed" (Life).
+        plan: "auto", or one by name: "eager", "compiled", "graphed" (CUDA), "banded", "winograd", "fused",
+            "packed" (Life).
         planned_steps: how many steps the run will take, if known; a short run is not worth compiling.
         plan_in_background: step eagerly while the plan is made (CPU). The step at which it takes over depends on timing, and
             with it the last digits of all that follows.

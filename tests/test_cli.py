@@ -231,7 +231,7 @@ def test_doctor_reports_and_tests_this_machine() -> None:
     plans = dict(re.findall(r"ok plan for (\w+) on cpu +(\w+): \w+", result.output))
     assert plans == {
         **dict.fromkeys(("MLP", "DEEP_QCA", "GrowingNCA", "Lenia"), "fused"),
-        **dict.fromkeys(("UNet", "ConvLSTM"), "compiled"),
+        **dict.fromkeys(("UNet", "ConvLSTM"), "winograd"),
         "Life": "packed",
     }
 

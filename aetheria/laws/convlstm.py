@@ -27,7 +27,7 @@ class ConvLSTM(UNet):
 
     def remember(self, low: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         hidden, cell = memory
-        forget, accept, output, candidate = self.gates(torch.cat((low, hidden), 1)).chunk(4, 1)
+        forget, accept, output, candidate = self.gates(low, hidden).chunk(4, 1)
         cell = forget.sigmoid() * cell + accept.sigmoid() * candidate.tanh()
         hidden = output.sigmoid() * cell.tanh()
         return hidden, hidden, cell

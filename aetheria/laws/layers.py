@@ -28,15 +28,30 @@ def pad(cells: Tensor, radius: int, boundary: Boundary) -> Tensor:
     return torch.cat((rows[..., -radius:], rows, rows[..., :radius]), 3)
 
 
+def joined(*parts: Tensor) -> Tensor:
+    """The channels of all parts, one part after the other."""
+    return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+
+
 class Conv(nn.Conv2d):
-    """3x3 (or 1x1) convolution that keeps the grid's size; beyond the edge lies what `boundary` says."""
+    """3x3 (or 1x1) convolution that keeps the grid's size; beyond the edge lies what `boundary` says.
+
+    Several inputs count as one, channel after channel.
+    """
 
     def __init__(self, inputs: int, outputs: int, size: int, boundary: Boundary, bias: bool = True) -> None:
         super().__init__(inputs, outputs, size, bias=bias)
         self.boundary = boundary
 
-    def forward(self, cells: Tensor) -> Tensor:
-        return super().forward(pad(cells, self.kernel_size[0] // 2, self.boundary))
+    def forward(self, *parts: Tensor) -> Tensor:
+        return super().forward(pad(joined(*parts), self.kernel_size[0] // 2, self.boundary))
+
+
+class Block(nn.Sequential):
+    """Layers one after the other; several inputs count as one, channel after channel."""
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        return super().forward(joined(*parts))  # type: ignore[no-untyped-call]  # by torch's stubs
 
 
 class ChannelNorm(nn.Module):

@@ -1,11 +1,10 @@
 """UNet: a network that sees the grid at three scales."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.laws.base import Boundary, check_positive
-from aetheria.laws.layers import Conv, Norm, make_norm, start_small
+from aetheria.laws.layers import Block, Conv, Norm, make_norm, start_small
 from aetheria.laws.updates import Normalise, QuantumLaw
 
 
@@ -60,8 +59,8 @@ class UNet(QuantumLaw):
         full = self.down1(cells)
         half = self.down2(F.max_pool2d(full, 2))
         low, *after = self.remember(self.down3(F.max_pool2d(half, 2)), *memory)
-        half = self.join2(torch.cat((self.up2(self.bottleneck(low)), half), 1))
-        full = self.join1(torch.cat((self.up1(half), full), 1))
+        half = self.join2(self.up2(self.bottleneck(low)), half)
+        full = self.join1(self.up1(half), full)
         return self.out(full), *after
 
     def remember(self, low: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
@@ -69,11 +68,11 @@ class UNet(QuantumLaw):
         return (low,)
 
 
-def _block(inputs: int, outputs: int, boundary: Boundary, norm: Norm) -> nn.Sequential:
+def _block(inputs: int, outputs: int, boundary: Boundary, norm: Norm) -> Block:
     layers: list[nn.Module] = []
     for width in (inputs, outputs):
         layers += [Conv(width, outputs, 3, boundary, bias=False), make_norm(norm, outputs), nn.ELU()]
-    return nn.Sequential(*layers)
+    return Block(*layers)
 
 
 def reach(deep_convolutions: int) -> int:

@@ -10,7 +10,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.lenia import Lenia
 from aetheria.laws.life import Life
 from aetheria.optimizer import Precision
-from aetheria.stepping import banded, fused, fused_lenia, packed, packed_cuda, triton_network
+from aetheria.stepping import banded, fused, fused_lenia, packed, packed_cuda, triton_network, winograd
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.graphed import Graphed
 from aetheria.stepping.packed import PackedOnCpu
@@ -109,6 +109,17 @@ def _make_fused(task: Task) -> Plan:
     return fused_lenia.FusedLenia(task.law) if isinstance(task.law, Lenia) else fused.FusedOnCpu(task.law)
 
 
+def _why_not_winograd(task: Task) -> str:
+    if task.on_cuda:
+        return "on CUDA convolutions are left to cuDNN"
+    return winograd.why_not(task.law, task.precision)
+
+
+def _make_winograd(task: Task) -> Plan:
+    keep_freed_memory()
+    return winograd.Winograd(task.law)
+
+
 def _why_not_banded(task: Task) -> str:
     if task.on_cuda:
         return "bands are for the caches of a CPU"
@@ -154,6 +165,13 @@ CANDIDATES = (
     ),
     Candidate(
         "fused", "a small network at each cell, or a small ring: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused
+    ),
+    Candidate(
+        "winograd",
+        "3x3 convolutions between many channels: a quarter of the products",
+        WORTH_BUILDING,
+        _why_not_winograd,
+        _make_winograd,
     ),
     # For convolutions the whole grid is faster (benchmarks/results/bands.md), and for networks at each cell there is "fused".
     Candidate("banded", "asked for", WORTH_COMPILING, _why_not_banded, _make_banded, automatic=False),

@@ -17,7 +17,7 @@ from aetheria.stepping.candidates import CANDIDATES, Candidate, Task, make_eager
 from aetheria.stepping.plan import Plan, State, settled
 
 log = logging.getLogger(__name__)
-PlanName = Literal["auto", "eager", "compiled", "graphed", "banded", "fused", "packed"]
+PlanName = Literal["auto", "eager", "compiled", "graphed", "banded", "winograd", "fused", "packed"]
 
 # Per precision: how far a plan may be from eager after two steps, relative to the largest cell.
 TOLERANCE = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 5e-2, "fp64": 1e-10}

@@ -3,6 +3,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 // VECTORS x BLOCK accumulators, and what is multiplied, fit the registers.
 #if defined(__AVX512F__)
@@ -21,6 +24,34 @@ enum Activation { NONE, ELU, RELU };
 
 inline Vec load(const float* p) { return *reinterpret_cast<const Loose*>(p); }
 inline void store(float* p, Vec v) { *reinterpret_cast<Loose*>(p) = v; }
+
+// The first `count` lanes, 1 to LANES; zeros in the others.
+inline Vec load_some(const float* p, int count) {
+#if defined(__AVX512F__)
+    return (Vec)_mm512_maskz_loadu_ps(__mmask16((1u << count) - 1), p);
+#else
+    if (count == LANES) return load(p);
+    Vec some{};
+    std::memcpy(&some, p, count * sizeof(float));
+    return some;
+#endif
+}
+inline void store_some(float* p, Vec v, int count) {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, __mmask16((1u << count) - 1), (__m512)v);
+#else
+    if (count == LANES) store(p, v);
+    else std::memcpy(p, &v, count * sizeof(float));
+#endif
+}
+
+inline float sum_of(Vec x) {
+    float lanes[LANES];
+    std::memcpy(lanes, &x, sizeof x);
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    return lanes[0];
+}
 
 // exp(x) - 1 for x <= 0; NaN stays NaN. Cody-Waite reduction, then the series to x^7: error below 2e-7.
 inline Vec expm1_below(Vec x) {

@@ -1,0 +1,131 @@
+"""The winograd plan on the CPU: a law as it is written, but its 3x3 convolutions by minimal filtering in C++."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aetheria.laws.layers import Block, ChannelNorm, joined
+from aetheria.optimizer import Precision
+from aetheria.stepping.convolution import LEAST_CHANNELS, Filter, Filtering, as_written, filtering_of
+from aetheria.stepping.plan import Plan, State, make_call, make_step, settled
+
+Layers = tuple[nn.Module | Filtering, ...]
+
+
+def why_not(law: nn.Module, precision: Precision) -> str:
+    """Why the plan cannot step `law`, for people; empty if it can."""
+    if precision == "fp64":
+        return "its kernel computes in float32, and fp64 is wanted"
+    wanted = f"3x3 convolutions between {LEAST_CHANNELS} channels or more"
+    return "" if any(_taken(law)) else f"{type(law).__name__} has no {wanted}"
+
+
+class Winograd(Plan):
+    """Runs the law's own code on a copy of its modules, in which convolutions, and what follows them, are the kernel's."""
+
+    name = "winograd"
+
+    def __init__(self, law: nn.Module) -> None:
+        """
+        Raises:
+            NativeKernelError: no C++ compiler.
+        """
+        self._law, self._form = law, _form(law)
+        self._filters: list[Filter] = []
+        self._copies: list[tuple[nn.Module, nn.Module]] = []
+        # In float32 for "bf16" too, which is faster so, and nearer to the law.
+        self._step = make_step(make_call(self._copied(law), torch.device("cpu"), "fp32"))
+
+    def hold(self, state: State) -> State:
+        return tuple(map(settled, state, state))
+
+    def advance(self, held: State, steps: int) -> State:
+        self._refresh()
+        for _ in range(steps):
+            held = self._step(*held)
+        return held
+
+    def stale(self) -> bool:
+        return self._form != _form(self._law)
+
+    def _refresh(self) -> None:
+        """Takes over what was edited in the law: plain attributes, and the weights of convolutions; the rest is shared."""
+        for module, stand_in in self._copies:
+            vars(stand_in).update((name, value) for name, value in vars(module).items() if name not in ("_modules", "forward"))
+        for one in self._filters:
+            one.refresh()
+
+    def _copied(self, module: nn.Module) -> nn.Module:
+        """A copy that shares parameters, buffers and hooks with `module`, and has the kernel in the place of convolutions."""
+        stand_in = copy.copy(module)
+        self._copies.append((module, stand_in))
+        if (forward := self._forward(module)) is not None:
+            stand_in.forward = forward
+        else:
+            vars(stand_in)["_modules"] = {name: child and self._copied(child) for name, child in module._modules.items()}
+        return stand_in
+
+    def _forward(self, module: nn.Module) -> Callable[..., Any] | None:
+        if (layers := _layers(module)) is None:
+            return None
+        calls = [self._filter(layer) if isinstance(layer, Filtering) else layer for layer in layers]
+
+        def forward(*parts: Tensor) -> Tensor:
+            values = calls[0](*(parts if isinstance(calls[0], Filter) else (joined(*parts),)))
+            for call in calls[1:]:
+                values = call(values)
+            return values
+
+        return forward
+
+    def _filter(self, filtering: Filtering) -> Filter:
+        self._filters.append(Filter(filtering))
+        return self._filters[-1]
+
+
+def _taken(module: nn.Module) -> Iterator[tuple[nn.Module, Layers]]:
+    """The modules whose place the kernel takes, and what it makes of each."""
+    if (layers := _layers(module)) is not None:
+        yield module, layers
+    else:
+        for child in module.children():
+            yield from _taken(child)
+
+
+def _layers(module: nn.Module) -> Layers | None:
+    """A convolution, or a sequence of layers with convolutions, as it is computed; None for what is left as it is."""
+    if (alone := filtering_of(module)) is not None:
+        return (alone,)
+    if not (as_written(module, Block) or as_written(module, nn.Sequential)):
+        return None
+    layers: list[nn.Module | Filtering] = []
+    for child in module.children():
+        last = layers[-1] if layers else None
+        fused = _followed(last, child) if isinstance(last, Filtering) else None
+        if fused is not None:
+            layers[-1] = fused
+        elif not as_written(child, nn.Identity):
+            layers.append(filtering_of(child) or child)
+    return tuple(layers) if any(isinstance(layer, Filtering) for layer in layers) else None
+
+
+def _followed(by: Filtering, layer: nn.Module) -> Filtering | None:
+    """A convolution together with the layer after it, if the kernel can do that too."""
+    if by.activation != "none":
+        return None
+    if as_written(layer, ChannelNorm) and by.norm is None:
+        assert isinstance(layer, ChannelNorm)
+        return Filtering(by.conv, by.boundary, layer) if len(layer.scale) == by.conv.out_channels else None
+    if as_written(layer, nn.ReLU):
+        return Filtering(by.conv, by.boundary, by.norm, "relu")
+    if as_written(layer, nn.ELU) and getattr(layer, "alpha", None) == 1:
+        return Filtering(by.conv, by.boundary, by.norm, "elu")
+    return None
+
+
+def _form(law: nn.Module) -> tuple[object, ...]:
+    """All of a law that the plan was made for: its modules, and what the kernel makes of them."""
+    return (tuple(map(id, law.modules())), tuple(_taken(law)))

@@ -1,0 +1,316 @@
+"""The winograd plan against float64: the convolution alone, laws built of it, and what may be done to a law meanwhile."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from aetheria.errors import ConfigError, StateError
+from aetheria.laws import MLP, ConvLSTM, Law, UNet
+from aetheria.laws.layers import ChannelNorm, Conv
+from aetheria.laws.updates import Residual
+from aetheria.stepping import compiled, native
+from aetheria.stepping.convolution import Filter, Filtering, filtering_of
+from aetheria.stepping.plan import State
+from aetheria.stepping.winograd import Winograd
+from tests.small_laws import small_motor
+
+BOUNDARIES = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}
+sides = st.integers(1, 30)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def exact(filtering: Filtering, *parts: Tensor) -> Tensor:
+    """The convolution as it is written, in float64."""
+    conv, mode = filtering.conv, BOUNDARIES[filtering.boundary]
+    bias = None if conv.bias is None else conv.bias.double()
+    values = F.conv2d(F.pad(torch.cat(parts, 1).double(), (1, 1, 1, 1), mode=mode), conv.weight.double(), bias)
+    if filtering.norm is not None:
+        values = copy.deepcopy(filtering.norm).double()(values)
+    return {"none": lambda x: x, "elu": F.elu, "relu": F.relu}[filtering.activation](values)
+
+
+def apart(given: Tensor, expected: Tensor) -> float:
+    assert given.shape == expected.shape
+    return float((given - expected).abs().max() / expected.abs().max().clamp_min(1e-30))
+
+
+@st.composite
+def filterings(draw: st.DrawFn) -> tuple[Filtering, tuple[Tensor, ...]]:
+    boundary: Any = draw(st.sampled_from(list(BOUNDARIES)))
+    least = 2 if boundary == "reflect" else 1
+    shape = draw(st.integers(1, 3)), max(draw(sides), least), max(draw(sides), least)
+    channels = draw(st.lists(st.integers(1, 40), min_size=1, max_size=3))
+    outputs = draw(st.integers(1, 70))
+    conv = Conv(sum(channels), outputs, 3, boundary, bias=draw(st.booleans()))
+    conv.weight.data = random(*conv.weight.shape, seed=1)
+    # Of few channels a norm magnifies the rounding of a cell where all are near zero.
+    norm = ChannelNorm(outputs) if outputs > 8 and draw(st.booleans()) else None
+    if norm is not None:
+        norm.scale.data = 1 + 0.3 * random(outputs, seed=2)
+    activation = draw(st.sampled_from(["none", "elu", "relu"]))
+    parts = tuple(random(shape[0], c, *shape[1:], seed=3 + i) for i, c in enumerate(channels))
+    return Filtering(conv, boundary, norm, activation), parts
+
+
+@settings(max_examples=100, deadline=None)
+@given(case=filterings(), last=st.booleans())
+def test_the_kernel_equals_the_convolution_in_float64(case: tuple[Filtering, tuple[Tensor, ...]], last: bool) -> None:
+    filtering, parts = case
+    layout = torch.channels_last if last else torch.contiguous_format
+    with torch.inference_mode():
+        given = Filter(filtering)(*(part.contiguous(memory_format=layout) for part in parts))
+        assert apart(given, exact(filtering, *parts)) < 1e-5
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize(("channels", "outputs", "side"), [(32, 32, 97), (256, 48, 20), (520, 16, 9)])
+def test_many_tiles_channels_and_threads_change_no_bit(channels: int, outputs: int, side: int, threads: int) -> None:
+    conv, cells = Conv(channels, outputs, 3, "periodic"), random(2, channels, side, side + 3)
+    filtering, before = Filtering(conv, "periodic"), torch.get_num_threads()
+    with torch.inference_mode():
+        torch.set_num_threads(threads)
+        given = Filter(filtering)(cells)
+        torch.set_num_threads(1)
+        alone = Filter(filtering)(cells)
+        assert apart(given, exact(filtering, cells)) < 1e-5
+    torch.set_num_threads(before)
+    assert torch.equal(given, alone)
+
+
+# -- laws --------------------------------------------------------------------------------------------------------------
+
+
+def lively(law: nn.Module) -> Any:
+    """The law with an output and norms that show what goes wrong before them."""
+    for name, parameter in law.named_parameters():
+        if "scale" in name:
+            parameter.data = 1 + 0.3 * random(*parameter.shape, seed=len(name))
+        elif name == "out.weight":
+            parameter.data = 0.1 * random(*parameter.shape, seed=1)
+    return law.eval()
+
+
+def state_for(law: Law, batch: int = 1, height: int = 16, width: int = 24) -> State:
+    cells = random(batch, law.channels, height, width, seed=7)
+    return (cells, *(random(*part.shape, seed=8) for part in law.initial_memory(cells)))
+
+
+def stepped(law: nn.Module, state: State, steps: int = 1) -> State:
+    """Eager steps in float64."""
+    wide, state = copy.deepcopy(law).double(), tuple(part.double() for part in state)
+    with torch.inference_mode():
+        for _ in range(steps):
+            out = wide(*state)
+            state = out if isinstance(out, tuple) else (out,)
+    return state
+
+
+def advanced(plan: Winograd, state: State, steps: int = 1) -> State:
+    with torch.inference_mode():
+        return plan.show(plan.advance(plan.hold(state), steps))
+
+
+def assert_steps_like(law: nn.Module, plan: Winograd, state: State, steps: int = 1) -> None:
+    for one, other in zip(advanced(plan, state, steps), stepped(law, state, steps), strict=True):
+        assert apart(one, other) < 1e-5
+
+
+@pytest.mark.parametrize("kind", [UNet, ConvLSTM])
+@pytest.mark.parametrize("boundary", list(BOUNDARIES))
+@pytest.mark.parametrize("norm", ["channel", "group", "none"])
+def test_a_law_steps_as_in_float64(kind: type[UNet], boundary: Any, norm: Any) -> None:
+    law = lively(kind(2, 16, boundary=boundary, norm=norm, decay=0.1))
+    assert_steps_like(law, Winograd(law), state_for(law, 2, 20, 36), 2)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    kind=st.sampled_from([UNet, ConvLSTM]),
+    d_state=st.integers(1, 9),
+    hidden=st.integers(5, 40),
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    normalise=st.sampled_from(["grid", "cell", "none"]),
+)
+def test_any_width_and_size_steps_as_in_float64(
+    kind: type[UNet], d_state: int, hidden: int, height: int, width: int, normalise: Any
+) -> None:
+    law = lively(kind(d_state, hidden, normalise=normalise))
+    assert_steps_like(law, Winograd(law), state_for(law, 1, 4 * height, 4 * width))
+
+
+class Users(Law):
+    """What users write: convolutions of torch, a sequence, a loop over layers, one filter in two places."""
+
+    channels = 16
+
+    def __init__(self, padding: Any) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(16, 32, 3, padding=1, padding_mode=padding), nn.ReLU(), nn.Conv2d(32, 16, 1))
+        self.same = nn.Conv2d(16, 16, 3, padding="same", padding_mode=padding)
+        self.layers = nn.ModuleList([self.same, nn.Tanh(), self.same, nn.Conv2d(16, 16, 3, stride=2, padding=1)])
+
+    def forward(self, cells: Tensor) -> Tensor:
+        values = self.first(cells)
+        for layer in self.layers[:3]:
+            values = layer(values)
+        small: Tensor = F.interpolate(self.layers[3](values), cells.shape[-2:])
+        return cells + 0.1 * small * self.get_parameter("first.0.weight").detach().mean()
+
+
+@pytest.mark.parametrize("padding", ["circular", "zeros", "reflect"])
+def test_a_law_of_the_users_own_steps_as_in_float64(padding: str) -> None:
+    law = Users(padding).eval()
+    assert_steps_like(law, Winograd(law), (random(2, 16, 13, 18),), 2)
+
+
+def test_layers_of_other_kinds_are_left_as_they_are() -> None:
+    assert filtering_of(Conv(16, 16, 3, "zero")) is not None
+    for other in (
+        Conv(16, 16, 1, "zero"),
+        Conv(15, 16, 3, "zero"),
+        nn.Conv2d(16, 16, 3),
+        nn.Conv2d(16, 16, 3, padding=1, groups=2),
+        nn.Conv2d(16, 16, 3, padding=2, dilation=2),
+        nn.Conv2d(16, 16, 3, padding=1, padding_mode="replicate"),
+        Conv(16, 16, 3, "zero").double(),
+        nn.ConvTranspose2d(16, 16, 3, padding=1),
+        nn.utils.parametrizations.weight_norm(Conv(16, 16, 3, "zero")),
+    ):
+        assert filtering_of(other) is None
+
+
+# -- edits -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_edited_in_place_counts_from_the_next_step() -> None:
+    law = lively(ConvLSTM(2, 16))
+    plan, state = Winograd(law), state_for(law)
+    before = advanced(plan, state)
+    for parameter in law.parameters():
+        parameter.data.mul_(1.1)  # behind autograd's back
+    law.decay = 0.25
+    assert not plan.stale()
+    assert_steps_like(law, plan, state)
+    assert apart(before[0], stepped(law, state)[0]) > 1e-3
+
+
+def test_parameters_that_are_replaced_count_from_the_next_step() -> None:
+    law = lively(UNet(2, 16))
+    plan, state = Winograd(law), state_for(law)
+    for module in (law.down2[0], law.down2[1], law.out):
+        for name, parameter in list(module.named_parameters()):
+            setattr(module, name, nn.Parameter(0.5 * parameter.detach() + 0.01))
+    assert_steps_like(law, plan, state)
+
+
+def test_a_plan_is_stale_once_a_layer_is_another() -> None:
+    for edit in (
+        lambda law: law.down2.__setitem__(3, Conv(32, 32, 3, "zero")),
+        lambda law: law.down2.__setitem__(2, nn.ReLU()),
+        lambda law: setattr(law.down2[0], "boundary", "zero"),
+        lambda law: law.down2.append(nn.Tanh()),
+        lambda law: law.down2[4].register_forward_hook(lambda *_: None),
+        lambda law: setattr(law.down2[4], "forward", lambda x: x),
+    ):
+        law = UNet(1, 16)
+        plan = Winograd(law)
+        assert not plan.stale()
+        edit(law)
+        assert plan.stale()
+        assert_steps_like(law, Winograd(law), state_for(law))
+
+
+def test_hooks_are_called_wherever_they_are() -> None:
+    law = lively(UNet(2, 16))
+    called: list[str] = []
+    for name in ("down1", "down2.0", "down2.1", "join1.2", "up1", ""):
+        law.get_submodule(name).register_forward_hook(lambda *_, name=name: called.append(name))
+    law.down3.register_forward_hook(lambda *given: 1.5 * given[-1])
+    plan, state = Winograd(law), state_for(law)
+    assert_steps_like(law, plan, state)
+    assert sorted(called) == sorted(2 * ["down1", "down2.0", "down2.1", "join1.2", "up1", ""])
+
+
+def test_methods_that_a_subclass_overrides_are_called() -> None:
+    class Louder(UNet):
+        def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+            return tuple(3 * part for part in super().predict(cells, *memory))
+
+    law = lively(Louder(2, 16))
+    assert_steps_like(law, Winograd(law), state_for(law))
+
+
+# -- choosing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [UNet, ConvLSTM])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_auto_takes_it_and_a_run_with_pauses_and_edits_equals_eager(kind: type[UNet], precision: str) -> None:
+    law = lively(kind(2, 16))
+    motors = [
+        small_motor(copy.deepcopy(law), (20, 24), cfg={"plan": plan, "precision": precision}) for plan in ("auto", "eager")
+    ]
+    for motor in motors:
+        motor.step(3)
+        motor.set_cells(motor.cells.flip(-1))
+        motor.set_control("decay", 0.1)
+        motor.step(2)
+    fast, eager = motors
+    assert fast.plan is not None
+    assert fast.plan.name == "winograd"
+    assert apart(fast.cells, eager.cells) < (1e-4 if precision == "fp32" else 0.1)
+
+
+@pytest.mark.parametrize(
+    ("law", "precision", "words"),
+    [
+        (MLP(1, 4), "fp32", "MLP has no 3x3 convolutions between 16 channels or more"),
+        (UNet(1, 16), "fp64", "its kernel computes in float32, and fp64 is wanted"),
+    ],
+)
+def test_laws_that_it_does_not_step_are_refused_with_the_reason(law: Law, precision: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        small_motor(law, (16, 16), cfg={"plan": "winograd", "precision": precision}).warm_up()
+
+
+class Peeking(nn.Module):
+    """Of a layer that only the original has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = Conv(16, 16, 3, "periodic")
+        self.whole = [self.conv]
+
+    def forward(self, cells: Tensor) -> Tensor:
+        assert self.conv is self.whole[0]
+        return self.conv(cells)
+
+
+def test_a_law_that_minds_being_copied_steps_by_another_plan_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    motor = small_motor(Residual(Peeking(), 16), (16, 16), cfg={"plan": "auto"})
+    with pytest.warns(RuntimeWarning, match="Residual steps by plan compiled.*winograd failed: AssertionError"):
+        motor.step(1)
+
+
+def test_memory_that_the_kernel_cannot_have_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    motor = small_motor(UNet(1, 16), (16, 16), cfg={"plan": "winograd"})
+    motor.warm_up()
+    monkeypatch.setattr(native.native_kernel("convolution.cpp"), "convolution", lambda *_: 1)
+    with pytest.raises(StateError, match="UNet: out of memory"):
+        motor.step(1)
