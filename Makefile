@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench soak clean
 
 help:
 	@echo "make run    install and run configs/quickstart.toml: a recording and a picture in runs/"
 	@echo "make test   install what tests need; lint, types, import layers, and all tests"
 	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about half an hour)"
+	@echo "make soak   kill, fill, cut and damage runs as often as promised; docs/reliability.md (hours)"
 	@echo "make clean  remove .venv, runs and caches"
 
 $(BIN)/python:
@@ -47,6 +48,9 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.rings --out benchmarks/results/rings.md
 	$(BIN)/python -m benchmarks.acorn --out benchmarks/results/acorn.md
 	$(BIN)/python -m benchmarks.headless --out benchmarks/results/headless.md
+
+soak: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.reliability --full --out docs/reliability.md
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -49,7 +49,7 @@ def test_the_newest_two_are_kept(path: Path, recorded: Any) -> None:
             checkpoints.save()  # of the same step: once is enough
     assert steps_kept(path) == [28, 21]
     assert checkpoints.steps_left() == 6
-    assert sorted(file.name for file in path.parent.iterdir() if file != path) == [
+    assert sorted(file.name for file in path.parent.glob("run*") if file != path) == [
         "run.h5.checkpoint-21.safetensors",
         "run.h5.checkpoint-28.safetensors",
     ]

@@ -1,11 +1,15 @@
 """Recordings that are open for reading: each file once, however many read it."""
 
 import threading
+import time
 from pathlib import Path
 
 import h5py
 
-from aetheria.recording.superblock import read_superblock
+from aetheria.recording.lock import is_written
+from aetheria.recording.superblock import Released, read_superblock
+
+_PATIENCE_S = 1.0  # for a writer that is opening or closing its file
 
 
 class Handle:
@@ -15,11 +19,12 @@ class Handle:
 
     Attributes:
         file: open for reading.
+        abandoned: its writer ended without closing it.
         seen: committed frames when the datasets were refreshed last.
     """
 
     def __init__(self, path: Path, key: tuple[int, int]) -> None:
-        self.file = h5py.File(path, "r", libver="latest", swmr=unfinished(path))
+        self.file, self.abandoned = _opened(path)
         self.seen = -1
         self.readers = 0
         self._key = key
@@ -60,11 +65,18 @@ def handle(path: Path) -> Handle:
         return found
 
 
-def unfinished(path: Path) -> bool:
-    """Whether a file says that it is being written; one whose writer was killed says so for ever.
-
-    It opens in single-writer mode only. Others are not opened so: there HDF5 takes damage for what the writer has yet to
-    finish, and looks again and again, with its lock held and twice as long a pause each time, for longer than anybody lives.
-    """
-    found = read_superblock(path)
-    return found is not None and found.writing
+def _opened(path: Path) -> tuple[h5py.File, bool]:
+    """The file, and whether its writer is gone without having closed it. In single-writer mode only while there is a writer."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        written = is_written(path)
+        found = read_superblock(path)  # after that: a file is closed before it is unlocked
+        marked = found is not None and found.writing
+        try:
+            if found and marked and found.whole and not written:
+                return h5py.File(Released(path), "r"), True
+            return h5py.File(path, "r", libver="latest", swmr=marked and written), False
+        except (OSError, RuntimeError):
+            if not written or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)

@@ -6,6 +6,7 @@ import os
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,12 +21,24 @@ from aetheria.edits import to_json
 from aetheria.errors import AetheriaError, ConfigError, DiskFullError, DivergedError, RecordingError
 from aetheria.feed import Frame
 from aetheria.files import check_output
+from aetheria.moments import reached
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import PixelType
 from aetheria.recording import schema
 from aetheria.recording.chunks import write_frame
-from aetheria.recording.reopening import Position, reopen
+from aetheria.recording.lock import WriteLock
+from aetheria.recording.reopening import FORMAT, Position, reopen
 
+MOMENTS = (
+    "recording laid out",
+    "recording in place",
+    "recording opened",
+    "edits flushed",
+    "frame appended",
+    "frame flushed",
+    "frame counted",
+    "recording closed",
+)
 _SPARE_BYTES = 2**20  # left free on the disk: closing a file needs some, and other programs do
 
 
@@ -93,20 +106,22 @@ class Recorder:
         self._essential = essential
         self._error: AetheriaError | None = None
         self._edits = motor.follow_edits(resume.edits if resume else None)  # before the first frame, which counts them
-        self._subscription = motor.subscribe(
-            every=every, fields=fields, size=size, delivery="lossless", dtype=dtype, levels=levels
-        )
-        try:
-            if resume:
-                self._file = self._reopen(motor, resume)
-            else:
-                self._file = self._create(motor, overwrite, codec, {"title": title, **describe(motor, config)})
-        except (OSError, RuntimeError) as error:
-            self._subscription.close()
-            raise self._named(error) from error
-        except AetheriaError:
-            self._subscription.close()
-            raise
+        with ExitStack() as undone:
+            undone.callback(self._edits.close)
+            self._subscription = motor.subscribe(
+                every=every, fields=fields, size=size, delivery="lossless", dtype=dtype, levels=levels
+            )
+            undone.callback(self._subscription.close)
+            self._lock = WriteLock(self.path)
+            undone.callback(self._lock.release)
+            try:
+                if resume:
+                    self._file = self._reopen(motor, resume)
+                else:
+                    self._file = self._create(motor, codec, {"title": title, **describe(motor, config)})
+            except (OSError, RuntimeError) as error:
+                raise self._named(error) from error
+            undone.pop_all()
         self._writer = threading.Thread(target=self._write_all, name=f"recorder {self.path.name}", daemon=True)
         self._writer.start()
 
@@ -127,8 +142,10 @@ class Recorder:
             ending = _ending(self._error) if self._error else status
             self._data["status"][()] = ending.encode()
             self._file.close()
+            reached("recording closed")
         except (OSError, RuntimeError) as error:
             self._error = self._error or self._named(error)
+        self._lock.release()
         if self._error:
             raise self._error
 
@@ -176,23 +193,24 @@ class Recorder:
             if own is not error:
                 error.add_note(str(own))
 
-    def _create(self, motor: Aetheria_Motor, overwrite: bool, codec: schema.Codec, attributes: dict[str, Any]) -> h5py.File:
-        wanted = self._subscription
-        if overwrite:
-            self.path.unlink(missing_ok=True)
-        # v110, not "latest": newer formats cannot be read by VTK, older ones not while being written.
-        # No chunk cache: a frame is written once, and what goes wrong is raised where it happens.
-        file = h5py.File(self.path, "x", libver=("v110", "v110"), rdcc_nbytes=0)
+    def _create(self, motor: Aetheria_Motor, codec: schema.Codec, attributes: dict[str, Any]) -> h5py.File:
+        request, (_, _, height, width) = self._subscription.request, motor.shape
+        attributes |= {"every": self._subscription.every, "codec": codec}
+        # Laid out beside it: whenever the process is killed, at `path` is a whole file or none of ours.
+        beside = self.path.with_name(f".{self.path.name}.new")
         try:
-            _, _, height, width = motor.shape
-            attributes |= {"every": wanted.every, "codec": codec}
-            schema.create(file, wanted.request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
-            self._hold(file)
-            file.swmr_mode = True
+            with h5py.File(beside, "w", **FORMAT) as file:
+                schema.create(file, request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
+            reached("recording laid out")
+            beside.replace(self.path)
         except BaseException:
-            file.close()
-            self.path.unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             raise
+        reached("recording in place")
+        file = h5py.File(self.path, "r+", **FORMAT)
+        self._hold(file)
+        file.swmr_mode = True
+        reached("recording opened")
         return file
 
     def _reopen(self, motor: Aetheria_Motor, position: Position) -> h5py.File:
@@ -236,10 +254,13 @@ class Recorder:
         self._append("edits_before", row, self._edits.place(frame.edits))
         for name, values in frame.fields.items():
             self._append(name, row, schema.to_file(values, name, self._batch))
+        reached("frame appended")
         self._file.flush()
+        reached("frame flushed")
         # Last: readers trust only the rows this count covers.
         self._data["frames"][()] = row + 1
         self._data["frames"].flush()
+        reached("frame counted")
         with self._progress:
             self.frames = row + 1
             self._progress.notify_all()
@@ -257,6 +278,7 @@ class Recorder:
         data.resize(first + len(lines), 0)
         data[first:] = np.frombuffer(lines, np.uint8)
         self._file.flush()
+        reached("edits flushed")
         self._data["log/edit_bytes"][()] = first + len(lines)
         self._data["log/edit_bytes"].flush()
 

@@ -3,9 +3,11 @@
 Source: HDF5 File Format Specification 3.0, II.A "Disk Format: Level 0A - Format Signature and Superblock", version 3.
 """
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _BYTES = 48
@@ -60,15 +62,61 @@ def release(path: Path) -> bool:
         return False
     descriptor = os.open(path, os.O_RDWR)
     try:
-        block = bytearray(os.pread(descriptor, _BYTES, 0))
-        block[_FLAGS] = b"\0"
-        block[_END] = max(found.end, os.fstat(descriptor).st_size).to_bytes(8, "little")
-        block[_CHECKSUM] = checksum(bytes(block[: _CHECKSUM.start])).to_bytes(4, "little")
+        block = _released(os.pread(descriptor, _BYTES, 0), max(found.end, os.fstat(descriptor).st_size))
         os.pwrite(descriptor, block, 0)  # at once: there is no half of it
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return True
+
+
+class Released(io.RawIOBase):
+    """A file whose writer was killed, read as if it had been released; for media and folders that cannot be written to.
+
+    HDF5 reads it in its usual way. In single-writer mode it takes damage for what the writer has yet to finish, and looks again
+    and again, with its lock held and twice as long a pause each time, for longer than anybody lives.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            OSError: the file cannot be read.
+        """
+        self._file = path.open("rb", buffering=0)
+        self._end = os.fstat(self._file.fileno()).st_size
+        self._head = _released(os.pread(self._file.fileno(), _BYTES, 0), self._end)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        count = os.preadv(self._file.fileno(), [view], self._at)
+        first = min(_BYTES, self._at)
+        last = min(_BYTES, self._at + count)
+        view[: last - first] = self._head[first:last]
+        self._at += count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _released(block: bytes, end: int) -> bytes:
+    freed = bytearray(block)
+    freed[_FLAGS] = b"\0"
+    freed[_END] = end.to_bytes(8, "little")
+    freed[_CHECKSUM] = checksum(bytes(freed[: _CHECKSUM.start])).to_bytes(4, "little")
+    return bytes(freed)
 
 
 def checksum(content: bytes) -> int:

@@ -1,0 +1,134 @@
+"""SIGKILL while a recording is written: at random moments, then what the file says against the run that was not killed."""
+
+import ctypes
+import json
+import os
+import random
+import signal
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aetheria import Aetheria_Motor, Life, Recorder, Recording
+from aetheria.errors import AetheriaError
+from aetheria.recording.schema import Codec
+from benchmarks.faults.fault import Fault, Outcome
+from benchmarks.faults.nursery import nursery
+
+CODECS: tuple[Codec, ...] = ("gzip", "fast", "compact")
+FRAMES = 60
+_LONGEST_S = 0.3  # a whole run takes about this
+
+
+def motor() -> Aetheria_Motor:
+    """Life, small, always the same."""
+    return Aetheria_Motor(Life(), 48, 1, "cpu", {"plan": "eager"}, seed=4)
+
+
+def edit(running: Aetheria_Motor) -> None:
+    """What is changed by hand at every fifth step."""
+    running.set_cells(torch.ones(1, 3, 3), at=(running.step_count % 40, 7))
+
+
+def record(path: str, codec: Codec, promises: str, strike: tuple[int, int] | None = None) -> None:
+    """Records the run; after each step, the frames whose commit has returned are written to `promises`.
+
+    Args:
+        strike: at which write to the file to be killed, and how (see `writes.c`).
+    """
+    if strike:
+        ctypes.CDLL(None).writes_arm(b"run", ctypes.c_long(strike[0]), strike[1], 0)
+    told = os.open(promises, os.O_WRONLY | os.O_CREAT)
+    with motor() as running, Recorder(running, path, codec=codec, overwrite=True) as recorder:
+        while running.step_count < FRAMES - 1:
+            if running.step_count % 5 == 0:
+                edit(running)
+            running.step(1)
+            os.pwrite(told, recorder.frames.to_bytes(8, "little"), 0)
+    os.pwrite(told, recorder.frames.to_bytes(8, "little"), 0)
+
+
+@cache
+def expected() -> list[NDArray[np.float32]]:
+    """The frames of the run that was not killed."""
+    frames = []
+    with motor() as running:
+        for _ in range(FRAMES):
+            frames.append(running.read("channel_0").numpy().copy())
+            if running.step_count % 5 == 0:
+                edit(running)
+            running.step(1)
+    # The first frame of a step is made before it is edited, and a recorder's first frame when it begins to step.
+    with motor() as running:
+        edit(running)
+        frames[0] = running.read("channel_0").numpy().copy()
+    return frames
+
+
+def examine(path: str, promised: int) -> None:
+    """Prints what is wrong with a recording whose writer was killed, as a list of JSON: empty, or one line."""
+    print(json.dumps(_wrong(Path(path), promised)))
+
+
+def _wrong(path: Path, promised: int) -> list[str]:
+    try:
+        with Recording(path) as recording:
+            if len(recording) < promised:
+                return [f"{promised} frames were promised, {len(recording)} are there"]
+            for index, frame in enumerate(recording):
+                if frame.step != index or not np.array_equal(frame["channel_0"], expected()[index]):
+                    return [f"frame {index} is not that of the run"]
+            if len(recording) and len(recording.edits) < recording[-1].edits:
+                return ["edits before the last frame are missing"]
+    except AetheriaError as error:
+        return [f"{error}"]
+    return []
+
+
+def at_random(codec: Codec) -> Callable[[int], Outcome]:
+    """Kills the writer at random moments of its life."""
+
+    def inflict(times: int) -> Outcome:
+        outcome, dice, frames, unborn = Outcome(), random.Random(1), 0, 0
+        with tempfile.TemporaryDirectory() as folder:
+            path, promises = Path(folder) / "run.h5", Path(folder) / "promises"
+            for _ in range(times):
+                path.unlink(missing_ok=True)
+                promises.write_bytes(bytes(8))
+                moment = dice.uniform(0, _LONGEST_S)
+                nursery().run(
+                    "benchmarks.faults.kills:record",
+                    signals=[(moment, signal.SIGKILL)],
+                    path=str(path),
+                    codec=codec,
+                    promises=str(promises),
+                )
+                promised = int.from_bytes(promises.read_bytes(), "little")
+                frames += promised
+                outcome.runs += 1
+                if not path.exists() and not promised:
+                    unborn += 1
+                    continue
+                found = nursery().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
+                outcome.wrong += json.loads(found.said.splitlines()[-1]) if found.code == 0 else [f"{found}"]
+        outcome.found = f"{frames:,} committed frames, none lost; {unborn} killed before there was a file"
+        return outcome
+
+    return inflict
+
+
+FAULTS = [
+    Fault(
+        f"SIGKILL of the writer at random moments, codec {codec}",
+        "every file opens; no committed frame lost, none half written",
+        at_random(codec),
+        few=8,
+        many=200,
+    )
+    for codec in CODECS
+]
