@@ -1,10 +1,9 @@
 """Runs described in TOML: read, checked, resolved, and written back."""
 
 import os
-import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomli_w
 from pydantic import ConfigDict
@@ -12,12 +11,12 @@ from pydantic import Field as Setting
 
 from aetheria.errors import ConfigError, FileUnreadableError, nearest
 from aetheria.initial import Initial
+from aetheria.inputs import MOST_TOML_BYTES, check_input, read_toml
 from aetheria.motor import MotorConfig
 from aetheria.optimizer import PixelType
 from aetheria.recording.schema import Codec
 from aetheria.settings import Settings
 
-MAX_TOML_BYTES = 1 << 20
 _SIDE = 1 << 20
 _FILES = (("law", "weights"), ("initial", "path"))  # settings that name a file
 
@@ -100,6 +99,11 @@ class RunConfig(Settings):
     checkpoint: Checkpoint = Checkpoint()
     picture: Picture = Picture()
 
+    @classmethod
+    def from_toml(cls, text: str, where: str) -> Self:
+        """A configuration from TOML, such as `to_toml` writes. Raises ConfigError, as `where` when it is no TOML."""
+        return cls.checked(read_toml(text, where), "")
+
     def to_toml(self) -> str:
         """This configuration with every default filled in, as TOML."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
@@ -118,13 +122,11 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     """
     path = find_config(path)
     try:
-        if path.stat().st_size > MAX_TOML_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_TOML_BYTES:,} bytes; no run needs that")
-        values = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
+        if (size := check_input(path, "a config")) > MOST_TOML_BYTES:
+            raise ConfigError(f"{path}: {size:,} bytes, larger than the {MOST_TOML_BYTES:,} that a config may have")
+        values = read_toml(path.read_text("utf-8-sig"), str(path))
+    except UnicodeDecodeError as error:
         raise FileUnreadableError(f"{path}: cannot be read; {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not TOML; {error}") from None
     for override in overrides or []:
         _override(values, override)
     return RunConfig.checked(_resolved(values, path.parent.resolve()), "")
@@ -158,8 +160,8 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(values, dict):
             raise ConfigError(f"--set {override}: {name} is not a table")
     try:
-        values[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        values[last] = read_toml(f"value = {text}", "--set")["value"]
+    except ConfigError:
         values[last] = text.strip()
     if (*tables, last) in _FILES and isinstance(values[last], str):
         values[last] = str(Path(values[last]).resolve())  # the shell stands in the current folder, not beside the config

@@ -1,7 +1,6 @@
-"""Where cells can live: devices by name, sizes, and whether a grid fits."""
+"""Where cells can live: devices by name, and sizes."""
 
 import ctypes
-import math
 import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,22 +47,6 @@ def size_of(size: int | Sequence[int]) -> tuple[int, int]:
     if len(pair) != 2 or min(pair) < 1 or isinstance(size, bool):
         raise ConfigError(f"size: {size!r} given; expected a positive number of cells, or (height, width)")
     return pair[0], pair[1]
-
-
-def check_memory(shape: tuple[int, ...], itemsize: int, available: int) -> None:
-    """Raises StateError when stepping cells `(B, C, H, W)` cannot fit: input, output and one intermediate.
-
-    Args:
-        shape: of the cells.
-        itemsize: bytes a value.
-        available: bytes free on the device.
-    """
-    needed = 3 * itemsize * math.prod(shape)
-    if needed > available:
-        raise StateError(
-            f"grid {shape[2]} x {shape[3]}, {shape[0]} universes of {shape[1]} channels: stepping needs at least "
-            f"{needed / 2**30:,.1f} GiB, {available / 2**30:,.1f} GiB are free; use a smaller grid or batch"
-        )
 
 
 @contextmanager

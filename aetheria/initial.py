@@ -14,11 +14,12 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from aetheria.errors import ConfigError, FileUnreadableError, StateError
+from aetheria.inputs import read_array, read_image
 from aetheria.laws.base import Law
 from aetheria.laws.lenia import Lenia, lenia_animal
 from aetheria.laws.life import Life, parse_rule
 from aetheria.laws.updates import QuantumLaw, normalised
-from aetheria.patterns import read_rle
+from aetheria.patterns import read_rle_file
 from aetheria.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def make_initial(initial: Initial | str | None, law: nn.Module, shape: tuple[int
         make = _noise if initial.kind == "noise" else _random_phase
         universes = [make(law, channels, height, width, generator(seed, u)) for u in range(batch)]
         return torch.stack(universes)
-    pattern = _scaled(_pattern(initial, law, channels), initial, (height, width))
+    pattern = _scaled(_pattern(initial, law, channels, (height, width)), initial, (height, width))
     cells = torch.zeros(shape)
     _place(cells, pattern, initial)
     return normalised(cells, law.normalise) if isinstance(law, QuantumLaw) else cells
@@ -93,7 +94,7 @@ def _random_phase(law: nn.Module, channels: int, height: int, width: int, random
     return normalised(cells[None], law.normalise)[0] if isinstance(law, QuantumLaw) else cells
 
 
-def _pattern(initial: Initial, law: nn.Module, channels: int) -> Tensor:
+def _pattern(initial: Initial, law: nn.Module, channels: int, grid: tuple[int, int]) -> Tensor:
     """The pattern's cells `(1 or B, C, h, w)`."""
     live = law.live_cell() if isinstance(law, Law) else torch.ones(channels)
     path = Path(initial.path or "")
@@ -111,6 +112,10 @@ def _pattern(initial: Initial, law: nn.Module, channels: int) -> Tensor:
             if array.ndim > 2:
                 return array.reshape(-1, *array.shape[-3:])
             values = array.numpy()
+    if initial.scale >= 1 and (values.shape[0] > grid[0] or values.shape[1] > grid[1]):  # before it takes all channels' memory
+        raise StateError(
+            f"[initial] pattern of {values.shape[0]} x {values.shape[1]} cells leaves the grid of {grid[0]} x {grid[1]}"
+        )
     return live[None, :, None, None] * torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 
@@ -146,10 +151,7 @@ def _place(cells: Tensor, pattern: Tensor, initial: Initial) -> None:
 
 
 def _read_rle(path: Path, law: nn.Module) -> NDArray[np.float32]:
-    try:
-        pattern = read_rle(path.read_text("ascii"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadableError(f"{path}: cannot be read as RLE; {error}") from error
+    pattern = read_rle_file(path)
     if isinstance(law, Lenia):
         return np.asarray(pattern.cells / 255, np.float32)
     if pattern.cells.max(initial=0) > 1:
@@ -167,13 +169,8 @@ def _other_rule(rule: str, law: Life) -> bool:
 
 
 def _read_npy(path: Path) -> Tensor:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except Exception as error:  # a torn header is read as Python: TokenError, or MemoryError for the shape it claims
-        raise FileUnreadableError(f"{path}: cannot be read as a .npy array of numbers; {error}") from error
-    if isinstance(array, np.lib.npyio.NpzFile):
-        array.close()
-    if not isinstance(array, np.ndarray) or array.ndim not in (2, 3, 4) or array.dtype.kind not in "biuf" or not array.size:
+    array = read_array(path)
+    if array.ndim not in (2, 3, 4) or not array.size:
         raise FileUnreadableError(f"{path}: expected one real array (H, W), (C, H, W) or (B, C, H, W)")
     # A float64 too large for float32 becomes Inf here, and is refused below.
     with np.errstate(over="ignore"):
@@ -184,11 +181,7 @@ def _read_npy(path: Path) -> Tensor:
 
 
 def _read_image(path: Path, law: nn.Module, live: Tensor) -> Tensor:
-    try:
-        with Image.open(path) as image:
-            pixels = _rgba(image)
-    except Exception as error:  # a torn PNG raises SyntaxError too, and a bomb its own
-        raise FileUnreadableError(f"{path}: cannot be read as an image; {error}") from error
+    pixels = _rgba(read_image(path))
     rgba = torch.from_numpy(pixels).permute(2, 0, 1)
     colour, alpha = rgba[:3] * rgba[3:], rgba[3:]
     if "rgb" in getattr(law, "fields", ()):

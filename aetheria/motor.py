@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from aetheria.cells import Form, checked_patch
 from aetheria.chunks import Chunks
-from aetheria.device import check_memory, find_device, size_of
+from aetheria.device import find_device, size_of
 from aetheria.errors import ConfigError, StateError
 from aetheria.laws.base import Law, check_grid, traits_of
 from aetheria.laws.controls import Value, controlled
 from aetheria.laws.weights import fitting_weights
+from aetheria.memory import bytes_of, check_states
 from aetheria.optimizer import GPUOptimizer, Precision
 from aetheria.readable import Readable
 from aetheria.settings import Settings
@@ -111,7 +112,8 @@ class Aetheria_Motor(Readable):  # noqa: N801 - the name its users know
             empty_cache_interval=self.config.empty_cache_interval,
             step_count=lambda: self.step_count,
         )
-        check_memory(form.shape, dtype.itemsize, optimizer.available_bytes())
+        planned = self.config.plan != "eager"
+        check_states(form.shape, bytes_of(form.shape, dtype.itemsize), planned, optimizer.available_bytes())
         # torch's stubs do not know that `to` takes a memory format; it would also turn complex weights real, `float` does not.
         model = model.to(form.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         model = model.double() if dtype == torch.float64 else model.float()
@@ -128,6 +130,7 @@ class Aetheria_Motor(Readable):  # noqa: N801 - the name its users know
         self._chunks = Chunks(stepper, optimizer, self._feed, self.config.check_interval)
         self._initial = self._first_initial = initial
         stepper.state = fresh_state(model, traits, initial, form, seed)
+        check_states(form.shape, sum(t.nbytes for t in stepper.state), planned, optimizer.available_bytes())  # with memory
         if isinstance(model, Law):
             model.fit(stepper.state[0])
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aetheria.errors import ConfigError
 from aetheria.fields import Field, View
+from aetheria.memory import available_bytes
 from aetheria.numerics import Numerics, numerics
 from aetheria.pixels import downsample, finite, quantise, sample
 from aetheria.threads import one_thread
@@ -201,9 +202,7 @@ class GPUOptimizer:
 
     def available_bytes(self) -> int:
         """Memory that could still be had on the device."""
-        if self.device.type == "cuda":
-            return int(torch.cuda.mem_get_info(self.device)[0])
-        return int(psutil.virtual_memory().available)
+        return available_bytes(self.device)
 
     def should_keep_on_gpu(self, tensor: Tensor, size_threshold_mb: float = 10.0) -> bool:
         """True for a tensor on a GPU of at least `size_threshold_mb` MiB: too large to move back and forth casually."""

@@ -6,13 +6,16 @@ Source: the format description on the LifeWiki; multi-state letters as in Golly:
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.errors import FileUnreadableError
+from aetheria.inputs import check_input
 
 MAX_CELLS = 1 << 28  # a pattern larger than this is refused before it is unrolled
+MAX_RLE_BYTES = 1 << 23  # of a file; the largest in collections have a few MiB
 _TOKEN = re.compile(r"(\d*)([.bo$!]|[p-x]?[A-X]|y[A-O])|(\s+)")
 _HEADER = re.compile(r"x\s*=\s*(\d{1,9})\s*,\s*y\s*=\s*(\d{1,9})(?:\s*,\s*rule\s*=\s*([^\s,]+))?", re.IGNORECASE)
 
@@ -23,6 +26,20 @@ class Pattern:
 
     cells: NDArray[np.uint8]
     rule: str | None = None
+
+
+def read_rle_file(path: Path) -> Pattern:
+    """Reads an RLE file of at most 8 MiB.
+
+    Raises:
+        FileUnreadableError: it is missing, no text, or what `read_rle` refuses.
+    """
+    check_input(path, "an RLE pattern", MAX_RLE_BYTES)
+    try:
+        text = path.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileUnreadableError(f"{path}: cannot be read as RLE; {error}") from error
+    return read_rle(text, str(path))
 
 
 def read_rle(text: str, where: str) -> Pattern:

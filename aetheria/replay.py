@@ -1,6 +1,5 @@
 """A recorded run again: the motor of its config, with every edit made at its step."""
 
-import tomllib
 from collections.abc import Sequence
 
 from aetheria.config import RunConfig
@@ -70,11 +69,8 @@ def _advance(motor: Aetheria_Motor, step: int) -> None:
 
 
 def config_of(recording: Recording, text: str) -> RunConfig:
-    """A config as TOML that was kept with a recording. Raises RecordingError when it is none."""
-    try:
-        return RunConfig.checked(tomllib.loads(text), "")
-    except tomllib.TOMLDecodeError as error:
-        raise RecordingError(f"{recording.path}: its config is not TOML; {error}") from None
+    """A config as TOML that was kept with a recording. Raises ConfigError when it is none."""
+    return RunConfig.from_toml(text, f"{recording.path}: its config")
 
 
 def by_plan(config: RunConfig, recording: Recording, used: str, device: str | None) -> RunConfig:

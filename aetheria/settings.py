@@ -45,9 +45,16 @@ def _line(model: type[BaseModel], detail: dict[str, Any], where: str) -> str:
             said = re.sub(r"^(\w+) should ", "must ", str(detail["msg"]).removeprefix("Value error, "))
             said = said.replace(" after validation", "")
             said = re.sub(r"be a valid dictionary( or instance of \w+)?", "be a table", said)
-            given = repr(detail["input"])
-            given = given if len(given) <= 60 else given[:57] + "..."
+            given = _shown(detail["input"])
             return f"{place} {key}: {given} given; {said}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        given = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        given = "a very long number"
+    return given if len(given) <= 60 else given[:57] + "..."
 
 
 def _table(model: type[BaseModel], path: list[str]) -> type[BaseModel]:

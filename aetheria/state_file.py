@@ -25,6 +25,7 @@ from aetheria.circumstances import Circumstances
 from aetheria.edit_log import controls_of
 from aetheria.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.files import lasting
+from aetheria.inputs import check_safetensors
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording.recorder import weights_hash
 from aetheria.recording.reopening import Position
@@ -156,6 +157,7 @@ def describe_state(path: Path) -> Description:
     Raises:
         FileUnreadableError: no such file, no state, or one of another version of Aetheria.
     """
+    check_safetensors(path, "a saved state")
     try:
         with safe_open(path, "pt") as file:
             return _description(path, file.metadata() or {})
@@ -166,9 +168,10 @@ def describe_state(path: Path) -> Description:
 def is_state(path: Path) -> bool:
     """Whether a file says that it holds a state; False of one that cannot be read."""
     try:
+        check_safetensors(path, "a saved state")
         with safe_open(path, "pt") as file:
             return _KEY in (file.metadata() or {})
-    except (OSError, SafetensorError):
+    except (AetheriaError, OSError, SafetensorError):
         return False
 
 

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aetheria import GrowingNCA, Lenia, Life, Quantum, UNet
-from aetheria.device import check_memory
 from aetheria.errors import AetheriaError, ConfigError, DivergedError, LawError, StateError
+from aetheria.memory import check_states
 from aetheria.motor import Aetheria_Motor, MotorConfig
 from aetheria.stepping import Plan, PlanName, choose_plan
 
@@ -237,11 +237,16 @@ def test_a_grid_size_may_be_numpys() -> None:
 
 
 def test_a_state_too_large_for_memory_is_refused_before_it_is_allocated() -> None:
-    with pytest.raises(StateError, match=r"stepping needs at least 192.0 GiB, .* GiB are free"):
+    with pytest.raises(
+        StateError,
+        match=r"stepping needs at least 384.0 GiB, .* free, of which 80% are",
+    ):
         Aetheria_Motor(UNet(8, 4), 32768, 8, "cpu", EAGER)
-    check_memory((1, 1, 10, 10), 4, available=1200)
-    with pytest.raises(StateError):
-        check_memory((1, 1, 10, 10), 4, available=1199)
+    check_states((1, 1, 10, 10), 400, planned=False, available=3000)
+    with pytest.raises(StateError, match="smaller grid or batch, or --force"):
+        check_states((1, 1, 10, 10), 400, planned=False, available=2999)
+    with pytest.raises(StateError, match='or plan "eager"'):
+        check_states((1, 1, 10, 10), 400, planned=True, available=3000)
 
 
 def test_a_module_of_the_wrong_shape_says_what_it_got_and_what_to_do() -> None:

@@ -1,7 +1,6 @@
 """Files that become part of the run that is open, or a run of their own: patterns, arrays, images, weights, states. No Qt."""
 
 import re
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,12 @@ import numpy as np
 from aetheria.config import RunConfig
 from aetheria.errors import AetheriaError, ConfigError, FileUnreadableError, LawError, StateError
 from aetheria.initial import Initial, Kind, make_initial
+from aetheria.inputs import read_array
 from aetheria.laws.lenia import Lenia
 from aetheria.laws.life import Life, parse_rule
 from aetheria.laws.weights import fitting_weights, read_tensors
 from aetheria.motor import Aetheria_Motor
-from aetheria.patterns import Pattern, read_rle
+from aetheria.patterns import read_rle_file
 from aetheria.state_file import describe_state, is_state, load_state
 from viewer.live import LiveSource
 
@@ -117,20 +117,13 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> Change | NewRun:
 
 
 def _life_from_rle(path: Path) -> RunConfig:
-    pattern = _pattern(path)
+    pattern = read_rle_file(path)
     if pattern.cells.max(initial=0) > 1:
         raise StateError(
             f"{path.name}: states up to {pattern.cells.max()}, as of Lenia; open a run of Lenia first (Orbium in the gallery), "
             "then open the pattern"
         )
     return _life(path, "rle", (pattern.cells.shape[0], pattern.cells.shape[1]), _rule(pattern.rule, path))
-
-
-def _pattern(path: Path) -> Pattern:
-    try:
-        return read_rle(path.read_text("ascii"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadableError(f"{path}: cannot be read as RLE; {error}") from error
 
 
 def _rule(named: str | None, path: Path) -> str:
@@ -149,11 +142,8 @@ def _rule(named: str | None, path: Path) -> str:
 
 
 def _life_from_array(path: Path) -> RunConfig:
-    try:
-        array = np.load(path, allow_pickle=False, mmap_mode="r")
-    except Exception as error:  # as in aetheria.initial: a torn header is read as Python
-        raise FileUnreadableError(f"{path}: cannot be read as a .npy array of numbers; {error}") from error
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or not array.size or not np.isin(array, (0, 1)).all():
+    array = read_array(path)
+    if array.ndim != 2 or not array.size or not np.isin(array, (0, 1)).all():
         raise ConfigError(
             f"{path.name}: an array becomes the cells of a run; open one first that it fits, or give a 2-D array of 0 and 1, "
             "which opens as Life"
@@ -191,10 +181,7 @@ def _state(path: Path, source: LiveSource | None) -> Change | NewRun:
             f"{path.name}: a state of {saved.law} on {height} x {width} cells, saved without the config of its run; open such "
             "a run first"
         )
-    try:
-        config = RunConfig.checked(tomllib.loads(saved.config), "")
-    except tomllib.TOMLDecodeError as error:
-        raise FileUnreadableError(f"{path}: the config it was saved with is no TOML; {error}") from error
+    config = RunConfig.from_toml(saved.config, f"{path}: the config it was saved with")
     return NewRun(config, note, lambda motor: load_state(motor, path))
 
 

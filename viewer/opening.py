@@ -1,6 +1,5 @@
 """What a file is, and how it becomes a source."""
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,7 +90,7 @@ def rerun(config: str, title: str, device: str | None = None) -> Source:
     Raises:
         AetheriaError: as for `open_config`; also when the files that the config names are not where they were.
     """
-    return live_source(RunConfig.checked(tomllib.loads(config), ""), title, device)
+    return live_source(RunConfig.from_toml(config, f"{title}: its config"), title, device)
 
 
 def take_up(path: Path, step: int, title: str, device: str | None = None) -> Source:
@@ -102,7 +101,7 @@ def take_up(path: Path, step: int, title: str, device: str | None = None) -> Sou
     """
     with Recording(path) as recording:
         motor = replay(recording, step, device)
-        return LiveSource(motor, title=title, config=RunConfig.checked(tomllib.loads(recording.config), ""))
+        return LiveSource(motor, title=title, config=RunConfig.from_toml(recording.config, f"{path}: its config"))
 
 
 def live_source(config: RunConfig, title: str, device: str | None = None) -> LiveSource:

@@ -2,7 +2,6 @@
 
 import atexit
 import time
-import tomllib
 from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
@@ -266,6 +265,6 @@ class RecordingSource(Worker):
 def _config(recording: Recording) -> RunConfig | None:
     """What was run, where the file says so in a way this version understands."""
     try:
-        return RunConfig.checked(tomllib.loads(recording.config), "") if recording.config else None
-    except (ConfigError, tomllib.TOMLDecodeError):
+        return RunConfig.from_toml(recording.config, "") if recording.config else None
+    except ConfigError:
         return None

@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from aetheria.errors import ConfigError, FileUnreadableError, LawError
+from aetheria.inputs import check_archive, check_safetensors, first_line
 
 
 def load_weights(law: nn.Module, path: str | Path) -> None:
@@ -43,16 +44,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a `.safetensors` or `.pt`/`.pth` file, on the CPU."""
     if path.suffix not in (".safetensors", ".pt", ".pth"):
         raise ConfigError(f"{path}: unknown kind of weights; expected .safetensors, .pt or .pth")
-    if not path.is_file():
-        raise FileUnreadableError(f"{path}: no such file; expected weights")
+    (check_safetensors if path.suffix == ".safetensors" else check_archive)(path, "weights")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a torn file makes the unpickler fail in any way: IndexError, KeyError, struct.error ...
-        raise FileUnreadableError(f"{path}: cannot be read as weights; {_first_line(error)}") from error
-    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise FileUnreadableError(f"{path}: expected a state dict (names to tensors), as `torch.save(law.state_dict())` writes")
+        raise FileUnreadableError(f"{path}: cannot be read as weights; {first_line(error)}") from error
+    if not isinstance(tensors, dict) or not all(isinstance(k, str) and _is_plain(t) for k, t in tensors.items()):
+        raise FileUnreadableError(
+            f"{path}: expected a state dict (names to plain tensors), as `torch.save(law.state_dict())` writes"
+        )
     return tensors
 
 
@@ -60,5 +62,6 @@ def _as_matrix(shape: torch.Size) -> tuple[int, ...]:
     return tuple(shape[:2]) if len(shape) == 4 and shape[2:] == (1, 1) else tuple(shape)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _is_plain(value: object) -> bool:
+    """Whether it is a tensor of numbers that lie somewhere: neither sparse nor quantised nor without storage."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized

@@ -4,14 +4,21 @@ Any HDF5 reads them; its own filters check them when it does.
 """
 
 import itertools
+import math
+import zlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5z
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+LZ4, ZSTANDARD = 32004, 32015  # as registered with the HDF Group
 _LEVEL = 1
+_OURS = (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32)
+_CHECKSUMS = 64  # bytes that checksums may add to a chunk
 
 
 def write_frame(data: h5py.Dataset, row: int, values: NDArray[Any]) -> None:
@@ -28,11 +35,109 @@ def write_frame(data: h5py.Dataset, row: int, values: NDArray[Any]) -> None:
         data.id.write_direct_chunk((row, *corner), filtered(np.ascontiguousarray(piece, data.dtype)))
 
 
+def read_frame(data: h5py.Dataset, row: int, part: slice = slice(None)) -> NDArray[Any]:
+    """One row of a dataset, or `part` of that row's first axis.
+
+    HDF5 inflates whatever it finds, however large that becomes, and makes up zeros for a chunk that is missing; here either is
+    an error.
+
+    Raises:
+        ValueError, OSError, RuntimeError: a chunk is missing, or is not what was written.
+    """
+    filters = filters_of(data)
+    if not filters:
+        return np.asarray(data[row, part] if data.ndim > 1 else data[row])
+    wanted = range(data.shape[1])[part]
+    values = np.empty((len(wanted), *data.shape[2:]), data.dtype)
+    nbytes = math.prod(data.chunks) * data.dtype.itemsize
+    decoded = filters == _OURS and data.chunks[0] == 1
+    for corner in _corners(data, row, wanted):
+        mask, stored = data.id.read_direct_chunk(corner)
+        if decoded and not mask:
+            _paste(
+                values, unfiltered(stored, nbytes, data.dtype).reshape(data.chunks)[0], (corner[1] - wanted.start, *corner[2:])
+            )
+        else:
+            decoded = False
+            _check_size(stored, nbytes, [code for i, code in enumerate(filters) if not mask >> i & 1])
+    return values if decoded else np.asarray(data[row, part])
+
+
+def filters_of(data: h5py.Dataset) -> tuple[int, ...]:
+    """The codes of a dataset's filters, in the order in which they are applied."""
+    plist = data.id.get_create_plist()
+    return tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
+
+
+def _corners(data: h5py.Dataset, row: int, wanted: range) -> Iterator[tuple[int, ...]]:
+    """Where the chunks begin that hold these of a row's first axis."""
+    chunk, frame = data.chunks, data.shape[1:]
+    first = range(wanted.start - wanted.start % chunk[1], wanted.stop, chunk[1])
+    rest = (range(0, length, size) for length, size in zip(frame[1:], chunk[2:], strict=True))
+    return itertools.product((row - row % chunk[0],), first, *rest)
+
+
+def _paste(values: NDArray[Any], piece: NDArray[Any], at: tuple[int, ...]) -> None:
+    """Lays a chunk on what is read of a row; either may reach beyond the other."""
+    onto = tuple(slice(max(a, 0), a + n) for a, n in zip(at, piece.shape, strict=True))
+    begin = tuple(max(-a, 0) for a in at)
+    room = values[onto]
+    room[...] = piece[tuple(slice(b, b + n) for b, n in zip(begin, room.shape, strict=True))]
+
+
+def _check_size(stored: bytes, nbytes: int, filters: Sequence[int]) -> None:
+    """Raises ValueError for a chunk that would become larger than it is to be."""
+    most = nbytes + _CHECKSUMS
+    if h5z.FILTER_DEFLATE in filters:
+        size = len(zlib.decompressobj().decompress(stored, most + 1))
+    elif LZ4 in filters:
+        size = int.from_bytes(stored[:8], "big")
+    elif ZSTANDARD in filters:
+        size = _zstandard_size(stored)
+    else:
+        size = len(stored)
+    if size > most:
+        raise ValueError(f"a chunk of {nbytes:,} bytes would become larger")
+
+
+def _zstandard_size(stored: bytes) -> int:
+    """The size that a Zstandard frame says it has.
+
+    Source: RFC 8878, section 3.1.1.1.
+    """
+    if stored[:4] != b"\x28\xb5\x2f\xfd" or len(stored) < 18:
+        raise ValueError("a chunk that is no Zstandard frame")
+    kind = stored[4]
+    single = bool(kind & 0x20)
+    length = (1 if single else 0, 2, 4, 8)[kind >> 6]
+    start = 5 + (not single) + (0, 1, 2, 4)[kind & 3]
+    if not length:
+        raise ValueError("a Zstandard frame that does not say its size")
+    return int.from_bytes(stored[start : start + length], "little") + (256 if length == 2 else 0)
+
+
 def filtered(values: NDArray[Any]) -> bytes:
     """The bytes of a chunk: first bytes of all values, then second bytes ...; deflated; and their checksum."""
     shuffled = np.ascontiguousarray(values.view(np.uint8).reshape(-1, values.itemsize).T)
     deflated: bytes = isal_zlib.compress(shuffled, _LEVEL)
     return deflated + fletcher32(deflated).to_bytes(4, "little")
+
+
+def unfiltered(stored: bytes, nbytes: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The inverse of `filtered`: the values of a chunk of `nbytes`, flat.
+
+    Raises:
+        ValueError: the checksum is not that of the chunk, or the chunk is larger or smaller.
+    """
+    deflated, check = stored[:-4], stored[-4:]
+    if fletcher32(deflated).to_bytes(4, "little") != check:
+        raise ValueError("a chunk whose checksum is another; it was damaged")
+    inflater = isal_zlib.decompressobj()
+    shuffled = inflater.decompress(deflated, nbytes + 1)
+    if len(shuffled) != nbytes:
+        raise ValueError(f"a chunk that is not of the {nbytes:,} bytes that it is to be")
+    values = np.frombuffer(shuffled, np.uint8).reshape(dtype.itemsize, -1).T
+    return np.ascontiguousarray(values).reshape(-1).view(dtype)
 
 
 def fletcher32(content: bytes) -> int:

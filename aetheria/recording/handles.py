@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 
+from aetheria.recording.guard import check_file
 from aetheria.recording.lock import is_written
 from aetheria.recording.superblock import Released, read_superblock
 
@@ -25,7 +26,12 @@ class Handle:
 
     def __init__(self, path: Path, key: tuple[int, int]) -> None:
         self.file, self.abandoned = _opened(path)
-        self.seen = -1
+        try:
+            check_file(self.file, path)
+        except BaseException:
+            self.file.close()
+            raise
+        self.seen: int | None = None
         self.readers = 0
         self._key = key
         self._datasets: dict[str, h5py.Dataset] = {}
@@ -54,7 +60,7 @@ def handle(path: Path) -> Handle:
     """The file at `path`, opened if nobody has it open; each call wants a `release`.
 
     Raises:
-        OSError, RuntimeError: it cannot be opened.
+        OSError, RuntimeError: it cannot be opened; RecordingError when it is hostile (see `guard`).
     """
     with _LOCK:
         about = path.stat()  # not its name: under that another file may come

@@ -12,13 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.edits import Edit, from_json
-from aetheria.errors import RecordingError, nearest
+from aetheria.errors import AetheriaError, RecordingError, nearest
 from aetheria.feed import Frame
 from aetheria.recording import schema
+from aetheria.recording.chunks import read_frame
+from aetheria.recording.guard import check_about, check_read, check_series
 from aetheria.recording.handles import handle
 
 if TYPE_CHECKING:
     import xarray
+
+# HDF5 raises either of the first two; h5py and NumPy the others, for what has another form than it should.
+_FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
 
 _AXES = {"time", "step", "wall_time", "edits_before", "log", "frames", "status", "universe", "y", "x", "colour"}
 
@@ -51,6 +56,8 @@ class Recording:
             importlib.import_module("hdf5plugin")
         try:
             self._handle = handle(self.path)
+        except RecordingError:
+            raise
         except (OSError, RuntimeError) as error:  # HDF5 raises either
             raise RecordingError(f"{self.path}: cannot be read as HDF5; {error}") from error
         self._closed = False
@@ -62,21 +69,22 @@ class Recording:
 
     def _describe(self, file: h5py.File) -> None:
         version = file.attrs.get("aetheria_schema")
-        if version not in schema.READABLE:
+        if np.ndim(version) or version not in schema.READABLE:
             made = "is not an Aetheria recording" if version is None else f"has schema {version}"
             raise RecordingError(f"{self.path}: {made}; expected schema {' or '.join(map(str, schema.READABLE))}")
         try:
             self.attributes: dict[str, Any] = dict(file.attrs)
+            check_about(self.attributes)
             self.config = str(self.attributes.pop("config"))
             self._batch = int(self.attributes["universes"])
             dataset = self._handle.dataset
             self._data: dict[str, h5py.Dataset] = {name: dataset(name) for name in file if name != "log"}
             self._log = {name: dataset(f"log/{name}") for name in ("edits", "edit_bytes")} if "log" in file else {}
-            _ = self._data["frames"]
+            check_series(self._data)
             recorded = [name for name in self._data if name not in _AXES]
             self.fields = tuple(n for n in recorded if "x" in self._axes(n))
             self.observables = tuple(n for n in recorded if n not in self.fields)
-        except (OSError, RuntimeError, KeyError, ValueError, AttributeError) as error:
+        except _FAULTS as error:
             raise RecordingError(f"{self.path}: is damaged; {error}") from error
 
     def __len__(self) -> int:
@@ -86,6 +94,7 @@ class Recording:
             frames.refresh()
             count = int(frames[()])
             if count != self._handle.seen:
+                check_read(self._data["step"], count, self.path)
                 for name in ("time", "step", "wall_time", "edits_before", *self.fields, *self.observables):
                     if name in self._data:  # schema 1 has no edits
                         self._data[name].refresh()
@@ -157,6 +166,7 @@ class Recording:
             counted.refresh()
             count = int(counted[()])
             edits.refresh()  # after the count, so that all that is counted is there
+            check_read(edits, count, self.path)
             lines: list[bytes] = edits[: max(count, 0)].tobytes().splitlines()
         if not 0 <= count <= len(edits):
             raise RecordingError(f"{self.path}: is damaged; {count:,} bytes of edits are counted, {len(edits):,} are there")
@@ -200,7 +210,8 @@ class Recording:
             f"frame {index} of {name}",
             "" if codec == "gzip" else f'; codec "{codec}" needs hdf5plugin: pip install hdf5plugin',
         ):
-            values = np.asarray(data[index, part] if self._batch > 1 else data[index])
+            check_read(data, 1, self.path)
+            values = read_frame(data, index, part) if self._batch > 1 else read_frame(data, index)
         return schema.from_file(values, name, self._batch)
 
     def to_xarray(self) -> "xarray.Dataset":
@@ -235,6 +246,7 @@ class Recording:
     def _committed(self, name: str) -> NDArray[Any]:
         count = len(self)
         with self._reading(name):
+            check_read(self._data[name], count, self.path)
             values: NDArray[Any] = self._data[name][:count]
         return values
 
@@ -242,7 +254,9 @@ class Recording:
     def _reading(self, what: str, hint: str = "") -> Iterator[None]:
         try:
             yield
-        except (OSError, RuntimeError) as error:  # HDF5 raises either
+        except AetheriaError:
+            raise
+        except _FAULTS as error:
             raise RecordingError(f"{self.path}: {what} cannot be read; {error}{hint}") from error
 
 
