@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aetheria.laws import Residual as Residual
     from aetheria.laws import UNet as UNet
     from aetheria.laws import build_law as build_law
+    from aetheria.memory import forced as forced
     from aetheria.motor import Aetheria_Motor as Aetheria_Motor
     from aetheria.motor import MotorConfig as MotorConfig
     from aetheria.recording import Recorder as Recorder
@@ -26,6 +27,7 @@ _HOME = {
     "aetheria.laws": (
         "DEEP_QCA MLP ConvLSTM GrowingNCA Law Lenia Life Quantum Residual UNet build_law LAWS lenia_animal load_weights"
     ),
+    "aetheria.memory": "forced",
     "aetheria.motor": "Aetheria_Motor MotorConfig",
     "aetheria.recording": "Recorder Recording",
     "aetheria.errors": (

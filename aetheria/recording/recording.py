@@ -166,10 +166,10 @@ class Recording:
             counted.refresh()
             count = int(counted[()])
             edits.refresh()  # after the count, so that all that is counted is there
+            if not 0 <= count <= len(edits):
+                raise RecordingError(f"{self.path}: is damaged; {count:,} bytes of edits are counted, {len(edits):,} are there")
             check_read(edits, count, self.path)
-            lines: list[bytes] = edits[: max(count, 0)].tobytes().splitlines()
-        if not 0 <= count <= len(edits):
-            raise RecordingError(f"{self.path}: is damaged; {count:,} bytes of edits are counted, {len(edits):,} are there")
+            lines: list[bytes] = edits[:count].tobytes().splitlines()
         return lines
 
     @property
