@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from pydantic import Field as Setting
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -181,6 +180,7 @@ def read_state(path: Path) -> Saved:
     Raises:
         FileUnreadableError: no such file, or it is torn or no state.
     """
+    check_safetensors(path, "a saved state")
     try:
         metadata, tensors = _contents(path)
     except (OSError, SafetensorError) as error:
@@ -234,7 +234,7 @@ def _description(path: Path, metadata: dict[str, str]) -> Description:
         if (version == 1) == (_DIGEST in metadata):
             raise FileUnreadableError(f"{path}: is damaged; a saved state of version {version} and its digest do not agree")
         return Description.model_validate(values)
-    except (ValueError, AttributeError, ValidationError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise FileUnreadableError(f"{path}: is damaged; its description says {metadata[_KEY][:80]!r}") from error
 
 

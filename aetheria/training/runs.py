@@ -1,7 +1,6 @@
 """Recordings as something to learn from: what each holds, found without reading a frame."""
 
 import glob
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from aetheria.edits import ControlEdit
 from aetheria.errors import ConfigError, RecordingError
+from aetheria.inputs import read_toml
 from aetheria.recording import Recording
 
 
@@ -127,5 +127,5 @@ def _stretches(steps: NDArray[np.int64], edits: NDArray[np.int64], every: int) -
 
 def _law_table(config: str) -> str:
     """The law's own table of a config; of a run without a config, nothing is known."""
-    table = tomllib.loads(config).get("law", {}) if config else {}
+    table = read_toml(config, "a recording's config").get("law", {}) if config else {}
     return repr(sorted((key, value) for key, value in table.items() if key not in ("weights", "seed")))
