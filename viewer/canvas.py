@@ -65,11 +65,12 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self.setMouseTracking(True)
         self.setCacheMode(self.CacheModeFlag.CacheNone)
         self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # its ground is drawn here, too
         if sys.platform != "darwin":  # where the system's own gestures come instead
             self.viewport().grabGesture(Qt.GestureType.PinchGesture)
         self.box = pg.ViewBox(invertY=True, enableMenu=False, enableMouse=False, defaultPadding=0.0)
         self.setCentralItem(self.box)
-        self.sheet = Sheet(self.box)
+        self.sheet = Sheet()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
@@ -88,13 +89,17 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         if picture is None:
             super().show()
             return
-        self.sheet.show(picture, table, self.sight)
-        self._choose_smoothing()
+        before = self.sheet.place(self.sight)
+        self.sheet.show(picture, table)
+        if self.sheet.place(self.sight) == before and not self.sight.wraps:
+            # Only what changed: all around it costs as much again.
+            self.viewport().update(_scaled(before, 1 / self._ratio).toAlignedRect())
+        else:
+            self.viewport().update()
 
     def set_wraps(self, wraps: bool) -> None:
         """Whether cells beyond an edge are shown as those of the opposite one; paler, if the same cells are in sight twice."""
         self._see(replace(self.sight, wraps=wraps), self._fitted)
-        self.sheet.show_again(self.sight)
 
     def set_lines(self, wanted: bool) -> None:
         """Whether lines are drawn between cells that are large enough."""
@@ -169,17 +174,12 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         width, height = self.viewport().width() * self._ratio, self.viewport().height() * self._ratio
         top, left = sight.top, sight.left
         self.box.setRange(xRange=(left, left + width / sight.scale), yRange=(top, top + height / sight.scale), padding=0)
-        self._choose_smoothing()
         self._say_what_is_under_the_mouse()
         self.viewport().update()
         if not self._settle.isActive():
             self._settle.start()
         if steered:
             self.steered.emit()
-
-    def _choose_smoothing(self) -> None:
-        """Crisp pixels, but for a picture with more of them than the screen: an old one, until the new one comes."""
-        self.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.sheet.crowded(self.sight.scale))
 
     def _say_what_is_seen(self) -> None:
         self.looked_at.emit(self.sight.region(), self.sight.pixels())
@@ -198,6 +198,11 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802 - Qt's name
         seen, drawn = self.sight.region(), self.sheet.seen(self.sight)
         self._draw(painter, lambda pen: pen.ground(covered=drawn == seen))
+        painter.save()
+        painter.resetTransform()
+        painter.scale(1 / self._ratio, 1 / self._ratio)
+        self.sheet.draw(painter, self.sight)
+        painter.restore()
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802
         def over(pen: Pen) -> None:
@@ -314,3 +319,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             self._see(sight.of(self._fitted), fitted=self._fitted, steered=False)
         else:
             self._see(replace(sight, scale=sight.scale * self._ratio / before), steered=False)
+
+
+def _scaled(rectangle: QRectF, by: float) -> QRectF:
+    return QRectF(rectangle.x() * by, rectangle.y() * by, rectangle.width() * by, rectangle.height() * by)

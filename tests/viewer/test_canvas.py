@@ -1,14 +1,15 @@
 """The canvas in the real window, offscreen, with real events of mouse, wheel and keys."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missing here")
 
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QImage, QPalette
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, Qt
+from PySide6.QtGui import QColor, QImage, QPaintEvent, QPalette
 from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import life, live
@@ -312,3 +313,52 @@ def test_who_follows_over_the_edge_of_a_torus_sees_the_cells_of_the_other_edge(w
     canvas.set_wraps(False)
     qtbot.waitUntil(lambda: at_rest(window))
     assert colour_at(window, -0.5, WIDTH - 0.5) == canvas.palette().color(QPalette.ColorRole.Window)
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 2.7, 9.0])
+@pytest.mark.parametrize("colours", [False, True])
+def test_the_screen_shows_the_pixels_of_the_picture(window: Window, scale: float, colours: bool) -> None:
+    window._timer.stop()
+    canvas, generator = window.canvas, np.random.default_rng(3)
+    canvas.set_lines(False)
+    canvas.zoom(scale / canvas.pixels_per_cell())
+    shape = (round(HEIGHT * scale), round(WIDTH * scale)) if scale < 1 else (HEIGHT, WIDTH)
+    pixels = generator.integers(0, 256, (*shape, 3) if colours else shape, np.uint8)
+    table = generator.integers(0, 256, (256, 3), np.uint8)
+    canvas.show(Picture(0, "channel_0", 0, Region(0, 0, HEIGHT, WIDTH), pixels, (0.0, 1.0)), table)
+    image, expected = grabbed(window), pixels if colours else table[pixels]
+    seen = 0
+    for y in range(0, shape[0] * 3 // 4, 3):  # the bar that says the scale is below
+        for x in range(0, shape[1], 4):
+            down, right = canvas.sight.pixel_of((y + 0.5) * HEIGHT / shape[0], (x + 0.5) * WIDTH / shape[1])
+            if 0 <= down < image.height() and 0 <= right < image.width():
+                colour = QColor(image.pixel(int(right), int(down)))
+                assert [colour.red(), colour.green(), colour.blue()] == expected[y, x].tolist()
+                seen += 1
+    assert seen > 50
+
+
+def test_a_picture_in_the_place_of_another_paints_nothing_around_it(window: Window, qtbot: QtBot) -> None:
+    window._timer.stop()
+    canvas, painted = window.canvas, list[QRect]()
+    table = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
+
+    class Painted(QObject):
+        def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+            if isinstance(event, QPaintEvent):
+                painted.append(event.rect())
+            return False
+
+    watcher = Painted(canvas)
+    canvas.viewport().installEventFilter(watcher)
+    canvas.zoom(0.5)
+    picture = canvas.sheet.picture
+    assert picture is not None
+    qtbot.waitUntil(lambda: bool(painted) and not canvas._settle.isActive())
+    painted.clear()
+    canvas.show(replace(picture, step=1), table)
+    qtbot.waitUntil(lambda: bool(painted))
+    place = canvas.sheet.place(canvas.sight)
+    assert all(rect.width() <= place.width() + 2 and rect.height() <= place.height() + 2 for rect in painted)
+    canvas.show(replace(picture, region=Region(0, 0, 30, 90)), table)
+    qtbot.waitUntil(lambda: painted[-1] == canvas.viewport().rect())

@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from tests.viewer.fakes import life, live
 from viewer.asking import free_name
 from viewer.panels.plots import PlotsPanel
+from viewer.table import Sample
 from viewer.window import Window
 
 
@@ -52,6 +53,7 @@ def test_the_panel_in_sight_plots_the_population_of_the_universe_in_sight(
     window.controller.step_many(12)
     series = window.controller.series
     qtbot.waitUntil(lambda: bool(series.runs) and series.runs[-1].steps[-1] == 12)
+    qtbot.waitUntil(lambda: lines(panel, "population")[0][0][-1] == 12)
     window.controller.next_universe()
     ((x, y),) = lines(panel, "population")
     assert np.array_equal(x, series.runs[-1].steps)
@@ -69,6 +71,20 @@ def test_ticking_a_box_adds_a_plot_and_unticking_all_says_what_to_do(window: Win
     panel.boxes["population"].click()
     assert panel.nothing.isVisible()
     assert not panel.area.isVisible()
+
+
+def test_numbers_that_come_faster_than_anyone_reads_are_drawn_together(
+    window: Window, panel: PlotsPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window._timer.stop()  # no numbers but these
+    qtbot.waitUntil(lambda: not panel._rest.isActive())
+    drawn: list[int] = []
+    monkeypatch.setattr(PlotsPanel, "draw", lambda panel: drawn.extend(run.steps[-1] for run in panel.series.runs))
+    for step in range(100, 120):
+        panel.series._take(Sample(step, 0.0, {"population": np.array([1.0, 2.0, 3.0])}))
+    assert drawn == [100]
+    qtbot.waitUntil(lambda: len(drawn) > 1)
+    assert drawn == [100, 119], "and the last of them"
 
 
 def test_a_hidden_panel_collects_nothing(window: Window, panel: PlotsPanel, qtbot: QtBot) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetrics, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -32,9 +32,9 @@ _COLOURS = {  # told apart by most eyes, each against its background; the plots 
     "light": ("#a86f00", "#1f6fa8", "#00795a", "#7a6f00", "#b44a00", "#9c4a7c", "#4c5159"),
 }
 _ROWS = 5  # lines of text that a plot is high at least
-_HEIGHT = 9  # of the panel
 _HEIGHT = 13  # lines of text that the panel is high at first
 _MOST = 24  # universes that are drawn
+_REST_MS = 250  # between two drawings of what was collected: axes are drawn anew, which takes as long as some pictures
 _ALL = "All, with the one in sight thick"
 
 
@@ -71,7 +71,12 @@ class PlotsPanel(Panel):
         layout.addWidget(self.area, 1)
         layout.addWidget(self.nothing, 1)
         self.setMinimumHeight(_HEIGHT * self.fontMetrics().lineSpacing())
-        self.series.listeners.append(self.draw)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._draw_if_late)
+        self._late = False
+        self.series.listeners.append(self._draw_soon)
         self.draw()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
@@ -151,6 +156,18 @@ class PlotsPanel(Panel):
         ask_where_to_save(self, "Save numbers", "numbers.csv", {".csv": "Table"}, self.series.save_csv)
 
     # -- drawing -------------------------------------------------------------------------------------------------
+
+    def _draw_soon(self) -> None:
+        """Draws now what the user asked for; numbers that only grew, when the last drawing was long enough ago."""
+        asked = self.series.chosen != tuple(self.plots) or not self.series.runs
+        self._late = self._rest.isActive() and not asked
+        if not self._late:
+            self._rest.start()
+            self.draw()
+
+    def _draw_if_late(self) -> None:
+        if self._late:
+            self._draw_soon()
 
     def draw(self) -> None:
         """Brings the plots up to date."""
@@ -271,6 +288,7 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation)
         self.enableAutoSIPrefix(False)
+        self.setStyle(maxTickLevel=0)  # lines at the numbers only: each takes a while
         if orientation == "left":
             metrics = QFontMetrics(QApplication.font())
             self.setWidth(metrics.horizontalAdvance("-000.00 k") + metrics.height())
