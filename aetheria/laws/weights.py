@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from aetheria.errors import ConfigError, FileUnreadableError, LawError
 from aetheria.inputs import check_archive, check_safetensors, first_line
+from aetheria.laws.quantised import dequantised
 
 
 def load_weights(law: nn.Module, path: str | Path) -> None:
@@ -18,7 +19,7 @@ def load_weights(law: nn.Module, path: str | Path) -> None:
 def fitting_weights(law: nn.Module, path: str | Path) -> dict[str, Tensor]:
     """The tensors of a file, if they are all that `law` has, by name, and no others; in the law's shapes.
 
-    A 1x1 convolution's weight may be stored as a matrix `(outputs, inputs)`.
+    A 1x1 convolution's weight may be stored as a matrix `(outputs, inputs)`, and any weight in eight bits (`quantised`).
 
     Raises:
         FileUnreadableError: the file is missing or is not safetensors / a plain `.pt` state dict.
@@ -41,13 +42,13 @@ def fitting_weights(law: nn.Module, path: str | Path) -> dict[str, Tensor]:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors` or `.pt`/`.pth` file, on the CPU."""
+    """The tensors of a `.safetensors` or `.pt`/`.pth` file, on the CPU; weights in eight bits multiplied out."""
     if path.suffix not in (".safetensors", ".pt", ".pth"):
         raise ConfigError(f"{path}: unknown kind of weights; expected .safetensors, .pt or .pth")
     (check_safetensors if path.suffix == ".safetensors" else check_archive)(path, "weights")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return dequantised(load_file(path))
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a torn file makes the unpickler fail in any way: IndexError, KeyError, struct.error ...
         raise FileUnreadableError(f"{path}: cannot be read as weights; {first_line(error)}") from error
@@ -55,7 +56,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise FileUnreadableError(
             f"{path}: expected a state dict (names to plain tensors), as `torch.save(law.state_dict())` writes"
         )
-    return tensors
+    return dequantised(tensors)
 
 
 def _as_matrix(shape: torch.Size) -> tuple[int, ...]:
