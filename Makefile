@@ -46,6 +46,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.viewer --out benchmarks/results/viewer.md
 	$(BIN)/python -m benchmarks.bands --out benchmarks/results/bands.md
 	$(BIN)/python -m benchmarks.rings --out benchmarks/results/rings.md
+	$(BIN)/python -m benchmarks.quantised --out benchmarks/results/quantised.md
 	$(BIN)/python -m benchmarks.acorn --out benchmarks/results/acorn.md
 	$(BIN)/python -m benchmarks.headless --out benchmarks/results/headless.md
 

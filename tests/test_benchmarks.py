@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from aetheria.laws import ConvLSTM, GrowingNCA
-from benchmarks import acorn, bands, drift, findings, first_step, headless, rings, stepping, training, watching
+from benchmarks import acorn, bands, drift, findings, first_step, headless, quantised, rings, stepping, training, watching
 from benchmarks.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.convolutions import convolutions_of
 from benchmarks.findings import Findings, Options
@@ -182,6 +182,19 @@ def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     assert bands.milliseconds(64, "compiled", 0.01) > 0
     assert min(rings.milliseconds(5, 32, 0.01)) > 0
+
+
+def test_weights_in_eight_bits_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "quantised.md"
+    arguments = ["--laws", "MLP", "GrowingNCA", "--side", "16", "--steps", "1", "2", "--seconds", "0.01", "--arithmetic", "0"]
+    monkeypatch.setattr("sys.argv", ["quantised", *arguments, "--out", str(out)])
+    quantised.main()
+    rows = [[cell.strip(" |") for cell in line.split(" | ")] for line in out.read_text().splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[2:]] == ["MLP", "GrowingNCA"]
+    for row in rows[2:]:
+        assert 2 < float(row[3]) < 4  # biases and the header are not in eight bits
+        assert 1e-3 < float(row[4]) < 1e-2  # a row's largest weight / 127, rounded: about 1 % over root 12
+        assert 0 < float(row[5]) < 0.1
 
 
 def test_being_watched_is_measured_with_what_left_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
