@@ -1,0 +1,171 @@
+"""Growing a picture from one cell, so that it lasts and heals: what is drawn for a training step, and how it is judged.
+
+Source: A. Mordvintsev et al., "Growing Neural Cellular Automata", Distill 2020, doi:10.23915/distill.00023.
+"""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from aetheria.errors import ConfigError, FileUnreadableError, StateError
+from aetheria.laws import GrowingNCA
+from aetheria.training.firing import Step
+
+COLOURS = 4  # the first channels: red, green, blue, premultiplied by alpha, and alpha
+
+
+def read_picture(path: str | Path, size: int | None = None) -> Tensor:
+    """A picture as the law shows it: `(4, h, w)`, colours premultiplied by alpha, then alpha, in 0..1.
+
+    Args:
+        path: of a PNG or any other image that Pillow reads.
+        size: of its longer side, to which it is averaged down (or stretched); None for its own.
+
+    Raises:
+        FileUnreadableError: no image. ConfigError: `size` below 1.
+    """
+    if size is not None and size < 1:
+        raise ConfigError(f"size: {size} given; expected 1 or more cells")
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGBA"), np.float32) / 255
+    except Exception as error:  # a torn PNG raises SyntaxError too, and a bomb its own
+        raise FileUnreadableError(f"{path}: cannot be read as an image; {error}") from error
+    rgba = torch.from_numpy(pixels).permute(2, 0, 1)
+    # Before it is scaled: what lies under a clear pixel must not bleed into its neighbours.
+    picture = torch.cat((rgba[:3] * rgba[3:], rgba[3:]))
+    if size is None or size == max(picture.shape[1:]):
+        return picture.contiguous()
+    scale = size / max(picture.shape[1:])
+    new = [max(1, round(side * scale)) for side in picture.shape[1:]]
+    return F.interpolate(picture[None], new, mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class GrowthBatch:
+    """What one training step grows.
+
+    Attributes:
+        cells: `(B, C, H, W)`: one a seed, some damaged, all others from the pool.
+        seeds: `(B, 2)`, from which the law draws what fires.
+        places: `(B,)` in the pool.
+        steps: to take.
+    """
+
+    cells: Tensor
+    seeds: Tensor
+    places: Tensor
+    steps: int
+
+
+class Growth:
+    """A picture to be grown, and a pool of states on the way, so that what is grown also lasts and heals.
+
+    Each training step goes on from states that earlier ones left in the pool. The worst of a batch begins again as one cell;
+    the best are damaged. What is drawn depends on the seed, the number of the step, and the pool, which `state_dict` holds.
+    """
+
+    def __init__(
+        self,
+        law: GrowingNCA,
+        picture: Tensor,
+        grid: tuple[int, int],
+        *,
+        pool: int = 256,
+        batch: int = 8,
+        damaged: int = 2,
+        steps: tuple[int, int] = (48, 80),
+        seed: int = 0,
+    ) -> None:
+        """
+        Args:
+            picture: `(4, h, w)`, in the middle of the grid.
+            pool: states that are kept.
+            damaged: of a batch, how many lose a disc.
+            steps: fewest and most that a training step takes.
+
+        Raises:
+            StateError: the picture is larger than the grid. ConfigError: numbers that do not fit together.
+        """
+        height, width = picture.shape[1:]
+        if height > grid[0] or width > grid[1]:
+            raise StateError(
+                f"picture: {height} x {width} pixels on a grid of {grid[0]} x {grid[1]} cells; expected one that fits: "
+                "a larger grid, or a smaller `size`"
+            )
+        if not 1 <= batch <= pool or not 0 <= damaged < batch:
+            raise ConfigError(f"pool {pool}, batch {batch}, damaged {damaged}: expected damaged < batch <= pool")
+        if not 1 <= steps[0] <= steps[1]:
+            raise ConfigError(f"steps: {list(steps)} given; expected fewest and most, from 1")
+        self._batch, self._damaged, self._steps, self._seed = batch, damaged, steps, seed
+        top, left = (grid[0] - height) // 2, (grid[1] - width) // 2
+        self.target = F.pad(picture, (left, grid[1] - width - left, top, grid[0] - height - top))
+        self.start = torch.zeros(law.channels, *grid)
+        self.start[:, grid[0] // 2, grid[1] // 2] = law.live_cell()
+        self.pool = self.start.repeat(pool, 1, 1, 1)
+
+    def draw(self, number: int) -> GrowthBatch:
+        """The batch of training step `number`."""
+        chance = random.Random(f"{self._seed} {number}")  # noqa: S311 - no secret
+        places = torch.tensor(chance.sample(range(len(self.pool)), self._batch))
+        cells = self.pool[places]
+        order = self.error(cells).argsort(descending=True)
+        places, cells = places[order], cells[order]
+        cells[0] = self.start
+        for i in range(self._batch - self._damaged, self._batch):
+            cells[i] *= ~disc(cells.shape[2], cells.shape[3], chance).to(cells.device)
+        seeds = torch.stack((torch.full((self._batch,), chance.getrandbits(48)), torch.arange(self._batch)), 1)
+        return GrowthBatch(cells, seeds, places, chance.randint(*self._steps))
+
+    def grow(self, step: Step, batch: GrowthBatch) -> Tensor:
+        """The cells after the steps of the batch."""
+        cells, seeds = batch.cells, batch.seeds
+        count = torch.zeros(len(cells), dtype=torch.int64, device=cells.device)
+        for _ in range(batch.steps):
+            cells, seeds, count = step(cells, seeds, count)
+        return cells
+
+    def loss(self, cells: Tensor) -> Tensor:
+        """Mean squared error of the colours, and a penalty on values beyond -2..2, which would not last."""
+        return self.error(cells).mean() + (cells - cells.clamp(-2, 2)).abs().mean()
+
+    def error(self, cells: Tensor) -> Tensor:
+        """`(B,)`: mean squared error of the colours over the grid."""
+        return (cells[:, :COLOURS] - self.target.to(cells)).square().mean((1, 2, 3))
+
+    def keep(self, batch: GrowthBatch, cells: Tensor) -> None:
+        """Puts what was grown into the pool; what is not finite begins again."""
+        good = cells.detach().isfinite().flatten(1).all(1)[:, None, None, None]
+        self.pool[batch.places] = torch.where(good, cells.detach(), self.start.to(cells)).to(self.pool)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The pool."""
+        return {"pool": self.pool.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on with a pool. Raises StateError when it is of another shape."""
+        if state["pool"].shape != self.pool.shape:
+            raise StateError(f"pool: {tuple(state['pool'].shape)} given; expected {tuple(self.pool.shape)}")
+        self.pool = state["pool"].clone()
+
+
+def disc(height: int, width: int, chance: random.Random) -> Tensor:
+    """`(H, W)` bool: a disc of a tenth to two fifths of the shorter side, somewhere in the middle half."""
+    radius = min(height, width) * chance.uniform(0.1, 0.4)
+    middle = [side * chance.uniform(0.25, 0.75) for side in (height, width)]
+    y, x = torch.arange(height)[:, None] + 0.5, torch.arange(width) + 0.5
+    return (y - middle[0]).square() + (x - middle[1]).square() < radius**2
+
+
+def normalise_gradients(law: nn.Module) -> None:
+    """Divides each parameter's gradient by its norm, so that a long rollout's cannot throw the weights about."""
+    for parameter in law.parameters():
+        if parameter.grad is not None:
+            parameter.grad /= parameter.grad.norm() + 1e-8
