@@ -29,6 +29,14 @@ def test_the_law_in_the_page_on_stepping_is_fused() -> None:
     exec(compile(block, "stepping.md", "exec"), {})
 
 
+def test_the_python_blocks_of_the_page_on_training_run() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/training.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) >= 2
+    session: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "training.md", "exec"), session)
+
+
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
 def test_what_the_readme_links_to_exists(target: str) -> None:
     assert (ROOT / target).exists()
