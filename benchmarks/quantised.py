@@ -5,29 +5,32 @@ python -m benchmarks.quantised --out benchmarks/results/quantised.md
 
 import argparse
 import copy
+import statistics
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from aetheria.bench import seconds_per_step, stepper
 from aetheria.laws import GrowingNCA, UNet, load_weights
 from aetheria.laws.quantised import dequantised, quantise_file, quantised
 from benchmarks.cases import CASES, Job, build, motor_for
 from benchmarks.drift import apartness, lively
-from benchmarks.machine import median_seconds, publish
+from benchmarks.machine import publish
 from benchmarks.tables import NOTHING, Row, table
 
+Nets = dict[str, Callable[[Tensor], Tensor]]
 LAWS = [name for name, case in CASES.items() if case.network]
 _NOTE = (
     "Rollouts from the same cells, eager, fp32: difference of the cells with eight-bit weights from those with their own, "
     "root mean square over the root mean square of the cells. The weights are multiplied out when they are loaded, so that "
     "both step by the same plan: what their rates differ by is noise. GrowingNCA has the trained lizard's weights, the "
-    "others random ones (standard deviation of the last layer 0.02)."
+    "others random ones (standard deviation of the last layer 0.02). Times are processor time, one thread, medians of turns."
 )
 _AO_NOTE = (
     "The network of a law alone, compiled, one step. torchao's `quantize_` takes `nn.Linear` alone, and no law has one: its "
@@ -46,8 +49,8 @@ def files(law: nn.Module, folder: Path) -> tuple[nn.Module, int, int]:
     return other, whole.stat().st_size, eight.stat().st_size
 
 
-def rollout(name: str, side: int, checkpoints: Sequence[int], seconds: float) -> Row:
-    """The law's row: sizes, error of the weights, drift at each checkpoint, rates."""
+def rollout(name: str, side: int, checkpoints: Sequence[int], steps: int, repeats: int) -> Row:
+    """The law's row: sizes, error of the weights, drift at each checkpoint, and rates over `steps` steps."""
     law = lively(name)
     with tempfile.TemporaryDirectory() as folder:
         eight, size, small = files(law, Path(folder))
@@ -60,10 +63,22 @@ def rollout(name: str, side: int, checkpoints: Sequence[int], seconds: float) ->
         drifts.append(f"{apartness(rough.cells, exact.cells.double())[1]:.1e}")
     job = Job("ours", name, side)
     motors = [motor_for(job, one) for one in (law, eight)]
-    rates = [seconds_per_step(stepper(motor), seconds) * 1e3 for motor in motors]
-    plan = motors[0].plan.name if motors[0].plan else NOTHING
+    plan = motors[0].warm_up().name
+    rates = in_turns([partial(motor.step, steps) for motor in motors], repeats)
     sizes = [f"{size / 1024:.0f}", f"{small / 1024:.0f}", f"{size / small:.2f}"]
-    return [name, *sizes, f"{weight_error(law):.1e}", *drifts, plan, *(f"{rate:.4g}" for rate in rates)]
+    return [name, *sizes, f"{weight_error(law):.1e}", *drifts, plan, *(f"{rate / steps * 1e3:.4g}" for rate in rates)]
+
+
+def in_turns(actions: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Median processor seconds of each; they take turns, so that a busy machine is busy for all of them."""
+    times: list[list[float]] = [[] for _ in actions]
+    for turn in range(repeats + 1):
+        for action, taken in zip(actions, times, strict=True):
+            began = time.process_time()
+            action()
+            if turn:  # the first warms up
+                taken.append(time.process_time() - began)
+    return [statistics.median(taken) for taken in times]
 
 
 def weight_error(law: nn.Module) -> float:
@@ -79,7 +94,7 @@ def torchao_rows(side: int, repeats: int) -> list[Row]:
     try:
         import torchao  # noqa: F401
     except ImportError:
-        return [["torchao", "not installed", NOTHING, NOTHING, NOTHING]]
+        return [["torchao", "not installed", *[NOTHING] * 4]]
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # its deprecations of its own interfaces
         return [*_as_matrices(side, repeats), *_convolutions(side, repeats)]
@@ -101,18 +116,19 @@ def _as_matrices(side: int, repeats: int) -> list[Row]:
     cells = cells[cells.abs().sum(1) > 0]
     cells = cells.repeat(-(-(side**2) // len(cells)), 1)[: side**2].contiguous()
     exact = net(cells)
-    rows = [_network_row("GrowingNCA as matrices", "fp32", net, cells, exact, repeats)]
+    nets: Nets = {"fp32": net}
     for what, config in (
         ("int8 weights (torchao)", Int8WeightOnlyConfig()),
         ("int8 weights and cells (torchao)", Int8DynamicActivationInt8WeightConfig()),
     ):
         other = copy.deepcopy(net)
         quantize_(other, config)
-        rows.append(_network_row("GrowingNCA as matrices", what, other, cells, exact, repeats))
+        nets[what] = other
     whole = motor_for(Job("ours", "GrowingNCA", side, plan="fused"), law)
     whole.set_cells(torch.rand(whole.cells.shape))  # every cell alive, as above
-    seconds = seconds_per_step(stepper(whole), 0.5)
-    return [*rows, ["GrowingNCA", "fp32, the whole step in our fused kernel", f"{seconds * 1e3:.4g}", NOTHING, NOTHING]]
+    (seconds,) = in_turns([partial(whole.step, 1)], repeats)
+    row = ["GrowingNCA", "fp32, the whole step in our fused kernel", f"{seconds * 1e3:.4g}", NOTHING, NOTHING, NOTHING]
+    return [*_network_rows("GrowingNCA as matrices", nets, cells, exact, repeats), row]
 
 
 class _Network(nn.Module):
@@ -146,20 +162,21 @@ def _convolutions(side: int, repeats: int) -> list[Row]:
     quantizer.set_global(x86.get_default_x86_inductor_quantization_config())
     prepared = prepare_pt2e(torch.export.export(net, (cells,)).module(), quantizer)
     prepared(cells)  # on the very cells it is judged by: it can do no better
-    return [
-        _network_row("UNet", "fp32", net, cells, exact, repeats),
-        _network_row("UNet", "bf16", in_bf16, cells, exact, repeats),
-        _network_row("UNet", "int8 weights and cells (torchao, pt2e)", convert_pt2e(prepared), cells, exact, repeats),
-    ]
+    nets: Nets = {"fp32": net, "bf16": in_bf16, "int8 weights and cells (torchao, pt2e)": convert_pt2e(prepared)}
+    return _network_rows("UNet", nets, cells, exact, repeats)
 
 
-def _network_row(law: str, what: str, net: Callable[[Tensor], Tensor], cells: Tensor, exact: Tensor, repeats: int) -> Row:
-    compiled = torch.compile(net)
-    apart = (compiled(cells).float() - exact).abs()
-    largest = float(apart.max() / exact.abs().max())
-    rms = float(apart.square().mean().sqrt() / exact.square().mean().sqrt())
-    seconds = median_seconds(lambda: compiled(cells), repeats)
-    return [law, what, f"{seconds * 1e3:.4g}", f"{largest:.1e}", f"{rms:.1e}"]
+def _network_rows(law: str, nets: Nets, cells: Tensor, exact: Tensor, repeats: int) -> list[Row]:
+    """A row for each arithmetic; the first is what the others are compared with."""
+    compiled = {what: torch.compile(net) for what, net in nets.items()}
+    times = in_turns([partial(net, cells) for net in compiled.values()], repeats)
+    rows: list[Row] = []
+    for (what, net), seconds in zip(compiled.items(), times, strict=True):
+        apart = (net(cells).float() - exact).abs()
+        largest = float(apart.max() / exact.abs().max())
+        rms = float(apart.square().mean().sqrt() / exact.square().mean().sqrt())
+        rows.append([law, what, f"{seconds * 1e3:.4g}", f"{times[0] / seconds:.2f}", f"{largest:.1e}", f"{rms:.1e}"])
+    return rows
 
 
 def main() -> None:
@@ -167,19 +184,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--laws", nargs="+", choices=LAWS, default=LAWS)
-    parser.add_argument("--side", type=int, default=64, help="side of the grid of the rollouts")
-    parser.add_argument("--steps", nargs="+", type=int, default=[1, 10, 100, 1000])
-    parser.add_argument("--seconds", type=float, default=1.0, help="of timed steps for each law")
-    parser.add_argument("--arithmetic", type=int, default=256, metavar="SIDE", help="side for torchao's int8; 0 for none")
+    parser.add_argument("--side", type=int, default=32, help="side of the grid of the rollouts")
+    parser.add_argument("--steps", nargs="+", type=int, default=[1, 10, 100])
+    parser.add_argument("--timed", type=int, default=20, help="steps that are timed")
+    parser.add_argument("--repeats", type=int, default=7, help="turns of each contestant")
+    parser.add_argument("--arithmetic", type=int, default=128, metavar="SIDE", help="side for torchao's int8; 0 for none")
     wanted = parser.parse_args()
+    torch.set_num_threads(1)
     lines = [f"Grid {wanted.side}^2. {_NOTE}", ""]
     steps = " | ".join(f"after {n:,}" for n in sorted(wanted.steps))
     header = f"law | KiB | KiB in int8 | smaller by | weights moved | {steps} | plan | fp32, ms/step | int8, ms/step"
-    lines += table(header, [rollout(name, wanted.side, wanted.steps, wanted.seconds) for name in wanted.laws])
+    lines += table(header, [rollout(name, wanted.side, wanted.steps, wanted.timed, wanted.repeats) for name in wanted.laws])
     if wanted.arithmetic:
         lines += ["", "## Arithmetic in int8", "", f"Grid {wanted.arithmetic}^2. {_AO_NOTE}", ""]
-        rows = torchao_rows(wanted.arithmetic, repeats=5)
-        lines += table("network | arithmetic | ms/step | error, largest | error, root mean square", rows)
+        rows = torchao_rows(wanted.arithmetic, wanted.repeats)
+        lines += table("network | arithmetic | ms/step | x fp32 | error, largest | error, root mean square", rows)
     publish("Weights in eight bits", lines, wanted.out)
 
 

@@ -186,8 +186,8 @@ def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPat
 
 def test_weights_in_eight_bits_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "quantised.md"
-    arguments = ["--laws", "MLP", "GrowingNCA", "--side", "16", "--steps", "1", "2", "--seconds", "0.01", "--arithmetic", "0"]
-    monkeypatch.setattr("sys.argv", ["quantised", *arguments, "--out", str(out)])
+    arguments = ["--laws", "MLP", "GrowingNCA", "--side", "16", "--steps", "1", "2", "--timed", "2", "--repeats", "1"]
+    monkeypatch.setattr("sys.argv", ["quantised", *arguments, "--arithmetic", "0", "--out", str(out)])
     quantised.main()
     rows = [[cell.strip(" |") for cell in line.split(" | ")] for line in out.read_text().splitlines() if line.startswith("| ")]
     assert [row[0] for row in rows[2:]] == ["MLP", "GrowingNCA"]
