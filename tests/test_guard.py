@@ -19,7 +19,7 @@ from aetheria import Life, Recorder, Recording
 from aetheria.errors import AetheriaError, RecordingError, StateError
 from aetheria.memory import forced
 from aetheria.motor import Aetheria_Motor
-from aetheria.recording import guard
+from aetheria.recording import checksums, guard
 from aetheria.recording.chunks import read_frame
 
 Spoil = Callable[[h5py.File, Path], None]
@@ -241,12 +241,13 @@ def test_a_frame_larger_than_the_file_can_hold_is_not_read(path: Path) -> None:
     with h5py.File(path, "r+", libver="latest") as file:
         for name, length in (("y", 2**20), ("x", 2**20)):
             del file[name]
-            file.create_dataset(name, (length,), np.float64, chunks=(512,)).make_scale(name)
+            file.create_dataset(name, (length,), np.float64, chunks=(1 << 16,), compression="gzip").make_scale(name)
         del file["channel_0"]
         shape = (4, 2, 2**20, 2**20)
         data = file.create_dataset("channel_0", shape, np.float32, chunks=(1, 1, 256, 1024), compression="gzip")
         for axis, name in enumerate(("time", "universe", "y", "x")):
             data.dims[axis].attach_scale(file[name])
+        file.attrs[checksums.LAYOUT] = checksums.of_layout(file)
     with Recording(path) as recording, pytest.raises(RecordingError, match=r"1 rows of channel_0 are 8,796,093,022,208 bytes"):
         recording.read("channel_0", 0)
 

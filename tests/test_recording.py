@@ -95,7 +95,7 @@ def test_every_axis_has_a_dimension_scale_and_every_series_its_attributes(path: 
         assert (density.compression, density.compression_opts, density.shuffle, density.fletcher32) == ("gzip", 1, True, True)
         attributes = dict(file.attrs)
         assert attributes["config"] == "steps = 5\n"
-        assert attributes["Conventions"] == "CF-1.11 Aetheria-2"
+        assert attributes["Conventions"] == "CF-1.11 Aetheria-3"
         wanted = {"config_sha256", "seed", "law", "weights_sha256", "torch_version", "device", "precision", "every", "grid"}
         assert wanted <= attributes.keys()
 
@@ -370,7 +370,7 @@ def test_other_hdf5_files_and_other_schemas_are_refused(path: Path) -> None:
         Recording(path)
     with h5py.File(path, "a") as file:
         file.attrs["aetheria_schema"] = 99
-    with pytest.raises(RecordingError, match="has schema 99; expected schema 1 or 2"):
+    with pytest.raises(RecordingError, match="has schema 99; expected schema 1 or 2 or 3"):
         Recording(path)
 
 

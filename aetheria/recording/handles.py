@@ -21,6 +21,7 @@ class Handle:
     Attributes:
         file: open for reading.
         abandoned: its writer ended without closing it.
+        growing: it is or was being written, and not closed.
         seen: committed frames when the datasets were refreshed last.
     """
 
@@ -32,6 +33,7 @@ class Handle:
             self.file.close()
             raise
         self.seen: int | None = None
+        self.growing = self.abandoned or self.file.swmr_mode
         self.readers = 0
         self._key = key
         self._datasets: dict[str, h5py.Dataset] = {}

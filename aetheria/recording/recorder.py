@@ -24,10 +24,11 @@ from aetheria.files import check_output
 from aetheria.moments import reached
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import PixelType
-from aetheria.recording import schema
+from aetheria.recording import checksums, schema
 from aetheria.recording.chunks import write_frame
 from aetheria.recording.lock import WriteLock
 from aetheria.recording.reopening import FORMAT, Position, reopen
+from aetheria.recording.rows import SERIES
 
 MOMENTS = (
     "recording laid out",
@@ -100,6 +101,7 @@ class Recorder:
         self.frames = self._first = resume.frames if resume else 0
         self._edits_made = resume.edits if resume else 0
         self._edits_known = 0  # how many of those that follow are in the file already
+        self._edit_checksum = 0  # of all lines of edits in the file
         self._progress = threading.Condition()
         self._batch = motor.shape[0]
         self._dt = motor.traits.dt
@@ -218,14 +220,15 @@ class Recorder:
         self._hold(file)
         if position.frames and int(file["step"][position.frames - 1]) == motor.step_count:
             self._subscription.skip(motor.step_count)
-        in_file = self._data["log/edits"][:].tobytes().count(b"\n")
-        self._edits_known = max(0, in_file - position.edits)
+        in_file = self._data["log/edits"][:].tobytes().splitlines()
+        self._edits_known = max(0, len(in_file) - position.edits)
+        self._edit_checksum = (checksums.parted(in_file[-1])[1] or 0) if in_file else 0
         return file
 
     def _hold(self, file: h5py.File) -> None:
         # Handles are kept: closing one writes its cached chunks, and h5py only prints what goes wrong there.
         self._data: dict[str, h5py.Dataset] = {
-            name: file[name] for name in (*file, "log/edits", "log/edit_bytes") if name != "log"
+            name: file[name] for name in (*file, "log/edits", "log/edit_bytes", "log/checksums") if name != "log"
         }
         self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
         self.id = str(file.attrs.get("id", ""))
@@ -248,12 +251,16 @@ class Recorder:
         self._check_space(2 * sum(values.nbytes for values in frame.fields.values()))
         self._write_edits()
         row = self.frames
-        self._append("time", row, frame.step * self._dt)
-        self._append("step", row, frame.step)
-        self._append("wall_time", row, frame.wall_time)
-        self._append("edits_before", row, self._edits.place(frame.edits))
+        series = frame.step * self._dt, frame.step, frame.wall_time, self._edits.place(frame.edits)
+        for name, value in zip(SERIES, series, strict=True):
+            self._append(name, row, value)
+        sums: list[int] = []
         for name, values in frame.fields.items():
-            self._append(name, row, schema.to_file(values, name, self._batch))
+            stored = np.ascontiguousarray(schema.to_file(values, name, self._batch))
+            self._append(name, row, stored)
+            sums += checksums.of_field(stored, self._batch)
+        of_fields = np.array(sums, "<u4")
+        self._append("log/checksums", row, np.append(of_fields, np.uint32(checksums.of_row(row, *series, of_fields.tobytes()))))
         reached("frame appended")
         self._file.flush()
         reached("frame flushed")
@@ -270,7 +277,11 @@ class Recorder:
         self._edits_made += len(edits)
         known = min(self._edits_known, len(edits))
         self._edits_known -= known
-        lines = "".join(to_json(edit) + "\n" for edit in edits[known:]).encode()
+        lines = b""
+        for edit in edits[known:]:
+            line = to_json(edit).encode()
+            self._edit_checksum = checksums.of_edit(line, self._edit_checksum)
+            lines += checksums.with_checksum(line, self._edit_checksum)
         if not lines:
             return
         self._check_space(len(lines))

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from aetheria.edits import Edit, from_json
 from aetheria.errors import AetheriaError, RecordingError, nearest
 from aetheria.feed import Frame
-from aetheria.recording import schema
+from aetheria.recording import checksums, schema
 from aetheria.recording.chunks import read_frame
 from aetheria.recording.guard import check_about, check_read, check_series
 from aetheria.recording.handles import handle
+from aetheria.recording.rows import SERIES, DamagedError, Rows
 
 if TYPE_CHECKING:
     import xarray
@@ -79,11 +80,16 @@ class Recording:
             self._batch = int(self.attributes["universes"])
             dataset = self._handle.dataset
             self._data: dict[str, h5py.Dataset] = {name: dataset(name) for name in file if name != "log"}
-            self._log = {name: dataset(f"log/{name}") for name in ("edits", "edit_bytes")} if "log" in file else {}
+            self._log = {name: dataset(f"log/{name}") for name in file["log"]} if "log" in file else {}
             check_series(self._data)
+            if version >= 3:
+                self._check_layout(file)
             recorded = [name for name in self._data if name not in _AXES]
             self.fields = tuple(n for n in recorded if "x" in self._axes(n))
             self.observables = tuple(n for n in recorded if n not in self.fields)
+            self._rows = Rows(self._data, *self._checksums())
+        except AetheriaError:
+            raise
         except _FAULTS as error:
             raise RecordingError(f"{self.path}: is damaged; {error}") from error
 
@@ -95,18 +101,25 @@ class Recording:
             count = int(frames[()])
             if count != self._handle.seen:
                 check_read(self._data["step"], count, self.path)
-                for name in ("time", "step", "wall_time", "edits_before", *self.fields, *self.observables):
+                for name in (*SERIES, *self.fields, *self.observables):
                     if name in self._data:  # schema 1 has no edits
                         self._data[name].refresh()
+                if "checksums" in self._log:
+                    self._log["checksums"].refresh()
                 self._handle.seen = count
+            there = len(self._data["step"])
+        # A writer that ended as it should leaves no more than the one row that it could not complete.
+        if not (0 <= count <= there if self._handle.growing else there - 1 <= count <= there):
+            raise RecordingError(f"{self.path}: is damaged; {count:,} frames are counted, {there:,} are there")
+        self._rows.count = count
         return count
 
     def __getitem__(self, index: int) -> Frame:
         """Frame `index`, negative from the end; its fields are read when asked for."""
         index = range(len(self))[index]
         with self._reading(f"frame {index}"):
-            edits = int(self._data["edits_before"][index]) if "edits_before" in self._data else 0
-            return Frame(int(self._data["step"][index]), float(self._data["wall_time"][index]), _Row(self, index), edits=edits)
+            row = self._rows[index]
+            return Frame(int(row["step"]), float(row["wall_time"]), _Row(self, index), edits=int(row["edits_before"]))
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))
@@ -122,15 +135,8 @@ class Recording:
         return self._committed("wall_time")
 
     @property
-    def edit_counts(self) -> NDArray[np.int64]:
-        """How many edits came before each committed frame."""
-        return self._committed("edits_before") if "edits_before" in self._data else np.zeros(len(self), np.int64)
-
-    @property
     def edits_before(self) -> NDArray[np.int64]:
         """How many of `edits` had been made before each committed frame."""
-        if "edits_before" not in self._data:  # schema 1 has no edits
-            return np.zeros(len(self), np.int64)
         return self._committed("edits_before")
 
     @property
@@ -150,10 +156,15 @@ class Recording:
         Raises:
             RecordingError: one cannot be read.
         """
-        found = []
+        found: list[Edit] = []
+        checked, checksum = "checksums" in self._log, 0
         for number, line in enumerate(self._edit_lines()):
+            text, wanted = checksums.parted(line) if checked else (line, 0)
+            checksum = checksums.of_edit(text, checksum) if checked else 0
+            if checksum != wanted:
+                raise RecordingError(f"{self.path}: edit {number} is damaged; its checksum is not the one written with it")
             try:
-                found.append(from_json(line))
+                found.append(from_json(text))
             except RecordingError as error:
                 raise RecordingError(f"{self.path}: edit {number} is damaged; {error}") from None
         return found
@@ -183,7 +194,12 @@ class Recording:
         """An observable over time, `(frames, B)`."""
         if name not in self.observables:
             raise RecordingError(f'{self.path}: observable "{name}" not recorded; {nearest(name, list(self.observables))}')
-        return self._committed(name).reshape(len(self), self._batch)
+        count = len(self)
+        with self._reading(name):
+            values: NDArray[np.float64] = self._data[name][:count].reshape(count, self._batch)
+            for index, row in enumerate(values):
+                self._rows.check(name, index, row, self._batch)
+        return values
 
     def dataset(self, name: str) -> h5py.Dataset:
         """The HDF5 dataset behind a field, for slicing; see `schema` for its axes.
@@ -204,15 +220,19 @@ class Recording:
             RecordingError: no such field was recorded, or the file is damaged there.
         """
         data = self.dataset(name)
+        index = range(len(self))[index]
         part = slice(None) if universe is None else slice(universe, universe + 1)
+        whole = universe is None or name in self.observables  # these have one checksum for all universes
         codec = self.attributes.get("codec", "gzip")
         with self._reading(
             f"frame {index} of {name}",
             "" if codec == "gzip" else f'; codec "{codec}" needs hdf5plugin: pip install hdf5plugin',
         ):
             check_read(data, 1, self.path)
-            values = read_frame(data, index, part) if self._batch > 1 else read_frame(data, index)
-        return schema.from_file(values, name, self._batch)
+            values = read_frame(data, index) if whole or self._batch == 1 else read_frame(data, index, part)
+            self._rows.check(name, index, values, self._batch, None if whole else universe)
+        values = schema.from_file(values, name, self._batch)
+        return values[part] if name in self.observables else values
 
     def to_xarray(self) -> "xarray.Dataset":
         """The committed frames as an `xarray.Dataset`, read when used; pixels (uint8) come out in the field's unit.
@@ -244,16 +264,29 @@ class Recording:
         return tuple(dim[0].name.removeprefix("/") for dim in self._data[name].dims)
 
     def _committed(self, name: str) -> NDArray[Any]:
-        count = len(self)
+        len(self)  # looks how many there are by now
         with self._reading(name):
-            check_read(self._data[name], count, self.path)
-            values: NDArray[Any] = self._data[name][:count]
-        return values
+            return self._rows.column(name)
+
+    def _check_layout(self, file: h5py.File) -> None:
+        for name in checksums.SCALES:
+            if name in self._data:
+                check_read(self._data[name], len(self._data[name]), self.path)
+        if checksums.of_layout(file) != self.attributes.pop(checksums.LAYOUT, None):
+            raise ValueError("its attributes or axes are not those that were written")
+
+    def _checksums(self) -> tuple[h5py.Dataset | None, dict[str, slice]]:
+        """Those stored, and which of them are a field's; of older files, none."""
+        stored = self._log.get("checksums")
+        names = str(stored.attrs["columns"]).split() if stored else []
+        return stored, {name: slice(names.index(name), names.index(name) + names.count(name)) for name in names}
 
     @contextmanager
     def _reading(self, what: str, hint: str = "") -> Iterator[None]:
         try:
             yield
+        except DamagedError as error:
+            raise RecordingError(f"{self.path}: {what} is damaged; {error}") from None
         except AetheriaError:
             raise
         except _FAULTS as error:

@@ -94,4 +94,5 @@ def _drop(file: h5py.File, position: Position) -> None:
 
 def _series(file: h5py.File) -> list[h5py.Dataset]:
     """The datasets that grow with the frames."""
-    return [data for data in file.values() if isinstance(data, h5py.Dataset) and data.maxshape and data.maxshape[0] is None]
+    found = (*file.values(), file["log/checksums"])
+    return [data for data in found if isinstance(data, h5py.Dataset) and data.maxshape and data.maxshape[0] is None]

@@ -8,18 +8,22 @@
     /<field>           (time, [universe,] y, x [, colour])
     /<observable>      (time [, universe])
     /universe /y /x /colour                 scales of the other axes
-    /log/edits         (byte)               what was changed by hand: a line of JSON each (see `aetheria.edits`)
+    /log/edits         (byte)               what was changed by hand: a line of JSON each (see `aetheria.edits`), a tab, and
+                                            the CRC-32 of all JSON so far in 8 hexadecimal digits
     /log/edit_bytes    ()                   committed bytes of it; readers trust only these
+    /log/checksums     (row, checksum)      CRC-32 of each field of the frame, of each universe of it, and of the row itself
 
 Every axis has a dimension scale. The universe axis is there when a run has more than one. Time counts steps of the length that
 they had when the recording began. In the log stand the edits before the recording began, then those while it ran; all that
-`edits_before` counts are committed before their frame. Version 2 of the schema; version 1 had no edits.
+`edits_before` counts are committed before their frame. All
+that is laid out before the first frame has its own, "layout_crc32" among the file's attributes. Version 3 of the schema;
+version 2 had no checksums, version 1 no edits either.
 """
 
 import importlib.metadata
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import h5py
@@ -29,9 +33,10 @@ from aetheria import __version__
 from aetheria.errors import ConfigError
 from aetheria.fields import Field
 from aetheria.optimizer import Request
+from aetheria.recording import checksums
 
-VERSION = 2
-READABLE = (1, VERSION)
+VERSION = 3
+READABLE = (1, 2, VERSION)
 CONVENTIONS = f"CF-1.11 Aetheria-{VERSION}"
 MAX_CHUNK_BYTES = 4 * 2**20
 Codec = Literal["gzip", "fast", "compact"]
@@ -97,6 +102,18 @@ def create(
         _field(file, field, request, codec)
     for name in ("step", "wall_time", "edits_before"):
         file[name].dims[0].attach_scale(file["time"])
+    _checksums(file, checksum_columns(request.fields, batch))
+    file.attrs[checksums.LAYOUT] = checksums.of_layout(file)
+
+
+def checksum_columns(fields: Sequence[Field], batch: int) -> dict[str, slice]:
+    """Which columns of the checksums are a field's; the last, after all of them, is the row's."""
+    columns, first = {}, 0
+    for field in fields:
+        width = 1 if field.scalar else batch
+        columns[field.name] = slice(first, first + width)
+        first += width
+    return columns
 
 
 def layout(request: Request, shape: tuple[int, int, int, int]) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
@@ -180,10 +197,24 @@ def _log(file: h5py.File) -> None:
     group.create_dataset("edit_bytes", (), np.int64).attrs["long_name"] = "committed bytes of edits"
     data = group.create_dataset("edits", (0,), np.uint8, maxshape=(None,), chunks=(1 << 14,))
     data.attrs["long_name"] = "edits, a line of JSON each"
-    # An axis without coordinates, as netCDF names it.
-    scale = group.create_dataset("byte", (0,), np.uint8, maxshape=(None,), chunks=(1 << 14,))
+    data.dims[0].attach_scale(_bare_scale(group, "byte", None, 1 << 14))
+
+
+def _checksums(file: h5py.File, columns: Mapping[str, slice]) -> None:
+    width = 1 + max((column.stop for column in columns.values()), default=0)
+    rows = max(1, min(512, (1 << 16) // width))
+    data = file["log"].create_dataset("checksums", (0, width), np.uint32, maxshape=(None, width), chunks=(rows, width))
+    data.attrs["long_name"] = "CRC-32 of fields and rows"
+    data.attrs["columns"] = " ".join(name for name, column in columns.items() for _ in range(column.stop - column.start))
+    data.dims[0].attach_scale(_bare_scale(file["log"], "row", None, rows))
+    data.dims[1].attach_scale(_bare_scale(file["log"], "checksum", width, width))
+
+
+def _bare_scale(group: h5py.Group, name: str, length: int | None, chunk: int) -> h5py.Dataset:
+    """An axis without coordinates, as netCDF names it."""
+    scale = group.create_dataset(name, (length or 0,), np.uint8, maxshape=(length,), chunks=(chunk,))
     scale.make_scale("This is a netCDF dimension but not a netCDF variable.")
-    data.dims[0].attach_scale(scale)
+    return scale
 
 
 def _series(file: h5py.File, name: str, dtype: Any, meaning: str, unit: str, frame: tuple[int, ...] = ()) -> h5py.Dataset:

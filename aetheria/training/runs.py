@@ -68,7 +68,7 @@ def examine(path: Path) -> Run:
         channels, universes = int(about["channels"]), int(about["universes"])
         _check_whole(recording)
         every = int(about["every"])
-        stretches = _stretches(recording.steps, recording.edit_counts, every)
+        stretches = _stretches(recording.steps, recording.edits_before, every)
         identity = (str(about["law"]), str(about["weights_sha256"]), _law_table(recording.config))
         return Run(path, str(about["law"]), identity, channels, height, width, universes, every, stretches)
 

@@ -1,0 +1,82 @@
+"""What a recording says of its frames, row by row: read in blocks, each checked once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from aetheria.recording import checksums
+
+BLOCK = 512  # rows: a chunk of the file
+SERIES = ("time", "step", "wall_time", "edits_before")
+_ROW = np.dtype([("time", "f8"), ("step", "i8"), ("wall_time", "f8"), ("edits_before", "i8")])
+
+
+class DamagedError(ValueError):
+    """Something that was read does not have the checksum that was written with it."""
+
+
+class Rows:
+    """The rows of a recording. Files before schema 3 have no checksums, and are read as they are.
+
+    Attributes:
+        count: how many are committed.
+    """
+
+    def __init__(self, data: Mapping[str, h5py.Dataset], sums: h5py.Dataset | None, columns: Mapping[str, slice]) -> None:
+        """
+        Args:
+            data: the series by name.
+            sums: checksums of fields and, last, of the row, a line for each row.
+            columns: which of them are a field's.
+        """
+        self.count = 0
+        self._data = data
+        self._sums = sums
+        self._columns = columns
+        self._blocks: dict[int, NDArray[Any]] = {}
+        self._last: tuple[int, NDArray[np.uint32]] | None = None
+
+    def __getitem__(self, index: int) -> Any:
+        """Row `index`, which is committed."""
+        return self._block(index // BLOCK)[index % BLOCK]
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A series."""
+        blocks = [self._block(number) for number in range((self.count + BLOCK - 1) // BLOCK)]
+        return np.concatenate([np.empty(0, _ROW), *blocks])[name]
+
+    def check(self, name: str, index: int, values: NDArray[Any], batch: int, universe: int | None = None) -> None:
+        """Raises DamagedError unless `values`, as the file keeps them, are those that were written as a field of a frame."""
+        if self._sums is None:
+            return
+        last = self._last
+        if last is None or last[0] != index:
+            self._last = last = index, self._checked(index, self[index], self._sums[index])
+        wanted = last[1][self._columns[name]]
+        found = checksums.of_field(values, batch)
+        if found != list(wanted if universe is None else wanted[universe : universe + 1]):
+            raise DamagedError("its checksum is not the one that was written with it")
+
+    def _block(self, number: int) -> NDArray[Any]:
+        first, last = number * BLOCK, min(self.count, (number + 1) * BLOCK)
+        block = self._blocks.get(number)
+        if block is None or len(block) < last - first:
+            block = np.zeros(last - first, _ROW)
+            for name in SERIES:
+                if name in self._data:  # schema 1 has no edits
+                    block[name] = self._data[name][first:last]
+            if self._sums is not None:
+                for row, sums in enumerate(self._sums[first:last]):
+                    self._checked(first + row, block[row], sums)
+            self._blocks[number] = block
+        return block
+
+    def _checked(self, index: int, row: Any, sums: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        of_fields = sums[:-1].astype("<u4").tobytes()
+        values = float(row["time"]), int(row["step"]), float(row["wall_time"]), int(row["edits_before"])
+        if checksums.of_row(index, *values, of_fields) != sums[-1]:
+            raise DamagedError(f"row {index} does not have the checksum that was written with it")
+        return sums
