@@ -25,24 +25,35 @@ from PySide6.QtWidgets import QApplication
 
 from aetheria import Aetheria_Motor, build_law
 from aetheria.bench import seconds_per_step, stepper
+from aetheria.optimizer import Part
 from benchmarks.cases import Job, motor_for
 from benchmarks.machine import publish
 from benchmarks.tables import Row, table
 from viewer.controller import Controller
-from viewer.live import LiveSource
+from viewer.live import LiveSource, picture_of
 from viewer.model import Message, Picture, Region, Status
 from viewer.source import Source
 from viewer.window import Window
 
+_PAINTED = (("GrowingNCA", "rgb"), ("MLP", "density"), ("MLP", "phase_0"), ("Life", "channel_0"))
+
 
 class NoWindow:
-    """A view that takes pictures and paints nothing: what is measured with it is the showing, not the painting."""
+    """A view that takes pictures and paints nothing: what is measured with it is the showing, not the painting.
+
+    Attributes:
+        pictures: how many it took.
+    """
+
+    def __init__(self) -> None:
+        self.pictures = 0
 
     def show_source(self, source: Source | None) -> None:
         """Nothing."""
 
     def show_picture(self, picture: Picture) -> None:
-        """Nothing."""
+        """Counts it."""
+        self.pictures += 1
 
     def show_status(self, status: Status) -> None:
         """Nothing."""
@@ -151,26 +162,27 @@ def showing(side: int, seconds: float, rate: float) -> list[Row]:
     """Steps a second of GrowingNCA with the window closed, minimised, and shown without painting, in turn."""
     motor = motor_for(Job("ours", "GrowingNCA", side))
     motor.warm_up()
-    controller = Controller(NoWindow())
-    source = LiveSource(motor)
-    controller.open(source)
+    view = NoWindow()
+    controller = Controller(view)
+    controller.open(LiveSource(motor))
     controller.looked_at(Region(0, 0, side, side), (side, side))
     controller.unlimited()
     controller.toggle_play()
     shown_at = 1 / rate
-    found: dict[str, list[float]] = {"hidden": [], "shown": []}
+    found: dict[str, list[tuple[float, float]]] = {"hidden": [], "shown": []}
     moved = {"hidden": 0, "shown": 0}
     stats = motor.optimizer.transfer_stats
     for _ in range(5):
         for state in found:
             controller.set_visible(state == "shown")
             ticking(controller, 0.3, shown_at)
-            steps, sent, began = motor.step_count, stats.bytes, time.perf_counter()
+            steps, sent, seen, began = motor.step_count, stats.bytes, view.pictures, time.perf_counter()
             ticking(controller, seconds / 5, shown_at)
-            found[state].append((motor.step_count - steps) / (time.perf_counter() - began))
+            took = time.perf_counter() - began
+            found[state].append(((motor.step_count - steps) / took, (view.pictures - seen) / took))
             moved[state] += stats.bytes - sent
     controller.close()
-    hidden, shown = (statistics.median(found[state]) for state in ("hidden", "shown"))
+    (hidden, _), (shown, frames) = (np.median(found[state], 0) for state in ("hidden", "shown"))
     return [
         [
             "GrowingNCA",
@@ -178,6 +190,7 @@ def showing(side: int, seconds: float, rate: float) -> list[Row]:
             f"{hidden:.1f}",
             f"{shown:.1f}",
             f"{1 - shown / hidden:.1%}",
+            f"{frames:.1f}",
             f"{moved['hidden']:,}",
             f"{moved['shown'] / 1e6:.1f}",
         ]
@@ -190,6 +203,33 @@ def ticking(controller: Controller, seconds: float, every: float) -> None:
     while time.monotonic() < ends:
         controller.tick()
         time.sleep(every)
+
+
+def picture_cost(law: str, field: str, side: int, repeats: int) -> Row:
+    """Processor time of all threads, in ms, that a picture of the whole grid takes: to be made, and for the window to paint."""
+    window = Window()
+    window.resize(side + 500, side + 200)
+    motor = motor_for(Job("ours", law, side))
+    motor.warm_up()
+    window.controller.open(LiveSource(motor))
+    window.show()
+    spin(20, lambda: window.controller.picture is not None)
+    window.controller.set_field(field)
+    spin(0.5)
+    window._timer.stop()  # no other pictures
+    part = Part(region=(0, 0, side, side), universe=0, finite=True)
+    request = motor.request([field], side, "uint8", {field: (0.0, 1.0)}, **part)
+    times: list[tuple[float, float]] = []
+    for _ in range(repeats):
+        motor.step(1)
+        began = time.process_time()
+        picture = picture_of(motor.look(request), request, (side, side))
+        made = time.process_time()
+        window.show_picture(picture)
+        QCoreApplication.processEvents()
+        times.append((made - began, time.process_time() - made))
+    window.close()
+    return [law, f"{side}^2", field, *(f"{1e3 * time:.2f}" for time in np.median(times, 0))]
 
 
 def leaks(frames: int, cycles: int) -> list[Row]:
@@ -293,8 +333,12 @@ def report(quick: bool) -> list[str]:
             lambda: answers(32 if quick else 512, 4 * seconds),
         ),
         "What showing costs, painting aside, at 30 frames a second": (
-            "law | grid | steps/s hidden | steps/s shown | cost | bytes hidden | MB shown",
+            "law | grid | steps/s hidden | steps/s shown | cost | frames/s | bytes hidden | MB shown",
             lambda: showing(side // 2, 2 * seconds, 30.0),
+        ),
+        "Processor time of a picture, all threads, in ms": (
+            "law | grid | field | made | painted",
+            lambda: [picture_cost(law, field, side // 2, 3 if quick else 60) for law, field in _PAINTED],
         ),
         "Leaks": (
             "after | resident MiB | threads | widgets",

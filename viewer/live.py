@@ -98,7 +98,7 @@ class LiveSource(Worker):
         self._taken += 1
         self._seen = frame.step
         self._seen_at = now if frame.request is self._frames.request else 0.0  # of before a change: the next at once
-        return _picture(frame, frame.request, self.grid)
+        return picture_of(frame, frame.request, self.grid)
 
     def _late(self) -> bool:
         """Whether the newest picture is not of the newest cells, or not of all that is wanted now."""
@@ -270,7 +270,8 @@ def _cell(motor: Aetheria_Motor, y: int, x: int, universe: int, shown: str) -> C
     return Cell(frame.step, y, x, universe, channels, motor.traits.d_state, {shown: values[shown]})
 
 
-def _picture(frame: Frame, request: Request, grid: tuple[int, int]) -> Picture:
+def picture_of(frame: Frame, request: Request, grid: tuple[int, int]) -> Picture:
+    """The picture that a frame of uint8 pixels holds."""
     name = request.fields[0].name
     return Picture(
         step=frame.step,
