@@ -1,4 +1,4 @@
-"""The command line: `aetheria run | view | info | export | laws | bench | profile | doctor`.
+"""The command line: `aetheria run | train | view | info | export | laws | bench | profile | doctor`.
 
 torch and everything that needs it is imported inside the commands, so that --help answers at once.
 """
@@ -109,6 +109,46 @@ def _tell(outcome: "Outcome", quiet: bool) -> None:
         out.print(f"Next: {us} run --resume {file}   |   {us} info {file}")
     else:
         out.print(f"Next: {us} info {file}   |   {us} export {file} --gif")
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(help="A TOML file with [law], [data] and [train].")],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="For the results; runs/<config> by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in that folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in a folder that holds a training.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something goes wrong.")] = False,
+) -> None:
+    """Learn a law from recordings."""
+    from aetheria.config import find_config
+    from aetheria.progress import ShowTraining
+    from aetheria.training.imitate import imitate
+    from aetheria.training.settings import load_train_config
+
+    settings = load_train_config(config, set_)
+    folder = out_folder or Path("runs") / find_config(config).stem
+    with ShowTraining(out, err, quiet) as show:
+        learned = imitate(
+            settings,
+            folder,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+            started=show.started,
+            progress=show.progress,
+        )
+    name = escape(str(folder))
+    if learned.exit_code:
+        err.print(f"{_DONE['interrupted']} at step {learned.step:,}; go on with --resume")
+        raise typer.Exit(learned.exit_code)
+    if not quiet:
+        out.print(f"[green]{learned.status}[/], {learned.step:,} steps are in the result")
+        marks = sorted({1, 2, 5, 10, 20, 50, 100, len(learned.errors)} & set(range(1, len(learned.errors) + 1)))
+        out.print("  mean error  " + ", ".join(f"{learned.errors[step - 1]:.3g} after {step}" for step in marks))
+        out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
+        out.print(f"Next: {escape(_how_called())} run {name}/run.toml")
 
 
 @app.command()

@@ -106,7 +106,12 @@ class RunConfig(Settings):
 
     def to_toml(self) -> str:
         """This configuration with every default filled in, as TOML."""
-        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        return to_toml(self)
+
+
+def to_toml(settings: Settings) -> str:
+    """Settings with every default filled in, as TOML."""
+    return tomli_w.dumps(_without_none(settings.model_dump(mode="json")))
 
 
 def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
@@ -121,6 +126,15 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
         ConfigError: no TOML, or settings that are unknown, missing or wrong; one line each.
     """
     path = find_config(path)
+    return RunConfig.checked(read_settings(path, overrides), "")
+
+
+def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, Any]:
+    """The values of a TOML file, changed by `overrides`, with the names of files it gives made absolute; not yet checked.
+
+    Raises:
+        FileUnreadableError, ConfigError: as for `load_config`.
+    """
     try:
         if (size := check_input(path, "a config")) > MOST_TOML_BYTES:
             raise ConfigError(f"{path}: {size:,} bytes, larger than the {MOST_TOML_BYTES:,} that a config may have")
@@ -129,7 +143,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
         raise FileUnreadableError(f"{path}: cannot be read; {error}") from error
     for override in overrides or []:
         _override(values, override)
-    return RunConfig.checked(_resolved(values, path.parent.resolve()), "")
+    return _resolved(values, path.parent.resolve())
 
 
 def find_config(path: str | Path) -> Path:

@@ -44,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def lasting(path: Path, verify: Callable[[Path], None]) -> Iterator[Path]:
+def lasting(path: Path, verify: Callable[[Path], object]) -> Iterator[Path]:
     """Like `replacing`, and the file outlasts a crash of the machine: until the new one is on the disk, the old one stays.
 
     Args:

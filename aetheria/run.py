@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from torch import nn
 
 from aetheria.checkpoint import Checkpoints
 from aetheria.colours import colour_map
-from aetheria.config import Record, RunConfig
+from aetheria.config import LawTable, Record, RunConfig
 from aetheria.errors import ConfigError
 from aetheria.export import check_levels, find_levels, picture
 from aetheria.fields import get_field
@@ -47,6 +48,19 @@ class Outcome:
     waited_s: float = 0.0
 
 
+def built_law(table: LawTable, d_state: int | None) -> tuple[nn.Module, int]:
+    """The law of a table, and its d_state; `d_state` is for a registered module that does not state its channels.
+
+    Raises:
+        AetheriaError: as `build_law`, or d_state is missing.
+    """
+    law = build_law(table.name, seed=table.seed, weights=table.weights, **table.parameters)
+    found = d_state or getattr(law, "d_state", None) or getattr(law, "channels", None)
+    if found is None:
+        raise ConfigError(f"[config] d_state: missing; {table.name} does not state its channels")
+    return law, found
+
+
 def build_motor(config: RunConfig, device: str | None = None, initial: InitialCells = None) -> Aetheria_Motor:
     """The motor that a config describes, ready to step.
 
@@ -58,11 +72,7 @@ def build_motor(config: RunConfig, device: str | None = None, initial: InitialCe
     Raises:
         AetheriaError: whatever the law, its weights, the initial cells or the device refuse.
     """
-    table = config.law
-    law = build_law(table.name, seed=table.seed, weights=table.weights, **table.parameters)
-    d_state = config.d_state or getattr(law, "d_state", None) or getattr(law, "channels", None)
-    if d_state is None:
-        raise ConfigError(f"[config] d_state: missing; {table.name} does not state its channels")
+    law, d_state = built_law(config.law, config.d_state)
     settings = config.motor
     if settings.planned_steps is None:
         settings = settings.model_copy(update={"planned_steps": config.steps})

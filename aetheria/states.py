@@ -25,10 +25,15 @@ def fresh_state(law: nn.Module, traits: Traits, initial: InitialCells, form: For
     """
     given = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, law, form.shape, seed)
     cells = checked_cells(given, form)
-    if traits.initial_memory is None:
-        return (cells,)
     with torch.inference_mode():
-        return (cells, *(traits.initial_memory(cells, seed) if traits.stochastic else traits.initial_memory(cells)))
+        return (cells, *fresh_memory(traits, cells, seed))
+
+
+def fresh_memory(traits: Traits, cells: Tensor, seed: int) -> tuple[Tensor, ...]:
+    """The law's memory to go with fresh cells; empty for a law without."""
+    if traits.initial_memory is None:
+        return ()
+    return tuple(traits.initial_memory(cells, seed) if traits.stochastic else traits.initial_memory(cells))
 
 
 def checked_state(given: Mapping[str, Any], own_memory: tuple[Tensor, ...], form: Form) -> State:

@@ -21,6 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "UNet": {"d_state": 2, "hidden_channels": 4, "output_scale": 0.1},
     "ConvLSTM": {"d_state": 2, "hidden_channels": 4, "output_scale": 0.1},
     "GrowingNCA": {"channels": 6, "hidden_channels": 16},
+    "NeuralCA": {"channels": 2, "hidden_channels": 8, "radius": 3, "kernels": 2},
     "Life": {},
     "Lenia": {"R": 5, "T": 4, "m": 0.4, "s": 0.1},
 }

@@ -19,6 +19,7 @@ from aetheria.laws.growing_nca import GrowingNCA
 from aetheria.laws.lenia import Lenia, lenia_animal
 from aetheria.laws.life import Life
 from aetheria.laws.mlp import MLP
+from aetheria.laws.neural_ca import NeuralCA
 from aetheria.laws.unet import UNet
 from aetheria.laws.updates import Quantum, Residual
 from aetheria.laws.weights import load_weights
@@ -33,6 +34,7 @@ __all__ = [
     "Law",
     "Lenia",
     "Life",
+    "NeuralCA",
     "Quantum",
     "Residual",
     "UNet",
@@ -41,7 +43,7 @@ __all__ = [
     "load_weights",
 ]
 
-LAWS: dict[str, type[Law]] = {law.__name__: law for law in (MLP, DEEP_QCA, UNet, ConvLSTM, GrowingNCA, Life, Lenia)}
+LAWS: dict[str, type[Law]] = {law.__name__: law for law in (MLP, DEEP_QCA, UNet, ConvLSTM, GrowingNCA, NeuralCA, Life, Lenia)}
 ENTRY_POINTS = "aetheria.laws"
 
 

@@ -90,6 +90,25 @@ class TrajectoryDataset(Dataset[Tensor]):
             raise ConfigError(f"[data] frames {frames}, stride {stride}; expected 2 or more frames, and a stride of 1 or more")
         self.runs = tuple(examine(path) for path in find_recordings(recordings))
         check_alike(self.runs)
+        self.stride, self.periodic = stride, periodic
+        self._cancelled = False
+        self._handles = _Handles()
+        self._stretches = self._all_stretches()
+        self._look(frames, crop, symmetries)
+        if not len(self):
+            longest = max((last - first + 1 for r in self.runs for first, last in r.stretches), default=0)
+            raise ConfigError(
+                f"[data] recordings: a window needs {self._span} frames on end, and the longest stretch has {longest}; "
+                "use a shorter rollout, or longer recordings"
+            )
+
+    def viewed(self, frames: int, *, crop: tuple[int, int] | None = None, symmetries: bool = False) -> Self:
+        """Other windows of the same runs and times; arguments and errors as for a new dataset."""
+        part = self._with(self._stretches)
+        part._look(frames, crop, symmetries)
+        return part
+
+    def _look(self, frames: int, crop: tuple[int, int] | None, symmetries: bool) -> None:
         run = self.runs[0]
         if crop and not all(1 <= side <= size for side, size in zip(crop, (run.height, run.width), strict=True)):
             raise ConfigError(f"[data] crop: {list(crop)} given; expected at most the grid, {run.height} x {run.width}")
@@ -98,17 +117,9 @@ class TrajectoryDataset(Dataset[Tensor]):
             raise ConfigError(
                 f"[data] symmetries: {height} x {width} cells cannot be turned; expected a square grid, or a square crop"
             )
-        self.frames, self.stride, self.symmetries, self.periodic = frames, stride, symmetries, periodic
+        self.frames, self.symmetries = frames, symmetries
         self.shape = (run.channels, height, width)
-        self._cancelled = False
-        self._handles = _Handles()
-        self._take(self._all_stretches())
-        if not len(self):
-            longest = max((last - first + 1 for r in self.runs for first, last in r.stretches), default=0)
-            raise ConfigError(
-                f"[data] recordings: a window needs {self._span} frames on end, and the longest stretch has {longest}; "
-                "use a shorter rollout, or longer recordings"
-            )
+        self._take(self._stretches)
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -183,9 +194,8 @@ class TrajectoryDataset(Dataset[Tensor]):
         ]
 
     def _take(self, stretches: Sequence[_Stretch]) -> None:
-        room = [max(0, s.last - s.first + 2 - self._span) for s in stretches]
-        self._stretches = [s for s, windows in zip(stretches, room, strict=True) if windows]
-        self._ends = np.cumsum([windows for windows in room if windows], dtype=np.int64)
+        self._stretches = list(stretches)
+        self._ends = np.cumsum([max(0, s.last - s.first + 2 - self._span) for s in stretches], dtype=np.int64)
 
     def _with(self, stretches: Sequence[_Stretch]) -> Self:
         part = object.__new__(type(self))

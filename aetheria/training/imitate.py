@@ -1,0 +1,197 @@
+"""A training from config to results: law, data, loop, report."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from aetheria.errors import ConfigError, StateError
+from aetheria.files import check_output, replacing
+from aetheria.interrupts import Interrupts
+from aetheria.laws.base import Traits, check_grid, traits_of
+from aetheria.laws.controls import Control, controlled
+from aetheria.run import built_law
+from aetheria.training import report
+from aetheria.training.loop import Moment, Trainer
+from aetheria.training.rollout import Rollout, observable
+from aetheria.training.settings import TrainConfig
+from aetheria.training.setup import Setup, setup_training
+from aetheria.training.trackers import Tracker, default_trackers
+from aetheria.training.trajectories import TrajectoryDataset
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How a training ended, and what it left behind.
+
+    Attributes:
+        status: "done", "stopped early" or "interrupted".
+        errors: mean absolute error of a cell after 1, 2 .. steps, on what was held out; empty when interrupted.
+        folder: holds weights.safetensors, run.toml, rollout.png, errors.csv, last.pt, best.pt.
+    """
+
+    status: str
+    exit_code: int
+    step: int
+    errors: NDArray[np.float64]
+    folder: Path
+
+
+def imitate(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    device: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    trackers: Sequence[Tracker] | None = None,
+    started: Callable[[Setup, TrajectoryDataset], None] = lambda *_: None,
+    progress: Callable[[Moment], None] = lambda _: None,
+) -> Learned:
+    """Learns a law's next-state dynamics from recordings; heeds SIGINT and SIGTERM.
+
+    Args:
+        folder: for what it leaves behind; made where it is missing.
+        device: instead of the config's.
+        resume: go on from the folder's last.pt.
+        overwrite: begin anew in a folder that holds a training.
+        trackers: who follows it; None for TensorBoard where it is installed.
+
+    Raises:
+        AetheriaError: before anything is written for bad input; with the last good checkpoint kept after that.
+    """
+    law, d_state = built_law(config.law, config.d_state)
+    traits = traits_of(law, d_state)
+    train, held_out = datasets(config)
+    how = rollout_of(config, law, traits, train)
+    learn_controls(law, config.train.learn)
+    if not any(True for _ in law.parameters()):
+        raise ConfigError(
+            f"[law] {traits.name} has no weights; name controls to learn, as [train] learn = [...], or another law"
+        )
+    prepare(folder, resume, overwrite)
+    setup = setup_training(
+        law,
+        device=device or config.device,
+        precision=config.train.precision,
+        deterministic=config.train.deterministic,
+        workers=config.data.workers,
+        batch=config.train.batch,
+    )
+    started(setup, train)
+    with ExitStack() as open_:
+        open_.enter_context(train)
+        open_.enter_context(held_out)
+        reports = default_trackers(folder / "tensorboard") if trackers is None else list(trackers)
+        for tracker in reports:
+            open_.callback(tracker.close)
+        trainer = Trainer(
+            law, traits, config.train, how, setup, folder, seed=config.seed, config=config.to_toml(), trackers=reports
+        )
+        if resume:
+            trainer.resume(folder / "last.pt")
+
+        def validate(average: nn.Module) -> float:
+            if reports:
+                pixels = np.asarray(report.strip(average, traits, held_out[0].to(setup.device)))
+                for tracker in reports:
+                    tracker.picture(trainer.step, "recorded above, learned below", pixels)
+            return float(report.horizon_errors(average, traits, held_out, setup.device).mean())
+
+        with Interrupts() as interrupts:
+            interrupts.patience = 1  # the first signal ends the training in order
+            status = trainer.train(
+                train, validate, workers=setup.workers, stopped=lambda: bool(interrupts.received), progress=progress
+            )
+        if status == "interrupted":
+            return Learned(status, interrupts.exit_code, trainer.step, np.zeros(0), folder)
+        if (folder / "best.pt").exists():
+            trainer.resume(folder / "best.pt")
+        errors = leave(trainer.average, traits, config, held_out, folder, setup)
+        return Learned(status, 0, trainer.step, errors, folder)
+
+
+def datasets(config: TrainConfig) -> tuple[TrajectoryDataset, TrajectoryDataset]:
+    """To train on and to validate with: parts of the same recordings that share no frame."""
+    data, how = config.data, config.train
+    most = max(how.rollout[1], how.horizon) + 1
+    every = TrajectoryDataset(data.recordings, most, stride=data.stride, periodic=data.periodic)
+    train, held_out = every.split(data.validation, data.split)
+    crop = (data.crop[0], data.crop[1]) if data.crop else None
+    return train.viewed(how.rollout[1] + 1, crop=crop, symmetries=data.symmetries), held_out.viewed(how.horizon + 1)
+
+
+def rollout_of(config: TrainConfig, law: nn.Module, traits: Traits, train: TrajectoryDataset) -> Rollout:
+    """How rollouts are taken; raises ConfigError where the law, the recordings and the crop do not go together."""
+    run, how = train.runs[0], config.train
+    if traits.channels != run.channels:
+        raise ConfigError(
+            f"[law] {traits.name} has {traits.channels} channels; the recordings of {run.law} have {run.channels}"
+        )
+    check_grid(law, *train.shape[1:])
+    check_grid(law, run.height, run.width)
+    for name in how.conserve:
+        observable(name, traits)
+    shrink = 0
+    if train.shape[1:] != (run.height, run.width):
+        if traits.radius is None:
+            raise ConfigError(
+                f"[data] crop: with {traits.name} as it is a far-away cell matters, and a crop does not show it; leave crop "
+                'out, or give the law a local norm (normalise = "cell" or "none")'
+            )
+        shrink = traits.radius
+        if min(train.shape[1:]) <= 2 * shrink * how.rollout[1]:
+            raise ConfigError(
+                f"[data] crop: {list(train.shape[1:])} given; after {how.rollout[1]} steps of radius {shrink} nothing in it is "
+                f"known any more; expected more than {2 * shrink * how.rollout[1]} on each side, or a shorter rollout"
+            )
+    return Rollout(how.loss, how.noise, how.truncate, how.checkpoint, shrink, how.conserve)
+
+
+def learn_controls(law: nn.Module, names: Sequence[str]) -> None:
+    """Makes controls of a law parameters, which are trained with the others.
+
+    Raises:
+        ConfigError: no such control, or one that is no number with a gradient.
+    """
+    for name in names:
+        value = controlled(law).get_control(name)
+        control = next(c for c in controlled(law).controls if c.name == name)
+        if not isinstance(control, Control) or not isinstance(value, float) or not control.as_tensor(value).is_floating_point():
+            raise ConfigError(f'[train] learn: "{name}" has no gradient; expected a number that changes the cells smoothly')
+        setattr(law, name, nn.Parameter(torch.tensor(value)))
+
+
+def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Makes the folder, or raises ConfigError where it holds a training that nobody wants replaced."""
+    last = folder / "last.pt"
+    if resume and not last.exists():
+        raise StateError(f"{last}: no such file; there is no training to resume")
+    if not resume and folder.exists() and any(folder.glob("*.pt")) and not overwrite:
+        raise ConfigError(f"{folder}: holds a training; --resume goes on with it, --overwrite begins anew")
+    folder.mkdir(parents=True, exist_ok=True)
+    check_output(folder / "run.toml", overwrite=True)
+    if not resume:
+        for old in folder.glob("*.pt"):
+            old.unlink()
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+
+
+def leave(
+    law: nn.Module, traits: Traits, config: TrainConfig, held_out: TrajectoryDataset, folder: Path, setup: Setup
+) -> NDArray[np.float64]:
+    """Writes the report of a finished training; the errors by horizon."""
+    errors = report.horizon_errors(law, traits, held_out, setup.device)
+    report.write_errors(errors, folder / "errors.csv")
+    with replacing(folder / "rollout.png") as beside:
+        report.strip(law, traits, held_out[0].to(setup.device)).save(beside)
+    report.write_law(law, config, folder / "weights.safetensors")
+    with replacing(folder / "run.toml") as beside:
+        beside.write_text(report.run_toml(law, config, held_out.runs[0].path, "weights.safetensors"))
+    return errors

@@ -1,0 +1,252 @@
+"""The training loop: steps, looks at what was held out, checkpoints; resumable to the bit on the CPU."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aetheria.errors import DivergedError
+from aetheria.initial import generator
+from aetheria.laws.base import Traits
+from aetheria.training import saved
+from aetheria.training.batches import Batches, Draws
+from aetheria.training.firing import Step, training_step
+from aetheria.training.memory import MicroBatches
+from aetheria.training.rollout import Rollout, rollout_loss
+from aetheria.training.settings import Train
+from aetheria.training.setup import Setup
+from aetheria.training.trackers import Tracker
+from aetheria.training.trajectories import TrajectoryDataset
+
+MOST_BAD = 3  # losses in a row that are no number, after which it stops
+_GRADIENTS_EVERY = 100
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a training stands.
+
+    Attributes:
+        error: of the last look at what was held out; None before the first.
+        waited: share of the time that went into waiting for data.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    error: float | None
+    rate: float
+    waited: float
+
+
+class Trainer:
+    """Trains a law on windows of recordings.
+
+    Attributes:
+        law: what is trained, in train mode while it is.
+        average: its averaged weights, or the law itself where none are kept; this is the result.
+        step: steps done.
+        best: the lowest error on what was held out.
+    """
+
+    def __init__(
+        self,
+        law: nn.Module,
+        traits: Traits,
+        how: Train,
+        rollout: Rollout,
+        setup: Setup,
+        folder: Path,
+        *,
+        seed: int = 0,
+        config: str = "",
+        trackers: Sequence[Tracker] = (),
+    ) -> None:
+        """
+        Args:
+            law: on the device already; see `setup_training`.
+            folder: where last.pt and best.pt are written.
+            config: kept in them; only a training with the same resumes.
+        """
+        self.law, self.traits, self.how = law, traits, how
+        self.step, self.best = 0, math.inf
+        self.error: float | None = None
+        self._rollout, self._setup, self._folder = rollout, setup, folder
+        self._seed, self._config, self._trackers = seed, config, trackers
+        self.average = copy.deepcopy(law).requires_grad_(False) if how.average else law
+        self._optimizer = torch.optim.AdamW(law.parameters(), how.learning_rate, weight_decay=how.weight_decay)
+        self._scaler = setup.scaler()
+        self._micro = MicroBatches(how.micro_batch)
+        self._stepped: Step = torch.compile(law) if how.compile else training_step(law)
+        self._slowed, self._bad, self._stale = 1.0, 0, 0
+
+    def train(
+        self,
+        dataset: TrajectoryDataset,
+        validate: Callable[[nn.Module], float],
+        *,
+        workers: int = 0,
+        stopped: Callable[[], bool] = lambda: False,
+        progress: Callable[[Moment], None] = lambda _: None,
+    ) -> str:
+        """Trains to the end, an early stop, or a signal; a checkpoint is on the disk then. How it ended, in a word or two.
+
+        Args:
+            dataset: what to learn from.
+            validate: the error of a law, in eval mode, on what was held out.
+            stopped: asked after each step.
+
+        Raises:
+            DivergedError: the loss was no number three times in a row; the last good checkpoint is kept.
+            DiskFullError: a checkpoint could not be written; the one before is kept.
+        """
+        draws = Draws(len(dataset), self.how.batch, self.how.frames, self.step, self.how.steps, self._seed)
+        began = time.perf_counter()
+        with Batches(dataset, draws, self._setup.device, workers) as batches, self._setup.numerics():
+            first = self.step
+            for window in batches:
+                loss = self._take(window)
+                self.step += 1
+                seconds = max(time.perf_counter() - began, 1e-9)
+                moment = Moment(
+                    self.step, self.how.steps, loss, self.error, (self.step - first) / seconds, batches.waited_s / seconds
+                )
+                if self.step == self.how.steps or self.step % self.how.validate_every == 0:
+                    self._look(validate)
+                self._report(moment)
+                progress(moment)
+                if self.how.patience and self._stale >= self.how.patience:
+                    return "stopped early"
+                if stopped():
+                    self.save(self._folder / "last.pt")
+                    return "interrupted"
+        return "done"
+
+    # -- a step --------------------------------------------------------------------------------------------------------
+
+    def _take(self, window: Tensor) -> float:
+        """One step of the optimizer; the loss. A loss that is no number is skipped, and the rate halved."""
+        self.law.train()
+        chance = generator(self._seed, self.step)
+
+        def loss(piece: Tensor) -> Tensor:
+            with self._setup.autocast():
+                return rollout_loss(self._stepped, self.law, self.traits, piece, self._rollout, chance)
+
+        value = self._micro.backward((window,), loss, self._optimizer.zero_grad, self._scaler.scale).item()
+        if not math.isfinite(value):
+            self._skip()
+            return value
+        self._bad = 0
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.how.learning_rate * self._slowed * rate(self.step, self.how)
+        self._scaler.unscale_(self._optimizer)
+        norm = nn.utils.clip_grad_norm_(self.law.parameters(), self.how.clip or math.inf)
+        # Scaled gradients overflow now and then, and the scaler sees to it; others are lost like the loss.
+        if norm.isfinite() or self._scaler.is_enabled():
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        else:
+            self._skip()
+        self._histograms()
+        self._optimizer.zero_grad()
+        self._follow()
+        return value
+
+    def _skip(self) -> None:
+        self._optimizer.zero_grad()
+        self._bad += 1
+        self._slowed /= 2
+        if self._bad == MOST_BAD:
+            raise DivergedError(
+                f"the loss was no number {MOST_BAD} times in a row, up to step {self.step}, with the rate halved each time; "
+                f"the last good checkpoint is kept in {self._folder}; use a lower learning_rate, or a shorter rollout"
+            )
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Moves the averaged weights towards the present ones: faster at first, when there is nothing to remember."""
+        if self.average is self.law:
+            return
+        keep = min(self.how.average, (1 + self.step) / (10 + self.step))
+        for mean, now in zip(self.average.parameters(), self.law.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+
+    # -- between steps -------------------------------------------------------------------------------------------------
+
+    def _look(self, validate: Callable[[nn.Module], float]) -> None:
+        """Validates and writes last.pt, and best.pt where it is the best so far."""
+        self.average.eval()
+        self.error = validate(self.average)
+        # Of two that are as good the later one: it has seen more.
+        good = self.error <= self.best
+        self._stale = 0 if self.error < self.best else self._stale + 1
+        self.best = min(self.best, self.error)
+        self.save(self._folder / "last.pt")
+        if good:
+            self.save(self._folder / "best.pt")
+
+    def _report(self, moment: Moment) -> None:
+        values = {"loss": moment.loss, "steps per second": moment.rate, "waited for data": moment.waited}
+        values["learning rate"] = self._optimizer.param_groups[0]["lr"]
+        if moment.step % self.how.validate_every == 0 and self.error is not None:
+            values["validation error"] = self.error
+        for tracker in self._trackers:
+            tracker.numbers(moment.step, values)
+
+    def _histograms(self) -> None:
+        if not self._trackers or self.step % _GRADIENTS_EVERY:
+            return
+        for name, parameter in self.law.named_parameters():
+            if parameter.grad is not None and parameter.grad.isfinite().all():
+                for tracker in self._trackers:
+                    tracker.histogram(self.step, f"gradient of {name}", parameter.grad)
+
+    # -- on disk -------------------------------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Writes all that the rest of the training depends on."""
+        state: dict[str, Any] = {
+            "config": self._config,
+            "step": self.step,
+            "law": self.law.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "micro_batch": self._micro.size,
+            **{name: getattr(self, name) for name in _COUNTED},
+        }
+        saved.save(state, path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on from what `save` wrote.
+
+        Raises:
+            FileUnreadableError, StateError: it cannot be read, or is of a training with other settings.
+        """
+        state = saved.load(path, self._config)
+        self.step = state["step"]
+        self.law.load_state_dict(state["law"])
+        self.average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        self._micro.size = state["micro_batch"]
+        for name in _COUNTED:
+            setattr(self, name, state[name])
+
+
+_COUNTED = ("best", "error", "_slowed", "_bad", "_stale")
+
+
+def rate(step: int, how: Train) -> float:
+    """The share of the learning rate at a step: a straight rise, then half a wave of a cosine down to `final_rate`."""
+    if step < how.warm_up:
+        return (step + 1) / how.warm_up
+    past = (step - how.warm_up) / max(1, how.steps - how.warm_up)
+    return how.final_rate + (1 - how.final_rate) * (1 + math.cos(math.pi * past)) / 2

@@ -1,0 +1,113 @@
+"""What a training leaves behind: how far the law follows, a strip to look at, weights, and a run of it."""
+
+import csv
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from aetheria.export import find_levels, picture
+from aetheria.fields import get_field
+from aetheria.files import replacing
+from aetheria.laws.base import Law, Traits
+from aetheria.laws.controls import Control
+from aetheria.observe import view_of
+from aetheria.recording import Recording
+from aetheria.states import fresh_memory
+from aetheria.training.rollout import Rollout, rolled_out
+from aetheria.training.settings import TrainConfig
+from aetheria.training.trajectories import TrajectoryDataset
+
+_COLUMNS = 8  # pictures of a strip
+_LEAST_SIDE = 96  # pixels of a picture
+
+
+@torch.no_grad()
+def follow(law: nn.Module, traits: Traits, window: Tensor, seed: int = 0) -> Tensor:
+    """The law's own trajectory `(B, frames, C, H, W)` from the first frame of a window, in eval mode."""
+    law.eval()
+    first = window[:, 0].contiguous(memory_format=torch.channels_last)
+    after = rolled_out(law, first, fresh_memory(traits, first, seed), window.shape[1] - 1, Rollout())
+    return torch.stack([first, *after], 1)
+
+
+def horizon_errors(
+    law: nn.Module, traits: Traits, dataset: TrajectoryDataset, device: torch.device, most: int = 16
+) -> NDArray[np.float64]:
+    """Mean absolute error of a cell after 1, 2 .. steps, over at most so many windows, evenly spaced.
+
+    A window at a time: memory does not grow with the horizon's batch.
+    """
+    total = np.zeros(dataset.frames - 1)
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, most).round().astype(int))
+    for number in chosen:
+        window = dataset[int(number)][None].to(device)
+        apart = (follow(law, traits, window) - window).abs().mean((0, 2, 3, 4))
+        total += apart[1:].double().cpu().numpy()
+    return total / len(chosen)
+
+
+def write_errors(errors: Sequence[float] | NDArray[np.float64], path: Path) -> None:
+    """The errors by step, as CSV."""
+    with replacing(path) as beside, beside.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("step", "mean_absolute_error"))
+        rows.writerows((step, f"{error:.6g}") for step, error in enumerate(errors, 1))
+
+
+def strip(law: nn.Module, traits: Traits, window: Tensor) -> Image.Image:
+    """Recorded above, the law's own rollout below, some moments of both, from a window `(frames, C, H, W)`."""
+    own = follow(law, traits, window[None])[0]
+    moments = np.unique(np.linspace(0, len(window) - 1, _COLUMNS).round().astype(int))
+    field = get_field(traits.default_field, traits.d_state, traits.channels, traits.fields)
+    shown = [
+        [field(view_of(law, traits, (cells[m : m + 1],)))[0].cpu().numpy() for m in moments.tolist()] for cells in (window, own)
+    ]
+    levels = find_levels(shown[0], *field.range)
+    scale = max(1, -(-_LEAST_SIDE // min(window.shape[-2:])))
+    rows = [[picture(values, field.name, field.colour_map, levels, scale) for values in row] for row in shown]
+    width, height = rows[0][0].size
+    sheet = Image.new("RGB", (len(moments) * (width + 2) - 2, 2 * height + 2), "grey")
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row):
+            sheet.paste(image.convert("RGB"), (x * (width + 2), y * (height + 2)))
+    return sheet
+
+
+def learned_controls(law: nn.Module) -> dict[str, float]:
+    """The controls that were learned, with their values, each inside what its law allows."""
+    if not isinstance(law, Law):
+        return {}
+    named = [c for c in law.controls if isinstance(c, Control) and isinstance(getattr(law, c.name), nn.Parameter)]
+    return {control.name: getattr(law, control.name).item() for control in named}
+
+
+def write_law(law: nn.Module, config: TrainConfig, path: Path) -> None:
+    """The weights as safetensors, with the config of the training inside; learned controls go into the run's TOML."""
+    learned = learned_controls(law)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items() if name not in learned}
+    with replacing(path) as beside:
+        save_file(tensors, beside, {"config": config.to_toml()})
+
+
+def run_toml(law: nn.Module, config: TrainConfig, recording: Path, weights: str) -> str:
+    """A run of the learned law, for `aetheria run` and `aetheria view`, on the grid and from the cells of a recording's run."""
+    with Recording(recording) as source:
+        height, width = (int(size) for size in source.attributes["grid"])
+        given: dict[str, Any] = tomllib.loads(source.config) if source.config else {}
+    table = {"name": config.law.name, **config.law.parameters, **learned_controls(law), "weights": weights}
+    run: dict[str, Any] = {"title": f"{config.title or config.law.name}, learned", "steps": given.get("steps", 1000)}
+    if config.d_state:
+        run["d_state"] = config.d_state
+    run |= {"seed": given.get("seed", 0), "grid": {"height": height, "width": width}, "law": table}
+    if "initial" in given:
+        run["initial"] = given["initial"]
+    return tomli_w.dumps(run)
