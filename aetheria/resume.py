@@ -14,6 +14,7 @@ from aetheria.errors import ConfigError, RecordingError, StateError
 from aetheria.interrupts import Interrupts
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
+from aetheria.recording.lock import is_written
 from aetheria.recording.recorder import weights_hash
 from aetheria.recording.reopening import Position
 from aetheria.replay import by_plan, config_of, edits_until, replay
@@ -85,6 +86,8 @@ def resume(
 
 
 def _past(path: Path, steps: int | None, from_start: bool) -> Past:
+    if is_written(path):
+        raise RecordingError(f"{path}: is being written; a run is gone on with when it has ended")
     with Recording(path) as recording:
         if not recording.config:
             raise RecordingError(f"{path}: was recorded without a config; build its motor, and use Recorder(..., resume=...)")

@@ -7,12 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.faults import kills
+from benchmarks.faults import kills, resumes
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.machine import publish
 from benchmarks.tables import table
 
-FAULTS: list[Fault] = [*kills.FAULTS]
+FAULTS: list[Fault] = [*kills.FAULTS, *resumes.FAULTS]
 
 
 def report(faults: list[Fault], full: bool) -> tuple[list[str], bool]:

@@ -37,6 +37,16 @@ def test_the_python_blocks_of_the_page_on_training_run() -> None:
         exec(compile(block, "training.md", "exec"), session)
 
 
+def test_the_page_on_long_runs_saves_a_run_and_goes_on_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    session: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs/runs.md").read_text("utf-8"), re.DOTALL):
+        exec(compile(block, "runs.md", "exec"), session)
+    assert session["saved"].description.step == 500
+    with session["Recording"]("life.h5") as recording:
+        assert list(recording.steps) == list(range(0, 1001, 10))
+
+
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
 def test_what_the_readme_links_to_exists(target: str) -> None:
     assert (ROOT / target).exists()

@@ -318,3 +318,17 @@ def test_the_command_line_goes_on_and_says_how(path: Path) -> None:
         error = call("run", *arguments).exception
         assert isinstance(error, AetheriaError)
         assert words in str(error)
+
+
+def test_a_run_that_still_goes_is_left_alone(path: Path) -> None:
+    refused: list[str] = []
+
+    def meanwhile(moment: str) -> None:
+        if moment == "old checkpoints gone" and not refused:
+            with pytest.raises(RecordingError) as caught:
+                resume(path)
+            refused.append(str(caught.value))
+
+    with at_moments(meanwhile):
+        assert run(config_of(), path).status == "done"
+    assert refused == [f"{path}: is being written; a run is gone on with when it has ended"]
