@@ -76,17 +76,68 @@ def test_the_kernel_equals_the_convolution_in_float64(case: tuple[Filtering, tup
         assert apart(given, exact(filtering, *parts)) < 1e-5
 
 
+@settings(max_examples=60, deadline=None)
+@given(case=filterings(), size=st.sampled_from([1e-12, 1.0, 1e12]))
+def test_in_16_bits_the_kernel_is_near_float64_whatever_the_size_of_the_cells(
+    case: tuple[Filtering, tuple[Tensor, ...]], size: float
+) -> None:
+    filtering, parts = case
+    if filtering.norm is not None or filtering.conv.bias is not None:
+        size = 1.0
+    parts = tuple(size * part for part in parts)
+    with torch.inference_mode():
+        assert apart(Filter(filtering, "bf16")(*parts), exact(filtering, *parts)) < 2e-2
+
+
+@pytest.mark.parametrize("boundary", list(BOUNDARIES))
+def test_in_16_bits_the_kernel_is_nearer_to_float64_than_bfloat16(boundary: Any) -> None:
+    conv, cells = Conv(48, 48, 3, boundary, bias=False), random(1, 48, 40, 40)
+    filtering = Filtering(conv, boundary)
+    with torch.inference_mode():
+        expected = exact(filtering, cells)
+        rounded = copy.deepcopy(conv)
+        rounded.weight.data = conv.weight.bfloat16().float()
+        bfloat16 = exact(Filtering(rounded, boundary), cells.bfloat16())
+        given = Filter(filtering, "bf16")(cells)
+        assert (given - expected).square().mean() < (bfloat16 - expected).square().mean()
+
+
+def test_in_16_bits_sums_stay_right_where_all_products_have_one_sign() -> None:
+    conv = Conv(512, 16, 3, "periodic", bias=False)
+    conv.weight.data.fill_(1.0)
+    with torch.inference_mode():
+        cells = torch.ones(1, 512, 8, 8)
+        assert apart(Filter(Filtering(conv, "periodic"), "bf16")(cells), exact(Filtering(conv, "periodic"), cells)) < 2e-2
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_what_is_not_finite_stays_so(poison: float, precision: Any) -> None:
+    conv, cells = Conv(16, 16, 3, "periodic"), random(1, 16, 12, 12)
+    cells[0, 3, 5, 5] = poison
+    with torch.inference_mode():
+        given = Filter(Filtering(conv, "periodic"), precision)(cells)
+    assert not given[..., 4:7, 4:7].isfinite().any()
+    assert given[..., :3, :].isfinite().all()  # nor does it go beyond the tiles that see it
+    dark = torch.zeros(1, 16, 12, 12)
+    with torch.inference_mode():
+        assert torch.equal(Filter(Filtering(Conv(16, 16, 3, "zero", bias=False), "zero"), precision)(dark), dark)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(("channels", "outputs", "side"), [(32, 32, 97), (256, 48, 20), (520, 16, 9)])
-def test_many_tiles_channels_and_threads_change_no_bit(channels: int, outputs: int, side: int, threads: int) -> None:
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 1e-2)])
+def test_many_tiles_channels_and_threads_change_no_bit(
+    channels: int, outputs: int, side: int, threads: int, precision: Any, tolerance: float
+) -> None:
     conv, cells = Conv(channels, outputs, 3, "periodic"), random(2, channels, side, side + 3)
     filtering, before = Filtering(conv, "periodic"), torch.get_num_threads()
     with torch.inference_mode():
         torch.set_num_threads(threads)
-        given = Filter(filtering)(cells)
+        given = Filter(filtering, precision)(cells)
         torch.set_num_threads(1)
-        alone = Filter(filtering)(cells)
-        assert apart(given, exact(filtering, cells)) < 1e-5
+        alone = Filter(filtering, precision)(cells)
+        assert apart(given, exact(filtering, cells)) < tolerance
     torch.set_num_threads(before)
     assert torch.equal(given, alone)
 
@@ -124,9 +175,9 @@ def advanced(plan: Winograd, state: State, steps: int = 1) -> State:
         return plan.show(plan.advance(plan.hold(state), steps))
 
 
-def assert_steps_like(law: nn.Module, plan: Winograd, state: State, steps: int = 1) -> None:
+def assert_steps_like(law: nn.Module, plan: Winograd, state: State, steps: int = 1, tolerance: float = 1e-5) -> None:
     for one, other in zip(advanced(plan, state, steps), stepped(law, state, steps), strict=True):
-        assert apart(one, other) < 1e-5
+        assert apart(one, other) < tolerance
 
 
 @pytest.mark.parametrize("kind", [UNet, ConvLSTM])
@@ -150,7 +201,8 @@ def test_any_width_and_size_steps_as_in_float64(
     kind: type[UNet], d_state: int, hidden: int, height: int, width: int, normalise: Any
 ) -> None:
     law = lively(kind(d_state, hidden, normalise=normalise))
-    assert_steps_like(law, Winograd(law), state_for(law, 1, 4 * height, 4 * width))
+    # Where the two channels of a cell are near zero, its norm magnifies their rounding.
+    assert_steps_like(law, Winograd(law), state_for(law, 1, 4 * height, 4 * width), tolerance=1e-4)
 
 
 class Users(Law):

@@ -117,7 +117,7 @@ def _why_not_winograd(task: Task) -> str:
 
 def _make_winograd(task: Task) -> Plan:
     keep_freed_memory()
-    return winograd.Winograd(task.law)
+    return winograd.Winograd(task.law, task.precision)
 
 
 def _why_not_banded(task: Task) -> str:

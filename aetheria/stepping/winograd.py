@@ -28,16 +28,18 @@ class Winograd(Plan):
 
     name = "winograd"
 
-    def __init__(self, law: nn.Module) -> None:
+    def __init__(self, law: nn.Module, precision: Precision = "fp32") -> None:
         """
+        Args:
+            precision: "fp32"; or "bf16", for products of 16 bits.
+
         Raises:
             NativeKernelError: no C++ compiler.
         """
-        self._law, self._form = law, _form(law)
+        self._law, self._precision, self._form = law, precision, _form(law)
         self._filters: list[Filter] = []
         self._copies: list[tuple[nn.Module, nn.Module]] = []
-        # In float32 for "bf16" too, which is faster so, and nearer to the law.
-        self._step = make_step(make_call(self._copied(law), torch.device("cpu"), "fp32"))
+        self._step = make_step(make_call(self._copied(law), torch.device("cpu"), precision))
 
     def hold(self, state: State) -> State:
         return tuple(map(settled, state, state))
@@ -82,7 +84,7 @@ class Winograd(Plan):
         return forward
 
     def _filter(self, filtering: Filtering) -> Filter:
-        self._filters.append(Filter(filtering))
+        self._filters.append(Filter(filtering, self._precision))
         return self._filters[-1]
 
 

@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "lanes.h"
+#include "products.h"
 #include "stages.h"
 
 #if defined(__AVX512F__)
@@ -24,13 +25,15 @@ constexpr int SHARE = 1;
 #endif
 constexpr int ROWS = 3 * SHARE, OUTPUTS = 2;  // ROWS x OUTPUTS accumulators, and what is multiplied, fit the registers
 constexpr int SIDE = 6, INNER = 4, POINTS = SIDE * SIDE;
+constexpr int64_t RUN = 6, COLUMNS = INNER * RUN + SIDE - INNER;  // tiles that are transformed together; their columns
 constexpr int64_t CACHE = 1 << 19;  // bytes that `seen` may take: half of what a core has
 
 enum Boundary { PERIODIC, ZERO, REFLECT };
 
 extern "C" struct Job {
     const float* source[2];  // the channels of the second follow those of the first; (batch, height, width, channels)
-    const float* weight;     // as `pack` leaves them
+    const Number* weight;    // as `pack` leaves them
+    const float* unit;       // (outputs): of an output's products, as `pack` leaves them
     const float *bias, *scale;  // (outputs) or null
     float* next;
     int64_t batch, height, width;
@@ -49,10 +52,27 @@ int64_t beyond(int64_t i, int64_t size, int boundary) {  // the cell that stands
     return i < 0 ? -i : 2 * (size - 1) - i;
 }
 
+// Of the 16 bits of a number: sums of products stay below 2^31, as a sum is no larger than the product of two norms.
+constexpr float MOST_SEEN = 32704, MOST_WEIGHT = 65472, MOST = 32767;
+
+// The rows of the three transforms, and what each is divided by to be alike in size (16 bits only).
+constexpr float LOOK[SIDE][SIDE] = {{AA * BB, 0, -AA - BB, 0, 1, 0}, {0, -A * BB, -BB, A, 1, 0}, {0, A * BB, -BB, -A, 1, 0},
+                                    {0, -B * AA, -AA, B, 1, 0}, {0, B * AA, -AA, -B, 1, 0}, {0, AA * BB, 0, -AA - BB, 0, 1}};
+constexpr double NA = 2.0 * AA * (AA - BB), NB = 2.0 * BB * (BB - AA);
+constexpr double WEIGH[SIDE][3] = {{1.0 / (AA * BB), 0, 0}, {1 / NA, A / NA, AA / NA}, {1 / NA, -A / NA, AA / NA},
+                                   {1 / NB, B / NB, BB / NB}, {1 / NB, -B / NB, BB / NB}, {0, 0, 1}};
+
+template <class Row>
+double size_of(const Row& row) {
+    double squares = 0;
+    for (double value : row) squares += value * value;
+    return SHORTENED ? std::sqrt(squares) : 1;
+}
+
 int vectors(int channels) { return (channels + LANES - 1) / LANES; }
 
 // to[i * step] = one row or column of six, transformed.
-inline void look(const Vec* d, int stride, Vec* to, int step) {
+inline void look(const Vec* d, int stride, Vec* to, int64_t step) {
     const Vec d0 = d[0], d1 = d[stride], d2 = d[2 * stride], d3 = d[3 * stride], d4 = d[4 * stride], d5 = d[5 * stride];
     const Vec even_a = d4 - BB * d2, odd_a = d3 - BB * d1, even_b = d4 - AA * d2, odd_b = d3 - AA * d1;
     to[0] = AA * BB * d0 - (AA + BB) * d2 + d4;
@@ -78,27 +98,35 @@ struct Layer {
     int64_t across, down, total;  // tiles of a row, rows of tiles, all
     int inputs, blocks;           // vectors of input channels; blocks of outputs
     int64_t tiles;                // of a chunk: whole SHAREs, few enough for the cache and for all threads to have work
+    float shrink[POINTS], grow[POINTS];  // each point of a transformed tile is multiplied by, and of its products
 
     explicit Layer(const Job& j)
         : job(j), across((j.width + INNER - 1) / INNER), down((j.height + INNER - 1) / INNER), total(j.batch * across * down),
           inputs(vectors(j.channels[0]) + vectors(j.channels[1])), blocks((vectors(j.outputs) + OUTPUTS - 1) / OUTPUTS) {
-        const int64_t fit = CACHE / (POINTS * inputs * int64_t(sizeof(Vec))), each = (total + 16 * j.threads - 1) / (16 * j.threads);
+        const int64_t fit = CACHE / (POINTS * inputs * int64_t(LANES * sizeof(Number))), each = (total + 16 * j.threads - 1) / (16 * j.threads);
         const int64_t few = std::min({fit, each, int64_t(2 * ROWS)}) / ROWS * ROWS;
         const int64_t fair = (total + j.threads - 1) / j.threads;  // of a small grid
         tiles = few ? few : std::min<int64_t>(ROWS, (fair + SHARE - 1) / SHARE * SHARE);
+        for (int i = 0; i < POINTS; i++) {
+            const double seen = size_of(LOOK[i / SIDE]) * size_of(LOOK[i % SIDE]);
+            shrink[i] = float(1 / seen);
+            grow[i] = float(seen * size_of(WEIGH[i / SIDE]) * size_of(WEIGH[i % SIDE]));
+        }
     }
 };
 
 struct Worker {
     const Layer& layer;
     const Job& job;
-    std::unique_ptr<Vec[]> seen, products, squares;
-    std::vector<float> nothing;
+    std::unique_ptr<Number[]> seen;
+    std::unique_ptr<Sum[]> products;
+    std::unique_ptr<Vec[]> squares;
+    std::vector<float> nothing, unit;  // unit: of each tile
 
     explicit Worker(const Layer& l)
-        : layer(l), job(l.job), seen(new Vec[size_t(POINTS) * l.inputs * l.tiles]),
-          products(new Vec[size_t(POINTS) * l.tiles * OUTPUTS]), squares(new Vec[size_t(l.tiles) * INNER * INNER]),
-          nothing(std::max(job.channels[0], job.channels[1])) {}
+        : layer(l), job(l.job), seen(new Number[size_t(POINTS) * l.inputs * l.tiles * LANES]),
+          products(new Sum[size_t(POINTS) * l.tiles * OUTPUTS]), squares(new Vec[size_t(l.tiles) * INNER * INNER]),
+          nothing(std::max(job.channels[0], job.channels[1])), unit(l.tiles, 1.0f) {}
 
     struct Place { int64_t b, y, x; };
     Place place(int64_t tile) const {
@@ -108,7 +136,10 @@ struct Worker {
 
     void operator()(int64_t, int64_t chunk) {
         const int64_t first = chunk * layer.tiles, count = std::min<int64_t>(layer.tiles, layer.total - first);
-        for (int64_t t = 0; t < count; t++) read(place(first + t), t);
+        for (int64_t t = 0, run; t < count; t += run) {
+            run = std::min({RUN, count - t, layer.across - (first + t) % layer.across});
+            read(place(first + t), t, run);
+        }
         if (job.scale) std::fill_n(squares.get(), count * INNER * INNER, Vec{});
         for (int block = 0; block < layer.blocks; block++) {
             const int left = vectors(job.outputs) - block * OUTPUTS;
@@ -119,84 +150,139 @@ struct Worker {
             for (int64_t t = 0; t < count; t++) normalise(place(first + t), t);
     }
 
-    // Transforms a tile into `seen`.
-    void read(Place at, int64_t t) {
-        int64_t rows[SIDE], columns[SIDE];
-        for (int i = 0; i < SIDE; i++) {
-            rows[i] = beyond(std::min(at.y + i - 1, job.height), job.height, job.boundary);
-            columns[i] = beyond(std::min(at.x + i - 1, job.width), job.width, job.boundary);
-        }
-        int vector = 0;
-        for (int s = 0; s < 2; s++) {
-            const int channels = job.channels[s];
-            const float* from[POINTS];
-            for (int i = 0; i < POINTS; i++) {
-                const int64_t y = rows[i / SIDE], x = columns[i % SIDE];
-                from[i] = y < 0 || x < 0 ? nothing.data() : job.source[s] + ((at.b * job.height + y) * job.width + x) * channels;
-            }
-            for (int c = 0; c < channels; c += LANES, vector++) {
-                Vec cells[POINTS], half[POINTS];
-                if (c + LANES <= channels)
-                    for (int i = 0; i < POINTS; i++) cells[i] = load(from[i] + c);
-                else
-                    for (int i = 0; i < POINTS; i++) cells[i] = load_some(from[i] + c, channels - c);
-                for (int i = 0; i < SIDE; i++) look(cells + i, SIDE, half + i, SIDE);
-                Vec* to = &seen[int64_t(vector) * layer.tiles + t];
-                const int64_t step = int64_t(layer.inputs) * layer.tiles;
+    // Transforms `count` tiles side by side into `seen`, those at `t` and after. Their columns overlap, and are transformed once.
+    void read(Place at, int64_t t, int64_t count) {
+        const int64_t columns = INNER * count + SIDE - INNER, step = layer.inputs * layer.tiles * LANES;
+        const float* from[2][SIDE * COLUMNS];
+        for (int s = 0; s < 2; s++)
+            if (job.channels[s]) find(at, s, columns, from[s]);
+        float factor[RUN][POINTS];
+        if (SHORTENED) scale(t, count, from, factor);
+        Number* to = &seen[t * LANES];
+        for (int s = 0; s < 2; s++)
+            for (int c = 0; c < job.channels[s]; c += LANES, to += layer.tiles * LANES) {
+                const int channels = job.channels[s], some = std::min(LANES, channels - c);
+                Vec half[SIDE * COLUMNS];
+                for (int64_t i = 0; i < SIDE * columns; i += SIDE) {
+                    Vec cells[SIDE];
 #pragma GCC unroll 6
-                for (int i = 0; i < SIDE; i++) {
-                    Vec line[SIDE];
-                    look(half + i * SIDE, 1, line, 1);
-#pragma GCC unroll 6
-                    for (int j = 0; j < SIDE; j++) to[(i * SIDE + j) * step] = line[j];
+                    for (int y = 0; y < SIDE; y++) {
+                        cells[y] = load_some(from[s][i + y] + c, some);
+                        __builtin_prefetch(from[s][i + y] + c + COLUMNS * channels);  // of the next run, too far to be guessed
+                    }
+                    look(cells, 1, half + i, 1);
                 }
+                for (int64_t k = 0; k < count; k++)
+                    for (int y = 0; y < SIDE; y++) {
+                        Vec line[SIDE];
+                        look(half + k * INNER * SIDE + y, SIDE, line, 1);
+#pragma GCC unroll 6
+                        for (int x = 0; x < SIDE; x++) {
+                            const Vec value = SHORTENED ? line[x] * factor[k][y * SIDE + x] : line[x];
+                            keep(to + (y * SIDE + x) * step + k * LANES, value);
+                        }
+                    }
+            }
+    }
+
+    // The unit of each tile, in which all its transforms are short; and what makes of them numbers in that unit.
+    void scale(int64_t t, int64_t count, const float* const (*from)[SIDE * COLUMNS], float (*factor)[POINTS]) {
+        float column[COLUMNS];
+        for (int64_t x = 0; x < INNER * count + SIDE - INNER; x++) {
+            Vec sum{};
+            for (int s = 0; s < 2; s++)
+                for (int c = 0; c < job.channels[s]; c += LANES)
+                    for (int y = 0; y < SIDE; y++) {
+                        const Vec cells = load_some(from[s][x * SIDE + y] + c, std::min(LANES, job.channels[s] - c));
+                        sum += cells * cells;
+                    }
+            column[x] = sum_of(sum);
+        }
+        for (int64_t k = 0; k < count; k++) {
+            float total = 1e-30f;
+            for (int x = 0; x < SIDE; x++) total += column[k * INNER + x];
+            const float norm = std::sqrt(total);
+            unit[t + k] = norm < INFINITY ? norm / MOST_SEEN : NAN;
+            for (int i = 0; i < POINTS; i++) factor[k][i] = layer.shrink[i] * (MOST_SEEN / norm);
+        }
+    }
+
+    // Where the cells of the columns from one before `at` lie, SIDE of each.
+    void find(Place at, int s, int64_t columns, const float** from) const {
+        int64_t rows[SIDE];
+        for (int y = 0; y < SIDE; y++) rows[y] = beyond(std::min(at.y + y - 1, job.height), job.height, job.boundary);
+        for (int64_t x = 0; x < columns; x++) {
+            const int64_t column = beyond(std::min(at.x + x - 1, job.width), job.width, job.boundary);
+            for (int y = 0; y < SIDE; y++) {
+                const int64_t cell = (at.b * job.height + rows[y]) * job.width + column;
+                from[x * SIDE + y] = rows[y] < 0 || column < 0 ? nothing.data() : job.source[s] + cell * job.channels[s];
             }
         }
     }
 
     template <int N>
     void finish(int block, int64_t first, int64_t count) {
-        const float* weight = job.weight + int64_t(block) * POINTS * layer.inputs * LANES * OUTPUTS * LANES;
-        for (int p = 0; p < POINTS; p++, weight += int64_t(layer.inputs) * LANES * N * LANES)
+        const Number* weight = job.weight + int64_t(block) * POINTS * layer.inputs * LANES * OUTPUTS * LANES;
+        for (int p = 0; p < POINTS; p++, weight += int64_t(layer.inputs) * LANES * N * LANES) {
+            if (p % 2 == 0 && p / 2 < INNER * INNER) expect(block, first, count, p / 2);
             for (int64_t t = 0; t < count; t += ROWS) {
-                const Vec* cells = &seen[p * layer.inputs * layer.tiles + t];
-                Vec* out = &products[(p * layer.tiles + t) * OUTPUTS];
+                const Number* cells = &seen[(p * layer.inputs * layer.tiles + t) * LANES];
+                Sum* out = &products[(p * layer.tiles + t) * OUTPUTS];
                 if (count - t > 2 * SHARE) multiply<N, ROWS>(cells, weight, out);
                 else if (count - t > SHARE) multiply<N, 2 * SHARE>(cells, weight, out);
                 else multiply<N, SHARE>(cells, weight, out);
             }
+        }
         for (int64_t t = 0; t < count; t++)
             for (int n = 0; n < N; n++) write(place(first + t), t, block * OUTPUTS + n, &products[t * OUTPUTS + n]);
     }
 
+    // Brings to the cache where cell i of each tile will be written, while there is much to multiply.
+    void expect(int block, int64_t first, int64_t count, int i) const {
+        for (int64_t t = 0; t < count; t++) {
+            const Place at = place(first + t);
+            const int64_t y = at.y + i / INNER, x = at.x + i % INNER;
+            if (y >= job.height || x >= job.width) continue;
+            const float* to = job.next + ((at.b * job.height + y) * job.width + x) * job.outputs + block * OUTPUTS * LANES;
+            for (int n = 0; n < OUTPUTS; n++) __builtin_prefetch(to + n * LANES, 1);
+        }
+    }
+
     // The sums over all channels of R tiles, for N vectors of outputs.
     template <int N, int R>
-    void multiply(const Vec* cells, const float* weight, Vec* out) const {
-        Vec sum[R][N] = {};
-        for (int k = 0; k < layer.inputs; k++, cells += layer.tiles) {
-            const float* from = reinterpret_cast<const float*>(cells);
-            for (int i = 0; i < LANES; i++, weight += N * LANES) {
-                Vec w[N];
-#pragma GCC unroll 4
-                for (int n = 0; n < N; n++) w[n] = load(weight + n * LANES);
+    void multiply(const Number* cells, const Number* weight, Sum* out) const {
+        Sum sum[R][N] = {};
+        for (int k = 0; k < layer.inputs; k++, cells += layer.tiles * LANES)
+            for (int i = 0; i < LANES; i += PAIR, weight += N * LANES * PAIR) {
 #pragma GCC unroll 16
                 for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
-                    for (int n = 0; n < N; n++) sum[r][n] += w[n] * from[r * LANES + i];
+                    for (int n = 0; n < N; n++) sum[r][n] = added(sum[r][n], weight + n * LANES * PAIR, cells + r * LANES + i);
             }
-        }
 #pragma GCC unroll 16
         for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
             for (int n = 0; n < N; n++) out[r * OUTPUTS + n] = sum[r][n];
     }
 
-    void write(Place at, int64_t t, int vector, const Vec* from) {
+    void write(Place at, int64_t t, int vector, const Sum* from) {
         Vec half[SIDE * INNER], cells[INNER * INNER];
-        const int64_t step = int64_t(layer.tiles) * OUTPUTS;
-        for (int i = 0; i < SIDE; i++) gather(from + i * step, SIDE * step, half + i, SIDE);
+        const int64_t step = layer.tiles * OUTPUTS;
+        for (int x = 0; x < SIDE; x++) {
+            Vec column[SIDE];
+#pragma GCC unroll 6
+            for (int y = 0; y < SIDE; y++) {
+                column[y] = as_values(from[(y * SIDE + x) * step]);
+                if (SHORTENED) column[y] *= layer.grow[y * SIDE + x];
+            }
+            gather(column, 1, half + x, SIDE);
+        }
         for (int i = 0; i < INNER; i++) gather(half + i * SIDE, 1, cells + i * INNER, 1);
         const int channel = vector * LANES, count = std::min(LANES, job.outputs - channel);
+        if (SHORTENED) {
+            const Vec units = load_some(job.unit + channel, count) * unit[t];
+            for (Vec& value : cells) value *= units;
+        }
         if (job.bias) {
             const Vec bias = load_some(job.bias + channel, count);
             for (Vec& value : cells) value += bias;
@@ -234,33 +320,42 @@ struct Worker {
 
 }  // namespace
 
-// Room that packed weights take, in floats.
+// Bytes that packed weights take.
 extern "C" int64_t packed_size(int32_t first, int32_t second, int32_t outputs) {
     const int64_t inputs = vectors(first) + vectors(second), blocks = (vectors(outputs) + OUTPUTS - 1) / OUTPUTS;
-    return blocks * POINTS * inputs * LANES * OUTPUTS * LANES;
+    return blocks * POINTS * inputs * LANES * OUTPUTS * LANES * sizeof(Number);
 }
 
-// Transforms weights (outputs, first + second, 3, 3): to [block][point][channel][output of the block], zero where there is none.
-extern "C" void pack(const float* weight, int32_t first, int32_t second, int32_t outputs, float* packed) {
-    const double a = A, b = B, aa = a * a, bb = b * b, na = 2 * aa * (aa - bb), nb = 2 * bb * (bb - aa);
-    const double g[SIDE][3] = {{1 / (aa * bb), 0, 0}, {1 / na, a / na, aa / na}, {1 / na, -a / na, aa / na},
-                               {1 / nb, b / nb, bb / nb}, {1 / nb, -b / nb, bb / nb}, {0, 0, 1}};
-    const int inputs = (vectors(first) + vectors(second)) * LANES, wide = OUTPUTS * LANES;
-    std::fill_n(packed, packed_size(first, second, outputs), 0.0f);
+// Transforms weights (outputs, first + second, 3, 3): to [block][point][channels / PAIR][output of the block][PAIR], zero where
+// there is none; and their units (outputs).
+extern "C" void pack(const float* weight, int32_t first, int32_t second, int32_t outputs, Number* packed, float* unit) {
+    const int channels = first + second, inputs = (vectors(first) + vectors(second)) * LANES, wide = OUTPUTS * LANES;
+    std::memset(packed, 0, packed_size(first, second, outputs));
+    std::vector<double> points(size_t(channels) * POINTS);
     for (int o = 0; o < outputs; o++) {
-        const int block = o / wide, left = vectors(outputs) - block * OUTPUTS, n = std::min(left, OUTPUTS) * LANES;
-        for (int k = 0; k < first + second; k++) {
+        double most = 0, squares[POINTS] = {};
+        for (int k = 0; k < channels; k++) {
+            const float* w = weight + (int64_t(o) * channels + k) * 9;
+            for (int p = 0; p < POINTS; p++) {
+                const double *down = WEIGH[p / SIDE], *across = WEIGH[p % SIDE];
+                double value = 0;
+                for (int i = 0; i < 9; i++) value += down[i / 3] * across[i % 3] * w[i];
+                value /= size_of(WEIGH[p / SIDE]) * size_of(WEIGH[p % SIDE]);
+                points[k * POINTS + p] = value;
+                squares[p] += value * value;
+                most = std::max(most, std::abs(value));
+            }
+        }
+        const double norm = std::sqrt(*std::max_element(squares, squares + POINTS));
+        unit[o] = SHORTENED ? float(std::max(std::max(norm / MOST_WEIGHT, most / MOST), 1e-30)) : 1.0f;
+        const int block = o / wide, n = std::min(vectors(outputs) - block * OUTPUTS, OUTPUTS) * LANES;
+        Number* to = packed + int64_t(block) * POINTS * inputs * wide;
+        for (int k = 0; k < channels; k++) {
             const int channel = k < first ? k : vectors(first) * LANES + k - first;
-            const float* w = weight + (int64_t(o) * (first + second) + k) * 9;
-            for (int i = 0; i < SIDE; i++) {
-                double row[3] = {};
-                for (int x = 0; x < 3; x++)
-                    for (int y = 0; y < 3; y++) row[x] += g[i][y] * w[3 * y + x];
-                for (int j = 0; j < SIDE; j++) {
-                    const double value = g[j][0] * row[0] + g[j][1] * row[1] + g[j][2] * row[2];
-                    const int64_t at = int64_t(block) * POINTS * inputs * wide + (int64_t(i * SIDE + j) * inputs + channel) * n;
-                    packed[at + o % wide] = float(value);
-                }
+            for (int p = 0; p < POINTS; p++) {
+                const double value = points[k * POINTS + p] / unit[o];
+                to[((int64_t(p) * inputs + channel) / PAIR * n + o % wide) * PAIR + channel % PAIR] =
+                    Number(SHORTENED ? std::nearbyint(value) : value);
             }
         }
     }
