@@ -1,4 +1,4 @@
-"""The command line: `aetheria run | train | view | info | export | laws | bench | profile | doctor`.
+"""The command line: `aetheria run | train | view | info | verify | export | laws | bench | profile | doctor`.
 
 torch and everything that needs it is imported inside the commands, so that --help answers at once.
 """
@@ -25,7 +25,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, 130 interrupted.",
+    epilog="Exit codes: 0 done, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, 6 came out otherwise, "
+    "130 interrupted.",
 )
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -209,6 +210,29 @@ def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> No
         return
     out.print(f'  xarray.open_dataset("{name}", engine="h5netcdf")')
     out.print(f'  h5py.File("{name}", "r")')
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A recording (.h5) of a run from a config.")],
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>; as recorded by default.")] = None,
+) -> None:
+    """Make a recorded run again and say whether it comes out to the last bit (exit code 0), or where not (6)."""
+    from aetheria.recording import Recording
+    from aetheria.verify import verify as make_again
+
+    with Recording(file) as recording:
+        verdict = make_again(recording, device)
+    if verdict.identical:
+        out.print(f"[green]identical[/] {escape(str(file))}: all {verdict.frames:,} frames, to the last bit")
+    else:
+        out.print(
+            f"[red]differs[/] {escape(str(file))}: at step {verdict.step:,} {escape(verdict.field)} of universe "
+            f"{verdict.universe} is another, by {verdict.apart:.3g} at most; the {verdict.frames:,} frames before are identical"
+        )
+    for circumstance in verdict.circumstances:
+        out.print(f"  recorded with {escape(circumstance)}")
+    raise typer.Exit(0 if verdict.identical else 6)
 
 
 @app.command()
