@@ -11,15 +11,18 @@ from aetheria.moments import reached
 LASTING = ("file written", "file on disk", "file verified", "file in place", "folder on disk")  # moments of `lasting`
 
 
-def check_output(path: Path, overwrite: bool, make_folder: bool = False) -> None:
-    """Raises ConfigError unless a file may be created at `path`; with `make_folder` its folder may still be missing."""
+def check_output(path: Path, overwrite: bool, make_folder: bool = False, a_folder: bool = False) -> None:
+    """Raises ConfigError unless a file may be created at `path`, or with `a_folder` a folder.
+
+    With `make_folder` the folder that it is to be in may still be missing.
+    """
     folder = path.parent
     if make_folder and not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
         missing = "is no folder" if folder.exists() else "does not exist; make it, or name another"
         raise ConfigError(f"{path}: the folder {folder} {missing}")
-    if path.is_dir():
+    if path.is_dir() and not a_folder:
         raise ConfigError(f"{path}: is a folder; expected the name of a file")
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: exists; use --overwrite (overwrite=True) to replace it, or name another file")

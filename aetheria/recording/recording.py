@@ -85,7 +85,7 @@ class Recording:
             if version >= 3:
                 self._check_layout(file)
             recorded = [name for name in self._data if name not in _AXES]
-            self.fields = tuple(n for n in recorded if "x" in self._axes(n))
+            self.fields = tuple(n for n in recorded if "x" in self.axes(n))
             self.observables = tuple(n for n in recorded if n not in self.fields)
             self._rows = Rows(self._data, *self._checksums())
         except AetheriaError:
@@ -128,6 +128,11 @@ class Recording:
     def steps(self) -> NDArray[np.int64]:
         """The steps of the committed frames."""
         return self._committed("step")
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """The times of the committed frames, in the law's own units."""
+        return self._committed("time")
 
     @property
     def wall_times(self) -> NDArray[np.float64]:
@@ -201,6 +206,23 @@ class Recording:
                 self._rows.check(name, index, row, self._batch)
         return values
 
+    def axis(self, name: str) -> NDArray[np.float64]:
+        """Where the pixels of axis "y" or "x" have their centres, in cells.
+
+        Raises:
+            RecordingError: no field was recorded, and so no axis.
+        """
+        if name not in self._data:
+            raise RecordingError(f"{self.path}: has no axis {name}")
+        with self._reading(name):
+            check_read(self._data[name], len(self._data[name]), self.path)
+            values: NDArray[np.float64] = self._data[name][:]
+        return values
+
+    def axes(self, name: str) -> tuple[str, ...]:
+        """The names of a dataset's axes, as `("time", "y", "x")`."""
+        return tuple(dim[0].name.removeprefix("/") for dim in self._data[name].dims)
+
     def dataset(self, name: str) -> h5py.Dataset:
         """The HDF5 dataset behind a field, for slicing; see `schema` for its axes.
 
@@ -259,9 +281,6 @@ class Recording:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _axes(self, name: str) -> tuple[str, ...]:
-        return tuple(dim[0].name.removeprefix("/") for dim in self._data[name].dims)
 
     def _committed(self, name: str) -> NDArray[Any]:
         len(self)  # looks how many there are by now

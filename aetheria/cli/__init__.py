@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from aetheria.cli.recordings import export, info, verify
+from aetheria.cli.shared import Force, err, out
 from aetheria.errors import AetheriaError, ConfigError
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, 6 came out otherwise, "
     "130 interrupted.",
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _DONE = {"done": "[green]done[/]", "interrupted": "[yellow]interrupted[/]", "diverged": "[red]diverged[/]"}
 
@@ -51,6 +50,7 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording and picture.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something goes wrong.")] = False,
+    _force: Force = False,
 ) -> None:
     """Run a config to an HDF5 recording and a picture, with checkpoints beside it; or go on with such a run."""
     from aetheria.progress import Show
@@ -160,6 +160,7 @@ def view(
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+    _force: Force = False,
 ) -> None:
     """Open a window on a live simulation or a recording."""
     try:
@@ -170,115 +171,9 @@ def view(
     leave(show(what, set_, device))
 
 
-@app.command()
-def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> None:
-    """Show what a recording holds and how to open it."""
-    from aetheria.recording import Recording
-
-    with Recording(file) as recording:
-        a, count = recording.attributes, len(recording)
-        steps = recording.steps
-        height, width = a["grid"]
-        rows = {
-            "status": recording.status,
-            "title": a["title"],
-            "law": f"{a['law']}, {a['channels']} channels, {height} x {width} cells, {a['universes']} universe(s)",
-            "frames": f"{count:,}" + (f", steps {steps[0]:,} to {steps[-1]:,}, every {a['every']}" if count else ""),
-            "fields": ", ".join(f"{n} {recording.dataset(n).shape[1:]} {recording.dataset(n).dtype}" for n in recording.fields),
-            "observables": ", ".join(recording.observables),
-            "edits": recording.edit_count,
-            "size": f"{file.stat().st_size / 2**20:.2f} MiB",
-            "made": f"{a['created']} on {a['device_name']} ({a['device']}, {a['precision']}), seed {a['seed']}",
-            "versions": f"aetheria {a['aetheria_version']}, torch {a['torch_version']}, HDF5 {a['hdf5_version']}",
-            "weights": f"sha256 {a['weights_sha256'][:16]}",
-        }
-        for key, value in rows.items():
-            if value:
-                out.print(f"[bold]{key:12}[/]{escape(str(value))}")
-        if recording.config:
-            out.print("\n[bold]config[/]")
-            out.print(escape(recording.config.strip()))
-        if a["codec"] != "gzip":
-            out.print(f'\ncodec "{a["codec"]}": import hdf5plugin before opening it with xarray or h5py')
-        unfinished = recording.status == "running"
-    name = escape(str(file))
-    out.print("\n[bold]open it[/]")
-    out.print(f'  aetheria.Recording("{name}")')
-    if unfinished:
-        out.print(f'  h5py.File("{name}", "r", swmr=True)')
-        out.print("  (it is being written, or its writer was killed; then h5clear -s lets other programs open it too)")
-        return
-    out.print(f'  xarray.open_dataset("{name}", engine="h5netcdf")')
-    out.print(f'  h5py.File("{name}", "r")')
-
-
-@app.command()
-def verify(
-    file: Annotated[Path, typer.Argument(help="A recording (.h5) of a run from a config.")],
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>; as recorded by default.")] = None,
-) -> None:
-    """Make a recorded run again and say whether it comes out to the last bit (exit code 0), or where not (6)."""
-    from aetheria.recording import Recording
-    from aetheria.verify import verify as make_again
-
-    with Recording(file) as recording:
-        verdict = make_again(recording, device)
-    if verdict.identical:
-        out.print(f"[green]identical[/] {escape(str(file))}: all {verdict.frames:,} frames, to the last bit")
-    else:
-        out.print(
-            f"[red]differs[/] {escape(str(file))}: at step {verdict.step:,} {escape(verdict.field)} of universe "
-            f"{verdict.universe} is another, by {verdict.apart:.3g} at most; the {verdict.frames:,} frames before are identical"
-        )
-    for circumstance in verdict.circumstances:
-        out.print(f"  recorded with {escape(circumstance)}")
-    raise typer.Exit(0 if verdict.identical else 6)
-
-
-@app.command()
-def export(
-    file: Annotated[Path, typer.Argument(help="A recording (.h5).")],
-    png: Annotated[bool, typer.Option("--png", help="The last frame as a PNG.")] = False,
-    gif: Annotated[bool, typer.Option("--gif", help="The frames as an endless GIF.")] = False,
-    mp4: Annotated[bool, typer.Option("--mp4", help="The frames as an MP4 film (needs PyAV).")] = False,
-    out_file: Annotated[Path | None, typer.Option("--out", help="File to write; beside the recording by default.")] = None,
-    field: Annotated[str | None, typer.Option(help="Field to show; the first one recorded by default.")] = None,
-    colour_map: Annotated[str | None, typer.Option(help="ember, ice, grey, phase or balance.")] = None,
-    first: Annotated[int | None, typer.Option("--from", help="First step.")] = None,
-    last: Annotated[int | None, typer.Option("--to", help="Last step.")] = None,
-    levels: Annotated[tuple[float, float] | None, typer.Option(help="Values at the ends of the colour map.")] = None,
-    universe: Annotated[int, typer.Option(help="Which universe of a batch.")] = 0,
-    fps: Annotated[float, typer.Option(min=0.1, max=240, help="Frames a second.")] = 20.0,
-    scale: Annotated[int, typer.Option(min=1, max=64, help="Size of a cell in pixels.")] = 4,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-) -> None:
-    """Make a picture or film of a recording."""
-    from aetheria.export import Film, Look, save_gif, save_mp4, save_png
-    from aetheria.files import check_output
-    from aetheria.recording import Recording
-
-    kinds = [kind for kind, wanted in {"png": png, "gif": gif, "mp4": mp4}.items() if wanted]
-    if not kinds:
-        raise ConfigError("export: expected one or more of --png, --gif, --mp4")
-    if out_file and len(kinds) > 1:
-        raise ConfigError(f"export: --out names one file, but {' and '.join('--' + k for k in kinds)} were asked for")
-    if out_file and out_file.suffix != f".{kinds[0]}":
-        raise ConfigError(f"--out {out_file}: expected a name that ends in .{kinds[0]}")
-    with Recording(file) as recording:
-        film = Film(recording, field, Look(colour_map, levels, universe, scale), first, last)
-        # With the field's name: the run left its own picture under the recording's.
-        targets = {kind: out_file or file.with_name(f"{file.stem}-{film.field}.{kind}") for kind in kinds}
-        for target in targets.values():
-            check_output(target, overwrite)
-        for kind, target in targets.items():
-            if kind == "png":
-                save_png(film, target)
-            elif kind == "gif":
-                save_gif(film, target, fps)
-            else:
-                save_mp4(film, target, fps)
-            shown = f"step {film.step(-1)}" if kind == "png" else f"{len(film)} frames, steps {film.step(0)} to {film.step(-1)}"
-            out.print(f"{escape(str(target))}: {film.field}, {shown}")
+app.command()(info)
+app.command()(verify)
+app.command()(export)
 
 
 @app.command()
@@ -314,6 +209,7 @@ def bench(
     seconds: Annotated[float, typer.Option(help="How long to time steps for, about.")] = 2.0,
     steps: Annotated[int | None, typer.Option(min=1, help="Time exactly so many steps instead.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+    _force: Force = False,
 ) -> None:
     """Measure how fast a config steps here, and how far that is from what this machine can do."""
     from aetheria.bench import bench as measure
