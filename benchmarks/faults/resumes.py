@@ -47,7 +47,6 @@ every = 3
 [checkpoint]
 every = {checkpoint}
 """
-_LONGEST_S = 0.6  # that a run lives before it is killed
 _PATIENCE_S = 300.0  # a run of many checkpoints takes its time
 _HALFWAY = 1  # a manner of `writes.c`
 
@@ -65,21 +64,20 @@ def live(
     """Runs the config in a folder, or goes on with that run, as the command line does.
 
     Args:
-        moment: when it is reached for the `nth` time, the signal `number` is sent so many `times`.
+        moment: when it is reached for the `nth` time, the signal `number` is sent so many `times`, `fuse` seconds later.
         strike: at which write to the recording to be killed, halfway through.
-        fuse: seconds from the first moment that is reached, when the run has begun, to be killed.
     """
     if strike:
         ctypes.CDLL(None).writes_arm(b"run.h5", ctypes.c_long(strike), _HALFWAY, 0)
     reached = 0
-    bomb = threading.Timer(fuse, os.kill, (os.getpid(), signal.SIGKILL))
 
     def act(now: str) -> None:
         nonlocal reached
-        if fuse and bomb.ident is None:
-            bomb.start()
         reached += now == moment
         if now == moment and reached == nth:
+            if fuse:
+                threading.Timer(fuse, os.kill, (os.getpid(), number)).start()
+                return
             for _ in range(times):
                 os.kill(os.getpid(), number)
 
@@ -154,18 +152,18 @@ def again_and_again(law: str) -> Callable[[int], Outcome]:
     """Kills one run so many times, at random moments, each time but the first as it goes on."""
 
     def inflict(times: int) -> Outcome:
-        outcome, dice, steps = Outcome(), random.Random(2), 150 * times
+        outcome, dice, steps = Outcome(), random.Random(2), 200 * times
         with tempfile.TemporaryDirectory() as place:
             lay_out(folder := Path(place) / "run", law, steps, checkpoint=20)
             beginnings: set[int] = set()  # steps of the checkpoints that it went on from
             while outcome.runs < times:
                 if dice.random() < 0.3:  # perhaps before it has begun
-                    ended = step_in(folder, signals=[(dice.uniform(0.05, _LONGEST_S), signal.SIGKILL)])
+                    ended = step_in(folder, signals=[(dice.uniform(0.02, 0.2), signal.SIGKILL)])
                 else:
-                    ended = step_in(folder, fuse=dice.uniform(0.01, _LONGEST_S))
+                    ended = step_in(folder, moment="file written", nth=dice.randrange(1, 5), fuse=dice.uniform(0.001, 0.03))
                 outcome.runs += 1
                 beginnings.update(map(step_of, checkpoints_of(folder / "run.h5")[:1]))
-                if ended.code not in (-signal.SIGKILL, 0):
+                if ended.code != -signal.SIGKILL:
                     outcome.wrong.append(f"{ended}")
                     return outcome
             outcome.wrong += finish(folder, law, steps)
