@@ -62,6 +62,12 @@ class ShowTraining(_Told):
             )
             self._task = self._bar.add_task("training", total=None, rates="")
 
+    def growing(self, setup: Setup) -> None:
+        """Says what it computes with."""
+        if not self._quiet:
+            self._out.print(f"[bold]growing a picture[/] on {setup.device}, {setup.summary()}")
+            self._task = self._bar.add_task("training", total=None, rates="")
+
     def progress(self, moment: TrainingMoment) -> None:
         """Moves the bar."""
         if self._task is None:

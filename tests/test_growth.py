@@ -11,7 +11,8 @@ from PIL import Image
 
 from aetheria.errors import ConfigError, FileUnreadableError, StateError
 from aetheria.laws import GrowingNCA
-from aetheria.training.growth import Growth, disc, normalise_gradients, read_picture
+from aetheria.training.growth import Growth, disc, read_picture
+from aetheria.training.loop import normalise_gradients
 
 
 def square(side: int = 4) -> torch.Tensor:
@@ -133,7 +134,7 @@ def test_the_pool_takes_what_was_grown_but_nothing_that_blew_up() -> None:
     before, batch = task.pool.clone(), task.draw(0)
     grown = torch.full_like(batch.cells, 0.25)
     grown[1, 0, 0, 0] = torch.nan
-    task.keep(batch, grown)
+    task.keep(batch.places, grown)
     for i, place in enumerate(batch.places.tolist()):
         assert torch.equal(task.pool[place], task.start if i == 1 else grown[i])
     others = [place for place in range(12) if place not in batch.places.tolist()]
@@ -153,6 +154,9 @@ def test_the_loss_is_of_colours_and_of_values_that_would_not_last() -> None:
     cells[0, 5, 0, 0] = 2
     cells[1, 3, 0, 0] = 1  # alpha where there is none
     np.testing.assert_allclose(task.error(cells), [0, 1 / 480], rtol=1e-5)
+    assert task.picture_error(cells).tolist() == [0, 0]  # beside it
+    cells[1, 0, 3, 4] += 0.5  # its corner
+    np.testing.assert_allclose(task.picture_error(cells), [0, 0.25 / 64], rtol=1e-5)
 
 
 def test_gradients_have_the_length_one() -> None:
@@ -174,12 +178,12 @@ def test_a_law_learns_to_grow_a_square() -> None:
         if number == 80:
             optimizer.param_groups[0]["lr"] /= 4
         batch = task.draw(number)
-        cells = task.grow(law, batch)
+        cells = task.grow(law, batch.cells, batch.seeds, batch.steps)
         optimizer.zero_grad()
         task.loss(cells).backward()
         normalise_gradients(law)
         optimizer.step()
-        task.keep(batch, cells)
+        task.keep(batch.places, cells)
     state: tuple[torch.Tensor, ...] = (task.start[None], *law.initial_memory(task.start[None], 77))
     untrained = float(task.error(state[0]))
     with torch.inference_mode():

@@ -151,7 +151,7 @@ def test_batches_are_the_samples_drawn_and_leave_no_file_open(life_file: Path, w
     expected = [torch.stack([dataset[sample] for sample in samples]) for samples in draws]
     dataset.close()
     with Batches(dataset, draws, CPU, workers) as batches:
-        for batch, wanted in zip(batches, expected, strict=True):
+        for (batch,), wanted in zip(batches, expected, strict=True):
             assert torch.equal(batch, wanted)
     assert not [file for file in psutil.Process().open_files() if file.path == os.fspath(life_file)]
 

@@ -114,7 +114,7 @@ def _tell(outcome: "Outcome", quiet: bool) -> None:
 
 @app.command()
 def train(
-    config: Annotated[str, typer.Argument(help="A TOML file with [law], [data] and [train].")],
+    config: Annotated[str, typer.Argument(help="A TOML file with [law], [train], and [data] or a [picture].")],
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="For the results; runs/<config> by default.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
@@ -122,33 +122,36 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in a folder that holds a training.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something goes wrong.")] = False,
 ) -> None:
-    """Learn a law from recordings."""
+    """Learn a law from recordings, or to grow a picture."""
     from aetheria.config import find_config
     from aetheria.progress import ShowTraining
-    from aetheria.training.imitate import imitate
-    from aetheria.training.settings import load_train_config
+    from aetheria.training.grow import Grown, grow
+    from aetheria.training.imitate import Learned, imitate
+    from aetheria.training.settings import GrowConfig, load_training
 
-    settings = load_train_config(config, set_)
+    settings = load_training(config, set_)
     folder = out_folder or Path("runs") / find_config(config).stem
+    how: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
+    learned: Learned | Grown
     with ShowTraining(out, err, quiet) as show:
-        learned = imitate(
-            settings,
-            folder,
-            device=device,
-            resume=resume,
-            overwrite=overwrite,
-            started=show.started,
-            progress=show.progress,
-        )
+        if isinstance(settings, GrowConfig):
+            learned = grow(settings, folder, started=show.growing, progress=show.progress, **how)
+        else:
+            learned = imitate(settings, folder, started=show.started, progress=show.progress, **how)
     name = escape(str(folder))
     if learned.exit_code:
         err.print(f"{_DONE['interrupted']} at step {learned.step:,}; go on with --resume")
         raise typer.Exit(learned.exit_code)
     if not quiet:
         out.print(f"[green]{learned.status}[/], {learned.step:,} steps are in the result")
-        marks = sorted({1, 2, 5, 10, 20, 50, 100, len(learned.errors)} & set(range(1, len(learned.errors) + 1)))
-        out.print("  mean error  " + ", ".join(f"{learned.errors[step - 1]:.3g} after {step}" for step in marks))
-        out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
+        if isinstance(learned, Grown):
+            grown = ", ".join(f"{error:.3g} at step {step}" for step, error in learned.errors.items() if step >= 64)
+            out.print(f"  error       {grown}; {learned.healed:.3g} where half of it was lost 200 steps before")
+            out.print(f"  results     {name}: weights.safetensors, run.toml, grown.png")
+        else:
+            marks = sorted({1, 2, 5, 10, 20, 50, 100, len(learned.errors)} & set(range(1, len(learned.errors) + 1)))
+            out.print("  mean error  " + ", ".join(f"{learned.errors[step - 1]:.3g} after {step}" for step in marks))
+            out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
         out.print(f"Next: {escape(_how_called())} run {name}/run.toml")
 
 

@@ -64,14 +64,14 @@ class Batches:
         loader = DataLoader(dataset, batch_sampler=draws, pin_memory=device.type == "cuda", **settings)
         self._source: Iterator[Tensor] = iter(loader) if workers else _Reader(loader)
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[tuple[Tensor]]:
         while True:
             began = time.perf_counter()
             batch = next(self._source, None)
             self.waited_s += time.perf_counter() - began
             if batch is None:
                 return
-            yield batch.to(self._device, non_blocking=True)
+            yield (batch.to(self._device, non_blocking=True),)
 
     def close(self) -> None:
         """Stops reading, ends the workers and closes the files. May be called at any time, and twice."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from aetheria.errors import ConfigError, FileUnreadableError, StateError
 from aetheria.laws import GrowingNCA
@@ -106,6 +106,7 @@ class Growth:
             raise ConfigError(f"steps: {list(steps)} given; expected fewest and most, from 1")
         self._batch, self._damaged, self._steps, self._seed = batch, damaged, steps, seed
         top, left = (grid[0] - height) // 2, (grid[1] - width) // 2
+        self._place = (top, left, height, width)
         self.target = F.pad(picture, (left, grid[1] - width - left, top, grid[0] - height - top))
         self.start = torch.zeros(law.channels, *grid)
         self.start[:, grid[0] // 2, grid[1] // 2] = law.live_cell()
@@ -124,11 +125,10 @@ class Growth:
         seeds = torch.stack((torch.full((self._batch,), chance.getrandbits(48)), torch.arange(self._batch)), 1)
         return GrowthBatch(cells, seeds, places, chance.randint(*self._steps))
 
-    def grow(self, step: Step, batch: GrowthBatch) -> Tensor:
-        """The cells after the steps of the batch."""
-        cells, seeds = batch.cells, batch.seeds
+    def grow(self, step: Step, cells: Tensor, seeds: Tensor, steps: int) -> Tensor:
+        """The cells after so many steps."""
         count = torch.zeros(len(cells), dtype=torch.int64, device=cells.device)
-        for _ in range(batch.steps):
+        for _ in range(steps):
             cells, seeds, count = step(cells, seeds, count)
         return cells
 
@@ -140,10 +140,16 @@ class Growth:
         """`(B,)`: mean squared error of the colours over the grid."""
         return (cells[:, :COLOURS] - self.target.to(cells)).square().mean((1, 2, 3))
 
-    def keep(self, batch: GrowthBatch, cells: Tensor) -> None:
+    def picture_error(self, cells: Tensor) -> Tensor:
+        """`(B,)`: mean squared error of the colours over the picture alone, without the empty cells around it."""
+        top, left, height, width = self._place
+        part = (slice(None), slice(COLOURS), slice(top, top + height), slice(left, left + width))
+        return (cells[part] - self.target.to(cells)[part[1:]]).square().mean((1, 2, 3))
+
+    def keep(self, places: Tensor, cells: Tensor) -> None:
         """Puts what was grown into the pool; what is not finite begins again."""
-        good = cells.detach().isfinite().flatten(1).all(1)[:, None, None, None]
-        self.pool[batch.places] = torch.where(good, cells.detach(), self.start.to(cells)).to(self.pool)
+        good = cells.isfinite().flatten(1).all(1)[:, None, None, None]
+        self.pool[places] = torch.where(good, cells.detach(), self.start.to(cells)).to(self.pool)
 
     def state_dict(self) -> dict[str, Any]:
         """The pool."""
@@ -162,10 +168,3 @@ def disc(height: int, width: int, chance: random.Random) -> Tensor:
     middle = [side * chance.uniform(0.25, 0.75) for side in (height, width)]
     y, x = torch.arange(height)[:, None] + 0.5, torch.arange(width) + 0.5
     return (y - middle[0]).square() + (x - middle[1]).square() < radius**2
-
-
-def normalise_gradients(law: nn.Module) -> None:
-    """Divides each parameter's gradient by its norm, so that a long rollout's cannot throw the weights about."""
-    for parameter in law.parameters():
-        if parameter.grad is not None:
-            parameter.grad /= parameter.grad.norm() + 1e-8

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from aetheria.errors import ConfigError, StateError
 from aetheria.files import check_output, replacing
@@ -18,8 +19,10 @@ from aetheria.laws.base import Traits, check_grid, traits_of
 from aetheria.laws.controls import Control, controlled
 from aetheria.run import built_law
 from aetheria.training import report
+from aetheria.training.batches import Batches, Draws
+from aetheria.training.firing import Step
 from aetheria.training.loop import Moment, Trainer
-from aetheria.training.rollout import Rollout, observable
+from aetheria.training.rollout import Rollout, observable, rollout_loss
 from aetheria.training.settings import TrainConfig
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.trackers import Tracker, default_trackers
@@ -41,6 +44,36 @@ class Learned:
     step: int
     errors: NDArray[np.float64]
     folder: Path
+
+
+class Imitation:
+    """The lesson of windows of recordings: the law's own rollouts shall follow them."""
+
+    def __init__(
+        self, law: nn.Module, traits: Traits, dataset: TrajectoryDataset, config: TrainConfig, rollout: Rollout, setup: Setup
+    ) -> None:
+        self._law, self._traits, self._dataset = law, traits, dataset
+        self._how, self._seed, self._rollout, self._setup = config.train, config.seed, rollout, setup
+
+    def batches(self, first: int) -> Batches:
+        """Windows `(B, frames, C, h, w)`, read ahead."""
+        how = self._how
+        draws = Draws(len(self._dataset), how.batch, how.frames, first, how.steps, self._seed)
+        return Batches(self._dataset, draws, self._setup.device, self._setup.workers)
+
+    def loss(self, step: Step, batch: tuple[Tensor, ...], chance: torch.Generator) -> Tensor:
+        """See `rollout_loss`."""
+        return rollout_loss(step, self._law, self._traits, batch[0], self._rollout, chance)
+
+    def learned(self) -> None:
+        """Nothing is carried from one step to the next."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: which windows are drawn is known from their number."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to load."""
 
 
 def imitate(
@@ -91,9 +124,8 @@ def imitate(
         reports = default_trackers(folder / "tensorboard") if trackers is None else list(trackers)
         for tracker in reports:
             open_.callback(tracker.close)
-        trainer = Trainer(
-            law, traits, config.train, how, setup, folder, seed=config.seed, config=config.to_toml(), trackers=reports
-        )
+        lesson = Imitation(law, traits, train, config, how, setup)
+        trainer = Trainer(law, config.train, lesson, setup, folder, seed=config.seed, config=config.to_toml(), trackers=reports)
         if resume:
             trainer.resume(folder / "last.pt")
 
@@ -106,9 +138,7 @@ def imitate(
 
         with Interrupts() as interrupts:
             interrupts.patience = 1  # the first signal ends the training in order
-            status = trainer.train(
-                train, validate, workers=setup.workers, stopped=lambda: bool(interrupts.received), progress=progress
-            )
+            status = trainer.train(validate, stopped=lambda: bool(interrupts.received), progress=progress)
         if status == "interrupted":
             return Learned(status, interrupts.exit_code, trainer.step, np.zeros(0), folder)
         if (folder / "best.pt").exists():

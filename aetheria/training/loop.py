@@ -3,26 +3,23 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from aetheria.errors import DivergedError
 from aetheria.initial import generator
-from aetheria.laws.base import Traits
 from aetheria.training import saved
-from aetheria.training.batches import Batches, Draws
 from aetheria.training.firing import Step, training_step
 from aetheria.training.memory import MicroBatches
-from aetheria.training.rollout import Rollout, rollout_loss
-from aetheria.training.settings import Train
+from aetheria.training.settings import Teaching
 from aetheria.training.setup import Setup
 from aetheria.training.trackers import Tracker
-from aetheria.training.trajectories import TrajectoryDataset
 
 MOST_BAD = 3  # losses in a row that are no number, after which it stops
 _GRADIENTS_EVERY = 100
@@ -45,8 +42,39 @@ class Moment:
     waited: float
 
 
+class Lesson(Protocol):
+    """What a law is taught: batches to learn from, and what is wrong with what it makes of them."""
+
+    def batches(self, first: int) -> AbstractContextManager["Source"]:
+        """The batches of the training from step `first` to its end."""
+
+    def loss(self, step: Step, batch: tuple[Tensor, ...], chance: torch.Generator) -> Tensor:
+        """The mean loss over the samples of a batch, or of a piece of one; `step` steps the law."""
+
+    def learned(self) -> None:
+        """A step is over."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the batches to come depend on, beside their number."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a `state_dict`."""
+
+
+class Source(Protocol):
+    """Batches: tensors whose first axis is the sample.
+
+    Attributes:
+        waited_s: seconds that the training waited for them.
+    """
+
+    waited_s: float
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]: ...
+
+
 class Trainer:
-    """Trains a law on windows of recordings.
+    """Teaches a law a lesson.
 
     Attributes:
         law: what is trained, in train mode while it is.
@@ -58,9 +86,8 @@ class Trainer:
     def __init__(
         self,
         law: nn.Module,
-        traits: Traits,
-        how: Train,
-        rollout: Rollout,
+        how: Teaching,
+        lesson: Lesson,
         setup: Setup,
         folder: Path,
         *,
@@ -74,10 +101,10 @@ class Trainer:
             folder: where last.pt and best.pt are written.
             config: kept in them; only a training with the same resumes.
         """
-        self.law, self.traits, self.how = law, traits, how
+        self.law, self.how = law, how
         self.step, self.best = 0, math.inf
         self.error: float | None = None
-        self._rollout, self._setup, self._folder = rollout, setup, folder
+        self._lesson, self._setup, self._folder = lesson, setup, folder
         self._seed, self._config, self._trackers = seed, config, trackers
         self.average = copy.deepcopy(law).requires_grad_(False) if how.average else law
         self._optimizer = torch.optim.AdamW(law.parameters(), how.learning_rate, weight_decay=how.weight_decay)
@@ -88,30 +115,27 @@ class Trainer:
 
     def train(
         self,
-        dataset: TrajectoryDataset,
         validate: Callable[[nn.Module], float],
         *,
-        workers: int = 0,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[Moment], None] = lambda _: None,
     ) -> str:
         """Trains to the end, an early stop, or a signal; a checkpoint is on the disk then. How it ended, in a word or two.
 
         Args:
-            dataset: what to learn from.
-            validate: the error of a law, in eval mode, on what was held out.
+            validate: the error of a law, in eval mode, on what it was not taught.
             stopped: asked after each step.
 
         Raises:
             DivergedError: the loss was no number three times in a row; the last good checkpoint is kept.
             DiskFullError: a checkpoint could not be written; the one before is kept.
         """
-        draws = Draws(len(dataset), self.how.batch, self.how.frames, self.step, self.how.steps, self._seed)
         began = time.perf_counter()
-        with Batches(dataset, draws, self._setup.device, workers) as batches, self._setup.numerics():
+        with self._lesson.batches(self.step) as batches, self._setup.numerics():
             first = self.step
-            for window in batches:
-                loss = self._take(window)
+            for batch in batches:
+                loss = self._take(batch)
+                self._lesson.learned()
                 self.step += 1
                 seconds = max(time.perf_counter() - began, 1e-9)
                 moment = Moment(
@@ -130,16 +154,16 @@ class Trainer:
 
     # -- a step --------------------------------------------------------------------------------------------------------
 
-    def _take(self, window: Tensor) -> float:
+    def _take(self, batch: tuple[Tensor, ...]) -> float:
         """One step of the optimizer; the loss. A loss that is no number is skipped, and the rate halved."""
         self.law.train()
         chance = generator(self._seed, self.step)
 
-        def loss(piece: Tensor) -> Tensor:
+        def loss(*piece: Tensor) -> Tensor:
             with self._setup.autocast():
-                return rollout_loss(self._stepped, self.law, self.traits, piece, self._rollout, chance)
+                return self._lesson.loss(self._stepped, piece, chance)
 
-        value = self._micro.backward((window,), loss, self._optimizer.zero_grad, self._scaler.scale).item()
+        value = self._micro.backward(batch, loss, self._optimizer.zero_grad, self._scaler.scale).item()
         if not math.isfinite(value):
             self._skip()
             return value
@@ -147,6 +171,8 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self.how.learning_rate * self._slowed * rate(self.step, self.how)
         self._scaler.unscale_(self._optimizer)
+        if self.how.normalise:
+            normalise_gradients(self.law)
         norm = nn.utils.clip_grad_norm_(self.law.parameters(), self.how.clip or math.inf)
         # Scaled gradients overflow now and then, and the scaler sees to it; others are lost like the loss.
         if norm.isfinite() or self._scaler.is_enabled():
@@ -220,6 +246,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
             "micro_batch": self._micro.size,
+            "lesson": self._lesson.state_dict(),
             **{name: getattr(self, name) for name in _COUNTED},
         }
         saved.save(state, path)
@@ -237,6 +264,7 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
         self._micro.size = state["micro_batch"]
+        self._lesson.load_state_dict(state["lesson"])
         for name in _COUNTED:
             setattr(self, name, state[name])
 
@@ -244,9 +272,16 @@ class Trainer:
 _COUNTED = ("best", "error", "_slowed", "_bad", "_stale")
 
 
-def rate(step: int, how: Train) -> float:
+def rate(step: int, how: Teaching) -> float:
     """The share of the learning rate at a step: a straight rise, then half a wave of a cosine down to `final_rate`."""
     if step < how.warm_up:
         return (step + 1) / how.warm_up
     past = (step - how.warm_up) / max(1, how.steps - how.warm_up)
     return how.final_rate + (1 - how.final_rate) * (1 + math.cos(math.pi * past)) / 2
+
+
+def normalise_gradients(law: nn.Module) -> None:
+    """Divides each parameter's gradient by its norm."""
+    for parameter in law.parameters():
+        if parameter.grad is not None:
+            parameter.grad /= parameter.grad.norm() + 1e-8

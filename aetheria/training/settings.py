@@ -38,24 +38,20 @@ class Data(Settings):
     workers: int = Setting(default=0, ge=0, le=64)
 
 
-class Train(Settings):
-    """How to train.
+class Teaching(Settings):
+    """How to train, whatever is learned.
 
     Attributes:
         steps: of the optimizer.
         batch: samples of a step; micro_batch: of those, at a time (all that fit, when left out).
-        learning_rate, weight_decay: of AdamW. The rate rises over `warm_up` steps, and falls along a cosine to its share
-            `final_rate`.
+        learning_rate, weight_decay: of AdamW. The rate rises over `warm_up` steps and falls along a cosine to its `final_rate`.
         clip: largest norm of the gradients; 0 for any.
+        normalise: divide each parameter's gradient by its norm first, so that a long rollout's cannot throw the weights about.
         average: share of the averaged weights that is kept in a step; 0 for no average. The averaged weights are the result.
-        rollout: steps of the law in a sample at first and at last; it grows over the share `curriculum` of the training.
-        loss, noise, truncate, checkpoint, conserve: see `aetheria.training.rollout.Rollout`.
-        learn: controls of the law that are learned too, as ["decay"].
         precision: of the network: "auto", "fp32", "bf16" or "fp16".
         compile: step through `torch.compile`.
         deterministic: the same result from every training on the same machine; slower on a GPU.
-        validate_every: steps between two looks at what was held out, and between two checkpoints.
-        horizon: steps of the rollouts that validate.
+        validate_every: steps between two looks at how good it is, and between two checkpoints.
         patience: looks without improvement after which it ends; 0 for none.
     """
 
@@ -67,7 +63,25 @@ class Train(Settings):
     warm_up: int = Setting(default=50, ge=0)
     final_rate: float = Setting(default=0.01, ge=0, le=1)
     clip: float = Setting(default=1.0, ge=0)
+    normalise: bool = False
     average: float = Setting(default=0.0, ge=0, lt=1)
+    precision: Literal["auto"] | TrainingPrecision = "fp32"
+    compile: bool = False
+    deterministic: bool = False
+    validate_every: int = Setting(default=200, gt=0)
+    patience: int = Setting(default=0, ge=0)
+
+
+class Train(Teaching):
+    """How to learn from recordings.
+
+    Attributes:
+        rollout: steps of the law in a sample at first and at last; it grows over the share `curriculum` of the training.
+        loss, noise, truncate, checkpoint, conserve: see `aetheria.training.rollout.Rollout`.
+        learn: controls of the law that are learned too, as ["decay"].
+        horizon: steps of the rollouts that validate.
+    """
+
     rollout: list[int] = Setting(default=[1, 1], min_length=2, max_length=2)
     curriculum: float = Setting(default=0.5, ge=0, le=1)
     loss: LossName = "squared"
@@ -76,12 +90,7 @@ class Train(Settings):
     checkpoint: int | None = Setting(default=None, gt=0)
     conserve: dict[str, float] = Setting(default_factory=dict)
     learn: list[str] = Setting(default_factory=list)
-    precision: Literal["auto"] | TrainingPrecision = "fp32"
-    compile: bool = False
-    deterministic: bool = False
-    validate_every: int = Setting(default=200, gt=0)
     horizon: int = Setting(default=20, gt=0)
-    patience: int = Setting(default=0, ge=0)
 
     def frames(self, step: int) -> int:
         """Frames of a sample at this step of the training: one more than the steps of its rollout."""
@@ -129,3 +138,63 @@ def load_train_config(path: str | Path, overrides: list[str] | None = None) -> T
     if not 1 <= first <= last:
         raise ConfigError(f"[train] rollout: {config.train.rollout} given; expected [first, last] with 1 <= first <= last")
     return config
+
+
+class Picture(Settings):
+    """What to grow.
+
+    Attributes:
+        path: of a PNG or another image, beside the config.
+        size: cells of its longer side; its own pixels when left out.
+        grid: (height, width) that it grows in, in the middle.
+    """
+
+    path: str
+    size: int | None = Setting(default=None, gt=0, le=1024)
+    grid: list[int] = Setting(min_length=2, max_length=2)
+
+
+class Nursery(Teaching):
+    """How to grow a picture.
+
+    Attributes:
+        rollout: fewest and most steps of the law in a step of the training.
+        pool: states that are kept to go on from.
+        damaged: of a batch, how many lose a disc, so that the law learns to heal.
+    """
+
+    rollout: list[int] = Setting(default=[32, 48], min_length=2, max_length=2)
+    pool: int = Setting(default=256, gt=0)
+    damaged: int = Setting(default=2, ge=0)
+    normalise: bool = True
+
+
+class GrowConfig(Settings):
+    """A training from a picture to a law that grows it.
+
+    Attributes:
+        seed: of what is drawn; that of the first weights is the law's own.
+    """
+
+    title: str = ""
+    seed: int = Setting(default=0, ge=0, lt=1 << 63)
+    device: str = "auto"
+    law: LawTable
+    picture: Picture
+    train: Nursery
+
+    def to_toml(self) -> str:
+        """This configuration with every default filled in, as TOML."""
+        return dumped(self)
+
+
+def load_training(path: str | Path, overrides: list[str] | None = None) -> TrainConfig | GrowConfig:
+    """Reads a training of either kind: one with a [picture] grows it; raises as `load_train_config` does."""
+    path = find_config(path)
+    values = read_settings(path, overrides)
+    if "picture" not in values:
+        return load_train_config(path, overrides)
+    picture = values["picture"]
+    if isinstance(picture, dict) and isinstance(picture.get("path"), str):
+        picture["path"] = str(path.parent.resolve() / picture["path"])
+    return GrowConfig.checked(values, "")
