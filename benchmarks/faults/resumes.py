@@ -22,6 +22,7 @@ from aetheria.checkpoint import checkpoints_of, step_of
 from aetheria.cli import main
 from aetheria.errors import AetheriaError
 from aetheria.moments import at_moments
+from aetheria.recording.recorder import MOMENTS as COMMITTING
 from aetheria.recording.reopening import MOMENTS as REOPENING
 from aetheria.state_file import read_state
 from benchmarks.faults.fault import Fault, Outcome
@@ -226,12 +227,13 @@ def signals_told(folder: Path) -> list[str]:
 
 
 def politely(times: int) -> Outcome:
-    """SIGINT and SIGTERM, once and twice, at moments of a checkpoint; then the run is gone on with."""
+    """SIGINT and SIGTERM, once and twice, at moments of a commit and of a checkpoint; then the run is gone on with."""
     outcome, dice = Outcome(), random.Random(5)
+    at = [*SAVING, *(moment for moment in COMMITTING if moment.startswith("frame"))]
     with tempfile.TemporaryDirectory() as place:
         for number in range(times):
             lay_out(folder := Path(place) / str(number), "Life", STEPS)
-            kind, often, moment = (signal.SIGINT, signal.SIGTERM)[number % 2], 1 + number // 2 % 2, dice.choice(SAVING)
+            kind, often, moment = (signal.SIGINT, signal.SIGTERM)[number % 2], 1 + number // 2 % 2, dice.choice(at)
             ended = step_in(folder, moment=moment, nth=dice.randrange(1, 6), number=kind, times=often)
             outcome.runs += 1
             where = f"{kind.name} {often} times at {moment}: "
@@ -257,5 +259,11 @@ FAULTS = [
     Fault("SIGKILL inside each sub-step of a checkpoint", _OLD_OR_NEW, at_moment_of(SAVING), few=len(SAVING), many=210),
     Fault("SIGKILL inside each sub-step of a resume", _OLD_OR_NEW, at_moment_of(REOPENING), few=len(REOPENING), many=90),
     Fault("SIGKILL halfway through a write of a run gone on with", _OLD_OR_NEW, in_a_write, few=6, many=200),
-    Fault("SIGINT and SIGTERM, once and twice, at moments of a checkpoint", "130 and 143; closed; goes on", politely, 4, 100),
+    Fault(
+        "SIGINT and SIGTERM, once and twice, at moments of a commit and a checkpoint",
+        "130 and 143; closed; goes on",
+        politely,
+        4,
+        100,
+    ),
 ]
