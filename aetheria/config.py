@@ -63,7 +63,7 @@ class Checkpoint(Settings):
     """
 
     every: int = Setting(default=0, ge=0)
-    minutes: float = Setting(default=10.0, ge=0, strict=False)
+    minutes: float = Setting(default=10.0, ge=0)
 
 
 class Picture(Settings):

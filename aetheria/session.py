@@ -99,6 +99,7 @@ class Session:
             work(self)
             if self.checkpoints:
                 self.checkpoints.save()
-            self.interrupts.patience = math.inf  # the recording is closed, however many come
         except Interrupted:
             pass  # the second one: no checkpoint
+        finally:
+            self.interrupts.patience = math.inf  # the recording is closed, however many come

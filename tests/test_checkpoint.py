@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from aetheria import Life
 from aetheria.checkpoint import MOMENTS, Checkpoints, checkpoints_of, newest_checkpoint, path_of
-from aetheria.errors import DivergedError
+from aetheria.errors import DivergedError, RecordingError
+from aetheria.feed import Frame
 from aetheria.moments import at_moments
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
-from aetheria.state_file import read_state
+from aetheria.state_file import is_state, load_state, read_state
 
 
 def life() -> Aetheria_Motor:
@@ -89,6 +90,33 @@ def test_a_checkpoint_says_how_far_the_recording_had_come(path: Path, recorded: 
     torch.set_rng_state(saved.tensors["random_cpu"])
     torch.rand(5)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_checkpoint_is_a_saved_state_like_any_other(path: Path, recorded: Any) -> None:
+    motor, recorder = recorded
+    motor.step(5)
+    Checkpoints(motor, recorder, every=5).save()
+    other = life()
+    assert is_state(path_of(path, 5))
+    assert load_state(other, path_of(path, 5)).step == other.step_count == 5
+    assert torch.equal(other.cells, motor.cells)
+
+
+def test_a_writer_that_fails_ends_a_save(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Recorder, frame: Frame) -> None:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(Recorder, "_commit", fails)
+
+    def record() -> None:
+        motor = life()
+        with Recorder(motor, path, every=5) as recorder:
+            motor.step(4)
+            Checkpoints(motor, recorder, every=1).save()
+
+    with pytest.raises(RecordingError, match="input/output error"):
+        record()
+    assert checkpoints_of(path) == []
 
 
 def test_the_newest_that_is_whole_and_covered_is_chosen_and_the_others_are_named(

@@ -67,6 +67,10 @@ def test_every_shipped_config_builds_and_steps(name: str) -> None:
         ("[initial]\nkind = 'seed'\nscale = nan", r"\[initial\] scale: nan given; must be a finite number"),
         ("[initial]\nkind = 'seed'\nscale = inf", r"\[initial\] scale: inf given"),
         ("[initial]\nkind = 'sead'", r"\[initial\] kind: 'sead' given; must be 'noise', 'seed'"),
+        ("[checkpoint]\nevery = -1", r"\[checkpoint\] every: -1 given; must be greater than or equal to 0"),
+        ("[checkpoint]\nminutes = '5'", r"\[checkpoint\] minutes: '5' given; must be a valid number"),
+        ("[checkpoint]\nhours = 1", r"\[checkpoint\] hours: unknown key"),
+        ("[checkpoint]\nminutes = 5", None),
         ("[picture]\nscale = -4", r"\[picture\] scale: -4 given; must be greater than 0"),
     ],
 )

@@ -124,6 +124,25 @@ def test_torchs_own_random_numbers_go_on_too(path: Path, monkeypatch: pytest.Mon
     assert equal(path, path.with_name("whole.h5"))
 
 
+@pytest.mark.gpu
+def test_on_a_gpu_too_with_random_numbers_of_its_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Drifts(torch.nn.Module):
+        def forward(self, cells: torch.Tensor) -> torch.Tensor:
+            return cells + torch.randn_like(cells)
+
+    monkeypatch.setattr("aetheria.run.build_law", lambda *_, **__: Drifts())
+    config = config_of(d_state=1, initial={"kind": "noise"}, device="cuda")
+    torch.manual_seed(4)
+    run(config, path.with_name("whole.h5"))
+    torch.manual_seed(4)
+    run(config.model_copy(update={"steps": 20}), path)
+    torch.manual_seed(5)
+    resume(path, steps=40)
+    (frames, state), (wanted, wanted_state) = result_of(path), result_of(path.with_name("whole.h5"))
+    assert frames == wanted
+    assert torch.equal(state["cells"], wanted_state["cells"])
+
+
 def test_a_finished_run_is_taken_further_and_an_end_is_an_end(path: Path) -> None:
     run(config_of(), path)
     with pytest.raises(ConfigError, match="is at its end, step 40; --steps with more than that goes on"):

@@ -40,6 +40,7 @@ MOMENTS = (
     "frame counted",
     "recording closed",
 )
+_POLL_S = 0.2  # between looks whether the writer thread still lives
 _SPARE_BYTES = 2**20  # left free on the disk: closing a file needs some, and other programs do
 
 
@@ -160,7 +161,8 @@ class Recorder:
             AetheriaError: what went wrong in the writer thread.
         """
         with self._progress:
-            self._progress.wait_for(lambda: self._error or self.frames == self._first + self._subscription.handed)
+            while self._writer.is_alive() and self._error is None and self.frames < self._first + self._subscription.handed:
+                self._progress.wait(_POLL_S)
         try:
             if self._error is None:
                 self._write_edits()
