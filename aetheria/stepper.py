@@ -23,7 +23,6 @@ class Stepper:
         law: the module being stepped.
         step: steps done.
         plan: how it is advanced; None before the first step.
-        planning: a plan is being made in the background, and the steps are eager until it is ready.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class Stepper:
         self.law = law
         self.step = 0
         self.plan: Plan | None = None
-        self.planning = False
+        self._planning = False
         self._name = name
         self._optimizer = optimizer
         self._wanted: PlanName = wanted
@@ -71,6 +70,11 @@ class Stepper:
     @state.setter
     def state(self, state: State) -> None:
         self._held, self._shown = None, state
+
+    @property
+    def planning(self) -> bool:
+        """Whether a plan is being made in the background; steps are eager until it is ready."""
+        return self._planning and self._ready is None
 
     def watched(self) -> Tensor:
         """What shows whether the cells are finite, in whichever form there is."""
@@ -104,7 +108,7 @@ class Stepper:
         if plan is None or plan.stale():
             self.state, self.plan = self.state, None  # in the public form, which the next plan can read
             plan = self.plan = self._chosen("eager" if self._background else self._wanted)
-            if self._background and not self.planning:
+            if self._background and not self._planning:
                 self._plan_in_background(plan)
         return plan
 
@@ -121,7 +125,7 @@ class Stepper:
     def _plan_in_background(self, meanwhile: Plan) -> None:
         state = tuple(tensor.clone() for tensor in self.state)
         meanwhile.reason = "until the plan is ready that is being made in the background"
-        self.planning = True
+        self._planning = True
 
         def work() -> None:
             try:
@@ -141,7 +145,7 @@ class Stepper:
 
     def _take_over(self, ready: Plan | Exception) -> None:
         """Goes on by the plan that the background made."""
-        self._ready, self.planning = None, False
+        self._ready, self._planning = None, False
         if isinstance(ready, Exception):
             self._wanted = "eager"
             assert self.plan is not None

@@ -543,7 +543,18 @@ def test_what_the_background_could_not_plan_is_said_once_and_stepping_goes_on_ea
     assert calls == ["eager", "auto"]
 
 
+def test_a_plan_that_is_ready_while_the_motor_stands_still_is_not_being_made_any_more() -> None:
+    motor = Aetheria_Motor(Life(), 8, 1, "cpu", {"plan_in_background": True})
+    motor.step(1)
+    deadline = time.monotonic() + 120
+    while motor.planning:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    assert motor.step_count == 1, "no step has asked for it since"
+
+
 def step_until_planned(motor: Aetheria_Motor) -> None:
     motor.step(1)
     while motor.planning:
         motor.step(1)
+    motor.step(1)  # which takes it over

@@ -124,6 +124,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "steering.turn", "&Turn the pattern", ("Shift+S",), "&Edit", "Turn the pattern that is stamped by 90 degrees", "live"
     ),
+    Action(
+        "steering.mirror",
+        "M&irror the pattern",
+        ("Shift+M",),
+        "&Edit",
+        "Exchange left and right of the pattern that is stamped",
+        "live",
+    ),
     Action("steering.undo", "&Undo stroke", ("Ctrl+Z",), "&Edit", "Take the last stroke back", "live"),
     Action("steering.redo", "&Redo stroke", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Paint again what was taken back", "live"),
     Action("player.first", "&First frame", ("Home",), "&Recording", "Go to the first frame", "recording"),

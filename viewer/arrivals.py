@@ -9,6 +9,7 @@ from viewer.adopting import SUFFIXES, Change, NewRun, adopt
 from viewer.controller import Controller
 from viewer.feature import Feature
 from viewer.live import LiveSource
+from viewer.messages import explain
 from viewer.model import Message
 from viewer.opening import live_source, open_any
 from viewer.source import Source, end_with_the_program
@@ -85,7 +86,8 @@ class Arrivals(Feature):
         self.controller.view.show_waiting("")
         match opening.result:
             case Exception() as error:
-                self.controller.failed(error)
+                words, name = explain(error), Path(opening.path).name
+                self.controller.view.show_message(Message("error", words if name in words else f"{name}: {words}"))
                 self.missed()
                 return
             case Change() as change:

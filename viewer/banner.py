@@ -38,7 +38,7 @@ class Banner(QFrame):
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.button.clicked.connect(self.dismiss)
         self._over = parent
-        self._row = row = QHBoxLayout(self)
+        row = QHBoxLayout(self)
         for widget in (self.kind, self.text, self.count, self.button):
             row.addWidget(widget, 1 if widget is self.text else 0, Qt.AlignmentFlag.AlignVCenter)
         parent.installEventFilter(self)
@@ -92,4 +92,4 @@ class Banner(QFrame):
 
     def _place(self) -> None:
         width = self._over.width()
-        self.setGeometry(0, 0, width, min(self._row.heightForWidth(width), self._over.height()))
+        self.setGeometry(0, 0, width, min(self.heightForWidth(width), self._over.height()))

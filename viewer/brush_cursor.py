@@ -38,7 +38,7 @@ class BrushCursor(QObject):
         for item in (self.wet, self.ghost, self.halo, self.outline):
             canvas.box.addItem(item, ignoreBounds=True)
         self._at: tuple[float, float] | None = None
-        self._ghost: tuple[Stamp, int] | None = None  # what the ghost shows
+        self._ghost: tuple[Stamp, int, bool] | None = None  # what the ghost shows
         canvas.pressed.connect(self._pressed)
         canvas.dragged.connect(self._dragged)
         canvas.released.connect(self._released)
@@ -97,10 +97,11 @@ class BrushCursor(QObject):
         self.ghost.setVisible(region is not None and stamp is not None)
         if region is None or stamp is None:
             return
-        if self._ghost != (stamp, brush.turns):
-            self._ghost = (stamp, brush.turns)
+        wanted = stamp, brush.turns, brush.mirrored
+        if self._ghost != wanted:
+            self._ghost = wanted
             path = QPainterPath()
-            for y, x in np.argwhere(turned(stamp, brush.turns) > _SEEN)[:_MOST].tolist():
+            for y, x in np.argwhere(turned(stamp, brush) > _SEEN)[:_MOST].tolist():
                 path.addRect(x, y, 1, 1)
             self.ghost.setPath(path)
         self.ghost.setPos(region.left, region.top)

@@ -76,6 +76,7 @@ class Controller:
         self.source = source
         if isinstance(source, Worker):
             source.on_failure(self.failed)
+            source.on_restart(self.restarted)
         height, width = source.grid
         self.model.set(look=source.first_look, region=Region(0, 0, height, width), follow=False, stride=1, tool="look")
         source.pace(self.model.speed, self.model.stride)

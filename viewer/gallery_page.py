@@ -74,10 +74,12 @@ class GalleryPage(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Shows the recent files of now."""
+        """Shows the recent files of now that are still there."""
         self.recent.clear()
         for file in self.remembered.recent:
             path = Path(file)
+            if not path.exists():
+                continue
             item = QListWidgetItem(f"{path.name}   in {path.parent}")
             item.setData(_NAME, file)
             item.setToolTip(file)

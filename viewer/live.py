@@ -198,6 +198,7 @@ class LiveSource(Worker):
             self.runner.halt()
             if step < self.motor.step_count:
                 self.motor.restart()
+                self.tell_restart()
             self.runner.take(step - self.motor.step_count)
 
         self.runner.set(playing=False)

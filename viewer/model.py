@@ -164,7 +164,8 @@ class BrushSettings:
         wavelength: of a plane wave, in cells.
         angle: of a plane wave, in degrees from the x axis upwards.
         pattern: name of the pattern that is stamped; empty for the first one.
-        turns: quarter turns of the pattern.
+        turns: quarter turns of the pattern, after it was mirrored.
+        mirrored: left and right of the pattern are exchanged.
         everywhere: all universes are painted, not only the one that is shown.
     """
 
@@ -175,6 +176,7 @@ class BrushSettings:
     angle: float = 0.0
     pattern: str = ""
     turns: int = 0
+    mirrored: bool = False
     everywhere: bool = False
 
 

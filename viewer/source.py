@@ -147,6 +147,7 @@ class Worker:
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = False
         self._failed: Callable[[Exception], None] = _raise
+        self._restarted: Callable[[], None] = lambda: None
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self.thread.start()
         end_with_the_program(self)
@@ -176,9 +177,17 @@ class Worker:
             self._waiting[name] = run
             self._condition.notify_all()
 
+    def on_restart(self, restarted: Callable[[], None]) -> None:
+        """Who is told, from `settle`, of restarts that nobody asked for as such."""
+        self._restarted = restarted
+
     def tell(self, error: Exception) -> None:
         """Reports a failure, from any thread."""
         self._done.put(lambda: self._failed(error))
+
+    def tell_restart(self) -> None:
+        """Reports a restart, from any thread."""
+        self._done.put(lambda: self._restarted())
 
     def settle(self) -> None:
         """Calls back, in the caller's thread, for each job that is done."""

@@ -12,6 +12,7 @@ from aetheria.config import shipped_configs
 from aetheria.errors import FileUnreadableError
 from aetheria.laws.lenia import Lenia, lenia_animals
 from aetheria.patterns import read_rle
+from viewer.model import BrushSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,7 @@ def read_stamp(path: Path, *, shades: bool = False) -> Stamp:
     return Stamp(name, values, path.name)
 
 
-def turned(stamp: Stamp, quarters: int) -> NDArray[np.float32]:
-    """Its values, turned clockwise."""
-    return np.ascontiguousarray(np.rot90(stamp.values, -quarters))
+def turned(stamp: Stamp, brush: BrushSettings) -> NDArray[np.float32]:
+    """Its values, mirrored and turned clockwise as the brush says."""
+    values = stamp.values[:, ::-1] if brush.mirrored else stamp.values
+    return np.ascontiguousarray(np.rot90(values, -brush.turns))

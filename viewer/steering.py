@@ -106,6 +106,11 @@ class Steering(Feature):
         """Turns the pattern by a quarter."""
         self.controller.model.rebrush(turns=(self.controller.model.brush.turns + 1) % 4)
 
+    def mirror(self) -> None:
+        """Exchanges left and right of the pattern as it is turned now."""
+        brush = self.controller.model.brush
+        self.controller.model.rebrush(mirrored=not brush.mirrored, turns=-brush.turns % 4)
+
     @property
     def painting(self) -> bool:
         """Whether a stroke is being made, or waits to be taken by the motor."""
@@ -189,7 +194,7 @@ class Steering(Feature):
         stamp = self.chosen_stamp if name == "stamp" else None
         if name == "stamp" and stamp is None:
             return None
-        return Dab(name, settings, y, x, seed, None if stamp is None else turned(stamp, settings.turns))
+        return Dab(name, settings, y, x, seed, None if stamp is None else turned(stamp, settings))
 
     # -- in the worker -------------------------------------------------------------------------------------------
 
@@ -226,7 +231,7 @@ class Steering(Feature):
         self.medium = medium_of(motor.law, motor.traits, source.grid)
         self._painter = Painter(motor, self.medium)
         apart = 64 if self.medium.hard else 24
-        self.controller.model.rebrush(size=max(1, min(source.grid) // apart), pattern="", turns=0)
+        self.controller.model.rebrush(size=max(1, min(source.grid) // apart), pattern="", turns=0, mirrored=False)
         source.do(lambda: stamps_for(motor.law), self._set_stamps)
         self._tell()
 
@@ -253,7 +258,7 @@ class Steering(Feature):
 
     def _add_stamp(self, stamp: Stamp) -> None:
         self.stamps = (*(known for known in self.stamps if known.name != stamp.name), stamp)
-        self.controller.model.rebrush(pattern=stamp.name, turns=0)
+        self.controller.model.rebrush(pattern=stamp.name, turns=0, mirrored=False)
         self._tell()
         self.stamp()
 

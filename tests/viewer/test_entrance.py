@@ -191,6 +191,9 @@ def test_files_that_were_opened_are_offered_the_next_time(opened: Open, qtbot: Q
     recent.setCurrentRow(0)
     qtbot.keyClick(recent, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: motor_shape(second) == (1, 1, 32, 48))
+    (tmp_path / "soup.toml").unlink()
+    second.entrance.show_gallery()
+    assert not recent.isVisible(), "what is no longer there is not offered"
 
 
 def test_theme_and_panels_are_as_they_were_left_and_can_be_reset(opened: Open) -> None:

@@ -16,6 +16,7 @@ from viewer.brushes import Dab, medium_of
 from viewer.controller import Controller
 from viewer.live import LiveSource
 from viewer.model import BrushSettings, Region
+from viewer.stamps import Stamp, turned
 from viewer.strokes import Painter, Stroke, grouped
 
 
@@ -281,6 +282,24 @@ def test_a_turned_glider_flies_another_way(controller: Controller) -> None:
     glider = motor.cells[0, 0]
     motor.step(4)
     assert torch.equal(motor.cells[0, 0], glider.roll((1, -1), (0, 1)))
+
+
+def test_a_mirrored_pattern_is_that_in_sight_with_left_and_right_exchanged() -> None:
+    controller = Controller(FakeView())
+    pattern = Stamp("F", np.array([[0, 1, 1], [1, 1, 0], [0, 1, 0], [0, 1, 0]], np.float32))
+
+    def in_sight() -> list[list[float]]:
+        values: list[list[float]] = turned(pattern, controller.model.brush).tolist()
+        return values
+
+    for quarters in range(4):
+        before = in_sight()
+        assert before == np.rot90(pattern.values, -quarters).tolist()
+        controller.steering.mirror()
+        assert in_sight() == [row[::-1] for row in before]
+        controller.steering.turn()
+        assert in_sight() == np.rot90(np.fliplr(before), -1).tolist()
+        controller.model.rebrush(turns=quarters + 1, mirrored=False)
 
 
 def test_lenia_is_offered_its_animals_its_own_first(controller: Controller) -> None:

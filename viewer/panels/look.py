@@ -127,8 +127,10 @@ class LookPanel(Panel):
             self.universe.setValue(look.universe)
             self.percentile.setValue(look.percentile)
         self._form.setRowVisible(self.percentile, look.level_mode == "percentile" and mapped)
-        for widget in (self.colours, self.mode, self.plot, self.bar, self.low, self.high):
-            widget.setEnabled(mapped)
+        for row in (self.colours, self.mode):
+            self._form.setRowVisible(row, mapped)
+        for widget in (self.plot, self.bar, self.low, self.unit, self.high):
+            widget.setVisible(mapped)
         self.bar.set_map(look.colours or choice.colours if mapped else None)
         self.unit.setText("" if choice.unit == "1" else choice.unit)
         self._drawn = None

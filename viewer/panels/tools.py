@@ -22,7 +22,7 @@ from viewer.actions import ACTIONS
 from viewer.asking import ask_what_to_open
 from viewer.brushes import BRUSHES
 from viewer.controller import Controller
-from viewer.model import Theme
+from viewer.model import BrushSettings, Theme
 from viewer.panels.base import Panel, named, scrolled
 from viewer.panels.number import Number
 from viewer.source import Source
@@ -114,7 +114,7 @@ class ToolsPanel(Panel):
         self.patterns.setMovement(QListView.Movement.Static)
         self.patterns.setWordWrap(True)
         self.patterns.currentItemChanged.connect(self._pattern_chosen)
-        turn = self._button("steering.turn", "&Turn")
+        turn, mirror = self._button("steering.turn", "&Turn"), self._button("steering.mirror", "&Mirror")
         other = QPushButton("From a &file...")
         other.setToolTip("Add a pattern from an RLE file")
         other.clicked.connect(self._ask_for_pattern)
@@ -124,8 +124,9 @@ class ToolsPanel(Panel):
         column.addWidget(self.patterns)
         row = QHBoxLayout()
         row.addWidget(turn)
-        row.addWidget(other)
+        row.addWidget(mirror)
         column.addLayout(row)
+        column.addWidget(other)
         return self.pattern_page
 
     # -- what the user does --------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ class ToolsPanel(Panel):
 
     def _pattern_chosen(self, item: QListWidgetItem | None) -> None:
         if item is not None:
-            self.controller.model.rebrush(pattern=item.data(Qt.ItemDataRole.UserRole), turns=0)
+            self.controller.model.rebrush(pattern=item.data(Qt.ItemDataRole.UserRole), turns=0, mirrored=False)
 
     def _ask_for_pattern(self) -> None:
         ask_what_to_open(self, "Add a pattern", {".rle": "Pattern"}, self.steering.read_stamp)
@@ -190,7 +191,7 @@ class ToolsPanel(Panel):
             self.patterns.setCurrentRow(self._listed().index(chosen.name))
             self.patterns.blockSignals(False)
             item = self.patterns.currentItem()
-            item.setIcon(_icon(chosen, brush.turns, self.controller.model.theme, self.patterns.iconSize()))
+            item.setIcon(_icon(chosen, brush, self.controller.model.theme, self.patterns.iconSize()))
 
     def _listed(self) -> list[str]:
         return [self.patterns.item(row).data(Qt.ItemDataRole.UserRole) for row in range(self.patterns.count())]
@@ -203,7 +204,9 @@ class ToolsPanel(Panel):
         self.patterns.blockSignals(True)
         self.patterns.clear()
         for stamp in self.steering.stamps:
-            item = QListWidgetItem(_icon(stamp, 0, self.controller.model.theme, self.patterns.iconSize()), stamp.name)
+            item = QListWidgetItem(
+                _icon(stamp, BrushSettings(), self.controller.model.theme, self.patterns.iconSize()), stamp.name
+            )
             item.setData(Qt.ItemDataRole.UserRole, stamp.name)
             height, width = stamp.values.shape
             item.setToolTip(f"{stamp.about}: {width} x {height} cells")
@@ -212,9 +215,9 @@ class ToolsPanel(Panel):
         self._show_tool()
 
 
-def _icon(stamp: Stamp, turns: int, shade: Theme, size: QSize) -> QIcon:
+def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIcon:
     """The pattern in the colour of text."""
-    values = turned(stamp, turns)
+    values = turned(stamp, brush)
     colour = theme.colour(shade, "text")
     pixels = np.empty((*values.shape, 4), np.uint8)
     pixels[..., :3] = colour.red(), colour.green(), colour.blue()
