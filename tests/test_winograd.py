@@ -16,6 +16,7 @@ from aetheria.laws.layers import ChannelNorm, Conv
 from aetheria.laws.updates import Residual
 from aetheria.stepping import compiled, native
 from aetheria.stepping.convolution import Filter, Filtering, filtering_of
+from aetheria.stepping.mixing import Mixer, Mixing, mixing_of
 from aetheria.stepping.plan import State
 from aetheria.stepping.winograd import Winograd
 from tests.small_laws import small_motor
@@ -142,6 +143,51 @@ def test_many_tiles_channels_and_threads_change_no_bit(
     assert torch.equal(given, alone)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    channels=st.integers(1, 70),
+    outputs=st.integers(1, 70),
+    height=sides,
+    width=sides,
+    spread=st.sampled_from([1, 2]),
+    bias=st.booleans(),
+    precision=st.sampled_from(["fp32", "bf16"]),
+)
+def test_layers_without_neighbours_equal_float64(
+    batch: int, channels: int, outputs: int, height: int, width: int, spread: int, bias: bool, precision: Any
+) -> None:
+    kind: Any = nn.ConvTranspose2d if spread > 1 else nn.Conv2d
+    conv = kind(channels, outputs, spread, stride=spread, bias=bias)
+    cells = random(batch, channels, height, width)
+    with torch.inference_mode():
+        given = Mixer(Mixing(conv, spread), precision)(cells)
+        assert apart(given, copy.deepcopy(conv).double()(cells.double())) < (1e-5 if precision == "fp32" else 1e-2)
+
+
+def test_other_channels_than_it_was_made_for_are_refused() -> None:
+    cells = torch.zeros(1, 17, 4, 4)
+    for own in (Filter(Filtering(Conv(16, 16, 3, "zero"), "zero")), Mixer(Mixing(nn.Conv2d(16, 16, 1), 1))):
+        with pytest.raises(ValueError, match="17 channels given to a convolution of 16"):
+            own(cells)
+
+
+def test_which_layers_are_without_neighbours() -> None:
+    wide: Any = {"in_channels": 16, "out_channels": 16}
+    assert mixing_of(nn.Conv2d(**wide, kernel_size=1)) is not None
+    assert mixing_of(nn.ConvTranspose2d(**wide, kernel_size=2, stride=2)) is not None
+    for other in (
+        nn.Conv2d(**wide, kernel_size=1, stride=2),
+        nn.Conv2d(**wide, kernel_size=1, padding=1),
+        nn.Conv2d(**wide, kernel_size=2, stride=2),
+        nn.Conv2d(16, 4, 1),
+        nn.ConvTranspose2d(**wide, kernel_size=3, stride=2),
+        nn.ConvTranspose2d(**wide, kernel_size=2, stride=2, output_padding=1),
+        nn.ConvTranspose2d(**wide, kernel_size=2, stride=2).double(),
+    ):
+        assert mixing_of(other) is None
+
+
 # -- laws --------------------------------------------------------------------------------------------------------------
 
 
@@ -232,6 +278,8 @@ def test_a_law_of_the_users_own_steps_as_in_float64(padding: str) -> None:
 
 def test_layers_of_other_kinds_are_left_as_they_are() -> None:
     assert filtering_of(Conv(16, 16, 3, "zero")) is not None
+    other_weights = Conv(16, 16, 3, "zero")
+    other_weights.weight = nn.Parameter(torch.zeros(8, 16, 3, 3))
     for other in (
         Conv(16, 16, 1, "zero"),
         Conv(15, 16, 3, "zero"),
@@ -240,6 +288,7 @@ def test_layers_of_other_kinds_are_left_as_they_are() -> None:
         nn.Conv2d(16, 16, 3, padding=2, dilation=2),
         nn.Conv2d(16, 16, 3, padding=1, padding_mode="replicate"),
         Conv(16, 16, 3, "zero").double(),
+        other_weights,
         nn.ConvTranspose2d(16, 16, 3, padding=1),
         nn.utils.parametrizations.weight_norm(Conv(16, 16, 3, "zero")),
     ):

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from aetheria.laws.layers import Block, ChannelNorm, joined
 from aetheria.optimizer import Precision
-from aetheria.stepping.convolution import LEAST_CHANNELS, Filter, Filtering, as_written, filtering_of
+from aetheria.stepping.convolution import LEAST_CHANNELS, Filter, Filtering, OwnLayer, as_written, filtering_of
+from aetheria.stepping.mixing import Mixer, Mixing, mixing_of
 from aetheria.stepping.plan import Plan, State, make_call, make_step, settled
 
-Layers = tuple[nn.Module | Filtering, ...]
+Layers = tuple[nn.Module | Filtering | Mixing, ...]
 
 
 def why_not(law: nn.Module, precision: Precision) -> str:
@@ -20,11 +21,12 @@ def why_not(law: nn.Module, precision: Precision) -> str:
     if precision == "fp64":
         return "its kernel computes in float32, and fp64 is wanted"
     wanted = f"3x3 convolutions between {LEAST_CHANNELS} channels or more"
-    return "" if any(_taken(law)) else f"{type(law).__name__} has no {wanted}"
+    filters = (layer for _, layers in _taken(law) for layer in layers if isinstance(layer, Filtering))
+    return "" if any(filters) else f"{type(law).__name__} has no {wanted}"
 
 
 class Winograd(Plan):
-    """Runs the law's own code on a copy of its modules, in which convolutions, and what follows them, are the kernel's."""
+    """Runs the law's own code on a copy of its modules, in which convolutions, and what follows them, are our kernels'."""
 
     name = "winograd"
 
@@ -37,7 +39,7 @@ class Winograd(Plan):
             NativeKernelError: no C++ compiler.
         """
         self._law, self._precision, self._form = law, precision, _form(law)
-        self._filters: list[Filter] = []
+        self._own: list[OwnLayer] = []
         self._copies: list[tuple[nn.Module, nn.Module]] = []
         self._step = make_step(make_call(self._copied(law), torch.device("cpu"), precision))
 
@@ -57,7 +59,7 @@ class Winograd(Plan):
         """Takes over what was edited in the law: plain attributes, and the weights of convolutions; the rest is shared."""
         for module, stand_in in self._copies:
             vars(stand_in).update((name, value) for name, value in vars(module).items() if name not in ("_modules", "forward"))
-        for one in self._filters:
+        for one in self._own:
             one.refresh()
 
     def _copied(self, module: nn.Module) -> nn.Module:
@@ -73,19 +75,20 @@ class Winograd(Plan):
     def _forward(self, module: nn.Module) -> Callable[..., Any] | None:
         if (layers := _layers(module)) is None:
             return None
-        calls = [self._filter(layer) if isinstance(layer, Filtering) else layer for layer in layers]
+        calls = [layer if isinstance(layer, nn.Module) else self._made(layer) for layer in layers]
 
         def forward(*parts: Tensor) -> Tensor:
-            values = calls[0](*(parts if isinstance(calls[0], Filter) else (joined(*parts),)))
+            values = calls[0](*(parts if isinstance(calls[0], OwnLayer) else (joined(*parts),)))
             for call in calls[1:]:
                 values = call(values)
             return values
 
         return forward
 
-    def _filter(self, filtering: Filtering) -> Filter:
-        self._filters.append(Filter(filtering, self._precision))
-        return self._filters[-1]
+    def _made(self, layer: Filtering | Mixing) -> OwnLayer:
+        own = Filter(layer, self._precision) if isinstance(layer, Filtering) else Mixer(layer, self._precision)
+        self._own.append(own)
+        return own
 
 
 def _taken(module: nn.Module) -> Iterator[tuple[nn.Module, Layers]]:
@@ -99,19 +102,23 @@ def _taken(module: nn.Module) -> Iterator[tuple[nn.Module, Layers]]:
 
 def _layers(module: nn.Module) -> Layers | None:
     """A convolution, or a sequence of layers with convolutions, as it is computed; None for what is left as it is."""
-    if (alone := filtering_of(module)) is not None:
+    if (alone := _own(module)) is not None:
         return (alone,)
     if not (as_written(module, Block) or as_written(module, nn.Sequential)):
         return None
-    layers: list[nn.Module | Filtering] = []
+    layers: list[nn.Module | Filtering | Mixing] = []
     for child in module.children():
         last = layers[-1] if layers else None
         fused = _followed(last, child) if isinstance(last, Filtering) else None
         if fused is not None:
             layers[-1] = fused
         elif not as_written(child, nn.Identity):
-            layers.append(filtering_of(child) or child)
-    return tuple(layers) if any(isinstance(layer, Filtering) for layer in layers) else None
+            layers.append(_own(child) or child)
+    return None if all(isinstance(layer, nn.Module) for layer in layers) else tuple(layers)
+
+
+def _own(module: nn.Module) -> Filtering | Mixing | None:
+    return filtering_of(module) or mixing_of(module)
 
 
 def _followed(by: Filtering, layer: nn.Module) -> Filtering | None:

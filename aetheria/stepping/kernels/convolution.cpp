@@ -16,14 +16,6 @@
 #include "products.h"
 #include "stages.h"
 
-#if defined(__AVX512F__)
-constexpr int SHARE = 4;
-#elif defined(__AVX__)
-constexpr int SHARE = 2;
-#else
-constexpr int SHARE = 1;
-#endif
-constexpr int ROWS = 3 * SHARE, OUTPUTS = 2;  // ROWS x OUTPUTS accumulators, and what is multiplied, fit the registers
 constexpr int SIDE = 6, INNER = 4, POINTS = SIDE * SIDE;
 constexpr int64_t RUN = 6, COLUMNS = INNER * RUN + SIDE - INNER;  // tiles that are transformed together; their columns
 constexpr int64_t CACHE = 1 << 19;  // bytes that `seen` may take: half of what a core has
@@ -52,9 +44,6 @@ int64_t beyond(int64_t i, int64_t size, int boundary) {  // the cell that stands
     return i < 0 ? -i : 2 * (size - 1) - i;
 }
 
-// Of the 16 bits of a number: sums of products stay below 2^31, as a sum is no larger than the product of two norms.
-constexpr float MOST_SEEN = 32704, MOST_WEIGHT = 65472, MOST = 32767;
-
 // The rows of the three transforms, and what each is divided by to be alike in size (16 bits only).
 constexpr float LOOK[SIDE][SIDE] = {{AA * BB, 0, -AA - BB, 0, 1, 0}, {0, -A * BB, -BB, A, 1, 0}, {0, A * BB, -BB, -A, 1, 0},
                                     {0, -B * AA, -AA, B, 1, 0}, {0, B * AA, -AA, -B, 1, 0}, {0, AA * BB, 0, -AA - BB, 0, 1}};
@@ -68,8 +57,6 @@ double size_of(const Row& row) {
     for (double value : row) squares += value * value;
     return SHORTENED ? std::sqrt(squares) : 1;
 }
-
-int vectors(int channels) { return (channels + LANES - 1) / LANES; }
 
 // to[i * step] = one row or column of six, transformed.
 inline void look(const Vec* d, int stride, Vec* to, int64_t step) {
@@ -199,11 +186,10 @@ struct Worker {
             column[x] = sum_of(sum);
         }
         for (int64_t k = 0; k < count; k++) {
-            float total = 1e-30f;
+            float total = 0;
             for (int x = 0; x < SIDE; x++) total += column[k * INNER + x];
-            const float norm = std::sqrt(total);
-            unit[t + k] = norm < INFINITY ? norm / MOST_SEEN : NAN;
-            for (int i = 0; i < POINTS; i++) factor[k][i] = layer.shrink[i] * (MOST_SEEN / norm);
+            unit[t + k] = unit_of(total);
+            for (int i = 0; i < POINTS; i++) factor[k][i] = layer.shrink[i] / unit[t + k];
         }
     }
 
@@ -225,13 +211,9 @@ struct Worker {
         const Number* weight = job.weight + int64_t(block) * POINTS * layer.inputs * LANES * OUTPUTS * LANES;
         for (int p = 0; p < POINTS; p++, weight += int64_t(layer.inputs) * LANES * N * LANES) {
             if (p % 2 == 0 && p / 2 < INNER * INNER) expect(block, first, count, p / 2);
-            for (int64_t t = 0; t < count; t += ROWS) {
-                const Number* cells = &seen[(p * layer.inputs * layer.tiles + t) * LANES];
-                Sum* out = &products[(p * layer.tiles + t) * OUTPUTS];
-                if (count - t > 2 * SHARE) multiply<N, ROWS>(cells, weight, out);
-                else if (count - t > SHARE) multiply<N, 2 * SHARE>(cells, weight, out);
-                else multiply<N, SHARE>(cells, weight, out);
-            }
+            for (int64_t t = 0; t < count; t += ROWS)
+                multiply<N>(&seen[(p * layer.inputs * layer.tiles + t) * LANES], layer.tiles, layer.inputs, weight, count - t,
+                            &products[(p * layer.tiles + t) * OUTPUTS]);
         }
         for (int64_t t = 0; t < count; t++)
             for (int n = 0; n < N; n++) write(place(first + t), t, block * OUTPUTS + n, &products[t * OUTPUTS + n]);
@@ -246,23 +228,6 @@ struct Worker {
             const float* to = job.next + ((at.b * job.height + y) * job.width + x) * job.outputs + block * OUTPUTS * LANES;
             for (int n = 0; n < OUTPUTS; n++) __builtin_prefetch(to + n * LANES, 1);
         }
-    }
-
-    // The sums over all channels of R tiles, for N vectors of outputs.
-    template <int N, int R>
-    void multiply(const Number* cells, const Number* weight, Sum* out) const {
-        Sum sum[R][N] = {};
-        for (int k = 0; k < layer.inputs; k++, cells += layer.tiles * LANES)
-            for (int i = 0; i < LANES; i += PAIR, weight += N * LANES * PAIR) {
-#pragma GCC unroll 16
-                for (int r = 0; r < R; r++)
-#pragma GCC unroll 4
-                    for (int n = 0; n < N; n++) sum[r][n] = added(sum[r][n], weight + n * LANES * PAIR, cells + r * LANES + i);
-            }
-#pragma GCC unroll 16
-        for (int r = 0; r < R; r++)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; n++) out[r * OUTPUTS + n] = sum[r][n];
     }
 
     void write(Place at, int64_t t, int vector, const Sum* from) {
@@ -347,15 +312,14 @@ extern "C" void pack(const float* weight, int32_t first, int32_t second, int32_t
             }
         }
         const double norm = std::sqrt(*std::max_element(squares, squares + POINTS));
-        unit[o] = SHORTENED ? float(std::max(std::max(norm / MOST_WEIGHT, most / MOST), 1e-30)) : 1.0f;
+        unit[o] = unit_of_weights(norm, most);
         const int block = o / wide, n = std::min(vectors(outputs) - block * OUTPUTS, OUTPUTS) * LANES;
         Number* to = packed + int64_t(block) * POINTS * inputs * wide;
         for (int k = 0; k < channels; k++) {
             const int channel = k < first ? k : vectors(first) * LANES + k - first;
             for (int p = 0; p < POINTS; p++) {
-                const double value = points[k * POINTS + p] / unit[o];
                 to[((int64_t(p) * inputs + channel) / PAIR * n + o % wide) * PAIR + channel % PAIR] =
-                    Number(SHORTENED ? std::nearbyint(value) : value);
+                    number_of(points[k * POINTS + p] / unit[o]);
             }
         }
     }

@@ -1,7 +1,20 @@
 // What convolutions multiply: float32; or, with SHORT defined and on processors that can (VNNI), integers of 16 bits, twice as
 // many at a time, summed exactly in 32 bits.
 #pragma once
+#include <algorithm>
+
 #include "lanes.h"
+
+#if defined(__AVX512F__)
+constexpr int SHARE = 4;
+#elif defined(__AVX__)
+constexpr int SHARE = 2;
+#else
+constexpr int SHARE = 1;
+#endif
+constexpr int ROWS = 3 * SHARE, OUTPUTS = 2;  // ROWS x OUTPUTS accumulators, and what is multiplied, fit the registers
+
+inline int vectors(int channels) { return (channels + LANES - 1) / LANES; }
 
 #if defined(SHORT) && defined(__AVX512VNNI__)
 constexpr bool SHORTENED = true;
@@ -29,3 +42,47 @@ inline void keep(Number* to, Vec values) { store(to, values); }
 inline Sum added(Sum sum, const Number* weights, const Number* from) { return sum + load(weights) * *from; }
 inline Vec as_values(Sum sum) { return sum; }
 #endif
+
+// In 16 bits sums of products stay below 2^31, as a sum is no larger than the product of the two norms.
+constexpr float MOST_SEEN = 32704, MOST_WEIGHT = 65472, MOST = 32767;
+
+// The unit in which numbers of this sum of squares are short; NaN where the sum is none.
+inline float unit_of(float squares) {
+    const float norm = std::sqrt(squares + 1e-30f);
+    return norm < INFINITY ? norm / MOST_SEEN : NAN;
+}
+inline float unit_of_weights(double norm, double most) {
+    return SHORTENED ? float(std::max(std::max(norm / MOST_WEIGHT, most / MOST), 1e-30)) : 1.0f;
+}
+inline Number number_of(double value) { return Number(SHORTENED ? std::nearbyint(value) : value); }
+
+// The sums over all channels of R rows, for N vectors of outputs; the rows' LANES channels lie side by side, and the next
+// channels `apart` rows further.
+template <int N, int R>
+void multiply_rows(const Number* rows, int64_t apart, int inputs, const Number* weight, Sum* out) {
+    Sum sum[R][N] = {};
+    for (int k = 0; k < inputs; k++, rows += apart * LANES)
+        for (int i = 0; i < LANES; i += PAIR, weight += N * LANES * PAIR) {
+#pragma GCC unroll 16
+            for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+                for (int n = 0; n < N; n++) sum[r][n] = added(sum[r][n], weight + n * LANES * PAIR, rows + r * LANES + i);
+        }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) out[r * OUTPUTS + n] = sum[r][n];
+}
+
+// The same of up to ROWS rows; there is room for a whole SHARE more.
+template <int N>
+void multiply(const Number* rows, int64_t apart, int inputs, const Number* weight, int64_t count, Sum* out) {
+    if (count > 2 * SHARE) multiply_rows<N, ROWS>(rows, apart, inputs, weight, out);
+    else if (count > SHARE) multiply_rows<N, 2 * SHARE>(rows, apart, inputs, weight, out);
+    else multiply_rows<N, SHARE>(rows, apart, inputs, weight, out);
+}
+
+// Whether weights still are what was packed; several times as fast as torch.equal.
+extern "C" int32_t same(const float* weight, const float* packed, int64_t count) {
+    return std::memcmp(weight, packed, count * sizeof(float)) == 0;
+}
