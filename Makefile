@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test lint bench soak clean
+.PHONY: help run test lint bench train-check soak clean
 
 help:
 	@echo "make run    install and run configs/quickstart.toml: a recording and a picture in runs/"
 	@echo "make test   install what tests need; lint, types, import layers, and all tests"
 	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about half an hour)"
+	@echo "make train-check  learn Life, B36/S23 and Lenia from recordings, as exactly as docs/training.md says (minutes)"
 	@echo "make soak   kill, fill, cut and damage runs as often as promised; docs/reliability.md (hours)"
 	@echo "make clean  remove .venv, runs and caches"
 
@@ -52,6 +53,9 @@ bench: $(VENV)/.installed
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.reliability --full --out docs/reliability.md
+
+train-check: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.learning --out benchmarks/results/learning.md
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

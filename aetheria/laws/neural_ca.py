@@ -12,6 +12,8 @@ from aetheria.laws.layers import pad
 
 Values = Literal["real", "unit", "bits"]
 _SPREAD = 16.0  # what the first kernels make of a neighbourhood of ones
+_STEEP = 2.0  # how much steeper than usual hidden units are at first
+_SMALL = 0.1  # of the usual output at first: cells hardly change
 _DIRECT = 2  # up to this radius a convolution is summed tap by tap; beyond, it is a product of spectra
 
 
@@ -64,8 +66,12 @@ class NeuralCA(Law):
         self.out = nn.Conv2d(hidden_channels, channels, 1)
         # Each hidden unit turns at an average of its own, from 0 to 1/2: together they can draw a narrow growth curve.
         with torch.no_grad():
+            self.hidden.weight.mul_(_STEEP)
             turn = _SPREAD / 2 * torch.rand(hidden_channels, kernels, 1, 1)
             self.hidden.bias.copy_(-(self.hidden.weight * turn).sum((1, 2, 3)))  # type: ignore[union-attr]  # it has a bias
+            if values != "bits":
+                self.out.weight.mul_(_SMALL)
+                self.out.bias.mul_(_SMALL)  # type: ignore[union-attr]
 
     def perceive(self, cells: Tensor) -> Tensor:
         """The kernels' sums over each cell's neighbourhood `(B, kernels, H, W)`."""

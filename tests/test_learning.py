@@ -1,0 +1,39 @@
+"""Laws found again in recordings of them; the full sizes are `make train-check`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aetheria import Aetheria_Motor, Lenia, Life
+from aetheria.config import load_config
+from aetheria.training.imitate import imitate
+from aetheria.training.settings import TrainConfig
+from benchmarks.learning import by_counting, life, record
+
+
+def test_life_is_learned_exactly_and_asked_about_densities_never_seen(tmp_path: Path) -> None:
+    result = life("B3/S23", tmp_path, side=64, steps=5, changes=["train.steps=200"])
+    assert result.found == "0 of 5 x 16,384 cells wrong, 512 of 512 neighbourhoods right"
+    assert result.reached
+
+
+@pytest.mark.parametrize("rule", ["B3/S23", "B36/S23"])
+def test_the_oracle_counts_as_life_does(rule: str) -> None:
+    cells = (torch.rand(2, 1, 20, 30, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    np.testing.assert_array_equal(by_counting(cells[:, 0].numpy().astype(np.uint8), rule), Life(rule)(cells)[:, 0].numpy())
+
+
+def test_lenias_growth_is_found_in_recordings(tmp_path: Path) -> None:
+    """Only what recordings show of m = 0.4, s = 0.1 is known; the search begins elsewhere."""
+    record(Aetheria_Motor(Lenia(R=4, T=4, m=0.4, s=0.1), 24, 1, "cpu", {"plan": "eager"}, batch=4), tmp_path / "lenia.h5", 8)
+    values = {
+        "law": {"name": "Lenia", "R": 4, "T": 4.0, "m": 0.35, "s": 0.13},
+        "data": {"recordings": [str(tmp_path / "lenia.h5")], "validation": 0.25},
+        "train": {"steps": 200, "learning_rate": 0.005, "warm_up": 5, "learn": ["m", "s"], "horizon": 2, "final_rate": 0.0},
+    }
+    imitate(TrainConfig.checked(values, ""), tmp_path / "out", trackers=[])
+    found = load_config(tmp_path / "out" / "run.toml").law.parameters
+    assert found["m"] == pytest.approx(0.4, abs=0.005)
+    assert found["s"] == pytest.approx(0.1, abs=0.005)
