@@ -42,11 +42,12 @@ class Layout:
             if dock.tab_of:
                 self.docks[dock.tab_of].raise_()
         for bar in window.findChildren(QTabBar):
-            named(bar, "Panels")
+            named(bar, "Panels").setElideMode(Qt.TextElideMode.ElideNone)
+        self._first_size()
+        self._first_shares()
         self._first = window.saveState(_VERSION)
         self._put_away = window.saveState(_VERSION)  # what was there before the panels were put away
         self._away = False
-        self._first_size()
         window.restoreGeometry(remembered.bytes("geometry"))
         window.restoreState(remembered.bytes("docks"), _VERSION)
 
@@ -114,7 +115,18 @@ class Layout:
     def _first_size(self) -> None:
         screen = self.window.screen() or QGuiApplication.primaryScreen()
         room = screen.availableGeometry()
-        self.window.resize(min(_FIRST_SIZE[0], room.width()), min(_FIRST_SIZE[1], room.height()))
+        rim = 2 * self.window.fontMetrics().height()  # of the frame that the window manager draws around it
+        self.window.resize(min(_FIRST_SIZE[0], room.width() - rim), min(_FIRST_SIZE[1], room.height() - rim))
+
+    def _first_shares(self) -> None:
+        """The panel on top as high as it needs, for what is below has lists; both as wide as all their tabs, and a cell's numbers."""
+        look, tools = self.docks["look"], self.docks["tools"]
+        self.window.resizeDocks([look, tools], [look.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
+        metrics = self.window.fontMetrics()
+        tabs = [dock.title for dock in PANELS if "tools" in (dock.name, dock.tab_of)]
+        names = sum(metrics.horizontalAdvance(title) + 2 * metrics.height() for title in tabs)
+        numbers = metrics.horizontalAdvance("psi_00") + 4 * metrics.horizontalAdvance("-0.00000 ")  # of a cell's amplitudes
+        self.window.resizeDocks([look], [max(names, numbers)], Qt.Orientation.Horizontal)
 
 
 class _Title(QWidget):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.viewer.fakes import FakeView
+
 
 @pytest.fixture(autouse=True)
 def fresh_settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -15,3 +17,9 @@ def fresh_settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return folder
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder))
     return folder
+
+
+@pytest.fixture
+def view() -> FakeView:
+    """A view that keeps what it is told, for a controller without a window."""
+    return FakeView()

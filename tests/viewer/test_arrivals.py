@@ -41,11 +41,6 @@ plan = "eager"
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def arrivals(view: FakeView) -> Iterator[Arrivals]:
     torch.set_num_threads(1)
     controller = Controller(view)

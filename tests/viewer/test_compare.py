@@ -18,11 +18,6 @@ from viewer.sight import Sight
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def second_view() -> FakeView:
     return FakeView()
 

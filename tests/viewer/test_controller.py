@@ -19,11 +19,6 @@ from viewer.opening import open_config
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     controller.open(live())

@@ -27,11 +27,6 @@ from viewer.playback import RecordingSource
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     controller.open(live())

@@ -27,11 +27,6 @@ def glider(top: int, left: int) -> Tensor:
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     motor = Aetheria_Motor(Life(), SIZE, 1, "cpu", {"plan": "eager"}, initial=glider(10, SIZE - 10))

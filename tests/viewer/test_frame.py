@@ -138,3 +138,14 @@ def test_boxes_to_tick_keep_their_mark_in_the_dark(window: Window, qtbot: QtBot)
     empty = box.grab().toImage()
     box.setChecked(True)
     assert box.grab().toImage() != empty
+
+
+def test_the_first_window_leaves_room_for_its_frame_and_names_all_tabs(window: Window) -> None:
+    room = window.screen().availableGeometry()
+    assert window.height() < room.height()
+    assert window.width() < room.width()
+    bars = [bar for bar in window.findChildren(QTabBar) if bar.count() == 4 and bar.isVisible()]
+    assert len(bars) == 1
+    last = bars[0].tabRect(3)
+    assert bars[0].elideMode() == Qt.TextElideMode.ElideNone
+    assert last.right() <= bars[0].width(), "no tab is cut off, or reached by scrolling only"

@@ -32,11 +32,6 @@ CONFIG = {
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def controller(view: FakeView) -> Iterator[Controller]:
     torch.set_num_threads(1)
     controller = Controller(view)

@@ -68,11 +68,6 @@ def test_what_repeats_itself_stays_away_once_dismissed(monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def notices(view: FakeView) -> Iterator[Notices]:
     notices = Notices(Controller(view), lambda: None)
     yield notices

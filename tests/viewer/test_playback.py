@@ -30,11 +30,6 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     yield controller

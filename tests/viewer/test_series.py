@@ -28,11 +28,6 @@ from viewer.table import Quantity, Run, Sample, capacity_for, write_csv
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     controller.open(live(life(batch=2)))

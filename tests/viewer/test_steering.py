@@ -21,11 +21,6 @@ from viewer.strokes import Painter, Stroke, grouped
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     yield controller

@@ -32,11 +32,6 @@ CONFIG: dict[str, Any] = {
 
 
 @pytest.fixture
-def view() -> FakeView:
-    return FakeView()
-
-
-@pytest.fixture
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     config = RunConfig.checked(CONFIG, "")
