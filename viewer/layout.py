@@ -119,7 +119,7 @@ class Layout:
         self.window.resize(min(_FIRST_SIZE[0], room.width() - rim), min(_FIRST_SIZE[1], room.height() - rim))
 
     def _first_shares(self) -> None:
-        """The panel on top as high as it needs, for what is below has lists; both as wide as all their tabs, and a cell's numbers."""
+        """The panel on top as high as it needs, for what is below has lists; as wide as all tabs, and a cell's numbers."""
         look, tools = self.docks["look"], self.docks["tools"]
         self.window.resizeDocks([look, tools], [look.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
         metrics = self.window.fontMetrics()
