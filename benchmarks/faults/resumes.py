@@ -141,8 +141,11 @@ def step_in(folder: Path, **arguments: Any) -> Ended:
 def finish(folder: Path, law: str, steps: int) -> list[str]:
     """Goes on to the end undisturbed; what is wrong then: nothing, or one line."""
     ended = step_in(folder)
-    if ended.code != 0:
-        return [f"{ended}"]
+    return compare(folder, law, steps) if ended.code == 0 else [f"{ended}"]
+
+
+def compare(folder: Path, law: str, steps: int) -> list[str]:
+    """What is wrong with a run that came to its end: nothing, or one line."""
     try:
         return differences(outcome_of(folder), undisturbed(law, steps))
     except (AetheriaError, AssertionError) as error:
@@ -211,7 +214,8 @@ def in_a_write(times: int) -> Outcome:
             outcome.runs += 1
             if ended.code not in (-signal.SIGKILL, 0):
                 outcome.wrong.append(f"in write {strike}: {ended}")
-            outcome.wrong += [f"in write {strike}: {line}" for line in finish(folder, "Life", STEPS)]
+            judge = compare if ended.code == 0 else finish  # it may end before it comes to that write
+            outcome.wrong += [f"in write {strike}: {line}" for line in judge(folder, "Life", STEPS)]
             shutil.rmtree(folder)
     return outcome
 
