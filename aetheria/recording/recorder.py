@@ -1,12 +1,16 @@
 """Writes a recording while the motor runs: one writer thread behind a bounded, lossless queue."""
 
 import datetime
+import errno
 import hashlib
+import io
 import os
+import re
+import tempfile
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,6 +45,8 @@ MOMENTS = (
     "recording closed",
 )
 _POLL_S = 0.2  # between looks whether the writer thread still lives
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LEFT: list[object] = []  # what HDF5 could not close; h5py would try again, and print that it cannot
 _SPARE_BYTES = 2**20  # left free on the disk: closing a file needs some, and other programs do
 
 
@@ -108,6 +114,8 @@ class Recorder:
         self._dt = motor.traits.dt
         self._essential = essential
         self._error: AetheriaError | None = None
+        self._closed = False
+        self._broken = False  # HDF5 could not write, and holds what it will never get rid of
         self._edits = motor.follow_edits(resume.edits if resume else None)  # before the first frame, which counts them
         with ExitStack() as undone:
             undone.callback(self._edits.close)
@@ -137,17 +145,21 @@ class Recorder:
         self._subscription.close()
         self._writer.join()
         self._edits.close()
-        if not self._file:
+        if self._closed:
             return
+        self._closed = True
         try:
             if self._error is None:
                 self._write_edits()
-            ending = _ending(self._error) if self._error else status
-            self._data["status"][()] = ending.encode()
-            self._file.close()
-            reached("recording closed")
+            if not self._broken:
+                self._data["status"][()] = (_ending(self._error) if self._error else status).encode()
+                self._file.close()
         except (OSError, RuntimeError) as error:
-            self._error = self._error or self._named(error)
+            self._fail(error)
+        if self._broken:
+            self._note(_ending(self._error) if self._error else "failed")
+            self._leave(self._file)
+        reached("recording closed")
         self._lock.release()
         if self._error:
             raise self._error
@@ -168,7 +180,7 @@ class Recorder:
                 self._write_edits()
                 os.fsync(self._file.id.get_vfd_handle())
         except (OSError, RuntimeError) as error:
-            self._error = self._named(error)
+            self._fail(error)
         if self._error:
             raise self._error
         edit_bytes = int(self._data["log/edit_bytes"][()])
@@ -202,20 +214,34 @@ class Recorder:
         attributes |= {"every": self._subscription.every, "codec": codec}
         # Laid out beside it: whenever the process is killed, at `path` is a whole file or none of ours.
         beside = self.path.with_name(f".{self.path.name}.new")
+        # In memory first: HDF5 crashes the process when it cannot write a file out.
+        image = io.BytesIO()
+        with h5py.File(image, "w", **FORMAT) as file:
+            schema.create(file, request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
         try:
-            with h5py.File(beside, "w", **FORMAT) as file:
-                schema.create(file, request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
+            beside.write_bytes(image.getbuffer())
             reached("recording laid out")
             beside.replace(self.path)
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
         reached("recording in place")
-        file = h5py.File(self.path, "r+", **FORMAT)
-        self._hold(file)
-        file.swmr_mode = True
+        try:
+            file = h5py.File(self.path, "r+", **FORMAT)
+            self._hold(file)
+            self._start(file)
+        except BaseException:
+            self.path.unlink(missing_ok=True)
+            raise
         reached("recording opened")
         return file
+
+    def _start(self, file: h5py.File) -> None:
+        try:
+            file.swmr_mode = True
+        except (OSError, RuntimeError):
+            self._leave(file)
+            raise
 
     def _reopen(self, motor: Aetheria_Motor, position: Position) -> h5py.File:
         file = reopen(self.path, position, schema.layout(self._subscription.request, motor.shape))
@@ -240,9 +266,9 @@ class Recorder:
             for frame in self._subscription:
                 self._commit(frame)
         except Exception as error:  # noqa: BLE001 - whatever it is, the motor's thread must hear of it
-            self._error = self._named(error)
+            failure = self._fail(error)
             if self._essential:
-                self._subscription.fail(self._error)
+                self._subscription.fail(failure)
             else:
                 self._subscription.close()
             with self._progress:
@@ -319,16 +345,46 @@ class Recorder:
         else:
             data[row] = values
 
+    def _fail(self, error: Exception) -> AetheriaError:
+        self._broken = self._broken or not isinstance(error, AetheriaError)
+        self._error = self._error or self._named(error)
+        return self._error
+
+    def _note(self, ending: str) -> None:
+        # Past HDF5, which no longer writes; where it stands there is room.
+        with suppress(OSError, RuntimeError, ValueError):
+            offset = self._data["status"].id.get_offset()
+            os.pwrite(self._file.id.get_vfd_handle(), ending.encode().ljust(16, b"\0"), offset)
+
+    def _leave(self, file: h5py.File) -> None:
+        """Leaves a file as it is, as if the process had been killed; then HDF5 can close it.
+
+        It cannot close a file that it could not write, and crashes at exit: what it still writes goes to a file of no name.
+        """
+        with tempfile.TemporaryFile() as nowhere:
+            os.dup2(nowhere.fileno(), file.id.get_vfd_handle())
+        with suppress(OSError, RuntimeError):
+            file.close()
+        _LEFT.append((file, self._data))
+
     def _named(self, error: Exception) -> AetheriaError:
         if isinstance(error, AetheriaError):
             return error
-        # HDF5 reports a full disk without saying so.
+        if any(f"errno = {number}" in str(error) for number in _FULL):
+            return self._disk_full()
+        # HDF5 may report a full disk without saying so.
         if self.path.parent.is_dir() and psutil.disk_usage(str(self.path.parent)).free < _SPARE_BYTES:
             return self._disk_full()
-        return RecordingError(f"{self.path}: cannot be written after {self.frames} frames; {error}")
+        return RecordingError(f"{self.path}: cannot be written after {self.frames} frames; {_plain(error)}")
 
     def _disk_full(self) -> DiskFullError:
         return DiskFullError(f"{self.path}: the disk is full; {self.frames} frames are kept and readable")
+
+
+def _plain(error: Exception) -> str:
+    """What the system said, without what HDF5 makes of it."""
+    said = re.search(r"error message = '([^']*)'", str(error))
+    return said[1] if said else str(error)
 
 
 def _ending(error: BaseException) -> str:
