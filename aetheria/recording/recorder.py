@@ -33,6 +33,7 @@ from aetheria.recording.chunks import write_frame
 from aetheria.recording.lock import WriteLock
 from aetheria.recording.reopening import FORMAT, Position, reopen
 from aetheria.recording.rows import SERIES
+from aetheria.recording.superblock import release
 
 MOMENTS = (
     "recording laid out",
@@ -153,12 +154,17 @@ class Recorder:
                 self._write_edits()
             if not self._broken:
                 self._data["status"][()] = (_ending(self._error) if self._error else status).encode()
-                self._file.close()
+                self._file.flush()
         except (OSError, RuntimeError) as error:
             self._fail(error)
         if self._broken:
             self._note(_ending(self._error) if self._error else "failed")
-            self._leave(self._file)
+        self._leave(self._file)
+        try:
+            if not self._broken:
+                release(self.path)
+        except OSError as error:
+            self._fail(error)
         reached("recording closed")
         self._lock.release()
         if self._error:
@@ -357,15 +363,16 @@ class Recorder:
             os.pwrite(self._file.id.get_vfd_handle(), ending.encode().ljust(16, b"\0"), offset)
 
     def _leave(self, file: h5py.File) -> None:
-        """Leaves a file as it is, as if the process had been killed; then HDF5 can close it.
+        """Leaves a file as it is, as if the process had been killed.
 
-        It cannot close a file that it could not write, and crashes at exit: what it still writes goes to a file of no name.
+        HDF5 cannot close a file that it cannot write, and crashes at exit: what it still writes goes to a file of no name.
         """
         with tempfile.TemporaryFile() as nowhere:
             os.dup2(nowhere.fileno(), file.id.get_vfd_handle())
-        with suppress(OSError, RuntimeError):
+        try:
             file.close()
-        _LEFT.append((file, self._data))
+        except (OSError, RuntimeError):
+            _LEFT.append((file, self._data))
 
     def _named(self, error: Exception) -> AetheriaError:
         if isinstance(error, AetheriaError):

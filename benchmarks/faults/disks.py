@@ -21,7 +21,7 @@ from benchmarks.faults.kills import FRAMES, edit, expected, motor
 from benchmarks.faults.nursery import Ended, nursery
 
 FAIL_ONCE, FAIL_FROM_THEN_ON = 3, 4  # of writes.c
-_WRITES = 300  # to the file, of a whole run, at the least
+_WRITES = 1010  # to the file, of a whole run
 _SMALL = 40 * 1024
 
 
@@ -84,7 +84,7 @@ def failing(number: int, how: int) -> Callable[[int], Outcome]:
         code = 3 if number == errno.ENOSPC else 5
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "run.h5"
-            for nth in [*range(1, times // 2 + 1), *(dice.randrange(20, _WRITES) for _ in range(times - times // 2))]:
+            for nth in [*range(1, times // 2 + 1), *(dice.randrange(times, _WRITES) for _ in range(times - times // 2))]:
                 path.unlink(missing_ok=True)
                 ended = nursery().run("benchmarks.faults.disks:record", path=str(path), nth=nth, how=how, number=number)
                 outcome.wrong += [f"write {nth}: {line}" for line in _wrong(path, ended, code, how == FAIL_FROM_THEN_ON)]
