@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import torch
-from torch import nn
 
-from aetheria import GrowingNCA, Life, Recorder
+from aetheria import Life, Recorder, build_law
 from aetheria.motor import Aetheria_Motor
 from benchmarks.faults.fault import Fault, Outcome
 
+_LIZARD = Path(__file__).parents[2] / "configs/weights/growing_nca_lizard.safetensors"
 _SETTLED = 0.1  # of the run, after which nothing may grow; compilers, caches and the file's own index fill before
 _GROWTH = 0.01  # of resident memory
 _PIECES = 50
@@ -23,11 +22,9 @@ def life() -> Aetheria_Motor:
 
 
 def growing() -> Aetheria_Motor:
-    """Growing NCA with random masks, small."""
-    torch.manual_seed(0)
-    law = GrowingNCA(channels=8, hidden_channels=16)
-    nn.init.normal_(law.update.weight, std=0.02)
-    return Aetheria_Motor(law, 32, 8, "cpu", initial="seed", seed=1)
+    """Growing NCA, the trained lizard with its random masks: one with random weights grows until it overflows."""
+    law = build_law("GrowingNCA", weights=_LIZARD)
+    return Aetheria_Motor(law, 48, 16, "cpu", initial="seed", seed=1)
 
 
 def soak(make: Callable[[], Aetheria_Motor], every: int) -> Callable[[int], Outcome]:
@@ -66,5 +63,5 @@ def _held(process: psutil.Process) -> tuple[int, int, int]:
 _TARGET = "resident memory grows under 1 %, handles and threads constant"
 FAULTS = [
     Fault("steps of Life 256^2 with recording", _TARGET, soak(life, 1000), 20_000, 1_000_000),
-    Fault("steps of GrowingNCA 32^2 with recording", _TARGET, soak(growing, 20), 400, 20_000),
+    Fault("steps of GrowingNCA 48^2 with recording", _TARGET, soak(growing, 20), 400, 20_000),
 ]
