@@ -14,7 +14,20 @@ import torch
 from torch import nn
 
 from aetheria.laws import ConvLSTM, GrowingNCA
-from benchmarks import acorn, bands, drift, findings, first_step, headless, quantised, rings, stepping, training, watching
+from benchmarks import (
+    acorn,
+    bands,
+    drift,
+    findings,
+    first_step,
+    headless,
+    quantised,
+    reading,
+    rings,
+    stepping,
+    training,
+    watching,
+)
 from benchmarks.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.convolutions import convolutions_of
 from benchmarks.findings import Findings, Options
@@ -286,3 +299,11 @@ def test_training_steps_are_timed_in_turns_and_learn() -> None:
     assert all(train() > train() for train in contestants.values())
     lines = training.table(training.measure(contestants, 2))
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| plain", "| ours"]
+
+
+def test_reading_is_measured_on_a_recording_that_does_not_compress(tmp_path: Path) -> None:
+    reading.record_noise(tmp_path / "noise.h5", 8, 16, 4)
+    assert (tmp_path / "noise.h5").stat().st_size > 8 * 4 * 4 * 16**2 / 2
+    above, waiting = reading.measure(tmp_path / "noise.h5", steps=2, batch=2, rollout=3)
+    assert above < 300
+    assert 0 <= waiting <= 1
