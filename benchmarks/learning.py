@@ -24,7 +24,7 @@ from aetheria import Aetheria_Motor, Lenia, Life, Recorder
 from aetheria.config import load_config
 from aetheria.laws.life import parse_rule
 from aetheria.run import built_law
-from aetheria.training.imitate import imitate
+from aetheria.training.imitation import imitate
 from aetheria.training.settings import load_train_config
 from benchmarks.machine import publish
 

@@ -8,7 +8,7 @@ import torch
 
 from aetheria import Aetheria_Motor, Lenia, Life
 from aetheria.config import load_config
-from aetheria.training.imitate import imitate
+from aetheria.training.imitation import imitate
 from aetheria.training.settings import TrainConfig
 from benchmarks.learning import by_counting, life, record
 

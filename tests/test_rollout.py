@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from aetheria.errors import ConfigError
 from aetheria.laws import MLP, ConvLSTM, GrowingNCA, Lenia, NeuralCA
 from aetheria.laws.base import Law, traits_of
-from aetheria.training.imitate import learn_controls
+from aetheria.training.imitation import learn_controls
 from aetheria.training.rollout import Rollout, drift, observable, rollout_loss
 from aetheria.training.settings import Train
 

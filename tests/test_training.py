@@ -23,7 +23,7 @@ from aetheria.config import load_config
 from aetheria.errors import AetheriaError, ConfigError, DivergedError, StateError
 from aetheria.run import run
 from aetheria.training import saved
-from aetheria.training.imitate import Learned, imitate
+from aetheria.training.imitation import Learned, imitate
 from aetheria.training.loop import Moment, rate
 from aetheria.training.settings import Train, TrainConfig, load_train_config
 
@@ -214,7 +214,7 @@ class Sick(nn.Module):
 
 
 def sick(runs: Path, folder: Path, calls: set[int], monkeypatch: pytest.MonkeyPatch) -> Learned:
-    monkeypatch.setattr("aetheria.training.imitate.built_law", lambda *_: (Sick(calls), 1))
+    monkeypatch.setattr("aetheria.training.imitation.built_law", lambda *_: (Sick(calls), 1))
     return imitate(settings(runs, train__rollout=[1, 1], train__loss="squared", train__steps=9), folder, trackers=[])
 
 

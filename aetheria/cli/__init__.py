@@ -126,7 +126,7 @@ def train(
     from aetheria.config import find_config
     from aetheria.progress import ShowTraining
     from aetheria.training.grow import Grown, grow
-    from aetheria.training.imitate import Learned, imitate
+    from aetheria.training.imitation import Learned, imitate
     from aetheria.training.settings import GrowConfig, load_training
 
     settings = load_training(config, set_)

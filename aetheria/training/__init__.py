@@ -2,7 +2,7 @@
 
 from aetheria.training.batches import Batches, Draws
 from aetheria.training.firing import training_step
-from aetheria.training.imitate import Learned, imitate
+from aetheria.training.imitation import Learned, imitate
 from aetheria.training.memory import MicroBatches, largest_batch, peak_memory
 from aetheria.training.settings import TrainConfig, load_train_config
 from aetheria.training.setup import Setup, recommended, setup_training

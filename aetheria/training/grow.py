@@ -21,7 +21,7 @@ from aetheria.laws import GrowingNCA
 from aetheria.run import built_law
 from aetheria.training.firing import Step
 from aetheria.training.growth import COLOURS, Growth, read_picture
-from aetheria.training.imitate import prepare
+from aetheria.training.imitation import prepare
 from aetheria.training.loop import Moment, Trainer
 from aetheria.training.settings import GrowConfig
 from aetheria.training.setup import Setup, setup_training
