@@ -27,6 +27,7 @@ from benchmarks import (
     stepping,
     training,
     watching,
+    winograd,
 )
 from benchmarks.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.convolutions import convolutions_of
@@ -208,6 +209,22 @@ def test_weights_in_eight_bits_are_measured(tmp_path: Path, monkeypatch: pytest.
         assert 2 < float(row[3]) < 4  # biases and the header are not in eight bits
         assert 1e-3 < float(row[4]) < 1e-2  # a row's largest weight / 127, rounded: about 1 % over root 12
         assert 0 < float(row[5]) < 0.1
+
+
+def test_minimal_filtering_is_measured_against_direct_convolutions(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["winograd", "--rounds", "1", "--shrink", "16"])
+    monkeypatch.setattr(winograd, "LAYERS", ((64, 16, 32), (128, 32, 16)))
+    threads = torch.get_num_threads()
+    winograd.main()
+    torch.set_num_threads(threads)
+    said = capsys.readouterr().out
+    assert "| 4^2 | 16 to 32 |" in said
+    assert "| F(4x4) at 0.667, 1.5 | 1/4 |" in said
+    # In exact arithmetic every way is the convolution.
+    for way in (winograd.two(), *(winograd.four(a, b) for a, b in winograd.POINTS)):
+        assert winograd.rounding(way, way, torch.float32, 4, 3) < 1e-4
 
 
 def test_being_watched_is_measured_with_what_left_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
