@@ -232,6 +232,7 @@ def test_doctor_reports_and_tests_this_machine() -> None:
     assert plans == {
         **dict.fromkeys(("MLP", "DEEP_QCA", "GrowingNCA", "Lenia"), "fused"),
         **dict.fromkeys(("UNet", "ConvLSTM"), "winograd"),
+        "NeuralCA": "compiled",
         "Life": "packed",
     }
 
