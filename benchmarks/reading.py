@@ -2,7 +2,7 @@
 
     python -m benchmarks.reading --out benchmarks/results/reading.md
 
-A recording of noise, which does not compress, is trained on by Growing NCA: 16 channels, 128^2 cells, rollouts of 8 steps. The
+A recording of noise is trained on by Growing NCA: 16 channels, 128^2 cells, rollouts of 8 steps. The
 training's own memory is what the same steps take on cells that are there already.
 """
 
@@ -30,7 +30,7 @@ MIB = 2**20
 
 
 class Noise(nn.Module):
-    """Cells that do not compress."""
+    """Cells that compress badly."""
 
     def forward(self, cells: Tensor) -> Tensor:
         return torch.frac(cells * 977.7 + 0.137)
@@ -88,8 +88,8 @@ def main() -> None:
     publish(
         "Reading while training",
         [
-            f"A recording of {size:,.0f} MiB, {given.mib:,} frames of 16 x 128^2 cells; {given.steps} steps, batch 4, rollouts",
-            "of 8; one thread computes, one reads.",
+            f"{given.mib:,} frames of 1 MiB (16 x 128^2 cells), {size:,.0f} MiB on the disk; {given.steps} steps, batch 4,",
+            "rollouts of 8; one thread computes, one reads.",
             "",
             "| | found | wanted |",
             "|---|---|---|",
