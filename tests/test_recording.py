@@ -400,6 +400,36 @@ with Recorder(motor, sys.argv[1], fields=["channel_0"]) as recorder:
 """
 
 
+_BEGINS = """
+import sys
+from aetheria import Life, Recorder
+from aetheria.motor import Aetheria_Motor
+
+motor = Aetheria_Motor(Life(), (12, 20), 1, "cpu", {"plan": "eager"})
+with Recorder(motor, sys.argv[1], fields=["channel_0"]) as recorder:
+    print("open", flush=True)
+    for line in sys.stdin:
+        motor.step(3)
+        recorder.sync()
+        print(recorder.frames, flush=True)
+"""
+
+
+def test_a_reader_that_comes_before_the_first_frame_sees_those_that_follow(path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _BEGINS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "open\n"
+        with Recording(path) as recording:
+            assert (len(recording), recording.edit_count) == (0, 0)
+            for count in (4, 7):
+                writer.stdin.write("on\n")
+                assert int(writer.stdout.readline()) == count
+                assert list(recording.steps) == list(range(count))
+
+
 def test_a_file_that_grows_can_be_read_twice_in_one_process(path: Path) -> None:
     frames = []
     with life() as motor:

@@ -127,13 +127,15 @@ def unfiltered(stored: bytes, nbytes: int, dtype: np.dtype[Any]) -> NDArray[Any]
     """The inverse of `filtered`: the values of a chunk of `nbytes`, flat.
 
     Raises:
-        ValueError: the checksum is not that of the chunk, or the chunk is larger or smaller.
+        ValueError: the checksum is not that of the chunk, it cannot be inflated, or it is larger or smaller.
     """
     deflated, check = stored[:-4], stored[-4:]
     if fletcher32(deflated).to_bytes(4, "little") != check:
         raise ValueError("a chunk whose checksum is another; it was damaged")
-    inflater = isal_zlib.decompressobj()
-    shuffled = inflater.decompress(deflated, nbytes + 1)
+    try:
+        shuffled = isal_zlib.decompressobj().decompress(deflated, nbytes + 1)
+    except isal_zlib.error as error:
+        raise ValueError(f"a chunk that cannot be inflated; {error}") from None
     if len(shuffled) != nbytes:
         raise ValueError(f"a chunk that is not of the {nbytes:,} bytes that it is to be")
     values = np.frombuffer(shuffled, np.uint8).reshape(dtype.itemsize, -1).T

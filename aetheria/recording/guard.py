@@ -79,12 +79,19 @@ def check_read(data: h5py.Dataset, rows: int, path: Path) -> None:
     """
     expands = math.prod(_EXPANDS[code] for code in filters_of(data))
     nbytes = rows * math.prod(data.shape[1:]) * data.dtype.itemsize
-    holds = path.stat().st_size * expands
+    holds = _size(data, path) * expands
     if rows < 0 or nbytes > holds:
         name = data.name.removeprefix("/")
         raise RecordingError(f"{path}: is damaged; {rows:,} rows of {name} are {nbytes:,} bytes, and it can hold {holds:,}")
     if nbytes > _SMALL:
         check_room(nbytes, f"{path}: reading {data.name.removeprefix('/')}", "read a part of it (recording.dataset)")
+
+
+def _size(data: h5py.Dataset, path: Path) -> int:
+    try:
+        return path.stat().st_size  # now, which HDF5 does not know of a file that grows
+    except FileNotFoundError:  # deleted while it is open, which leaves it readable
+        return data.file.id.get_filesize()
 
 
 def check_about(attributes: Mapping[str, Any]) -> None:

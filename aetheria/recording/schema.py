@@ -82,7 +82,7 @@ def create(
 ) -> None:
     """Lays out an empty recording. Nothing may be created after this: single-writer mode follows."""
     file.attrs.update({"Conventions": CONVENTIONS, "aetheria_schema": VERSION, **attributes})
-    file.create_dataset("frames", (), np.int64).attrs["long_name"] = "committed frames"
+    file.create_dataset("frames", data=np.int64(0)).attrs["long_name"] = "committed frames"
     file.create_dataset("status", (), "S16")[()] = b"running"
     file["status"].attrs["long_name"] = "how the run ended"
     _series(file, "time", np.float64, "time in units of the law", "1").make_scale("time")
@@ -194,7 +194,7 @@ def _field(file: h5py.File, field: Field, request: Request, codec: Codec) -> Non
 def _log(file: h5py.File) -> None:
     # In a group of its own: whoever opens the file for its fields need not know of it.
     group = file.create_group("log")
-    group.create_dataset("edit_bytes", (), np.int64).attrs["long_name"] = "committed bytes of edits"
+    group.create_dataset("edit_bytes", data=np.int64(0)).attrs["long_name"] = "committed bytes of edits"
     data = group.create_dataset("edits", (0,), np.uint8, maxshape=(None,), chunks=(1 << 14,))
     data.attrs["long_name"] = "edits, a line of JSON each"
     data.dims[0].attach_scale(_bare_scale(group, "byte", None, 1 << 14))
