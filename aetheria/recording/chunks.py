@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 from h5py import h5z
-from isal import isal_zlib
+from isal import igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
 LZ4, ZSTANDARD = 32004, 32015  # as registered with the HDF Group
@@ -134,7 +134,7 @@ def unfiltered(stored: bytes, nbytes: int, dtype: np.dtype[Any]) -> NDArray[Any]
         raise ValueError("a chunk whose checksum is another; it was damaged")
     try:
         shuffled = isal_zlib.decompressobj().decompress(deflated, nbytes + 1)
-    except isal_zlib.error as error:
+    except igzip_lib.IsalError as error:
         raise ValueError(f"a chunk that cannot be inflated; {error}") from None
     if len(shuffled) != nbytes:
         raise ValueError(f"a chunk that is not of the {nbytes:,} bytes that it is to be")
