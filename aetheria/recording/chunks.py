@@ -134,7 +134,7 @@ def unfiltered(stored: bytes, nbytes: int, dtype: np.dtype[Any]) -> NDArray[Any]
         raise ValueError("a chunk whose checksum is another; it was damaged")
     try:
         shuffled = isal_zlib.decompressobj().decompress(deflated, nbytes + 1)
-    except igzip_lib.IsalError as error:
+    except igzip_lib.IsalError as error:  # type: ignore[misc] # its stub says that it is an instance
         raise ValueError(f"a chunk that cannot be inflated; {error}") from None
     if len(shuffled) != nbytes:
         raise ValueError(f"a chunk that is not of the {nbytes:,} bytes that it is to be")
