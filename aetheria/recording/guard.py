@@ -12,11 +12,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
+from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
 from aetheria.errors import RecordingError
 from aetheria.memory import check_room
-from aetheria.recording.chunks import LZ4, ZSTANDARD, filters_of
+from aetheria.recording.chunks import EXPANDS, filters_of
 
 MOST_OBJECTS = 4096  # groups and datasets in a file
 MOST_DEPTH = 4  # of groups in groups
@@ -24,8 +24,6 @@ MOST_ATTRIBUTES = 512  # of one object
 MOST_ATTRIBUTE_BYTES = 8 * 2**20  # of one; the configuration, which may have 1 MiB, is one
 MOST_AXES = 8
 MOST_CHUNK_BYTES = 8 * 2**20  # of a compressed one, twice what the recorder makes
-# How many times its size a compressed chunk can hold: by their formats.
-_EXPANDS = {h5z.FILTER_SHUFFLE: 1, h5z.FILTER_FLETCHER32: 1, h5z.FILTER_DEFLATE: 1032, LZ4: 255, ZSTANDARD: 1 << 16}
 _SIZES = {h5t.INTEGER: (1, 2, 4, 8), h5t.FLOAT: (2, 4, 8), h5t.ENUM: (1,)}  # an attribute's bool is an enumeration
 _SCALES = ("DIMENSION_LIST", "REFERENCE_LIST")  # attributes by which axes know their scales; references within the file
 # Attributes that a recording cannot be told of without, in all versions of the schema.
@@ -77,7 +75,7 @@ def check_read(data: h5py.Dataset, rows: int, path: Path) -> None:
     Raises:
         RecordingError: the file is too small to hold what it claims. StateError: over 80 % of the memory there is.
     """
-    expands = math.prod(_EXPANDS[code] for code in filters_of(data))
+    expands = math.prod(EXPANDS[code] for code in filters_of(data))
     nbytes = rows * math.prod(data.shape[1:]) * data.dtype.itemsize
     holds = _size(data, path) * expands
     if rows < 0 or nbytes > holds:
@@ -153,7 +151,7 @@ def _check_dataset(data: h5d.DatasetID, where: str) -> None:
             f"{where} keeps its values in another file; a recording holds its own, and no other file is opened"
         )
     filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-    if unknown := [code for code in filters if code not in _EXPANDS]:
+    if unknown := [code for code in filters if code not in EXPANDS]:
         raise RecordingError(
             f"{where} needs HDF5 filter {unknown[0]}; expected deflate, shuffle, Fletcher-32, LZ4 or Zstandard"
         )

@@ -29,7 +29,7 @@ from aetheria.moments import reached
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import PixelType
 from aetheria.recording import checksums, schema
-from aetheria.recording.chunks import write_frame
+from aetheria.recording.chunks import append, write_frame
 from aetheria.recording.lock import WriteLock
 from aetheria.recording.reopening import FORMAT, Position, reopen
 from aetheria.recording.rows import SERIES
@@ -344,12 +344,8 @@ class Recorder:
             raise self._disk_full()
 
     def _append(self, name: str, row: int, values: Any) -> None:
-        data = self._data[name]
-        data.resize(row + 1, 0)
-        if name in self._deflated:
-            write_frame(data, row, values)
-        else:
-            data[row] = values
+        write = write_frame if name in self._deflated else append
+        write(self._data[name], row, values)
 
     def _fail(self, error: Exception) -> AetheriaError:
         self._broken = self._broken or not isinstance(error, AetheriaError)

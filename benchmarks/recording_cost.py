@@ -1,0 +1,91 @@
+"""What a recorder costs, by its parts; with the path of another checkout of Aetheria, against that one.
+
+python -m benchmarks.recording_cost --against ../before --rounds 7 --out benchmarks/results/recording_cost.md
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.machine import publish
+from benchmarks.processes import ROOT
+from benchmarks.tables import table
+
+Finding = dict[str, float]
+FRAMES = {"Life 512^2": 60, "Life 64^2": 60, "GrowingNCA 256^2, rgb": 8}
+_PARTS = ("finite?", "room?", "append", "checksums")
+_MEANING = (
+    "A run with a recorder of every tenth step, float32, gzip, on one thread; a process for each round of each checkout, taken "
+    "in turn, and the median of the rounds. A commit in ms of the processor, and in brackets by the clock; its parts: whether "
+    "the values are finite, whether the disk has room, compressing and appending them, checksums, and the rest, most of it "
+    "flushing and counting. Steps a second by the clock; processor ms a frame of all threads, with the ten steps."
+)
+
+
+def measured(checkout: Path, case: str, frames: int, side: int | None = None) -> Finding:
+    """What `benchmarks.recorded` finds in a checkout, in a process of its own."""
+    command = [sys.executable, str(ROOT / "benchmarks/recorded.py"), json.dumps({"case": case, "frames": frames, "side": side})]
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkout, env=environment)
+    found: Finding = json.loads(done.stdout)
+    return found
+
+
+def compare(checkouts: list[Path], frames: dict[str, int], rounds: int, side: int | None = None) -> dict[str, list[Finding]]:
+    """For each case, what each checkout comes to: the median of the rounds."""
+    found = {}
+    for case, count in frames.items():
+        taken = [[measured(checkout, case, count, side) for checkout in checkouts] for _ in range(rounds)]
+        found[case] = [_median(list(column)) for column in zip(*taken, strict=True)]
+    return found
+
+
+def lines_of(found: dict[str, list[Finding]]) -> list[str]:
+    """The table of what was found, and a line for each case that compares the last checkout with the first."""
+    rows, ratios = [], []
+    for case, checkouts in found.items():
+        for label, one in zip(("this", "the other"), reversed(checkouts), strict=False):
+            rest = one["commit"] - sum(one.get(part, 0.0) for part in _PARTS)
+            rows.append(
+                [
+                    case,
+                    label,
+                    f"{1e3 * one['commit']:.2f} ({1e3 * one['wall']:.2f})",
+                    *(f"{1e3 * one.get(part, 0.0):.3f}" for part in _PARTS),
+                    f"{1e3 * rest:.3f}",
+                    f"{one['rate']:,.0f}",
+                    f"{1e3 * one['process']:.2f}",
+                ]
+            )
+        if len(checkouts) > 1:
+            other, this = checkouts
+            ratio = {name: this[name] / other[name] - 1 for name in ("commit", "process")}
+            ratios.append(f"- {case}: a commit {ratio['commit']:+.1%}, a frame with its steps {ratio['process']:+.1%}.")
+    lines = table(f"case | checkout | a commit | {' | '.join(_PARTS)} | rest | steps/s | a frame", rows)
+    return lines + (["", "This checkout against the other, in time of the processor:", "", *ratios] if ratios else [])
+
+
+def _median(found: list[Finding]) -> Finding:
+    return {name: statistics.median(one.get(name, 0.0) for one in found) for name in found[0]}
+
+
+def main() -> None:
+    """Prints the table, and writes it where `--out` says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path)
+    wanted = parser.parse_args()
+    checkouts = [*([wanted.against.resolve()] if wanted.against else []), ROOT]
+    before = os.getloadavg()[0]
+    lines = lines_of(compare(checkouts, FRAMES, wanted.rounds))
+    load = f"Load of the machine ({os.cpu_count()} cores): {before:.1f} before, {os.getloadavg()[0]:.1f} after."
+    publish("What recording costs", [_MEANING, load, "", *lines], wanted.out)
+
+
+if __name__ == "__main__":
+    main()
