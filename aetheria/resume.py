@@ -79,7 +79,7 @@ def resume(
             _take_up(path, motor, past.saved)
         interrupts.check()
         interrupts.patience = math.inf  # nothing is left half made; the session listens again
-        recorder = Recorder(motor, path, **recorded(past.config), resume=past.position)
+        recorder = Recorder(motor, path, **recorded(past.config), resume=past.position, until=past.config.steps)
         checkpoints = checkpoints_for(past.config, motor, recorder, past.saved)
         session = Session(motor, recorder, checkpoints, interrupts, past.config.steps, progress)
         return conclude(session, past.config, lambda session: _go_on(session, past.later))

@@ -119,7 +119,8 @@ def run(
         if make_folder:
             out.parent.mkdir(exist_ok=True)
         interrupts.patience = math.inf  # nothing is left half made; the session listens again
-        recorder = Recorder(motor, out, **recorded(config), overwrite=overwrite, config=config.to_toml(), title=config.title)
+        wanted = {**recorded(config), "config": config.to_toml(), "title": config.title, "until": config.steps}
+        recorder = Recorder(motor, out, **wanted, overwrite=overwrite)
         session = Session(motor, recorder, checkpoints_for(config, motor, recorder), interrupts, config.steps, progress)
         return conclude(session, config, lambda session: session.step_to(config.steps))
 

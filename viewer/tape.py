@@ -8,13 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from aetheria.errors import AetheriaError
 from aetheria.files import check_output
 from aetheria.motor import Aetheria_Motor
-from aetheria.optimizer import PixelType, Request
+from aetheria.optimizer import PixelType
 from aetheria.recording import Recorder
+from aetheria.recording.room import frame_bytes, free_bytes
 from aetheria.recording.schema import Codec
 from viewer.feature import Feature, Host
 from viewer.live import LiveSource
@@ -22,7 +21,6 @@ from viewer.model import Levels, Message
 from viewer.wording import bytes_in_words, duration_in_words, shortened
 
 _SIZE_S = 1.0  # seconds between two looks at how large the file is
-_ROW_BYTES = 40  # of a frame besides its fields: step, times, and what HDF5 keeps of it
 
 
 @dataclass(frozen=True)
@@ -71,17 +69,6 @@ class Forecast:
     words: str
     wrong: bool
     exists: bool
-
-
-def frame_bytes(request: Request, shape: tuple[int, int, int, int]) -> int:
-    """Bytes of a recorded frame before compression, of cells `(B, C, H, W)`."""
-    batch, _, height, width = shape
-    if request.size is not None:
-        height, width = min(height, request.size[0]), min(width, request.size[1])
-    pixel = {"float32": 4, "float16": 2, "uint8": 1}[request.dtype]
-    planes = sum(3 if field.name == "rgb" else 1 for field in request.fields if not field.scalar)
-    scalars = sum(field.scalar for field in request.fields)
-    return batch * (planes * height * width * pixel + 8 * scalars) + _ROW_BYTES
 
 
 class Take:
@@ -227,7 +214,7 @@ def _forecast(motor: Aetheria_Motor, settings: TapeSettings, steps_per_s: float)
         exists = settings.path.exists()
         request = motor.request(settings.fields, settings.size, settings.dtype, dict(settings.levels))
         check_output(settings.path, overwrite=True)
-        free = psutil.disk_usage(str(settings.path.parent)).free
+        free = free_bytes(settings.path.parent)
     except (AetheriaError, OSError) as error:
         return Forecast(str(error), wrong=True, exists=False)
     estimate = Estimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free)

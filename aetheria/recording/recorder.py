@@ -17,7 +17,6 @@ from typing import Any, Self
 
 import h5py
 import numpy as np
-import psutil
 import torch
 from torch import nn
 
@@ -32,6 +31,7 @@ from aetheria.recording import checksums, schema
 from aetheria.recording.chunks import append, write_frame
 from aetheria.recording.lock import WriteLock
 from aetheria.recording.reopening import FORMAT, Position, reopen
+from aetheria.recording.room import Room, frame_bytes
 from aetheria.recording.rows import SERIES
 from aetheria.recording.superblock import release
 
@@ -48,7 +48,6 @@ MOMENTS = (
 _POLL_S = 0.2  # between looks whether the writer thread still lives
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LEFT: list[object] = []  # what HDF5 could not close; h5py would try again, and print that it cannot
-_SPARE_BYTES = 2**20  # left free on the disk: closing a file needs some, and other programs do
 
 
 class Recorder:
@@ -83,6 +82,7 @@ class Recorder:
         title: str = "",
         essential: bool = True,
         resume: Position | None = None,
+        until: int | None = None,
     ) -> None:
         """
         Args:
@@ -96,12 +96,15 @@ class Recorder:
             resume: goes on with the file that exists, from there; the motor is to be as it was then. What is recorded must be
                 as before, `config` and `title` stay as they are in the file, and the edits that the file holds beyond the
                 position are for the caller to make again, each at its step.
+            until: the step at which the run is to end, where that is known: a warning says when the disk may not take all
+                frames to come, and they are refused when it cannot.
             essential: whether a recording that fails ends the stepping too. If not, the steps go on without it, and `error` and
                 `finish` say what went wrong.
 
         Raises:
             ConfigError: the file exists, its folder is missing or not writable, or an unknown field or codec.
             RecordingError: the file to go on with is another, or does not reach so far.
+            DiskFullError: there is no room for the frames until the end, however well they compress.
         """
         self.path = Path(path)
         schema.filters(codec)
@@ -124,6 +127,7 @@ class Recorder:
                 every=every, fields=fields, size=size, delivery="lossless", dtype=dtype, levels=levels
             )
             undone.callback(self._subscription.close)
+            self._room = self._foreseen(motor, codec, until, new=resume is None)
             self._lock = WriteLock(self.path)
             undone.callback(self._lock.release)
             try:
@@ -242,6 +246,13 @@ class Recorder:
         reached("recording opened")
         return file
 
+    def _foreseen(self, motor: Aetheria_Motor, codec: schema.Codec, until: int | None, new: bool) -> Room:
+        room, asked = Room(self.path, until, self._subscription.every), self._subscription.request
+        freed = self.path.stat().st_size if new and self.path.exists() else 0
+        # A new recording has a frame of the present step, if it is due; of one gone on with that may be there.
+        room.foresee(motor.step_count - new, frame_bytes(asked, motor.shape), codec, freed)
+        return room
+
     def _start(self, file: h5py.File) -> None:
         try:
             file.swmr_mode = True
@@ -305,6 +316,7 @@ class Recorder:
         with self._progress:
             self.frames = row + 1
             self._progress.notify_all()
+        self._room.watch(frame.step, row + 1, os.fstat(self._file.id.get_vfd_handle()).st_size)
 
     def _write_edits(self) -> None:
         edits = self._edits.take()
@@ -340,7 +352,7 @@ class Recorder:
 
     def _check_space(self, nbytes: int) -> None:
         # Before writing, not after failing: HDF5 cannot close a file that it could not write, and crashes at exit.
-        if psutil.disk_usage(str(self.path.parent)).free < _SPARE_BYTES + nbytes:
+        if not self._room.takes(nbytes):
             raise self._disk_full()
 
     def _append(self, name: str, row: int, values: Any) -> None:
@@ -376,7 +388,7 @@ class Recorder:
         if any(f"errno = {number}" in str(error) for number in _FULL):
             return self._disk_full()
         # HDF5 may report a full disk without saying so.
-        if self.path.parent.is_dir() and psutil.disk_usage(str(self.path.parent)).free < _SPARE_BYTES:
+        if self.path.parent.is_dir() and not self._room.takes(0):
             return self._disk_full()
         return RecordingError(f"{self.path}: cannot be written after {self.frames} frames; {_plain(error)}")
 

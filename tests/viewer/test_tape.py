@@ -14,13 +14,14 @@ from aetheria.config import RunConfig
 from aetheria.feed import Frame
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
+from aetheria.recording.room import frame_bytes
 from aetheria.replay import replay
 from aetheria.run import build_motor
 from tests.small_laws import small_law
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.controller import Controller
 from viewer.live import LiveSource
-from viewer.tape import Forecast, TapeSettings, frame_bytes
+from viewer.tape import Forecast, TapeSettings
 
 CONFIG: dict[str, Any] = {
     "steps": 10,
