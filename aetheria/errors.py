@@ -5,6 +5,7 @@ carries the exit code that the command line ends with.
 """
 
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class AetheriaError(Exception):
@@ -47,6 +48,18 @@ class RecordingError(AetheriaError, OSError):
     """A recording that cannot be written or read."""
 
     exit_code = 5
+
+
+class DamagedRecordingError(RecordingError):
+    """A recording that is not as it was written; says what makes the best of it.
+
+    Attributes:
+        what: is wrong.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path}: {what}; `aetheria repair {path}` saves what can be read")
+        self.what = what
 
 
 class DiskFullError(RecordingError):

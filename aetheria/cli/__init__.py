@@ -1,4 +1,4 @@
-"""The command line: `aetheria run | train | view | info | verify | export | laws | bench | profile | doctor`.
+"""The command line: `aetheria run | train | view | info | verify | repair | export | laws | bench | profile | doctor`.
 
 torch and everything that needs it is imported inside the commands, so that --help answers at once.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from aetheria.cli.recordings import export, info, verify
+from aetheria.cli.recordings import export, info, repair, verify
 from aetheria.cli.shared import Force, err, out
 from aetheria.errors import AetheriaError, ConfigError
 
@@ -26,8 +26,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, 6 came out otherwise, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 done, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, "
+    "6 came out otherwise or in part, 130 interrupted.",
 )
 
 _DONE = {"done": "[green]done[/]", "interrupted": "[yellow]interrupted[/]", "diverged": "[red]diverged[/]"}
@@ -176,6 +176,7 @@ def view(
 
 app.command()(info)
 app.command()(verify)
+app.command()(repair)
 app.command()(export)
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from aetheria.recording import Recording
 
 
+_MOST_TROUBLES = 12  # lines about what was wrong
+
+
 def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> None:
     """Show what a recording holds and how to open it."""
     from aetheria.recording import Recording
@@ -35,6 +38,8 @@ def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> No
             "made": f"{a['created']} on {a['device_name']} ({a['device']}, {a['precision']}), seed {a['seed']}",
             "versions": f"aetheria {a['aetheria_version']}, torch {a['torch_version']}, HDF5 {a['hdf5_version']}",
             "weights": f"sha256 {a['weights_sha256'][:16]}",
+            "repaired": a.get("repaired", ""),
+            "note": recording.note,
         }
         for key, value in rows.items():
             if value:
@@ -44,13 +49,16 @@ def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> No
             out.print(escape(recording.config.strip()))
         if a["codec"] != "gzip":
             out.print(f'\ncodec "{a["codec"]}": import hdf5plugin before opening it with xarray or h5py')
-        unfinished = recording.status == "running"
+        unfinished, abandoned = recording.status == "running", bool(recording.note)
     name = escape(str(file))
     out.print("\n[bold]open it[/]")
     out.print(f'  aetheria.Recording("{name}")')
+    if abandoned:
+        out.print(f"  other programs: after aetheria run --resume {name}, or aetheria repair {name}")
+        return
     if unfinished:
         out.print(f'  h5py.File("{name}", "r", swmr=True)')
-        out.print("  (it is being written, or its writer was killed; then h5clear -s lets other programs open it too)")
+        out.print("  (it is being written)")
         return
     out.print(f'  xarray.open_dataset("{name}", engine="h5netcdf")')
     out.print(f'  h5py.File("{name}", "r")')
@@ -76,6 +84,31 @@ def verify(
     for circumstance in verdict.circumstances:
         out.print(f"  recorded with {escape(circumstance)}")
     raise typer.Exit(0 if verdict.identical else 6)
+
+
+def repair(
+    file: Annotated[Path, typer.Argument(help="A recording (.h5) that is damaged, or whose writer was killed.")],
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="The recording to make; NAME.repaired.h5 beside it by default.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Make a whole recording of what can be read of a damaged one: exit code 0, or 6 if something of it is lost."""
+    from aetheria.repair import repair as save
+
+    target = out_file or file.with_name(f"{file.stem}.repaired{file.suffix}")
+    saved = save(file, target, overwrite=overwrite)
+    said = "[green]saved[/]" if saved.whole else "[yellow]saved in part[/]"
+    behind = f", {saved.uncounted:,} more that were not committed yet" if saved.uncounted else ""
+    frames = f"{saved.frames - saved.uncounted:,} of {saved.counted:,} frames{behind}, {saved.edits:,} edits"
+    out.print(f"{said} {escape(str(target))}: {frames}")
+    for line in saved.losses():
+        out.print(f"  lost   {line}")
+    for line in saved.troubles[:_MOST_TROUBLES]:
+        out.print(f"  found  {escape(line)}")
+    if len(saved.troubles) > _MOST_TROUBLES:
+        out.print(f"  found  {len(saved.troubles) - _MOST_TROUBLES:,} more such")
+    raise typer.Exit(0 if saved.whole else 6)
 
 
 def export(

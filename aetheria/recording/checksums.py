@@ -11,7 +11,7 @@ import numpy as np
 from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
-_OF_HDF5 = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}  # it keeps them itself
+OF_HDF5 = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}  # it keeps them itself
 SCALES = ("y", "x", "universe", "colour")
 LAYOUT = "layout_crc32"
 
@@ -61,7 +61,7 @@ def of_layout(file: h5py.File) -> int:
 
 
 def _of_attributes(owner: h5py.HLObject, found: int) -> int:
-    for key in sorted(set(owner.attrs) - _OF_HDF5 - {LAYOUT}):
+    for key in sorted(set(owner.attrs) - OF_HDF5 - {LAYOUT}):
         value = np.asarray(owner.attrs[key])
         content = str(value).encode() if value.dtype.kind in "OUS" else value.tobytes()
         found = crc32(content, crc32(key.encode(), found))

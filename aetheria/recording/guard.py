@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
-from aetheria.errors import RecordingError
+from aetheria.errors import DamagedRecordingError, RecordingError
 from aetheria.memory import check_room
 from aetheria.recording.chunks import EXPANDS, filters_of
 
@@ -66,7 +66,7 @@ def check_file(file: h5py.File, path: Path) -> None:
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # whatever h5py makes of HDF5's refusals
         if isinstance(error, RecordingError):
             raise
-        raise RecordingError(f"{path}: is damaged; {error}") from error
+        raise DamagedRecordingError(path, f"is damaged; {error}") from error
 
 
 def check_read(data: h5py.Dataset, rows: int, path: Path) -> None:
@@ -80,7 +80,9 @@ def check_read(data: h5py.Dataset, rows: int, path: Path) -> None:
     holds = _size(data, path) * expands
     if rows < 0 or nbytes > holds:
         name = data.name.removeprefix("/")
-        raise RecordingError(f"{path}: is damaged; {rows:,} rows of {name} are {nbytes:,} bytes, and it can hold {holds:,}")
+        raise DamagedRecordingError(
+            path, f"is damaged; {rows:,} rows of {name} are {nbytes:,} bytes, and it can hold {holds:,}"
+        )
     if nbytes > _SMALL:
         check_room(nbytes, f"{path}: reading {data.name.removeprefix('/')}", "read a part of it (recording.dataset)")
 

@@ -8,7 +8,7 @@ import h5py
 
 from aetheria.recording.guard import check_file
 from aetheria.recording.lock import is_written
-from aetheria.recording.superblock import Released, read_superblock
+from aetheria.recording.superblock import Patched, read_superblock, released
 
 _PATIENCE_S = 1.0  # for a writer that is opening or closing its file
 
@@ -82,7 +82,7 @@ def _opened(path: Path) -> tuple[h5py.File, bool]:
         marked = found is not None and found.writing
         try:
             if found and marked and found.whole and not written:
-                return h5py.File(Released(path), "r"), True
+                return h5py.File(Patched(path, released(path)), "r"), True
             return h5py.File(path, "r", libver="latest", swmr=marked and written), False
         except (OSError, RuntimeError):
             if not written or time.monotonic() > deadline:

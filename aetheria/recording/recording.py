@@ -1,6 +1,7 @@
 """Reads a recording: frame by frame, never the whole file."""
 
 import importlib
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,21 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.edits import Edit, from_json
-from aetheria.errors import AetheriaError, RecordingError, nearest
+from aetheria.errors import AetheriaError, DamagedRecordingError, RecordingError, nearest
 from aetheria.feed import Frame
 from aetheria.recording import checksums, schema
 from aetheria.recording.chunks import read_frame
 from aetheria.recording.guard import check_about, check_read, check_series
 from aetheria.recording.handles import handle
 from aetheria.recording.rows import SERIES, DamagedError, Rows
+from aetheria.recording.superblock import was_hdf5
 
 if TYPE_CHECKING:
     import xarray
 
-# HDF5 raises either of the first two; h5py and NumPy the others, for what has another form than it should.
-_FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
+log = logging.getLogger(__name__)
 
-_AXES = {"time", "step", "wall_time", "edits_before", "log", "frames", "status", "universe", "y", "x", "colour"}
+# HDF5 raises either of the first two; h5py and NumPy the others, for what has another form than it should.
+FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError)
+
+NO_FIELDS = {"time", "step", "wall_time", "edits_before", "log", "frames", "status", "universe", "y", "x", "colour"}
 
 
 class Recording:
@@ -43,7 +47,10 @@ class Recording:
         attributes: what was run, on what: law, seed, versions, device, precision, hashes (see `schema`).
         config: the run's configuration as TOML; empty when it was not run from one.
         fields, observables: names of what was recorded, spatial and scalar.
+        note: what was found on opening that is not as it should be; empty where nothing was.
     """
+
+    note = ""
 
     def __init__(self, path: str | Path) -> None:
         """
@@ -60,7 +67,10 @@ class Recording:
         except RecordingError:
             raise
         except (OSError, RuntimeError) as error:  # HDF5 raises either
-            raise RecordingError(f"{self.path}: cannot be read as HDF5; {error}") from error
+            what = f"cannot be read as HDF5; {error}"
+            if was_hdf5(self.path):
+                raise DamagedRecordingError(self.path, what) from error
+            raise RecordingError(f"{self.path}: {what}") from error
         self._closed = False
         try:
             self._describe(self._handle.file)
@@ -84,14 +94,23 @@ class Recording:
             check_series(self._data)
             if version >= 3:
                 self._check_layout(file)
-            recorded = [name for name in self._data if name not in _AXES]
+            recorded = [name for name in self._data if name not in NO_FIELDS]
             self.fields = tuple(n for n in recorded if "x" in self.axes(n))
             self.observables = tuple(n for n in recorded if n not in self.fields)
             self._rows = Rows(self._data, *self._checksums())
+            if self._handle.abandoned:
+                self._tell_of_the_kill()
         except AetheriaError:
             raise
-        except _FAULTS as error:
-            raise RecordingError(f"{self.path}: is damaged; {error}") from error
+        except FAULTS as error:
+            raise DamagedRecordingError(self.path, f"is damaged; {error}") from error
+
+    def _tell_of_the_kill(self) -> None:
+        self.note = (
+            f"its writer was killed: {int(self._data['frames'][()]):,} frames are committed, what lies behind them never was; "
+            f"`aetheria run --resume {self.path}` goes on with it, `aetheria repair {self.path}` makes a closed copy"
+        )
+        log.warning("%s: %s", self.path, self.note)
 
     def __len__(self) -> int:
         """Committed frames; grows while a run is being recorded."""
@@ -110,7 +129,7 @@ class Recording:
             there = len(self._data["step"])
         # A writer that ended as it should leaves no more than the one row that it could not complete.
         if not (0 <= count <= there if self._handle.growing else there - 1 <= count <= there):
-            raise RecordingError(f"{self.path}: is damaged; {count:,} frames are counted, {there:,} are there")
+            raise DamagedRecordingError(self.path, f"is damaged; {count:,} frames are counted, {there:,} are there")
         self._rows.count = count
         return count
 
@@ -167,11 +186,11 @@ class Recording:
             text, wanted = checksums.parted(line) if checked else (line, 0)
             checksum = checksums.of_edit(text, checksum) if checked else 0
             if checksum != wanted:
-                raise RecordingError(f"{self.path}: edit {number} is damaged; its checksum is not the one written with it")
+                raise DamagedRecordingError(self.path, f"edit {number} is damaged; its checksum is not the one written with it")
             try:
                 found.append(from_json(text))
             except RecordingError as error:
-                raise RecordingError(f"{self.path}: edit {number} is damaged; {error}") from None
+                raise DamagedRecordingError(self.path, f"edit {number} is damaged; {error}") from None
         return found
 
     def _edit_lines(self) -> list[bytes]:
@@ -183,7 +202,8 @@ class Recording:
             count = int(counted[()])
             edits.refresh()  # after the count, so that all that is counted is there
             if not 0 <= count <= len(edits):
-                raise RecordingError(f"{self.path}: is damaged; {count:,} bytes of edits are counted, {len(edits):,} are there")
+                what = f"is damaged; {count:,} bytes of edits are counted, {len(edits):,} are there"
+                raise DamagedRecordingError(self.path, what)
             check_read(edits, count, self.path)
             lines: list[bytes] = edits[:count].tobytes().splitlines()
         return lines
@@ -305,11 +325,13 @@ class Recording:
         try:
             yield
         except DamagedError as error:
-            raise RecordingError(f"{self.path}: {what} is damaged; {error}") from None
+            raise DamagedRecordingError(self.path, f"{what} is damaged; {error}") from None
         except AetheriaError:
             raise
-        except _FAULTS as error:
-            raise RecordingError(f"{self.path}: {what} cannot be read; {error}{hint}") from error
+        except FAULTS as error:
+            if hint or self._closed:
+                raise RecordingError(f"{self.path}: {what} cannot be read; {error}{hint}") from error
+            raise DamagedRecordingError(self.path, f"{what} cannot be read; {error}") from error
 
 
 class _Row(Mapping[str, NDArray[np.generic]]):

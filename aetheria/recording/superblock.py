@@ -5,6 +5,7 @@ Source: HDF5 File Format Specification 3.0, II.A "Disk Format: Level 0A - Format
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ _BYTES = 48
 _VERSION, _FLAGS, _END, _CHECKSUM = slice(8, 9), slice(11, 12), slice(28, 36), slice(44, 48)
 _WRITING, _SINGLE_WRITER = 0b001, 0b100
 _MASK = 0xFFFFFFFF
+# Sizes of addresses and lengths, no flags; base 0; no extension; the end; the root group, which stands behind; the checksum.
+_OF_RECORDINGS = _SIGNATURE + b"\x03\x08\x08\0" + bytes(8) + b"\xff" * 8 + bytes(8) + _BYTES.to_bytes(8, "little") + bytes(4)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,17 @@ def read_superblock(path: Path) -> Superblock | None:
     )
 
 
+def was_hdf5(path: Path) -> bool:
+    """Whether a file that HDF5 cannot open begins as one that it could: with its signature, or a root group where ours have it.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        block = file.read(_BYTES + 4)
+    return block[:8] == _SIGNATURE or block[_BYTES:] == b"OHDR"
+
+
 def release(path: Path) -> bool:
     """Makes a file whose writer was killed one that any program opens, and that can be written on; says whether it was needed.
 
@@ -70,21 +84,24 @@ def release(path: Path) -> bool:
     return True
 
 
-class Released(io.RawIOBase):
-    """A file whose writer was killed, read as if it had been released; for media and folders that cannot be written to.
+class Patched(io.RawIOBase):
+    """A file read as if some of its bytes were others; nothing is written, so it may be on a medium that cannot be written to.
 
     HDF5 reads it in its usual way. In single-writer mode it takes damage for what the writer has yet to finish, and looks again
     and again, with its lock held and twice as long a pause each time, for longer than anybody lives.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patches: Mapping[int, bytes]) -> None:
         """
+        Args:
+            patches: what is read instead, by where it begins; none goes beyond the end.
+
         Raises:
             OSError: the file cannot be read.
         """
         self._file = path.open("rb", buffering=0)
         self._end = os.fstat(self._file.fileno()).st_size
-        self._head = _released(os.pread(self._file.fileno(), _BYTES, 0), self._end)
+        self._patches = patches
         self._at = 0
 
     def readable(self) -> bool:
@@ -100,15 +117,31 @@ class Released(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
         count = os.preadv(self._file.fileno(), [view], self._at)
-        first = min(_BYTES, self._at)
-        last = min(_BYTES, self._at + count)
-        view[: last - first] = self._head[first:last]
+        for start, content in self._patches.items():
+            first, last = max(start, self._at), min(start + len(content), self._at + count)
+            if first < last:
+                view[first - self._at : last - self._at] = content[first - start : last - start]
         self._at += count
         return count
 
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def released(path: Path) -> dict[int, bytes]:
+    """The patch by which a file whose writer was killed reads as if `release` had been called; see `Patched`.
+
+    A superblock that is damaged is made anew: those of recordings differ by where the file ends.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    found = read_superblock(path)
+    with path.open("rb") as file:
+        block = file.read(_BYTES)
+        end = os.fstat(file.fileno()).st_size
+    return {0: _released(block if found and found.whole else _OF_RECORDINGS, end)}
 
 
 def _released(block: bytes, end: int) -> bytes:
