@@ -5,7 +5,9 @@ import json
 import os
 import random
 import signal
+import statistics
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -22,7 +24,7 @@ from benchmarks.faults.nursery import nursery
 
 CODECS: tuple[Codec, ...] = ("gzip", "fast", "compact")
 FRAMES = 60
-_LONGEST_S = 0.3  # a whole run takes about this
+_TIMED = 3  # runs that are not killed, to know how long one takes
 
 
 def motor() -> Aetheria_Motor:
@@ -38,6 +40,8 @@ def edit(running: Aetheria_Motor) -> None:
 def record(path: str, codec: Codec, promises: str, strike: tuple[int, int] | None = None) -> None:
     """Records the run; after each step, the frames whose commit has returned are written to `promises`.
 
+    Says when the file is there, and in the end how many seconds it took from then.
+
     Args:
         strike: at which write to the file to be killed, and how (see `writes.c`).
     """
@@ -45,12 +49,15 @@ def record(path: str, codec: Codec, promises: str, strike: tuple[int, int] | Non
         ctypes.CDLL(None).writes_arm(b"run", ctypes.c_long(strike[0]), strike[1], 0)
     told = os.open(promises, os.O_WRONLY | os.O_CREAT)
     with motor() as running, Recorder(running, path, codec=codec, overwrite=True) as recorder:
+        print("begins", flush=True)
+        began = time.perf_counter()
         while running.step_count < FRAMES - 1:
             if running.step_count % 5 == 0:
                 edit(running)
             running.step(1)
             os.pwrite(told, recorder.frames.to_bytes(8, "little"), 0)
     os.pwrite(told, recorder.frames.to_bytes(8, "little"), 0)
+    print(time.perf_counter() - began)
 
 
 @cache
@@ -91,35 +98,43 @@ def _wrong(path: Path, promised: int) -> list[str]:
 
 
 def at_random(codec: Codec) -> Callable[[int], Outcome]:
-    """Kills the writer at random moments of its life."""
+    """Kills the writer at random moments between its first step and its last."""
 
     def inflict(times: int) -> Outcome:
-        outcome, dice, frames, unborn = Outcome(), random.Random(1), 0, 0
+        outcome, dice, frames, alive = Outcome(), random.Random(1), 0, 0
         with tempfile.TemporaryDirectory() as folder:
             path, promises = Path(folder) / "run.h5", Path(folder) / "promises"
+            whole = statistics.median(_run(codec, path, promises, None)[1] or 0.0 for _ in range(_TIMED))
             for _ in range(times):
-                path.unlink(missing_ok=True)
-                promises.write_bytes(bytes(8))
-                moment = dice.uniform(0, _LONGEST_S)
-                nursery().run(
-                    "benchmarks.faults.kills:record",
-                    signals=[(moment, signal.SIGKILL)],
-                    path=str(path),
-                    codec=codec,
-                    promises=str(promises),
-                )
-                promised = int.from_bytes(promises.read_bytes(), "little")
+                promised, took = _run(codec, path, promises, dice.uniform(0, whole))
                 frames += promised
+                alive += took is None and path.exists()
                 outcome.runs += 1
-                if not path.exists() and not promised:
-                    unborn += 1
-                    continue
-                found = nursery().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
-                outcome.wrong += json.loads(found.said.splitlines()[-1]) if found.code == 0 else [f"{found}"]
-        outcome.found = f"{frames:,} committed frames, none lost; {unborn} killed before there was a file"
+                if path.exists() or promised:
+                    found = nursery().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
+                    outcome.wrong += json.loads(found.said.splitlines()[-1]) if found.code == 0 else [f"{found}"]
+        if alive < times / 2:
+            outcome.wrong.append(f"only {alive} of {times} were killed while they wrote: this shows nothing")
+        outcome.found = f"{alive} killed while there was a file; {frames:,} frames were committed, none lost"
         return outcome
 
     return inflict
+
+
+def _run(codec: Codec, path: Path, promises: Path, moment: float | None) -> tuple[int, float | None]:
+    """Records into a new file, killed so many seconds after the beginning: frames promised; seconds if it came to its end."""
+    path.unlink(missing_ok=True)
+    promises.write_bytes(bytes(8))
+    ended = nursery().run(
+        "benchmarks.faults.kills:record",
+        signals=[] if moment is None else [(moment, signal.SIGKILL)],
+        from_word=True,
+        path=str(path),
+        codec=codec,
+        promises=str(promises),
+    )
+    said = ended.said.split()
+    return int.from_bytes(promises.read_bytes(), "little"), float(said[1]) if len(said) > 1 else None
 
 
 FAULTS = [

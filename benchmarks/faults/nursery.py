@@ -60,6 +60,7 @@ class Nursery:
         task: str,
         *,
         signals: Sequence[tuple[float, int]] = (),
+        from_word: bool = False,
         patience_s: float = PATIENCE_S,
         **arguments: Any,
     ) -> Ended:
@@ -67,10 +68,11 @@ class Nursery:
 
         Args:
             signals: to send to the child, each with the seconds from its start; none is sent once it has ended.
+            from_word: the seconds count from the first that the child says.
             patience_s: seconds after which it counts as hanging.
             arguments: of the task, as JSON takes them.
         """
-        self.start(task, signals=signals, patience_s=patience_s, **arguments)
+        self.start(task, signals=signals, from_word=from_word, patience_s=patience_s, **arguments)
         return self.wait()
 
     def start(
@@ -78,12 +80,19 @@ class Nursery:
         task: str,
         *,
         signals: Sequence[tuple[float, int]] = (),
+        from_word: bool = False,
         patience_s: float = PATIENCE_S,
         **arguments: Any,
     ) -> None:
         """As `run`, without waiting."""
         assert self._process.stdin is not None
-        order = {"task": task, "signals": list(signals), "patience_s": patience_s, "arguments": arguments}
+        order = {
+            "task": task,
+            "signals": list(signals),
+            "from_word": from_word,
+            "patience_s": patience_s,
+            "arguments": arguments,
+        }
         print(json.dumps(order), file=self._process.stdin, flush=True)
 
     def wait(self) -> Ended:
@@ -168,13 +177,16 @@ def _live(task: Callable[..., object], arguments: dict[str, Any]) -> NoReturn:
 def _watch(child: int, output: int, order: dict[str, Any]) -> dict[str, Any]:
     """Sends the signals that are due until the child closes its output; only here is it waited for, so its id stays its own."""
     began, said, hung = time.monotonic(), b"", False
-    due = [*sorted(map(tuple, order["signals"])), (order["patience_s"], signal.SIGKILL)]
+    last = (order["patience_s"], signal.SIGKILL)
+    due = [last] if order["from_word"] else [*sorted(map(tuple, order["signals"])), last]
     while True:
         left = max(0.0, began + due[0][0] - time.monotonic())
         if select.select([output], [], [], left)[0]:
             piece = os.read(output, 1 << 16)
             if not piece:
                 break
+            if order["from_word"] and not said:
+                began, due = time.monotonic(), [*sorted(map(tuple, order["signals"])), last]
             said += piece
         else:
             number = due.pop(0)[1]
