@@ -27,7 +27,7 @@ MOST_CHUNK_BYTES = 8 * 2**20  # of a compressed one, twice what the recorder mak
 _SIZES = {h5t.INTEGER: (1, 2, 4, 8), h5t.FLOAT: (2, 4, 8), h5t.ENUM: (1,)}  # an attribute's bool is an enumeration
 _SCALES = ("DIMENSION_LIST", "REFERENCE_LIST")  # attributes by which axes know their scales; references within the file
 # Attributes that a recording cannot be told of without, in all versions of the schema.
-_TEXTS = (
+TEXTS = (
     "config",
     "title",
     "law",
@@ -96,7 +96,7 @@ def _size(data: h5py.Dataset, path: Path) -> int:
 
 def check_about(attributes: Mapping[str, Any]) -> None:
     """Raises ValueError for attributes of a recording that are missing or of another kind than its writer makes them."""
-    for name in _TEXTS:
+    for name in TEXTS:
         if not isinstance(attributes.get(name), str):
             raise ValueError(f"attribute {name} is {repr(attributes.get(name))[:60]}; expected a text")
     for name in _WHOLE:

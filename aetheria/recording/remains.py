@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from aetheria.errors import RecordingError
 from aetheria.recording import checksums
-from aetheria.recording.chunks import read_frame
-from aetheria.recording.guard import check_about, check_read, check_series
+from aetheria.recording.chunks import LZ4, ZSTANDARD, filters_of, read_frame
+from aetheria.recording.guard import TEXTS, check_about, check_read, check_series
 from aetheria.recording.recording import FAULTS, NO_FIELDS
 from aetheria.recording.rows import SERIES
 from aetheria.recording.superblock import read_superblock
@@ -49,7 +49,7 @@ class Remains:
             raise RecordingError(f"{path}: nothing can be saved; {error}") from error
 
     def _understand(self, file: h5py.File) -> None:
-        self.attributes: dict[str, Any] = dict(file.attrs)
+        self.attributes = self._read_attributes(file)
         check_about(self.attributes)
         self.batch = int(self.attributes["universes"])
         self._sums = file.get("log/checksums")
@@ -70,6 +70,22 @@ class Remains:
         self.fields = tuple(name for name in names if name not in self.observables)
         self._check_types(names)
         self._count()
+
+    def _read_attributes(self, file: h5py.File) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in file.attrs:
+            try:
+                found[name] = file.attrs[name]
+            except FAULTS as error:
+                self.troubles.append(f"attribute {name} cannot be read; {error}")
+                if name in TEXTS:
+                    found[name] = self._codec(file) if name == "codec" else ""
+        return found
+
+    @staticmethod
+    def _codec(file: h5py.File) -> str:
+        kinds = {code for data in file.values() if isinstance(data, h5py.Dataset) and data.chunks for code in filters_of(data)}
+        return "fast" if LZ4 in kinds else "compact" if ZSTANDARD in kinds else "gzip"
 
     def _check_layout(self, file: h5py.File) -> None:
         try:
