@@ -70,14 +70,16 @@ inline void look(const Vec* d, int stride, Vec* to, int64_t step) {
     to[5 * step] = AA * BB * d1 - (AA + BB) * d3 + d5;
 }
 
+// What products at +-A, +-B and infinity are in units of those at 0.
+struct Gains { float a, b, far; };
+
 // Four values from a row or column of six products.
-inline void gather(const Vec* m, int64_t stride, Vec* to, int step) {
-    const Vec m1 = m[stride], m2 = m[2 * stride], m3 = m[3 * stride], m4 = m[4 * stride];
-    const Vec sum_a = m1 + m2, odd_a = m1 - m2, sum_b = m3 + m4, odd_b = m3 - m4;
-    to[0] = m[0] + sum_a + sum_b;
-    to[step] = A * odd_a + B * odd_b;
-    to[2 * step] = AA * sum_a + BB * sum_b;
-    to[3 * step] = AA * A * odd_a + BB * B * odd_b + m[5 * stride];
+inline void gather(const Vec* m, Gains gain, Vec* to, int step) {
+    const Vec sum_a = m[1] + m[2], odd_a = m[1] - m[2], sum_b = m[3] + m[4], odd_b = m[3] - m[4];
+    to[0] = m[0] + gain.a * sum_a + gain.b * sum_b;
+    to[step] = gain.a * A * odd_a + gain.b * B * odd_b;
+    to[2 * step] = gain.a * AA * sum_a + gain.b * BB * sum_b;
+    to[3 * step] = gain.a * AA * A * odd_a + gain.b * BB * B * odd_b + gain.far * m[5];
 }
 
 struct Layer {
@@ -85,7 +87,9 @@ struct Layer {
     int64_t across, down, total;  // tiles of a row, rows of tiles, all
     int inputs, blocks;           // vectors of input channels; blocks of outputs
     int64_t tiles;                // of a chunk: whole SHAREs, few enough for the cache and for all threads to have work
-    float shrink[POINTS], grow[POINTS];  // each point of a transformed tile is multiplied by, and of its products
+    float shrink[POINTS];         // each point of a transformed tile is multiplied by
+    float first;                  // the unit of its products at 0, 0; of the others:
+    Gains gain;
 
     explicit Layer(const Job& j)
         : job(j), across((j.width + INNER - 1) / INNER), down((j.height + INNER - 1) / INNER), total(j.batch * across * down),
@@ -94,11 +98,10 @@ struct Layer {
         const int64_t few = std::min({fit, each, int64_t(2 * ROWS)}) / ROWS * ROWS;
         const int64_t fair = (total + j.threads - 1) / j.threads;  // of a small grid
         tiles = few ? few : std::min<int64_t>(ROWS, (fair + SHARE - 1) / SHARE * SHARE);
-        for (int i = 0; i < POINTS; i++) {
-            const double seen = size_of(LOOK[i / SIDE]) * size_of(LOOK[i % SIDE]);
-            shrink[i] = float(1 / seen);
-            grow[i] = float(seen * size_of(WEIGH[i / SIDE]) * size_of(WEIGH[i % SIDE]));
-        }
+        for (int i = 0; i < POINTS; i++) shrink[i] = float(1 / (size_of(LOOK[i / SIDE]) * size_of(LOOK[i % SIDE])));
+        const auto size = [](int i) { return size_of(LOOK[i]) * size_of(WEIGH[i]); };
+        first = float(size(0) * size(0));
+        gain = {float(size(1) / size(0)), float(size(3) / size(0)), float(size(5) / size(0))};
     }
 };
 
@@ -174,7 +177,8 @@ struct Worker {
 
     // The unit of each tile, in which all its transforms are short; and what makes of them numbers in that unit.
     void scale(int64_t t, int64_t count, const float* const (*from)[SIDE * COLUMNS], float (*factor)[POINTS]) {
-        float column[COLUMNS];
+        constexpr int64_t WHOLE = (COLUMNS + LANES - 1) / LANES * LANES;
+        Vec sums[WHOLE] = {}, column[WHOLE / LANES];
         for (int64_t x = 0; x < INNER * count + SIDE - INNER; x++) {
             Vec sum{};
             for (int s = 0; s < 2; s++)
@@ -183,13 +187,15 @@ struct Worker {
                         const Vec cells = load_some(from[s][x * SIDE + y] + c, std::min(LANES, job.channels[s] - c));
                         sum += cells * cells;
                     }
-            column[x] = sum_of(sum);
+            sums[x] = sum;
         }
+        for (int64_t x = 0; x < WHOLE; x += LANES) column[x / LANES] = sums_of(sums + x);
         for (int64_t k = 0; k < count; k++) {
             float total = 0;
-            for (int x = 0; x < SIDE; x++) total += column[k * INNER + x];
-            unit[t + k] = unit_of(total);
-            for (int i = 0; i < POINTS; i++) factor[k][i] = layer.shrink[i] / unit[t + k];
+            for (int64_t x = k * INNER; x < k * INNER + SIDE; x++) total += column[x / LANES][x % LANES];
+            const float one = unit_of(total), many = 1 / one;
+            unit[t + k] = one * layer.first;
+            for (int i = 0; i < POINTS; i++) factor[k][i] = layer.shrink[i] * many;
         }
     }
 
@@ -236,13 +242,10 @@ struct Worker {
         for (int x = 0; x < SIDE; x++) {
             Vec column[SIDE];
 #pragma GCC unroll 6
-            for (int y = 0; y < SIDE; y++) {
-                column[y] = as_values(from[(y * SIDE + x) * step]);
-                if (SHORTENED) column[y] *= layer.grow[y * SIDE + x];
-            }
-            gather(column, 1, half + x, SIDE);
+            for (int y = 0; y < SIDE; y++) column[y] = as_values(from[(y * SIDE + x) * step]);
+            gather(column, layer.gain, half + x, SIDE);
         }
-        for (int i = 0; i < INNER; i++) gather(half + i * SIDE, 1, cells + i * INNER, 1);
+        for (int i = 0; i < INNER; i++) gather(half + i * SIDE, layer.gain, cells + i * INNER, 1);
         const int channel = vector * LANES, count = std::min(LANES, job.outputs - channel);
         if (SHORTENED) {
             const Vec units = load_some(job.unit + channel, count) * unit[t];
@@ -255,9 +258,11 @@ struct Worker {
         if (job.scale)
             for (int i = 0; i < INNER * INNER; i++) squares[t * INNER * INNER + i] += cells[i] * cells[i];
         else
-            for (Vec& value : cells) value = activated(value, job.activation);
+            for (Vec& value : cells) value = after(value);
         inside(at, [&](int i, float* cell) { store_some(cell + channel, cells[i], count); });
     }
+
+    Vec after(Vec value) const { return job.activation == ELU ? elu(value) : activated(value, job.activation); }
 
     // act(i, where cell i of the tile is written), for those inside the grid.
     template <class Act>
@@ -271,13 +276,13 @@ struct Worker {
 
     void normalise(Place at, int64_t t) {
         float factor[INNER * INNER];
-        for (int i = 0; i < INNER * INNER; i++) factor[i] = sum_of(squares[t * INNER * INNER + i]);
-        for (float& f : factor) f = 1.0f / std::sqrt(f / float(job.outputs) + job.eps);
+        for (int i = 0; i < INNER * INNER; i += LANES)
+            store(factor + i, inverse_root(sums_of(&squares[t * INNER * INNER + i]) / float(job.outputs) + job.eps));
         inside(at, [&](int i, float* cell) {
             for (int c = 0; c < job.outputs; c += LANES) {
                 const int count = std::min(LANES, job.outputs - c);
                 const Vec value = load_some(cell + c, count) * factor[i] * load_some(job.scale + c, count);
-                store_some(cell + c, activated(value, job.activation), count);
+                store_some(cell + c, after(value), count);
             }
         });
     }

@@ -53,6 +53,26 @@ inline float sum_of(Vec x) {
     return lanes[0];
 }
 
+// In lane i the sum of the lanes of row i, of LANES rows.
+inline Vec sums_of(const Vec* rows) {
+#if defined(__AVX512F__)
+    __m512 four[4];  // rows 4i to 4i + 3, summed across quarters of a vector
+    for (int i = 0; i < 4; i++) {
+        const __m512 a = (__m512)rows[4 * i], b = (__m512)rows[4 * i + 1], c = (__m512)rows[4 * i + 2], d = (__m512)rows[4 * i + 3];
+        const __m512d ab = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));
+        const __m512d cd = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
+        four[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+    }
+    const auto halves = [](__m512 a, __m512 b) { return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE)); };
+    const __m512 low = halves(four[0], four[1]), high = halves(four[2], four[3]);
+    return (Vec)_mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xDD));
+#else
+    float lanes[LANES];
+    for (int i = 0; i < LANES; i++) lanes[i] = sum_of(rows[i]);
+    return load(lanes);
+#endif
+}
+
 // exp(x) - 1 for x <= 0; NaN stays NaN. Cody-Waite reduction, then the series to x^7: error below 2e-7.
 inline Vec expm1_below(Vec x) {
     x = x < -87.0f ? Vec{} - 87.0f : x;

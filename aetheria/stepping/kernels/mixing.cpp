@@ -24,7 +24,7 @@ struct Worker {
     const Job& job;
     const int inputs, blocks;
     std::unique_ptr<Number[]> seen;
-    float unit[CELLS];
+    float unit[CELLS], many[CELLS];  // of each cell; 1 / unit
 
     explicit Worker(const Job& j)
         : job(j), inputs(vectors(j.channels)), blocks((vectors(j.outputs) + OUTPUTS - 1) / OUTPUTS),
@@ -32,6 +32,7 @@ struct Worker {
 
     void operator()(int64_t, int64_t chunk) {
         const int64_t first = chunk * CELLS, count = std::min(CELLS, job.cells - first);
+        if (SHORTENED) scale(first, count);
         for (int64_t t = 0; t < count; t++) read(first + t, t);
         for (int place = 0; place < job.spread * job.spread; place++)
             for (int block = 0; block < blocks; block++)
@@ -39,20 +40,25 @@ struct Worker {
                 else finish<1>(place, block, first, count);
     }
 
+    // The unit of each cell, in which all its channels are short.
+    void scale(int64_t first, int64_t count) {
+        Vec squares[CELLS] = {};
+        for (int64_t t = 0; t < count; t++)
+            for (int c = 0; c < job.channels; c += LANES) {
+                const Vec values = load_some(job.source + (first + t) * job.channels + c, std::min(LANES, job.channels - c));
+                squares[t] += values * values;
+            }
+        for (int64_t t = 0; t < CELLS; t += LANES) store(unit + t, sums_of(squares + t));
+        for (float& one : unit) one = unit_of(one);
+        for (int64_t t = 0; t < CELLS; t++) many[t] = 1 / unit[t];
+    }
+
     void read(int64_t cell, int64_t t) {
         const float* from = job.source + cell * job.channels;
-        float factor = 1;
-        if (SHORTENED) {
-            Vec squares{};
-            for (int c = 0; c < job.channels; c += LANES) {
-                const Vec values = load_some(from + c, std::min(LANES, job.channels - c));
-                squares += values * values;
-            }
-            unit[t] = unit_of(sum_of(squares));
-            factor = 1 / unit[t];
+        for (int c = 0; c < job.channels; c += LANES) {
+            const Vec values = load_some(from + c, std::min(LANES, job.channels - c));
+            keep(&seen[(c / LANES * CELLS + t) * LANES], SHORTENED ? values * many[t] : values);
         }
-        for (int c = 0; c < job.channels; c += LANES)
-            keep(&seen[(c / LANES * CELLS + t) * LANES], load_some(from + c, std::min(LANES, job.channels - c)) * factor);
     }
 
     template <int N>
