@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from aetheria.errors import ConfigError, StateError
 from aetheria.laws import MLP, ConvLSTM, Law, UNet
-from aetheria.laws.layers import ChannelNorm, Conv
+from aetheria.laws.layers import ChannelNorm, Conv, Gated
 from aetheria.laws.updates import Residual
 from aetheria.stepping import compiled, native
 from aetheria.stepping.convolution import Filter, Filtering, filtering_of
+from aetheria.stepping.gating import gated
 from aetheria.stepping.mixing import Mixer, Mixing, mixing_of
 from aetheria.stepping.plan import State
 from aetheria.stepping.winograd import Winograd
@@ -163,6 +164,37 @@ def test_layers_without_neighbours_equal_float64(
     with torch.inference_mode():
         given = Mixer(Mixing(conv, spread), precision)(cells)
         assert apart(given, copy.deepcopy(conv).double()(cells.double())) < (1e-5 if precision == "fp32" else 1e-2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    width=st.integers(1, 40),
+    height=sides,
+    length=sides,
+    size=st.sampled_from([1e-6, 1.0, 30.0, 1e4]),
+    threads=st.integers(1, 3),
+)
+def test_gates_equal_float64(batch: int, width: int, height: int, length: int, size: float, threads: int) -> None:
+    small = min(size, 1.0)
+    gates, memory = size * random(batch, 4 * width, height, length), small * random(batch, width, height, length, seed=1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    ours = gated(gates, memory)
+    torch.set_num_threads(before)
+    for one, other in zip(ours, Gated()(gates.double(), memory.double()), strict=True):
+        assert (one - other).abs().max() < 1e-6 * small
+
+
+def test_gates_keep_what_is_not_finite_and_refuse_other_shapes() -> None:
+    poisoned, memory = torch.zeros(1, 4 * 5, 2, 2), torch.ones(1, 5, 2, 2)
+    poisoned[0, 7, 1, 0] = float("nan")  # what cell (1, 0) accepts in channel 2
+    for part in gated(poisoned, memory):
+        assert part.isfinite().logical_not().nonzero().tolist() == [[0, 2, 1, 0]]
+    shut = gated(torch.full((1, 20, 2, 2), -torch.inf), memory)
+    assert not any(part.any() for part in shut)
+    with pytest.raises(ValueError, match=r"gates \(1, 19, 2, 2\) given for memory \(1, 5, 2, 2\)"):
+        gated(poisoned[:, :19], memory)
 
 
 def test_other_channels_than_it_was_made_for_are_refused() -> None:
@@ -329,6 +361,19 @@ def test_a_plan_is_stale_once_a_layer_is_another() -> None:
         lambda law: setattr(law.down2[4], "forward", lambda x: x),
     ):
         law = UNet(1, 16)
+        plan = Winograd(law)
+        assert not plan.stale()
+        edit(law)
+        assert plan.stale()
+        assert_steps_like(law, Winograd(law), state_for(law))
+
+
+def test_gates_that_are_hooked_or_replaced_are_left_to_the_law() -> None:
+    for edit in (
+        lambda law: law.gated.register_forward_hook(lambda *given: (2 * given[-1][0], given[-1][1])),
+        lambda law: setattr(law.gated, "forward", lambda gates, cell: (gates[:, : cell.shape[1]], 0.5 * cell)),
+    ):
+        law = lively(ConvLSTM(2, 16))
         plan = Winograd(law)
         assert not plan.stale()
         edit(law)

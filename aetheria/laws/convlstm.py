@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aetheria.laws.layers import Conv
+from aetheria.laws.layers import Conv, Gated
 from aetheria.laws.unet import UNet
 
 
@@ -19,6 +19,7 @@ class ConvLSTM(UNet):
     def add_memory(self, width: int) -> None:
         self.width = width
         self.gates = Conv(2 * width, 4 * width, 3, self.boundary)
+        self.gated = Gated()
 
     def initial_memory(self, cells: Tensor) -> tuple[Tensor, ...]:
         batch, _, height, width = cells.shape
@@ -27,7 +28,5 @@ class ConvLSTM(UNet):
 
     def remember(self, low: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         hidden, cell = memory
-        forget, accept, output, candidate = self.gates(low, hidden).chunk(4, 1)
-        cell = forget.sigmoid() * cell + accept.sigmoid() * candidate.tanh()
-        hidden = output.sigmoid() * cell.tanh()
+        hidden, cell = self.gated(self.gates(low, hidden), cell)
         return hidden, hidden, cell

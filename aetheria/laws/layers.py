@@ -73,6 +73,19 @@ class ChannelNorm(nn.Module):
         return cells * rms.to(cells.dtype) * self.scale.to(cells.dtype)[:, None, None]
 
 
+class Gated(nn.Module):
+    """What an LSTM does with its gates: the next hidden and cell state `(B, C, H, W)`.
+
+    Gates `(B, 4C, H, W)`, before their sigmoid or tanh: forget, accept, output, candidate. Source: S. Hochreiter and
+    J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997; forget gates: F. Gers et al., 2000.
+    """
+
+    def forward(self, gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        forget, accept, output, candidate = gates.chunk(4, 1)
+        cell = forget.sigmoid() * cell + accept.sigmoid() * candidate.tanh()
+        return output.sigmoid() * cell.tanh(), cell
+
+
 def make_norm(kind: Norm, channels: int) -> nn.Module:
     """The norm named `kind` over `channels` channels. "group" averages over the grid: it makes a law's radius None."""
     check_choice(kind, ("channel", "group", "none"), "[law] norm")

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aetheria.laws.layers import Block, ChannelNorm, joined
+from aetheria.laws.layers import Block, ChannelNorm, Gated, joined
 from aetheria.optimizer import Precision
 from aetheria.stepping.convolution import LEAST_CHANNELS, Filter, Filtering, OwnLayer, as_written, filtering_of
+from aetheria.stepping.gating import gated
 from aetheria.stepping.mixing import Mixer, Mixing, mixing_of
 from aetheria.stepping.plan import Plan, State, make_call, make_step, settled
 
@@ -73,6 +74,8 @@ class Winograd(Plan):
         return stand_in
 
     def _forward(self, module: nn.Module) -> Callable[..., Any] | None:
+        if as_written(module, Gated):
+            return gated
         if (layers := _layers(module)) is None:
             return None
         calls = [layer if isinstance(layer, nn.Module) else self._made(layer) for layer in layers]
@@ -137,4 +140,5 @@ def _followed(by: Filtering, layer: nn.Module) -> Filtering | None:
 
 def _form(law: nn.Module) -> tuple[object, ...]:
     """All of a law that the plan was made for: its modules, and what the kernel makes of them."""
-    return (tuple(map(id, law.modules())), tuple(_taken(law)))
+    plain = tuple(as_written(module, Gated) for module in law.modules())
+    return (tuple(map(id, law.modules())), plain, tuple(_taken(law)))

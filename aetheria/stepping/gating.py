@@ -1,0 +1,36 @@
+"""The cell of an LSTM on the CPU in C++."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from aetheria.stepping.convolution import address, flat
+from aetheria.stepping.native import native_kernel
+
+
+class _Job(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("gates", "memory", "hidden", "next")),
+        ("cells", ctypes.c_int64),
+        *((name, ctypes.c_int32) for name in ("width", "threads")),
+    )
+
+
+def gated(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """What `aetheria.laws.layers.Gated` computes, in float32, channels last.
+
+    Raises:
+        ValueError: `gates` has not four times the channels of `memory`.
+        NativeKernelError: no C++ compiler.
+    """
+    batch, width, height, length = memory.shape
+    if gates.shape != (batch, 4 * width, height, length):
+        raise ValueError(
+            f"gates {tuple(gates.shape)} given for memory {tuple(memory.shape)}; four times its channels are wanted"
+        )
+    gates, memory = flat(gates), flat(memory)
+    hidden, after = (torch.empty((batch, height, length, width), dtype=torch.float32) for _ in range(2))
+    job = _Job(*map(address, (gates, memory, hidden, after)), batch * height * length, width, torch.get_num_threads())
+    native_kernel("gating.cpp").gating(ctypes.byref(job))
+    return hidden.permute(0, 3, 1, 2), after.permute(0, 3, 1, 2)
