@@ -90,8 +90,8 @@ def measure(case: str, frames: int, side: int | None = None) -> dict[str, float]
         with Recorder(motor, Path(folder) / "warm.h5", fields=[field], every=EVERY):
             motor.step(_WARM * EVERY)
         with parts.watching():
-            began, used = time.perf_counter(), time.process_time()
             with Recorder(motor, Path(folder) / "run.h5", fields=[field], every=EVERY):
+                began, used = time.perf_counter(), time.process_time()
                 motor.step(frames * EVERY)
             seconds, used = time.perf_counter() - began, time.process_time() - used
     names = sorted(set().union(*parts.commits))

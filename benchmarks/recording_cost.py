@@ -16,13 +16,15 @@ from benchmarks.processes import ROOT
 from benchmarks.tables import table
 
 Finding = dict[str, float]
-FRAMES = {"Life 512^2": 60, "Life 64^2": 60, "GrowingNCA 256^2, rgb": 8}
+Round = list[Finding]  # of each checkout, one after the other
+FRAMES = {"Life 512^2": 100, "Life 64^2": 200, "GrowingNCA 256^2, rgb": 8}
 _PARTS = ("finite?", "room?", "append", "checksums")
 _MEANING = (
     "A run with a recorder of every tenth step, float32, gzip, on one thread; a process for each round of each checkout, taken "
     "in turn, and the median of the rounds. A commit in ms of the processor, and in brackets by the clock; its parts: whether "
     "the values are finite, whether the disk has room, compressing and appending them, checksums, and the rest, most of it "
-    "flushing and counting. Steps a second by the clock; processor ms a frame of all threads, with the ten steps."
+    "flushing and counting. What is compared is compared within each round: least and most in brackets. Steps a "
+    "second by the clock; processor ms a frame of all threads, with the ten steps."
 )
 
 
@@ -35,42 +37,35 @@ def measured(checkout: Path, case: str, frames: int, side: int | None = None) ->
     return found
 
 
-def compare(checkouts: list[Path], frames: dict[str, int], rounds: int, side: int | None = None) -> dict[str, list[Finding]]:
-    """For each case, what each checkout comes to: the median of the rounds."""
-    found = {}
-    for case, count in frames.items():
-        taken = [[measured(checkout, case, count, side) for checkout in checkouts] for _ in range(rounds)]
-        found[case] = [_median(list(column)) for column in zip(*taken, strict=True)]
-    return found
+def compare(checkouts: list[Path], frames: dict[str, int], rounds: int, side: int | None = None) -> dict[str, list[Round]]:
+    """For each case, round for round, what each checkout comes to."""
+    return {
+        case: [[measured(checkout, case, count, side) for checkout in checkouts] for _ in range(rounds)]
+        for case, count in frames.items()
+    }
 
 
-def lines_of(found: dict[str, list[Finding]]) -> list[str]:
+def lines_of(found: dict[str, list[Round]]) -> list[str]:
     """The table of what was found, and a line for each case that compares the last checkout with the first."""
     rows, ratios = [], []
-    for case, checkouts in found.items():
-        for label, one in zip(("this", "the other"), reversed(checkouts), strict=False):
-            rest = one["commit"] - sum(one.get(part, 0.0) for part in _PARTS)
-            rows.append(
-                [
-                    case,
-                    label,
-                    f"{1e3 * one['commit']:.2f} ({1e3 * one['wall']:.2f})",
-                    *(f"{1e3 * one.get(part, 0.0):.3f}" for part in _PARTS),
-                    f"{1e3 * rest:.3f}",
-                    f"{one['rate']:,.0f}",
-                    f"{1e3 * one['process']:.2f}",
-                ]
-            )
-        if len(checkouts) > 1:
-            other, this = checkouts
-            ratio = {name: this[name] / other[name] - 1 for name in ("commit", "process")}
-            ratios.append(f"- {case}: a commit {ratio['commit']:+.1%}, a frame with its steps {ratio['process']:+.1%}.")
+    for case, rounds in found.items():
+        for label, taken in zip(("this", "the other"), list(zip(*rounds, strict=True))[::-1], strict=False):
+            one = {name: statistics.median(each.get(name, 0.0) for each in taken) for name in (*taken[0], *_PARTS)}
+            rest = one["commit"] - sum(one[part] for part in _PARTS)
+            commit = f"{1e3 * one['commit']:.2f} ({1e3 * one['wall']:.2f})"
+            parts = [f"{1e3 * seconds:.3f}" for seconds in (*(one[part] for part in _PARTS), rest)]
+            rows.append([case, label, commit, *parts, f"{one['rate']:,.0f}", f"{1e3 * one['process']:.2f}"])
+        if len(rounds[0]) > 1:
+            commit, frame = (_change(rounds, name) for name in ("commit", "process"))
+            ratios.append(f"- {case}: a commit {commit}, a frame with its steps {frame}.")
     lines = table(f"case | checkout | a commit | {' | '.join(_PARTS)} | rest | steps/s | a frame", rows)
     return lines + (["", "This checkout against the other, in time of the processor:", "", *ratios] if ratios else [])
 
 
-def _median(found: list[Finding]) -> Finding:
-    return {name: statistics.median(one.get(name, 0.0) for one in found) for name in found[0]}
+def _change(rounds: list[Round], name: str) -> str:
+    """By how much the last checkout differs from the first: the median of the rounds, then the least and the most."""
+    changes = sorted(taken[-1][name] / taken[0][name] - 1 for taken in rounds)
+    return f"{statistics.median(changes):+.1%} ({changes[0]:+.1%} to {changes[-1]:+.1%})"
 
 
 def main() -> None:

@@ -329,13 +329,13 @@ def test_reading_is_measured_on_a_recording_that_does_not_compress(tmp_path: Pat
 
 def test_the_cost_of_recording_is_told_by_its_parts_and_against_another_checkout() -> None:
     found = recording_cost.compare([ROOT, ROOT], {"Life 64^2": 3}, rounds=1, side=16)
-    other, this = found["Life 64^2"]
+    ((other, this),) = found["Life 64^2"]
     for one in (other, this):
         assert 0 < sum(one[part] for part in ("finite?", "room?", "append", "checksums")) < 2 * one["commit"]
     other.update(commit=0.002, process=0.004)
     this.update(commit=0.001, process=0.005)
     lines = recording_cost.lines_of(found)
-    assert lines[-1] == "- Life 64^2: a commit -50.0%, a frame with its steps +25.0%."
+    assert lines[-1] == "- Life 64^2: a commit -50.0% (-50.0% to -50.0%), a frame with its steps +25.0% (+25.0% to +25.0%)."
     assert [line.split(" | ")[1:3] for line in lines[2:4]] == [
         ["this", f"1.00 ({1e3 * this['wall']:.2f})"],
         ["the other", f"2.00 ({1e3 * other['wall']:.2f})"],
