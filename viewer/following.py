@@ -13,6 +13,7 @@ from viewer.model import Message, Picture
 from viewer.source import Source
 
 _EVERY_S = 0.1  # between two looks for the centre of mass
+_SOON_S = 1 / 60  # as long as the speed is not known: on a torus only what goes less than half round meanwhile is seen to go
 _GLIDE_S = 0.15  # in which the view comes two thirds of the way to it
 _CENTRE = ("centre_y", "centre_x")
 Point = tuple[float, float]
@@ -40,16 +41,27 @@ class Track:
         return (down + height / 2) % height - height / 2, (right + width / 2) % width - width / 2
 
     def then(self, at: Point, seen: float) -> "Track":
-        """Seen again."""
-        (down, right), passed = self.way(self.at, at), max(seen - self.seen, 1e-3)
-        return Track(at, seen, (down / passed, right / passed), self.torus)
+        """Seen again; what is fast goes about as far as it went before, which may be more than once round a torus."""
+        passed = max(seen - self.seen, 1e-3)
+        speed = self.speed if passed < 3 * _EVERY_S else (0.0, 0.0)  # it stood still meanwhile
+        down, right = speed[0] * passed, speed[1] * passed
+        more_down, more_right = self.way((self.at[0] + down, self.at[1] + right), at)
+        return Track(at, seen, ((down + more_down) / passed, (right + more_right) / passed), self.torus)
 
     def led(self, view: Point, passed: float, now: float | None) -> Point:
-        """The middle of the view a moment later, on its way to where the centre of mass is `now`, or was last (None)."""
-        lead = 0.0 if now is None else min(now - self.seen, 2 * _EVERY_S) + _GLIDE_S  # the view lags behind by as much
-        aim = self.at[0] + lead * self.speed[0], self.at[1] + lead * self.speed[1]
-        (down, right), share = self.way(view, aim), 1 - math.exp(-passed / _GLIDE_S)
-        y, x = view[0] + share * down, view[1] + share * right
+        """The middle of the view a moment later: it goes along with the centre of mass, and glides over what lies between.
+
+        Args:
+            view: its middle now.
+            passed: seconds since it was there.
+            now: None while nothing moves.
+        """
+        speed = self.speed if now is not None else (0.0, 0.0)
+        since = 0.0 if now is None else min(now - self.seen, 2 * _EVERY_S)
+        along = view[0] + passed * speed[0], view[1] + passed * speed[1]
+        down, right = self.way(along, (self.at[0] + since * speed[0], self.at[1] + since * speed[1]))
+        share = 1 - math.exp(-passed / _GLIDE_S)
+        y, x = along[0] + share * down, along[1] + share * right
         return (y, x) if self.torus is None else (y % self.torus[0], x % self.torus[1])
 
 
@@ -62,6 +74,7 @@ class Following(Feature):
         self._view: Point | None = None  # its middle; None before it was moved
         self._picture: Picture | None = None  # of which the centre was asked for
         self._universe = 0
+        self._wait = _SOON_S  # until the next look, twice as long each time: the speed is known better and better
         self._due = self._before = 0.0
         controller.model.listeners.append(self._model_changed)
 
@@ -98,18 +111,20 @@ class Following(Feature):
             self._universe = universe
         moving = picture is not self._picture
         if moving and now >= self._due:
-            self._picture, self._due = picture, now + _EVERY_S
+            if now - self._due > _EVERY_S:  # it stood still meanwhile
+                self._wait = _SOON_S
+            self._picture, self._due, self._wait = picture, now + self._wait, min(2 * self._wait, _EVERY_S)
             source.ask(lambda motor: _centre_of_mass(motor, universe), self._take, "follow")
         self._glide(now, moving)
 
-    def _take(self, centre: Point) -> None:
+    def _take(self, found: tuple[Point, float]) -> None:
+        centre, seen = found
         if not self.controller.model.follow or not all(map(math.isfinite, centre)):
             return
-        now = time.monotonic()
         if self._track is not None:
-            self._track = self._track.then(centre, now)
+            self._track = self._track.then(centre, seen)
         elif self.controller.source is not None:
-            self._track = Track(centre, now, torus=self.controller.source.grid if self.wraps else None)
+            self._track = Track(centre, seen, torus=self.controller.source.grid if self.wraps else None)
 
     def _glide(self, now: float, moving: bool) -> None:
         passed, self._before = min(now - self._before, 0.1), now
@@ -122,13 +137,15 @@ class Following(Feature):
     def _model_changed(self, changed: frozenset[str]) -> None:
         if "follow" in changed:
             self._forget()
+        if changed & {"speed", "stride"}:
+            self._wait, self._due = _SOON_S, 0.0
 
     def _forget(self) -> None:
-        self._track, self._view, self._picture, self._due = None, None, None, 0.0
+        self._track, self._view, self._picture, self._due, self._wait = None, None, None, 0.0, _SOON_S
 
 
-def _centre_of_mass(motor: Aetheria_Motor, universe: int) -> Point:
-    """(y, x) in the plane of cells, where cell 0 reaches from 0 to 1."""
+def _centre_of_mass(motor: Aetheria_Motor, universe: int) -> tuple[Point, float]:
+    """(y, x) in the plane of cells, where cell 0 reaches from 0 to 1, and when that was; the answer may wait a while."""
     frame = motor.look(motor.request(_CENTRE, universe=universe))
     y, x = (float(np.asarray(frame[name]).ravel()[0]) for name in _CENTRE)
-    return y + 0.5, x + 0.5
+    return (y + 0.5, x + 0.5), time.monotonic() - (time.time() - frame.wall_time)

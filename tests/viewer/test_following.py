@@ -94,6 +94,21 @@ def test_what_moves_steadily_stays_in_the_middle_also_across_the_edge_of_a_torus
             assert 0 <= view[1] <= 64
 
 
+def test_what_goes_several_times_round_a_torus_in_a_second_stays_in_the_middle() -> None:
+    size, speed = 512, 2000.0  # 200 cells between two looks, and more than half round in three
+    track, view = Track((0.0, 0.0), 0.0, torus=(size, size)), (0.0, 0.0)
+    looks = {1, 3, 7, *range(13, 241, 6)} - {127}  # one comes late: the way since the last is more than half round
+    for tick in range(1, 241):
+        now = tick / 60
+        true = (speed * now % size, 0.0)
+        if tick in looks:
+            track = track.then(true, now)
+        view = track.led(view, 1 / 60, now)
+        if now > 1:
+            assert math.hypot(*track.way(true, view)) < 0.5
+    assert track.speed == pytest.approx((speed, 0.0))
+
+
 def test_who_moves_the_view_follows_no_longer(controller: Controller, view: FakeView) -> None:
     controller.toggle_follow()
     wait_until(lambda: is_at_centre(controller, view), controller)
