@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 Delivery = Literal["latest", "lossless"]
 _EARLY = 0.25  # of a period, that a frame of a rate may come early: beats as fast as the frames must not miss by a hair
 _POLL = 0.05  # seconds between looks whether the other side is still there
+_TOLD_S = 1.0  # seconds of waiting, all together, of which the user is told
 _PATIENCE = 5.0  # seconds a full lossless queue may wait for a reader that never showed up
 
 
@@ -81,6 +82,7 @@ class Subscription:
         self.dropped = 0
         self.behind = False
         self.closed = False
+        self._said = False
         self._offered: int | None = None
         self._next = 0.0  # when the next frame of a `rate` is due, by the monotonic clock
         self._frames: queue.Queue[Frame | None] = queue.Queue(1 if delivery == "latest" else capacity)
@@ -139,7 +141,7 @@ class Subscription:
                 if not self.closed:
                     self._frames.put_nowait(newest)
             return
-        asked = time.monotonic()
+        asked, full = time.monotonic(), self._frames.full()
         while not self.closed:
             if self._failure is not None:
                 raise self._failure
@@ -149,7 +151,9 @@ class Subscription:
                 break
             except queue.Full:
                 self._still_waiting(time.monotonic() - asked)
-        self.waited_s += time.monotonic() - asked
+        if full:
+            self._say_so(waited := time.monotonic() - asked)
+            self.waited_s += waited
 
     def get(self, timeout: float | None = None) -> Frame | None:
         """The next frame; waits up to `timeout` seconds. None when closed and empty, or out of time."""
@@ -199,9 +203,12 @@ class Subscription:
                 f"lossless subscription: {self._frames.maxsize} frames wait and no other thread reads them; read them in "
                 "another thread, or between calls of step() with a larger capacity"
             )
-        if waited > 1 and self.waited_s == 0:
+        self._say_so(waited)
+
+    def _say_so(self, waited: float) -> None:
+        if self.waited_s + waited > _TOLD_S and not self._said:
             log.warning("the motor waits: a reader is behind by %d frames", self._frames.maxsize)
-            self.waited_s = 1e-9  # said once
+            self._said = True
 
 
 class Feed:

@@ -127,6 +127,25 @@ def test_a_full_lossless_queue_makes_the_motor_wait_and_loses_nothing(motor: Aet
     assert subscription.waited_s > 0
 
 
+def test_waiting_is_said_once_also_where_each_wait_is_short(
+    motor: Aetheria_Motor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aetheria.feed._TOLD_S", 0.1)
+
+    def read_slowly() -> None:
+        for _ in subscription:
+            time.sleep(0.005)
+
+    with motor.subscribe(every=1, delivery="lossless", capacity=1) as subscription:
+        reader = threading.Thread(target=read_slowly)
+        reader.start()
+        while subscription.waited_s < 0.1:
+            motor.step(1)
+        motor.step(20)
+    reader.join()
+    assert caplog.messages == ["the motor waits: a reader is behind by 1 frames"]
+
+
 def test_a_reader_may_read_cells_while_the_motor_waits_for_it(motor: Aetheria_Motor) -> None:
     subscription = motor.subscribe(every=1, delivery="lossless", capacity=1)
     means: list[float] = []

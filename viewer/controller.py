@@ -8,6 +8,7 @@ from aetheria.colours import COLOUR_MAPS
 from aetheria.errors import AetheriaError
 from aetheria.motor import Aetheria_Motor
 from viewer.changes import Changes
+from viewer.diverging import Diverging
 from viewer.feature import Feature, View
 from viewer.filming import Filming
 from viewer.following import Following
@@ -34,6 +35,7 @@ class Controller:
         source: what is open, or None.
         picture: the last good one.
         features: called at every tick and when something is opened; see `Feature`.
+        diverging: pauses what turns to NaN.
         series: numbers over time.
         player: where a recording stands.
         following: keeps the centre of mass in sight.
@@ -53,6 +55,7 @@ class Controller:
         self.picture: Picture | None = None
         self.visible = True
         self.features: list[Feature] = []
+        self.diverging = Diverging(self)
         self.series = Series(self)
         self.player = Player(self)
         self.following = Following(self)
@@ -66,7 +69,6 @@ class Controller:
         for part in (self.steering, self.tuning):
             part.listeners.append(self.changes.look)
         self._status_due = 0.0
-        self._diverged = False
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -90,7 +92,6 @@ class Controller:
         """Closes what is open."""
         source, self.source = self.source, None
         self.picture = None
-        self._diverged = False
         if source is not None:
             for feature in self.features:
                 feature.closed()
@@ -133,21 +134,9 @@ class Controller:
         return look is not None and (picture.field, picture.universe) == (look.field, look.universe)
 
     def _take(self, picture: Picture) -> None:
-        if not picture.finite:
-            if not self._diverged and self.source is not None:
-                self._diverged = True
-                self.source.play(False)
-                self.view.show_message(
-                    Message(
-                        "warning",
-                        f"The cells hold NaN or Inf at step {picture.step:,}: paused. The last good picture stays; reset "
-                        "the run or change the law's parameters.",
-                    )
-                )
-            return
-        self._diverged = False
-        self.picture = picture
-        self.view.show_picture(picture)
+        if self.diverging.worth_showing(picture):
+            self.picture = picture
+            self.view.show_picture(picture)
 
     def set_visible(self, visible: bool) -> None:
         """Whether anybody can see the window; if not, nothing is computed for it."""
@@ -307,7 +296,6 @@ class Controller:
 
     def restarted(self) -> None:
         """The run is back at its start, whatever took it there."""
-        self._diverged = False
         for feature in self.features:
             feature.restarted()
         if isinstance(self.source, LiveSource):

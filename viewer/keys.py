@@ -8,6 +8,7 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDockWidget,
     QLineEdit,
     QMenu,
     QTabBar,
@@ -30,6 +31,14 @@ _CLICKED = (QAbstractButton, QComboBox, QAbstractSlider)
 def belongs_to(widget: QWidget | None, key: int) -> bool:
     """Whether a key, pressed alone, is the widget's: Space presses a button, arrows move a slider, Enter ends typing."""
     return any(key in keys and isinstance(widget, kinds) for kinds, keys in _THEIRS.items())
+
+
+def behind_another(widget: QWidget | None) -> bool:
+    """Whether a widget is on a panel that another one covers: Qt moves it out of the window, and still takes it for visible."""
+    while widget is not None and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    window = widget.parentWidget() if widget is not None and not widget.isFloating() else None
+    return widget is not None and window is not None and not window.rect().intersects(widget.geometry())
 
 
 class FocusStays(QObject):

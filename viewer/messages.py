@@ -14,7 +14,9 @@ _REPEATS_S = 5.0  # a message dismissed stays away while it is told again within
 def explain(error: Exception) -> str:
     """What went wrong and, where that is known, what to do about it."""
     text = str(error).strip()
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not isinstance(error, DiskFullError):
+    if isinstance(error, DiskFullError):
+        return f"{text}. Make room, or choose another folder, and try again."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"The disk is full: {text}. Make room, or choose another folder, and try again; what was there before is kept."
     if isinstance(error, AetheriaError | OSError):
         return text

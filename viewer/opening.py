@@ -32,11 +32,7 @@ def open_any(path: str | Path, overrides: list[str] | None = None, device: str |
     Raises:
         AetheriaError: it is no file of a known kind, or is refused by what it is for.
     """
-    kind = _kind(Path(path))
-    if kind not in OPENERS and Path(path).exists():
-        raise ConfigError(
-            f"{path}: {'a folder' if Path(path).is_dir() else 'no kind of file that opens here'}; expected {KNOWN}"
-        )
+    kind = _known(Path(path))
     return OPENERS.get(kind, open_config)(path, overrides, device)
 
 
@@ -46,7 +42,7 @@ def check(path: str | Path, overrides: list[str] | None = None, device: str | No
     Raises:
         AetheriaError: as `open_any`.
     """
-    kind = _kind(Path(path))
+    kind = _known(Path(path))
     if kind in (".h5", ".hdf5"):
         if device:
             raise ConfigError(f"{path}: is a recording; --device is for configs")
@@ -121,6 +117,14 @@ OPENERS: dict[str, Opener] = {
     ".h5": lambda path, overrides, _: open_recording(path, overrides),
     ".hdf5": lambda path, overrides, _: open_recording(path, overrides),
 }
+
+
+def _known(path: Path) -> str:
+    """As `_kind`; refuses what exists and opens nowhere."""
+    kind = _kind(path)
+    if kind not in (*OPENERS, *SUFFIXES) and path.exists():
+        raise ConfigError(f"{path}: {'a folder' if path.is_dir() else 'no kind of file that opens here'}; expected {KNOWN}")
+    return kind
 
 
 def _kind(path: Path) -> str:

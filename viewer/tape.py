@@ -17,6 +17,7 @@ from aetheria.recording.room import frame_bytes, free_bytes
 from aetheria.recording.schema import Codec
 from viewer.feature import Feature, Host
 from viewer.live import LiveSource
+from viewer.messages import explain
 from viewer.model import Levels, Message
 from viewer.wording import bytes_in_words, duration_in_words, shortened
 
@@ -117,7 +118,7 @@ class Take:
             recorder.finish()
             size = self.settings.path.stat().st_size
         except (AetheriaError, OSError) as error:
-            return Message("error", f"The recording ended, and the run goes on without it. {error}")
+            return Message("error", f"The recording ended, and the run goes on without it. {explain(error)}")
         return Message("note", f"Recorded {recorder.frames:,} frames in {name}, {bytes_in_words(size)}.")
 
 

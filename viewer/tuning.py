@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from aetheria.errors import ConfigError
+from aetheria.errors import AetheriaError, ConfigError
 from aetheria.laws.controls import Control, TextControl, Value
 from aetheria.motor import Aetheria_Motor
 from viewer.feature import Feature, Host
@@ -70,12 +70,13 @@ class Tuning(Feature):
         Raises:
             StateError: a recorder is running.
         """
-        motor.restart()
-        other = {name: value for name, value in self._first.items() if motor.get_control(name) != value}
-        for name, value in other.items():
-            motor.set_control(name, value)
-        if other:
-            motor.restart()  # so that the log of edits begins with the law as it is now
+        present = {name: motor.get_control(name) for name in self._first}
+        _set_all(motor, self._first)  # before the restart: cells may be made for a rule, and edits are logged from there on
+        try:
+            motor.restart()
+        except AetheriaError:
+            _set_all(motor, present)
+            raise
 
     def changed(self, name: str) -> bool:
         """Whether a control is not what it was when the run was opened."""
@@ -111,6 +112,12 @@ class Tuning(Feature):
     def _tell(self) -> None:
         for listener in list(self.listeners):
             listener()
+
+
+def _set_all(motor: Aetheria_Motor, values: Mapping[str, Value]) -> None:
+    for name, value in values.items():
+        if motor.get_control(name) != value:
+            motor.set_control(name, value)
 
 
 def _set(motor: Aetheria_Motor, name: str, value: Value) -> tuple[Value, str]:

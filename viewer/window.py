@@ -32,8 +32,9 @@ from viewer.controller import Controller
 from viewer.dialogs import Dialogs
 from viewer.entrance import Entrance
 from viewer.filing import Filing
+from viewer.help import plain
 from viewer.icons import program_icon
-from viewer.keys import FocusStays, belongs_to
+from viewer.keys import FocusStays, behind_another, belongs_to
 from viewer.layout import Layout
 from viewer.model import Message, Model, Picture, Region, Status
 from viewer.notices import Notices
@@ -225,7 +226,27 @@ class Window(QMainWindow):
                 return True
         return super().event(event)
 
-    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """A key that nobody had a use for: says why, if it is that of an action."""
+        super().keyPressEvent(event)
+        key = QKeySequence(event.keyCombination())
+        for made in self.actions_by_name.values():
+            if not made.isEnabled() and key in made.shortcuts():
+                reason = why_not(made.data().needs, self.controller.source)
+                self.show_message(Message("note", f"{plain(made.text())}: not now, {reason}"))
+
+    def focusNextPrevChild(self, onwards: bool) -> bool:  # noqa: N802
+        """Passes over what is behind another panel, where nobody would see the focus."""
+        moved = super().focusNextPrevChild(onwards)
+        start = now = QApplication.focusWidget()
+        while moved and behind_another(now):
+            moved = super().focusNextPrevChild(onwards)
+            now = QApplication.focusWidget()
+            if now is start:  # all the way round
+                break
+        return moved
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         super().changeEvent(event)
         if event.type() == QEvent.Type.WindowStateChange:
             self._say_whether_seen()

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,12 @@ from torch import Tensor, nn
 
 from aetheria.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, life, live, wait_until
+from tests.viewer.recordings import record_life
 from viewer.controller import Controller
 from viewer.feature import Feature
 from viewer.live import LiveSource
 from viewer.model import Look, Region
-from viewer.opening import open_config
+from viewer.opening import open_any, open_config
 
 
 @pytest.fixture
@@ -43,6 +46,10 @@ def passed(moment: float) -> bool:
 
 def shows(view: FakeView, step: int) -> bool:
     return view.pictures[-1].step == step
+
+
+def told(view: FakeView, times: int) -> bool:
+    return len(view.messages) == times
 
 
 def is_at(controller: Controller, step: int) -> bool:
@@ -222,6 +229,52 @@ def test_cells_that_turn_infinite_pause_the_run_and_keep_the_last_good_picture(v
     assert not controller.source.status().playing
     assert controller.picture is not None
     assert controller.picture.step <= 6
+    controller.close()
+
+
+def test_cells_that_are_infinite_pause_the_run_again_when_it_is_started_again(view: FakeView) -> None:
+    motor = Aetheria_Motor(Explodes(), 8, 1, "cpu", {"plan": "eager", "check_interval": 0}, initial=torch.zeros(1, 8, 8))
+    controller = Controller(view)
+    controller.open(live(motor))
+    for times in (1, 2):
+        controller.toggle_play()
+        wait_until(partial(told, view, times), controller)
+        assert controller.source is not None
+        assert not controller.source.status().playing
+    assert len(set(view.messages)) == 1  # one banner, not one for each time
+    controller.go_to(2)
+    wait_until(lambda: shows(view, 2), controller)
+    controller.close()
+
+
+def test_a_recording_pauses_once_where_it_is_not_finite_and_can_be_played_on(view: FakeView, tmp_path: Path) -> None:
+    controller = Controller(view)
+    controller.open(open_any(record_life(tmp_path / "run.h5", steps=5)))
+    source = controller.source
+    assert source is not None
+    wait_until(lambda: controller.picture is not None, controller)
+    assert controller.picture is not None
+    bad = replace(controller.picture, step=3, finite=False)  # ours hold none: other programs write recordings, too
+    source.play(True)
+    assert not controller.diverging.worth_showing(bad)
+    assert not source.status().playing
+    assert "The frame of step 3 holds NaN or Inf: paused." in view.messages[0].text
+    source.play(True)
+    assert not controller.diverging.worth_showing(replace(bad, step=4))
+    assert source.status().playing
+    assert len(view.messages) == 1
+    controller.close()
+
+
+def test_of_a_run_that_other_code_steps_nobody_says_that_it_is_paused(view: FakeView) -> None:
+    motor = Aetheria_Motor(Explodes(), 8, 1, "cpu", {"plan": "eager", "check_interval": 0}, initial=torch.zeros(1, 8, 8))
+    controller = Controller(view)
+    controller.open(live(motor, steps_it=False))
+    for _ in range(9):
+        motor.step(1)
+    wait_until(lambda: view.messages, controller)
+    assert "your own code goes on" in view.messages[0].text
+    assert "paused" not in view.messages[0].text
     controller.close()
 
 

@@ -239,6 +239,8 @@ def test_a_config_that_breaks_late_is_told_over_the_gallery(opened: Open, qtbot:
         ("quickstart", ["grid.hieght=3"], None, "unknown key"),
         ("missing.rle", None, None, "no such file"),
         ("missing.h5", None, None, "no such file"),
+        (".", None, None, "a folder; expected a config"),
+        (__file__, None, None, "no kind of file that opens here; expected a config"),
         ("missing.h5", None, "cpu", "--device is for configs"),
     ],
 )

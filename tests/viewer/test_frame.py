@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missing here")
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtWidgets import QAbstractButton, QAbstractScrollArea, QApplication, QCheckBox, QLabel, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -28,13 +28,13 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.close()
 
 
-def reached_by_tab(window: Window, qtbot: QtBot) -> list[QWidget]:
+def reached_by_tab(window: Window, qtbot: QtBot, key: Qt.Key = Qt.Key.Key_Tab) -> list[QWidget]:
     """Every widget that Tab comes by, from the canvas round to the canvas."""
     found: list[QWidget] = []
     widget: QWidget = window.canvas
     while widget not in found:
         found.append(widget)
-        qtbot.keyClick(widget, Qt.Key.Key_Tab)
+        qtbot.keyClick(widget, key)
         now = QApplication.focusWidget()
         assert now is not None
         widget = now
@@ -56,6 +56,23 @@ def test_tab_comes_by_everything_that_can_be_used_and_each_has_a_name(window: Wi
         if not isinstance(widget, QAbstractScrollArea | QTabBar)
     ]
     assert nameless == []
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Tab, Qt.Key.Key_Backtab])
+def test_tab_passes_over_panels_that_are_behind_others(window: Window, qtbot: QtBot, key: Qt.Key) -> None:
+    window.docks["tools"].raise_()
+    found = reached_by_tab(window, qtbot, key)
+    places = {widget.accessibleName(): QRect(widget.mapTo(window, QPoint()), widget.size()) for widget in found}
+    assert [name for name, place in places.items() if not window.rect().intersects(place)] == []
+    assert any(window.panels["tools"].isAncestorOf(widget) for widget in found)
+    window.docks["law"].raise_()
+    assert any(window.panels["law"].isAncestorOf(widget) for widget in reached_by_tab(window, qtbot, key))
+
+
+def test_a_key_of_what_cannot_be_done_now_says_why(window: Window, qtbot: QtBot) -> None:
+    qtbot.keyClick(window.canvas, Qt.Key.Key_W)
+    assert window.statusBar().currentMessage() == "Vortex: not now, only laws of complex amplitudes have a phase"
+    assert window.controller.model.tool == "look"
 
 
 def test_a_click_leaves_the_keyboard_with_the_cells_and_tab_takes_it_away(window: Window, qtbot: QtBot) -> None:

@@ -27,7 +27,10 @@ from viewer.notices import Notices
     [
         (ConfigError("[grid] hieght: unknown key; did you mean height?"), "[grid] hieght: unknown key; did you mean height?"),
         (OSError(errno.ENOSPC, "No space left on device", "run.h5"), "The disk is full"),
-        (DiskFullError("run.h5: no space is left; 12 frames are readable"), "run.h5: no space is left; 12 frames are readable"),
+        (
+            DiskFullError("run.h5: no space is left; 12 frames are readable"),
+            "12 frames are readable. Make room, or choose another",
+        ),
         (PermissionError(errno.EACCES, "Permission denied", "run.h5"), "run.h5"),
         (MemoryError(), "not enough memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"), "smaller grid"),

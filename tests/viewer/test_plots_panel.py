@@ -87,6 +87,13 @@ def test_numbers_that_come_faster_than_anyone_reads_are_drawn_together(
     assert drawn == [100, 119], "and the last of them"
 
 
+def test_the_buttons_are_in_sight_however_many_numbers_are_offered(window: Window, panel: PlotsPanel, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: len(panel.boxes) > 4)
+    buttons = (panel.export, panel.clear, panel.universes)
+    qtbot.waitUntil(lambda: all(button.visibleRegion().boundingRect() == button.rect() for button in buttons))
+    assert all(button.width() >= button.sizeHint().width() for button in buttons)
+
+
 def test_a_hidden_panel_collects_nothing(window: Window, panel: PlotsPanel, qtbot: QtBot) -> None:
     assert window.controller.series.shown
     window.docks["plots"].close()

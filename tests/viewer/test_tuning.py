@@ -1,6 +1,7 @@
 """Controls of the law, with a window that only remembers: no Qt."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +9,11 @@ import torch
 from aetheria import Lenia, Life
 from aetheria.laws.life import parse_rule
 from aetheria.motor import Aetheria_Motor
+from aetheria.recording import Recorder
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.controller import Controller
+from viewer.live import LiveSource
+from viewer.opening import open_any
 from viewer.tuning import KNOWN_RULES
 
 
@@ -96,3 +100,34 @@ def test_all_well_known_rules_are_rules() -> None:
     for rule in KNOWN_RULES.values():
         parse_rule(rule)
         assert Life(rule).rule == rule
+
+
+def test_a_reset_runs_a_pattern_under_its_own_rule_again_and_warns_of_nothing(
+    controller: Controller, caplog: pytest.LogCaptureFixture
+) -> None:
+    controller.open(open_any("r_pentomino"))
+    assert isinstance(controller.source, LiveSource)
+    motor = controller.source.motor
+    first = motor.cells.clone()
+    controller.tuning.set("rule", "B36/S23")
+    controller.step_many(2)
+    wait_until(lambda: motor.step_count == 2 and controller.tuning.changed("rule"), controller)
+    controller.reset()
+    wait_until(lambda: motor.step_count == 0 and not controller.tuning.changed("rule"), controller)
+    assert torch.equal(motor.cells, first)
+    assert motor.edits == ()
+    assert caplog.messages == []
+
+
+def test_a_reset_that_is_refused_leaves_the_law_as_it_was(controller: Controller, tmp_path: Path) -> None:
+    motor = life()
+    controller.open(live(motor))
+    controller.tuning.set("rule", "B36/S23")
+    wait_until(lambda: controller.tuning.changed("rule"), controller)
+    with Recorder(motor, tmp_path / "run.h5"):
+        controller.reset()
+        view = controller.view
+        assert isinstance(view, FakeView)
+        wait_until(lambda: view.messages, controller)
+    assert "a recorder is running" in view.messages[0].text
+    assert motor.get_control("rule") == controller.tuning.values["rule"] == "B36/S23"

@@ -85,27 +85,33 @@ class PlotsPanel(Panel):
 
     def _choices(self) -> QWidget:
         inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(0, 0, 0, 0)
+        inner_column = QVBoxLayout(inner)
+        inner_column.setContentsMargins(0, 0, 0, 0)
         self._boxes = QVBoxLayout()
-        column.addLayout(self._boxes)
-        column.addWidget(self.universes)
-        column.addWidget(self.export)
-        column.addWidget(self.clear)
-        column.addStretch(1)
+        inner_column.addLayout(self._boxes)
+        inner_column.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(inner)
-        self._left, self._inner = area, inner
-        return area
+        self._area, self._inner, self._buttons = area, inner, QHBoxLayout()
+        self._buttons.addWidget(self.export)
+        self._buttons.addWidget(self.clear)
+        self._left = QWidget()
+        column = QVBoxLayout(self._left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(area, 1)
+        column.addWidget(self.universes)
+        column.addLayout(self._buttons)
+        return self._left
 
     # -- what happens --------------------------------------------------------------------------------------------
 
     def opened(self, source: Source | None) -> None:
         several = source is not None and source.universes > 1
         self.universes.setVisible(several)
+        self._fit()
         self.setEnabled(source is not None)
         self.draw()
 
@@ -147,7 +153,9 @@ class PlotsPanel(Panel):
         self._fit()
 
     def _fit(self) -> None:
-        self._left.setFixedWidth(self._inner.sizeHint().width() + self._left.verticalScrollBar().sizeHint().width())
+        boxes = self._inner.sizeHint().width() + self._area.verticalScrollBar().sizeHint().width()
+        universes = self.universes.sizeHint().width() if self.universes.isVisibleTo(self) else 0
+        self._left.setFixedWidth(max(boxes, universes, self._buttons.sizeHint().width()))
 
     def _chosen(self) -> None:
         self.series.choose([name for name, box in self.boxes.items() if box.isChecked()])

@@ -22,6 +22,7 @@ from viewer.actions import ACTIONS
 from viewer.asking import ask_what_to_open
 from viewer.brushes import BRUSHES
 from viewer.controller import Controller
+from viewer.help import plain
 from viewer.model import BrushSettings, Theme
 from viewer.panels.base import Panel, named, scrolled
 from viewer.panels.number import Number
@@ -70,8 +71,8 @@ class ToolsPanel(Panel):
         grid.setSpacing(self.fontMetrics().height() // 3)
         group = QButtonGroup(self)
         for place, name in enumerate(("look", *BRUSHES)):
-            key = _ACTIONS[f"steering.{name}"].keys[0]
-            button = self._button(f"steering.{name}", f"{name.capitalize()} {key}")
+            action = _ACTIONS[f"steering.{name}"]
+            button = self._button(action.name, f"{plain(action.text)} {action.keys[0]}")
             button.setCheckable(True)
             group.addButton(button)
             grid.addWidget(button, place // _COLUMNS, place % _COLUMNS)
@@ -81,7 +82,7 @@ class ToolsPanel(Panel):
     def _button(self, name: str, text: str) -> QPushButton:
         action = _ACTIONS[name]
         button = QPushButton(text)
-        button.setAccessibleName(action.text.replace("&", ""))
+        button.setAccessibleName(plain(action.text))
         button.setToolTip(f"{action.tip} ({action.keys[0]})")
         # A click leaves the keys with the canvas: Space plays, and does not press the button again.
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
