@@ -14,6 +14,8 @@ constexpr int SHARE = 1;
 #endif
 constexpr int ROWS = 3 * SHARE, OUTPUTS = 2;  // ROWS x OUTPUTS accumulators, and what is multiplied, fit the registers
 
+constexpr int AHEAD = 32;  // steps of channels, by which weights are brought from the outer caches before they are read
+
 inline int vectors(int channels) { return (channels + LANES - 1) / LANES; }
 
 #if defined(SHORT) && defined(__AVX512VNNI__)
@@ -73,6 +75,7 @@ void multiply_rows(const Number* rows, int64_t apart, int inputs, const Number* 
     Sum sum[R][N] = {};
     for (int k = 0; k < inputs; k++, rows += apart * LANES)
         for (int i = 0; i < LANES; i += PAIR, weight += N * LANES * PAIR) {
+            for (int n = 0; n < N; n++) __builtin_prefetch(weight + (AHEAD * N + n) * LANES * PAIR);
 #pragma GCC unroll 16
             for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
