@@ -7,12 +7,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.faults import damage, disks, inputs, kills, resumes, soak
+from benchmarks.faults import damage, disks, inputs, kills, readers, resumes, soak, writers
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.machine import publish
 from benchmarks.tables import table
 
-FAULTS: list[Fault] = [*kills.FAULTS, *disks.FAULTS, *damage.FAULTS, *resumes.FAULTS, *inputs.FAULTS, *soak.FAULTS]
+FAULTS: list[Fault] = [
+    fault for kind in (kills, writers, readers, disks, damage, resumes, inputs, soak) for fault in kind.FAULTS
+]
 
 
 def report(faults: list[Fault], full: bool) -> tuple[list[str], bool]:

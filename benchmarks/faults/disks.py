@@ -132,7 +132,7 @@ FAULTS = [
         f"{name}, {'once' if how == FAIL_ONCE else 'lasting'}, at the 1st, 2nd ... write and at random ones",
         f"exit code {3 if number == errno.ENOSPC else 5}; every committed frame readable",
         failing(number, how),
-        few=4,
+        few=4 if number == errno.ENOSPC else 2,
         many=100,
     )
     for number, name in _NAMES.items()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.errors import AetheriaError
+from aetheria.moments import at_moments
+from aetheria.recording.recorder import MOMENTS
 from aetheria.recording.schema import Codec
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.faults.nursery import nursery
@@ -37,18 +40,29 @@ def edit(running: Aetheria_Motor) -> None:
     running.set_cells(torch.ones(1, 3, 3), at=(running.step_count % 40, 7))
 
 
-def record(path: str, codec: Codec, promises: str, strike: tuple[int, int] | None = None) -> None:
+def record(
+    path: str, codec: Codec, promises: str, strike: tuple[int, int] | None = None, moment: str = "", nth: int = 1
+) -> None:
     """Records the run; after each step, the frames whose commit has returned are written to `promises`.
 
     Says when the file is there, and in the end how many seconds it took from then.
 
     Args:
         strike: at which write to the file to be killed, and how (see `writes.c`).
+        moment: of a commit at which to be killed, when it is reached for the `nth` time.
     """
+    reached = 0
+
+    def act(now: str) -> None:
+        nonlocal reached
+        reached += now == moment
+        if now == moment and reached == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     if strike:
         ctypes.CDLL(None).writes_arm(b"run", ctypes.c_long(strike[0]), strike[1], 0)
     told = os.open(promises, os.O_WRONLY | os.O_CREAT)
-    with motor() as running, Recorder(running, path, codec=codec, overwrite=True) as recorder:
+    with at_moments(act), motor() as running, Recorder(running, path, codec=codec, overwrite=True) as recorder:
         print("begins", flush=True)
         began = time.perf_counter()
         while running.step_count < FRAMES - 1:
@@ -79,10 +93,11 @@ def expected() -> list[NDArray[np.float32]]:
 
 def examine(path: str, promised: int) -> None:
     """Prints what is wrong with a recording whose writer was killed, as a list of JSON: empty, or one line."""
-    print(json.dumps(_wrong(Path(path), promised)))
+    print(json.dumps(wrong_with(Path(path), promised)))
 
 
-def _wrong(path: Path, promised: int) -> list[str]:
+def wrong_with(path: Path, promised: int) -> list[str]:
+    """What is wrong with a recording of the run of which so many frames were promised: nothing, or one line."""
     try:
         with Recording(path) as recording:
             if len(recording) < promised:
@@ -137,13 +152,48 @@ def _run(codec: Codec, path: Path, promises: Path, moment: float | None) -> tupl
     return int.from_bytes(promises.read_bytes(), "little"), float(said[1]) if len(said) > 1 else None
 
 
+def at_moment(times: int) -> Outcome:
+    """Kills the writer at each named moment of a recording's life in turn."""
+    outcome, dice, frames = Outcome(), random.Random(8), 0
+    with tempfile.TemporaryDirectory() as folder:
+        path, promises = Path(folder) / "run.h5", Path(folder) / "promises"
+        for number in range(times):
+            path.unlink(missing_ok=True)
+            promises.write_bytes(bytes(8))
+            moment = MOMENTS[number % len(MOMENTS)]
+            nth = 1 if moment.startswith("recording") else dice.randrange(1, 12)
+            arguments: dict[str, Any] = {
+                "path": str(path),
+                "codec": "gzip",
+                "promises": str(promises),
+                "moment": moment,
+                "nth": nth,
+            }
+            ended = nursery().run("benchmarks.faults.kills:record", **arguments)
+            outcome.runs += 1
+            if ended.code != -signal.SIGKILL:
+                outcome.wrong.append(f"at {moment}: {ended}")
+            promised = int.from_bytes(promises.read_bytes(), "little")
+            if moment == MOMENTS[0] and not path.exists() and not promised:
+                continue
+            frames += promised
+            found = nursery().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
+            told = json.loads(found.said.splitlines()[-1]) if found.code == 0 else [f"{found}"]
+            outcome.wrong += [f"at {moment}: {line}" for line in told]
+    outcome.found = f"{frames:,} committed frames, none lost"
+    return outcome
+
+
 FAULTS = [
-    Fault(
-        f"SIGKILL of the writer at random moments, codec {codec}",
-        "every file opens; no committed frame lost, none half written",
-        at_random(codec),
-        few=8,
-        many=200,
-    )
-    for codec in CODECS
+    Fault("SIGKILL inside each sub-step of a commit", "old or new, never mixed", at_moment, len(MOMENTS), 30 * len(MOMENTS)),
+    *(
+        Fault(
+            f"SIGKILL of the writer at random moments, codec {codec}",
+            "every file opens; no committed frame lost, none half written",
+            at_random(codec),
+            few=5,
+            many=200,
+        )
+        for codec in CODECS
+    ),
 ]

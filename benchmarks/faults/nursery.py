@@ -120,6 +120,14 @@ def nursery() -> Nursery:
     return shared
 
 
+@cache
+def second_nursery() -> Nursery:
+    """A second one, beside the first; closed at exit."""
+    second = Nursery()
+    atexit.register(second.close)
+    return second
+
+
 def _preloaded() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="writes"))
     atexit.register(shutil.rmtree, folder)

@@ -1,4 +1,4 @@
-/* Counts the writes of a process to one file, and makes one of them fail, or kills the process in it. Preloaded. */
+/* Counts the writes of a process to one file; makes one of them fail, kills the process in it, or slows them. Preloaded. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { KILL_BEFORE, KILL_HALFWAY, KILL_AFTER, FAIL_ONCE, FAIL_FROM_THEN_ON };
+enum { KILL_BEFORE, KILL_HALFWAY, KILL_AFTER, FAIL_ONCE, FAIL_FROM_THEN_ON, SLOW_FROM_THEN_ON };
 
 static char wanted[256];
 static long seen, strike;
@@ -41,6 +41,7 @@ static ssize_t struck(Pwrite real, int fd, const void *from, size_t size, off_t 
         errno = number;
         return -1;
     }
+    if (manner == SLOW_FROM_THEN_ON && now >= strike) usleep(number);
     if (now != strike || manner >= FAIL_ONCE) return real(fd, from, size, at);
     /* The kernel looks for a deadly signal between two pages. */
     off_t page = (at + (off_t)size - 1) / 4096 * 4096;
