@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import psutil
 import pytest
 import torch
 
-from aetheria import MLP, Aetheria_Motor, GrowingNCA, Life, Recorder
+from aetheria import MLP, Aetheria_Motor, GrowingNCA, Life, Recorder, Recording
 from aetheria.errors import ConfigError, RecordingError
 from aetheria.training import Batches, Draws, Sample, TrajectoryDataset
 
@@ -194,6 +195,15 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
         assert psutil.Process().memory_info().rss - before < 20 * 2**20
 
 
+def test_nothing_that_was_read_is_kept(life_file: Path) -> None:
+    """HDF5 itself would keep 8 MiB of each channel."""
+    with TrajectoryDataset([life_file], frames=4) as dataset, Recording(life_file) as recording:
+        dataset.batch([Sample(window) for window in range(len(dataset))])
+        slots, size, _ = recording.dataset("channel_0").id.get_access_plist().get_chunk_cache()
+        assert slots
+        assert size <= 2**18
+
+
 class _Noise(Life):
     """Cells that do not compress."""
 
@@ -202,6 +212,19 @@ class _Noise(Life):
 
 
 # -- bad input -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_frame_is_named(tmp_path: Path) -> None:
+    record(tmp_path / "life.h5", Life(), (12, 16), 1, 8)
+    with h5py.File(tmp_path / "life.h5") as file:
+        chunk = file["channel_0"].id.get_chunk_info_by_coord((5, 0, 0))
+    with (tmp_path / "life.h5").open("r+b") as raw:
+        raw.seek(chunk.byte_offset + chunk.size // 2)
+        raw.write(b"\xff\x00\xff")
+    with TrajectoryDataset([tmp_path / "life.h5"], frames=2) as dataset:
+        assert dataset[0].shape == (2, 1, 12, 16)
+        with pytest.raises(RecordingError, match="frame 5 cannot be read; a chunk whose checksum is another"):
+            dataset[4]
 
 
 def test_no_recordings_are_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from aetheria.recording.guard import check_file
 from aetheria.recording.lock import is_written
 from aetheria.recording.superblock import Patched, read_superblock, released
 
+_CACHE = 1 << 18  # bytes of chunks kept for each dataset: enough for series; frames are read past it, and HDF5 would keep 8 MiB
 _PATIENCE_S = 1.0  # for a writer that is opening or closing its file
 
 
@@ -82,8 +83,8 @@ def _opened(path: Path) -> tuple[h5py.File, bool]:
         marked = found is not None and found.writing
         try:
             if found and marked and found.whole and not written:
-                return h5py.File(Patched(path, released(path)), "r"), True
-            return h5py.File(path, "r", libver="latest", swmr=marked and written), False
+                return h5py.File(Patched(path, released(path)), "r", rdcc_nbytes=_CACHE), True
+            return h5py.File(path, "r", libver="latest", swmr=marked and written, rdcc_nbytes=_CACHE), False
         except (OSError, RuntimeError):
             if not written or time.monotonic() > deadline:
                 raise

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Sampler
 from aetheria.errors import AetheriaError
 from aetheria.training.trajectories import Sample, TrajectoryDataset
 
-_AHEAD = 2  # batches that wait, for each reader
+_AHEAD = 2  # batches that wait, for each reading process
 _POLL_S = 0.1
 
 
@@ -57,12 +57,14 @@ class Batches:
         """
         self.waited_s = 0.0
         self._dataset, self._device = dataset, device
-        settings: dict[str, Any] = {}
+        pinned = device.type == "cuda"
+        self._source: Iterator[Tensor]
         if workers:
             # Not "fork": a child would share the parent's open HDF5 files, and its locks in whatever state they are.
-            settings = {"num_workers": workers, "prefetch_factor": _AHEAD, "multiprocessing_context": "spawn"}
-        loader = DataLoader(dataset, batch_sampler=draws, pin_memory=device.type == "cuda", **settings)
-        self._source: Iterator[Tensor] = iter(loader) if workers else _Reader(loader)
+            settings: dict[str, Any] = {"prefetch_factor": _AHEAD, "multiprocessing_context": "spawn"}
+            self._source = iter(DataLoader(dataset, batch_sampler=draws, num_workers=workers, pin_memory=pinned, **settings))
+        else:
+            self._source = _Reader(dataset, draws, pinned)
 
     def __iter__(self) -> Iterator[tuple[Tensor]]:
         while True:
@@ -72,6 +74,7 @@ class Batches:
             if batch is None:
                 return
             yield (batch.to(self._device, non_blocking=True),)
+            del batch  # while the next is waited for, there is no need of it
 
     def close(self) -> None:
         """Stops reading, ends the workers and closes the files. May be called at any time, and twice."""
@@ -88,12 +91,12 @@ class Batches:
 
 
 class _Reader(Iterator[Tensor]):
-    """Reads ahead in a thread: HDF5 decompresses while torch computes."""
+    """Reads ahead in a thread: chunks are inflated while torch computes. One batch waits, and the next is being read."""
 
-    def __init__(self, loader: DataLoader[Tensor]) -> None:
-        self._queue: queue.Queue[Tensor | BaseException | None] = queue.Queue(_AHEAD)
+    def __init__(self, dataset: TrajectoryDataset, draws: Draws, pinned: bool) -> None:
+        self._queue: queue.Queue[Tensor | BaseException | None] = queue.Queue(1)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, args=(loader,), name="training data", daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(dataset, draws, pinned), name="training data", daemon=True)
         self._thread.start()
 
     def __next__(self) -> Tensor:
@@ -109,11 +112,13 @@ class _Reader(Iterator[Tensor]):
         self._stop.set()
         self._thread.join()
 
-    def _read(self, loader: DataLoader[Tensor]) -> None:
+    def _read(self, dataset: TrajectoryDataset, draws: Draws, pinned: bool) -> None:
         last: BaseException | None = None
         try:
-            for batch in loader:
-                self._put(batch)
+            for samples in draws:
+                batch = dataset.batch(samples)
+                self._put(batch.pin_memory() if pinned else batch)
+                del batch  # or it would be there until the next is read
                 if self._stop.is_set():
                     return
         except AetheriaError as error:

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from aetheria.errors import ConfigError, RecordingError
 from aetheria.recording import Recording
+from aetheria.recording.chunks import read_frame
 from aetheria.training.runs import Run, channel_names, check_alike, examine, find_recordings
 
 Split = Literal["run", "time"]
@@ -141,6 +142,16 @@ class TrajectoryDataset(Dataset[Tensor]):
         cells = self._read(stretch, start, wanted.frames or self.frames, self._corner(chance))
         return torch.from_numpy(np.ascontiguousarray(self._turned(cells, chance)))
 
+    def batch(self, samples: Sequence[Sample]) -> Tensor:
+        """The windows `(B, frames, C, h, w)` of samples that ask for as many frames each; raises as `dataset[sample]`.
+
+        Each is read into its place: stacked, they would be there twice.
+        """
+        cells = torch.empty(len(samples), samples[0].frames or self.frames, *self.shape)
+        for place, sample in zip(cells, samples, strict=True):
+            place.copy_(self[sample])
+        return cells
+
     def split(self, share: float, by: Split = "run") -> tuple[Self, Self]:
         """For training and for validation; nothing is read. Each part opens and closes files of its own.
 
@@ -249,12 +260,18 @@ class TrajectoryDataset(Dataset[Tensor]):
 
     def _rows(self, data: h5py.Dataset, place: tuple[int, ...], top: int, height: int, run: Run) -> NDArray[np.float32]:
         """Rows top.. of one frame, over the edge of the torus where they must; in the unit of the field."""
+        over = top + height > run.height
+        part = slice(None) if over else slice(top, top + height)
+        frame, *universe = place
         try:
-            below = max(0, top + height - run.height)
-            parts = [data[(*place, slice(top, top + height - below))], *([data[(*place, slice(0, below))]] if below else [])]
-        except (OSError, RuntimeError) as error:  # HDF5 raises either
-            raise RecordingError(f"{run.path}: frame {place[0]} cannot be read; {error}") from error
-        rows: NDArray[Any] = np.concatenate(parts).astype(np.float32)
+            # Past HDF5's cache, which keeps 8 MiB of each channel, and of which random windows have no use.
+            if universe:
+                found = read_frame(data, frame, slice(universe[0], universe[0] + 1))[0, part]
+            else:
+                found = read_frame(data, frame, part)
+        except (OSError, RuntimeError, ValueError) as error:  # HDF5 raises either of the first two
+            raise RecordingError(f"{run.path}: frame {frame} cannot be read; {error}") from error
+        rows = (found[np.arange(top, top + height) % run.height] if over else found).astype(np.float32)
         scale = data.attrs.get("scale_factor")
         return rows if scale is None else (rows * np.float32(scale) + np.float32(data.attrs["add_offset"])).astype(np.float32)
 
