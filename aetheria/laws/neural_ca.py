@@ -64,10 +64,11 @@ class NeuralCA(Law):
         self.scale = _SPREAD / (channels * side**2)
         self.hidden = nn.Conv2d(kernels, hidden_channels, 1)
         self.out = nn.Conv2d(hidden_channels, channels, 1)
-        # Each hidden unit turns at an average of its own, from 0 to 1/2: together they can draw a narrow growth curve.
+        # Each hidden unit turns at an average of its own: together they can draw a narrow growth curve. Averages of bits go up
+        # to 1, and where none turns (B36/S23 at 6 and 7 of 8) nothing is learned; those of other cells are mostly below 1/2.
         with torch.no_grad():
             self.hidden.weight.mul_(_STEEP)
-            turn = _SPREAD / 2 * torch.rand(hidden_channels, kernels, 1, 1)
+            turn = _SPREAD * (1 if values == "bits" else 1 / 2) * torch.rand(hidden_channels, kernels, 1, 1)
             self.hidden.bias.copy_(-(self.hidden.weight * turn).sum((1, 2, 3)))  # type: ignore[union-attr]  # it has a bias
             if values != "bits":
                 self.out.weight.mul_(_SMALL)
