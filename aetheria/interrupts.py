@@ -33,8 +33,8 @@ class Interrupts:
 
     @property
     def exit_code(self) -> int:
-        """What a run ends with that was interrupted so."""
-        return 128 + self.received[0]
+        """What a run ends with that was interrupted so; 130 where the signal came to another of its processes."""
+        return 128 + (self.received or [signal.SIGINT])[0]
 
     def check(self) -> None:
         """Raises Interrupted when a signal came that was lost: a compiler may have caught what was raised in it."""

@@ -7,22 +7,36 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from aetheria import MLP, Aetheria_Motor, Recorder, build_law
 from aetheria.errors import ConfigError
 from aetheria.training.distributed import Team, team
 from tests import two_processes
 
 ROOT = Path(__file__).parents[1]
+PATIENCE_S = 100  # several times what it takes; processes that wait for each other wait for ever
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two gloo processes found."""
-    folder = tmp_path_factory.mktemp("ranks")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ranks")
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> list[dict[str, Any]]:
+    """What each of two gloo processes found, and what their training left in the folder."""
+    motor = Aetheria_Motor(MLP(1, 4, output_scale=0.3, normalise="none"), 12, 1, "cpu", {"plan": "eager"}, batch=4)
+    with Recorder(motor, folder / "run.h5", fields=["cells"]):
+        motor.step(8)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "tests.two_processes", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as started:
+        try:
+            _, said = started.communicate(timeout=PATIENCE_S)
+        finally:
+            started.terminate()  # torchrun ends its processes when it is told to, not when it is killed
+    assert started.returncode == 0, said
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
 
 
@@ -50,6 +64,15 @@ def test_one_leads_and_what_one_says_all_hear(found: list[dict[str, Any]]) -> No
         (True, 2, [True, False]),
         (False, 2, [True, False]),
     ]
+
+
+def test_two_processes_interrupted_and_resumed_leave_the_law_that_one_leaves(found: list[dict[str, Any]], folder: Path) -> None:
+    assert len(found) == 2
+    two_processes.learn(folder, Team())
+    one, two = (load_file(folder / name / "weights.safetensors") for name in ("learned1", "learned2"))
+    before = build_law("MLP", d_state=1, hidden_channels=4, normalise="none", output_scale=0.1).state_dict()
+    assert not torch.equal(one["hidden.weight"], before["hidden.weight"])
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-6)
 
 
 def test_one_process_alone_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

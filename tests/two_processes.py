@@ -1,5 +1,7 @@
 """What each process of `test_distributed` does; started by torchrun, not by pytest."""
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from aetheria.training.distributed import Team, team
+from aetheria.training.imitation import imitate
+from aetheria.training.loop import Moment
+from aetheria.training.settings import TrainConfig
 from tests.small_laws import small_law
 
 SAMPLES, STEPS, ROLLOUT = 6, 3, 4
@@ -58,6 +63,27 @@ def own_gradients(us: Team) -> list[Tensor]:
     return [parameter.grad for parameter in law.parameters() if parameter.grad is not None]
 
 
+def learn(folder: Path, us: Team) -> None:
+    """A whole training from a recording, which this process takes its part in; several are interrupted, and go on."""
+    values = {
+        "law": {"name": "MLP", "d_state": 1, "hidden_channels": 4, "normalise": "none", "output_scale": 0.1},
+        "data": {"recordings": [str(folder / "run.h5")], "validation": 0.25},
+        "train": {"steps": 4, "batch": 4, "horizon": 2, "validate_every": 2, "rollout": [1, 2]},
+        "device": "cpu",
+    }
+    config, into = TrainConfig.checked(values, ""), folder / f"learned{us.size}"
+
+    def interrupt(moment: Moment) -> None:
+        if us.rank == 1 and moment.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    ended = imitate(config, into, trackers=[], progress=interrupt)
+    if us.size > 1:
+        assert (ended.status, ended.step) == ("interrupted", 3)
+        ended = imitate(config, into, trackers=[], resume=True)
+    assert (ended.status, len(ended.errors)) == ("done", 2 if us.leads else 0)
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     with team("cpu") as us:
@@ -72,6 +98,7 @@ def main(folder: Path) -> None:
             "any": [us.any(us.rank == 1), us.any(False)],
         }
         torch.save(found, folder / f"rank{us.rank}.pt")
+        learn(folder, us)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,8 @@ def train(
     from aetheria.training.imitation import Learned, imitate
     from aetheria.training.settings import GrowConfig, load_training
 
+    leads = os.environ.get("RANK", "0") == "0"  # of torchrun's processes the first talks
+    quiet = quiet or not leads
     settings = load_training(config, set_)
     folder = out_folder or Path("runs") / find_config(config).stem
     how: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
@@ -140,7 +142,8 @@ def train(
             learned = imitate(settings, folder, started=show.started, progress=show.progress, **how)
     name = escape(str(folder))
     if learned.exit_code:
-        err.print(f"{_DONE['interrupted']} at step {learned.step:,}; go on with --resume")
+        if leads:
+            err.print(f"{_DONE['interrupted']} at step {learned.step:,}; go on with --resume")
         raise typer.Exit(learned.exit_code)
     if not quiet:
         out.print(f"[green]{learned.status}[/], {learned.step:,} steps are in the result")

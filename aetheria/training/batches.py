@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from aetheria.errors import AetheriaError
+from aetheria.training.distributed import ALONE, Team
 from aetheria.training.trajectories import Sample, TrajectoryDataset
 
 _AHEAD = 2  # batches that wait, for each reading process
@@ -22,22 +23,26 @@ _POLL_S = 0.1
 class Draws(Sampler[list[Sample]]):
     """The samples of steps first..last-1: which windows, how many frames, which crops. Known from seed and step alone."""
 
-    def __init__(self, windows: int, batch: int, frames: Callable[[int], int], first: int, last: int, seed: int) -> None:
+    def __init__(
+        self, windows: int, batch: int, frames: Callable[[int], int], first: int, last: int, seed: int, us: Team = ALONE
+    ) -> None:
         """
         Args:
             windows: how many to draw from, with replacement.
             batch: samples of a step.
             frames: of a window, at a step.
+            us: of whose processes each takes its share.
         """
         self._windows, self._batch, self._frames = windows, batch, frames
-        self._steps, self._seed = range(first, last), seed
+        self._steps, self._seed, self._us = range(first, last), seed, us
 
     def __iter__(self) -> Iterator[list[Sample]]:
         for step in self._steps:
             chance = random.Random(f"{self._seed} {step}")  # noqa: S311 - no secret
-            yield [
+            samples = [
                 Sample(chance.randrange(self._windows), self._frames(step), chance.getrandbits(48)) for _ in range(self._batch)
             ]
+            yield list(self._us.share(samples))
 
     def __len__(self) -> int:
         return len(self._steps)

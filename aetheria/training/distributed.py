@@ -90,9 +90,20 @@ class Team:
         return bool(said)
 
 
+ALONE = Team()
+
+
+def processes() -> int:
+    """How many torchrun started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def team(device: str | None = None) -> Iterator[Team]:
     """Joins the processes that torchrun started, for as long as the block lasts; a `Team` of one without torchrun.
+
+    Inside another such block it is the same team. A process can join once: torchrun's store remembers those who left, and who
+    comes back waits for them for ever.
 
     Args:
         device: "cpu" for processes on the CPU; otherwise each takes the CUDA device of its number on this machine, if there are
@@ -101,12 +112,12 @@ def team(device: str | None = None) -> Iterator[Team]:
     Raises:
         ConfigError: fewer CUDA devices than processes, or a device by number, of which each process would take the same.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if processes() == 1:
         yield Team(device=device)
         return
     local = int(os.environ["LOCAL_RANK"])
     if device not in (None, "auto", "cpu", "cuda"):
-        raise ConfigError(f'device: "{device}" given with {os.environ["WORLD_SIZE"]} processes; expected auto, cpu or cuda')
+        raise ConfigError(f'device: "{device}" given with {processes()} processes; expected auto, cpu or cuda')
     own = "cpu" if device == "cpu" or not torch.cuda.is_available() else f"cuda:{local}"
     if own != "cpu":
         if local >= torch.cuda.device_count():
@@ -114,6 +125,9 @@ def team(device: str | None = None) -> Iterator[Team]:
                 f"device: {torch.cuda.device_count()} CUDA devices for {local + 1} processes or more on this machine"
             )
         torch.cuda.set_device(local)
+    if dist.is_initialized():
+        yield Team(dist.get_rank(), dist.get_world_size(), own)
+        return
     dist.init_process_group("gloo" if own == "cpu" else "nccl")
     try:
         yield Team(dist.get_rank(), dist.get_world_size(), own)

@@ -19,6 +19,7 @@ from aetheria.files import replacing
 from aetheria.interrupts import Interrupts
 from aetheria.laws import GrowingNCA
 from aetheria.run import built_law
+from aetheria.training.distributed import processes
 from aetheria.training.firing import Step
 from aetheria.training.growth import COLOURS, Growth, read_picture
 from aetheria.training.imitation import prepare
@@ -116,6 +117,8 @@ def grow(
     Arguments and errors as for `imitate`; and ConfigError for a law other than GrowingNCA, StateError for a picture larger than
     the grid.
     """
+    if processes() > 1:
+        raise ConfigError("several processes: expected one; a pool of states is not shared between them")
     law, _ = built_law(config.law, None)
     if not isinstance(law, GrowingNCA):
         raise ConfigError(f'[law] name: "{config.law.name}" given; only GrowingNCA grows pictures')

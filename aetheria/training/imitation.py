@@ -20,6 +20,7 @@ from aetheria.laws.controls import Control, controlled
 from aetheria.run import built_law
 from aetheria.training import report
 from aetheria.training.batches import Batches, Draws
+from aetheria.training.distributed import Team, team
 from aetheria.training.firing import Step
 from aetheria.training.loop import Moment, Trainer
 from aetheria.training.rollout import Rollout, observable, rollout_loss
@@ -35,7 +36,8 @@ class Learned:
 
     Attributes:
         status: "done", "stopped early" or "interrupted".
-        errors: mean absolute error of a cell after 1, 2 .. steps, on what was held out; empty when interrupted.
+        errors: mean absolute error of a cell after 1, 2 .. steps, on what was held out; empty when interrupted, and in all
+            processes but the first.
         folder: holds weights.safetensors, run.toml, rollout.png, errors.csv, last.pt, best.pt.
     """
 
@@ -50,15 +52,22 @@ class Imitation:
     """The lesson of windows of recordings: the law's own rollouts shall follow them."""
 
     def __init__(
-        self, law: nn.Module, traits: Traits, dataset: TrajectoryDataset, config: TrainConfig, rollout: Rollout, setup: Setup
+        self,
+        law: nn.Module,
+        traits: Traits,
+        dataset: TrajectoryDataset,
+        config: TrainConfig,
+        rollout: Rollout,
+        setup: Setup,
+        us: Team,
     ) -> None:
         self._law, self._traits, self._dataset = law, traits, dataset
-        self._how, self._seed, self._rollout, self._setup = config.train, config.seed, rollout, setup
+        self._how, self._seed, self._rollout, self._setup, self._us = config.train, config.seed, rollout, setup, us
 
     def batches(self, first: int) -> Batches:
         """Windows `(B, frames, C, h, w)`, read ahead."""
         how = self._how
-        draws = Draws(len(self._dataset), how.batch, how.frames, first, how.steps, self._seed)
+        draws = Draws(len(self._dataset), how.batch, how.frames, first, how.steps, self._seed, self._us)
         return Batches(self._dataset, draws, self._setup.device, self._setup.workers)
 
     def loss(self, step: Step, batch: tuple[Tensor, ...], chance: torch.Generator) -> Tensor:
@@ -108,24 +117,32 @@ def imitate(
         raise ConfigError(
             f"[law] {traits.name} has no weights; name controls to learn, as [train] learn = [...], or another law"
         )
-    prepare(folder, resume, overwrite)
-    setup = setup_training(
-        law,
-        device=device or config.device,
-        precision=config.train.precision,
-        deterministic=config.train.deterministic,
-        workers=config.data.workers,
-        batch=config.train.batch,
-    )
-    started(setup, train)
     with ExitStack() as open_:
+        us = open_.enter_context(team(device or config.device))
+        us.share(range(config.train.batch))  # refused before anything is written
+        if us.leads:
+            prepare(folder, resume, overwrite)
+        us.any(False)  # the others wait for the folder
+        setup = setup_training(
+            law,
+            device=us.device,
+            precision=config.train.precision,
+            deterministic=config.train.deterministic,
+            workers=config.data.workers,
+            batch=config.train.batch,
+        )
+        us.same_weights(law)
+        started(setup, train)
         open_.enter_context(train)
         open_.enter_context(held_out)
-        reports = default_trackers(folder / "tensorboard") if trackers is None else list(trackers)
+        reports = list(trackers or ())
+        if trackers is None and us.leads:
+            reports = default_trackers(folder / "tensorboard")
         for tracker in reports:
             open_.callback(tracker.close)
-        lesson = Imitation(law, traits, train, config, how, setup)
-        trainer = Trainer(law, config.train, lesson, setup, folder, seed=config.seed, config=config.to_toml(), trackers=reports)
+        lesson = Imitation(law, traits, train, config, how, setup, us)
+        kept: dict[str, Any] = {"seed": config.seed, "config": config.to_toml()}
+        trainer = Trainer(law, config.train, lesson, setup, folder, trackers=reports, us=us, **kept)
         if resume:
             trainer.resume(folder / "last.pt")
 
@@ -141,6 +158,8 @@ def imitate(
             status = trainer.train(validate, stopped=lambda: bool(interrupts.received), progress=progress)
         if status == "interrupted":
             return Learned(status, interrupts.exit_code, trainer.step, np.zeros(0), folder)
+        if not us.leads:
+            return Learned(status, 0, trainer.step, np.zeros(0), folder)
         if (folder / "best.pt").exists():
             trainer.resume(folder / "best.pt")
         errors = leave(trainer.average, traits, config, held_out, folder, setup)

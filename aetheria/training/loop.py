@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from aetheria.errors import DivergedError
 from aetheria.initial import generator
 from aetheria.training import saved
+from aetheria.training.distributed import ALONE, Team
 from aetheria.training.firing import Step, training_step
 from aetheria.training.memory import MicroBatches
 from aetheria.training.settings import Teaching
@@ -94,18 +95,20 @@ class Trainer:
         seed: int = 0,
         config: str = "",
         trackers: Sequence[Tracker] = (),
+        us: Team = ALONE,
     ) -> None:
         """
         Args:
             law: on the device already; see `setup_training`.
             folder: where last.pt and best.pt are written.
             config: kept in them; only a training with the same resumes.
+            us: the processes that train together, each of which calls this; one of them writes.
         """
         self.law, self.how = law, how
         self.step, self.best = 0, math.inf
         self.error: float | None = None
         self._lesson, self._setup, self._folder = lesson, setup, folder
-        self._seed, self._config, self._trackers = seed, config, trackers
+        self._seed, self._config, self._trackers, self._us = seed, config, trackers, us
         self.average = copy.deepcopy(law).requires_grad_(False) if how.average else law
         self._optimizer = torch.optim.AdamW(law.parameters(), how.learning_rate, weight_decay=how.weight_decay)
         self._scaler = setup.scaler()
@@ -147,7 +150,7 @@ class Trainer:
                 progress(moment)
                 if self.how.patience and self._stale >= self.how.patience:
                     return "stopped early"
-                if stopped():
+                if self._us.any(stopped()):
                     self.save(self._folder / "last.pt")
                     return "interrupted"
         return "done"
@@ -157,19 +160,21 @@ class Trainer:
     def _take(self, batch: tuple[Tensor, ...]) -> float:
         """One step of the optimizer; the loss. A loss that is no number is skipped, and the rate halved."""
         self.law.train()
-        chance = generator(self._seed, self.step)
+        chance = generator(self._seed, self.step * self._us.size + self._us.rank)
 
         def loss(*piece: Tensor) -> Tensor:
             with self._setup.autocast():
                 return self._lesson.loss(self._stepped, piece, chance)
 
-        value = self._micro.backward(batch, loss, self._optimizer.zero_grad, self._scaler.scale).item()
+        own = self._micro.backward(batch, loss, self._optimizer.zero_grad, self._scaler.scale)
+        value = self._us.mean(own).item()
         if not math.isfinite(value):
             self._skip()
             return value
         self._bad = 0
         for group in self._optimizer.param_groups:
             group["lr"] = self.how.learning_rate * self._slowed * rate(self.step, self.how)
+        self._us.average_gradients(self.law.parameters())
         self._scaler.unscale_(self._optimizer)
         if self.how.normalise:
             normalise_gradients(self.law)
@@ -209,7 +214,9 @@ class Trainer:
     def _look(self, validate: Callable[[nn.Module], float]) -> None:
         """Validates and writes last.pt, and best.pt where it is the best so far."""
         self.average.eval()
-        self.error = validate(self.average)
+        # The same number in all processes, which stop early together or not at all.
+        error = torch.tensor(validate(self.average), dtype=torch.float64, device=self._setup.device)
+        self.error = self._us.mean(error).item()
         # Of two that are as good the later one: it has seen more.
         good = self.error <= self.best
         self._stale = 0 if self.error < self.best else self._stale + 1
@@ -237,7 +244,9 @@ class Trainer:
     # -- on disk -------------------------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Writes all that the rest of the training depends on."""
+        """Writes all that the rest of the training depends on; of several processes, one does."""
+        if not self._us.leads:
+            return
         state: dict[str, Any] = {
             "config": self._config,
             "step": self.step,
