@@ -14,7 +14,7 @@ from benchmarks.learning import by_counting, life, record
 
 
 def test_life_is_learned_exactly_and_asked_about_densities_never_seen(tmp_path: Path) -> None:
-    result = life("B3/S23", tmp_path, side=64, steps=5, changes=["train.steps=200"])
+    result = life("B3/S23", tmp_path, side=64, steps=5, changes=["train.steps=150", "train.batch=2"])
     assert result.found == "0 of 5 x 16,384 cells wrong, 512 of 512 neighbourhoods right"
     assert result.reached
 
