@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -161,6 +162,8 @@ def test_a_tracker_hears_of_everything_and_is_closed(runs: Path, tmp_path: Path)
     imitate(settings(runs), tmp_path / "out", trackers=[told])
     assert len(told.values["loss"]) == 6
     assert len(told.values["validation error"]) == 2
+    resident = psutil.Process().memory_info().rss / 2**20
+    assert all(0.5 * resident < peak < 8 * resident for peak in told.values["peak memory (MiB)"])
     assert all(len(shape) == 3 and shape[2] == 3 for shape in told.pictures)
     assert "gradient of kernel" in told.histograms
     assert told.closed

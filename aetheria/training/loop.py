@@ -17,7 +17,7 @@ from aetheria.initial import generator
 from aetheria.training import saved
 from aetheria.training.distributed import ALONE, Team
 from aetheria.training.firing import Step, training_step
-from aetheria.training.memory import MicroBatches
+from aetheria.training.memory import MicroBatches, peak_so_far
 from aetheria.training.settings import Teaching
 from aetheria.training.setup import Setup
 from aetheria.training.trackers import Tracker
@@ -226,7 +226,10 @@ class Trainer:
             self.save(self._folder / "best.pt")
 
     def _report(self, moment: Moment) -> None:
+        if not self._trackers:
+            return
         values = {"loss": moment.loss, "steps per second": moment.rate, "waited for data": moment.waited}
+        values["peak memory (MiB)"] = peak_so_far(self._setup.device) / 2**20
         values["learning rate"] = self._optimizer.param_groups[0]["lr"]
         if moment.step % self.how.validate_every == 0 and self.error is not None:
             values["validation error"] = self.error

@@ -78,14 +78,17 @@ def peak_memory(action: Callable[[], object], device: torch.device) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         action()
         torch.cuda.synchronize(device)
-        return torch.cuda.max_memory_allocated(device)
+        return peak_so_far(device)
     if _RESET_PEAK.exists():
         _RESET_PEAK.write_text("5")
     action()
-    return _peak_resident()
+    return peak_so_far(device)
 
 
-def _peak_resident() -> int:
+def peak_so_far(device: torch.device) -> int:
+    """The most bytes that were in use at a time: by torch on a CUDA device, by this process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

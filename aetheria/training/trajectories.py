@@ -2,7 +2,7 @@
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -253,22 +253,18 @@ class TrajectoryDataset(Dataset[Tensor]):
             for frame in range(frames):
                 if self._cancelled:
                     raise RecordingError(f"{run.path}: reading was cancelled")
-                row = start + frame * self.stride
-                place = (row, stretch.universe) if run.universes > 1 else (row,)
+                place = start + frame * self.stride, stretch.universe if run.universes > 1 else None
                 cells[frame, channel] = self._rows(data, place, top, height, run)[:, columns]
         return cells
 
-    def _rows(self, data: h5py.Dataset, place: tuple[int, ...], top: int, height: int, run: Run) -> NDArray[np.float32]:
+    def _rows(self, data: h5py.Dataset, place: tuple[int, int | None], top: int, height: int, run: Run) -> NDArray[np.float32]:
         """Rows top.. of one frame, over the edge of the torus where they must; in the unit of the field."""
         over = top + height > run.height
         part = slice(None) if over else slice(top, top + height)
-        frame, *universe = place
+        frame, n = place
         try:
-            # Past HDF5's cache, which keeps 8 MiB of each channel, and of which random windows have no use.
-            if universe:
-                found = read_frame(data, frame, slice(universe[0], universe[0] + 1))[0, part]
-            else:
-                found = read_frame(data, frame, part)
+            # Past HDF5's cache of chunks, of which random windows have no use.
+            found = read_frame(data, frame, slice(n, n + 1))[0, part] if n is not None else read_frame(data, frame, part)
         except (OSError, RuntimeError, ValueError) as error:  # HDF5 raises either of the first two
             raise RecordingError(f"{run.path}: frame {frame} cannot be read; {error}") from error
         rows = (found[np.arange(top, top + height) % run.height] if over else found).astype(np.float32)
@@ -300,6 +296,3 @@ class _Handles:
     def close(self) -> None:
         while self._open:
             self._open.popitem()[1].close()
-
-    def __iter__(self) -> Iterator[Path]:
-        return iter(self._open)
