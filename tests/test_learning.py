@@ -31,7 +31,15 @@ def test_lenias_growth_is_found_in_recordings(tmp_path: Path) -> None:
     values = {
         "law": {"name": "Lenia", "R": 4, "T": 4.0, "m": 0.35, "s": 0.13},
         "data": {"recordings": [str(tmp_path / "lenia.h5")], "validation": 0.25},
-        "train": {"steps": 200, "learning_rate": 0.005, "warm_up": 5, "learn": ["m", "s"], "horizon": 2, "final_rate": 0.0},
+        "train": {
+            "steps": 100,
+            "batch": 2,
+            "learning_rate": 0.01,
+            "warm_up": 5,
+            "learn": ["m", "s"],
+            "horizon": 2,
+            "final_rate": 0.0,
+        },
     }
     imitate(TrainConfig.checked(values, ""), tmp_path / "out", trackers=[])
     found = load_config(tmp_path / "out" / "run.toml").law.parameters
