@@ -319,14 +319,28 @@ def test_the_command_tells_what_was_saved_and_what_was_lost(path: Path, monkeypa
     assert "20 of 21 frames saved" in CliRunner().invoke(app, ["info", str(path.with_name("run.repaired.h5"))]).stdout
 
 
-def test_a_recording_whose_writer_was_killed_says_so(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with Recording(path) as recording:
-        assert recording.note == ""
-    assert caplog.text == ""
+def abandon(path: Path) -> None:
+    """Leaves a file as a writer does that is killed."""
     killed = bytearray(path.read_bytes())
     killed[11] = 0b101
     killed[44:48] = checksum(bytes(killed[:44])).to_bytes(4, "little")
     path.write_bytes(killed)
+
+
+@pytest.mark.parametrize("signature", [b"OHDR", b"EAHD", b"EAIB", b"EADB"])
+def test_a_kill_that_cuts_a_block_of_the_index_in_two_costs_no_frame(signature: bytes, path: Path, original: Path) -> None:
+    first = path.read_bytes().rindex(signature)
+    check = next(found for found in (_check_of(path, at) for at in range(first + 6, first + 200)) if found is not None)
+    abandon(path)
+    turn(path, check)
+    assert contents(path) == contents(original)
+
+
+def test_a_recording_whose_writer_was_killed_says_so(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Recording(path) as recording:
+        assert recording.note == ""
+    assert caplog.text == ""
+    abandon(path)
     with Recording(path) as recording:
         assert recording.note.startswith("its writer was killed: 21 frames are committed")
         assert f"{path}: {recording.note}" in caplog.text

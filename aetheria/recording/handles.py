@@ -6,8 +6,10 @@ from pathlib import Path
 
 import h5py
 
+from aetheria.errors import RecordingError
 from aetheria.recording.guard import check_file
 from aetheria.recording.lock import is_written
+from aetheria.recording.mending import mended
 from aetheria.recording.superblock import Patched, read_superblock, released
 
 _CACHE = 1 << 18  # bytes of chunks kept for each dataset: enough for series; frames are read past it, and HDF5 would keep 8 MiB
@@ -83,9 +85,32 @@ def _opened(path: Path) -> tuple[h5py.File, bool]:
         marked = found is not None and found.writing
         try:
             if found and marked and found.whole and not written:
-                return h5py.File(Patched(path, released(path)), "r", rdcc_nbytes=_CACHE), True
+                return _abandoned(path), True
             return h5py.File(path, "r", libver="latest", swmr=marked and written, rdcc_nbytes=_CACHE), False
         except (OSError, RuntimeError):
             if not written or time.monotonic() > deadline:
                 raise
         time.sleep(0.02)
+
+
+def _abandoned(path: Path) -> h5py.File:
+    """A file whose writer was killed; mended where that cut in two a block of metadata, by which frames are found."""
+    file = None
+    try:
+        file = h5py.File(Patched(path, released(path)), "r", rdcc_nbytes=_CACHE)
+        check_file(file, path)
+        _find_last(file)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, RecordingError):  # hostile ones will be refused again
+        if file:
+            file.close()
+        return h5py.File(Patched(path, mended(path)[0]), "r", rdcc_nbytes=_CACHE)
+    return file
+
+
+def _find_last(file: h5py.File) -> None:
+    """Raises what h5py does unless the last committed frame is found in everything that grows: those before lie behind it."""
+    count = int(file["frames"][()])
+    for data in (*file.values(), *file["log"].values()):
+        if isinstance(data, h5py.Dataset) and data.chunks and data.maxshape[0] is None and 0 < count <= len(data):
+            first = (count - 1) // data.chunks[0] * data.chunks[0]
+            data.id.get_chunk_info_by_coord((first, *(0,) * (data.ndim - 1)))
