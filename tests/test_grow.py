@@ -80,11 +80,16 @@ def test_an_interrupted_growing_goes_on_as_if_it_never_was(picture: Path, tmp_pa
     assert not torch.equal(one["lesson"]["pool"][0], torch.zeros(6, 8, 8))
 
 
-def test_what_cannot_be_grown_is_refused_before_anything_is_written(picture: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_grown_is_refused_before_anything_is_written(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(StateError, match="4 x 4 pixels on a grid of 3 x 8"):
         grow(config(picture, picture={"path": str(picture), "grid": [3, 8]}), tmp_path / "out")
     with pytest.raises(ConfigError, match='"MLP" given; only GrowingNCA grows pictures'):
         grow(config(picture, law={"name": "MLP", "d_state": 2}), tmp_path / "out")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="several processes: expected one"):
+        grow(config(picture), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
