@@ -5,6 +5,7 @@ python -m benchmarks.reliability --full --out docs/reliability.md
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.faults import damage, disks, inputs, kills, readers, resumes, soak, writers
@@ -16,6 +17,8 @@ FAULTS: list[Fault] = [
     fault for kind in (kills, writers, readers, disks, damage, resumes, inputs, soak) for fault in kind.FAULTS
 ]
 
+_HEADER = "fault | times | result | wanted"
+
 
 def report(faults: list[Fault], full: bool) -> tuple[list[str], bool]:
     """The table of faults, and whether each came out as it must."""
@@ -25,8 +28,19 @@ def report(faults: list[Fault], full: bool) -> tuple[list[str], bool]:
         rows.append([fault.what, f"{outcome.runs:,}", _result(outcome), fault.target])
         wrong += [f"- {fault.what}: {line}" for line in outcome.wrong[:10]]
         sys.stderr.write(f"{' | '.join(rows[-1])}\n")
-    lines = table("fault | times | result | wanted", rows)
+    lines = table(_HEADER, rows)
     return lines + (["", "What went wrong, at most ten lines each:", "", *wrong] if wrong else []), not wrong
+
+
+def together(parts: Sequence[Path]) -> tuple[list[str], bool]:
+    """The table put together from reports of some faults each, later ones first; faults that are in none are said not to be."""
+    names = {fault.what for fault in FAULTS}
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        rows = (line.strip("| ").split(" | ") for line in part.read_text().splitlines())
+        found |= {row[0]: row for row in rows if row[0] in names}
+    table_rows = [found.get(fault.what, [fault.what, "0", "**not made to happen**", fault.target]) for fault in FAULTS]
+    return table(_HEADER, table_rows), all(row[2].startswith("as wanted") for row in table_rows)
 
 
 def _result(outcome: Outcome) -> str:
@@ -41,8 +55,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--full", action="store_true", help="as often as promised; otherwise as often as in the tests")
     parser.add_argument("--only", default="", metavar="WORDS", help="only faults with these words in their name")
+    parser.add_argument("--parts", type=Path, nargs="+", help="reports made by --only, to be put together; nothing is run")
     wanted = parser.parse_args()
-    lines, good = report([fault for fault in FAULTS if wanted.only in fault.what], wanted.full)
+    if wanted.parts:
+        lines, good = together(wanted.parts)
+    else:
+        lines, good = report([fault for fault in FAULTS if wanted.only in fault.what], wanted.full)
     publish("What runs and recordings survive", lines, wanted.out)
     sys.exit(not good)
 
