@@ -184,8 +184,13 @@ def profile_run(
     with build_motor(config, device) as motor, tempfile.TemporaryDirectory() as folder:
         report = report_on(motor, seconds=_WATCHED_S)
         count = steps or max(config.record.every, steps_in(stepper(motor), _WATCHED_S))
-        with make_recorder(config, motor, Path(folder) / "run.h5", overwrite=False):
-            whole = profile(lambda: motor.step(count), _RUN, motor.device, trace)
+        with make_recorder(config, motor, Path(folder) / "run.h5", overwrite=False) as recorder:
+
+            def run_and_write() -> None:
+                motor.step(count)
+                recorder.sync()  # its thread may begin only when the steps are done
+
+            whole = profile(run_and_write, _RUN, motor.device, trace)
         return RunProfile(report, count, whole, _parts(motor))
 
 

@@ -1,6 +1,7 @@
 """A window on a motor that somebody's own code has built, and may be stepping."""
 
 import atexit
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -137,6 +138,8 @@ class Shown:
 
     def _gone(self) -> None:
         self._window = None
+        # Here, and soon: what is left of a window are cycles; another thread that collects them destroys what belongs to this one.
+        QTimer.singleShot(0, self._home, gc.collect)
         if self in self._home.windows:
             self._home.windows.remove(self)
         self.closed.set()

@@ -53,7 +53,7 @@ def test_the_panel_in_sight_plots_the_population_of_the_universe_in_sight(
     window.controller.step_many(12)
     series = window.controller.series
     qtbot.waitUntil(lambda: bool(series.runs) and series.runs[-1].steps[-1] == 12)
-    qtbot.waitUntil(lambda: lines(panel, "population")[0][0][-1] == 12)
+    qtbot.waitUntil(lambda: bool(lines(panel, "population")) and lines(panel, "population")[0][0][-1] == 12)
     window.controller.next_universe()
     ((x, y),) = lines(panel, "population")
     assert np.array_equal(x, series.runs[-1].steps)
