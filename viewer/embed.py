@@ -29,6 +29,7 @@ from viewer.screen import ViewerError, check_screen
 from viewer.window import Window
 
 T = TypeVar("T")
+_LET_GO_MS = 1000  # for other threads to let go of a closed window
 _PATIENCE_S = 10.0  # for the thread of the windows to end
 
 
@@ -138,8 +139,8 @@ class Shown:
 
     def _gone(self) -> None:
         self._window = None
-        # Here, and soon: what is left of a window are cycles; another thread that collects them destroys what belongs to this one.
-        QTimer.singleShot(0, self._home, gc.collect)
+        # Here, and soon: another thread that collects what is left of a window destroys what belongs to this one.
+        QTimer.singleShot(_LET_GO_MS, self._home, gc.collect)
         if self in self._home.windows:
             self._home.windows.remove(self)
         self.closed.set()

@@ -71,6 +71,7 @@ def test_closed_windows_leave_nothing_behind_and_the_motor_as_it_was(fresh_setti
     done = script(
         """
         import gc
+        from viewer import embed
         from viewer.window import Window
         shown = show(motor)
         recorder = motor.subscribe(delivery="lossless", every=1)
@@ -81,7 +82,7 @@ def test_closed_windows_leave_nothing_behind_and_the_motor_as_it_was(fresh_setti
         shown.close()
         del shown
         until(lambda: threading.active_count() == 2)  # this one, and the windows' own
-        until(lambda: not any(type(o) is Window for o in gc.get_objects()))
+        until(lambda: embed._own.call(lambda _: gc.collect()) >= 0 and not any(type(o) is Window for o in gc.get_objects()))
         assert not recorder.closed
         motor.step(3)
         print([frame.step for frame in (recorder.get(1) for _ in range(4))])
