@@ -1,7 +1,6 @@
 """A window on a motor that somebody's own code has built, and may be stepping."""
 
 import atexit
-import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -29,7 +28,6 @@ from viewer.screen import ViewerError, check_screen
 from viewer.window import Window
 
 T = TypeVar("T")
-_LET_GO_MS = 1000  # for other threads to let go of a closed window
 _PATIENCE_S = 10.0  # for the thread of the windows to end
 
 
@@ -139,8 +137,6 @@ class Shown:
 
     def _gone(self) -> None:
         self._window = None
-        # Here, and soon: another thread that collects what is left of a window destroys what belongs to this one.
-        QTimer.singleShot(_LET_GO_MS, self._home, gc.collect)
         if self in self._home.windows:
             self._home.windows.remove(self)
         self.closed.set()

@@ -9,12 +9,13 @@ from PySide6.QtWidgets import QSizePolicy
 from viewer import theme
 from viewer.model import Levels, Theme
 from viewer.palette import Histogram
+from viewer.panels.plotting import PlotWidget
 from viewer.wording import compact
 
 _ROWS, _COLUMNS = 7, 8  # lines of text that it is high and, at least, wide
 
 
-class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
+class HistogramPlot(PlotWidget):
     """Bars, the higher the more cells (on a logarithmic scale, for one dead value often outnumbers all others).
 
     Signals:
@@ -28,7 +29,7 @@ class HistogramPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no ty
     chosen = Signal(float, float)
 
     def __init__(self) -> None:
-        super().__init__(axisItems={"bottom": _Axis("bottom")}, enableMenu=False)
+        super().__init__(axisItems={"bottom": _Axis("bottom")})
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
         self.hideAxis("left")

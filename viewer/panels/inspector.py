@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QColor, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -24,6 +24,7 @@ from viewer.controller import Controller
 from viewer.inspecting import Readings, readings
 from viewer.model import Cell
 from viewer.panels.base import Panel, named
+from viewer.panels.plotting import PlotWidget
 from viewer.source import Source
 
 _ROWS, _COLUMNS = 5, 8  # lines of text that the bars are high and, at least, wide
@@ -46,7 +47,7 @@ class InspectorPanel(Panel):
         self.pin.setCheckable(True)
         self.pin.setToolTip("Stay at this cell, or go with the mouse again (I, with the mouse over a cell)")
         self.pin.clicked.connect(lambda _: self.inspecting.toggle_pin())
-        self.readings = _Table()
+        self.readings = _Table(self)
         self.table = named(QTableView(), "Channels of the cell")
         self.table.setModel(self.readings)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -123,8 +124,8 @@ class InspectorPanel(Panel):
 class _Table(QAbstractTableModel):
     """Readings as a table that Qt asks only for what is in sight."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
         self._readings = _NOTHING
 
     def fill(self, found: Readings) -> None:
@@ -161,11 +162,11 @@ class _Table(QAbstractTableModel):
         return (self._readings.columns if across else self._readings.names)[section]
 
 
-class _Bars(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
+class _Bars(PlotWidget):
     """A bar for each channel; for each amplitude its magnitude, in the colour of its phase."""
 
     def __init__(self) -> None:
-        super().__init__(enableMenu=False)
+        super().__init__()
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)

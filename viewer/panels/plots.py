@@ -22,6 +22,7 @@ from viewer.asking import ask_where_to_save
 from viewer.controller import Controller
 from viewer.model import Status
 from viewer.panels.base import Panel, named
+from viewer.panels.plotting import Plot
 from viewer.series import RATE
 from viewer.source import Source
 from viewer.table import Quantity, Run
@@ -201,12 +202,15 @@ class PlotsPanel(Panel):
 
     def _lay_out(self, chosen: tuple[str, ...]) -> None:
         self.graphs.clear()
+        for plot in self.plots.values():
+            plot.destroy_soon()
         names = [quantity.name for quantity in self.series.offered]
         units = {quantity.name: quantity.unit for quantity in self.series.offered}
         self.plots = {}
         first: _Plot | None = None
         for row, name in enumerate(chosen):
             plot = _Plot(name, units[name], names.index(name), last=row == len(chosen) - 1)
+            plot.belong_to(self.graphs)
             self.graphs.addItem(plot, row, 0)
             if first is None:
                 first = plot
@@ -233,11 +237,11 @@ class _Shades:
         self.before = pg.mkPen(dim, width=1, style=Qt.PenStyle.DotLine)
 
 
-class _Plot(pg.PlotItem):  # type: ignore[misc]  # pyqtgraph has no types
+class _Plot(Plot):
     """One number over the steps."""
 
     def __init__(self, name: str, unit: str, number: int, last: bool) -> None:
-        super().__init__(axisItems={side: _Axis(side) for side in ("left", "bottom")}, enableMenu=False)
+        super().__init__(axisItems={side: _Axis(side) for side in ("left", "bottom")})
         self.name, self.number = name, number
         self.setMouseEnabled(y=False)
         self._called = spoken(name) if unit == "1" or name == RATE else f"{spoken(name)} [{unit}]"
