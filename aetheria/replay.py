@@ -8,7 +8,7 @@ from aetheria.edits import ControlEdit, Edit, StateEdit
 from aetheria.errors import RecordingError
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recording
-from aetheria.recording.recorder import weights_hash
+from aetheria.recording.about import weights_hash
 from aetheria.run import build_motor
 
 

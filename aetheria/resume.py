@@ -14,8 +14,8 @@ from aetheria.errors import ConfigError, RecordingError, StateError
 from aetheria.interrupts import Interrupts
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
+from aetheria.recording.about import weights_hash
 from aetheria.recording.lock import is_written
-from aetheria.recording.recorder import weights_hash
 from aetheria.recording.reopening import Position
 from aetheria.replay import by_plan, config_of, edits_until, replay
 from aetheria.run import Outcome, build_motor, checkpoints_for, conclude, recorded

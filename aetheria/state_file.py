@@ -1,8 +1,8 @@
 """The state of a run in one file: cells, memory, step and seed as safetensors, with a description in JSON; no pickle.
 
-Whatever reads safetensors reads it: "cells" `(B, C, H, W)`, "memory_0", "memory_1" ..., in a checkpoint the states of torch's
-random generators as "random_cpu" and "random_cuda", and under the key "aetheria_state" of the metadata what they are of. Under
-"sha256" stands the digest of all this, without which a file of version 2 is not taken for whole; version 1 had none.
+Whatever reads safetensors reads it: "cells" `(B, C, H, W)`, "memory_0", "memory_1" ..., in a checkpoint the states of random
+generators (`aetheria.randomness`), and under the key "aetheria_state" of the metadata what they are of. Under "sha256" stands
+the digest of all this, without which a file of version 2 is not taken for whole; version 1 had none.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ from aetheria.errors import AetheriaError, DiskFullError, DivergedError, FileUnr
 from aetheria.files import lasting
 from aetheria.inputs import check_safetensors
 from aetheria.motor import Aetheria_Motor
-from aetheria.recording.recorder import weights_hash
+from aetheria.randomness import NAMES, random_states, set_random_states
+from aetheria.recording.about import weights_hash
 from aetheria.recording.reopening import Position
 from aetheria.settings import Settings
 
 VERSION = 2
 READABLE = (1, VERSION)
 _KEY, _DIGEST = "aetheria_state", "sha256"
-_RANDOM = ("random_cpu", "random_cuda")
 
 
 class Description(Settings):
@@ -77,11 +77,15 @@ class Saved:
         motor.load_state_dict({"cells": self.tensors["cells"], "memory": memory, "step": step, "seed": seed})
 
     def load_random(self, motor: Aetheria_Motor) -> None:
-        """Sets torch's random generators, of the CPU and of the motor's GPU, to what they were."""
-        if "random_cpu" in self.tensors:
-            torch.set_rng_state(self.tensors["random_cpu"])
-        if "random_cuda" in self.tensors and motor.device.type == "cuda":
-            torch.cuda.set_rng_state(self.tensors["random_cuda"], motor.device)
+        """Sets the random generators of the process to what they were.
+
+        Raises:
+            StateError: what is kept is no state of a generator.
+        """
+        try:
+            set_random_states(self.tensors, motor.device)
+        except (ValueError, TypeError, RuntimeError, IndexError, OverflowError) as error:
+            raise StateError(f"the random generators cannot go on from what was saved; {error}") from None
 
 
 def capture(motor: Aetheria_Motor, config: str = "", position: Position | None = None) -> Saved:
@@ -101,9 +105,7 @@ def capture(motor: Aetheria_Motor, config: str = "", position: Position | None =
     copies = motor.optimizer.move_to_cpu_batch(list(tensors.values()))
     kept = {name: copy.contiguous() for name, copy in zip(tensors, copies, strict=True)}
     if position is not None:
-        kept["random_cpu"] = torch.get_rng_state()
-        if motor.device.type == "cuda":
-            kept["random_cuda"] = torch.cuda.get_rng_state(motor.device)
+        kept |= random_states(motor.device)
     description = Description(
         version=VERSION,
         law=motor.traits.name,
@@ -186,7 +188,7 @@ def read_state(path: Path) -> Saved:
     except (OSError, SafetensorError) as error:
         raise FileUnreadableError(f"{path}: cannot be read as a saved state; {error}") from error
     description = _description(path, metadata)
-    names = set(tensors) - set(_RANDOM)
+    names = set(tensors) - set(NAMES)
     if names != {"cells", *_memories(tensors)}:
         raise FileUnreadableError(f"{path}: is damaged; it holds {', '.join(sorted(tensors)) or 'nothing'}")
     if tuple(tensors["cells"].shape) != description.shape:

@@ -11,7 +11,7 @@ from aetheria.feed import Frame
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import Request
 from aetheria.recording import Recording, checksums, schema
-from aetheria.recording.recorder import describe
+from aetheria.recording.about import describe
 from aetheria.replay import config_of, repeat, replay
 from aetheria.run import recorded
 

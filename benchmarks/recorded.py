@@ -37,7 +37,7 @@ CASES: dict[str, tuple[Callable[[int], Aetheria_Motor], int, str]] = {  # a moto
     "Life 64^2": (_life, 64, "channel_0"),
     "GrowingNCA 256^2, rgb": (_growing, 256, "rgb"),
 }
-_WATCHED = {"_commit": "commit", "_check_values": "finite?", "_check_space": "room?", "_append": "append"}
+_WATCHED = {"_commit": "commit", "_check_values": "finite?", "_check_space": "room?", "_append": "append", "append": "append"}
 
 
 class Parts:
@@ -52,7 +52,9 @@ class Parts:
         """Times commits in the block."""
         with ExitStack() as patched:
             self._watch(patched, recorder.Recorder, _WATCHED)
-            if hasattr(recorder, "checksums"):  # which older recorders have not
+            if hasattr(recorder, "GrowingFile"):  # which older recorders have not
+                self._watch(patched, recorder.GrowingFile, _WATCHED)
+            if hasattr(recorder, "checksums"):
                 self._watch(patched, recorder.checksums, {"of_field": "checksums", "of_row": "checksums"})
             yield
 

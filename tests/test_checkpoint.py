@@ -147,7 +147,7 @@ def test_the_newest_that_is_whole_and_covered_is_chosen_and_the_others_are_named
     assert "belongs to another recording" in caplog.text
     checkpoints.save()
     assert chosen() == 30
-    recorder._data["frames"][()] = 3  # as after a crash of the machine
+    recorder._file._data["frames"][()] = 3  # as after a crash of the machine
     assert chosen() == 20
     assert "was made after frame 4, and the recording holds 3" in caplog.text
 

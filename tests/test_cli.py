@@ -13,6 +13,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -54,6 +55,17 @@ def failure(*arguments: str) -> AetheriaError:
     result = call(*arguments)
     assert isinstance(result.exception, AetheriaError), result.output
     return result.exception
+
+
+def test_what_does_not_fit_into_memory_is_refused_unless_it_is_forced(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    little = psutil.virtual_memory()._replace(available=1000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
+    assert "are taken at most; use a smaller grid or batch" in str(failure("run", "soup.toml", "--out", "soup.h5"))
+    assert not Path("soup.h5").exists()
+    assert call("run", "soup.toml", "--out", "soup.h5", "--force").exit_code == 0
+    with Recording("soup.h5") as recording:
+        assert len(recording) == 4
+    assert "are taken at most" in str(failure("run", "soup.toml", "--out", "again.h5"))
 
 
 def shell(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from aetheria.errors import ConfigError
 from aetheria.laws import MLP, GrowingNCA, Law, Lenia, Life, Quantum
 from aetheria.laws.controls import Control
 from aetheria.motor import Aetheria_Motor
-from aetheria.recording.recorder import weights_hash
+from aetheria.recording.about import weights_hash
 from tests.small_laws import NAMES, PLAIN, QUANTUM, small_law, small_motor
 from tests.test_compiled import agree
 

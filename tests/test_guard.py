@@ -19,7 +19,7 @@ from aetheria import Life, Recorder, Recording
 from aetheria.errors import AetheriaError, RecordingError, StateError
 from aetheria.memory import forced
 from aetheria.motor import Aetheria_Motor
-from aetheria.recording import checksums, guard
+from aetheria.recording import checksums, guard, schema
 from aetheria.recording.chunks import read_frame
 
 Spoil = Callable[[h5py.File, Path], None]
@@ -281,6 +281,23 @@ def test_a_chunk_that_inflates_to_more_than_it_should_is_refused_before_it_does(
     stored_chunk(path, bomb + fletcher32(bomb))
     with Recording(path) as recording:
         with pytest.raises(RecordingError, match="frame 0 of channel_0"):
+            recording.read("channel_0", 0)
+        assert recording.read("channel_0", 1).shape == (2, 12, 16)
+
+
+@pytest.mark.parametrize("codec", ["fast", "compact"])
+def test_so_is_one_of_the_other_codecs(codec: schema.Codec, tmp_path: Path) -> None:
+    motor, target = Aetheria_Motor(Life(), (12, 16), 1, "cpu", {"plan": "eager"}, batch=2), tmp_path / "run.h5"
+    with Recorder(motor, target, fields=["channel_0"], codec=codec):
+        motor.step(1)
+    with h5py.File(tmp_path / "large.h5", "w") as file:
+        filters = schema.filters(codec) | {"shuffle": False, "fletcher32": False}
+        large = file.create_dataset("x", data=np.zeros((1, 2**20), np.float32), chunks=(1, 2**20), **filters)
+        bomb = large.id.read_direct_chunk((0, 0))[1]
+    assert len(bomb) < 2**16
+    stored_chunk(target, bomb + fletcher32(bomb))
+    with Recording(target) as recording:
+        with pytest.raises(RecordingError, match=r"frame 0 of channel_0.*a chunk of 1,536 bytes would become larger"):
             recording.read("channel_0", 0)
         assert recording.read("channel_0", 1).shape == (2, 12, 16)
 

@@ -24,6 +24,7 @@ from aetheria.errors import ConfigError, DiskFullError, DivergedError, Recording
 from aetheria.feed import Frame
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording, schema
+from aetheria.recording.growing import GrowingFile
 
 EAGER = {"plan": "eager"}
 
@@ -311,11 +312,11 @@ def test_a_full_disk_is_told_from_other_failures(path: Path, monkeypatch: pytest
         monkeypatch.setattr(psutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
     else:
 
-        def full(self: Recorder, *_: object) -> None:
+        def full(self: GrowingFile, *_: object) -> None:
             monkeypatch.setattr(psutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
             raise RuntimeError("unable to write")  # how HDF5 puts it
 
-        monkeypatch.setattr(Recorder, "_append", full)
+        monkeypatch.setattr(GrowingFile, "append", full)
     with pytest.raises(DiskFullError, match="the disk is full; 0 frames are kept") as caught, Recorder(motor, path) as recorder:
         _step_until_stopped(motor, recorder)
     assert caught.value.exit_code == 3

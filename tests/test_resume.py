@@ -1,6 +1,7 @@
 """Runs gone on with: frames and state are those of a run never interrupted, and what cannot be is said."""
 
 import os
+import random
 import signal
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from aetheria.errors import AetheriaError, ConfigError, DiskFullError, Recording
 from aetheria.interrupts import Interrupted
 from aetheria.moments import at_moments
 from aetheria.motor import Aetheria_Motor
+from aetheria.randomness import NAMES
 from aetheria.recording import Recorder, Recording
 from aetheria.resume import resume
 from aetheria.run import build_motor, run
@@ -50,7 +52,8 @@ def result_of(path: Path) -> tuple[list[Any], dict[str, torch.Tensor]]:
     with Recording(path) as recording:
         frames = [(f.step, f.edits, *(np.asarray(f[name]).tobytes() for name in f.fields)) for f in recording]
     tensors = dict(read_state(checkpoints_of(path)[0]).tensors)
-    tensors.pop("random_cpu")
+    for name in NAMES:
+        tensors.pop(name, None)
     return frames, tensors
 
 
@@ -108,28 +111,37 @@ def test_the_plan_is_the_one_that_was_used(path: Path, law: str, plan: str) -> N
     assert equal(path, whole)
 
 
-def test_torchs_own_random_numbers_go_on_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Drifts(torch.nn.Module):
-        def forward(self, cells: torch.Tensor) -> torch.Tensor:
-            return cells + torch.randn_like(cells)
+class Drifts(torch.nn.Module):
+    """A law that draws from generators which others use too."""
 
+    def forward(self, cells: torch.Tensor) -> torch.Tensor:
+        by_chance = torch.randn_like(cells)
+        if cells.device.type == "cpu":
+            by_chance *= random.gauss() + float(np.random.standard_normal())  # noqa: NPY002 - as such a law does
+        return cells + by_chance
+
+
+def seeded(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    random.gauss(), np.random.standard_normal()  # noqa: NPY002 - each keeps a second number for the next time
+
+
+def test_the_random_numbers_of_a_law_of_ones_own_go_on_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aetheria.run.build_law", lambda *_, **__: Drifts())
     config = config_of(d_state=1, initial={"kind": "noise"})
-    torch.manual_seed(4)
+    seeded(4)
     run(config, path.with_name("whole.h5"))
-    torch.manual_seed(4)
+    seeded(4)
     run(config.model_copy(update={"steps": 20}), path)
-    torch.manual_seed(5)
+    seeded(5)
     resume(path, steps=40)
     assert equal(path, path.with_name("whole.h5"))
 
 
 @pytest.mark.gpu
 def test_on_a_gpu_too_with_random_numbers_of_its_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Drifts(torch.nn.Module):
-        def forward(self, cells: torch.Tensor) -> torch.Tensor:
-            return cells + torch.randn_like(cells)
-
     monkeypatch.setattr("aetheria.run.build_law", lambda *_, **__: Drifts())
     config = config_of(d_state=1, initial={"kind": "noise"}, device="cuda")
     torch.manual_seed(4)

@@ -15,9 +15,13 @@ from torch import nn
 from aetheria import ConvLSTM, GrowingNCA, Life
 from aetheria.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.motor import Aetheria_Motor
-from aetheria.state_file import _digest, capture, describe_state, load_state, read_state, save_state
+from aetheria.recording.reopening import Position
+from aetheria.state_file import READABLE, Saved, _digest, capture, describe_state, load_state, read_state, save_state
 
 EAGER = {"plan": "eager"}
+GOLDEN = Path(__file__).parent / "golden"
+# Of cells and memory in state_2.safetensors, and what torch and Python draw next, found when the file was made.
+_SUMS, _DRAWN = (0.44535005930811167, -0.7505486202426255, -1.3627559691667557), (0.6541236639022827, 0.4745706786885481)
 
 
 def growing(batch: int = 2, seed: int = 3, **options: Any) -> Aetheria_Motor:
@@ -155,8 +159,24 @@ def test_cells_that_are_not_finite_do_not_replace_a_good_state(tmp_path: Path) -
     assert path.read_bytes() == good
 
 
+def test_there_is_a_golden_file_of_every_version() -> None:
+    assert [f"state_{version}.safetensors" for version in READABLE] == sorted(f.name for f in GOLDEN.glob("state_*"))
+
+
+def test_a_checkpoint_of_version_2_stays_readable() -> None:
+    saved = read_state(GOLDEN / "state_2.safetensors")
+    assert set(saved.tensors) == {"cells", "memory_0", "memory_1", "random_cpu", "random_python", "random_numpy"}
+    assert saved.description.position == Position(recording="golden", frames=2, edits=1, edit_bytes=7)
+    motor = Aetheria_Motor(ConvLSTM(d_state=1, hidden_channels=2), (4, 8), 1, "cpu", EAGER)
+    load_state(motor, GOLDEN / "state_2.safetensors")
+    assert (motor.step_count, motor.seed, saved.description.config) == (3, 7, 'title = "of version 2"\n')
+    assert [float(tensor.double().sum()) for tensor in (motor.cells, *motor.memory)] == pytest.approx(_SUMS)
+    saved.load_random(motor)
+    assert (float(torch.rand(())), random.random()) == pytest.approx(_DRAWN)
+
+
 def test_a_state_of_version_1_stays_readable() -> None:
-    path = Path(__file__).parent / "golden" / "state_1.safetensors"
+    path = GOLDEN / "state_1.safetensors"
     law = ConvLSTM(d_state=1, hidden_channels=2)
     motor = Aetheria_Motor(law, (4, 8), 1, "cpu", EAGER)
     saved = load_state(motor, path)
@@ -226,3 +246,16 @@ def test_a_state_that_cannot_be_written_says_why_and_leaves_nothing(tmp_path: Pa
     with pytest.raises(DiskFullError, match="the disk is full; nothing was saved"):
         save_state(life(), tmp_path / "x.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_random_generators_that_cannot_go_on_are_named(tmp_path: Path) -> None:
+    motor = life()
+    position = Position(recording="", frames=0, edits=0, edit_bytes=0)
+    saved = capture(motor, position=position)
+    before = random.getstate()
+    saved.load_random(motor)
+    assert random.getstate() == before
+    for name in ("random_cpu", "random_python", "random_numpy"):
+        for bad in (torch.zeros(3, dtype=torch.int64), -saved.tensors[name].to(torch.int64), torch.zeros(0)):
+            with pytest.raises(StateError, match="random generators cannot go on from what was saved"):
+                Saved(saved.description, {name: bad}).load_random(motor)

@@ -1,39 +1,31 @@
 """Writes a recording while the motor runs: one writer thread behind a bounded, lossless queue."""
 
-import datetime
-import errno
-import hashlib
 import io
-import os
-import re
-import tempfile
 import threading
-import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import h5py
 import numpy as np
-import torch
-from torch import nn
 
-from aetheria.edits import to_json
-from aetheria.errors import AetheriaError, ConfigError, DiskFullError, DivergedError, RecordingError
+from aetheria.errors import AetheriaError, ConfigError, DivergedError
 from aetheria.feed import Frame
 from aetheria.files import check_output
 from aetheria.moments import reached
 from aetheria.motor import Aetheria_Motor
 from aetheria.optimizer import PixelType
 from aetheria.recording import checksums, schema
-from aetheria.recording.chunks import append, write_frame
+from aetheria.recording.about import describe
+from aetheria.recording.edit_lines import EditLines
+from aetheria.recording.endings import disk_full, named, status_of
+from aetheria.recording.growing import GrowingFile
 from aetheria.recording.lock import WriteLock
-from aetheria.recording.reopening import FORMAT, Position, reopen
+from aetheria.recording.reopening import FORMAT, Position
 from aetheria.recording.room import Room, frame_bytes
 from aetheria.recording.rows import SERIES
-from aetheria.recording.superblock import release
 
 MOMENTS = (
     "recording laid out",
@@ -46,8 +38,6 @@ MOMENTS = (
     "recording closed",
 )
 _POLL_S = 0.2  # between looks whether the writer thread still lives
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_LEFT: list[object] = []  # what HDF5 could not close; h5py would try again, and print that it cannot
 
 
 class Recorder:
@@ -62,7 +52,6 @@ class Recorder:
 
     Attributes:
         path: of the file.
-        id: of the recording; no other has it.
         frames: committed.
     """
 
@@ -110,9 +99,6 @@ class Recorder:
         schema.filters(codec)
         check_output(self.path, overwrite or resume is not None)
         self.frames = self._first = resume.frames if resume else 0
-        self._edits_made = resume.edits if resume else 0
-        self._edits_known = 0  # how many of those that follow are in the file already
-        self._edit_checksum = 0  # of all lines of edits in the file
         self._progress = threading.Condition()
         self._batch = motor.shape[0]
         self._dt = motor.traits.dt
@@ -120,7 +106,7 @@ class Recorder:
         self._error: AetheriaError | None = None
         self._closed = False
         self._broken = False  # HDF5 could not write, and holds what it will never get rid of
-        self._edits = motor.follow_edits(resume.edits if resume else None)  # before the first frame, which counts them
+        self._edits = EditLines(motor, resume.edits if resume else None)  # before the first frame, which counts them
         with ExitStack() as undone:
             undone.callback(self._edits.close)
             self._subscription = motor.subscribe(
@@ -157,16 +143,15 @@ class Recorder:
             if self._error is None:
                 self._write_edits()
             if not self._broken:
-                self._data["status"][()] = (_ending(self._error) if self._error else status).encode()
-                self._file.flush()
+                self._file.end(status_of(self._error) if self._error else status)
         except (OSError, RuntimeError) as error:
             self._fail(error)
         if self._broken:
-            self._note(_ending(self._error) if self._error else "failed")
-        self._leave(self._file)
+            self._file.note(status_of(self._error) if self._error else "failed")
+        self._file.leave()
         try:
             if not self._broken:
-                release(self.path)
+                self._file.release()
         except OSError as error:
             self._fail(error)
         reached("recording closed")
@@ -188,13 +173,17 @@ class Recorder:
         try:
             if self._error is None:
                 self._write_edits()
-                os.fsync(self._file.id.get_vfd_handle())
+                self._file.sync()
         except (OSError, RuntimeError) as error:
             self._fail(error)
         if self._error:
             raise self._error
-        edit_bytes = int(self._data["log/edit_bytes"][()])
-        return Position(recording=self.id, frames=self.frames, edits=self._edits_made, edit_bytes=edit_bytes)
+        return Position(recording=self.id, frames=self.frames, edits=self._edits.made, edit_bytes=self._file.edit_bytes)
+
+    @property
+    def id(self) -> str:
+        """Of the recording; no other has it."""
+        return self._file.id
 
     @property
     def error(self) -> AetheriaError | None:
@@ -214,37 +203,19 @@ class Recorder:
             self.finish()
             return
         try:
-            self.finish(_ending(error))
+            self.finish(status_of(error))
         except AetheriaError as own:
             if own is not error:
                 error.add_note(str(own))
 
-    def _create(self, motor: Aetheria_Motor, codec: schema.Codec, attributes: dict[str, Any]) -> h5py.File:
+    def _create(self, motor: Aetheria_Motor, codec: schema.Codec, attributes: dict[str, Any]) -> GrowingFile:
         request, (_, _, height, width) = self._subscription.request, motor.shape
         attributes |= {"every": self._subscription.every, "codec": codec}
-        # Laid out beside it: whenever the process is killed, at `path` is a whole file or none of ours.
-        beside = self.path.with_name(f".{self.path.name}.new")
         # In memory first: HDF5 crashes the process when it cannot write a file out.
         image = io.BytesIO()
         with h5py.File(image, "w", **FORMAT) as file:
             schema.create(file, request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
-        try:
-            beside.write_bytes(image.getbuffer())
-            reached("recording laid out")
-            beside.replace(self.path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-        reached("recording in place")
-        try:
-            file = h5py.File(self.path, "r+", **FORMAT)
-            self._hold(file)
-            self._start(file)
-        except BaseException:
-            self.path.unlink(missing_ok=True)
-            raise
-        reached("recording opened")
-        return file
+        return GrowingFile.create(self.path, image.getbuffer())
 
     def _foreseen(self, motor: Aetheria_Motor, codec: schema.Codec, until: int | None, new: bool) -> Room:
         room, asked = Room(self.path, until, self._subscription.every), self._subscription.request
@@ -253,30 +224,12 @@ class Recorder:
         room.foresee(motor.step_count - new, frame_bytes(asked, motor.shape), codec, freed)
         return room
 
-    def _start(self, file: h5py.File) -> None:
-        try:
-            file.swmr_mode = True
-        except (OSError, RuntimeError):
-            self._leave(file)
-            raise
-
-    def _reopen(self, motor: Aetheria_Motor, position: Position) -> h5py.File:
-        file = reopen(self.path, position, schema.layout(self._subscription.request, motor.shape))
-        self._hold(file)
-        if position.frames and int(file["step"][position.frames - 1]) == motor.step_count:
+    def _reopen(self, motor: Aetheria_Motor, position: Position) -> GrowingFile:
+        file = GrowingFile.reopen(self.path, position, schema.layout(self._subscription.request, motor.shape))
+        if position.frames and file.step_of(position.frames - 1) == motor.step_count:
             self._subscription.skip(motor.step_count)
-        in_file = self._data["log/edits"][:].tobytes().splitlines()
-        self._edits_known = max(0, len(in_file) - position.edits)
-        self._edit_checksum = (checksums.parted(in_file[-1])[1] or 0) if in_file else 0
+        self._edits.go_on_behind(file.edit_lines)
         return file
-
-    def _hold(self, file: h5py.File) -> None:
-        # Handles are kept: closing one writes its cached chunks, and h5py only prints what goes wrong there.
-        self._data: dict[str, h5py.Dataset] = {
-            name: file[name] for name in (*file, "log/edits", "log/edit_bytes", "log/checksums") if name != "log"
-        }
-        self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
-        self.id = str(file.attrs.get("id", ""))
 
     def _write_all(self) -> None:
         try:
@@ -298,46 +251,26 @@ class Recorder:
         row = self.frames
         series = frame.step * self._dt, frame.step, frame.wall_time, self._edits.place(frame.edits)
         for name, value in zip(SERIES, series, strict=True):
-            self._append(name, row, value)
+            self._file.append(name, row, value)
         sums: list[int] = []
         for name, values in frame.fields.items():
             stored = np.ascontiguousarray(schema.to_file(values, name, self._batch))
-            self._append(name, row, stored)
+            self._file.append(name, row, stored)
             sums += checksums.of_field(stored, self._batch)
         of_fields = np.array(sums, "<u4")
-        self._append("log/checksums", row, np.append(of_fields, np.uint32(checksums.of_row(row, *series, of_fields.tobytes()))))
-        reached("frame appended")
-        self._file.flush()
-        reached("frame flushed")
-        # Last: readers trust only the rows this count covers.
-        self._data["frames"][()] = row + 1
-        self._data["frames"].flush()
-        reached("frame counted")
+        of_row = np.uint32(checksums.of_row(row, *series, of_fields.tobytes()))
+        self._file.append("log/checksums", row, np.append(of_fields, of_row))
+        self._file.commit(row + 1)
         with self._progress:
             self.frames = row + 1
             self._progress.notify_all()
-        self._room.watch(frame.step, row + 1, os.fstat(self._file.id.get_vfd_handle()).st_size)
+        self._room.watch(frame.step, row + 1, self._file.nbytes)
 
     def _write_edits(self) -> None:
-        edits = self._edits.take()
-        self._edits_made += len(edits)
-        known = min(self._edits_known, len(edits))
-        self._edits_known -= known
-        lines = b""
-        for edit in edits[known:]:
-            line = to_json(edit).encode()
-            self._edit_checksum = checksums.of_edit(line, self._edit_checksum)
-            lines += checksums.with_checksum(line, self._edit_checksum)
-        if not lines:
-            return
-        self._check_space(len(lines))
-        data, first = self._data["log/edits"], len(self._data["log/edits"])
-        data.resize(first + len(lines), 0)
-        data[first:] = np.frombuffer(lines, np.uint8)
-        self._file.flush()
-        reached("edits flushed")
-        self._data["log/edit_bytes"][()] = first + len(lines)
-        self._data["log/edit_bytes"].flush()
+        lines = self._edits.take()
+        if lines:
+            self._check_space(len(lines))
+            self._file.add_edits(lines)
 
     def _check_values(self, frame: Frame) -> None:
         # Of what is written, not of the cells alone: a square overflows long before the cell does.
@@ -353,90 +286,12 @@ class Recorder:
     def _check_space(self, nbytes: int) -> None:
         # Before writing, not after failing: HDF5 cannot close a file that it could not write, and crashes at exit.
         if not self._room.takes(nbytes):
-            raise self._disk_full()
-
-    def _append(self, name: str, row: int, values: Any) -> None:
-        write = write_frame if name in self._deflated else append
-        write(self._data[name], row, values)
+            raise disk_full(self.path, self.frames)
 
     def _fail(self, error: Exception) -> AetheriaError:
         self._broken = self._broken or not isinstance(error, AetheriaError)
         self._error = self._error or self._named(error)
         return self._error
 
-    def _note(self, ending: str) -> None:
-        # Past HDF5, which no longer writes; where it stands there is room.
-        with suppress(OSError, RuntimeError, ValueError):
-            offset = self._data["status"].id.get_offset()
-            os.pwrite(self._file.id.get_vfd_handle(), ending.encode().ljust(16, b"\0"), offset)
-
-    def _leave(self, file: h5py.File) -> None:
-        """Leaves a file as it is, as if the process had been killed.
-
-        HDF5 cannot close a file that it cannot write, and crashes at exit: what it still writes goes to a file of no name.
-        """
-        with tempfile.TemporaryFile() as nowhere:
-            os.dup2(nowhere.fileno(), file.id.get_vfd_handle())
-        try:
-            file.close()
-        except (OSError, RuntimeError):
-            _LEFT.append((file, self._data))
-
     def _named(self, error: Exception) -> AetheriaError:
-        if isinstance(error, AetheriaError):
-            return error
-        if any(f"errno = {number}" in str(error) for number in _FULL):
-            return self._disk_full()
-        # HDF5 may report a full disk without saying so.
-        if self.path.parent.is_dir() and not self._room.takes(0):
-            return self._disk_full()
-        return RecordingError(f"{self.path}: cannot be written after {self.frames} frames; {_plain(error)}")
-
-    def _disk_full(self) -> DiskFullError:
-        return DiskFullError(f"{self.path}: the disk is full; {self.frames} frames are kept and readable")
-
-
-def _plain(error: Exception) -> str:
-    """What the system said, without what HDF5 makes of it."""
-    said = re.search(r"error message = '([^']*)'", str(error))
-    return said[1] if said else str(error)
-
-
-def _ending(error: BaseException) -> str:
-    """The status that a run which ended with this error has."""
-    known = {DiskFullError: "disk full", DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
-    return next((status for kind, status in known.items() if isinstance(error, kind)), "failed")
-
-
-def describe(motor: Aetheria_Motor, config: str) -> dict[str, Any]:
-    """A file's attributes: what was run, on what, with which versions."""
-    device = torch.cuda.get_device_name(motor.device) if motor.device.type == "cuda" else "CPU"
-    return {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "id": uuid.uuid4().hex,
-        "law": motor.traits.name,
-        "weights_sha256": weights_hash(motor.law),
-        "seed": motor.seed,
-        "first_step": motor.step_count,
-        "grid": motor.shape[2:],
-        "channels": motor.shape[1],
-        "universes": motor.shape[0],
-        "dt": motor.traits.dt,
-        "precision": motor.config.precision,
-        "plan": motor.plan.name if motor.plan else "",
-        "deterministic": motor.config.deterministic,
-        "device": str(motor.device),
-        "device_name": device,
-        "config": config,
-        "config_sha256": hashlib.sha256(config.encode()).hexdigest(),
-        **schema.versions(),
-    }
-
-
-def weights_hash(law: nn.Module) -> str:
-    """SHA-256 over the names, shapes, types and bytes of a law's tensors."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(law.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        return named(error, self.path, self.frames, self._room)
