@@ -22,9 +22,11 @@ from torch import Tensor, nn
 from aetheria import GrowingNCA, Law, Life
 from aetheria.errors import ConfigError, DiskFullError, DivergedError, RecordingError
 from aetheria.feed import Frame
+from aetheria.moments import at_moments
 from aetheria.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording, schema
 from aetheria.recording.growing import GrowingFile
+from aetheria.recording.superblock import read_superblock
 
 EAGER = {"plan": "eager"}
 
@@ -322,6 +324,40 @@ def test_a_full_disk_is_told_from_other_failures(path: Path, monkeypatch: pytest
     assert caught.value.exit_code == 3
     with Recording(path) as recording:
         assert recording.status == "disk full"
+
+
+def test_a_file_that_is_there_is_one_that_grows(path: Path) -> None:
+    """A reader that found it before its writer had it open would lock it, and the writer could not open it."""
+    motor = life()
+    with Recorder(motor, path):
+        motor.step(2)
+    before, seen = path.read_bytes(), {}
+
+    def look(moment: str) -> None:
+        if moment.startswith("recording ") and moment != "recording closed":
+            superblock = read_superblock(path)
+            seen[moment] = path.read_bytes() == before, superblock is not None and superblock.writing
+
+    with at_moments(look), Recorder(motor, path, overwrite=True):
+        motor.step(2)
+    old, growing = (True, False), (False, True)
+    assert seen == {"recording laid out": old, "recording opened": old, "recording in place": growing}
+
+
+def test_a_recording_that_somebody_reads_otherwise_is_not_gone_on_with(path: Path) -> None:
+    motor = life()
+    with Recorder(motor, path) as recorder:
+        motor.step(2)
+        position = recorder.sync()
+    reads = "import h5py, sys; file = h5py.File(sys.argv[1]); print(1, flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", reads, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+        with pytest.raises(RecordingError, match="is open in another program, as a finished recording; close it there"):
+            Recorder(motor, path, resume=position)
+        assert reader.stdin is not None
+        reader.stdin.close()
+    Recorder(motor, path, resume=position).finish()
 
 
 def test_bad_outputs_are_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ def named(error: Exception, path: Path, frames: int, room: Room) -> AetheriaErro
     if isinstance(error, AetheriaError):
         return error
     # HDF5 may report a full disk without saying so.
-    full = any(f"errno = {number}" in str(error) for number in _FULL) or (path.parent.is_dir() and not room.takes(0))
-    return (
-        disk_full(path, frames) if full else RecordingError(f"{path}: cannot be written after {frames} frames; {_plain(error)}")
-    )
+    if any(f"errno = {number}" in str(error) for number in _FULL) or (path.parent.is_dir() and not room.takes(0)):
+        return disk_full(path, frames)
+    if "unable to lock file" in str(error):
+        return RecordingError(f"{path}: is open in another program, as a finished recording; close it there")
+    return RecordingError(f"{path}: cannot be written after {frames} frames; {_plain(error)}")
 
 
 def disk_full(path: Path, frames: int) -> DiskFullError:

@@ -1,6 +1,7 @@
 """The HDF5 file of a recording while it is written."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,23 +42,23 @@ class GrowingFile:
     @classmethod
     def create(cls, path: Path, image: bytes | memoryview) -> Self:
         """A new file, laid out as `image`: an HDF5 file with no rows yet."""
-        # Laid out beside it: whenever the process is killed, at `path` is a whole file or none of ours.
+        # Laid out and opened beside it: whenever the process is killed, at `path` is a whole file or none of ours, and a reader
+        # that finds it there finds it as it grows; one who opened it before its writer would lock it.
         beside = path.with_name(f".{path.name}.new")
         try:
             beside.write_bytes(image)
             reached("recording laid out")
-            beside.replace(path)
+            if sys.platform == "win32":  # where a file that is open keeps its name
+                beside = beside.replace(path)
+            made = cls(path, h5py.File(beside, "r+", **FORMAT))
+            made._let_others_read()
+            reached("recording opened")
+            if beside != path:
+                beside.replace(path)
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
         reached("recording in place")
-        try:
-            made = cls(path, h5py.File(path, "r+", **FORMAT))
-            made._let_others_read()
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        reached("recording opened")
         return made
 
     @classmethod

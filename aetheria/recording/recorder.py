@@ -29,8 +29,8 @@ from aetheria.recording.rows import SERIES
 
 MOMENTS = (
     "recording laid out",
-    "recording in place",
     "recording opened",
+    "recording in place",
     "edits flushed",
     "frame appended",
     "frame flushed",
