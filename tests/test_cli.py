@@ -258,6 +258,11 @@ def test_doctor_says_what_to_install_where_no_compiler_is_found(monkeypatch: pyt
     assert "install g++" in finding.hint
 
 
+def test_help_names_the_tables_of_a_training() -> None:
+    said = " ".join(call("train", "--help").output.replace("│", " ").split())
+    assert "[law], [train], and [data] or a [picture]." in said
+
+
 def test_help_imports_neither_torch_nor_h5py() -> None:
     code = (
         "import json, sys\nfrom typer.testing import CliRunner\nfrom aetheria.cli import app\n"

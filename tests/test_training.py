@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import threading
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from aetheria import MLP, Aetheria_Motor, Life, Recorder, Recording
+from aetheria import MLP, Aetheria_Motor, GrowingNCA, Life, Recorder, Recording, laws
 from aetheria.cli import app
 from aetheria.config import load_config
 from aetheria.errors import AetheriaError, ConfigError, DivergedError, StateError
 from aetheria.run import run
-from aetheria.training import saved
+from aetheria.training import imitation, saved
 from aetheria.training.imitation import Learned, imitate
 from aetheria.training.loop import Moment, rate
+from aetheria.training.rollout import rollout_loss
 from aetheria.training.settings import Train, TrainConfig, load_train_config
 
 EAGER = {"plan": "eager"}
@@ -34,11 +36,15 @@ EAGER = {"plan": "eager"}
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
+    torch.manual_seed(0)
+    growing = GrowingNCA(5, 8)
+    nn.init.normal_(growing.update.weight, std=0.1)
     for name, law, d_state, settings in (
         ("life", Life(), 1, {"batch": 4}),
         ("mlp", MLP(1, 4, output_scale=0.3, decay=0.2, normalise="none"), 1, {"batch": 2}),
+        ("growing", growing, 5, {"batch": 2, "initial": "noise"}),
     ):
-        motor = Aetheria_Motor(law, 16, d_state, "cpu", EAGER, **settings)  # type: ignore[arg-type]
+        motor = Aetheria_Motor(law, 16, d_state, "cpu", EAGER, **settings)
         with Recorder(motor, folder / f"{name}.h5", fields=["cells"]):
             motor.step(12)
     return folder
@@ -134,6 +140,74 @@ def test_a_decay_is_found_in_recordings_of_it(runs: Path, tmp_path: Path) -> Non
     found = load_config(tmp_path / "out" / "run.toml").law.parameters["decay"]
     assert found == pytest.approx(0.2, abs=0.1)
     assert "decay" not in weights(tmp_path / "out")
+
+
+class Ours(nn.Module):
+    """A module of a user's, that knows nothing of Aetheria."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular")
+
+    def forward(self, cells: Tensor) -> Tensor:
+        changed: Tensor = cells + self.inner(cells)
+        return changed
+
+
+PSI = {"d_state": 1, "hidden_channels": 4, "normalise": "none", "output_scale": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("law", "recorded"),
+    [
+        ({"name": "UNet", **PSI}, "mlp"),
+        ({"name": "ConvLSTM", **PSI}, "mlp"),
+        ({"name": "DEEP_QCA", **PSI}, "mlp"),
+        ({"name": "MLP", **PSI}, "mlp"),
+        ({"name": "GrowingNCA", "channels": 5, "hidden_channels": 8}, "growing"),
+        ({"name": "Ours"}, "mlp"),
+    ],
+)
+def test_every_law_learns_from_recordings(
+    law: dict[str, Any], recorded: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(laws, "entry_points", lambda **_: [EntryPoint("Ours", f"{__name__}:Ours", laws.ENTRY_POINTS)])
+    train = {"steps": 60, "batch": 8, "learning_rate": 0.01, "warm_up": 5, "rollout": [2, 2], "horizon": 3}
+    data = {"recordings": [str(runs / f"{recorded}.h5")], "validation": 0.5}
+    config = settings(runs, law=law, d_state=2 if law["name"] == "Ours" else None, data=data, train=train)
+    told = Told()
+    learned = imitate(config, tmp_path / "out", trackers=[told])
+    losses = told.values["loss"]
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
+    assert learned.errors.shape == (3,)
+    assert run(load_config(tmp_path / "out" / "run.toml", ["steps=3"]), tmp_path / "again.h5").status == "done"
+
+
+def test_the_batch_that_fits_is_found_and_kept(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    loss_of = rollout_loss
+
+    def counted(step: Any, law: Any, traits: Any, window: Tensor, *rest: Any) -> Tensor:
+        sizes.append(len(window))
+        if len(window) > 5:
+            raise MemoryError
+        return loss_of(step, law, traits, window, *rest)
+
+    monkeypatch.setattr(imitation, "rollout_loss", counted)
+    config = settings(runs, train__batch="auto", train__steps=4)
+
+    def interrupt(moment: Moment) -> None:
+        if moment.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    imitate(config, tmp_path / "out", trackers=[], progress=interrupt)
+    assert sizes == [1, 2, 4, 8, 6, 5, 5, 5]  # tried, and trained with
+    sizes.clear()
+    imitate(config, tmp_path / "out", trackers=[], resume=True)
+    assert sizes == [5, 5]
+    for bad in (0, "all", 2.5):
+        with pytest.raises(ConfigError, match=r"train.batch"):
+            settings(runs, train__batch=bad)
 
 
 class Told:

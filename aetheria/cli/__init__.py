@@ -114,7 +114,7 @@ def _tell(outcome: "Outcome", quiet: bool) -> None:
 
 @app.command()
 def train(
-    config: Annotated[str, typer.Argument(help="A TOML file with [law], [train], and [data] or a [picture].")],
+    config: Annotated[str, typer.Argument(help="A TOML file with \\[law], \\[train], and \\[data] or a \\[picture].")],
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="For the results; runs/<config> by default.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,

@@ -21,13 +21,15 @@ from aetheria.run import built_law
 from aetheria.training import report
 from aetheria.training.batches import Batches, Draws
 from aetheria.training.distributed import Team, team
-from aetheria.training.firing import Step
+from aetheria.training.firing import Step, training_step
 from aetheria.training.loop import Moment, Trainer
 from aetheria.training.rollout import Rollout, observable, rollout_loss
 from aetheria.training.settings import TrainConfig
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.trackers import Tracker, default_trackers
 from aetheria.training.trajectories import TrajectoryDataset
+
+_MOST_SAMPLES = 1024  # of a step; more teach little more, and take long to try
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,12 @@ class Imitation:
     ) -> None:
         self._law, self._traits, self._dataset = law, traits, dataset
         self._how, self._seed, self._rollout, self._setup, self._us = config.train, config.seed, rollout, setup, us
+        self._batch = setup.batch
 
     def batches(self, first: int) -> Batches:
         """Windows `(B, frames, C, h, w)`, read ahead."""
         how = self._how
-        draws = Draws(len(self._dataset), how.batch, how.frames, first, how.steps, self._seed, self._us)
+        draws = Draws(len(self._dataset), self._batch, how.frames, first, how.steps, self._seed, self._us)
         return Batches(self._dataset, draws, self._setup.device, self._setup.workers)
 
     def loss(self, step: Step, batch: tuple[Tensor, ...], chance: torch.Generator) -> Tensor:
@@ -78,11 +81,12 @@ class Imitation:
         """Nothing is carried from one step to the next."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty: which windows are drawn is known from their number."""
-        return {}
+        """How many samples a step has, which may have been found by trying; which they are is known from the step."""
+        return {"batch": self._batch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to load."""
+        """Goes on with batches of the same size."""
+        self._batch = state.get("batch", self._batch)  # which earlier versions did not keep
 
 
 def imitate(
@@ -119,7 +123,12 @@ def imitate(
         )
     with ExitStack() as open_:
         us = open_.enter_context(team(device or config.device))
-        us.share(range(config.train.batch))  # refused before anything is written
+        batch = config.train.batch
+        if batch == "auto":
+            if us.size > 1:
+                raise ConfigError('[train] batch: "auto" given, in several processes; expected a number, shared between them')
+        else:
+            us.share(range(batch))  # refused before anything is written
         if us.leads:
             prepare(folder, resume, overwrite)
         us.any(False)  # the others wait for the folder
@@ -129,7 +138,9 @@ def imitate(
             precision=config.train.precision,
             deterministic=config.train.deterministic,
             workers=config.data.workers,
-            batch=config.train.batch,
+            batch=None if batch == "auto" else batch,
+            step=None if resume else lambda setup, samples: trial(law, traits, train, how, setup, samples),
+            most=min(len(train), _MOST_SAMPLES),
         )
         us.same_weights(law)
         started(setup, train)
@@ -201,6 +212,15 @@ def rollout_of(config: TrainConfig, law: nn.Module, traits: Traits, train: Traje
                 f"known any more; expected more than {2 * shrink * how.rollout[1]} on each side, or a shorter rollout"
             )
     return Rollout(how.loss, how.noise, how.truncate, how.checkpoint, shrink, how.conserve)
+
+
+def trial(law: nn.Module, traits: Traits, train: TrajectoryDataset, how: Rollout, setup: Setup, samples: int) -> None:
+    """Takes the gradients of so many samples of the longest rollout, of cells like those of the first recording."""
+    window = train[0][None].to(setup.device)
+    chance = torch.Generator().manual_seed(0)
+    with setup.numerics(), setup.autocast():
+        loss = rollout_loss(training_step(law), law, traits, window.repeat(samples, 1, 1, 1, 1), how, chance)
+    setup.scaler().scale(loss).backward()  # type: ignore[no-untyped-call]
 
 
 def learn_controls(law: nn.Module, names: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """A training described in TOML: which law, from which recordings, how."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field as Setting
 
@@ -43,7 +43,7 @@ class Teaching(Settings):
 
     Attributes:
         steps: of the optimizer.
-        batch: samples of a step; micro_batch: of those, at a time (all that fit, when left out).
+        micro_batch: samples at a time of a step's batch (all that fit, when left out).
         learning_rate, weight_decay: of AdamW. The rate rises over `warm_up` steps and falls along a cosine to its `final_rate`.
         clip: largest norm of the gradients; 0 for any.
         normalise: divide each parameter's gradient by its norm first, so that a long rollout's cannot throw the weights about.
@@ -56,7 +56,6 @@ class Teaching(Settings):
     """
 
     steps: int = Setting(gt=0)
-    batch: int = Setting(default=8, gt=0)
     micro_batch: int | None = Setting(default=None, gt=0)
     learning_rate: float = Setting(default=1e-3, gt=0)
     weight_decay: float = Setting(default=0.0, ge=0)
@@ -76,12 +75,14 @@ class Train(Teaching):
     """How to learn from recordings.
 
     Attributes:
+        batch: samples of a step; "auto" for the most that fit into memory, found by trying.
         rollout: steps of the law in a sample at first and at last; it grows over the share `curriculum` of the training.
         loss, noise, truncate, checkpoint, conserve: see `aetheria.training.rollout.Rollout`.
         learn: controls of the law that are learned too, as ["decay"].
         horizon: steps of the rollouts that validate.
     """
 
+    batch: Annotated[int, Setting(gt=0)] | Literal["auto"] = 8
     rollout: list[int] = Setting(default=[1, 1], min_length=2, max_length=2)
     curriculum: float = Setting(default=0.5, ge=0, le=1)
     loss: LossName = "squared"
@@ -158,11 +159,13 @@ class Nursery(Teaching):
     """How to grow a picture.
 
     Attributes:
+        batch: states of a step.
         rollout: fewest and most steps of the law in a step of the training.
         pool: states that are kept to go on from.
         damaged: of a batch, how many lose a disc, so that the law learns to heal.
     """
 
+    batch: int = Setting(default=8, gt=0)
     rollout: list[int] = Setting(default=[32, 48], min_length=2, max_length=2)
     pool: int = Setting(default=256, gt=0)
     damaged: int = Setting(default=2, ge=0)

@@ -86,6 +86,7 @@ def setup_training(
     workers: int | None = None,
     batch: int | None = None,
     step: Callable[[Setup, int], object] | None = None,
+    most: int = 1024,
 ) -> Setup:
     """Makes `model` ready to train on a device, and says with what; None for what suits the hardware.
 
@@ -93,6 +94,7 @@ def setup_training(
         model: moved to the device, in float32, channels last, in train mode; in place.
         batch: samples of a step; None for the largest that fits if there is a `step` to try it with, else 8.
         step: takes a training step with a set-up on so many samples, and leaves no trace but gradients, which are cleared.
+        most: samples that are tried.
 
     Raises:
         ConfigError: an unknown device, precision or number. StateError: not even one sample fits.
@@ -119,10 +121,10 @@ def setup_training(
         keep_freed_memory()
     # torch's stubs do not know that `to` takes a memory format.
     model.to(setup.device, memory_format=torch.channels_last).float().train()  # type: ignore[call-overload]
-    return setup if batch or step is None else replace(setup, batch=_found_by_trying(model, setup, step))
+    return setup if batch or step is None else replace(setup, batch=_found_by_trying(model, setup, step, most))
 
 
-def _found_by_trying(model: nn.Module, setup: Setup, step: Callable[[Setup, int], object]) -> int:
+def _found_by_trying(model: nn.Module, setup: Setup, step: Callable[[Setup, int], object], most: int) -> int:
     def probe(size: int) -> int:
         try:
             return peak_memory(lambda: step(setup, size), setup.device)
@@ -132,4 +134,4 @@ def _found_by_trying(model: nn.Module, setup: Setup, step: Callable[[Setup, int]
     room = setup.hardware.memory_free
     if setup.device.type == "cpu":
         room += peak_memory(lambda: None, setup.device)  # what is free, and what this process has
-    return largest_batch(probe, room)
+    return largest_batch(probe, room, most=most)
