@@ -220,18 +220,18 @@ def tables(found: RunProfile) -> Iterator[Table]:
     """Stages, parts of the law and operators, for people."""
     steps = found.steps
     memory = f"{found.whole.peak / MIB:,.0f} MiB in use at most"
-    yield _stage_table(
+    yield stage_table(
         f"stages of {steps:,} steps, {found.whole.seconds / steps * 1e3:.4g} ms each; {memory}",
         found.whole,
         steps,
     )
-    yield _stage_table(f"parts of the law, one eager step, {found.parts.seconds * 1e3:.4g} ms", found.parts, 1)
-    yield _operator_table(f"operators of {steps:,} steps", found.whole, steps, found.report.ceilings)
+    yield stage_table(f"parts of the law, one eager step, {found.parts.seconds * 1e3:.4g} ms", found.parts, 1)
+    yield operator_table(f"operators of {steps:,} steps", found.whole, steps, found.report.ceilings)
     if found.report.plan != "eager":
-        yield _operator_table("operators of the eager step", found.parts, 1, found.report.ceilings)
+        yield operator_table("operators of the eager step", found.parts, 1, found.report.ceilings)
 
 
-def _stage_table(title: str, found: Profile, steps: int) -> Table:
+def stage_table(title: str, found: Profile, steps: int) -> Table:
     """Shares are of the watched time of the thread that steps."""
     table = _table(title, "stage", "ms/step", "share", "calls", "MiB/step")
     total = sum(stage.seconds for stage in found.stages if not stage.beside)
@@ -242,7 +242,8 @@ def _stage_table(title: str, found: Profile, steps: int) -> Table:
     return table
 
 
-def _operator_table(title: str, found: Profile, steps: int, ceilings: Ceilings, most: int = 12) -> Table:
+def operator_table(title: str, found: Profile, steps: int, ceilings: Ceilings, most: int = 12) -> Table:
+    """The operators that took longest; the rate of products also as a share of a large product's."""
     table = _table(
         f"{title}; peak {found.peak / MIB:,.0f} MiB",
         "operator",

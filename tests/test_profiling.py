@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+from aetheria import MLP, Aetheria_Motor, Life, Recorder
 from aetheria.bench import Ceilings
 from aetheria.config import RunConfig
 from aetheria.errors import ConfigError
@@ -17,6 +19,8 @@ from aetheria.laws.growing_nca import GrowingNCA
 from aetheria.profiling import Operator, Profile, law_marks, profile, profile_run, tables
 from aetheria.stages import Mark, Stage, Stopwatch, watched
 from aetheria.stepper import Stepper
+from aetheria.training.settings import load_training
+from aetheria.training_profile import profile_training
 from tests.small_laws import small_law
 from tests.test_cli import call
 
@@ -29,6 +33,38 @@ RUN: dict[str, Any] = {
     "motor": {"plan": "eager"},
     "record": {"every": 2, "fields": ["density"]},
 }
+
+
+TRAINING = """
+[law]
+name = "NeuralCA"
+values = "bits"
+hidden_channels = 8
+[data]
+recordings = ["run.h5"]
+validation = 0.25
+[train]
+steps = 40
+batch = 4
+loss = "cross_entropy"
+rollout = [1, 2]
+horizon = 2
+"""
+GROWING = """
+[law]
+name = "GrowingNCA"
+channels = 6
+hidden_channels = 8
+[picture]
+path = "dot.png"
+grid = [12, 12]
+[train]
+steps = 40
+batch = 2
+damaged = 1
+pool = 4
+rollout = [2, 3]
+"""
 
 
 class Clock:
@@ -192,3 +228,43 @@ def test_profile_prints_tables_and_leaves_a_trace(tmp_path: Path, monkeypatch: p
     assert "exists; use --overwrite" in str(refused.exception)
     wrong = call(*arguments, "--trace", "trace.txt")
     assert "ends in .json" in str(wrong.exception)
+
+
+@pytest.mark.parametrize("text", [TRAINING, GROWING], ids=["recordings", "picture"])
+def test_a_training_is_profiled_by_its_stages(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    motor = Aetheria_Motor(Life(), 16, 1, "cpu", {"plan": "eager"}, batch=4)
+    with Recorder(motor, tmp_path / "run.h5", fields=["cells"]):
+        motor.step(8)
+    Image.new("RGBA", (8, 8), "red").save("dot.png")
+    Path("training.toml").write_text(text)
+    found = profile_training(load_training("training.toml"), steps=5, trace=tmp_path / "trace.json")
+    stages = ("wait for data", "rollout and loss", "gradients", "clip, optimizer", "keep for later")
+    assert {stage.name: stage.calls for stage in found.whole.stages} == dict.fromkeys(stages, 5)
+    traced = {event["name"] for event in json.loads((tmp_path / "trace.json").read_text())["traceEvents"]}
+    assert traced >= {f"stage: {name}" for name in stages}
+    assert [*tmp_path.rglob("*.pt")] == []
+    result = call("profile", "training.toml", "--steps", "1", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    for words in ("samples", "GFLOP of products take", "rollout and loss", "aten::", "runs/training-trace.json"):
+        assert words in result.output
+
+
+def test_a_training_without_a_batch_is_not_profiled(tmp_path: Path) -> None:
+    (tmp_path / "training.toml").write_text(TRAINING.replace("batch = 4", 'batch = "auto"'))
+    with pytest.raises(ConfigError, match=r"as --set train.batch=8"):
+        profile_training(load_training(tmp_path / "training.toml"))
+
+
+def test_the_operations_of_a_training_step_are_those_of_its_products(tmp_path: Path) -> None:
+    """Of a perceptron: forwards, backwards to the weights, and backwards to what went in, which the first layer is spared."""
+    motor = Aetheria_Motor(MLP(1, 3, normalise="none"), 8, 1, "cpu", {"plan": "eager"}, batch=2)
+    with Recorder(motor, tmp_path / "run.h5", fields=["cells"]):
+        motor.step(4)
+    law = 'name = "MLP"\nd_state = 1\nhidden_channels = 3\nnormalise = "none"'
+    text = TRAINING.replace('name = "NeuralCA"\nvalues = "bits"\nhidden_channels = 8', law)
+    text = text.replace('"cross_entropy"', '"squared"').replace("[1, 2]", "[1, 1]").replace("0.25", "0.5")
+    (tmp_path / "training.toml").write_text(text)
+    found = profile_training(load_training(tmp_path / "training.toml"), steps=1)
+    sizes = [weight.numel() for weight in MLP(1, 3).parameters() if weight.ndim > 1]
+    assert found.flops == 2 * (4 * 8 * 8) * (3 * sum(sizes) - sizes[0])

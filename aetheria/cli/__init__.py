@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from aetheria.cli.machine import bench, doctor, profile
 from aetheria.cli.recordings import export, info, repair, verify
 from aetheria.cli.shared import Force, err, out
 from aetheria.errors import AetheriaError, ConfigError
@@ -177,10 +178,8 @@ def view(
     leave(show(what, set_, device))
 
 
-app.command()(info)
-app.command()(verify)
-app.command()(repair)
-app.command()(export)
+for command in (info, verify, repair, export):
+    app.command()(command)
 
 
 @app.command()
@@ -209,71 +208,9 @@ def _radius(name: str) -> str:
     return f'{getattr(local, "radius", "?")} cells; with normalise="grid", the default, every cell matters'
 
 
-@app.command()
-def bench(
-    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.")],
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
-    seconds: Annotated[float, typer.Option(help="How long to time steps for, about.")] = 2.0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Time exactly so many steps instead.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
-    _force: Force = False,
-) -> None:
-    """Measure how fast a config steps here, and how far that is from what this machine can do."""
-    from aetheria.bench import bench as measure
-    from aetheria.bench import describe
-    from aetheria.config import load_config
-
-    report = measure(load_config(config, set_), device=device, seconds=seconds, steps=steps)
-    for key, value in describe(report).items():
-        out.print(f"[bold]{key:12}[/]{escape(value)}")
-
-
-@app.command()
-def profile(
-    config: Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.")],
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps to watch; as many as take a moment by default.")] = None,
-    trace: Annotated[Path | None, typer.Option(help="The trace; runs/<config>-trace.json by default.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing trace.")] = False,
-) -> None:
-    """Show where the time and memory of a run go, by stage and by operator, and leave a Chrome trace."""
-    # Before torch is imported: its profiler talks to whoever debugs it.
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    from aetheria.bench import describe
-    from aetheria.config import find_config, load_config
-    from aetheria.files import check_output
-    from aetheria.profiling import profile_run, tables
-
-    settings = load_config(config, set_)
-    target = trace or Path("runs") / f"{find_config(config).stem}-trace.json"
-    if target.suffix != ".json":
-        raise ConfigError(f"--trace {target}: expected a name that ends in .json")
-    check_output(target, overwrite, make_folder=trace is None)
-    if trace is None:
-        target.parent.mkdir(exist_ok=True)
-    found = profile_run(settings, device=device, steps=steps, trace=target)
-    for key, value in describe(found.report).items():
-        out.print(f"[bold]{key:12}[/]{escape(value)}")
-    for table in tables(found):
-        out.print("", table)
-    out.print(f"\ntrace       {escape(str(target))}: open it in chrome://tracing or ui.perfetto.dev")
-
-
-@app.command()
-def doctor() -> None:
-    """Examine this machine: devices, precisions, compiler, versions, and a short self-test."""
-    from aetheria.doctor import examine, healthy
-
-    findings = []
-    for finding in examine():
-        findings.append(finding)
-        mark = "[green]ok[/]" if finding.good else "[red]!![/]"
-        out.print(f"{mark} {escape(finding.what):26} {escape(finding.value)}")
-        if finding.hint:
-            out.print(f"   {'':26} [dim]{escape(finding.hint)}[/]")
-    raise typer.Exit(0 if healthy(findings) else 1)
+app.command()(bench)
+app.command()(profile)
+app.command()(doctor)
 
 
 def _how_called() -> str:

@@ -112,15 +112,9 @@ def imitate(
     Raises:
         AetheriaError: before anything is written for bad input; with the last good checkpoint kept after that.
     """
-    law, d_state = built_law(config.law, config.d_state)
-    traits = traits_of(law, d_state)
+    law, traits = learner(config)
     train, held_out = datasets(config)
     how = rollout_of(config, law, traits, train)
-    learn_controls(law, config.train.learn)
-    if not any(True for _ in law.parameters()):
-        raise ConfigError(
-            f"[law] {traits.name} has no weights; name controls to learn, as [train] learn = [...], or another law"
-        )
     with ExitStack() as open_:
         us = open_.enter_context(team(device or config.device))
         batch = config.train.batch
@@ -175,6 +169,18 @@ def imitate(
             trainer.resume(folder / "best.pt")
         errors = leave(trainer.average, traits, config, held_out, folder, setup)
         return Learned(status, 0, trainer.step, errors, folder)
+
+
+def learner(config: TrainConfig) -> tuple[nn.Module, Traits]:
+    """The law that is to learn, with the controls that are learned as parameters; raises ConfigError for one without any."""
+    law, d_state = built_law(config.law, config.d_state)
+    traits = traits_of(law, d_state)
+    learn_controls(law, config.train.learn)
+    if not any(True for _ in law.parameters()):
+        raise ConfigError(
+            f"[law] {traits.name} has no weights; name controls to learn, as [train] learn = [...], or another law"
+        )
+    return law, traits
 
 
 def datasets(config: TrainConfig) -> tuple[TrajectoryDataset, TrajectoryDataset]:

@@ -137,7 +137,7 @@ class Trainer:
         with self._lesson.batches(self.step) as batches, self._setup.numerics():
             first = self.step
             for batch in batches:
-                loss = self._take(batch)
+                loss = self.learn_from(batch)
                 self._lesson.learned()
                 self.step += 1
                 seconds = max(time.perf_counter() - began, 1e-9)
@@ -157,8 +157,8 @@ class Trainer:
 
     # -- a step --------------------------------------------------------------------------------------------------------
 
-    def _take(self, batch: tuple[Tensor, ...]) -> float:
-        """One step of the optimizer; the loss. A loss that is no number is skipped, and the rate halved."""
+    def learn_from(self, batch: tuple[Tensor, ...]) -> float:
+        """Takes one step of the optimizer; the loss. A loss that is no number is skipped, and the rate halved."""
         self.law.train()
         chance = generator(self._seed, self.step * self._us.size + self._us.rank)
 
