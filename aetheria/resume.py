@@ -105,7 +105,8 @@ def _past(path: Path, steps: int | None, from_start: bool) -> Past:
         elif saved.description.position is not None:
             step, position = saved.description.step, saved.description.position
         config = config_of(recording, saved.description.config if saved else recording.config)
-        _check_steps(path, steps, max(last, step), recording.status)
+        ended = recording.status == "done" and not recording.note  # else it was killed as it closed, which is left to do
+        _check_steps(path, steps, max(last, step), ended)
         config = config.model_copy(update={"steps": steps or max(config.steps, last)})
         return Past(config, saved, position, first, _later(recording, position.edits))
 
@@ -116,8 +117,8 @@ def _reach(recording: Recording) -> tuple[int, int]:
     return (int(steps[0]), int(steps[-1])) if len(steps) else (int(recording.attributes["first_step"]),) * 2
 
 
-def _check_steps(path: Path, wanted: int | None, done: int, status: str) -> None:
-    if status == "done" and (wanted is None or wanted <= done):
+def _check_steps(path: Path, wanted: int | None, done: int, ended: bool) -> None:
+    if ended and (wanted is None or wanted <= done):
         raise ConfigError(f"{path}: is at its end, step {done}; --steps with more than that goes on")
     if wanted is not None and wanted < done:
         raise ConfigError(f"{path}: --steps {wanted} given; expected {done} or more, which are done")

@@ -23,6 +23,7 @@ from aetheria.moments import at_moments
 from aetheria.motor import Aetheria_Motor
 from aetheria.randomness import NAMES
 from aetheria.recording import Recorder, Recording
+from aetheria.recording.growing import GrowingFile
 from aetheria.resume import resume
 from aetheria.run import build_motor, run
 from aetheria.state_file import read_state
@@ -153,6 +154,23 @@ def test_on_a_gpu_too_with_random_numbers_of_its_own(path: Path, monkeypatch: py
     (frames, state), (wanted, wanted_state) = result_of(path), result_of(path.with_name("whole.h5"))
     assert frames == wanted
     assert torch.equal(state["cells"], wanted_state["cells"])
+
+
+def test_a_run_that_was_killed_as_it_closed_is_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(GrowingFile, "release", lambda _: None)
+        run(config_of(), path)
+    before = result_of(path)[0]
+    with Recording(path) as recording:
+        assert (recording.status, "was killed" in recording.note) == ("done", True)
+    with pytest.raises(OSError, match="already open for write"):
+        h5py.File(path)
+    assert resume(path).status == "done"
+    with Recording(path) as recording, h5py.File(path) as file:
+        assert (recording.status, recording.note, len(file["step"])) == ("done", "", len(before))
+    assert result_of(path)[0] == before
+    with pytest.raises(ConfigError, match="is at its end, step 40; --steps with more than that goes on"):
+        resume(path)
 
 
 def test_a_finished_run_is_taken_further_and_an_end_is_an_end(path: Path) -> None:

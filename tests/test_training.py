@@ -25,7 +25,7 @@ from aetheria.config import load_config
 from aetheria.errors import AetheriaError, ConfigError, DivergedError, StateError
 from aetheria.run import run
 from aetheria.training import imitation, saved
-from aetheria.training.imitation import Learned, imitate
+from aetheria.training.imitation import Learned, imitate, keep_allowed, learn_controls
 from aetheria.training.loop import Moment, rate
 from aetheria.training.rollout import rollout_loss
 from aetheria.training.settings import Train, TrainConfig, load_train_config
@@ -152,6 +152,32 @@ class Ours(nn.Module):
     def forward(self, cells: Tensor) -> Tensor:
         changed: Tensor = cells + self.inner(cells)
         return changed
+
+
+class Grows(nn.Module):
+    def forward(self, cells: Tensor) -> Tensor:
+        return 1.2 * cells
+
+
+def test_a_learned_control_stays_where_the_law_allows_it(runs: Path, tmp_path: Path) -> None:
+    law = MLP(1, 4, decay=0.3)
+    learn_controls(law, ["decay"])
+    for value, kept in ((0.4, 0.4), (-0.2, 0.0), (1.5, 0.5)):
+        nn.init.constant_(law.decay, value)  # type: ignore[arg-type]
+        keep_allowed(law, "decay")
+        assert law.get_control("decay") == pytest.approx(kept)
+    # It would go below 0: the recorded law loses less than nothing.
+    motor = Aetheria_Motor(Grows(), 16, 2, "cpu", EAGER, batch=2)
+    with Recorder(motor, tmp_path / "grows.h5", fields=["cells"]):
+        motor.step(12)
+    config = settings(
+        runs,
+        law={"name": "MLP", "d_state": 1, "hidden_channels": 4, "normalise": "none", "decay": 0.05},
+        data={"recordings": [str(tmp_path / "grows.h5")], "validation": 0.5},
+        train={"steps": 20, "batch": 4, "learning_rate": 0.02, "warm_up": 5, "learn": ["decay"], "horizon": 3},
+    )
+    imitate(config, tmp_path / "out", trackers=[])
+    assert load_config(tmp_path / "out" / "run.toml").law.parameters["decay"] == 0
 
 
 PSI = {"d_state": 1, "hidden_channels": 4, "normalise": "none", "output_scale": 0.1}

@@ -78,7 +78,9 @@ class Imitation:
         return rollout_loss(step, self._law, self._traits, batch[0], self._rollout, chance)
 
     def learned(self) -> None:
-        """Nothing is carried from one step to the next."""
+        """Brings learned controls back to where the law allows them to be."""
+        for name in self._how.learn:
+            keep_allowed(self._law, name)
 
     def state_dict(self) -> dict[str, Any]:
         """How many samples a step has, which may have been found by trying; which they are is known from the step."""
@@ -241,6 +243,15 @@ def learn_controls(law: nn.Module, names: Sequence[str]) -> None:
         if not isinstance(control, Control) or not isinstance(value, float) or not control.as_tensor(value).is_floating_point():
             raise ConfigError(f'[train] learn: "{name}" has no gradient; expected a number that changes the cells smoothly')
         setattr(law, name, nn.Parameter(torch.tensor(value)))
+
+
+@torch.no_grad()
+def keep_allowed(law: nn.Module, name: str) -> None:
+    """Moves a control that is learned to the nearest end of its range, if it has left what is allowed."""
+    control = next(c for c in controlled(law).controls if c.name == name)
+    held = getattr(law, name)
+    if isinstance(control, Control) and not control.allowed(held.item()):
+        held.clamp_(control.low, control.high)
 
 
 def prepare(folder: Path, resume: bool, overwrite: bool) -> None:

@@ -22,7 +22,7 @@ from benchmarks.faults.nursery import Ended, nursery
 
 FAIL_ONCE, FAIL_FROM_THEN_ON = 3, 4  # of writes.c
 _WRITES = 1010  # to the file, of a whole run
-_SMALL = 40 * 1024
+_SMALL, _SIZES = 40 * 1024, 16  # of disks: with each size a page more than the one before, and none takes the whole run
 
 
 def record(path: str, nth: int = 0, how: int = 0, number: int = 0, ask: bool = True) -> None:
@@ -101,7 +101,7 @@ def filling(times: int) -> Outcome:
     outcome, frames = Outcome(), 0
     for run in range(times):
         ask = run % 2 == 0
-        size = _SMALL + 4096 * run + (2**20 if ask else 0)
+        size = _SMALL + 4096 * (run // 2 % _SIZES) + (2**20 if ask else 0)
         with _disk(size) as folder:
             path = folder / "run.h5"
             ended = nursery().run("benchmarks.faults.disks:record", path=str(path), ask=ask)
