@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.faults import damage, disks, inputs, kills, readers, resumes, soak, writers
+from benchmarks.faults import damage, disks, ends, inputs, kills, readers, resumes, soak, writers
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.machine import publish
 from benchmarks.tables import table
 
 FAULTS: list[Fault] = [
-    fault for kind in (kills, writers, readers, disks, damage, resumes, inputs, soak) for fault in kind.FAULTS
+    fault for kind in (kills, writers, readers, disks, damage, resumes, ends, inputs, soak) for fault in kind.FAULTS
 ]
 
 _HEADER = "fault | times | result | wanted"

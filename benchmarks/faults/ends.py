@@ -1,0 +1,126 @@
+"""Runs that end before their last step: by a value that is no number, or by a signal before the first."""
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aetheria import GrowingNCA, Recording
+from aetheria.checkpoint import checkpoints_of
+from aetheria.errors import AetheriaError
+from aetheria.motor import Aetheria_Motor
+from aetheria.state_file import read_state
+from benchmarks.faults.fault import Fault, Outcome
+from benchmarks.faults.nursery import nursery
+from benchmarks.faults.resumes import STEPS, lay_out, live, undisturbed
+
+_EVERY = 10  # steps between checkpoints
+_BUILT_S = 3.0  # about what a compiler takes for a law's kernel
+_FUSED = """
+steps = 40
+[grid]
+height = 24
+width = 20
+[law]
+name = "MLP"
+d_state = 2
+hidden_channels = 4
+[motor]
+plan = "fused"
+"""
+
+
+def diverge(folder: str, step: int) -> None:
+    """Runs GrowingNCA, of which one cell is no number from `step` steps on (it dies of it, and takes its neighbours along)."""
+    law = GrowingNCA.forward
+
+    def forward(self: GrowingNCA, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        now, *then = law(self, cells, *memory)
+        here = torch.zeros(now.shape[-2:], dtype=torch.bool, device=now.device)
+        here[11, 9] = True
+        return (torch.where(here & (then[1] >= step).view(-1, 1, 1, 1), torch.nan, now), *then)
+
+    GrowingNCA.forward = forward  # type: ignore[method-assign, assignment]
+    live(folder, resume=False)
+
+
+def diverging(times: int) -> Outcome:
+    """A cell becomes NaN at any step: the run ends with 4, its frames and newest checkpoint are of before."""
+    outcome, dice = Outcome(), random.Random(6)
+    with tempfile.TemporaryDirectory() as place:
+        for number in range(times):
+            lay_out(folder := Path(place) / str(number), "GrowingNCA", STEPS, _EVERY)
+            step = dice.randrange(1, STEPS + 1)
+            ended = nursery().run("benchmarks.faults.ends:diverge", folder=str(folder), step=step)
+            outcome.runs += 1
+            found = [f"{ended}"] if ended.code != 4 else _diverged(folder / "run.h5", step)
+            outcome.wrong += [f"at step {step}: {line}" for line in found]
+            shutil.rmtree(folder)
+    return outcome
+
+
+def _diverged(path: Path, step: int) -> list[str]:
+    """What is wrong with a run that diverged at this step: nothing, or one line."""
+    frames = {frame[0]: frame[1] for frame in undisturbed("GrowingNCA", STEPS)[0]}
+    try:
+        with Recording(path) as recording:
+            if recording.status != "diverged":
+                return [f"the run is {recording.status}"]
+            (name,) = recording.fields
+            for frame in recording:
+                if frame.step >= step or frame[name].tobytes() != frames[frame.step]:
+                    return [f"the frame of step {frame.step} is not that of the run"]
+        kept = [read_state(checkpoint) for checkpoint in checkpoints_of(path)]
+    except AetheriaError as error:
+        return [f"{error}"]
+    newest = (step - 1) // _EVERY * _EVERY
+    steps = [saved.description.step for saved in kept]
+    if steps != [at for at in (newest, newest - _EVERY) if at > 0]:
+        return [f"checkpoints of steps {steps} are kept"]
+    good = all(bool(saved.tensors["cells"].isfinite().all()) for saved in kept)
+    return [] if good else ["a checkpoint holds NaN"]
+
+
+def build(folder: str, number: int, after: float) -> None:
+    """Runs a law whose kernel is to be compiled first; the signal comes so many seconds after that has begun."""
+    os.environ["AETHERIA_CACHE_DIR"] = f"{folder}/kernels"
+    prepare = Aetheria_Motor.warm_up
+
+    def warm_up(motor: Aetheria_Motor, *given: Any) -> Any:
+        threading.Timer(after, os.kill, (os.getpid(), number)).start()
+        made = prepare(motor, *given)
+        threading.Event().wait(max(0.0, after))  # where it was made sooner
+        return made
+
+    Aetheria_Motor.warm_up = warm_up  # type: ignore[assignment, method-assign]
+    live(folder, resume=False)
+
+
+def building(times: int) -> Outcome:
+    """SIGINT or SIGTERM while a plan is compiled."""
+    outcome, dice = Outcome(), random.Random(7)
+    with tempfile.TemporaryDirectory() as place:
+        for run in range(times):
+            (folder := Path(place) / str(run)).mkdir()
+            (folder / "run.toml").write_text(_FUSED)
+            kind, after = (signal.SIGINT, signal.SIGTERM)[run % 2], dice.uniform(0.0, _BUILT_S)
+            ended = nursery().run("benchmarks.faults.ends:build", folder=str(folder), number=kind, after=after)
+            outcome.runs += 1
+            left = sorted(path.name for path in folder.iterdir() if path.name not in ("run.toml", "kernels"))
+            if ended.code != 128 + kind or left:
+                outcome.wrong.append(f"{kind.name} after {after:.1f} s: {ended}, {left}")
+            shutil.rmtree(folder)
+    return outcome
+
+
+FAULTS = [
+    Fault("NaN in a cell at a step", "exit code 4, diverged; frames and checkpoints of before are kept", diverging, 2, 100),
+    Fault("SIGINT and SIGTERM while a plan is compiled", "130 and 143; nothing is left", building, 1, 20),
+]
