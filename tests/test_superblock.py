@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aetheria.moments import at_moments, reached
-from aetheria.recording.superblock import checksum, read_superblock, release
+from aetheria.recording.superblock import Patched, checksum, read_superblock, release
 
 
 def test_the_checksum_is_that_of_its_author() -> None:
@@ -72,6 +72,18 @@ def test_other_files_are_left_as_they_are(tmp_path: Path) -> None:
     path.write_bytes(torn)  # the checksum says so
     assert not release(path)
     assert path.read_bytes() == torn
+
+
+def test_what_lies_beyond_the_end_of_a_patched_file_is_an_error(tmp_path: Path) -> None:
+    """A bit turned over in an address may make it larger than the system takes."""
+    path = tmp_path / "x.h5"
+    path.write_bytes(content := bytes(range(9)))
+    with Patched(path, {4: b"new"}) as patched:
+        assert (patched.seek(3), patched.read(3)) == (3, b"\x03ne")
+        assert (patched.seek(0, 2), patched.read(5)) == (len(content), b"")
+        patched.seek(1 << 63)
+        with pytest.raises(OSError, match=r"a file of 9 bytes has none at 9,223,372,036,854,775,808"):
+            patched.read(5)
 
 
 def test_moments_are_told_to_whoever_asked_while_they_ask() -> None:

@@ -3,6 +3,7 @@
 Source: HDF5 File Format Specification 3.0, II.A "Disk Format: Level 0A - Format Signature and Superblock", version 3.
 """
 
+import errno
 import io
 import os
 from collections.abc import Mapping
@@ -116,6 +117,8 @@ class Patched(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
+        if self._at > self._end:  # a damaged address, perhaps beyond what the system can take
+            raise OSError(errno.EINVAL, f"a file of {self._end:,} bytes has none at {self._at:,}")
         count = os.preadv(self._file.fileno(), [view], self._at)
         for start, content in self._patches.items():
             first, last = max(start, self._at), min(start + len(content), self._at + count)
