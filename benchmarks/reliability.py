@@ -40,7 +40,7 @@ def together(parts: Sequence[Path]) -> tuple[list[str], bool]:
         rows = (line.strip("| ").split(" | ") for line in part.read_text().splitlines())
         found |= {row[0]: row for row in rows if row[0] in names}
     table_rows = [found.get(fault.what, [fault.what, "0", "**not made to happen**", fault.target]) for fault in FAULTS]
-    note = "Put together from several runs of `python -m benchmarks.reliability --full --only WORDS`, each of some of the faults."
+    note = "Put together from runs of `python -m benchmarks.reliability --full --only WORDS`, each of some of the faults."
     return [note, "", *table(_HEADER, table_rows)], all(row[2].startswith("as wanted") for row in table_rows)
 
 
