@@ -11,7 +11,7 @@ help:
 	@echo "make test   install what tests need; lint, types, import layers, and all tests"
 	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about half an hour)"
 	@echo "make train-check  learn Life, B36/S23 and Lenia from recordings, as exactly as docs/training.md says (minutes)"
-	@echo "make soak   kill, fill, cut and damage runs as often as promised; docs/reliability.md (hours)"
+	@echo "make soak   kill, fill, cut and damage runs as often as promised; docs/reliability.md (about an hour)"
 	@echo "make clean  remove .venv, runs and caches"
 
 $(BIN)/python:
