@@ -344,6 +344,24 @@ def test_a_file_that_is_there_is_one_that_grows(path: Path) -> None:
     assert seen == {"recording laid out": old, "recording opened": old, "recording in place": growing}
 
 
+def test_a_file_that_cannot_take_its_name_leaves_the_one_that_had_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    motor = life()
+    with Recorder(motor, path):
+        motor.step(2)
+    before, descriptors = path.read_bytes(), len(psutil.Process().open_files())
+
+    def refuses(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "replace", refuses)
+        with pytest.raises(RecordingError, match=r"cannot be written after 0 frames; .*Input/output error"):
+            Recorder(motor, path, overwrite=True)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert len(psutil.Process().open_files()) == descriptors
+
+
 def test_a_recording_that_somebody_reads_otherwise_is_not_gone_on_with(path: Path) -> None:
     motor = life()
     with Recorder(motor, path) as recorder:

@@ -44,18 +44,20 @@ class GrowingFile:
         """A new file, laid out as `image`: an HDF5 file with no rows yet."""
         # Laid out and opened beside it: whenever the process is killed, at `path` is a whole file or none of ours, and a reader
         # that finds it there finds it as it grows; one who opened it before its writer would lock it.
-        beside = path.with_name(f".{path.name}.new")
+        beside, made = path.with_name(f".{path.name}.new"), None
         try:
             beside.write_bytes(image)
             reached("recording laid out")
             if sys.platform == "win32":  # where a file that is open keeps its name
                 beside = beside.replace(path)
             made = cls(path, h5py.File(beside, "r+", **FORMAT))
-            made._let_others_read()
+            made._file.swmr_mode = True
             reached("recording opened")
             if beside != path:
                 beside.replace(path)
         except BaseException:
+            if made is not None:
+                made.leave()
             beside.unlink(missing_ok=True)
             raise
         reached("recording in place")
@@ -143,10 +145,3 @@ class GrowingFile:
     @property
     def _descriptor(self) -> int:
         return int(self._file.id.get_vfd_handle())
-
-    def _let_others_read(self) -> None:
-        try:
-            self._file.swmr_mode = True
-        except (OSError, RuntimeError):
-            self.leave()
-            raise
