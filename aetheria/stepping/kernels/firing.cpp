@@ -31,7 +31,7 @@ struct Job {
     const float* filters;        // (count, 3, 3)
     const float* cells;          // (B, H, W, C)
     float* next;                 // the same, after the step
-    uint8_t *asked, *kept;       // (B, H, W): whether the network was asked; whether the cell lives before and after
+    uint8_t *asked, *kept;       // (B, H, W): whether the network's answer counts; whether the cell lives before and after
     const int64_t *seed, *step;  // (B, 2), (B)
     const float* grad;           // of `next`
     float *spare, *back;         // (B, H, W, filters * C) room; the gradient of `cells`
@@ -98,7 +98,7 @@ struct Packed {  // a layer with rows of whole vectors; `back` is (outputs, inpu
     int64_t numbers() const { return outputs * (inputs + 1); }  // of the gradients of weight and bias
 };
 
-struct Tap { int y, x; float weight; };
+struct Tap { int neighbour; float weight; };  // of 0 to 8, in reading order
 
 struct Network {
     const Job& job;
@@ -120,7 +120,7 @@ struct Network {
         for (int f = 0; f < j.filter_count; f++) {
             filters.emplace_back();
             for (int t = 0; t < 9; t++)
-                if (const float weight = j.filters[9 * f + t]) filters.back().push_back({t / 3 - 1, t % 3 - 1, weight});
+                if (const float weight = j.filters[9 * f + t]) filters.back().push_back({t, weight});
         }
     }
     int64_t chunks() const { return job.batch * strips; }
@@ -137,7 +137,7 @@ struct Worker {
     std::vector<uint8_t> line, near, lives;
     int64_t b = 0, first = 0, last = 0;      // the chunk
 
-    explicit Worker(Network& n) : net(n), job(n.job), nothing(job.channels + LANES) {
+    explicit Worker(Network& n) : net(n), job(n.job), nothing(n.seen() + LANES) {
         int64_t widest = 0;
         values.emplace_back(TILE * net.layers[0].inputs);
         for (const auto& layer : net.layers) {
@@ -155,6 +155,16 @@ struct Worker {
         last = std::min(job.height, first + net.rows);
     }
     int64_t place(int64_t y, int64_t x) const { return (b * job.height + y) * job.width + x; }
+
+    // Where a cell and its neighbours lie, in reading order; -1 where there is none.
+    void neighbours(int64_t y, int64_t x, int64_t* places) const {
+        int64_t rows[3], columns[3];
+        for (int i = 0; i < 3; i++) {
+            rows[i] = beyond(y + i - 1, job.height, job.boundary);
+            columns[i] = beyond(x + i - 1, job.width, job.boundary);
+        }
+        for (int t = 0; t < 9; t++) places[t] = rows[t / 3] < 0 || columns[t % 3] < 0 ? -1 : place(rows[t / 3], columns[t % 3]);
+    }
 
     void codes(const float* cells, uint8_t* out) const {
         for (int64_t i = place(first, 0); i < place(last, 0); i++)
@@ -193,17 +203,16 @@ struct Worker {
 
     // Perceives a cell into the tile; whether the tile is full.
     bool see(int64_t y, int64_t x) {
+        int64_t near[9];
+        neighbours(y, x, near);
         const float* around[9];
-        for (int t = 0; t < 9; t++) {
-            const int64_t row = beyond(y + t / 3 - 1, job.height, job.boundary), column = beyond(x + t % 3 - 1, job.width, job.boundary);
-            around[t] = row < 0 || column < 0 ? nothing.data() : job.cells + place(row, column) * job.channels;
-        }
+        for (int t = 0; t < 9; t++) around[t] = near[t] < 0 ? nothing.data() : job.cells + near[t] * job.channels;
         float* to = &values[0][places.size() * net.layers[0].inputs];
         for (const auto& taps : net.filters) {
             for (int64_t c = 0; c < job.channels; c += LANES) {
                 const int count = int(std::min<int64_t>(LANES, job.channels - c));
                 Vec sum{};
-                for (const auto& tap : taps) sum += tap.weight * load_some(around[3 * tap.y + tap.x + 4] + c, count);
+                for (const auto& tap : taps) sum += tap.weight * load_some(around[tap.neighbour] + c, count);
                 store_some(to + c, sum, count);
             }
             to += job.channels;
@@ -241,7 +250,9 @@ struct Worker {
             for (int64_t x = 0; x < job.width; x++) {
                 const bool kept = lives[x] == 1 && near[x] == 1;
                 job.kept[place(y, x)] = kept;
-                if (!kept) std::fill_n(job.next + place(y, x) * job.channels, job.channels, 0.0f);
+                if (kept) continue;
+                job.asked[place(y, x)] = false;
+                std::fill_n(job.next + place(y, x) * job.channels, job.channels, 0.0f);
             }
         }
     }
@@ -254,10 +265,9 @@ struct Worker {
         for (int64_t y = first; y < last; y++)
             for (int64_t x = 0; x < job.width; x++)
                 if (stage == 1) gather(y, x);
-                else if (counts(y, x) && see(y, x)) learn(sums);
+                else if (job.asked[place(y, x)] && see(y, x)) learn(sums);
         learn(sums);
     }
-    bool counts(int64_t y, int64_t x) const { return job.asked[place(y, x)] && job.kept[place(y, x)]; }
 
     // The gradients of the cells in the tile: of the weights to `sums`, of what each perceived to `spare`.
     void learn(float* sums) {
@@ -296,18 +306,19 @@ struct Worker {
     // The gradient of a cell: of what became of it, and of what its neighbours perceived of it.
     void gather(int64_t y, int64_t x) {
         const int64_t seen = net.seen(), at = place(y, x);
-        const float* around[9];
+        int64_t near[9];
+        neighbours(y, x, near);
+        const float* around[9];  // what a neighbour perceived of this cell is its neighbour on the other side
         for (int t = 0; t < 9; t++) {
-            const int64_t row = beyond(y - t / 3 + 1, job.height, job.boundary), column = beyond(x - t % 3 + 1, job.width, job.boundary);
-            around[t] = row < 0 || column < 0 || !counts(row, column) ? nullptr : job.spare + place(row, column) * seen;
+            const int64_t other = near[8 - t];
+            around[t] = other < 0 || !job.asked[other] ? nothing.data() : job.spare + other * seen;
         }
         for (int64_t c = 0; c < job.channels; c += LANES) {
             const int count = int(std::min<int64_t>(LANES, job.channels - c));
             Vec sum = job.kept[at] ? load_some(job.grad + at * job.channels + c, count) : Vec{};
             for (size_t f = 0; f < net.filters.size(); f++)
                 for (const auto& tap : net.filters[f])
-                    if (const float* from = around[3 * tap.y + tap.x + 4])
-                        sum += tap.weight * load_some(from + f * job.channels + c, count);
+                    sum += tap.weight * load_some(around[tap.neighbour] + f * job.channels + c, count);
             store_some(job.back + at * job.channels + c, sum, count);
         }
     }
