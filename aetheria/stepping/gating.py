@@ -5,7 +5,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from aetheria.stepping.convolution import address, flat
+from aetheria.stepping.convolution import address, flat, stored_in
 from aetheria.stepping.native import native_kernel
 
 
@@ -18,7 +18,7 @@ class _Job(ctypes.Structure):
 
 
 def gated(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """What `aetheria.laws.layers.Gated` computes, in float32, channels last.
+    """What `aetheria.laws.layers.Gated` computes, in float32, channels last; `gates` may be bfloat16.
 
     Raises:
         ValueError: `gates` has not four times the channels of `memory`.
@@ -29,8 +29,9 @@ def gated(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError(
             f"gates {tuple(gates.shape)} given for memory {tuple(memory.shape)}; four times its channels are wanted"
         )
-    gates, memory = flat(gates), flat(memory)
+    library = native_kernel("gating.cpp", **({"SHORT": 1} if gates.dtype == torch.bfloat16 else {}))
+    gates, memory = flat(gates, stored_in(library)), flat(memory)
     hidden, after = (torch.empty((batch, height, length, width), dtype=torch.float32) for _ in range(2))
     job = _Job(*map(address, (gates, memory, hidden, after)), batch * height * length, width, torch.get_num_threads())
-    native_kernel("gating.cpp").gating(ctypes.byref(job))
+    library.gating(ctypes.byref(job))
     return hidden.permute(0, 3, 1, 2), after.permute(0, 3, 1, 2)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from aetheria.laws.layers import Conv, joined
 from aetheria.optimizer import Precision
 from aetheria.stepping.convolution import OwnLayer, address, as_written, check_channels, flat, plain, suits
+from aetheria.stepping.doubling import Doubled
 
 
 class _Job(ctypes.Structure):
@@ -54,15 +55,20 @@ class Mixer(OwnLayer):
 
     def __init__(self, mixing: Mixing, precision: Precision = "fp32") -> None:
         super().__init__(mixing.conv, precision)
-        self._of = mixing
+        self.conv, self._spread = mixing.conv, mixing.spread
 
     def __call__(self, *parts: Tensor) -> Tensor:
-        cells, conv, spread = flat(joined(*parts)), self._of.conv, self._of.spread
+        cells = flat(joined(*parts), self.stored)
+        check_channels(cells.shape[1], self.conv.in_channels)
+        return Doubled(cells, self) if self._spread > 1 else self.made(cells)
+
+    def made(self, cells: Tensor) -> Tensor:
+        """The next values, now."""
+        conv, spread = self.conv, self._spread
         batch, channels, height, width = cells.shape
-        check_channels(channels, conv.in_channels)
         after = torch.empty((batch, spread * height, spread * width, conv.out_channels), dtype=torch.float32)
         bias = plain(conv.bias)  # in a name of its own until the kernel returns
-        packed, unit = self._weights(spread**2 * conv.out_channels, spread**2, channels, conv.out_channels)
+        packed, unit = self._weights(spread**2, channels, conv.out_channels)
         job = _Job(
             *map(address, (cells, packed, unit, bias, after)),
             *(batch * height * width, width),
@@ -72,6 +78,6 @@ class Mixer(OwnLayer):
             raise MemoryError("the convolution's buffers")
         return after.permute(0, 3, 1, 2)
 
-    def _arranged(self, weight: Tensor) -> Tensor:
+    def _arranged(self, weight: Tensor, *_: int) -> Tensor:
         # (places, outputs, channels)
-        return (weight.permute(2, 3, 1, 0) if self._of.spread > 1 else weight.permute(2, 3, 0, 1)).contiguous()
+        return (weight.permute(2, 3, 1, 0) if self._spread > 1 else weight.permute(2, 3, 0, 1)).contiguous()

@@ -4,6 +4,10 @@
 // Source: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The transforms evaluate at 0,
 // +-A, +-B and infinity; A and B are chosen for the least rounding (benchmarks/winograd.py).
 //
+// With DOUBLED defined: a transposed 2x2 convolution that doubles both sides, and then a 3x3 one, as one. Each new cell sees 2 x 2
+// of the cells there are, by weights that depend on its place, the parity of its row and column: 3x3 filters, four times as many,
+// whose first row and column are zero, and with them all that is evaluated at 0. So 25 of the 36 products are left.
+//
 // Cells are (batch, height, width, channels). A chunk of work is TILES tiles: their transforms lie in `seen` as
 // [36][channels / LANES][TILES][LANES], so that products read LANES channels of ROWS tiles at fixed distances; their products with
 // one block of outputs at a time in `products`, [36][TILES][OUTPUTS vectors]. Both stay in cache.
@@ -16,19 +20,25 @@
 #include "products.h"
 #include "stages.h"
 
-constexpr int SIDE = 6, INNER = 4, POINTS = SIDE * SIDE;
+#if defined(DOUBLED)
+constexpr int FIRST = 1, SPREAD = 2;  // the first point that is evaluated; sides of the grid that is made, in those of the source
+#else
+constexpr int FIRST = 0, SPREAD = 1;
+#endif
+constexpr int SIDE = 6, INNER = 4, WIDE = SIDE - FIRST, POINTS = WIDE * WIDE, PLACES = SPREAD * SPREAD;
 constexpr int64_t RUN = 6, COLUMNS = INNER * RUN + SIDE - INNER;  // tiles that are transformed together; their columns
 constexpr int64_t CACHE = 1 << 19;  // bytes that `seen` may take: half of what a core has
 
 enum Boundary { PERIODIC, ZERO, REFLECT };
 
 extern "C" struct Job {
-    const float* source[2];  // the channels of the second follow those of the first; (batch, height, width, channels)
+    const Stored* source[2];  // the channels of the second follow those of the first; (batch, height, width, channels)
     const Number* weight;    // as `pack` leaves them
-    const float* unit;       // (outputs): of an output's products, as `pack` leaves them
+    const float* unit;       // (places, outputs): of an output's products, as `pack` leaves them
     const float *bias, *scale;  // (outputs) or null
-    float* next;
-    int64_t batch, height, width;
+    const Stored* more;         // null, or what is added to the sums, laid out like `next`
+    Stored* next;
+    int64_t batch, height, width;  // of the source
     int32_t channels[2], outputs, boundary, activation, threads;
     float eps;
 };
@@ -58,34 +68,36 @@ double size_of(const Row& row) {
     return SHORTENED ? std::sqrt(squares) : 1;
 }
 
-// to[i * step] = one row or column of six, transformed.
-inline void look(const Vec* d, int stride, Vec* to, int64_t step) {
+// to[0] to to[WIDE - 1] = one row or column of six, transformed.
+inline void look(const Vec* d, int stride, Vec* to) {
     const Vec d0 = d[0], d1 = d[stride], d2 = d[2 * stride], d3 = d[3 * stride], d4 = d[4 * stride], d5 = d[5 * stride];
     const Vec even_a = d4 - BB * d2, odd_a = d3 - BB * d1, even_b = d4 - AA * d2, odd_b = d3 - AA * d1;
-    to[0] = AA * BB * d0 - (AA + BB) * d2 + d4;
-    to[step] = even_a + A * odd_a;
-    to[2 * step] = even_a - A * odd_a;
-    to[3 * step] = even_b + B * odd_b;
-    to[4 * step] = even_b - B * odd_b;
-    to[5 * step] = AA * BB * d1 - (AA + BB) * d3 + d5;
+    if (!FIRST) *to++ = AA * BB * d0 - (AA + BB) * d2 + d4;
+    to[0] = even_a + A * odd_a;
+    to[1] = even_a - A * odd_a;
+    to[2] = even_b + B * odd_b;
+    to[3] = even_b - B * odd_b;
+    to[4] = AA * BB * d1 - (AA + BB) * d3 + d5;
 }
 
-// What products at +-A, +-B and infinity are in units of those at 0.
-struct Gains { float a, b, far; };
+// By what products at +-A, +-B and infinity count in the values of a row, in units of those at 0.
+struct Gains { float a[INNER], b[INNER], far; };
 
-// Four values from a row or column of six products.
-inline void gather(const Vec* m, Gains gain, Vec* to, int step) {
-    const Vec sum_a = m[1] + m[2], odd_a = m[1] - m[2], sum_b = m[3] + m[4], odd_b = m[3] - m[4];
-    to[0] = m[0] + gain.a * sum_a + gain.b * sum_b;
-    to[step] = gain.a * A * odd_a + gain.b * B * odd_b;
-    to[2 * step] = gain.a * AA * sum_a + gain.b * BB * sum_b;
-    to[3 * step] = gain.a * AA * A * odd_a + gain.b * BB * B * odd_b + gain.far * m[5];
+// Four values from a row or column of WIDE products.
+inline void gather(const Vec* m, const Gains& gain, Vec* to, int step) {
+    const Vec zero = FIRST ? Vec{} : *m++;
+    const Vec sum_a = m[0] + m[1], odd_a = m[0] - m[1], sum_b = m[2] + m[3], odd_b = m[2] - m[3];
+    to[0] = zero + gain.a[0] * sum_a + gain.b[0] * sum_b;
+    to[step] = gain.a[1] * odd_a + gain.b[1] * odd_b;
+    to[2 * step] = gain.a[2] * sum_a + gain.b[2] * sum_b;
+    to[3 * step] = gain.a[3] * odd_a + gain.b[3] * odd_b + gain.far * m[4];
 }
 
 struct Layer {
     const Job& job;
     int64_t across, down, total;  // tiles of a row, rows of tiles, all
     int inputs, blocks;           // vectors of input channels; blocks of outputs
+    int kept;                     // vectors of outputs of a tile that are kept until all are known, for their norm
     int64_t tiles;                // of a chunk: whole SHAREs, few enough for the cache and for all threads to have work
     float shrink[POINTS];         // each point of a transformed tile is multiplied by
     float first;                  // the unit of its products at 0, 0; of the others:
@@ -93,33 +105,42 @@ struct Layer {
 
     explicit Layer(const Job& j)
         : job(j), across((j.width + INNER - 1) / INNER), down((j.height + INNER - 1) / INNER), total(j.batch * across * down),
-          inputs(vectors(j.channels[0]) + vectors(j.channels[1])), blocks((vectors(j.outputs) + OUTPUTS - 1) / OUTPUTS) {
-        const int64_t fit = CACHE / (POINTS * inputs * int64_t(LANES * sizeof(Number))), each = (total + 16 * j.threads - 1) / (16 * j.threads);
+          inputs(vectors(j.channels[0]) + vectors(j.channels[1])), blocks((vectors(j.outputs) + OUTPUTS - 1) / OUTPUTS),
+          kept(j.scale ? vectors(j.outputs) : OUTPUTS) {
+        const int64_t size_of_tile = POINTS * inputs * LANES * sizeof(Number) + (blocks > 1 ? kept * INNER * INNER * sizeof(Vec) : 0);
+        const int64_t fit = CACHE / size_of_tile, each = (total + 16 * j.threads - 1) / (16 * j.threads);
         const int64_t few = std::min({fit, each, int64_t(2 * ROWS)}) / ROWS * ROWS;
         const int64_t fair = (total + j.threads - 1) / j.threads;  // of a small grid
         tiles = few ? few : std::min<int64_t>(ROWS, (fair + SHARE - 1) / SHARE * SHARE);
-        for (int i = 0; i < POINTS; i++) shrink[i] = float(1 / (size_of(LOOK[i / SIDE]) * size_of(LOOK[i % SIDE])));
+        for (int i = 0; i < POINTS; i++) shrink[i] = float(1 / (size_of(LOOK[FIRST + i / WIDE]) * size_of(LOOK[FIRST + i % WIDE])));
         const auto size = [](int i) { return size_of(LOOK[i]) * size_of(WEIGH[i]); };
         first = float(size(0) * size(0));
-        gain = {float(size(1) / size(0)), float(size(3) / size(0)), float(size(5) / size(0))};
+        gain.far = float(size(5) / size(0));
+        for (int i = 0; i < INNER; i++) {
+            gain.a[i] = float(size(1) / size(0) * std::pow(A, i));
+            gain.b[i] = float(size(3) / size(0) * std::pow(B, i));
+        }
     }
 };
+
+struct At { int64_t b, y, x; };  // the first cell of a tile
 
 struct Worker {
     const Layer& layer;
     const Job& job;
     std::unique_ptr<Number[]> seen;
     std::unique_ptr<Sum[]> products;
-    std::unique_ptr<Vec[]> squares;
-    std::vector<float> nothing, unit;  // unit: of each tile
+    std::unique_ptr<Vec[]> made;  // [tiles][layer.kept][16]
+    std::vector<Stored> nothing;
+    std::vector<float> unit;  // of each tile
+    std::vector<At> ats;      // where the tiles are
 
     explicit Worker(const Layer& l)
         : layer(l), job(l.job), seen(new Number[size_t(POINTS) * l.inputs * l.tiles * LANES]),
-          products(new Sum[size_t(POINTS) * l.tiles * OUTPUTS]), squares(new Vec[size_t(l.tiles) * INNER * INNER]),
-          nothing(std::max(job.channels[0], job.channels[1])), unit(l.tiles, 1.0f) {}
+          products(new Sum[size_t(POINTS) * l.tiles * OUTPUTS]), made(new Vec[size_t(l.tiles) * l.kept * INNER * INNER]),
+          nothing(std::max(job.channels[0], job.channels[1])), unit(l.tiles, 1.0f), ats(l.tiles) {}
 
-    struct Place { int64_t b, y, x; };
-    Place place(int64_t tile) const {
+    At at_of(int64_t tile) const {
         const int64_t row = tile / layer.across;
         return {row / layer.down, row % layer.down * INNER, tile % layer.across * INNER};
     }
@@ -128,22 +149,21 @@ struct Worker {
         const int64_t first = chunk * layer.tiles, count = std::min<int64_t>(layer.tiles, layer.total - first);
         for (int64_t t = 0, run; t < count; t += run) {
             run = std::min({RUN, count - t, layer.across - (first + t) % layer.across});
-            read(place(first + t), t, run);
+            for (int64_t k = 0; k < run; k++) ats[t + k] = at_of(first + t + k);
+            read(ats[t], t, run);
         }
-        if (job.scale) std::fill_n(squares.get(), count * INNER * INNER, Vec{});
-        for (int block = 0; block < layer.blocks; block++) {
-            const int left = vectors(job.outputs) - block * OUTPUTS;
-            if (left >= OUTPUTS) finish<OUTPUTS>(block, first, count);
-            else finish<1>(block, first, count);
-        }
-        if (job.scale)
-            for (int64_t t = 0; t < count; t++) normalise(place(first + t), t);
+        for (int place = 0; place < PLACES; place++)
+            for (int block = 0; block < layer.blocks; block++) {
+                const int left = vectors(job.outputs) - block * OUTPUTS;
+                if (left >= OUTPUTS) finish<OUTPUTS>(place, block, count);
+                else finish<1>(place, block, count);
+            }
     }
 
     // Transforms `count` tiles side by side into `seen`, those at `t` and after. Their columns overlap, and are transformed once.
-    void read(Place at, int64_t t, int64_t count) {
+    void read(At at, int64_t t, int64_t count) {
         const int64_t columns = INNER * count + SIDE - INNER, step = layer.inputs * layer.tiles * LANES;
-        const float* from[2][SIDE * COLUMNS];
+        const Stored* from[2][SIDE * COLUMNS];
         for (int s = 0; s < 2; s++)
             if (job.channels[s]) find(at, s, columns, from[s]);
         float factor[RUN][POINTS];
@@ -152,47 +172,44 @@ struct Worker {
         for (int s = 0; s < 2; s++)
             for (int c = 0; c < job.channels[s]; c += LANES, to += layer.tiles * LANES) {
                 const int channels = job.channels[s], some = std::min(LANES, channels - c);
-                Vec half[SIDE * COLUMNS];
-                for (int64_t i = 0; i < SIDE * columns; i += SIDE) {
+                Vec half[WIDE * COLUMNS];
+                for (int64_t x = 0; x < columns; x++) {
                     Vec cells[SIDE];
 #pragma GCC unroll 6
                     for (int y = 0; y < SIDE; y++) {
-                        cells[y] = load_some(from[s][i + y] + c, some);
-                        __builtin_prefetch(from[s][i + y] + c + COLUMNS * channels);  // of the next run, too far to be guessed
+                        const Stored* cell = from[s][x * SIDE + y] + c;
+                        cells[y] = load_stored(cell, some);
+                        __builtin_prefetch(cell + COLUMNS * channels);  // of the next run, too far to be guessed
                     }
-                    look(cells, 1, half + i, 1);
+                    look(cells, 1, half + x * WIDE);
                 }
                 for (int64_t k = 0; k < count; k++)
-                    for (int y = 0; y < SIDE; y++) {
-                        Vec line[SIDE];
-                        look(half + k * INNER * SIDE + y, SIDE, line, 1);
+                    for (int y = 0; y < WIDE; y++) {
+                        Vec line[WIDE];
+                        look(half + k * INNER * WIDE + y, WIDE, line);
 #pragma GCC unroll 6
-                        for (int x = 0; x < SIDE; x++) {
-                            const Vec value = SHORTENED ? line[x] * factor[k][y * SIDE + x] : line[x];
-                            keep(to + (y * SIDE + x) * step + k * LANES, value);
+                        for (int x = 0; x < WIDE; x++) {
+                            const Vec value = SHORTENED ? line[x] * factor[k][y * WIDE + x] : line[x];
+                            keep(to + (y * WIDE + x) * step + k * LANES, value);
                         }
                     }
             }
     }
 
     // The unit of each tile, in which all its transforms are short; and what makes of them numbers in that unit.
-    void scale(int64_t t, int64_t count, const float* const (*from)[SIDE * COLUMNS], float (*factor)[POINTS]) {
+    void scale(int64_t t, int64_t count, const Stored* const (*from)[SIDE * COLUMNS], float (*factor)[POINTS]) {
         constexpr int64_t WHOLE = (COLUMNS + LANES - 1) / LANES * LANES;
         Vec sums[WHOLE] = {}, column[WHOLE / LANES];
         for (int64_t x = 0; x < INNER * count + SIDE - INNER; x++) {
             Vec sum{};
             for (int s = 0; s < 2; s++)
-                for (int c = 0; c < job.channels[s]; c += LANES)
-                    for (int y = 0; y < SIDE; y++) {
-                        const Vec cells = load_some(from[s][x * SIDE + y] + c, std::min(LANES, job.channels[s] - c));
-                        sum += cells * cells;
-                    }
+                for (int y = FIRST; y < SIDE && job.channels[s]; y++) sum = with_squares(sum, from[s][x * SIDE + y], job.channels[s]);
             sums[x] = sum;
         }
         for (int64_t x = 0; x < WHOLE; x += LANES) column[x / LANES] = sums_of(sums + x);
         for (int64_t k = 0; k < count; k++) {
             float total = 0;
-            for (int64_t x = k * INNER; x < k * INNER + SIDE; x++) total += column[x / LANES][x % LANES];
+            for (int64_t x = k * INNER + FIRST; x < k * INNER + SIDE; x++) total += column[x / LANES][x % LANES];
             const float one = unit_of(total), many = 1 / one;
             unit[t + k] = one * layer.first;
             for (int i = 0; i < POINTS; i++) factor[k][i] = layer.shrink[i] * many;
@@ -200,7 +217,7 @@ struct Worker {
     }
 
     // Where the cells of the columns from one before `at` lie, SIDE of each.
-    void find(Place at, int s, int64_t columns, const float** from) const {
+    void find(At at, int s, int64_t columns, const Stored** from) const {
         int64_t rows[SIDE];
         for (int y = 0; y < SIDE; y++) rows[y] = beyond(std::min(at.y + y - 1, job.height), job.height, job.boundary);
         for (int64_t x = 0; x < columns; x++) {
@@ -213,78 +230,96 @@ struct Worker {
     }
 
     template <int N>
-    void finish(int block, int64_t first, int64_t count) {
-        const Number* weight = job.weight + int64_t(block) * POINTS * layer.inputs * LANES * OUTPUTS * LANES;
-        for (int p = 0; p < POINTS; p++, weight += int64_t(layer.inputs) * LANES * N * LANES) {
-            if (p % 2 == 0 && p / 2 < INNER * INNER) expect(block, first, count, p / 2);
+    void finish(int place, int block, int64_t count) {
+        const Number* weight = job.weight + int64_t(place * layer.blocks + block) * POINTS * layer.inputs * LANES * OUTPUTS * LANES;
+        for (int p = 0; p < POINTS; p++, weight += int64_t(layer.inputs) * LANES * N * LANES)
             for (int64_t t = 0; t < count; t += ROWS)
                 multiply<N>(&seen[(p * layer.inputs * layer.tiles + t) * LANES], layer.tiles, layer.inputs, weight, count - t,
                             &products[(p * layer.tiles + t) * OUTPUTS]);
-        }
-        for (int64_t t = 0; t < count; t++)
-            for (int n = 0; n < N; n++) write(place(first + t), t, block * OUTPUTS + n, &products[t * OUTPUTS + n]);
-    }
-
-    // Brings to the cache where cell i of each tile will be written, while there is much to multiply.
-    void expect(int block, int64_t first, int64_t count, int i) const {
+        const bool last = block == layer.blocks - 1;
+        const int first = block * OUTPUTS, from = job.scale ? first : 0;  // vectors of outputs, and of those in `made`
         for (int64_t t = 0; t < count; t++) {
-            const Place at = place(first + t);
-            const int64_t y = at.y + i / INNER, x = at.x + i % INNER;
-            if (y >= job.height || x >= job.width) continue;
-            const float* to = job.next + ((at.b * job.height + y) * job.width + x) * job.outputs + block * OUTPUTS * LANES;
-            for (int n = 0; n < OUTPUTS; n++) __builtin_prefetch(to + n * LANES, 1);
+            // Of one block nothing is kept for later: it stays in the innermost cache.
+            Vec* cells = &made[(layer.blocks > 1 ? t : 0) * layer.kept * INNER * INNER];
+            int64_t begins[INNER * INNER];
+            find_next(ats[t], place, begins);
+            for (int n = 0; n < N; n++) gather_tile(t, place, first + n, &products[t * OUTPUTS + n], begins, cells + (from + n) * INNER * INNER);
+            if (job.scale && !last) continue;
+            if (job.scale) normalise(cells);
+            const int known = job.scale ? vectors(job.outputs) : N;
+            if (job.activation == ELU) write<ELU>(cells, first + N - known, known, begins);
+            else if (job.activation == RELU) write<RELU>(cells, first + N - known, known, begins);
+            else write<NONE>(cells, first + N - known, known, begins);
         }
     }
 
-    void write(Place at, int64_t t, int vector, const Sum* from) {
-        Vec half[SIDE * INNER], cells[INNER * INNER];
+    // One vector of outputs of a tile's cells, from its products.
+    void gather_tile(int64_t t, int place, int vector, const Sum* from, const int64_t* begins, Vec* cells) {
+        Vec half[WIDE * INNER];
         const int64_t step = layer.tiles * OUTPUTS;
-        for (int x = 0; x < SIDE; x++) {
-            Vec column[SIDE];
+        const Gains gain = layer.gain;
+        for (int x = 0; x < WIDE; x++) {
+            Vec column[WIDE];
 #pragma GCC unroll 6
-            for (int y = 0; y < SIDE; y++) column[y] = as_values(from[(y * SIDE + x) * step]);
-            gather(column, layer.gain, half + x, SIDE);
+            for (int y = 0; y < WIDE; y++) column[y] = as_values(from[(y * WIDE + x) * step]);
+            gather(column, gain, half + x, WIDE);
         }
-        for (int i = 0; i < INNER; i++) gather(half + i * SIDE, layer.gain, cells + i * INNER, 1);
         const int channel = vector * LANES, count = std::min(LANES, job.outputs - channel);
-        if (SHORTENED) {
-            const Vec units = load_some(job.unit + channel, count) * unit[t];
-            for (Vec& value : cells) value *= units;
+        const Vec units = SHORTENED ? load_some(job.unit + place * job.outputs + channel, count) * unit[t] : Vec{};
+        const Vec bias = job.bias ? load_some(job.bias + channel, count) : Vec{};
+        for (int i = 0; i < INNER; i++) {
+            Vec line[INNER];
+            gather(half + i * WIDE, gain, line, 1);
+#pragma GCC unroll 4
+            for (int x = 0; x < INNER; x++) cells[i * INNER + x] = SHORTENED ? line[x] * units + bias : line[x] + bias;
         }
-        if (job.bias) {
-            const Vec bias = load_some(job.bias + channel, count);
-            for (Vec& value : cells) value += bias;
-        }
-        if (job.scale)
-            for (int i = 0; i < INNER * INNER; i++) squares[t * INNER * INNER + i] += cells[i] * cells[i];
-        else
-            for (Vec& value : cells) value = after(value);
-        inside(at, [&](int i, float* cell) { store_some(cell + channel, cells[i], count); });
+        if (job.more)
+            for (int i = 0; i < INNER * INNER; i++)
+                if (begins[i] >= 0) cells[i] += load_stored(job.more + begins[i] + channel, count);
     }
 
-    Vec after(Vec value) const { return job.activation == ELU ? elu(value) : activated(value, job.activation); }
-
-    // act(i, where cell i of the tile is written), for those inside the grid.
-    template <class Act>
-    void inside(Place at, Act act) const {
-        const int64_t rows = std::min<int64_t>(INNER, job.height - at.y), columns = std::min<int64_t>(INNER, job.width - at.x);
-        for (int y = 0; y < rows; y++) {
-            float* cell = job.next + ((at.b * job.height + at.y + y) * job.width + at.x) * job.outputs;
-            for (int x = 0; x < columns; x++, cell += job.outputs) act(y * INNER + x, cell);
+    // Normalises the outputs of each cell of a tile.
+    void normalise(Vec* cells) const {
+        Vec squares[INNER * INNER] = {}, factor[INNER * INNER / LANES];
+        const int all = vectors(job.outputs);
+        for (int v = 0; v < all; v++)
+            for (int i = 0; i < INNER * INNER; i++) squares[i] += cells[v * INNER * INNER + i] * cells[v * INNER * INNER + i];
+        for (int i = 0; i < INNER * INNER / LANES; i++)
+            factor[i] = inverse_root(sums_of(squares + i * LANES) / float(job.outputs) + job.eps);
+        for (int v = 0; v < all; v++) {
+            const Vec scale = load_some(job.scale + v * LANES, std::min(LANES, job.outputs - v * LANES));
+            for (int i = 0; i < INNER * INNER; i++) cells[v * INNER * INNER + i] *= scale * factor[i / LANES][i % LANES];
         }
     }
 
-    void normalise(Place at, int64_t t) {
-        float factor[INNER * INNER];
-        for (int i = 0; i < INNER * INNER; i += LANES)
-            store(factor + i, inverse_root(sums_of(&squares[t * INNER * INNER + i]) / float(job.outputs) + job.eps));
-        inside(at, [&](int i, float* cell) {
-            for (int c = 0; c < job.outputs; c += LANES) {
-                const int count = std::min(LANES, job.outputs - c);
-                const Vec value = load_some(cell + c, count) * factor[i] * load_some(job.scale + c, count);
-                store_some(cell + c, after(value), count);
+    // Writes `count` vectors of outputs of a tile's cells, from the `first`, after the activation.
+    template <int ACTIVATION>
+    void write(const Vec* cells, int first, int count, const int64_t* begins) const {
+        for (int v = 0; v < count; v++, cells += INNER * INNER) {
+            const int channel = (first + v) * LANES, some = std::min(LANES, job.outputs - channel);
+            Stored* next = job.next + channel;
+            for (int i = 0; i < INNER * INNER; i++) {
+                const Vec value = ACTIVATION == ELU ? elu(cells[i]) : activated(cells[i], ACTIVATION);
+                if (begins[i] >= 0) store_stored(next + begins[i], value, some);
             }
-        });
+        }
+    }
+
+    // Where in `next` the outputs of each cell of a tile begin; -1: outside the grid.
+    void find_next(At at, int place, int64_t* begins) const {
+        for (int i = 0; i < INNER * INNER; i++) {
+            const int64_t y = at.y + i / INNER, x = at.x + i % INNER;
+            begins[i] = y < job.height && x < job.width ? begin(at.b, y, x, place) : -1;
+        }
+    }
+
+    // Where what is made of a cell of the source begins in `next`.
+    int64_t begin(int64_t b, int64_t y, int64_t x, int place) const {
+        if (SPREAD > 1) {  // the place after the cell's own, and the one before the next cell's; periodic
+            y = (SPREAD * y + 1 + place / SPREAD) % (SPREAD * job.height);
+            x = (SPREAD * x + 1 + place % SPREAD) % (SPREAD * job.width);
+        }
+        return ((b * SPREAD * job.height + y) * SPREAD * job.width + x) * job.outputs;
     }
 };
 
@@ -293,39 +328,41 @@ struct Worker {
 // Bytes that packed weights take.
 extern "C" int64_t packed_size(int32_t first, int32_t second, int32_t outputs) {
     const int64_t inputs = vectors(first) + vectors(second), blocks = (vectors(outputs) + OUTPUTS - 1) / OUTPUTS;
-    return blocks * POINTS * inputs * LANES * OUTPUTS * LANES * sizeof(Number);
+    return PLACES * blocks * POINTS * inputs * LANES * OUTPUTS * LANES * sizeof(Number);
 }
 
-// Transforms weights (outputs, first + second, 3, 3): to [block][point][channels / PAIR][output of the block][PAIR], zero where
-// there is none; and their units (outputs).
+// Their units.
+extern "C" int64_t units(int32_t, int32_t, int32_t outputs) { return PLACES * int64_t(outputs); }
+
+// Transforms weights (places, outputs, first + second, 3, 3): to [place][block][point][channels / PAIR][output of the block][PAIR],
+// zero where there is none; and their units (places, outputs).
 extern "C" void pack(const float* weight, int32_t first, int32_t second, int32_t outputs, Number* packed, float* unit) {
     const int channels = first + second, inputs = (vectors(first) + vectors(second)) * LANES, wide = OUTPUTS * LANES;
+    const int blocks = (vectors(outputs) + OUTPUTS - 1) / OUTPUTS;
     std::memset(packed, 0, packed_size(first, second, outputs));
     std::vector<double> points(size_t(channels) * POINTS);
-    for (int o = 0; o < outputs; o++) {
+    for (int row = 0; row < PLACES * outputs; row++) {
+        const int place = row / outputs, o = row % outputs;
         double most = 0, squares[POINTS] = {};
-        for (int k = 0; k < channels; k++) {
-            const float* w = weight + (int64_t(o) * channels + k) * 9;
+        for (int k = 0; k < channels; k++, weight += 9)
             for (int p = 0; p < POINTS; p++) {
-                const double *down = WEIGH[p / SIDE], *across = WEIGH[p % SIDE];
+                const double *down = WEIGH[FIRST + p / WIDE], *across = WEIGH[FIRST + p % WIDE];
                 double value = 0;
-                for (int i = 0; i < 9; i++) value += down[i / 3] * across[i % 3] * w[i];
-                value /= size_of(WEIGH[p / SIDE]) * size_of(WEIGH[p % SIDE]);
+                for (int i = 0; i < 9; i++) value += down[i / 3] * across[i % 3] * weight[i];
+                value /= size_of(WEIGH[FIRST + p / WIDE]) * size_of(WEIGH[FIRST + p % WIDE]);
                 points[k * POINTS + p] = value;
                 squares[p] += value * value;
                 most = std::max(most, std::abs(value));
             }
-        }
         const double norm = std::sqrt(*std::max_element(squares, squares + POINTS));
-        unit[o] = unit_of_weights(norm, most);
+        unit[row] = unit_of_weights(norm, most);
         const int block = o / wide, n = std::min(vectors(outputs) - block * OUTPUTS, OUTPUTS) * LANES;
-        Number* to = packed + int64_t(block) * POINTS * inputs * wide;
+        Number* to = packed + int64_t(place * blocks + block) * POINTS * inputs * wide;
         for (int k = 0; k < channels; k++) {
             const int channel = k < first ? k : vectors(first) * LANES + k - first;
-            for (int p = 0; p < POINTS; p++) {
+            for (int p = 0; p < POINTS; p++)
                 to[((int64_t(p) * inputs + channel) / PAIR * n + o % wide) * PAIR + channel % PAIR] =
-                    number_of(points[k * POINTS + p] / unit[o]);
-            }
+                    number_of(points[k * POINTS + p] / unit[row]);
         }
     }
 }

@@ -3,11 +3,12 @@
 // Values are (batch, height, width, channels); `gates` holds forget, accept, output and candidate, `width` channels of each.
 #include <algorithm>
 
-#include "lanes.h"
+#include "products.h"
 #include "stages.h"
 
 extern "C" struct Job {
-    const float *gates, *memory;
+    const Stored* gates;
+    const float* memory;
     float *hidden, *next;
     int64_t cells;  // of all universes
     int32_t width, threads;
@@ -28,11 +29,12 @@ inline Vec tanh(Vec x) {
 }
 
 void gate(const Job& job, int64_t cell) {
-    const float *gates = job.gates + cell * 4 * job.width, *memory = job.memory + cell * job.width;
+    const Stored* gates = job.gates + cell * 4 * job.width;
+    const float* memory = job.memory + cell * job.width;
     float *hidden = job.hidden + cell * job.width, *next = job.next + cell * job.width;
     for (int c = 0; c < job.width; c += LANES) {
         const int count = std::min(LANES, job.width - c);
-        const auto of = [&](int gate) { return load_some(gates + gate * job.width + c, count); };
+        const auto of = [&](int gate) { return load_stored(gates + gate * job.width + c, count); };
         const Vec kept = sigmoid(of(0)) * load_some(memory + c, count) + sigmoid(of(1)) * tanh(of(3));
         store_some(next + c, kept, count);
         store_some(hidden + c, sigmoid(of(2)) * tanh(kept), count);

@@ -8,7 +8,7 @@
 #include "stages.h"
 
 extern "C" struct Job {
-    const float* source;
+    const Stored* source;
     const Number* weight;  // as `pack` leaves them
     const float *unit, *bias;  // (outputs) at each place, as `pack` leaves them; (outputs) or null
     float* next;
@@ -43,20 +43,16 @@ struct Worker {
     // The unit of each cell, in which all its channels are short.
     void scale(int64_t first, int64_t count) {
         Vec squares[CELLS] = {};
-        for (int64_t t = 0; t < count; t++)
-            for (int c = 0; c < job.channels; c += LANES) {
-                const Vec values = load_some(job.source + (first + t) * job.channels + c, std::min(LANES, job.channels - c));
-                squares[t] += values * values;
-            }
+        for (int64_t t = 0; t < count; t++) squares[t] = with_squares(squares[t], job.source + (first + t) * job.channels, job.channels);
         for (int64_t t = 0; t < CELLS; t += LANES) store(unit + t, sums_of(squares + t));
         for (float& one : unit) one = unit_of(one);
         for (int64_t t = 0; t < CELLS; t++) many[t] = 1 / unit[t];
     }
 
     void read(int64_t cell, int64_t t) {
-        const float* from = job.source + cell * job.channels;
+        const Stored* from = job.source + cell * job.channels;
         for (int c = 0; c < job.channels; c += LANES) {
-            const Vec values = load_some(from + c, std::min(LANES, job.channels - c));
+            const Vec values = load_stored(from + c, std::min(LANES, job.channels - c));
             keep(&seen[(c / LANES * CELLS + t) * LANES], SHORTENED ? values * many[t] : values);
         }
     }
@@ -90,6 +86,9 @@ extern "C" int64_t packed_size(int32_t places, int32_t channels, int32_t outputs
     const int64_t blocks = (vectors(outputs) + OUTPUTS - 1) / OUTPUTS;
     return places * blocks * vectors(channels) * LANES * OUTPUTS * LANES * sizeof(Number);
 }
+
+// Their units.
+extern "C" int64_t units(int32_t places, int32_t, int32_t outputs) { return int64_t(places) * outputs; }
 
 // Weights (places, outputs, channels): to [place][block][channels / PAIR][output of the block][PAIR], zero where there is none.
 extern "C" void pack(const float* weight, int32_t places, int32_t channels, int32_t outputs, Number* packed, float* unit) {
