@@ -42,7 +42,7 @@ def profile(
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from aetheria.bench import describe
-    from aetheria.config import find_config, load_config, read_settings
+    from aetheria.config import RunConfig, find_config, load_config, read_settings
     from aetheria.files import check_output
     from aetheria.profiling import profile_run, tables
     from aetheria.training.settings import load_training
@@ -53,20 +53,16 @@ def profile(
     if target.suffix != ".json":
         raise ConfigError(f"--trace {target}: expected a name that ends in .json")
     check_output(target, overwrite, make_folder=trace is None)
-    trains = "train" in read_settings(path, set_)
+    settings = load_training(config, set_) if "train" in read_settings(path, set_) else load_config(config, set_)
+    if trace is None:
+        target.parent.mkdir(exist_ok=True)
     about: dict[str, str]
-    if trains:
-        training = load_training(config, set_)
-        if trace is None:
-            target.parent.mkdir(exist_ok=True)
-        taught = profile_training(training, device=device, steps=steps or 3, trace=target)
-        about, shown = taught.describe(), taught.tables()
-    else:
-        settings = load_config(config, set_)
-        if trace is None:
-            target.parent.mkdir(exist_ok=True)
+    if isinstance(settings, RunConfig):
         found = profile_run(settings, device=device, steps=steps, trace=target)
         about, shown = describe(found.report), tables(found)
+    else:
+        taught = profile_training(settings, device=device, steps=steps or 3, trace=target)
+        about, shown = taught.describe(), taught.tables()
     for key, value in about.items():
         out.print(f"[bold]{key:12}[/]{escape(value)}")
     for table in shown:
