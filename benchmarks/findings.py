@@ -13,7 +13,7 @@ from benchmarks.processes import Finding, apart
 SERIES = {"cpu": (64, 256, 1024, 2048, 4096), "cuda": (64, 512, 1024, 4096, 16384)}
 CUDA_MEETING = 512
 BATCHES = ((1, 1024), (4, 512), (16, 256), (256, 64))  # universes and side: always as many cells
-BATCHED = ("MLP", "DEEP_QCA", "GrowingNCA", "Life")
+SCALED = ("MLP", "DEEP_QCA", "GrowingNCA", "Life")  # laws whose large grids are held against small ones
 RECORDED = ("UNet", "GrowingNCA")
 COMPILED_SIDE = 4096  # on CUDA: where the plan is compared with "compiled"
 
@@ -70,6 +70,7 @@ class Findings:
     options: Options
     rates: dict[Job, list[Finding]] = field(default_factory=dict)
     ceilings: dict[str, Finding] = field(default_factory=dict)
+    batches: dict[str, Finding] = field(default_factory=dict)
     loops: dict[str, Finding] = field(default_factory=dict)
     recorders: dict[str, Finding] = field(default_factory=dict)
     starts: dict[str, dict[str, Finding]] = field(default_factory=dict)
@@ -147,15 +148,12 @@ class Findings:
         if job.device != "cpu" and job.side == COMPILED_SIDE:
             self.measure(replace(job, plan="compiled"))
 
-    def batches(self, law: str) -> list[Job]:
-        """The same number of cells in one universe and in many."""
-        shrink = self.options.shrink
-        return [self.options.job(law, side // shrink, batch=batch) for batch, side in BATCHES]
-
     def measure_batches(self, law: str) -> None:
-        """The batches not measured yet, and the one grid again: right before them."""
-        for job in self.batches(law):
-            self.measure(job)
+        """As many cells in one universe and in many."""
+        grids = [(batch, side // self.options.shrink) for batch, side in BATCHES]
+        job = asdict(self.options.job(law, grids[0][1]))
+        self.batches[law] = apart("benchmarks.overheads:batches", seconds=10 * self.options.seconds, grids=grids, **job)
+        _say(f"batches {law}: {self.batches[law]}")
 
     def measure_loop(self, law: str) -> None:
         """The motor's loop against a bare one."""

@@ -3,7 +3,8 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,17 @@ def loop(seconds: float, most: int = 1000, **job: Any) -> Finding:
     actions = {"bare": lambda: bare(steps), "motor": lambda: step(steps), "off": without_feed}
     repeats = max(5, min(51, int(seconds / (3 * steps * per_step))))
     return {"plan": motor.warm_up().name, "steps": steps, **alternately(actions, repeats)}
+
+
+def batches(seconds: float, grids: Sequence[tuple[int, int]], **job: Any) -> Finding:
+    """Cells a second on grids of (universes, side) with the same number of cells in all, by "universes x side^2"."""
+    jobs = {f"{batch} x {side}^2": Job(**{**job, "batch": batch, "side": side}) for batch, side in grids}
+    steppers = {name: stepper(motor_for(one)) for name, one in jobs.items()}
+    per_step = max(seconds_per_step(step, seconds / 10) for step in steppers.values())
+    steps = max(1, int(seconds / 10 / per_step))
+    actions = {name: partial(step, steps) for name, step in steppers.items()}
+    found = alternately(actions, max(5, min(51, int(seconds / (len(jobs) * steps * per_step)))))
+    return {name: jobs[name].cells * steps / median for name, median in found.items()}
 
 
 def recorder(seconds: float, **job: Any) -> Finding:

@@ -91,13 +91,9 @@ def _target(target: Target) -> Row:
 
 
 def batches(findings: Findings) -> list[str]:
-    """Mcell/s of as many cells in one universe and in many, and what a large grid keeps of a small one's rate."""
-    laws = [law for law in findings.options.laws if findings.batches(law)[-1] in findings.rates]
-    sizes = [f"{job.batch} x {job.side}^2" for job in (findings.batches(laws[0]) if laws else [])]
-    rows = []
-    for law in laws:
-        found = (findings.rate(job) for job in findings.batches(law))
-        rows.append([law, *(NOTHING if rate is None else f"{rate / 1e6:.4g}" for rate in found)])
+    """Mcell/s of as many cells in one universe and in many."""
+    sizes = list(next((found for found in findings.batches.values() if "missing" not in found), {}))
+    rows = [[law, *_scaled(found, sizes, 1e-6)] for law, found in findings.batches.items()]
     return table(" | ".join(["Mcell/s", *sizes]), rows)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from aetheria.bench import Ceilings
 from benchmarks.cases import Job, Who
-from benchmarks.findings import BATCHED, COMPILED_SIDE, RECORDED, Findings
+from benchmarks.findings import COMPILED_SIDE, RECORDED, SCALED, Findings
 
 _NOISE = 0.95  # what "no less" and "the same" mean for two medians
 
@@ -56,12 +56,12 @@ def targets(findings: Findings) -> list[Target]:
 def _cpu(findings: Findings) -> Iterator[Target]:
     for law, precision, side, peer, wanted in _CPU_RATIOS:
         yield _against(findings, law, precision, side, peer, wanted)
-    for law in BATCHED:
+    for law in SCALED:
         large, small = (findings.rate(findings.options.job(law, side)) for side in (2048, 256))
         yield Target(f"{law}: throughput at 2048^2 over 256^2", 0.85, _over(large, small))
-        one, *many = (findings.rate(job) for job in findings.batches(law))
-        slowest = min((rate for rate in many if rate), default=None)
-        yield Target(f"{law}: slowest batch over one grid of as many cells", _NOISE, _over(slowest, one))
+    for law, found in findings.batches.items():
+        one, *many = found.values() if "missing" not in found else (None,)
+        yield Target(f"{law}: slowest batch over one grid of as many cells", _NOISE, _over(min(many, default=None), one))
     yield from _loops(findings, 1.05)
     yield from _recorders(findings)
     yield from _starts(findings)
