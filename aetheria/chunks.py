@@ -37,9 +37,9 @@ class Chunks:
         """
         before = self._stepper.step
         steps = self._next_stop(before + most) - before
-        self._stepper.current()  # not to be timed: it may compile
+        plan = self._stepper.current()  # not to be timed: it may compile
         began = time.perf_counter()
-        self._stepper.advance(steps)
+        self._stepper.advance(plan, steps)
         self._wait_for_device()
         self._pace.took(time.perf_counter() - began, self._feed.rate())
         # Chunks end at multiples of the interval, as `_next_stop` says, unless there is nothing to check.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypedDict, Unpack, get_args
 
@@ -246,7 +246,9 @@ class GPUOptimizer:
         return host, arrived
 
     def numerics(self) -> AbstractContextManager[None]:
-        """Sets TF32 and cuDNN as this motor wants them while it steps, and restores the process's settings after."""
+        """Sets TF32 and cuDNN as this motor wants them while it steps on CUDA, and restores the process's settings after."""
+        if self.device.type != "cuda":
+            return nullcontext()
         return numerics(Numerics(self.precision == "tf32", self.deterministic))
 
 

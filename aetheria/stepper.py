@@ -83,14 +83,14 @@ class Stepper:
         return self.state[0]
 
     def check_finite(self) -> None:
-        """Raises DivergedError when a cell is NaN or Inf. One pass over the cells."""
+        """Raises DivergedError when a cell is NaN or Inf. One pass over the cells, unless their plan holds whole numbers."""
         with torch.inference_mode():
-            if not finite(self.watched()):
+            watched = self.watched()
+            if watched.is_floating_point() and not finite(watched):
                 raise DivergedError(f"{self._name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
 
-    def advance(self, steps: int) -> None:
-        """Takes steps, by a plan made now where there is none."""
-        plan = self.current()
+    def advance(self, plan: Plan, steps: int) -> None:
+        """Takes steps by the plan that `current` gave just now."""
         with torch.inference_mode(), self._optimizer.numerics(), memory_named(self._name):
             held = plan.hold(self.state) if self._held is None else self._held
             self._held, self._shown = plan.advance(held, steps), None

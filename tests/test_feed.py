@@ -252,20 +252,49 @@ def test_a_batch_of_tensors_arrives_equal_and_is_counted(motor: Aetheria_Motor) 
     assert motor.optimizer.transfer_stats.bytes == 40 + 36
 
 
-@pytest.mark.parametrize(("deterministic", "precision", "wanted"), [(False, "fp32", "ieee"), (True, "tf32", "tf32")])
-def test_numeric_switches_hold_while_stepping_and_are_restored(deterministic: bool, precision: str, wanted: str) -> None:
-    cudnn, conv = torch.backends.cudnn, torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    seen: list[tuple[bool, bool, str]] = []
+SWITCHES = pytest.mark.parametrize(("deterministic", "precision", "wanted"), [(False, "fp32", "ieee"), (True, "tf32", "tf32")])
 
-    class Looks(nn.Module):
-        def forward(self, cells: Tensor) -> Tensor:
-            seen.append((cudnn.benchmark, cudnn.deterministic, conv.fp32_precision))
-            return cells
 
-    before = (cudnn.benchmark, cudnn.deterministic, conv.fp32_precision)
-    Aetheria_Motor(Looks(), 4, 1, "cpu", {**EAGER, "deterministic": deterministic, "precision": precision}).step()
-    assert set(seen) == {(not deterministic, deterministic, wanted)}
-    assert (cudnn.benchmark, cudnn.deterministic, conv.fp32_precision) == before
+def switches() -> tuple[bool, bool, str]:
+    cudnn = torch.backends.cudnn
+    return cudnn.benchmark, cudnn.deterministic, cudnn.conv.fp32_precision  # type: ignore[attr-defined]
+
+
+class Looks(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[tuple[bool, bool, str]] = set()
+
+    def forward(self, cells: Tensor) -> Tensor:
+        self.seen.add(switches())
+        return cells
+
+
+@SWITCHES
+def test_numeric_switches_are_set_for_cuda_and_restored(
+    monkeypatch: pytest.MonkeyPatch, deterministic: bool, precision: str, wanted: str
+) -> None:
+    settings = {**EAGER, "deterministic": deterministic, "precision": precision}
+    optimizer, before = Aetheria_Motor(Looks(), 4, 1, "cpu", settings).optimizer, switches()
+    monkeypatch.setattr(optimizer, "device", torch.device("cuda", 0))
+    with optimizer.numerics():
+        assert switches() == (not deterministic, deterministic, wanted)
+    assert switches() == before
+
+
+def test_on_the_cpu_numeric_switches_are_left_alone() -> None:
+    law, before = Looks(), switches()
+    Aetheria_Motor(law, 4, 1, "cpu", {**EAGER, "deterministic": True, "precision": "tf32"}).step()
+    assert law.seen == {before}
+
+
+@pytest.mark.gpu
+@SWITCHES
+def test_numeric_switches_hold_while_stepping(deterministic: bool, precision: str, wanted: str) -> None:
+    law, before = Looks(), switches()
+    Aetheria_Motor(law, 4, 1, "cuda", {**EAGER, "deterministic": deterministic, "precision": precision}).step()
+    assert law.seen == {(not deterministic, deterministic, wanted)}
+    assert switches() == before
 
 
 def test_energy_is_the_change_the_next_step_makes() -> None:

@@ -15,6 +15,7 @@ from aetheria import GrowingNCA, Lenia, Life, Quantum, UNet
 from aetheria.errors import AetheriaError, ConfigError, DivergedError, LawError, StateError
 from aetheria.memory import check_states
 from aetheria.motor import Aetheria_Motor, MotorConfig
+from aetheria.numerics import Numerics, numerics
 from aetheria.stepping import Plan, PlanName, choose_plan
 
 EAGER = {"plan": "eager"}
@@ -355,23 +356,17 @@ def test_a_law_around_a_wrong_network_says_so() -> None:
         Aetheria_Motor(Quantum(nn.Conv2d(3, 3, 1), d_state=2), 8, 2, "cpu", EAGER).step()
 
 
-def test_motors_with_different_numerics_in_two_threads_leave_none_behind() -> None:
+def test_threads_that_want_different_numerics_take_turns_and_leave_none_behind() -> None:
     cudnn = torch.backends.cudnn
     before = (cudnn.benchmark, cudnn.deterministic)
     wrong: list[bool] = []
 
-    class Looks(nn.Module):
-        def __init__(self, wanted: bool) -> None:
-            super().__init__()
-            self.wanted = wanted
+    def work(deterministic: bool) -> None:
+        for _ in range(100):
+            with numerics(Numerics(tf32=False, deterministic=deterministic)):
+                wrong.extend(True for _ in range(5) if cudnn.deterministic != deterministic)
 
-        def forward(self, cells: Tensor) -> Tensor:
-            if cudnn.deterministic != self.wanted:
-                wrong.append(True)
-            return cells
-
-    motors = [Aetheria_Motor(Looks(d), 4, 1, "cpu", {**EAGER, "deterministic": d}) for d in (True, False, True)]
-    threads = [threading.Thread(target=lambda m=motor: [m.step(5) for _ in range(100)]) for motor in motors]
+    threads = [threading.Thread(target=work, args=(wanted,)) for wanted in (True, False, True)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -379,6 +374,15 @@ def test_motors_with_different_numerics_in_two_threads_leave_none_behind() -> No
     assert not any(thread.is_alive() for thread in threads)
     assert not wrong
     assert (cudnn.benchmark, cudnn.deterministic) == before
+
+
+def test_a_motor_on_the_cpu_waits_for_nobodys_switches() -> None:
+    with numerics(Numerics(tf32=False, deterministic=True)):
+        motor = counter()  # wants others
+        thread = threading.Thread(target=motor.step)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def test_precision_switches_between_fp32_and_tf32_only() -> None:

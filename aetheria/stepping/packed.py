@@ -70,7 +70,7 @@ class PackedOnCpu(Plan):
         return (after,)
 
     def stale(self) -> bool:
-        return self._rule != rule_of(self._law) or bool(why_not(self._law))
+        return self._rule != rule_of(self._law) or bool(altered(self._law, Life))
 
 
 def rule_of(law: Life) -> tuple[list[float], Boundary]:
