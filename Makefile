@@ -10,7 +10,7 @@ help:
 	@echo "make run    install and run configs/quickstart.toml: a recording and a picture in runs/"
 	@echo "make test   install what tests need; lint, types, import layers, and all tests"
 	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about half an hour)"
-	@echo "make train-check  learn Life, B36/S23 and Lenia from recordings, as exactly as docs/training.md says (minutes)"
+	@echo "make train-check  learn Life, B36/S23, Lenia and a picture as well as docs/training.md says (half an hour)"
 	@echo "make soak   kill, fill, cut and damage runs as often as promised; docs/reliability.md (about an hour)"
 	@echo "make clean  remove .venv, runs and caches"
 
@@ -56,6 +56,7 @@ soak: $(VENV)/.installed-dev
 
 train-check: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.learning --out benchmarks/results/learning.md
+	$(BIN)/python -m benchmarks.growing --out benchmarks/results/growing.md
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -11,7 +11,7 @@ from PIL import Image
 
 from aetheria.errors import ConfigError, FileUnreadableError, StateError
 from aetheria.laws import GrowingNCA
-from aetheria.training.growth import Growth, disc, read_picture
+from aetheria.training.growth import Growth, read_picture, wound
 from aetheria.training.loop import normalise_gradients
 
 
@@ -121,11 +121,19 @@ def test_what_is_drawn_depends_on_seed_step_and_pool_alone() -> None:
         growth(pool=13).load_state_dict(one.state_dict())
 
 
-def test_a_disc_has_the_area_of_one() -> None:
-    areas = [int(disc(60, 60, random.Random(i)).sum()) for i in range(200)]
-    assert min(areas) > 0.9 * np.pi * 6**2
-    assert max(areas) < np.pi * 24**2
-    assert max(areas) > 0.7 * np.pi * 24**2
+def test_a_wound_is_a_disc_or_half_of_everything() -> None:
+    wounds = [wound(60, 80, random.Random(i)) for i in range(400)]
+    corners = [int(w[[0, 0, -1, -1], [0, -1, 0, -1]].sum()) for w in wounds]  # no disc reaches one
+    discs = [int(w.sum()) for w, count in zip(wounds, corners, strict=True) if not count]
+    halves = [w for w, count in zip(wounds, corners, strict=True) if count]
+    assert max(corners) < 4
+    assert 150 < len(halves) < 250
+    assert 0.9 * np.pi * 6**2 < min(discs) < max(discs) < np.pi * 24**2
+    assert max(discs) > 0.7 * np.pi * 24**2
+    for half in halves:
+        assert 0.3 < half.float().mean() < 0.7
+    middles = [(30, 2), (30, -3), (2, 40), (-3, 40)]  # of the four sides: each is lost by some
+    assert all(any(half[place] for half in halves) for place in middles)
 
 
 def test_the_pool_takes_what_was_grown_but_nothing_that_blew_up() -> None:

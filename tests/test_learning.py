@@ -8,9 +8,11 @@ import torch
 
 from aetheria import Aetheria_Motor, Lenia, Life
 from aetheria.config import load_config
+from aetheria.training.growth import read_picture
 from aetheria.training.imitation import imitate
 from aetheria.training.settings import TrainConfig
-from benchmarks.learning import by_counting, life, record
+from benchmarks.growing import measure
+from benchmarks.learning import CONFIGS, by_counting, life, record
 
 
 def test_life_is_learned_exactly_and_asked_about_densities_never_seen(tmp_path: Path) -> None:
@@ -45,3 +47,15 @@ def test_lenias_growth_is_found_in_recordings(tmp_path: Path) -> None:
     found = load_config(tmp_path / "out" / "run.toml").law.parameters
     assert found["m"] == pytest.approx(0.4, abs=0.005)
     assert found["s"] == pytest.approx(0.1, abs=0.005)
+
+
+def test_a_picture_is_grown_and_what_was_found_of_it_told(tmp_path: Path) -> None:
+    small = ["law.hidden_channels=32", "picture.size=6", "picture.grid=[8, 8]", "train.rollout=[12, 20]", "train.pool=32"]
+    short = ["train.steps=150", "train.validate_every=150", "train.batch=4", "train.average=0.9", "train.learning_rate=0.01"]
+    found = measure(tmp_path, [*small, *short, "train.damaged=1"])
+    blank = read_picture(CONFIGS.parent / "pictures" / "mushroom.png", 6).square().mean()
+    assert found.grown.errors[64] < blank / 3
+    lines, reached = found.table()
+    assert f"| {found.grown.errors[64]:.4g} | under 0.01 |" in lines[2]
+    assert reached == all(" yes |" in line for line in lines[2:])
+    assert not reached  # so little of it is not enough, and said so

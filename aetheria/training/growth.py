@@ -3,6 +3,7 @@
 Source: A. Mordvintsev et al., "Growing Neural Cellular Automata", Distill 2020, doi:10.23915/distill.00023.
 """
 
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ class Growth:
         Args:
             picture: `(4, h, w)`, in the middle of the grid.
             pool: states that are kept.
-            damaged: of a batch, how many lose a disc.
+            damaged: of a batch, how many lose a part: a disc, or half of themselves.
             steps: fewest and most that a training step takes.
 
         Raises:
@@ -121,7 +122,7 @@ class Growth:
         places, cells = places[order], cells[order]
         cells[0] = self.start
         for i in range(self._batch - self._damaged, self._batch):
-            cells[i] *= ~disc(cells.shape[2], cells.shape[3], chance).to(cells.device)
+            cells[i] *= ~wound(cells.shape[2], cells.shape[3], chance).to(cells.device)
         seeds = torch.stack((torch.full((self._batch,), chance.getrandbits(48)), torch.arange(self._batch)), 1)
         return GrowthBatch(cells, seeds, places, chance.randint(*self._steps))
 
@@ -162,9 +163,14 @@ class Growth:
         self.pool = state["pool"].clone()
 
 
-def disc(height: int, width: int, chance: random.Random) -> Tensor:
-    """`(H, W)` bool: a disc of a tenth to two fifths of the shorter side, somewhere in the middle half."""
-    radius = min(height, width) * chance.uniform(0.1, 0.4)
-    middle = [side * chance.uniform(0.25, 0.75) for side in (height, width)]
+def wound(height: int, width: int, chance: random.Random) -> Tensor:
+    """`(H, W)` bool, what is lost: a disc somewhere in the middle half, of a tenth to two fifths of the shorter side; or, every
+    other time, all on one side of a straight line that passes near the middle."""
     y, x = torch.arange(height)[:, None] + 0.5, torch.arange(width) + 0.5
-    return (y - middle[0]).square() + (x - middle[1]).square() < radius**2
+    least = min(height, width)
+    if chance.random() < 0.5:
+        radius = least * chance.uniform(0.1, 0.4)
+        middle = [side * chance.uniform(0.25, 0.75) for side in (height, width)]
+        return (y - middle[0]).square() + (x - middle[1]).square() < radius**2
+    angle, beside = chance.uniform(0, 2 * math.pi), least * chance.uniform(-0.1, 0.1)
+    return (y - height / 2) * math.sin(angle) + (x - width / 2) * math.cos(angle) > beside

@@ -162,7 +162,7 @@ class Nursery(Teaching):
         batch: states of a step.
         rollout: fewest and most steps of the law in a step of the training.
         pool: states that are kept to go on from.
-        damaged: of a batch, how many lose a disc, so that the law learns to heal.
+        damaged: of a batch, how many lose a disc or half of themselves, so that the law learns to heal.
     """
 
     batch: int = Setting(default=8, gt=0)

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "columns.h"
+#include "grid.h"
 #include "lanes.h"
 #include "stages.h"
 
@@ -18,7 +19,6 @@ constexpr int ROWS = 8;                 // rows in a chunk of work
 constexpr int EDGE = LANES;             // room left of a tile's first cell
 constexpr int STRIDE = EDGE + TILE + GROUP;
 
-enum Boundary { PERIODIC, ZERO, REFLECT };
 enum Normalise { NOT, CELL, GRID };
 
 extern "C" {
@@ -40,20 +40,6 @@ struct Job {
 }
 
 namespace {
-
-uint32_t mix(uint32_t word) {  // as aetheria/laws/chance.py
-    word = (word ^ (word >> 16)) * 0x7FEB352Du;
-    word = (word ^ (word >> 15)) * 0x846CA68Bu;
-    return word ^ (word >> 16);
-}
-constexpr uint32_t GOLDEN = 0x9E3779B9u;
-
-int64_t beyond(int64_t i, int64_t size, int boundary) {  // the cell that stands for cell i; -1: none, zero
-    if (i >= 0 && i < size) return i;
-    if (boundary == PERIODIC) return (i % size + size) % size;
-    if (boundary == ZERO) return -1;
-    return i < 0 ? -i : 2 * (size - 1) - i;
-}
 
 struct Packed {  // a layer's weights as `dense` reads them: blocks of BLOCK outputs, input by input
     Layer layer;
@@ -148,9 +134,8 @@ struct Network {
     bool masked() const { return job.alive_channel >= 0; }
     int phases() const { return masked() ? 2 : 1; }
 
-    // 0 not above the threshold, 1 above, 2 NaN, which like in a max pool kills its neighbourhood.
     void codes(const float* values, uint8_t* out, int64_t count) const {
-        for (int64_t i = 0; i < count; i++) out[i] = values[i] != values[i] ? 2 : values[i] > job.alive_above;
+        for (int64_t i = 0; i < count; i++) out[i] = code_of(values[i], job.alive_above);
     }
 
     const float* source(int64_t step) const { return step == 0 ? job.cells : target(step - 1); }
@@ -166,31 +151,8 @@ struct Network {
         }
     }
 
-    // The largest code in the square of `around` cells on each side, for each cell of row y; `codes_of(row, to)` gives those
-    // of a row. Beyond an edge that is not periodic there is nothing new: a mirrored cell is one of the others.
-    template <class CodesOf>
-    void largest(int64_t y, int64_t around, std::vector<uint8_t>& line, std::vector<uint8_t>& out, CodesOf codes_of) const {
-        const int64_t width = job.width;
-        const int boundary = job.boundary == PERIODIC ? PERIODIC : ZERO;
-        line.assign(width + 2 * around, 0);
-        out.resize(width);
-        for (int64_t dy = -around; dy <= around; dy++) {
-            const int64_t row = beyond(y + dy, job.height, boundary);
-            if (row < 0) continue;
-            codes_of(row, out.data());
-            for (int64_t x = 0; x < width; x++) line[around + x] = std::max(line[around + x], out[x]);
-        }
-        if (boundary == PERIODIC)
-            for (int64_t i = 0; i < around; i++) {
-                line[i] = line[around + beyond(i - around, width, PERIODIC)];
-                line[around + width + i] = line[around + i % width];
-            }
-        for (int64_t x = 0; x < width; x++) out[x] = line[x];
-        for (int64_t i = 1; i <= 2 * around; i++)
-            for (int64_t x = 0; x < width; x++) out[x] = std::max(out[x], line[x + i]);
-    }
     void largest_code(const uint8_t* codes, int64_t y, int64_t around, std::vector<uint8_t>& line, std::vector<uint8_t>& out) const {
-        largest(y, around, line, out, [&](int64_t row, uint8_t* to) { std::copy_n(codes + row * job.width, job.width, to); });
+        largest(job.height, job.width, job.boundary, y, around, line, out, [&](int64_t row, uint8_t* to) { std::copy_n(codes + row * job.width, job.width, to); });
     }
 };
 
@@ -361,19 +323,12 @@ struct Worker {
             std::copy_n(&alive[left], count, wanted);
         }
         if (job.fire_below >= 0) {
-            const uint32_t key = mix(universe_key(b, job.step[b] + step) + uint32_t(y) * GOLDEN);
+            const uint32_t key = row_key(universe_key(job.seed[2 * b], job.seed[2 * b + 1], job.step[b] + step), y);
             const uint32_t most = uint32_t(job.fire_below - 1);
-            for (int64_t x = 0; x < count; x++) wanted[x] &= -(mix(key + uint32_t(left + x) * GOLDEN) <= most);
+            for (int64_t x = 0; x < count; x++) wanted[x] &= -(word(key, left + x) <= most);
         }
         if (job.fire_below == 0) std::fill_n(wanted, TILE, uint8_t(0));
         active.want(wanted, count);
-    }
-
-    uint32_t universe_key(int64_t b, int64_t step) const {
-        const int64_t seed = job.seed[2 * b], number = job.seed[2 * b + 1];
-        uint32_t key = 0;
-        for (int64_t part : {seed, seed >> 32, number, step, step >> 32}) key = mix((key * GOLDEN) ^ uint32_t(part));
-        return key;
     }
 
     // Steps the active cells of a tile's row; its next cells are left in `perceived`.
@@ -400,7 +355,8 @@ struct Worker {
     void mask(int64_t step, int64_t b, int64_t y) {
         const float* alpha = net.target(step) + (b * channels + job.alive_channel) * net.plane;
         net.largest_code(net.code[step % 2].get() + b * net.plane, y, 1, line, before);
-        net.largest(y, 1, line, after, [&](int64_t from, uint8_t* to) { net.codes(alpha + from * width, to, width); });
+        largest(job.height, width, job.boundary, y, 1, line, after,
+                [&](int64_t from, uint8_t* to) { net.codes(alpha + from * width, to, width); });
         uint8_t* keep = net.keep.get() + b * net.plane + y * width;
         uint8_t* code = net.code[(step + 1) % 2].get() + b * net.plane + y * width;
         net.codes(alpha + y * width, code, width);

@@ -1,0 +1,366 @@
+// A training step of a `CellNetwork` whose cells fire at random, and its gradients, in float32.
+//
+// Cells are (B, H, W, C): a cell's channels side by side. Only cells that fire and could live are asked; TILE of them go through
+// the layers at a time, in the cache. What the layers held is not kept for the gradients but computed again, which takes less
+// time than memory does. Gradients of weights are summed chunk by chunk of rows, so that they do not depend on the threads.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "grid.h"
+#include "lanes.h"
+#include "stages.h"
+
+constexpr int TILE = 64;    // cells that go through the layers together
+constexpr int CELLS = 1024; // fewest in a chunk of rows
+constexpr int CHUNKS = 64;  // most in a batch, but for one more each universe
+#if defined(__AVX512F__)
+constexpr int DOWN = 8, ALONG = 3;  // DOWN x ALONG accumulators, and what is multiplied, fit the registers
+#else
+constexpr int DOWN = 4, ALONG = 2;
+#endif
+
+extern "C" {
+struct Layer {
+    const float *weight, *bias;  // (outputs, inputs), (outputs)
+    float *weight_grad, *bias_grad;
+    int32_t inputs, outputs, activation;
+};
+struct Job {
+    const Layer* layers;
+    const float* filters;        // (count, 3, 3)
+    const float* cells;          // (B, H, W, C)
+    float* next;                 // the same, after the step
+    uint8_t *asked, *kept;       // (B, H, W): whether the network's answer counts; whether the cell lives before and after
+    const int64_t *seed, *step;  // (B, 2), (B)
+    const float* grad;           // of `next`
+    float *spare, *back;         // (B, H, W, filters * C) room; the gradient of `cells`
+    int64_t batch, channels, height, width, fire_below;
+    int32_t layer_count, filter_count, boundary, alive_channel, threads;  // alive_channel: -1 where all cells live
+    float alive_above;
+};
+}
+
+namespace {
+
+int64_t whole(int64_t count) { return (count + 15) / 16 * 16; }  // vectors, and DOWN rows
+
+// c (R, N vectors) += a @ b, where a's number (r, k) lies at r * down + k * along, and rows of b and c `wide` and `apart` apart.
+template <int R, int N>
+void block(const float* a, int64_t down, int64_t along, const float* b, int64_t wide, int64_t depth, float* c, int64_t apart) {
+    Vec sum[R][N];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) sum[r][n] = load(c + r * apart + n * LANES);
+    for (int64_t k = 0; k < depth; k++, a += along, b += wide) {
+        Vec x[N];
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) x[n] = load(b + n * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; n++) sum[r][n] += a[r * down] * x[n];
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) store(c + r * apart + n * LANES, sum[r][n]);
+}
+
+// The same for any whole number of DOWN rows and of vectors.
+void add_product(const float* a, int64_t down, int64_t along, int64_t rows, const float* b, int64_t depth, float* c, int64_t wide) {
+    for (int64_t n = 0; n < wide; n += ALONG * LANES)
+        for (int64_t r = 0; r < rows; r += DOWN) {
+            const float* from = a + r * down;
+            float* to = c + r * wide + n;
+            switch (std::min<int64_t>((wide - n) / LANES, ALONG)) {
+                case 1: block<DOWN, 1>(from, down, along, b + n, wide, depth, to, wide); break;
+                case 2: block<DOWN, 2>(from, down, along, b + n, wide, depth, to, wide); break;
+                default: block<DOWN, ALONG>(from, down, along, b + n, wide, depth, to, wide);
+            }
+        }
+}
+
+struct Packed {  // a layer with rows of whole vectors; `back` is (outputs, inputs), `weight` its transpose
+    Layer layer;
+    int64_t inputs, outputs;
+    std::vector<float> weight, back, bias;
+
+    explicit Packed(const Layer& from)
+        : layer(from), inputs(whole(from.inputs)), outputs(whole(from.outputs)), weight(inputs * outputs),
+          back(inputs * outputs), bias(outputs) {
+        std::copy_n(from.bias, from.outputs, bias.data());
+        for (int64_t o = 0; o < from.outputs; o++)
+            for (int64_t i = 0; i < from.inputs; i++)
+                weight[i * outputs + o] = back[o * inputs + i] = from.weight[o * from.inputs + i];
+    }
+    int64_t numbers() const { return outputs * (inputs + 1); }  // of the gradients of weight and bias
+};
+
+struct Tap { int neighbour; float weight; };  // of 0 to 8, in reading order
+
+struct Network {
+    const Job& job;
+    const int64_t plane, rows, strips;  // rows in a chunk, chunks in a universe
+    std::vector<Packed> layers;
+    std::vector<std::vector<Tap>> filters;
+    std::vector<uint8_t> before, after;  // codes of the alive channel
+    std::vector<float> sums;             // each chunk's gradients of weights and biases
+    int64_t numbers = 0;
+
+    explicit Network(const Job& j)
+        : job(j), plane(j.height * j.width),
+          rows(std::max((CELLS + j.width - 1) / j.width, (j.batch * j.height + CHUNKS - 1) / CHUNKS)),
+          strips((j.height + rows - 1) / rows) {
+        for (int i = 0; i < j.layer_count; i++) {
+            layers.emplace_back(j.layers[i]);
+            numbers += layers.back().numbers();
+        }
+        for (int f = 0; f < j.filter_count; f++) {
+            filters.emplace_back();
+            for (int t = 0; t < 9; t++)
+                if (const float weight = j.filters[9 * f + t]) filters.back().push_back({t, weight});
+        }
+    }
+    int64_t chunks() const { return job.batch * strips; }
+    int64_t seen() const { return job.filter_count * job.channels; }
+};
+
+// One thread's share: its buffers, and what it does with a chunk of rows.
+struct Worker {
+    Network& net;
+    const Job& job;
+    std::vector<std::vector<float>> values;  // what goes into each layer, and what comes out of the last: (TILE, whole vectors)
+    std::vector<float> grads[2], nothing;
+    std::vector<int64_t> places;             // of the cells in the tile
+    std::vector<uint8_t> line, near, lives;
+    int64_t b = 0, first = 0, last = 0;      // the chunk
+
+    explicit Worker(Network& n) : net(n), job(n.job), nothing(n.seen() + LANES) {
+        int64_t widest = 0;
+        values.emplace_back(TILE * net.layers[0].inputs);
+        for (const auto& layer : net.layers) {
+            values.emplace_back(TILE * layer.outputs);
+            widest = std::max({widest, layer.inputs, layer.outputs});
+        }
+        for (auto& one : grads) one.resize(TILE * widest);
+        places.reserve(TILE);
+        for (auto* bytes : {&line, &near, &lives}) bytes->reserve(job.width + 4);
+    }
+
+    void take(int64_t chunk) {
+        b = chunk / net.strips;
+        first = chunk % net.strips * net.rows;
+        last = std::min(job.height, first + net.rows);
+    }
+    int64_t place(int64_t y, int64_t x) const { return (b * job.height + y) * job.width + x; }
+
+    // Where a cell and its neighbours lie, in reading order; -1 where there is none.
+    void neighbours(int64_t y, int64_t x, int64_t* places) const {
+        int64_t rows[3], columns[3];
+        for (int i = 0; i < 3; i++) {
+            rows[i] = beyond(y + i - 1, job.height, job.boundary);
+            columns[i] = beyond(x + i - 1, job.width, job.boundary);
+        }
+        for (int t = 0; t < 9; t++) places[t] = rows[t / 3] < 0 || columns[t % 3] < 0 ? -1 : place(rows[t / 3], columns[t % 3]);
+    }
+
+    void codes(const float* cells, uint8_t* out) const {
+        for (int64_t i = place(first, 0); i < place(last, 0); i++)
+            out[i] = job.alive_channel < 0 ? 1 : code_of(cells[i * job.channels + job.alive_channel], job.alive_above);
+    }
+    void largest_code(const std::vector<uint8_t>& codes, int64_t y, int64_t around, std::vector<uint8_t>& out) {
+        largest(job.height, job.width, job.boundary, y, around, line, out,
+                [&](int64_t row, uint8_t* to) { std::copy_n(&codes[place(row, 0)], job.width, to); });
+    }
+
+    // -- forwards ----------------------------------------------------------------------------------------------------------
+
+    void step(int64_t stage, int64_t chunk) {
+        take(chunk);
+        if (stage == 0) codes(job.cells, net.before.data());
+        else if (stage == 1) advance();
+        else mask();
+    }
+
+    void advance() {
+        const int64_t count = (last - first) * job.width * job.channels, from = place(first, 0) * job.channels;
+        std::copy_n(job.cells + from, count, job.next + from);
+        const uint32_t universe = universe_key(job.seed[2 * b], job.seed[2 * b + 1], job.step[b]);
+        for (int64_t y = first; y < last; y++) {
+            largest_code(net.before, y, 2, near);  // a dead cell next to living ones may keep them alive
+            const uint32_t key = row_key(universe, y);
+            for (int64_t x = 0; x < job.width; x++) {
+                const bool asked = near[x] && word(key, x) < job.fire_below;
+                job.asked[place(y, x)] = asked;
+                if (asked && see(y, x)) move();
+            }
+        }
+        move();
+        codes(job.next, net.after.data());
+    }
+
+    // Perceives a cell into the tile; whether the tile is full.
+    bool see(int64_t y, int64_t x) {
+        int64_t near[9];
+        neighbours(y, x, near);
+        const float* around[9];
+        for (int t = 0; t < 9; t++) around[t] = near[t] < 0 ? nothing.data() : job.cells + near[t] * job.channels;
+        float* to = &values[0][places.size() * net.layers[0].inputs];
+        for (const auto& taps : net.filters) {
+            for (int64_t c = 0; c < job.channels; c += LANES) {
+                const int count = int(std::min<int64_t>(LANES, job.channels - c));
+                Vec sum{};
+                for (const auto& tap : taps) sum += tap.weight * load_some(around[tap.neighbour] + c, count);
+                store_some(to + c, sum, count);
+            }
+            to += job.channels;
+        }
+        places.push_back(place(y, x));
+        return places.size() == TILE;
+    }
+
+    int64_t filled() const { return std::min<int64_t>(TILE, (int64_t(places.size()) + DOWN - 1) / DOWN * DOWN); }
+
+    void think() {
+        for (size_t l = 0; l < net.layers.size(); l++) {
+            const Packed& p = net.layers[l];
+            float* out = values[l + 1].data();
+            for (int64_t r = 0; r < filled(); r++) std::copy_n(p.bias.data(), p.outputs, out + r * p.outputs);
+            add_product(values[l].data(), p.inputs, 1, filled(), p.weight.data(), p.layer.inputs, out, p.outputs);
+            if (p.layer.activation == NONE) continue;
+            for (int64_t i = 0; i < filled() * p.outputs; i += LANES) store(out + i, activated(load(out + i), p.layer.activation));
+        }
+    }
+
+    void move() {
+        if (places.empty()) return;
+        think();
+        const int64_t wide = net.layers.back().outputs;
+        for (size_t r = 0; r < places.size(); r++)
+            for (int64_t c = 0; c < job.channels; c++) job.next[places[r] * job.channels + c] += values.back()[r * wide + c];
+        places.clear();
+    }
+
+    void mask() {
+        for (int64_t y = first; y < last; y++) {
+            largest_code(net.before, y, 1, lives);
+            largest_code(net.after, y, 1, near);
+            for (int64_t x = 0; x < job.width; x++) {
+                const bool kept = lives[x] == 1 && near[x] == 1;
+                job.kept[place(y, x)] = kept;
+                if (kept) continue;
+                job.asked[place(y, x)] = false;
+                std::fill_n(job.next + place(y, x) * job.channels, job.channels, 0.0f);
+            }
+        }
+    }
+
+    // -- backwards ---------------------------------------------------------------------------------------------------------
+
+    void back(int64_t stage, int64_t chunk) {
+        take(chunk);
+        float* sums = &net.sums[chunk * net.numbers];
+        for (int64_t y = first; y < last; y++)
+            for (int64_t x = 0; x < job.width; x++)
+                if (stage == 1) gather(y, x);
+                else if (job.asked[place(y, x)] && see(y, x)) learn(sums);
+        learn(sums);
+    }
+
+    // The gradients of the cells in the tile: of the weights to `sums`, of what each perceived to `spare`.
+    void learn(float* sums) {
+        if (places.empty()) return;
+        think();
+        const int64_t seen = net.seen();
+        float *grad = grads[0].data(), *down = grads[1].data();
+        std::fill_n(grad, filled() * net.layers.back().outputs, 0.0f);
+        for (size_t r = 0; r < places.size(); r++)
+            std::copy_n(job.grad + places[r] * job.channels, job.channels, grad + r * net.layers.back().outputs);
+        sums += net.numbers;
+        for (size_t l = net.layers.size(); l-- > 0;) {
+            const Packed& p = net.layers[l];
+            if (p.layer.activation != NONE) through(values[l + 1].data(), p, grad);
+            sums -= p.numbers();
+            add_product(grad, 1, p.outputs, p.outputs, values[l].data(), filled(), sums, p.inputs);
+            float* bias = sums + p.outputs * p.inputs;
+            for (int64_t r = 0; r < filled(); r++)
+                for (int64_t o = 0; o < p.outputs; o++) bias[o] += grad[r * p.outputs + o];
+            std::fill_n(down, filled() * p.inputs, 0.0f);
+            add_product(grad, p.outputs, 1, filled(), p.back.data(), p.layer.outputs, down, p.inputs);
+            std::swap(grad, down);
+        }
+        for (size_t r = 0; r < places.size(); r++) std::copy_n(grad + r * net.layers[0].inputs, seen, job.spare + places[r] * seen);
+        places.clear();
+    }
+
+    // The gradient before an activation, from what came out of it.
+    void through(const float* out, const Packed& p, float* grad) const {
+        for (int64_t i = 0; i < filled() * p.outputs; i += LANES) {
+            const Vec y = load(out + i), g = load(grad + i);
+            store(grad + i, y > 0.0f ? g : p.layer.activation == RELU ? Vec{} : g * (y + 1.0f));
+        }
+    }
+
+    // The gradient of a cell: of what became of it, and of what its neighbours perceived of it.
+    void gather(int64_t y, int64_t x) {
+        const int64_t seen = net.seen(), at = place(y, x);
+        int64_t near[9];
+        neighbours(y, x, near);
+        const float* around[9];  // what a neighbour perceived of this cell is its neighbour on the other side
+        for (int t = 0; t < 9; t++) {
+            const int64_t other = near[8 - t];
+            around[t] = other < 0 || !job.asked[other] ? nothing.data() : job.spare + other * seen;
+        }
+        for (int64_t c = 0; c < job.channels; c += LANES) {
+            const int count = int(std::min<int64_t>(LANES, job.channels - c));
+            Vec sum = job.kept[at] ? load_some(job.grad + at * job.channels + c, count) : Vec{};
+            for (size_t f = 0; f < net.filters.size(); f++)
+                for (const auto& tap : net.filters[f])
+                    sum += tap.weight * load_some(around[tap.neighbour] + f * job.channels + c, count);
+            store_some(job.back + at * job.channels + c, sum, count);
+        }
+    }
+};
+
+void add_up(Network& net) {
+    int64_t from = 0;
+    for (const auto& p : net.layers) {
+        const int64_t inputs = p.layer.inputs, outputs = p.layer.outputs;
+        std::fill_n(p.layer.weight_grad, inputs * outputs, 0.0f);
+        std::fill_n(p.layer.bias_grad, outputs, 0.0f);
+        for (int64_t chunk = 0; chunk < net.chunks(); chunk++) {
+            const float* sums = &net.sums[chunk * net.numbers + from];
+            for (int64_t o = 0; o < outputs; o++) {
+                for (int64_t i = 0; i < inputs; i++) p.layer.weight_grad[o * inputs + i] += sums[o * p.inputs + i];
+                p.layer.bias_grad[o] += sums[p.outputs * p.inputs + o];
+            }
+        }
+        from += p.numbers();
+    }
+}
+
+}  // namespace
+
+// Both return 0, or 1 when memory cannot be had.
+extern "C" int32_t forwards(const Job* job) try {
+    Network net(*job);
+    for (auto* codes : {&net.before, &net.after}) codes->resize(job->batch * net.plane);
+    run_stages(job->threads, 3, net.chunks(), [&] { return [w = std::make_shared<Worker>(net)](int64_t s, int64_t c) { w->step(s, c); }; },
+               [](int64_t) {});
+    return 0;
+} catch (const std::bad_alloc&) {
+    return 1;
+}
+
+extern "C" int32_t backwards(const Job* job) try {
+    Network net(*job);
+    net.sums.resize(net.chunks() * net.numbers);
+    run_stages(job->threads, 2, net.chunks(), [&] { return [w = std::make_shared<Worker>(net)](int64_t s, int64_t c) { w->back(s, c); }; },
+               [](int64_t) {});
+    add_up(net);
+    return 0;
+} catch (const std::bad_alloc&) {
+    return 1;
+}
