@@ -1,11 +1,19 @@
 """How many threads torch computes with, on the CPU."""
 
 import ctypes
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
 import torch
+
+_outside = threading.local()
+
+
+def threads_outside() -> int:
+    """How many threads torch has here outside of `one_thread`: for kernels of ours, which bring their own."""
+    return getattr(_outside, "threads", None) or torch.get_num_threads()
 
 
 @contextmanager
@@ -21,11 +29,14 @@ def one_thread(wanted: bool = True) -> Iterator[None]:
         return
     # OpenMP keeps this number for each thread; `torch.set_num_threads` would also set it for threads that begin meanwhile.
     before = torch.get_num_threads()  # in a new thread, also what sets OpenMP's number
+    outer = getattr(_outside, "threads", None)
+    _outside.threads = outer or before
     openmp.omp_set_num_threads(1)
     try:
         yield
     finally:
         openmp.omp_set_num_threads(before)
+        _outside.threads = outer
 
 
 @cache

@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import aetheria.optimizer
 from aetheria import Aetheria_Motor, build_law
 from aetheria.fields import FIELDS, View
-from aetheria.threads import one_thread
+from aetheria.laws import Law, UNet
+from aetheria.laws.layers import Conv
+from aetheria.stepping.winograd import Winograd
+from aetheria.threads import one_thread, threads_outside
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +41,17 @@ def test_torch_computes_alone_inside_and_as_before_outside_and_in_threads_that_b
     assert torch.get_num_threads() == 2
     with one_thread(wanted=False):
         assert torch.get_num_threads() == 2
+
+
+def test_kernels_have_all_threads_inside_too() -> None:
+    with one_thread():
+        assert threads_outside() == 2
+        with one_thread():
+            assert threads_outside() == 2
+        assert torch.get_num_threads() == 1
+    with pytest.raises(KeyError), one_thread():
+        raise KeyError
+    assert torch.get_num_threads() == threads_outside() == 2
     with pytest.raises(ZeroDivisionError), one_thread():
         _ = 1 / 0
     assert torch.get_num_threads() == 2
@@ -71,3 +85,36 @@ def test_fields_of_grids_that_take_moments_are_computed_alone(monkeypatch: pytes
     monkeypatch.setattr(aetheria.optimizer, "_ALONE", 32 * 32 - 1)
     motor.look(motor.request(["channel_0"]))
     assert threads == [1, 2]
+
+
+class Counting(UNet):
+    """Says in how many threads torch runs while it steps."""
+
+    def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        self.threads = torch.get_num_threads()
+        return super().predict(cells, *memory)
+
+
+class Heavy(Law):
+    """Leaves torch a product that wants all threads."""
+
+    channels = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(Conv(16, 16, 3, "zero"), nn.Sequential(nn.Conv2d(16, 16, 5, padding=2)))
+
+    def forward(self, cells: Tensor) -> Tensor:
+        self.threads = torch.get_num_threads()
+        values: Tensor = self.layers(cells)
+        return values
+
+
+@pytest.mark.parametrize(("law", "threads"), [(Counting(8, 16), 1), (Heavy(), 2)])
+def test_the_winograd_plan_leaves_torch_one_thread_unless_it_has_much_to_multiply(law: Law, threads: int) -> None:
+    plan = Winograd(law)
+    with torch.inference_mode():
+        plan.advance(plan.hold((torch.randn(1, 16, 8, 8),)), 1)
+    (stand_in,) = (stand_in for module, stand_in in plan._copies if module is law)
+    assert stand_in.threads == threads
+    assert torch.get_num_threads() == 2

@@ -12,6 +12,7 @@ from aetheria.laws.layers import ChannelNorm, Conv
 from aetheria.optimizer import Precision
 from aetheria.stepping.doubling import Doubled, composed, whole
 from aetheria.stepping.native import native_kernel
+from aetheria.threads import threads_outside
 
 if TYPE_CHECKING:
     from aetheria.stepping.mixing import Mixer
@@ -153,7 +154,7 @@ class _Convolution(OwnLayer):
             outputs,
             _BOUNDARIES.index(of.boundary),
             _ACTIVATIONS.index(of.activation),
-            torch.get_num_threads(),
+            threads_outside(),
             of.norm.eps if of.norm else 0.0,
         )
         if self._library.convolution(ctypes.byref(job)):

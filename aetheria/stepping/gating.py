@@ -7,6 +7,7 @@ from torch import Tensor
 
 from aetheria.stepping.convolution import address, flat, stored_in
 from aetheria.stepping.native import native_kernel
+from aetheria.threads import threads_outside
 
 
 class _Job(ctypes.Structure):
@@ -32,6 +33,6 @@ def gated(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     library = native_kernel("gating.cpp", **({"SHORT": 1} if gates.dtype == torch.bfloat16 else {}))
     gates, memory = flat(gates, stored_in(library)), flat(memory)
     hidden, after = (torch.empty((batch, height, length, width), dtype=torch.float32) for _ in range(2))
-    job = _Job(*map(address, (gates, memory, hidden, after)), batch * height * length, width, torch.get_num_threads())
+    job = _Job(*map(address, (gates, memory, hidden, after)), batch * height * length, width, threads_outside())
     library.gating(ctypes.byref(job))
     return hidden.permute(0, 3, 1, 2), after.permute(0, 3, 1, 2)

@@ -10,6 +10,7 @@ from aetheria.laws.layers import Conv, joined
 from aetheria.optimizer import Precision
 from aetheria.stepping.convolution import OwnLayer, address, as_written, check_channels, flat, plain, suits
 from aetheria.stepping.doubling import Doubled
+from aetheria.threads import threads_outside
 
 
 class _Job(ctypes.Structure):
@@ -72,7 +73,7 @@ class Mixer(OwnLayer):
         job = _Job(
             *map(address, (cells, packed, unit, bias, after)),
             *(batch * height * width, width),
-            *(channels, conv.out_channels, spread, torch.get_num_threads()),
+            *(channels, conv.out_channels, spread, threads_outside()),
         )
         if self._library.mixing(ctypes.byref(job)):
             raise MemoryError("the convolution's buffers")

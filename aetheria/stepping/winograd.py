@@ -13,7 +13,9 @@ from aetheria.stepping.convolution import LEAST_CHANNELS, Filter, Filtering, Own
 from aetheria.stepping.gating import gated
 from aetheria.stepping.mixing import Mixer, Mixing, mixing_of
 from aetheria.stepping.plan import Plan, State, make_call, make_step, settled
+from aetheria.threads import one_thread
 
+_HEAVY = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)  # for one thread
 Layers = tuple[nn.Module | Filtering | Mixing, ...]
 
 
@@ -40,6 +42,7 @@ class Winograd(Plan):
             NativeKernelError: no C++ compiler.
         """
         self._law, self._precision, self._form = law, precision, _form(law)
+        self._alone = not any(isinstance(module, _HEAVY) for module in _left(law))
         self._own: list[OwnLayer] = []
         self._copies: list[tuple[nn.Module, nn.Module]] = []
         self._step = make_step(make_call(self._copied(law), torch.device("cpu"), precision))
@@ -49,8 +52,9 @@ class Winograd(Plan):
 
     def advance(self, held: State, steps: int) -> State:
         self._refresh()
-        for _ in range(steps):
-            held = self._step(*held)
+        with one_thread(self._alone):
+            for _ in range(steps):
+                held = self._step(*held)
         return held
 
     def stale(self) -> bool:
@@ -101,6 +105,17 @@ def _taken(module: nn.Module) -> Iterator[tuple[nn.Module, Layers]]:
     else:
         for child in module.children():
             yield from _taken(child)
+
+
+def _left(module: nn.Module) -> Iterator[nn.Module]:
+    """The modules that are torch's to compute."""
+    if (layers := _layers(module)) is None:
+        yield module
+        for child in module.children():
+            yield from _left(child)
+    else:
+        for layer in layers:
+            yield from layer.modules() if isinstance(layer, nn.Module) else ()
 
 
 def _layers(module: nn.Module) -> Layers | None:
