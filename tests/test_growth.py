@@ -1,17 +1,15 @@
 """Growing a picture: what is drawn, how it is judged, and that a law learns from it."""
 
 import random
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from aetheria.errors import ConfigError, FileUnreadableError, StateError
+from aetheria.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
-from aetheria.training.growth import Growth, read_picture, wound
+from aetheria.training.growth import Growth, wound
 from aetheria.training.loop import normalise_gradients
 
 
@@ -30,43 +28,6 @@ def fill_pool(task: Growth) -> None:
         task.pool[place] = 0
         task.pool[place, :4] = task.target * place / (len(task.pool) - 1)
         task.pool[place, 4:] = place
-
-
-# -- the picture -------------------------------------------------------------------------------------------------
-
-
-def test_a_picture_is_read_premultiplied(tmp_path: Path) -> None:
-    pixels = np.zeros((2, 3, 4), np.uint8)
-    pixels[0, 0] = (255, 102, 0, 255)
-    pixels[1, 2] = (200, 100, 50, 51)  # alpha a fifth
-    pixels[0, 1] = (255, 255, 255, 0)  # clear: white by name alone
-    Image.fromarray(pixels).save(tmp_path / "p.png")
-    picture = read_picture(tmp_path / "p.png")
-    assert picture.shape == (4, 2, 3)
-    np.testing.assert_allclose(picture[:, 0, 0], [1, 0.4, 0, 1], atol=1e-6)
-    np.testing.assert_allclose(picture[:, 1, 2], [200 / 255 / 5, 100 / 255 / 5, 50 / 255 / 5, 0.2], atol=1e-6)
-    assert (picture[:, 0, 1] == 0).all()
-
-
-def test_scaling_keeps_the_amount_of_colour_and_the_shape(tmp_path: Path) -> None:
-    pixels = np.zeros((32, 16, 4), np.uint8)
-    pixels[8:24, 4:12] = (255, 0, 0, 255)
-    pixels[:, 12:] = (0, 255, 0, 0)  # clear green, which must not show
-    Image.fromarray(pixels).save(tmp_path / "p.png")
-    picture = read_picture(tmp_path / "p.png", 8)
-    assert picture.shape == (4, 8, 4)
-    assert float(picture[0].mean()) == pytest.approx(0.25, abs=0.01)
-    assert float(picture[1].max()) == 0
-    assert torch.equal(read_picture(tmp_path / "p.png", 32), read_picture(tmp_path / "p.png"))
-
-
-def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n")
-    for name in ("torn.png", "missing.png"):
-        with pytest.raises(FileUnreadableError, match=name):
-            read_picture(tmp_path / name)
-    with pytest.raises(ConfigError, match="size: 0"):
-        read_picture(tmp_path / "torn.png", 0)
 
 
 def test_a_picture_larger_than_the_grid_is_refused() -> None:

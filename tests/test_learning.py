@@ -8,8 +8,8 @@ import torch
 
 from aetheria import Aetheria_Motor, Lenia, Life
 from aetheria.config import load_config
-from aetheria.training.growth import read_picture
 from aetheria.training.imitation import imitate
+from aetheria.training.pictures import read_picture
 from aetheria.training.settings import TrainConfig
 from benchmarks.growing import measure
 from benchmarks.learning import CONFIGS, by_counting, life, record

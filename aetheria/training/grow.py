@@ -21,9 +21,10 @@ from aetheria.laws import GrowingNCA
 from aetheria.run import built_law
 from aetheria.training.distributed import processes
 from aetheria.training.firing import Step
-from aetheria.training.growth import COLOURS, Growth, read_picture
+from aetheria.training.growth import COLOURS, Growth
 from aetheria.training.imitation import prepare
 from aetheria.training.loop import Moment, Trainer
+from aetheria.training.pictures import draw_emoji, read_picture
 from aetheria.training.settings import GrowConfig
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.trackers import Tracker, default_trackers
@@ -162,11 +163,11 @@ def grow(
 
 
 def task_of(config: GrowConfig, law: GrowingNCA) -> Growth:
-    """What is drawn and how it is judged, as the config says; raises what `read_picture` and `Growth` do."""
-    how, (height, width) = config.train, config.picture.grid
+    """What is drawn and how it is judged, as the config says; raises what `read_picture`, `draw_emoji` and `Growth` do."""
+    how, what, (height, width) = config.train, config.picture, config.picture.grid
     return Growth(
         law,
-        read_picture(config.picture.path, config.picture.size),
+        draw_emoji(what.emoji, what.size) if what.emoji else read_picture(what.path, what.size),
         (height, width),
         pool=how.pool,
         batch=how.batch,

@@ -6,47 +6,17 @@ Source: A. Mordvintsev et al., "Growing Neural Cellular Automata", Distill 2020,
 import math
 import random
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from aetheria.errors import ConfigError, FileUnreadableError, StateError
+from aetheria.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
 from aetheria.training.firing import Step
 
 COLOURS = 4  # the first channels: red, green, blue, premultiplied by alpha, and alpha
-
-
-def read_picture(path: str | Path, size: int | None = None) -> Tensor:
-    """A picture as the law shows it: `(4, h, w)`, colours premultiplied by alpha, then alpha, in 0..1.
-
-    Args:
-        path: of a PNG or any other image that Pillow reads.
-        size: of its longer side, to which it is averaged down (or stretched); None for its own.
-
-    Raises:
-        FileUnreadableError: no image. ConfigError: `size` below 1.
-    """
-    if size is not None and size < 1:
-        raise ConfigError(f"size: {size} given; expected 1 or more cells")
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGBA"), np.float32) / 255
-    except Exception as error:  # a torn PNG raises SyntaxError too, and a bomb its own
-        raise FileUnreadableError(f"{path}: cannot be read as an image; {error}") from error
-    rgba = torch.from_numpy(pixels).permute(2, 0, 1)
-    # Before it is scaled: what lies under a clear pixel must not bleed into its neighbours.
-    picture = torch.cat((rgba[:3] * rgba[3:], rgba[3:]))
-    if size is None or size == max(picture.shape[1:]):
-        return picture.contiguous()
-    scale = size / max(picture.shape[1:])
-    new = [max(1, round(side * scale)) for side in picture.shape[1:]]
-    return F.interpolate(picture[None], new, mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
 @dataclass(frozen=True)

@@ -142,15 +142,17 @@ def load_train_config(path: str | Path, overrides: list[str] | None = None) -> T
 
 
 class Picture(Settings):
-    """What to grow.
+    """What to grow: an image, or an emoji.
 
     Attributes:
         path: of a PNG or another image, beside the config.
+        emoji: a character, as the emoji font of this machine draws it.
         size: cells of its longer side; its own pixels when left out.
         grid: (height, width) that it grows in, in the middle.
     """
 
-    path: str
+    path: str = ""
+    emoji: str = Setting(default="", max_length=16)
     size: int | None = Setting(default=None, gt=0, le=1024)
     grid: list[int] = Setting(min_length=2, max_length=2)
 
@@ -198,6 +200,9 @@ def load_training(path: str | Path, overrides: list[str] | None = None) -> Train
     if "picture" not in values:
         return load_train_config(path, overrides)
     picture = values["picture"]
-    if isinstance(picture, dict) and isinstance(picture.get("path"), str):
+    if isinstance(picture, dict) and isinstance(picture.get("path"), str) and picture["path"]:
         picture["path"] = str(path.parent.resolve() / picture["path"])
-    return GrowConfig.checked(values, "")
+    config = GrowConfig.checked(values, "")
+    if bool(config.picture.path) == bool(config.picture.emoji):
+        raise ConfigError("[picture]: expected a path, or an emoji, and not both")
+    return config
