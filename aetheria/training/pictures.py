@@ -55,7 +55,7 @@ def draw_emoji(text: str, size: int | None = None) -> Tensor:
                 return _premultiplied(image.crop(box), size)
     looked = f"{', '.join(path.name for path in fonts)} cannot draw it" if fonts else "no font with emoji is installed here"
     raise ConfigError(
-        f'emoji: "{text}" given, but {looked}; install one (Debian: fonts-noto-color-emoji), or give a PNG by `path`'
+        f'[picture] emoji: "{text}" given, but {looked}; install one (Debian: fonts-noto-color-emoji), or give a PNG by `path`'
     )
 
 
