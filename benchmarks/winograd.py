@@ -6,16 +6,19 @@ python -m benchmarks.winograd --out benchmarks/results/winograd.md
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from aetheria.device import keep_freed_memory
 from aetheria.laws.layers import Conv
-from aetheria.stepping.convolution import Filter, Filtering
+from aetheria.optimizer import Precision
+from aetheria.stepping.convolution import Filter, Filtering, flat
+from aetheria.stepping.mixing import Mixer, Mixing
 from benchmarks.machine import publish
 from benchmarks.tables import Row, table
 
@@ -24,6 +27,8 @@ LAYERS = (
     *((256, 16, 32), (256, 32, 32), (128, 32, 64), (128, 64, 64), (64, 64, 128), (64, 128, 128), (64, 128, 256)),
     *((64, 256, 256), (128, 192, 128), (128, 128, 128), (256, 96, 32), (64, 256, 512)),
 )
+# (side, inputs, between, others, outputs): those of its two ways up.
+DOUBLED = ((64, 256, 128, 64, 128), (128, 128, 64, 32, 32))
 POINTS = ((1.0, 2.0), (0.5, 1.0), (0.5**0.5, 2**0.5), (5 / 8, 3 / 2), (2 / 3, 3 / 2), (3 / 4, 3 / 2))
 Matrices = tuple[Tensor, Tensor, Tensor]
 
@@ -39,9 +44,30 @@ def milliseconds(side: int, inputs: int, outputs: int, rounds: int) -> list[floa
         lambda: F.conv2d(padded, weight),
         lambda: F.conv2d(short, short_weight),
         lambda: own[0](cells),
-        lambda: own[1](cells),
+        lambda: own[1](short_cells),
     ]
-    short, short_weight = padded.bfloat16(), weight.bfloat16()
+    short, short_weight, short_cells = padded.bfloat16(), weight.bfloat16(), cells.bfloat16()
+    return _in_turn(calls, rounds)
+
+
+def milliseconds_doubled(side: int, inputs: int, middle: int, others: int, outputs: int, rounds: int) -> list[float]:
+    """Of a grid doubled in its sides, then filtered with others: one after the other and at once, in float32 and 16 bits."""
+    transposed, conv = nn.ConvTranspose2d(inputs, middle, 2, 2), Conv(middle + others, outputs, 3, "periodic", bias=False)
+    low, skip = (torch.randn(1, n, size, size) for n, size in ((inputs, side), (others, 2 * side)))
+    calls: list[Callable[[], Tensor]] = []
+    precisions: tuple[Precision, ...] = ("fp32", "bf16")
+    for precision in precisions:
+        mixer, own = Mixer(Mixing(transposed, 2), precision), Filter(Filtering(conv, "periodic"), precision)
+        cells, beside = (flat(part, own.stored) for part in (low, skip))
+        calls += [partial(_after, double, own, cells, beside) for double in (mixer.made, mixer)]
+    return _in_turn(calls, rounds)
+
+
+def _after(double: Callable[[Tensor], Tensor], own: Filter, cells: Tensor, beside: Tensor) -> Tensor:
+    return own(double(cells), beside)
+
+
+def _in_turn(calls: Sequence[Callable[[], Tensor]], rounds: int) -> list[float]:
     with torch.inference_mode():
         turns = [[_timed(call) for call in calls] for _ in range(rounds + 1)][1:]
     return [1e3 * statistics.median(times) for times in zip(*turns, strict=True)]
@@ -142,6 +168,19 @@ def main() -> None:
     lines = ["One convolution in one thread: processor time, medians in turn. Direct: PyTorch's, padding not counted.", ""]
     heads = ("grid", "channels", "direct fp32, ms", "direct bf16, ms", "ours fp32, ms", "ours 16 bits, ms")
     lines += table(" | ".join((*heads, "direct / ours, fp32", "bf16 / 16 bits")), rows)
+    lines += [
+        "",
+        "A grid whose sides are doubled, with others beside it filtered: one after the other, and at once, the same way.",
+        "",
+    ]
+    doubled: list[Row] = []
+    for side, *channels in DOUBLED:
+        inputs, between, others, outputs = channels
+        times = milliseconds_doubled(side // wanted.shrink, inputs, between, others, outputs, wanted.rounds)
+        made = f"{inputs} to {between}, with {others} to {outputs}"
+        doubled.append([f"{side // wanted.shrink}^2", made, *(f"{one:.3g}" for one in times)])
+    heads = ("grid", "channels", "fp32, ms", "fp32 at once, ms", "16 bits, ms", "16 bits at once, ms")
+    lines += table(" | ".join(heads), doubled)
     note = "Distance from float64, root mean square over the result's, of white noise in 64 channels"
     lines += ["", f"{note}. What is multiplied is rounded to the precision named; sums are float32.", ""]
     lines += table("way | products | float32 | bfloat16", rounding_rows())
