@@ -1,16 +1,10 @@
 // 3x3 convolutions on the CPU by minimal filtering, F(4x4, 3x3): a tile of 6 x 6 cells gives 4 x 4 of the next with 36 products
 // for each pair of channels, where the sums as they are written take 144.
 //
-// Source: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The transforms evaluate at 0,
-// +-A, +-B and infinity; A and B are chosen for the least rounding (benchmarks/winograd.py).
-//
-// With DOUBLED defined: a transposed 2x2 convolution that doubles both sides, and then a 3x3 one, as one. Each new cell sees 2 x 2
-// of the cells there are, by weights that depend on its place, the parity of its row and column: 3x3 filters, four times as many,
-// whose first row and column are zero, and with them all that is evaluated at 0. So 25 of the 36 products are left.
-//
-// Cells are (batch, height, width, channels). A chunk of work is TILES tiles: their transforms lie in `seen` as
-// [36][channels / LANES][TILES][LANES], so that products read LANES channels of ROWS tiles at fixed distances; their products with
-// one block of outputs at a time in `products`, [36][TILES][OUTPUTS vectors]. Both stay in cache.
+// Cells are (batch, height, width, channels). A chunk of work is a few tiles: their transforms lie in `seen` as
+// [POINTS][channels / LANES][tiles][LANES], so that products read LANES channels of ROWS tiles at fixed distances; their products
+// with one block of outputs at a time in `products`, [POINTS][tiles][OUTPUTS vectors]. Both stay in cache. What is made of a tile
+// is written once, after norm and activation.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -19,15 +13,10 @@
 #include "lanes.h"
 #include "products.h"
 #include "stages.h"
+#include "transforms.h"
 
-#if defined(DOUBLED)
-constexpr int FIRST = 1, SPREAD = 2;  // the first point that is evaluated; sides of the grid that is made, in those of the source
-#else
-constexpr int FIRST = 0, SPREAD = 1;
-#endif
-constexpr int SIDE = 6, INNER = 4, WIDE = SIDE - FIRST, POINTS = WIDE * WIDE, PLACES = SPREAD * SPREAD;
 constexpr int64_t RUN = 6, COLUMNS = INNER * RUN + SIDE - INNER;  // tiles that are transformed together; their columns
-constexpr int64_t CACHE = 1 << 19;  // bytes that `seen` may take: half of what a core has
+constexpr int64_t CACHE = 1 << 19;  // bytes that `seen` and `made` may take: half of what a core has
 
 enum Boundary { PERIODIC, ZERO, REFLECT };
 
@@ -45,52 +34,11 @@ extern "C" struct Job {
 
 namespace {
 
-constexpr float A = 2.0f / 3, B = 1.5f, AA = A * A, BB = B * B;
-
 int64_t beyond(int64_t i, int64_t size, int boundary) {  // the cell that stands for cell i; -1: none, zero
     if (i >= 0 && i < size) return i;
     if (boundary == PERIODIC) return (i % size + size) % size;
     if (boundary == ZERO) return -1;
     return i < 0 ? -i : 2 * (size - 1) - i;
-}
-
-// The rows of the three transforms, and what each is divided by to be alike in size (16 bits only).
-constexpr float LOOK[SIDE][SIDE] = {{AA * BB, 0, -AA - BB, 0, 1, 0}, {0, -A * BB, -BB, A, 1, 0}, {0, A * BB, -BB, -A, 1, 0},
-                                    {0, -B * AA, -AA, B, 1, 0}, {0, B * AA, -AA, -B, 1, 0}, {0, AA * BB, 0, -AA - BB, 0, 1}};
-constexpr double NA = 2.0 * AA * (AA - BB), NB = 2.0 * BB * (BB - AA);
-constexpr double WEIGH[SIDE][3] = {{1.0 / (AA * BB), 0, 0}, {1 / NA, A / NA, AA / NA}, {1 / NA, -A / NA, AA / NA},
-                                   {1 / NB, B / NB, BB / NB}, {1 / NB, -B / NB, BB / NB}, {0, 0, 1}};
-
-template <class Row>
-double size_of(const Row& row) {
-    double squares = 0;
-    for (double value : row) squares += value * value;
-    return SHORTENED ? std::sqrt(squares) : 1;
-}
-
-// to[0] to to[WIDE - 1] = one row or column of six, transformed.
-inline void look(const Vec* d, int stride, Vec* to) {
-    const Vec d0 = d[0], d1 = d[stride], d2 = d[2 * stride], d3 = d[3 * stride], d4 = d[4 * stride], d5 = d[5 * stride];
-    const Vec even_a = d4 - BB * d2, odd_a = d3 - BB * d1, even_b = d4 - AA * d2, odd_b = d3 - AA * d1;
-    if (!FIRST) *to++ = AA * BB * d0 - (AA + BB) * d2 + d4;
-    to[0] = even_a + A * odd_a;
-    to[1] = even_a - A * odd_a;
-    to[2] = even_b + B * odd_b;
-    to[3] = even_b - B * odd_b;
-    to[4] = AA * BB * d1 - (AA + BB) * d3 + d5;
-}
-
-// By what products at +-A, +-B and infinity count in the values of a row, in units of those at 0.
-struct Gains { float a[INNER], b[INNER], far; };
-
-// Four values from a row or column of WIDE products.
-inline void gather(const Vec* m, const Gains& gain, Vec* to, int step) {
-    const Vec zero = FIRST ? Vec{} : *m++;
-    const Vec sum_a = m[0] + m[1], odd_a = m[0] - m[1], sum_b = m[2] + m[3], odd_b = m[2] - m[3];
-    to[0] = zero + gain.a[0] * sum_a + gain.b[0] * sum_b;
-    to[step] = gain.a[1] * odd_a + gain.b[1] * odd_b;
-    to[2 * step] = gain.a[2] * sum_a + gain.b[2] * sum_b;
-    to[3 * step] = gain.a[3] * odd_a + gain.b[3] * odd_b + gain.far * m[4];
 }
 
 struct Layer {
@@ -107,7 +55,7 @@ struct Layer {
         : job(j), across((j.width + INNER - 1) / INNER), down((j.height + INNER - 1) / INNER), total(j.batch * across * down),
           inputs(vectors(j.channels[0]) + vectors(j.channels[1])), blocks((vectors(j.outputs) + OUTPUTS - 1) / OUTPUTS),
           kept(j.scale ? vectors(j.outputs) : OUTPUTS) {
-        const int64_t size_of_tile = POINTS * inputs * LANES * sizeof(Number) + (blocks > 1 ? kept * INNER * INNER * sizeof(Vec) : 0);
+        const int64_t size_of_tile = POINTS * inputs * LANES * sizeof(Number) + (blocks > 1 ? kept * CELLS * sizeof(Vec) : 0);
         const int64_t fit = CACHE / size_of_tile, each = (total + 16 * j.threads - 1) / (16 * j.threads);
         const int64_t few = std::min({fit, each, int64_t(2 * ROWS)}) / ROWS * ROWS;
         const int64_t fair = (total + j.threads - 1) / j.threads;  // of a small grid
@@ -137,7 +85,7 @@ struct Worker {
 
     explicit Worker(const Layer& l)
         : layer(l), job(l.job), seen(new Number[size_t(POINTS) * l.inputs * l.tiles * LANES]),
-          products(new Sum[size_t(POINTS) * l.tiles * OUTPUTS]), made(new Vec[size_t(l.tiles) * l.kept * INNER * INNER]),
+          products(new Sum[size_t(POINTS) * l.tiles * OUTPUTS]), made(new Vec[size_t(l.tiles) * l.kept * CELLS]),
           nothing(std::max(job.channels[0], job.channels[1])), unit(l.tiles, 1.0f), ats(l.tiles) {}
 
     At at_of(int64_t tile) const {
@@ -240,10 +188,11 @@ struct Worker {
         const int first = block * OUTPUTS, from = job.scale ? first : 0;  // vectors of outputs, and of those in `made`
         for (int64_t t = 0; t < count; t++) {
             // Of one block nothing is kept for later: it stays in the innermost cache.
-            Vec* cells = &made[(layer.blocks > 1 ? t : 0) * layer.kept * INNER * INNER];
-            int64_t begins[INNER * INNER];
+            Vec* cells = &made[(layer.blocks > 1 ? t : 0) * layer.kept * CELLS];
+            int64_t begins[CELLS];
             find_next(ats[t], place, begins);
-            for (int n = 0; n < N; n++) gather_tile(t, place, first + n, &products[t * OUTPUTS + n], begins, cells + (from + n) * INNER * INNER);
+            for (int n = 0; n < N; n++)
+                gather_tile(t, place, first + n, &products[t * OUTPUTS + n], begins, cells + (from + n) * CELLS);
             if (job.scale && !last) continue;
             if (job.scale) normalise(cells);
             const int known = job.scale ? vectors(job.outputs) : N;
@@ -274,31 +223,31 @@ struct Worker {
             for (int x = 0; x < INNER; x++) cells[i * INNER + x] = SHORTENED ? line[x] * units + bias : line[x] + bias;
         }
         if (job.more)
-            for (int i = 0; i < INNER * INNER; i++)
+            for (int i = 0; i < CELLS; i++)
                 if (begins[i] >= 0) cells[i] += load_stored(job.more + begins[i] + channel, count);
     }
 
     // Normalises the outputs of each cell of a tile.
     void normalise(Vec* cells) const {
-        Vec squares[INNER * INNER] = {}, factor[INNER * INNER / LANES];
+        Vec squares[CELLS] = {}, factor[CELLS / LANES];
         const int all = vectors(job.outputs);
         for (int v = 0; v < all; v++)
-            for (int i = 0; i < INNER * INNER; i++) squares[i] += cells[v * INNER * INNER + i] * cells[v * INNER * INNER + i];
-        for (int i = 0; i < INNER * INNER / LANES; i++)
+            for (int i = 0; i < CELLS; i++) squares[i] += cells[v * CELLS + i] * cells[v * CELLS + i];
+        for (int i = 0; i < CELLS / LANES; i++)
             factor[i] = inverse_root(sums_of(squares + i * LANES) / float(job.outputs) + job.eps);
         for (int v = 0; v < all; v++) {
             const Vec scale = load_some(job.scale + v * LANES, std::min(LANES, job.outputs - v * LANES));
-            for (int i = 0; i < INNER * INNER; i++) cells[v * INNER * INNER + i] *= scale * factor[i / LANES][i % LANES];
+            for (int i = 0; i < CELLS; i++) cells[v * CELLS + i] *= scale * factor[i / LANES][i % LANES];
         }
     }
 
     // Writes `count` vectors of outputs of a tile's cells, from the `first`, after the activation.
     template <int ACTIVATION>
     void write(const Vec* cells, int first, int count, const int64_t* begins) const {
-        for (int v = 0; v < count; v++, cells += INNER * INNER) {
+        for (int v = 0; v < count; v++, cells += CELLS) {
             const int channel = (first + v) * LANES, some = std::min(LANES, job.outputs - channel);
             Stored* next = job.next + channel;
-            for (int i = 0; i < INNER * INNER; i++) {
+            for (int i = 0; i < CELLS; i++) {
                 const Vec value = ACTIVATION == ELU ? elu(cells[i]) : activated(cells[i], ACTIVATION);
                 if (begins[i] >= 0) store_stored(next + begins[i], value, some);
             }
@@ -307,7 +256,7 @@ struct Worker {
 
     // Where in `next` the outputs of each cell of a tile begin; -1: outside the grid.
     void find_next(At at, int place, int64_t* begins) const {
-        for (int i = 0; i < INNER * INNER; i++) {
+        for (int i = 0; i < CELLS; i++) {
             const int64_t y = at.y + i / INNER, x = at.x + i % INNER;
             begins[i] = y < job.height && x < job.width ? begin(at.b, y, x, place) : -1;
         }
