@@ -1,6 +1,7 @@
 """The training step that computes firing cells alone: cells and gradients are the law's own, asked in float64."""
 
 import copy
+import dataclasses
 import logging
 from typing import Any
 
@@ -131,6 +132,24 @@ def test_deeper_networks_with_elu_too() -> None:
     law = Deeper(6, 16)
     nn.init.normal_(law.update.weight, std=0.3)
     assert_the_same(*both(law, grown(8, 8), 3))
+
+
+def test_where_no_cell_dies_all_that_fire_are_asked() -> None:
+    class Undying(GrowingNCA):
+        def cell_network(self) -> CellNetwork:
+            network = super().cell_network()
+            assert network is not None
+            return dataclasses.replace(network, alive=None)
+
+        def living(self, cells: Tensor) -> Tensor:
+            return torch.ones_like(cells[:, :1], dtype=torch.bool)
+
+    torch.manual_seed(0)
+    law = Undying(6, 16)
+    nn.init.normal_(law.update.weight, std=0.1)
+    ours, laws = both(law, grown(9, 12), 3)
+    assert laws[0][1, :, 0].any()  # dead ground, but for that
+    assert_the_same(ours, laws)
 
 
 def test_autocast_changes_nothing() -> None:
