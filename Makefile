@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 help:
 	@echo "make run    install and run configs/quickstart.toml: a recording and a picture in runs/"
 	@echo "make test   install what tests need; lint, types, import layers, and all tests"
-	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about half an hour)"
+	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about an hour)"
 	@echo "make train-check  learn Life, B36/S23, Lenia and a picture as well as docs/training.md says (half an hour)"
 	@echo "make soak   kill, fill, cut and damage runs as often as promised; docs/reliability.md (about an hour)"
 	@echo "make clean  remove .venv, runs and caches"
@@ -50,6 +50,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.quantised --out benchmarks/results/quantised.md
 	$(BIN)/python -m benchmarks.acorn --out benchmarks/results/acorn.md
 	$(BIN)/python -m benchmarks.headless --out benchmarks/results/headless.md
+	$(BIN)/python -m benchmarks.training --cax --out benchmarks/results/training.md
+	$(BIN)/python -m benchmarks.reading --out benchmarks/results/reading.md
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.reliability --full --out docs/reliability.md

@@ -3,10 +3,11 @@
     python -m benchmarks.growing --out benchmarks/results/growing.md
 
 Trains what `configs/training/mushroom.toml` says, as `aetheria train` would, and looks at what it left behind as
-`aetheria.training.grow` does. Ends with 1 where a target is missed.
+`aetheria.training.grow` does; what grew is left beside the results as a picture. Ends with 1 where a target is missed.
 """
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -64,6 +65,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder))
+        if given.out:
+            shutil.copy(found.grown.folder / "grown.png", given.out.with_suffix(".png"))
     how, law = found.config.train, found.config.law.parameters
     table, reached = found.table()
     lines = [
