@@ -71,7 +71,7 @@ def main() -> None:
     table, reached = found.table()
     lines = [
         f"{how.steps:,} steps of training, batch {how.batch}, {how.rollout[0]} to {how.rollout[1]} steps each; "
-        f"{law['channels']} channels, hidden {law['hidden_channels']}; {torch.get_num_threads()} threads, "
+        f"{law['channels']} channels, hidden {law['hidden_channels']}; threads: {torch.get_num_threads()}, "
         f"{found.processor:.0f} s of the processor. Errors are of the colours over the picture's 24 x 24 cells, from one cell, "
         "means of four runs.",
         "",
