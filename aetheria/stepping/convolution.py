@@ -98,11 +98,18 @@ class OwnLayer:
 
     def refresh(self) -> None:
         """Takes over weights that were edited."""
-        weight, seen = self._conv.get_parameter("weight").detach().contiguous(), self._seen
-        # By value: an edit through `.data` leaves no trace, and to compare is a percent of a step.
-        if seen is None or not self._library.same(_pointer(weight), _pointer(seen), ctypes.c_int64(seen.numel())):
+        weight, seen = self._conv.get_parameter("weight").detach(), self._seen
+        # By value: an edit through `.data` leaves no trace, and to compare is a percent of a step. As they lie: a law in a
+        # motor is channels last, and to bring its weights into order takes longer than to compare them.
+        if seen is None or not self._lie_alike(weight, seen):
             self._seen = weight.clone()
             self._packed.clear()
+
+    def _lie_alike(self, one: Tensor, other: Tensor) -> bool:
+        """Whether they hold the same bits in the same places."""
+        if one.stride() != other.stride():
+            return False
+        return bool(self._library.same(_pointer(one), _pointer(other), ctypes.c_int64(other.numel())))
 
     @property
     def seen(self) -> Tensor:
@@ -115,10 +122,8 @@ class OwnLayer:
     def _weights(self, *sizes: int) -> tuple[Tensor, Tensor]:
         """The weights as the kernel reads them, and their units."""
         if sizes not in self._packed:
-            weight, packed = (
-                self._arranged(self.seen, *sizes),
-                torch.empty(self._library.packed_size(*sizes), dtype=torch.uint8),
-            )
+            weight = self._arranged(self.seen, *sizes).contiguous()
+            packed = torch.empty(self._library.packed_size(*sizes), dtype=torch.uint8)
             unit = torch.empty(self._library.units(*sizes), dtype=torch.float32)
             self._library.pack(_pointer(weight), *sizes, _pointer(packed), _pointer(unit))
             self._packed[sizes] = packed, unit
@@ -192,7 +197,7 @@ class Filter(_Convolution):
 
     def _arranged(self, weight: Tensor, *sizes: int) -> Tensor:
         first, second, _ = sizes  # the channels that are left when those before them come doubled
-        return weight[:, weight.shape[1] - first - second :].contiguous()
+        return weight[:, weight.shape[1] - first - second :]
 
 
 class _Doubling(_Convolution):

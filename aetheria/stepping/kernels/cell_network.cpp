@@ -211,23 +211,25 @@ struct Worker {
     // A row of a tile and one cell more on either side, with what was pending applied.
     void read(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {
         const int64_t from = beyond(y, job.height, job.boundary);
+        if (from < 0) {
+            for (int64_t c = 0; c < channels; c++) std::fill(row(y, c) - 1, row(y, c) + count + 1, 0.0f);
+            return;
+        }
+        const uint8_t* keep = net.masked() ? net.keep.get() + b * net.plane + from * width : nullptr;
+        const float factor = net.pending[b];
+        int64_t beside[2];  // the cells that stand left and right of the tile; -1: zero
+        for (int i = 0; i < 2; i++) {
+            beside[i] = beyond(i ? left + count : left - 1, width, job.boundary);
+            if (beside[i] >= 0 && keep && !keep[beside[i]]) beside[i] = -1;
+        }
         for (int64_t c = 0; c < channels; c++) {
             float* to = row(y, c);
-            if (from < 0) {
-                std::fill(to - 1, to + count + 1, 0.0f);
-                continue;
-            }
             const float* cells = net.source(step) + (b * channels + c) * net.plane + from * width;
-            const uint8_t* keep = net.masked() ? net.keep.get() + b * net.plane + from * width : nullptr;
-            const float factor = net.pending[b];
             if (keep)
                 for (int64_t x = 0; x < count; x++) to[x] = keep[left + x] ? cells[left + x] : 0.0f;
             else
                 for (int64_t x = 0; x < count; x++) to[x] = cells[left + x] * factor;
-            for (int64_t x : {int64_t(-1), count}) {
-                const int64_t at = beyond(left + x, width, job.boundary);
-                to[x] = at < 0 || (keep && !keep[at]) ? 0.0f : cells[at] * factor;
-            }
+            for (int i = 0; i < 2; i++) to[i ? count : -1] = beside[i] < 0 ? 0.0f : cells[beside[i]] * factor;
         }
     }
 
