@@ -8,13 +8,14 @@ import ctypes
 import logging
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from aetheria.laws.base import Law
-from aetheria.laws.cell_network import CellNetwork
+from aetheria.laws.cell_network import CellNetwork, Filters
 from aetheria.laws.chance import threshold
 from aetheria.stepping.native import NativeKernelError, native_kernel
 
@@ -35,7 +36,7 @@ class _Layer(ctypes.Structure):
 class _Job(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("layers", "filters", "cells", "next", "asked", "kept")),
-        *((name, ctypes.c_void_p) for name in ("seed", "step", "grad", "spare", "back")),
+        *((name, ctypes.c_void_p) for name in ("seed", "step", "grad", "back")),
         *((name, ctypes.c_int64) for name in ("batch", "channels", "height", "width", "fire_below")),
         *((name, ctypes.c_int32) for name in ("layer_count", "filter_count", "boundary", "alive_channel", "threads")),
         ("alive_above", ctypes.c_float),
@@ -125,10 +126,14 @@ class _Step(torch.autograd.Function):
         flat, asked, kept, *tensors = ctx.saved_tensors
         grad = grads[0].permute(0, 2, 3, 1).contiguous()
         back, own = torch.empty_like(flat), [torch.empty_like(tensor) for tensor in tensors]
-        spare = flat.new_empty(*flat.shape, len(ctx.network.filters))
-        grids = {"cells": flat, "asked": asked, "kept": kept, "grad": grad, "spare": spare, "back": back}
+        grids = {"cells": flat, "asked": asked, "kept": kept, "grad": grad, "back": back}
         _run(ctx.kernel.backwards, ctx.network, tensors, own, grids)
         return None, None, None, None, back.permute(0, 3, 1, 2), *own
+
+
+@cache
+def _numbers(filters: Filters) -> Tensor:
+    return torch.tensor(filters, dtype=torch.float32)
 
 
 def _run(
@@ -142,7 +147,7 @@ def _run(
     batch, height, width, channels = grids["cells"].shape
     # Kept in these names until the kernel returns: it gets bare addresses.
     plain = [tensor.detach().contiguous() for tensor in tensors]
-    filters = torch.tensor(network.filters, dtype=torch.float32)
+    filters = _numbers(network.filters)
     layers = (_Layer * len(network.layers))()
     for number, (layer, dense) in enumerate(zip(layers, network.layers, strict=True)):
         layer.weight, layer.bias = (tensor.data_ptr() for tensor in plain[2 * number : 2 * number + 2])

@@ -34,7 +34,7 @@ struct Job {
     uint8_t *asked, *kept;       // (B, H, W): whether the network's answer counts; whether the cell lives before and after
     const int64_t *seed, *step;  // (B, 2), (B)
     const float* grad;           // of `next`
-    float *spare, *back;         // (B, H, W, filters * C) room; the gradient of `cells`
+    float* back;                 // the gradient of `cells`
     int64_t batch, channels, height, width, fire_below;
     int32_t layer_count, filter_count, boundary, alive_channel, threads;  // alive_channel: -1 where all cells live
     float alive_above;
@@ -45,14 +45,16 @@ namespace {
 
 int64_t whole(int64_t count) { return (count + 15) / 16 * 16; }  // vectors, and DOWN rows
 
-// c (R, N vectors) += a @ b, where a's number (r, k) lies at r * down + k * along, and rows of b and c `wide` and `apart` apart.
+// c (R, N vectors) = from + a @ b, where a's number (r, k) lies at r * down + k * along, rows of b and c lie `wide` apart, and those
+// of `from` `apart`: 0 for the same row each time.
 template <int R, int N>
-void block(const float* a, int64_t down, int64_t along, const float* b, int64_t wide, int64_t depth, float* c, int64_t apart) {
+void block(const float* a, int64_t down, int64_t along, const float* b, int64_t wide, int64_t depth, const float* from,
+           int64_t apart, float* c) {
     Vec sum[R][N];
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; n++) sum[r][n] = load(c + r * apart + n * LANES);
+        for (int n = 0; n < N; n++) sum[r][n] = load(from + r * apart + n * LANES);
     for (int64_t k = 0; k < depth; k++, a += along, b += wide) {
         Vec x[N];
 #pragma GCC unroll 4
@@ -65,19 +67,22 @@ void block(const float* a, int64_t down, int64_t along, const float* b, int64_t 
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
-        for (int n = 0; n < N; n++) store(c + r * apart + n * LANES, sum[r][n]);
+        for (int n = 0; n < N; n++) store(c + r * wide + n * LANES, sum[r][n]);
 }
 
 // The same for any whole number of DOWN rows and of vectors.
-void add_product(const float* a, int64_t down, int64_t along, int64_t rows, const float* b, int64_t depth, float* c, int64_t wide) {
+void product(const float* a, int64_t down, int64_t along, int64_t rows, const float* b, int64_t depth, const float* from,
+             int64_t apart, float* c, int64_t wide) {
     for (int64_t n = 0; n < wide; n += ALONG * LANES)
         for (int64_t r = 0; r < rows; r += DOWN) {
-            const float* from = a + r * down;
-            float* to = c + r * wide + n;
+            const auto act = [&](auto count) {
+                constexpr int N = decltype(count)::value;
+                block<DOWN, N>(a + r * down, down, along, b + n, wide, depth, from + r * apart + n, apart, c + r * wide + n);
+            };
             switch (std::min<int64_t>((wide - n) / LANES, ALONG)) {
-                case 1: block<DOWN, 1>(from, down, along, b + n, wide, depth, to, wide); break;
-                case 2: block<DOWN, 2>(from, down, along, b + n, wide, depth, to, wide); break;
-                default: block<DOWN, ALONG>(from, down, along, b + n, wide, depth, to, wide);
+                case 1: act(std::integral_constant<int, 1>()); break;
+                case 2: act(std::integral_constant<int, 2>()); break;
+                default: act(std::integral_constant<int, ALONG>());
             }
         }
 }
@@ -98,21 +103,22 @@ struct Packed {  // a layer with rows of whole vectors; `back` is (outputs, inpu
     int64_t numbers() const { return outputs * (inputs + 1); }  // of the gradients of weight and bias
 };
 
-struct Tap { int neighbour; float weight; };  // of 0 to 8, in reading order
+struct Tap { int neighbour, filter; float weight; };  // neighbours 0 to 8, in reading order
 
 struct Network {
     const Job& job;
     const int64_t plane, rows, strips;  // rows in a chunk, chunks in a universe
     std::vector<Packed> layers;
-    std::vector<std::vector<Tap>> filters;
+    std::vector<std::vector<Tap>> filters, of_neighbours;  // the same taps
     std::vector<uint8_t> before, after;  // codes of the alive channel
     std::vector<float> sums;             // each chunk's gradients of weights and biases
+    std::vector<float> beside;           // each chunk's gradients of the row above it and of the row below
     int64_t numbers = 0;
 
     explicit Network(const Job& j)
         : job(j), plane(j.height * j.width),
           rows(std::max((CELLS + j.width - 1) / j.width, (j.batch * j.height + CHUNKS - 1) / CHUNKS)),
-          strips((j.height + rows - 1) / rows) {
+          strips((j.height + rows - 1) / rows), of_neighbours(9) {
         for (int i = 0; i < j.layer_count; i++) {
             layers.emplace_back(j.layers[i]);
             numbers += layers.back().numbers();
@@ -120,11 +126,14 @@ struct Network {
         for (int f = 0; f < j.filter_count; f++) {
             filters.emplace_back();
             for (int t = 0; t < 9; t++)
-                if (const float weight = j.filters[9 * f + t]) filters.back().push_back({t, weight});
+                if (const float weight = j.filters[9 * f + t]) {
+                    filters.back().push_back({t, f, weight});
+                    of_neighbours[t].push_back({t, f, weight});
+                }
         }
     }
     int64_t chunks() const { return job.batch * strips; }
-    int64_t seen() const { return job.filter_count * job.channels; }
+    int64_t line() const { return job.width * job.channels; }
 };
 
 // One thread's share: its buffers, and what it does with a chunk of rows.
@@ -136,8 +145,9 @@ struct Worker {
     std::vector<int64_t> places;             // of the cells in the tile
     std::vector<uint8_t> line, near, lives;
     int64_t b = 0, first = 0, last = 0;      // the chunk
+    float *totals = nullptr, *beside[2] = {};  // its gradients of weights, and of the rows beside it
 
-    explicit Worker(Network& n) : net(n), job(n.job), nothing(n.seen() + LANES) {
+    explicit Worker(Network& n) : net(n), job(n.job) {
         int64_t widest = 0;
         values.emplace_back(TILE * net.layers[0].inputs);
         for (const auto& layer : net.layers) {
@@ -145,6 +155,7 @@ struct Worker {
             widest = std::max({widest, layer.inputs, layer.outputs});
         }
         for (auto& one : grads) one.resize(TILE * widest);
+        nothing.resize(widest);
         places.reserve(TILE);
         for (auto* bytes : {&line, &near, &lives}) bytes->reserve(job.width + 4);
     }
@@ -227,8 +238,7 @@ struct Worker {
         for (size_t l = 0; l < net.layers.size(); l++) {
             const Packed& p = net.layers[l];
             float* out = values[l + 1].data();
-            for (int64_t r = 0; r < filled(); r++) std::copy_n(p.bias.data(), p.outputs, out + r * p.outputs);
-            add_product(values[l].data(), p.inputs, 1, filled(), p.weight.data(), p.layer.inputs, out, p.outputs);
+            product(values[l].data(), p.inputs, 1, filled(), p.weight.data(), p.layer.inputs, p.bias.data(), 0, out, p.outputs);
             if (p.layer.activation == NONE) continue;
             for (int64_t i = 0; i < filled() * p.outputs; i += LANES) store(out + i, activated(load(out + i), p.layer.activation));
         }
@@ -259,39 +269,44 @@ struct Worker {
 
     // -- backwards ---------------------------------------------------------------------------------------------------------
 
-    void back(int64_t stage, int64_t chunk) {
+    void back(int64_t chunk) {
         take(chunk);
-        float* sums = &net.sums[chunk * net.numbers];
+        totals = &net.sums[chunk * net.numbers];
+        beside[0] = &net.beside[2 * chunk * net.line()];
+        beside[1] = beside[0] + net.line();
+        for (int64_t i = place(first, 0); i < place(last, 0); i++) {  // of what became of the cells
+            float* to = job.back + i * job.channels;
+            if (job.kept[i]) std::copy_n(job.grad + i * job.channels, job.channels, to);
+            else std::fill_n(to, job.channels, 0.0f);
+        }
         for (int64_t y = first; y < last; y++)
             for (int64_t x = 0; x < job.width; x++)
-                if (stage == 1) gather(y, x);
-                else if (job.asked[place(y, x)] && see(y, x)) learn(sums);
-        learn(sums);
+                if (job.asked[place(y, x)] && see(y, x)) learn();
+        learn();
     }
 
-    // The gradients of the cells in the tile: of the weights to `sums`, of what each perceived to `spare`.
-    void learn(float* sums) {
+    // The gradients of the cells in the tile: of the weights, and of what each perceived.
+    void learn() {
         if (places.empty()) return;
         think();
-        const int64_t seen = net.seen();
         float *grad = grads[0].data(), *down = grads[1].data();
         std::fill_n(grad, filled() * net.layers.back().outputs, 0.0f);
         for (size_t r = 0; r < places.size(); r++)
             std::copy_n(job.grad + places[r] * job.channels, job.channels, grad + r * net.layers.back().outputs);
-        sums += net.numbers;
+        float* sums = totals + net.numbers;
         for (size_t l = net.layers.size(); l-- > 0;) {
             const Packed& p = net.layers[l];
             if (p.layer.activation != NONE) through(values[l + 1].data(), p, grad);
             sums -= p.numbers();
-            add_product(grad, 1, p.outputs, p.outputs, values[l].data(), filled(), sums, p.inputs);
+            product(grad, 1, p.outputs, p.outputs, values[l].data(), filled(), sums, p.inputs, sums, p.inputs);
             float* bias = sums + p.outputs * p.inputs;
             for (int64_t r = 0; r < filled(); r++)
                 for (int64_t o = 0; o < p.outputs; o++) bias[o] += grad[r * p.outputs + o];
-            std::fill_n(down, filled() * p.inputs, 0.0f);
-            add_product(grad, p.outputs, 1, filled(), p.back.data(), p.layer.outputs, down, p.inputs);
+            product(grad, p.outputs, 1, filled(), p.back.data(), p.layer.outputs, nothing.data(), 0, down, p.inputs);
             std::swap(grad, down);
         }
-        for (size_t r = 0; r < places.size(); r++) std::copy_n(grad + r * net.layers[0].inputs, seen, job.spare + places[r] * seen);
+        for (size_t r = 0; r < places.size(); r++)
+            spread(places[r] / job.width % job.height, places[r] % job.width, grad + r * net.layers[0].inputs);
         places.clear();
     }
 
@@ -303,28 +318,37 @@ struct Worker {
         }
     }
 
-    // The gradient of a cell: of what became of it, and of what its neighbours perceived of it.
-    void gather(int64_t y, int64_t x) {
-        const int64_t seen = net.seen(), at = place(y, x);
-        int64_t near[9];
-        neighbours(y, x, near);
-        const float* around[9];  // what a neighbour perceived of this cell is its neighbour on the other side
+    // Adds the gradient of what a cell perceived to those of its neighbours; rows beyond the chunk are kept beside it.
+    void spread(int64_t y, int64_t x, const float* grad) {
         for (int t = 0; t < 9; t++) {
-            const int64_t other = near[8 - t];
-            around[t] = other < 0 || !job.asked[other] ? nothing.data() : job.spare + other * seen;
-        }
-        for (int64_t c = 0; c < job.channels; c += LANES) {
-            const int count = int(std::min<int64_t>(LANES, job.channels - c));
-            Vec sum = job.kept[at] ? load_some(job.grad + at * job.channels + c, count) : Vec{};
-            for (size_t f = 0; f < net.filters.size(); f++)
-                for (const auto& tap : net.filters[f])
-                    sum += tap.weight * load_some(around[tap.neighbour] + f * job.channels + c, count);
-            store_some(job.back + at * job.channels + c, sum, count);
+            const int64_t row = y + t / 3 - 1, column = beyond(x + t % 3 - 1, job.width, job.boundary);
+            if (column < 0 || net.of_neighbours[t].empty()) continue;
+            float* to = row < first ? beside[0] : row == last ? beside[1] : job.back + place(row, 0) * job.channels;
+            to += column * job.channels;
+            for (int64_t c = 0; c < job.channels; c += LANES) {
+                const int count = int(std::min<int64_t>(LANES, job.channels - c));
+                Vec sum = load_some(to + c, count);
+                for (const auto& tap : net.of_neighbours[t])
+                    sum += tap.weight * load_some(grad + tap.filter * job.channels + c, count);
+                store_some(to + c, sum, count);
+            }
         }
     }
 };
 
+// What chunks have of the rows beside them, and of the weights; in the same order however many threads there are.
 void add_up(Network& net) {
+    const Job& job = net.job;
+    for (int64_t chunk = 0; chunk < net.chunks(); chunk++) {
+        const int64_t b = chunk / net.strips, first = chunk % net.strips * net.rows, last = std::min(job.height, first + net.rows);
+        for (int side = 0; side < 2; side++) {
+            const int64_t row = beyond(side ? last : first - 1, job.height, job.boundary);
+            const float* from = &net.beside[(2 * chunk + side) * net.line()];
+            if (row < 0) continue;
+            float* to = job.back + (b * job.height + row) * net.line();
+            for (int64_t i = 0; i < net.line(); i++) to[i] += from[i];
+        }
+    }
     int64_t from = 0;
     for (const auto& p : net.layers) {
         const int64_t inputs = p.layer.inputs, outputs = p.layer.outputs;
@@ -357,7 +381,8 @@ extern "C" int32_t forwards(const Job* job) try {
 extern "C" int32_t backwards(const Job* job) try {
     Network net(*job);
     net.sums.resize(net.chunks() * net.numbers);
-    run_stages(job->threads, 2, net.chunks(), [&] { return [w = std::make_shared<Worker>(net)](int64_t s, int64_t c) { w->back(s, c); }; },
+    net.beside.resize(net.chunks() * 2 * net.line());
+    run_stages(job->threads, 1, net.chunks(), [&] { return [w = std::make_shared<Worker>(net)](int64_t, int64_t c) { w->back(c); }; },
                [](int64_t) {});
     add_up(net);
     return 0;
