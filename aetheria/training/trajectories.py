@@ -1,5 +1,7 @@
 """Windows of recorded runs, read when they are asked for."""
 
+import math
+import mmap
 import random
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -145,9 +147,11 @@ class TrajectoryDataset(Dataset[Tensor]):
     def batch(self, samples: Sequence[Sample]) -> Tensor:
         """The windows `(B, frames, C, h, w)` of samples that ask for as many frames each; raises as `dataset[sample]`.
 
-        Each is read into its place: stacked, they would be there twice.
+        Each is read into its place: stacked, they would be there twice. The memory is the system's and goes back to it: what
+        one thread gives to another, an allocator would keep for the first.
         """
-        cells = torch.empty(len(samples), samples[0].frames or self.frames, *self.shape)
+        shape = (len(samples), samples[0].frames or self.frames, *self.shape)
+        cells = torch.frombuffer(mmap.mmap(-1, 4 * math.prod(shape)), dtype=torch.float32).view(shape)
         for place, sample in zip(cells, samples, strict=True):
             place.copy_(self[sample])
         return cells
