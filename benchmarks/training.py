@@ -19,7 +19,7 @@ from torch import Tensor
 
 from aetheria.device import keep_freed_memory
 from aetheria.laws import GrowingNCA
-from aetheria.training.firing import training_step
+from aetheria.training.firing import several, training_step
 from benchmarks.machine import publish
 
 Train = Callable[[], float]
@@ -52,11 +52,8 @@ def plain(law: GrowingNCA, cells: Tensor, target: Tensor, steps: int) -> Tensor:
 
 def ours(law: GrowingNCA, cells: Tensor, target: Tensor, steps: int) -> Tensor:
     """The loss after a rollout of the motor's own law, stepped for training."""
-    step = training_step(law)
-    memory = law.initial_memory(cells)
-    for _ in range(steps):
-        cells, *memory = step(cells, *memory)
-    return F.mse_loss(cells, target)
+    state = several(training_step(law), (cells, *law.initial_memory(cells)), steps)
+    return F.mse_loss(state[0], target)
 
 
 def trainer(

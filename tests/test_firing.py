@@ -15,7 +15,7 @@ from aetheria.laws import LAWS, GrowingNCA
 from aetheria.laws.base import Boundary
 from aetheria.laws.cell_network import CellNetwork, Dense
 from aetheria.stepping.native import NativeKernelError
-from aetheria.training.firing import FiringStep, training_step
+from aetheria.training.firing import FiringStep, several, training_step
 
 
 def nca(boundary: Boundary = "periodic", fire_rate: float = 0.5, channels: int = 6, hidden: int = 16) -> GrowingNCA:
@@ -94,6 +94,30 @@ def test_threads_change_no_bit() -> None:
     one, three = found
     assert torch.equal(one[0], three[0])
     assert all(map(torch.equal, one[1], three[1]))
+
+
+@pytest.mark.parametrize("steps", [2, 5])
+@pytest.mark.parametrize("boundary", ["periodic", "zero"])
+def test_several_steps_at_once_are_as_many_one_by_one(boundary: Boundary, steps: int) -> None:
+    law, cells = nca(boundary, channels=16), grown(60, 50, 16)  # three chunks of rows a universe
+
+    def at_once(after: Tensor, *memory: Tensor) -> Any:
+        return several(FiringStep(law), (after, *memory), steps)
+
+    whole, pieces = rolled_out(at_once, law, cells, 1), rolled_out(FiringStep(law), law, cells, steps)
+    assert torch.equal(whole[0], pieces[0])
+    assert torch.equal(whole[1][0], pieces[1][0])
+    assert_the_same(whole, pieces)  # the gradients of weights are summed in another order
+
+
+def test_several_steps_of_any_law_are_its_steps() -> None:
+    law, cells = nca("reflect"), grown(8, 8)
+    state = several(law, (cells, *law.initial_memory(cells)), 3)
+    expected = (cells, *law.initial_memory(cells))
+    for _ in range(3):
+        expected = law(*expected)
+    assert all(map(torch.equal, state, expected))
+    assert several(FiringStep(nca()), (cells,), 0) == (cells,)
 
 
 def test_nothing_alive_is_nothing_to_compute() -> None:

@@ -35,9 +35,9 @@ class _Layer(ctypes.Structure):
 
 class _Job(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("layers", "filters", "cells", "next", "asked", "kept")),
+        *((name, ctypes.c_void_p) for name in ("layers", "filters", "cells", "asked", "kept")),
         *((name, ctypes.c_void_p) for name in ("seed", "step", "grad", "back")),
-        *((name, ctypes.c_int64) for name in ("batch", "channels", "height", "width", "fire_below")),
+        *((name, ctypes.c_int64) for name in ("batch", "channels", "height", "width", "steps", "fire_below")),
         *((name, ctypes.c_int32) for name in ("layer_count", "filter_count", "boundary", "alive_channel", "threads")),
         ("alive_above", ctypes.c_float),
     )
@@ -88,47 +88,58 @@ class FiringStep:
         self._law = law
         self._kernel = native_kernel("firing.cpp")
 
-    def __call__(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
+    def __call__(self, cells: Tensor, seed: Tensor, step: Tensor, *, steps: int = 1) -> tuple[Tensor, ...]:
         network = self._law.cell_network()
         assert network is not None
         tensors = [tensor for layer in network.layers for tensor in (layer.weight, layer.bias)]
-        after = _Step.apply(self._kernel, network, seed, step, cells, *tensors)  # type: ignore[no-untyped-call]  # by torch
-        return after, seed, step + 1
+        given = (self._kernel, network, seed, step, steps, cells, *tensors)
+        after = _Steps.apply(*given)  # type: ignore[no-untyped-call]  # by torch's stubs
+        return after, seed, step + steps
 
 
-class _Step(torch.autograd.Function):
-    """One step: `(B, C, H, W)` cells and the tensors of each layer in, the next cells out; all contiguous by channel."""
+def several(step: Step, state: Sequence[Tensor], steps: int) -> Sequence[Tensor]:
+    """The state after some steps, of which none between is wanted: by one call where the law has one for them."""
+    if isinstance(step, FiringStep):
+        return step(*state, steps=steps) if steps else state
+    for _ in range(steps):
+        state = step(*state)
+    return state
+
+
+class _Steps(torch.autograd.Function):
+    """Some steps: `(B, C, H, W)` cells and the tensors of each layer in, the last cells out; all contiguous by channel."""
 
     @staticmethod
     def forward(
-        ctx: Any, kernel: ctypes.CDLL, network: CellNetwork, seed: Tensor, step: Tensor, cells: Tensor, *tensors: Tensor
+        ctx: Any,
+        kernel: ctypes.CDLL,
+        network: CellNetwork,
+        seed: Tensor,
+        step: Tensor,
+        steps: int,
+        cells: Tensor,
+        *tensors: Tensor,
     ) -> Tensor:
-        batch, _, height, width = cells.shape
-        flat = cells.permute(0, 2, 3, 1).contiguous()
-        after = torch.empty_like(flat)
-        asked, kept = (torch.empty(batch, height, width, dtype=torch.uint8) for _ in range(2))
-        grids = {
-            "cells": flat,
-            "next": after,
-            "asked": asked,
-            "kept": kept,
-            "seed": seed.contiguous(),
-            "step": step.contiguous(),
-        }
+        batch, channels, height, width = cells.shape
+        each = cells.new_empty(steps + 1, batch, height, width, channels)
+        each[0] = cells.permute(0, 2, 3, 1)
+        asked, kept = (torch.empty(steps, batch, height, width, dtype=torch.uint8) for _ in range(2))
+        grids = {"cells": each, "asked": asked, "kept": kept, "seed": seed.contiguous(), "step": step.contiguous()}
         _run(kernel.forwards, network, tensors, (), grids)
         ctx.kernel, ctx.network = kernel, network
-        ctx.save_for_backward(flat, asked, kept, *tensors)
-        return after.permute(0, 3, 1, 2)
+        ctx.save_for_backward(each, asked, kept, *tensors)
+        return each[-1].clone().permute(0, 3, 1, 2)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        flat, asked, kept, *tensors = ctx.saved_tensors
-        grad = grads[0].permute(0, 2, 3, 1).contiguous()
-        back, own = torch.empty_like(flat), [torch.empty_like(tensor) for tensor in tensors]
-        grids = {"cells": flat, "asked": asked, "kept": kept, "grad": grad, "back": back}
+        each, asked, kept, *tensors = ctx.saved_tensors
+        grad = grads[0].permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
+        back, own = torch.empty_like(grad), [torch.empty_like(tensor) for tensor in tensors]
+        grids = {"cells": each, "asked": asked, "kept": kept, "grad": grad, "back": back}
         _run(ctx.kernel.backwards, ctx.network, tensors, own, grids)
-        return None, None, None, None, back.permute(0, 3, 1, 2), *own
+        before = back if len(asked) % 2 else grad
+        return None, None, None, None, None, before.permute(0, 3, 1, 2), *own
 
 
 @cache
@@ -144,7 +155,8 @@ def _run(
     grids: dict[str, Tensor],
 ) -> None:
     """Calls the kernel; `grids` by the names of the job's fields."""
-    batch, height, width, channels = grids["cells"].shape
+    steps, batch, height, width, channels = grids["cells"].shape
+    steps -= 1  # the first are before any
     # Kept in these names until the kernel returns: it gets bare addresses.
     plain = [tensor.detach().contiguous() for tensor in tensors]
     filters = _numbers(network.filters)
@@ -162,7 +174,11 @@ def _run(
         layers=ctypes.addressof(layers),
         filters=filters.data_ptr(),
         **{name: tensor.data_ptr() for name, tensor in grids.items()},
-        **dict(zip(("batch", "channels", "height", "width"), (batch, channels, height, width), strict=True)),
+        batch=batch,
+        channels=channels,
+        height=height,
+        width=width,
+        steps=steps,
         fire_below=threshold(network.fire_rate),
         layer_count=len(layers),
         filter_count=len(filters),

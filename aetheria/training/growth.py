@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aetheria.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
-from aetheria.training.firing import Step
+from aetheria.training.firing import Step, several
 
 COLOURS = 4  # the first channels: red, green, blue, premultiplied by alpha, and alpha
 
@@ -99,9 +99,7 @@ class Growth:
     def grow(self, step: Step, cells: Tensor, seeds: Tensor, steps: int) -> Tensor:
         """The cells after so many steps."""
         count = torch.zeros(len(cells), dtype=torch.int64, device=cells.device)
-        for _ in range(steps):
-            cells, seeds, count = step(cells, seeds, count)
-        return cells
+        return several(step, (cells, seeds, count), steps)[0]
 
     def loss(self, cells: Tensor) -> Tensor:
         """Mean squared error of the colours, and a penalty on values beyond -2..2, which would not last."""

@@ -1,4 +1,4 @@
-// A training step of a `CellNetwork` whose cells fire at random, and its gradients, in float32.
+// Steps of a `CellNetwork` whose cells fire at random, for a training, and their gradients, in float32.
 //
 // Cells are (B, H, W, C): a cell's channels side by side. Only cells that fire and could live are asked; TILE of them go through
 // the layers at a time, in the cache. What the layers held is not kept for the gradients but computed again, which takes less
@@ -29,13 +29,11 @@ struct Layer {
 struct Job {
     const Layer* layers;
     const float* filters;        // (count, 3, 3)
-    const float* cells;          // (B, H, W, C)
-    float* next;                 // the same, after the step
-    uint8_t *asked, *kept;       // (B, H, W): whether the network's answer counts; whether the cell lives before and after
+    float* cells;                // (steps + 1, B, H, W, C): before the first step, and after each
+    uint8_t *asked, *kept;       // (steps, B, H, W): whether the network's answer counts; whether the cell lives before and after
     const int64_t *seed, *step;  // (B, 2), (B)
-    const float* grad;           // of `next`
-    float* back;                 // the gradient of `cells`
-    int64_t batch, channels, height, width, fire_below;
+    float *grad, *back;          // of the cells after a step, and before it; after an even number of steps the last is in `grad`
+    int64_t batch, channels, height, width, steps, fire_below;
     int32_t layer_count, filter_count, boundary, alive_channel, threads;  // alive_channel: -1 where all cells live
     float alive_above;
 };
@@ -134,6 +132,7 @@ struct Network {
     }
     int64_t chunks() const { return job.batch * strips; }
     int64_t line() const { return job.width * job.channels; }
+    int64_t size() const { return job.batch * plane; }  // cells
 };
 
 // One thread's share: its buffers, and what it does with a chunk of rows.
@@ -145,6 +144,8 @@ struct Worker {
     std::vector<int64_t> places;             // of the cells in the tile
     std::vector<uint8_t> line, near, lives;
     int64_t b = 0, first = 0, last = 0;      // the chunk
+    float *cells = nullptr, *next = nullptr, *grad = nullptr, *back = nullptr;  // those of the step
+    uint8_t *asked = nullptr, *kept = nullptr;
     float *totals = nullptr, *beside[2] = {};  // its gradients of weights, and of the rows beside it
 
     explicit Worker(Network& n) : net(n), job(n.job) {
@@ -160,7 +161,11 @@ struct Worker {
         for (auto* bytes : {&line, &near, &lives}) bytes->reserve(job.width + 4);
     }
 
-    void take(int64_t chunk) {
+    void take(int64_t step, int64_t chunk) {
+        cells = job.cells + step * net.size() * job.channels;
+        next = cells + net.size() * job.channels;
+        asked = job.asked + step * net.size();
+        kept = job.kept + step * net.size();
         b = chunk / net.strips;
         first = chunk % net.strips * net.rows;
         last = std::min(job.height, first + net.rows);
@@ -189,27 +194,27 @@ struct Worker {
     // -- forwards ----------------------------------------------------------------------------------------------------------
 
     void step(int64_t stage, int64_t chunk) {
-        take(chunk);
-        if (stage == 0) codes(job.cells, net.before.data());
-        else if (stage == 1) advance();
+        take(stage / 3, chunk);
+        if (stage % 3 == 0) codes(cells, net.before.data());
+        else if (stage % 3 == 1) advance(stage / 3);
         else mask();
     }
 
-    void advance() {
+    void advance(int64_t step) {
         const int64_t count = (last - first) * job.width * job.channels, from = place(first, 0) * job.channels;
-        std::copy_n(job.cells + from, count, job.next + from);
-        const uint32_t universe = universe_key(job.seed[2 * b], job.seed[2 * b + 1], job.step[b]);
+        std::copy_n(cells + from, count, next + from);
+        const uint32_t universe = universe_key(job.seed[2 * b], job.seed[2 * b + 1], job.step[b] + step);
         for (int64_t y = first; y < last; y++) {
             largest_code(net.before, y, 2, near);  // a dead cell next to living ones may keep them alive
             const uint32_t key = row_key(universe, y);
             for (int64_t x = 0; x < job.width; x++) {
-                const bool asked = near[x] && word(key, x) < job.fire_below;
-                job.asked[place(y, x)] = asked;
-                if (asked && see(y, x)) move();
+                const bool wanted = near[x] && word(key, x) < job.fire_below;
+                asked[place(y, x)] = wanted;
+                if (wanted && see(y, x)) move();
             }
         }
         move();
-        codes(job.next, net.after.data());
+        codes(next, net.after.data());
     }
 
     // Perceives a cell into the tile; whether the tile is full.
@@ -217,7 +222,7 @@ struct Worker {
         int64_t near[9];
         neighbours(y, x, near);
         const float* around[9];
-        for (int t = 0; t < 9; t++) around[t] = near[t] < 0 ? nothing.data() : job.cells + near[t] * job.channels;
+        for (int t = 0; t < 9; t++) around[t] = near[t] < 0 ? nothing.data() : cells + near[t] * job.channels;
         float* to = &values[0][places.size() * net.layers[0].inputs];
         for (const auto& taps : net.filters) {
             for (int64_t c = 0; c < job.channels; c += LANES) {
@@ -249,7 +254,7 @@ struct Worker {
         think();
         const int64_t wide = net.layers.back().outputs;
         for (size_t r = 0; r < places.size(); r++)
-            for (int64_t c = 0; c < job.channels; c++) job.next[places[r] * job.channels + c] += values.back()[r * wide + c];
+            for (int64_t c = 0; c < job.channels; c++) next[places[r] * job.channels + c] += values.back()[r * wide + c];
         places.clear();
     }
 
@@ -258,30 +263,33 @@ struct Worker {
             largest_code(net.before, y, 1, lives);
             largest_code(net.after, y, 1, near);
             for (int64_t x = 0; x < job.width; x++) {
-                const bool kept = lives[x] == 1 && near[x] == 1;
-                job.kept[place(y, x)] = kept;
-                if (kept) continue;
-                job.asked[place(y, x)] = false;
-                std::fill_n(job.next + place(y, x) * job.channels, job.channels, 0.0f);
+                const bool stays = lives[x] == 1 && near[x] == 1;
+                kept[place(y, x)] = stays;
+                if (stays) continue;
+                asked[place(y, x)] = false;
+                std::fill_n(next + place(y, x) * job.channels, job.channels, 0.0f);
             }
         }
     }
 
     // -- backwards ---------------------------------------------------------------------------------------------------------
 
-    void back(int64_t chunk) {
-        take(chunk);
+    void back_from(int64_t stage, int64_t chunk) {
+        take(job.steps - 1 - stage, chunk);
+        grad = stage % 2 ? job.back : job.grad;
+        back = stage % 2 ? job.grad : job.back;
         totals = &net.sums[chunk * net.numbers];
         beside[0] = &net.beside[2 * chunk * net.line()];
         beside[1] = beside[0] + net.line();
+        std::fill_n(beside[0], 2 * net.line(), 0.0f);
         for (int64_t i = place(first, 0); i < place(last, 0); i++) {  // of what became of the cells
-            float* to = job.back + i * job.channels;
-            if (job.kept[i]) std::copy_n(job.grad + i * job.channels, job.channels, to);
+            float* to = back + i * job.channels;
+            if (kept[i]) std::copy_n(grad + i * job.channels, job.channels, to);
             else std::fill_n(to, job.channels, 0.0f);
         }
         for (int64_t y = first; y < last; y++)
             for (int64_t x = 0; x < job.width; x++)
-                if (job.asked[place(y, x)] && see(y, x)) learn();
+                if (asked[place(y, x)] && see(y, x)) learn();
         learn();
     }
 
@@ -289,24 +297,24 @@ struct Worker {
     void learn() {
         if (places.empty()) return;
         think();
-        float *grad = grads[0].data(), *down = grads[1].data();
-        std::fill_n(grad, filled() * net.layers.back().outputs, 0.0f);
+        float *out = grads[0].data(), *in = grads[1].data();
+        std::fill_n(out, filled() * net.layers.back().outputs, 0.0f);
         for (size_t r = 0; r < places.size(); r++)
-            std::copy_n(job.grad + places[r] * job.channels, job.channels, grad + r * net.layers.back().outputs);
+            std::copy_n(grad + places[r] * job.channels, job.channels, out + r * net.layers.back().outputs);
         float* sums = totals + net.numbers;
         for (size_t l = net.layers.size(); l-- > 0;) {
             const Packed& p = net.layers[l];
-            if (p.layer.activation != NONE) through(values[l + 1].data(), p, grad);
+            if (p.layer.activation != NONE) through(values[l + 1].data(), p, out);
             sums -= p.numbers();
-            product(grad, 1, p.outputs, p.outputs, values[l].data(), filled(), sums, p.inputs, sums, p.inputs);
+            product(out, 1, p.outputs, p.outputs, values[l].data(), filled(), sums, p.inputs, sums, p.inputs);
             float* bias = sums + p.outputs * p.inputs;
             for (int64_t r = 0; r < filled(); r++)
-                for (int64_t o = 0; o < p.outputs; o++) bias[o] += grad[r * p.outputs + o];
-            product(grad, p.outputs, 1, filled(), p.back.data(), p.layer.outputs, nothing.data(), 0, down, p.inputs);
-            std::swap(grad, down);
+                for (int64_t o = 0; o < p.outputs; o++) bias[o] += out[r * p.outputs + o];
+            product(out, p.outputs, 1, filled(), p.back.data(), p.layer.outputs, nothing.data(), 0, in, p.inputs);
+            std::swap(out, in);
         }
         for (size_t r = 0; r < places.size(); r++)
-            spread(places[r] / job.width % job.height, places[r] % job.width, grad + r * net.layers[0].inputs);
+            spread(places[r] / job.width % job.height, places[r] % job.width, out + r * net.layers[0].inputs);
         places.clear();
     }
 
@@ -319,36 +327,40 @@ struct Worker {
     }
 
     // Adds the gradient of what a cell perceived to those of its neighbours; rows beyond the chunk are kept beside it.
-    void spread(int64_t y, int64_t x, const float* grad) {
+    void spread(int64_t y, int64_t x, const float* seen) {
         for (int t = 0; t < 9; t++) {
             const int64_t row = y + t / 3 - 1, column = beyond(x + t % 3 - 1, job.width, job.boundary);
             if (column < 0 || net.of_neighbours[t].empty()) continue;
-            float* to = row < first ? beside[0] : row == last ? beside[1] : job.back + place(row, 0) * job.channels;
+            float* to = row < first ? beside[0] : row == last ? beside[1] : back + place(row, 0) * job.channels;
             to += column * job.channels;
             for (int64_t c = 0; c < job.channels; c += LANES) {
                 const int count = int(std::min<int64_t>(LANES, job.channels - c));
                 Vec sum = load_some(to + c, count);
                 for (const auto& tap : net.of_neighbours[t])
-                    sum += tap.weight * load_some(grad + tap.filter * job.channels + c, count);
+                    sum += tap.weight * load_some(seen + tap.filter * job.channels + c, count);
                 store_some(to + c, sum, count);
             }
         }
     }
 };
 
-// What chunks have of the rows beside them, and of the weights; in the same order however many threads there are.
-void add_up(Network& net) {
+// Adds what chunks have of the rows beside them; in the same order however many threads there are, like the next.
+void join(const Network& net, float* back) {
     const Job& job = net.job;
     for (int64_t chunk = 0; chunk < net.chunks(); chunk++) {
         const int64_t b = chunk / net.strips, first = chunk % net.strips * net.rows, last = std::min(job.height, first + net.rows);
         for (int side = 0; side < 2; side++) {
             const int64_t row = beyond(side ? last : first - 1, job.height, job.boundary);
-            const float* from = &net.beside[(2 * chunk + side) * net.line()];
             if (row < 0) continue;
-            float* to = job.back + (b * job.height + row) * net.line();
+            const float* from = &net.beside[(2 * chunk + side) * net.line()];
+            float* to = back + (b * job.height + row) * net.line();
             for (int64_t i = 0; i < net.line(); i++) to[i] += from[i];
         }
     }
+}
+
+// What chunks have of the weights' gradients.
+void add_up(const Network& net) {
     int64_t from = 0;
     for (const auto& p : net.layers) {
         const int64_t inputs = p.layer.inputs, outputs = p.layer.outputs;
@@ -371,8 +383,10 @@ void add_up(Network& net) {
 extern "C" int32_t forwards(const Job* job) try {
     Network net(*job);
     for (auto* codes : {&net.before, &net.after}) codes->resize(job->batch * net.plane);
-    run_stages(job->threads, 3, net.chunks(), [&] { return [w = std::make_shared<Worker>(net)](int64_t s, int64_t c) { w->step(s, c); }; },
-               [](int64_t) {});
+    const auto worker = [&] {
+        return [w = std::make_shared<Worker>(net)](int64_t stage, int64_t chunk) { w->step(stage, chunk); };
+    };
+    run_stages(job->threads, 3 * job->steps, net.chunks(), worker, [](int64_t) {});
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
@@ -382,8 +396,11 @@ extern "C" int32_t backwards(const Job* job) try {
     Network net(*job);
     net.sums.resize(net.chunks() * net.numbers);
     net.beside.resize(net.chunks() * 2 * net.line());
-    run_stages(job->threads, 1, net.chunks(), [&] { return [w = std::make_shared<Worker>(net)](int64_t, int64_t c) { w->back(c); }; },
-               [](int64_t) {});
+    const auto worker = [&] {
+        return [w = std::make_shared<Worker>(net)](int64_t stage, int64_t chunk) { w->back_from(stage, chunk); };
+    };
+    run_stages(job->threads, job->steps, net.chunks(), worker,
+               [&](int64_t stage) { join(net, stage % 2 ? job->grad : job->back); });
     add_up(net);
     return 0;
 } catch (const std::bad_alloc&) {
