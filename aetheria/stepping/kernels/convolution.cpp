@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 
+#include "grid.h"
 #include "lanes.h"
 #include "products.h"
 #include "stages.h"
@@ -17,8 +18,6 @@
 
 constexpr int64_t RUN = 6, COLUMNS = INNER * RUN + SIDE - INNER;  // tiles that are transformed together; their columns
 constexpr int64_t CACHE = 1 << 19;  // bytes that `seen` and `made` may take: half of what a core has
-
-enum Boundary { PERIODIC, ZERO, REFLECT };
 
 extern "C" struct Job {
     const Stored* source[2];  // the channels of the second follow those of the first; (batch, height, width, channels)
@@ -33,13 +32,6 @@ extern "C" struct Job {
 };
 
 namespace {
-
-int64_t beyond(int64_t i, int64_t size, int boundary) {  // the cell that stands for cell i; -1: none, zero
-    if (i >= 0 && i < size) return i;
-    if (boundary == PERIODIC) return (i % size + size) % size;
-    if (boundary == ZERO) return -1;
-    return i < 0 ? -i : 2 * (size - 1) - i;
-}
 
 struct Layer {
     const Job& job;
