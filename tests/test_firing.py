@@ -158,6 +158,31 @@ def test_deeper_networks_with_elu_too() -> None:
     assert_the_same(*both(law, grown(8, 8), 3))
 
 
+def test_weights_may_lie_in_any_order() -> None:
+    class Turned(GrowingNCA):
+        def cell_network(self) -> CellNetwork:
+            network = super().cell_network()
+            assert network is not None
+            first, last = network.layers
+            return dataclasses.replace(network, layers=(dataclasses.replace(first, weight=first.weight.T.contiguous().T), last))
+
+    torch.manual_seed(0)
+    law = Turned(6, 16)
+    nn.init.normal_(law.update.weight, std=0.1)
+    assert_the_same(*both(law, grown(9, 12), 3))
+
+
+def test_a_law_that_is_no_longer_what_it_says_is_stepped_as_it_is() -> None:
+    class Other(GrowingNCA):
+        def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
+            return 2 * super().change(cells, *memory)
+
+    hooked = nca()
+    hooked.hidden.register_forward_hook(lambda *_: None)
+    for law in (Other(6, 16), hooked):
+        assert training_step(law) is law
+
+
 def test_where_no_cell_dies_all_that_fire_are_asked() -> None:
     class Undying(GrowingNCA):
         def cell_network(self) -> CellNetwork:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from aetheria.laws.base import Law
 from aetheria.laws.cell_network import CellNetwork, Filters
 from aetheria.laws.chance import threshold
+from aetheria.stepping.described import network_of
 from aetheria.stepping.native import NativeKernelError, native_kernel
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,10 @@ def training_step(law: nn.Module) -> Step:
 
     The second is for laws on the CPU, in float32, whose `cell_network` fires at random.
     """
-    if not isinstance(law, Law) or not _picks(law.cell_network()):
+    if not isinstance(law, Law):
+        return law
+    network = network_of(law)
+    if isinstance(network, str) or not _picks(network):
         return law
     # On a GPU the whole grid is one launch, and picking cells costs the CPU a look at how many there are.
     if any(parameter.device.type != "cpu" or parameter.dtype != torch.float32 for parameter in law.parameters()):
@@ -60,11 +64,10 @@ def training_step(law: nn.Module) -> Step:
         return law
 
 
-def _picks(network: CellNetwork | None) -> bool:
+def _picks(network: CellNetwork) -> bool:
     """Whether this form is what `FiringStep` steps."""
     return (
-        network is not None
-        and network.fire_rate is not None
+        network.fire_rate is not None
         and network.normalise == "none"
         and network.decay == 0
         and network.boundary in _BOUNDARIES
@@ -135,7 +138,7 @@ class _Steps(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         each, asked, kept, *tensors = ctx.saved_tensors
         grad = grads[0].permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-        back, own = torch.empty_like(grad), [torch.empty_like(tensor) for tensor in tensors]
+        back, own = torch.empty_like(grad), [tensor.new_empty(tensor.shape) for tensor in tensors]
         grids = {"cells": each, "asked": asked, "kept": kept, "grad": grad, "back": back}
         _run(ctx.kernel.backwards, ctx.network, tensors, own, grids)
         before = back if len(asked) % 2 else grad
