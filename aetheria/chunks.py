@@ -10,6 +10,15 @@ from aetheria.optimizer import GPUOptimizer
 from aetheria.stepper import Stepper
 from aetheria.stepping.pace import Pace, next_multiple
 
+_LEAST_STEPS, _LEAST_UPDATES = 100, 1 << 24
+
+
+def check_interval(shape: tuple[int, ...]) -> int:
+    """Steps between checks for NaN and Inf of cells `(B, C, H, W)`: so many that a check, and the end of a chunk that it
+    asks for, cost next to nothing beside them."""
+    batch, _, height, width = shape
+    return max(_LEAST_STEPS, _LEAST_UPDATES // (batch * height * width))
+
 
 class Chunks:
     """Advances a stepper, and checks and cleans up when that is due. Whoever holds the motor's turn may call it."""
@@ -41,7 +50,7 @@ class Chunks:
         began = time.perf_counter()
         self._stepper.advance(plan, steps)
         self._wait_for_device()
-        self._pace.took(time.perf_counter() - began, self._feed.rate())
+        self._pace.took(steps, time.perf_counter() - began, self._feed.rate())
         # Chunks end at multiples of the interval, as `_next_stop` says, unless there is nothing to check.
         if self._check_interval and self._stepper.step % self._check_interval == 0:
             self._stepper.check_finite()

@@ -270,7 +270,14 @@ class Feed:
         for subscription in self._open():
             subscription.close()
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nobody to ask and nothing to hand over."""
+        return not self._subscriptions and not self._undelivered
+
     def _open(self) -> list[Subscription]:
+        if not self._subscriptions:
+            return []
         with self._lock:
             self._subscriptions = [s for s in self._subscriptions if not s.closed]
             return list(self._subscriptions)

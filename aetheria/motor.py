@@ -12,7 +12,7 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from aetheria.cells import Form, checked_patch
-from aetheria.chunks import Chunks
+from aetheria.chunks import Chunks, check_interval
 from aetheria.device import find_device, size_of
 from aetheria.errors import ConfigError, StateError
 from aetheria.laws.base import Law, check_grid, traits_of
@@ -40,7 +40,8 @@ class MotorConfig(Settings):
             float32); "fp64" (everything, for reference).
         deterministic: cuDNN's deterministic algorithms instead of its fastest.
         empty_cache_interval: steps between cache clean-ups, 0 for never.
-        check_interval: steps between checks for NaN and Inf, 0 for never. Each recorded frame is checked too.
+        check_interval: steps between checks for NaN and Inf, 0 for never; None for 100, or 2^24 cell updates if those are
+            more steps. Each recorded frame is checked too.
         log_edits: keep what is changed by hand in `edits`, from which the run can be repeated. False spares the copies, and a
             recording then says nothing of edits.
     """
@@ -51,7 +52,7 @@ class MotorConfig(Settings):
     precision: Precision = "fp32"
     deterministic: bool = False
     empty_cache_interval: int = Setting(default=100, ge=0)
-    check_interval: int = Setting(default=100, ge=0)
+    check_interval: int | None = Setting(default=None, ge=0)
     log_edits: bool = True
 
 
@@ -127,7 +128,8 @@ class Aetheria_Motor(Readable):  # noqa: N801 - the name its users know
         )
         super().__init__(traits, form, stepper, optimizer, seed=seed, log_edits=self.config.log_edits)
         self._stepping = threading.Lock()
-        self._chunks = Chunks(stepper, optimizer, self._feed, self.config.check_interval)
+        interval = check_interval(form.shape) if self.config.check_interval is None else self.config.check_interval
+        self._chunks = Chunks(stepper, optimizer, self._feed, interval)
         self._initial = self._first_initial = initial
         stepper.state = fresh_state(model, traits, initial, form, seed)
         check_states(form.shape, sum(t.nbytes for t in stepper.state), planned, optimizer.available_bytes())  # with memory

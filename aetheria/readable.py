@@ -274,6 +274,8 @@ class Readable:
         self.close()
 
     def _publish(self) -> None:
+        if self._feed.idle:
+            return
         with self._turns:
             due = self._feed.due(self._stepper.step)
             if any(s.delivery == "lossless" for s in due):

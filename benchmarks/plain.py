@@ -155,9 +155,9 @@ def _growing(law: GrowingNCA) -> Step:
 
 
 def _life(law: Life) -> Step:
-    kernel = torch.ones(1, 1, 3, 3, device=law.table.device)  # type: ignore[arg-type]
+    kernel = torch.ones(1, 1, 3, 3, device=law.table.device)
     kernel[0, 0, 1, 1] = 0
-    table = law.table.view(2, 9)  # type: ignore[operator]
+    table = law.table.view(2, 9)
     born = [n for n in range(9) if table[0, n]]
     stay = [n for n in range(9) if table[1, n]]
 

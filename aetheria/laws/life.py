@@ -21,6 +21,7 @@ class Life(Law):
     radius = 1
     alive = (0, 0.5)
     fields = ("channel", "population", "energy", *PLOTTED)
+    table: Tensor
     controls = (TextControl("rule", 'neighbour counts for birth and survival, as in "B36/S23"'),)
 
     def __init__(self, rule: str = "B3/S23", *, boundary: Boundary = "periodic") -> None:
@@ -46,7 +47,7 @@ class Life(Law):
     def rule(self, rule: str) -> None:
         counts = parse_rule(rule)
         with torch.inference_mode():
-            self.get_buffer("table").copy_(torch.tensor([float(n in some) for some in counts for n in range(9)]))
+            self.table.copy_(torch.tensor([float(n in some) for some in counts for n in range(9)]))
         self._rule = rule.upper()
 
     def forward(self, cells: Tensor) -> Tensor:
@@ -54,9 +55,8 @@ class Life(Law):
         halo = pad(alive, 1, self.boundary)
         rows = halo[:, :, :-2] + halo[:, :, 1:-1] + halo[:, :, 2:]
         count = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - alive
-        table: Tensor = self.table  # type: ignore[assignment]  # a buffer, which torch types as a module
         # index_select reads a small table several times faster than indexing does.
-        return table.index_select(0, (9 * alive + count).flatten()).view_as(cells).to(cells.dtype)
+        return self.table.index_select(0, (9 * alive + count).flatten()).view_as(cells).to(cells.dtype)
 
     def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
         """A soup: each cell alive with chance 0.35."""

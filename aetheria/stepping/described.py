@@ -1,5 +1,9 @@
 """Whether a law still is what its class says of it, so that a kernel may step it instead."""
 
+from functools import cache
+
+from torch import nn
+
 from aetheria.laws.base import Law
 from aetheria.laws.cell_network import CellNetwork
 
@@ -30,7 +34,16 @@ def altered(law: Law, owner: type) -> str:
             # "__call__" too, but every class has an "__init__" of its own.
             if callable(value) and hasattr(owner, name) and name not in (*_HARMLESS, "__init__"):
                 return f"{kind.__name__} overrides {name}"
-    if own := next((name for name in vars(law) if callable(getattr(owner, name, None))), ""):
-        return f"its {own} was replaced"
-    hooked = any(module._forward_hooks or module._forward_pre_hooks for module in law.modules())
-    return "it has forward hooks, which a kernel does not call" if hooked else ""
+    if not _methods(owner).isdisjoint(vars(law)):
+        return f"its {min(_methods(owner) & vars(law).keys())} was replaced"
+    return "it has forward hooks, which a kernel does not call" if _hooked(law) else ""
+
+
+def _hooked(module: nn.Module) -> bool:
+    own = module._forward_hooks or module._forward_pre_hooks
+    return bool(own) or any(child is not None and _hooked(child) for child in module._modules.values())
+
+
+@cache
+def _methods(owner: type) -> frozenset[str]:
+    return frozenset(name for name in dir(owner) if callable(getattr(owner, name, None)))

@@ -3,12 +3,13 @@
 import ctypes
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from aetheria.laws.base import Law
-from aetheria.laws.cell_network import CellNetwork, Dense
+from aetheria.laws.cell_network import CellNetwork, Dense, Filters
 from aetheria.laws.chance import threshold
 from aetheria.optimizer import Precision
 from aetheria.stepping.described import network_of
@@ -43,7 +44,10 @@ class _Job(ctypes.Structure):
 
 def why_not(law: Law, precision: Precision) -> str:
     """Why the kernel cannot step `law`, for people; empty if it can."""
-    network = network_of(law)
+    return _why_not(network_of(law), precision)
+
+
+def _why_not(network: CellNetwork | str, precision: Precision) -> str:
     if isinstance(network, str):
         return network
     if (network.alive or network.fire_rate is not None) and (network.normalise != "none" or network.decay):
@@ -63,19 +67,21 @@ class FusedOnCpu(Plan):
             NativeKernelError: no C++ compiler.
         """
         self._law = law
+        self._network: CellNetwork | str | None = None  # as `stale` found it, for the steps that follow
         self._kernel = native_kernel("cell_network.cpp").cell_network
 
     def hold(self, state: State) -> State:
         return tuple(tensor.contiguous() for tensor in state)
 
     def stale(self) -> bool:
-        return bool(why_not(self._law, "fp32"))
+        self._network = network_of(self._law)
+        return bool(_why_not(self._network, "fp32"))
 
     def advance(self, held: State, steps: int) -> State:
         if not steps:
             return held
-        network = self._law.cell_network()
-        assert network is not None
+        network, self._network = self._network or self._law.cell_network(), None
+        assert isinstance(network, CellNetwork)
         cells, *memory = held
         after, spare = torch.empty_like(cells), torch.empty_like(cells) if steps > 1 else cells
         _run(self._kernel, network, (cells, after, spare), tuple(memory), steps)
@@ -87,7 +93,7 @@ def _run(kernel: Callable[..., int], network: CellNetwork, grids: State, memory:
     # Kept in these names until the kernel returns: it gets bare addresses.
     tensors = [[_plain(tensor) for tensor in (layer.weight, layer.bias, layer.scale)] for layer in network.layers]
     layers = (_Layer * len(tensors))(*map(_layer, network.layers, tensors))
-    filters = torch.tensor(network.filters, dtype=torch.float32, device="cpu")
+    filters = _filters(network.filters)
     alive_channel, alive_above = network.alive or (-1, 0.0)
     seed, step = memory or (None, None)
     job = _Job(
@@ -107,6 +113,11 @@ def _run(kernel: Callable[..., int], network: CellNetwork, grids: State, memory:
     )
     if kernel(ctypes.byref(job)):
         raise MemoryError("the fused kernel's buffers")
+
+
+@cache
+def _filters(filters: Filters) -> Tensor:
+    return torch.tensor(filters, dtype=torch.float32, device="cpu")
 
 
 def _layer(layer: Dense, tensors: list[Tensor | None]) -> _Layer:

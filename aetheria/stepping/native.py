@@ -20,7 +20,7 @@ class NativeKernelError(RuntimeError):
 
 
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
-_HEADERS = ("columns.h", "grid.h", "lanes.h", "products.h", "stages.h", "transforms.h")
+_HEADERS = ("columns.h", "crew.h", "grid.h", "lanes.h", "products.h", "stages.h", "transforms.h")
 
 
 def compiler() -> str | None:

@@ -75,7 +75,7 @@ class PackedOnCpu(Plan):
 
 def rule_of(law: Life) -> tuple[list[float], Boundary]:
     """What the kernel is made for: the law's table as it is now, and its boundary."""
-    return law.get_buffer("table").tolist(), law.boundary
+    return law.table.tolist(), law.boundary
 
 
 def _pointers(*tensors: Tensor) -> list[ctypes.c_void_p]:

@@ -3,9 +3,9 @@
 #include <atomic>
 #include <cstdint>
 #include <new>
-#include <system_error>
-#include <thread>
 #include <vector>
+
+#include "crew.h"
 
 // Calls work(stage, chunk) for each of `stages` * `chunks`, and between two stages once finish(stage). Each thread has a `work`
 // of its own, with its buffers, from make_work(); all are made first, so that what that throws leaves no thread behind.
@@ -15,9 +15,6 @@ void run_stages(int threads, int64_t stages, int64_t chunks, MakeWork make_work,
     std::vector<decltype(make_work())> works;
     works.reserve(threads);
     for (int i = 0; i < threads; i++) works.push_back(make_work());
-    std::vector<std::thread> others;
-    others.reserve(threads);
-
     std::atomic<int64_t> next{0}, done{0}, open{0};
     auto loop = [&](int i) {
         for (int64_t ticket; (ticket = next.fetch_add(1)) < stages * chunks;) {
@@ -32,10 +29,8 @@ void run_stages(int threads, int64_t stages, int64_t chunks, MakeWork make_work,
             }
         }
     };
-    try {
-        for (int i = 1; i < threads; i++) others.emplace_back(loop, i);
-    } catch (const std::system_error&) {  // no more threads to be had: those there are do it all
-    }
-    loop(0);
-    for (auto& other : others) other.join();
+    if (threads < 2) return loop(0);
+    Crew* crew = crews().take();
+    crew->run(threads - 1, loop);
+    crews().give_back(crew);
 }
