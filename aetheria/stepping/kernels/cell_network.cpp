@@ -135,7 +135,7 @@ struct Network {
     int phases() const { return masked() ? 2 : 1; }
 
     void codes(const float* values, uint8_t* out, int64_t count) const {
-        for (int64_t i = 0; i < count; i++) out[i] = code_of(values[i], job.alive_above);
+        codes_of(values, job.alive_above, out, count);
     }
 
     const float* source(int64_t step) const { return step == 0 ? job.cells : target(step - 1); }
@@ -165,6 +165,16 @@ void in_vectors(int64_t cells, Act act) {
         case 3: return act(std::integral_constant<int, 3>());
         default: return act(std::integral_constant<int, VECTORS>());
     }
+}
+
+// act(N) with the number of taps, of 9 at the most.
+template <int N = 9, class Act>
+void in_taps(size_t taps, Act act) {
+    if constexpr (N > 0) {
+        if (taps == N) return act(std::integral_constant<int, N>());
+        return in_taps<N - 1>(taps, act);
+    }
+    act(std::integral_constant<int, 0>());
 }
 
 // One thread's share: its buffers, and how it steps a chunk of rows.
@@ -244,12 +254,20 @@ struct Worker {
                 }
                 float* to = &perceived[(f * channels + c) * STRIDE];
                 input = to;
-                for (int64_t x = 0; x < count; x += LANES) {
-                    Vec sum{};
-                    for (const auto& tap : taps) sum += tap.weight * load(row(y + tap.y, c) + x + tap.x);
-                    store(to + x, sum);
-                }
+                const float* from[9];
+                for (size_t t = 0; t < taps.size(); t++) from[t] = row(y + taps[t].y, c) + taps[t].x;
+                in_taps(taps.size(), [&](auto n) { filtered<decltype(n)::value>(from, taps.data(), to, count); });
             }
+        }
+    }
+
+    template <int N>
+    static void filtered(const float* const* from, const Tap* taps, float* to, int64_t count) {
+        for (int64_t x = 0; x < count; x += LANES) {
+            Vec sum{};
+#pragma GCC unroll 9
+            for (int t = 0; t < N; t++) sum += taps[t].weight * load(from[t] + x);
+            store(to + x, sum);
         }
     }
 
@@ -362,7 +380,12 @@ struct Worker {
         uint8_t* keep = net.keep.get() + b * net.plane + y * width;
         uint8_t* code = net.code[(step + 1) % 2].get() + b * net.plane + y * width;
         net.codes(alpha + y * width, code, width);
-        for (int64_t x = 0; x < width; x++) {
+        combine(before.data(), after.data(), keep, code, width);
+    }
+
+    static void combine(const uint8_t* __restrict before, const uint8_t* __restrict after, uint8_t* __restrict keep,
+                        uint8_t* __restrict code, int64_t count) {
+        for (int64_t x = 0; x < count; x++) {
             keep[x] = before[x] == 1 && after[x] == 1;
             code[x] = keep[x] ? code[x] : 0;
         }

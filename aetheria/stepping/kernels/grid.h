@@ -14,30 +14,37 @@ inline int64_t beyond(int64_t i, int64_t size, int boundary) {  // the cell that
 }
 
 // 0 not above the threshold, 1 above, 2 NaN, which like in a max pool kills its neighbourhood.
-inline uint8_t code_of(float value, float threshold) { return value != value ? 2 : value > threshold; }
+inline uint8_t code_of(float value, float threshold) { return (value > threshold) + 2 * (value != value); }
+inline void codes_of(const float* __restrict values, float threshold, uint8_t* __restrict out, int64_t count) {
+    for (int64_t i = 0; i < count; i++) out[i] = code_of(values[i], threshold);
+}
 
-// The largest code in the square of `around` cells on each side, for each cell of row y; `codes_of(row, to)` gives those of a
+// Restricted pointers: a byte may else be anything's, and the loop is done byte by byte.
+inline void raise(uint8_t* __restrict to, const uint8_t* __restrict by, int64_t count) {
+    for (int64_t i = 0; i < count; i++) to[i] = to[i] < by[i] ? by[i] : to[i];
+}
+
+// The largest code in the square of `around` cells on each side, for each cell of row y; `codes_in(row, to)` gives those of a
 // row. Beyond an edge that is not periodic there is nothing new: a mirrored cell is one of the others.
-template <class CodesOf>
+template <class CodesIn>
 void largest(int64_t height, int64_t width, int boundary, int64_t y, int64_t around, std::vector<uint8_t>& line,
-             std::vector<uint8_t>& out, CodesOf codes_of) {
+             std::vector<uint8_t>& out, CodesIn codes_in) {
     boundary = boundary == PERIODIC ? PERIODIC : ZERO;
     line.assign(width + 2 * around, 0);
     out.resize(width);
     for (int64_t dy = -around; dy <= around; dy++) {
         const int64_t row = beyond(y + dy, height, boundary);
         if (row < 0) continue;
-        codes_of(row, out.data());
-        for (int64_t x = 0; x < width; x++) line[around + x] = std::max(line[around + x], out[x]);
+        codes_in(row, out.data());
+        raise(&line[around], out.data(), width);
     }
     if (boundary == PERIODIC)
         for (int64_t i = 0; i < around; i++) {
             line[i] = line[around + beyond(i - around, width, PERIODIC)];
             line[around + width + i] = line[around + i % width];
         }
-    for (int64_t x = 0; x < width; x++) out[x] = line[x];
-    for (int64_t i = 1; i <= 2 * around; i++)
-        for (int64_t x = 0; x < width; x++) out[x] = std::max(out[x], line[x + i]);
+    std::copy_n(line.begin(), width, out.begin());
+    for (int64_t i = 1; i <= 2 * around; i++) raise(out.data(), &line[i], width);
 }
 
 // As aetheria/laws/chance.py.
