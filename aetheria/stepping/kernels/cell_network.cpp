@@ -186,7 +186,9 @@ struct Worker {
     std::vector<const float*> inputs, packed_inputs, hidden_inputs;
     std::unique_ptr<Vec[]> hidden[2];
     std::vector<uint8_t> line, near[ROWS], before, after;
-    Columns<TILE> active;                                 // of a tile: those whose network has to be asked
+    struct Asked { Columns<TILE> columns; int64_t y, left, first; };
+    std::vector<Asked> asked;                             // rows of tiles, whose columns `packed` holds from `first` on
+    int64_t gathered = 0;                                 // columns in `packed`
 
     explicit Worker(Network& n)
         : net(n), job(n.job), channels(job.channels), width(job.width), rows(3 * channels * STRIDE),
@@ -197,6 +199,7 @@ struct Worker {
         // All memory is had here, where it can be refused: a thread that throws ends the process.
         for (auto* bytes : {&line, &before, &after}) bytes->reserve(width + 4);
         for (auto& bytes : near) bytes.reserve(net.masked() ? width : 0);
+        asked.reserve(TILE);
     }
 
     float* row(int64_t y, int64_t c) { return &rows[(((y + 3) % 3) * channels + c) * STRIDE + EDGE]; }
@@ -216,6 +219,7 @@ struct Worker {
                 advance(step, b, y, left, count);
             }
         }
+        flush(step, b);
     }
 
     // A row of a tile and one cell more on either side, with what was pending applied.
@@ -274,12 +278,7 @@ struct Worker {
     void advance(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {
         double squares = 0;
         if (net.masked() || job.fire_below >= 0) {
-            choose(step, b, y, left, count);
-            if (active.count) perceive(y, count), some(y);
-            for (int64_t c = 0; c < channels; c++) {
-                const float* cells = active.count ? &perceived[c * STRIDE] : row(y, c);
-                std::copy_n(cells, count, net.target(step) + place(b, c, y, left));
-            }
+            gather(step, b, y, left, count);
         } else {
             perceive(y, count);
             for (int64_t x = 0; x < count; x += GROUP) {
@@ -333,8 +332,8 @@ struct Worker {
         return total;
     }
 
-    // Finds the columns whose network has to be asked: they fire, and something lives near enough to matter.
-    void choose(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {
+    // The columns whose network has to be asked: they fire, and something lives near enough to matter.
+    Columns<TILE> choose(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {
         uint8_t wanted[TILE];
         std::fill_n(wanted, TILE, uint8_t(1));
         if (net.masked()) {
@@ -348,20 +347,32 @@ struct Worker {
             for (int64_t x = 0; x < count; x++) wanted[x] &= -(word(key, left + x) <= most);
         }
         if (job.fire_below == 0) std::fill_n(wanted, TILE, uint8_t(0));
+        Columns<TILE> active;
         active.want(wanted, count);
+        return active;
     }
 
-    // Steps the active cells of a tile's row; its next cells are left in `perceived`.
-    void some(int64_t y) {
-        for (size_t k = 0; k < inputs.size(); k++) active.squeeze(inputs[k], &packed[k * STRIDE]);
-        for (int64_t at = 0; at < active.count; at += GROUP)
-            in_vectors(active.count - at, [&](auto v) { propose_at<decltype(v)::value>(at); });
-        for (int64_t c = 0; c < channels; c++) {
-            float* next = &perceived[c * STRIDE];
-            const float* old = row(y, c);
-            active.spread(&deltas[c * STRIDE], next);
-            for (int x = 0; x < TILE; x++) next[x] = old[x] + next[x];
-        }
+    // Hands the cells of a tile's row on as they are, and brings the inputs of those that change side by side.
+    void gather(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {
+        for (int64_t c = 0; c < channels; c++) std::copy_n(row(y, c), count, net.target(step) + place(b, c, y, left));
+        const Columns<TILE> active = choose(step, b, y, left, count);
+        if (active.count == 0) return;
+        if (gathered + active.count > TILE) flush(step, b);
+        perceive(y, count);
+        for (size_t k = 0; k < inputs.size(); k++) active.squeeze(inputs[k], &packed[k * STRIDE + gathered]);
+        asked.push_back({active, y, left, gathered});
+        gathered += active.count;
+    }
+
+    // Steps what was gathered.
+    void flush(int64_t step, int64_t b) {
+        for (int64_t at = 0; at < gathered; at += GROUP)
+            in_vectors(gathered - at, [&](auto v) { propose_at<decltype(v)::value>(at); });
+        for (const Asked& one : asked)
+            for (int64_t c = 0; c < channels; c++)
+                one.columns.add(&deltas[c * STRIDE + one.first], net.target(step) + place(b, c, one.y, one.left));
+        asked.clear();
+        gathered = 0;
     }
 
     template <int V>
