@@ -243,6 +243,8 @@ struct Worker {
                 for (int64_t x = 0; x < count; x++) to[x] = keep[left + x] ? cells[left + x] : 0.0f;
             else
                 for (int64_t x = 0; x < count; x++) to[x] = cells[left + x] * factor;
+            if (from + 1 < job.height)  // a row of every channel is too short a stretch for the processor to foresee the next
+                for (int64_t x = 0; x < count; x += LANES) __builtin_prefetch(cells + width + left + x);
             for (int i = 0; i < 2; i++) to[i ? count : -1] = beside[i] < 0 ? 0.0f : cells[beside[i]] * factor;
         }
     }
