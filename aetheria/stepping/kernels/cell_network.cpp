@@ -18,6 +18,7 @@ constexpr int TILE = 4 * GROUP;         // cells of a row that are perceived tog
 constexpr int ROWS = 8;                 // rows in a chunk of work
 constexpr int EDGE = LANES;             // room left of a tile's first cell
 constexpr int STRIDE = EDGE + TILE + GROUP;
+constexpr int ROOM = 2 * TILE, ROOM_STRIDE = ROOM + GROUP;  // for columns gathered from several rows
 
 enum Normalise { NOT, CELL, GRID };
 
@@ -182,7 +183,7 @@ struct Worker {
     Network& net;
     const Job& job;
     const int64_t channels, width;
-    std::vector<float> rows, perceived, packed, deltas;  // (3 | filters | filters | 1, C, STRIDE)
+    std::vector<float> rows, perceived, packed, deltas;  // (3 | filters, C, STRIDE), (filters | 1, C, ROOM_STRIDE)
     std::vector<const float*> inputs, packed_inputs, hidden_inputs;
     std::unique_ptr<Vec[]> hidden[2];
     std::vector<uint8_t> line, near[ROWS], before, after;
@@ -192,14 +193,15 @@ struct Worker {
 
     explicit Worker(Network& n)
         : net(n), job(n.job), channels(job.channels), width(job.width), rows(3 * channels * STRIDE),
-          perceived(net.filters.size() * channels * STRIDE), packed(perceived.size()), deltas(channels * STRIDE),
-          inputs(net.filters.size() * channels), packed_inputs(inputs.size()), hidden_inputs(net.widest) {
+          perceived(net.filters.size() * channels * STRIDE), packed(net.filters.size() * channels * ROOM_STRIDE),
+          deltas(channels * ROOM_STRIDE), inputs(net.filters.size() * channels), packed_inputs(inputs.size()),
+          hidden_inputs(net.widest) {
         for (auto& one : hidden) one.reset(new Vec[size_t(net.widest) * VECTORS]);
-        for (size_t k = 0; k < inputs.size(); k++) packed_inputs[k] = &packed[k * STRIDE];
+        for (size_t k = 0; k < inputs.size(); k++) packed_inputs[k] = &packed[k * ROOM_STRIDE];
         // All memory is had here, where it can be refused: a thread that throws ends the process.
         for (auto* bytes : {&line, &before, &after}) bytes->reserve(width + 4);
         for (auto& bytes : near) bytes.reserve(net.masked() ? width : 0);
-        asked.reserve(TILE);
+        asked.reserve(ROOM);
     }
 
     float* row(int64_t y, int64_t c) { return &rows[(((y + 3) % 3) * channels + c) * STRIDE + EDGE]; }
@@ -359,9 +361,9 @@ struct Worker {
         for (int64_t c = 0; c < channels; c++) std::copy_n(row(y, c), count, net.target(step) + place(b, c, y, left));
         const Columns<TILE> active = choose(step, b, y, left, count);
         if (active.count == 0) return;
-        if (gathered + active.count > TILE) flush(step, b);
+        if (gathered + active.count > ROOM) flush(step, b);
         perceive(y, count);
-        for (size_t k = 0; k < inputs.size(); k++) active.squeeze(inputs[k], &packed[k * STRIDE + gathered]);
+        for (size_t k = 0; k < inputs.size(); k++) active.squeeze(inputs[k], &packed[k * ROOM_STRIDE + gathered]);
         asked.push_back({active, y, left, gathered});
         gathered += active.count;
     }
@@ -372,7 +374,7 @@ struct Worker {
             in_vectors(gathered - at, [&](auto v) { propose_at<decltype(v)::value>(at); });
         for (const Asked& one : asked)
             for (int64_t c = 0; c < channels; c++)
-                one.columns.add(&deltas[c * STRIDE + one.first], net.target(step) + place(b, c, one.y, one.left));
+                one.columns.add(&deltas[c * ROOM_STRIDE + one.first], net.target(step) + place(b, c, one.y, one.left));
         asked.clear();
         gathered = 0;
     }
@@ -381,7 +383,7 @@ struct Worker {
     void propose_at(int64_t at) {
         const Vec* delta = propose<V>(packed_inputs.data(), at);
         for (int64_t c = 0; c < channels; c++)
-            for (int v = 0; v < V; v++) store(&deltas[c * STRIDE + at + v * LANES], delta[c * V + v]);
+            for (int v = 0; v < V; v++) store(&deltas[c * ROOM_STRIDE + at + v * LANES], delta[c * V + v]);
     }
 
     // Which cells of a row live before and after the step; the others are zero from now on.
