@@ -15,7 +15,8 @@
 
 constexpr int GROUP = LANES * VECTORS;  // cells that go through the network together
 constexpr int TILE = 4 * GROUP;         // cells of a row that are perceived together
-constexpr int ROWS = 8;                 // rows in a chunk of work
+constexpr int LEAST_ROWS = 8, MOST_ROWS = 32;  // of a chunk of work; each reads a row more above and below
+constexpr int CHUNKS = 16;              // for each thread at least, if there are so many, or one that ends last is waited for
 constexpr int EDGE = LANES;             // room left of a tile's first cell
 constexpr int STRIDE = EDGE + TILE + GROUP;
 constexpr int ROOM = 2 * TILE, ROOM_STRIDE = ROOM + GROUP;  // for columns gathered from several rows
@@ -102,7 +103,7 @@ struct Network {
     std::vector<std::vector<Tap>> filters;
     int reach = 0;       // rows and columns that perception looks beyond a cell
     int widest = 0;      // outputs of the widest layer, in whole blocks
-    int64_t plane, tiles, chunks;
+    int64_t plane, tiles, rows = LEAST_ROWS, chunks;
     std::vector<float> pending;                      // factor of each universe's cells, for normalise "grid"
     std::vector<double> squares;                     // per (universe, row, tile)
     std::unique_ptr<uint8_t[]> keep, code[2];        // per cell: counts as itself or as zero; state of its alive channel
@@ -120,7 +121,8 @@ struct Network {
             }
         }
         tiles = (j.width + TILE - 1) / TILE;
-        chunks = j.batch * ((j.height + ROWS - 1) / ROWS);
+        while (rows < MOST_ROWS && j.batch * strips(2 * rows) >= CHUNKS * j.threads) rows *= 2;
+        chunks = j.batch * strips(rows);
         pending.assign(j.batch, 1.0f);
         if (j.normalise == GRID) squares.resize(j.batch * j.height * tiles);
         if (masked()) {
@@ -132,6 +134,7 @@ struct Network {
         }
     }
 
+    int64_t strips(int64_t rows) const { return (job.height + rows - 1) / rows; }
     bool masked() const { return job.alive_channel >= 0; }
     int phases() const { return masked() ? 2 : 1; }
 
@@ -186,7 +189,7 @@ struct Worker {
     std::vector<float> rows, perceived, packed, deltas;  // (3 | filters, C, STRIDE), (filters | 1, C, ROOM_STRIDE)
     std::vector<const float*> inputs, packed_inputs, hidden_inputs;
     std::unique_ptr<Vec[]> hidden[2];
-    std::vector<uint8_t> line, near[ROWS], before, after;
+    std::vector<uint8_t> line, near[MOST_ROWS], before, after;
     struct Asked { Columns<TILE> columns; int64_t y, left, first; };
     std::vector<Asked> asked;                             // rows of tiles, whose columns `packed` holds from `first` on
     int64_t gathered = 0;                                 // columns in `packed`
@@ -207,8 +210,8 @@ struct Worker {
     float* row(int64_t y, int64_t c) { return &rows[(((y + 3) % 3) * channels + c) * STRIDE + EDGE]; }
 
     void operator()(int64_t stage, int64_t chunk) {
-        const int64_t strips = (job.height + ROWS - 1) / ROWS, b = chunk / strips, first = chunk % strips * ROWS;
-        const int64_t last = std::min(job.height, first + ROWS), step = stage / net.phases();
+        const int64_t strips = net.strips(net.rows), b = chunk / strips, first = chunk % strips * net.rows;
+        const int64_t last = std::min(job.height, first + net.rows), step = stage / net.phases();
         if (stage % net.phases() == 1) {
             for (int64_t y = first; y < last; y++) mask(step, b, y);
             return;
@@ -341,7 +344,7 @@ struct Worker {
         uint8_t wanted[TILE];
         std::fill_n(wanted, TILE, uint8_t(1));
         if (net.masked()) {
-            std::vector<uint8_t>& alive = near[y % ROWS];  // of the whole row, for all its tiles
+            std::vector<uint8_t>& alive = near[y % MOST_ROWS];  // of the whole row, for all its tiles
             if (left == 0) net.largest_code(net.code[step % 2].get() + b * net.plane, y, 2, line, alive);
             std::copy_n(&alive[left], count, wanted);
         }
