@@ -257,17 +257,14 @@ struct Worker {
     void perceive(int64_t y, int64_t count) {
         for (size_t f = 0; f < net.filters.size(); f++) {
             const auto& taps = net.filters[f];
+            const bool as_it_is = taps.size() == 1 && taps[0].weight == 1;  // a neighbour: read where it lies
+            const float* from[9];
+            for (size_t t = 0; t < taps.size(); t++) from[t] = row(y + taps[t].y, 0) + taps[t].x;
             for (int64_t c = 0; c < channels; c++) {
-                const float*& input = inputs[f * channels + c];
-                if (taps.size() == 1 && taps[0].weight == 1) {  // a neighbour as it is: read where it lies
-                    input = row(y + taps[0].y, c) + taps[0].x;
-                    continue;
-                }
                 float* to = &perceived[(f * channels + c) * STRIDE];
-                input = to;
-                const float* from[9];
-                for (size_t t = 0; t < taps.size(); t++) from[t] = row(y + taps[t].y, c) + taps[t].x;
-                in_taps(taps.size(), [&](auto n) { filtered<decltype(n)::value>(from, taps.data(), to, count); });
+                if (!as_it_is) in_taps(taps.size(), [&](auto n) { filtered<decltype(n)::value>(from, taps.data(), to, count); });
+                inputs[f * channels + c] = as_it_is ? from[0] : to;
+                for (size_t t = 0; t < taps.size(); t++) from[t] += STRIDE;
             }
         }
     }
