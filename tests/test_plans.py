@@ -621,3 +621,12 @@ def test_memory_that_a_kernel_cannot_have_is_an_error_that_names_the_law(monkeyp
     monkeypatch.setattr(motor.plan, "_kernel", lambda _: 1)
     with pytest.raises(StateError, match="MLP: out of memory"):
         motor.step(1)
+
+
+@pytest.mark.parametrize("law", [MLP(2, 8), GrowingNCA(16)], ids=["MLP", "GrowingNCA"])
+def test_universes_step_in_a_large_batch_as_each_does_alone_to_the_last_bit(law: Law) -> None:
+    state = state_for(lively(law), 20, 40, 37)  # so many that more rows are taken together
+    together = advanced(FusedOnCpu(law), state, 3)[0]
+    for universe in range(0, 20, 7):
+        alone = tuple(tensor[universe : universe + 1].contiguous() for tensor in state)
+        assert torch.equal(advanced(FusedOnCpu(law), alone, 3)[0], together[universe : universe + 1])
