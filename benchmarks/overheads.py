@@ -26,8 +26,8 @@ def ceilings(device: str, precision: Any, quick: bool = False) -> Finding:
     return {"bandwidth": found.bandwidth, "arithmetic": found.arithmetic}
 
 
-def bare_loop(motor: Aetheria_Motor) -> Callable[[int], None]:
-    """A loop over the function that the motor's plan steps with, and nothing around it."""
+def bare_loop(motor: Aetheria_Motor, at_once: bool = True) -> Callable[[int], None]:
+    """What the motor's plan steps with, and nothing around it: all steps in one call, or a loop with a call for each."""
     plan = motor.warm_up()
     with torch.inference_mode():
         held = plan.hold((motor.cells, *motor.memory))
@@ -35,21 +35,23 @@ def bare_loop(motor: Aetheria_Motor) -> Callable[[int], None]:
     def advance(steps: int) -> None:
         nonlocal held
         with torch.inference_mode(), motor.optimizer.numerics():
-            held = plan.advance(held, steps)
+            for several in [steps] if at_once else [1] * steps:
+                held = plan.advance(held, several)
         synchronise(motor.device)
 
     return advance
 
 
 def loop(seconds: float, most: int = 1000, **job: Any) -> Finding:
-    """Seconds of `motor.step(n)` with nobody subscribed ("motor"), with the feed off ("off"), and of a bare loop ("bare").
+    """Seconds of `motor.step(n)` with nobody subscribed ("motor") and with the feed off ("off"), and of the plan alone: a call
+    for each step ("each"), and all in one ("bare").
 
     Args:
         seconds: of timed steps, about.
         most: the largest n; fewer steps where a step is slow.
     """
     motor = motor_for(Job(**job))
-    bare, step = bare_loop(motor), stepper(motor)
+    bare, each, step = bare_loop(motor), bare_loop(motor, at_once=False), stepper(motor)
     per_step = seconds_per_step(bare, seconds / 10)
     steps = max(1, min(most, int(seconds / 10 / per_step)))
 
@@ -58,7 +60,7 @@ def loop(seconds: float, most: int = 1000, **job: Any) -> Finding:
         step(steps)
         motor.live_feed_enabled = True
 
-    actions = {"bare": lambda: bare(steps), "motor": lambda: step(steps), "off": without_feed}
+    actions = {"bare": lambda: bare(steps), "motor": lambda: step(steps), "off": without_feed, "each": lambda: each(steps)}
     repeats = max(5, min(51, int(seconds / (3 * steps * per_step))))
     return {"plan": motor.warm_up().name, "steps": steps, **alternately(actions, repeats)}
 

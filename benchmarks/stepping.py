@@ -29,7 +29,8 @@ _NOTES = {
     '`torch.compile(model, mode="reduce-overhead")`; CAX: its own jitted scan, GrowingNCA with zero padding (it has no '
     "torus); convolutions: those of one step alone, channels last.",
     "Batches": "The same number of cells, fp32, in one process, alternating.",
-    "The motor's loop": "Alternating, fp32. The bare loop calls the plan; nobody is subscribed.",
+    "The motor's loop": "Alternating, fp32; nobody is subscribed. The plan alone: a loop with a call for each step, and all in "
+    "one call, which is quicker where a kernel takes many steps a call.",
     "Recorder": "512^2, float32, default field and codec; until the file is closed.",
     "First step": "A new process with empty compile caches, then another; from before the first import to the first step done.",
 }

@@ -101,10 +101,11 @@ def loops(findings: Findings) -> list[str]:
     """The motor's own loop."""
     rows = []
     for law, found in findings.loops.items():
-        bare, motor, off = _scaled(found, ("bare", "motor", "off"), 1e3)
+        each, bare, motor, off = _scaled(found, ("each", "bare", "motor", "off"), 1e3)
         ratio = f"{found['motor'] / found['bare']:.3f}" if "bare" in found else NOTHING
-        rows.append([law, found.get("plan", NOTHING), str(found.get("steps", NOTHING)), bare, motor, ratio, off])
-    return table("law | plan | n | bare loop, ms | motor.step(n), ms | ratio | motor.step(n), feed off, ms", rows)
+        rows.append([law, found.get("plan", NOTHING), str(found.get("steps", NOTHING)), each, bare, motor, ratio, off])
+    heads = "a call a step, ms | n steps a call, ms | motor.step(n), ms | over n steps a call | motor.step(n), feed off, ms"
+    return table(f"law | plan | n | {heads}", rows)
 
 
 def recorders(findings: Findings) -> list[str]:

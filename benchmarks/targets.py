@@ -107,8 +107,10 @@ def _share_of_bound(findings: Findings, job: Job, traffic: int | None = None) ->
 def _loops(findings: Findings, wanted: float) -> Iterator[Target]:
     for law, found in findings.loops.items():
         steps = f"{law}: motor.step({found.get('steps', 'n')})"
-        yield Target(f"{steps} over a bare loop", wanted, _over(found.get("motor"), found.get("bare")), at_most=True)
-        unsubscribed = _over(found.get("motor"), found.get("off"))
+        motor = found.get("motor")
+        yield Target(f"{steps} over a bare loop, a call a step", wanted, _over(motor, found.get("each")), at_most=True)
+        yield Target(f"{steps} over all of them in one call", wanted, _over(motor, found.get("bare")), at_most=True)
+        unsubscribed = _over(motor, found.get("off"))
         yield Target(f"{steps} with nobody subscribed over the feed off", 1 / _NOISE, unsubscribed, at_most=True)
 
 
