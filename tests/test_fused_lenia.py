@@ -96,6 +96,14 @@ def test_a_batch_is_as_many_runs_of_one_and_a_torus_has_no_edge_bit_for_bit() ->
     assert torch.equal(moved, together.roll((13, 21), (-2, -1)))
 
 
+def test_tiles_of_a_large_batch_of_small_grids_are_stepped_together_bit_for_bit() -> None:
+    law = Lenia(R=6, m=0.3, s=0.06, boundary="reflect")
+    cells, plan = soup(law, 70, 24, 50), FusedLenia(law)
+    together = advanced(plan, (cells,), 3)[0]
+    for b in range(70):
+        assert torch.equal(advanced(plan, (cells[b : b + 1],), 3)[0][0], together[b])
+
+
 def test_a_nan_spreads_as_far_as_the_ring_and_no_further() -> None:
     law = Lenia(R=5, growth="exponential")
     cells = soup(law, 1, 30, 40)

@@ -258,25 +258,28 @@ struct Worker {
         for (size_t f = 0; f < net.filters.size(); f++) {
             const auto& taps = net.filters[f];
             const bool as_it_is = taps.size() == 1 && taps[0].weight == 1;  // a neighbour: read where it lies
-            const float* from[9];
-            for (size_t t = 0; t < taps.size(); t++) from[t] = row(y + taps[t].y, 0) + taps[t].x;
-            for (int64_t c = 0; c < channels; c++) {
-                float* to = &perceived[(f * channels + c) * STRIDE];
-                if (!as_it_is) in_taps(taps.size(), [&](auto n) { filtered<decltype(n)::value>(from, taps.data(), to, count); });
-                inputs[f * channels + c] = as_it_is ? from[0] : to;
-                for (size_t t = 0; t < taps.size(); t++) from[t] += STRIDE;
-            }
+            const float* to = as_it_is ? row(y + taps[0].y, 0) + taps[0].x : &perceived[f * channels * STRIDE];
+            for (int64_t c = 0; c < channels; c++) inputs[f * channels + c] = to + c * STRIDE;
+            if (!as_it_is) in_taps(taps.size(), [&](auto n) { filter<decltype(n)::value>(f, y, count); });
         }
     }
 
     template <int N>
-    static void filtered(const float* const* from, const Tap* taps, float* to, int64_t count) {
-        for (int64_t x = 0; x < count; x += LANES) {
-            Vec sum{};
-#pragma GCC unroll 9
-            for (int t = 0; t < N; t++) sum += taps[t].weight * load(from[t] + x);
-            store(to + x, sum);
+    void filter(size_t f, int64_t y, int64_t count) {
+        const float* from[N + 1];
+        float weight[N + 1], *to = &perceived[f * channels * STRIDE];
+        for (int t = 0; t < N; t++) {
+            const Tap& tap = net.filters[f][t];
+            from[t] = row(y + tap.y, 0) + tap.x;
+            weight[t] = tap.weight;
         }
+        for (int64_t c = 0; c < channels; c++, to += STRIDE)
+            for (int64_t x = 0; x < count; x += LANES) {
+                Vec sum{};
+#pragma GCC unroll 9
+                for (int t = 0; t < N; t++) sum += weight[t] * load(from[t] + c * STRIDE + x);
+                store(to + x, sum);
+            }
     }
 
     void advance(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {

@@ -1,4 +1,4 @@
-// What every kernel with living and firing cells knows of its grid: edges, neighbourhoods, chance.
+// What kernels know of their grid: edges, neighbourhoods, chance.
 #pragma once
 #include <algorithm>
 #include <cstdint>

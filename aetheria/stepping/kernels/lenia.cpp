@@ -7,14 +7,16 @@
 #include <cstring>
 #include <memory>
 
+#include "grid.h"
 #include "lanes.h"
 #include "stages.h"
 
 constexpr int ROWS = LANES >= 16 ? 8 : 4;  // added up together: 3 * ROWS vectors fit the registers
 constexpr int64_t SLACK = 128;             // rows that a column has room for besides those in use, so that it moves seldom
-constexpr int64_t MOST = 512, LEAST = 64;  // rows in a chunk of work: the next one finds their edges in cache
+constexpr int64_t MOST = 512, LEAST = 64;  // rows in a strip: the next tile finds their edges in cache
+constexpr int64_t CELLS = 4096;            // in a chunk of work, if it has more than one tile
+constexpr int64_t CHUNKS = 16;             // for each thread at least, before tiles share one
 
-enum Boundary { PERIODIC, ZERO, REFLECT };
 enum Growth { POLYNOMIAL, EXPONENTIAL };
 
 extern "C" struct Job {
@@ -28,29 +30,40 @@ extern "C" struct Job {
 
 namespace {
 
-int64_t beyond(int64_t i, int64_t size, int boundary) {  // the cell that stands for cell i; -1: none, zero
-    if (i >= 0 && i < size) return i;
-    if (boundary == PERIODIC) return (i % size + size) % size;
-    if (boundary == ZERO) return -1;
-    return i < 0 ? -i : 2 * (size - 1) - i;
-}
+struct Run { int64_t to, from, count; };  // cells that lie side by side in a row; from -1: zeros
 
 struct Ring {
     const Job& job;
-    int64_t tiles, strips, rows;  // a universe is cut into tiles of LANES columns and strips of so many rows
-    std::vector<int32_t> last;    // for each dx the largest dy that weighs something; -1: none does
-    std::vector<int64_t> place;   // where column x - reach is read: a column, or -1: zero
+    int64_t tiles, strips, rows;         // a universe is cut into tiles of LANES columns and strips of so many rows
+    int64_t together, pieces;            // a chunk of work is so many tiles side by side; a strip has so many chunks
+    std::vector<int32_t> last;           // for each dx the largest dy that weighs something; -1: none does
+    std::vector<std::vector<Run>> runs;  // of each tile that reaches beyond an edge: what its rows are put together from
 
     explicit Ring(const Job& j) : job(j), tiles((j.width + LANES - 1) / LANES), last(j.reach + 1, -1) {
         const int64_t wanted = (2 * j.threads + tiles * j.batch - 1) / (tiles * j.batch);
         strips = std::max((j.height + MOST - 1) / MOST, std::min(wanted, (j.height + LEAST - 1) / LEAST));
         rows = (j.height + strips - 1) / strips;
         strips = (j.height + rows - 1) / rows;
+        together = std::max<int64_t>(1, std::min(CELLS / rows / LANES, j.batch * strips * tiles / (CHUNKS * j.threads)));
+        pieces = (tiles + together - 1) / together;
         for (int dx = 0; dx <= j.reach; dx++)
             for (int dy = 0; dy <= j.reach; dy++)
                 if (j.weight[dx * (j.reach + 1) + dy] != 0) last[dx] = dy;
-        for (int64_t x = -j.reach; x < tiles * LANES + j.reach; x++)
-            place.push_back(x < j.width + j.reach ? beyond(x, j.width, j.boundary) : -1);
+        for (int64_t tile = 0; tile < tiles; tile++) runs.push_back(runs_from(tile * LANES - j.reach));
+    }
+
+    // The runs of a tile's rows and of `reach` cells beyond either end, the first of which is cell `left`; none needed inside.
+    std::vector<Run> runs_from(int64_t left) const {
+        std::vector<Run> found;
+        const int64_t wide = LANES + 2 * job.reach;
+        if (left >= 0 && left + wide <= job.width) return found;
+        for (int64_t i = 0; i < wide; i++) {
+            const int64_t x = left + i, from = x < job.width + job.reach ? beyond(x, job.width, job.boundary) : -1;
+            Run* run = found.empty() ? nullptr : &found.back();
+            if (run && from == (run->from < 0 ? -1 : run->from + run->count)) run->count++;
+            else found.push_back({i, from, 1});
+        }
+        return found;
     }
 
     const float* source(int64_t step) const { return step == 0 ? job.cells : target(step - 1); }
@@ -82,7 +95,12 @@ struct Worker {
     Vec* column(int64_t dx) const { return &columns[dx * room]; }
 
     void operator()(int64_t step, int64_t chunk) {
-        const int64_t tile = chunk % ring.tiles, strip = chunk / ring.tiles % ring.strips, b = chunk / ring.tiles / ring.strips;
+        const int64_t piece = chunk % ring.pieces, strip = chunk / ring.pieces % ring.strips, b = chunk / ring.pieces / ring.strips;
+        const int64_t last = std::min(ring.tiles, (piece + 1) * ring.together);
+        for (int64_t tile = piece * ring.together; tile < last; tile++) advance(step, b, strip, tile);
+    }
+
+    void advance(int64_t step, int64_t b, int64_t strip, int64_t tile) {
         const int64_t first = strip * ring.rows, last = std::min(job.height, first + ring.rows);
         const int64_t left = tile * LANES, count = std::min<int64_t>(LANES, job.width - left);
         const float* from = ring.source(step) + b * job.height * job.width;
@@ -120,9 +138,13 @@ struct Worker {
         const int64_t source = y < job.height + reach ? beyond(y, job.height, job.boundary) : -1;
         if (source < 0) return nothing.data() + reach;
         const float* cells = from + source * job.width;
-        if (left >= reach && left + LANES + reach <= job.width) return cells + left;
-        const int64_t* place = &ring.place[left];
-        for (int64_t x = 0; x < wide; x++) buffer[x] = place[x] < 0 ? 0.0f : cells[place[x]];
+        const auto& runs = ring.runs[left / LANES];
+        if (runs.empty()) return cells + left;
+        for (const Run& run : runs)
+            for (int64_t x = 0; x < run.count; x += LANES) {
+                const int some = std::min<int64_t>(LANES, run.count - x);
+                store_some(buffer + run.to + x, run.from < 0 ? Vec{} : load_some(cells + run.from + x, some), some);
+            }
         return buffer + reach;
     }
 
@@ -159,7 +181,7 @@ struct Worker {
 // 0, or 1 when memory for it cannot be had.
 extern "C" int32_t lenia(const Job* job) try {
     const Ring ring(*job);
-    run_stages(job->threads, job->steps, job->batch * ring.strips * ring.tiles, [&] { return Worker(ring); }, [](int64_t) {});
+    run_stages(job->threads, job->steps, job->batch * ring.strips * ring.pieces, [&] { return Worker(ring); }, [](int64_t) {});
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
