@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from PySide6.QtWidgets import QApplication
 
+from viewer.ctrl_c import closes_windows
 from viewer.opening import check
 from viewer.screen import check_screen
 from viewer.source import end_all
@@ -23,8 +24,9 @@ def main(path: str | Path | None = None, overrides: list[str] | None = None, dev
     """
     check_screen()
     app = QApplication.instance() or QApplication(sys.argv[:1])
-    window = open_window(path, overrides, device)
-    code = app.exec()
+    with closes_windows():
+        window = open_window(path, overrides, device)
+        code = app.exec()
     del window
     return code
 

@@ -23,6 +23,7 @@ from PySide6.QtCore import (
 from PySide6.QtWidgets import QApplication
 
 from aetheria.motor import Aetheria_Motor
+from viewer.ctrl_c import closes_windows
 from viewer.live import LiveSource
 from viewer.screen import ViewerError, check_screen
 from viewer.window import Window
@@ -168,8 +169,9 @@ def _alone(motor: Aetheria_Motor, title: str, steps: bool) -> Shown:
         raise ViewerError("show: on macOS windows live in the main thread only; call show() there")
     app = QApplication(sys.argv[:1])
     try:
-        shown = Shown(Home(), motor, title, steps)
-        shown.wait()
+        with closes_windows():
+            shown = Shown(Home(), motor, title, steps)
+            shown.wait()
         return shown
     finally:
         app.shutdown()
