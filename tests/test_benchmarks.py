@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from aetheria.laws import ConvLSTM, GrowingNCA
+from aetheria.stepping import compiled
 from benchmarks import (
     acorn,
     bands,
@@ -25,6 +26,7 @@ from benchmarks import (
     reading,
     recording_cost,
     rings,
+    shares,
     stepping,
     training,
     watching,
@@ -210,6 +212,15 @@ def test_weights_in_eight_bits_are_measured(tmp_path: Path, monkeypatch: pytest.
         assert 2 < float(row[3]) < 4  # biases and the header are not in eight bits
         assert 1e-3 < float(row[4]) < 1e-2  # a row's largest weight / 127, rounded: about 1 % over root 12
         assert 0 < float(row[5]) < 0.1
+
+
+def test_the_share_that_pays_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["shares", "--side", "16", "--rounds", "3", "--laws", "a convolution and ReLU"])
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    shares.main()
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| a conv")]
+    assert [row[:2] for row in rows] == [["| a convolution and ReLU", "1.00"]]
+    assert min(float(figure.strip(" |")) for figure in rows[0][2:]) > 0
 
 
 def test_minimal_filtering_is_measured_against_direct_convolutions(

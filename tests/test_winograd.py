@@ -15,11 +15,12 @@ from aetheria.laws import MLP, ConvLSTM, Law, UNet
 from aetheria.laws.layers import ChannelNorm, Conv, Gated
 from aetheria.laws.updates import Residual
 from aetheria.stepping import compiled, native
+from aetheria.stepping.candidates import first_candidate
 from aetheria.stepping.convolution import Filter, Filtering, filtering_of
 from aetheria.stepping.gating import gated
 from aetheria.stepping.mixing import Mixer, Mixing, mixing_of
 from aetheria.stepping.plan import State
-from aetheria.stepping.winograd import Winograd
+from aetheria.stepping.winograd import Winograd, share
 from tests.small_laws import small_motor
 
 BOUNDARIES = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}
@@ -429,6 +430,53 @@ def test_auto_takes_it_and_a_run_with_pauses_and_edits_equals_eager(kind: type[U
     assert fast.plan is not None
     assert fast.plan.name == "winograd"
     assert apart(fast.cells, eager.cells) < (1e-4 if precision == "fp32" else 0.1)
+
+
+def test_the_share_of_products_counts_each_weight_at_its_own_size_of_the_grid() -> None:
+    def hooked(*_: object) -> None:
+        raise AssertionError
+
+    layers = [
+        nn.Conv2d(16, 16, 3, padding=1),  # 9 * 16 * 16 a cell
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),  # a quarter of 9 * 16 * 32
+        nn.ConvTranspose2d(32, 16, 2, stride=2),  # a quarter of 4 * 32 * 16, not counted for the kernel
+        nn.Conv2d(16, 8, 3, padding=1),  # 9 * 16 * 8, too narrow
+    ]
+    layers[1].register_forward_hook(hooked)
+    net, cells = nn.Sequential(*layers), torch.randn(3, 16, 12, 20)
+    own, others = 9 * 256 + 9 * 512 / 4, 512 + 9 * 128
+    before = torch.random.get_rng_state()
+    assert share(net, (cells,)) == pytest.approx(own / (own + others))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert {parameter.device.type for parameter in net.parameters()} == {"cpu"}
+    assert share(Asking(), (cells,)) == 1  # whose products cannot be counted
+
+
+class Asking(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(16, 16, 3, padding=1)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        return self.conv(cells) if float(cells.sum()) > 0 else cells
+
+
+@pytest.mark.parametrize(
+    ("law", "precision", "name"),
+    [
+        (UNet(8, 16), "bf16", "winograd"),
+        (ConvLSTM(8, 16), "bf16", "winograd"),
+        (Asking(), "bf16", "winograd"),
+        (UNet(8, 8), "fp32", "winograd"),
+        (UNet(8, 8), "bf16", "compiled"),
+        (MLP(8, 32, norm="group"), "bf16", "compiled"),
+    ],
+)
+def test_in_bf16_auto_takes_it_where_it_has_most_of_the_products(law: nn.Module, precision: Any, name: str) -> None:
+    cells = torch.randn(1, 16, 16, 16)
+    state = (cells, *law.initial_memory(cells)) if isinstance(law, Law) else (cells,)
+    assert first_candidate(law, state, precision).name == name
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _candidates(task: Task, wanted: PlanName, planned_steps: int | None) -> list
             raise ConfigError(f'plan: "{wanted}" given; {asked[0].why_not(task)}')
         return fit
     updates = _updates(task, planned_steps)
-    able = [candidate for candidate in CANDIDATES if candidate.automatic and not candidate.why_not(task)]
+    able = [candidate for candidate in CANDIDATES if candidate.suits(task)]
     return [candidate for candidate in able if updates is None or updates >= candidate.worth]
 
 

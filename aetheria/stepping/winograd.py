@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from aetheria.threads import one_thread
 
 _HEAVY = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)  # for one thread
 Layers = tuple[nn.Module | Filtering | Mixing, ...]
+# Of all products of a step; in bf16 with fewer the compiled step is faster: benchmarks/results/shares.md.
+LEAST_SHARE = 0.8
 
 
 def why_not(law: nn.Module, precision: Precision) -> str:
@@ -26,6 +29,40 @@ def why_not(law: nn.Module, precision: Precision) -> str:
     wanted = f"3x3 convolutions between {LEAST_CHANNELS} channels or more"
     filters = (layer for _, layers in _taken(law) for layer in layers if isinstance(layer, Filtering))
     return "" if any(filters) else f"{type(law).__name__} has no {wanted}"
+
+
+def pays(law: nn.Module, state: State, precision: Precision) -> bool:
+    """Whether a step is as fast as the compiled one, or faster."""
+    return precision != "bf16" or share(law, state) >= LEAST_SHARE
+
+
+def share(law: nn.Module, state: State) -> float:
+    """Of the products in a step those in convolutions that the kernel takes; 1 if they cannot be counted.
+
+    They are counted on a copy of the law without values: nothing is computed.
+    """
+    own = {id(layer.conv) for _, layers in _taken(law) for layer in layers if isinstance(layer, Filtering)}
+    counted = {True: 0, False: 0}
+    with torch.random.fork_rng(devices=[]):
+        try:
+            blank = copy.deepcopy(law).to("meta")
+            for module, stand_in in zip(law.modules(), blank.modules(), strict=True):
+                stand_in._forward_hooks.clear()
+                stand_in._forward_pre_hooks.clear()
+                if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+                    stand_in.register_forward_hook(partial(_count, counted, id(module) in own))
+            with torch.inference_mode():
+                blank(*(tensor.to("meta") for tensor in state))
+        except Exception:  # noqa: BLE001 - a module of somebody's own, and nothing depends on it but the choice of a plan
+            return 1.0
+    return counted[True] / max(1, sum(counted.values()))
+
+
+def _count(counted: dict[bool, int], own: bool, module: nn.Module, given: tuple[Tensor, ...], after: Tensor) -> None:
+    """Each weight multiplies every cell once: of the result, or where it is spread, of what is given."""
+    cells = given[0] if isinstance(module, nn.modules.conv._ConvTransposeNd) else after
+    weight = module.get_parameter("weight")
+    counted[own] += cells.numel() * weight[0].numel()
 
 
 class Winograd(Plan):
