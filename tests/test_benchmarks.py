@@ -178,7 +178,8 @@ def test_the_drift_benchmark_prints_a_row_for_each_precision_and_checkpoint(
     drift.main()
     rows = [line.split(" | ") for line in out.read_text().splitlines() if line.startswith(("| MLP", "| Life"))]
     assert [(row[0][2:], row[1], row[3]) for row in rows] == [
-        ("MLP", "fp32", "1"), ("MLP", "bf16", "1"), ("MLP", "fp32", "3"), ("MLP", "bf16", "3"),
+        ("MLP", "fp32", "1"), ("MLP", "bf16", "1"), ("MLP", "fp64, nudged", "1"),
+        ("MLP", "fp32", "3"), ("MLP", "bf16", "3"), ("MLP", "fp64, nudged", "3"),
         ("Life", "fp32", "1"), ("Life", "fp32", "3"),
     ]  # fmt: skip
     assert [row[4] for row in rows[-2:]] == ["0.0e+00"] * 2  # Life is exact
@@ -270,6 +271,10 @@ def test_drift_is_measured_against_the_size_of_the_cells() -> None:
     exact = torch.tensor([3.0, 4.0, 0.0, 0.0], dtype=torch.float64)  # root mean square 2.5
     largest, rms = drift.apartness(exact.float() + torch.tensor([0.0, 0.5, 0.0, 0.0]), exact)
     assert (largest, rms) == (pytest.approx(0.2), pytest.approx(0.1))
+    lively = torch.cat([torch.zeros(100), torch.randn(1000, generator=torch.Generator().manual_seed(0))]).double()
+    nudged = drift.off(lively)
+    assert drift.apartness(nudged, lively)[1] == pytest.approx(1e-6, rel=0.1)
+    assert not nudged[:100].any()
 
 
 # -- what is made of the findings --------------------------------------------------------------------------------
