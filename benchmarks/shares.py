@@ -91,7 +91,7 @@ def main() -> None:
         f"Grid {wanted.side}^2, {CHANNELS} channels, {torch.get_num_threads()} threads of torch; milliseconds a step. Share: "
         "of all products of a step those in convolutions that the kernel takes.",
         "",
-        f'In bf16 plan "auto" takes `winograd` where that is {LEAST_SHARE} at least; in fp32 always: no compiler.',
+        f'Plan "auto" takes `winograd` where the share is {LEAST_SHARE} or more, and where a run is too short to compile for.',
         "",
     ]
     lines += table("law | share | fp32 | compiled | compiled / ours | bf16 | compiled | compiled / ours", rows)

@@ -16,6 +16,7 @@ from aetheria.laws.layers import ChannelNorm, Conv, Gated
 from aetheria.laws.updates import Residual
 from aetheria.stepping import compiled, native
 from aetheria.stepping.candidates import first_candidate
+from aetheria.stepping.choose import choose_plan
 from aetheria.stepping.convolution import Filter, Filtering, filtering_of
 from aetheria.stepping.gating import gated
 from aetheria.stepping.mixing import Mixer, Mixing, mixing_of
@@ -468,15 +469,20 @@ class Asking(nn.Module):
         (UNet(8, 16), "bf16", "winograd"),
         (ConvLSTM(8, 16), "bf16", "winograd"),
         (Asking(), "bf16", "winograd"),
-        (UNet(8, 8), "fp32", "winograd"),
+        (UNet(8, 8), "fp32", "compiled"),
         (UNet(8, 8), "bf16", "compiled"),
         (MLP(8, 32, norm="group"), "bf16", "compiled"),
     ],
 )
-def test_in_bf16_auto_takes_it_where_it_has_most_of_the_products(law: nn.Module, precision: Any, name: str) -> None:
+def test_auto_takes_it_where_it_has_most_of_the_products(law: nn.Module, precision: Any, name: str) -> None:
     cells = torch.randn(1, 16, 16, 16)
     state = (cells, *law.initial_memory(cells)) if isinstance(law, Law) else (cells,)
     assert first_candidate(law, state, precision).name == name
+
+
+def test_where_the_compiled_step_is_faster_it_still_serves_runs_too_short_to_compile_for() -> None:
+    cells = torch.randn(1, 16, 64, 64)
+    assert choose_plan(MLP(8, 32, norm="group"), (cells,), planned_steps=100).name == "winograd"
 
 
 @pytest.mark.parametrize(

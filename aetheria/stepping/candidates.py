@@ -43,7 +43,8 @@ class Candidate:
         reason: to take it, for people.
         why_not: why it cannot step a task, for people; empty if it can.
         worth: cell updates that a run must have for making it to pay.
-        pays: whether "auto" takes it; otherwise it is for those who ask for it.
+        automatic: taken by "auto"; otherwise only when asked for.
+        yields: whether the compiled plan is faster, once it is compiled.
     """
 
     name: str
@@ -51,11 +52,8 @@ class Candidate:
     worth: int
     why_not: Callable[[Task], str]
     make: Callable[[Task], Plan]
-    pays: Callable[[Task], bool] = lambda _: True
-
-    def suits(self, task: Task) -> bool:
-        """Whether "auto" takes it, if nothing fails."""
-        return not self.why_not(task) and self.pays(task)
+    automatic: bool = True
+    yields: Callable[[Task], bool] = lambda _: False
 
 
 # A cold compile takes 10 to 30 s on two cores; fewer cell updates than this are done sooner without.
@@ -176,10 +174,10 @@ CANDIDATES = (
         WORTH_BUILDING,
         _why_not_winograd,
         _make_winograd,
-        lambda task: winograd.pays(task.law, task.state, task.precision),
+        yields=lambda task: winograd.share(task.law, task.state) < winograd.LEAST_SHARE,
     ),
     # For convolutions the whole grid is faster (benchmarks/results/bands.md), and for networks at each cell there is "fused".
-    Candidate("banded", "asked for", WORTH_COMPILING, _why_not_banded, _make_banded, lambda _: False),
+    Candidate("banded", "asked for", WORTH_COMPILING, _why_not_banded, _make_banded, automatic=False),
     Candidate(
         "graphed", "no faster form is known: steps are launched together", WORTH_COMPILING, _why_not_graphed, _make_graphed
     ),
@@ -187,7 +185,12 @@ CANDIDATES = (
 )
 
 
+def automatic(task: Task) -> list[Candidate]:
+    """The plans that "auto" would try for a long run, fastest first."""
+    able = [candidate for candidate in CANDIDATES if candidate.automatic and not candidate.why_not(task)]
+    return sorted(able, key=lambda candidate: candidate.yields(task))
+
+
 def first_candidate(law: nn.Module, state: State, precision: Precision) -> Candidate:
     """The plan that "auto" would try first for a long run; nothing is compiled."""
-    task = Task(law, state, precision)
-    return next(one for one in CANDIDATES if one.suits(task))
+    return automatic(Task(law, state, precision))[0]

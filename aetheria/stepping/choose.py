@@ -13,7 +13,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.lenia import Lenia
 from aetheria.laws.life import Life
 from aetheria.optimizer import Precision
-from aetheria.stepping.candidates import CANDIDATES, Candidate, Task, make_eager
+from aetheria.stepping.candidates import CANDIDATES, Candidate, Task, automatic, make_eager
 from aetheria.stepping.plan import Plan, State, settled
 
 log = logging.getLogger(__name__)
@@ -71,8 +71,7 @@ def _candidates(task: Task, wanted: PlanName, planned_steps: int | None) -> list
             raise ConfigError(f'plan: "{wanted}" given; {asked[0].why_not(task)}')
         return fit
     updates = _updates(task, planned_steps)
-    able = [candidate for candidate in CANDIDATES if candidate.suits(task)]
-    return [candidate for candidate in able if updates is None or updates >= candidate.worth]
+    return [candidate for candidate in automatic(task) if updates is None or updates >= candidate.worth]
 
 
 def _updates(task: Task, planned_steps: int | None) -> int | None:

@@ -18,7 +18,7 @@ from aetheria.threads import one_thread
 
 _HEAVY = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)  # for one thread
 Layers = tuple[nn.Module | Filtering | Mixing, ...]
-# Of all products of a step; in bf16 with fewer the compiled step is faster: benchmarks/results/shares.md.
+# Of all products of a step; with fewer the compiled step is faster: benchmarks/results/shares.md.
 LEAST_SHARE = 0.8
 
 
@@ -29,11 +29,6 @@ def why_not(law: nn.Module, precision: Precision) -> str:
     wanted = f"3x3 convolutions between {LEAST_CHANNELS} channels or more"
     filters = (layer for _, layers in _taken(law) for layer in layers if isinstance(layer, Filtering))
     return "" if any(filters) else f"{type(law).__name__} has no {wanted}"
-
-
-def pays(law: nn.Module, state: State, precision: Precision) -> bool:
-    """Whether a step is as fast as the compiled one, or faster."""
-    return precision != "bf16" or share(law, state) >= LEAST_SHARE
 
 
 def share(law: nn.Module, state: State) -> float:
