@@ -13,6 +13,7 @@ from benchmarks.processes import Finding, apart
 SERIES = {"cpu": (64, 256, 1024, 2048, 4096), "cuda": (64, 512, 1024, 4096, 16384)}
 CUDA_MEETING = 512
 BATCHES = ((1, 1024), (4, 512), (16, 256), (256, 64))  # universes and side: always as many cells
+SIZES = ((1, 256), (1, 2048))
 SCALED = ("MLP", "DEEP_QCA", "GrowingNCA", "Life")  # laws whose large grids are held against small ones
 RECORDED = ("UNet", "GrowingNCA")
 COMPILED_SIDE = 4096  # on CUDA: where the plan is compared with "compiled"
@@ -71,6 +72,7 @@ class Findings:
     rates: dict[Job, list[Finding]] = field(default_factory=dict)
     ceilings: dict[str, Finding] = field(default_factory=dict)
     batches: dict[str, Finding] = field(default_factory=dict)
+    sizes: dict[str, Finding] = field(default_factory=dict)
     loops: dict[str, Finding] = field(default_factory=dict)
     recorders: dict[str, Finding] = field(default_factory=dict)
     starts: dict[str, dict[str, Finding]] = field(default_factory=dict)
@@ -92,11 +94,6 @@ class Findings:
         """How many times the steps of `other` take as long as those of `job`."""
         mine, its = self.seconds(job), self.seconds(other)
         return its / mine if mine and its else None
-
-    def rate(self, job: Job) -> float | None:
-        """Cells a second."""
-        seconds = self.seconds(job)
-        return job.cells / seconds if seconds else None
 
     # -- measuring -------------------------------------------------------------------------------------------------
 
@@ -149,11 +146,16 @@ class Findings:
             self.measure(replace(job, plan="compiled"))
 
     def measure_batches(self, law: str) -> None:
-        """As many cells in one universe and in many."""
-        grids = [(batch, side // self.options.shrink) for batch, side in BATCHES]
-        job = asdict(self.options.job(law, grids[0][1]))
-        self.batches[law] = apart("benchmarks.overheads:batches", seconds=10 * self.options.seconds, grids=grids, **job)
-        _say(f"batches {law}: {self.batches[law]}")
+        """As many cells in one universe and in many; for some laws a small grid and a large one, too."""
+        self.batches[law] = self._in_turn(law, BATCHES)
+        if law in SCALED:
+            self.sizes[law] = self._in_turn(law, SIZES)
+        _say(f"batches {law}: {self.batches[law]} {self.sizes.get(law, '')}")
+
+    def _in_turn(self, law: str, grids: Sequence[tuple[int, int]]) -> Finding:
+        smaller = [(batch, side // self.options.shrink) for batch, side in grids]
+        job = asdict(self.options.job(law, smaller[0][1]))
+        return apart("benchmarks.overheads:batches", seconds=10 * self.options.seconds, grids=smaller, **job)
 
     def measure_loop(self, law: str) -> None:
         """The motor's loop against a bare one."""

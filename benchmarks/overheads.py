@@ -66,17 +66,18 @@ def loop(seconds: float, most: int = 1000, **job: Any) -> Finding:
 
 
 def batches(seconds: float, grids: Sequence[tuple[int, int]], **job: Any) -> Finding:
-    """Cells a second on grids of (universes, side) with the same number of cells in all, by "universes x side^2".
+    """Cells a second on grids of (universes, side), by "universes x side^2"; each turn steps as many cells.
 
-    Their turns are short, so that many pass, and a slow moment of the machine meets all of them.
+    Turns are short, so that many pass, and a slow moment of the machine meets all grids.
     """
     jobs = {f"{batch} x {side}^2": Job(**{**job, "batch": batch, "side": side}) for batch, side in grids}
     steppers = {name: stepper(motor_for(one)) for name, one in jobs.items()}
-    per_step = max(seconds_per_step(step, seconds / 10) for step in steppers.values())
-    steps = max(1, int(seconds / 100 / per_step))
-    actions = {name: partial(step, steps) for name, step in steppers.items()}
-    found = alternately(actions, max(5, min(51, int(seconds / (len(jobs) * steps * per_step)))))
-    return {name: jobs[name].cells * steps / median for name, median in found.items()}
+    most = max(one.cells for one in jobs.values())
+    per_cell = max(seconds_per_step(step, seconds / 10) / jobs[name].cells for name, step in steppers.items())
+    steps = max(1, int(seconds / 100 / (per_cell * most)))  # of the largest grid
+    actions = {name: partial(step, steps * most // jobs[name].cells) for name, step in steppers.items()}
+    found = alternately(actions, max(5, min(51, int(seconds / (len(jobs) * steps * per_cell * most)))))
+    return {name: most * steps / median for name, median in found.items()}
 
 
 def recorder(seconds: float, **job: Any) -> Finding:

@@ -28,7 +28,8 @@ _NOTES = {
     "Peers": "plain: the eager loop of `benchmarks/plain.py`; compiled: the same around "
     '`torch.compile(model, mode="reduce-overhead")`; CAX: its own jitted scan, GrowingNCA with zero padding (it has no '
     "torus); convolutions: those of one step alone, channels last.",
-    "Batches": "The same number of cells, fp32, in one process, alternating.",
+    "Batches": "As many cells in one universe and in many, then a small grid and a large one: fp32, in one process, in turn, "
+    "each turn of as many cells.",
     "The motor's loop": "Alternating, fp32; nobody is subscribed. The plan alone: a loop with a call for each step, and all in "
     "one call, which is quicker where a kernel takes many steps a call.",
     "Recorder": "512^2, float32, default field and codec; until the file is closed.",

@@ -1,6 +1,6 @@
 """The findings as Markdown tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from benchmarks.cases import PEERS, Job
@@ -91,10 +91,13 @@ def _target(target: Target) -> Row:
 
 
 def batches(findings: Findings) -> list[str]:
-    """Mcell/s of as many cells in one universe and in many."""
-    sizes = list(next((found for found in findings.batches.values() if "missing" not in found), {}))
-    rows = [[law, *_scaled(found, sizes, 1e-6)] for law, found in findings.batches.items()]
-    return table(" | ".join(["Mcell/s", *sizes]), rows)
+    """Mcell/s of as many cells in one universe and in many, and of a small grid and a large one."""
+    return [*_by_grid(findings.batches), "", *_by_grid(findings.sizes)]
+
+
+def _by_grid(found: Mapping[str, Finding]) -> list[str]:
+    grids = list(next((one for one in found.values() if "missing" not in one), {}))
+    return table(" | ".join(["Mcell/s", *grids]), [[law, *_scaled(one, grids, 1e-6)] for law, one in found.items()])
 
 
 def loops(findings: Findings) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from aetheria.bench import Ceilings
 from benchmarks.cases import Job, Who
-from benchmarks.findings import COMPILED_SIDE, RECORDED, SCALED, Findings
+from benchmarks.findings import COMPILED_SIDE, RECORDED, Findings
 
 _NOISE = 0.95  # what "no less" and "the same" mean for two medians
 
@@ -56,8 +56,8 @@ def targets(findings: Findings) -> list[Target]:
 def _cpu(findings: Findings) -> Iterator[Target]:
     for law, precision, side, peer, wanted in _CPU_RATIOS:
         yield _against(findings, law, precision, side, peer, wanted)
-    for law in SCALED:
-        large, small = (findings.rate(findings.options.job(law, side)) for side in (2048, 256))
+    for law, found in findings.sizes.items():
+        small, large = found.values() if "missing" not in found else (None, None)
         yield Target(f"{law}: throughput at 2048^2 over 256^2", 0.85, _over(large, small))
     for law, found in findings.batches.items():
         one, *many = found.values() if "missing" not in found else (None,)
