@@ -14,7 +14,7 @@ from aetheria.errors import ConfigError, StateError
 from aetheria.laws import MLP, ConvLSTM, Law, UNet
 from aetheria.laws.layers import ChannelNorm, Conv, Gated
 from aetheria.laws.updates import Residual
-from aetheria.stepping import compiled, native
+from aetheria.stepping import compiled, native, winograd
 from aetheria.stepping.candidates import first_candidate
 from aetheria.stepping.choose import choose_plan
 from aetheria.stepping.convolution import Filter, Filtering, filtering_of
@@ -478,6 +478,16 @@ def test_auto_takes_it_where_it_has_most_of_the_products(law: nn.Module, precisi
     cells = torch.randn(1, 16, 16, 16)
     state = (cells, *law.initial_memory(cells)) if isinstance(law, Law) else (cells,)
     assert first_candidate(law, state, precision).name == name
+
+
+def test_nothing_is_counted_where_weights_tell_that_it_has_most_of_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> float:
+        raise AssertionError
+
+    monkeypatch.setattr(winograd, "share", refuse)
+    assert not winograd.yields(UNet(8, 16), (torch.randn(1, 16, 16, 16),))
+    with pytest.raises(AssertionError):
+        winograd.yields(UNet(8, 8), (torch.randn(1, 16, 16, 16),))
 
 
 def test_where_the_compiled_step_is_faster_it_still_serves_runs_too_short_to_compile_for() -> None:

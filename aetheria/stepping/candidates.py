@@ -174,7 +174,7 @@ CANDIDATES = (
         WORTH_BUILDING,
         _why_not_winograd,
         _make_winograd,
-        yields=lambda task: winograd.share(task.law, task.state) < winograd.LEAST_SHARE,
+        yields=lambda task: winograd.yields(task.law, task.state),
     ),
     # For convolutions the whole grid is faster (benchmarks/results/bands.md), and for networks at each cell there is "fused".
     Candidate("banded", "asked for", WORTH_COMPILING, _why_not_banded, _make_banded, automatic=False),

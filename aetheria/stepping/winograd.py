@@ -31,12 +31,31 @@ def why_not(law: nn.Module, precision: Precision) -> str:
     return "" if any(filters) else f"{type(law).__name__} has no {wanted}"
 
 
+def yields(law: nn.Module, state: State) -> bool:
+    """Whether the compiled step is faster."""
+    if not any(isinstance(module, _HEAVY) for module in _left(law)):
+        # All products are the kernels', and their weights tell enough: to count imports a good second's worth of torch.
+        weights = {True: 0, False: 0}
+        own = _filtered(law)
+        for module in law.modules():
+            if isinstance(module, _HEAVY):
+                weights[id(module) in own] += module.get_parameter("weight").numel()
+        if weights[True] >= LEAST_SHARE * sum(weights.values()):
+            return False
+    return share(law, state) < LEAST_SHARE
+
+
+def _filtered(law: nn.Module) -> set[int]:
+    """The ids of its 3x3 convolutions that the kernel takes."""
+    return {id(layer.conv) for _, layers in _taken(law) for layer in layers if isinstance(layer, Filtering)}
+
+
 def share(law: nn.Module, state: State) -> float:
     """Of the products in a step those in convolutions that the kernel takes; 1 if they cannot be counted.
 
     They are counted on a copy of the law without values: nothing is computed.
     """
-    own = {id(layer.conv) for _, layers in _taken(law) for layer in layers if isinstance(layer, Filtering)}
+    own = _filtered(law)
     counted = {True: 0, False: 0}
     with torch.random.fork_rng(devices=[]):
         try:
