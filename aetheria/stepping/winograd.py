@@ -16,7 +16,7 @@ from aetheria.stepping.mixing import Mixer, Mixing, mixing_of
 from aetheria.stepping.plan import Plan, State, make_call, make_step, settled
 from aetheria.threads import one_thread
 
-_HEAVY = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)  # for one thread
+_HEAVY = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)  # where products are
 Layers = tuple[nn.Module | Filtering | Mixing, ...]
 # Of all products of a step; with fewer the compiled step is faster: benchmarks/results/shares.md.
 LEAST_SHARE = 0.8
@@ -27,12 +27,11 @@ def why_not(law: nn.Module, precision: Precision) -> str:
     if precision == "fp64":
         return "its kernel computes in float32, and fp64 is wanted"
     wanted = f"3x3 convolutions between {LEAST_CHANNELS} channels or more"
-    filters = (layer for _, layers in _taken(law) for layer in layers if isinstance(layer, Filtering))
-    return "" if any(filters) else f"{type(law).__name__} has no {wanted}"
+    return "" if _filtered(law) else f"{type(law).__name__} has no {wanted}"
 
 
 def yields(law: nn.Module, state: State) -> bool:
-    """Whether the compiled step is faster."""
+    """Whether the compiled step of `state`, cells `(B, C, H, W)` and memory, is faster."""
     if not any(isinstance(module, _HEAVY) for module in _left(law)):
         # All products are the kernels', and their weights tell enough: to count imports a good second's worth of torch.
         weights = {True: 0, False: 0}
@@ -51,7 +50,7 @@ def _filtered(law: nn.Module) -> set[int]:
 
 
 def share(law: nn.Module, state: State) -> float:
-    """Of the products in a step those in convolutions that the kernel takes; 1 if they cannot be counted.
+    """Of the products in a step those in convolutions that the kernel takes, 0 to 1; 1 if they cannot be counted.
 
     They are counted on a copy of the law without values: nothing is computed.
     """
