@@ -41,24 +41,24 @@ test: lint
 
 bench: $(VENV)/.installed
 	$(INSTALL) -e '.[bench,viewer]'
-	$(BIN)/python -m benchmarks.stepping --out benchmarks/results/stepping.md
-	$(BIN)/python -m benchmarks.drift --out benchmarks/results/drift.md
-	$(BIN)/python -m benchmarks.watching --out benchmarks/results/watching.md
-	$(BIN)/python -m benchmarks.viewer --out benchmarks/results/viewer.md
-	$(BIN)/python -m benchmarks.bands --out benchmarks/results/bands.md
-	$(BIN)/python -m benchmarks.rings --out benchmarks/results/rings.md
-	$(BIN)/python -m benchmarks.quantised --out benchmarks/results/quantised.md
-	$(BIN)/python -m benchmarks.acorn --out benchmarks/results/acorn.md
-	$(BIN)/python -m benchmarks.headless --out benchmarks/results/headless.md
-	$(BIN)/python -m benchmarks.training --cax --out benchmarks/results/training.md
-	$(BIN)/python -m benchmarks.reading --out benchmarks/results/reading.md
+	$(BIN)/python -m benchmarks.speed.stepping --out benchmarks/results/stepping.md
+	$(BIN)/python -m benchmarks.accuracy.drift --out benchmarks/results/drift.md
+	$(BIN)/python -m benchmarks.speed.watching --out benchmarks/results/watching.md
+	$(BIN)/python -m benchmarks.viewer.responsiveness --out benchmarks/results/viewer.md
+	$(BIN)/python -m benchmarks.speed.bands --out benchmarks/results/bands.md
+	$(BIN)/python -m benchmarks.speed.rings --out benchmarks/results/rings.md
+	$(BIN)/python -m benchmarks.accuracy.quantised --out benchmarks/results/quantised.md
+	$(BIN)/python -m benchmarks.speed.acorn --out benchmarks/results/acorn.md
+	$(BIN)/python -m benchmarks.speed.headless --out benchmarks/results/headless.md
+	$(BIN)/python -m benchmarks.training.steps --cax --out benchmarks/results/training.md
+	$(BIN)/python -m benchmarks.training.reading --out benchmarks/results/reading.md
 
 soak: $(VENV)/.installed-dev
-	$(BIN)/python -m benchmarks.reliability --full --out docs/reliability.md
+	$(BIN)/python -m benchmarks.faults.reliability --full --out docs/reliability.md
 
 train-check: $(VENV)/.installed
-	$(BIN)/python -m benchmarks.learning --out benchmarks/results/learning.md
-	$(BIN)/python -m benchmarks.growing --out benchmarks/results/growing.md
+	$(BIN)/python -m benchmarks.training.learning --out benchmarks/results/learning.md
+	$(BIN)/python -m benchmarks.training.growing --out benchmarks/results/growing.md
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -3,7 +3,10 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aetheria.core.version import __version__ as __version__
+
 if TYPE_CHECKING:
+    from aetheria.core.memory_limits import forced as forced
     from aetheria.laws import DEEP_QCA as DEEP_QCA
     from aetheria.laws import MLP as MLP
     from aetheria.laws import ConvLSTM as ConvLSTM
@@ -15,22 +18,20 @@ if TYPE_CHECKING:
     from aetheria.laws import Residual as Residual
     from aetheria.laws import UNet as UNet
     from aetheria.laws import build_law as build_law
-    from aetheria.memory import forced as forced
-    from aetheria.motor import Aetheria_Motor as Aetheria_Motor
-    from aetheria.motor import MotorConfig as MotorConfig
+    from aetheria.motor.motor import Aetheria_Motor as Aetheria_Motor
+    from aetheria.motor.motor import MotorConfig as MotorConfig
     from aetheria.recording import Recorder as Recorder
     from aetheria.recording import Recording as Recording
 
-__version__ = "0.1.0"
 
 _HOME = {
     "aetheria.laws": (
         "DEEP_QCA MLP ConvLSTM GrowingNCA Law Lenia Life Quantum Residual UNet build_law LAWS lenia_animal load_weights"
     ),
-    "aetheria.memory": "forced",
-    "aetheria.motor": "Aetheria_Motor MotorConfig",
+    "aetheria.core.memory_limits": "forced",
+    "aetheria.motor.motor": "Aetheria_Motor MotorConfig",
     "aetheria.recording": "Recorder Recording",
-    "aetheria.errors": (
+    "aetheria.core.errors": (
         "AetheriaError ConfigError LawError StateError DivergedError FileUnreadableError RecordingError DiskFullError"
     ),
 }

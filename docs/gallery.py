@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from aetheria.config import load_config, shipped_configs
-from aetheria.run import build_motor, paint
+from aetheria.runs.config import load_config, shipped_configs
+from aetheria.runs.run import build_motor, paint
 
 SIDE, GAP, COLUMNS = 288, 16, 3
 

@@ -16,12 +16,12 @@ from PySide6.QtCore import QCoreApplication, QEventLoop, QPointF, QSettings, Qt,
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from aetheria.config import load_config
-from aetheria.run import run
+from aetheria.runs.config import load_config
+from aetheria.runs.run import run
 from viewer.__main__ import open_window
-from viewer.live import LiveSource
-from viewer.model import Region
-from viewer.window import Window
+from viewer.model.shown import Region
+from viewer.sources.live import LiveSource
+from viewer.window.window import Window
 
 HERE = Path(__file__).parent
 SIZE = (1360, 860)

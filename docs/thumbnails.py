@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from aetheria.config import load_config, shipped_configs
-from aetheria.run import build_motor, paint
+from aetheria.runs.config import load_config, shipped_configs
+from aetheria.runs.run import build_motor, paint
 
 SIZE = (256, 192)
 FOLDER = Path(__file__).parent.parent / "configs" / "thumbnails"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from aetheria.laws import LAWS, GrowingNCA, Law, build_law
 from aetheria.laws.base import Traits, traits_of
-from aetheria.motor import Aetheria_Motor
+from aetheria.motor.motor import Aetheria_Motor
 
 State = tuple[Tensor, ...]
 

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aetheria.motor import Aetheria_Motor
-    from viewer.embed import Shown
+    from aetheria.motor.motor import Aetheria_Motor
+    from viewer.window.embed import Shown
 
 
 def show(motor: "Aetheria_Motor", *, title: str = "", block: bool = False, steps: bool | None = None) -> "Shown":
@@ -26,9 +26,9 @@ def show(motor: "Aetheria_Motor", *, title: str = "", block: bool = False, steps
         ViewerError: there is no screen, or no window can be had in this thread; says what to do.
     """
     try:
-        from viewer.embed import open_window  # Qt is loaded when it is needed
+        from viewer.window.embed import open_window  # Qt is loaded when it is needed
     except ImportError as error:
-        from viewer.screen import ViewerError
+        from viewer.model.display import ViewerError
 
         raise ViewerError(f"show: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' ({error})") from None
     return open_window(motor, title=title, block=block, steps=block if steps is None else steps)

@@ -9,11 +9,11 @@ from typing import NoReturn
 
 from PySide6.QtWidgets import QApplication
 
-from viewer.ctrl_c import closes_windows
-from viewer.opening import check
-from viewer.screen import check_screen
-from viewer.source import end_all
-from viewer.window import Window
+from viewer.model.display import check_screen
+from viewer.sources.opening import check
+from viewer.sources.source import end_all
+from viewer.window.ctrl_c import closes_windows
+from viewer.window.window import Window
 
 
 def main(path: str | Path | None = None, overrides: list[str] | None = None, device: str | None = None) -> int:

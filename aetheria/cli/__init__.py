@@ -16,10 +16,10 @@ from rich.markup import escape
 from aetheria.cli.machine import bench, doctor, profile
 from aetheria.cli.recordings import export, info, repair, verify
 from aetheria.cli.shared import Force, err, out
-from aetheria.errors import AetheriaError, ConfigError
+from aetheria.core.errors import AetheriaError, ConfigError
 
 if TYPE_CHECKING:
-    from aetheria.run import Outcome
+    from aetheria.runs.run import Outcome
 
 app = typer.Typer(
     name="aetheria",
@@ -54,7 +54,7 @@ def run(
     _force: Force = False,
 ) -> None:
     """Run a config to an HDF5 recording and a picture, with checkpoints beside it; or go on with such a run."""
-    from aetheria.progress import Show
+    from aetheria.cli.progress import Show
 
     for name, given in {"CONFIG": config, "--set": set_, "--out": out_file, "--overwrite": overwrite}.items():
         if resume is not None and given:
@@ -77,8 +77,8 @@ def run(
 
 
 def _run(config: str, set_: list[str] | None, steps: int | None, out_file: Path | None, **options: Any) -> "Outcome":
-    from aetheria.config import find_config, load_config
-    from aetheria.run import run as run_config
+    from aetheria.runs.config import find_config, load_config
+    from aetheria.runs.run import run as run_config
 
     settings = load_config(config, [*(set_ or []), *([f"steps={steps}"] if steps else [])])
     target = out_file or Path("runs") / f"{find_config(config).stem}.h5"
@@ -88,7 +88,7 @@ def _run(config: str, set_: list[str] | None, steps: int | None, out_file: Path 
 
 
 def _resumed(recording: Path, **options: Any) -> "Outcome":
-    from aetheria.resume import resume
+    from aetheria.runs.resume import resume
 
     return resume(recording, **options)
 
@@ -124,11 +124,11 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something goes wrong.")] = False,
 ) -> None:
     """Learn a law from recordings, or to grow a picture."""
-    from aetheria.config import find_config
-    from aetheria.progress import ShowTraining
+    from aetheria.cli.progress import ShowTraining
+    from aetheria.runs.config import find_config
     from aetheria.training.grow import Grown, grow
     from aetheria.training.imitation import Learned, imitate
-    from aetheria.training.settings import GrowConfig, load_training
+    from aetheria.training.train_config import GrowConfig, load_training
 
     leads = os.environ.get("RANK", "0") == "0"  # of torchrun's processes the first talks
     quiet = quiet or not leads
@@ -220,7 +220,7 @@ def _how_called() -> str:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from aetheria import __version__
+        from aetheria.core.version import __version__
 
         out.print(__version__)
         raise typer.Exit

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from aetheria.cli.shared import Force, out
-from aetheria.errors import ConfigError
+from aetheria.core.errors import ConfigError
 
 
 def bench(
@@ -20,9 +20,9 @@ def bench(
     _force: Force = False,
 ) -> None:
     """Measure how fast a config steps here, and how far that is from what this machine can do."""
-    from aetheria.bench import bench as measure
-    from aetheria.bench import describe
-    from aetheria.config import load_config
+    from aetheria.diagnostics.bench import bench as measure
+    from aetheria.diagnostics.bench import describe
+    from aetheria.runs.config import load_config
 
     report = measure(load_config(config, set_), device=device, seconds=seconds, steps=steps)
     for key, value in describe(report).items():
@@ -41,12 +41,12 @@ def profile(
     # Before torch is imported: its profiler talks to whoever debugs it.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    from aetheria.bench import describe
-    from aetheria.config import RunConfig, find_config, load_config, read_settings
-    from aetheria.files import check_output
-    from aetheria.profiling import profile_run, tables
-    from aetheria.training.settings import load_training
-    from aetheria.training_profile import profile_training
+    from aetheria.diagnostics.bench import describe
+    from aetheria.diagnostics.profile_run import profile_run, tables
+    from aetheria.diagnostics.profile_training import profile_training
+    from aetheria.files.atomic import check_output
+    from aetheria.runs.config import RunConfig, find_config, load_config, read_settings
+    from aetheria.training.train_config import load_training
 
     path = find_config(config)
     target = trace or Path("runs") / f"{path.stem}-trace.json"
@@ -72,7 +72,7 @@ def profile(
 
 def doctor() -> None:
     """Examine this machine: devices, precisions, compiler, versions, and a short self-test."""
-    from aetheria.doctor import examine, healthy
+    from aetheria.diagnostics.doctor import examine, healthy
 
     findings = []
     for finding in examine():

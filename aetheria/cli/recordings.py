@@ -8,10 +8,10 @@ import typer
 from rich.markup import escape
 
 from aetheria.cli.shared import Force, out
-from aetheria.errors import ConfigError
+from aetheria.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aetheria.export import Film
+    from aetheria.export.pictures import Film
     from aetheria.recording import Recording
 
 
@@ -70,7 +70,7 @@ def verify(
 ) -> None:
     """Make a recorded run again and say whether it comes out to the last bit (exit code 0), or where not (6)."""
     from aetheria.recording import Recording
-    from aetheria.verify import verify as make_again
+    from aetheria.runs.verify import verify as make_again
 
     with Recording(file) as recording:
         verdict = make_again(recording, device)
@@ -94,7 +94,7 @@ def repair(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Make a whole recording of what can be read of a damaged one: exit code 0, or 6 if something of it is lost."""
-    from aetheria.repair import repair as save
+    from aetheria.recording.repair.repair import repair as save
 
     target = out_file or file.with_name(f"{file.stem}.repaired{file.suffix}")
     saved = save(file, target, overwrite=overwrite)
@@ -132,8 +132,8 @@ def export(
     _force: Force = False,
 ) -> None:
     """Make a picture or film of a recording, or what other programs read: ParaView, NumPy, Zarr."""
-    from aetheria.export import Film, Look
-    from aetheria.files import check_output
+    from aetheria.export.pictures import Film, Look
+    from aetheria.files.atomic import check_output
     from aetheria.recording import Recording
 
     shown = [kind for kind, wanted in {"png": png, "gif": gif, "mp4": mp4}.items() if wanted]
@@ -158,7 +158,7 @@ def export(
 
 
 def _show(film: "Film", kind: str, target: Path, fps: float) -> str:
-    from aetheria.export import save_gif, save_mp4, save_png
+    from aetheria.export.pictures import save_gif, save_mp4, save_png
 
     if kind == "png":
         save_png(film, target)
@@ -168,7 +168,7 @@ def _show(film: "Film", kind: str, target: Path, fps: float) -> str:
 
 
 def _copy(recording: "Recording", kind: str, target: Path) -> str:
-    from aetheria.interchange import save_npz, save_vtkhdf, save_zarr
+    from aetheria.export.formats import save_npz, save_vtkhdf, save_zarr
 
     save: Callable[[Recording, Path], None] = {"vtkhdf": save_vtkhdf, "npz": save_npz, "zarr": save_zarr}[kind]
     save(recording, target)

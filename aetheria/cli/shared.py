@@ -11,7 +11,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def _force(context: typer.Context, wanted: bool) -> bool:
     if wanted:
-        from aetheria.memory import forced
+        from aetheria.core.memory_limits import forced
 
         context.with_resource(forced())
     return wanted

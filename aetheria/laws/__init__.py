@@ -10,20 +10,20 @@ import torch
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
 from torch import nn
 
-from aetheria.device import memory_named
-from aetheria.errors import AetheriaError, ConfigError, nearest
+from aetheria.core.device import memory_named
+from aetheria.core.errors import AetheriaError, ConfigError, nearest
+from aetheria.core.settings import Settings
 from aetheria.laws.base import Law
-from aetheria.laws.convlstm import ConvLSTM
-from aetheria.laws.deep_qca import DEEP_QCA
-from aetheria.laws.growing_nca import GrowingNCA
-from aetheria.laws.lenia import Lenia, lenia_animal
-from aetheria.laws.life import Life
-from aetheria.laws.mlp import MLP
-from aetheria.laws.neural_ca import NeuralCA
-from aetheria.laws.unet import UNet
+from aetheria.laws.continuous.lenia import Lenia, lenia_animal
+from aetheria.laws.discrete.life import Life
+from aetheria.laws.neural.growing_nca import GrowingNCA
+from aetheria.laws.neural.neural_ca import NeuralCA
+from aetheria.laws.quantum.convlstm import ConvLSTM
+from aetheria.laws.quantum.deep_qca import DEEP_QCA
+from aetheria.laws.quantum.mlp import MLP
+from aetheria.laws.quantum.unet import UNet
 from aetheria.laws.updates import Quantum, Residual
 from aetheria.laws.weights import load_weights
-from aetheria.settings import Settings
 
 __all__ = [
     "DEEP_QCA",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from aetheria.errors import ConfigError, LawError
+from aetheria.core.errors import ConfigError, LawError
 from aetheria.laws.controls import Control, Controlled, TextControl
 
 if TYPE_CHECKING:
-    from aetheria.laws.cell_network import CellNetwork
+    from aetheria.laws.local_network import CellNetwork
 
 Boundary = Literal["periodic", "zero", "reflect"]
 PLOTTED = ("total_energy", "centre_y", "centre_x")  # observables of every law
@@ -33,7 +33,7 @@ class Law(Controlled):
         divisor: height and width must be multiples of this.
         alive: (channel, threshold) above which a cell counts as alive, or None when nothing is dead or alive.
         dt: time units per step.
-        default_field, fields: what to look at; see `aetheria.fields`.
+        default_field, fields: what to look at; see `aetheria.observe.fields`.
         controls: parameters that may be changed while it is stepped; see `aetheria.laws.controls`.
     """
 

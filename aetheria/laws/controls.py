@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from aetheria.errors import ConfigError, nearest
+from aetheria.core.errors import ConfigError, nearest
 
 Value = float | str
 

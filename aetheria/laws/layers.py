@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aetheria.errors import ConfigError
+from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Boundary, check_choice
 
 Norm = Literal["channel", "group", "none"]

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_choice, check_positive
-from aetheria.laws.cell_network import CellNetwork, Filters, dense
 from aetheria.laws.controls import Control
 from aetheria.laws.layers import Norm
+from aetheria.laws.local_network import CellNetwork, Filters, dense
 
 Normalise = Literal["grid", "cell", "none"]
 _TINY = 1e-30

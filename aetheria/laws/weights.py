@@ -6,9 +6,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from aetheria.errors import ConfigError, FileUnreadableError, LawError
-from aetheria.inputs import check_archive, check_safetensors, first_line
-from aetheria.laws.quantised import dequantised
+from aetheria.core.errors import ConfigError, FileUnreadableError, LawError
+from aetheria.files.untrusted import check_archive, check_safetensors, first_line
+from aetheria.laws.int8_weights import dequantised
 
 
 def load_weights(law: nn.Module, path: str | Path) -> None:

@@ -1,7 +1,7 @@
 """What was changed by hand, as lines of a recording's log."""
 
-from aetheria.edits import to_json
-from aetheria.motor import Aetheria_Motor
+from aetheria.motor.edits import to_json
+from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import checksums
 
 

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from aetheria.errors import RecordingError
+from aetheria.core.errors import RecordingError
 
 if sys.platform == "win32":  # without flock nobody is refused, and a file that is being written is read as it is
     LOCK_EX = LOCK_SH = LOCK_NB = 0

@@ -11,21 +11,21 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from aetheria.errors import AetheriaError, ConfigError, DivergedError
-from aetheria.feed import Frame
-from aetheria.files import check_output
-from aetheria.moments import reached
-from aetheria.motor import Aetheria_Motor
-from aetheria.optimizer import PixelType
+from aetheria.core.errors import AetheriaError, ConfigError, DivergedError
+from aetheria.core.failpoints import reached
+from aetheria.files.atomic import check_output
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.motor.optimizer import PixelType
+from aetheria.observe.feed import Frame
 from aetheria.recording import checksums, schema
-from aetheria.recording.about import describe
+from aetheria.recording.append import FORMAT, Position
+from aetheria.recording.disk_space import Room, frame_bytes
 from aetheria.recording.edit_lines import EditLines
-from aetheria.recording.endings import disk_full, named, status_of
-from aetheria.recording.growing import GrowingFile
+from aetheria.recording.frame_index import SERIES
+from aetheria.recording.growing_file import GrowingFile
 from aetheria.recording.lock import WriteLock
-from aetheria.recording.reopening import FORMAT, Position
-from aetheria.recording.room import Room, frame_bytes
-from aetheria.recording.rows import SERIES
+from aetheria.recording.metadata import describe
+from aetheria.recording.write_errors import disk_full, named, status_of
 
 MOMENTS = (
     "recording laid out",

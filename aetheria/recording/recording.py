@@ -12,15 +12,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aetheria.edits import Edit, from_json
-from aetheria.errors import AetheriaError, DamagedRecordingError, RecordingError, nearest
-from aetheria.feed import Frame
+from aetheria.core.errors import AetheriaError, DamagedRecordingError, RecordingError, nearest
+from aetheria.motor.edits import Edit, from_json
+from aetheria.observe.feed import Frame
 from aetheria.recording import checksums, schema
-from aetheria.recording.chunks import read_frame
-from aetheria.recording.guard import check_about, check_read, check_series
-from aetheria.recording.handles import handle
-from aetheria.recording.rows import SERIES, DamagedError, Rows
-from aetheria.recording.superblock import was_hdf5
+from aetheria.recording.compress import read_frame
+from aetheria.recording.frame_index import SERIES, DamagedError, Rows
+from aetheria.recording.open_files import handle
+from aetheria.recording.repair.superblock import was_hdf5
+from aetheria.recording.validate import check_about, check_read, check_series
 
 if TYPE_CHECKING:
     import xarray

@@ -8,7 +8,7 @@
     /<field>           (time, [universe,] y, x [, colour])
     /<observable>      (time [, universe])
     /universe /y /x /colour                 scales of the other axes
-    /log/edits         (byte)               what was changed by hand: a line of JSON each (see `aetheria.edits`), a tab, and
+    /log/edits         (byte)               edits made by hand: a line of JSON each (see `aetheria.motor.edits`), a tab, and
                                             the CRC-32 of all JSON so far in 8 hexadecimal digits
     /log/edit_bytes    ()                   committed bytes of it; readers trust only these
     /log/checksums     (row, checksum)      CRC-32 of each field of the frame, of each universe of it, and of the row itself
@@ -29,10 +29,10 @@ from typing import Any, Literal, get_args
 import h5py
 import numpy as np
 
-from aetheria import __version__
-from aetheria.errors import ConfigError
-from aetheria.fields import Field
-from aetheria.optimizer import Request
+from aetheria.core.errors import ConfigError
+from aetheria.core.version import __version__
+from aetheria.motor.optimizer import Request
+from aetheria.observe.fields import Field
 from aetheria.recording import checksums
 
 VERSION = 3

@@ -7,14 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from aetheria.device import is_out_of_memory
-from aetheria.errors import ConfigError, LawError
+from aetheria.core.device import is_out_of_memory
+from aetheria.core.errors import ConfigError, LawError
 from aetheria.laws.base import Law
-from aetheria.laws.lenia import Lenia
-from aetheria.laws.life import Life
-from aetheria.optimizer import Precision
-from aetheria.stepping.candidates import CANDIDATES, Candidate, Task, automatic, make_eager
+from aetheria.laws.continuous.lenia import Lenia
+from aetheria.laws.discrete.life import Life
+from aetheria.motor.optimizer import Precision
 from aetheria.stepping.plan import Plan, State, settled
+from aetheria.stepping.registry import CANDIDATES, Candidate, Task, automatic, make_eager
 
 log = logging.getLogger(__name__)
 PlanName = Literal["auto", "eager", "compiled", "graphed", "banded", "winograd", "fused", "packed"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from aetheria.optimizer import Precision
+from aetheria.motor.optimizer import Precision
 
 State = tuple[Tensor, ...]  # cells (B, C, H, W), then the law's memory
 Step = Callable[..., State]

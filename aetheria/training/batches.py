@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from aetheria.errors import AetheriaError
+from aetheria.core.errors import AetheriaError
 from aetheria.training.distributed import ALONE, Team
 from aetheria.training.trajectories import Sample, TrajectoryDataset
 

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from aetheria.errors import ConfigError
+from aetheria.core.errors import ConfigError
 
 T = TypeVar("T")
 

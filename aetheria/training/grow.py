@@ -14,20 +14,20 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from aetheria.errors import ConfigError
-from aetheria.files import replacing
-from aetheria.interrupts import Interrupts
+from aetheria.core.errors import ConfigError
+from aetheria.files.atomic import replacing
 from aetheria.laws import GrowingNCA
-from aetheria.run import built_law
+from aetheria.runs.run import built_law
+from aetheria.runs.signals import Interrupts
+from aetheria.stepping.cpu.training_step import Step
 from aetheria.training.distributed import processes
-from aetheria.training.firing import Step
 from aetheria.training.growth import COLOURS, Growth
 from aetheria.training.imitation import prepare
 from aetheria.training.loop import Moment, Trainer
-from aetheria.training.pictures import draw_emoji, read_picture
-from aetheria.training.settings import GrowConfig
 from aetheria.training.setup import Setup, setup_training
+from aetheria.training.target_images import draw_emoji, read_picture
 from aetheria.training.trackers import Tracker, default_trackers
+from aetheria.training.train_config import GrowConfig
 
 GROWN, LASTING = 64, 1000  # steps at which the picture shall be there, and still be
 SEEN = (8, 16, 32, GROWN, 200, LASTING)  # steps at which what was grown is looked at

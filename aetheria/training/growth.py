@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aetheria.errors import ConfigError, StateError
+from aetheria.core.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
-from aetheria.training.firing import Step, several
+from aetheria.stepping.cpu.training_step import Step, several
 
 COLOURS = 4  # the first channels: red, green, blue, premultiplied by alpha, and alpha
 

@@ -12,21 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aetheria.errors import ConfigError, StateError
-from aetheria.files import check_output, replacing
-from aetheria.interrupts import Interrupts
+from aetheria.core.errors import ConfigError, StateError
+from aetheria.files.atomic import check_output, replacing
 from aetheria.laws.base import Traits, check_grid, traits_of
 from aetheria.laws.controls import Control, controlled
-from aetheria.run import built_law
+from aetheria.runs.run import built_law
+from aetheria.runs.signals import Interrupts
+from aetheria.stepping.cpu.training_step import Step, training_step
 from aetheria.training import report
 from aetheria.training.batches import Batches, Draws
 from aetheria.training.distributed import Team, team
-from aetheria.training.firing import Step, training_step
 from aetheria.training.loop import Moment, Trainer
 from aetheria.training.rollout import Rollout, observable, rollout_loss
-from aetheria.training.settings import TrainConfig
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.trackers import Tracker, default_trackers
+from aetheria.training.train_config import TrainConfig
 from aetheria.training.trajectories import TrajectoryDataset
 
 _MOST_SAMPLES = 1024  # of a step; more teach little more, and take long to try

@@ -12,15 +12,15 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from aetheria.errors import DivergedError
-from aetheria.initial import generator
-from aetheria.training import saved
+from aetheria.core.errors import DivergedError
+from aetheria.motor.initial import generator
+from aetheria.stepping.cpu.training_step import Step, training_step
+from aetheria.training import train_state
+from aetheria.training.batch_size import MicroBatches, peak_so_far
 from aetheria.training.distributed import ALONE, Team
-from aetheria.training.firing import Step, training_step
-from aetheria.training.memory import MicroBatches, peak_so_far
-from aetheria.training.settings import Teaching
 from aetheria.training.setup import Setup
 from aetheria.training.trackers import Tracker
+from aetheria.training.train_config import Teaching
 
 MOST_BAD = 3  # losses in a row that are no number, after which it stops
 _GRADIENTS_EVERY = 100
@@ -261,7 +261,7 @@ class Trainer:
             "lesson": self._lesson.state_dict(),
             **{name: getattr(self, name) for name in _COUNTED},
         }
-        saved.save(state, path)
+        train_state.save(state, path)
 
     def resume(self, path: Path) -> None:
         """Goes on from what `save` wrote.
@@ -269,7 +269,7 @@ class Trainer:
         Raises:
             FileUnreadableError, StateError: it cannot be read, or is of a training with other settings.
         """
-        state = saved.load(path, self._config)
+        state = train_state.load(path, self._config)
         self.step = state["step"]
         self.law.load_state_dict(state["law"])
         self.average.load_state_dict(state["average"])

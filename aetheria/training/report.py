@@ -14,16 +14,16 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from aetheria.export import find_levels, picture
-from aetheria.fields import get_field
-from aetheria.files import replacing
+from aetheria.export.pictures import find_levels, picture
+from aetheria.files.atomic import replacing
 from aetheria.laws.base import Law, Traits
 from aetheria.laws.controls import Control
-from aetheria.observe import view_of
+from aetheria.motor.state import fresh_memory
+from aetheria.observe.fields import get_field
+from aetheria.observe.request import view_of
 from aetheria.recording import Recording
-from aetheria.states import fresh_memory
 from aetheria.training.rollout import Rollout, rolled_out
-from aetheria.training.settings import TrainConfig
+from aetheria.training.train_config import TrainConfig
 from aetheria.training.trajectories import TrajectoryDataset
 
 _COLUMNS = 8  # pictures of a strip

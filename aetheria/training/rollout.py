@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from aetheria.errors import ConfigError
-from aetheria.fields import Field, get_field
+from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Traits
-from aetheria.observe import view_of
-from aetheria.states import fresh_memory
-from aetheria.training.firing import Step
+from aetheria.motor.state import fresh_memory
+from aetheria.observe.fields import Field, get_field
+from aetheria.observe.request import view_of
+from aetheria.stepping.cpu.training_step import Step
 
 LossName = Literal["squared", "absolute", "cross_entropy"]
 _CERTAIN = 1e-6  # chances are kept this far from 0 and 1, where a logarithm is infinite

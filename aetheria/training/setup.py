@@ -8,11 +8,11 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from aetheria.device import keep_freed_memory
-from aetheria.errors import ConfigError
-from aetheria.hardware import Hardware
-from aetheria.numerics import Numerics, numerics
-from aetheria.training.memory import largest_batch, peak_memory
+from aetheria.core.device import keep_freed_memory
+from aetheria.core.errors import ConfigError
+from aetheria.core.hardware import Hardware
+from aetheria.core.precision import Numerics, numerics
+from aetheria.training.batch_size import largest_batch, peak_memory
 
 TrainingPrecision = Literal["bf16", "fp16", "fp32"]
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}

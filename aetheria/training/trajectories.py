@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from aetheria.errors import ConfigError, RecordingError
+from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.recording import Recording
-from aetheria.recording.chunks import read_frame
-from aetheria.training.runs import Run, channel_names, check_alike, examine, find_recordings
+from aetheria.recording.compress import read_frame
+from aetheria.training.dataset import Run, channel_names, check_alike, examine, find_recordings
 
 Split = Literal["run", "time"]
 _MOST_OPEN = 16  # files at a time; the one used longest ago is closed for the next

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from aetheria import Recording
-from aetheria.errors import AetheriaError
-from aetheria.repair import repair
+from aetheria.core.errors import AetheriaError
+from aetheria.recording.repair.repair import repair
 from benchmarks.faults import kills
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.faults.nursery import nursery
@@ -79,8 +79,8 @@ def inflict(times: int, killed: bool) -> Outcome:
 
 
 def attempt(path: Path, out: Path, skip: Sequence[str]) -> tuple[int | None, str]:
-    """As `aetheria.repair.salvaging`, without the seconds that an interpreter takes to start."""
-    task = "aetheria.recording.salvage:tell"
+    """As `aetheria.recording.repair.repair.salvaging`, without the seconds that an interpreter takes to start."""
+    task = "aetheria.recording.repair.salvage:tell"
     ended = nursery().run(task, path=str(path), out=str(out), skip=list(skip), patience_s=_PATIENCE_S)
     return ended.code, ended.said
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from aetheria import Recorder, Recording
-from aetheria.errors import AetheriaError
+from aetheria.core.errors import AetheriaError
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.faults.kills import FRAMES, edit, expected, motor
 from benchmarks.faults.nursery import Ended, nursery

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from aetheria import GrowingNCA, Recording
-from aetheria.checkpoint import checkpoints_of
-from aetheria.errors import AetheriaError
-from aetheria.motor import Aetheria_Motor
-from aetheria.state_file import read_state
+from aetheria.core.errors import AetheriaError
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.runs.checkpoint import checkpoints_of
+from aetheria.runs.state_file import read_state
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.faults.nursery import nursery
 from benchmarks.faults.resumes import STEPS, lay_out, live, undisturbed

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from aetheria.config import RunConfig, load_config
-from aetheria.errors import AetheriaError
+from aetheria.core.errors import AetheriaError
+from aetheria.files.rle import read_rle
 from aetheria.laws import MLP, build_law, load_weights
-from aetheria.motor import Aetheria_Motor
-from aetheria.patterns import read_rle
-from aetheria.run import build_motor
-from aetheria.state_file import load_state, save_state
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.runs.config import RunConfig, load_config
+from aetheria.runs.run import build_motor
+from aetheria.runs.state_file import load_state, save_state
 from benchmarks.faults.fault import Fault, Outcome
 
 _LONGEST_S = 20.0  # that any of these files may take, on a machine that has other things to do

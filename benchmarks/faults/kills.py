@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
-from aetheria.errors import AetheriaError
-from aetheria.moments import at_moments
+from aetheria.core.errors import AetheriaError
+from aetheria.core.failpoints import at_moments
 from aetheria.recording.recorder import MOMENTS
 from aetheria.recording.schema import Codec
 from benchmarks.faults.fault import Fault, Outcome

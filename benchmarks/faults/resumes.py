@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from aetheria import Recording
-from aetheria.checkpoint import MOMENTS as SAVING
-from aetheria.checkpoint import checkpoints_of, step_of
 from aetheria.cli import main
-from aetheria.errors import AetheriaError
-from aetheria.moments import at_moments
+from aetheria.core.errors import AetheriaError
+from aetheria.core.failpoints import at_moments
+from aetheria.recording.append import MOMENTS as REOPENING
 from aetheria.recording.recorder import MOMENTS as COMMITTING
-from aetheria.recording.reopening import MOMENTS as REOPENING
-from aetheria.state_file import read_state
+from aetheria.runs.checkpoint import MOMENTS as SAVING
+from aetheria.runs.checkpoint import checkpoints_of, step_of
+from aetheria.runs.state_file import read_state
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.faults.nursery import ROOT, Ended, nursery
 

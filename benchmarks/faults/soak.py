@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from aetheria import Life, Recorder, build_law
-from aetheria.motor import Aetheria_Motor
+from aetheria.motor.motor import Aetheria_Motor
 from benchmarks.faults.fault import Fault, Outcome
 
 _LIZARD = Path(__file__).parents[2] / "configs/weights/growing_nca_lizard.safetensors"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from aetheria import Recorder
-from aetheria.errors import AetheriaError
-from aetheria.moments import at_moments
+from aetheria.core.errors import AetheriaError
+from aetheria.core.failpoints import at_moments
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.faults.kills import FRAMES, edit, motor, wrong_with
 from benchmarks.faults.nursery import Ended, nursery, second_nursery

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from aetheria import Life
-from aetheria.motor import Aetheria_Motor
-from viewer.controller import Controller
-from viewer.live import LiveSource
-from viewer.model import Message, Picture, Region, Status
-from viewer.source import Source
+from aetheria.motor.motor import Aetheria_Motor
+from viewer.controllers.controller import Controller
+from viewer.model.shown import Message, Picture, Region, Status
+from viewer.sources.live import LiveSource
+from viewer.sources.source import Source
 
 
 class FakeView:

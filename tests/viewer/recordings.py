@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from aetheria import GrowingNCA, Life
 from aetheria.laws.base import Law
-from aetheria.motor import Aetheria_Motor
+from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 
 EAGER = {"plan": "eager"}

@@ -5,9 +5,9 @@ from typing import TypeVar
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
-from viewer.controller import Controller
-from viewer.model import Picture, Status
-from viewer.source import Source
+from viewer.controllers.controller import Controller
+from viewer.model.shown import Picture, Status
+from viewer.sources.source import Source
 
 W = TypeVar("W", bound=QWidget)
 

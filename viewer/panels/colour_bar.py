@@ -5,7 +5,7 @@ from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QColor, QFontMetrics, QIcon, QImage, QPainter, QPaintEvent, QPalette, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from aetheria.colours import colour_map
+from aetheria.observe.colour_maps import colour_map
 
 
 def swatch_size(metrics: QFontMetrics) -> QSize:

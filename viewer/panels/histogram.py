@@ -6,11 +6,11 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QSizePolicy
 
-from viewer import theme
-from viewer.model import Levels, Theme
-from viewer.palette import Histogram
+from viewer.model.palette import Histogram
+from viewer.model.shown import Levels, Theme
+from viewer.model.wording import compact
 from viewer.panels.plotting import PlotWidget
-from viewer.wording import compact
+from viewer.widgets import theme
 
 _ROWS, _COLUMNS = 7, 8  # lines of text that it is high and, at least, wide
 

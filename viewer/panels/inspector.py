@@ -18,14 +18,14 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
-from aetheria.colours import colour_map
-from viewer import theme
-from viewer.controller import Controller
-from viewer.inspecting import Readings, readings
-from viewer.model import Cell
+from aetheria.observe.colour_maps import colour_map
+from viewer.controllers.controller import Controller
+from viewer.controllers.inspect import Readings, readings
+from viewer.model.shown import Cell
 from viewer.panels.base import Panel, named
 from viewer.panels.plotting import PlotWidget
-from viewer.source import Source
+from viewer.sources.source import Source
+from viewer.widgets import theme
 
 _ROWS, _COLUMNS = 5, 8  # lines of text that the bars are high and, at least, wide
 _NOTHING = Readings((), (), np.empty((0, 0)))

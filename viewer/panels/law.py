@@ -15,11 +15,11 @@ from PySide6.QtWidgets import (
 )
 
 from aetheria.laws.controls import Control, TextControl, Value
-from viewer.controller import Controller
+from viewer.controllers.controller import Controller
+from viewer.controllers.parameters import KNOWN_RULES
 from viewer.panels.base import Panel, named, scrolled
 from viewer.panels.number import Number
-from viewer.source import Source
-from viewer.tuning import KNOWN_RULES
+from viewer.sources.source import Source
 
 _DIGITS = 4  # of a number at the upper end of its slider
 

@@ -16,14 +16,14 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
-from aetheria.colours import COLOUR_MAPS
-from viewer.controller import Controller
-from viewer.model import FieldChoice, LevelMode, Levels, Message, Status
-from viewer.palette import histogram
+from aetheria.observe.colour_maps import COLOUR_MAPS
+from viewer.controllers.controller import Controller
+from viewer.model.palette import histogram
+from viewer.model.shown import FieldChoice, LevelMode, Levels, Message, Status
 from viewer.panels.base import Panel, named
 from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
 from viewer.panels.histogram import HistogramPlot
-from viewer.source import Source
+from viewer.sources.source import Source
 
 _MODES: dict[LevelMode, tuple[str, str]] = {
     "auto": ("Automatic", "The range that the field can have, or the lowest and highest value in sight (A)"),

@@ -17,16 +17,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer import theme
-from viewer.asking import ask_where_to_save
-from viewer.controller import Controller
-from viewer.model import Status
+from viewer.controllers.controller import Controller
+from viewer.controllers.series import RATE
+from viewer.model.shown import Status
+from viewer.model.table import Quantity, Run
+from viewer.model.wording import compact
 from viewer.panels.base import Panel, named
 from viewer.panels.plotting import Plot
-from viewer.series import RATE
-from viewer.source import Source
-from viewer.table import Quantity, Run
-from viewer.wording import compact
+from viewer.sources.source import Source
+from viewer.widgets import theme
+from viewer.widgets.file_dialogs import ask_where_to_save
 
 _COLOURS = {  # told apart by most eyes, each against its background; the plots are named as well
     "dark": ("#e69f00", "#56b4e9", "#2fbf8f", "#f0e442", "#e0784a", "#d490b5", "#b9bec7"),

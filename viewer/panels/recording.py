@@ -6,10 +6,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QLabel
 
 from aetheria.recording import Recording
-from viewer.controller import Controller
+from viewer.controllers.controller import Controller
 from viewer.panels.base import Panel, named
-from viewer.playback import RecordingSource
-from viewer.source import Source
+from viewer.sources.playback import RecordingSource
+from viewer.sources.source import Source
 
 _ROWS = ("File", "Title", "Law", "Grid", "Recorded", "Frames", "Steps", "Ended", "Fields", "Numbers", "Device", "Seed", "Made")
 _NONE = "No recording is open. Open one, or record a run."

@@ -17,18 +17,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer import theme
-from viewer.actions import ACTIONS
-from viewer.asking import ask_what_to_open
-from viewer.brushes import BRUSHES
-from viewer.controller import Controller
-from viewer.help import plain
-from viewer.model import BrushSettings, Theme
+from viewer.controllers.actions import ACTIONS
+from viewer.controllers.brushes import BRUSHES
+from viewer.controllers.controller import Controller
+from viewer.controllers.help import plain
+from viewer.controllers.stamps import Stamp, turned
+from viewer.controllers.tools import LARGEST
+from viewer.model.shown import BrushSettings, Theme
 from viewer.panels.base import Panel, named, scrolled
 from viewer.panels.number import Number
-from viewer.source import Source
-from viewer.stamps import Stamp, turned
-from viewer.steering import LARGEST
+from viewer.sources.source import Source
+from viewer.widgets import theme
+from viewer.widgets.file_dialogs import ask_what_to_open
 
 _COLUMNS = 2
 _ACTIONS = {action.name: action for action in ACTIONS}

@@ -1,0 +1,1 @@
+"""Errors, settings, device, precision, memory limits, threads: what every other package may use."""

@@ -1,0 +1,1 @@
+"""Rates, profiles, and a check of this machine."""

@@ -1,0 +1,1 @@
+"""Pictures, movies and foreign formats, made from a recording."""

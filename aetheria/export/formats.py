@@ -1,0 +1,168 @@
+"""A recording in the forms of other programs: a sidecar for ParaView, NumPy's archive, a Zarr store."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from aetheria.core.errors import ConfigError, RecordingError
+from aetheria.core.memory_limits import check_room
+from aetheria.files.atomic import replacing
+from aetheria.recording import Recording, schema
+
+_KEPT = ("long_name", "units", "colour_map", "scale_factor", "add_offset")  # attributes of a field that others know
+
+
+def save_vtkhdf(recording: Recording, path: Path) -> None:
+    """Writes a small file through which ParaView (VTK 9.3 or newer) shows the recording, which stays where the values are.
+
+    Each field is an array of virtual datasets at the centres of cells, a time step each frame; of a batch, each universe is an
+    array of its own. Pixels (uint8) stay pixels.
+
+    Source: "VTKHDF format specification", VTK documentation: ImageData, temporal, version 2.0.
+
+    Raises:
+        ConfigError: the recording is still being written, or its codec is one that VTK cannot read.
+        RecordingError: it holds no field, or no frame.
+    """
+    codec, count = recording.attributes["codec"], len(recording)
+    if codec != "gzip":
+        raise ConfigError(f'--vtkhdf: {recording.path} has codec "{codec}"; ParaView reads "gzip" only (--npz takes any)')
+    if recording.status == "running":
+        raise ConfigError(f"--vtkhdf: {recording.path} is still being written; ParaView cannot read it before it is closed")
+    if not recording.fields or not count:
+        raise RecordingError(f"{recording.path}: holds no field or no frame to show")
+    axes = {name: recording.axis(name) for name in ("y", "x")}
+    with replacing(path) as beside, h5py.File(beside, "w", libver=("v110", "v110")) as file:
+        root = file.create_group("VTKHDF")
+        root.attrs["Version"] = np.array([2, 0])
+        root.attrs.create("Type", np.bytes_(b"ImageData"), dtype=h5py.string_dtype("ascii", 9))
+        root.attrs["WholeExtent"] = np.array([0, len(axes["x"]) - 1, 0, len(axes["y"]) - 1, 0, 0])
+        root.attrs["Origin"] = np.array([axes["x"][0], axes["y"][0], 0.0])
+        root.attrs["Spacing"] = np.array([_spacing(axes["x"]), _spacing(axes["y"]), 1.0])
+        root.attrs["Direction"] = np.eye(3).ravel()
+        steps = root.create_group("Steps")
+        steps.attrs["NSteps"] = count
+        steps["Values"] = recording.times
+        offsets = steps.create_group("PointDataOffsets")
+        points = root.create_group("PointData")
+        source = os.path.relpath(recording.path.resolve(), path.resolve().parent)
+        for field in recording.fields:
+            for name, layout in _layouts(recording, field, source, count):
+                points.create_virtual_dataset(name, layout)
+                offsets[name] = np.arange(count)
+
+
+def _layouts(recording: Recording, field: str, source: str, count: int) -> list[tuple[str, h5py.VirtualLayout]]:
+    """The arrays of a field by name: frames, y, x and, of colours, their three; a flat image has no z."""
+    data = recording.dataset(field)
+    universes = int(recording.attributes["universes"])
+    frame = data.shape[1:] if universes == 1 else data.shape[2:]
+    dtype = np.float32 if data.dtype == np.float16 else data.dtype  # VTK has no half precision; HDF5 converts
+    layouts = []
+    for universe in range(universes):
+        whole = h5py.VirtualSource(source, data.name, data.shape, data.dtype)
+        layout = h5py.VirtualLayout((count, *frame), dtype)
+        layout[:] = whole[:count] if universes == 1 else whole[:count, universe]
+        layouts.append((field if universes == 1 else f"{field}_universe_{universe}", layout))
+    return layouts
+
+
+def _spacing(centres: NDArray[np.float64]) -> float:
+    return float(centres[1] - centres[0]) if len(centres) > 1 else 1.0
+
+
+def save_zarr(recording: Recording, path: Path) -> None:
+    """Writes a Zarr store, a folder: every field and observable as `save_npz`, but frame by frame, and in the file's own units.
+
+    `xarray.open_zarr` and `zarr.open` read it. A store of this name is replaced.
+
+    Raises:
+        ConfigError: zarr is not installed, or something else has this name.
+    """
+    try:
+        import zarr
+    except ImportError:
+        raise ConfigError("--zarr needs zarr: pip install zarr") from None
+    if path.exists() and not (path / "zarr.json").is_file():
+        raise ConfigError(f"{path}: is no Zarr store; it is not replaced by one")
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        group = zarr.open_group(beside, mode="w", zarr_format=3)
+        group.attrs.update(json.loads(metadata(recording)))
+        for name, values in _series(recording).items():
+            axis = name if name in ("y", "x") else "time"
+            group.create_array(name, data=values, dimension_names=[axis])
+        for name in (*recording.fields, *recording.observables):
+            _fill(group, recording, name)
+        if path.exists():
+            shutil.rmtree(path)
+        beside.rename(path)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def _fill(group: Any, recording: Recording, name: str) -> None:
+    data, count, batch = recording.dataset(name), len(recording), int(recording.attributes["universes"])
+    shape = (count, *data.shape[1:])
+    array = group.create_array(
+        name, shape=shape, dtype=data.dtype, chunks=(1, *shape[1:]), dimension_names=recording.axes(name)
+    )
+    array.attrs.update({key: _plain(data.attrs[key]) for key in _KEPT if key in data.attrs})
+    for index in range(count):
+        array[index] = schema.to_file(recording.read(name, index), name, batch)
+
+
+def _series(recording: Recording) -> dict[str, NDArray[Any]]:
+    """What is one number a frame, or one a row or column of pixels."""
+    frames = {"time": recording.times, "step": recording.steps, "wall_time": recording.wall_times}
+    return frames | {name: recording.axis(name) for name in ("y", "x")}
+
+
+def save_npz(recording: Recording, path: Path) -> None:
+    """Writes a compressed archive for `numpy.load`: every field and observable, "time", "step", "wall_time", "y", "x", and
+    "metadata", a text of JSON with the recording's attributes and config. Field by field through memory.
+
+    Raises:
+        StateError: a field does not fit into memory.
+    """
+    with replacing(path) as beside, beside.open("wb") as file:
+        arrays: dict[str, Any] = _arrays(recording)
+        np.savez_compressed(file, **arrays)
+
+
+def _arrays(recording: Recording) -> dict[str, NDArray[Any]]:
+    data = [recording.dataset(name) for name in (*recording.fields, *recording.observables)]
+    nbytes = sum(array.nbytes for array in data)
+    check_room(nbytes, f"{recording.path}: an archive", "export to --zarr, or take a part with recording.read")
+    found: dict[str, NDArray[Any]] = {name: _values(recording, name) for name in recording.fields}
+    found |= {name: recording.observable(name) for name in recording.observables}
+    return found | _series(recording) | {"metadata": np.array(metadata(recording))}
+
+
+def _values(recording: Recording, name: str) -> NDArray[Any]:
+    """All committed frames of a field, `(frames, B, h, w)`, "rgb" `(frames, B, 3, h, w)`."""
+    frames = len(recording)
+    if not frames:
+        return np.empty((0, *recording.dataset(name).shape[1:]))
+    first = recording.read(name, 0)
+    values = np.empty((frames, *first.shape), first.dtype)
+    for index in range(frames):
+        values[index] = recording.read(name, index)
+    return values
+
+
+def metadata(recording: Recording) -> str:
+    """The recording's attributes, and its config as TOML, as JSON."""
+    plain = {key: _plain(value) for key, value in recording.attributes.items()}
+    return json.dumps(plain | {"config": recording.config, "status": recording.status})
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value

@@ -1,0 +1,1 @@
+"""Files in and out: checks of untrusted input, atomic writes, pattern file formats."""

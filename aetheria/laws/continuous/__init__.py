@@ -1,0 +1,1 @@
+"""Laws whose cells are real numbers and whose rule is a formula."""

@@ -1,0 +1,1 @@
+"""Laws whose cells are whole states."""

@@ -1,0 +1,75 @@
+"""Life and its relatives."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from aetheria.core.errors import ConfigError
+from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary
+from aetheria.laws.controls import TextControl
+from aetheria.laws.layers import pad
+
+
+class Life(Law):
+    """Two-state outer-totalistic rule on the Moore neighbourhood, exact.
+
+    Cells: one channel, 0 dead and 1 alive. Source: M. Gardner, Scientific American 223(4), October 1970, p. 120.
+    """
+
+    channels = 1
+    radius = 1
+    alive = (0, 0.5)
+    fields = ("channel", "population", "energy", *PLOTTED)
+    table: Tensor
+    controls = (TextControl("rule", 'neighbour counts for birth and survival, as in "B36/S23"'),)
+
+    def __init__(self, rule: str = "B3/S23", *, boundary: Boundary = "periodic") -> None:
+        """
+        Args:
+            rule: neighbour counts for birth and survival, as in "B36/S23"; "B/S" kills everything.
+            boundary: "periodic", "zero" or "reflect".
+
+        Raises:
+            ConfigError: `rule` is not B<digits>/S<digits> with digits 0-8.
+        """
+        super().__init__()
+        self.boundary = check_boundary(boundary, "life")
+        self.register_buffer("table", torch.zeros(18), persistent=False)
+        self.rule = rule
+
+    @property
+    def rule(self) -> str:
+        """In capitals. A new one holds from the next step on; raises ConfigError when it is none."""
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: str) -> None:
+        counts = parse_rule(rule)
+        with torch.inference_mode():
+            self.table.copy_(torch.tensor([float(n in some) for some in counts for n in range(9)]))
+        self._rule = rule.upper()
+
+    def forward(self, cells: Tensor) -> Tensor:
+        alive = (cells > 0.5).to(torch.int32)
+        halo = pad(alive, 1, self.boundary)
+        rows = halo[:, :, :-2] + halo[:, :, 1:-1] + halo[:, :, 2:]
+        count = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - alive
+        # index_select reads a small table several times faster than indexing does.
+        return self.table.index_select(0, (9 * alive + count).flatten()).view_as(cells).to(cells.dtype)
+
+    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """A soup: each cell alive with chance 0.35."""
+        return (torch.rand(1, height, width, generator=generator) < 0.35).float()
+
+
+def parse_rule(rule: str) -> tuple[frozenset[int], frozenset[int]]:
+    """The neighbour counts for birth and for survival in "B<digits>/S<digits>".
+
+    Raises:
+        ConfigError: `rule` is no such rule.
+    """
+    found = re.fullmatch(r"B([0-8]*)/S([0-8]*)", rule, re.IGNORECASE) if isinstance(rule, str) else None
+    if not found:
+        raise ConfigError(f'[law.life] rule: "{rule}" given; expected B<digits>/S<digits> with digits 0-8, as in "B3/S23"')
+    return frozenset(map(int, found[1])), frozenset(map(int, found[2]))

@@ -1,0 +1,102 @@
+"""The form that many laws share, so that one fused kernel can step them all: a small network at every cell."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from aetheria.core.errors import LawError
+from aetheria.laws.base import Boundary
+from aetheria.laws.layers import ChannelNorm
+
+Activation = Literal["elu", "relu", "none"]
+Filters = tuple[tuple[tuple[float, ...], ...], ...]  # F filters, each 3 rows of 3
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One layer at each cell: `activation(norm(weight @ inputs + bias))`.
+
+    Attributes:
+        weight: `(outputs, inputs)`.
+        bias: `(outputs,)` or None.
+        scale: `(outputs,)`, the scale of a root-mean-square norm over the outputs, or None for no norm.
+        eps: of the norm.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    activation: Activation
+    scale: Tensor | None = None
+    eps: float = 0.0
+
+
+@dataclass(frozen=True)
+class CellNetwork:
+    """Perceive with fixed 3x3 filters, run dense layers at each cell, update.
+
+    With F filters and C channels, input `f * C + c` of the first layer is filter f applied (cross-correlation) to channel c
+    at the cell; the last layer gives Delta `(C,)`. The next cells are `cells + Delta - decay * cells`, at the cells that fire,
+    then masked or normalised.
+
+    Attributes:
+        filters: F filters, each 3 rows of 3.
+        layers: two or more.
+        boundary: what lies beyond the edge.
+        decay: share of the cells lost per step.
+        normalise: "none", "cell" or "grid", as `QuantumLaw` has them.
+        fire_rate: chance that a cell fires, drawn by `aetheria.laws.hash_noise` from the memory (seed, step); None: all do.
+        alive: (channel, threshold): a cell that has not more than the threshold in its 3x3 neighbourhood, before the step
+            or after, becomes zero; None: all live.
+    """
+
+    filters: Filters
+    layers: tuple[Dense, ...]
+    boundary: Boundary
+    decay: float = 0.0
+    normalise: Literal["none", "cell", "grid"] = "none"
+    fire_rate: float | None = None
+    alive: tuple[int, float] | None = None
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            LawError: filters that are not 3x3, or layers that do not follow each other.
+        """
+        if not self.filters or any(len(rows) != 3 or any(len(row) != 3 for row in rows) for rows in self.filters):
+            raise LawError("cell_network: filters must be one or more, each 3 rows of 3")
+        if len(self.layers) < 2:
+            raise LawError(f"cell_network: {len(self.layers)} layers given; expected two or more")
+        inputs = len(self.filters) * self.channels
+        for number, layer in enumerate(self.layers):
+            shapes = [None if tensor is None else tuple(tensor.shape) for tensor in (layer.weight, layer.bias, layer.scale)]
+            outputs = len(layer.weight)
+            if shapes[0] != (outputs, inputs) or not {shapes[1], shapes[2]} <= {None, (outputs,)}:
+                raise LawError(
+                    f"cell_network: layer {number} has weight, bias and scale of shapes {shapes}; its {inputs} inputs (filters "
+                    "times channels, or the outputs before) and its outputs must agree"
+                )
+            inputs = outputs
+        if self.alive is not None and not 0 <= self.alive[0] < self.channels:
+            raise LawError(f"cell_network: alive channel {self.alive[0]}; the law has {self.channels}")
+
+    @property
+    def channels(self) -> int:
+        """Channels C: the outputs of the last layer."""
+        return len(self.layers[-1].weight)
+
+
+def one_hot(*taps: tuple[int, int]) -> Filters:
+    """Filters that each read one neighbour, given as (row, column) of the 3x3 neighbourhood."""
+    return tuple(tuple(tuple(float((y, x) == tap) for x in range(3)) for y in range(3)) for tap in taps)
+
+
+def dense(layer: nn.Conv2d, norm: nn.Module | None, activation: Activation) -> Dense | None:
+    """A convolution, its norm and activation as a `Dense`; None for a norm that is not local.
+
+    A 3x3 convolution's inputs come tap by tap in reading order, as `one_hot` filters give them.
+    """
+    weight = layer.weight.permute(0, 2, 3, 1).flatten(1)
+    if isinstance(norm, ChannelNorm):
+        return Dense(weight, layer.bias, activation, norm.scale, norm.eps)
+    return Dense(weight, layer.bias, activation) if norm is None or isinstance(norm, nn.Identity) else None

@@ -1,0 +1,1 @@
+"""Laws whose rule is a trained network on real cells."""

@@ -1,0 +1,119 @@
+"""Growing NCA: a neural automaton that grows a picture from one cell and heals it."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aetheria.core.errors import ConfigError
+from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_positive
+from aetheria.laws.controls import Control
+from aetheria.laws.hash_noise import threshold, words
+from aetheria.laws.layers import pad
+from aetheria.laws.local_network import CellNetwork, Dense, one_hot
+
+ALPHA = 3
+ALIVE = 0.1
+SOBEL = ((-0.125, 0.0, 0.125), (-0.25, 0.0, 0.25), (-0.125, 0.0, 0.125))  # across; its transpose is down
+
+
+class GrowingNCA(Law):
+    """Perceive (identity, Sobel x, Sobel y), then a per-cell network, at a random half of the cells each step.
+
+    Cells: channels 0..2 colour premultiplied by alpha, channel 3 alpha, the rest hidden. A cell lives while alpha > 0.1
+    somewhere in its 3x3 neighbourhood before and after the update; a dead cell is zero. Memory: seed `(B, 2)` (the motor's
+    seed and the universe's number) and step `(B,)`, both int64, from which the fire mask is drawn.
+
+    Source: A. Mordvintsev et al., "Growing Neural Cellular Automata", Distill 2020, doi:10.23915/distill.00023.
+    """
+
+    radius = 2  # the mask after the update looks at neighbours that perceived theirs
+    stochastic = True
+    alive = (ALPHA, ALIVE)
+    default_field = "rgb"
+    fields = ("rgb", "channel", "population", "mass", "energy", "density", "gradient", *PLOTTED)
+    default_initial = "seed"
+    controls = (
+        Control(
+            "fire_rate",
+            "chance that a cell updates in a step",
+            0.05,
+            1.0,
+            lambda value: 0 < value <= 1,
+            "0 < fire_rate <= 1",
+            lambda value: torch.tensor(threshold(value)),
+        ),
+    )
+
+    def __init__(
+        self, channels: int = 16, hidden_channels: int = 128, *, fire_rate: float = 0.5, boundary: Boundary = "periodic"
+    ) -> None:
+        """
+        Args:
+            channels: C >= 4.
+            hidden_channels: width of the hidden layer.
+            fire_rate: chance that a cell updates in a step, 0 < fire_rate <= 1.
+            boundary: of perception and of the alive mask.
+
+        Raises:
+            ConfigError: an argument outside its range.
+        """
+        super().__init__()
+        check_positive("[law.growingnca]", channels=channels, hidden_channels=hidden_channels)
+        if channels < 4:
+            raise ConfigError(f"[law.growingnca] channels: {channels} given; expected at least 4 (RGBA)")
+        self.channels = channels
+        self.fire_rate = fire_rate
+        self.boundary = check_boundary(boundary, "growingnca")
+        self.hidden = nn.Conv2d(3 * channels, hidden_channels, 1)
+        self.update = nn.Conv2d(hidden_channels, channels, 1)
+        # As in the paper: an untrained law leaves the seed as it is.
+        for parameter in self.update.parameters():
+            nn.init.zeros_(parameter)
+        sobel_x = torch.tensor(SOBEL)
+        kernels = torch.cat([k[None, None].repeat(channels, 1, 1, 1) for k in (sobel_x, sobel_x.T)])
+        self.register_buffer("sobel", kernels, persistent=False)
+
+    def initial_memory(self, cells: Tensor, seed: int = 0) -> tuple[Tensor, ...]:
+        batch = len(cells)
+        universe = torch.arange(batch, device=cells.device)
+        return torch.stack((torch.full_like(universe, seed), universe), 1), torch.zeros_like(universe)
+
+    def perceive(self, cells: Tensor) -> Tensor:
+        """`(B, 3C, H, W)`: the cells, their Sobel-x and their Sobel-y gradients (cross-correlation, /8)."""
+        halo = pad(cells, 1, self.boundary)
+        across, down = self.sobel.chunk(2)  # type: ignore[operator]  # a buffer, which torch types as a module
+        gradients = (F.conv2d(halo, kernel.to(halo.dtype), groups=self.channels) for kernel in (across, down))
+        return torch.cat((cells, *gradients), 1)
+
+    def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
+        """What the network proposes, before the fire and alive masks."""
+        out: Tensor = self.update(F.relu(self.hidden(self.perceive(cells))))
+        return out
+
+    def living(self, cells: Tensor) -> Tensor:
+        """`(B, 1, H, W)` bool: alpha > 0.1 somewhere in the 3x3 neighbourhood."""
+        return F.max_pool2d(pad(cells[:, ALPHA : ALPHA + 1], 1, self.boundary), 3, stride=1) > ALIVE
+
+    def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
+        fire = words(seed, step, cells.shape[-2], cells.shape[-1]) < self.live("fire_rate")
+        moved = cells + torch.where(fire[:, None], self.change(cells), 0.0)
+        return torch.where(self.living(cells) & self.living(moved), moved, 0.0), seed, step + 1
+
+    def cell_network(self) -> CellNetwork | None:
+        layers = (
+            Dense(self.hidden.weight.flatten(1), self.hidden.bias, "relu"),
+            Dense(self.update.weight.flatten(1), self.update.bias, "none"),
+        )
+        return CellNetwork(
+            (*one_hot((1, 1)), SOBEL, tuple(zip(*SOBEL, strict=True))),
+            layers,
+            self.boundary,
+            fire_rate=self.fire_rate,
+            alive=(ALPHA, ALIVE),
+        )
+
+    def live_cell(self) -> Tensor:
+        """Colourless, opaque, hidden channels 1."""
+        values = torch.ones(self.channels)
+        values[:ALPHA] = 0
+        return values

@@ -1,0 +1,122 @@
+"""NeuralCA: learned kernels, then a small network at every cell; for laws that are known from recordings alone."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aetheria.core.errors import LawError
+from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_choice, check_positive
+from aetheria.laws.layers import pad
+
+Values = Literal["real", "unit", "bits"]
+_SPREAD = 16.0  # what the first kernels make of a neighbourhood of ones
+_STEEP = 2.0  # how much steeper than usual hidden units are at first
+_SMALL = 0.1  # of the usual output at first: cells hardly change
+_DIRECT = 2  # up to this radius a convolution is summed tap by tap; beyond, it is a product of spectra
+
+
+class NeuralCA(Law):
+    """Kernels of any radius over all channels, a hidden layer (tanh) at each cell, and one output a channel.
+
+    Cells are "real" (next = cells + output), "unit" (the same, clipped to 0..1) or "bits" (next = 1 where output > 0, else 0;
+    in train mode the sigmoid of the output, the chance of a 1, which has a gradient).
+    """
+
+    radius: int
+    default_field = "channel_0"
+    fields = ("channel", "population", "density", "mass", "energy", "gradient", *PLOTTED)
+
+    def __init__(
+        self,
+        channels: int = 1,
+        hidden_channels: int = 32,
+        *,
+        radius: int = 1,
+        kernels: int = 4,
+        values: Values = "real",
+        boundary: Boundary = "periodic",
+    ) -> None:
+        """
+        Args:
+            channels: C.
+            hidden_channels: width of the hidden layer.
+            radius: of the kernels, `(2 radius + 1)^2` weights a channel.
+            kernels: how many averages of its neighbourhood a cell sees.
+            values: what a cell may hold: "real", "unit" or "bits".
+            boundary: "periodic", "zero" or "reflect".
+
+        Raises:
+            ConfigError: an argument outside its range.
+        """
+        super().__init__()
+        where = "[law.neuralca]"
+        check_positive(where, channels=channels, hidden_channels=hidden_channels, radius=radius, kernels=kernels)
+        self.channels, self.radius = channels, radius
+        self.values = check_choice(values, ("real", "unit", "bits"), f"{where} values")
+        self.boundary = check_boundary(boundary, "neuralca")
+        if values != "real":
+            self.alive = (0, 0.5 if values == "bits" else 0.1)
+        side = 2 * radius + 1
+        # All of one sign and nearly alike: a wide kernel of random signs averages everything away, and learns slowly.
+        self.kernel = nn.Parameter(1 + 0.5 * torch.randn(kernels, channels, side, side))
+        self.scale = _SPREAD / (channels * side**2)
+        self.hidden = nn.Conv2d(kernels, hidden_channels, 1)
+        self.out = nn.Conv2d(hidden_channels, channels, 1)
+        # Each hidden unit turns at an average of its own: together they can draw a narrow growth curve. Averages of bits go up
+        # to 1, and where none turns (B36/S23 at 6 and 7 of 8) nothing is learned; those of other cells are mostly below 1/2.
+        with torch.no_grad():
+            self.hidden.weight.mul_(_STEEP)
+            turn = _SPREAD * (1 if values == "bits" else 1 / 2) * torch.rand(hidden_channels, kernels, 1, 1)
+            self.hidden.bias.copy_(-(self.hidden.weight * turn).sum((1, 2, 3)))  # type: ignore[union-attr]  # it has a bias
+            if values != "bits":
+                self.out.weight.mul_(_SMALL)
+                self.out.bias.mul_(_SMALL)  # type: ignore[union-attr]
+
+    def perceive(self, cells: Tensor) -> Tensor:
+        """The kernels' sums over each cell's neighbourhood `(B, kernels, H, W)`."""
+        halo = 0 if self.boundary == "periodic" and self.radius > _DIRECT else self.radius
+        wide = pad(cells, halo, self.boundary)
+        if self.radius <= _DIRECT:
+            return F.conv2d(wide, (self.scale * self.kernel).to(cells.dtype))
+        height, width = cells.shape[-2:]
+        if min(wide.shape[-2:]) < self.kernel.shape[-1]:
+            side = self.kernel.shape[-1]
+            raise LawError(f"[law.neuralca] grid {height} x {width}: must be at least {side} on each side, the kernel's width")
+        # No spectra in bfloat16: torch has none.
+        exact = torch.promote_types(cells.dtype, torch.float32)
+        summed = _correlated(wide.to(exact), self.scale * self.kernel.to(exact)).to(cells.dtype)
+        return summed[..., halo : halo + height, halo : halo + width]
+
+    def output(self, cells: Tensor) -> Tensor:
+        """The network's output `(B, C, H, W)`."""
+        out: Tensor = self.out(torch.tanh(self.hidden(self.perceive(cells))))
+        return out
+
+    def forward(self, cells: Tensor) -> Tensor:
+        out = self.output(cells)
+        if self.values == "bits":
+            return out.sigmoid() if self.training else (out > 0).to(cells.dtype)
+        after = cells + out
+        if self.values == "real":
+            return after
+        # A clipped cell has no gradient of its own, and would never learn to come back.
+        return after + (after.clamp(0, 1) - after).detach() if self.training else after.clamp(0, 1)
+
+    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Uniform noise; bits are 1 with chance 0.35."""
+        cells = torch.rand(self.channels, height, width, generator=generator)
+        return (cells < 0.35).float() if self.values == "bits" else cells
+
+
+def _correlated(cells: Tensor, kernel: Tensor) -> Tensor:
+    """`(B, C, H, W)` with `(K, C, n, n)` on a torus: `(B, K, H, W)`."""
+    height, width = cells.shape[-2:]
+    radius = kernel.shape[-1] // 2
+    placed = F.pad(kernel, (0, width - kernel.shape[-1], 0, height - kernel.shape[-2])).roll((-radius, -radius), (-2, -1))
+    # By parts: compilers have no complex numbers. The kernel's are conjugated, for it is not turned round.
+    x, k = (torch.view_as_real(torch.fft.rfft2(given)) for given in (cells[:, None], placed[None]))
+    real = (x[..., 0] * k[..., 0] + x[..., 1] * k[..., 1]).sum(2)
+    imag = (x[..., 1] * k[..., 0] - x[..., 0] * k[..., 1]).sum(2)
+    return torch.fft.irfft2(torch.view_as_complex(torch.stack((real, imag), -1)), s=(height, width))

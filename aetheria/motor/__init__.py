@@ -1,0 +1,1 @@
+"""The motor: a law, its state, and the loop that steps it."""

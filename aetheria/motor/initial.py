@@ -1,0 +1,201 @@
+"""Initial cells: noise, one live cell, random phases, or a pattern from a file, placed and scaled."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field as Setting
+from torch import Tensor, nn
+
+from aetheria.core.errors import ConfigError, FileUnreadableError, StateError
+from aetheria.core.settings import Settings
+from aetheria.files.rle import read_rle_file
+from aetheria.files.untrusted import read_array, read_image
+from aetheria.laws.base import Law
+from aetheria.laws.continuous.lenia import Lenia, lenia_animal
+from aetheria.laws.discrete.life import Life, parse_rule
+from aetheria.laws.updates import QuantumLaw, normalised
+
+log = logging.getLogger(__name__)
+Kind = Literal["noise", "seed", "random_phase", "rle", "animal", "npy", "image"]
+_FILES = ("rle", "npy", "image")
+
+
+class Initial(Settings):
+    """Where the first cells come from.
+
+    Attributes:
+        kind: "noise" (what suits the law), "seed" (one live cell), "random_phase" (amplitudes of equal size), "rle" (a Life
+            or Lenia RLE file), "animal" (a shipped Lenia creature), "npy" (`(H, W)`, `(C, H, W)` or `(B, C, H, W)`) or
+            "image" (PNG; colours for laws with colour channels, brightness otherwise).
+        path: of the file, for "rle", "npy" and "image".
+        code: of the creature, for "animal"; the law's own when left out.
+        at: (y, x) of the pattern's centre, in cells; the middle of the grid when left out.
+        scale: size of a pattern's cell in grid cells; a whole number for RLE patterns.
+    """
+
+    kind: Kind
+    path: str | None = None
+    code: str | None = None
+    at: list[float] | None = Setting(default=None, min_length=2, max_length=2)
+    scale: float = Setting(default=1.0, gt=0, le=1024)
+
+
+def make_initial(initial: Initial | str | None, law: nn.Module, shape: tuple[int, int, int, int], seed: int) -> Tensor:
+    """Cells `(B, C, H, W)`, float32 on the CPU.
+
+    Args:
+        initial: a kind, a full description, or None for what suits the law.
+        shape: (B, C, H, W).
+        seed: universe u draws from (seed, u), so that it does not depend on the batch.
+
+    Raises:
+        ConfigError: a kind that needs a file or another law. FileUnreadableError: a missing or torn file.
+        StateError: a pattern that does not fit the grid or the law's channels.
+    """
+    if not isinstance(initial, Initial):
+        initial = Initial.checked({"kind": initial or (law.default_initial if isinstance(law, Law) else "noise")}, "initial")
+    if initial.kind in _FILES and initial.path is None:
+        raise ConfigError(f'[initial] path: missing; kind "{initial.kind}" reads a file')
+    batch, channels, height, width = shape
+    if initial.kind in ("noise", "random_phase"):
+        make = _noise if initial.kind == "noise" else _random_phase
+        universes = [make(law, channels, height, width, generator(seed, u)) for u in range(batch)]
+        return torch.stack(universes)
+    pattern = _scaled(_pattern(initial, law, channels, (height, width)), initial, (height, width))
+    cells = torch.zeros(shape)
+    _place(cells, pattern, initial)
+    return normalised(cells, law.normalise) if isinstance(law, QuantumLaw) else cells
+
+
+def generator(seed: int, universe: int) -> torch.Generator:
+    """The random numbers of one universe: the same whatever the batch around it."""
+    digest = hashlib.blake2b(f"{seed} {universe}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+def _noise(law: nn.Module, channels: int, height: int, width: int, random: torch.Generator) -> Tensor:
+    if isinstance(law, Law):
+        return law.noise(height, width, random)
+    return torch.rand(channels, height, width, generator=random)
+
+
+def _random_phase(law: nn.Module, channels: int, height: int, width: int, random: torch.Generator) -> Tensor:
+    if getattr(law, "d_state", None) is None:
+        raise ConfigError('[initial] kind: "random_phase" needs a law of complex amplitudes; use "noise"')
+    phase = torch.rand(channels // 2, height, width, generator=random) * (2 * torch.pi)
+    cells = torch.cat((phase.cos(), phase.sin())) / (channels // 2) ** 0.5
+    return normalised(cells[None], law.normalise)[0] if isinstance(law, QuantumLaw) else cells
+
+
+def _pattern(initial: Initial, law: nn.Module, channels: int, grid: tuple[int, int]) -> Tensor:
+    """The pattern's cells `(1 or B, C, h, w)`."""
+    live = law.live_cell() if isinstance(law, Law) else torch.ones(channels)
+    path = Path(initial.path or "")
+    match initial.kind:
+        case "seed":
+            values = np.ones((1, 1), np.float32)
+        case "animal":
+            values = lenia_animal(initial.code or getattr(law, "animal", None) or "O2u").cells
+        case "rle":
+            values = _read_rle(path, law)
+        case "image":
+            return _read_image(path, law, live)
+        case _:
+            array = _read_npy(path)
+            if array.ndim > 2:
+                return array.reshape(-1, *array.shape[-3:])
+            values = array.numpy()
+    if initial.scale >= 1 and (values.shape[0] > grid[0] or values.shape[1] > grid[1]):  # before it takes all channels' memory
+        raise StateError(
+            f"[initial] pattern of {values.shape[0]} x {values.shape[1]} cells leaves the grid of {grid[0]} x {grid[1]}"
+        )
+    return live[None, :, None, None] * torch.from_numpy(np.ascontiguousarray(values, np.float32))
+
+
+def _scaled(pattern: Tensor, initial: Initial, grid: tuple[int, int]) -> Tensor:
+    scale = initial.scale
+    if scale == 1:
+        return pattern
+    size = [max(1, round(n * scale)) for n in pattern.shape[2:]]
+    # Asked before scaling: what leaves the grid may not even fit into memory.
+    if size[0] > grid[0] or size[1] > grid[1]:
+        raise StateError(
+            f"[initial] pattern of {size[0]} x {size[1]} cells at scale {scale:g} leaves the grid of {grid[0]} x {grid[1]}"
+        )
+    if initial.kind in ("rle", "seed"):
+        if scale != int(scale):
+            raise ConfigError(f"[initial] scale: {scale} given; RLE patterns and seeds scale by whole numbers only")
+        return pattern.repeat_interleave(int(scale), 2).repeat_interleave(int(scale), 3)
+    return F.interpolate(pattern, size=size, mode="bilinear", antialias=scale < 1)
+
+
+def _place(cells: Tensor, pattern: Tensor, initial: Initial) -> None:
+    batch, channels, height, width = cells.shape
+    given, c, h, w = pattern.shape
+    if c != channels or given not in (1, batch):
+        raise StateError(f"[initial] {given} universes of {c} channels in {initial.path}; the run has {batch} of {channels}")
+    at = initial.at or [height // 2, width // 2]
+    top, left = int(at[0]) - h // 2, int(at[1]) - w // 2
+    if top < 0 or left < 0 or top + h > height or left + w > width:
+        raise StateError(
+            f"[initial] pattern of {h} x {w} cells centred at ({at[0]:g}, {at[1]:g}) leaves the grid of {height} x {width}"
+        )
+    cells[:, :, top : top + h, left : left + w] = pattern
+
+
+def _read_rle(path: Path, law: nn.Module) -> NDArray[np.float32]:
+    pattern = read_rle_file(path)
+    if isinstance(law, Lenia):
+        return np.asarray(pattern.cells / 255, np.float32)
+    if pattern.cells.max(initial=0) > 1:
+        raise StateError(f"{path}: states up to {pattern.cells.max()}; this law has states 0 and 1")
+    if isinstance(law, Life) and pattern.rule and _other_rule(pattern.rule, law):
+        log.warning("%s was made for rule %s and runs under %s", path, pattern.rule, law.rule)
+    return pattern.cells.astype(np.float32)
+
+
+def _other_rule(rule: str, law: Life) -> bool:
+    try:
+        return parse_rule(rule.split(":")[0]) != parse_rule(law.rule)
+    except ConfigError:
+        return True
+
+
+def _read_npy(path: Path) -> Tensor:
+    array = read_array(path)
+    if array.ndim not in (2, 3, 4) or not array.size:
+        raise FileUnreadableError(f"{path}: expected one real array (H, W), (C, H, W) or (B, C, H, W)")
+    # A float64 too large for float32 becomes Inf here, and is refused below.
+    with np.errstate(over="ignore"):
+        cells = torch.from_numpy(array.astype(np.float32))
+    if not cells.isfinite().all():
+        raise StateError(f"{path}: holds NaN or Inf; expected finite values")
+    return cells
+
+
+def _read_image(path: Path, law: nn.Module, live: Tensor) -> Tensor:
+    pixels = _rgba(read_image(path))
+    rgba = torch.from_numpy(pixels).permute(2, 0, 1)
+    colour, alpha = rgba[:3] * rgba[3:], rgba[3:]
+    if "rgb" in getattr(law, "fields", ()):
+        hidden = live[4:, None, None] * (alpha > 0)
+        return torch.cat((colour, alpha, hidden))[None]
+    # Rec. 709 weights for brightness.
+    bright = (colour * torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]).sum(0)
+    return live[None, :, None, None] * bright
+
+
+def _rgba(image: Image.Image) -> NDArray[np.float32]:
+    """Pixels `(h, w, 4)` in 0..1."""
+    if not image.mode.startswith("I"):
+        return np.asarray(np.asarray(image.convert("RGBA")) / 255, np.float32)
+    # 16-bit grey, which Pillow's own conversion clips at 255.
+    grey = np.asarray(np.asarray(image) / 65535, np.float32)
+    return np.stack((grey, grey, grey, np.ones_like(grey)), -1)

@@ -1,0 +1,260 @@
+"""The motor: holds the cells on a device and steps a law."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field as Setting
+from torch import Tensor, nn
+
+from aetheria.core.device import find_device, size_of
+from aetheria.core.errors import ConfigError, StateError
+from aetheria.core.memory_limits import bytes_of, check_states
+from aetheria.core.settings import Settings
+from aetheria.laws.base import Law, check_grid, traits_of
+from aetheria.laws.controls import Value, controlled
+from aetheria.laws.weights import fitting_weights
+from aetheria.motor.cells import Form, checked_patch
+from aetheria.motor.loop import Chunks, check_interval
+from aetheria.motor.optimizer import GPUOptimizer, Precision
+from aetheria.motor.reading import Readable
+from aetheria.motor.state import InitialCells, checked_state, fresh_state
+from aetheria.motor.stepper import Stepper
+from aetheria.stepping import Plan, PlanName
+
+
+class MotorConfig(Settings):
+    """How a motor steps.
+
+    Attributes:
+        plan: "auto", or one by name: "eager", "compiled", "graphed" (CUDA), "banded", "winograd", "fused",
+            "packed" (Life).
+        planned_steps: how many steps the run will take, if known; a short run is not worth compiling.
+        plan_in_background: step eagerly while the plan is made (CPU). The step at which it takes over depends on timing, and
+            with it the last digits of all that follows.
+        precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
+            float32); "fp64" (everything, for reference).
+        deterministic: cuDNN's deterministic algorithms instead of its fastest.
+        empty_cache_interval: steps between cache clean-ups, 0 for never.
+        check_interval: steps between checks for NaN and Inf, 0 for never; None for 100, or 2^24 cell updates if those are
+            more steps. Each recorded frame is checked too.
+        log_edits: keep what is changed by hand in `edits`, from which the run can be repeated. False spares the copies, and a
+            recording then says nothing of edits.
+    """
+
+    plan: PlanName = "auto"
+    planned_steps: int | None = Setting(default=None, ge=0)
+    plan_in_background: bool = False
+    precision: Precision = "fp32"
+    deterministic: bool = False
+    empty_cache_interval: int = Setting(default=100, ge=0)
+    check_interval: int | None = Setting(default=None, ge=0)
+    log_edits: bool = True
+
+
+class Aetheria_Motor(Readable):  # noqa: N801 - the name its users know
+    """Steps a law over a grid of cells, in eval mode and inference mode, compiled where that pays.
+
+    One thread steps; any thread may read cells, subscribe or edit: it is served between two chunks of steps.
+
+    How it is stepped and changed is here; what may be read of it, in `Readable`.
+
+    Attributes:
+        config: its settings.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        grid_size: int | tuple[int, int],
+        d_state: int,
+        device: str | torch.device | None = None,
+        cfg: MotorConfig | Mapping[str, Any] | None = None,
+        *,
+        initial: InitialCells = None,
+        batch: int = 1,
+        seed: int = 0,
+    ) -> None:
+        """
+        Args:
+            model: a law, or any module `(B, C, H, W) -> (B, C, H, W)`. Moved to the device, converted to the precision and
+                set to eval mode, in place: motors of different device or precision need a module each.
+            grid_size: side of a square grid, or (height, width), in cells.
+            d_state: complex amplitudes d per cell (C = 2d), or real channels C for a law of real cells.
+            device: "cpu", "cuda", "cuda:1" ...; None for CUDA if there is one, else the CPU.
+            cfg: settings; see `MotorConfig`.
+            initial: cells `(C, H, W)` or `(B, C, H, W)`, a kind ("noise", "seed", "random_phase", ...) or an `Initial`;
+                None for what suits the law.
+            batch: number B of independent universes.
+            seed: of random cells and of stochastic laws; universe u draws from (seed, u).
+
+        Raises:
+            ConfigError: a bad size, device or setting. LawError: a law that does not fit the grid or d_state.
+            StateError: cells that do not fit, or a state too large for memory.
+        """
+        self.config = cfg if isinstance(cfg, MotorConfig) else MotorConfig.checked({} if cfg is None else cfg, "motor")
+        height, width = size_of(grid_size)
+        traits = traits_of(model, d_state)
+        check_grid(model, height, width)
+        if not isinstance(batch, int) or batch < 1:
+            raise ConfigError(f"batch: {batch!r} given; expected 1 or more universes")
+        if not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ConfigError(f"seed: {seed!r} given; expected a whole number from 0 to 2^63 - 1")
+        dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
+        self._form = form = Form((batch, traits.channels, height, width), find_device(device), dtype)
+        optimizer = GPUOptimizer(
+            form.device,
+            precision=self.config.precision,
+            deterministic=self.config.deterministic,
+            empty_cache_interval=self.config.empty_cache_interval,
+            step_count=lambda: self.step_count,
+        )
+        planned = self.config.plan != "eager"
+        check_states(form.shape, bytes_of(form.shape, dtype.itemsize), planned, optimizer.available_bytes())
+        # torch's stubs do not know that `to` takes a memory format; it would also turn complex weights real, `float` does not.
+        model = model.to(form.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        model = model.double() if dtype == torch.float64 else model.float()
+        stepper = Stepper(
+            model,
+            traits.name,
+            optimizer,
+            wanted=self.config.plan,
+            planned_steps=self.config.planned_steps,
+            background=self.config.plan_in_background,
+        )
+        super().__init__(traits, form, stepper, optimizer, seed=seed, log_edits=self.config.log_edits)
+        self._stepping = threading.Lock()
+        interval = check_interval(form.shape) if self.config.check_interval is None else self.config.check_interval
+        self._chunks = Chunks(stepper, optimizer, self._feed, interval)
+        self._initial = self._first_initial = initial
+        stepper.state = fresh_state(model, traits, initial, form, seed)
+        check_states(form.shape, sum(t.nbytes for t in stepper.state), planned, optimizer.available_bytes())  # with memory
+        if isinstance(model, Law):
+            model.fit(stepper.state[0])
+
+    # -- stepping ------------------------------------------------------------------------------------------------
+
+    def step(self, n: int = 1) -> None:
+        """Takes `n` steps, frame by due frame. The result does not depend on how steps are split into calls.
+
+        Raises:
+            DivergedError: the cells hold NaN or Inf (found at the next check).
+            StateError: `n` is negative, or a lossless subscription is full and nobody reads it.
+        """
+        if not isinstance(n, int) or n < 0:
+            raise StateError(f"step({n!r}): a law cannot be stepped backwards or in part; expected a whole number")
+        if not self._stepping.acquire(blocking=False):
+            raise StateError("step(): another thread is stepping this motor; only one may")
+        try:
+            self._publish()
+            left = n
+            while left > 0:
+                with self._turns:
+                    left -= self._chunks.take(left)
+                self._publish()
+        finally:
+            self._stepping.release()
+
+    def warm_up(self) -> Plan:
+        """Picks a plan, and compiles if that is the plan, now instead of at the first step.
+
+        Raises:
+            LawError: the law cannot step these cells.
+        """
+        with self._turns:
+            return self._stepper.current()
+
+    # -- changes -------------------------------------------------------------------------------------------------
+
+    def set_cells(
+        self, cells: Tensor | NDArray[np.generic], at: tuple[int, int] | None = None, universe: int | None = None
+    ) -> None:
+        """Replaces the cells, or a block of them; memory and step stay.
+
+        Args:
+            cells: `(C, h, w)`, every universe alike, or `(B, C, h, w)`.
+            at: (top, left) of the block; None for the whole grid.
+            universe: the only one that changes; then `cells` is `(C, h, w)`. None for all.
+
+        Raises:
+            StateError: another shape, a block that leaves the grid, or values that are not finite.
+        """
+        patch = checked_patch(cells, at, universe, self._form)
+        with self._turns, torch.inference_mode():
+            self._stepper.state = (patch.over(self._stepper.state[0]), *self._stepper.state[1:])
+            self._log.cells(self._stepper.step, at, universe, patch.given)
+            self._feed.show_again()
+
+    def set_control(self, name: str, value: Value) -> None:
+        """Changes a parameter of the law between two steps; nothing is compiled again for a number.
+
+        Raises:
+            ConfigError: no such control, or a value that the law's constructor would refuse; nothing changes.
+        """
+        with self._turns:
+            controlled(self.law).set_control(name, value)
+            self._log.control(self._stepper.step, name)
+            self._feed.show_again()
+
+    def restart(self, seed: int | None = None, initial: InitialCells = None) -> None:
+        """Back to step 0 and fresh initial cells and memory; parameters of the law stay as they are.
+
+        Args:
+            seed: a new one; None for the present one.
+            initial: other initial cells, now and at later restarts; None for the present ones.
+
+        Raises:
+            StateError: a recorder is running, whose steps only go forward, or cells that do not fit.
+            ConfigError, FileUnreadableError: as for a new motor's initial cells.
+        """
+        if self._feed.lossless():
+            raise StateError("restart: a recorder is running, and its steps only go forward; finish it first")
+        seed = self.seed if seed is None else seed
+        initial = self._initial if initial is None else initial
+        fresh = fresh_state(self.law, self.traits, initial, self._form, seed)
+        with self._turns:
+            self._initial = initial
+            self._stepper.state, self._stepper.step, self.seed = fresh, 0, seed
+            self._log.restart(seed)
+            if initial is not self._first_initial:
+                self._log.state(0)
+            self._feed.show_again()
+
+    def load_weights(self, path: str | Path) -> None:
+        """Other weights for the law, from the next step on; cells and step stay. For any thread.
+
+        Who repeats the run begins with these weights, at the present state.
+
+        Raises:
+            FileUnreadableError, LawError: they cannot be read or do not fit; the law is as before.
+            StateError: a recorder is running, whose file holds the weights it began with.
+        """
+        if self._feed.lossless():
+            raise StateError(
+                "load_weights: a recorder is running, and its file holds the weights it began with; finish it first"
+            )
+        tensors = fitting_weights(self.law, path)
+        with self._turns:
+            self.law.load_state_dict(tensors)
+            self._log.shorten()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state_dict`.
+
+        Raises:
+            StateError: keys missing, or tensors of other shapes.
+        """
+        with self._turns:
+            own_memory = self._stepper.state[1:]
+        given, step, seed = checked_state(state, own_memory, self._form), int(state["step"]), int(state["seed"])
+        if self._feed.lossless() and step < self._stepper.step:
+            raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
+        with self._turns:
+            before = self._stepper.step
+            self._stepper.state, self._stepper.step, self.seed = given, step, seed
+            self._log.state(before)
+            self._feed.show_again()

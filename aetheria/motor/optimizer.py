@@ -1,0 +1,294 @@
+"""`motor.optimizer`: cache clean-up, memory statistics, precision switches, and the one way off the device."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self, TypedDict, Unpack, get_args
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aetheria.core.cpu_threads import one_thread
+from aetheria.core.errors import ConfigError
+from aetheria.core.memory_limits import available_bytes
+from aetheria.core.precision import Numerics, numerics
+from aetheria.observe.downsample import downsample, finite, quantise, sample
+from aetheria.observe.fields import Field, View
+
+MB = 1024 * 1024
+_ALONE = 1 << 22  # cells up to which fields are computed in the calling thread alone, in some milliseconds
+Precision = Literal["fp32", "tf32", "bf16", "fp64"]
+PixelType = Literal["float32", "float16", "uint8"]
+Reduction = Literal["mean", "nearest"]
+
+
+class Part(TypedDict, total=False):
+    """Which part of the cells a request shows, and how; the attributes of `Request` of these names."""
+
+    region: tuple[int, int, int, int] | None
+    universe: int | None
+    reduction: Reduction
+    finite: bool
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to show of the cells: which fields, how large, in which type.
+
+    Attributes:
+        size: (height, width) to reduce to, or None for the grid's (or region's) own.
+        dtype: "float32", "float16", or "uint8" with `levels` (low, high) for each field that is no observable.
+        region: (top, left, height, width) in cells that is shown; None for the whole grid. Observables are of the whole grid.
+        universe: the one that is shown, as a batch of one; None for all.
+        reduction: how areas become pixels: their "mean", or the cell "nearest" to their centre, which keeps extremes.
+        finite: also says, as "finite" `(1,)` bool, whether what is shown holds no NaN or Inf, which uint8 cannot.
+    """
+
+    fields: tuple[Field, ...]
+    size: tuple[int, int] | None = None
+    dtype: PixelType = "float32"
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    region: tuple[int, int, int, int] | None = None
+    universe: int | None = None
+    reduction: Reduction = "mean"
+    finite: bool = False
+
+    @classmethod
+    def checked(
+        cls,
+        fields: tuple[Field, ...],
+        size: tuple[int, int] | None,
+        dtype: PixelType,
+        levels: Mapping[str, tuple[float, float]],
+        **part: Unpack[Part],
+    ) -> Self:
+        """A request whose uint8 fields all have levels: those given, or the field's own range.
+
+        Raises:
+            ConfigError: an unknown type, levels of no field, levels missing or not rising, or a field named twice.
+        """
+        names = [f.name for f in fields]
+        if not names or len(set(names)) < len(names):
+            raise ConfigError(f"fields: {names} given; expected one or more, each once")
+        if dtype not in get_args(PixelType):
+            raise ConfigError(f'dtype: "{dtype}" given; expected one of {", ".join(get_args(PixelType))}')
+        if stray := levels.keys() - set(names):
+            raise ConfigError(f"levels: {', '.join(sorted(stray))} given, but only {', '.join(names)} are asked for")
+        scales = {f.name: _levels(f, levels.get(f.name)) for f in fields if not f.scalar} if dtype == "uint8" else {}
+        return cls(fields, size, dtype, scales, **part)
+
+
+@dataclass
+class TransferStats:
+    """What left the device since the motor was made: frames, and bytes."""
+
+    frames: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class CleanupStats:
+    """Periodic clean-ups: how many gave something back, and how many had nothing to give and were skipped."""
+
+    done: int = 0
+    skipped: int = 0
+
+
+class HostArrays(Mapping[str, NDArray[np.generic]]):
+    """Arrays on the host that may still be on their way from the device; reading one waits for it."""
+
+    def __init__(self, tensors: dict[str, Tensor], arrived: torch.cuda.Event | None) -> None:
+        self._tensors = tensors
+        self._arrived = arrived
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        array: NDArray[np.generic] = self._tensors[name].numpy()
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+class GPUOptimizer:
+    """Looks after one device for one motor. Works on the CPU too, where there is no cache to clean.
+
+    Attributes:
+        transfer_stats: what left the device.
+        cleanup_stats: clean-ups done and skipped.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        precision: Precision = "fp32",
+        deterministic: bool = False,
+        empty_cache_interval: int = 100,
+        step_count: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.device = device
+        self._precision: Precision = precision
+        self.deterministic = deterministic
+        self.empty_cache_interval = empty_cache_interval
+        self.transfer_stats = TransferStats()
+        self.cleanup_stats = CleanupStats()
+        self._step_count = step_count
+        self._stuck = 0
+
+    @property
+    def precision(self) -> Precision:
+        """ "fp32", "tf32", "bf16" or "fp64". Only "fp32" and "tf32" can be switched between."""
+        return self._precision
+
+    @precision.setter
+    def precision(self, precision: Precision) -> None:
+        switchable = ("fp32", "tf32")
+        if precision not in switchable or self._precision not in switchable:
+            raise ConfigError(
+                f'precision: from "{self._precision}" to "{precision}"; only fp32 and tf32 can be switched between, '
+                'others need a new motor: cfg={"precision": ...}'
+            )
+        self._precision = precision
+
+    @property
+    def empty_cache_interval(self) -> int:
+        """Steps between clean-ups; 0 for never."""
+        return self._interval
+
+    @empty_cache_interval.setter
+    def empty_cache_interval(self, steps: int) -> None:
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+            raise ConfigError(f"empty_cache_interval: {steps!r} given; expected a whole number of steps, 0 for never")
+        self._interval = steps
+
+    def clean_up(self) -> bool:
+        """Gives cached, unused device memory back to the driver; True if there was any."""
+        spare = self._spare_bytes() - self._stuck >= MB
+        if spare:
+            torch.cuda.empty_cache()
+            self._stuck = self._spare_bytes()  # what the pools of CUDA graphs keep: to ask again would only stall
+            self.cleanup_stats.done += 1
+        else:
+            self.cleanup_stats.skipped += 1
+        return spare
+
+    def _spare_bytes(self) -> int:
+        if self.device.type != "cuda":
+            return 0
+        stats = torch.cuda.memory_stats(self.device)
+        # Split blocks that are partly in use cannot be given back.
+        kept = stats["allocated_bytes.all.current"] + stats["inactive_split_bytes.all.current"]
+        return int(stats["reserved_bytes.all.current"] - kept)
+
+    def get_memory_stats(self) -> dict[str, str | int | float]:
+        """Device, steps done, and memory in MiB: of the GPU's allocator, or the process's resident memory on the CPU."""
+        stats: dict[str, str | int | float] = {"device": str(self.device), "step_count": self._step_count()}
+        if self.device.type == "cuda":
+            stats["gpu_allocated_mb"] = torch.cuda.memory_allocated(self.device) / MB
+            stats["gpu_reserved_mb"] = torch.cuda.memory_reserved(self.device) / MB
+            stats["gpu_max_allocated_mb"] = torch.cuda.max_memory_allocated(self.device) / MB
+        else:
+            stats["resident_mb"] = psutil.Process().memory_info().rss / MB
+        return stats
+
+    def available_bytes(self) -> int:
+        """Memory that could still be had on the device."""
+        return available_bytes(self.device)
+
+    def should_keep_on_gpu(self, tensor: Tensor, size_threshold_mb: float = 10.0) -> bool:
+        """True for a tensor on a GPU of at least `size_threshold_mb` MiB: too large to move back and forth casually."""
+        return tensor.is_cuda and tensor.numel() * tensor.element_size() >= size_threshold_mb * MB
+
+    def move_to_cpu_batch(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Copies tensors to the CPU with one wait for all of them; counted as one transfer."""
+        moved, arrived = self._copy({str(i): tensor for i, tensor in enumerate(tensors)})
+        if arrived is not None:
+            arrived.synchronize()
+        return list(moved.values())
+
+    def fetch(self, view: View, request: Request) -> HostArrays:
+        """Computes fields, averages them down and quantises them on the device, then starts one copy to the host."""
+        with torch.inference_mode():
+            return HostArrays(*self._copy(self.render(view, request)))
+
+    def render(self, view: View, request: Request) -> dict[str, Tensor]:
+        """The fields as asked for, on the device; they may share memory with the cells."""
+        alone = view.cells.shape[-2] * view.cells.shape[-1] * len(view.cells) <= _ALONE
+        with torch.inference_mode(), self.numerics(), one_thread(alone and not view.cells.is_cuda):
+            shown = {f.name: _part(f, view, request) for f in request.fields}
+            rendered = {f.name: _pixels(f, shown[f.name], request) for f in request.fields}
+            if request.finite:
+                rendered["finite"] = torch.stack([finite(values) for values in shown.values()]).all()[None]
+            return rendered
+
+    def _copy(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], torch.cuda.Event | None]:
+        self.transfer_stats.frames += 1
+        self.transfer_stats.bytes += sum(t.numel() * t.element_size() for t in tensors.values())
+        if self.device.type != "cuda":
+            # Bytes are never the cells themselves.
+            return {name: t.clone() if t.is_floating_point() else t for name, t in tensors.items()}, None
+        # torch's pinned-memory allocator is the ring: a block is used again once freed and its copy is over.
+        host = {name: torch.empty(t.shape, dtype=t.dtype, pin_memory=True) for name, t in tensors.items()}
+        with torch.cuda.device(self.device):
+            for name, tensor in tensors.items():
+                host[name].copy_(tensor, non_blocking=True)
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived.record()
+        return host, arrived
+
+    def numerics(self) -> AbstractContextManager[None]:
+        """Sets TF32 and cuDNN as this motor wants them while it steps on CUDA, and restores the process's settings after."""
+        if self.device.type != "cuda":
+            return nullcontext()
+        return numerics(Numerics(self.precision == "tf32", self.deterministic))
+
+
+def _part(wanted: Field, view: View, request: Request) -> Tensor:
+    """The part of a field that is shown, reduced to its size."""
+    if wanted.scalar:
+        return _cut(wanted(view), request.universe)
+    nearest = request.reduction == "nearest"
+    if wanted.local:  # what is not shown need not be computed
+        cells = _cut(view.cells, request.universe, request.region)
+        values = wanted(replace(view, cells=sample(cells, request.size) if nearest else cells))
+    else:
+        values = _cut(wanted(view), request.universe, request.region)
+        values = sample(values, request.size) if nearest else values
+    return values if nearest else downsample(values, request.size, wanted.cyclic)
+
+
+def _cut(values: Tensor, universe: int | None, region: tuple[int, int, int, int] | None = None) -> Tensor:
+    if universe is not None:
+        values = values[universe : universe + 1]
+    if region is None:
+        return values
+    top, left, height, width = region
+    return values[..., top : top + height, left : left + width]
+
+
+def _pixels(wanted: Field, values: Tensor, request: Request) -> Tensor:
+    if wanted.scalar:
+        return values
+    if request.dtype == "uint8":
+        return quantise(values, request.levels[wanted.name])
+    return values.to(torch.float16 if request.dtype == "float16" else torch.float32)
+
+
+def _levels(wanted: Field, given: tuple[float, float] | None) -> tuple[float, float]:
+    if given is not None and len(given) != 2:
+        raise ConfigError(f'levels: {given!r} given for "{wanted.name}"; expected (low, high)')
+    low, high = given or wanted.range
+    if low is None or high is None:
+        raise ConfigError(f'levels: "{wanted.name}" has no fixed range; uint8 needs levels = (low, high) for it')
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigError(f'levels: ({low}, {high}) given for "{wanted.name}"; expected finite low < high')
+    return float(low), float(high)

@@ -1,0 +1,62 @@
+"""The whole state of a motor: made from initial cells, or brought from elsewhere and checked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from aetheria.core.errors import StateError
+from aetheria.laws.base import Traits
+from aetheria.motor.cells import Form, checked_cells
+from aetheria.motor.initial import Initial, make_initial
+from aetheria.stepping import State
+
+InitialCells = Initial | Tensor | NDArray[np.generic] | str | None
+
+
+def fresh_state(law: nn.Module, traits: Traits, initial: InitialCells, form: Form, seed: int) -> State:
+    """Initial cells, and the memory that goes with them.
+
+    Raises:
+        StateError: cells that do not fit. ConfigError, FileUnreadableError: as for `make_initial`.
+    """
+    given = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, law, form.shape, seed)
+    cells = checked_cells(given, form)
+    with torch.inference_mode():
+        return (cells, *fresh_memory(traits, cells, seed))
+
+
+def fresh_memory(traits: Traits, cells: Tensor, seed: int) -> tuple[Tensor, ...]:
+    """The law's memory to go with fresh cells; empty for a law without."""
+    if traits.initial_memory is None:
+        return ()
+    return tuple(traits.initial_memory(cells, seed) if traits.stochastic else traits.initial_memory(cells))
+
+
+def checked_state(given: Mapping[str, Any], own_memory: tuple[Tensor, ...], form: Form) -> State:
+    """The state in a motor's `state_dict`, copied to the device and into the types of a motor.
+
+    Args:
+        given: "cells", "memory", "step" and "seed".
+        own_memory: the motor's memory, which the given one is to be like.
+        form: of the motor's cells.
+
+    Raises:
+        StateError: keys missing, a step below 0, or tensors of other shapes than the motor's.
+    """
+    missing = {"cells", "memory", "step", "seed"} - given.keys()
+    if missing:
+        raise StateError(f"load_state_dict: {', '.join(sorted(missing))} missing")
+    cells = checked_cells(given["cells"], form)
+    memory = tuple(given["memory"])
+    if [t.shape for t in own_memory] != [t.shape for t in memory]:
+        raise StateError(
+            f"load_state_dict: memory {[tuple(t.shape) for t in memory]}; expected {[tuple(t.shape) for t in own_memory]}"
+        )
+    if int(given["step"]) < 0:
+        raise StateError(f"load_state_dict: step {given['step']}; expected 0 or more")
+    with torch.inference_mode():
+        return (cells, *(t.to(mine).clone() for t, mine in zip(memory, own_memory, strict=True)))

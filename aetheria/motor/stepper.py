@@ -1,0 +1,158 @@
+"""The state of one law, and the plan that advances it: kept in the plan's own form, shown in the public one on demand."""
+
+import logging
+import threading
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from aetheria.core.device import memory_named
+from aetheria.core.errors import DivergedError
+from aetheria.motor.cells import finite
+from aetheria.motor.optimizer import GPUOptimizer
+from aetheria.stepping import Plan, PlanName, State, choose_plan
+
+log = logging.getLogger(__name__)
+
+
+class Stepper:
+    """Advances a state `(cells, *memory)`. Not safe for threads: whoever holds the motor's turn may call it.
+
+    Attributes:
+        law: the module being stepped.
+        step: steps done.
+        plan: how it is advanced; None before the first step.
+    """
+
+    def __init__(
+        self,
+        law: nn.Module,
+        name: str,
+        optimizer: GPUOptimizer,
+        *,
+        wanted: PlanName,
+        planned_steps: int | None,
+        background: bool,
+    ) -> None:
+        """
+        Args:
+            law: the module to step, on the device and in eval mode.
+            name: of the law, for errors.
+            optimizer: whose precision and switches hold while it steps.
+            wanted: a plan by name, or "auto".
+            planned_steps: how many steps the run will take, if known.
+            background: make the plan in another thread (CPU only: CUDA graphs belong to the thread that captures them).
+        """
+        self.law = law
+        self.step = 0
+        self.plan: Plan | None = None
+        self._planning = False
+        self._name = name
+        self._optimizer = optimizer
+        self._wanted: PlanName = wanted
+        self._planned_steps = planned_steps
+        self._background = background and optimizer.device.type == "cpu" and wanted != "eager"
+        self._held: State | None = None  # the state in the plan's own form, or None when `_shown` is newer
+        self._shown: State | None = None
+        self._ready: Plan | Exception | None = None  # what the background made
+
+    @property
+    def state(self) -> State:
+        """Cells and memory in the public form."""
+        if self._shown is None:
+            assert self.plan is not None
+            assert self._held is not None
+            with torch.inference_mode():
+                self._shown = self.plan.show(self._held)
+        return self._shown
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._held, self._shown = None, state
+
+    @property
+    def planning(self) -> bool:
+        """Whether a plan is being made in the background; steps are eager until it is ready."""
+        return self._planning and self._ready is None
+
+    def watched(self) -> Tensor:
+        """What shows whether the cells are finite, in whichever form there is."""
+        if self.plan is not None and self._held is not None:
+            return self.plan.watched(self._held)
+        return self.state[0]
+
+    def check_finite(self) -> None:
+        """Raises DivergedError when a cell is NaN or Inf. One pass over the cells, unless their plan holds whole numbers."""
+        with torch.inference_mode():
+            watched = self.watched()
+            if watched.is_floating_point() and not finite(watched):
+                raise DivergedError(f"{self._name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
+
+    def advance(self, plan: Plan, steps: int) -> None:
+        """Takes steps by the plan that `current` gave just now."""
+        with torch.inference_mode(), self._optimizer.numerics(), memory_named(self._name):
+            held = plan.hold(self.state) if self._held is None else self._held
+            self._held, self._shown = plan.advance(held, steps), None
+        self.step += steps
+
+    def current(self) -> Plan:
+        """The plan for the next steps.
+
+        Raises:
+            LawError: the law cannot step these cells.
+        """
+        if self._ready is not None:
+            self._take_over(self._ready)
+        plan = self.plan
+        if plan is None or plan.stale():
+            self.state, self.plan = self.state, None  # in the public form, which the next plan can read
+            plan = self.plan = self._chosen("eager" if self._background else self._wanted)
+            if self._background and not self._planning:
+                self._plan_in_background(plan)
+        return plan
+
+    def _chosen(self, wanted: PlanName) -> Plan:
+        with torch.inference_mode(), self._optimizer.numerics(), memory_named(self._name):
+            return choose_plan(
+                self.law,
+                self.state,
+                wanted=wanted,
+                precision=self._optimizer.precision,
+                planned_steps=self._planned_steps,
+            )
+
+    def _plan_in_background(self, meanwhile: Plan) -> None:
+        state = tuple(tensor.clone() for tensor in self.state)
+        meanwhile.reason = "until the plan is ready that is being made in the background"
+        self._planning = True
+
+        def work() -> None:
+            try:
+                with torch.inference_mode(), self._optimizer.numerics():
+                    self._ready = choose_plan(
+                        self.law,
+                        state,
+                        wanted=self._wanted,
+                        precision=self._optimizer.precision,
+                        planned_steps=self._planned_steps,
+                    )
+            except Exception as error:  # noqa: BLE001 - the stepping thread tells
+                self._ready = error
+
+        # No daemon: those are torn down at exit wherever they are, and torch's code does not survive that.
+        threading.Thread(target=work, name="plan", daemon=False).start()
+
+    def _take_over(self, ready: Plan | Exception) -> None:
+        """Goes on by the plan that the background made."""
+        self._ready, self._planning = None, False
+        if isinstance(ready, Exception):
+            self._wanted = "eager"
+            assert self.plan is not None
+            self.plan.reason = str(ready)
+            warnings.warn(
+                f"{self._name} goes on by plan eager: same result, slower. Reason: {ready}", RuntimeWarning, stacklevel=2
+            )
+            return
+        self.state, self.plan = self.state, ready
+        log.info("plan %s takes over", ready.name)

@@ -1,0 +1,1 @@
+"""Fields of the cells: requested, computed, averaged down and delivered to subscribers."""

@@ -1,0 +1,68 @@
+"""Colour maps: 256 colours each, computed in OKLCH so that equal steps look equal.
+
+Source of the colour space: B. Ottosson, "A perceptual color space for image processing", 2020.
+"""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aetheria.core.errors import ConfigError, nearest
+
+# Each map: lightness, chroma and hue (degrees) at equally spaced points from low to high.
+_PATHS: dict[str, tuple[list[float], list[float], list[float]]] = {
+    "ember": ([0.10, 0.32, 0.50, 0.66, 0.82, 0.97], [0.02, 0.13, 0.19, 0.18, 0.15, 0.06], [290, 310, 355, 400, 440, 465]),
+    "ice": ([0.10, 0.32, 0.50, 0.66, 0.82, 0.97], [0.02, 0.10, 0.13, 0.12, 0.09, 0.03], [285, 270, 250, 225, 200, 190]),
+    "grey": ([0.0, 1.0], [0.0, 0.0], [0, 0]),
+    "phase": ([0.72] * 9, [0.125] * 9, list(np.linspace(0, 360, 9))),
+    "balance": ([0.85, 0.55, 0.18, 0.55, 0.85], [0.09, 0.15, 0.0, 0.15, 0.10], [225, 255, 320, 390, 425]),
+}
+COLOUR_MAPS = tuple(_PATHS)
+
+
+@cache
+def colour_map(name: str) -> NDArray[np.uint8]:
+    """The colours `(256, 3)`, sRGB, of a map: "ember", "ice", "grey" (rising lightness), "phase" (cyclic), "balance"
+    (dark at the middle).
+
+    Raises:
+        ConfigError: no such map.
+    """
+    if name not in _PATHS:
+        raise ConfigError(f'colour_map: "{name}" given; {nearest(name, list(_PATHS))}')
+    cyclic = name == "phase"
+    t = np.linspace(0, 1, 256, endpoint=not cyclic)
+    lightness, chroma, hue = (np.interp(t, np.linspace(0, 1, len(path)), path) for path in _PATHS[name])
+    colours = _srgb(lightness, chroma, np.deg2rad(hue))
+    colours.setflags(write=False)
+    return colours
+
+
+def paint(values: NDArray[np.generic], levels: tuple[float, float], name: str) -> NDArray[np.uint8]:
+    """Colours `(h, w, 3)` of values `(h, w)`: `levels` become the ends of the map, values beyond them its end colours."""
+    low, high = levels
+    share = (values.astype(np.float64) - low) / (high - low)
+    return colour_map(name)[np.clip(share * 256, 0, 255).astype(np.uint8)]
+
+
+def _srgb(lightness: NDArray[np.float64], chroma: NDArray[np.float64], hue: NDArray[np.float64]) -> NDArray[np.uint8]:
+    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
+    cones = np.stack(
+        (
+            lightness + 0.3963377774 * a + 0.2158037573 * b,
+            lightness - 0.1055613458 * a - 0.0638541728 * b,
+            lightness - 0.0894841775 * a - 1.2914855480 * b,
+        ),
+        -1,
+    )
+    to_linear = np.array(
+        [
+            [4.0767416621, -3.3077115913, 0.2309699292],
+            [-1.2684380046, 2.6097574011, -0.3413193965],
+            [-0.0041960863, -0.7034186147, 1.7076147010],
+        ]
+    )
+    linear = np.clip(cones**3 @ to_linear.T, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.asarray(np.round(encoded * 255), np.uint8)

@@ -1,0 +1,283 @@
+"""Who wants to see what, and when: subscriptions, and the frames that go to them."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aetheria.core.errors import ConfigError, StateError
+from aetheria.motor.optimizer import Request
+from aetheria.motor.pace import next_multiple
+
+log = logging.getLogger(__name__)
+Delivery = Literal["latest", "lossless"]
+_EARLY = 0.25  # of a period, that a frame of a rate may come early: beats as fast as the frames must not miss by a hair
+_POLL = 0.05  # seconds between looks whether the other side is still there
+_TOLD_S = 1.0  # seconds of waiting, all together, of which the user is told
+_PATIENCE = 5.0  # seconds a full lossless queue may wait for a reader that never showed up
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The fields of one subscription at one step.
+
+    Attributes:
+        step: steps done when it was made.
+        wall_time: seconds since the epoch.
+        fields: by name, `(B, h, w)`, "rgb" `(B, 3, h, w)`, observables `(B,)`; reading one waits for its transfer.
+        request: what was asked for; None in a recording.
+        edits: how many edits the motor had ever logged; in a recording, how many of `Recording.edits` came before the frame.
+    """
+
+    step: int
+    wall_time: float
+    fields: Mapping[str, NDArray[np.generic]]
+    request: Request | None = None
+    edits: int = 0
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        return self.fields[name]
+
+
+class Subscription:
+    """Frames for one reader; made by `motor.subscribe`, closed by `close` or at the end of a `with` block.
+
+    "latest" keeps one frame waiting and has none made while it waits. "lossless" keeps every frame in a queue of
+    `capacity`; when it is full the motor waits. Iterating ends when the subscription is closed and empty.
+
+    Attributes:
+        every: steps between frames, counted from step 0.
+        request: what a frame shows; may be replaced at any time, and holds from the next frame on.
+        rate: frames a second at the most, or None for a frame at every due step.
+        handed: frames handed over ("lossless").
+        waited_s: seconds the motor has waited for this reader.
+        dropped: frames that were due and not made because one was waiting, or overtaken while they waited ("latest").
+        behind: the last frame that was due is one of those: what waits, or was read, is not the newest.
+    """
+
+    def __init__(self, every: int, request: Request, delivery: Delivery, capacity: int, rate: float | None = None) -> None:
+        if not all(isinstance(n, int) and n >= 1 for n in (every, capacity)):
+            raise ConfigError(f"subscription: every {every!r}, capacity {capacity!r}; expected whole numbers of 1 or more")
+        if delivery not in ("latest", "lossless"):
+            raise ConfigError(f'subscription delivery: "{delivery}" given; expected latest or lossless')
+        if rate is not None and (delivery != "latest" or every != 1 or not 0 < rate <= 1000):
+            raise ConfigError(
+                f'subscription rate: {rate!r} given, every {every}, delivery "{delivery}"; expected up to 1000 a second, '
+                'every 1 and delivery "latest"'
+            )
+        self.every = every
+        self.request = request
+        self.delivery = delivery
+        self.rate = rate
+        self.handed = 0
+        self.waited_s = 0.0
+        self.dropped = 0
+        self.behind = False
+        self.closed = False
+        self._said = False
+        self._offered: int | None = None
+        self._next = 0.0  # when the next frame of a `rate` is due, by the monotonic clock
+        self._frames: queue.Queue[Frame | None] = queue.Queue(1 if delivery == "latest" else capacity)
+        self._failure: BaseException | None = None
+        self._reader: threading.Thread | None = None
+
+    def offer(self, step: int) -> bool:
+        """Whether to make a frame at `step`: it is time, not yet offered and (for "latest") none is waiting."""
+        if self.closed or step % self.every or self._offered == step:
+            return False
+        if self.rate is not None:
+            return self._offer_in_time(step, 1 / self.rate)
+        self._offered = step
+        self.behind = self.delivery == "latest" and self.waiting
+        self.dropped += self.behind
+        return not self.behind
+
+    def _offer_in_time(self, step: int, period: float) -> bool:
+        now = time.monotonic()
+        if now < self._next - _EARLY * period:
+            return False
+        self._offered = step
+        self.behind = self.waiting
+        # From when it was due, not from now: chunks end a little late, and that must not add up. A frame that cannot be made
+        # because one waits stays due, until the next one is.
+        if not self.behind or now >= self._next + period:
+            self.dropped += self.behind
+            self._next = self._next + period if self._next + period > now else now + period
+        return not self.behind
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a frame is there to be read."""
+        return not self._frames.empty()
+
+    def skip(self, step: int) -> None:
+        """Takes the frame of `step` as one that was had before."""
+        self._offered = step
+
+    def forget(self) -> None:
+        """Makes the present step one that was not offered yet."""
+        self._offered = None
+        self._next = 0.0
+
+    def put(self, frame: Frame) -> None:
+        """Hands a frame over; a full lossless queue makes the caller wait. A closed subscription takes none, silently.
+
+        Raises:
+            StateError: the queue is full and nobody else reads it.
+            Exception: whatever the reader failed with (`fail`).
+        """
+        if self.delivery == "latest" and self._failure is None:
+            before = self._take_back()  # two threads made one; it is the newer that counts
+            newest = frame if before is None or frame.wall_time >= before.wall_time else before
+            with suppress(queue.Full):
+                if not self.closed:
+                    self._frames.put_nowait(newest)
+            return
+        asked, full = time.monotonic(), self._frames.full()
+        while not self.closed:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                self._frames.put(frame, timeout=_POLL)
+                self.handed += 1
+                break
+            except queue.Full:
+                self._still_waiting(time.monotonic() - asked)
+        if full:
+            self._say_so(waited := time.monotonic() - asked)
+            self.waited_s += waited
+
+    def get(self, timeout: float | None = None) -> Frame | None:
+        """The next frame; waits up to `timeout` seconds. None when closed and empty, or out of time."""
+        self._reader = threading.current_thread()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            # Asked before looking: a frame put just before closing must still be found.
+            closed = self.closed
+            left = _POLL if deadline is None else deadline - time.monotonic()
+            try:
+                return self._frames.get(left > 0 and not closed, timeout=min(_POLL, max(left, 0)))
+            except queue.Empty:
+                if closed or left <= 0:
+                    return None
+
+    def fail(self, error: BaseException) -> None:
+        """Says that the reader is broken: the motor's next step raises `error`."""
+        self._failure = error
+
+    def close(self) -> None:
+        """No more frames; those that wait can still be read."""
+        self.closed = True
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (frame := self.get()) is not None:
+            yield frame
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _take_back(self) -> Frame | None:
+        with suppress(queue.Empty):
+            frame = self._frames.get_nowait()
+            self.dropped += 1
+            return frame
+        return None
+
+    def _still_waiting(self, waited: float) -> None:
+        reader = self._reader
+        nobody = waited > _PATIENCE if reader is None else not reader.is_alive()
+        # Asked last: a reader closes it, or says that it failed, before it ends.
+        if (nobody or reader is threading.current_thread()) and not self.closed and self._failure is None:
+            raise StateError(
+                f"lossless subscription: {self._frames.maxsize} frames wait and no other thread reads them; read them in "
+                "another thread, or between calls of step() with a larger capacity"
+            )
+        self._say_so(waited)
+
+    def _say_so(self, waited: float) -> None:
+        if self.waited_s + waited > _TOLD_S and not self._said:
+            log.warning("the motor waits: a reader is behind by %d frames", self._frames.maxsize)
+            self._said = True
+
+
+class Feed:
+    """All subscriptions of one motor. It knows no motor: it is told the step and asked what is due."""
+
+    def __init__(self) -> None:
+        self.enabled = True
+        self._lock = threading.Lock()
+        self._subscriptions: list[Subscription] = []
+        self._undelivered: list[tuple[Subscription, Frame]] = []
+
+    def add(self, subscription: Subscription) -> Subscription:
+        """Takes a subscription in; frames are due at multiples of its `every`, the present step included."""
+        with self._lock:
+            self._subscriptions.append(subscription)
+        return subscription
+
+    def due(self, step: int, delivery: Delivery | None = None) -> list[Subscription]:
+        """The subscriptions, of one kind of delivery or any, that want a frame at `step`; each is asked once a step."""
+        if not self.enabled:
+            return []
+        return [s for s in self._open() if delivery in (None, s.delivery) and s.offer(step)]
+
+    def rate(self) -> float:
+        """Frames a second that the most eager reader of a `rate` wants; 0 without one."""
+        return max((s.rate or 0.0 for s in self._open()), default=0.0) if self.enabled else 0.0
+
+    def next_due(self, step: int) -> int | None:
+        """The first step after `step` at which anyone may want a frame."""
+        if not self.enabled:
+            return None
+        return min((next_multiple(step, s.every) for s in self._open() if s.rate is None), default=None)
+
+    def deliver(self, frames: list[tuple[Subscription, Frame]]) -> None:
+        """Hands frames over, those that an earlier error left behind first. Only the stepping thread calls this.
+
+        Raises:
+            StateError: a lossless queue is full and nobody reads it; its frame is kept for the next call.
+            Exception: whatever a reader failed with.
+        """
+        self._undelivered += frames
+        while self._undelivered:
+            subscription, frame = self._undelivered[0]
+            subscription.put(frame)
+            del self._undelivered[0]
+
+    def lossless(self) -> int:
+        """How many open subscriptions must not miss a frame."""
+        return sum(s.delivery == "lossless" for s in self._open())
+
+    def show_again(self) -> None:
+        """The cells were edited: whoever wants the latest gets a frame of this step once more."""
+        for subscription in self._open():
+            if subscription.delivery == "latest":
+                subscription.forget()
+
+    def close(self) -> None:
+        """Closes every subscription."""
+        for subscription in self._open():
+            subscription.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nobody to ask and nothing to hand over."""
+        return not self._subscriptions and not self._undelivered
+
+    def _open(self) -> list[Subscription]:
+        if not self._subscriptions:
+            return []
+        with self._lock:
+            self._subscriptions = [s for s in self._subscriptions if not s.closed]
+            return list(self._subscriptions)

@@ -1,0 +1,257 @@
+"""What can be seen of a grid: named views of the cells, each with its formula, unit and range.
+
+A field is named by what it shows, and by a component or channel where it has one: "density", "phase_2", "channel_0".
+psi_k is complex amplitude k: channel k is its real part and channel d + k its imaginary part.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aetheria.core.errors import ConfigError, nearest
+
+Range = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a field is computed from.
+
+    Attributes:
+        cells: `(B, C, H, W)`.
+        d_state: complex amplitudes per cell, None for real cells.
+        boundary: "periodic", "zero" or "reflect": what neighbours an edge cell has.
+        alive: (channel, threshold) of a live cell, or None.
+        change: gives the change `(B, C, H, W)` that the next step makes.
+    """
+
+    cells: Tensor
+    d_state: int | None = None
+    boundary: str = "periodic"
+    alive: tuple[int, float] | None = None
+    change: Callable[[], Tensor] | None = None
+
+    def psi(self) -> tuple[Tensor, Tensor]:
+        """Real and imaginary parts, each `(B, d, H, W)`."""
+        assert self.d_state is not None
+        return self.cells[:, : self.d_state], self.cells[:, self.d_state :]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A named view: `(B, H, W)`, for "rgb" `(B, 3, H, W)`, for an observable `(B,)`, all float.
+
+    Attributes:
+        name: as asked for, component included ("phase_2").
+        meaning: the formula, in words.
+        unit: of the values; "1" where they have none.
+        range: (lowest, highest) possible value; None where unbounded.
+        compute: from a view; the last argument is the component or channel.
+        scalar: an observable, one number per universe.
+        cyclic: an angle; averages are taken on the circle.
+        amplitudes: needs complex cells.
+        local: at each cell made of this cell alone, so that a part of the grid is enough for a part of the field.
+        counted: how many components there are: "d", "c" (channels) or "" for a field without.
+        component: the component or channel shown.
+        colour_map: the one that suits it.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    range: Range
+    compute: Callable[[View, int], Tensor]
+    scalar: bool = False
+    cyclic: bool = False
+    amplitudes: bool = False
+    local: bool = True
+    counted: str = ""
+    component: int = 0
+    colour_map: str = "ember"
+
+    def __call__(self, view: View) -> Tensor:
+        return self.compute(view, self.component)
+
+
+def get_field(name: str, d_state: int | None, channels: int, offered: tuple[str, ...] | None = None) -> Field:
+    """The field called `name`, for cells with these channels.
+
+    Args:
+        offered: base names that the law offers; None for all.
+
+    Raises:
+        ConfigError: no such field, or the cells do not have it; names the closest and lists the others.
+    """
+    stem, component = _split(name)
+    names = [n for n in FIELDS if offered is None or n in offered]
+    if stem not in names:
+        raise ConfigError(f'field "{name}": no such field of this law; {nearest(stem, names)}')
+    field = FIELDS[stem]
+    if field.amplitudes and d_state is None:
+        raise ConfigError(f'field "{name}": needs complex amplitudes, and the cells of this law are real')
+    if component is not None and not field.counted:
+        raise ConfigError(f'field "{name}": {stem} has no components; write "{stem}"')
+    count = (d_state or 0) if field.counted == "d" else channels
+    if (component or 0) >= count:
+        raise ConfigError(f'field "{name}": expected {stem}_0 to {stem}_{count - 1}')
+    return replace(field, name=name, component=component or 0)
+
+
+def _split(name: str) -> tuple[str, int | None]:
+    found = re.fullmatch(r"(.+)_(\d{1,6})", name)
+    return (found[1], int(found[2])) if found else (name, None)
+
+
+def _density(view: View, _: int = 0) -> Tensor:
+    cells = view.cells
+    if cells.stride(-1) > 1:
+        return cells.square().sum(1)
+    # Plane by plane: half the time of squares of all the cells, which would not stay in a cache.
+    total = cells[:, 0].square()
+    for k in range(1, cells.shape[1]):
+        total.addcmul_(cells[:, k], cells[:, k])
+    return total
+
+
+def _real(view: View, k: int) -> Tensor:
+    return view.psi()[0][:, k]
+
+
+def _imag(view: View, k: int) -> Tensor:
+    return view.psi()[1][:, k]
+
+
+def _phase(view: View, k: int) -> Tensor:
+    # Contiguous: over every sixteenth number of a channels-last state, atan2 takes five times as long.
+    return torch.atan2(_imag(view, k).contiguous(), _real(view, k).contiguous())
+
+
+def _magnitude(view: View, k: int) -> Tensor:
+    return torch.hypot(_real(view, k), _imag(view, k))
+
+
+def _channel(view: View, k: int) -> Tensor:
+    return view.cells[:, k]
+
+
+def _rgb(view: View, _: int) -> Tensor:
+    clear = view.cells[:, 3:4].clamp(0, 1).neg_().add_(1)
+    return (clear + view.cells[:, :3]).clamp_(0, 1)
+
+
+def _population(view: View, _: int) -> Tensor:
+    assert view.alive is not None
+    channel, threshold = view.alive
+    # Summed as integers: float32 stops counting by ones at 2^24.
+    return (view.cells[:, channel] > threshold).sum((1, 2)).double()
+
+
+def _mass(view: View, _: int) -> Tensor:
+    values = _density(view) if view.d_state else view.cells.sum(1)
+    return values.sum((1, 2), dtype=torch.float64)
+
+
+def _total_energy(view: View, _: int) -> Tensor:
+    return _energy(view).sum((1, 2), dtype=torch.float64)
+
+
+def _centre(view: View, axis: int) -> Tensor:
+    """The centre of mass along an axis (0: y, 1: x) in cells, cell 0 at 0."""
+    along = _weight(view).sum(2 - axis, dtype=torch.float64)
+    size = along.shape[1]
+    cell = torch.arange(size, dtype=torch.float64, device=along.device)
+    total, middle = along.sum(1), (size - 1) / 2
+    if view.boundary != "periodic":
+        return torch.where(total == 0, middle, (along * cell).sum(1) / total)
+    angle = cell * (2 * math.pi / size)
+    down, across = (along * angle.sin()).sum(1), (along * angle.cos()).sum(1)
+    centre = torch.atan2(down, across) * (size / (2 * math.pi)) % size
+    # As much on every side: what is left is rounding, and points anywhere.
+    return torch.where(torch.hypot(down, across) <= 1e-9 * total, middle, centre)
+
+
+def _weight(view: View) -> Tensor:
+    if view.d_state:
+        return _density(view)
+    return (view.cells.sum(1) if view.alive is None else view.cells[:, view.alive[0]]).abs()
+
+
+def _energy(view: View, _: int = 0) -> Tensor:
+    assert view.change is not None
+    return view.change().square().sum(1)
+
+
+def _gradient(view: View, _: int) -> Tensor:
+    rho = _halo(_density(view)[:, None], view.boundary)[:, 0]
+    return torch.hypot(rho[:, 1:-1, 2:] - rho[:, 1:-1, :-2], rho[:, 2:, 1:-1] - rho[:, :-2, 1:-1]) / 2
+
+
+def _entropy(view: View, _: int = 0) -> Tensor:
+    re, im = view.psi()
+    weight = re.square() + im.square()
+    total = weight.sum(1, keepdim=True)
+    share = torch.where(total > 0, weight / total, 1.0)
+    return -torch.xlogy(share, share).sum(1)
+
+
+def _mean_entropy(view: View, _: int) -> Tensor:
+    return _entropy(view).mean((1, 2), dtype=torch.float64)
+
+
+def _coherence(view: View, _: int) -> Tensor:
+    norm = _density(view)[:, None].sqrt()
+    # A cell of zero amplitude has no phase; it counts as 0 in every mean.
+    unit = torch.where(norm > 0, view.cells / norm, 0.0)
+    halo = _halo(unit, view.boundary)
+    height, width = unit.shape[-2:]
+    shifts = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
+    total = sum(((halo[..., y : y + height, x : x + width] * unit).sum(1) for y, x in shifts), torch.zeros(()))
+    return total / 8
+
+
+def _halo(values: Tensor, boundary: str) -> Tensor:
+    mode = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}[boundary]
+    return F.pad(values, (1, 1, 1, 1), mode=mode)
+
+
+_ALL = (
+    Field("density", "sum over channels of cells^2; for amplitudes the sum over k of |psi_k|^2", "1/cell", (0, None), _density),
+    Field("phase", "arg psi_k", "rad", (-math.pi, math.pi), _phase, cyclic=True, counted="d", colour_map="phase"),
+    Field("real", "Re psi_k", "1", (None, None), _real, counted="d", colour_map="balance"),
+    Field("imag", "Im psi_k", "1", (None, None), _imag, counted="d", colour_map="balance"),
+    Field("magnitude", "|psi_k|", "1", (0, None), _magnitude, counted="d"),
+    Field("channel", "the real channel k as it is stored", "1", (None, None), _channel, counted="c"),
+    Field("rgb", "channels 0..2 (premultiplied) over white by alpha, channel 3", "1", (0, 1), _rgb),
+    Field("population", "number of live cells", "cells", (0, None), _population, scalar=True),
+    Field("mass", "sum over cells of channels, or of density for amplitudes", "1", (None, None), _mass, scalar=True),
+    Field("centre_y", "row of the centre of mass", "cells", (0, None), lambda view, _: _centre(view, 0), scalar=True),
+    Field("centre_x", "column of the centre of mass", "cells", (0, None), lambda view, _: _centre(view, 1), scalar=True),
+    Field(
+        "energy",
+        "sum over channels of Delta^2, Delta the change the next step makes",
+        "1/step^2",
+        (0, None),
+        _energy,
+        local=False,
+    ),
+    Field("total_energy", "sum over cells of energy", "1/step^2", (0, None), _total_energy, scalar=True),
+    Field("gradient", "|grad density| by central differences", "1/cell^2", (0, None), _gradient, local=False),
+    Field("entropy", "-sum over k of p_k ln p_k, p_k = |psi_k|^2 / density", "nat", (0, None), _entropy),
+    Field("mean_entropy", "mean over cells of entropy", "nat", (0, None), _mean_entropy, scalar=True),
+    Field(
+        "coherence",
+        "mean over the 8 neighbours n of Re<psi, psi_n> / (|psi| |psi_n|)",
+        "1",
+        (-1, 1),
+        _coherence,
+        local=False,
+        colour_map="balance",
+    ),
+)
+_QUANTUM = {"phase", "real", "imag", "magnitude", "entropy", "mean_entropy", "coherence"}
+FIELDS: dict[str, Field] = {f.name: replace(f, amplitudes=f.name in _QUANTUM) for f in _ALL}

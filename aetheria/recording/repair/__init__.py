@@ -1,0 +1,1 @@
+"""Damaged recordings: reading behind the damage, and saving the frames that are intact."""

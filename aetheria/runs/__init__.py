@@ -1,0 +1,1 @@
+"""Runs: described by a config, recorded, saved, resumed, replayed and verified."""

@@ -1,0 +1,1 @@
+"""Plans and kernels for the CPU, in C++."""

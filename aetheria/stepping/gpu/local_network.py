@@ -1,0 +1,279 @@
+"""Steps any law of the form `CellNetwork` with one fused Triton kernel, which reads and writes each cell once a step."""
+
+import importlib.util
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aetheria.core.errors import LawError
+from aetheria.laws.base import Law
+from aetheria.laws.hash_noise import threshold
+from aetheria.laws.local_network import CellNetwork, Filters
+from aetheria.motor.optimizer import Precision
+from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.unmodified import network_of
+
+Tap = tuple[int, int, float]  # row and column offset from the cell, coefficient
+Groups = tuple[tuple[tuple[Tap, ...], ...], ...]  # group of filters, then tap, then filter
+
+WIDEST = 128  # of layers: two of them, and the weights between, must fit the registers and the shared memory
+MOST_CHANNELS = 64
+JUDGED = 256  # cells per program of the kernel that judges who is alive
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the kernel is laid out.
+
+    Attributes:
+        block: cells per program.
+        product: how matrices are multiplied: "ieee" (float32, without tensor cores), "tf32", "bf16", or "tf32x3" (three TF32
+            products that together keep nearly all of float32's digits).
+    """
+
+    block: int
+    warps: int
+    product: str
+
+
+def tuning_for(widest: int, precision: Precision) -> Tuning:
+    """A layout for layers up to `widest` wide; compiled for compute capability 9.0, at most 120 bytes a thread spill."""
+    if precision == "fp32":
+        # From 64 x 64 weights on, "ieee" unrolls into tens of thousands of instructions that spill kilobytes a thread.
+        return Tuning(64, 4, "ieee") if widest <= 32 else Tuning(128, 8, "tf32x3")
+    return Tuning(128 if widest <= 64 else 64, 4, precision)
+
+
+def why_not(law: Law, precision: Precision) -> str:
+    """Why the kernel cannot step `law`, for people; empty if it can."""
+    network = network_of(law)
+    if isinstance(network, str):
+        return network
+    if precision == "fp64":
+        return "the kernel computes in float32"
+    if any(layer.weight.dtype != torch.float32 for layer in network.layers):
+        return "the kernel reads weights in float32"
+    if network.alive is not None and network.normalise != "none":
+        return "the kernel cannot both normalise and mask the dead"
+    if (channels := _channels(network)) > MOST_CHANNELS:
+        return f"{channels} channels; the kernel has room for {MOST_CHANNELS}"
+    if (widest := max(len(layer.weight) for layer in network.layers)) > WIDEST:
+        return f"a layer of width {widest}; the kernel has room for {WIDEST}"
+    return "" if importlib.util.find_spec("triton") else "Triton is not installed"
+
+
+class FusedOnCuda(Plan):
+    """Takes steps of one law in a form of the state that spares passes over the cells.
+
+    That form, "held": cells `(B, C, H, W)` float32, contiguous; then, where the law normalises over the grid, the sum of
+    their squares `(B,)`, by whose root they have yet to be divided; or, where cells die, which to keep, `(B, H, W)` bool,
+    where the others have yet to be cleared; then the law's memory.
+    """
+
+    name = "fused"
+
+    def __init__(self, law: Law, precision: Precision, block: int | None = None) -> None:
+        """
+        Args:
+            law: its weights are read anew at each step.
+            block: cells per program, a power of two, at least 16; None for a size that suits the law's width.
+
+        Raises:
+            LawError: the kernel cannot step this law, and why.
+        """
+        if why := why_not(law, precision):
+            raise LawError(f"{type(law).__name__}: {why}")
+        network = _network(law)
+        self._law, self._form = law, _form(network)
+        self._tuning = tuning_for(max(len(layer.weight) for layer in network.layers), precision)
+        self._block = block or self._tuning.block
+        self._totals = network.normalise == "grid"
+        self._dies = network.alive is not None
+        self._groups = _grouped(network.filters, _channels(network))
+        device = network.layers[0].weight.device
+        # On the device and filled in place: a graph reads them where they were when it was captured.
+        self._decay, self._below = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+        self._filled = (0.0, 0)
+        self.refresh()
+
+    def hold(self, state: State) -> State:
+        """The public state as it is held between steps."""
+        cells, *memory = (tensor.contiguous() for tensor in state)
+        cells = cells.float()
+        if self._totals:
+            return (cells, cells.new_ones(len(cells)), *memory)
+        if self._dies:
+            return (cells, torch.ones_like(cells[:, 0], dtype=torch.bool), *memory)
+        return (cells, *memory)
+
+    def show(self, held: State) -> State:
+        """What is held as the public state."""
+        cells, *rest = held
+        if self._totals:
+            total, *memory = rest
+            scale = torch.where(total.isfinite(), total.clamp_min(1e-30).rsqrt(), torch.nan)
+            return (cells * scale[:, None, None, None], *memory)
+        if self._dies:
+            keep, *memory = rest
+            return (torch.where(keep[:, None], cells, 0.0), *memory)
+        return held
+
+    def advance(self, held: State, steps: int) -> State:
+        self.refresh()
+        for _ in range(steps):
+            held = self.step(*held)
+        return held
+
+    def watched(self, held: State) -> Tensor:
+        return torch.where(held[1][:, None], held[0], 0.0) if self._dies else held[0]
+
+    def refresh(self) -> None:
+        network = _network(self._law)
+        numbers = (network.decay, threshold(network.fire_rate or 0))
+        # What is filled while a graph is captured would be filled again at each replay.
+        if numbers != self._filled and not (self._decay.is_cuda and torch.cuda.is_current_stream_capturing()):
+            with torch.inference_mode():
+                self._decay.fill_(numbers[0])
+                self._below.fill_(numbers[1])
+            self._filled = numbers
+
+    def stale(self) -> bool:
+        network = network_of(self._law)
+        return isinstance(network, str) or self._form != _form(network)
+
+    def step(self, *held: Tensor) -> State:
+        """One step, without waiting for the device. What is given stays as it is."""
+        with torch.no_grad(), torch.cuda.device_of(held[0]):  # type: ignore[no-untyped-call]  # by torch's stubs
+            return self._step(_network(self._law), *held)
+
+    def _step(self, network: CellNetwork, cells: Tensor, *rest: Tensor) -> State:
+        held, memory = (rest[:1], rest[1:]) if self._totals or self._dies else ((), rest)
+        total = held[0] if self._totals else None
+        keep = held[0] if self._dies else None
+        after, partial = self._launch(network, cells, total, keep, memory)
+        if network.fire_rate is not None:
+            seed, step = memory
+            memory = (seed, step + 1)
+        if partial is not None:
+            return (after, partial.sum(1), *memory)
+        if keep is not None:
+            return (after, _judged(network, cells, keep, after), *memory)
+        return (after, *memory)
+
+    def _launch(
+        self, network: CellNetwork, cells: Tensor, total: Tensor | None, keep: Tensor | None, memory: State
+    ) -> tuple[Tensor, Tensor | None]:
+        """The next cells, not yet normalised or cleared, and the partial sums of their squares `(B, tiles)` if wanted."""
+        from aetheria.stepping.gpu.local_network_kernel import step_cells
+
+        batch, channels, height, width = cells.shape
+        rows, columns = _tile(self._block, height)
+        tiles = -(-height // rows) * -(-width // columns)
+        after = torch.empty_like(cells)
+        partial = None if total is None else cells.new_empty(batch, tiles)
+        seed, step = (None, None) if network.fire_rate is None else memory
+        step_cells[(batch * tiles,)](
+            cells,
+            total,
+            keep,
+            seed,
+            step,
+            tuple(layer.weight.contiguous() for layer in network.layers),
+            tuple(layer.bias for layer in network.layers),
+            tuple(layer.scale for layer in network.layers),
+            after,
+            partial,
+            self._decay,
+            self._below,
+            height,
+            width,
+            groups=self._groups,
+            inputs=_padded(channels),
+            filters=len(network.filters),
+            channels=channels,
+            layers=tuple((n := len(layer.weight), _padded(n), layer.activation, layer.eps) for layer in network.layers),
+            boundary=network.boundary,
+            each=network.normalise == "cell",
+            product=self._tuning.product,
+            rows=rows,
+            columns=columns,
+            num_warps=self._tuning.warps,
+            enable_fp_fusion=True,  # Triton's default until 3.10
+        )
+        return after, partial
+
+
+def _judged(network: CellNetwork, cells: Tensor, keep: Tensor, moved: Tensor) -> Tensor:
+    """Which cells to keep of `moved`, which came of the kept ones of `cells`."""
+    from aetheria.stepping.gpu.local_network_kernel import judge
+
+    assert network.alive is not None
+    channel, threshold = network.alive
+    batch, channels, height, width = cells.shape
+    after = torch.empty_like(keep)
+    judge[(batch * -(-height * width // JUDGED),)](
+        cells,
+        keep,
+        moved,
+        after,
+        height,
+        width,
+        channels=channels,
+        channel=channel,
+        threshold=threshold,
+        boundary=network.boundary,
+        block=JUDGED,
+        enable_fp_fusion=True,  # says so only because not to say it makes Triton warn
+    )
+    return after
+
+
+def _form(network: CellNetwork) -> tuple[object, ...]:
+    """All of a network but the values of its weights, decay and fire rate: what a kernel is compiled for."""
+    layers = tuple((layer.weight.shape, layer.activation, layer.eps) for layer in network.layers)
+    update = (network.normalise, network.fire_rate is None, network.alive)
+    return (network.filters, layers, network.boundary, *update)
+
+
+def _network(law: Law) -> CellNetwork:
+    network = law.cell_network()
+    assert network is not None
+    return network
+
+
+def _channels(network: CellNetwork) -> int:
+    return len(network.layers[-1].weight)
+
+
+def _padded(size: int) -> int:
+    """The side of a tile that holds `size` values: a power of two, at least 16, which `tl.dot` wants."""
+    return max(16, 1 << (size - 1).bit_length())
+
+
+def _tile(block: int, height: int) -> tuple[int, int]:
+    """Rows and columns of a tile of `block` cells: 32 columns, a warp's, unless the grid is too low for the rows."""
+    rows = min(max(block // 32, 1), 1 << (height - 1).bit_length())
+    return rows, block // rows
+
+
+def _grouped(filters: Filters, channels: int) -> Groups:
+    """The taps of the filters, in groups that fill a tile of inputs: a law of 2 channels has room for 8 filters in 16 rows.
+
+    Within a group each filter has as many taps as the longest, the rest with coefficient 0.
+    """
+    share = 1 << (channels - 1).bit_length()
+    together = min(_padded(channels) // share, 1 << (len(filters) - 1).bit_length())
+    taps = [_taps(kernel) for kernel in filters]
+    taps += [()] * (-len(taps) % together)
+    return tuple(_group(taps[i : i + together]) for i in range(0, len(taps), together))
+
+
+def _group(filters: list[tuple[Tap, ...]]) -> tuple[tuple[Tap, ...], ...]:
+    longest = max(1, *map(len, filters))
+    none: Tap = (0, 0, 0.0)
+    return tuple(tuple(taps[t] if t < len(taps) else none for taps in filters) for t in range(longest))
+
+
+def _taps(kernel: tuple[tuple[float, ...], ...]) -> tuple[Tap, ...]:
+    return tuple((y - 1, x - 1, kernel[y][x]) for y in range(3) for x in range(3) if kernel[y][x])

@@ -1,0 +1,261 @@
+"""Triton kernels that step a `CellNetwork`: one for the cells, one for who is alive.
+
+Tiles are `(values, cells)` where memory is read or written, so that neighbouring threads touch neighbouring cells, and
+`(cells, values)` where matrices are multiplied. A tile's sides are powers of two, 16 or more; its padding holds zeros.
+Arguments of type `tl.constexpr` are compiled in. Import this only where Triton is.
+"""
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, disallow-untyped-decorators=False
+
+import triton
+import triton.language as tl
+
+# As `aetheria.laws.updates.normalised` and `aetheria.laws.hash_noise` have them.
+TINY = tl.constexpr(1e-30)
+GOLDEN = tl.constexpr(0x9E3779B9)
+FACTOR_1 = tl.constexpr(0x7FEB352D)
+FACTOR_2 = tl.constexpr(0x846CA68B)
+
+
+@triton.jit
+def mix(word):
+    """Scrambles words as `chance.mix` does, in uint32, which wraps."""
+    word = word ^ (word >> 16)
+    word = word * tl.cast(FACTOR_1, tl.uint32)
+    word = word ^ (word >> 15)
+    word = word * tl.cast(FACTOR_2, tl.uint32)
+    return word ^ (word >> 16)
+
+
+@triton.jit
+def fires(seed, step, y, x, below):
+    """Which of the cells `(y, x)` fire: `chance.fires` for the universe whose seed and step lie at the pointers."""
+    golden = tl.cast(GOLDEN, tl.uint32)
+    first, number, now = tl.load(seed), tl.load(seed + 1), tl.load(step)
+    key = mix(first.to(tl.uint32))
+    key = mix((key * golden) ^ (first >> 32).to(tl.uint32))
+    key = mix((key * golden) ^ number.to(tl.uint32))
+    key = mix((key * golden) ^ now.to(tl.uint32))
+    key = mix((key * golden) ^ (now >> 32).to(tl.uint32))
+    row = mix(key + y.to(tl.uint32) * golden)
+    # Compared in int64: at rate 1, `below` is 2^32.
+    return mix(row + x.to(tl.uint32) * golden).to(tl.int64) < below
+
+
+@triton.jit
+def scale_of(total):
+    """The factor that makes squares that sum to `total` sum to 1, NaN where `total` is not finite."""
+    return tl.where(total < float("inf"), tl.rsqrt(tl.maximum(total, TINY)), float("nan"))
+
+
+@triton.jit
+def stand_in(i, size, boundary: tl.constexpr):
+    """The index that the boundary puts in the place of `i`, at most one past an edge; "zero" leaves it outside."""
+    if boundary == "periodic":
+        i = tl.where(i < 0, i + size, tl.where(i >= size, i - size, i))
+    if boundary == "reflect":
+        i = tl.where(i < 0, -i, tl.where(i >= size, 2 * size - 2 - i, i))
+    return i
+
+
+@triton.jit
+def look(planes, keep, wanted, y, x, height, width, boundary: tl.constexpr):
+    """The values at `(y, x)` in the planes of one universe; zero where outside, not kept or, if given, not `wanted`."""
+    y = stand_in(y, height, boundary)
+    x = stand_in(x, width, boundary)
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    if keep is not None:
+        inside &= tl.load(keep + y * width + x, mask=inside, other=0) != 0
+    mask = inside if wanted is None else wanted & inside
+    return tl.load(planes + y * width + x, mask=mask, other=0.0)
+
+
+@triton.jit
+def of_filter(slot, tap: tl.constexpr, part: tl.constexpr):
+    """Part of a tap (row offset, column offset, coefficient) for each input: `slot` tells of which filter it is."""
+    # Of one filter alone it stays a constant, and the addresses cheap.
+    value = tap[0][part]
+    for s in tl.static_range(1, len(tap)):
+        value = tl.where(slot == s, tap[s][part], value)
+    return value
+
+
+@triton.jit
+def tap_of(
+    planes, keep, real, slot, y, x, height, width,
+    tap: tl.constexpr, boundary: tl.constexpr,
+):  # fmt: skip
+    """`(inputs, cells)`: what one tap of each filter adds to it."""
+    coefficient = of_filter(slot, tap, 2)
+    y += of_filter(slot, tap, 0)
+    x += of_filter(slot, tap, 1)
+    if len(tap) > 1:
+        real &= coefficient != 0.0  # not read: 0 times NaN would be NaN
+    return coefficient * look(planes, keep, real, y, x, height, width, boundary)
+
+
+@triton.jit
+def perceive(
+    cells, keep, y, x, height, width,
+    taps: tl.constexpr, inputs: tl.constexpr, channels: tl.constexpr, boundary: tl.constexpr,
+):  # fmt: skip
+    """`(inputs, cells)`: a group of filters on every channel, filter by filter. `taps[t][s]` is tap t of filter s."""
+    share: tl.constexpr = inputs // len(taps[0])
+    i = tl.arange(0, inputs)[:, None]
+    slot, channel = i // share, i % share
+    planes = cells + channel.to(tl.int64) * (height * width)
+    seen = tap_of(planes, keep, channel < channels, slot, y, x, height, width, taps[0], boundary)
+    for t in tl.static_range(1, len(taps)):
+        seen += tap_of(planes, keep, channel < channels, slot, y, x, height, width, taps[t], boundary)
+    return seen
+
+
+@triton.jit
+def multiply(h, weight, wide, product: tl.constexpr):
+    """`wide + h @ weight.T` with `h (cells, inputs)` and `weight (outputs, inputs)`, summed in float32."""
+    if product == "bf16":
+        wide = tl.dot(h.to(tl.bfloat16), tl.trans(weight.to(tl.bfloat16)), wide)
+    else:
+        wide = tl.dot(h, tl.trans(weight), wide, input_precision=product)
+    return wide
+
+
+@triton.jit
+def first_layer(
+    cells, keep, weight, y, x, height, width,
+    groups: tl.constexpr, inputs: tl.constexpr, channels: tl.constexpr, filters: tl.constexpr,
+    outputs: tl.constexpr, padded: tl.constexpr, boundary: tl.constexpr, product: tl.constexpr,
+):  # fmt: skip
+    """`(cells, padded)`: the first layer's product, group of filters by group of filters."""
+    together: tl.constexpr = len(groups[0][0])
+    share: tl.constexpr = inputs // together
+    out = tl.arange(0, padded)[:, None]
+    i = tl.arange(0, inputs)[None, :]
+    channel = i % share
+    h = tl.zeros((y.shape[1], padded), tl.float32)
+    for g in tl.static_range(len(groups)):
+        which = g * together + i // share
+        real = (out < outputs) & (channel < channels) & (which < filters)
+        part = tl.load(weight + out * (filters * channels) + which * channels + channel, mask=real, other=0.0)
+        seen = perceive(cells, keep, y, x, height, width, groups[g], inputs, channels, boundary)
+        h = multiply(tl.trans(seen), part, h, product)
+    return h
+
+
+@triton.jit
+def next_layer(h, weight, inputs: tl.constexpr, outputs: tl.constexpr, padded: tl.constexpr, product: tl.constexpr):
+    """`(cells, padded)`: the product of a later layer."""
+    out = tl.arange(0, padded)[:, None]
+    i = tl.arange(0, h.shape[1])[None, :]
+    whole = tl.load(weight + out * inputs + i, mask=(out < outputs) & (i < inputs), other=0.0)
+    return multiply(h, whole, tl.zeros((h.shape[0], padded), tl.float32), product)
+
+
+@triton.jit
+def finish(h, bias, scale, outputs: tl.constexpr, activation: tl.constexpr, eps: tl.constexpr):
+    """A layer's product `(cells, padded)` with bias, norm and activation."""
+    out = tl.arange(0, h.shape[1])[None, :]
+    if bias is not None:
+        h += tl.load(bias + out, mask=out < outputs, other=0.0)
+    if outputs < h.shape[1]:
+        h = tl.where(out < outputs, h, 0.0)  # an Inf times the padding's zeros is NaN
+    if scale is not None:
+        h *= tl.rsqrt(tl.sum(h * h, 1) / outputs + eps)[:, None]
+        h *= tl.load(scale + out, mask=out < outputs, other=0.0)
+    # Both comparisons are false for NaN, which goes through.
+    if activation == "elu":
+        h = tl.where(h > 0.0, h, tl.exp(h) - 1.0)
+    if activation == "relu":
+        h = tl.where(h < 0.0, 0.0, h)
+    return h
+
+
+@triton.jit
+def step_cells(
+    cells, total, keep, seed, step, weights, biases, scales,
+    after, partial, decay, below, height, width,
+    groups: tl.constexpr, inputs: tl.constexpr, filters: tl.constexpr, channels: tl.constexpr, layers: tl.constexpr,
+    boundary: tl.constexpr, each: tl.constexpr, product: tl.constexpr,
+    rows: tl.constexpr, columns: tl.constexpr,
+):  # fmt: skip
+    """Steps a tile of `rows x columns` cells of one universe per program.
+
+    Args:
+        cells, after: `(B, C, H, W)` float32, before and after.
+        total: `(B,)`, the sum of the squares of `cells`, which count as divided by its root; None: they count as they are.
+        keep: `(B, H, W)` bool; where false, `cells` count as zero. None: all are kept.
+        seed, step: `(B, 2)` and `(B,)` int64; None: every cell fires.
+        weights, biases, scales: one per layer, as `Dense` has them.
+        partial: one float32 per program, which becomes the sum of the squares of its tile of `after`; or None.
+        decay, below: the share of the cells lost, float32, and the word under which a cell fires, int64; of one element.
+        groups: per group of filters that fill a tile of `inputs`: per tap, per filter: (row, column, coefficient).
+        layers: per layer: (outputs, outputs padded, activation, eps).
+        each: whether each cell is divided by its norm.
+        product: "bf16", or what `tl.dot` knows as a precision of its input.
+    """
+    across = tl.cdiv(width, columns)
+    tiles = across * tl.cdiv(height, rows)
+    program = tl.program_id(0)
+    universe, tile = (program // tiles).to(tl.int64), program % tiles
+    i = tl.arange(0, rows * columns)[None, :]
+    y, x = tile // across * rows + i // columns, tile % across * columns + i % columns
+    cells += universe * channels * height * width
+    after += universe * channels * height * width
+    if keep is not None:
+        keep += universe * height * width
+
+    h = first_layer(
+        cells, keep, weights[0], y, x, height, width,
+        groups, inputs, channels, filters, layers[0][0], layers[0][1], boundary, product,
+    )  # fmt: skip
+    if total is not None:
+        scale = scale_of(tl.load(total + universe))
+        h *= scale  # the filters and the product are linear, and this is the smaller tile to multiply
+    h = finish(h, biases[0], scales[0], layers[0][0], layers[0][2], layers[0][3])
+    for n in tl.static_range(1, len(layers)):
+        h = next_layer(h, weights[n], layers[n - 1][0], layers[n][0], layers[n][1], product)
+        h = finish(h, biases[n], scales[n], layers[n][0], layers[n][2], layers[n][3])
+    delta = tl.trans(h)
+
+    channel = tl.arange(0, delta.shape[0])[:, None]
+    planes = channel.to(tl.int64) * (height * width)
+    inside = (channel < channels) & (y < height) & (x < width)
+    own = look(cells + planes, keep, channel < channels, y, x, height, width, "zero")
+    if total is not None:
+        own *= scale
+    lost = tl.load(decay)
+    moved = own + delta - tl.where(lost > 0.0, lost * own, 0.0)
+    if seed is not None:
+        moved = tl.where(fires(seed + 2 * universe, step + universe, y, x, tl.load(below)), moved, own)
+    moved = tl.where(inside, moved, 0.0)
+    if each:
+        moved *= scale_of(tl.sum(moved * moved, 0))[None, :]
+    tl.store(after + planes + y * width + x, moved, mask=inside)
+    if partial is not None:
+        tl.store(partial + program, tl.sum(moved * moved))
+
+
+@triton.jit
+def lives(plane, keep, y, x, height, width, threshold: tl.constexpr, boundary: tl.constexpr):
+    """Whether some value in the 3x3 neighbourhood is above the threshold; a NaN there is none, as in `max_pool2d`."""
+    most = look(plane, keep, None, y, x, height, width, boundary)
+    for tap in tl.static_range(9):
+        value = look(plane, keep, None, y + tap // 3 - 1, x + tap % 3 - 1, height, width, boundary)
+        most = tl.maximum(most, value, propagate_nan=tl.PropagateNan.ALL)
+    return most > threshold
+
+
+@triton.jit
+def judge(
+    cells, keep, moved, keep_after, height, width,
+    channels: tl.constexpr, channel: tl.constexpr, threshold: tl.constexpr, boundary: tl.constexpr, block: tl.constexpr,
+):  # fmt: skip
+    """Keeps the cells that live both in `cells` under `keep` and in `moved`; `block` cells per program."""
+    size = height * width
+    tiles = tl.cdiv(size, block)
+    universe = (tl.program_id(0) // tiles).to(tl.int64)
+    i = tl.program_id(0) % tiles * block + tl.arange(0, block)
+    y, x = i // width, i % width
+    plane = (universe * channels + channel) * size
+    before = lives(cells + plane, keep + universe * size, y, x, height, width, threshold, boundary)
+    kept = before & lives(moved + plane, None, y, x, height, width, threshold, boundary)
+    tl.store(keep_after + universe * size + i, kept, mask=i < size)

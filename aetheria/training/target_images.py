@@ -1,0 +1,94 @@
+"""Pictures to grow: of a file, or an emoji as a font of this machine draws it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from aetheria.core.errors import ConfigError, FileUnreadableError
+
+_FONTS = ("NotoColorEmoji*.ttf", "Apple Color Emoji.ttc", "seguiemj.ttf", "TwitterColorEmoji*.ttf")
+_HEIGHTS = (109, 160, 128)  # of Noto's bitmaps, of Apple's; fonts of outlines take any
+
+
+def read_picture(path: str | Path, size: int | None = None) -> Tensor:
+    """A picture as the law shows it: `(4, h, w)`, colours premultiplied by alpha, then alpha, in 0..1.
+
+    Args:
+        path: of a PNG or any other image that Pillow reads.
+        size: of its longer side, to which it is averaged down (or stretched); None for its own.
+
+    Raises:
+        FileUnreadableError: no image. ConfigError: `size` below 1.
+    """
+    _check(size)
+    try:
+        with Image.open(path) as image:
+            return _premultiplied(image, size)
+    except Exception as error:  # a torn PNG raises SyntaxError too, and a bomb its own
+        raise FileUnreadableError(f"{path}: cannot be read as an image; {error}") from error
+
+
+def draw_emoji(text: str, size: int | None = None) -> Tensor:
+    """An emoji as `read_picture` gives a file, cut to what is drawn, by the first font of colours that has it.
+
+    Raises:
+        ConfigError: no such font, or none that draws `text`; `size` below 1.
+    """
+    _check(size)
+    fonts = list(_fonts())
+    for path in fonts:
+        for height in _HEIGHTS:
+            try:
+                font = ImageFont.truetype(path, height)
+            except OSError:  # bitmaps of another height
+                continue
+            image = Image.new("RGBA", (2 * height, 2 * height))
+            ImageDraw.Draw(image).text((height // 4, height // 4), text, font=font, embedded_color=True)
+            if box := image.getbbox():
+                return _premultiplied(image.crop(box), size)
+    looked = f"{', '.join(path.name for path in fonts)} cannot draw it" if fonts else "no font with emoji is installed here"
+    raise ConfigError(
+        f'[picture] emoji: "{text}" given, but {looked}; install one (Debian: fonts-noto-color-emoji), or give a PNG by `path`'
+    )
+
+
+def _check(size: int | None) -> None:
+    if size is not None and size < 1:
+        raise ConfigError(f"size: {size} given; expected 1 or more cells")
+
+
+def _premultiplied(image: Image.Image, size: int | None) -> Tensor:
+    rgba = torch.from_numpy(np.asarray(image.convert("RGBA"), np.float32) / 255).permute(2, 0, 1)
+    # Before it is scaled: what lies under a clear pixel must not bleed into its neighbours.
+    picture = torch.cat((rgba[:3] * rgba[3:], rgba[3:]))
+    if size is None or size == max(picture.shape[1:]):
+        return picture.contiguous()
+    scale = size / max(picture.shape[1:])
+    new = [max(1, round(side * scale)) for side in picture.shape[1:]]
+    return F.interpolate(picture[None], new, mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
+def _fonts() -> Iterator[Path]:
+    """Fonts of coloured emoji where this system keeps its fonts."""
+    home = Path.home()
+    if sys.platform == "darwin":
+        folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library" / "Fonts"]
+    elif sys.platform == "win32":
+        folders = [Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts"]
+    else:
+        folders = [
+            home / ".local" / "share" / "fonts",
+            home / ".fonts",
+            Path("/usr/local/share/fonts"),
+            Path("/usr/share/fonts"),
+        ]
+    for name in _FONTS:
+        for folder in folders:
+            yield from sorted(folder.rglob(name))

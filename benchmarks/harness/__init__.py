@@ -1,0 +1,1 @@
+"""Cases, peers, processes and tables shared by the benchmarks."""

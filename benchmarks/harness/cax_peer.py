@@ -1,0 +1,104 @@
+"""Peer 3: CAX (Faldor and Cully, "CAX: Cellular Automata Accelerated in JAX", ICLR 2025), stepped as its examples do.
+
+`cs(state, num_steps=n)` runs n steps in one compiled scan. Needs the extra `bench`; on a GPU also `pip install "jax[cuda13]"`
+(or cuda12), or JAX sees the CPU alone.
+"""
+
+import os
+from typing import Any
+
+from aetheria.laws.neural.growing_nca import ALPHA
+from benchmarks.harness import cases
+from benchmarks.harness.cases import CASES, Job, Ready, build
+from benchmarks.harness.processes import NotHereError, peak_bytes
+
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or the peak would be most of the GPU
+
+try:
+    import jax
+    import jax.numpy as jnp
+    from cax.core import ComplexSystem
+    from cax.core.perceive import ConvPerceive, grad_kernel, identity_kernel
+    from cax.core.update import NCAUpdate
+    from cax.cs import lenia
+    from cax.cs.life import Life
+    from flax import nnx
+except ImportError as error:
+    raise NotHereError("not installed") from error
+
+
+class GrowingNCA(ComplexSystem):  # type: ignore[misc]  # a class of an extra, which mypy skips
+    """Growing NCA with CAX's own parts: 16 channels, 128 hidden, identity and gradient kernels, half of the cells at a time."""
+
+    def __init__(self, channels: int = 16, hidden: int = 128) -> None:
+        rngs = nnx.Rngs(0)
+        self.perceive = ConvPerceive(channels, 3 * channels, feature_group_count=channels, rngs=rngs)
+        self.update = NCAUpdate(channels, 3 * channels, (hidden,), cell_dropout_rate=0.5, zeros_init=True, rngs=rngs)
+        filters = jnp.concatenate((identity_kernel(2), grad_kernel(2)), -1)
+        self.perceive.conv.kernel.value = jnp.tile(filters, channels)[:, :, None]
+
+    def _step(self, state: Any, input: Any = None, *, sow: bool = False) -> Any:  # noqa: A002 - CAX's name
+        return self.update(state, self.perceive(state), input)
+
+
+def contestant(job: Job) -> Ready:
+    """CAX with the cells that ours start from.
+
+    Raises:
+        NotHereError: JAX does not have the device.
+    """
+    device = _device(job.device)
+    with jax.default_device(device):
+        system, state = system_for(job.law, job.side), jax.device_put(cells_for(job), device)
+
+    def advance(steps: int) -> None:
+        nonlocal state
+        with jax.default_device(device):
+            state = jax.block_until_ready(system(state, num_steps=steps))
+
+    def peak() -> int:
+        return peak_bytes() if job.device == "cpu" else device.memory_stats()["peak_bytes_in_use"]
+
+    return Ready(advance, f"jax {jax.__version__}", peak=peak)
+
+
+def system_for(law: str, side: int) -> Any:
+    """CAX's system that computes what our law of `CASES` does (GrowingNCA with weights of its own)."""
+    if law == "Life":
+        birth, survival = Life.birth_survival_from_string("B3/S23")
+        return Life(birth=birth, survival=survival, rngs=nnx.Rngs(0))
+    return GrowingNCA() if law == "GrowingNCA" else _lenia(side)
+
+
+def cells_for(job: Job) -> Any:
+    """Our initial cells as CAX holds them: `(H, W, C)`, alpha last."""
+    cells = cases.cells_for(job, build(job.law))[0].permute(1, 2, 0).numpy()
+    if job.law == "GrowingNCA":
+        cells = cells[..., [c for c in range(cells.shape[-1]) if c != ALPHA] + [ALPHA]]
+    return jnp.asarray(cells)
+
+
+def cells_after(laws: list[str], side: int, steps: int) -> dict[str, list[list[list[float]]]]:
+    """CAX's cells `(H, W, C)` after so many steps, by law, to compare with ours."""
+    return {law: system_for(law, side)(cells_for(Job("CAX", law, side)), num_steps=steps).tolist() for law in laws}
+
+
+def _lenia(side: int) -> Any:
+    ours: Any = build("Lenia")
+    assert CASES["Lenia"].settings == {"core": "exponential", "growth": "exponential"}
+    assert ours.b == [1.0]
+    rule = lenia.LeniaRuleParams(
+        channel_source=jnp.array([0]),
+        channel_target=jnp.array([0]),
+        weight=jnp.array([1.0]),
+        kernel_params=lenia.KernelParams(r=jnp.array([1.0]), b=jnp.array([[1.0]])),
+        growth_params=lenia.GrowthParams(mean=jnp.array([ours.m]), std=jnp.array([ours.s])),
+    )
+    return lenia.Lenia((side, side), 1, R=ours.R, T=ours.T, kernel_fn=lenia.exponential_kernel_fn, rule_params=rule)
+
+
+def _device(kind: str) -> Any:
+    try:
+        return jax.devices("cpu" if kind == "cpu" else "gpu")[0]
+    except RuntimeError as error:
+        raise NotHereError("JAX has no GPU here") from error

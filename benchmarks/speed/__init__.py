@@ -1,0 +1,1 @@
+"""Rates: stepping, recording, start-up."""

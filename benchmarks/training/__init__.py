@@ -1,0 +1,1 @@
+"""Training: rates and results."""

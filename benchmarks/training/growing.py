@@ -1,0 +1,85 @@
+"""A picture grown from one cell: how near, how lasting, how well healed, after how much training.
+
+    python -m benchmarks.training.growing --out benchmarks/results/growing.md
+
+Trains what `configs/training/mushroom.toml` says, as `aetheria train` would, and looks at what it left behind as
+`aetheria.training.grow` does; what grew is left beside the results as a picture. Ends with 1 where a target is missed.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from aetheria.training.grow import GROWN, LASTING, Grown, grow
+from aetheria.training.train_config import GrowConfig, load_training
+from benchmarks.harness.machine import publish
+from benchmarks.training.learning import CONFIGS
+
+NEAR, IN_S = 0.01, 900.0
+
+
+@dataclass(frozen=True)
+class Growing:
+    """What was trained, how it ended, and the seconds and the processor's seconds it took, looks at it included."""
+
+    config: GrowConfig
+    grown: Grown
+    seconds: float
+    processor: float
+
+    def table(self) -> tuple[list[str], bool]:
+        """What was wanted and found; whether all was reached."""
+        rows = [
+            (f"mean squared error at step {GROWN}", self.grown.errors[GROWN], NEAR),
+            (f"mean squared error at step {LASTING:,}", self.grown.errors[LASTING], NEAR),
+            ("mean squared error 200 steps after half was lost, the worst of four halves", self.grown.healed, NEAR),
+            ("seconds of training", self.seconds, IN_S),
+        ]
+        lines = ["| | found | wanted | reached |", "|---|---|---|---|"]
+        lines += [
+            f"| {what} | {found:.4g} | under {most:g} | {'yes' if found < most else 'NO'} |" for what, found, most in rows
+        ]
+        return lines, all(found < most for _, found, most in rows)
+
+
+def measure(folder: Path, changes: Sequence[str] = ()) -> Growing:
+    """Trains the shipped picture, with these changes of its settings."""
+    config = load_training(CONFIGS / "mushroom.toml", list(changes))
+    assert isinstance(config, GrowConfig)
+    began, processor = time.perf_counter(), time.process_time()
+    grown = grow(config, folder / "grown", trackers=[])
+    return Growing(config, grown, time.perf_counter() - began, time.process_time() - processor)
+
+
+def main() -> None:
+    """Grows it and says how well."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(Path(folder))
+        if given.out:
+            shutil.copy(found.grown.folder / "grown.png", given.out.with_suffix(".png"))
+    how, law = found.config.train, found.config.law.parameters
+    table, reached = found.table()
+    lines = [
+        f"{how.steps:,} steps of training, batch {how.batch}, {how.rollout[0]} to {how.rollout[1]} steps each; "
+        f"{law['channels']} channels, hidden {law['hidden_channels']}; threads: {torch.get_num_threads()}, "
+        f"{found.processor:.0f} s of the processor. Errors are of the colours over the picture's 24 x 24 cells, from one cell, "
+        "means of four runs.",
+        "",
+        *table,
+    ]
+    publish("A picture grown from one cell", lines, given.out)
+    sys.exit(not reached)
+
+
+if __name__ == "__main__":
+    main()

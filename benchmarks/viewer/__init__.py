@@ -1,0 +1,1 @@
+"""The viewer: frame rates, latency, memory."""

@@ -1,0 +1,270 @@
+"""Where time and memory go: stages, operators, and the trace."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from aetheria import MLP, Aetheria_Motor, Life, Recorder
+from aetheria.core.errors import ConfigError
+from aetheria.diagnostics.bench import Ceilings
+from aetheria.diagnostics.profile_run import Operator, Profile, law_marks, profile, profile_run, tables
+from aetheria.diagnostics.profile_training import profile_training
+from aetheria.diagnostics.stage_timer import Mark, Stage, Stopwatch, watched
+from aetheria.laws import updates
+from aetheria.laws.neural.growing_nca import GrowingNCA
+from aetheria.motor.stepper import Stepper
+from aetheria.runs.config import RunConfig
+from aetheria.training.train_config import load_training
+from tests.cli.test_cli import call
+from tests.small_laws import small_law
+
+CPU = torch.device("cpu")
+RUN: dict[str, Any] = {
+    "steps": 6,
+    "device": "cpu",
+    "grid": {"height": 16, "width": 16},
+    "law": {"name": "MLP", "d_state": 2, "hidden_channels": 4},
+    "motor": {"plan": "eager"},
+    "record": {"every": 2, "fields": ["density"]},
+}
+
+
+TRAINING = """
+[law]
+name = "NeuralCA"
+values = "bits"
+hidden_channels = 8
+[data]
+recordings = ["run.h5"]
+validation = 0.25
+[train]
+steps = 40
+batch = 4
+loss = "cross_entropy"
+rollout = [1, 2]
+horizon = 2
+"""
+GROWING = """
+[law]
+name = "GrowingNCA"
+channels = 6
+hidden_channels = 8
+[picture]
+path = "dot.png"
+grid = [12, 12]
+[train]
+steps = 40
+batch = 2
+damaged = 1
+pool = 4
+rollout = [2, 3]
+"""
+
+
+class Clock:
+    """A clock that moves when told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("aetheria.diagnostics.stage_timer.time.perf_counter", lambda: self.now)
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def fail_after(self, seconds: float) -> None:
+        self.wait(seconds)
+        raise ValueError("no")
+
+
+def test_a_stage_does_not_count_the_stages_inside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, watch = Clock(monkeypatch), Stopwatch(CPU)
+    with watch.stage("outer"):
+        clock.wait(1)
+        for _ in range(2):
+            with watch.stage("inner"):
+                clock.wait(10)
+                with watch.stage("innermost"):
+                    clock.wait(100)
+        clock.wait(3)
+    assert watch.stages == (Stage("innermost", 200, 2), Stage("inner", 20, 2), Stage("outer", 4, 1))
+
+
+def test_a_stage_that_fails_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, watch = Clock(monkeypatch), Stopwatch(CPU)
+    with watch.stage("outer"):
+        with pytest.raises(ValueError, match="no"), watch.stage("inner"):
+            clock.fail_after(2)
+        clock.wait(1)
+    assert watch.stages == (Stage("inner", 2, 1), Stage("outer", 1, 1))
+
+
+def test_what_another_thread_does_is_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, watch = Clock(monkeypatch), Stopwatch(CPU)
+
+    def write() -> None:
+        with watch.stage("writes"):
+            clock.wait(5)
+
+    with watch.stage("steps"):
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert watch.stages == (Stage("writes", 5, 1, beside=True), Stage("steps", 5, 1))
+
+
+def test_what_is_watched_is_put_back_as_it_was() -> None:
+    class Base:
+        def work(self) -> int:
+            return 3
+
+    class Derived(Base):
+        def fail(self) -> None:
+            raise ValueError("no")
+
+    one = Derived()
+    before = Base.work, updates.normalised
+    with pytest.raises(ValueError, match="no"), watched([Mark(Base, "work", "a"), Mark(one, "work", "b")], CPU) as watch:  # noqa: PT012
+        assert one.work() == 3
+        one.fail()
+    assert {stage.name: stage.calls for stage in watch.stages} == {"a": 1, "b": 1}
+    assert (Base.work, updates.normalised) == before
+    assert vars(one) == {}
+    assert "work" not in vars(Derived)
+
+
+def test_operators_are_counted_with_their_flops_and_bytes(tmp_path: Path) -> None:
+    a, b = torch.rand(2, 64, 32), torch.rand(2, 32, 48)
+    trace = tmp_path / "trace.json"
+    owner = nn.Module()
+    owner.forward = lambda: torch.bmm(a, b).relu_()
+    found = profile(lambda: [owner.forward() for _ in range(3)], [Mark(owner, "forward", "product")], CPU, trace)
+    product = next(one for one in found.operators if one.name == "aten::bmm")
+    assert (product.calls, product.flops) == (3, 3 * 2 * 2 * 64 * 32 * 48)
+    assert product.allocated == 3 * 2 * 64 * 48 * 4
+    assert product.seconds > 0
+    assert [(stage.name, stage.calls) for stage in found.stages] == [("product", 3)]
+    assert found.allocated == {"product": product.allocated}
+    assert next(one for one in found.operators if one.name == "outside torch: product").calls == 3
+    assert found.seconds > 0
+    names = [event.get("name") for event in json.loads(trace.read_text())["traceEvents"]]
+    assert names.count("stage: product") == 3
+    assert names.count("aten::bmm") == 3
+
+
+def test_every_law_says_what_its_parts_are() -> None:
+    law = small_law("MLP").eval()
+    cells = torch.rand(1, 4, 8, 8)
+    with torch.inference_mode():
+        found = profile(lambda: law(cells), law_marks(law), CPU)
+    calls = {stage.name: stage.calls for stage in found.stages}
+    names = (
+        "update",
+        "perceive",
+        "network",
+        "network: norms.0",
+        "network: norms.1",
+        "network: hidden",
+        "network: out",
+        "normalise",
+    )
+    assert calls == dict.fromkeys(names, 1)
+    assert "forward" not in vars(law)
+
+    growing = GrowingNCA(6, 8).eval()
+    cells = torch.rand(1, 6, 8, 8)
+    with torch.inference_mode():
+        found = profile(lambda: growing(cells, *growing.initial_memory(cells)), law_marks(growing), CPU)
+    calls = {stage.name: stage.calls for stage in found.stages}
+    assert calls == {"update": 1, "chance": 1, "perceive": 1, "network: hidden": 1, "network: update": 1, "alive mask": 2}
+
+
+def test_a_run_is_profiled_with_its_recorder_and_without_a_trace_left_in_the_code() -> None:
+    before = Stepper.advance
+    found = profile_run(RunConfig.checked(RUN, ""), steps=6)
+    names = {stage.name: stage for stage in found.whole.stages}
+    assert names["fields"].calls == 3
+    assert names["recorder"].beside
+    assert not names["step"].beside
+    assert found.report.plan == "eager"
+    assert any(one.flops for one in found.parts.operators)
+    assert Stepper.advance is before
+    assert [table.row_count > 0 for table in tables(found)] == [True] * 3
+
+
+def test_shares_are_of_the_thread_that_steps() -> None:
+    whole = Profile(
+        1.0, (Stage("recorder", 9.0, 1, beside=True), Stage("step", 3.0, 2), Stage("fields", 1.0, 2)), {"step": 2**20}, (), 0
+    )
+    report = type("Report", (), {"ceilings": Ceilings(1.0, 4e9), "plan": "eager"})()
+    product = Profile(1.0, (), {}, (Operator("aten::mm", 0.5, 1, 2**21, 10**9),), 0)
+    found = type("Found", (), {"report": report, "steps": 2, "whole": whole, "parts": product})()
+    stage_table, _, _ = tables(found)
+    columns = {str(column.header): list(column.cells) for column in stage_table.columns}
+    assert columns["share"] == ["beside", "75.0%", "25.0%"]
+    assert columns["MiB/step"] == ["", "0.50", "0.00"]
+    found.whole = product
+    *_, operators = tables(found)
+    columns = {str(column.header): list(column.cells) for column in operators.columns}
+    assert (columns["GFLOP/s"], columns["of product"], columns["MiB/step"]) == (["2"], ["50%"], ["1.00"])
+
+
+def test_profile_prints_tables_and_leaves_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["profile", "mlp", *(f"--set={key}" for key in ("grid.height=16", "grid.width=16", "motor.plan=eager"))]
+    result = call(*arguments, "--device", "cpu", "--steps", "10")
+    assert result.exit_code == 0, result.output
+    for words in ("law         MLP", "bound", "stages of 10 steps", "recorder", "parts of the law", "normalise", "operators"):
+        assert words in result.output
+    events = json.loads(Path("runs/mlp-trace.json").read_text())["traceEvents"]
+    assert any(event.get("name") == "stage: step" for event in events)
+    refused = call(*arguments)
+    assert isinstance(refused.exception, ConfigError)
+    assert "exists; use --overwrite" in str(refused.exception)
+    wrong = call(*arguments, "--trace", "trace.txt")
+    assert "ends in .json" in str(wrong.exception)
+
+
+@pytest.mark.parametrize("text", [TRAINING, GROWING], ids=["recordings", "picture"])
+def test_a_training_is_profiled_by_its_stages(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    motor = Aetheria_Motor(Life(), 16, 1, "cpu", {"plan": "eager"}, batch=4)
+    with Recorder(motor, tmp_path / "run.h5", fields=["cells"]):
+        motor.step(8)
+    Image.new("RGBA", (8, 8), "red").save("dot.png")
+    Path("training.toml").write_text(text)
+    found = profile_training(load_training("training.toml"), steps=5, trace=tmp_path / "trace.json")
+    stages = ("wait for data", "rollout and loss", "gradients", "clip, optimizer", "keep for later")
+    assert {stage.name: stage.calls for stage in found.whole.stages} == dict.fromkeys(stages, 5)
+    traced = {event["name"] for event in json.loads((tmp_path / "trace.json").read_text())["traceEvents"]}
+    assert traced >= {f"stage: {name}" for name in stages}
+    assert [*tmp_path.rglob("*.pt")] == []
+    result = call("profile", "training.toml", "--steps", "1", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    for words in ("samples", "GFLOP of products take", "rollout and loss", "aten::", "runs/training-trace.json"):
+        assert words in result.output
+
+
+def test_a_training_without_a_batch_is_not_profiled(tmp_path: Path) -> None:
+    (tmp_path / "training.toml").write_text(TRAINING.replace("batch = 4", 'batch = "auto"'))
+    with pytest.raises(ConfigError, match=r"as --set train.batch=8"):
+        profile_training(load_training(tmp_path / "training.toml"))
+
+
+def test_the_operations_of_a_training_step_are_those_of_its_products(tmp_path: Path) -> None:
+    """Of a perceptron: forwards, backwards to the weights, and backwards to what went in, which the first layer is spared."""
+    motor = Aetheria_Motor(MLP(1, 3, normalise="none"), 8, 1, "cpu", {"plan": "eager"}, batch=2)
+    with Recorder(motor, tmp_path / "run.h5", fields=["cells"]):
+        motor.step(4)
+    law = 'name = "MLP"\nd_state = 1\nhidden_channels = 3\nnormalise = "none"'
+    text = TRAINING.replace('name = "NeuralCA"\nvalues = "bits"\nhidden_channels = 8', law)
+    text = text.replace('"cross_entropy"', '"squared"').replace("[1, 2]", "[1, 1]").replace("0.25", "0.5")
+    (tmp_path / "training.toml").write_text(text)
+    found = profile_training(load_training(tmp_path / "training.toml"), steps=1)
+    sizes = [weight.numel() for weight in MLP(1, 3).parameters() if weight.ndim > 1]
+    assert found.flops == 2 * (4 * 8 * 8) * (3 * sum(sizes) - sizes[0])

@@ -1,0 +1,241 @@
+"""Several steps of packed Life in one pass of a Triton kernel, against the law, bit for bit.
+
+Without a CUDA device Triton interprets the kernel on the CPU; with one it compiles it, and the same tests run on the device.
+"""
+
+import importlib.util
+import os
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from aetheria.laws import Life
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.stepping import compiled, cuda_graph
+from aetheria.stepping.cuda_graph import LENGTHS, Graphed
+from aetheria.stepping.gpu import bit_packed_life, bit_sliced_life
+from aetheria.stepping.gpu.bit_packed_life import PASSES, PackedInPasses
+from aetheria.stepping.registry import Task, first_candidate
+
+if importlib.util.find_spec("triton") is None:
+    pytest.skip("Triton is not installed", allow_module_level=True)
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+DEVICES = [
+    pytest.param("cpu", marks=pytest.mark.skipif(not INTERPRETED, reason="in this process Triton compiles for the GPU")),
+    pytest.param("cuda", marks=pytest.mark.gpu),
+]
+RULES = ("B3/S23", "B36/S23", "B3678/S34678", "B/S", "B0/S8", "B012345678/S012345678", "B1357/S02468", "B08/S07")
+on_each_device = pytest.mark.parametrize("device", DEVICES)
+
+
+def soup(batch: int, height: int, width: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(batch, 1, height, width, generator=generator) < 0.4).float()
+
+
+def stepped(law: Life, cells: Tensor, steps: int) -> Tensor:
+    for _ in range(steps):
+        cells = law(cells)
+    return cells
+
+
+def in_passes(law: Life, cells: Tensor, chunks: tuple[int, ...], device: str, block: int = 64) -> Tensor:
+    """The cells after some chunks of steps of the kernel, back on the CPU."""
+    plan = PackedInPasses(law, cells, block)
+    held = plan.hold((cells.to(device),))
+    for steps in chunks:
+        held = plan.advance(held, steps)
+    return plan.show(held)[0].cpu()
+
+
+@st.composite
+def soups(draw: st.DrawFn) -> tuple[Life, Tensor]:
+    """A law and cells that the kernel takes, on grids of all widths around those of words and of what a lane steps."""
+    boundary: Any = draw(st.sampled_from(("periodic", "zero", "reflect")))
+    least = {"periodic": 64, "zero": 1, "reflect": 2}[boundary]
+    around = st.builds(lambda base, more: base + more, st.sampled_from((48, 64, 96, 128, 144, 192)), st.integers(-9, 9))
+    width = max(least, draw(st.one_of(st.integers(1, 20), around)))
+    height = max(draw(st.integers(1, 24)), 2 if boundary == "reflect" else 1)
+    law = Life(draw(st.sampled_from(RULES)), boundary=boundary)
+    return law, soup(draw(st.integers(1, 3)), height, width, draw(st.integers(0, 99)))
+
+
+@on_each_device
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(given=soups(), steps=st.sampled_from(PASSES), rows=st.sampled_from((1, 3, 16, 64)))
+def test_one_pass_of_any_grid_is_so_many_steps_of_the_law(
+    device: str, given: tuple[Life, Tensor], steps: int, rows: int
+) -> None:
+    law, cells = given
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bit_packed_life, "FEWEST_ROWS", rows)  # of a lane; seams between lanes lie elsewhere
+        assert torch.equal(in_passes(law, cells, (steps,), device), stepped(law, cells, steps))
+
+
+@on_each_device
+@pytest.mark.parametrize("rule", RULES)
+def test_any_rule_becomes_a_circuit(rule: str, device: str) -> None:
+    law, cells = Life(rule, boundary="zero"), soup(1, 20, 70)
+    assert torch.equal(in_passes(law, cells, (2,), device), stepped(law, cells, 2))
+
+
+@on_each_device
+@pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
+def test_how_steps_are_split_into_chunks_changes_no_bit(boundary: Any, device: str) -> None:
+    law, cells = Life(boundary=boundary), soup(2, 13, 100)
+    expected = stepped(law, cells, 23)
+    for chunks in ((23,), (0, 7, 0, 16)):
+        assert torch.equal(in_passes(law, cells, chunks, device), expected)
+
+
+@on_each_device
+def test_three_universes_step_as_each_alone_however_many_share_a_program(device: str) -> None:
+    law, cells = Life(), soup(3, 9, 64)
+    expected = torch.cat([in_passes(law, cells[i : i + 1], (5,), device) for i in range(3)])
+    for block in (2, 128):
+        assert torch.equal(in_passes(law, cells, (5,), device, block), expected)
+
+
+@on_each_device
+def test_bits_beyond_the_width_stay_dead_though_births_need_no_neighbour(device: str) -> None:
+    for boundary in ("periodic", "zero", "reflect"):
+        plan = PackedInPasses(Life("B0/S", boundary=boundary), soup(1, 5, 67), 64)
+        (words,) = plan.advance(plan.hold((soup(1, 5, 67).to(device),)), 3)
+        assert torch.equal(bit_sliced_life.pack(bit_sliced_life.unpack(words, 67, torch.float32)), words)
+
+
+@on_each_device
+def test_a_glider_crosses_the_seams_of_words_lanes_and_edges(device: str) -> None:
+    cells = torch.zeros(1, 1, 20, 128)
+    for y, x in ((0, 1), (1, 2), (2, 0), (2, 1), (2, 2)):
+        cells[0, 0, y, x + 42] = 1
+        cells[0, 0, y, x + 120] = 1
+    assert torch.equal(in_passes(Life(), cells, (96,), device, 128), cells.roll((24, 24), (-2, -1)))
+
+
+@on_each_device
+def test_every_pass_is_checked_when_it_is_compiled(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    law, cells = Life(), soup(1, 9, 64)
+    plan = PackedInPasses(law, cells, 64)
+    held = plan.hold((cells.to(device),))
+    before = held[0].clone()
+    plan.check(held)
+    assert torch.equal(held[0], before)
+    right = PackedInPasses._pass
+
+    def wrong(self: PackedInPasses, words: Tensor, after: Tensor, steps: int) -> None:
+        right(self, words, after, steps)
+        if steps == 8:
+            after[0, 4, 0] ^= 1
+
+    monkeypatch.setattr(PackedInPasses, "_pass", wrong)
+    with pytest.raises(RuntimeError, match="8 steps in one pass are not those in two"):
+        plan.check(held)
+
+
+# -- with graphs, in a motor -------------------------------------------------------------------------------------------
+
+
+class Remembered:
+    """What a graph is to `Graphed`: work over buffers that stay where they are, done again by `replay`."""
+
+    def __init__(self, work: Any) -> None:
+        self.replay = work
+
+
+@pytest.fixture
+def like_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plans that CUDA has for Life, on the CPU: interpreted, and remembered instead of captured."""
+
+    def captured(self: Graphed, steps: int) -> Remembered:
+        return Remembered(lambda: cuda_graph._copy(self._inner.advance(self._buffers, steps), self._buffers))
+
+    monkeypatch.setattr(Graphed, "_warm_up", lambda _: None)
+    monkeypatch.setattr(Graphed, "_captured", captured)
+    monkeypatch.setattr(Task, "on_cuda", True)
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    monkeypatch.setattr(bit_packed_life.PackedInPasses.__init__, "__defaults__", (64,))
+
+
+def test_graphs_write_into_the_buffers_themselves_where_passes_are_even(like_cuda: None) -> None:
+    law, cells = Life(), soup(1, 9, 64)
+    plan = PackedInPasses(law, cells)
+    held = plan.hold((cells,))
+    assert plan.advance(held, LENGTHS[0])[0] is held[0]
+
+
+def test_a_graphed_run_with_edits_of_cells_and_rule_is_that_of_the_law(like_cuda: None) -> None:
+    law = Life()
+    cells = soup(2, 12, 70)
+    motor = Aetheria_Motor(law, (12, 70), 1, "cpu", {"plan": "packed"}, initial=cells[0], batch=2)
+    motor.set_cells(cells)
+    motor.step(LENGTHS[0] + 11)
+    expected = stepped(law, cells, LENGTHS[0] + 11)
+    assert torch.equal(motor.cells, expected)
+    motor.set_cells(expected.flip(-1))
+    motor.step(3)
+    expected = stepped(law, expected.flip(-1), 3)
+    law.get_buffer("table").copy_(Life("B36/S125").get_buffer("table"))
+    motor.step(9)
+    expected = stepped(Life("B36/S125"), expected, 9)
+    assert torch.equal(motor.cells, expected)
+    assert isinstance(motor.plan, Graphed)
+    assert isinstance(motor.plan._inner, PackedInPasses)
+
+
+def test_grids_that_the_kernel_does_not_take_are_stepped_one_step_a_pass(like_cuda: None) -> None:
+    law, cells = Life(), soup(1, 12, 63)
+    assert "63 cells wide" in bit_packed_life.why_not_in_passes(law, 63)
+    assert "one step a pass" in first_candidate(law, (cells,), "fp32").reason
+    assert "several steps" in first_candidate(Life(boundary="zero"), (cells,), "fp32").reason
+    motor = Aetheria_Motor(law, (12, 63), 1, "cpu", {"plan": "auto"}, initial=cells[0])
+    motor.step(5)
+    assert torch.equal(motor.cells, stepped(law, cells, 5))
+    assert motor.plan is not None
+    assert (motor.plan.name, motor.plan.reason[:35]) == ("packed", "64 cells a word, one step a pass: f")
+
+
+def test_a_kernel_that_fails_on_a_device_leaves_the_plan_of_one_step_a_pass(
+    like_cuda: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("no such instruction")
+
+    monkeypatch.setattr(PackedInPasses, "_pass", fails)
+    law, cells = Life(), soup(1, 12, 70)
+    motor = Aetheria_Motor(law, (12, 70), 1, "cpu", {"plan": "auto"}, initial=cells[0])
+    with pytest.warns(RuntimeWarning, match="Life steps by plan packed.*packed failed: RuntimeError: no such instruction"):
+        motor.step(5)
+    assert torch.equal(motor.cells, stepped(law, cells, 5))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
+@pytest.mark.parametrize(("batch", "grid"), [(1, (1024, 1024)), (1, (777, 1001)), (65, (64, 64)), (3, (50, 65))])
+def test_a_run_on_a_gpu_is_that_of_the_law(batch: int, grid: tuple[int, int], boundary: Any) -> None:
+    law, cells = Life(boundary=boundary), soup(batch, *grid)
+    motor = Aetheria_Motor(law, grid, 1, "cuda", {"plan": "packed"}, initial=cells[0], batch=batch)
+    motor.set_cells(cells.cuda())
+    motor.step(LENGTHS[0] + 15)
+    assert isinstance(motor.plan, Graphed)
+    assert isinstance(motor.plan._inner, PackedInPasses)
+    assert torch.equal(motor.cells.cpu(), stepped(law, cells, LENGTHS[0] + 15))
+
+
+@pytest.mark.gpu
+def test_a_grid_of_two_gibibits_is_stepped_right_to_its_last_corner() -> None:
+    """Offsets beyond 2^31 cells: a glider in the last corner, the rest dead."""
+    small, large = torch.zeros(1, 1, 64, 64), 1 << 16
+    for y, x in ((50, 51), (51, 52), (52, 50), (52, 51), (52, 52)):
+        small[0, 0, y, x] = 1
+    words = torch.zeros(1, large, large // 64, dtype=torch.int64, device="cuda")
+    words[:, -64:, -1:] = bit_sliced_life.pack(small).cuda()
+    plan = PackedInPasses(Life(boundary="zero"), torch.empty(1, 1, 1, large))
+    (after,) = plan.advance((words,), 12)
+    assert torch.equal(after[:, -64:, -1:].cpu(), bit_sliced_life.pack(stepped(Life(boundary="zero"), small, 12)))
+    assert int(after.count_nonzero()) == int(bit_sliced_life.pack(stepped(Life(), small, 12)).count_nonzero())

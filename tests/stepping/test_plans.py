@@ -1,0 +1,633 @@
+"""Every plan against eager: the kernels of our own in float64 where it is not exact, on odd sizes, batches, all boundaries."""
+
+import copy
+import ctypes
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from aetheria.core.device import keep_freed_memory
+from aetheria.core.errors import ConfigError, LawError, StateError
+from aetheria.laws import DEEP_QCA, MLP, GrowingNCA, Law, Lenia, Life, UNet
+from aetheria.laws.layers import Conv
+from aetheria.laws.local_network import CellNetwork, Dense, one_hot
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.stepping import banded, compiled
+from aetheria.stepping.banded import Banded
+from aetheria.stepping.cpu import bit_packed_life, build
+from aetheria.stepping.cpu.bit_packed_life import PackedOnCpu
+from aetheria.stepping.cpu.local_network import FusedOnCpu
+from aetheria.stepping.gpu.bit_packed_life import PackedOnCuda
+from aetheria.stepping.plan import Plan, State, make_call, make_step
+from tests.small_laws import small_law, small_motor
+
+BOUNDARIES = ("periodic", "zero", "reflect")
+FUSED = ("MLP", "DEEP_QCA", "GrowingNCA")
+sides = st.integers(1, 40)
+many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def lively(law: Law, seed: int = 0) -> Law:
+    """The law with weights large enough that a wrong neighbour or layer shows."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in law.named_parameters():
+        centre = 1.0 if "scale" in name else 0.0
+        parameter.data = centre + 0.3 * torch.randn(parameter.shape, generator=generator)
+    return law.eval()
+
+
+def state_for(law: Law, batch: int, height: int, width: int, seed: int = 0) -> State:
+    generator = torch.Generator().manual_seed(seed)
+    cells = torch.rand(batch, law.channels, height, width, generator=generator) - 0.3
+    cells[..., : width // 3] = 0  # where nothing lives
+    return (cells, *(law.initial_memory(cells, 5) if isinstance(law, GrowingNCA) else ()))
+
+
+def stepped(law: Law, state: State, steps: int) -> State:
+    """`steps` eager steps in float64."""
+    exact = copy.deepcopy(law).double()
+    state = (state[0].double(), *state[1:])
+    with torch.inference_mode():
+        for _ in range(steps):
+            out = exact(*state)
+            state = out if isinstance(out, tuple) else (out,)
+    return state
+
+
+def advanced(plan: Plan, state: State, steps: int) -> State:
+    with torch.inference_mode():
+        return plan.show(plan.advance(plan.hold(state), steps))
+
+
+def assert_close(given: State, expected: State, tolerance: float = 1e-4, tipped: float = 0.0) -> None:
+    for one, other in zip(given, expected, strict=True):
+        assert one.shape == other.shape
+        if not one.is_floating_point():
+            assert torch.equal(one, other)
+            continue
+        near = (one - other).abs() <= tolerance * other[other.isfinite()].abs().max()
+        far = ~(near | (one.isnan() & other.isnan()))
+        assert float(far.double().mean()) <= tipped, f"{int(far.sum())} of {far.numel()} cells differ"
+
+
+# Where a cell lives by a hair's breadth float32 and float64 may disagree.
+def tipping(law: Law) -> float:
+    return 2e-3 if isinstance(law, GrowingNCA) else 0.0
+
+
+# -- fused -------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def cell_laws(draw: st.DrawFn) -> Law:
+    boundary: Any = draw(st.sampled_from(BOUNDARIES))
+    kind = draw(st.sampled_from(FUSED))
+    hidden = draw(st.integers(1, 40))
+    if kind == "GrowingNCA":
+        rate = draw(st.sampled_from([0.2, 0.5, 1.0]))
+        return lively(GrowingNCA(draw(st.integers(4, 9)), hidden, fire_rate=rate, boundary=boundary))
+    quantum: dict[str, Any] = {
+        "boundary": boundary,
+        "norm": draw(st.sampled_from(["channel", "none"])),
+        "decay": draw(st.sampled_from([0.0, 0.2])),
+        "normalise": draw(st.sampled_from(["none", "cell", "grid"])),
+    }
+    d_state = draw(st.integers(1, 5))
+    if kind == "MLP":
+        return lively(MLP(d_state, hidden, perceive=draw(st.sampled_from(["moore", "self"])), **quantum))
+    return lively(DEEP_QCA(d_state, hidden, perceive=draw(st.sampled_from(["each", "sum"])), **quantum))
+
+
+@many
+@given(law=cell_laws(), batch=st.integers(1, 3), height=sides, width=sides, steps=st.integers(1, 3))
+def test_fused_equals_eager(law: Law, batch: int, height: int, width: int, steps: int) -> None:
+    least = 2 if law.boundary == "reflect" else 1
+    state = state_for(law, batch, max(height, least), max(width, least))
+    assert_close(advanced(FusedOnCpu(law), state, steps), stepped(law, state, steps), tipped=tipping(law))
+
+
+@pytest.mark.parametrize("width", [63, 255, 256, 257, 700])
+def test_fused_rows_wider_than_a_tile_equal_eager(width: int) -> None:
+    for law in (lively(MLP(2, 8)), lively(DEEP_QCA(2, 8, perceive="sum")), lively(GrowingNCA(5, 9))):
+        state = state_for(law, 2, 19, width)
+        assert_close(advanced(FusedOnCpu(law), state, 2), stepped(law, state, 2), tipped=tipping(law))
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_threads_and_chunks_change_no_bit_of_a_fused_run(name: str) -> None:
+    law = lively(small_law(name))  # type: ignore[arg-type]
+    state = state_for(law, 2, 70, 130)
+    results = []
+    before = torch.get_num_threads()
+    for threads, chunks in ((1, (40,)), (2, (40,)), (3, (1, 9, 30))):
+        torch.set_num_threads(threads)
+        plan = FusedOnCpu(law)
+        given = state
+        for steps in chunks:
+            given = advanced(plan, given, steps)
+        results.append(given)
+    torch.set_num_threads(before)
+    assert torch.isfinite(results[0][0]).all()
+    for other in results[1:]:
+        assert all(map(torch.equal, results[0], other))
+
+
+def test_only_cells_that_can_change_are_asked_and_the_result_is_the_same() -> None:
+    law = GrowingNCA(6, 12)
+    lively(law)
+    seeded = torch.zeros(1, 6, 40, 300)
+    seeded[..., 20, 150] = 1
+    state = (seeded, *law.initial_memory(seeded, seed=3))
+    assert_close(advanced(FusedOnCpu(law), state, 12), stepped(law, state, 12))
+
+
+def test_a_fire_rate_below_every_word_fires_nothing() -> None:
+    law = GrowingNCA(4, 8, fire_rate=1e-12)
+    lively(law)
+    state = state_for(law, 1, 8, 9)
+    after = advanced(FusedOnCpu(law), state, 1)[0]
+    assert torch.equal(after, torch.where(law.living(state[0]), state[0], 0))
+
+
+@pytest.mark.parametrize("law", [lively(MLP(2, 8)), lively(GrowingNCA(5, 8)), lively(DEEP_QCA(2, 8, normalise="none"))])
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_what_is_not_finite_stays_so_where_eager_keeps_it(law: Law, poison: float) -> None:
+    state = state_for(law, 1, 12, 20)
+    state[0][0, 1, 6, 12] = poison
+    given, expected = advanced(FusedOnCpu(law), state, 2)[0], stepped(law, state, 2)[0]
+    assert torch.equal(given.isfinite(), expected.isfinite())
+    assert not given.isfinite().all() or isinstance(law, GrowingNCA)  # where alpha is not finite, everything near dies
+
+
+def test_a_nan_in_alpha_kills_its_neighbourhood_as_in_eager() -> None:
+    law = lively(GrowingNCA(5, 8))
+    state = state_for(law, 1, 12, 20)
+    state[0][0, 3, 6, 12] = float("nan")
+    assert_close(advanced(FusedOnCpu(law), state, 1), stepped(law, state, 1))
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_weights_edited_in_place_count_from_the_next_fused_step(name: str) -> None:
+    law = lively(small_law(name))  # type: ignore[arg-type]
+    state = state_for(law, 1, 12, 20)
+    plan = FusedOnCpu(law)
+    before = advanced(plan, state, 1)
+    for parameter in law.parameters():
+        parameter.data.mul_(1.1)  # behind autograd's back
+    assert_close(advanced(plan, state, 1), stepped(law, state, 1))
+    with pytest.raises(AssertionError):
+        assert_close(before, stepped(law, state, 1))
+
+
+# -- packed ------------------------------------------------------------------------------------------------------------
+
+rules = st.tuples(st.sets(st.integers(0, 8)), st.sets(st.integers(0, 8))).map(
+    lambda counts: "B{}/S{}".format(*("".join(map(str, sorted(one))) for one in counts))
+)
+
+
+def at_least_two(boundary: str, height: int, width: int) -> tuple[int, int]:
+    """A grid that can be mirrored, where it is to be."""
+    least = 2 if boundary == "reflect" else 1
+    return max(height, least), max(width, least)
+
+
+def soup(batch: int, height: int, width: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(batch, 1, height, width, generator=generator) < 0.4).float()
+
+
+@pytest.mark.parametrize("rule", ["B3/S23", "B36/S23", "B3678/S34678", "B/S", "B0/S8", "B012345678/S012345678", "B1357/S02468"])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@settings(max_examples=12, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    height=st.integers(1, 150),
+    width=st.integers(1, 200),
+    steps=st.integers(1, 20),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_packed_equals_eager_exactly(
+    rule: str, boundary: Any, batch: int, height: int, width: int, steps: int, threads: int, seed: int
+) -> None:
+    law = Life(rule, boundary=boundary)
+    cells = soup(batch, *at_least_two(boundary, height, width), seed)
+    expected = cells
+    for _ in range(steps):
+        expected = law(expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bit_packed_life, "THREAD_UPDATES", 1)
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), steps)[0], expected)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize(
+    ("batch", "height", "width"),
+    [(1, 150, 1024), (4, 9, 512), (2, 70, 576), (8, 9, 64), (9, 70, 256), (17, 5, 100), (8, 1, 128), (1, 1, 512), (8, 99, 960)],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_packed_rows_of_whole_vectors_and_batches_that_share_one_equal_eager(
+    threads: int, batch: int, height: int, width: int, boundary: Any
+) -> None:
+    law, cells = Life(boundary=boundary), soup(batch, *at_least_two(boundary, height, width), 1)
+    expected = cells
+    for _ in range(19):
+        expected = law(expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bit_packed_life, "THREAD_UPDATES", 1)
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), 19)[0], expected)
+
+
+@many
+@given(
+    rule=rules,
+    boundary=st.sampled_from(BOUNDARIES),
+    batch=st.integers(1, 2),
+    height=st.integers(1, 20),
+    width=st.one_of(st.integers(1, 150), st.sampled_from([63, 64, 65, 128])),
+)
+def test_packed_in_torch_operations_equals_eager_exactly(rule: str, boundary: Any, batch: int, height: int, width: int) -> None:
+    law, cells = Life(rule, boundary=boundary), soup(batch, *at_least_two(boundary, height, width), 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "compile_step", lambda step: step)
+        assert torch.equal(advanced(PackedOnCuda(law, cells), (cells,), 3)[0], law(law(law(cells))))
+
+
+def test_packed_in_torch_operations_compiles_in_one_piece() -> None:
+    law, cells = Life(), soup(1, 30, 100, 3)
+    assert torch.equal(advanced(PackedOnCuda(law, cells), (cells,), 2)[0], law(law(cells)))
+
+
+@settings(max_examples=10, deadline=None)
+@given(rule=rules, width=st.integers(2, 130))
+def test_any_rule_becomes_a_circuit(rule: str, width: int) -> None:
+    law, cells = Life(rule), soup(1, 20, width, 1)
+    assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), 1)[0], law(cells))
+
+
+def test_acorn_has_633_cells_at_generation_5206() -> None:
+    motor = Aetheria_Motor(Life(), 4096, 1, "cpu", {"plan": "packed"}, initial=torch.zeros(1, 4096, 4096))
+    acorn = motor.cells
+    for y, x in ((0, 1), (1, 3), (2, 0), (2, 1), (2, 4), (2, 5), (2, 6)):
+        acorn[0, 0, 2048 + y, 2048 + x] = 1
+    motor.set_cells(acorn)
+    motor.step(5206)
+    assert int(motor.cells.sum()) == 633
+
+
+def test_an_edited_table_is_another_rule_from_the_next_step_on() -> None:
+    law = Life()
+    motor = Aetheria_Motor(law, (20, 70), 1, "cpu", {"plan": "packed"}, initial=soup(1, 20, 70, 2)[0])
+    motor.step(3)
+    expected = motor.cells
+    law.get_buffer("table").copy_(Life("B36/S125").get_buffer("table"))
+    motor.step(3)
+    for _ in range(3):
+        expected = Life("B36/S125")(expected)
+    assert torch.equal(motor.cells, expected)
+    assert motor.plan is not None
+    assert motor.plan.name == "packed"
+
+
+# -- banded ------------------------------------------------------------------------------------------------------------
+
+
+class Local(Law):
+    """A user's law of radius 2 with a layer in between, so that padding inside the network matters."""
+
+    radius = 2
+
+    def __init__(self, boundary: Any) -> None:
+        super().__init__()
+        self.channels = 3
+        self.boundary = boundary
+        self.first, self.second = nn.Conv2d(3, 8, 3, bias=True), nn.Conv2d(8, 3, 3, bias=True)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        modes = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}
+
+        def pad(x: Tensor) -> Tensor:
+            return nn.functional.pad(x, (1, 1, 1, 1), mode=modes[self.boundary])
+
+        return torch.tanh(cells + self.second(pad(torch.tanh(self.first(pad(cells))))))
+
+
+def banded_plan(law: Law, state: State) -> Banded:
+    return Banded(law, make_step(make_call(law, torch.device("cpu"), "fp32")), state)
+
+
+@many
+@given(boundary=st.sampled_from(BOUNDARIES), batch=st.integers(1, 2), height=st.integers(48, 90), width=st.integers(2, 40))
+def test_banded_equals_eager(boundary: str, batch: int, height: int, width: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "compile_step", lambda step: step)  # bands are what is asked here
+        patch.setattr(banded, "BAND_CELLS", 1)
+        law = lively(Local(boundary))
+        state = state_for(law, batch, height, width)
+        assert_close(advanced(banded_plan(law, state), state, 3), stepped(law, state, 3))
+
+
+def test_bands_asked_for_are_taken_and_equal_eager() -> None:
+    law = lively(Local("periodic"))
+    motor = Aetheria_Motor(law, (512, 128), 3, "cpu", {"plan": "banded"}, seed=1)
+    eager = Aetheria_Motor(law, (512, 128), 3, "cpu", {"plan": "eager"}, seed=1)
+    for one in (motor, eager):
+        one.step(3)
+    assert motor.plan is not None
+    assert motor.plan.name == "banded", motor.plan.reason
+    assert_close((motor.cells,), (eager.cells,))
+
+
+@pytest.mark.parametrize("law", [UNet(1, 4), Lenia(), GrowingNCA(), MLP(1, 4)])
+def test_laws_that_cannot_be_cut_into_bands_say_why(law: Law) -> None:
+    with pytest.raises(ConfigError, match=r'plan: "banded" given; .*(is not local|one size)'):
+        small_motor(law, (64, 64), cfg={"plan": "banded"}).warm_up()
+
+
+# -- choosing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("law", "cfg", "words"),
+    [
+        (UNet(1, 4), {"plan": "fused"}, "UNet is no network of one cell"),
+        (MLP(1, 4, norm="group"), {"plan": "fused"}, "MLP is no network of one cell"),
+        (MLP(1, 4), {"plan": "fused", "precision": "fp64"}, "its kernel computes in float32, and fp64 is wanted"),
+        (MLP(1, 4), {"plan": "packed"}, "MLP is not Life"),
+        (MLP(1, 4), {"plan": "graphed"}, "graphs are CUDA's, and the cells are on the CPU"),
+    ],
+)
+def test_a_plan_that_cannot_step_this_law_is_refused(law: Law, cfg: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        small_motor(law, (16, 16), cfg=cfg).step(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "plan"), [("MLP", "fused"), ("DEEP_QCA", "fused"), ("GrowingNCA", "fused"), ("Life", "packed")]
+)
+def test_auto_takes_our_own_kernel_and_a_run_with_pauses_edits_and_reads_equals_eager(name: str, plan: str) -> None:
+    fast, eager = (small_motor(small_law(name), cfg={"plan": one}) for one in ("auto", "eager"))
+    for motor in (fast, eager):
+        motor.step(2)
+        motor.set_cells(motor.cells.flip(-1))
+        motor.step(1)
+        motor.read("channel_0")
+        motor.step(4)
+        saved = motor.state_dict()
+        motor.step(3)
+        motor.load_state_dict(saved)
+        motor.step(2)
+    assert fast.plan is not None
+    assert fast.plan.name == plan
+    assert_close((fast.cells, *fast.memory), (eager.cells, *eager.memory), 0 if name == "Life" else 1e-3)
+
+
+def test_a_kernel_that_gives_another_result_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = FusedOnCpu.advance
+
+    def wrong(self: FusedOnCpu, held: State, steps: int) -> State:
+        cells, *memory = original(self, held, steps)
+        return (cells * 1.01, *memory)
+
+    monkeypatch.setattr(FusedOnCpu, "advance", wrong)
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    motor = small_motor(small_law("MLP"), cfg={"plan": "auto"})
+    with pytest.warns(RuntimeWarning, match="MLP steps by plan compiled.*fused failed: .*does not agree with the eager"):
+        motor.step(1)
+    eager = small_motor(small_law("MLP"))
+    eager.step(1)
+    assert torch.equal(motor.cells, eager.cells)
+
+
+# -- building ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("AETHERIA_CACHE_DIR", str(tmp_path / "kernels"))
+    build.native_kernel.cache_clear()
+    yield tmp_path / "kernels"
+    build.native_kernel.cache_clear()
+
+
+def test_a_kernel_is_compiled_once_and_kept(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12)
+    assert len(list(empty_cache.iterdir())) == 1
+    build.native_kernel.cache_clear()
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("compiled again"))
+    build.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12)
+
+
+def test_without_a_compiler_auto_says_so_and_steps_all_the_same(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    motor = small_motor(small_law("Life"), cfg={"plan": "auto"})
+    with pytest.warns(RuntimeWarning, match=r"packed failed: NativeKernelError: no C\+\+ compiler found"):
+        motor.step(1)
+
+
+def test_a_compiler_that_fails_is_quoted(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "cxx"
+    broken.write_text("#!/bin/sh\necho 'life.cpp: no such language' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    with pytest.raises(build.NativeKernelError, match=r"cannot compile life\.cpp: life\.cpp: no such language"):
+        build.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12)
+    assert list(empty_cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_replaced_by_a_temporary_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AETHERIA_CACHE_DIR", str(tmp_path / "file" / "folder"))
+    build.native_kernel.cache_clear()
+    assert build.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12).life
+    build.native_kernel.cache_clear()
+
+
+def test_memory_is_kept_where_the_c_library_can_and_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    glibc = SimpleNamespace(mallopt=lambda *setting: asked.append(setting))
+    for library in (glibc, SimpleNamespace()):
+        monkeypatch.setattr(ctypes, "CDLL", lambda _, library=library: library)
+        keep_freed_memory.cache_clear()
+        keep_freed_memory()
+        keep_freed_memory()
+    assert asked == [(-1, 2**31 - 1), (-4, 0)]
+
+
+def test_a_cell_network_says_what_its_law_computes() -> None:
+    """The description itself, evaluated naively, is the law."""
+    for law in (lively(MLP(2, 5, normalise="none")), lively(DEEP_QCA(2, 5, normalise="none", decay=0.1))):
+        law = law.double()
+        network = law.cell_network()
+        assert isinstance(network, CellNetwork)
+        cells = torch.rand(1, 4, 6, 7, dtype=torch.float64)
+        filters = torch.tensor(network.filters, dtype=torch.float64)
+        h = torch.zeros(len(filters), 4, 6, 7, dtype=torch.float64)
+        for f, y, x in filters.nonzero().tolist():
+            h[f] += filters[f, y, x] * cells[0].roll((1 - y, 1 - x), (1, 2))
+        values = h.flatten(0, 1)
+        for layer in network.layers:
+            values = torch.einsum("oi,ihw->ohw", layer.weight, values) + layer.bias[:, None, None]  # type: ignore[index]
+            if layer.scale is not None:
+                values = values / (values.square().mean(0) + layer.eps).sqrt() * layer.scale[:, None, None]
+            values = nn.functional.elu(values) if layer.activation == "elu" else values
+        expected = cells[0] + values - network.decay * cells[0]
+        torch.testing.assert_close(law(cells)[0], expected)
+
+
+def test_planning_says_nothing_when_nothing_is_wrong() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("MLP", "Life"):
+            small_motor(small_law(name), cfg={"plan": "auto"}).step(1)
+
+
+# -- descriptions that are wrong ---------------------------------------------------------------------------------------
+
+
+def network(filters: int = 1, weight: tuple[int, int] = (6, 4), out: tuple[int, int] = (4, 6), **changes: Any) -> CellNetwork:
+    layers = (Dense(torch.zeros(weight), None, "relu"), Dense(torch.zeros(out), torch.zeros(out[0]), "none"))
+    return CellNetwork(one_hot(*[(1, 1)] * filters), changes.pop("layers", layers), "periodic", **changes)
+
+
+def test_a_description_whose_shapes_do_not_fit_is_refused() -> None:
+    network()
+    for wrong in (
+        {"filters": 2},
+        {"filters": 0},
+        {"weight": (6, 5)},
+        {"out": (4, 7)},
+        {"layers": (Dense(torch.zeros(4, 4), None, "none"),)},
+        {"layers": (Dense(torch.zeros(6, 4), torch.zeros(5), "none"), Dense(torch.zeros(4, 6), None, "none"))},
+        {"alive": (4, 0.1)},
+    ):
+        with pytest.raises(LawError, match="cell_network: "):
+            network(**wrong)
+
+
+class Swapped(MLP):
+    """A layer was replaced after the law was made."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 4)
+        setattr(self, "hidden", nn.Sequential(self.hidden, nn.Dropout()))  # noqa: B010 - of another type
+
+
+def test_a_law_whose_description_fails_or_no_longer_fits_steps_by_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    wide = MLP(1, 4)
+    wide.perceive = Conv(2, 4, 5, "periodic")
+    patched = MLP(1, 4)
+    setattr(patched, "forward", lambda cells: cells)  # noqa: B010 - a method
+    for law in (Swapped(), wide, patched):
+        assert small_motor(law, (16, 16), cfg={"plan": "auto"}).warm_up().name == "compiled"
+
+
+def test_a_hook_registered_while_running_is_called_from_the_next_step_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
+    law = MLP(1, 4)
+    motor = small_motor(law, (16, 16), cfg={"plan": "auto"})
+    motor.step(2)
+    called: list[int] = []
+    law.hidden.register_forward_hook(lambda *_: called.append(1))
+    motor.step(1)
+    assert called
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_the_default_dtype_of_the_process_changes_nothing(dtype: torch.dtype) -> None:
+    law, cells = Life(), soup(1, 20, 70, 1)
+    network_law = lively(MLP(2, 8))
+    state = state_for(network_law, 1, 9, 12)
+    expected = law(cells), stepped(network_law, state, 1)
+    torch.set_default_dtype(dtype)
+    try:
+        given = advanced(PackedOnCpu(law, cells), (cells,), 1)[0], advanced(FusedOnCpu(network_law), state, 1)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(given[0], expected[0])
+    assert_close(given[1], expected[1])
+
+
+def test_no_steps_change_nothing() -> None:
+    for plan, state in (
+        (FusedOnCpu(lively(MLP(2, 8))), state_for(MLP(2, 8), 1, 9, 12)),
+        (PackedOnCpu(Life(), soup(1, 9, 70, 1)), (soup(1, 9, 70, 1),)),
+    ):
+        assert torch.equal(advanced(plan, state, 0)[0], state[0])
+
+
+def test_bands_of_several_universes_are_compiled_once() -> None:
+    law = lively(Local("periodic"))
+    state = state_for(law, 2, 300, 128)
+    with torch.inference_mode():
+        plan = banded_plan(law, state)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        assert_close(advanced(plan, state, 2), stepped(law, state, 2))
+
+
+# -- laws that are no longer what their class says ---------------------------------------------------------------------
+
+
+class Louder(MLP):
+    """Overrides a step that the description it inherits knows nothing of."""
+
+    def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        return (2 * super().predict(cells, *memory)[0],)
+
+
+class Quieter(MLP):
+    """Overrides only what is no part of a step."""
+
+    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+        return 0.5 * super().noise(height, width, generator)
+
+
+class Backwards(Life):
+    def forward(self, cells: Tensor) -> Tensor:
+        return 1 - super().forward(cells)
+
+
+def test_a_kernel_steps_no_subclass_that_steps_otherwise_nor_a_law_with_hooks() -> None:
+    hooked = MLP(1, 4)
+    hooked.hidden.register_forward_hook(lambda *_: None)
+    for law, plan, words in (
+        (Louder(1, 4), "fused", "Louder overrides predict"),
+        (hooked, "fused", "it has forward hooks"),
+        (Backwards(), "packed", "Backwards overrides forward"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            small_motor(law, (16, 16), cfg={"plan": plan}).warm_up()
+    assert small_motor(Quieter(1, 4), (16, 16), cfg={"plan": "auto"}).warm_up().name == "fused"
+
+
+def test_memory_that_a_kernel_cannot_have_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    motor = small_motor(small_law("MLP"), cfg={"plan": "fused"})
+    motor.warm_up()
+    assert isinstance(motor.plan, FusedOnCpu)
+    monkeypatch.setattr(motor.plan, "_kernel", lambda _: 1)
+    with pytest.raises(StateError, match="MLP: out of memory"):
+        motor.step(1)
+
+
+@pytest.mark.parametrize("law", [MLP(2, 8), GrowingNCA(16)], ids=["MLP", "GrowingNCA"])
+def test_universes_step_in_a_large_batch_as_each_does_alone_to_the_last_bit(law: Law) -> None:
+    state = state_for(lively(law), 20, 40, 37)  # so many that more rows are taken together
+    together = advanced(FusedOnCpu(law), state, 3)[0]
+    for universe in range(0, 20, 7):
+        alone = tuple(tensor[universe : universe + 1].contiguous() for tensor in state)
+        assert torch.equal(advanced(FusedOnCpu(law), alone, 3)[0], together[universe : universe + 1])

@@ -1,0 +1,150 @@
+"""Trainings that grow a picture: what they leave behind, resumed, refused."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from aetheria.core.errors import ConfigError, StateError
+from aetheria.laws import GrowingNCA
+from aetheria.runs.config import load_config
+from aetheria.runs.run import build_motor
+from aetheria.training import grow as module
+from aetheria.training.grow import grow, halved, sheet, trials
+from aetheria.training.growth import Growth
+from aetheria.training.loop import Moment
+from aetheria.training.train_config import GrowConfig, load_training
+from tests.cli.test_cli import call
+from tests.paths import ROOT
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    pixels = np.full((4, 4, 4), 255, np.uint8)
+    pixels[:, :2] = (200, 40, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SEEN", (2, 64, 70, 80))
+    monkeypatch.setattr(module, "_WOUNDED", 70)
+    monkeypatch.setattr(module, "_HEALED", 75)
+    monkeypatch.setattr(module, "LASTING", 80)
+
+
+def config(path: Path, **changes: Any) -> GrowConfig:
+    train = {"steps": 4, "batch": 3, "damaged": 1, "pool": 6, "rollout": [3, 5], "validate_every": 2, "average": 0.9}
+    law = {"name": "GrowingNCA", "channels": 6, "hidden_channels": 8, "seed": 3}
+    values = {"seed": 5, "law": law, "picture": {"path": str(path), "grid": [8, 8]}, "train": train} | changes
+    return GrowConfig.checked(values, "")
+
+
+def test_a_growing_leaves_a_law_that_runs(picture: Path, tmp_path: Path) -> None:
+    found = grow(config(picture), tmp_path / "out", trackers=[])
+    assert (found.status, found.exit_code) == ("done", 0)
+    assert set(found.errors) == {2, 64, 70, 80}
+    with safe_open(tmp_path / "out" / "weights.safetensors", "pt") as file:
+        assert file.metadata()["config"] == config(picture).to_toml()
+    with Image.open(tmp_path / "out" / "grown.png") as image:
+        assert image.size == (8 * 5 * 6, 8 * 6)
+    with build_motor(load_config(tmp_path / "out" / "run.toml"), "cpu") as motor:
+        assert motor.shape == (1, 6, 16, 16)
+        weights = load_file(tmp_path / "out" / "weights.safetensors")
+        assert all(torch.equal(tensor, weights[name]) for name, tensor in motor.law.state_dict().items())
+
+
+def test_an_interrupted_growing_goes_on_as_if_it_never_was(picture: Path, tmp_path: Path) -> None:
+    def interrupt(moment: Moment) -> None:
+        if moment.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    whole = grow(config(picture), tmp_path / "whole", trackers=[])
+    parted = grow(config(picture), tmp_path / "parted", trackers=[], progress=interrupt)
+    assert (parted.status, parted.exit_code, parted.step) == ("interrupted", 130, 3)
+    again = grow(config(picture), tmp_path / "parted", trackers=[], resume=True)
+    assert again.errors == whole.errors
+    one, other = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "parted"))
+    for part in ("law", "average", "lesson"):
+        assert all(torch.equal(one[part][key], other[part][key]) for key in one[part]), part
+    assert not torch.equal(one["lesson"]["pool"][0], torch.zeros(6, 8, 8))
+
+
+def test_what_cannot_be_grown_is_refused_before_anything_is_written(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(StateError, match="4 x 4 pixels on a grid of 3 x 8"):
+        grow(config(picture, picture={"path": str(picture), "grid": [3, 8]}), tmp_path / "out")
+    with pytest.raises(ConfigError, match='"MLP" given; only GrowingNCA grows pictures'):
+        grow(config(picture, law={"name": "MLP", "d_state": 2}), tmp_path / "out")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="several processes: expected one"):
+        grow(config(picture), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_universe_loses_another_half() -> None:
+    cells = torch.ones(4, 5, 6, 8)
+    kept = halved(cells)
+    assert kept.sum((1, 2, 3)).tolist() == [5 * 24] * 4
+    assert [float(kept[i, 0, 0, 0]) for i in range(4)] == [0, 1, 0, 1]
+    assert (kept[0] + kept[1] == 1).all()
+    assert (kept[2] + kept[3] == 1).all()
+
+
+class Painted(GrowingNCA):
+    """Shows the target at every step, whatever it was given; all of it but alpha after a wound."""
+
+    target: Tensor
+
+    def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
+        out = torch.zeros_like(cells)
+        out[:, :4] = self.target
+        return out, seed, step + 1
+
+
+def test_a_law_that_paints_the_picture_has_no_error() -> None:
+    law = Painted(6, 8)
+    target = torch.rand(4, 4, 4)
+    task = Growth(law, target, (8, 8), pool=4, batch=2, damaged=0)
+    law.target = task.target
+    seen, errors, healed = trials(law, task)
+    assert set(errors.values()) == {0.0}
+    assert healed == 0
+    assert torch.equal(seen[2][:4], task.target)
+    law.target = task.target + 0.5
+    assert trials(law, task)[2] == pytest.approx(0.25, rel=1e-5)
+
+
+def test_the_sheet_shows_the_picture_on_white() -> None:
+    target = torch.zeros(4, 2, 2)
+    target[:, 0, 0] = torch.tensor([0.5, 0.0, 0.0, 0.5])
+    pixels = np.asarray(sheet({64: torch.zeros(6, 2, 2)}, target, scale=1))
+    assert pixels.shape == (2, 4, 3)
+    assert pixels[0, 0].tolist() == [255, 127, 127]
+    assert (pixels[:, 2:] == 255).all()
+
+
+def test_train_grows_from_a_config(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grow.toml").write_text(config(picture).to_toml().replace(str(picture), "picture.png"))
+    result = call("train", "grow.toml", "--device", "cpu", "--set", "train.steps=2")
+    assert result.exit_code == 0, result.output
+    assert "at step 64" in result.output
+    assert (tmp_path / "runs/grow/run.toml").exists()
+
+
+def test_the_shipped_training_reads_its_picture() -> None:
+    found = load_training(ROOT / "configs/training/mushroom.toml")
+    assert isinstance(found, GrowConfig)
+    with Image.open(found.picture.path) as image:
+        assert image.size == (24, 24)

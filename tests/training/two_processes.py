@@ -1,0 +1,105 @@
+"""What each process of `test_distributed` does; started by torchrun, not by pytest."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from aetheria.training.distributed import Team, team
+from aetheria.training.imitation import imitate
+from aetheria.training.loop import Moment
+from aetheria.training.train_config import TrainConfig
+from tests.small_laws import small_law
+
+SAMPLES, STEPS, ROLLOUT = 6, 3, 4
+
+
+def batch(step: int) -> Tensor:
+    return torch.rand(SAMPLES, 4, 8, 8, generator=torch.Generator().manual_seed(step), dtype=torch.float64) - 0.5
+
+
+def loss(law: nn.Module, cells: Tensor) -> Tensor:
+    """Of a rollout: the law is called many times before one backward."""
+    after = cells
+    for _ in range(ROLLOUT):
+        after = law(after)
+    return (after - cells.flip(-1)).square().mean()
+
+
+def train(us: Team, seed: int) -> tuple[nn.Module, list[float]]:
+    """A few steps of AdamW, this process on its share."""
+    law = small_law("MLP", seed=seed).double()
+    us.same_weights(law)
+    optimizer = torch.optim.AdamW(law.parameters(), 0.01)
+    losses = []
+    for step in range(STEPS):
+        samples = batch(step)
+        optimizer.zero_grad()
+        value = loss(law, samples[list(us.share(range(SAMPLES)))])
+        value.backward()
+        us.average_gradients(law.parameters())
+        losses.append(float(us.mean(value)))
+        optimizer.step()
+    return law, losses
+
+
+def gradients_of_ddp(us: Team) -> list[Tensor]:
+    """Of one step of the law, as torch's own wrapper averages them."""
+    law = DistributedDataParallel(small_law("MLP").double())
+    samples = batch(0)[list(us.share(range(SAMPLES)))]
+    (law(samples) - samples.flip(-1)).square().mean().backward()
+    return [parameter.grad for parameter in law.parameters() if parameter.grad is not None]
+
+
+def own_gradients(us: Team) -> list[Tensor]:
+    law = small_law("MLP").double()
+    samples = batch(0)[list(us.share(range(SAMPLES)))]
+    (law(samples) - samples.flip(-1)).square().mean().backward()
+    us.average_gradients(law.parameters())
+    return [parameter.grad for parameter in law.parameters() if parameter.grad is not None]
+
+
+def learn(folder: Path, us: Team) -> None:
+    """A whole training from a recording, which this process takes its part in; several are interrupted, and go on."""
+    values = {
+        "law": {"name": "MLP", "d_state": 1, "hidden_channels": 4, "normalise": "none", "output_scale": 0.1},
+        "data": {"recordings": [str(folder / "run.h5")], "validation": 0.25},
+        "train": {"steps": 4, "batch": 4, "horizon": 2, "validate_every": 2, "rollout": [1, 2]},
+        "device": "cpu",
+    }
+    config, into = TrainConfig.checked(values, ""), folder / f"learned{us.size}"
+
+    def interrupt(moment: Moment) -> None:
+        if us.rank == 1 and moment.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    ended = imitate(config, into, trackers=[], progress=interrupt)
+    if us.size > 1:
+        assert (ended.status, ended.step) == ("interrupted", 3)
+        ended = imitate(config, into, trackers=[], resume=True)
+    assert (ended.status, len(ended.errors)) == ("done", 2 if us.leads else 0)
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    with team("cpu") as us:
+        law, losses = train(us, seed=us.rank)  # other weights in each, until they are made the same
+        found = {
+            "weights": law.state_dict(),
+            "losses": losses,
+            "leads": us.leads,
+            "size": us.size,
+            "ddp": gradients_of_ddp(us),
+            "own": own_gradients(us),
+            "any": [us.any(us.rank == 1), us.any(False)],
+        }
+        torch.save(found, folder / f"rank{us.rank}.pt")
+        learn(folder, us)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,168 @@
+"""The window's frame: focus, names for those who hear it, where panels are."""
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missing here")
+
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtWidgets import QAbstractButton, QAbstractScrollArea, QApplication, QCheckBox, QLabel, QTabBar, QWidget
+from pytestqt.qtbot import QtBot
+
+from tests.viewer.fakes import live
+from viewer.widgets import theme
+from viewer.widgets.icons import program_icon
+from viewer.window.window import Window
+
+
+@pytest.fixture
+def window(qtbot: QtBot) -> Iterator[Window]:
+    window = Window()
+    qtbot.addWidget(window)
+    window.controller.open(live())
+    window.show()
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.waitUntil(window.canvas.hasFocus)
+    yield window
+    window.close()
+
+
+def reached_by_tab(window: Window, qtbot: QtBot, key: Qt.Key = Qt.Key.Key_Tab) -> list[QWidget]:
+    """Every widget that Tab comes by, from the canvas round to the canvas."""
+    found: list[QWidget] = []
+    widget: QWidget = window.canvas
+    while widget not in found:
+        found.append(widget)
+        qtbot.keyClick(widget, key)
+        now = QApplication.focusWidget()
+        assert now is not None
+        widget = now
+        assert len(found) < 200
+    return found
+
+
+def test_tab_comes_by_everything_that_can_be_used_and_each_has_a_name(window: Window, qtbot: QtBot) -> None:
+    for dock in window.docks.values():
+        dock.show()
+    found = reached_by_tab(window, qtbot)
+    assert window.canvas in found
+    assert window.transport.play in found
+    nameless = [
+        widget
+        for widget in found
+        if not widget.accessibleName() and not (isinstance(widget, QAbstractButton) and widget.text())
+        # frames around others that only scroll, and tab bars that Qt makes when panels are put over each other
+        if not isinstance(widget, QAbstractScrollArea | QTabBar)
+    ]
+    assert nameless == []
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Tab, Qt.Key.Key_Backtab])
+def test_tab_passes_over_panels_that_are_behind_others(window: Window, qtbot: QtBot, key: Qt.Key) -> None:
+    window.docks["tools"].raise_()
+    found = reached_by_tab(window, qtbot, key)
+    places = {widget.accessibleName(): QRect(widget.mapTo(window, QPoint()), widget.size()) for widget in found}
+    assert [name for name, place in places.items() if not window.rect().intersects(place)] == []
+    assert any(window.panels["tools"].isAncestorOf(widget) for widget in found)
+    window.docks["law"].raise_()
+    assert any(window.panels["law"].isAncestorOf(widget) for widget in reached_by_tab(window, qtbot, key))
+
+
+def test_a_key_of_what_cannot_be_done_now_says_why(window: Window, qtbot: QtBot) -> None:
+    qtbot.keyClick(window.canvas, Qt.Key.Key_W)
+    assert window.statusBar().currentMessage() == "Vortex: not now, only laws of complex amplitudes have a phase"
+    assert window.controller.model.tool == "look"
+
+
+def test_a_click_leaves_the_keyboard_with_the_cells_and_tab_takes_it_away(window: Window, qtbot: QtBot) -> None:
+    play = window.transport.play
+    for _ in range(2):
+        qtbot.mouseClick(play, Qt.MouseButton.LeftButton)
+        assert QApplication.focusWidget() is window.canvas
+    source = window.controller.source
+    assert source is not None
+    assert not source.status().playing
+    found = reached_by_tab(window, qtbot)
+    assert play in found
+    play.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(play, Qt.Key.Key_Space)
+    assert source.status().playing  # pressed once, not by the shortcut as well
+    qtbot.keyClick(play, Qt.Key.Key_Escape)
+    assert QApplication.focusWidget() is window.canvas
+
+
+def test_a_click_into_a_field_to_type_in_takes_the_keyboard_there(window: Window, qtbot: QtBot) -> None:
+    low = window.panels["look"].low  # type: ignore[attr-defined]
+    qtbot.mouseClick(low, Qt.MouseButton.LeftButton)
+    assert QApplication.focusWidget() is low
+
+
+def test_focus_is_seen_on_a_button(window: Window, qtbot: QtBot) -> None:
+    accent = theme.colour(window.controller.model.theme, "accent").name()
+
+    def colours(widget: QWidget) -> set[str]:
+        image = widget.grab().toImage()
+        return {image.pixelColor(x, image.height() // 2).name() for x in range(image.width())}
+
+    step = window.transport.step
+    assert accent not in colours(step)
+    step.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(lambda: accent in colours(step))
+
+
+def test_what_is_below_lies_under_the_cells_and_the_panels_at_the_right_reach_down(window: Window, qtbot: QtBot) -> None:
+    plots = window.docks["plots"]
+    plots.show()
+    qtbot.waitUntil(lambda: plots.height() > 0 and plots.isVisible())
+    right = window.docks["look"].mapTo(window, QPoint(0, 0)).x()
+    qtbot.waitUntil(lambda: plots.mapTo(window, QPoint(plots.width(), 0)).x() <= right)
+
+
+def test_the_play_button_is_wide_enough_for_its_words_in_either_theme(window: Window) -> None:
+    play = window.transport.play
+    for _ in range(2):
+        for words in ("Play", "Pause"):
+            play.setText(words)
+            assert play.sizeHint().width() <= play.width(), words
+        window.controller.toggle_theme()
+
+
+def test_the_program_has_a_sign(window: Window) -> None:
+    image = program_icon().pixmap(64, 64).toImage()
+    assert len({image.pixelColor(x, y).name() for x in range(64) for y in range(64)}) == 2
+    assert not window.windowIcon().isNull()
+
+
+def test_panels_can_be_closed_by_their_own_button(window: Window, qtbot: QtBot) -> None:
+    dock = window.docks["look"]
+    title = dock.titleBarWidget()
+    assert title.findChild(QLabel).text() == "Look"  # type: ignore[union-attr]
+    close = title.findChild(QAbstractButton)
+    assert close is not None
+    assert close.accessibleName() == "Close Look"
+    qtbot.mouseClick(close, Qt.MouseButton.LeftButton)
+    assert not dock.isVisible()
+    assert not dock.toggleViewAction().isChecked()
+    qtbot.keyClick(window.canvas, Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier)
+    assert dock.isVisible()
+
+
+def test_boxes_to_tick_keep_their_mark_in_the_dark(window: Window, qtbot: QtBot) -> None:
+    """A style sheet that touches them would lose it."""
+    box = QCheckBox("Mass")
+    qtbot.addWidget(box)
+    empty = box.grab().toImage()
+    box.setChecked(True)
+    assert box.grab().toImage() != empty
+
+
+def test_the_first_window_leaves_room_for_its_frame_and_names_all_tabs(window: Window) -> None:
+    room = window.screen().availableGeometry()
+    assert window.height() < room.height()
+    assert window.width() < room.width()
+    bars = [bar for bar in window.findChildren(QTabBar) if bar.count() == 4 and bar.isVisible()]
+    assert len(bars) == 1
+    last = bars[0].tabRect(3)
+    assert bars[0].elideMode() == Qt.TextElideMode.ElideNone
+    assert last.right() <= bars[0].width(), "no tab is cut off, or reached by scrolling only"

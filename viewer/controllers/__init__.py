@@ -1,0 +1,1 @@
+"""The user's actions, between model, source and window. No Qt."""

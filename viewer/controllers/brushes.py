@@ -1,0 +1,225 @@
+"""Brushes: what a dab of paint does to a block of cells. Arrays in, arrays out; no Qt, no motor.
+
+Coordinates are cells with fractions, as on the canvas: cell (i, j) covers the square from (i, j) to (i + 1, j + 1).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from aetheria.laws.base import Law, Traits
+from aetheria.laws.discrete.life import Life
+from viewer.model.shown import BrushSettings, Region
+
+Array = NDArray[Any]
+BrushName = Literal["draw", "erase", "random", "stamp", "vortex", "wave"]
+BRUSHES: tuple[BrushName, ...] = get_args(BrushName)
+
+
+@dataclass(frozen=True, eq=False)
+class Medium:
+    """What painting needs to know of a law and its grid.
+
+    Attributes:
+        grid: (height, width) in cells.
+        live: the channels `(C,)` of one live cell.
+        complex: channels are d real parts, then d imaginary parts.
+        hard: cells are 0 or 1, nothing between: no soft edges.
+        wraps: the grid is a torus, and strokes go on at the other side.
+        unit: the size of an amplitude that is painted with full strength; 1 for real cells.
+    """
+
+    grid: tuple[int, int]
+    live: Array
+    complex: bool = False
+    hard: bool = False
+    wraps: bool = True
+    unit: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Dab:
+    """One touch of a brush.
+
+    Attributes:
+        brush: which one.
+        settings: size, strength and the like.
+        y, x: the centre. On a torus it may lie beyond the edge, as far as the mouse went.
+        seed: of random cells.
+        stamp: values `(h, w)` from 0 (left as it is) to 1 (alive), for "stamp".
+    """
+
+    brush: BrushName
+    settings: BrushSettings
+    y: float
+    x: float
+    seed: int = 0
+    stamp: Array | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of what it covers."""
+        if self.brush == "stamp":
+            assert self.stamp is not None
+            return self.stamp.shape[0], self.stamp.shape[1]
+        return self.settings.size, self.settings.size
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """(top, left) of what it covers, in whole cells; of an odd size the middle cell is the one under the mouse."""
+        height, width = self.size
+        return _first(self.y, height), _first(self.x, width)
+
+
+def medium_of(law: nn.Module, traits: Traits, grid: tuple[int, int]) -> Medium:
+    """What a law says of its cells; a module that says nothing has 1 in all channels of a live cell."""
+    live = law.live_cell().cpu().numpy() if isinstance(law, Law) else np.ones(traits.channels)
+    return Medium(
+        grid,
+        np.asarray(live, np.float64),
+        complex=traits.d_state is not None,
+        hard=isinstance(law, Life),
+        wraps=traits.boundary == "periodic",
+    )
+
+
+def why_not(brush: str, medium: Medium) -> str:
+    """Why a brush makes no sense for these cells, for people; empty when it does."""
+    if brush in ("vortex", "wave") and not medium.complex:
+        return "only laws of complex amplitudes have a phase"
+    return ""
+
+
+def reach(dab: Dab, medium: Medium) -> list[Region]:
+    """The blocks of the grid that a dab touches: several where it wraps round an edge, none where it misses the grid."""
+    (top, left), (height, width) = dab.corner, dab.size
+    rows = _pieces(top, height, medium.grid[0], medium.wraps)
+    columns = _pieces(left, width, medium.grid[1], medium.wraps)
+    return [Region(y0, x0, y1 - y0, x1 - x0) for y0, y1 in rows for x0, x1 in columns]
+
+
+def paint(block: Array, top: int, left: int, dab: Dab, medium: Medium) -> Array:
+    """The block as it is after a dab.
+
+    Args:
+        block: cells `(..., C, h, w)`.
+        top, left: where on the grid the block begins.
+    """
+    down = _offsets(top, block.shape[-2], dab.corner[0], dab.size[0], medium.grid[0], medium.wraps)
+    across = _offsets(left, block.shape[-1], dab.corner[1], dab.size[1], medium.grid[1], medium.wraps)
+    wanted = _wanted(block, down, across, dab, medium)
+    if dab.brush == "stamp":
+        weight = _under(dab, down, across) > 0
+    else:
+        weight = _weight(dab, down, across, medium)
+    if medium.hard:
+        return np.where(weight > 0, wanted, block).astype(block.dtype)
+    share = weight * dab.settings.strength
+    with np.errstate(invalid="ignore"):
+        mixed = np.where(share < 1, block + share * (wanted - block), wanted)  # full strength heals NaN and Inf, too
+    return np.where(share > 0, mixed, block).astype(block.dtype)
+
+
+def _wanted(block: Array, down: Array, across: Array, dab: Dab, medium: Medium) -> Array:
+    """The cells that full strength would leave."""
+    live = medium.live[:, None, None]
+    match dab.brush:
+        case "draw":
+            return live * medium.unit
+        case "erase":
+            return np.zeros_like(live)
+        case "stamp":
+            values = _under(dab, down, across)
+            return live * (values > 0.5 if medium.hard else values * medium.unit)
+        case "random":
+            return _random(block, top_left=(down[0], across[0]), dab=dab, medium=medium)
+        case "vortex" | "wave":
+            return _amplitudes(medium, _wave(down, across, dab) if dab.brush == "wave" else _vortex(down, across, dab))
+
+
+def _random(block: Array, top_left: tuple[float, float], dab: Dab, medium: Medium) -> Array:
+    """Two states: alive with half the strength for a chance. Amplitudes: any phase, density up to unit^2. Real: 0 to 1."""
+    place = [int(2 * offset) & 0xFFFFFFFF for offset in top_left]  # blocks beyond an edge are no copies of each other
+    random = np.random.default_rng([dab.seed, *place])
+    if medium.hard:
+        return random.random(block.shape) < 0.5 * dab.settings.strength
+    if not medium.complex:
+        return random.random(block.shape)
+    shape = (*block.shape[:-3], block.shape[-3] // 2, *block.shape[-2:])
+    size = medium.unit * np.sqrt(random.random(shape) / shape[-3])
+    phase = 2 * math.pi * random.random(shape)
+    return np.concatenate((size * np.cos(phase), size * np.sin(phase)), -3)
+
+
+def _vortex(down: Array, across: Array, dab: Dab) -> Array:
+    """r / sqrt(r^2 + core^2) exp(i charge theta): nothing in the middle, where the phase has no value."""
+    y, x = down[:, None], across[None, :]
+    r = np.hypot(y, x)
+    core = max(0.5, dab.settings.size / 16)
+    # y is down on the canvas; theta grows counter-clockwise, as on paper.
+    return r / np.hypot(r, core) * np.exp(1j * dab.settings.charge * np.arctan2(-y, x))
+
+
+def _wave(down: Array, across: Array, dab: Dab) -> Array:
+    """exp(i k r), k of length 2 pi / wavelength; r counts from the grid's corner, so that dabs of a stroke fit together."""
+    (top, left), (height, width) = dab.corner, dab.size
+    y, x = down[:, None] + top + height / 2, across[None, :] + left + width / 2
+    angle = math.radians(dab.settings.angle)
+    # Upwards is -y here, too.
+    along = x * math.cos(angle) - y * math.sin(angle)
+    return np.exp(2j * math.pi * along / dab.settings.wavelength)
+
+
+def _amplitudes(medium: Medium, wave: Array) -> Array:
+    """The channels `(C, h, w)` of a live cell whose amplitudes are multiplied by `wave`."""
+    re, im = np.split(medium.live, 2)
+    psi = medium.unit * (re + 1j * im)[:, None, None] * wave
+    return np.concatenate((psi.real, psi.imag))
+
+
+def _weight(dab: Dab, down: Array, across: Array, medium: Medium) -> Array:
+    """How much each cell takes, 0 to 1: all of it in a disc; for soft brushes in half its radius, then less and less."""
+    radius = dab.settings.size / 2
+    r = np.hypot(down[:, None], across[None, :])
+    if medium.hard:
+        return (r <= radius).astype(np.float64)
+    t = np.clip(2 * (1 - r / radius), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _under(dab: Dab, down: Array, across: Array) -> Array:
+    """The stamp's values at the cells of a block, 0 beside it."""
+    assert dab.stamp is not None
+    height, width = dab.stamp.shape
+    y = np.round(down + height / 2 - 0.5).astype(int)
+    x = np.round(across + width / 2 - 0.5).astype(int)
+    inside = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < width))[None, :]
+    return np.where(inside, dab.stamp[np.clip(y, 0, height - 1)][:, np.clip(x, 0, width - 1)], 0)
+
+
+def _first(centre: float, size: int) -> int:
+    """The first of `size` whole cells about `centre`."""
+    return math.floor(centre) - size // 2 if size % 2 else math.floor(centre + 0.5) - size // 2
+
+
+def _offsets(first: int, count: int, corner: int, size: int, around: int, wraps: bool) -> Array:
+    """From the dab's centre to the middles of `count` cells from `first` on; on a torus the shorter way round."""
+    offset = first + np.arange(count) + 0.5 - (corner + size / 2)
+    return (offset + around / 2) % around - around / 2 if wraps else offset
+
+
+def _pieces(first: int, size: int, around: int, wraps: bool) -> list[tuple[int, int]]:
+    """The parts [from, to) of `size` cells from `first` on that are on the grid."""
+    if not wraps:
+        start, end = max(first, 0), min(first + size, around)
+        return [(start, end)] if start < end else []
+    if size >= around:
+        return [(0, around)]
+    start = first % around
+    if start + size <= around:
+        return [(start, start + size)]
+    return [(start, around), (0, start + size - around)]

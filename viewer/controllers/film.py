@@ -1,0 +1,241 @@
+"""Films: of what is shown from now on, or of a recording; encoded by a thread of its own. No Qt."""
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aetheria.export.movies import FilmWriter, film_writer
+from aetheria.export.pictures import Film, save_gif, save_mp4
+from aetheria.export.pictures import Look as FilmLook
+from aetheria.recording import Recording
+from viewer.controllers.component import Feature, Host
+from viewer.model.messages import explain
+from viewer.model.palette import colour_table
+from viewer.model.shown import Message, Picture
+from viewer.model.wording import bytes_in_words, shortened
+from viewer.sources.playback import RecordingSource
+
+_WAITING = 16  # pictures that wait for the encoder; more are left out
+_SIDE = 720  # pixels that the longer side of a film has at least, where cells are few
+_RATE = 60.0  # pictures a second that are to be expected of a live view
+
+Pixels = NDArray[np.uint8]
+
+
+def film_size(pixels: Pixels) -> tuple[int, int]:
+    """(height, width) of a film that begins with these pixels: whole multiples of them, both even."""
+    height, width = pixels.shape[:2]
+    scale = max(1, -(-_SIDE // max(height, width)))
+    return -(-height * scale // 2) * 2, -(-width * scale // 2) * 2
+
+
+def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The pixels as large as fits `size`, crisp, in the middle of black."""
+    height, width = pixels.shape[:2]
+    scale = min(size[0] / height, size[1] / width)
+    scale = float(int(scale)) if scale >= 1 else scale
+    inner = max(1, round(height * scale)), max(1, round(width * scale))
+    small = Image.fromarray(np.ascontiguousarray(pixels))
+    way = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BOX
+    film: Pixels = np.zeros((*size, 3), np.uint8)
+    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    film[top : top + inner[0], left : left + inner[1]] = np.asarray(small.resize(inner[::-1], way))
+    return film
+
+
+class Shoot:
+    """A film that is being made by a thread of its own.
+
+    Attributes:
+        path: of the film.
+        done, total: pictures; 0 in total when nobody knows.
+        dropped: pictures that came while the encoder was behind.
+        outcome: how it went, once it is over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.done = self.total = self.dropped = 0
+        self.outcome: Message | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="film")  # no daemon: the program ends when the file is whole
+
+    def begin(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it, soon."""
+        self._stopped.set()
+
+    def words(self) -> str:
+        """How it goes, for the status bar."""
+        raise NotImplementedError
+
+    def make(self) -> None:
+        """Makes the film, in the thread."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        try:
+            self.make()
+            size = bytes_in_words(self.path.stat().st_size)
+            left_out = f"; {self.dropped:,} were left out, the encoder was behind" if self.dropped else ""
+            self.outcome = Message("note", f"Filmed {self.done:,} pictures in {self.path.name}, {size}{left_out}.")
+        except _StoppedError:
+            self.outcome = Message("note", f"{self.path.name} was given up, nothing was written.")
+        except Exception as error:  # noqa: BLE001 - told, whatever it is
+            self.outcome = Message("error", f"{self.path.name} was not written. {explain(error)}")
+
+
+class _StoppedError(Exception):
+    """The user no longer wants it."""
+
+
+class LiveShoot(Shoot):
+    """A film of the pictures it is given, at the times they are given."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.writer: FilmWriter = film_writer(path, _RATE)
+        self.began = time.monotonic()
+        self._pictures: queue.Queue[tuple[Pixels, Pixels, float]] = queue.Queue(_WAITING)
+
+    def add(self, picture: Picture, table: NDArray[np.uint8]) -> None:
+        """Takes a picture, unless too many wait. Never waits itself."""
+        if self._stopped.is_set():
+            return
+        try:
+            self._pictures.put_nowait((picture.pixels, table, time.monotonic() - self.began))
+        except queue.Full:
+            self.dropped += 1
+
+    def words(self) -> str:
+        return f"\N{BLACK CIRCLE} filming {shortened(self.path.name)}: {time.monotonic() - self.began:.0f} s"
+
+    def make(self) -> None:
+        size: tuple[int, int] | None = None
+        last: Pixels | None = None
+        with self.writer as film:
+            while True:
+                try:
+                    pixels, table, at = self._pictures.get(timeout=0.1)
+                except queue.Empty:
+                    if self._stopped.is_set():
+                        break
+                    continue
+                colours = pixels if pixels.ndim == 3 else table[pixels]
+                size = size or film_size(colours)
+                last = fitted(colours, size)
+                at = 0.0 if self.done == 0 else at
+                film.add(last, at)
+                self.done += 1
+            if last is None:
+                raise _StoppedError
+            film.add(last, time.monotonic() - self.began)  # seen until the end
+
+
+@dataclass(frozen=True)
+class Export:
+    """A film of a recording: file, field, colours and frames per second; see `aetheria.export.pictures`."""
+
+    recording: Path
+    field: str
+    look: FilmLook
+    fps: float = 30.0
+
+
+class RecordingShoot(Shoot):
+    """A film of a recording, read by a handle of its own."""
+
+    def __init__(self, path: Path, export: Export) -> None:
+        super().__init__(path)
+        self.export = export
+
+    def words(self) -> str:
+        share = f"{self.done / self.total:.0%}" if self.total else "opening"
+        return f"\N{BLACK CIRCLE} writing {shortened(self.path.name)}: {share}"
+
+    def make(self) -> None:
+        save = save_gif if self.path.suffix.lower() == ".gif" else save_mp4
+        with Recording(self.export.recording) as recording:
+            film = Film(recording, self.export.field, self.export.look)
+            self.total = len(film)
+            save(film, self.path, self.export.fps, self._progress)
+
+    def _progress(self, done: int) -> None:
+        self.done = done
+        if self._stopped.is_set():
+            raise _StoppedError
+
+
+class Filming(Feature):
+    """Makes one film at a time.
+
+    Attributes:
+        shoot: the film being made; None without one.
+    """
+
+    def __init__(self, controller: Host) -> None:
+        super().__init__(controller)
+        self.shoot: Shoot | None = None
+        self._ending: list[Shoot] = []
+        self._last: Picture | None = None
+
+    def words(self) -> str:
+        """How it goes, for the status bar."""
+        return self.shoot.words() if self.shoot is not None else ""
+
+    def film_view(self, path: Path) -> None:
+        """Films what is shown, from the present picture on."""
+        if self.shoot is None and self.controller.attempt(lambda: film_writer(path, _RATE)):
+            self._last = None
+            self._start(LiveShoot(path))
+
+    def film_recording(self, path: Path, scale: int, fps: float) -> None:
+        """Films the whole recording that is open, as it looks now."""
+        source, look, picture = self.controller.source, self.controller.model.look, self.controller.picture
+        if self.shoot is not None or not isinstance(source, RecordingSource) or look is None or picture is None:
+            return
+        film_look = FilmLook(look.colours, picture.levels, look.universe, scale)
+        self._start(RecordingShoot(path, Export(source.recording.path, look.field, film_look, fps)))
+
+    def stop(self) -> None:
+        """Ends the film: that of a live view is whole, one of a recording is given up."""
+        if self.shoot is not None:
+            self.shoot.stop()
+            self._ending.append(self.shoot)
+            self.shoot = None
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        shoot = self.shoot
+        if isinstance(shoot, LiveShoot):
+            self._feed(shoot)
+        if shoot is not None and shoot.outcome is not None:
+            self.stop()
+        for ended in [shoot for shoot in self._ending if shoot.outcome is not None]:
+            self._ending.remove(ended)
+            assert ended.outcome is not None
+            self.controller.view.show_message(ended.outcome)
+
+    def closed(self) -> None:
+        self.stop()
+
+    def _start(self, shoot: Shoot) -> None:
+        self.shoot = shoot
+        shoot.begin()
+
+    def _feed(self, shoot: LiveShoot) -> None:
+        picture, look, choice = self.controller.picture, self.controller.model.look, self.controller.choice
+        if picture is None or look is None or choice is None or picture is self._last or picture.field != look.field:
+            return
+        self._last = picture
+        shoot.add(picture, colour_table(look, choice))

@@ -1,0 +1,89 @@
+"""What was changed by hand since the start of a run, in words. No Qt."""
+
+import time
+from collections.abc import Callable, Iterable
+from itertools import groupby
+
+from aetheria.motor.edits import CellsEdit, ControlEdit, Edit, RestartEdit, StateEdit
+from viewer.controllers.component import Feature, Host
+from viewer.sources.live import LiveSource
+from viewer.sources.source import Source
+
+MOST = 200  # lines that are told, the newest
+_APART_S = 0.5  # seconds between two looks
+
+
+class Changes(Feature):
+    """A line for each change, the oldest first; changes of one kind in a row share one.
+
+    Attributes:
+        lines: what to show.
+        listeners: called when they changed.
+    """
+
+    def __init__(self, controller: Host, busy: Callable[[], bool]) -> None:
+        """
+        Args:
+            busy: whether the next change is being made.
+        """
+        super().__init__(controller)
+        self.busy = busy
+        self._stale, self._due = False, 0.0
+        self.lines: tuple[str, ...] = ()
+        self.listeners: list[Callable[[], None]] = []
+
+    def look(self) -> None:
+        """Looks again soon: something was changed."""
+        self._stale = True
+
+    def tick(self) -> None:
+        source, now = self.controller.source, time.monotonic()
+        # Not while there is paint to be taken: to look takes a turn of the motor, which may be a step long.
+        if self._stale and now >= self._due and not self.busy() and isinstance(source, LiveSource):
+            self._stale, self._due = False, now + _APART_S
+            source.ask(lambda motor: in_words(motor.edits), self._take, name="changes")
+
+    def opened(self, source: Source) -> None:
+        self._stale = True
+
+    def closed(self) -> None:
+        self._stale = False
+        self._take(())
+
+    def restarted(self) -> None:
+        self._stale = True
+
+    def _take(self, lines: tuple[str, ...]) -> None:
+        if lines != self.lines:
+            self.lines = lines
+            for listener in list(self.listeners):
+                listener()
+
+
+def in_words(edits: Iterable[Edit]) -> tuple[str, ...]:
+    """The newest `MOST` lines.
+
+    >>> in_words([ControlEdit(3, "m", 0.2), ControlEdit(9, "m", 0.15), RestartEdit(7)])
+    ('steps 3 to 9: m = 0.15 (2 changes)', 'step 0: seed 7')
+    """
+    lines = []
+    for _, run in groupby(edits, key=lambda edit: (type(edit), edit.name if isinstance(edit, ControlEdit) else "")):
+        group = list(run)
+        first, last = group[0].step, group[-1].step
+        when = f"step {first:,}" if first == last else f"steps {first:,} to {last:,}"
+        times = f" ({len(group)} changes)" if len(group) > 1 else ""
+        lines.append(f"{when}: {_what(group[-1])}{times}")
+    return tuple(lines[-MOST:])
+
+
+def _what(edit: Edit) -> str:
+    match edit:
+        case CellsEdit():
+            height, width = edit.values.shape[-2:]
+            return f"cells near ({edit.at[0] + height // 2}, {edit.at[1] + width // 2})"
+        case ControlEdit():
+            return f"{edit.name} = {edit.value}"
+        case RestartEdit():
+            return f"seed {edit.seed}"
+        case StateEdit():
+            return f"a state of step {edit.to_step:,}"

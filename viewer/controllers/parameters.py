@@ -1,0 +1,132 @@
+"""The parameters of a law that may be changed while it runs. No Qt."""
+
+from collections.abc import Callable, Mapping
+
+from aetheria.core.errors import AetheriaError, ConfigError
+from aetheria.laws.controls import Control, TextControl, Value
+from aetheria.motor.motor import Aetheria_Motor
+from viewer.controllers.component import Feature, Host
+from viewer.sources.live import LiveSource
+from viewer.sources.source import Source
+
+# Names as on the LifeWiki, "List of Life-like rules".
+KNOWN_RULES: Mapping[str, str] = {
+    "Life": "B3/S23",
+    "HighLife": "B36/S23",
+    "Day & Night": "B3678/S34678",
+    "Seeds": "B2/S",
+    "Life without Death": "B3/S012345678",
+    "Maze": "B3/S12345",
+    "Replicator": "B1357/S1357",
+    "2x2": "B36/S125",
+    "Diamoeba": "B35678/S5678",
+    "Anneal": "B4678/S35678",
+}
+
+
+class Tuning(Feature):
+    """The controls of what is open.
+
+    Attributes:
+        controls: what may be changed, in the order in which to show it.
+        values: as the law has them.
+        problems: of each control whose last new value was refused, why.
+        listeners: called when any of these changed.
+    """
+
+    def __init__(self, controller: Host) -> None:
+        super().__init__(controller)
+        self.controls: tuple[Control | TextControl, ...] = ()
+        self.values: dict[str, Value] = {}
+        self.problems: dict[str, str] = {}
+        self.listeners: list[Callable[[], None]] = []
+        self._first: dict[str, Value] = {}
+        self._asked: dict[str, int] = {}  # how often each control was set: an answer that is overtaken says nothing
+
+    def set(self, name: str, value: Value) -> None:
+        """Changes a control from the next step on; what the law refuses is told in `problems`."""
+        source = self.controller.source
+        if isinstance(source, LiveSource):
+            turn = self._asked[name] = self._asked.get(name, 0) + 1
+
+            def is_set(answer: tuple[Value, str]) -> None:
+                if source is self.controller.source and turn == self._asked[name]:
+                    self._is_set(name, *answer)
+
+            source.ask(lambda motor: _set(motor, name, value), is_set, f"control {name}")
+
+    def reset(self, name: str) -> None:
+        """The value that a control had when the run was opened."""
+        self.set(name, self._first[name])
+
+    def reset_all(self) -> None:
+        """The values that all controls had when the run was opened."""
+        for name in self._first:
+            self.reset(name)
+
+    def start_again(self, motor: Aetheria_Motor) -> None:
+        """In the worker: takes the run back to its start, and its law to what that was when the run was opened.
+
+        Raises:
+            StateError: a recorder is running.
+        """
+        present = {name: motor.get_control(name) for name in self._first}
+        _set_all(motor, self._first)  # before the restart: cells may be made for a rule, and edits are logged from there on
+        try:
+            motor.restart()
+        except AetheriaError:
+            _set_all(motor, present)
+            raise
+
+    def changed(self, name: str) -> bool:
+        """Whether a control is not what it was when the run was opened."""
+        return self.values[name] != self._first[name]
+
+    def _is_set(self, name: str, value: Value, problem: str) -> None:
+        self.values[name] = value
+        self.problems.pop(name, None)
+        if problem:
+            self.problems[name] = problem
+        self._tell()
+
+    # -- what happens to the source ------------------------------------------------------------------------------
+
+    def opened(self, source: Source) -> None:
+        if isinstance(source, LiveSource):
+            self.controls = source.motor.traits.controls
+            self.values = {control.name: source.motor.get_control(control.name) for control in self.controls}
+            self._first = dict(self.values)
+        self._tell()
+
+    def closed(self) -> None:
+        self.controls, self.values, self.problems, self._first = (), {}, {}, {}
+        self._tell()
+
+    def restarted(self) -> None:
+        source = self.controller.source
+        if isinstance(source, LiveSource):
+            self.values = {name: source.motor.get_control(name) for name in self.values}
+            self.problems = {}
+            self._tell()
+
+    def _tell(self) -> None:
+        for listener in list(self.listeners):
+            listener()
+
+
+def _set_all(motor: Aetheria_Motor, values: Mapping[str, Value]) -> None:
+    for name, value in values.items():
+        if motor.get_control(name) != value:
+            motor.set_control(name, value)
+
+
+def _set(motor: Aetheria_Motor, name: str, value: Value) -> tuple[Value, str]:
+    """In the worker: the value that holds now, and why the new one does not."""
+    problem = ""
+    try:
+        motor.set_control(name, value)
+    except ConfigError as error:
+        problem = str(error).partition("] ")[2] or str(error)  # without "[law.life] ": it stands beside the field
+    else:
+        motor.refresh()
+    return motor.get_control(name), problem

@@ -1,0 +1,136 @@
+"""Plays a recording: what its buttons and keys mean, and where it stands. No Qt."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from viewer.controllers.component import Feature, Host
+from viewer.sources.playback import RecordingSource
+from viewer.sources.source import Source
+
+_LEAP = 10  # frames
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a recording stands.
+
+    Attributes:
+        frame: counted from 0; frames: how many there are so far.
+        step, time: of the frame; the time in the law's own units.
+        playing: it moves by itself.
+        ending: how the run ended; "running" while it is still being written.
+    """
+
+    frame: int
+    frames: int
+    step: int
+    time: float
+    playing: bool
+    ending: str
+
+
+class Player(Feature):
+    """Moves through the recording that is open; without one, does nothing.
+
+    Attributes:
+        source: the recording.
+        position: where it stands; None without a recording.
+        listeners: called when the position changed, and when a recording was opened or closed.
+    """
+
+    def __init__(self, controller: Host) -> None:
+        super().__init__(controller)
+        self.source: RecordingSource | None = None
+        self.position: Position | None = None
+        self.listeners: list[Callable[[], None]] = []
+        self._goes_on = False  # when the user lets go of the slider
+        controller.model.listeners.append(self._model_changed)
+
+    # -- moving --------------------------------------------------------------------------------------------------
+
+    def first(self) -> None:
+        """Goes to the first frame."""
+        self.seek(0)
+
+    def last(self) -> None:
+        """Goes to the newest frame."""
+        self.seek(-1)
+
+    def back(self) -> None:
+        """One frame back."""
+        self._move(-1)
+
+    def forward(self) -> None:
+        """One frame on."""
+        self._move(1)
+
+    def leap_back(self) -> None:
+        """Ten frames back."""
+        self._move(-_LEAP)
+
+    def leap_forward(self) -> None:
+        """Ten frames on."""
+        self._move(_LEAP)
+
+    def seek(self, frame: int) -> None:
+        """Goes to a frame, negative ones from the end, and stands still there."""
+        if self.source is not None:
+            self.source.seek(frame)
+            self.tick()
+
+    def hold(self) -> None:
+        """The user takes the slider in hand."""
+        self._goes_on = self.position is not None and self.position.playing
+
+    def let_go(self) -> None:
+        """The user lets go of the slider: goes on if it was playing before."""
+        if self._goes_on and self.source is not None:
+            self.source.play(True)
+        self._goes_on = False
+
+    def toggle_loop(self) -> None:
+        """After the last frame comes the first, or no longer."""
+        self.controller.model.set(loop=not self.controller.model.loop)
+
+    def toggle_newest(self) -> None:
+        """Stays at the newest frame, however many come, or no longer."""
+        if self.source is not None:
+            self.source.follow(not self.source.reel.newest)
+            self.tick()
+
+    def _move(self, frames: int) -> None:
+        if self.source is not None:
+            self.source.advance_frames(frames)
+            self.tick()
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    def opened(self, source: Source) -> None:
+        if isinstance(source, RecordingSource):
+            self.source = source
+            source.reel.loop = self.controller.model.loop
+        self._goes_on = False
+        self.tick()
+
+    def closed(self) -> None:
+        self.source = None
+        self.controller.model.set(newest=False)
+        self.tick()
+
+    def tick(self) -> None:
+        source = self.source
+        before, self.position = self.position, None if source is None else _position(source)
+        if source is not None:
+            self.controller.model.set(newest=source.reel.newest)
+        if self.position != before:
+            for listener in self.listeners:
+                listener()
+
+    def _model_changed(self, changed: frozenset[str]) -> None:
+        if "loop" in changed and self.source is not None:
+            self.source.reel.loop = self.controller.model.loop
+
+
+def _position(source: RecordingSource) -> Position:
+    frame, step = source.place
+    return Position(frame, len(source.steps), step, step * source.dt, source.reel.playing, source.ending)

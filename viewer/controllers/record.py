@@ -1,0 +1,226 @@
+"""Recording a live run: what it will take, and a recorder for which nobody waits. No Qt."""
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aetheria.core.errors import AetheriaError
+from aetheria.files.atomic import check_output
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.motor.optimizer import PixelType
+from aetheria.recording import Recorder
+from aetheria.recording.disk_space import frame_bytes, free_bytes
+from aetheria.recording.schema import Codec
+from viewer.controllers.component import Feature, Host
+from viewer.model.messages import explain
+from viewer.model.shown import Levels, Message
+from viewer.model.wording import bytes_in_words, duration_in_words, shortened
+from viewer.sources.live import LiveSource
+
+_SIZE_S = 1.0  # seconds between two looks at how large the file is
+
+
+@dataclass(frozen=True)
+class TapeSettings:
+    """What is to be recorded: as for `Recorder`, and `levels` for uint8."""
+
+    path: Path
+    fields: tuple[str, ...]
+    every: int = 10
+    size: tuple[int, int] | None = None
+    dtype: PixelType = "float32"
+    codec: Codec = "gzip"
+    levels: tuple[tuple[str, Levels], ...] = ()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a recording will take at the most, for numbers that cannot be compressed.
+
+    Attributes:
+        frame: bytes a frame.
+        per_s: frames a second, at the present pace.
+        free: bytes that are free where it goes.
+    """
+
+    frame: int
+    per_s: float
+    free: int
+
+    def words(self) -> str:
+        """For people."""
+        rate = self.frame * self.per_s
+        text = f"At the most {bytes_in_words(self.frame)} a frame"
+        if rate > 0:
+            text += f"; at the present pace {self.per_s * 60:,.0f} frames and {bytes_in_words(60 * rate)} a minute"
+        text += f". {bytes_in_words(self.free)} are free"
+        if rate > 0 and math.isfinite(self.free / rate):
+            text += f", enough for {duration_in_words(self.free / rate)}"
+        return text + "."
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is known of a recording before it begins: what it takes, or what is wrong with it; whether there is such a file."""
+
+    words: str
+    wrong: bool
+    exists: bool
+
+
+class Take:
+    """One recording: its recorder is made in the source's thread, and finished in a thread of its own."""
+
+    def __init__(self, settings: TapeSettings) -> None:
+        self.settings = settings
+        self.recorder: Recorder | None = None
+        self.size = 0  # bytes of the file, when somebody looked last
+        self._ended = False
+        self._lock = threading.Lock()
+
+    def begin(self, motor: Aetheria_Motor, config: str, title: str) -> None:
+        """Opens the file. Raises what `Recorder` does."""
+        wanted = self.settings
+        recorder = Recorder(
+            motor,
+            wanted.path,
+            fields=wanted.fields,
+            every=wanted.every,
+            size=wanted.size,
+            dtype=wanted.dtype,
+            levels=dict(wanted.levels),
+            codec=wanted.codec,
+            overwrite=True,  # the user was asked
+            config=config,
+            title=title,
+            essential=False,
+        )
+        with self._lock:
+            self.recorder, ended = recorder, self._ended
+        if ended:
+            recorder.finish()
+
+    def end(self, told: Callable[[Message], None]) -> None:
+        """Closes the file, and tells how it went, from another thread: writing what waits takes its time."""
+        with self._lock:
+            recorder, ended, self._ended = self.recorder, self._ended, True
+        if recorder is not None and not ended:
+            # Not a daemon: the program ends when the file is whole.
+            threading.Thread(target=lambda: told(self._finished(recorder)), name="end of a recording").start()
+
+    def _finished(self, recorder: Recorder) -> Message:
+        name = self.settings.path.name
+        try:
+            recorder.finish()
+            size = self.settings.path.stat().st_size
+        except (AetheriaError, OSError) as error:
+            return Message("error", f"The recording ended, and the run goes on without it. {explain(error)}")
+        return Message("note", f"Recorded {recorder.frames:,} frames in {name}, {bytes_in_words(size)}.")
+
+
+class Tape(Feature):
+    """Starts and stops recordings of what is open.
+
+    Attributes:
+        take: the recording that runs, or is about to.
+    """
+
+    def __init__(self, controller: Host) -> None:
+        super().__init__(controller)
+        self.take: Take | None = None
+        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._size_due = 0.0
+
+    @property
+    def recording(self) -> bool:
+        """Whether a recording runs, or is about to."""
+        return self.take is not None
+
+    def words(self) -> str:
+        """How it goes, for the status bar."""
+        take = self.take
+        if take is None:
+            return ""
+        frames = take.recorder.frames if take.recorder is not None else 0
+        return (
+            f"\N{BLACK CIRCLE} recording {shortened(take.settings.path.name)}: {frames:,} frames, {bytes_in_words(take.size)}"
+        )
+
+    def start(self, settings: TapeSettings) -> None:
+        """Records from the present step on; the config and all edits go into the file."""
+        source = self.controller.source
+        if not isinstance(source, LiveSource) or self.recording:
+            return
+        take = self.take = Take(settings)
+        config = source.config.to_toml() if source.config is not None else ""
+
+        def begin(motor: Aetheria_Motor) -> Exception | None:
+            try:
+                take.begin(motor, config, source.title)
+            except (AetheriaError, OSError) as error:
+                return error
+            return None
+
+        source.ask(begin, lambda error: self._began(take, error))
+
+    def stop(self) -> None:
+        """Ends the recording; the file is finished in a thread of its own."""
+        take, self.take = self.take, None
+        if take is not None:
+            take.end(self._told.put)
+
+    def estimate(self, settings: TapeSettings, then: Callable[[Forecast], None]) -> None:
+        """Calls back with what a recording would take; of calls that wait only the newest is answered."""
+        source = self.controller.source
+        if not isinstance(source, LiveSource):
+            return
+        runner, status = source.runner, source.status()
+        pace = runner.speed * runner.stride if runner is not None and runner.speed is not None else 0.0
+        steps_per_s = status.steps_per_s if status.playing and status.steps_per_s else pace
+        source.ask(lambda motor: _forecast(motor, settings, steps_per_s), then, name="estimate")
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        while not self._told.empty():
+            self.controller.view.show_message(self._told.get())
+        take, source = self.take, self.controller.source
+        if take is None or source is None or take.recorder is None:
+            return
+        if take.recorder.error is not None:
+            self.stop()
+        elif time.monotonic() > self._size_due:
+            self._size_due = time.monotonic() + _SIZE_S
+            source.do(lambda: _size_of(take.settings.path), lambda size: setattr(take, "size", size), name="size")
+
+    def closed(self) -> None:
+        self.stop()
+
+    def _began(self, take: Take, error: Exception | None) -> None:
+        if error is None:
+            every = f"every {take.settings.every:,} steps" if take.settings.every > 1 else "every step"
+            self.controller.view.show_message(Message("note", f"Recording to {take.settings.path.name}, {every}."))
+            return
+        if self.take is take:
+            self.take = None
+        self.controller.failed(error)
+
+
+def _forecast(motor: Aetheria_Motor, settings: TapeSettings, steps_per_s: float) -> Forecast:
+    try:
+        exists = settings.path.exists()
+        request = motor.request(settings.fields, settings.size, settings.dtype, dict(settings.levels))
+        check_output(settings.path, overwrite=True)
+        free = free_bytes(settings.path.parent)
+    except (AetheriaError, OSError) as error:
+        return Forecast(str(error), wrong=True, exists=False)
+    estimate = Estimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free)
+    return Forecast(estimate.words(), wrong=False, exists=exists)
+
+
+def _size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,90 @@
+"""Pictures, states and configs that the user keeps. No Qt."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aetheria.core.errors import ConfigError
+from aetheria.files.atomic import replacing
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.runs.config import RunConfig
+from aetheria.runs.state_file import Description, load_state, save_state
+from viewer.controllers.component import Feature
+from viewer.model.shown import Message
+from viewer.sources.live import LiveSource
+
+
+class Keeping(Feature):
+    """Saves and loads, in the source's own thread; tells what was saved."""
+
+    # -- pictures ------------------------------------------------------------------------------------------------
+
+    def save_picture(self, pixels: NDArray[np.uint8], path: Path) -> None:
+        """Writes pixels `(h, w, 3)` as PNG."""
+        source = self.controller.source
+        if source is not None:
+            source.do(lambda: _save_png(pixels, path), lambda _: self._note(f"Saved {path.name}."))
+
+    # -- states --------------------------------------------------------------------------------------------------
+
+    def save_state(self, path: Path) -> None:
+        """Saves cells, memory, step and seed, with the present config."""
+        source = self.controller.source
+        if isinstance(source, LiveSource):
+            config = self.config_toml() if source.config is not None else ""
+            source.ask(
+                lambda motor: save_state(motor, path, config),
+                lambda saved: self._note(f"Saved the state at step {saved.step:,} in {path.name}."),
+            )
+
+    def load_state(self, path: Path) -> None:
+        """Goes on from a saved state of this law and grid, paused."""
+        source = self.controller.source
+        if isinstance(source, LiveSource):
+            source.ask_at_rest(lambda motor: _load(motor, path), lambda loaded: self._loaded(path, loaded))
+
+    def _loaded(self, path: Path, loaded: Description) -> None:
+        for feature in self.controller.features:
+            feature.restarted()
+        self._note(f"Loaded {path.name}: step {loaded.step:,}.")
+
+    # -- configs -------------------------------------------------------------------------------------------------
+
+    def config_toml(self) -> str:
+        """The config of what is open as TOML, with seed and controls as they are now.
+
+        Raises:
+            ConfigError: it was made without one.
+        """
+        source = self.controller.source
+        if isinstance(source, LiveSource) and source.config is not None:
+            return present_config(source.config, source.motor).to_toml()
+        recorded = getattr(source, "recording", None)
+        if recorded is not None and recorded.config:
+            return str(recorded.config)
+        raise ConfigError("config: this run was made without one, by a program of its own")
+
+    def _note(self, text: str) -> None:
+        self.controller.view.show_message(Message("note", text))
+
+
+def present_config(config: RunConfig, motor: Aetheria_Motor) -> RunConfig:
+    """The config with the motor's seed, and with those controls of the law that are no longer as they were."""
+    now = {control.name: motor.get_control(control.name) for control in motor.traits.controls}
+    values = config.model_dump()
+    values["seed"] = motor.seed
+    values["law"] |= {name: value for name, value in now.items() if value != motor.initial_controls.get(name)}
+    return RunConfig.checked(values, "")
+
+
+def _save_png(pixels: NDArray[np.uint8], path: Path) -> None:
+    with replacing(path) as beside:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(beside, "PNG")
+
+
+def _load(motor: Aetheria_Motor, path: Path) -> Description:
+    description = load_state(motor, path)
+    motor.refresh()
+    return description

@@ -1,0 +1,1 @@
+"""Pages and dialogs that stand beside the main window."""

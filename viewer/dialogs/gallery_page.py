@@ -1,0 +1,206 @@
+"""The page without a run: a gallery of simulations to choose from, and recent files."""
+
+from bisect import bisect_left
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QLabel,
+    QListView,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.model.gallery import Entry, entries
+from viewer.panels.base import named
+from viewer.widgets.preferences import Remembered
+
+_NAME, _STORY, _PICTURE = (int(Qt.ItemDataRole.UserRole) + n for n in range(3))
+_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
+_LETTERS, _LINES = 27, 7  # width of a card's text, and its height
+_WRAPPED = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+Index = QModelIndex | QPersistentModelIndex
+
+
+class GalleryPage(QWidget):
+    """Signals:
+    chosen(name, title): a shipped config.
+    file_chosen(path): a recent file.
+    asked_for_file(): the user wants to look for one.
+    """
+
+    chosen = Signal(str, str)
+    file_chosen = Signal(str)
+    asked_for_file = Signal()
+
+    def __init__(self, remembered: Remembered) -> None:
+        super().__init__()
+        self.remembered = remembered
+        heading = _heading("Choose a simulation")
+        self.cards = named(_Chooser(), "Simulations that come with Aetheria")
+        self.cards.setViewMode(QListView.ViewMode.IconMode)
+        self.cards.setItemDelegate(_Card(self.cards))
+        self.cards.setResizeMode(QListView.ResizeMode.Adjust)
+        self.cards.setMovement(QListView.Movement.Static)
+        self.cards.setUniformItemSizes(True)
+        self.cards.picked.connect(lambda item: self.chosen.emit(item.data(_NAME), item.text()))
+        self.recent_heading = _heading("Recent files")
+        self.recent = named(_Chooser(), "Recent files")
+        self.recent.picked.connect(lambda item: self.file_chosen.emit(item.data(_NAME)))
+        self.look_for = QPushButton("&Open a file...")
+        self.look_for.clicked.connect(self.asked_for_file)
+        hint = QLabel(
+            "Or drop a file on this window: a config (.toml), a recording (.h5), a pattern (.rle), cells (.npy, .png), "
+            "weights or a saved state (.safetensors)."
+        )
+        hint.setWordWrap(True)
+        column = QVBoxLayout(self)
+        for widget in (heading, self.cards, self.recent_heading, self.recent):
+            column.addWidget(widget, 1 if widget is self.cards else 0)
+        column.addWidget(hint)
+        column.addWidget(self.look_for, 0, Qt.AlignmentFlag.AlignLeft)
+        self.setFocusProxy(self.cards)
+        for entry in entries():
+            self.cards.addItem(_item(entry))
+        self.cards.setCurrentRow(0)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows the recent files of now that are still there."""
+        self.recent.clear()
+        for file in self.remembered.recent:
+            path = Path(file)
+            if not path.exists():
+                continue
+            item = QListWidgetItem(f"{path.name}   in {path.parent}")
+            item.setData(_NAME, file)
+            item.setToolTip(file)
+            self.recent.addItem(item)
+        for widget in (self.recent, self.recent_heading):
+            widget.setVisible(self.recent.count() > 0)
+        rows = min(self.recent.count(), 5)
+        self.recent.setFixedHeight(rows * max(1, self.recent.sizeHintForRow(0)) + 2 * self.recent.frameWidth())
+
+
+class _Chooser(QListWidget):
+    """A list whose items are picked by a click, or by Return or Space.
+
+    Signals:
+        picked(item): this one.
+    """
+
+    picked = Signal(QListWidgetItem)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.itemClicked.connect(self.picked)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _plain(event):
+            event.accept()  # before the run in the background hears of it
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        if _plain(event) and self.currentItem() is not None:
+            self.picked.emit(self.currentItem())
+            return
+        super().keyPressEvent(event)
+
+
+def _plain(event: QKeyEvent) -> bool:
+    keypad = Qt.KeyboardModifier.KeypadModifier
+    return event.key() in _KEYS and not (event.modifiers() & ~keypad)
+
+
+def _item(entry: Entry) -> QListWidgetItem:
+    item = QListWidgetItem(entry.title)
+    item.setData(_NAME, entry.name)
+    item.setData(_STORY, entry.story)
+    item.setData(_PICTURE, QPixmap(str(entry.thumbnail)) if entry.thumbnail else QPixmap())
+    item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, entry.story)
+    item.setToolTip(f"<p>{entry.story}</p><p>aetheria view {entry.name}</p>")
+    return item
+
+
+class _Card(QStyledItemDelegate):
+    """Paints a thumbnail over a title over a line of text; sizes go by the font."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: N802 - Qt's name
+        pad, width, line = _measures(option.fontMetrics)
+        return QSize(width + 4 * pad, width * 3 // 4 + _LINES * line + 6 * pad)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        pad, width, _ = _measures(option.fontMetrics)
+        frame = option.rect.adjusted(pad, pad, -pad, -pad)
+        picture = QRect(frame.left() + pad, frame.top() + pad, frame.width() - 2 * pad, width * 3 // 4)
+        painter.save()
+        painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
+        _frame(painter, option, frame, pad)
+        painter.drawPixmap(picture, index.data(_PICTURE))
+        _write(painter, option, index, QRect(picture.left(), picture.bottom() + pad, picture.width(), frame.bottom()))
+        painter.restore()
+
+
+def _heading(text: str) -> QLabel:
+    label = QLabel(text)
+    font = label.font()
+    font.setPointSizeF(1.3 * font.pointSizeF())
+    label.setFont(font)
+    return label
+
+
+def _measures(metrics: QFontMetrics) -> tuple[int, int, int]:
+    """Padding, width of a thumbnail and height of a line, in pixels."""
+    return max(4, metrics.height() // 2), metrics.averageCharWidth() * _LETTERS, metrics.lineSpacing()
+
+
+def _frame(painter: QPainter, option: QStyleOptionViewItem, frame: QRect, radius: int) -> None:
+    """The card's outline; thick and in the accent colour where the keyboard is."""
+    palette = option.palette
+    chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+    over = bool(option.state & QStyle.StateFlag.State_MouseOver)
+    focus = chosen and bool(option.state & QStyle.StateFlag.State_HasFocus)
+    outline = QPainterPath()
+    outline.addRoundedRect(frame, radius, radius)
+    painter.fillPath(outline, palette.button() if chosen or over else palette.window())
+    painter.setPen(QPen(palette.highlight() if focus else palette.mid(), 3 if focus else 1))
+    painter.drawPath(outline)
+
+
+def _write(painter: QPainter, option: QStyleOptionViewItem, index: Index, box: QRect) -> None:
+    """The title, and as much of the story as there is room for below it."""
+    line = option.fontMetrics.lineSpacing()
+    font = QFont(option.font)
+    font.setBold(True)
+    painter.setFont(font)
+    painter.setPen(option.palette.text().color())
+    used = painter.drawText(QRect(box.left(), box.top(), box.width(), 3 * line), _WRAPPED, index.data())
+    lines = _LINES - max(1, round(used.height() / line)) if isinstance(used, QRect) else 3
+    painter.setFont(option.font)
+    painter.setPen(option.palette.placeholderText().color())
+    text = QRect(box.left(), box.top() + (_LINES - lines) * line + line // 4, box.width(), lines * line)
+    painter.drawText(text, _WRAPPED, _fitting(index.data(_STORY), option.fontMetrics, box.width(), lines))
+
+
+def _fitting(text: str, metrics: QFontMetrics, width: int, lines: int) -> str:
+    """As much of the text as so many lines can hold."""
+    box, words = QRect(0, 0, width, 1 << 20), text.split()
+
+    def cut(count: int) -> str:
+        return text if count >= len(words) else " ".join(words[:count]).rstrip(".,;:") + "..."
+
+    def too_long(count: int) -> bool:
+        return metrics.boundingRect(box, _WRAPPED, cut(count)).height() > lines * metrics.lineSpacing()
+
+    return cut(bisect_left(range(1, len(words) + 1), True, key=too_long))

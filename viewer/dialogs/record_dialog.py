@@ -1,0 +1,185 @@
+"""Asks what to record, and says what it will take."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+from shiboken6 import isValid
+
+from aetheria.core.errors import ConfigError
+from aetheria.motor.optimizer import PixelType
+from aetheria.recording.schema import Codec, filters
+from viewer.controllers.controller import Controller
+from viewer.controllers.record import Forecast, TapeSettings
+from viewer.model.shown import Levels
+from viewer.panels.base import named
+from viewer.sources.live import LiveSource
+from viewer.widgets.file_dialogs import ask_where_to_save, suggested
+
+_SETTLE_MS = 150  # after the last change, what it takes is found anew
+_FRACTIONS = {1: "Every cell", 2: "Half as high and wide", 4: "A quarter", 8: "An eighth", 16: "A sixteenth"}
+_TYPES: dict[PixelType, str] = {
+    "float32": "32 bits, exact",
+    "float16": "16 bits",
+    "uint8": "8 bits, between the levels in sight",
+}
+_CODECS: dict[Codec, str] = {"gzip": "gzip, read everywhere", "fast": "LZ4, fast", "compact": "Zstandard, compact"}
+
+
+class RecordDialog(QDialog):
+    """Choices of fields, cadence, size and file; `wanted` is called when the user agrees."""
+
+    def __init__(
+        self, parent: QWidget, controller: Controller, source: LiveSource, wanted: Callable[[TapeSettings], None]
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Record")
+        self.controller, self.source, self._wanted = controller, source, wanted
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_SETTLE_MS)
+        self._rest.timeout.connect(self._estimate)
+        self.fields = named(QListWidget(), "What to record")
+        self.every = named(QSpinBox(), "Steps between frames")
+        self.every.setRange(1, 1_000_000_000)
+        self.every.setPrefix("every ")
+        self.every.setValue(10)
+        self.extent = named(QComboBox(), "Size of the frames")
+        self.dtype = named(QComboBox(), "Type of the numbers")
+        self.codec = named(QComboBox(), "Compression")
+        self.path = named(QLineEdit(str(suggested(f"{file_stem(source.title)}.h5"))), "File")
+        self.takes = named(QLabel(), "What it takes")
+        self._fill()
+        self._lay_out()
+        for signal in (
+            self.fields.itemChanged,
+            self.every.valueChanged,
+            self.extent.currentIndexChanged,
+            self.dtype.currentIndexChanged,
+            self.path.textChanged,
+        ):
+            signal.connect(lambda *_: self._changed())
+        self._estimate()
+
+    def _fill(self) -> None:
+        look = self.controller.model.look
+        for name in (*(choice.name for choice in self.source.fields), *self.source.observables):
+            item = QListWidgetItem(name, self.fields)
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            shown = look is not None and name == look.field
+            item.setCheckState(Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
+        height, width = self.source.grid
+        for divisor, words in _FRACTIONS.items():
+            if min(height, width) >= divisor:
+                size = (height // divisor, width // divisor)
+                self.extent.addItem(f"{words}: {size[0]:,} x {size[1]:,}", None if divisor == 1 else size)
+        for dtype, words in _TYPES.items():
+            self.dtype.addItem(words, dtype)
+        for codec, words in _CODECS.items():
+            if _can(codec):
+                self.codec.addItem(words, codec)
+
+    def _lay_out(self) -> None:
+        browse = QPushButton("&Browse...")
+        browse.clicked.connect(self._browse)
+        file = QHBoxLayout()
+        file.addWidget(self.path, 1)
+        file.addWidget(browse)
+        self.takes.setWordWrap(True)
+        self.takes.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
+        self.takes.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.record = self.buttons.addButton("&Record", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.buttons.accepted.connect(self._agreed)
+        self.buttons.rejected.connect(self.reject)
+        form = QFormLayout()
+        form.addRow("&What", self.fields)
+        form.addRow("&Steps", self.every)
+        form.addRow("Si&ze", self.extent)
+        form.addRow("&Numbers", self.dtype)
+        form.addRow("&Compression", self.codec)
+        label = QLabel("&File")
+        label.setBuddy(self.path)
+        form.addRow(label, file)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self.takes)
+        layout.addWidget(self.buttons)
+        letter = self.fontMetrics().averageCharWidth()
+        self.fields.setMaximumHeight(9 * self.fontMetrics().lineSpacing())
+        self.setMinimumWidth(70 * letter)
+
+    def settings(self) -> TapeSettings:
+        """What is chosen now."""
+        items = [self.fields.item(row) for row in range(self.fields.count())]
+        fields = tuple(item.text() for item in items if item.checkState() == Qt.CheckState.Checked)
+        look, picture, dtype = self.controller.model.look, self.controller.picture, self.dtype.currentData()
+        levels: tuple[tuple[str, Levels], ...] = ()
+        if dtype == "uint8" and look is not None and picture is not None and picture.field == look.field in fields:
+            levels = ((look.field, picture.levels),)
+        return TapeSettings(
+            Path(self.path.text()).expanduser(), fields, self.every.value(), self.extent.currentData(), dtype,
+            self.codec.currentData(), levels,
+        )  # fmt: skip
+
+    def _changed(self) -> None:
+        self.record.setEnabled(False)
+        self._rest.start()
+
+    def _estimate(self) -> None:
+        settings = self.settings()
+        self.every.setSuffix(" step" if settings.every == 1 else " steps")
+        if not settings.fields:
+            self._forecast(settings, Forecast("Choose at least one field.", wrong=True, exists=False))
+            return
+        self.controller.tape.estimate(settings, lambda forecast: self._forecast(settings, forecast))
+
+    def _forecast(self, settings: TapeSettings, forecast: Forecast) -> None:
+        if not isValid(self) or settings != self.settings():  # closed meanwhile, or changed
+            return
+        replaces = " There is a file of this name, which will be replaced." if forecast.exists else ""
+        self.takes.setText(forecast.words + replaces)
+        self.record.setText("&Replace and record" if forecast.exists else "&Record")
+        self.record.setEnabled(not forecast.wrong)
+
+    def _browse(self) -> None:
+        ask_where_to_save(self, "Record to", Path(self.path.text()).name, {".h5": "Recording"}, self._named)
+
+    def _named(self, path: Path) -> None:
+        self.path.setText(str(path))
+
+    def _agreed(self) -> None:
+        self._wanted(self.settings())
+        self.accept()
+
+
+def file_stem(title: str) -> str:
+    """A title as the name of a file."""
+    kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in title.lower().strip())
+    return "-".join(filter(None, kept.split("-"))).strip(".")[:60] or "run"
+
+
+def _can(codec: Codec) -> bool:
+    assert codec in get_args(Codec)
+    try:
+        filters(codec)
+    except ConfigError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The values that the viewer shows. No Qt."""

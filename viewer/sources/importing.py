@@ -1,0 +1,225 @@
+"""Files that become part of the run that is open, or a run of their own: patterns, arrays, images, weights, states. No Qt."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError, LawError, StateError
+from aetheria.files.rle import read_rle_file
+from aetheria.files.untrusted import read_array
+from aetheria.laws.continuous.lenia import Lenia
+from aetheria.laws.discrete.life import Life, parse_rule
+from aetheria.laws.weights import fitting_weights, read_tensors
+from aetheria.motor.initial import Initial, Kind, make_initial
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.runs.config import RunConfig
+from aetheria.runs.state_file import describe_state, is_state, load_state
+from viewer.sources.live import LiveSource
+
+_KINDS: dict[str, Kind] = {".rle": "rle", ".npy": "npy", ".png": "image"}
+_WEIGHTS = (".safetensors", ".pt", ".pth")
+SUFFIXES = (*_KINDS, *_WEIGHTS)
+_WHOLE = 64  # cells a side from which an array is the grid itself, not a pattern in a larger one
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something to do to the run that is open.
+
+    Attributes:
+        source: the run.
+        apply: does it, in a thread of the source.
+        restarts: it takes the run back to step 0.
+        note: what to tell the user.
+        config: what it changes in the run's config, as tables of settings.
+    """
+
+    source: LiveSource
+    apply: Callable[[Aetheria_Motor], object]
+    restarts: bool
+    note: str
+    config: dict[str, Any]
+
+    def changed(self, config: RunConfig) -> RunConfig:
+        """The config of the run after it."""
+        values = config.model_dump(exclude_none=True)
+        for table, settings in self.config.items():
+            values[table] = {**values.get(table, {}), **settings} if table == "law" else settings
+        return RunConfig.checked(values, "")
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run to open.
+
+    Attributes:
+        config: of the run.
+        note: what to tell the user about it, if anything.
+        prepare: what to do to its motor before it is shown.
+    """
+
+    config: RunConfig
+    note: str = ""
+    prepare: Callable[[Aetheria_Motor], object] = lambda _: None
+
+
+def adopt(path: Path, source: LiveSource | None) -> Change | NewRun:
+    """What a file of `SUFFIXES` means: a change of the run that is open where it fits, else a run of its own.
+
+    Raises:
+        AetheriaError: it cannot be read, or fits neither; says what would be needed.
+    """
+    if not path.is_file():
+        raise FileUnreadableError(f"{path}: no such file")
+    suffix = path.suffix.lower()
+    if suffix in _WEIGHTS:
+        return _state(path, source) if is_state(path) else _weights(path, source)
+    kind = _KINDS[suffix]
+    if source is not None and (kind != "rle" or isinstance(source.motor.law, Life | Lenia)):
+        return _cells(path, kind, source)
+    if kind == "rle":
+        return NewRun(_life_from_rle(path))
+    if kind == "npy":
+        return NewRun(_life_from_array(path))
+    raise ConfigError(
+        f"{path.name}: an image becomes the cells of a run; open one first whose grid is as large as the image (a config, or "
+        "one of the gallery), then open the image"
+    )
+
+
+def _cells(path: Path, kind: Kind, source: LiveSource) -> Change | NewRun:
+    """Other initial cells for the run that is open."""
+    motor = source.motor
+    initial = Initial(kind=kind, path=str(path.resolve()))
+    try:
+        cells = make_initial(initial, motor.law, motor.shape, motor.seed)
+    except StateError as error:
+        if kind == "rle" and isinstance(motor.law, Life):
+            return NewRun(_life_from_rle(path), f"{path.name} does not fit the grid that was open: opened on a larger one")
+        _, channels, height, width = motor.shape
+        raise StateError(
+            f"{error}. The open run ({source.title}) takes cells of {height} x {width} at most, in {channels} channel(s); "
+            "open a run with a larger grid first, or close this one"
+        ) from None
+    if not source.runs:  # somebody counts its steps
+        return Change(source, lambda motor: motor.set_cells(cells), False, f"The cells are those of {path.name} now", {})
+    return Change(
+        source,
+        lambda motor: motor.restart(initial=initial),
+        True,
+        f"{path.name} is the start of this run now",
+        {"initial": initial.model_dump(exclude_none=True)},
+    )
+
+
+def _life_from_rle(path: Path) -> RunConfig:
+    pattern = read_rle_file(path)
+    if pattern.cells.max(initial=0) > 1:
+        raise StateError(
+            f"{path.name}: states up to {pattern.cells.max()}, as of Lenia; open a run of Lenia first (Orbium in the gallery), "
+            "then open the pattern"
+        )
+    return _life(path, "rle", (pattern.cells.shape[0], pattern.cells.shape[1]), _rule(pattern.rule, path))
+
+
+def _rule(named: str | None, path: Path) -> str:
+    """B/S notation of the rule in an RLE header; "23/3" is an older way to write it."""
+    rule = (named or "B3/S23").split(":")[0]
+    if old := re.fullmatch(r"([0-8]*)/([0-8]*)", rule):
+        rule = f"B{old[2]}/S{old[1]}"
+    try:
+        parse_rule(rule)
+    except ConfigError:
+        raise ConfigError(
+            f'{path.name}: made for the rule "{named}"; expected one of Life\'s family, as in B3/S23 (or open the run it was '
+            "made for first)"
+        ) from None
+    return rule.upper()
+
+
+def _life_from_array(path: Path) -> RunConfig:
+    array = read_array(path)
+    if array.ndim != 2 or not array.size or not np.isin(array, (0, 1)).all():
+        raise ConfigError(
+            f"{path.name}: an array becomes the cells of a run; open one first that it fits, or give a 2-D array of 0 and 1, "
+            "which opens as Life"
+        )
+    height, width = array.shape
+    return _life(path, "npy", (height, width), "B3/S23", whole=min(height, width) >= _WHOLE)
+
+
+def _life(path: Path, kind: Kind, size: tuple[int, int], rule: str, whole: bool = False) -> RunConfig:
+    height, width = size if whole else (_room(size[0]), _room(size[1]))
+    return _config(
+        title=path.stem,
+        grid={"height": height, "width": width},
+        law={"name": "Life", "rule": rule},
+        initial={"kind": kind, "path": str(path.resolve())},
+    )
+
+
+def _room(cells: int) -> int:
+    """Side of a grid in which a pattern of so many cells a side has room to grow: a multiple of 64."""
+    margin = min(max(48, cells // 2), 512)
+    return -(-(cells + 2 * margin) // 64) * 64
+
+
+def _state(path: Path, source: LiveSource | None) -> Change | NewRun:
+    """A saved state: for the open run to go on from where it is of such a run, else with its own config."""
+    saved = describe_state(path)
+    note = f"Goes on from {path.name}, at step {saved.step:,}"
+    motor = source.motor if source is not None else None
+    if source is not None and motor is not None and (motor.traits.name, motor.shape) == (saved.law, saved.shape):
+        return Change(source, lambda motor: load_state(motor, path), True, note, {})
+    if not saved.config:
+        height, width = saved.shape[2:]
+        raise StateError(
+            f"{path.name}: a state of {saved.law} on {height} x {width} cells, saved without the config of its run; open such "
+            "a run first"
+        )
+    config = RunConfig.from_toml(saved.config, f"{path}: the config it was saved with")
+    return NewRun(config, note, lambda motor: load_state(motor, path))
+
+
+def _weights(path: Path, source: LiveSource | None) -> Change | NewRun:
+    """Other weights for the open law where they fit, else a Growing NCA of their shape."""
+    path = path.resolve()
+    misfit = ""
+    if source is not None:
+        try:
+            fitting_weights(source.motor.law, path)
+        except LawError as error:
+            misfit = f"; nor the law that is open: {str(error).splitlines()[1].strip()}" if "\n" in str(error) else ""
+        else:
+            note = f"The law goes on with the weights of {path.name}"
+            return Change(source, lambda motor: motor.load_weights(path), False, note, {"law": {"weights": str(path)}})
+    try:
+        return NewRun(_growing_nca(path))
+    except FileUnreadableError:
+        raise
+    except AetheriaError:
+        raise LawError(
+            f"{path.name}: the weights fit no Growing NCA{misfit}. Open a config of the law they belong to first"
+        ) from None
+
+
+def _growing_nca(path: Path) -> RunConfig:
+    tensors = read_tensors(path)
+    try:
+        (hidden, _), (channels, _) = tensors["hidden.weight"].shape[:2], tensors["update.weight"].shape[:2]
+    except (KeyError, ValueError) as error:
+        raise LawError(f"{path}: no Growing NCA") from error
+    return _config(
+        title=path.stem,
+        grid={"height": 96, "width": 96},
+        law={"name": "GrowingNCA", "channels": channels, "hidden_channels": hidden, "weights": str(path)},
+        initial={"kind": "seed"},
+    )
+
+
+def _config(**tables: Any) -> RunConfig:
+    return RunConfig.checked({"steps": 1000, **tables}, "")

@@ -1,0 +1,136 @@
+"""The brush on the canvas: its outline under the mouse, paint that is still wet, and what the mouse does with it."""
+
+import numpy as np
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt
+from PySide6.QtGui import QColor, QMouseEvent, QPainterPath, QPen
+from PySide6.QtWidgets import QGraphicsPathItem
+
+from viewer.controllers.controller import Controller
+from viewer.controllers.stamps import Stamp, turned
+from viewer.model.shown import Region
+from viewer.widgets.canvas import Canvas
+
+_ABOVE = 20  # the lines between cells
+_SEEN = 0.3  # a shade that the ghost shows
+_MOST = 20_000  # cells of the ghost
+_WET = 200  # dabs whose outlines are drawn while they wait, at the most
+
+
+class BrushCursor(QObject):
+    """Hands the mouse's strokes to `controller.steering`, and draws what the brush in hand would touch.
+
+    Attributes:
+        outline, halo: the same path, in light and dark, so that it is seen on any colour.
+        ghost: the pattern that would be stamped.
+        wet: the outlines of dabs that the motor has not taken yet.
+    """
+
+    def __init__(self, canvas: Canvas, controller: Controller) -> None:
+        super().__init__(canvas)
+        self.canvas, self.controller = canvas, controller
+        self.halo = _path_item(Qt.GlobalColor.black, 3)
+        self.outline = _path_item(Qt.GlobalColor.white, 1)
+        self.wet = _path_item(Qt.GlobalColor.white, 1, Qt.PenStyle.DotLine)
+        self.ghost = QGraphicsPathItem()
+        self.ghost.setPen(Qt.PenStyle.NoPen)
+        self.ghost.setBrush(QColor(255, 255, 255, 130))
+        self.ghost.setZValue(_ABOVE)
+        for item in (self.wet, self.ghost, self.halo, self.outline):
+            canvas.box.addItem(item, ignoreBounds=True)
+        self._at: tuple[float, float] | None = None
+        self._ghost: tuple[Stamp, int, bool] | None = None  # what the ghost shows
+        canvas.pressed.connect(self._pressed)
+        canvas.dragged.connect(self._dragged)
+        canvas.released.connect(self._released)
+        canvas.viewport().installEventFilter(self)
+        controller.model.listeners.append(self._model_changed)
+        controller.steering.listeners.append(self._draw_wet)
+        self._model_changed(frozenset({"tool"}))
+
+    def _pressed(self, y: float, x: float, button: object) -> None:
+        self.controller.steering.press(y, x, erase=button == Qt.MouseButton.RightButton)
+        self._move(y, x)
+
+    def _dragged(self, y: float, x: float, _button: object) -> None:
+        self.controller.steering.drag(y, x)
+        self._move(y, x)
+
+    def _released(self, y: float, x: float, _button: object) -> None:
+        self.controller.steering.release(y, x)
+        self._draw_wet()
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Follows the mouse over the canvas, to within less than a cell; `hovered` knows whole cells only."""
+        if event.type() == QEvent.Type.MouseMove and self.canvas.tool_in_hand:
+            assert isinstance(event, QMouseEvent)
+            self._move(*self.canvas.cell_at(event.position()))
+        elif event.type() == QEvent.Type.Leave:
+            self._at = None
+            self._draw()
+        return False
+
+    def _move(self, y: float, x: float) -> None:
+        self._at = (y, x)
+        self._draw()
+        self._draw_wet()
+
+    def _model_changed(self, changed: frozenset[str]) -> None:
+        if "tool" in changed:
+            tool = self.controller.model.tool
+            self.canvas.tool_in_hand = tool != "look"
+            self.canvas.viewport().setCursor(Qt.CursorShape.CrossCursor if tool != "look" else Qt.CursorShape.ArrowCursor)
+        if changed & {"tool", "brush"}:
+            self._draw()
+
+    def _draw(self) -> None:
+        path = QPainterPath()
+        footprint = None if self._at is None else self.controller.steering.footprint(*self._at)
+        if footprint is not None:
+            self._add(path, *footprint)
+        self.halo.setPath(path)
+        self.outline.setPath(path)
+        self._draw_ghost(None if footprint is None else footprint[0])
+
+    def _draw_ghost(self, region: Region | None) -> None:
+        steering, brush = self.controller.steering, self.controller.model.brush
+        stamp = steering.chosen_stamp if self.controller.model.tool == "stamp" else None
+        self.ghost.setVisible(region is not None and stamp is not None)
+        if region is None or stamp is None:
+            return
+        wanted = stamp, brush.turns, brush.mirrored
+        if self._ghost != wanted:
+            self._ghost = wanted
+            path = QPainterPath()
+            for y, x in np.argwhere(turned(stamp, brush) > _SEEN)[:_MOST].tolist():
+                path.addRect(x, y, 1, 1)
+            self.ghost.setPath(path)
+        self.ghost.setPos(region.left, region.top)
+
+    def _draw_wet(self) -> None:
+        path = QPainterPath()
+        for dab in self.controller.steering.wet[-_WET:]:
+            self._add(path, Region(*dab.corner, *dab.size), dab.brush != "stamp")
+        self.wet.setPath(path)
+
+    def _add(self, path: QPainterPath, region: Region, is_round: bool) -> None:
+        """Adds the outline of a region, on a torus also where it goes on at the other side."""
+        medium = self.controller.steering.medium
+        height, width = self.canvas.grid
+        around = (-1, 0, 1) if medium is not None and medium.wraps else (0,)
+        grid = QRectF(0, 0, width, height)
+        for down in around:
+            for across in around:
+                rectangle = QRectF(region.left + across * width, region.top + down * height, region.width, region.height)
+                if is_round and region.width > 2 and rectangle.intersects(grid):
+                    path.addEllipse(rectangle)
+                elif rectangle.intersects(grid):
+                    path.addRect(rectangle)
+
+
+def _path_item(colour: Qt.GlobalColor, width: int, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QGraphicsPathItem:
+    item = QGraphicsPathItem()
+    pen = QPen(colour, width, style)
+    pen.setCosmetic(True)
+    item.setPen(pen)
+    item.setZValue(_ABOVE)
+    return item

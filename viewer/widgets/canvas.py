@@ -1,0 +1,325 @@
+"""The canvas: the cells as an image that can be zoomed and moved. Coordinates are cells: x to the right, y down."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QCursor, QMouseEvent, QNativeGestureEvent, QPainter, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QWidget
+
+from viewer.model.shown import Picture, Region
+from viewer.model.viewport import Sight
+from viewer.widgets.grid_item import Sheet
+from viewer.widgets.overlay import Pen
+
+_SETTLE_MS = 30  # a view that moves is asked for about so often
+_WHEEL = 1.0015  # zoom for an eighth of a degree of the wheel: a notch is a fifth
+_KEY_STEP = 0.15  # of the screen, that a key moves
+_MOVES = Qt.MouseButton.MiddleButton  # moves the view whatever is in hand; the left one when nothing is
+
+
+class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
+    """Shows pictures and says which cells are in sight, and where the mouse is.
+
+    Signals:
+        looked_at(Region, (height, width)): the cells in sight, whole ones, and the pixels they have.
+        steered(): another part is shown, and not only because the canvas changed its size.
+        moved_by_hand(): the user moved the view with mouse or keys (zooming is not moving).
+        hovered(y, x): the cell under the mouse, or (-1, -1) when it is beyond the grid.
+        pressed, dragged, released (y, x, button): of the mouse, in cells with fractions, while a tool is in hand.
+
+    Attributes:
+        sight: what is in sight.
+        sheet: the picture.
+        box: what items in cell coordinates may be added to; they are drawn over the cells.
+        tool_in_hand: the left and right buttons go to a tool instead of moving the view.
+    """
+
+    looked_at = Signal(object, object)
+    steered = Signal()
+    moved_by_hand = Signal()
+    hovered = Signal(int, int)
+    pressed = Signal(float, float, object)
+    dragged = Signal(float, float, object)
+    released = Signal(float, float, object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self.sight = Sight()
+        self._ratio = 1.0
+        self._fitted: Region | None = None  # stays all in sight when the window changes its size
+        self._lines_wanted = True
+        self._marked: tuple[int, int] | None = None
+        self._held: Qt.MouseButton | None = None
+        self._cursor = QCursor()  # of whatever is in hand
+        self._mouse: QPointF | None = None
+        self.tool_in_hand = False
+        super().__init__(parent, background=None)
+        self.setObjectName("cells")
+        self.setAccessibleName("Cells")
+        self.setAccessibleDescription("The cells of the grid, as colours")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setCacheMode(self.CacheModeFlag.CacheNone)
+        self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # its ground is drawn here, too
+        if sys.platform != "darwin":  # where the system's own gestures come instead
+            self.viewport().grabGesture(Qt.GestureType.PinchGesture)
+        self.box = pg.ViewBox(invertY=True, enableMenu=False, enableMouse=False, defaultPadding=0.0)
+        self.setCentralItem(self.box)
+        self.sheet = Sheet()
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(_SETTLE_MS)
+        self._settle.timeout.connect(self._say_what_is_seen)
+
+    # -- what is shown -------------------------------------------------------------------------------------------
+
+    def set_grid(self, height: int, width: int) -> None:
+        """The size of what is shown from now on, all of it; there are no cells until a picture comes."""
+        self.sheet.clear()
+        self.sight = replace(self.sight, grid=(height, width), wraps=False)
+        self.show_region(Region(0, 0, height, width))
+
+    def show(self, picture: Picture | None = None, table: NDArray[np.uint8] | None = None) -> None:
+        """Draws a picture where its region is, through a colour table `(256, 3)`; without one, shows the widget."""
+        if picture is None:
+            super().show()
+            return
+        before = self.sheet.place(self.sight)
+        self.sheet.show(picture, table)
+        if self.sheet.place(self.sight) == before and not self.sight.wraps:
+            # Only what changed: all around it costs as much again.
+            self.viewport().update(_scaled(before, 1 / self._ratio).toAlignedRect())
+        else:
+            self.viewport().update()
+
+    def set_wraps(self, wraps: bool) -> None:
+        """Whether cells beyond an edge are shown as those of the opposite one; paler, if the same cells are in sight twice."""
+        self._see(replace(self.sight, wraps=wraps), self._fitted)
+
+    def set_lines(self, wanted: bool) -> None:
+        """Whether lines are drawn between cells that are large enough."""
+        self._lines_wanted = wanted
+        self.viewport().update()
+
+    def set_marker(self, cell: tuple[int, int] | None) -> None:
+        """Frames one cell (y, x), or none."""
+        self._marked = cell
+        self.viewport().update()
+
+    # -- what is in sight ----------------------------------------------------------------------------------------
+
+    def show_region(self, region: Region) -> None:
+        """Zooms and moves so that this region is in sight, and stays so until the user moves or zooms."""
+        self._see(self.sight.of(region), fitted=region)
+
+    def zoom(self, factor: float | None) -> None:
+        """Zooms by a factor about the middle; None: one cell to one pixel of the screen."""
+        self._see(self.sight.one_to_one() if factor is None else self.sight.zoomed(factor))
+
+    def centre(self, y: float, x: float) -> None:
+        """Moves so that this point is in the middle."""
+        sight = self.sight.centred(y, x)
+        if sight != self.sight:
+            self._see(sight)
+
+    def show_like(self, sight: Sight) -> None:
+        """Shows what another canvas does."""
+        self._see(self.sight.like(sight))
+
+    def pan_left(self) -> None:
+        """Moves the view to the left, by a part of the screen."""
+        self._pan(0, -1)
+
+    def pan_right(self) -> None:
+        """Moves the view to the right."""
+        self._pan(0, 1)
+
+    def pan_up(self) -> None:
+        """Moves the view up."""
+        self._pan(-1, 0)
+
+    def pan_down(self) -> None:
+        """Moves the view down."""
+        self._pan(1, 0)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(height, width) in cells."""
+        return self.sight.grid
+
+    def pixels_per_cell(self) -> float:
+        """How many pixels of the screen a cell has on a side."""
+        return self.sight.scale
+
+    def region(self) -> Region:
+        """The cells in sight, whole ones; at least one."""
+        return self.sight.region()
+
+    def cell_at(self, position: QPointF) -> tuple[float, float]:
+        """(y, x) of a point of the widget, in cells with fractions."""
+        return self.sight.cell_at(position.y() * self._ratio, position.x() * self._ratio)
+
+    def _pan(self, down: int, right: int) -> None:
+        height, width = self.sight.screen
+        self._see(self.sight.moved(-down * _KEY_STEP * height, -right * _KEY_STEP * width))
+        self.moved_by_hand.emit()
+
+    def _see(self, sight: Sight, fitted: Region | None = None, steered: bool = True) -> None:
+        self.sight, self._fitted = sight, fitted
+        width, height = self.viewport().width() * self._ratio, self.viewport().height() * self._ratio
+        top, left = sight.top, sight.left
+        self.box.setRange(xRange=(left, left + width / sight.scale), yRange=(top, top + height / sight.scale), padding=0)
+        self._say_what_is_under_the_mouse()
+        self.viewport().update()
+        if not self._settle.isActive():
+            self._settle.start()
+        if steered:
+            self.steered.emit()
+
+    def _say_what_is_seen(self) -> None:
+        self.looked_at.emit(self.sight.region(), self.sight.pixels())
+
+    def _say_what_is_under_the_mouse(self) -> None:
+        if self._mouse is not None:
+            y, x = self.cell_at(self._mouse)
+            height, width = self.sight.grid
+            if self.sight.wraps:
+                y, x = y % height, x % width
+            inside = 0 <= y < height and 0 <= x < width
+            self.hovered.emit(*((int(y), int(x)) if inside else (-1, -1)))
+
+    # -- drawing -------------------------------------------------------------------------------------------------
+
+    def drawBackground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802 - Qt's name
+        seen, drawn = self.sight.region(), self.sheet.seen(self.sight)
+        self._draw(painter, lambda pen: pen.ground(covered=drawn == seen))
+        painter.save()
+        painter.resetTransform()
+        painter.scale(1 / self._ratio, 1 / self._ratio)
+        self.sheet.draw(painter, self.sight)
+        painter.restore()
+
+    def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802
+        def over(pen: Pen) -> None:
+            drawn = self.sheet.seen(self.sight)
+            if self._lines_wanted and drawn is not None:
+                pen.lines(drawn)
+            if self._marked is not None:
+                pen.marker(*self._marked)
+            pen.scale()
+
+        self._draw(painter, over)
+
+    def _draw(self, painter: QPainter, draw: Callable[[Pen], None]) -> None:
+        painter.save()
+        painter.resetTransform()
+        draw(Pen(painter, self.sight, self._ratio, self.palette()))
+        painter.restore()
+
+    # -- the mouse -----------------------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        event.accept()
+        self._mouse = event.position()
+        button = event.button()
+        if self._held is not None:
+            return
+        if self.tool_in_hand and button in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton):
+            self._held = button
+            self.pressed.emit(*self.cell_at(event.position()), button)
+        elif button in (_MOVES, Qt.MouseButton.LeftButton):
+            self._held, self._cursor = _MOVES, self.viewport().cursor()
+            self.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        """The second press of two quick strokes is a press like any other."""
+        self.mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        event.accept()
+        before, self._mouse = self._mouse, event.position()
+        if self._held == _MOVES and before is not None:
+            way = (event.position() - before) * self._ratio
+            self._see(self.sight.moved(way.y(), way.x()))
+            self.moved_by_hand.emit()
+            return
+        self._say_what_is_under_the_mouse()
+        if self._held is not None:
+            self.dragged.emit(*self.cell_at(event.position()), self._held)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        event.accept()
+        held = self._held
+        if held == _MOVES and event.button() in (_MOVES, Qt.MouseButton.LeftButton):
+            self._let_go()
+        elif held is not None and event.button() == held:
+            self._held = None
+            self.released.emit(*self.cell_at(event.position()), held)
+
+    def _let_go(self) -> None:
+        if self._held == _MOVES:
+            self._held = None
+            self.viewport().setCursor(self._cursor)
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().leaveEvent(event)
+        self._mouse = None
+        self.hovered.emit(-1, -1)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        """Zooms at the cursor."""
+        event.accept()
+        turned = event.angleDelta().y() or event.angleDelta().x()  # Alt turns the wheel's axis
+        self._zoom_at(_WHEEL**turned, event.position())
+
+    def viewportEvent(self, event: QEvent) -> bool:  # noqa: N802
+        """Pinching zooms where the fingers are."""
+        if isinstance(event, QNativeGestureEvent) and event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
+            self._zoom_at(1 + event.value(), event.position())
+            return True
+        if isinstance(event, QGestureEvent):
+            pinch = event.gesture(Qt.GestureType.PinchGesture)
+            if isinstance(pinch, QPinchGesture):
+                self._let_go()
+                if pinch.state() != Qt.GestureState.GestureFinished:  # which tells the last factor once more
+                    self._zoom_at(pinch.scaleFactor(), self.viewport().mapFromGlobal(pinch.centerPoint()))
+                return True
+        return bool(super().viewportEvent(event))
+
+    def _zoom_at(self, factor: float, position: QPointF) -> None:
+        if factor > 0:
+            self._see(self.sight.zoomed(factor, (position.y() * self._ratio, position.x() * self._ratio)))
+
+    # -- the screen ----------------------------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        if event is not None:  # pyqtgraph calls it while it is still building
+            self._measure()
+
+    def event(self, event: QEvent) -> bool:
+        """Looks at the screen again when the window came to another one."""
+        handled = bool(super().event(event))
+        if event.type() == QEvent.Type.DevicePixelRatioChange:
+            self._measure()
+        return handled
+
+    def _measure(self) -> None:
+        before, self._ratio = self._ratio, self.devicePixelRatioF()
+        size = self.viewport().size()
+        # pyqtgraph lays its scene out for the whole widget, of which the rim is no part of the viewport.
+        self.setRange(QRectF(self.viewport().rect()), padding=0, disableAutoPixel=False)
+        sight = self.sight.on((round(size.height() * self._ratio), round(size.width() * self._ratio)))
+        if self._fitted is not None:
+            self._see(sight.of(self._fitted), fitted=self._fitted, steered=False)
+        else:
+            self._see(replace(sight, scale=sight.scale * self._ratio / before), steered=False)
+
+
+def _scaled(rectangle: QRectF, by: float) -> QRectF:
+    return QRectF(rectangle.x() * by, rectangle.y() * by, rectangle.width() * by, rectangle.height() * by)

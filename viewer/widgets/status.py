@@ -1,0 +1,156 @@
+"""The bar at the bottom: how it goes, in numbers that do not jump about, and notes at the right."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QFont, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QStatusBar, QWidget
+
+from viewer.model.shown import Status
+from viewer.model.wording import bytes_in_words, compact, playing_in_words
+from viewer.panels.base import named
+
+
+@dataclass(frozen=True)
+class Item:
+    """A number in the bar.
+
+    Attributes:
+        name: what a screen reader calls it.
+        words: makes the text of a status; empty when there is nothing to say.
+        sample: as wide as it usually gets.
+        worth: those of the least worth go first when there is no room.
+        tip: explains it.
+        reason: makes a better explanation, where there is one.
+    """
+
+    name: str
+    words: Callable[[Status], str]
+    sample: str
+    worth: int
+    tip: str
+    reason: Callable[[Status], str] | None = None
+
+
+def _frames(status: Status) -> str:
+    dropped = f", {compact(status.dropped)} dropped" if status.dropped else ""
+    return f"{status.frames_per_s:.0f} frames/s{dropped}"
+
+
+ITEMS = (
+    Item("State", playing_in_words, "playing", 12, "Whether steps are being taken"),
+    Item("Step", lambda s: f"step {s.step:,}", "step 999,999", 9, "Steps since the start"),
+    Item("Speed", lambda s: compact(s.steps_per_s, "steps/s"), "999 ksteps/s", 8, "Steps taken in the last second"),
+    Item(
+        "Cells",
+        lambda s: compact(s.cells_per_s, "cells/s") if s.cells_per_s else "",
+        "999 Mcells/s",
+        6,
+        "Cells stepped in the last second",
+    ),
+    Item(
+        "Frames",
+        _frames,
+        "60 frames/s, 999 k dropped",
+        4,
+        "Pictures shown in the last second; those due while the one before still waited were never made",
+    ),
+    Item(
+        "Device and plan",
+        lambda s: " \N{MIDDLE DOT} ".join(filter(None, (s.device, s.plan))),
+        "cuda:0 \N{MIDDLE DOT} compiled",
+        5,
+        "Where and how the law is stepped",
+        lambda s: s.plan_reason,
+    ),
+    Item(
+        "Memory",
+        lambda s: "" if s.memory_mb is None else bytes_in_words(s.memory_mb * 2**20),
+        "9.99 GiB",
+        2,
+        "Memory of the GPU in use, or of this program on the CPU",
+    ),
+    Item(
+        "Moved",
+        lambda s: "" if s.frames is not None else f"{bytes_in_words(s.bytes_per_s)}/s off the device",
+        "1023 KiB/s off the device",
+        1,
+        "Bytes that left the device in the last second, for pictures, plots and recordings",
+    ),
+    Item("Recording", lambda s: s.recording, "", 11, "What is being recorded or filmed"),
+)
+_MESSAGE_SHARE = 0.45  # of the bar's width that a note may take from the numbers
+
+
+class StatusStrip(QWidget):
+    """Shows a status and the notes of a status bar, which it fills."""
+
+    def __init__(self, bar: QStatusBar) -> None:
+        super().__init__()
+        self.setAccessibleName("Status")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        font = self.font()
+        font.setFeature(QFont.Tag("tnum"), 1)  # digits of one width, where the font has them
+        self.setFont(font)
+        self.labels: dict[str, QLabel] = {}
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._spacing = 2 * self.fontMetrics().averageCharWidth()
+        layout.setSpacing(self._spacing)
+        for item in ITEMS:
+            self.labels[item.name] = named(QLabel(), item.name)
+            layout.addWidget(self.labels[item.name])
+        layout.addStretch(1)
+        self.note = named(QLabel(), "Note")
+        self.note.setTextFormat(Qt.TextFormat.PlainText)
+        layout.addWidget(self.note)
+        self._note = ""
+        bar.addPermanentWidget(self, 1)
+        bar.messageChanged.connect(self._told)
+        self.clear()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Any width will do: what has no room is left out."""
+        return QSize(0, super().minimumSizeHint().height())
+
+    def show_status(self, status: Status) -> None:
+        """Writes the numbers."""
+        letters = self.fontMetrics()
+        for item in ITEMS:
+            label, text = self.labels[item.name], item.words(status)
+            label.setText(text)
+            label.setToolTip((item.reason and item.reason(status)) or item.tip)
+            widest = max(letters.horizontalAdvance(text), letters.horizontalAdvance(item.sample)) if text else 0
+            label.setMinimumWidth(max(label.minimumWidth(), widest) if text else 0)
+        self._fit()
+
+    def clear(self) -> None:
+        """Nothing is open."""
+        for label in self.labels.values():
+            label.clear()
+            label.setMinimumWidth(0)
+        self._fit()
+
+    def _told(self, text: str) -> None:
+        self._note = text
+        self.note.setToolTip(text)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Leaves out what is worth least until the rest has room."""
+        letters, spacing = self.fontMetrics(), self._spacing
+        wanted = letters.horizontalAdvance(self._note) + spacing if self._note else 0
+        room = self.width() - min(wanted, int(_MESSAGE_SHARE * self.width()))
+        shown = [item for item in ITEMS if self.labels[item.name].text()]
+        needed = {item.name: self.labels[item.name].minimumWidth() + spacing for item in shown}
+        while len(shown) > 1 and sum(needed[item.name] for item in shown) > room:
+            shown.remove(min(shown, key=lambda item: item.worth))
+        for item in ITEMS:
+            self.labels[item.name].setVisible(item in shown)
+        left = self.width() - sum(needed[item.name] for item in shown)
+        self.note.setText(letters.elidedText(self._note, Qt.TextElideMode.ElideRight, max(0, left - spacing)))

@@ -1,0 +1,197 @@
+"""The strip under the cells of a recording: a slider over its frames, and what plays it."""
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QPointF, QSize, Qt
+from PySide6.QtGui import QAction, QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import (
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QSlider,
+    QSpinBox,
+    QStyle,
+    QStyleOptionSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.controllers.controller import Controller
+from viewer.controllers.player import Position
+from viewer.panels.base import named
+from viewer.widgets import theme
+from viewer.widgets.icons import Sign, icon
+from viewer.widgets.transport import action_button
+
+_BUTTONS: dict[str, tuple[str, Sign]] = {
+    "player.first": ("First frame", "first"),
+    "player.back": ("Frame back", "reset"),
+    "toggle_play": ("Play", "play"),
+    "player.forward": ("Frame on", "step"),
+    "player.last": ("Last frame", "last"),
+}
+_FASTEST = 1000.0  # frames a second
+
+
+class FrameSlider(QSlider):
+    """A slider whose handle comes to where the mouse is pressed."""
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setPageStep(10)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Page Up goes back, as it does everywhere else in the window."""
+        leaps = {Qt.Key.Key_PageUp: -self.pageStep(), Qt.Key.Key_PageDown: self.pageStep()}
+        leap = leaps.get(Qt.Key(event.key()))
+        if leap is None:
+            super().keyPressEvent(event)
+        else:
+            self.setValue(self.value() + leap)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.button() != Qt.MouseButton.LeftButton:
+            event.ignore()
+            return
+        event.accept()
+        self.setSliderDown(True)
+        self.setSliderPosition(self._value_at(event.position()))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if self.isSliderDown():
+            self.setSliderPosition(self._value_at(event.position()))
+        event.accept()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.setSliderDown(False)
+        event.accept()
+
+    def _value_at(self, position: QPointF) -> int:
+        option = QStyleOptionSlider()
+        self.initStyleOption(option)
+        control, style = QStyle.ComplexControl.CC_Slider, self.style()
+        groove = style.subControlRect(control, option, QStyle.SubControl.SC_SliderGroove, self)
+        handle = style.subControlRect(control, option, QStyle.SubControl.SC_SliderHandle, self)
+        x = round(position.x()) - groove.x() - handle.width() // 2
+        return QStyle.sliderValueFromPosition(self.minimum(), self.maximum(), x, groove.width() - handle.width())
+
+
+class ScrubBar(QWidget):
+    """A slider over the frames, and below it buttons, where the recording stands, and how fast it is played.
+
+    Buttons do what actions with shortcuts and menu entries do as well.
+    """
+
+    def __init__(self, controller: Controller, actions: Mapping[str, QAction]) -> None:
+        super().__init__()
+        self.controller = controller
+        self._playing = False
+        self.slider = named(FrameSlider(), "Frame")
+        self.slider.setToolTip("Drag to any frame")
+        self.slider.sliderPressed.connect(controller.player.hold)
+        self.slider.valueChanged.connect(controller.player.seek)
+        self.slider.sliderReleased.connect(controller.player.let_go)
+        self.buttons = {name: action_button(actions[name], words) for name, (words, _) in _BUTTONS.items()}
+        self.play = self.buttons["toggle_play"]
+        self.words = named(QLabel(), "Position")
+        self.speed = named(QDoubleSpinBox(), "Frames a second")
+        self.stride = named(QSpinBox(), "Every so manieth frame")
+        self.loop = action_button(actions["player.toggle_loop"], "Loop", "Loop")
+        self.newest = action_button(actions["player.toggle_newest"], "Stay at the newest frame", "Newest")
+        for button, name in ((self.loop, "player.toggle_loop"), (self.newest, "player.toggle_newest")):
+            button.setCheckable(True)
+            actions[name].toggled.connect(button.setChecked)
+        self._prepare(actions)
+        self._lay_out()
+        controller.player.listeners.append(self._moved)
+        controller.model.listeners.append(self.changed)
+        self.changed(frozenset({"speed", "stride", "theme"}))
+        self._moved()
+
+    def changed(self, names: frozenset[str]) -> None:
+        """Attributes of the model changed."""
+        model = self.controller.model
+        if "speed" in names:
+            self.speed.blockSignals(True)
+            self.speed.setValue(model.speed or 0.0)
+            self.speed.blockSignals(False)
+        if "stride" in names:
+            self.stride.blockSignals(True)
+            self.stride.setValue(model.stride)
+            self.stride.blockSignals(False)
+        if "theme" in names:
+            for name, (_, sign) in _BUTTONS.items():
+                self._paint(name, sign)
+            self._show_playing()
+
+    def _moved(self) -> None:
+        """The recording stands elsewhere, or there is none."""
+        position = self.controller.player.position
+        self.setVisible(position is not None)
+        if position is None:
+            self.words.setMinimumWidth(0)
+            return
+        self.slider.blockSignals(True)
+        self.slider.setRange(0, max(0, position.frames - 1))
+        self.slider.setValue(position.frame)
+        self.slider.blockSignals(False)
+        self.slider.setEnabled(position.frames > 1)
+        self._say(in_words(position))
+        self.slider.setAccessibleDescription(self.words.text())
+        if position.playing != self._playing:
+            self._playing = position.playing
+            self._show_playing()
+
+    def _say(self, text: str) -> None:
+        self.words.setText(text)
+        # As wide as it ever was: the slider must not move under the hand.
+        self.words.setMinimumWidth(max(self.words.minimumWidth(), self.words.sizeHint().width()))
+
+    def _show_playing(self) -> None:
+        self.play.setAccessibleName("Pause" if self._playing else "Play")
+        self._paint("toggle_play", "pause" if self._playing else "play")
+
+    def _paint(self, name: str, sign: Sign) -> None:
+        look = self.controller.model.theme
+        self.buttons[name].setIcon(icon(sign, theme.colour(look, "text"), theme.colour(look, "dim")))
+
+    def _prepare(self, actions: Mapping[str, QAction]) -> None:
+        letters = self.fontMetrics()
+        for button in self.buttons.values():
+            button.setIconSize(QSize(letters.height(), letters.height()))
+        self.speed.setRange(0.0, _FASTEST)
+        self.speed.setDecimals(1)
+        self.speed.setSingleStep(5.0)
+        self.speed.setSuffix(" frames/s")
+        self.speed.setSpecialValueText("as fast as it goes")
+        self.speed.setToolTip(f"{actions['faster'].toolTip()}\n{actions['slower'].toolTip()}\n{actions['unlimited'].toolTip()}")
+        self.speed.setKeyboardTracking(False)
+        self.speed.valueChanged.connect(lambda speed: self.controller.set_speed(speed or None))
+        self.stride.setRange(1, 1 << 20)
+        self.stride.setPrefix("1 frame in ")
+        self.stride.setSpecialValueText("every frame")
+        self.stride.setToolTip(f"{actions['stride_up'].toolTip()}\n{actions['stride_down'].toolTip()}")
+        self.stride.setKeyboardTracking(False)
+        self.stride.valueChanged.connect(lambda stride: self.controller.model.set(stride=stride))
+
+    def _lay_out(self) -> None:
+        whole, row = QVBoxLayout(self), QHBoxLayout()
+        above = QHBoxLayout()
+        above.addWidget(self.slider, 1)
+        above.addWidget(self.words)
+        whole.addLayout(above)
+        for button in self.buttons.values():
+            row.addWidget(button)
+        row.addStretch(1)
+        for widget in (self.speed, self.stride, self.loop, self.newest):
+            row.addWidget(widget)
+        whole.addLayout(row)
+
+
+def in_words(position: Position) -> str:
+    """Frame, step and time; frames are counted from 1 for people."""
+    if not position.frames:
+        return "no frame yet"
+    time = "" if position.time == position.step else f", t = {position.time:,.4g}"
+    return f"frame {position.frame + 1:,} of {position.frames:,}, step {position.step:,}{time}"

@@ -1,0 +1,126 @@
+"""The strip under the cells of a live run: play, step, reset, how fast."""
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QIcon
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
+
+from viewer.controllers.controller import Controller
+from viewer.model.shown import SPEEDS, Status
+from viewer.panels.base import named
+from viewer.sources.source import Source
+from viewer.widgets import theme
+from viewer.widgets.icons import Sign, icon
+
+
+class Transport(QWidget):
+    """Buttons for actions that have shortcuts and menu entries as well, and a slider for the speed."""
+
+    def __init__(self, controller: Controller, actions: Mapping[str, QAction]) -> None:
+        super().__init__()
+        self.controller = controller
+        self._playing = False
+        self.reset = action_button(actions["reset"], "Reset")
+        self.play = action_button(actions["toggle_play"], "Play")
+        self.play.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.step = action_button(actions["step_once"], "Step")
+        self.speed = named(QSlider(Qt.Orientation.Horizontal), "Speed")
+        self.speed.setRange(0, len(SPEEDS))
+        self.speed.setPageStep(1)
+        self.speed.setTickPosition(QSlider.TickPosition.TicksBelow)
+        self.speed.setToolTip(f"{actions['faster'].toolTip()}\n{actions['slower'].toolTip()}\n{actions['unlimited'].toolTip()}")
+        self.speed.valueChanged.connect(self._speed_chosen)
+        self.speed_words = QLabel()
+        self.fewer = action_button(actions["stride_down"], "Half the step scale", "\N{DIVISION SIGN}2")
+        self.stride_words = QLabel()
+        self.more = action_button(actions["stride_up"], "Double the step scale", "\N{MULTIPLICATION SIGN}2")
+        layout = QHBoxLayout(self)
+        for widget in (self.reset, self.play, self.step, self.speed, self.speed_words):
+            layout.addWidget(widget, 3 if widget is self.speed else 0)
+        layout.addSpacing(self.fontMetrics().height())
+        for widget in (self.fewer, self.stride_words, self.more):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+        controller.model.listeners.append(self.changed)
+        self.changed(frozenset({"speed", "stride", "theme"}))
+        self._settle()
+        self.opened(None)
+
+    def opened(self, source: Source | None) -> None:
+        """Something was opened, or closed (None); a recording has a strip of its own."""
+        self.setVisible(source is not None and source.live)
+        self.speed.setEnabled(source is not None and source.runs)
+
+    def status(self, status: Status) -> None:
+        """New numbers."""
+        if status.playing != self._playing:
+            self._playing = status.playing
+            self._show_playing()
+
+    def changed(self, names: frozenset[str]) -> None:
+        """Attributes of the model changed."""
+        model = self.controller.model
+        if "speed" in names:
+            place = SPEEDS.index(model.speed) if model.speed in SPEEDS else len(SPEEDS)
+            self.speed.blockSignals(True)
+            self.speed.setValue(place)
+            self.speed.blockSignals(False)
+            self.speed_words.setText("unlimited" if model.speed is None else f"{model.speed:,.0f} beats/s")
+            self.speed.setAccessibleDescription(self.speed_words.text())
+        if "stride" in names:
+            self.stride_words.setText(f"{model.stride:,} step{'s' if model.stride > 1 else ''} a beat")
+        if "theme" in names:
+            self.reset.setIcon(self._icon("reset"))
+            self.step.setIcon(self._icon("step"))
+            self._show_playing()
+
+    def _icon(self, sign: Sign) -> QIcon:
+        look = self.controller.model.theme
+        return icon(sign, theme.colour(look, "text"), theme.colour(look, "dim"))
+
+    def _show_playing(self) -> None:
+        self.play.setIcon(self._icon("pause" if self._playing else "play"))
+        self.play.setText("Pause" if self._playing else "Play")
+        self.play.setAccessibleName(self.play.text())
+
+    def _speed_chosen(self, place: int) -> None:
+        self.controller.set_speed(SPEEDS[place] if place < len(SPEEDS) else None)
+
+    def _settle(self) -> None:
+        """Sizes that hold for every text, so that nothing moves when one changes."""
+        letters = self.fontMetrics()
+        for button in (self.reset, self.play, self.step):
+            button.setIconSize(QSize(letters.height(), letters.height()))
+        self.play.setText("Pause")
+        self.play.ensurePolished()
+        self.play.setFixedWidth(self.play.sizeHint().width())
+        self._show_playing()
+        self.speed.setMinimumWidth(3 * letters.height())
+        self.speed.setMaximumWidth(12 * letters.height())
+        self.speed_words.setMinimumWidth(letters.horizontalAdvance("240 beats/s "))
+        self.stride_words.setMinimumWidth(letters.horizontalAdvance("1,024 steps a beat"))
+        self.stride_words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+
+
+class ActionButton(QToolButton):
+    """A button that does what an action does, and can be pressed when that can be done."""
+
+    def __init__(self, action: QAction, text: str) -> None:
+        super().__init__()
+        self._does = action
+        self.setText(text)
+        self.setAutoRaise(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.clicked.connect(action.trigger)
+        action.changed.connect(self._changed)  # a method: Qt calls none of a button that is gone
+        self._changed()
+
+    def _changed(self) -> None:
+        self.setEnabled(self._does.isEnabled())
+        self.setToolTip(self._does.toolTip())
+
+
+def action_button(action: QAction, name: str, text: str = "") -> QToolButton:
+    """A button for an action, with the name that a screen reader says."""
+    return named(ActionButton(action, text), name)

@@ -1,0 +1,80 @@
+"""Small windows beside the window: numbers to give, the keys, the help. None of them stops anything."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QInputDialog, QWidget
+
+from viewer.controllers.controller import Controller
+from viewer.dialogs.help_pages import HelpPage, ShortcutsPage
+from viewer.widgets.preferences import Remembered
+from viewer.window.layout import Layout
+
+_MOST = 2**31 - 1  # what Qt's box for numbers holds
+
+
+class Dialogs:
+    """The dialogs of one window."""
+
+    def __init__(self, window: QWidget, controller: Controller, layout: Layout, remembered: Remembered) -> None:
+        self.window = window
+        self.controller = controller
+        self.layout = layout
+        self.remembered = remembered
+        self._shortcuts: ShortcutsPage | None = None
+        self._help: HelpPage | None = None
+
+    def step_many(self) -> None:
+        """Asks how many steps to take."""
+        self._ask("N steps", "Steps to take:", "steps", 100, lambda n: self.controller.go_to(self._step() + n))
+
+    def go_to(self) -> None:
+        """Asks which step to go to."""
+        label = f"Step to go to (it is at {self._step():,}):"
+        self._ask("Go to step", label, "go_to", 0, self.controller.go_to)
+
+    def show_shortcuts(self) -> None:
+        """All keys on one page."""
+        if self._shortcuts is None:
+            self._shortcuts = ShortcutsPage(self.window, self.layout.lines())
+            self._shortcuts.finished.connect(self._shortcuts_closed)
+        _bring(self._shortcuts)
+
+    def show_help(self) -> None:
+        """What one sees."""
+        if self._help is None:
+            self._help = HelpPage(self.window)
+            self._help.finished.connect(self._help_closed)
+        _bring(self._help)
+
+    def _step(self) -> int:
+        source = self.controller.source
+        return source.status().step if source is not None else 0
+
+    def _ask(self, title: str, label: str, name: str, default: int, then: Callable[[int], object]) -> None:
+        dialog = QInputDialog(self.window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle(title)
+        dialog.setLabelText(label)
+        dialog.setInputMode(QInputDialog.InputMode.IntInput)
+        dialog.setIntRange(0, _MOST)
+        dialog.setIntValue(self.remembered.number(name, default))
+
+        def given(number: int) -> None:
+            self.remembered.set_number(name, number)
+            then(number)
+
+        dialog.intValueSelected.connect(given)
+        dialog.open()
+
+    def _shortcuts_closed(self) -> None:
+        self._shortcuts = None
+
+    def _help_closed(self) -> None:
+        self._help = None
+
+
+def _bring(page: QWidget) -> None:
+    page.show()
+    page.raise_()
+    page.activateWindow()

@@ -1,0 +1,151 @@
+"""What the File menu asks before something is kept or brought back. No dialog stops the window."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QDoubleSpinBox, QFormLayout, QLabel, QSpinBox, QWidget
+
+from viewer.controllers.controller import Controller
+from viewer.controllers.record import TapeSettings
+from viewer.dialogs.record_dialog import RecordDialog, file_stem
+from viewer.model.shown import Message
+from viewer.panels.base import named
+from viewer.sources.live import LiveSource
+from viewer.sources.playback import RecordingSource
+from viewer.widgets.canvas import Canvas
+from viewer.widgets.file_dialogs import ask_what_to_open, ask_where_to_save
+
+_FILMS = {".mp4": "MP4", ".gif": "GIF"}
+_STATES = {".safetensors": "State of a run"}
+_FILM_SIDE = 512  # pixels that the longer side of a film has at least, as it is suggested
+
+
+class Filing:
+    """Dialogs of one window."""
+
+    def __init__(self, window: QWidget, canvas: Canvas, controller: Controller) -> None:
+        self.window = window
+        self.canvas = canvas
+        self.controller = controller
+
+    def save_numbers(self) -> None:
+        """Asks where to save what is plotted."""
+        series = self.controller.series
+        ask_where_to_save(self.window, "Save numbers", "numbers.csv", {".csv": "Table"}, series.save_csv)
+
+    def save_view(self) -> None:
+        """Asks where to save the canvas as it is seen now."""
+        pixels = pixels_of(self.canvas.viewport().grab().toImage())
+        name = f"{self._stem()}-{self._step()}.png"
+        keeping = self.controller.keeping
+        ask_where_to_save(
+            self.window, "Save picture", name, {".png": "Picture"}, lambda path: keeping.save_picture(pixels, path)
+        )
+
+    def save_state(self) -> None:
+        """Asks where to save the state."""
+        name = f"{self._stem()}-{self._step()}.safetensors"
+        ask_where_to_save(self.window, "Save the state", name, _STATES, self.controller.keeping.save_state)
+
+    def load_state(self) -> None:
+        """Asks which state to go on from."""
+        ask_what_to_open(self.window, "Load a state", _STATES, self.controller.keeping.load_state)
+
+    def copy_config(self) -> None:
+        """Puts the present config on the clipboard."""
+
+        def copy() -> None:
+            QGuiApplication.clipboard().setText(self.controller.keeping.config_toml())
+            self.controller.view.show_message(Message("note", "The config is on the clipboard, as TOML."))
+
+        self.controller.attempt(copy)
+
+    def record(self) -> None:
+        """Stops the recording, or asks what to record."""
+        tape, source = self.controller.tape, self.controller.source
+        if tape.recording:
+            tape.stop()
+        elif isinstance(source, LiveSource):
+            RecordDialog(self.window, self.controller, source, self._record).open()
+
+    def _record(self, settings: TapeSettings) -> None:
+        self.controller.tape.start(settings)
+
+    def film(self) -> None:
+        """Stops the film that is being made, or asks where to and how."""
+        filming, source = self.controller.filming, self.controller.source
+        if filming.shoot is not None:
+            filming.stop()
+        elif isinstance(source, RecordingSource):
+            FilmDialog(self.window, self.controller, source, self._film_recording).open()
+        else:
+            ask_where_to_save(self.window, "Film what is shown", f"{self._stem()}.mp4", _FILMS, filming.film_view)
+
+    def _film_recording(self, scale: int, fps: float) -> None:
+        filming = self.controller.filming
+        ask_where_to_save(
+            self.window,
+            "Film the recording",
+            f"{self._stem()}.mp4",
+            _FILMS,
+            lambda path: filming.film_recording(path, scale, fps),
+        )
+
+    def _stem(self) -> str:
+        source = self.controller.source
+        if isinstance(source, RecordingSource):
+            return source.recording.path.stem
+        return file_stem(source.title) if source is not None else "aetheria"
+
+    def _step(self) -> str:
+        source = self.controller.source
+        return f"{source.status().step if source is not None else 0:06d}"
+
+
+class FilmDialog(QDialog):
+    """Asks how large and how fast a film of a recording is to be."""
+
+    def __init__(
+        self, parent: QWidget, controller: Controller, source: RecordingSource, wanted: Callable[[int, float], None]
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Film the recording")
+        self.source = source
+        self.scale = named(QSpinBox(), "Pixels a cell")
+        self.scale.setRange(1, 64)
+        self.scale.setValue(max(1, min(64, -(-_FILM_SIDE // max(source.grid)))))
+        self.fps = named(QDoubleSpinBox(), "Pictures a second")
+        self.fps.setRange(0.1, 240)
+        self.fps.setDecimals(1)
+        self.fps.setValue(30)
+        self.takes = QLabel()
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        buttons.addButton("&Choose a file...", QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        self.accepted.connect(lambda: wanted(self.scale.value(), self.fps.value()))
+        form = QFormLayout(self)
+        form.addRow("&Pixels a cell", self.scale)
+        form.addRow("P&ictures a second", self.fps)
+        form.addRow(self.takes)
+        form.addRow(buttons)
+        self.scale.valueChanged.connect(lambda _: self._say())
+        self.fps.valueChanged.connect(lambda _: self._say())
+        self._say()
+
+    def _say(self) -> None:
+        frames, (height, width), scale = len(self.source.steps), self.source.grid, self.scale.value()
+        seconds = frames / self.fps.value()
+        self.takes.setText(
+            f"{frames:,} pictures of {width * scale:,} x {height * scale:,} pixels, {seconds:,.1f} seconds; in the colours and "
+            "levels in sight"
+        )
+
+
+def pixels_of(image: QImage) -> NDArray[np.uint8]:
+    """The colours `(h, w, 3)` of an image."""
+    plain = image.convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(plain.constBits(), np.uint8).reshape(plain.height(), plain.bytesPerLine())
+    return rows[:, : 3 * plain.width()].reshape(plain.height(), plain.width(), 3).copy()

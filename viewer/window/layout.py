@@ -1,0 +1,148 @@
+"""Where the panels are: the first time, as the user left them, and out of the way while there is nothing to look at."""
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabBar, QTabWidget, QToolButton, QWidget
+
+from viewer.controllers.controller import Controller
+from viewer.controllers.help import Line
+from viewer.panels import PANELS, Dock
+from viewer.panels.base import Panel, named
+from viewer.widgets.preferences import Remembered
+
+_VERSION = 2  # of what is remembered; a higher one forgets
+_FIRST_SIZE = (1280, 860)
+_CORNERS = {  # what is below lies under the cells only
+    Qt.Corner.BottomLeftCorner: Qt.DockWidgetArea.LeftDockWidgetArea,
+    Qt.Corner.BottomRightCorner: Qt.DockWidgetArea.RightDockWidgetArea,
+}
+
+
+class Layout:
+    """The docks of a window.
+
+    Attributes:
+        panels, docks: by name.
+    """
+
+    def __init__(self, window: QMainWindow, controller: Controller, menu: QMenu, remembered: Remembered) -> None:
+        self.window = window
+        self.remembered = remembered
+        self.panels: dict[str, Panel] = {}
+        self.docks: dict[str, QDockWidget] = {}
+        self._seen: dict[QDockWidget, bool] = {}  # which were in front when their keys were pressed
+        window.setDockNestingEnabled(True)
+        window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        for corner, area in _CORNERS.items():
+            window.setCorner(corner, area)
+        self._before = menu.insertSeparator(menu.actions()[0])  # panels first, then what else there is
+        for dock in PANELS:
+            self._add(dock, dock.panel(controller), menu)
+        for dock in PANELS:
+            if dock.tab_of:
+                self.docks[dock.tab_of].raise_()
+        for bar in window.findChildren(QTabBar):
+            named(bar, "Panels").setElideMode(Qt.TextElideMode.ElideNone)
+        self._first_size()
+        self._first_shares()
+        self._first = window.saveState(_VERSION)
+        self._put_away = window.saveState(_VERSION)  # what was there before the panels were put away
+        self._away = False
+        window.restoreGeometry(remembered.bytes("geometry"))
+        window.restoreState(remembered.bytes("docks"), _VERSION)
+
+    def lines(self) -> list[Line]:
+        """The panels' keys, for the page of shortcuts."""
+        return [Line(f"Panel: {dock.title}", (dock.key,), dock.tip) for dock in PANELS]
+
+    def put_panels_away(self) -> None:
+        """Hides every panel until `bring_panels_back`."""
+        if not self._away:
+            self._put_away = self.window.saveState(_VERSION)
+            self._away = True
+            for dock in self.docks.values():
+                dock.hide()
+                dock.toggleViewAction().setEnabled(False)
+
+    def bring_panels_back(self) -> None:
+        """As they were."""
+        if self._away:
+            self._away = False
+            self.window.restoreState(self._put_away, _VERSION)
+            for dock in self.docks.values():
+                dock.toggleViewAction().setEnabled(True)
+
+    def reset(self) -> None:
+        """As the first time the viewer was opened."""
+        self.remembered.forget_bytes("geometry", "docks")
+        self.window.showNormal()
+        self._first_size()
+        if self._away:
+            self._put_away = self._first
+        else:
+            self.window.restoreState(self._first, _VERSION)
+
+    def remember(self) -> None:
+        """Keeps it for the next time."""
+        self.remembered.set_bytes("geometry", self.window.saveGeometry())
+        self.remembered.set_bytes("docks", self._put_away if self._away else self.window.saveState(_VERSION))
+
+    def _add(self, dock: Dock, panel: Panel, menu: QMenu) -> None:
+        widget = QDockWidget(dock.title, self.window)
+        widget.setObjectName(dock.name)
+        widget.setWidget(panel)
+        widget.setTitleBarWidget(_Title(widget, dock))
+        self.window.addDockWidget(dock.area, widget)
+        if dock.tab_of:
+            self.window.tabifyDockWidget(self.docks[dock.tab_of], widget)
+        widget.setVisible(dock.open)
+        toggle = widget.toggleViewAction()
+        toggle.setShortcut(QKeySequence(dock.key))
+        toggle.setToolTip(f"{dock.tip} ({dock.key})")
+        toggle.setStatusTip(dock.tip)
+        toggle.triggered.connect(lambda shown: self._bring_to_front(widget, shown))
+        widget.visibilityChanged.connect(lambda seen: QTimer.singleShot(0, widget, lambda: self._seen.update({widget: seen})))
+        menu.insertAction(self._before, toggle)
+        self.window.addAction(toggle)
+        self.panels[dock.name], self.docks[dock.name] = panel, widget
+
+    def _bring_to_front(self, dock: QDockWidget, shown: bool) -> None:
+        """A key takes a panel that is behind another to the front; only one that is seen is put away."""
+        if shown or not self._seen.get(dock, False):
+            dock.show()
+            dock.raise_()
+
+    def _first_size(self) -> None:
+        screen = self.window.screen() or QGuiApplication.primaryScreen()
+        room = screen.availableGeometry()
+        rim = 2 * self.window.fontMetrics().height()  # of the frame that the window manager draws around it
+        self.window.resize(min(_FIRST_SIZE[0], room.width() - rim), min(_FIRST_SIZE[1], room.height() - rim))
+
+    def _first_shares(self) -> None:
+        """The panel on top as high as it needs, for what is below has lists; as wide as all tabs, and a cell's numbers."""
+        look, tools = self.docks["look"], self.docks["tools"]
+        self.window.resizeDocks([look, tools], [look.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
+        metrics = self.window.fontMetrics()
+        tabs = [dock.title for dock in PANELS if "tools" in (dock.name, dock.tab_of)]
+        names = sum(metrics.horizontalAdvance(title) + 2 * metrics.height() for title in tabs)
+        numbers = metrics.horizontalAdvance("psi_00") + 4 * metrics.horizontalAdvance("-0.00000 ")  # of a cell's amplitudes
+        self.window.resizeDocks([look], [max(names, numbers)], Qt.Orientation.Horizontal)
+
+
+class _Title(QWidget):
+    """A dock's title bar: drag it to move the panel, double-click it to take the panel out of the window."""
+
+    def __init__(self, dock: QDockWidget, about: Dock) -> None:
+        super().__init__(dock)
+        title = QLabel(about.title)
+        close = named(QToolButton(), f"Close {about.title}")
+        close.setText("\N{MULTIPLICATION SIGN}")
+        close.setAutoRaise(True)
+        close.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keyboard has a key for each panel
+        close.setToolTip(f"Close ({about.key})")
+        close.clicked.connect(dock.close)
+        row = QHBoxLayout(self)
+        gap = self.fontMetrics().height() // 3
+        row.setContentsMargins(2 * gap, gap, gap, gap)
+        row.addWidget(title, 1)
+        row.addWidget(close)

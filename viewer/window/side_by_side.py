@@ -1,0 +1,137 @@
+"""Two canvases side by side, which show the same part of their grids."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+
+from viewer.controllers.compare import Compare
+from viewer.controllers.controller import Controller
+from viewer.model.shown import Picture
+from viewer.sources.opening import open_recording
+from viewer.sources.playback import RecordingSource
+from viewer.widgets.canvas import Canvas
+from viewer.widgets.file_dialogs import ask_what_to_open
+from viewer.window.second_view import Heading, Pane, called
+
+_RECORDINGS = {".h5 *.hdf5": "Recordings"}
+
+
+class Beside(QSplitter):
+    """Holds the window's canvas, and beside it a second picture when there is one.
+
+    Attributes:
+        compare: keeps the second picture at the step of the first.
+        pane: the second picture, or None.
+    """
+
+    def __init__(self, controller: Controller, canvas: Canvas, actions: Mapping[str, QAction]) -> None:
+        """
+        Args:
+            controller, canvas: of the first picture.
+            actions: by name; asked only when a second picture comes.
+        """
+        super().__init__(Qt.Orientation.Horizontal)
+        self.controller, self.canvas, self._actions = controller, canvas, actions
+        self.setChildrenCollapsible(False)
+        self.heading = Heading("First picture")
+        self.heading.hide()
+        first = QWidget()
+        column = QVBoxLayout(first)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.heading)
+        column.addWidget(canvas, 1)
+        self.addWidget(first)
+        self.setStretchFactor(0, 1)
+        self.pane: Pane | None = None
+        self.compare = Compare(controller, self._make_pane)
+        self.compare.listeners.append(self._came_or_went)
+        self._linking = False
+        canvas.steered.connect(self._second_follows)
+        canvas.looked_at.connect(self._second_follows)  # it changed its size
+        canvas.hovered.connect(self._mark)
+        controller.model.listeners.append(self._changed)
+
+    # -- actions -------------------------------------------------------------------------------------------------
+
+    def compare_with(self) -> None:
+        """Asks for a recording to show beside what is open."""
+        ask_what_to_open(self, "Compare with", _RECORDINGS, self.bring)
+
+    def compare_itself(self) -> None:
+        """The same recording again, in another field."""
+        source = self.controller.source
+        if isinstance(source, RecordingSource):
+            self.bring(source.recording.path)
+
+    def bring(self, path: Path) -> None:
+        """Shows a recording beside what is open."""
+        self.compare.bring(lambda: open_recording(path))
+
+    def close_second(self) -> None:
+        """Away with the second picture."""
+        self.compare.close()
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    def pictured(self, picture: Picture) -> None:
+        """The first canvas shows another picture."""
+        source = self.controller.source
+        if self.pane is not None and source is not None:
+            self.heading.say(f"step {picture.step:,}, {picture.field}, {called(source)}")
+
+    def _make_pane(self) -> Pane:
+        self._remove_pane()
+        self.pane = Pane(self.controller.view, self.compare, self._actions["window.beside.close_second"])
+        return self.pane
+
+    def _remove_pane(self) -> None:
+        if self.pane is not None:
+            self.pane.hide()
+            self.pane.deleteLater()
+            self.pane = None
+
+    def _came_or_went(self) -> None:
+        if self.compare.second is None:
+            self._remove_pane()
+        elif self.pane is not None:
+            self.addWidget(self.pane)
+            self.setStretchFactor(1, 1)
+            half = self.width() // 2
+            self.setSizes([half, half])
+            self.heading.setFixedHeight(self.pane.heading.sizeHint().height())  # cells of a row stand in line
+            self.pane.attend()
+            self.pane.canvas.steered.connect(self._first_follows)
+            self._second_follows()
+        self.heading.setVisible(self.pane is not None)
+        if self.controller.picture is not None:
+            self.pictured(self.controller.picture)
+
+    def _changed(self, names: frozenset[str]) -> None:
+        second, model = self.compare.second, self.controller.model
+        if second is not None:
+            second.model.set(grid_lines=model.grid_lines, theme=model.theme)
+
+    def _second_follows(self, *_: object) -> None:
+        if self.pane is not None:
+            self._link(self.canvas, self.pane.canvas)
+
+    def _first_follows(self) -> None:
+        if self.pane is not None:
+            self._link(self.pane.canvas, self.canvas)
+
+    def _link(self, leads: Canvas, follows: Canvas) -> None:
+        """Has one canvas show what the other does; what it says of that is not heard."""
+        if not self._linking:
+            self._linking = True
+            follows.show_like(leads.sight)
+            self._linking = False
+
+    def _mark(self, y: int, x: int) -> None:
+        """Frames the cell under the mouse in the second picture, too."""
+        if self.pane is not None:
+            (rows, columns), (height, width) = self.canvas.grid, self.pane.canvas.grid
+            self.pane.canvas.set_marker((y * height // rows, x * width // columns) if y >= 0 else None)
