@@ -99,7 +99,7 @@ def fresh(law: Law, grid: tuple[int, int], *, batch: int = 1, seed: int = 3) -> 
     cells = torch.rand(batch, law.channels, *grid, generator=generator, dtype=torch.float64)
     if law.d_state is not None:
         cells = cells - 0.5
-    law.fit(cells)
+    law.prepare(cells)
     memory = law.initial_memory(cells, 11) if law.stochastic else law.initial_memory(cells)  # type: ignore[call-arg]
     return (cells, *memory)
 

@@ -126,8 +126,8 @@ def train(
     """Learn a law from recordings, or to grow a picture."""
     from aetheria.cli.progress import ShowTraining
     from aetheria.runs.config import find_config
-    from aetheria.training.grow import Grown, grow
-    from aetheria.training.imitation import Learned, imitate
+    from aetheria.training.grow import GrowResult, grow
+    from aetheria.training.imitation import TrainResult, imitate
     from aetheria.training.train_config import GrowConfig, load_training
 
     leads = os.environ.get("RANK", "0") == "0"  # of torchrun's processes the first talks
@@ -135,7 +135,7 @@ def train(
     settings = load_training(config, set_)
     folder = out_folder or Path("runs") / find_config(config).stem
     how: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
-    learned: Learned | Grown
+    learned: TrainResult | GrowResult
     with ShowTraining(out, err, quiet) as show:
         if isinstance(settings, GrowConfig):
             learned = grow(settings, folder, started=show.growing, progress=show.progress, **how)
@@ -148,7 +148,7 @@ def train(
         raise typer.Exit(learned.exit_code)
     if not quiet:
         out.print(f"[green]{learned.status}[/], {learned.step:,} steps are in the result")
-        if isinstance(learned, Grown):
+        if isinstance(learned, GrowResult):
             grown = ", ".join(f"{error:.3g} at step {step}" for step, error in learned.errors.items() if step >= 64)
             out.print(f"  error       {grown}; {learned.healed:.3g} where half of it was lost 200 steps before")
             out.print(f"  results     {name}: weights.safetensors, run.toml, grown.png")

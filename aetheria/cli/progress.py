@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.runs.session import Progress as Moment
-from aetheria.training.loop import Moment as TrainingMoment
+from aetheria.runs.session import Progress as TrainStatus
+from aetheria.training.loop import TrainStatus as TrainingMoment
 from aetheria.training.setup import Setup
 from aetheria.training.trajectories import TrajectoryDataset
 
@@ -95,7 +95,7 @@ class Show(_Told):
         )
         self._task = self._bar.add_task("preparing", total=None, rates="")
 
-    def progress(self, moment: Moment) -> None:
+    def progress(self, moment: TrainStatus) -> None:
         """Moves the bar."""
         if self._task is None:
             return

@@ -81,7 +81,7 @@ def verify(
             f"[red]differs[/] {escape(str(file))}: at step {verdict.step:,} {escape(verdict.field)} of universe "
             f"{verdict.universe} is another, by {verdict.apart:.3g} at most; the {verdict.frames:,} frames before are identical"
         )
-    for circumstance in verdict.circumstances:
+    for circumstance in verdict.provenance:
         out.print(f"  recorded with {escape(circumstance)}")
     raise typer.Exit(0 if verdict.identical else 6)
 

@@ -9,7 +9,7 @@ from collections import deque
 from types import TracebackType
 
 
-class Turns:
+class FairLock:
     """First come, first served; the holder may enter again."""
 
     def __init__(self) -> None:

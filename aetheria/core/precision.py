@@ -1,11 +1,14 @@
-"""The process-wide switches of torch that a motor sets while it steps, and puts back."""
+"""Precisions of stepping, and the process-wide switches of torch that they need."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+
+Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,14 @@ class Numerics:
 
 
 class _Switches:
-    """The switches, held by any number of threads that want the same; who wants others waits for its turn."""
+    """The switches, held by any number of threads that ask for the same ones; a thread that asks for others waits."""
 
     def __init__(self) -> None:
         self._free = threading.Condition()
         self._held: list[Numerics] = []
         self._before: tuple[str, str, bool, bool] = ("none", "none", False, False)
 
-    def take(self, wanted: Numerics) -> None:
+    def hold(self, wanted: Numerics) -> None:
         with self._free:
             self._free.wait_for(lambda: not self._held or self._held[0] == wanted)
             if not self._held:
@@ -38,7 +41,7 @@ class _Switches:
                 _write((precision, precision, not wanted.deterministic, wanted.deterministic))
             self._held.append(wanted)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         with self._free:
             self._held.pop()
             if not self._held:
@@ -52,11 +55,11 @@ _SWITCHES = _Switches()
 @contextmanager
 def numerics(wanted: Numerics) -> Iterator[None]:
     """Sets the switches inside the block, for all threads of the process, and restores them after the last such block."""
-    _SWITCHES.take(wanted)
+    _SWITCHES.hold(wanted)
     try:
         yield
     finally:
-        _SWITCHES.give_back()
+        _SWITCHES.release()
 
 
 def _read() -> tuple[str, str, bool, bool]:

@@ -12,9 +12,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from aetheria.core.errors import ConfigError
-from aetheria.core.precision import Numerics, numerics
+from aetheria.core.precision import Numerics, Precision, numerics
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.motor.optimizer import Precision
 from aetheria.runs.config import RunConfig
 from aetheria.runs.run import build_motor
 from aetheria.stepping import State

@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from aetheria.core.errors import ConfigError
+from aetheria.core.precision import Precision
 from aetheria.diagnostics.bench import Ceilings, measure_ceilings
 from aetheria.diagnostics.profile_run import MIB, Profile, operator_table, profile, stage_table
 from aetheria.diagnostics.stage_timer import Mark
 from aetheria.laws import GrowingNCA
-from aetheria.motor.optimizer import Precision
 from aetheria.runs.run import built_law
 from aetheria.training.batch_size import MicroBatches
 from aetheria.training.distributed import ALONE
 from aetheria.training.grow import Growing, task_of
 from aetheria.training.imitation import Imitation, datasets, learner, rollout_of
-from aetheria.training.loop import Lesson, Source, Trainer
+from aetheria.training.loop import Objective, Source, Trainer
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.train_config import GrowConfig, TrainConfig
 
@@ -71,7 +71,7 @@ class TrainingProfile:
 class _Steps:
     """Steps of a training, one after the other."""
 
-    def __init__(self, trainer: Trainer, lesson: Lesson, batches: Source) -> None:
+    def __init__(self, trainer: Trainer, lesson: Objective, batches: Source) -> None:
         self._trainer, self._lesson, self._batches = trainer, lesson, iter(batches)
 
     def next_batch(self) -> tuple[Tensor, ...]:
@@ -124,7 +124,7 @@ def profile_training(
     return TrainingProfile(name, setup, config.train.batch, steps, whole, counter.get_total_flops(), ceilings)
 
 
-def _lesson_of(config: TrainConfig | GrowConfig, device: str | None) -> tuple[nn.Module, Lesson, Setup, str]:
+def _lesson_of(config: TrainConfig | GrowConfig, device: str | None) -> tuple[nn.Module, Objective, Setup, str]:
     """The law, what it is taught, and with what; and the law's name."""
     how = config.train
     assert how.batch != "auto"

@@ -62,7 +62,7 @@ class Law(Controlled):
         """Random initial cells `(C, H, W)` in which this law has something to do."""
         return torch.rand(self.channels, height, width, generator=generator)
 
-    def live_cell(self) -> Tensor:
+    def seed_cell(self) -> Tensor:
         """The channels `(C,)` of one live cell, from which `initial = "seed"` grows."""
         return torch.ones(self.channels)
 
@@ -70,7 +70,7 @@ class Law(Controlled):
         """This law in the form that a fused kernel steps, with its present weights; None for a law of another form."""
         return None
 
-    def fit(self, cells: Tensor) -> None:
+    def prepare(self, cells: Tensor) -> None:
         """Prepares what depends on the grid's size (a kernel's spectrum, say) for cells like these `(B, C, H, W)`.
 
         The motor calls it before stepping.

@@ -20,7 +20,7 @@ def mix(word: Tensor) -> Tensor:
     return word ^ (word >> 16)
 
 
-def words(seed: Tensor, step: Tensor, height: int, width: int) -> Tensor:
+def hash_words(seed: Tensor, step: Tensor, height: int, width: int) -> Tensor:
     """Uniform 32-bit words `(B, height, width)` in int64.
 
     Args:
@@ -36,9 +36,9 @@ def words(seed: Tensor, step: Tensor, height: int, width: int) -> Tensor:
     return mix((row[:, :, None] + x * _GOLDEN) & _WORD)
 
 
-def fires(seed: Tensor, step: Tensor, height: int, width: int, rate: float) -> Tensor:
+def fire_mask(seed: Tensor, step: Tensor, height: int, width: int, rate: float) -> Tensor:
     """`(B, height, width)` bool, each true with chance `rate`, drawn anew for each step and universe."""
-    return words(seed, step, height, width) < threshold(rate)
+    return hash_words(seed, step, height, width) < threshold(rate)
 
 
 def threshold(rate: float) -> int:

@@ -92,7 +92,7 @@ class QuantumLaw(Law):
             return cells / math.sqrt(self.channels)
         return normalised(cells[None], self.normalise)[0]
 
-    def live_cell(self) -> Tensor:
+    def seed_cell(self) -> Tensor:
         """psi_0 = 1, the other amplitudes 0."""
         return torch.eye(self.channels)[0]
 

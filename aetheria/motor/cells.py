@@ -14,7 +14,7 @@ from aetheria.stepping.plan import memory_format
 
 
 @dataclass(frozen=True)
-class Form:
+class CellSpec:
     """What a motor's cells are: of which shape (B, C, H, W), where, and of which type."""
 
     shape: tuple[int, int, int, int]
@@ -23,7 +23,7 @@ class Form:
 
 
 @dataclass(frozen=True, eq=False)
-class Patch:
+class BlockUpdate:
     """New cells for a part of the old ones.
 
     Attributes:
@@ -45,7 +45,9 @@ class Patch:
         return patched
 
 
-def checked_patch(cells: Tensor | NDArray[np.generic], at: tuple[int, int] | None, universe: int | None, form: Form) -> Patch:
+def checked_update(
+    cells: Tensor | NDArray[np.generic], at: tuple[int, int] | None, universe: int | None, form: CellSpec
+) -> BlockUpdate:
     """Cells `(C, h, w)` or `(B, C, h, w)` that are to replace a block at (top, left), or all; in one universe, or in all.
 
     Raises:
@@ -58,7 +60,7 @@ def checked_patch(cells: Tensor | NDArray[np.generic], at: tuple[int, int] | Non
     block = block_at(at or (0, 0), size, (height, width))
     checked = checked_cells(cells, replace(form, shape=(batch if universe is None else 1, channels, *size)))
     universes = slice(universe, None if universe is None else universe + 1)
-    return Patch(
+    return BlockUpdate(
         None if at is None and universe is None else (universes, *block),
         checked,
         checked if cells.ndim == 4 and universe is None else checked[0],
@@ -72,7 +74,7 @@ def block_at(at: tuple[int, int], size: tuple[int, int], grid: tuple[int, int]) 
     return (..., slice(at[0], at[0] + size[0]), slice(at[1], at[1] + size[1]))
 
 
-def checked_cells(cells: Tensor | NDArray[np.generic], form: Form) -> Tensor:
+def checked_cells(cells: Tensor | NDArray[np.generic], form: CellSpec) -> Tensor:
     """Cells of one universe `(C, H, W)` or all `(B, C, H, W)`, as a stepper wants them: a copy, inference mode.
 
     Raises:

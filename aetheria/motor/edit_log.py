@@ -49,7 +49,7 @@ class EditLog:
         self._enabled = enabled
         self._edits: list[Edit] = []
         self._bytes = 0
-        self._followers: WeakSet[Follower] = WeakSet()
+        self._followers: WeakSet[EditReader] = WeakSet()
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -89,13 +89,13 @@ class EditLog:
         if self._enabled:
             self._edits.append(self._present(0))
 
-    def follow(self, held: int | None = None) -> "Follower":
+    def follow(self, held: int | None = None) -> "EditReader":
         """The edits so far, and from now on each as it is made; close it when done.
 
         Args:
             held: how many edits the reader has from before, which lead to the present state; then none so far is given again.
         """
-        follower = Follower(self._edits, self.count) if held is None else Follower((), self.count, held)
+        follower = EditReader(self._edits, self.count) if held is None else EditReader((), self.count, held)
         self._followers.add(follower)
         return follower
 
@@ -120,7 +120,7 @@ class EditLog:
         return np.array(host.numpy(), order="C")  # a copy: the caller's may change
 
 
-class Follower:
+class EditReader:
     """A log's edits for one reader, which may be another thread.
 
     Attributes:

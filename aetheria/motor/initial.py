@@ -96,7 +96,7 @@ def _random_phase(law: nn.Module, channels: int, height: int, width: int, random
 
 def _pattern(initial: Initial, law: nn.Module, channels: int, grid: tuple[int, int]) -> Tensor:
     """The pattern's cells `(1 or B, C, h, w)`."""
-    live = law.live_cell() if isinstance(law, Law) else torch.ones(channels)
+    live = law.seed_cell() if isinstance(law, Law) else torch.ones(channels)
     path = Path(initial.path or "")
     match initial.kind:
         case "seed":

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import torch
 
 from aetheria.motor.optimizer import GPUOptimizer
-from aetheria.motor.pace import Pace, next_multiple
+from aetheria.motor.pace import Pace
 from aetheria.motor.stepper import Stepper
-from aetheria.observe.feed import Feed
+from aetheria.observe.feed import Feed, next_multiple
 
 _LEAST_STEPS, _LEAST_UPDATES = 100, 1 << 24
 
@@ -20,7 +20,7 @@ def check_interval(shape: tuple[int, ...]) -> int:
     return max(_LEAST_STEPS, _LEAST_UPDATES // (batch * height * width))
 
 
-class Chunks:
+class StepLoop:
     """Advances a stepper, and checks and cleans up when that is due. Whoever holds the motor's turn may call it."""
 
     def __init__(self, stepper: Stepper, optimizer: GPUOptimizer, feed: Feed, check_interval: int) -> None:
@@ -75,7 +75,7 @@ class Chunks:
         return min(stops if due is None else [*stops, due])
 
     def _intervals(self) -> Iterator[int]:
-        if self._stepper.watched().is_floating_point():
+        if self._stepper.probe().is_floating_point():
             yield self._check_interval
         if self._optimizer.device.type == "cuda":
             yield self._optimizer.empty_cache_interval

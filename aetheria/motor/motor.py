@@ -14,14 +14,15 @@ from torch import Tensor, nn
 from aetheria.core.device import find_device, size_of
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.core.memory_limits import bytes_of, check_states
+from aetheria.core.precision import Precision
 from aetheria.core.settings import Settings
 from aetheria.laws.base import Law, check_grid, traits_of
 from aetheria.laws.controls import Value, controlled
 from aetheria.laws.weights import fitting_weights
-from aetheria.motor.cells import Form, checked_patch
-from aetheria.motor.loop import Chunks, check_interval
-from aetheria.motor.optimizer import GPUOptimizer, Precision
-from aetheria.motor.reading import Readable
+from aetheria.motor.cells import CellSpec, checked_update
+from aetheria.motor.loop import StepLoop, check_interval
+from aetheria.motor.optimizer import GPUOptimizer
+from aetheria.motor.reading import MotorReader
 from aetheria.motor.state import InitialCells, checked_state, fresh_state
 from aetheria.motor.stepper import Stepper
 from aetheria.stepping import Plan, PlanName
@@ -56,12 +57,12 @@ class MotorConfig(Settings):
     log_edits: bool = True
 
 
-class Aetheria_Motor(Readable):  # noqa: N801 - the name its users know
+class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
     """Steps a law over a grid of cells, in eval mode and inference mode, compiled where that pays.
 
     One thread steps; any thread may read cells, subscribe or edit: it is served between two chunks of steps.
 
-    How it is stepped and changed is here; what may be read of it, in `Readable`.
+    How it is stepped and changed is here; what may be read of it, in `MotorReader`.
 
     Attributes:
         config: its settings.
@@ -105,7 +106,7 @@ class Aetheria_Motor(Readable):  # noqa: N801 - the name its users know
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed!r} given; expected a whole number from 0 to 2^63 - 1")
         dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
-        self._form = form = Form((batch, traits.channels, height, width), find_device(device), dtype)
+        self._form = form = CellSpec((batch, traits.channels, height, width), find_device(device), dtype)
         optimizer = GPUOptimizer(
             form.device,
             precision=self.config.precision,
@@ -129,12 +130,12 @@ class Aetheria_Motor(Readable):  # noqa: N801 - the name its users know
         super().__init__(traits, form, stepper, optimizer, seed=seed, log_edits=self.config.log_edits)
         self._stepping = threading.Lock()
         interval = check_interval(form.shape) if self.config.check_interval is None else self.config.check_interval
-        self._chunks = Chunks(stepper, optimizer, self._feed, interval)
+        self._chunks = StepLoop(stepper, optimizer, self._feed, interval)
         self._initial = self._first_initial = initial
         stepper.state = fresh_state(model, traits, initial, form, seed)
         check_states(form.shape, sum(t.nbytes for t in stepper.state), planned, optimizer.available_bytes())  # with memory
         if isinstance(model, Law):
-            model.fit(stepper.state[0])
+            model.prepare(stepper.state[0])
 
     # -- stepping ------------------------------------------------------------------------------------------------
 
@@ -183,7 +184,7 @@ class Aetheria_Motor(Readable):  # noqa: N801 - the name its users know
         Raises:
             StateError: another shape, a block that leaves the grid, or values that are not finite.
         """
-        patch = checked_patch(cells, at, universe, self._form)
+        patch = checked_update(cells, at, universe, self._form)
         with self._turns, torch.inference_mode():
             self._stepper.state = (patch.over(self._stepper.state[0]), *self._stepper.state[1:])
             self._log.cells(self._stepper.step, at, universe, patch.given)

@@ -1,10 +1,8 @@
-"""`motor.optimizer`: cache clean-up, memory statistics, precision switches, and the one way off the device."""
+"""`motor.optimizer`: cache clean-up, memory statistics, precision switches and transfers of one device."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import Literal, Self, TypedDict, Unpack, get_args
+from dataclasses import dataclass
 
 import numpy as np
 import psutil
@@ -12,74 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aetheria.core.cpu_threads import one_thread
 from aetheria.core.errors import ConfigError
 from aetheria.core.memory_limits import available_bytes
-from aetheria.core.precision import Numerics, numerics
-from aetheria.observe.downsample import downsample, finite, quantise, sample
-from aetheria.observe.fields import Field, View
+from aetheria.core.precision import Numerics, Precision, numerics
 
 MB = 1024 * 1024
-_ALONE = 1 << 22  # cells up to which fields are computed in the calling thread alone, in some milliseconds
-Precision = Literal["fp32", "tf32", "bf16", "fp64"]
-PixelType = Literal["float32", "float16", "uint8"]
-Reduction = Literal["mean", "nearest"]
-
-
-class Part(TypedDict, total=False):
-    """Which part of the cells a request shows, and how; the attributes of `Request` of these names."""
-
-    region: tuple[int, int, int, int] | None
-    universe: int | None
-    reduction: Reduction
-    finite: bool
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to show of the cells: which fields, how large, in which type.
-
-    Attributes:
-        size: (height, width) to reduce to, or None for the grid's (or region's) own.
-        dtype: "float32", "float16", or "uint8" with `levels` (low, high) for each field that is no observable.
-        region: (top, left, height, width) in cells that is shown; None for the whole grid. Observables are of the whole grid.
-        universe: the one that is shown, as a batch of one; None for all.
-        reduction: how areas become pixels: their "mean", or the cell "nearest" to their centre, which keeps extremes.
-        finite: also says, as "finite" `(1,)` bool, whether what is shown holds no NaN or Inf, which uint8 cannot.
-    """
-
-    fields: tuple[Field, ...]
-    size: tuple[int, int] | None = None
-    dtype: PixelType = "float32"
-    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    region: tuple[int, int, int, int] | None = None
-    universe: int | None = None
-    reduction: Reduction = "mean"
-    finite: bool = False
-
-    @classmethod
-    def checked(
-        cls,
-        fields: tuple[Field, ...],
-        size: tuple[int, int] | None,
-        dtype: PixelType,
-        levels: Mapping[str, tuple[float, float]],
-        **part: Unpack[Part],
-    ) -> Self:
-        """A request whose uint8 fields all have levels: those given, or the field's own range.
-
-        Raises:
-            ConfigError: an unknown type, levels of no field, levels missing or not rising, or a field named twice.
-        """
-        names = [f.name for f in fields]
-        if not names or len(set(names)) < len(names):
-            raise ConfigError(f"fields: {names} given; expected one or more, each once")
-        if dtype not in get_args(PixelType):
-            raise ConfigError(f'dtype: "{dtype}" given; expected one of {", ".join(get_args(PixelType))}')
-        if stray := levels.keys() - set(names):
-            raise ConfigError(f"levels: {', '.join(sorted(stray))} given, but only {', '.join(names)} are asked for")
-        scales = {f.name: _levels(f, levels.get(f.name)) for f in fields if not f.scalar} if dtype == "uint8" else {}
-        return cls(fields, size, dtype, scales, **part)
 
 
 @dataclass
@@ -215,20 +150,10 @@ class GPUOptimizer:
             arrived.synchronize()
         return list(moved.values())
 
-    def fetch(self, view: View, request: Request) -> HostArrays:
-        """Computes fields, averages them down and quantises them on the device, then starts one copy to the host."""
+    def transfer(self, tensors: dict[str, Tensor]) -> HostArrays:
+        """Starts one copy of tensors to the host; counted as one transfer."""
         with torch.inference_mode():
-            return HostArrays(*self._copy(self.render(view, request)))
-
-    def render(self, view: View, request: Request) -> dict[str, Tensor]:
-        """The fields as asked for, on the device; they may share memory with the cells."""
-        alone = view.cells.shape[-2] * view.cells.shape[-1] * len(view.cells) <= _ALONE
-        with torch.inference_mode(), self.numerics(), one_thread(alone and not view.cells.is_cuda):
-            shown = {f.name: _part(f, view, request) for f in request.fields}
-            rendered = {f.name: _pixels(f, shown[f.name], request) for f in request.fields}
-            if request.finite:
-                rendered["finite"] = torch.stack([finite(values) for values in shown.values()]).all()[None]
-            return rendered
+            return HostArrays(*self._copy(tensors))
 
     def _copy(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], torch.cuda.Event | None]:
         self.transfer_stats.frames += 1
@@ -250,45 +175,3 @@ class GPUOptimizer:
         if self.device.type != "cuda":
             return nullcontext()
         return numerics(Numerics(self.precision == "tf32", self.deterministic))
-
-
-def _part(wanted: Field, view: View, request: Request) -> Tensor:
-    """The part of a field that is shown, reduced to its size."""
-    if wanted.scalar:
-        return _cut(wanted(view), request.universe)
-    nearest = request.reduction == "nearest"
-    if wanted.local:  # what is not shown need not be computed
-        cells = _cut(view.cells, request.universe, request.region)
-        values = wanted(replace(view, cells=sample(cells, request.size) if nearest else cells))
-    else:
-        values = _cut(wanted(view), request.universe, request.region)
-        values = sample(values, request.size) if nearest else values
-    return values if nearest else downsample(values, request.size, wanted.cyclic)
-
-
-def _cut(values: Tensor, universe: int | None, region: tuple[int, int, int, int] | None = None) -> Tensor:
-    if universe is not None:
-        values = values[universe : universe + 1]
-    if region is None:
-        return values
-    top, left, height, width = region
-    return values[..., top : top + height, left : left + width]
-
-
-def _pixels(wanted: Field, values: Tensor, request: Request) -> Tensor:
-    if wanted.scalar:
-        return values
-    if request.dtype == "uint8":
-        return quantise(values, request.levels[wanted.name])
-    return values.to(torch.float16 if request.dtype == "float16" else torch.float32)
-
-
-def _levels(wanted: Field, given: tuple[float, float] | None) -> tuple[float, float]:
-    if given is not None and len(given) != 2:
-        raise ConfigError(f'levels: {given!r} given for "{wanted.name}"; expected (low, high)')
-    low, high = given or wanted.range
-    if low is None or high is None:
-        raise ConfigError(f'levels: "{wanted.name}" has no fixed range; uint8 needs levels = (low, high) for it')
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ConfigError(f'levels: ({low}, {high}) given for "{wanted.name}"; expected finite low < high')
-    return float(low), float(high)

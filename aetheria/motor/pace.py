@@ -18,8 +18,3 @@ class Pace:
         longest = min(_LONGEST_S, 0.5 / rate) if rate else _LONGEST_S
         wanted = min(max(self.steps, 2 * steps), int(steps * longest / max(seconds, 1e-9)))
         self.steps = max(1, min(_MOST_STEPS, wanted))
-
-
-def next_multiple(step: int, interval: int) -> int:
-    """The first multiple of `interval` after `step`."""
-    return step - step % interval + interval

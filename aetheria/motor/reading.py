@@ -11,23 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.core.errors import StateError
-from aetheria.core.fair_lock import Turns
+from aetheria.core.fair_lock import FairLock
 from aetheria.laws.base import Traits
 from aetheria.laws.controls import Value, controlled
-from aetheria.motor.cells import Form, block_at, copied
-from aetheria.motor.edit_log import EditLog, Follower
+from aetheria.motor.cells import CellSpec, block_at, copied
+from aetheria.motor.edit_log import EditLog, EditReader
 from aetheria.motor.edits import Edit
-from aetheria.motor.optimizer import GPUOptimizer, Part, PixelType, Request
+from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.stepper import Stepper
 from aetheria.observe.feed import Delivery, Feed, Frame, Subscription
 from aetheria.observe.fields import View
-from aetheria.observe.request import request_for, spelled_out, view_of
+from aetheria.observe.render import render
+from aetheria.observe.request import Part, PixelType, Request, request_for, spelled_out, view_of
 from aetheria.stepping import Plan
 
 log = logging.getLogger(__name__)
 
 
-class Readable:
+class MotorReader:
     """A motor as its readers know it. Any thread may read; it is served between two chunks of steps.
 
     Attributes:
@@ -39,7 +40,7 @@ class Readable:
     """
 
     def __init__(
-        self, traits: Traits, form: Form, stepper: Stepper, optimizer: GPUOptimizer, *, seed: int, log_edits: bool
+        self, traits: Traits, form: CellSpec, stepper: Stepper, optimizer: GPUOptimizer, *, seed: int, log_edits: bool
     ) -> None:
         """
         Args:
@@ -55,7 +56,7 @@ class Readable:
         self.shape, self.device, self.dtype = form.shape, form.device, form.dtype
         self.seed = seed
         self._stepper = stepper
-        self._turns = Turns()
+        self._turns = FairLock()
         self._feed = Feed()
         self._log = EditLog(stepper.law, seed, self.state_dict, optimizer.move_to_cpu_batch, enabled=log_edits)
 
@@ -108,7 +109,7 @@ class Readable:
         """
         request = self.request([field], size)
         with self._turns, torch.inference_mode():
-            return copied(self.optimizer.render(self._view(), request)[field])
+            return copied(self._rendered(self._view(), request)[field])
 
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells."""
@@ -121,7 +122,7 @@ class Readable:
             return {"cells": self.cells, "memory": self.memory, "step": self._stepper.step, "seed": self.seed}
 
     @property
-    def turn(self) -> Turns:
+    def turn(self) -> FairLock:
         """`with motor.turn:` the cells stand still, for a thread that reads some and writes them back; keep it short."""
         return self._turns
 
@@ -162,7 +163,7 @@ class Readable:
         """The law's controls as they were when the motor was made."""
         return self._log.start
 
-    def follow_edits(self, held: int | None = None) -> Follower:
+    def follow_edits(self, held: int | None = None) -> EditReader:
         """The edits so far, and each that is made from now on; for whoever records them.
 
         Args:
@@ -289,7 +290,13 @@ class Readable:
         return [self._frame(view, s.request) for s in due]
 
     def _frame(self, view: View, request: Request) -> Frame:
-        return Frame(self._stepper.step, time.time(), self.optimizer.fetch(view, request), request, self._log.count)
+        return Frame(
+            self._stepper.step, time.time(), self.optimizer.transfer(self._rendered(view, request)), request, self._log.count
+        )
+
+    def _rendered(self, view: View, request: Request) -> dict[str, Tensor]:
+        with self.optimizer.numerics():
+            return render(view, request)
 
     def _view(self) -> View:
         return view_of(self.law, self.traits, self._stepper.state)

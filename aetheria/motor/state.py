@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import StateError
 from aetheria.laws.base import Traits
-from aetheria.motor.cells import Form, checked_cells
+from aetheria.motor.cells import CellSpec, checked_cells
 from aetheria.motor.initial import Initial, make_initial
 from aetheria.stepping import State
 
 InitialCells = Initial | Tensor | NDArray[np.generic] | str | None
 
 
-def fresh_state(law: nn.Module, traits: Traits, initial: InitialCells, form: Form, seed: int) -> State:
+def fresh_state(law: nn.Module, traits: Traits, initial: InitialCells, form: CellSpec, seed: int) -> State:
     """Initial cells, and the memory that goes with them.
 
     Raises:
@@ -36,7 +36,7 @@ def fresh_memory(traits: Traits, cells: Tensor, seed: int) -> tuple[Tensor, ...]
     return tuple(traits.initial_memory(cells, seed) if traits.stochastic else traits.initial_memory(cells))
 
 
-def checked_state(given: Mapping[str, Any], own_memory: tuple[Tensor, ...], form: Form) -> State:
+def checked_state(given: Mapping[str, Any], own_memory: tuple[Tensor, ...], form: CellSpec) -> State:
     """The state in a motor's `state_dict`, copied to the device and into the types of a motor.
 
     Args:

@@ -64,7 +64,7 @@ class Stepper:
             assert self.plan is not None
             assert self._held is not None
             with torch.inference_mode():
-                self._shown = self.plan.show(self._held)
+                self._shown = self.plan.unpack(self._held)
         return self._shown
 
     @state.setter
@@ -76,23 +76,23 @@ class Stepper:
         """Whether a plan is being made in the background; steps are eager until it is ready."""
         return self._planning and self._ready is None
 
-    def watched(self) -> Tensor:
+    def probe(self) -> Tensor:
         """What shows whether the cells are finite, in whichever form there is."""
         if self.plan is not None and self._held is not None:
-            return self.plan.watched(self._held)
+            return self.plan.probe(self._held)
         return self.state[0]
 
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells, unless their plan holds whole numbers."""
         with torch.inference_mode():
-            watched = self.watched()
-            if watched.is_floating_point() and not finite(watched):
+            probe = self.probe()
+            if probe.is_floating_point() and not finite(probe):
                 raise DivergedError(f"{self._name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
 
     def advance(self, plan: Plan, steps: int) -> None:
         """Takes steps by the plan that `current` gave just now."""
         with torch.inference_mode(), self._optimizer.numerics(), memory_named(self._name):
-            held = plan.hold(self.state) if self._held is None else self._held
+            held = plan.pack(self.state) if self._held is None else self._held
             self._held, self._shown = plan.advance(held, steps), None
         self.step += steps
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.core.errors import ConfigError, StateError
-from aetheria.motor.optimizer import Request
-from aetheria.motor.pace import next_multiple
+from aetheria.observe.request import Request
 
 log = logging.getLogger(__name__)
 Delivery = Literal["latest", "lossless"]
@@ -281,3 +280,8 @@ class Feed:
         with self._lock:
             self._subscriptions = [s for s in self._subscriptions if not s.closed]
             return list(self._subscriptions)
+
+
+def next_multiple(step: int, interval: int) -> int:
+    """The first multiple of `interval` after `step`."""
+    return step - step % interval + interval

@@ -1,18 +1,77 @@
-"""Between a motor's state and its fields: what may be asked of a law, and the view that answers."""
+"""Requests: fields of the cells, their size, type and part of the grid, checked when they are made."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Unpack, get_args
+from dataclasses import dataclass, field
+from typing import Literal, Self, TypedDict, Unpack, get_args
 
 from torch import Tensor, nn
 
 from aetheria.core.device import size_of
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Traits
-from aetheria.motor.optimizer import Part, PixelType, Reduction, Request
-from aetheria.observe.fields import View, get_field
-from aetheria.stepping import State
+from aetheria.observe.fields import Field, View, get_field
+from aetheria.stepping.plan import State
 
+PixelType = Literal["float32", "float16", "uint8"]
+Reduction = Literal["mean", "nearest"]
 EVERY_CHANNEL = "cells"
+
+
+class Part(TypedDict, total=False):
+    """Which part of the cells a request shows, and how; the attributes of `Request` of these names."""
+
+    region: tuple[int, int, int, int] | None
+    universe: int | None
+    reduction: Reduction
+    finite: bool
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to show of the cells: which fields, how large, in which type.
+
+    Attributes:
+        size: (height, width) to reduce to, or None for the grid's (or region's) own.
+        dtype: "float32", "float16", or "uint8" with `levels` (low, high) for each field that is no observable.
+        region: (top, left, height, width) in cells that is shown; None for the whole grid. Observables are of the whole grid.
+        universe: the one that is shown, as a batch of one; None for all.
+        reduction: how areas become pixels: their "mean", or the cell "nearest" to their centre, which keeps extremes.
+        finite: also says, as "finite" `(1,)` bool, whether what is shown holds no NaN or Inf, which uint8 cannot.
+    """
+
+    fields: tuple[Field, ...]
+    size: tuple[int, int] | None = None
+    dtype: PixelType = "float32"
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    region: tuple[int, int, int, int] | None = None
+    universe: int | None = None
+    reduction: Reduction = "mean"
+    finite: bool = False
+
+    @classmethod
+    def checked(
+        cls,
+        fields: tuple[Field, ...],
+        size: tuple[int, int] | None,
+        dtype: PixelType,
+        levels: Mapping[str, tuple[float, float]],
+        **part: Unpack[Part],
+    ) -> Self:
+        """A request whose uint8 fields all have levels: those given, or the field's own range.
+
+        Raises:
+            ConfigError: an unknown type, levels of no field, levels missing or not rising, or a field named twice.
+        """
+        names = [f.name for f in fields]
+        if not names or len(set(names)) < len(names):
+            raise ConfigError(f"fields: {names} given; expected one or more, each once")
+        if dtype not in get_args(PixelType):
+            raise ConfigError(f'dtype: "{dtype}" given; expected one of {", ".join(get_args(PixelType))}')
+        if stray := levels.keys() - set(names):
+            raise ConfigError(f"levels: {', '.join(sorted(stray))} given, but only {', '.join(names)} are asked for")
+        scales = {f.name: _levels(f, levels.get(f.name)) for f in fields if not f.scalar} if dtype == "uint8" else {}
+        return cls(fields, size, dtype, scales, **part)
 
 
 def spelled_out(names: Sequence[str], channels: int) -> list[str]:
@@ -70,3 +129,14 @@ def view_of(law: nn.Module, traits: Traits, state: State) -> View:
         return (out if isinstance(out, Tensor) else out[0]) - cells
 
     return View(cells, traits.d_state, traits.boundary, traits.alive, change)
+
+
+def _levels(wanted: Field, given: tuple[float, float] | None) -> tuple[float, float]:
+    if given is not None and len(given) != 2:
+        raise ConfigError(f'levels: {given!r} given for "{wanted.name}"; expected (low, high)')
+    low, high = given or wanted.range
+    if low is None or high is None:
+        raise ConfigError(f'levels: "{wanted.name}" has no fixed range; uint8 needs levels = (low, high) for it')
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigError(f'levels: ({low}, {high}) given for "{wanted.name}"; expected finite low < high')
+    return float(low), float(high)

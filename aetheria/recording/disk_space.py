@@ -8,7 +8,7 @@ from h5py import h5z
 
 from aetheria.core.errors import DiskFullError
 from aetheria.core.memory_limits import size
-from aetheria.motor.optimizer import Request
+from aetheria.observe.request import Request
 from aetheria.recording.compress import EXPANDS, LZ4, ZSTANDARD
 from aetheria.recording.schema import Codec
 
@@ -36,7 +36,7 @@ def frame_bytes(request: Request, shape: tuple[int, int, int, int]) -> int:
     return batch * (planes * height * width * pixel + 8 * scalars) + _ROW_BYTES
 
 
-class Room:
+class DiskBudget:
     """Whether the disk takes what is left of a recording."""
 
     def __init__(self, path: Path, until: int | None, every: int) -> None:

@@ -18,7 +18,7 @@ class DamagedError(ValueError):
     """Something that was read does not have the checksum that was written with it."""
 
 
-class Rows:
+class FrameIndex:
     """The rows of a recording. Files before schema 3 have no checksums, and are read as they are.
 
     Attributes:

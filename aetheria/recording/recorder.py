@@ -15,11 +15,11 @@ from aetheria.core.errors import AetheriaError, ConfigError, DivergedError
 from aetheria.core.failpoints import reached
 from aetheria.files.atomic import check_output
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.motor.optimizer import PixelType
 from aetheria.observe.feed import Frame
+from aetheria.observe.request import PixelType
 from aetheria.recording import checksums, schema
 from aetheria.recording.append import FORMAT, Position
-from aetheria.recording.disk_space import Room, frame_bytes
+from aetheria.recording.disk_space import DiskBudget, frame_bytes
 from aetheria.recording.edit_lines import EditLines
 from aetheria.recording.frame_index import SERIES
 from aetheria.recording.growing_file import GrowingFile
@@ -217,8 +217,8 @@ class Recorder:
             schema.create(file, request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
         return GrowingFile.create(self.path, image.getbuffer())
 
-    def _foreseen(self, motor: Aetheria_Motor, codec: schema.Codec, until: int | None, new: bool) -> Room:
-        room, asked = Room(self.path, until, self._subscription.every), self._subscription.request
+    def _foreseen(self, motor: Aetheria_Motor, codec: schema.Codec, until: int | None, new: bool) -> DiskBudget:
+        room, asked = DiskBudget(self.path, until, self._subscription.every), self._subscription.request
         freed = self.path.stat().st_size if new and self.path.exists() else 0
         # A new recording has a frame of the present step, if it is due; of one gone on with that may be there.
         room.foresee(motor.step_count - new, frame_bytes(asked, motor.shape), codec, freed)

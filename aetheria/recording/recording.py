@@ -17,7 +17,7 @@ from aetheria.motor.edits import Edit, from_json
 from aetheria.observe.feed import Frame
 from aetheria.recording import checksums, schema
 from aetheria.recording.compress import read_frame
-from aetheria.recording.frame_index import SERIES, DamagedError, Rows
+from aetheria.recording.frame_index import SERIES, DamagedError, FrameIndex
 from aetheria.recording.open_files import handle
 from aetheria.recording.repair.superblock import was_hdf5
 from aetheria.recording.validate import check_about, check_read, check_series
@@ -97,7 +97,7 @@ class Recording:
             recorded = [name for name in self._data if name not in NO_FIELDS]
             self.fields = tuple(n for n in recorded if "x" in self.axes(n))
             self.observables = tuple(n for n in recorded if n not in self.fields)
-            self._rows = Rows(self._data, *self._checksums())
+            self._rows = FrameIndex(self._data, *self._checksums())
             if self._handle.abandoned:
                 self._tell_of_the_kill()
         except AetheriaError:

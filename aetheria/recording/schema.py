@@ -31,8 +31,8 @@ import numpy as np
 
 from aetheria.core.errors import ConfigError
 from aetheria.core.version import __version__
-from aetheria.motor.optimizer import Request
 from aetheria.observe.fields import Field
+from aetheria.observe.request import Request
 from aetheria.recording import checksums
 
 VERSION = 3

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, RecordingError
-from aetheria.recording.disk_space import Room
+from aetheria.recording.disk_space import DiskBudget
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -16,7 +16,7 @@ def status_of(error: BaseException) -> str:
     return next((status for kind, status in known.items() if isinstance(error, kind)), "failed")
 
 
-def named(error: Exception, path: Path, frames: int, room: Room) -> AetheriaError:
+def named(error: Exception, path: Path, frames: int, room: DiskBudget) -> AetheriaError:
     """What went wrong, of whatever was raised while a recording with so many committed frames was written."""
     if isinstance(error, AetheriaError):
         return error

@@ -11,7 +11,7 @@ from aetheria.core.failpoints import reached
 from aetheria.files.atomic import LASTING
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
-from aetheria.runs.state_file import Saved, capture, describe_state, read_state, write_state
+from aetheria.runs.state_file import SavedState, capture, describe_state, read_state, write_state
 
 log = logging.getLogger(__name__)
 KEPT = 2
@@ -40,7 +40,7 @@ class Checkpoints:
         every: int = 0,
         minutes: float = 0.0,
         config: str = "",
-        newest: Saved | None = None,
+        newest: SavedState | None = None,
     ) -> None:
         """
         Args:
@@ -119,12 +119,12 @@ def step_of(path: Path) -> int:
     return int(found[1]) if found else -1
 
 
-def newest_checkpoint(recording: Recording) -> Saved | None:
+def newest_checkpoint(recording: Recording) -> SavedState | None:
     """The newest checkpoint that is whole and that the recording covers. Each that is newer is named in a warning."""
     return next(_usable(recording), None)
 
 
-def _usable(recording: Recording) -> Iterator[Saved]:
+def _usable(recording: Recording) -> Iterator[SavedState]:
     frames, edit_bytes = len(recording), recording.edit_bytes
     for path in checkpoints_of(recording.path):
         try:

@@ -14,7 +14,7 @@ from aetheria.core.settings import Settings
 from aetheria.files.untrusted import MOST_TOML_BYTES, check_input, read_toml
 from aetheria.motor.initial import Initial
 from aetheria.motor.motor import MotorConfig
-from aetheria.motor.optimizer import PixelType
+from aetheria.observe.request import PixelType
 from aetheria.recording.schema import Codec
 
 _SIDE = 1 << 20

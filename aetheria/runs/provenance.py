@@ -10,7 +10,7 @@ from aetheria.core.version import __version__
 from aetheria.motor.motor import Aetheria_Motor
 
 
-class Circumstances(Settings):
+class Provenance(Settings):
     """Under the same circumstances the same run comes out to the last bit.
 
     Attributes:

@@ -15,12 +15,12 @@ from aetheria.recording.lock import is_written
 from aetheria.recording.metadata import weights_hash
 from aetheria.runs.checkpoint import checkpoints_of, newest_checkpoint
 from aetheria.runs.config import RunConfig
-from aetheria.runs.provenance import Circumstances
+from aetheria.runs.provenance import Provenance
 from aetheria.runs.replay import by_plan, config_of, edits_until, replay
 from aetheria.runs.run import Outcome, build_motor, checkpoints_for, conclude, recorded
 from aetheria.runs.session import Progress, Session
 from aetheria.runs.signals import Interrupts
-from aetheria.runs.state_file import Saved
+from aetheria.runs.state_file import SavedState
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Past:
     """
 
     config: RunConfig
-    saved: Saved | None
+    saved: SavedState | None
     position: Position
     first: int
     later: list[tuple[Edit, bool]]
@@ -140,7 +140,7 @@ def _motor(path: Path, past: Past, device: str | None) -> Aetheria_Motor:
         return build_motor(config, device, past.saved.tensors["cells"])
 
 
-def _take_up(path: Path, motor: Aetheria_Motor, saved: Saved) -> None:
+def _take_up(path: Path, motor: Aetheria_Motor, saved: SavedState) -> None:
     """Makes a motor that stands ready one that goes on from a checkpoint."""
     then = saved.description
     for name, value in then.controls.items():
@@ -150,7 +150,7 @@ def _take_up(path: Path, motor: Aetheria_Motor, saved: Saved) -> None:
         raise StateError(f"{path}: the law's weights are not those of the checkpoint (sha256 {then.weights_sha256[:16]})")
     saved.load(motor)
     saved.load_random(motor)
-    differences = then.made.differences(Circumstances.of(motor)) if then.made else []
+    differences = then.made.differences(Provenance.of(motor)) if then.made else []
     if differences:
         log.warning("%s: goes on otherwise than before, and not to the last bit: %s", path, "; ".join(differences))
 

@@ -24,7 +24,7 @@ from aetheria.runs.checkpoint import Checkpoints
 from aetheria.runs.config import LawTable, Record, RunConfig
 from aetheria.runs.session import Progress, Session
 from aetheria.runs.signals import Interrupts
-from aetheria.runs.state_file import Saved
+from aetheria.runs.state_file import SavedState
 
 
 @dataclass
@@ -150,7 +150,7 @@ def conclude(session: Session, config: RunConfig, work: Callable[[Session], None
 
 
 def checkpoints_for(
-    config: RunConfig, motor: Aetheria_Motor, recorder: Recorder, newest: Saved | None = None
+    config: RunConfig, motor: Aetheria_Motor, recorder: Recorder, newest: SavedState | None = None
 ) -> Checkpoints | None:
     """The checkpoints that a config wants, if any."""
     wanted = config.checkpoint

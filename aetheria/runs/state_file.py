@@ -28,7 +28,7 @@ from aetheria.motor.edit_log import controls_of
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording.append import Position
 from aetheria.recording.metadata import weights_hash
-from aetheria.runs.provenance import Circumstances
+from aetheria.runs.provenance import Provenance
 from aetheria.runs.rng_state import NAMES, random_states, set_random_states
 
 VERSION = 2
@@ -57,14 +57,14 @@ class Description(Settings):
     step: int = Setting(ge=0)
     seed: int = Setting(ge=0, lt=1 << 63)
     config: str = ""
-    made: Circumstances | None = None
+    made: Provenance | None = None
     weights_sha256: str = ""
     controls: dict[str, float | str] = Setting(default_factory=dict)
     position: Position | None = None
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedState:
     """A state as a file keeps it: what it is of, and its tensors by name."""
 
     description: Description
@@ -88,7 +88,7 @@ class Saved:
             raise StateError(f"the random generators cannot go on from what was saved; {error}") from None
 
 
-def capture(motor: Aetheria_Motor, config: str = "", position: Position | None = None) -> Saved:
+def capture(motor: Aetheria_Motor, config: str = "", position: Position | None = None) -> SavedState:
     """A motor's present state, as it is kept in a file; with a position, the states of the random generators too.
 
     Args:
@@ -113,15 +113,15 @@ def capture(motor: Aetheria_Motor, config: str = "", position: Position | None =
         step=state["step"],
         seed=state["seed"],
         config=config,
-        made=Circumstances.of(motor),
+        made=Provenance.of(motor),
         weights_sha256=weights,
         controls=controls,
         position=position,
     )
-    return Saved(description, kept)
+    return SavedState(description, kept)
 
 
-def write_state(saved: Saved, path: Path) -> None:
+def write_state(saved: SavedState, path: Path) -> None:
     """Writes a state; the file is whole or not there, also after a crash of the machine.
 
     Raises:
@@ -176,7 +176,7 @@ def is_state(path: Path) -> bool:
         return False
 
 
-def read_state(path: Path) -> Saved:
+def read_state(path: Path) -> SavedState:
     """The state in a file, which is whole.
 
     Raises:
@@ -193,7 +193,7 @@ def read_state(path: Path) -> Saved:
         raise FileUnreadableError(f"{path}: is damaged; it holds {', '.join(sorted(tensors)) or 'nothing'}")
     if tuple(tensors["cells"].shape) != description.shape:
         raise FileUnreadableError(f"{path}: is damaged; its cells are not of the shape that it says")
-    return Saved(description, tensors)
+    return SavedState(description, tensors)
 
 
 def load_state(motor: Aetheria_Motor, path: Path) -> Description:

@@ -7,8 +7,8 @@ import numpy as np
 
 from aetheria.motor.edits import Edit
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.motor.optimizer import Request
 from aetheria.observe.feed import Frame
+from aetheria.observe.request import Request
 from aetheria.recording import Recording, checksums, schema
 from aetheria.recording.metadata import describe
 from aetheria.runs.config import RunConfig
@@ -45,7 +45,7 @@ class Verdict:
     field: str = ""
     universe: int = 0
     apart: float = 0.0
-    circumstances: tuple[str, ...] = ()
+    provenance: tuple[str, ...] = ()
 
     @property
     def identical(self) -> bool:
@@ -79,7 +79,7 @@ def verify(recording: Recording, device: str | None = None, progress: Callable[[
             if differs:
                 return Verdict(index, frame.step, *differs, _circumstances(recording, motor))
             progress(index + 1, count)
-        return Verdict(count, circumstances=_circumstances(recording, motor))
+        return Verdict(count, provenance=_circumstances(recording, motor))
 
 
 def _request(config: RunConfig, motor: Aetheria_Motor) -> Request:

@@ -33,8 +33,8 @@ class Banded(Plan):
         self._window = settled(cells, cells)[:, :, : rows + 2 * halo].clone(memory_format=memory_format(cells))
         self._band = Compiled(step, (self._window,))
 
-    def hold(self, state: State) -> State:
-        return self._band.hold(state)
+    def pack(self, state: State) -> State:
+        return self._band.pack(state)
 
     def advance(self, held: State, steps: int) -> State:
         cells = held[0]
@@ -52,7 +52,7 @@ def why_not(law: Law, state: State) -> str:
     """Why bands cannot step `law`, for people; empty if they can."""
     if law.radius is None or law.stochastic or len(state) > 1:
         return f"{type(law).__name__} is not local, or has memory or chance"
-    if type(law).fit is not Law.fit:
+    if type(law).prepare is not Law.prepare:
         return f"{type(law).__name__} is made for grids of one size"
     height, (rows, _) = state[0].shape[2], _band(law, state[0])
     return "" if height >= 3 * rows else f"{height} rows are hardly more than a band of {rows}"

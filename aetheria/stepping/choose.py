@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from aetheria.core.device import is_out_of_memory
 from aetheria.core.errors import ConfigError, LawError
+from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.continuous.lenia import Lenia
 from aetheria.laws.discrete.life import Life
-from aetheria.motor.optimizer import Precision
 from aetheria.stepping.plan import Plan, State, settled
-from aetheria.stepping.registry import CANDIDATES, Candidate, Task, automatic, make_eager
+from aetheria.stepping.registry import PLAN_FACTORIES, PlanFactory, StepProblem, automatic, make_eager
 
 log = logging.getLogger(__name__)
 PlanName = Literal["auto", "eager", "compiled", "graphed", "banded", "winograd", "fused", "packed"]
@@ -41,7 +41,7 @@ def choose_plan(
         LawError: the law cannot step this state, or returns something of another shape.
         ConfigError: the plan asked for cannot step this law on this device in this precision.
     """
-    task = Task(law, state, precision)
+    task = StepProblem(law, state, precision)
     candidates = [] if wanted == "eager" else _candidates(task, wanted, planned_steps)
     # A law's own random numbers must not depend on how often it was tried.
     with torch.random.fork_rng(devices=[state[0].device] if state[0].is_cuda else []):
@@ -62,28 +62,28 @@ def choose_plan(
     return plan
 
 
-def _candidates(task: Task, wanted: PlanName, planned_steps: int | None) -> list[Candidate]:
+def _candidates(task: StepProblem, wanted: PlanName, planned_steps: int | None) -> list[PlanFactory]:
     """The plans to try, fastest first."""
     if wanted != "auto":
-        asked = [candidate for candidate in CANDIDATES if candidate.name == wanted]
-        fit = [candidate for candidate in asked if not candidate.why_not(task)]
-        if not fit:
+        asked = [candidate for candidate in PLAN_FACTORIES if candidate.name == wanted]
+        prepare = [candidate for candidate in asked if not candidate.why_not(task)]
+        if not prepare:
             raise ConfigError(f'plan: "{wanted}" given; {asked[0].why_not(task)}')
-        return fit
+        return prepare
     updates = _updates(task, planned_steps)
     return [candidate for candidate in automatic(task) if updates is None or updates >= candidate.worth]
 
 
-def _updates(task: Task, planned_steps: int | None) -> int | None:
+def _updates(task: StepProblem, planned_steps: int | None) -> int | None:
     batch, _, height, width = task.state[0].shape
     return None if planned_steps is None else planned_steps * batch * height * width
 
 
-def _too_short(task: Task, planned_steps: int | None) -> str:
+def _too_short(task: StepProblem, planned_steps: int | None) -> str:
     return f"{_updates(task, planned_steps) or 0:,} cell updates are done before a compile would be"
 
 
-def _first_that_works(task: Task, candidates: list[Candidate]) -> tuple[Plan | None, list[str]]:
+def _first_that_works(task: StepProblem, candidates: list[PlanFactory]) -> tuple[Plan | None, list[str]]:
     """The first plan that can be made and agrees with eager, and what went wrong with those before it."""
     once = _checked_step(task, task.state)
     expected = _second_step(task, once) if candidates else None
@@ -93,8 +93,8 @@ def _first_that_works(task: Task, candidates: list[Candidate]) -> tuple[Plan | N
         try:
             plan = candidate.make(task)
             if expected is not None:
-                held = plan.advance(plan.hold(tuple(tensor.clone() for tensor in task.state)), 2)
-                _compare(plan.show(held), expected, task)
+                held = plan.advance(plan.pack(tuple(tensor.clone() for tensor in task.state)), 2)
+                _compare(plan.unpack(held), expected, task)
         except Exception as error:  # noqa: BLE001 - whatever a compiler or its backend can throw
             failures.append(_failure(candidate.name, error))
         else:
@@ -109,7 +109,7 @@ def _failure(name: str, error: Exception) -> str:
     return f"{name} failed: {why}"
 
 
-def _second_step(task: Task, once: State) -> State | None:
+def _second_step(task: StepProblem, once: State) -> State | None:
     """What two eager steps give, the first having given `once`; None for a law that draws its own random numbers.
 
     Of such a law no two steps are alike, and none can be compared.
@@ -119,7 +119,7 @@ def _second_step(task: Task, once: State) -> State | None:
     return _checked_step(task, once)
 
 
-def _checked_step(task: Task, state: State) -> State:
+def _checked_step(task: StepProblem, state: State) -> State:
     """An eager step of a copy: a law that does not fit says so here, not somewhere inside a compiler."""
     name = type(task.law).__name__
     try:
@@ -138,7 +138,7 @@ def _checked_step(task: Task, state: State) -> State:
     return tuple(map(settled, out, state))
 
 
-def _compare(given: State, expected: State, task: Task) -> None:
+def _compare(given: State, expected: State, task: StepProblem) -> None:
     tolerance = 0.0 if isinstance(task.law, Life) else TOLERANCE[task.precision]
     # Where cells live or die by a threshold, rounding tips a few; of a user's module nobody knows.
     tipped = 1e-3 if getattr(task.law, "alive", True) and not isinstance(task.law, Life | Lenia) else 0.0

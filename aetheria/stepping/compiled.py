@@ -19,7 +19,7 @@ class Compiled(Stepwise):
             # Lenia's FFT is called, not generated, and its spectrum alone is complex: nothing to warn of.
             warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex", UserWarning)
             # Twice, the second time from its own output: a first call that recompiles does so here.
-            self.advance(self.hold(tuple(tensor.clone() for tensor in state)), 2)
+            self.advance(self.pack(tuple(tensor.clone() for tensor in state)), 2)
 
     def advance(self, held: State, steps: int) -> State:
         try:

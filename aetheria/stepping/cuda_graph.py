@@ -21,7 +21,7 @@ class Graphed(Plan):
         self.name = name
         self._inner = inner
         self._law = law
-        self._buffers = tuple(tensor.clone() for tensor in inner.hold(state))
+        self._buffers = tuple(tensor.clone() for tensor in inner.pack(state))
         self._addresses = _addresses(law)
         self._warm_up()
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
@@ -48,14 +48,14 @@ class Graphed(Plan):
             _copy(self._inner.advance(self._buffers, steps), self._buffers)
         return graph
 
-    def hold(self, state: State) -> State:
-        return self._inner.hold(state)
+    def pack(self, state: State) -> State:
+        return self._inner.pack(state)
 
-    def show(self, held: State) -> State:
-        return self._inner.show(held)
+    def unpack(self, held: State) -> State:
+        return self._inner.unpack(held)
 
-    def watched(self, held: State) -> Tensor:
-        return self._inner.watched(held)
+    def probe(self, held: State) -> Tensor:
+        return self._inner.probe(held)
 
     def advance(self, held: State, steps: int) -> State:
         self._inner.refresh()  # a replay calls no Python

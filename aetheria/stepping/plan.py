@@ -5,14 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from aetheria.motor.optimizer import Precision
+from aetheria.core.precision import Precision
 
 State = tuple[Tensor, ...]  # cells (B, C, H, W), then the law's memory
 Step = Callable[..., State]
 
 
 class Plan:
-    """Takes steps, with the state in a form of its own: `show(advance(hold(state), n))` is the state n steps on.
+    """Takes steps, with the state in a form of its own: `unpack(advance(pack(state), n))` is the state n steps on.
 
     Attributes:
         name: "eager", "compiled" ...
@@ -22,11 +22,11 @@ class Plan:
     name: str
     reason: str = ""
 
-    def hold(self, state: State) -> State:
+    def pack(self, state: State) -> State:
         """The public state `(cells, *memory)` in the form that is stepped."""
         return state
 
-    def show(self, held: State) -> State:
+    def unpack(self, held: State) -> State:
         """What is stepped as the public state."""
         return held
 
@@ -34,7 +34,7 @@ class Plan:
         """What is held after `steps` steps. What was held before is not to be used again."""
         raise NotImplementedError
 
-    def watched(self, held: State) -> Tensor:
+    def probe(self, held: State) -> Tensor:
         """What of the held state shows whether the cells are finite."""
         return held[0]
 
@@ -53,7 +53,7 @@ class Stepwise(Plan):
         self.name = name
         self.step = step
 
-    def hold(self, state: State) -> State:
+    def pack(self, state: State) -> State:
         return tuple(map(settled, state, state))
 
     def advance(self, held: State, steps: int) -> State:

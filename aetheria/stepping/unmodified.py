@@ -7,7 +7,7 @@ from torch import nn
 from aetheria.laws.base import Law
 from aetheria.laws.local_network import CellNetwork
 
-_HARMLESS = ("noise", "live_cell")  # they are not of the step
+_HARMLESS = ("noise", "seed_cell")  # they are not of the step
 
 
 def network_of(law: Law) -> CellNetwork | str:

@@ -3,7 +3,7 @@
 from aetheria.stepping.cpu.training_step import training_step
 from aetheria.training.batch_size import MicroBatches, largest_batch, peak_memory
 from aetheria.training.batches import Batches, Draws
-from aetheria.training.imitation import Learned, imitate
+from aetheria.training.imitation import TrainResult, imitate
 from aetheria.training.setup import Setup, recommended, setup_training
 from aetheria.training.train_config import TrainConfig, load_train_config
 from aetheria.training.trajectories import Sample, TrajectoryDataset
@@ -11,11 +11,11 @@ from aetheria.training.trajectories import Sample, TrajectoryDataset
 __all__ = [
     "Batches",
     "Draws",
-    "Learned",
     "MicroBatches",
     "Sample",
     "Setup",
     "TrainConfig",
+    "TrainResult",
     "TrajectoryDataset",
     "imitate",
     "largest_batch",

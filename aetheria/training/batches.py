@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from aetheria.core.errors import AetheriaError
-from aetheria.training.distributed import ALONE, Team
+from aetheria.training.distributed import ALONE, Processes
 from aetheria.training.trajectories import Sample, TrajectoryDataset
 
 _AHEAD = 2  # batches that wait, for each reading process
@@ -24,7 +24,7 @@ class Draws(Sampler[list[Sample]]):
     """The samples of steps first..last-1: which windows, how many frames, which crops. Known from seed and step alone."""
 
     def __init__(
-        self, windows: int, batch: int, frames: Callable[[int], int], first: int, last: int, seed: int, us: Team = ALONE
+        self, windows: int, batch: int, frames: Callable[[int], int], first: int, last: int, seed: int, us: Processes = ALONE
     ) -> None:
         """
         Args:

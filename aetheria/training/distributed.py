@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Team:
+class Processes:
     """The processes that train together; one alone by default.
 
     Attributes:
@@ -90,7 +90,7 @@ class Team:
         return bool(said)
 
 
-ALONE = Team()
+ALONE = Processes()
 
 
 def processes() -> int:
@@ -99,8 +99,8 @@ def processes() -> int:
 
 
 @contextmanager
-def team(device: str | None = None) -> Iterator[Team]:
-    """Joins the processes that torchrun started, for as long as the block lasts; a `Team` of one without torchrun.
+def team(device: str | None = None) -> Iterator[Processes]:
+    """Joins the processes that torchrun started, for as long as the block lasts; a `Processes` of one without torchrun.
 
     Inside another such block it is the same team. A process can join once: torchrun's store remembers those who left, and who
     comes back waits for them for ever.
@@ -113,7 +113,7 @@ def team(device: str | None = None) -> Iterator[Team]:
         ConfigError: fewer CUDA devices than processes, or a device by number, of which each process would take the same.
     """
     if processes() == 1:
-        yield Team(device=device)
+        yield Processes(device=device)
         return
     local = int(os.environ["LOCAL_RANK"])
     if device not in (None, "auto", "cpu", "cuda"):
@@ -126,10 +126,10 @@ def team(device: str | None = None) -> Iterator[Team]:
             )
         torch.cuda.set_device(local)
     if dist.is_initialized():
-        yield Team(dist.get_rank(), dist.get_world_size(), own)
+        yield Processes(dist.get_rank(), dist.get_world_size(), own)
         return
     dist.init_process_group("gloo" if own == "cpu" else "nccl")
     try:
-        yield Team(dist.get_rank(), dist.get_world_size(), own)
+        yield Processes(dist.get_rank(), dist.get_world_size(), own)
     finally:
         dist.destroy_process_group()

@@ -23,7 +23,7 @@ from aetheria.stepping.cpu.training_step import Step
 from aetheria.training.distributed import processes
 from aetheria.training.growth import COLOURS, Growth
 from aetheria.training.imitation import prepare
-from aetheria.training.loop import Moment, Trainer
+from aetheria.training.loop import Trainer, TrainStatus
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.target_images import draw_emoji, read_picture
 from aetheria.training.trackers import Tracker, default_trackers
@@ -36,7 +36,7 @@ _TRIALS = 4
 
 
 @dataclass(frozen=True)
-class Grown:
+class GrowResult:
     """How a growing ended, and what it left behind.
 
     Attributes:
@@ -111,8 +111,8 @@ def grow(
     overwrite: bool = False,
     trackers: Sequence[Tracker] | None = None,
     started: Callable[[Setup], None] = lambda _: None,
-    progress: Callable[[Moment], None] = lambda _: None,
-) -> Grown:
+    progress: Callable[[TrainStatus], None] = lambda _: None,
+) -> GrowResult:
     """Trains a law to grow a picture from one cell, to keep it and to heal it; heeds SIGINT and SIGTERM.
 
     Arguments and errors as for `imitate`; and ConfigError for a law other than GrowingNCA, StateError for a picture larger than
@@ -154,12 +154,12 @@ def grow(
             interrupts.patience = 1  # the first signal ends the training in order
             status = trainer.train(validate, stopped=lambda: bool(interrupts.received), progress=progress)
         if status == "interrupted":
-            return Grown(status, interrupts.exit_code, trainer.step, {}, 0.0, folder)
+            return GrowResult(status, interrupts.exit_code, trainer.step, {}, 0.0, folder)
         if (folder / "best.pt").exists():
             trainer.resume(folder / "best.pt")
         assert isinstance(trainer.average, GrowingNCA)
         errors, healed = leave(trainer.average, task, config, folder)
-        return Grown(status, 0, trainer.step, errors, healed, folder)
+        return GrowResult(status, 0, trainer.step, errors, healed, folder)
 
 
 def task_of(config: GrowConfig, law: GrowingNCA) -> Growth:

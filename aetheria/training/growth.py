@@ -80,7 +80,7 @@ class Growth:
         self._place = (top, left, height, width)
         self.target = F.pad(picture, (left, grid[1] - width - left, top, grid[0] - height - top))
         self.start = torch.zeros(law.channels, *grid)
-        self.start[:, grid[0] // 2, grid[1] // 2] = law.live_cell()
+        self.start[:, grid[0] // 2, grid[1] // 2] = law.seed_cell()
         self.pool = self.start.repeat(pool, 1, 1, 1)
 
     def draw(self, number: int) -> GrowthBatch:

@@ -21,8 +21,8 @@ from aetheria.runs.signals import Interrupts
 from aetheria.stepping.cpu.training_step import Step, training_step
 from aetheria.training import report
 from aetheria.training.batches import Batches, Draws
-from aetheria.training.distributed import Team, team
-from aetheria.training.loop import Moment, Trainer
+from aetheria.training.distributed import Processes, team
+from aetheria.training.loop import Trainer, TrainStatus
 from aetheria.training.rollout import Rollout, observable, rollout_loss
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.trackers import Tracker, default_trackers
@@ -33,7 +33,7 @@ _MOST_SAMPLES = 1024  # of a step; more teach little more, and take long to try
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainResult:
     """How a training ended, and what it left behind.
 
     Attributes:
@@ -61,7 +61,7 @@ class Imitation:
         config: TrainConfig,
         rollout: Rollout,
         setup: Setup,
-        us: Team,
+        us: Processes,
     ) -> None:
         self._law, self._traits, self._dataset = law, traits, dataset
         self._how, self._seed, self._rollout, self._setup, self._us = config.train, config.seed, rollout, setup, us
@@ -100,8 +100,8 @@ def imitate(
     overwrite: bool = False,
     trackers: Sequence[Tracker] | None = None,
     started: Callable[[Setup, TrajectoryDataset], None] = lambda *_: None,
-    progress: Callable[[Moment], None] = lambda _: None,
-) -> Learned:
+    progress: Callable[[TrainStatus], None] = lambda _: None,
+) -> TrainResult:
     """Learns a law's next-state dynamics from recordings; heeds SIGINT and SIGTERM.
 
     Args:
@@ -164,13 +164,13 @@ def imitate(
             interrupts.patience = 1  # the first signal ends the training in order
             status = trainer.train(validate, stopped=lambda: bool(interrupts.received), progress=progress)
         if status == "interrupted":
-            return Learned(status, interrupts.exit_code, trainer.step, np.zeros(0), folder)
+            return TrainResult(status, interrupts.exit_code, trainer.step, np.zeros(0), folder)
         if not us.leads:
-            return Learned(status, 0, trainer.step, np.zeros(0), folder)
+            return TrainResult(status, 0, trainer.step, np.zeros(0), folder)
         if (folder / "best.pt").exists():
             trainer.resume(folder / "best.pt")
         errors = leave(trainer.average, traits, config, held_out, folder, setup)
-        return Learned(status, 0, trainer.step, errors, folder)
+        return TrainResult(status, 0, trainer.step, errors, folder)
 
 
 def learner(config: TrainConfig) -> tuple[nn.Module, Traits]:

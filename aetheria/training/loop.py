@@ -17,17 +17,17 @@ from aetheria.motor.initial import generator
 from aetheria.stepping.cpu.training_step import Step, training_step
 from aetheria.training import train_state
 from aetheria.training.batch_size import MicroBatches, peak_so_far
-from aetheria.training.distributed import ALONE, Team
+from aetheria.training.distributed import ALONE, Processes
 from aetheria.training.setup import Setup
 from aetheria.training.trackers import Tracker
-from aetheria.training.train_config import Teaching
+from aetheria.training.train_config import OptimConfig
 
 MOST_BAD = 3  # losses in a row that are no number, after which it stops
 _GRADIENTS_EVERY = 100
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainStatus:
     """Where a training stands.
 
     Attributes:
@@ -43,7 +43,7 @@ class Moment:
     waited: float
 
 
-class Lesson(Protocol):
+class Objective(Protocol):
     """What a law is taught: batches to learn from, and what is wrong with what it makes of them."""
 
     def batches(self, first: int) -> AbstractContextManager["Source"]:
@@ -87,15 +87,15 @@ class Trainer:
     def __init__(
         self,
         law: nn.Module,
-        how: Teaching,
-        lesson: Lesson,
+        how: OptimConfig,
+        lesson: Objective,
         setup: Setup,
         folder: Path,
         *,
         seed: int = 0,
         config: str = "",
         trackers: Sequence[Tracker] = (),
-        us: Team = ALONE,
+        us: Processes = ALONE,
     ) -> None:
         """
         Args:
@@ -121,7 +121,7 @@ class Trainer:
         validate: Callable[[nn.Module], float],
         *,
         stopped: Callable[[], bool] = lambda: False,
-        progress: Callable[[Moment], None] = lambda _: None,
+        progress: Callable[[TrainStatus], None] = lambda _: None,
     ) -> str:
         """Trains to the end, an early stop, or a signal; a checkpoint is on the disk then. How it ended, in a word or two.
 
@@ -141,7 +141,7 @@ class Trainer:
                 self._lesson.learned()
                 self.step += 1
                 seconds = max(time.perf_counter() - began, 1e-9)
-                moment = Moment(
+                moment = TrainStatus(
                     self.step, self.how.steps, loss, self.error, (self.step - first) / seconds, batches.waited_s / seconds
                 )
                 if self.step == self.how.steps or self.step % self.how.validate_every == 0:
@@ -225,7 +225,7 @@ class Trainer:
         if good:
             self.save(self._folder / "best.pt")
 
-    def _report(self, moment: Moment) -> None:
+    def _report(self, moment: TrainStatus) -> None:
         if not self._trackers:
             return
         values = {"loss": moment.loss, "steps per second": moment.rate, "waited for data": moment.waited}
@@ -284,7 +284,7 @@ class Trainer:
 _COUNTED = ("best", "error", "_slowed", "_bad", "_stale")
 
 
-def rate(step: int, how: Teaching) -> float:
+def rate(step: int, how: OptimConfig) -> float:
     """The share of the learning rate at a step: a straight rise, then half a wave of a cosine down to `final_rate`."""
     if step < how.warm_up:
         return (step + 1) / how.warm_up

@@ -66,16 +66,17 @@ def write_errors(errors: Sequence[float] | NDArray[np.float64], path: Path) -> N
 def strip(law: nn.Module, traits: Traits, window: Tensor) -> Image.Image:
     """Recorded above, the law's own rollout below, some moments of both, from a window `(frames, C, H, W)`."""
     own = follow(law, traits, window[None])[0]
-    moments = np.unique(np.linspace(0, len(window) - 1, _COLUMNS).round().astype(int))
+    failpoints = np.unique(np.linspace(0, len(window) - 1, _COLUMNS).round().astype(int))
     field = get_field(traits.default_field, traits.d_state, traits.channels, traits.fields)
     shown = [
-        [field(view_of(law, traits, (cells[m : m + 1],)))[0].cpu().numpy() for m in moments.tolist()] for cells in (window, own)
+        [field(view_of(law, traits, (cells[m : m + 1],)))[0].cpu().numpy() for m in failpoints.tolist()]
+        for cells in (window, own)
     ]
     levels = find_levels(shown[0], *field.range)
     scale = max(1, -(-_LEAST_SIDE // min(window.shape[-2:])))
     rows = [[picture(values, field.name, field.colour_map, levels, scale) for values in row] for row in shown]
     width, height = rows[0][0].size
-    sheet = Image.new("RGB", (len(moments) * (width + 2) - 2, 2 * height + 2), "grey")
+    sheet = Image.new("RGB", (len(failpoints) * (width + 2) - 2, 2 * height + 2), "grey")
     for y, row in enumerate(rows):
         for x, image in enumerate(row):
             sheet.paste(image.convert("RGB"), (x * (width + 2), y * (height + 2)))

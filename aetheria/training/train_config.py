@@ -38,7 +38,7 @@ class Data(Settings):
     workers: int = Setting(default=0, ge=0, le=64)
 
 
-class Teaching(Settings):
+class OptimConfig(Settings):
     """How to train, whatever is learned.
 
     Attributes:
@@ -71,7 +71,7 @@ class Teaching(Settings):
     patience: int = Setting(default=0, ge=0)
 
 
-class Train(Teaching):
+class Train(OptimConfig):
     """How to learn from recordings.
 
     Attributes:
@@ -157,7 +157,7 @@ class Picture(Settings):
     grid: list[int] = Setting(min_length=2, max_length=2)
 
 
-class Nursery(Teaching):
+class Nursery(OptimConfig):
     """How to grow a picture.
 
     Attributes:

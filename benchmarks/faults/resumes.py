@@ -179,14 +179,14 @@ def again_and_again(law: str) -> Callable[[int], Outcome]:
     return inflict
 
 
-def at_moment_of(moments: tuple[str, ...]) -> Callable[[int], Outcome]:
+def at_moment_of(failpoints: tuple[str, ...]) -> Callable[[int], Outcome]:
     """Kills runs at each moment in turn, of which those of a reopening want a run that was killed before."""
 
     def inflict(times: int) -> Outcome:
         outcome, dice = Outcome(), random.Random(3)
         with tempfile.TemporaryDirectory() as place:
             for number in range(times):
-                moment, law = moments[number % len(moments)], tuple(LAWS)[number // len(moments) % len(LAWS)]
+                moment, law = failpoints[number % len(failpoints)], tuple(LAWS)[number // len(failpoints) % len(LAWS)]
                 lay_out(folder := Path(place) / str(number), law, STEPS)
                 outcome.runs += 1
                 if moment in REOPENING:

@@ -30,7 +30,7 @@ def bare_loop(motor: Aetheria_Motor, at_once: bool = True) -> Callable[[int], No
     """What the motor's plan steps with, and nothing around it: all steps in one call, or a loop with a call for each."""
     plan = motor.warm_up()
     with torch.inference_mode():
-        held = plan.hold((motor.cells, *motor.memory))
+        held = plan.pack((motor.cells, *motor.memory))
 
     def advance(steps: int) -> None:
         nonlocal held

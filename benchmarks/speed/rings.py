@@ -24,7 +24,7 @@ def milliseconds(radius: int, side: int, seconds: float) -> tuple[float, float]:
     law = Lenia(R=radius, core="exponential", growth="exponential")
     cells = law.noise(side, side, torch.Generator().manual_seed(0))[None]
     with torch.inference_mode():
-        law.fit(cells)
+        law.prepare(cells)
         fft = Compiled(make_step(make_call(law, cells.device, "fp32")), (cells,))
         plans = (fft, FusedLenia(law))
         steps = [max(1, int(seconds / 10 / max(_timed(plan, cells, 2), 1e-6))) for plan in plans]
@@ -34,7 +34,7 @@ def milliseconds(radius: int, side: int, seconds: float) -> tuple[float, float]:
 
 def _timed(plan: Plan, cells: Tensor, steps: int) -> float:
     """Seconds a step."""
-    held = plan.hold((cells.clone(),))
+    held = plan.pack((cells.clone(),))
     began = time.perf_counter()
     plan.advance(held, steps)
     return (time.perf_counter() - began) / steps

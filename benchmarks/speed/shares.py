@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from aetheria.core.precision import Precision
 from aetheria.laws import MLP, ConvLSTM, UNet
-from aetheria.motor.optimizer import Precision
 from aetheria.stepping.choose import choose_plan
 from aetheria.stepping.cpu.winograd import LEAST_SHARE, share
 from aetheria.stepping.plan import Plan, State
@@ -56,7 +56,7 @@ def milliseconds(law: nn.Module, state: State, precision: Precision, rounds: int
     """Medians of a step, winograd and compiled, in turn."""
     plans = [choose_plan(law, state, wanted=wanted, precision=precision) for wanted in ("winograd", "compiled")]
     with torch.inference_mode():
-        held = [plan.hold(state) for plan in plans]
+        held = [plan.pack(state) for plan in plans]
         turns = [[_timed(plan, one) for plan, one in zip(plans, held, strict=True)] for _ in range(rounds + 1)][1:]
     first, second = (1e3 * statistics.median(times) for times in zip(*turns, strict=True))
     return first, second

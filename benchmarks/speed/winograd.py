@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.core.device import keep_freed_memory
+from aetheria.core.precision import Precision
 from aetheria.laws.layers import Conv
-from aetheria.motor.optimizer import Precision
-from aetheria.stepping.cpu.conv1x1 import Mixer, Mixing
-from aetheria.stepping.cpu.conv3x3 import Filter, Filtering, flat
+from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel
+from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel, flat
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import Row, table
 
@@ -39,7 +39,7 @@ def milliseconds(side: int, inputs: int, outputs: int, rounds: int) -> list[floa
     cells = torch.randn(1, inputs, side, side).contiguous(memory_format=torch.channels_last)
     padded = F.pad(cells, (1, 1, 1, 1), mode="circular").contiguous(memory_format=torch.channels_last)
     weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)
-    own = [Filter(Filtering(conv, "periodic"), "fp32"), Filter(Filtering(conv, "periodic"), "bf16")]
+    own = [Conv3x3Kernel(Conv3x3(conv, "periodic"), "fp32"), Conv3x3Kernel(Conv3x3(conv, "periodic"), "bf16")]
     calls: list[Callable[[], Tensor]] = [
         lambda: F.conv2d(padded, weight),
         lambda: F.conv2d(short, short_weight),
@@ -57,13 +57,16 @@ def milliseconds_doubled(side: int, inputs: int, middle: int, others: int, outpu
     calls: list[Callable[[], Tensor]] = []
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     for precision in precisions:
-        mixer, own = Mixer(Mixing(transposed, 2), precision), Filter(Filtering(conv, "periodic"), precision)
+        mixer, own = (
+            PointwiseKernel(PointwiseConv(transposed, 2), precision),
+            Conv3x3Kernel(Conv3x3(conv, "periodic"), precision),
+        )
         cells, beside = (flat(part, own.stored) for part in (low, skip))
         calls += [partial(_after, double, own, cells, beside) for double in (mixer.made, mixer)]
     return _in_turn(calls, rounds)
 
 
-def _after(double: Callable[[Tensor], Tensor], own: Filter, cells: Tensor, beside: Tensor) -> Tensor:
+def _after(double: Callable[[Tensor], Tensor], own: Conv3x3Kernel, cells: Tensor, beside: Tensor) -> Tensor:
     return own(double(cells), beside)
 
 
@@ -132,7 +135,9 @@ def own_rounding(precision: str, channels: int = 64) -> float:
     conv, cells = Conv(channels, channels, 3, "periodic", bias=False), torch.randn(1, channels, 40, 40)
     with torch.inference_mode():
         expected = F.conv2d(F.pad(cells.double(), (1, 1, 1, 1), mode="circular"), conv.weight.double())
-        return apartness(Filter(Filtering(conv, "periodic"), "bf16" if precision == "16 bits" else "fp32")(cells), expected)
+        return apartness(
+            Conv3x3Kernel(Conv3x3(conv, "periodic"), "bf16" if precision == "16 bits" else "fp32")(cells), expected
+        )
 
 
 def apartness(given: Tensor, exact: Tensor) -> float:

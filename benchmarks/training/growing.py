@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from aetheria.training.grow import GROWN, LASTING, Grown, grow
+from aetheria.training.grow import GROWN, LASTING, GrowResult, grow
 from aetheria.training.train_config import GrowConfig, load_training
 from benchmarks.harness.machine import publish
 from benchmarks.training.learning import CONFIGS
@@ -30,7 +30,7 @@ class Growing:
     """What was trained, how it ended, and the seconds and the processor's seconds it took, looks at it included."""
 
     config: GrowConfig
-    grown: Grown
+    grown: GrowResult
     seconds: float
     processor: float
 

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import QApplication
 
 from aetheria import Aetheria_Motor, build_law
 from aetheria.diagnostics.bench import seconds_per_step, stepper
-from aetheria.motor.optimizer import Part
+from aetheria.observe.request import Part
 from benchmarks.harness.cases import Job, motor_for
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import Row, table

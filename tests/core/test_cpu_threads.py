@@ -114,7 +114,7 @@ class Heavy(Law):
 def test_the_winograd_plan_leaves_torch_one_thread_unless_it_has_much_to_multiply(law: Law, threads: int) -> None:
     plan = Winograd(law)
     with torch.inference_mode():
-        plan.advance(plan.hold((torch.randn(1, 16, 8, 8),)), 1)
+        plan.advance(plan.pack((torch.randn(1, 16, 8, 8),)), 1)
     (stand_in,) = (stand_in for module, stand_in in plan._copies if module is law)
     assert stand_in.threads == threads
     assert torch.get_num_threads() == 2

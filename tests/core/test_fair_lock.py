@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from aetheria.core.fair_lock import Turns
+from aetheria.core.fair_lock import FairLock
 
 
 def test_threads_are_served_in_the_order_they_came() -> None:
-    turns = Turns()
+    turns = FairLock()
     served: list[object] = []
     waiting = []
     with turns:
@@ -25,7 +25,7 @@ def test_threads_are_served_in_the_order_they_came() -> None:
 
 
 def test_one_who_asks_again_at_once_waits_behind_the_others() -> None:
-    turns = Turns()
+    turns = FairLock()
     served: list[object] = []
     with turns:
         other = threading.Thread(target=lambda: _serve(turns, served, "other"))
@@ -38,7 +38,7 @@ def test_one_who_asks_again_at_once_waits_behind_the_others() -> None:
 
 
 def test_the_holder_may_enter_again_and_no_two_hold_at_once() -> None:
-    turns, inside, most = Turns(), [0], [0]
+    turns, inside, most = FairLock(), [0], [0]
 
     def work() -> None:
         for _ in range(200):
@@ -57,7 +57,7 @@ def test_the_holder_may_enter_again_and_no_two_hold_at_once() -> None:
 
 @pytest.mark.parametrize("granted", [False, True])
 def test_one_who_is_interrupted_while_waiting_leaves_no_gap(granted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = Turns()
+    turns = FairLock()
     served: list[object] = []
 
     class Interrupted(threading.Event):
@@ -83,12 +83,12 @@ def test_one_who_is_interrupted_while_waiting_leaves_no_gap(granted: bool, monke
     assert served == ["next"]
 
 
-def _serve(turns: Turns, served: list[object], name: object) -> None:
+def _serve(turns: FairLock, served: list[object], name: object) -> None:
     with turns:
         served.append(name)
 
 
-def _wait_for(turns: Turns, waiting: int) -> None:
+def _wait_for(turns: FairLock, waiting: int) -> None:
     deadline = time.monotonic() + 10
     while len(turns._waiting) < waiting:
         assert time.monotonic() < deadline

@@ -26,9 +26,9 @@ def moving(count: int, height: int = 30, width: int = 44) -> list[NDArray[np.uin
     return pictures
 
 
-def write(path: Path, pictures: list[NDArray[np.uint8]], moments: list[float]) -> None:
+def write(path: Path, pictures: list[NDArray[np.uint8]], failpoints: list[float]) -> None:
     with film_writer(path, 20) as film:
-        for picture, moment in zip(pictures, moments, strict=True):
+        for picture, moment in zip(pictures, failpoints, strict=True):
             film.add(picture, moment)
 
 
@@ -68,12 +68,12 @@ def test_pictures_that_come_too_fast_or_do_not_change_are_merged_in_a_gif(tmp_pa
 
 
 def test_an_mp4_keeps_the_times_of_its_pictures(tmp_path: Path) -> None:
-    moments = [0.0, 0.1, 0.15, 0.5, 0.55, 0.55, 1.25]
+    failpoints = [0.0, 0.1, 0.15, 0.5, 0.55, 0.55, 1.25]
     pictures = moving(7)
-    write(tmp_path / "x.mp4", pictures, moments)
+    write(tmp_path / "x.mp4", pictures, failpoints)
     with av.open(str(tmp_path / "x.mp4")) as container:
         frames = list(container.decode(video=0))
-    assert [frame.time for frame in frames] == pytest.approx(moments, abs=1e-3)
+    assert [frame.time for frame in frames] == pytest.approx(failpoints, abs=1e-3)
     for picture, frame in zip(pictures, frames, strict=True):
         assert (
             np.abs(frame.to_ndarray(format="gray").astype(float) - np.asarray(Image.fromarray(picture).convert("L"))).mean() < 8

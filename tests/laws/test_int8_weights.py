@@ -73,7 +73,7 @@ def picture_of(law: nn.Module) -> Tensor:
     """RGBA at step 64."""
     assert isinstance(law, GrowingNCA)
     cells = torch.zeros(1, 16, 48, 48)
-    cells[0, :, 24, 24] = law.live_cell()
+    cells[0, :, 24, 24] = law.seed_cell()
     state: tuple[Tensor, ...] = (cells, *law.initial_memory(cells, 3))
     with torch.inference_mode():
         for _ in range(64):

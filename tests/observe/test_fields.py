@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
-from aetheria.motor.optimizer import GPUOptimizer, Request
 from aetheria.observe.fields import FIELDS, View, get_field
+from aetheria.observe.render import render
+from aetheria.observe.request import Request
 
 Array = NDArray[np.float64]
 BATCH, D, HEIGHT, WIDTH = 3, 4, 9, 14
@@ -219,12 +220,12 @@ def test_a_component_left_out_is_the_first() -> None:
 def test_a_part_of_a_field_is_that_part_of_the_whole(name: str) -> None:
     cells, d_state = (colours(), None) if name == "rgb" else (amplitudes(), D)
     field = get_field(name, d_state, cells.shape[1])
-    whole, optimizer = field(view(cells, d_state)).numpy(), GPUOptimizer(torch.device("cpu"))
+    whole = field(view(cells, d_state)).numpy()
     rows, columns = slice(2, 7), slice(3, 13)
 
     def shown(**part: Any) -> Array:
         request = Request((field,), region=(2, 3, 5, 10), universe=1, **part)
-        return optimizer.render(view(cells, d_state), request)[name].double().numpy()
+        return render(view(cells, d_state), request)[name].double().numpy()
 
     part = whole[1:2, ..., rows, columns]
     np.testing.assert_allclose(shown(), part, rtol=1e-6)

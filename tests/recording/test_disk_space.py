@@ -9,7 +9,7 @@ import pytest
 
 from aetheria import Aetheria_Motor, GrowingNCA, Life, Recorder, Recording
 from aetheria.core.errors import DiskFullError
-from aetheria.recording.disk_space import SPARE_BYTES, Room, frame_bytes
+from aetheria.recording.disk_space import SPARE_BYTES, DiskBudget, frame_bytes
 
 SIDE = 64
 FRAME = SIDE * SIDE * 4 + 40
@@ -81,7 +81,7 @@ def test_a_warning_comes_once_when_the_frames_to_come_will_not_fit_at_the_size_o
 def test_the_warning_counts_what_the_frames_measured_will_take(
     tmp_path: Path, free: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    room = Room(tmp_path / "run.h5", until=1000, every=10)
+    room = DiskBudget(tmp_path / "run.h5", until=1000, every=10)
     free.append(80_000)
     assert room.takes(0)
     for frame in range(1, 31):

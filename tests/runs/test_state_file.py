@@ -16,7 +16,7 @@ from aetheria import ConvLSTM, GrowingNCA, Life
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording.append import Position
-from aetheria.runs.state_file import READABLE, Saved, _digest, capture, describe_state, load_state, read_state, save_state
+from aetheria.runs.state_file import READABLE, SavedState, _digest, capture, describe_state, load_state, read_state, save_state
 from tests.paths import GOLDEN
 
 EAGER = {"plan": "eager"}
@@ -258,4 +258,4 @@ def test_random_generators_that_cannot_go_on_are_named(tmp_path: Path) -> None:
     for name in ("random_cpu", "random_python", "random_numpy"):
         for bad in (torch.zeros(3, dtype=torch.int64), -saved.tensors[name].to(torch.int64), torch.zeros(0)):
             with pytest.raises(StateError, match="random generators cannot go on from what was saved"):
-                Saved(saved.description, {name: bad}).load_random(motor)
+                SavedState(saved.description, {name: bad}).load_random(motor)

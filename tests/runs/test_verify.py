@@ -56,7 +56,7 @@ def test_a_run_made_again_is_identical_edits_and_all(tmp_path: Path, wanted: str
         verdict = verify(recording)
         assert verdict.identical
         assert verdict.frames == len(recording)
-        assert verdict.circumstances == ()
+        assert verdict.provenance == ()
 
 
 def test_the_first_step_and_field_that_differ_are_named(tmp_path: Path) -> None:
@@ -88,4 +88,4 @@ def test_the_command_says_identical_and_what_is_other_than_it_was() -> None:
     assert "all 5 frames, to the last bit" in result.output
     with Recording(GOLDEN / "schema_2.h5") as recording:
         recording.attributes["torch_version"] = "1.0"
-        assert any(text.startswith("torch_version 1.0, now ") for text in verify(recording).circumstances)
+        assert any(text.startswith("torch_version 1.0, now ") for text in verify(recording).provenance)

@@ -10,8 +10,8 @@ import torch
 import triton
 from triton.backends.compiler import GPUTarget
 
+from aetheria.core.precision import Precision
 from aetheria.laws import Law, Life
-from aetheria.motor.optimizer import Precision
 from aetheria.stepping.gpu import life_kernel, local_network_kernel
 from aetheria.stepping.gpu.bit_packed_life import BLOCK, PASSES, PackedInPasses
 from aetheria.stepping.gpu.local_network import FusedOnCuda
@@ -73,7 +73,7 @@ def main() -> None:
         cells, *memory = fresh(law, (16, 32))
         network = FusedOnCuda(law, precision)
         with torch.no_grad():
-            network.step(*network.hold((cells, *memory)))
+            network.step(*network.pack((cells, *memory)))
     grids: tuple[tuple[Life, int, tuple[int, ...]], ...] = (
         (Life(), 16384, PASSES),
         (Life(), 1000, PASSES[:1]),

@@ -31,8 +31,8 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Graphed, "_warm_up", lambda _: None)
     monkeypatch.setattr(Graphed, "_captured", captured)
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
-    only = next(one for one in registry.CANDIDATES if one.name == "graphed")
-    able = registry.Candidate(only.name, only.reason, only.worth, lambda _: "", only.make)
+    only = next(one for one in registry.PLAN_FACTORIES if one.name == "graphed")
+    able = registry.PlanFactory(only.name, only.reason, only.worth, lambda _: "", only.make)
     monkeypatch.setattr("aetheria.stepping.choose.CANDIDATES", (able,))
 
 

@@ -194,7 +194,7 @@ def test_large_rings_are_left_to_the_fft(monkeypatch: pytest.MonkeyPatch) -> Non
     assert grown.plan.name == "compiled"
 
 
-class Doubled(Lenia):
+class LazyUpsampled(Lenia):
     """Has another potential than the kernel adds up."""
 
     def potential(self, cells: Tensor) -> Tensor:
@@ -206,7 +206,7 @@ def test_laws_that_the_kernel_does_not_step_are_refused_with_the_reason() -> Non
     hooked.register_forward_hook(lambda *_: None)
     setattr(replaced, "kernel", lambda: torch.ones(11, 11) / 121)  # noqa: B010 - a method
     for law, precision, words in (
-        (Doubled(R=5), "fp32", "Doubled overrides potential"),
+        (LazyUpsampled(R=5), "fp32", "Doubled overrides potential"),
         (hooked, "fp32", "it has forward hooks"),
         (replaced, "fp32", "its kernel was replaced"),
         (Lenia(R=5), "fp64", "its kernel computes in float32, and fp64 is wanted"),

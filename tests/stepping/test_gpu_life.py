@@ -19,7 +19,7 @@ from aetheria.stepping import compiled, cuda_graph
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
 from aetheria.stepping.gpu import bit_packed_life, bit_sliced_life
 from aetheria.stepping.gpu.bit_packed_life import PASSES, PackedInPasses
-from aetheria.stepping.registry import Task, first_candidate
+from aetheria.stepping.registry import StepProblem, first_candidate
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed", allow_module_level=True)
@@ -47,10 +47,10 @@ def stepped(law: Life, cells: Tensor, steps: int) -> Tensor:
 def in_passes(law: Life, cells: Tensor, chunks: tuple[int, ...], device: str, block: int = 64) -> Tensor:
     """The cells after some chunks of steps of the kernel, back on the CPU."""
     plan = PackedInPasses(law, cells, block)
-    held = plan.hold((cells.to(device),))
+    held = plan.pack((cells.to(device),))
     for steps in chunks:
         held = plan.advance(held, steps)
-    return plan.show(held)[0].cpu()
+    return plan.unpack(held)[0].cpu()
 
 
 @st.composite
@@ -105,7 +105,7 @@ def test_three_universes_step_as_each_alone_however_many_share_a_program(device:
 def test_bits_beyond_the_width_stay_dead_though_births_need_no_neighbour(device: str) -> None:
     for boundary in ("periodic", "zero", "reflect"):
         plan = PackedInPasses(Life("B0/S", boundary=boundary), soup(1, 5, 67), 64)
-        (words,) = plan.advance(plan.hold((soup(1, 5, 67).to(device),)), 3)
+        (words,) = plan.advance(plan.pack((soup(1, 5, 67).to(device),)), 3)
         assert torch.equal(bit_sliced_life.pack(bit_sliced_life.unpack(words, 67, torch.float32)), words)
 
 
@@ -122,7 +122,7 @@ def test_a_glider_crosses_the_seams_of_words_lanes_and_edges(device: str) -> Non
 def test_every_pass_is_checked_when_it_is_compiled(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     law, cells = Life(), soup(1, 9, 64)
     plan = PackedInPasses(law, cells, 64)
-    held = plan.hold((cells.to(device),))
+    held = plan.pack((cells.to(device),))
     before = held[0].clone()
     plan.check(held)
     assert torch.equal(held[0], before)
@@ -157,7 +157,7 @@ def like_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Graphed, "_warm_up", lambda _: None)
     monkeypatch.setattr(Graphed, "_captured", captured)
-    monkeypatch.setattr(Task, "on_cuda", True)
+    monkeypatch.setattr(StepProblem, "on_cuda", True)
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     monkeypatch.setattr(bit_packed_life.PackedInPasses.__init__, "__defaults__", (64,))
 
@@ -165,7 +165,7 @@ def like_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_graphs_write_into_the_buffers_themselves_where_passes_are_even(like_cuda: None) -> None:
     law, cells = Life(), soup(1, 9, 64)
     plan = PackedInPasses(law, cells)
-    held = plan.hold((cells,))
+    held = plan.pack((cells,))
     assert plan.advance(held, LENGTHS[0])[0] is held[0]
 
 

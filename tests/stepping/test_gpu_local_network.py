@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aetheria.core.errors import LawError
+from aetheria.core.precision import Precision
 from aetheria.laws import GrowingNCA, Law
 from aetheria.laws.base import Boundary
-from aetheria.laws.hash_noise import fires
+from aetheria.laws.hash_noise import fire_mask
 from aetheria.laws.layers import pad
 from aetheria.laws.local_network import CellNetwork, Dense, Filters
 from aetheria.laws.neural.growing_nca import ALPHA
-from aetheria.motor.optimizer import Precision
 from aetheria.stepping.gpu.local_network import FusedOnCuda, why_not
 from tests.paths import ROOT
 from tests.small_laws import State, fresh, small_law, stepper
@@ -85,10 +85,10 @@ def noise(law: Law, grid: tuple[int, int] = GRID, batch: int = 1) -> State:
 def fused(law: Law, state: State, steps: int, device: str, precision: Precision = "fp32", block: int | None = None) -> State:
     """The state after some steps of the kernel, back on the CPU."""
     network = FusedOnCuda(copy.deepcopy(law).to(device), precision, block or BLOCK[device])
-    held = network.hold(tuple(tensor.to(device) for tensor in state))
+    held = network.pack(tuple(tensor.to(device) for tensor in state))
     for _ in range(steps):
         held = network.step(*held)
-    return tuple(tensor.cpu() for tensor in network.show(held))
+    return tuple(tensor.cpu() for tensor in network.unpack(held))
 
 
 def exact(law: Law, state: State, steps: int) -> State:
@@ -182,14 +182,14 @@ def test_showing_what_was_held_gives_it_back_to_the_bit(case: str) -> None:
     name, changes = LAWS[case]
     law = moving(name, **changes)
     network, state = FusedOnCuda(law, "fp32"), noise(law)
-    assert all(map(torch.equal, network.show(network.hold(state)), state))
+    assert all(map(torch.equal, network.unpack(network.pack(state)), state))
 
 
 @pytest.mark.parametrize("name", ["MLP", "GrowingNCA"])
 def test_a_step_leaves_what_it_is_given(name: str, device: str) -> None:
     law = moving(name).to(device)
     network = FusedOnCuda(law, "fp32", BLOCK[device])
-    held = network.hold(tuple(tensor.to(device) for tensor in noise(law.cpu())))
+    held = network.pack(tuple(tensor.to(device) for tensor in noise(law.cpu())))
     law.to(device)
     before = [tensor.clone() for tensor in held]
     network.step(*held)
@@ -201,7 +201,7 @@ def test_edited_weights_count_from_the_next_step(how: str, device: str) -> None:
     law: Any = moving("DEEP_QCA").to(device)
     network = FusedOnCuda(law, "fp32", BLOCK[device])
     state = noise(copy.deepcopy(law).cpu())
-    held = network.step(*network.hold(tuple(tensor.to(device) for tensor in state)))
+    held = network.step(*network.pack(tuple(tensor.to(device) for tensor in state)))
     once = exact(copy.deepcopy(law).cpu(), state, 1)
     with torch.no_grad():
         if how == "in place":
@@ -210,7 +210,7 @@ def test_edited_weights_count_from_the_next_step(how: str, device: str) -> None:
         else:
             law.out = copy.deepcopy(law.out)
             law.out.weight = nn.Parameter(-3 * law.out.weight)
-    got = network.show(network.step(*held))
+    got = network.unpack(network.step(*held))
     assert_near(tuple(t.cpu() for t in got), exact(copy.deepcopy(law).cpu(), once, 1), NEAR["fp32"])
 
 
@@ -219,14 +219,14 @@ def test_a_control_is_honoured_by_the_kernel_there_is(name: str, control: str, d
     law = moving(name).to(device)
     network = FusedOnCuda(law, "fp32", BLOCK[device])
     state = noise(moving(name))
-    held = network.hold(tuple(tensor.to(device) for tensor in state))
+    held = network.pack(tuple(tensor.to(device) for tensor in state))
     before = network.advance(held, 1)
     for value in (0.3, 0.7):
         law.set_control(control, value)
         assert not network.stale()
         after = network.advance(held, 1)
         assert not torch.equal(after[0], before[0])
-        got = tuple(tensor.cpu() for tensor in network.show(after))
+        got = tuple(tensor.cpu() for tensor in network.unpack(after))
         assert_near(got, exact(copy.deepcopy(law).cpu(), state, 1), NEAR["fp32"])
 
 
@@ -240,7 +240,7 @@ def test_the_cells_that_fire_are_those_of_chance(rate: float, seed: int, step: i
     seeds = torch.tensor([[seed, universe] for universe in (0, 1, 2**33)])
     steps = torch.full((3,), step)
     moved, _, after = fused(law, (cells, seeds, steps), 1, device)
-    expected = fires(seeds, steps, *GRID, rate)
+    expected = fire_mask(seeds, steps, *GRID, rate)
     assert torch.equal(moved == 2, expected[:, None].expand_as(moved))
     assert torch.equal(moved == 1, ~expected[:, None].expand_as(moved))
     assert torch.equal(after, steps + 1)
@@ -269,7 +269,7 @@ def test_dead_cells_stay_dead_and_the_living_spread(device: str) -> None:
     law = moving("GrowingNCA")
     cells, *memory = noise(law, (9, 11))
     seed_only = torch.zeros_like(cells)
-    seed_only[:, :, 4, 9] = law.live_cell()
+    seed_only[:, :, 4, 9] = law.seed_cell()
     state = (seed_only, *memory)
     got, wanted = fused(law, state, 3, device), exact(law, state, 3)
     assert 0 < int((wanted[0][0, ALPHA] != 0).sum()) < 9 * 11
@@ -438,7 +438,7 @@ def moved_to(network: CellNetwork, device: str) -> CellNetwork:
 def test_steps_in_a_cuda_graph_are_those_outside(name: str) -> None:
     law = moving(name).cuda()
     network = FusedOnCuda(law, "fp32")
-    held = network.hold(tuple(tensor.cuda() for tensor in noise(moving(name))))
+    held = network.pack(tuple(tensor.cuda() for tensor in noise(moving(name))))
     wanted = network.step(*network.step(*held))  # compiles, too
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

@@ -66,7 +66,7 @@ def stepped(law: Law, state: State, steps: int) -> State:
 
 def advanced(plan: Plan, state: State, steps: int) -> State:
     with torch.inference_mode():
-        return plan.show(plan.advance(plan.hold(state), steps))
+        return plan.unpack(plan.advance(plan.pack(state), steps))
 
 
 def assert_close(given: State, expected: State, tolerance: float = 1e-4, tipped: float = 0.0) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aetheria.laws.layers import ChannelNorm, Conv
-from aetheria.stepping.cpu.conv1x1 import Mixer, Mixing
-from aetheria.stepping.cpu.conv3x3 import Filter, Filtering
-from aetheria.stepping.cpu.upsample2x import Doubled, composed
+from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel
+from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel
+from aetheria.stepping.cpu.upsample2x import LazyUpsampled, composed
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,9 @@ def test_doubling_and_then_filtering_equals_both_in_float64(
     conv = Conv(middle + others, outputs, 3, boundary, bias=bias)
     low, skip = torch.randn(batch, channels, height, width), torch.randn(batch, others, 2 * height, 2 * width)
     with torch.inference_mode():
-        given = Filter(Filtering(conv, boundary, None, "elu"), precision)(Mixer(Mixing(double, 2), precision)(low), skip)
+        given = Conv3x3Kernel(Conv3x3(conv, boundary, None, "elu"), precision)(
+            PointwiseKernel(PointwiseConv(double, 2), precision)(low), skip
+        )
         assert apart(given, F.elu(exact(double, conv, low, skip))) < (1e-5 if precision == "fp32" else 2e-2)
 
 
@@ -78,8 +80,8 @@ def test_weights_of_both_as_one_are_those_of_a_filter_of_the_source_for_each_pla
 def test_other_operations_find_what_was_doubled() -> None:
     double, low = nn.ConvTranspose2d(16, 20, 2, 2), torch.randn(2, 16, 3, 4)
     with torch.inference_mode():
-        given, expected = Mixer(Mixing(double, 2))(low), double(low)
-        assert isinstance(given, Doubled)
+        given, expected = PointwiseKernel(PointwiseConv(double, 2))(low), double(low)
+        assert isinstance(given, LazyUpsampled)
         assert repr(given).startswith("Doubled([[[[")
         for use in (
             lambda x: x + 1,
@@ -96,7 +98,7 @@ def test_other_operations_find_what_was_doubled() -> None:
 def test_what_is_edited_in_either_counts_from_the_next_call() -> None:
     double, conv = nn.ConvTranspose2d(32, 16, 2, 2), Conv(32, 16, 3, "periodic")
     low, skip = torch.randn(1, 32, 4, 4), torch.randn(1, 16, 8, 8)
-    mixer, own = Mixer(Mixing(double, 2)), Filter(Filtering(conv, "periodic", ChannelNorm(16)))
+    mixer, own = PointwiseKernel(PointwiseConv(double, 2)), Conv3x3Kernel(Conv3x3(conv, "periodic", ChannelNorm(16)))
     with torch.inference_mode():
         for parameter in (double.weight, double.bias, conv.weight, conv.bias):
             assert parameter is not None
@@ -110,8 +112,8 @@ def test_what_is_edited_in_either_counts_from_the_next_call() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_threads_change_no_bit(precision: Any) -> None:
     mixer, own = (
-        Mixer(Mixing(nn.ConvTranspose2d(48, 40, 2, 2), 2), precision),
-        Filter(Filtering(Conv(60, 40, 3, "periodic"), "periodic"), precision),
+        PointwiseKernel(PointwiseConv(nn.ConvTranspose2d(48, 40, 2, 2), 2), precision),
+        Conv3x3Kernel(Conv3x3(Conv(60, 40, 3, "periodic"), "periodic"), precision),
     )
     low, skip, before = torch.randn(1, 48, 23, 17), torch.randn(1, 20, 46, 34), torch.get_num_threads()
     given = []

@@ -17,8 +17,8 @@ from aetheria.laws.updates import Residual
 from aetheria.stepping import compiled
 from aetheria.stepping.choose import choose_plan
 from aetheria.stepping.cpu import build, winograd
-from aetheria.stepping.cpu.conv1x1 import Mixer, Mixing, mixing_of
-from aetheria.stepping.cpu.conv3x3 import Filter, Filtering, filtering_of
+from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel, mixing_of
+from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel, filtering_of
 from aetheria.stepping.cpu.lstm_cell import gated
 from aetheria.stepping.cpu.winograd import Winograd, share
 from aetheria.stepping.plan import State
@@ -38,7 +38,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def exact(filtering: Filtering, *parts: Tensor) -> Tensor:
+def exact(filtering: Conv3x3, *parts: Tensor) -> Tensor:
     """The convolution as it is written, in float64."""
     conv, mode = filtering.conv, BOUNDARIES[filtering.boundary]
     bias = None if conv.bias is None else conv.bias.double()
@@ -54,7 +54,7 @@ def apart(given: Tensor, expected: Tensor) -> float:
 
 
 @st.composite
-def filterings(draw: st.DrawFn) -> tuple[Filtering, tuple[Tensor, ...]]:
+def filterings(draw: st.DrawFn) -> tuple[Conv3x3, tuple[Tensor, ...]]:
     boundary: Any = draw(st.sampled_from(list(BOUNDARIES)))
     least = 2 if boundary == "reflect" else 1
     shape = draw(st.integers(1, 3)), max(draw(sides), least), max(draw(sides), least)
@@ -68,40 +68,40 @@ def filterings(draw: st.DrawFn) -> tuple[Filtering, tuple[Tensor, ...]]:
         norm.scale.data = 1 + 0.3 * random(outputs, seed=2)
     activation = draw(st.sampled_from(["none", "elu", "relu"]))
     parts = tuple(random(shape[0], c, *shape[1:], seed=3 + i) for i, c in enumerate(channels))
-    return Filtering(conv, boundary, norm, activation), parts
+    return Conv3x3(conv, boundary, norm, activation), parts
 
 
 @settings(max_examples=100, deadline=None)
 @given(case=filterings(), last=st.booleans())
-def test_the_kernel_equals_the_convolution_in_float64(case: tuple[Filtering, tuple[Tensor, ...]], last: bool) -> None:
+def test_the_kernel_equals_the_convolution_in_float64(case: tuple[Conv3x3, tuple[Tensor, ...]], last: bool) -> None:
     filtering, parts = case
     layout = torch.channels_last if last else torch.contiguous_format
     with torch.inference_mode():
-        given = Filter(filtering)(*(part.contiguous(memory_format=layout) for part in parts))
+        given = Conv3x3Kernel(filtering)(*(part.contiguous(memory_format=layout) for part in parts))
         assert apart(given, exact(filtering, *parts)) < 1e-5
 
 
 @settings(max_examples=60, deadline=None)
 @given(case=filterings(), size=st.sampled_from([1e-12, 1.0, 1e12]))
 def test_in_16_bits_the_kernel_is_near_float64_whatever_the_size_of_the_cells(
-    case: tuple[Filtering, tuple[Tensor, ...]], size: float
+    case: tuple[Conv3x3, tuple[Tensor, ...]], size: float
 ) -> None:
     filtering, parts = case
     if filtering.norm is not None or filtering.conv.bias is not None:
         size = 1.0
     parts = tuple(size * part for part in parts)
     with torch.inference_mode():
-        assert apart(Filter(filtering, "bf16")(*parts), exact(filtering, *parts)) < 2e-2
+        assert apart(Conv3x3Kernel(filtering, "bf16")(*parts), exact(filtering, *parts)) < 2e-2
 
 
 @pytest.mark.parametrize("boundary", list(BOUNDARIES))
 def test_in_16_bits_the_kernel_is_about_as_near_to_float64_as_bfloat16(boundary: Any) -> None:
     conv, cells = Conv(48, 48, 3, boundary, bias=False), random(1, 48, 40, 40)
-    filtering = Filtering(conv, boundary)
+    filtering = Conv3x3(conv, boundary)
     with torch.inference_mode():
         expected = exact(filtering, cells)
         bfloat16 = copy.deepcopy(conv).bfloat16()(cells.bfloat16())
-        given = Filter(filtering, "bf16")(cells)
+        given = Conv3x3Kernel(filtering, "bf16")(cells)
         assert (given - expected).square().mean() < 1.2 * (bfloat16 - expected).square().mean()
 
 
@@ -110,7 +110,7 @@ def test_in_16_bits_sums_stay_right_where_all_products_have_one_sign() -> None:
     conv.weight.data.fill_(1.0)
     with torch.inference_mode():
         cells = torch.ones(1, 512, 8, 8)
-        assert apart(Filter(Filtering(conv, "periodic"), "bf16")(cells), exact(Filtering(conv, "periodic"), cells)) < 2e-2
+        assert apart(Conv3x3Kernel(Conv3x3(conv, "periodic"), "bf16")(cells), exact(Conv3x3(conv, "periodic"), cells)) < 2e-2
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -119,12 +119,12 @@ def test_what_is_not_finite_stays_so(poison: float, precision: Any) -> None:
     conv, cells = Conv(16, 16, 3, "periodic"), random(1, 16, 12, 12)
     cells[0, 3, 5, 5] = poison
     with torch.inference_mode():
-        given = Filter(Filtering(conv, "periodic"), precision)(cells)
+        given = Conv3x3Kernel(Conv3x3(conv, "periodic"), precision)(cells)
     assert not given[..., 4:7, 4:7].isfinite().any()
     assert given[..., :3, :].isfinite().all()  # nor does it go beyond the tiles that see it
     dark = torch.zeros(1, 16, 12, 12)
     with torch.inference_mode():
-        assert torch.equal(Filter(Filtering(Conv(16, 16, 3, "zero", bias=False), "zero"), precision)(dark), dark)
+        assert torch.equal(Conv3x3Kernel(Conv3x3(Conv(16, 16, 3, "zero", bias=False), "zero"), precision)(dark), dark)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -134,12 +134,12 @@ def test_many_tiles_channels_and_threads_change_no_bit(
     channels: int, outputs: int, side: int, threads: int, precision: Any, tolerance: float
 ) -> None:
     conv, cells = Conv(channels, outputs, 3, "periodic"), random(2, channels, side, side + 3)
-    filtering, before = Filtering(conv, "periodic"), torch.get_num_threads()
+    filtering, before = Conv3x3(conv, "periodic"), torch.get_num_threads()
     with torch.inference_mode():
         torch.set_num_threads(threads)
-        given = Filter(filtering, precision)(cells)
+        given = Conv3x3Kernel(filtering, precision)(cells)
         torch.set_num_threads(1)
-        alone = Filter(filtering, precision)(cells)
+        alone = Conv3x3Kernel(filtering, precision)(cells)
         assert apart(given, exact(filtering, cells)) < tolerance
     torch.set_num_threads(before)
     assert torch.equal(given, alone)
@@ -163,7 +163,7 @@ def test_layers_without_neighbours_equal_float64(
     conv = kind(channels, outputs, spread, stride=spread, bias=bias)
     cells = random(batch, channels, height, width)
     with torch.inference_mode():
-        given = Mixer(Mixing(conv, spread), precision)(cells)
+        given = PointwiseKernel(PointwiseConv(conv, spread), precision)(cells)
         assert apart(given, copy.deepcopy(conv).double()(cells.double())) < (1e-5 if precision == "fp32" else 1e-2)
 
 
@@ -200,7 +200,10 @@ def test_gates_keep_what_is_not_finite_and_refuse_other_shapes() -> None:
 
 def test_other_channels_than_it_was_made_for_are_refused() -> None:
     cells = torch.zeros(1, 17, 4, 4)
-    for own in (Filter(Filtering(Conv(16, 16, 3, "zero"), "zero")), Mixer(Mixing(nn.Conv2d(16, 16, 1), 1))):
+    for own in (
+        Conv3x3Kernel(Conv3x3(Conv(16, 16, 3, "zero"), "zero")),
+        PointwiseKernel(PointwiseConv(nn.Conv2d(16, 16, 1), 1)),
+    ):
         with pytest.raises(ValueError, match="17 channels given to a convolution of 16"):
             own(cells)
 
@@ -251,7 +254,7 @@ def stepped(law: nn.Module, state: State, steps: int = 1) -> State:
 
 def advanced(plan: Winograd, state: State, steps: int = 1) -> State:
     with torch.inference_mode():
-        return plan.show(plan.advance(plan.hold(state), steps))
+        return plan.unpack(plan.advance(plan.pack(state), steps))
 
 
 def assert_steps_like(law: nn.Module, plan: Winograd, state: State, steps: int = 1, tolerance: float = 1e-5) -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from aetheria import MLP, Aetheria_Motor, Recorder, build_law
 from aetheria.core.errors import ConfigError
-from aetheria.training.distributed import Team, team
+from aetheria.training.distributed import Processes, team
 from tests.paths import ROOT
 from tests.training import two_processes
 
@@ -41,7 +41,7 @@ def found(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_two_processes_train_as_one_on_the_whole_batch(found: list[dict[str, Any]]) -> None:
-    law, losses = two_processes.train(Team(), seed=0)
+    law, losses = two_processes.train(Processes(), seed=0)
     for rank in found:
         assert rank["losses"] == pytest.approx(losses, rel=1e-12)
         torch.testing.assert_close(rank["weights"], dict(law.state_dict()), rtol=1e-9, atol=1e-12)
@@ -68,7 +68,7 @@ def test_one_leads_and_what_one_says_all_hear(found: list[dict[str, Any]]) -> No
 
 def test_two_processes_interrupted_and_resumed_leave_the_law_that_one_leaves(found: list[dict[str, Any]], folder: Path) -> None:
     assert len(found) == 2
-    two_processes.learn(folder, Team())
+    two_processes.learn(folder, Processes())
     one, two = (load_file(folder / name / "weights.safetensors") for name in ("learned1", "learned2"))
     before = build_law("MLP", d_state=1, hidden_channels=4, normalise="none", output_scale=0.1).state_dict()
     assert not torch.equal(one["hidden.weight"], before["hidden.weight"])
@@ -87,11 +87,11 @@ def test_one_process_alone_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_shares_are_of_one_size_and_leave_nothing_out() -> None:
-    parts = [Team(rank, 3).share(range(12)) for rank in range(3)]
+    parts = [Processes(rank, 3).share(range(12)) for rank in range(3)]
     assert sorted(sample for part in parts for sample in part) == list(range(12))
     assert {len(part) for part in parts} == {4}
     with pytest.raises(ConfigError, match="10 samples for 3 processes"):
-        Team(0, 3).share(range(10))
+        Processes(0, 3).share(range(10))
 
 
 def test_a_device_by_number_is_refused_with_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from aetheria.runs.run import build_motor
 from aetheria.training import grow as module
 from aetheria.training.grow import grow, halved, sheet, trials
 from aetheria.training.growth import Growth
-from aetheria.training.loop import Moment
+from aetheria.training.loop import TrainStatus
 from aetheria.training.train_config import GrowConfig, load_training
 from tests.cli.test_cli import call
 from tests.paths import ROOT
@@ -64,7 +64,7 @@ def test_a_growing_leaves_a_law_that_runs(picture: Path, tmp_path: Path) -> None
 
 
 def test_an_interrupted_growing_goes_on_as_if_it_never_was(picture: Path, tmp_path: Path) -> None:
-    def interrupt(moment: Moment) -> None:
+    def interrupt(moment: TrainStatus) -> None:
         if moment.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 

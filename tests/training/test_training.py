@@ -25,8 +25,8 @@ from aetheria.core.errors import AetheriaError, ConfigError, DivergedError, Stat
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from aetheria.training import imitation, train_state
-from aetheria.training.imitation import Learned, imitate, keep_allowed, learn_controls
-from aetheria.training.loop import Moment, rate
+from aetheria.training.imitation import TrainResult, imitate, keep_allowed, learn_controls
+from aetheria.training.loop import TrainStatus, rate
 from aetheria.training.rollout import rollout_loss
 from aetheria.training.train_config import Train, TrainConfig, load_train_config
 
@@ -93,7 +93,7 @@ def test_a_resumed_training_ends_with_the_same_bits(runs: Path, tmp_path: Path, 
     config = settings(runs, train__average=average, train__noise=0.01, data__symmetries=True, train__steps=8)
     imitate(config, tmp_path / "whole", trackers=[])
 
-    def interrupt(moment: Moment) -> None:
+    def interrupt(moment: TrainStatus) -> None:
         if moment.step == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -222,7 +222,7 @@ def test_the_batch_that_fits_is_found_and_kept(runs: Path, tmp_path: Path, monke
     monkeypatch.setattr(imitation, "rollout_loss", counted)
     config = settings(runs, train__batch="auto", train__steps=4)
 
-    def interrupt(moment: Moment) -> None:
+    def interrupt(moment: TrainStatus) -> None:
         if moment.step == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -316,7 +316,7 @@ class Sick(nn.Module):
         return cells * (1 + self.weight) + (math.nan if sick else 0.0)
 
 
-def sick(runs: Path, folder: Path, calls: set[int], monkeypatch: pytest.MonkeyPatch) -> Learned:
+def sick(runs: Path, folder: Path, calls: set[int], monkeypatch: pytest.MonkeyPatch) -> TrainResult:
     monkeypatch.setattr("aetheria.training.imitation.built_law", lambda *_: (Sick(calls), 1))
     return imitate(settings(runs, train__rollout=[1, 1], train__loss="squared", train__steps=9), folder, trackers=[])
 

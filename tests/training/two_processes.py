@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aetheria.training.distributed import Team, team
+from aetheria.training.distributed import Processes, team
 from aetheria.training.imitation import imitate
-from aetheria.training.loop import Moment
+from aetheria.training.loop import TrainStatus
 from aetheria.training.train_config import TrainConfig
 from tests.small_laws import small_law
 
@@ -30,7 +30,7 @@ def loss(law: nn.Module, cells: Tensor) -> Tensor:
     return (after - cells.flip(-1)).square().mean()
 
 
-def train(us: Team, seed: int) -> tuple[nn.Module, list[float]]:
+def train(us: Processes, seed: int) -> tuple[nn.Module, list[float]]:
     """A few steps of AdamW, this process on its share."""
     law = small_law("MLP", seed=seed).double()
     us.same_weights(law)
@@ -47,7 +47,7 @@ def train(us: Team, seed: int) -> tuple[nn.Module, list[float]]:
     return law, losses
 
 
-def gradients_of_ddp(us: Team) -> list[Tensor]:
+def gradients_of_ddp(us: Processes) -> list[Tensor]:
     """Of one step of the law, as torch's own wrapper averages them."""
     law = DistributedDataParallel(small_law("MLP").double())
     samples = batch(0)[list(us.share(range(SAMPLES)))]
@@ -55,7 +55,7 @@ def gradients_of_ddp(us: Team) -> list[Tensor]:
     return [parameter.grad for parameter in law.parameters() if parameter.grad is not None]
 
 
-def own_gradients(us: Team) -> list[Tensor]:
+def own_gradients(us: Processes) -> list[Tensor]:
     law = small_law("MLP").double()
     samples = batch(0)[list(us.share(range(SAMPLES)))]
     (law(samples) - samples.flip(-1)).square().mean().backward()
@@ -63,7 +63,7 @@ def own_gradients(us: Team) -> list[Tensor]:
     return [parameter.grad for parameter in law.parameters() if parameter.grad is not None]
 
 
-def learn(folder: Path, us: Team) -> None:
+def learn(folder: Path, us: Processes) -> None:
     """A whole training from a recording, which this process takes its part in; several are interrupted, and go on."""
     values = {
         "law": {"name": "MLP", "d_state": 1, "hidden_channels": 4, "normalise": "none", "output_scale": 0.1},
@@ -73,7 +73,7 @@ def learn(folder: Path, us: Team) -> None:
     }
     config, into = TrainConfig.checked(values, ""), folder / f"learned{us.size}"
 
-    def interrupt(moment: Moment) -> None:
+    def interrupt(moment: TrainStatus) -> None:
         if us.rank == 1 and moment.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 

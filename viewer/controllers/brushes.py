@@ -77,7 +77,7 @@ class Dab:
 
 def medium_of(law: nn.Module, traits: Traits, grid: tuple[int, int]) -> Medium:
     """What a law says of its cells; a module that says nothing has 1 in all channels of a live cell."""
-    live = law.live_cell().cpu().numpy() if isinstance(law, Law) else np.ones(traits.channels)
+    live = law.seed_cell().cpu().numpy() if isinstance(law, Law) else np.ones(traits.channels)
     return Medium(
         grid,
         np.asarray(live, np.float64),

@@ -11,7 +11,7 @@ from pathlib import Path
 from aetheria.core.errors import AetheriaError
 from aetheria.files.atomic import check_output
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.motor.optimizer import PixelType
+from aetheria.observe.request import PixelType
 from aetheria.recording import Recorder
 from aetheria.recording.disk_space import frame_bytes, free_bytes
 from aetheria.recording.schema import Codec

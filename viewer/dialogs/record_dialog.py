@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from aetheria.core.errors import ConfigError
-from aetheria.motor.optimizer import PixelType
+from aetheria.observe.request import PixelType
 from aetheria.recording.schema import Codec, filters
 from viewer.controllers.controller import Controller
 from viewer.controllers.record import Forecast, TapeSettings

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.motor.optimizer import Request
 from aetheria.observe.downsample import interleaved
 from aetheria.observe.feed import Frame, Subscription
+from aetheria.observe.request import Request
 from aetheria.runs.config import RunConfig
 from viewer.model.palette import find_levels, first_look
 from viewer.model.shown import Cell, FieldChoice, Levels, Look, Picture, Region, Status, Wanted

@@ -154,7 +154,7 @@ class Lenia(Law):
             )
         return weight / weight.sum()
 
-    def fit(self, cells: Tensor) -> None:
+    def prepare(self, cells: Tensor) -> None:
         """Makes the kernel's spectrum for cells of this size, type and device, padded where the boundary is not periodic.
 
         Raises:
@@ -175,7 +175,7 @@ class Lenia(Law):
     def potential(self, cells: Tensor) -> Tensor:
         """The neighbourhood average K * A, `(B, 1, H, W)`."""
         if self._kind(cells) not in self._spectra:
-            self.fit(cells)
+            self.prepare(cells)
         halo = 0 if self.boundary == "periodic" else self.R
         wide = pad(cells, halo, self.boundary)
         height, width = cells.shape[-2:]

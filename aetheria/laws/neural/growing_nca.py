@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_positive
 from aetheria.laws.controls import Control
-from aetheria.laws.hash_noise import threshold, words
+from aetheria.laws.hash_noise import hash_words, threshold
 from aetheria.laws.layers import pad
 from aetheria.laws.local_network import CellNetwork, Dense, one_hot
 
@@ -95,7 +95,7 @@ class GrowingNCA(Law):
         return F.max_pool2d(pad(cells[:, ALPHA : ALPHA + 1], 1, self.boundary), 3, stride=1) > ALIVE
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
-        fire = words(seed, step, cells.shape[-2], cells.shape[-1]) < self.live("fire_rate")
+        fire = hash_words(seed, step, cells.shape[-2], cells.shape[-1]) < self.live("fire_rate")
         moved = cells + torch.where(fire[:, None], self.change(cells), 0.0)
         return torch.where(self.living(cells) & self.living(moved), moved, 0.0), seed, step + 1
 
@@ -112,7 +112,7 @@ class GrowingNCA(Law):
             alive=(ALPHA, ALIVE),
         )
 
-    def live_cell(self) -> Tensor:
+    def seed_cell(self) -> Tensor:
         """Colourless, opaque, hidden channels 1."""
         values = torch.ones(self.channels)
         values[:ALPHA] = 0

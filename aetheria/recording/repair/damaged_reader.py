@@ -23,7 +23,7 @@ class RowError(ValueError):
     """Something about a row that leaves not even its step certain."""
 
 
-class Remains:
+class DamagedReader:
     """What is left of a recording: rows and lines of edits, each by itself.
 
     Attributes:

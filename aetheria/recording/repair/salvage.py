@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from aetheria.core.errors import AetheriaError, DamagedRecordingError, RecordingError
 from aetheria.motor.edits import from_json
-from aetheria.motor.optimizer import Request
 from aetheria.observe.fields import Field
+from aetheria.observe.request import Request
 from aetheria.recording import checksums, schema
 from aetheria.recording.append import FORMAT
 from aetheria.recording.compress import write_frame
 from aetheria.recording.recording import FAULTS
-from aetheria.recording.repair.damaged_reader import Remains, RowError, plain
+from aetheria.recording.repair.damaged_reader import DamagedReader, RowError, plain
 from aetheria.recording.repair.hdf5_checksums import mended
 from aetheria.recording.repair.superblock import Patched
 from aetheria.recording.validate import check_file
@@ -105,7 +105,7 @@ def salvage(path: Path, out: Path, skip: Collection[str], say: Callable[[str], N
         saved.troubles.append(f"{sums} checksums of HDF5's own did not fit")
     try:
         check_file(source, path)
-        remains = Remains(source, path)
+        remains = DamagedReader(source, path)
         saved.troubles += remains.troubles
         with h5py.File(out, "w", **FORMAT) as target:
             _lay_out(remains, target)
@@ -120,7 +120,7 @@ def salvage(path: Path, out: Path, skip: Collection[str], say: Callable[[str], N
     return saved
 
 
-def _lay_out(remains: Remains, target: h5py.File) -> None:
+def _lay_out(remains: DamagedReader, target: h5py.File) -> None:
     names = (*remains.columns,) or (*remains.fields, *remains.observables)
     fields = tuple(Field(name, "", "1", (None, None), _no_cells, scalar=name in remains.observables) for name in names)
     spatial, grid = [remains.dataset(name) for name in remains.fields], tuple(map(int, remains.attributes["grid"]))
@@ -149,7 +149,9 @@ def _no_cells(*_: Any) -> NoReturn:
     raise NotImplementedError  # what is saved was made long ago
 
 
-def _save_edits(remains: Remains, target: h5py.File, saved: Saved, skip: Collection[str], say: Callable[[str], None]) -> None:
+def _save_edits(
+    remains: DamagedReader, target: h5py.File, saved: Saved, skip: Collection[str], say: Callable[[str], None]
+) -> None:
     say(EDITS)
     if EDITS in skip:
         saved.edits_lost = True
@@ -181,7 +183,9 @@ def _is_edit(text: bytes) -> bool:
     return True
 
 
-def _save_frames(remains: Remains, target: h5py.File, saved: Saved, skip: Collection[str], say: Callable[[str], None]) -> None:
+def _save_frames(
+    remains: DamagedReader, target: h5py.File, saved: Saved, skip: Collection[str], say: Callable[[str], None]
+) -> None:
     saved.counted = remains.counted
     last: int | None = None
     for row in range(remains.rows):
@@ -207,7 +211,9 @@ def _save_frames(remains: Remains, target: h5py.File, saved: Saved, skip: Collec
     saved.lost += [(row, None) for row in range(remains.rows, remains.counted)]
 
 
-def _append(target: h5py.File, row: int, fields: dict[str, NDArray[Any]], series: dict[str, Any], remains: Remains) -> None:
+def _append(
+    target: h5py.File, row: int, fields: dict[str, NDArray[Any]], series: dict[str, Any], remains: DamagedReader
+) -> None:
     order = (*remains.columns,) or tuple(fields)
     sums = np.array([one for name in order for one in checksums.of_field(fields[name], remains.batch)], "<u4")
     of_row = np.uint32(checksums.of_row(row, *plain(series), sums.tobytes()))
@@ -220,7 +226,7 @@ def _append(target: h5py.File, row: int, fields: dict[str, NDArray[Any]], series
             data[row] = values
 
 
-def _conclude(remains: Remains, target: h5py.File, saved: Saved) -> None:
+def _conclude(remains: DamagedReader, target: h5py.File, saved: Saved) -> None:
     target["frames"][()] = saved.frames
     target["status"][()] = remains.status.encode()
     target.attrs["repaired"] = f"{saved.frames} of {saved.counted} frames saved, {saved.edits} edits; " + "; ".join(

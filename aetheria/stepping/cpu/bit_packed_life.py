@@ -43,14 +43,14 @@ class PackedOnCpu(Plan):
         self._boundary = _BOUNDARIES.index(boundary)
         self._shape, self._type = cells.shape, cells.dtype
 
-    def hold(self, state: State) -> State:
+    def pack(self, state: State) -> State:
         batch, _, height, width = self._shape
         cells = state[0].float().contiguous()
         words = torch.empty(batch, height, -(-width // bit_sliced_life.WORD), dtype=torch.int64, device="cpu")
         self._kernel.pack(*_pointers(cells, words), *map(ctypes.c_int64, (batch * height, width)))
         return (words,)
 
-    def show(self, held: State) -> State:
+    def unpack(self, held: State) -> State:
         batch, _, height, width = self._shape
         cells = torch.empty(self._shape, dtype=torch.float32, device="cpu")
         self._kernel.unpack(*_pointers(held[0], cells), *map(ctypes.c_int64, (batch * height, width)))

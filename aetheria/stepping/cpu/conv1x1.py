@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.core.cpu_threads import threads_outside
+from aetheria.core.precision import Precision
 from aetheria.laws.layers import Conv, joined
-from aetheria.motor.optimizer import Precision
-from aetheria.stepping.cpu.conv3x3 import OwnLayer, address, as_written, check_channels, flat, plain, suits
-from aetheria.stepping.cpu.upsample2x import Doubled
+from aetheria.stepping.cpu.conv3x3 import KernelLayer, address, as_written, check_channels, flat, plain, suits
+from aetheria.stepping.cpu.upsample2x import LazyUpsampled
 
 
 class _Job(ctypes.Structure):
@@ -22,7 +22,7 @@ class _Job(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Mixing:
+class PointwiseConv:
     """A convolution without neighbours, as the kernel computes it.
 
     Attributes:
@@ -34,7 +34,7 @@ class Mixing:
     spread: int
 
 
-def mixing_of(module: nn.Module) -> Mixing | None:
+def mixing_of(module: nn.Module) -> PointwiseConv | None:
     """`module` for the kernel; None if each of its outputs is not of one cell, or if it has too few channels."""
     if as_written(module, Conv) or as_written(module, nn.Conv2d):
         spread = 1
@@ -46,22 +46,22 @@ def mixing_of(module: nn.Module) -> Mixing | None:
     sizes = (module.kernel_size, module.stride, module.padding, module.dilation, module.output_padding, module.groups)
     fits = sizes == ((spread, spread), (spread, spread), (0, 0), (1, 1), (0, 0), 1)
     channels = (module.in_channels, module.out_channels) if spread > 1 else (module.out_channels, module.in_channels)
-    return Mixing(module, spread) if fits and suits(module, channels) else None
+    return PointwiseConv(module, spread) if fits and suits(module, channels) else None
 
 
-class Mixer(OwnLayer):
-    """Computes a `Mixing`."""
+class PointwiseKernel(KernelLayer):
+    """Computes a `PointwiseConv`."""
 
     source = "mixing.cpp"
 
-    def __init__(self, mixing: Mixing, precision: Precision = "fp32") -> None:
+    def __init__(self, mixing: PointwiseConv, precision: Precision = "fp32") -> None:
         super().__init__(mixing.conv, precision)
         self.conv, self._spread = mixing.conv, mixing.spread
 
     def __call__(self, *parts: Tensor) -> Tensor:
         cells = flat(joined(*parts), self.stored)
         check_channels(cells.shape[1], self.conv.in_channels)
-        return Doubled(cells, self) if self._spread > 1 else self.made(cells)
+        return LazyUpsampled(cells, self) if self._spread > 1 else self.made(cells)
 
     def made(self, cells: Tensor) -> Tensor:
         """The next values, now."""

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.core.cpu_threads import threads_outside
+from aetheria.core.precision import Precision
 from aetheria.laws.base import Boundary
 from aetheria.laws.layers import ChannelNorm, Conv
-from aetheria.motor.optimizer import Precision
 from aetheria.stepping.cpu.build import native_kernel
-from aetheria.stepping.cpu.upsample2x import Doubled, composed, whole
+from aetheria.stepping.cpu.upsample2x import LazyUpsampled, composed, whole
 
 if TYPE_CHECKING:
-    from aetheria.stepping.cpu.conv1x1 import Mixer
+    from aetheria.stepping.cpu.conv1x1 import PointwiseKernel
 
 _BOUNDARIES = get_args(Boundary)  # numbered as in the kernel, like the next
 _ACTIVATIONS = ("none", "elu", "relu")
@@ -34,7 +34,7 @@ class _Job(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Filtering:
+class Conv3x3:
     """A convolution as the kernel computes it.
 
     Attributes:
@@ -61,7 +61,7 @@ def suits(conv: nn.Conv2d | nn.ConvTranspose2d, channels: tuple[int, int]) -> bo
     return whole and weight.dtype == torch.float32 and weight.device.type == "cpu" and min(channels) >= LEAST_CHANNELS
 
 
-def filtering_of(module: nn.Module) -> Filtering | None:
+def filtering_of(module: nn.Module) -> Conv3x3 | None:
     """`module` for the kernel; None if it is not a 3x3 convolution that keeps the grid's size, between enough channels."""
     if not (as_written(module, Conv) or as_written(module, nn.Conv2d)):
         return None
@@ -71,10 +71,10 @@ def filtering_of(module: nn.Module) -> Filtering | None:
     boundary = module.boundary if isinstance(module, Conv) else _PADDINGS.get(module.padding_mode)
     if not (square and boundary and module.padding in padded and suits(module, (module.out_channels, module.in_channels))):
         return None
-    return Filtering(module, boundary)
+    return Conv3x3(module, boundary)
 
 
-class OwnLayer:
+class KernelLayer:
     """A convolution of torch's that a kernel of ours computes. `refresh` packs its weights anew where they were edited."""
 
     source = ""  # of the kernel
@@ -138,13 +138,13 @@ class OwnLayer:
         raise NotImplementedError
 
 
-class _Convolution(OwnLayer):
+class _Convolution(KernelLayer):
     """What runs the kernel."""
 
     source = "convolution.cpp"
 
     def _run(
-        self, parts: tuple[Tensor, ...], after: Tensor, of: "Filtering", more: Tensor | None = None, bias: Tensor | None = None
+        self, parts: tuple[Tensor, ...], after: Tensor, of: "Conv3x3", more: Tensor | None = None, bias: Tensor | None = None
     ) -> None:
         """Writes `after`, `(B, H, W, outputs)`: of one or two parts, the channels of the second after those of the first."""
         scale = plain(of.norm.scale if of.norm else None)  # in a name of its own until the kernel returns
@@ -166,20 +166,20 @@ class _Convolution(OwnLayer):
             raise MemoryError("the convolution's buffers")
 
 
-class Filter(_Convolution):
-    """Computes a `Filtering`."""
+class Conv3x3Kernel(_Convolution):
+    """Computes a `Conv3x3`."""
 
-    def __init__(self, filtering: Filtering, precision: Precision = "fp32") -> None:
+    def __init__(self, filtering: Conv3x3, precision: Precision = "fp32") -> None:
         super().__init__(filtering.conv, precision)
         self._of, self._precision = filtering, precision
-        self._doublings: dict[OwnLayer, _Doubling] = {}  # by what doubled what came
+        self._doublings: dict[KernelLayer, _Doubling] = {}  # by what doubled what came
 
     def __call__(self, *parts: Tensor) -> Tensor:
         """Several inputs count as one, channel after channel."""
         conv = self._of.conv
         check_channels(sum(part.shape[1] for part in parts), conv.in_channels)
         more, first = None, parts[0]
-        if len(parts) > 1 and isinstance(first, Doubled) and self._better_at_once(first):
+        if len(parts) > 1 and isinstance(first, LazyUpsampled) and self._better_at_once(first):
             if first.by not in self._doublings:
                 self._doublings[first.by] = _Doubling(self._of, self, first.by, self._precision)
             more, parts = self._doublings[first.by].sums(first.cells), parts[1:]
@@ -189,7 +189,7 @@ class Filter(_Convolution):
         self._run(parts, after, self._of, more, plain(conv.bias))
         return after.permute(0, 3, 1, 2)
 
-    def _better_at_once(self, doubled: Doubled) -> bool:
+    def _better_at_once(self, doubled: LazyUpsampled) -> bool:
         """Whether one convolution of the cells that were doubled multiplies less than doubling them first."""
         channels, middle, outputs = doubled.cells.shape[1], doubled.shape[1], self._of.conv.out_channels
         # Beyond other boundaries lies what no cell was doubled to.
@@ -203,9 +203,9 @@ class Filter(_Convolution):
 class _Doubling(_Convolution):
     """A transposed 2x2 convolution, and a 3x3 one of what it makes, as one; periodic."""
 
-    def __init__(self, of: Filtering, then: OwnLayer, by: "Mixer", precision: Precision) -> None:
+    def __init__(self, of: Conv3x3, then: KernelLayer, by: "PointwiseKernel", precision: Precision) -> None:
         super().__init__(of.conv, precision, DOUBLED=1)
-        self._of, self._by, self._then = Filtering(of.conv, of.boundary), by, then
+        self._of, self._by, self._then = Conv3x3(of.conv, of.boundary), by, then
         self._weights_of: tuple[Tensor, ...] = ()
         self._reach = torch.empty(0)  # of one in each channel between the two: (outputs, channels)
 

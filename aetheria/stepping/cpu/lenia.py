@@ -5,8 +5,8 @@ import ctypes
 import torch
 from torch import Tensor
 
+from aetheria.core.precision import Precision
 from aetheria.laws.continuous.lenia import SHAPES, Lenia
-from aetheria.motor.optimizer import Precision
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import altered
@@ -51,7 +51,7 @@ class FusedLenia(Plan):
         self._law, self._ring, self._weights = law, _ring(law), _weights(law)
         self._kernel = native_kernel("lenia.cpp").lenia
 
-    def hold(self, state: State) -> State:
+    def pack(self, state: State) -> State:
         return (state[0].float().contiguous(),)
 
     def stale(self) -> bool:

@@ -8,10 +8,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.hash_noise import threshold
 from aetheria.laws.local_network import CellNetwork, Dense, Filters
-from aetheria.motor.optimizer import Precision
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import network_of
@@ -70,7 +70,7 @@ class FusedOnCpu(Plan):
         self._network: CellNetwork | str | None = None  # as `stale` found it, for the steps that follow
         self._kernel = native_kernel("cell_network.cpp").cell_network
 
-    def hold(self, state: State) -> State:
+    def pack(self, state: State) -> State:
         return tuple(tensor.contiguous() for tensor in state)
 
     def stale(self) -> bool:

@@ -8,20 +8,20 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 if TYPE_CHECKING:
-    from aetheria.stepping.cpu.conv1x1 import Mixer
+    from aetheria.stepping.cpu.conv1x1 import PointwiseKernel
 
 
-class Doubled(Tensor):
+class LazyUpsampled(Tensor):
     """What `by` makes of `cells`, a grid of twice the height and width, to be made later.
 
     A convolution of ours takes the cells and never makes it; for every operation of torch it is made.
     """
 
     cells: Tensor
-    by: "Mixer"
+    by: "PointwiseKernel"
 
     @staticmethod
-    def __new__(cls, cells: Tensor, by: "Mixer") -> Self:
+    def __new__(cls, cells: Tensor, by: "PointwiseKernel") -> Self:
         batch, _, height, width = cells.shape
         shape = batch, by.conv.out_channels, 2 * height, 2 * width
         made: Self = Tensor._make_wrapper_subclass(cls, shape, dtype=torch.float32, device=cells.device)
@@ -39,7 +39,7 @@ class Doubled(Tensor):
 
 def whole(values: Tensor) -> Tensor:
     """`values`, made if they are not yet."""
-    return values.by.made(values.cells) if isinstance(values, Doubled) else values
+    return values.by.made(values.cells) if isinstance(values, LazyUpsampled) else values
 
 
 def composed(first: Tensor, second: Tensor) -> Tensor:

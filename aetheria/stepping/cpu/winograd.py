@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.core.cpu_threads import one_thread
+from aetheria.core.precision import Precision
 from aetheria.laws.layers import Block, ChannelNorm, Gated, joined
-from aetheria.motor.optimizer import Precision
-from aetheria.stepping.cpu.conv1x1 import Mixer, Mixing, mixing_of
-from aetheria.stepping.cpu.conv3x3 import LEAST_CHANNELS, Filter, Filtering, OwnLayer, as_written, filtering_of
+from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel, mixing_of
+from aetheria.stepping.cpu.conv3x3 import LEAST_CHANNELS, Conv3x3, Conv3x3Kernel, KernelLayer, as_written, filtering_of
 from aetheria.stepping.cpu.lstm_cell import gated
 from aetheria.stepping.plan import Plan, State, make_call, make_step, settled
 
 _HEAVY = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)  # where products are
-Layers = tuple[nn.Module | Filtering | Mixing, ...]
+Layers = tuple[nn.Module | Conv3x3 | PointwiseConv, ...]
 # Of all products of a step; with fewer the compiled step is faster: benchmarks/results/shares.md.
 LEAST_SHARE = 0.8
 
@@ -46,7 +46,7 @@ def yields(law: nn.Module, state: State) -> bool:
 
 def _filtered(law: nn.Module) -> set[int]:
     """The ids of its 3x3 convolutions that the kernel takes."""
-    return {id(layer.conv) for _, layers in _taken(law) for layer in layers if isinstance(layer, Filtering)}
+    return {id(layer.conv) for _, layers in _taken(law) for layer in layers if isinstance(layer, Conv3x3)}
 
 
 def share(law: nn.Module, state: State) -> float:
@@ -93,11 +93,11 @@ class Winograd(Plan):
         """
         self._law, self._precision, self._form = law, precision, _form(law)
         self._alone = not any(isinstance(module, _HEAVY) for module in _left(law))
-        self._own: list[OwnLayer] = []
+        self._own: list[KernelLayer] = []
         self._copies: list[tuple[nn.Module, nn.Module]] = []
         self._step = make_step(make_call(self._copied(law), torch.device("cpu"), precision))
 
-    def hold(self, state: State) -> State:
+    def pack(self, state: State) -> State:
         return tuple(map(settled, state, state))
 
     def advance(self, held: State, steps: int) -> State:
@@ -135,15 +135,15 @@ class Winograd(Plan):
         calls = [layer if isinstance(layer, nn.Module) else self._made(layer) for layer in layers]
 
         def forward(*parts: Tensor) -> Tensor:
-            values = calls[0](*(parts if isinstance(calls[0], OwnLayer) else (joined(*parts),)))
+            values = calls[0](*(parts if isinstance(calls[0], KernelLayer) else (joined(*parts),)))
             for call in calls[1:]:
                 values = call(values)
             return values
 
         return forward
 
-    def _made(self, layer: Filtering | Mixing) -> OwnLayer:
-        own = Filter(layer, self._precision) if isinstance(layer, Filtering) else Mixer(layer, self._precision)
+    def _made(self, layer: Conv3x3 | PointwiseConv) -> KernelLayer:
+        own = Conv3x3Kernel(layer, self._precision) if isinstance(layer, Conv3x3) else PointwiseKernel(layer, self._precision)
         self._own.append(own)
         return own
 
@@ -174,10 +174,10 @@ def _layers(module: nn.Module) -> Layers | None:
         return (alone,)
     if not (as_written(module, Block) or as_written(module, nn.Sequential)):
         return None
-    layers: list[nn.Module | Filtering | Mixing] = []
+    layers: list[nn.Module | Conv3x3 | PointwiseConv] = []
     for child in module.children():
         last = layers[-1] if layers else None
-        fused = _followed(last, child) if isinstance(last, Filtering) else None
+        fused = _followed(last, child) if isinstance(last, Conv3x3) else None
         if fused is not None:
             layers[-1] = fused
         elif not as_written(child, nn.Identity):
@@ -185,21 +185,21 @@ def _layers(module: nn.Module) -> Layers | None:
     return None if all(isinstance(layer, nn.Module) for layer in layers) else tuple(layers)
 
 
-def _own(module: nn.Module) -> Filtering | Mixing | None:
+def _own(module: nn.Module) -> Conv3x3 | PointwiseConv | None:
     return filtering_of(module) or mixing_of(module)
 
 
-def _followed(by: Filtering, layer: nn.Module) -> Filtering | None:
+def _followed(by: Conv3x3, layer: nn.Module) -> Conv3x3 | None:
     """A convolution together with the layer after it, if the kernel can do that too."""
     if by.activation != "none":
         return None
     if as_written(layer, ChannelNorm) and by.norm is None:
         assert isinstance(layer, ChannelNorm)
-        return Filtering(by.conv, by.boundary, layer) if len(layer.scale) == by.conv.out_channels else None
+        return Conv3x3(by.conv, by.boundary, layer) if len(layer.scale) == by.conv.out_channels else None
     if as_written(layer, nn.ReLU):
-        return Filtering(by.conv, by.boundary, by.norm, "relu")
+        return Conv3x3(by.conv, by.boundary, by.norm, "relu")
     if as_written(layer, nn.ELU) and getattr(layer, "alpha", None) == 1:
-        return Filtering(by.conv, by.boundary, by.norm, "elu")
+        return Conv3x3(by.conv, by.boundary, by.norm, "elu")
     return None
 
 

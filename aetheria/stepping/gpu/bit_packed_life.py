@@ -33,10 +33,10 @@ class _Packed(Plan):
         self._law, self._rule = law, rule_of(law)
         self._width, self._type = cells.shape[-1], cells.dtype
 
-    def hold(self, state: State) -> State:
+    def pack(self, state: State) -> State:
         return (bit_sliced_life.pack(state[0]),)
 
-    def show(self, held: State) -> State:
+    def unpack(self, held: State) -> State:
         return (bit_sliced_life.unpack(held[0], self._width, self._type),)
 
     def stale(self) -> bool:
@@ -57,7 +57,7 @@ class PackedOnCuda(_Packed):
         def step(words: Tensor) -> State:
             return (bit_sliced_life.step(words, width, boundary, table),)
 
-        self._words = Compiled(step, self.hold((cells,)))
+        self._words = Compiled(step, self.pack((cells,)))
 
     def advance(self, held: State, steps: int) -> State:
         return self._words.advance(held, steps)

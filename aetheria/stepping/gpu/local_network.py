@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import LawError
+from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.hash_noise import threshold
 from aetheria.laws.local_network import CellNetwork, Filters
-from aetheria.motor.optimizer import Precision
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import network_of
 
@@ -97,7 +97,7 @@ class FusedOnCuda(Plan):
         self._filled = (0.0, 0)
         self.refresh()
 
-    def hold(self, state: State) -> State:
+    def pack(self, state: State) -> State:
         """The public state as it is held between steps."""
         cells, *memory = (tensor.contiguous() for tensor in state)
         cells = cells.float()
@@ -107,7 +107,7 @@ class FusedOnCuda(Plan):
             return (cells, torch.ones_like(cells[:, 0], dtype=torch.bool), *memory)
         return (cells, *memory)
 
-    def show(self, held: State) -> State:
+    def unpack(self, held: State) -> State:
         """What is held as the public state."""
         cells, *rest = held
         if self._totals:
@@ -125,7 +125,7 @@ class FusedOnCuda(Plan):
             held = self.step(*held)
         return held
 
-    def watched(self, held: State) -> Tensor:
+    def probe(self, held: State) -> Tensor:
         return torch.where(held[1][:, None], held[0], 0.0) if self._dies else held[0]
 
     def refresh(self) -> None:
