@@ -45,7 +45,6 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.accuracy.drift --out benchmarks/results/drift.md
 	$(BIN)/python -m benchmarks.speed.watching --out benchmarks/results/watching.md
 	$(BIN)/python -m benchmarks.viewer.responsiveness --out benchmarks/results/viewer.md
-	$(BIN)/python -m benchmarks.speed.bands --out benchmarks/results/bands.md
 	$(BIN)/python -m benchmarks.speed.rings --out benchmarks/results/rings.md
 	$(BIN)/python -m benchmarks.accuracy.quantised --out benchmarks/results/quantised.md
 	$(BIN)/python -m benchmarks.speed.acorn --out benchmarks/results/acorn.md

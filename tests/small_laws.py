@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.laws import LAWS, GrowingNCA, Law, build_law
-from aetheria.laws.base import Traits, traits_of
+from aetheria.laws.base import as_law
 from aetheria.motor.motor import Aetheria_Motor
 
 State = tuple[Tensor, ...]
@@ -71,8 +71,8 @@ def width_of(law: nn.Module) -> int:
     return width
 
 
-def traits(law: nn.Module) -> Traits:
-    return traits_of(law, width_of(law))
+def wrapped(law: nn.Module) -> Law:
+    return as_law(law, width_of(law))
 
 
 def small_motor(law: nn.Module, grid: tuple[int, int] = (16, 20), **changes: Any) -> Aetheria_Motor:

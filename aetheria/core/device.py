@@ -34,19 +34,37 @@ def find_device(device: str | torch.device | None) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device() if found.index is None else found.index)
 
 
-def size_of(size: int | Sequence[int]) -> tuple[int, int]:
-    """(height, width) from a side or a pair.
+AXES = ("depth", "height", "width")  # of a grid with three axes; those with fewer have the last ones
+
+
+def grid_of(size: int | Sequence[int], rank: int | None = None) -> tuple[int, ...]:
+    """The sides of a grid: (width,), (height, width) or (depth, height, width).
+
+    Args:
+        size: the sides, or one number for the side of a square (of a cube with `rank` 3).
+        rank: number of axes; None for any of 1, 2 and 3.
 
     Raises:
-        ConfigError: not one or two positive whole numbers.
+        ConfigError: not one to three positive whole numbers, or not `rank` of them.
     """
     try:
-        pair = tuple(map(operator.index, size)) if isinstance(size, Sequence) else (operator.index(size),) * 2
+        given = tuple(size) if isinstance(size, Sequence) else (size,) * (rank or 2)
+        sides = () if any(isinstance(side, bool) for side in given) else tuple(map(operator.index, given))
     except TypeError:
-        pair = ()
-    if len(pair) != 2 or min(pair) < 1 or isinstance(size, bool):
-        raise ConfigError(f"size: {size!r} given; expected a positive number of cells, or (height, width)")
-    return pair[0], pair[1]
+        sides = ()
+    if not 1 <= len(sides) <= 3 or min(sides) < 1 or (rank is not None and len(sides) != rank):
+        wanted = "(width,), (height, width) or (depth, height, width)" if rank is None else f"({', '.join(AXES[-rank:])})"
+        raise ConfigError(f"size: {size!r} given; expected a positive number of cells, or {wanted}")
+    return sides
+
+
+def times(sides: Sequence[int]) -> str:
+    """Sides of a grid for people.
+
+    >>> times((32, 48)), times((64,))
+    ('32 x 48', '64')
+    """
+    return " x ".join(map(str, sides))
 
 
 @contextmanager

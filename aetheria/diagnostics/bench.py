@@ -49,7 +49,7 @@ class Report:
     law: str
     device: str
     precision: str
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     plan: str
     reason: str
     seconds: float

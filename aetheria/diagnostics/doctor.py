@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from aetheria.core.hardware import all_hardware
-from aetheria.laws import LAWS, GrowingNCA, Law, Life, build_law
+from aetheria.laws import LAWS, GrowingNCA, Life
 from aetheria.laws.updates import QuantumLaw
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import PlanName, compiler, first_candidate
@@ -75,8 +75,8 @@ def _plans() -> Iterator[Finding]:
         return  # as the line before says, laws step eagerly
     for device in _all_devices():
         for name, kind in LAWS.items():
-            law = (build_law(name, d_state=8) if issubclass(kind, QuantumLaw) else build_law(name)).to(device)
-            assert isinstance(law, Law)
+            law = kind(d_state=8) if issubclass(kind, QuantumLaw) else kind()
+            law = law.to(device)
             cells = torch.zeros(1, law.channels, 256, 256, device=device)
             first = first_candidate(law, (cells, *law.initial_memory(cells)), "fp32")
             yield Finding(f"plan for {name} on {device}", f"{first.name}: {first.reason}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from aetheria.core.errors import ConfigError
@@ -15,6 +15,7 @@ from aetheria.diagnostics.bench import Ceilings, measure_ceilings
 from aetheria.diagnostics.profile_run import MIB, Profile, operator_table, profile, stage_table
 from aetheria.diagnostics.stage_timer import Mark
 from aetheria.laws import GrowingNCA
+from aetheria.laws.base import Law
 from aetheria.runs.run import built_law
 from aetheria.training.batch_size import MicroBatches
 from aetheria.training.distributed import ALONE
@@ -124,7 +125,7 @@ def profile_training(
     return TrainingProfile(name, setup, config.train.batch, steps, whole, counter.get_total_flops(), ceilings)
 
 
-def _lesson_of(config: TrainConfig | GrowConfig, device: str | None) -> tuple[nn.Module, Objective, Setup, str]:
+def _lesson_of(config: TrainConfig | GrowConfig, device: str | None) -> tuple[Law, Objective, Setup, str]:
     """The law, what it is taught, and with what; and the law's name."""
     how = config.train
     assert how.batch != "auto"
@@ -135,15 +136,15 @@ def _lesson_of(config: TrainConfig | GrowConfig, device: str | None) -> tuple[nn
         task = task_of(config, grower)
         setup = _set_up(grower, config, device, how.batch)
         return grower, Growing(task, how.steps, setup.device), setup, config.law.name
-    law, traits = learner(config)
+    law = learner(config)
     train, held_out = datasets(config)
     held_out.close()
-    rollout = rollout_of(config, law, traits, train)
+    rollout = rollout_of(config, law, train)
     setup = _set_up(law, config, device, how.batch)
-    return law, Imitation(law, traits, train, config, rollout, setup, ALONE), setup, traits.name
+    return law, Imitation(law, train, config, rollout, setup, ALONE), setup, law.name
 
 
-def _set_up(law: nn.Module, config: TrainConfig | GrowConfig, device: str | None, batch: int) -> Setup:
+def _set_up(law: Law, config: TrainConfig | GrowConfig, device: str | None, batch: int) -> Setup:
     how = config.train
     workers = 0 if isinstance(config, GrowConfig) else config.data.workers
     return setup_training(

@@ -1,123 +1,200 @@
-"""What a law is, and what the rest of the program may ask of one."""
+"""`Law`: the update rule of a cellular automaton and its properties; `as_law` makes one of any module."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aetheria.core.errors import ConfigError, LawError
-from aetheria.laws.controls import Control, Controlled, TextControl
+from aetheria.core.device import AXES, times
+from aetheria.core.errors import ConfigError, LawError, StateError
+from aetheria.laws.checks import Boundary
+from aetheria.laws.controls import Controlled
 
 if TYPE_CHECKING:
+    from aetheria.laws.forms import Animal, BitRule, RingKernel
     from aetheria.laws.local_network import CellNetwork
 
-Boundary = Literal["periodic", "zero", "reflect"]
-PLOTTED = ("total_energy", "centre_y", "centre_x")  # observables of every law
+PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of every law
+Colour = tuple[int, int, int]
 
 
 class Law(Controlled):
-    """Maps cells `(B, C, H, W)` to the next cells: `forward(cells, *memory) -> cells`, or `(cells, *memory)` with memory.
+    """Maps cells `(B, C, *grid)` to the next cells: `forward(cells, *memory) -> cells`, or `(cells, *memory)` with memory.
 
-    The motor steps any module of that form. What `Law` adds is what a stepper, a viewer or a file wants to know, as plain
-    attributes; of a module that is no `Law` only `initial_memory(cells)` is used, for its attributes may mean anything.
+    `grid` has one, two or three axes: `(W,)`, `(H, W)` or `(D, H, W)`. The motor steps any module of that form, wrapped by
+    `as_law`. The attributes state what plans, viewers and files need to know; each has a default.
 
     Attributes:
         channels: number of real channels C.
+        ranks: numbers of grid axes that the law can step, as in (2,) or (1, 2, 3).
         radius: how many cells a change can travel in one step; None if a far-away cell can matter.
         boundary: what lies beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell).
         stochastic: draws random numbers; then `initial_memory(cells, seed)` takes the motor's seed.
+        phases: number of alternating sub-rules; if above 1, `forward` takes `phase=step % phases`, an int from the motor.
         d_state: complex amplitudes per cell (`channels = 2 * d_state`), or None when cells are real.
-        divisor: height and width must be multiples of this.
+        states: number of whole states 0 .. states - 1 that a cell may hold, or None for real values.
+        palette: the colour (red, green, blue in 0..255) of each state, or None for a colour map.
+        value_range: (lowest, highest) value of a cell; None where unbounded.
+        exact: every plan gives the same bits as the eager step.
+        tipping: rounding can tip a cell over a threshold, so that plans may differ in a few cells.
+        divisor: the grid's sides must be multiples of this.
         alive: (channel, threshold) above which a cell counts as alive, or None when nothing is dead or alive.
         dt: time units per step.
-        default_field, fields: what to look at; see `aetheria.observe.fields`.
+        default_field, fields: see `aetheria.observe.fields`.
+        default_initial: kind of initial cells used when none is given; see `aetheria.motor.initial`.
+        reads_patterns: pattern files (RLE) can be its initial cells; see `pattern_values`.
+        animal: code of the shipped creature whose parameters it has, or None.
         controls: parameters that may be changed while it is stepped; see `aetheria.laws.controls`.
     """
 
     channels: int
+    ranks: tuple[int, ...] = (2,)
     radius: int | None = None
     boundary: Boundary = "periodic"
     stochastic: bool = False
+    phases: int = 1
     d_state: int | None = None
+    states: int | None = None
+    palette: Sequence[Colour] | None = None
+    value_range: tuple[float | None, float | None] = (None, None)
+    exact: bool = False
+    tipping: bool = False
     divisor: int = 1
     alive: tuple[int, float] | None = None
     dt: float = 1.0
     default_field: str = "channel_0"
     fields: tuple[str, ...] = ("channel", "density", "energy", "gradient", "mass", *PLOTTED)
     default_initial: str = "noise"
+    reads_patterns: bool = False
+    animal: str | None = None
+    _OLD_HOOKS: ClassVar = {"noise": "random_cells", "live_cell": "seed_cell", "fit": "prepare"}
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        """Accepts the names that the hooks had before version 0.2."""
+        super().__init_subclass__(**given)
+        for old, new in cls._OLD_HOOKS.items():
+            if old in vars(cls) and new not in vars(cls):
+                hook = vars(cls)[old]
+                adapted = (lambda self, grid, generator, hook=hook: hook(self, *grid, generator)) if old == "noise" else hook
+                setattr(cls, new, adapted)
+
+    @property
+    def name(self) -> str:
+        """The name of the class, for messages and files."""
+        return type(self).__name__
 
     def initial_memory(self, cells: Tensor) -> tuple[Tensor, ...]:
         """Memory to go with fresh cells; each tensor's first axis is the universe. Empty for a law without memory."""
         return ()
 
     def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
-        """The change Delta `(B, C, H, W)` that the next step makes to the cells."""
+        """The change Delta `(B, C, *grid)` that the next step makes to the cells."""
         out = self(cells, *memory)
         return (out if isinstance(out, Tensor) else out[0]) - cells
 
-    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
-        """Random initial cells `(C, H, W)` in which this law has something to do."""
-        return torch.rand(self.channels, height, width, generator=generator)
+    def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """Random initial cells `(C, *grid)` that are not at rest: states drawn evenly, or numbers in 0..1."""
+        if self.states is not None:
+            return torch.randint(self.states, (self.channels, *grid), generator=generator).float()
+        return torch.rand(self.channels, *grid, generator=generator)
 
     def seed_cell(self) -> Tensor:
         """The channels `(C,)` of one live cell, from which `initial = "seed"` grows."""
         return torch.ones(self.channels)
 
+    def other_values(self, cells: Tensor) -> Tensor:
+        """For each cell of `(..., C, *grid)` a value that the law allows and that differs from its own by a finite amount."""
+        if self.states is not None:
+            return (cells + 1) % self.states
+        return 1 - cells.round()
+
+    def normalised(self, cells: Tensor) -> Tensor:
+        """Cells `(B, C, *grid)` with the total that the law keeps, where it keeps one; else the cells themselves."""
+        return cells
+
+    def pattern_values(self, states: NDArray[np.integer[Any]], where: str) -> NDArray[np.float32]:
+        """The cell values that the whole numbers of a pattern file stand for.
+
+        Raises:
+            StateError: a number that the law has no value for.
+        """
+        most = (self.states or 2) - 1
+        if states.max(initial=0) > most:
+            raise StateError(f"{where}: states up to {states.max()}; {self.name} has states 0 to {most}")
+        return states.astype(np.float32)
+
+    @property
+    def rule_string(self) -> str:
+        """The rule in the notation of pattern files; the name of a law that has none."""
+        return self.name
+
+    def obeys(self, rule: str) -> bool:
+        """Whether this law is the rule that a pattern file names; True for a law that has no rule string."""
+        return True
+
+    def creatures(self) -> "Sequence[Animal]":
+        """Patterns shipped for this law, its own first; empty for most laws."""
+        return ()
+
     def cell_network(self) -> "CellNetwork | None":
-        """This law in the form that a fused kernel steps, with its present weights; None for a law of another form."""
+        """This law as a small network at every cell, with its present weights; None for a law of another form."""
+        return None
+
+    def bit_rule(self) -> "BitRule | None":
+        """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
+        return None
+
+    def ring_kernel(self) -> "RingKernel | None":
+        """This law as one symmetric convolution followed by a growth curve; None for a law of another form."""
         return None
 
     def prepare(self, cells: Tensor) -> None:
-        """Prepares what depends on the grid's size (a kernel's spectrum, say) for cells like these `(B, C, H, W)`.
+        """Prepares what depends on the grid's size (a kernel's spectrum, say) for cells like these `(B, C, *grid)`.
 
         The motor calls it before stepping.
         """
 
 
-_TRAITS = (
-    "radius",
-    "boundary",
-    "stochastic",
-    "d_state",
-    "divisor",
-    "alive",
-    "dt",
-    "default_field",
-    "fields",
-    "default_initial",
-    "controls",
-)
+class PlainLaw(Law):
+    """A module that is no `Law`, with the defaults of `Law`; of its attributes only `initial_memory(cells)` is used."""
+
+    ranks = (1, 2, 3)
+    tipping = True  # nobody knows
+
+    def __init__(self, module: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.plain = module
+        self.channels = channels
+
+    @property
+    def name(self) -> str:
+        return type(self.plain).__name__
+
+    def initial_memory(self, cells: Tensor) -> tuple[Tensor, ...]:
+        own = getattr(self.plain, "initial_memory", None)
+        return () if own is None else tuple(own(cells))
+
+    def forward(self, cells: Tensor, *memory: Tensor) -> Any:
+        return self.plain(cells, *memory)
+
+    def state_dict(self, *args: Any, **given: Any) -> Any:
+        """The module's own, so that files of weights name its tensors as it does."""
+        return self.plain.state_dict(*args, **given)
+
+    def load_state_dict(self, state_dict: Any, *args: Any, **given: Any) -> Any:
+        """Into the module itself."""
+        return self.plain.load_state_dict(state_dict, *args, **given)
 
 
-@dataclass(frozen=True)
-class Traits:
-    """What a module says of itself, with the defaults of `Law` where it says nothing."""
-
-    name: str
-    channels: int
-    radius: int | None
-    boundary: Boundary
-    stochastic: bool
-    d_state: int | None
-    divisor: int
-    alive: tuple[int, float] | None
-    dt: float
-    default_field: str
-    fields: tuple[str, ...]
-    default_initial: str
-    controls: tuple[Control | TextControl, ...]
-    initial_memory: Callable[..., tuple[Tensor, ...]] | None
-    change: Callable[..., Tensor] | None
-
-
-def traits_of(law: nn.Module, d_state: int) -> Traits:
-    """Reads a module's traits and checks that `d_state` fits it.
+def as_law(module: nn.Module, d_state: int) -> Law:
+    """The module itself where it is a `Law`, else the module wrapped as one.
 
     Args:
-        law: a `Law`, or any module `(B, C, H, W) -> (B, C, H, W)`.
+        module: a `Law`, or any module `(B, C, *grid) -> (B, C, *grid)`.
         d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise.
 
     Raises:
@@ -125,48 +202,37 @@ def traits_of(law: nn.Module, d_state: int) -> Traits:
     """
     if isinstance(d_state, bool) or not isinstance(d_state, int) or d_state < 1:
         raise ConfigError(f"d_state: {d_state!r} given; expected a whole number of 1 or more")
-    stated = law if isinstance(law, Law) else None
-    channels = getattr(stated, "channels", d_state)
-    own = getattr(stated, "d_state", None)
-    name = type(law).__name__
+    if not isinstance(module, Law):
+        return PlainLaw(module, d_state)
+    own = module.d_state
     if own is not None and own != d_state:
-        raise LawError(f"d_state {d_state}: {name} was built for d_state {own}; give {own}, or build the law for {d_state}")
-    if own is None and channels != d_state:
-        raise LawError(f"d_state {d_state}: {name} has {channels} real channels; for a real law d_state is that number")
-    values: dict[str, Any] = {key: getattr(stated, key, getattr(Law, key, None)) for key in _TRAITS}
-    memory = getattr(law, "initial_memory", None)
-    return Traits(name=name, channels=channels, initial_memory=memory, change=getattr(stated, "change", None), **values)
+        raise LawError(
+            f"d_state {d_state}: {module.name} was built for d_state {own}; give {own}, or build the law for {d_state}"
+        )
+    if own is None and getattr(module, "channels", d_state) != d_state:
+        raise LawError(
+            f"d_state {d_state}: {module.name} has {module.channels} real channels; for a real law d_state is that number"
+        )
+    return module
 
 
-def check_grid(law: nn.Module, height: int, width: int) -> None:
-    """Raises LawError when a grid of this size cannot be stepped by `law`."""
-    if not isinstance(law, Law):
-        return
-    name, divisor = type(law).__name__.lower(), law.divisor
-    where = f"[law.{name}] grid {height} x {width}"
-    for axis, size in (("height", height), ("width", width)):
-        if size % divisor:
-            halvings = int(math.log2(divisor))
-            times = {1: "once", 2: "twice"}.get(halvings, f"{halvings} times")
-            raise LawError(f"{where}: {axis} must be a multiple of {divisor}, because the network halves it {times}")
-        if law.boundary == "reflect" and size // divisor < 2:
-            raise LawError(f'{where}: {axis} must be at least {2 * divisor} for boundary "reflect"')
+def module_of(law: Law) -> nn.Module:
+    """The module that was given to `as_law`."""
+    return law.plain if isinstance(law, PlainLaw) else law
 
 
-def check_boundary(boundary: str, law: str) -> Boundary:
-    """Returns `boundary` if it is one; raises ConfigError with the choices if not."""
-    return check_choice(boundary, get_args(Boundary), f"[law.{law}] boundary")
-
-
-def check_choice(value: str, choices: tuple[Any, ...], where: str) -> Any:
-    """Returns `value` if it is one of `choices`; raises ConfigError that lists them if not."""
-    if value not in choices:
-        raise ConfigError(f'{where}: "{value}" given; expected one of {", ".join(map(str, choices))}')
-    return value
-
-
-def check_positive(where: str, **values: int | float) -> None:
-    """Raises ConfigError unless every value is a finite number above zero."""
-    for key, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ConfigError(f"{where} {key}: {value} given; expected a finite number above 0")
+def check_grid(law: Law, grid: tuple[int, ...]) -> None:
+    """Raises LawError when a grid of this rank and size cannot be stepped by `law`."""
+    where = f"[law.{law.name.lower()}] grid {times(grid)}"
+    if len(grid) not in law.ranks:
+        raise LawError(
+            f"{where}: {len(grid)} {'axis' if len(grid) == 1 else 'axes'} given; {law.name} steps grids of "
+            f"{' or '.join(map(str, law.ranks))}"
+        )
+    for axis, size in zip(AXES[-len(grid) :], grid, strict=True):
+        if size % law.divisor:
+            halvings = int(math.log2(law.divisor))
+            how_often = {1: "once", 2: "twice"}.get(halvings, f"{halvings} times")
+            raise LawError(f"{where}: {axis} must be a multiple of {law.divisor}, because the network halves it {how_often}")
+        if law.boundary == "reflect" and size // law.divisor < 2:
+            raise LawError(f'{where}: {axis} must be at least {2 * law.divisor} for boundary "reflect"')

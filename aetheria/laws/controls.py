@@ -135,14 +135,7 @@ class Controlled(nn.Module):
         raise ConfigError(f'{self._where()} control: "{name}" given; {said}')
 
     def _where(self) -> str:
-        return f"[law.{type(self).__name__.lower()}]"
-
-
-def controlled(law: nn.Module) -> Controlled:
-    """The law, if it may have controls. Raises ConfigError for a module that is no `Law`."""
-    if not isinstance(law, Controlled):
-        raise ConfigError(f"control: {type(law).__name__} is no Law, and has no controls")
-    return law
+        return f"[law.{getattr(self, 'name', type(self).__name__).lower()}]"
 
 
 def _buffer(name: str) -> str:

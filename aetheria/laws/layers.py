@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
-from aetheria.laws.base import Boundary, check_choice
+from aetheria.laws.checks import Boundary, check_choice
 
 Norm = Literal["channel", "group", "none"]
 

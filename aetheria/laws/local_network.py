@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from aetheria.core.errors import LawError
-from aetheria.laws.base import Boundary
+from aetheria.laws.checks import Boundary
 from aetheria.laws.layers import ChannelNorm
 
 Activation = Literal["elu", "relu", "none"]

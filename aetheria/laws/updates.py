@@ -6,7 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_choice, check_positive
+from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_positive
 from aetheria.laws.controls import Control
 from aetheria.laws.layers import Norm
 from aetheria.laws.local_network import CellNetwork, Filters, dense
@@ -85,9 +86,12 @@ class QuantumLaw(Law):
             return None
         return CellNetwork(filters, (hidden, deeper, last), self.boundary, self.decay, self.normalise)
 
-    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+    def normalised(self, cells: Tensor) -> Tensor:
+        return normalised(cells, self.normalise)
+
+    def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Complex white noise, normalised as the law normalises ("none": to mean density 1 per cell)."""
-        cells = torch.randn(self.channels, height, width, generator=generator)
+        cells = torch.randn(self.channels, *grid, generator=generator)
         if self.normalise == "none":
             return cells / math.sqrt(self.channels)
         return normalised(cells[None], self.normalise)[0]

@@ -17,7 +17,7 @@ from aetheria.stepping.plan import memory_format
 class CellSpec:
     """What a motor's cells are: of which shape (B, C, H, W), where, and of which type."""
 
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     device: torch.device
     dtype: torch.dtype
 
@@ -67,7 +67,7 @@ def checked_update(
     )
 
 
-def block_at(at: tuple[int, int], size: tuple[int, int], grid: tuple[int, int]) -> tuple[Any, ...]:
+def block_at(at: tuple[int, ...], size: tuple[int, ...], grid: tuple[int, ...]) -> tuple[Any, ...]:
     """The index of a block in `(..., H, W)`. Raises StateError when it leaves the grid."""
     if any(start < 0 or n < 1 or start + n > end for start, n, end in zip(at, size, grid, strict=True)):
         raise StateError(f"cells: block of {size[0]} x {size[1]} at {at}; the grid is {grid[0]} x {grid[1]}")

@@ -7,9 +7,10 @@ from weakref import WeakSet
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from aetheria.laws.controls import Controlled, Value
+from aetheria.laws.base import Law
+from aetheria.laws.controls import Value
 from aetheria.motor.edits import Array, CellsEdit, ControlEdit, Edit, RestartEdit, StateEdit
 
 LOG_BYTES = 2**28  # of a log; a longer one is shortened
@@ -27,7 +28,7 @@ class EditLog:
 
     def __init__(
         self,
-        law: nn.Module,
+        law: Law,
         seed: int,
         state: Callable[[], Mapping[str, Any]],
         fetch: Callable[[Sequence[Tensor]], list[Tensor]],
@@ -146,9 +147,9 @@ class EditReader:
         self.closed = True
 
 
-def controls_of(law: nn.Module) -> dict[str, Value]:
-    """The present values of a law's controls; none of a module without."""
-    return {control.name: law.get_control(control.name) for control in law.controls} if isinstance(law, Controlled) else {}
+def controls_of(law: Law) -> dict[str, Value]:
+    """The present values of a law's controls."""
+    return {control.name: law.get_control(control.name) for control in law.controls}
 
 
 def _size(edit: Edit) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,16 +12,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field as Setting
-from torch import Tensor, nn
+from torch import Tensor
 
 from aetheria.core.errors import ConfigError, FileUnreadableError, StateError
 from aetheria.core.settings import Settings
 from aetheria.files.rle import read_rle_file
 from aetheria.files.untrusted import read_array, read_image
 from aetheria.laws.base import Law
-from aetheria.laws.continuous.lenia import Lenia, lenia_animal
-from aetheria.laws.discrete.life import Life, parse_rule
-from aetheria.laws.updates import QuantumLaw, normalised
+from aetheria.laws.continuous.lenia import lenia_animal
 
 log = logging.getLogger(__name__)
 Kind = Literal["noise", "seed", "random_phase", "rle", "animal", "npy", "image"]
@@ -47,7 +46,7 @@ class Initial(Settings):
     scale: float = Setting(default=1.0, gt=0, le=1024)
 
 
-def make_initial(initial: Initial | str | None, law: nn.Module, shape: tuple[int, int, int, int], seed: int) -> Tensor:
+def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...], seed: int) -> Tensor:
     """Cells `(B, C, H, W)`, float32 on the CPU.
 
     Args:
@@ -60,18 +59,17 @@ def make_initial(initial: Initial | str | None, law: nn.Module, shape: tuple[int
         StateError: a pattern that does not fit the grid or the law's channels.
     """
     if not isinstance(initial, Initial):
-        initial = Initial.checked({"kind": initial or (law.default_initial if isinstance(law, Law) else "noise")}, "initial")
+        initial = Initial.checked({"kind": initial or law.default_initial}, "initial")
     if initial.kind in _FILES and initial.path is None:
         raise ConfigError(f'[initial] path: missing; kind "{initial.kind}" reads a file')
-    batch, channels, height, width = shape
+    batch, _, *grid = shape
     if initial.kind in ("noise", "random_phase"):
-        make = _noise if initial.kind == "noise" else _random_phase
-        universes = [make(law, channels, height, width, generator(seed, u)) for u in range(batch)]
-        return torch.stack(universes)
-    pattern = _scaled(_pattern(initial, law, channels, (height, width)), initial, (height, width))
+        make = law.random_cells if initial.kind == "noise" else partial(_random_phase, law)
+        return torch.stack([make(tuple(grid), generator(seed, u)) for u in range(batch)])
+    pattern = _scaled(_pattern(initial, law, tuple(grid)), initial, tuple(grid))
     cells = torch.zeros(shape)
     _place(cells, pattern, initial)
-    return normalised(cells, law.normalise) if isinstance(law, QuantumLaw) else cells
+    return law.normalised(cells)
 
 
 def generator(seed: int, universe: int) -> torch.Generator:
@@ -80,29 +78,23 @@ def generator(seed: int, universe: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
 
-def _noise(law: nn.Module, channels: int, height: int, width: int, random: torch.Generator) -> Tensor:
-    if isinstance(law, Law):
-        return law.noise(height, width, random)
-    return torch.rand(channels, height, width, generator=random)
-
-
-def _random_phase(law: nn.Module, channels: int, height: int, width: int, random: torch.Generator) -> Tensor:
-    if getattr(law, "d_state", None) is None:
+def _random_phase(law: Law, grid: tuple[int, ...], random: torch.Generator) -> Tensor:
+    if law.d_state is None:
         raise ConfigError('[initial] kind: "random_phase" needs a law of complex amplitudes; use "noise"')
-    phase = torch.rand(channels // 2, height, width, generator=random) * (2 * torch.pi)
-    cells = torch.cat((phase.cos(), phase.sin())) / (channels // 2) ** 0.5
-    return normalised(cells[None], law.normalise)[0] if isinstance(law, QuantumLaw) else cells
+    phase = torch.rand(law.d_state, *grid, generator=random) * (2 * torch.pi)
+    cells = torch.cat((phase.cos(), phase.sin())) / law.d_state**0.5
+    return law.normalised(cells[None])[0]
 
 
-def _pattern(initial: Initial, law: nn.Module, channels: int, grid: tuple[int, int]) -> Tensor:
+def _pattern(initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
     """The pattern's cells `(1 or B, C, h, w)`."""
-    live = law.seed_cell() if isinstance(law, Law) else torch.ones(channels)
+    live = law.seed_cell()
     path = Path(initial.path or "")
     match initial.kind:
         case "seed":
             values = np.ones((1, 1), np.float32)
         case "animal":
-            values = lenia_animal(initial.code or getattr(law, "animal", None) or "O2u").cells
+            values = lenia_animal(initial.code or law.animal or "O2u").cells
         case "rle":
             values = _read_rle(path, law)
         case "image":
@@ -119,7 +111,7 @@ def _pattern(initial: Initial, law: nn.Module, channels: int, grid: tuple[int, i
     return live[None, :, None, None] * torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 
-def _scaled(pattern: Tensor, initial: Initial, grid: tuple[int, int]) -> Tensor:
+def _scaled(pattern: Tensor, initial: Initial, grid: tuple[int, ...]) -> Tensor:
     scale = initial.scale
     if scale == 1:
         return pattern
@@ -150,22 +142,12 @@ def _place(cells: Tensor, pattern: Tensor, initial: Initial) -> None:
     cells[:, :, top : top + h, left : left + w] = pattern
 
 
-def _read_rle(path: Path, law: nn.Module) -> NDArray[np.float32]:
+def _read_rle(path: Path, law: Law) -> NDArray[np.float32]:
     pattern = read_rle_file(path)
-    if isinstance(law, Lenia):
-        return np.asarray(pattern.cells / 255, np.float32)
-    if pattern.cells.max(initial=0) > 1:
-        raise StateError(f"{path}: states up to {pattern.cells.max()}; this law has states 0 and 1")
-    if isinstance(law, Life) and pattern.rule and _other_rule(pattern.rule, law):
-        log.warning("%s was made for rule %s and runs under %s", path, pattern.rule, law.rule)
-    return pattern.cells.astype(np.float32)
-
-
-def _other_rule(rule: str, law: Life) -> bool:
-    try:
-        return parse_rule(rule.split(":")[0]) != parse_rule(law.rule)
-    except ConfigError:
-        return True
+    values = law.pattern_values(pattern.cells, str(path))
+    if pattern.rule and not law.obeys(pattern.rule):
+        log.warning("%s was made for rule %s and runs under %s", path, pattern.rule, law.rule_string)
+    return values
 
 
 def _read_npy(path: Path) -> Tensor:
@@ -180,11 +162,11 @@ def _read_npy(path: Path) -> Tensor:
     return cells
 
 
-def _read_image(path: Path, law: nn.Module, live: Tensor) -> Tensor:
+def _read_image(path: Path, law: Law, live: Tensor) -> Tensor:
     pixels = _rgba(read_image(path))
     rgba = torch.from_numpy(pixels).permute(2, 0, 1)
     colour, alpha = rgba[:3] * rgba[3:], rgba[3:]
-    if "rgb" in getattr(law, "fields", ()):
+    if "rgb" in law.fields:
         hidden = live[4:, None, None] * (alpha > 0)
         return torch.cat((colour, alpha, hidden))[None]
     # Rec. 709 weights for brightness.

@@ -1,7 +1,7 @@
 """The motor: holds the cells on a device and steps a law."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
-from aetheria.core.device import find_device, size_of
+from aetheria.core.device import find_device, grid_of
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.core.memory_limits import bytes_of, check_states
 from aetheria.core.precision import Precision
 from aetheria.core.settings import Settings
-from aetheria.laws.base import Law, check_grid, traits_of
-from aetheria.laws.controls import Value, controlled
+from aetheria.laws.base import as_law, check_grid
+from aetheria.laws.controls import Value
 from aetheria.laws.weights import fitting_weights
 from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.loop import StepLoop, check_interval
@@ -32,8 +32,8 @@ class MotorConfig(Settings):
     """How a motor steps.
 
     Attributes:
-        plan: "auto", or one by name: "eager", "compiled", "graphed" (CUDA), "banded", "winograd", "fused",
-            "packed" (Life).
+        plan: "auto", or one by name: "eager", "compiled", "graphed" (CUDA), "winograd", "fused",
+            "packed" (two-state rules).
         planned_steps: how many steps the run will take, if known; a short run is not worth compiling.
         plan_in_background: step eagerly while the plan is made (CPU). The step at which it takes over depends on timing, and
             with it the last digits of all that follows.
@@ -71,7 +71,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
     def __init__(
         self,
         model: nn.Module,
-        grid_size: int | tuple[int, int],
+        grid_size: int | Sequence[int],
         d_state: int,
         device: str | torch.device | None = None,
         cfg: MotorConfig | Mapping[str, Any] | None = None,
@@ -82,13 +82,13 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
     ) -> None:
         """
         Args:
-            model: a law, or any module `(B, C, H, W) -> (B, C, H, W)`. Moved to the device, converted to the precision and
+            model: a law, or any module `(B, C, *grid) -> (B, C, *grid)`. Moved to the device, converted to the precision and
                 set to eval mode, in place: motors of different device or precision need a module each.
-            grid_size: side of a square grid, or (height, width), in cells.
+            grid_size: (width,), (height, width) or (depth, height, width) in cells; one number for a square's side.
             d_state: complex amplitudes d per cell (C = 2d), or real channels C for a law of real cells.
             device: "cpu", "cuda", "cuda:1" ...; None for CUDA if there is one, else the CPU.
             cfg: settings; see `MotorConfig`.
-            initial: cells `(C, H, W)` or `(B, C, H, W)`, a kind ("noise", "seed", "random_phase", ...) or an `Initial`;
+            initial: cells `(C, *grid)` or `(B, C, *grid)`, a kind ("noise", "seed", "random_phase", ...) or an `Initial`;
                 None for what suits the law.
             batch: number B of independent universes.
             seed: of random cells and of stochastic laws; universe u draws from (seed, u).
@@ -98,15 +98,15 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             StateError: cells that do not fit, or a state too large for memory.
         """
         self.config = cfg if isinstance(cfg, MotorConfig) else MotorConfig.checked({} if cfg is None else cfg, "motor")
-        height, width = size_of(grid_size)
-        traits = traits_of(model, d_state)
-        check_grid(model, height, width)
+        grid = grid_of(grid_size)
+        law = as_law(model, d_state)
+        check_grid(law, grid)
         if not isinstance(batch, int) or batch < 1:
             raise ConfigError(f"batch: {batch!r} given; expected 1 or more universes")
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed!r} given; expected a whole number from 0 to 2^63 - 1")
         dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
-        self._form = form = CellSpec((batch, traits.channels, height, width), find_device(device), dtype)
+        self._form = form = CellSpec((batch, law.channels, *grid), find_device(device), dtype)
         optimizer = GPUOptimizer(
             form.device,
             precision=self.config.precision,
@@ -116,26 +116,25 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         )
         planned = self.config.plan != "eager"
         check_states(form.shape, bytes_of(form.shape, dtype.itemsize), planned, optimizer.available_bytes())
+        layout = torch.channels_last if len(grid) == 2 else torch.preserve_format
         # torch's stubs do not know that `to` takes a memory format; it would also turn complex weights real, `float` does not.
-        model = model.to(form.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        model = model.double() if dtype == torch.float64 else model.float()
+        law.to(form.device, memory_format=layout).eval()  # type: ignore[call-overload]
+        law.double() if dtype == torch.float64 else law.float()
         stepper = Stepper(
-            model,
-            traits.name,
+            law,
             optimizer,
             wanted=self.config.plan,
             planned_steps=self.config.planned_steps,
             background=self.config.plan_in_background,
         )
-        super().__init__(traits, form, stepper, optimizer, seed=seed, log_edits=self.config.log_edits)
+        super().__init__(form, stepper, optimizer, seed=seed, log_edits=self.config.log_edits)
         self._stepping = threading.Lock()
         interval = check_interval(form.shape) if self.config.check_interval is None else self.config.check_interval
         self._chunks = StepLoop(stepper, optimizer, self._feed, interval)
         self._initial = self._first_initial = initial
-        stepper.state = fresh_state(model, traits, initial, form, seed)
+        stepper.state = fresh_state(law, initial, form, seed)
         check_states(form.shape, sum(t.nbytes for t in stepper.state), planned, optimizer.available_bytes())  # with memory
-        if isinstance(model, Law):
-            model.prepare(stepper.state[0])
+        law.prepare(stepper.state[0])
 
     # -- stepping ------------------------------------------------------------------------------------------------
 
@@ -197,7 +196,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             ConfigError: no such control, or a value that the law's constructor would refuse; nothing changes.
         """
         with self._turns:
-            controlled(self.law).set_control(name, value)
+            self.traits.set_control(name, value)
             self._log.control(self._stepper.step, name)
             self._feed.show_again()
 
@@ -216,7 +215,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             raise StateError("restart: a recorder is running, and its steps only go forward; finish it first")
         seed = self.seed if seed is None else seed
         initial = self._initial if initial is None else initial
-        fresh = fresh_state(self.law, self.traits, initial, self._form, seed)
+        fresh = fresh_state(self.traits, initial, self._form, seed)
         with self._turns:
             self._initial = initial
             self._stepper.state, self._stepper.step, self.seed = fresh, 0, seed

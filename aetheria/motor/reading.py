@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import StateError
 from aetheria.core.fair_lock import FairLock
-from aetheria.laws.base import Traits
-from aetheria.laws.controls import Value, controlled
+from aetheria.laws.base import Law, module_of
+from aetheria.laws.controls import Value
 from aetheria.motor.cells import CellSpec, block_at, copied
 from aetheria.motor.edit_log import EditLog, EditReader
 from aetheria.motor.edits import Edit
@@ -32,26 +32,21 @@ class MotorReader:
     """A motor as its readers know it. Any thread may read; it is served between two chunks of steps.
 
     Attributes:
-        traits: what the law says of itself.
         optimizer: the `GPUOptimizer` of this motor.
         shape: (B, C, H, W) of the cells.
         device, dtype: where the cells are, and of which type.
         seed: of initial cells and of the law's random numbers.
     """
 
-    def __init__(
-        self, traits: Traits, form: CellSpec, stepper: Stepper, optimizer: GPUOptimizer, *, seed: int, log_edits: bool
-    ) -> None:
+    def __init__(self, form: CellSpec, stepper: Stepper, optimizer: GPUOptimizer, *, seed: int, log_edits: bool) -> None:
         """
         Args:
-            traits: of the law.
             form: of the cells.
             stepper: holds the state.
             optimizer: through which all that is read leaves the device.
             seed: that the run begins with.
             log_edits: keep edits.
         """
-        self.traits = traits
         self.optimizer = optimizer
         self.shape, self.device, self.dtype = form.shape, form.device, form.dtype
         self.seed = seed
@@ -130,12 +125,17 @@ class MotorReader:
 
     @property
     def law(self) -> nn.Module:
-        """The module being stepped; its parameters may be edited in place."""
+        """The module being stepped, as it was given; its parameters may be edited in place."""
+        return module_of(self._stepper.law)
+
+    @property
+    def traits(self) -> Law:
+        """The law with its properties; for a module that is no `Law` the wrapper that states the defaults."""
         return self._stepper.law
 
     def get_control(self, name: str) -> Value:
         """The present value of one of the law's controls, `traits.controls`. Raises ConfigError when there is none."""
-        return controlled(self.law).get_control(name)
+        return self.traits.get_control(name)
 
     @property
     def plan(self) -> Plan | None:
@@ -299,4 +299,4 @@ class MotorReader:
             return render(view, request)
 
     def _view(self) -> View:
-        return view_of(self.law, self.traits, self._stepper.state)
+        return view_of(self.traits, self._stepper.state)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from aetheria.core.errors import StateError
-from aetheria.laws.base import Traits
+from aetheria.laws.base import Law
 from aetheria.motor.cells import CellSpec, checked_cells
 from aetheria.motor.initial import Initial, make_initial
 from aetheria.stepping import State
@@ -17,7 +17,7 @@ from aetheria.stepping import State
 InitialCells = Initial | Tensor | NDArray[np.generic] | str | None
 
 
-def fresh_state(law: nn.Module, traits: Traits, initial: InitialCells, form: CellSpec, seed: int) -> State:
+def fresh_state(law: Law, initial: InitialCells, form: CellSpec, seed: int) -> State:
     """Initial cells, and the memory that goes with them.
 
     Raises:
@@ -26,14 +26,12 @@ def fresh_state(law: nn.Module, traits: Traits, initial: InitialCells, form: Cel
     given = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, law, form.shape, seed)
     cells = checked_cells(given, form)
     with torch.inference_mode():
-        return (cells, *fresh_memory(traits, cells, seed))
+        return (cells, *fresh_memory(law, cells, seed))
 
 
-def fresh_memory(traits: Traits, cells: Tensor, seed: int) -> tuple[Tensor, ...]:
+def fresh_memory(law: Law, cells: Tensor, seed: int) -> tuple[Tensor, ...]:
     """The law's memory to go with fresh cells; empty for a law without."""
-    if traits.initial_memory is None:
-        return ()
-    return tuple(traits.initial_memory(cells, seed) if traits.stochastic else traits.initial_memory(cells))
+    return tuple(law.initial_memory(cells, seed) if law.stochastic else law.initial_memory(cells))  # type: ignore[call-arg]
 
 
 def checked_state(given: Mapping[str, Any], own_memory: tuple[Tensor, ...], form: CellSpec) -> State:

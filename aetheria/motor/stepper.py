@@ -5,10 +5,11 @@ import threading
 import warnings
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aetheria.core.device import memory_named
 from aetheria.core.errors import DivergedError
+from aetheria.laws.base import Law
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.stepping import Plan, PlanName, State, choose_plan
@@ -27,8 +28,7 @@ class Stepper:
 
     def __init__(
         self,
-        law: nn.Module,
-        name: str,
+        law: Law,
         optimizer: GPUOptimizer,
         *,
         wanted: PlanName,
@@ -38,7 +38,6 @@ class Stepper:
         """
         Args:
             law: the module to step, on the device and in eval mode.
-            name: of the law, for errors.
             optimizer: whose precision and switches hold while it steps.
             wanted: a plan by name, or "auto".
             planned_steps: how many steps the run will take, if known.
@@ -48,7 +47,6 @@ class Stepper:
         self.step = 0
         self.plan: Plan | None = None
         self._planning = False
-        self._name = name
         self._optimizer = optimizer
         self._wanted: PlanName = wanted
         self._planned_steps = planned_steps
@@ -87,11 +85,11 @@ class Stepper:
         with torch.inference_mode():
             probe = self.probe()
             if probe.is_floating_point() and not finite(probe):
-                raise DivergedError(f"{self._name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
+                raise DivergedError(f"{self.law.name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
 
     def advance(self, plan: Plan, steps: int) -> None:
         """Takes steps by the plan that `current` gave just now."""
-        with torch.inference_mode(), self._optimizer.numerics(), memory_named(self._name):
+        with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
             held = plan.pack(self.state) if self._held is None else self._held
             self._held, self._shown = plan.advance(held, steps), None
         self.step += steps
@@ -113,7 +111,7 @@ class Stepper:
         return plan
 
     def _chosen(self, wanted: PlanName) -> Plan:
-        with torch.inference_mode(), self._optimizer.numerics(), memory_named(self._name):
+        with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
             return choose_plan(
                 self.law,
                 self.state,
@@ -151,7 +149,7 @@ class Stepper:
             assert self.plan is not None
             self.plan.reason = str(ready)
             warnings.warn(
-                f"{self._name} goes on by plan eager: same result, slower. Reason: {ready}", RuntimeWarning, stacklevel=2
+                f"{self.law.name} goes on by plan eager: same result, slower. Reason: {ready}", RuntimeWarning, stacklevel=2
             )
             return
         self.state, self.plan = self.state, ready

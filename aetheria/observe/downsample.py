@@ -11,7 +11,7 @@ from torch import Tensor
 _FEW = 3  # cells across an area up to which they are added one by one rather than in a product
 
 
-def downsample(values: Tensor, size: tuple[int, int] | None, cyclic: bool = False) -> Tensor:
+def downsample(values: Tensor, size: tuple[int, ...] | None, cyclic: bool = False) -> Tensor:
     """Averages `(B, [3,] H, W)` over areas down to `size`; a size no smaller than the grid leaves it as it is.
 
     Angles (`cyclic`) are averaged on the circle: the angle of the mean unit vector.
@@ -67,7 +67,7 @@ def _parts(cells: int, areas: int, dtype: torch.dtype, device: torch.device) -> 
     return tuple(parts)
 
 
-def sample(values: Tensor, size: tuple[int, int] | None) -> Tensor:
+def sample(values: Tensor, size: tuple[int, ...] | None) -> Tensor:
     """Of `(B, [3,] H, W)` the cell nearest to the centre of each of `size` equal areas; not averaged, so extremes stay."""
     height, width = values.shape[-2:]
     if size is None or (size[0] >= height and size[1] >= width):

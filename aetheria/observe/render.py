@@ -38,7 +38,7 @@ def _part(wanted: Field, view: View, request: Request) -> Tensor:
     return values if nearest else downsample(values, request.size, wanted.cyclic)
 
 
-def _cut(values: Tensor, universe: int | None, region: tuple[int, int, int, int] | None = None) -> Tensor:
+def _cut(values: Tensor, universe: int | None, region: tuple[int, ...] | None = None) -> Tensor:
     if universe is not None:
         values = values[universe : universe + 1]
     if region is None:

@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self, TypedDict, Unpack, get_args
 
-from torch import Tensor, nn
-
-from aetheria.core.device import size_of
+from aetheria.core.device import grid_of
 from aetheria.core.errors import ConfigError
-from aetheria.laws.base import Traits
+from aetheria.laws.base import Law
 from aetheria.observe.fields import Field, View, get_field
 from aetheria.stepping.plan import State
 
@@ -21,7 +19,7 @@ EVERY_CHANNEL = "cells"
 class Part(TypedDict, total=False):
     """Which part of the cells a request shows, and how; the attributes of `Request` of these names."""
 
-    region: tuple[int, int, int, int] | None
+    region: tuple[int, ...] | None
     universe: int | None
     reduction: Reduction
     finite: bool
@@ -41,10 +39,10 @@ class Request:
     """
 
     fields: tuple[Field, ...]
-    size: tuple[int, int] | None = None
+    size: tuple[int, ...] | None = None
     dtype: PixelType = "float32"
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    region: tuple[int, int, int, int] | None = None
+    region: tuple[int, ...] | None = None
     universe: int | None = None
     reduction: Reduction = "mean"
     finite: bool = False
@@ -53,7 +51,7 @@ class Request:
     def checked(
         cls,
         fields: tuple[Field, ...],
-        size: tuple[int, int] | None,
+        size: tuple[int, ...] | None,
         dtype: PixelType,
         levels: Mapping[str, tuple[float, float]],
         **part: Unpack[Part],
@@ -81,13 +79,13 @@ def spelled_out(names: Sequence[str], channels: int) -> list[str]:
 
 
 def request_for(
-    traits: Traits,
+    law: Law,
     names: Sequence[str],
     size: int | tuple[int, int] | None,
     dtype: PixelType,
     levels: Mapping[str, tuple[float, float]] | None,
     *,
-    shape: tuple[int, int, int, int],
+    shape: tuple[int, ...],
     **part: Unpack[Part],
 ) -> Request:
     """A checked request for fields of a law over cells of this shape; arguments as for `Aetheria_Motor.request`.
@@ -97,12 +95,12 @@ def request_for(
     """
     if isinstance(names, str):
         raise ConfigError(f'fields: "{names}" given; expected a list of names, as in ["{names}"]')
-    fields = tuple(get_field(name, traits.d_state, traits.channels, traits.fields) for name in names)
+    fields = tuple(get_field(name, law.d_state, law.channels, law.fields) for name in names)
     _check_part(part, shape)
-    return Request.checked(fields, None if size is None else size_of(size), dtype, levels or {}, **part)
+    return Request.checked(fields, None if size is None else grid_of(size), dtype, levels or {}, **part)
 
 
-def _check_part(part: Part, shape: tuple[int, int, int, int]) -> None:
+def _check_part(part: Part, shape: tuple[int, ...]) -> None:
     batch, _, height, width = shape
     universe, region = part.get("universe"), part.get("region")
     if universe is not None and not 0 <= universe < batch:
@@ -118,17 +116,10 @@ def _check_part(part: Part, shape: tuple[int, int, int, int]) -> None:
         )
 
 
-def view_of(law: nn.Module, traits: Traits, state: State) -> View:
+def view_of(law: Law, state: State) -> View:
     """The view of a state that fields are computed from; the law is evaluated only for a field that shows its change."""
     cells, *memory = state
-
-    def change() -> Tensor:
-        if traits.change is not None:
-            return traits.change(cells, *memory)
-        out = law(cells, *memory)
-        return (out if isinstance(out, Tensor) else out[0]) - cells
-
-    return View(cells, traits.d_state, traits.boundary, traits.alive, change)
+    return View(cells, law.d_state, law.boundary, law.alive, lambda: law.change(cells, *memory))
 
 
 def _levels(wanted: Field, given: tuple[float, float] | None) -> tuple[float, float]:

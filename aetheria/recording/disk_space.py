@@ -25,7 +25,7 @@ def free_bytes(folder: Path) -> int:
     return int(psutil.disk_usage(str(folder)).free)
 
 
-def frame_bytes(request: Request, shape: tuple[int, int, int, int]) -> int:
+def frame_bytes(request: Request, shape: tuple[int, ...]) -> int:
     """Bytes of a recorded frame before compression, of cells `(B, C, H, W)`."""
     batch, _, height, width = shape
     if request.size is not None:

@@ -116,7 +116,7 @@ def checksum_columns(fields: Sequence[Field], batch: int) -> dict[str, slice]:
     return columns
 
 
-def layout(request: Request, shape: tuple[int, int, int, int]) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+def layout(request: Request, shape: tuple[int, ...]) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
     """Type and shape of one frame of each field, as `create` lays them out for cells of `shape`."""
     batch, _, height, width = shape
     rows, columns = request.size or (height, width)

@@ -53,7 +53,7 @@ class Description(Settings):
 
     version: int
     law: str
-    shape: tuple[int, int, int, int] = Setting(strict=False)
+    shape: tuple[int, ...] = Setting(strict=False)
     step: int = Setting(ge=0)
     seed: int = Setting(ge=0, lt=1 << 63)
     config: str = ""
@@ -98,7 +98,7 @@ def capture(motor: Aetheria_Motor, config: str = "", position: Position | None =
         DivergedError: the state holds NaN or Inf.
     """
     with motor.turn:
-        state, controls, weights = motor.state_dict(), controls_of(motor.law), weights_hash(motor.law)
+        state, controls, weights = motor.state_dict(), controls_of(motor.traits), weights_hash(motor.law)
     tensors = {"cells": state["cells"], **{f"memory_{k}": memory for k, memory in enumerate(state["memory"])}}
     if not all(finite(tensor) for tensor in tensors.values()):
         raise DivergedError(f"{motor.traits.name}: cells hold NaN or Inf at step {state['step']}; such a state is not saved")

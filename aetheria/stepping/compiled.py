@@ -11,19 +11,19 @@ from aetheria.stepping.plan import State, Step, Stepwise
 class Compiled(Stepwise):
     """One compiled function from state to next state: in one piece, static shapes, compiled when made."""
 
-    def __init__(self, step: Step, state: State, name: str = "compiled") -> None:
+    def __init__(self, step: Step, state: State, name: str = "compiled", phases: int = 1) -> None:
         """Compiles, which takes seconds, for states like this one. Raises whatever the compiler does."""
-        super().__init__(name, compile_step(step))
+        super().__init__(name, compile_step(step), phases)
         self._source = step
         with warnings.catch_warnings():
             # Lenia's FFT is called, not generated, and its spectrum alone is complex: nothing to warn of.
             warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex", UserWarning)
-            # Twice, the second time from its own output: a first call that recompiles does so here.
-            self.advance(self.pack(tuple(tensor.clone() for tensor in state)), 2)
+            # Twice, the second time from its own output, so that a call that recompiles does so here; and every phase.
+            self.advance(self.pack(tuple(tensor.clone() for tensor in state)), max(2, phases))
 
-    def advance(self, held: State, steps: int) -> State:
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
         try:
-            return super().advance(held, steps)
+            return super().advance(held, steps, first)
         except Exception as error:
             from torch._dynamo.exc import FailOnRecompileLimitHit  # not before it is needed: it imports the compiler
 
@@ -31,7 +31,7 @@ class Compiled(Stepwise):
                 raise
             # A law whose own floats, constants to the compiler, are changed again and again. What is held is as it was.
             self.step = compile_step(self._source)
-            return super().advance(held, steps)
+            return super().advance(held, steps, first)
 
 
 def compile_step(step: Step) -> Step:

@@ -57,7 +57,7 @@ class Graphed(Plan):
     def probe(self, held: State) -> Tensor:
         return self._inner.probe(held)
 
-    def advance(self, held: State, steps: int) -> State:
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
         self._inner.refresh()  # a replay calls no Python
         with torch.cuda.device_of(held[0]):  # type: ignore[no-untyped-call]
             if held is not self._buffers:

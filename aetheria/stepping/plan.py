@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from aetheria.core.precision import Precision
 
-State = tuple[Tensor, ...]  # cells (B, C, H, W), then the law's memory
+State = tuple[Tensor, ...]  # cells (B, C, *grid), then the law's memory
 Step = Callable[..., State]
 
 
@@ -30,8 +30,12 @@ class Plan:
         """What is stepped as the public state."""
         return held
 
-    def advance(self, held: State, steps: int) -> State:
-        """What is held after `steps` steps. What was held before is not to be used again."""
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
+        """The held state after `steps` steps. The state held before is not to be used again.
+
+        Args:
+            first: steps done before, for laws with phases.
+        """
         raise NotImplementedError
 
     def probe(self, held: State) -> Tensor:
@@ -49,23 +53,28 @@ class Plan:
 class Stepwise(Plan):
     """Calls one function from state to next state, again and again."""
 
-    def __init__(self, name: str, step: Step) -> None:
+    def __init__(self, name: str, step: Step, phases: int = 1) -> None:
         self.name = name
         self.step = step
+        self._phases = phases
 
     def pack(self, state: State) -> State:
         return tuple(map(settled, state, state))
 
-    def advance(self, held: State, steps: int) -> State:
-        step = self.step
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
+        step, phases = self.step, self._phases
+        if phases > 1:
+            for number in range(first, first + steps):
+                held = step(*held, phase=number % phases)
+            return held
         for _ in range(steps):
             held = step(*held)
         return held
 
 
 def memory_format(cells: Tensor) -> torch.memory_format:
-    """Channels last for cells with several channels: convolutions run fastest so; contiguous for one."""
-    return torch.channels_last if cells.shape[1] > 1 else torch.contiguous_format
+    """Channels last for two-dimensional grids of several channels, where convolutions run fastest so; else contiguous."""
+    return torch.channels_last if cells.ndim == 4 and cells.shape[1] > 1 else torch.contiguous_format
 
 
 def settled(tensor: Tensor, like: Tensor) -> Tensor:
@@ -78,9 +87,9 @@ def make_call(law: nn.Module, device: torch.device, precision: Precision) -> Ste
     """`law` as a function of the state that always returns a tuple; with "bf16" the network runs in bfloat16."""
     reduced = precision == "bf16"
 
-    def call(*state: Tensor) -> State:
+    def call(*state: Tensor, **phase: int) -> State:
         with torch.autocast(device.type, torch.bfloat16, enabled=reduced):
-            out = law(*state)
+            out = law(*state, **phase)
         return out if isinstance(out, tuple) else (out,)
 
     return call
@@ -89,7 +98,7 @@ def make_call(law: nn.Module, device: torch.device, precision: Precision) -> Ste
 def make_step(call: Step) -> Step:
     """One step: `call`, its results in the types and layouts of its arguments."""
 
-    def step(*state: Tensor) -> State:
-        return tuple(map(settled, call(*state), state))
+    def step(*state: Tensor, **phase: int) -> State:
+        return tuple(map(settled, call(*state, **phase), state))
 
     return step

@@ -1,40 +1,39 @@
-"""The plans there are, fastest first: whom each can step, and how it is made."""
+"""The plans there are, fastest first: the laws that each can step, and how it is made."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
-
 from aetheria.core.device import keep_freed_memory
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
-from aetheria.laws.continuous.lenia import Lenia
-from aetheria.laws.discrete.life import Life
-from aetheria.stepping import banded
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.cpu import bit_packed_life as cpu_life
 from aetheria.stepping.cpu import lenia as cpu_lenia
 from aetheria.stepping.cpu import local_network as cpu_network
 from aetheria.stepping.cpu import winograd
-from aetheria.stepping.cpu.bit_packed_life import PackedOnCpu
 from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import bit_packed_life as gpu_life
 from aetheria.stepping.gpu import local_network as gpu_network
-from aetheria.stepping.gpu.bit_packed_life import PackedInPasses, PackedOnCuda
 from aetheria.stepping.plan import Plan, State, Step, Stepwise, make_call, make_step
 
 
 @dataclass(frozen=True)
 class StepProblem:
-    """What is to be stepped: a law, from a state, in a precision."""
+    """A law, a state to step it from, and a precision."""
 
-    law: nn.Module
+    law: Law
     state: State
     precision: Precision
 
     @property
     def on_cuda(self) -> bool:
+        """Whether the cells are on a GPU."""
         return self.state[0].is_cuda
+
+    @property
+    def rank(self) -> int:
+        """Number of grid axes."""
+        return self.state[0].ndim - 2
 
     def call(self) -> Step:
         """The law as a function that returns a tuple."""
@@ -47,113 +46,108 @@ class PlanFactory:
 
     Attributes:
         reason: to take it, for people.
-        why_not: why it cannot step a task, for people; empty if it can.
+        refusal: why it cannot step a problem that it has the rank and the phases for; empty if it can.
         worth: cell updates that a run must have for making it to pay.
-        automatic: taken by "auto"; otherwise only when asked for.
+        ranks: numbers of grid axes that it takes.
+        phased: takes laws of several phases.
         yields: whether the compiled plan is faster, once it is compiled.
     """
 
     name: str
     reason: str
     worth: int
-    why_not: Callable[[StepProblem], str]
+    refusal: Callable[[StepProblem], str]
     make: Callable[[StepProblem], Plan]
-    automatic: bool = True
+    ranks: tuple[int, ...] = (2,)
+    phased: bool = False
     yields: Callable[[StepProblem], bool] = lambda _: False
+
+    def why_not(self, problem: StepProblem) -> str:
+        """Why it cannot step a problem, for people; empty if it can."""
+        if problem.rank not in self.ranks:
+            return f"it steps two-dimensional grids, and this one has {problem.rank} {'axis' if problem.rank == 1 else 'axes'}"
+        if problem.law.phases > 1 and not self.phased:
+            return f"{problem.law.name} alternates between {problem.law.phases} phases"
+        return self.refusal(problem)
 
 
 # A cold compile takes 10 to 30 s on two cores; fewer cell updates than this are done sooner without.
 WORTH_COMPILING = 2**24
 # Our own kernels for the CPU are compiled in 3 s, once for all runs.
 WORTH_BUILDING = 2**18
+ANY_RANK = (1, 2, 3)
 
 
-def make_eager(task: StepProblem) -> Plan:
+def make_eager(problem: StepProblem) -> Plan:
     """The reference: the law as it is, step by step."""
-    return Stepwise("eager", make_step(task.call()))
+    return Stepwise("eager", make_step(problem.call()), problem.law.phases)
 
 
-def _why_not_packed(task: StepProblem) -> str:
-    if not isinstance(task.law, Life):
-        return f"{type(task.law).__name__} is not Life"
-    width = task.state[0].shape[-1]
-    return cpu_life.why_not(task.law) or (gpu_life.why_not_in_passes(task.law, width) if task.on_cuda else "")
+def _why_not_packed(problem: StepProblem) -> str:
+    width = problem.state[0].shape[-1]
+    return cpu_life.why_not(problem.law) or (gpu_life.why_not_in_passes(problem.law, width) if problem.on_cuda else "")
 
 
-def _make_packed(task: StepProblem) -> Plan:
-    assert isinstance(task.law, Life)
-    if not task.on_cuda:
+def _make_packed(problem: StepProblem) -> Plan:
+    if not problem.on_cuda:
         keep_freed_memory()
-        return PackedOnCpu(task.law, task.state[0])
-    passes = PackedInPasses(task.law, task.state[0])
-    passes.check(passes.pack(task.state))
-    return Graphed("packed", passes, task.law, task.state)
+        return cpu_life.PackedOnCpu(problem.law, problem.state[0])
+    passes = gpu_life.PackedInPasses(problem.law, problem.state[0])
+    passes.check(passes.pack(problem.state))
+    return Graphed("packed", passes, problem.law, problem.state)
 
 
-def _why_not_packed_stepwise(task: StepProblem) -> str:
-    if not isinstance(task.law, Life):
-        return f"{type(task.law).__name__} is not Life"
-    return cpu_life.why_not(task.law) if task.on_cuda else "on the CPU C++ takes any grid"
+def _why_not_packed_stepwise(problem: StepProblem) -> str:
+    return cpu_life.why_not(problem.law) if problem.on_cuda else "on the CPU C++ takes any grid"
 
 
-def _make_packed_stepwise(task: StepProblem) -> Plan:
-    assert isinstance(task.law, Life)
-    return Graphed("packed", PackedOnCuda(task.law, task.state[0]), task.law, task.state)
+def _make_packed_stepwise(problem: StepProblem) -> Plan:
+    return Graphed("packed", gpu_life.PackedOnCuda(problem.law, problem.state[0]), problem.law, problem.state)
 
 
-def _why_not_fused(task: StepProblem) -> str:
-    if not isinstance(task.law, Law):
-        return f"{type(task.law).__name__} does not say what it computes"
-    if isinstance(task.law, Lenia) and not task.on_cuda:
-        return cpu_lenia.why_not(task.law, task.precision)
-    return (gpu_network if task.on_cuda else cpu_network).why_not(task.law, task.precision)
+def _why_not_ring(problem: StepProblem) -> str:
+    return "its kernel is for the CPU" if problem.on_cuda else cpu_lenia.why_not(problem.law, problem.precision)
 
 
-def _make_fused(task: StepProblem) -> Plan:
-    assert isinstance(task.law, Law)
-    if task.on_cuda:
-        return Graphed("fused", gpu_network.FusedOnCuda(task.law, task.precision), task.law, task.state)
+def _make_ring(problem: StepProblem) -> Plan:
     keep_freed_memory()
-    return cpu_lenia.FusedLenia(task.law) if isinstance(task.law, Lenia) else cpu_network.FusedOnCpu(task.law)
+    return cpu_lenia.FusedLenia(problem.law)
 
 
-def _why_not_winograd(task: StepProblem) -> str:
-    if task.on_cuda:
+def _why_not_fused(problem: StepProblem) -> str:
+    return (gpu_network if problem.on_cuda else cpu_network).why_not(problem.law, problem.precision)
+
+
+def _make_fused(problem: StepProblem) -> Plan:
+    if problem.on_cuda:
+        return Graphed("fused", gpu_network.FusedOnCuda(problem.law, problem.precision), problem.law, problem.state)
+    keep_freed_memory()
+    return cpu_network.FusedOnCpu(problem.law)
+
+
+def _why_not_winograd(problem: StepProblem) -> str:
+    if problem.on_cuda:
         return "on CUDA convolutions are left to cuDNN"
-    return winograd.why_not(task.law, task.precision)
+    return winograd.why_not(problem.law, problem.precision)
 
 
-def _make_winograd(task: StepProblem) -> Plan:
+def _make_winograd(problem: StepProblem) -> Plan:
     keep_freed_memory()
-    return winograd.Winograd(task.law, task.precision)
+    return winograd.Winograd(problem.law, problem.precision)
 
 
-def _why_not_banded(task: StepProblem) -> str:
-    if task.on_cuda:
-        return "bands are for the caches of a CPU"
-    if not isinstance(task.law, Law):
-        return f"{type(task.law).__name__} does not say how far it looks"
-    return banded.why_not(task.law, task.state)
+def _why_not_graphed(problem: StepProblem) -> str:
+    return "" if problem.on_cuda else "graphs are CUDA's, and the cells are on the CPU"
 
 
-def _make_banded(task: StepProblem) -> Plan:
-    assert isinstance(task.law, Law)
-    keep_freed_memory()
-    return banded.Banded(task.law, make_step(task.call()), task.state)
+def _make_graphed(problem: StepProblem) -> Plan:
+    return Graphed("graphed", _make_compiled(problem), problem.law, problem.state)
 
 
-def _why_not_graphed(task: StepProblem) -> str:
-    return "" if task.on_cuda else "graphs are CUDA's, and the cells are on the CPU"
-
-
-def _make_graphed(task: StepProblem) -> Plan:
-    return Graphed("graphed", _make_compiled(task), task.law, task.state)
-
-
-def _make_compiled(task: StepProblem) -> Plan:
-    if not task.on_cuda:
+def _make_compiled(problem: StepProblem) -> Plan:
+    if not problem.on_cuda:
         keep_freed_memory()
-    return Compiled(make_step(task.call()), task.state)
+    return Compiled(make_step(problem.call()), problem.state, phases=problem.law.phases)
 
 
 PLAN_FACTORIES = (
@@ -171,32 +165,34 @@ PLAN_FACTORIES = (
         _why_not_packed_stepwise,
         _make_packed_stepwise,
     ),
-    PlanFactory(
-        "fused", "a small network at each cell, or a small ring: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused
-    ),
+    PlanFactory("fused", "a small ring: one kernel a step", WORTH_BUILDING, _why_not_ring, _make_ring),
+    PlanFactory("fused", "a small network at each cell: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused),
     PlanFactory(
         "winograd",
         "3x3 convolutions between many channels: a quarter of the products",
         WORTH_BUILDING,
         _why_not_winograd,
         _make_winograd,
-        yields=lambda task: winograd.yields(task.law, task.state),
+        yields=lambda problem: winograd.yields(problem.law, problem.state),
     ),
-    # For convolutions the whole grid is faster (benchmarks/results/bands.md), and for networks at each cell there is "fused".
-    PlanFactory("banded", "asked for", WORTH_COMPILING, _why_not_banded, _make_banded, automatic=False),
     PlanFactory(
-        "graphed", "no faster form is known: steps are launched together", WORTH_COMPILING, _why_not_graphed, _make_graphed
+        "graphed",
+        "no faster form is known: steps are launched together",
+        WORTH_COMPILING,
+        _why_not_graphed,
+        _make_graphed,
+        ANY_RANK,
     ),
-    PlanFactory("compiled", "no faster form is known", WORTH_COMPILING, lambda _: "", _make_compiled),
+    PlanFactory("compiled", "no faster form is known", WORTH_COMPILING, lambda _: "", _make_compiled, ANY_RANK, phased=True),
 )
 
 
-def automatic(task: StepProblem) -> list[PlanFactory]:
+def automatic(problem: StepProblem) -> list[PlanFactory]:
     """The plans that "auto" would try for a long run, fastest first."""
-    able = [candidate for candidate in PLAN_FACTORIES if candidate.automatic and not candidate.why_not(task)]
-    return sorted(able, key=lambda candidate: candidate.yields(task))
+    able = [factory for factory in PLAN_FACTORIES if not factory.why_not(problem)]
+    return sorted(able, key=lambda factory: factory.yields(problem))
 
 
-def first_candidate(law: nn.Module, state: State, precision: Precision) -> PlanFactory:
+def first_candidate(law: Law, state: State, precision: Precision) -> PlanFactory:
     """The plan that "auto" would try first for a long run; nothing is compiled."""
     return automatic(StepProblem(law, state, precision))[0]

@@ -1,26 +1,51 @@
-"""Whether a law still is what its class says of it, so that a kernel may step it instead."""
+"""Checks that a law is what its class states, so that a kernel may step it."""
 
+from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 from torch import nn
 
 from aetheria.laws.base import Law
+from aetheria.laws.forms import BitRule, RingKernel
 from aetheria.laws.local_network import CellNetwork
 
-_HARMLESS = ("noise", "seed_cell")  # they are not of the step
+Form = TypeVar("Form")
+
+# Not part of a step.
+_HARMLESS = ("random_cells", "seed_cell", "other_values", "normalised", "pattern_values", "obeys", "noise", "live_cell", "fit")
 
 
 def network_of(law: Law) -> CellNetwork | str:
-    """The law's `CellNetwork`, or why it has none that may be relied on, for people."""
-    try:
-        network = law.cell_network()
-    except Exception as error:  # noqa: BLE001 - a layer was replaced by one of another kind: eager may well step that
-        return f"{type(law).__name__}.cell_network() failed: {error}"
-    if network is None:
-        return f"{type(law).__name__} is no network of one cell and its neighbours"
+    """The law's `CellNetwork`, or the reason why it has none that may be relied on."""
+    network = _form_of(law, law.cell_network, f"{law.name} is no network of one cell and its neighbours")
+    if isinstance(network, str):
+        return network
     if network.channels != law.channels or (network.fire_rate is not None) > law.stochastic:
-        return f"what {type(law).__name__}.cell_network() says is not of its channels or chance"
-    return altered(law, next(kind for kind in type(law).__mro__ if "cell_network" in vars(kind))) or network
+        return f"{law.name}.cell_network() has other channels than the law, or fires at random where the law does not"
+    return network
+
+
+def bit_rule_of(law: Law) -> BitRule | str:
+    """The law's `BitRule`, or the reason why it has none that may be relied on."""
+    rule = _form_of(law, law.bit_rule, f"{law.name} is no two-state outer-totalistic rule")
+    return rule if isinstance(rule, str) or set(rule.table) <= {0.0, 1.0} else "its table holds more than 0 and 1"
+
+
+def ring_kernel_of(law: Law) -> RingKernel | str:
+    """The law's `RingKernel`, or the reason why it has none that may be relied on."""
+    return _form_of(law, law.ring_kernel, f"{law.name} is no ring-shaped kernel with a growth curve")
+
+
+def _form_of(law: Law, method: Callable[[], Form | None], otherwise: str) -> Form | str:
+    name = method.__name__
+    try:
+        form = method()
+    except Exception as error:  # noqa: BLE001 - a layer was replaced by one of another kind: eager may well step that
+        return f"{law.name}.{name}() failed: {error}"
+    if form is None:
+        return otherwise
+    return altered(law, next(kind for kind in type(law).__mro__ if name in vars(kind))) or form
 
 
 def altered(law: Law, owner: type) -> str:

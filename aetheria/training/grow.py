@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import replacing
 from aetheria.laws import GrowingNCA
+from aetheria.laws.base import Law
 from aetheria.runs.run import built_law
 from aetheria.runs.signals import Interrupts
 from aetheria.stepping.cpu.training_step import Step
@@ -143,7 +144,7 @@ def grow(
         if resume:
             trainer.resume(folder / "last.pt")
 
-        def validate(average: nn.Module) -> float:
+        def validate(average: Law) -> float:
             assert isinstance(average, GrowingNCA)
             seen, errors, healed = trials(average, task)
             for tracker in reports:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.files.atomic import check_output, replacing
-from aetheria.laws.base import Traits, check_grid, traits_of
-from aetheria.laws.controls import Control, controlled
+from aetheria.laws.base import Law, as_law, check_grid
+from aetheria.laws.controls import Control
 from aetheria.runs.run import built_law
 from aetheria.runs.signals import Interrupts
 from aetheria.stepping.cpu.training_step import Step, training_step
@@ -55,15 +55,14 @@ class Imitation:
 
     def __init__(
         self,
-        law: nn.Module,
-        traits: Traits,
+        law: Law,
         dataset: TrajectoryDataset,
         config: TrainConfig,
         rollout: Rollout,
         setup: Setup,
         us: Processes,
     ) -> None:
-        self._law, self._traits, self._dataset = law, traits, dataset
+        self._law, self._dataset = law, dataset
         self._how, self._seed, self._rollout, self._setup, self._us = config.train, config.seed, rollout, setup, us
         self._batch = setup.batch
 
@@ -75,7 +74,7 @@ class Imitation:
 
     def loss(self, step: Step, batch: tuple[Tensor, ...], chance: torch.Generator) -> Tensor:
         """See `rollout_loss`."""
-        return rollout_loss(step, self._law, self._traits, batch[0], self._rollout, chance)
+        return rollout_loss(step, self._law, batch[0], self._rollout, chance)
 
     def learned(self) -> None:
         """Brings learned controls back to where the law allows them to be."""
@@ -114,9 +113,9 @@ def imitate(
     Raises:
         AetheriaError: before anything is written for bad input; with the last good checkpoint kept after that.
     """
-    law, traits = learner(config)
+    law = learner(config)
     train, held_out = datasets(config)
-    how = rollout_of(config, law, traits, train)
+    how = rollout_of(config, law, train)
     with ExitStack() as open_:
         us = open_.enter_context(team(device or config.device))
         batch = config.train.batch
@@ -135,7 +134,7 @@ def imitate(
             deterministic=config.train.deterministic,
             workers=config.data.workers,
             batch=None if batch == "auto" else batch,
-            step=None if resume else lambda setup, samples: trial(law, traits, train, how, setup, samples),
+            step=None if resume else lambda setup, samples: trial(law, train, how, setup, samples),
             most=min(len(train), _MOST_SAMPLES),
         )
         us.same_weights(law)
@@ -147,18 +146,18 @@ def imitate(
             reports = default_trackers(folder / "tensorboard")
         for tracker in reports:
             open_.callback(tracker.close)
-        lesson = Imitation(law, traits, train, config, how, setup, us)
+        lesson = Imitation(law, train, config, how, setup, us)
         kept: dict[str, Any] = {"seed": config.seed, "config": config.to_toml()}
         trainer = Trainer(law, config.train, lesson, setup, folder, trackers=reports, us=us, **kept)
         if resume:
             trainer.resume(folder / "last.pt")
 
-        def validate(average: nn.Module) -> float:
+        def validate(average: Law) -> float:
             if reports:
-                pixels = np.asarray(report.strip(average, traits, held_out[0].to(setup.device)))
+                pixels = np.asarray(report.strip(average, held_out[0].to(setup.device)))
                 for tracker in reports:
                     tracker.picture(trainer.step, "recorded above, learned below", pixels)
-            return float(report.horizon_errors(average, traits, held_out, setup.device).mean())
+            return float(report.horizon_errors(average, held_out, setup.device).mean())
 
         with Interrupts() as interrupts:
             interrupts.patience = 1  # the first signal ends the training in order
@@ -169,20 +168,17 @@ def imitate(
             return TrainResult(status, 0, trainer.step, np.zeros(0), folder)
         if (folder / "best.pt").exists():
             trainer.resume(folder / "best.pt")
-        errors = leave(trainer.average, traits, config, held_out, folder, setup)
+        errors = leave(trainer.average, config, held_out, folder, setup)
         return TrainResult(status, 0, trainer.step, errors, folder)
 
 
-def learner(config: TrainConfig) -> tuple[nn.Module, Traits]:
+def learner(config: TrainConfig) -> Law:
     """The law that is to learn, with the controls that are learned as parameters; raises ConfigError for one without any."""
-    law, d_state = built_law(config.law, config.d_state)
-    traits = traits_of(law, d_state)
+    law = as_law(*built_law(config.law, config.d_state))
     learn_controls(law, config.train.learn)
     if not any(True for _ in law.parameters()):
-        raise ConfigError(
-            f"[law] {traits.name} has no weights; name controls to learn, as [train] learn = [...], or another law"
-        )
-    return law, traits
+        raise ConfigError(f"[law] {law.name} has no weights; name controls to learn, as [train] learn = [...], or another law")
+    return law
 
 
 def datasets(config: TrainConfig) -> tuple[TrajectoryDataset, TrajectoryDataset]:
@@ -195,25 +191,23 @@ def datasets(config: TrainConfig) -> tuple[TrajectoryDataset, TrajectoryDataset]
     return train.viewed(how.rollout[1] + 1, crop=crop, symmetries=data.symmetries), held_out.viewed(how.horizon + 1)
 
 
-def rollout_of(config: TrainConfig, law: nn.Module, traits: Traits, train: TrajectoryDataset) -> Rollout:
+def rollout_of(config: TrainConfig, law: Law, train: TrajectoryDataset) -> Rollout:
     """How rollouts are taken; raises ConfigError where the law, the recordings and the crop do not go together."""
     run, how = train.runs[0], config.train
-    if traits.channels != run.channels:
-        raise ConfigError(
-            f"[law] {traits.name} has {traits.channels} channels; the recordings of {run.law} have {run.channels}"
-        )
-    check_grid(law, *train.shape[1:])
-    check_grid(law, run.height, run.width)
+    if law.channels != run.channels:
+        raise ConfigError(f"[law] {law.name} has {law.channels} channels; the recordings of {run.law} have {run.channels}")
+    check_grid(law, train.shape[1:])
+    check_grid(law, (run.height, run.width))
     for name in how.conserve:
-        observable(name, traits)
+        observable(name, law)
     shrink = 0
     if train.shape[1:] != (run.height, run.width):
-        if traits.radius is None:
+        if law.radius is None:
             raise ConfigError(
-                f"[data] crop: with {traits.name} as it is a far-away cell matters, and a crop does not show it; leave crop "
+                f"[data] crop: with {law.name} as it is a far-away cell matters, and a crop does not show it; leave crop "
                 'out, or give the law a local norm (normalise = "cell" or "none")'
             )
-        shrink = traits.radius
+        shrink = law.radius
         if min(train.shape[1:]) <= 2 * shrink * how.rollout[1]:
             raise ConfigError(
                 f"[data] crop: {list(train.shape[1:])} given; after {how.rollout[1]} steps of radius {shrink} nothing in it is "
@@ -222,33 +216,33 @@ def rollout_of(config: TrainConfig, law: nn.Module, traits: Traits, train: Traje
     return Rollout(how.loss, how.noise, how.truncate, how.checkpoint, shrink, how.conserve)
 
 
-def trial(law: nn.Module, traits: Traits, train: TrajectoryDataset, how: Rollout, setup: Setup, samples: int) -> None:
+def trial(law: Law, train: TrajectoryDataset, how: Rollout, setup: Setup, samples: int) -> None:
     """Takes the gradients of so many samples of the longest rollout, of cells like those of the first recording."""
     window = train[0][None].to(setup.device)
     chance = torch.Generator().manual_seed(0)
     with setup.numerics(), setup.autocast():
-        loss = rollout_loss(training_step(law), law, traits, window.repeat(samples, 1, 1, 1, 1), how, chance)
+        loss = rollout_loss(training_step(law), law, window.repeat(samples, 1, 1, 1, 1), how, chance)
     setup.scaler().scale(loss).backward()  # type: ignore[no-untyped-call]
 
 
-def learn_controls(law: nn.Module, names: Sequence[str]) -> None:
+def learn_controls(law: Law, names: Sequence[str]) -> None:
     """Makes controls of a law parameters, which are trained with the others.
 
     Raises:
         ConfigError: no such control, or one that is no number with a gradient.
     """
     for name in names:
-        value = controlled(law).get_control(name)
-        control = next(c for c in controlled(law).controls if c.name == name)
+        value = law.get_control(name)
+        control = next(c for c in law.controls if c.name == name)
         if not isinstance(control, Control) or not isinstance(value, float) or not control.as_tensor(value).is_floating_point():
             raise ConfigError(f'[train] learn: "{name}" has no gradient; expected a number that changes the cells smoothly')
         setattr(law, name, nn.Parameter(torch.tensor(value)))
 
 
 @torch.no_grad()
-def keep_allowed(law: nn.Module, name: str) -> None:
+def keep_allowed(law: Law, name: str) -> None:
     """Moves a control that is learned to the nearest end of its range, if it has left what is allowed."""
-    control = next(c for c in controlled(law).controls if c.name == name)
+    control = next(c for c in law.controls if c.name == name)
     held = getattr(law, name)
     if isinstance(control, Control) and not control.allowed(held.item()):
         held.clamp_(control.low, control.high)
@@ -269,14 +263,12 @@ def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
         shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
-def leave(
-    law: nn.Module, traits: Traits, config: TrainConfig, held_out: TrajectoryDataset, folder: Path, setup: Setup
-) -> NDArray[np.float64]:
+def leave(law: Law, config: TrainConfig, held_out: TrajectoryDataset, folder: Path, setup: Setup) -> NDArray[np.float64]:
     """Writes the report of a finished training; the errors by horizon."""
-    errors = report.horizon_errors(law, traits, held_out, setup.device)
+    errors = report.horizon_errors(law, held_out, setup.device)
     report.write_errors(errors, folder / "errors.csv")
     with replacing(folder / "rollout.png") as beside:
-        report.strip(law, traits, held_out[0].to(setup.device)).save(beside)
+        report.strip(law, held_out[0].to(setup.device)).save(beside)
     report.write_law(law, config, folder / "weights.safetensors")
     with replacing(folder / "run.toml") as beside:
         beside.write_text(report.run_toml(law, config, held_out.runs[0].path, "weights.safetensors"))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.core.errors import DivergedError
+from aetheria.laws.base import Law
 from aetheria.motor.initial import generator
 from aetheria.stepping.cpu.training_step import Step, training_step
 from aetheria.training import train_state
@@ -86,7 +87,7 @@ class Trainer:
 
     def __init__(
         self,
-        law: nn.Module,
+        law: Law,
         how: OptimConfig,
         lesson: Objective,
         setup: Setup,
@@ -118,7 +119,7 @@ class Trainer:
 
     def train(
         self,
-        validate: Callable[[nn.Module], float],
+        validate: Callable[[Law], float],
         *,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[TrainStatus], None] = lambda _: None,
@@ -211,7 +212,7 @@ class Trainer:
 
     # -- between steps -------------------------------------------------------------------------------------------------
 
-    def _look(self, validate: Callable[[nn.Module], float]) -> None:
+    def _look(self, validate: Callable[[Law], float]) -> None:
         """Validates and writes last.pt, and best.pt where it is the best so far."""
         self.average.eval()
         # The same number in all processes, which stop early together or not at all.
@@ -292,7 +293,7 @@ def rate(step: int, how: OptimConfig) -> float:
     return how.final_rate + (1 - how.final_rate) * (1 + math.cos(math.pi * past)) / 2
 
 
-def normalise_gradients(law: nn.Module) -> None:
+def normalise_gradients(law: Law) -> None:
     """Divides each parameter's gradient by its norm."""
     for parameter in law.parameters():
         if parameter.grad is not None:

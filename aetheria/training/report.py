@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from aetheria.export.pictures import find_levels, picture
 from aetheria.files.atomic import replacing
-from aetheria.laws.base import Law, Traits
+from aetheria.laws.base import Law
 from aetheria.laws.controls import Control
 from aetheria.motor.state import fresh_memory
 from aetheria.observe.fields import get_field
@@ -31,17 +31,15 @@ _LEAST_SIDE = 96  # pixels of a picture
 
 
 @torch.no_grad()
-def follow(law: nn.Module, traits: Traits, window: Tensor, seed: int = 0) -> Tensor:
+def follow(law: Law, window: Tensor, seed: int = 0) -> Tensor:
     """The law's own trajectory `(B, frames, C, H, W)` from the first frame of a window, in eval mode."""
     law.eval()
     first = window[:, 0].contiguous(memory_format=torch.channels_last)
-    after = rolled_out(law, first, fresh_memory(traits, first, seed), window.shape[1] - 1, Rollout())
+    after = rolled_out(law, first, fresh_memory(law, first, seed), window.shape[1] - 1, Rollout())
     return torch.stack([first, *after], 1)
 
 
-def horizon_errors(
-    law: nn.Module, traits: Traits, dataset: TrajectoryDataset, device: torch.device, most: int = 16
-) -> NDArray[np.float64]:
+def horizon_errors(law: Law, dataset: TrajectoryDataset, device: torch.device, most: int = 16) -> NDArray[np.float64]:
     """Mean absolute error of a cell after 1, 2 .. steps, over at most so many windows, evenly spaced.
 
     A window at a time: memory does not grow with the horizon's batch.
@@ -50,7 +48,7 @@ def horizon_errors(
     chosen = np.unique(np.linspace(0, len(dataset) - 1, most).round().astype(int))
     for number in chosen:
         window = dataset[int(number)][None].to(device)
-        apart = (follow(law, traits, window) - window).abs().mean((0, 2, 3, 4))
+        apart = (follow(law, window) - window).abs().mean((0, 2, 3, 4))
         total += apart[1:].double().cpu().numpy()
     return total / len(chosen)
 
@@ -63,14 +61,13 @@ def write_errors(errors: Sequence[float] | NDArray[np.float64], path: Path) -> N
         rows.writerows((step, f"{error:.6g}") for step, error in enumerate(errors, 1))
 
 
-def strip(law: nn.Module, traits: Traits, window: Tensor) -> Image.Image:
+def strip(law: Law, window: Tensor) -> Image.Image:
     """Recorded above, the law's own rollout below, some moments of both, from a window `(frames, C, H, W)`."""
-    own = follow(law, traits, window[None])[0]
+    own = follow(law, window[None])[0]
     failpoints = np.unique(np.linspace(0, len(window) - 1, _COLUMNS).round().astype(int))
-    field = get_field(traits.default_field, traits.d_state, traits.channels, traits.fields)
+    field = get_field(law.default_field, law.d_state, law.channels, law.fields)
     shown = [
-        [field(view_of(law, traits, (cells[m : m + 1],)))[0].cpu().numpy() for m in failpoints.tolist()]
-        for cells in (window, own)
+        [field(view_of(law, (cells[m : m + 1],)))[0].cpu().numpy() for m in failpoints.tolist()] for cells in (window, own)
     ]
     levels = find_levels(shown[0], *field.range)
     scale = max(1, -(-_LEAST_SIDE // min(window.shape[-2:])))
@@ -83,15 +80,13 @@ def strip(law: nn.Module, traits: Traits, window: Tensor) -> Image.Image:
     return sheet
 
 
-def learned_controls(law: nn.Module) -> dict[str, float]:
+def learned_controls(law: Law) -> dict[str, float]:
     """The controls that were learned, with their values, each inside what its law allows."""
-    if not isinstance(law, Law):
-        return {}
     named = [c for c in law.controls if isinstance(c, Control) and isinstance(getattr(law, c.name), nn.Parameter)]
     return {control.name: getattr(law, control.name).item() for control in named}
 
 
-def write_law(law: nn.Module, config: TrainConfig, path: Path) -> None:
+def write_law(law: Law, config: TrainConfig, path: Path) -> None:
     """The weights as safetensors, with the config of the training inside; learned controls go into the run's TOML."""
     learned = learned_controls(law)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items() if name not in learned}
@@ -99,7 +94,7 @@ def write_law(law: nn.Module, config: TrainConfig, path: Path) -> None:
         save_file(tensors, beside, {"config": config.to_toml()})
 
 
-def run_toml(law: nn.Module, config: TrainConfig, recording: Path, weights: str) -> str:
+def run_toml(law: Law, config: TrainConfig, recording: Path, weights: str) -> str:
     """A run of the learned law, for `aetheria run` and `aetheria view`, on the grid and from the cells of a recording's run."""
     with Recording(recording) as source:
         height, width = (int(size) for size in source.attributes["grid"])

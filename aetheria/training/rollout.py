@@ -6,11 +6,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from aetheria.core.errors import ConfigError
-from aetheria.laws.base import Traits
+from aetheria.laws.base import Law
 from aetheria.motor.state import fresh_memory
 from aetheria.observe.fields import Field, get_field
 from aetheria.observe.request import view_of
@@ -73,7 +73,7 @@ def _until(done: int, steps: int, how: Rollout) -> int:
     return min(cuts)
 
 
-def rollout_loss(step: Step, law: nn.Module, traits: Traits, window: Tensor, how: Rollout, chance: torch.Generator) -> Tensor:
+def rollout_loss(step: Step, law: Law, window: Tensor, how: Rollout, chance: torch.Generator) -> Tensor:
     """The mean loss over a rollout from the first frame of `(B, frames, C, h, w)` against the others.
 
     Args:
@@ -85,28 +85,28 @@ def rollout_loss(step: Step, law: nn.Module, traits: Traits, window: Tensor, how
         first = first + how.noise * torch.randn(first.shape, generator=chance).to(first)
     first = first.contiguous(memory_format=torch.channels_last)
     seed = int(torch.randint(2**62, (), generator=chance))
-    trajectory = rolled_out(step, first, fresh_memory(traits, first, seed), window.shape[1] - 1, how)
+    trajectory = rolled_out(step, first, fresh_memory(law, first, seed), window.shape[1] - 1, how)
     losses = [
         _LOSSES[how.loss](_inner(cells, how.shrink * number), _inner(window[:, number], how.shrink * number))
         for number, cells in enumerate(trajectory, 1)
     ]
     total = torch.stack(losses).mean()
     for name, weight in how.conserve.items():
-        total = total + weight * drift(observable(name, traits), law, traits, window[:, 0], trajectory[-1])
+        total = total + weight * drift(observable(name, law), law, window[:, 0], trajectory[-1])
     return total
 
 
-def observable(name: str, traits: Traits) -> Field:
+def observable(name: str, law: Law) -> Field:
     """The observable called `name`. Raises ConfigError when this law has none of that name, or it is a picture."""
-    found = get_field(name, traits.d_state, traits.channels, traits.fields)
+    found = get_field(name, law.d_state, law.channels, law.fields)
     if not found.scalar:
         raise ConfigError(f'[train] conserve: "{name}" is a picture; expected an observable, one number per universe')
     return found
 
 
-def drift(of: Field, law: nn.Module, traits: Traits, before: Tensor, after: Tensor) -> Tensor:
+def drift(of: Field, law: Law, before: Tensor, after: Tensor) -> Tensor:
     """Mean squared relative change of an observable."""
-    start, end = (of(view_of(law, traits, (cells,))) for cells in (before, after))
+    start, end = (of(view_of(law, (cells,))) for cells in (before, after))
     scale = start.abs().clamp_min(1e-6)
     return ((end - start) / scale).square().mean().float()
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aetheria import Aetheria_Motor
+from aetheria.laws.base import Law
 from benchmarks.harness.cases import CASES, Job, build, motor_for
 from benchmarks.harness.machine import publish
 from benchmarks.harness.processes import ROOT
@@ -53,7 +54,7 @@ def off(cells: Tensor) -> Tensor:
     return torch.where(cells == 0, 0, cells + _NUDGE * cells.square().mean().sqrt() * noise)
 
 
-def lively(law: str) -> nn.Module:
+def lively(law: str) -> Law:
     """The law as it is measured, but with trained weights where an untrained law stands still."""
     return build(law, weights=LIZARD) if law == "GrowingNCA" else build(law)
 

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from aetheria.laws import GrowingNCA, UNet, load_weights
+from aetheria.laws import GrowingNCA, Law, UNet, load_weights
 from aetheria.laws.int8_weights import dequantised, quantise_file, quantised
 from benchmarks.accuracy.drift import apartness, lively
 from benchmarks.harness.cases import CASES, Job, build, motor_for
@@ -39,7 +39,7 @@ _AO_NOTE = (
 )
 
 
-def files(law: nn.Module, folder: Path) -> tuple[nn.Module, int, int]:
+def files(law: Law, folder: Path) -> tuple[Law, int, int]:
     """A copy of `law` that has gone through a file in eight bits, and the bytes of both files."""
     whole, eight = folder / "whole.safetensors", folder / "eight.safetensors"
     save_file(law.state_dict(), whole)
@@ -81,7 +81,7 @@ def in_turns(actions: Sequence[Callable[[], object]], repeats: int) -> list[floa
     return [statistics.median(taken) for taken in times]
 
 
-def weight_error(law: nn.Module) -> float:
+def weight_error(law: Law) -> float:
     """Root mean square change of the weights that were quantised, over their own."""
     own = {key: tensor for key, tensor in law.state_dict().items() if tensor.ndim >= 2}
     back = dequantised(quantised(own))

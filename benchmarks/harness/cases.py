@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from aetheria import Aetheria_Motor, build_law
+from aetheria.laws.base import Law
 from aetheria.motor.initial import make_initial
 
 Who = Literal["ours", "plain", "compiled", "CAX", "convolutions"]
@@ -103,18 +104,19 @@ class Ready:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def build(law: str, **changes: Any) -> nn.Module:
+def build(law: str, **changes: Any) -> Law:
     """A fresh law of `CASES`, with some settings changed."""
-    return build_law(law, **{**CASES[law].settings, **changes})
+    built = build_law(law, **{**CASES[law].settings, **changes})
+    assert isinstance(built, Law)
+    return built
 
 
-def cells_for(job: Job, law: nn.Module) -> Tensor:
+def cells_for(job: Job, law: Law) -> Tensor:
     """The cells `(B, C, H, W)` that every contestant starts from, float32 on the CPU."""
-    channels = getattr(law, "channels", job.case.width)
-    return make_initial(job.case.initial, law, (job.batch, channels, job.side, job.side), 0)
+    return make_initial(job.case.initial, law, (job.batch, law.channels, job.side, job.side), 0)
 
 
-def motor_for(job: Job, law: nn.Module | None = None) -> Aetheria_Motor:
+def motor_for(job: Job, law: Law | None = None) -> Aetheria_Motor:
     """Our motor for `job`, with another law of the same kind if one is given."""
     law = law or build(job.law)
     settings = {"plan": job.plan, "precision": job.precision}

@@ -22,7 +22,7 @@ from benchmarks.harness.tables import table
 def milliseconds(radius: int, side: int, seconds: float) -> tuple[float, float]:
     """Medians of a step, of the FFT and of the ring, in turn."""
     law = Lenia(R=radius, core="exponential", growth="exponential")
-    cells = law.noise(side, side, torch.Generator().manual_seed(0))[None]
+    cells = law.random_cells((side, side), torch.Generator().manual_seed(0))[None]
     with torch.inference_mode():
         law.prepare(cells)
         fft = Compiled(make_step(make_call(law, cells.device, "fp32")), (cells,))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from aetheria.core.precision import Precision
 from aetheria.laws import MLP, ConvLSTM, UNet
+from aetheria.laws.base import as_law
 from aetheria.stepping.choose import choose_plan
 from aetheria.stepping.cpu.winograd import LEAST_SHARE, share
 from aetheria.stepping.plan import Plan, State
@@ -54,7 +55,9 @@ def state_of(law: nn.Module, side: int) -> State:
 
 def milliseconds(law: nn.Module, state: State, precision: Precision, rounds: int) -> tuple[float, float]:
     """Medians of a step, winograd and compiled, in turn."""
-    plans = [choose_plan(law, state, wanted=wanted, precision=precision) for wanted in ("winograd", "compiled")]
+    plans = [
+        choose_plan(as_law(law, CHANNELS), state, wanted=wanted, precision=precision) for wanted in ("winograd", "compiled")
+    ]
     with torch.inference_mode():
         held = [plan.pack(state) for plan in plans]
         turns = [[_timed(plan, one) for plan, one in zip(plans, held, strict=True)] for _ in range(rounds + 1)][1:]

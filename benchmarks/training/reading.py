@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from aetheria import Aetheria_Motor, Recorder
 from aetheria.core.device import keep_freed_memory
 from aetheria.laws import GrowingNCA
-from aetheria.laws.base import traits_of
 from aetheria.stepping.cpu.training_step import training_step
 from aetheria.training.batch_size import peak_memory
 from aetheria.training.batches import Batches, Draws
@@ -47,10 +46,10 @@ def measure(path: Path, *, steps: int, batch: int, rollout: int) -> tuple[float,
     """MiB above the training's own, and the share of time that the training waits."""
     dataset = TrajectoryDataset([path], rollout + 1)
     law = GrowingNCA(dataset.shape[0], 128)
-    traits, step, chance = traits_of(law, law.channels), training_step(law), torch.Generator().manual_seed(0)
+    step, chance = training_step(law), torch.Generator().manual_seed(0)
 
     def train(window: Tensor) -> None:
-        rollout_loss(step, law, traits, window, Rollout(), chance).backward()  # type: ignore[no-untyped-call]
+        rollout_loss(step, law, window, Rollout(), chance).backward()  # type: ignore[no-untyped-call]
         law.zero_grad()
 
     present = torch.rand(batch, rollout + 1, *dataset.shape)

@@ -24,7 +24,7 @@ from benchmarks.harness.peers import rate
 from benchmarks.harness.plain import cells_of, plain_loop, plain_state, plain_step
 from benchmarks.harness.processes import ROOT, Finding, NotHereError, apart
 from benchmarks.harness.targets import Target, targets
-from benchmarks.speed import acorn, bands, first_step, headless, recording_cost, rings, shares, stepping, watching, winograd
+from benchmarks.speed import acorn, first_step, headless, recording_cost, rings, shares, stepping, watching, winograd
 from benchmarks.training import reading, steps
 
 needs_cax = pytest.mark.skipif(
@@ -176,16 +176,11 @@ def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.argv", ["acorn", "--side", "128", "--steps", "10", "--device", "cpu"])
     acorn.main()
     assert "128^2, plan packed: " in capsys.readouterr().out
-    monkeypatch.setattr(bands, "milliseconds", lambda side, plan, _: side / len(plan))
-    monkeypatch.setattr("sys.argv", ["bands", "--sides", "64"])
-    bands.main()
-    assert "| 64^2 | 8 | 10.67 | 0.75 |" in capsys.readouterr().out
     monkeypatch.setattr(rings, "milliseconds", lambda radius, side, _: (side, radius))
     monkeypatch.setattr("sys.argv", ["rings", "--sides", "64", "--radii", "13"])
     rings.main()
     assert "| 13 | 516 | 64^2 | 64 | 13 | 4.92 |" in capsys.readouterr().out
     monkeypatch.undo()
-    assert bands.milliseconds(64, "compiled", 0.01) > 0
     assert min(rings.milliseconds(5, 32, 0.01)) > 0
 
 

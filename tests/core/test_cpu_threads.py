@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import aetheria.motor.optimizer
+import aetheria.observe.render
 from aetheria import Aetheria_Motor, build_law
 from aetheria.core.cpu_threads import one_thread, threads_outside
 from aetheria.laws import Law, UNet
@@ -82,7 +82,7 @@ def test_fields_of_grids_that_take_moments_are_computed_alone(monkeypatch: pytes
 
     monkeypatch.setitem(FIELDS, "channel", replace(FIELDS["channel"], compute=compute))
     motor.look(motor.request(["channel_0"]))
-    monkeypatch.setattr(aetheria.optimizer, "_ALONE", 32 * 32 - 1)
+    monkeypatch.setattr(aetheria.observe.render, "_ALONE", 32 * 32 - 1)
     motor.look(motor.request(["channel_0"]))
     assert threads == [1, 2]
 

@@ -19,8 +19,8 @@ from tests.small_laws import (
     small_law,
     small_motor,
     stepper,
-    traits,
     width_of,
+    wrapped,
 )
 
 BOUNDARIES = ("periodic", "zero", "reflect")
@@ -205,11 +205,11 @@ def _furthest_of_a_dying_cell() -> int:
 def test_a_law_that_averages_over_the_grid_claims_no_radius(name: str) -> None:
     for settings in AVERAGING:
         law = small_law(name, **settings)
-        assert traits(law).radius is None
+        assert wrapped(law).radius is None
         assert isinstance(law, Law)
         assert len(_touched(law.double(), 16, (5, 6))) == 16 * 16
-    assert traits(small_law(name, normalise="none")).radius is not None
-    assert traits(small_law(PLAIN)).radius is None
+    assert wrapped(small_law(name, normalise="none")).radius is not None
+    assert wrapped(small_law(PLAIN)).radius is None
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -245,7 +245,7 @@ def test_what_lies_beyond_the_edge_is_what_numpy_pads(name: str, boundary: str) 
 @pytest.mark.parametrize("name", LAWS)
 def test_odd_and_oblong_grids_step_under_every_boundary(name: str, boundary: str) -> None:
     law = small_law(name, boundary=boundary)
-    divisor = traits(law).divisor
+    divisor = wrapped(law).divisor
     for grid in ((11, 23), (17, 12), (31, 11)) if divisor == 1 else ((8, 12), (20, 8)):
         motor = small_motor(law, grid, batch=2)
         motor.step(2)

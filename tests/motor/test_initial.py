@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError, StateError
 from aetheria.laws import MLP, GrowingNCA, Lenia, Life, lenia_animal
 from aetheria.motor.initial import Initial, make_initial
-from tests.small_laws import NAMES, QUANTUM, small_law, traits
+from tests.small_laws import NAMES, QUANTUM, small_law, wrapped
 
 
 def cells(law: nn.Module, kind: str, size: tuple[int, int] = (12, 16), *, batch: int = 1, seed: int = 0, **more: Any) -> Tensor:
-    shape = (batch, traits(law).channels, *size)
-    return make_initial(Initial.checked({"kind": kind} | more, "initial"), law, shape, seed)
+    shape = (batch, wrapped(law).channels, *size)
+    return make_initial(Initial.checked({"kind": kind} | more, "initial"), wrapped(law), shape, seed)
 
 
 # -- noise, seeds, phases ----------------------------------------------------------------------------------------
@@ -29,7 +29,7 @@ def cells(law: nn.Module, kind: str, size: tuple[int, int] = (12, 16), *, batch:
 def test_noise_has_the_grids_shape_is_finite_and_follows_the_seed(name: str) -> None:
     law = small_law(name)
     one = cells(law, "noise", batch=2, seed=5)
-    assert one.shape == (2, traits(law).channels, 12, 16)
+    assert one.shape == (2, wrapped(law).channels, 12, 16)
     assert one.dtype == torch.float32
     assert one.isfinite().all()
     assert torch.equal(cells(law, "noise", batch=2, seed=5), one)
@@ -142,7 +142,7 @@ def test_a_pattern_made_for_another_rule_is_said_so_and_runs(glider: str, caplog
 def test_states_beyond_one_are_refused_by_life_and_read_as_255ths_by_lenia(tmp_path: Path) -> None:
     path = tmp_path / "grey.rle"
     path.write_text(".AXpAyO!")
-    with pytest.raises(StateError, match="states up to 255; this law has states 0 and 1"):
+    with pytest.raises(StateError, match="states up to 255; Life has states 0 to 1"):
         cells(Life(), "rle", path=str(path))
     given = cells(Lenia(), "rle", (1, 5), path=str(path))
     np.testing.assert_allclose(given[0, 0, 0] * 255, [0, 1, 24, 25, 255], rtol=1e-6)

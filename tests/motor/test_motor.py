@@ -198,7 +198,7 @@ def test_large_finite_cells_are_not_taken_for_divergence() -> None:
     [
         ({"grid_size": 0}, ConfigError, "size: 0 given; expected a positive number"),
         ({"grid_size": (8, -1)}, ConfigError, "expected a positive number"),
-        ({"grid_size": (8, 8, 8)}, ConfigError, "height, width"),
+        ({"grid_size": (8, 8, 8)}, LawError, "3 axes given; Life steps grids of 2"),
         ({"grid_size": 2.5}, ConfigError, "size: 2.5 given"),
         ({"grid_size": None}, ConfigError, "size: None given"),
         ({"grid_size": (8, True, 3)}, ConfigError, "height, width"),

@@ -475,9 +475,9 @@ def test_a_rate_makes_so_many_frames_and_does_not_shorten_chunks_to_single_steps
     assert plan is not None
     advance = plan.advance
 
-    def counted(held: State, steps: int) -> State:
+    def counted(held: State, steps: int, first: int = 0) -> State:
         chunks.append(steps)
-        return advance(held, steps)
+        return advance(held, steps, first)
 
     plan.advance = counted  # type: ignore[method-assign]
     taken = 0

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from aetheria.core.errors import LawError
 from aetheria.core.precision import Precision
 from aetheria.laws import GrowingNCA, Law
-from aetheria.laws.base import Boundary
+from aetheria.laws.checks import Boundary
 from aetheria.laws.hash_noise import fire_mask
 from aetheria.laws.layers import pad
 from aetheria.laws.local_network import CellNetwork, Dense, Filters

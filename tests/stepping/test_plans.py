@@ -18,17 +18,16 @@ from torch import Tensor, nn
 
 from aetheria.core.device import keep_freed_memory
 from aetheria.core.errors import ConfigError, LawError, StateError
-from aetheria.laws import DEEP_QCA, MLP, GrowingNCA, Law, Lenia, Life, UNet
+from aetheria.laws import DEEP_QCA, MLP, GrowingNCA, Law, Life, UNet
 from aetheria.laws.layers import Conv
 from aetheria.laws.local_network import CellNetwork, Dense, one_hot
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping import banded, compiled
-from aetheria.stepping.banded import Banded
+from aetheria.stepping import compiled
 from aetheria.stepping.cpu import bit_packed_life, build
 from aetheria.stepping.cpu.bit_packed_life import PackedOnCpu
 from aetheria.stepping.cpu.local_network import FusedOnCpu
 from aetheria.stepping.gpu.bit_packed_life import PackedOnCuda
-from aetheria.stepping.plan import Plan, State, make_call, make_step
+from aetheria.stepping.plan import Plan, State
 from tests.small_laws import small_law, small_motor
 
 BOUNDARIES = ("periodic", "zero", "reflect")
@@ -302,61 +301,6 @@ def test_an_edited_table_is_another_rule_from_the_next_step_on() -> None:
     assert motor.plan.name == "packed"
 
 
-# -- banded ------------------------------------------------------------------------------------------------------------
-
-
-class Local(Law):
-    """A user's law of radius 2 with a layer in between, so that padding inside the network matters."""
-
-    radius = 2
-
-    def __init__(self, boundary: Any) -> None:
-        super().__init__()
-        self.channels = 3
-        self.boundary = boundary
-        self.first, self.second = nn.Conv2d(3, 8, 3, bias=True), nn.Conv2d(8, 3, 3, bias=True)
-
-    def forward(self, cells: Tensor) -> Tensor:
-        modes = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}
-
-        def pad(x: Tensor) -> Tensor:
-            return nn.functional.pad(x, (1, 1, 1, 1), mode=modes[self.boundary])
-
-        return torch.tanh(cells + self.second(pad(torch.tanh(self.first(pad(cells))))))
-
-
-def banded_plan(law: Law, state: State) -> Banded:
-    return Banded(law, make_step(make_call(law, torch.device("cpu"), "fp32")), state)
-
-
-@many
-@given(boundary=st.sampled_from(BOUNDARIES), batch=st.integers(1, 2), height=st.integers(48, 90), width=st.integers(2, 40))
-def test_banded_equals_eager(boundary: str, batch: int, height: int, width: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "compile_step", lambda step: step)  # bands are what is asked here
-        patch.setattr(banded, "BAND_CELLS", 1)
-        law = lively(Local(boundary))
-        state = state_for(law, batch, height, width)
-        assert_close(advanced(banded_plan(law, state), state, 3), stepped(law, state, 3))
-
-
-def test_bands_asked_for_are_taken_and_equal_eager() -> None:
-    law = lively(Local("periodic"))
-    motor = Aetheria_Motor(law, (512, 128), 3, "cpu", {"plan": "banded"}, seed=1)
-    eager = Aetheria_Motor(law, (512, 128), 3, "cpu", {"plan": "eager"}, seed=1)
-    for one in (motor, eager):
-        one.step(3)
-    assert motor.plan is not None
-    assert motor.plan.name == "banded", motor.plan.reason
-    assert_close((motor.cells,), (eager.cells,))
-
-
-@pytest.mark.parametrize("law", [UNet(1, 4), Lenia(), GrowingNCA(), MLP(1, 4)])
-def test_laws_that_cannot_be_cut_into_bands_say_why(law: Law) -> None:
-    with pytest.raises(ConfigError, match=r'plan: "banded" given; .*(is not local|one size)'):
-        small_motor(law, (64, 64), cfg={"plan": "banded"}).warm_up()
-
-
 # -- choosing ----------------------------------------------------------------------------------------------------------
 
 
@@ -571,15 +515,6 @@ def test_no_steps_change_nothing() -> None:
         assert torch.equal(advanced(plan, state, 0)[0], state[0])
 
 
-def test_bands_of_several_universes_are_compiled_once() -> None:
-    law = lively(Local("periodic"))
-    state = state_for(law, 2, 300, 128)
-    with torch.inference_mode():
-        plan = banded_plan(law, state)
-    with torch._dynamo.config.patch(error_on_recompile=True):
-        assert_close(advanced(plan, state, 2), stepped(law, state, 2))
-
-
 # -- laws that are no longer what their class says ---------------------------------------------------------------------
 
 
@@ -593,8 +528,8 @@ class Louder(MLP):
 class Quieter(MLP):
     """Overrides only what is no part of a step."""
 
-    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
-        return 0.5 * super().noise(height, width, generator)
+    def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return 0.5 * super().random_cells(grid, generator)
 
 
 class Backwards(Life):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aetheria.laws import LAWS, GrowingNCA
-from aetheria.laws.base import Boundary
+from aetheria.laws.checks import Boundary
 from aetheria.laws.local_network import CellNetwork, Dense
 from aetheria.stepping.cpu.build import NativeKernelError
 from aetheria.stepping.cpu.training_step import FiringStep, several, training_step

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.laws import MLP, ConvLSTM, Law, UNet
+from aetheria.laws.base import as_law
 from aetheria.laws.layers import ChannelNorm, Conv, Gated
 from aetheria.laws.updates import Residual
 from aetheria.stepping import compiled
@@ -480,8 +481,8 @@ class Asking(nn.Module):
 )
 def test_auto_takes_it_where_it_has_most_of_the_products(law: nn.Module, precision: Any, name: str) -> None:
     cells = torch.randn(1, 16, 16, 16)
-    state = (cells, *law.initial_memory(cells)) if isinstance(law, Law) else (cells,)
-    assert first_candidate(law, state, precision).name == name
+    given = as_law(law, getattr(law, "d_state", 16))
+    assert first_candidate(given, (cells, *given.initial_memory(cells)), precision).name == name
 
 
 def test_nothing_is_counted_where_weights_tell_that_it_has_most_of_the_products(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws import MLP, ConvLSTM, GrowingNCA, Lenia, NeuralCA
-from aetheria.laws.base import Law, traits_of
+from aetheria.laws.base import Law
 from aetheria.training.imitation import learn_controls
 from aetheria.training.rollout import Rollout, drift, observable, rollout_loss
 from aetheria.training.train_config import Train
@@ -32,7 +32,7 @@ def window_for(law: Law, frames: int = 5) -> Tensor:
 
 
 def loss_of(law: Law, d_state: int, window: Tensor, how: Rollout = Rollout()) -> Tensor:  # noqa: B008 - a frozen value
-    return rollout_loss(law, law, traits_of(law, d_state), window, how, torch.Generator().manual_seed(3))
+    return rollout_loss(law, law, window, how, torch.Generator().manual_seed(3))
 
 
 def gradients(law: Law, loss: Tensor) -> list[Tensor]:
@@ -116,15 +116,14 @@ def test_noise_is_added_to_the_first_cells_alone() -> None:
 def test_what_shall_be_conserved_is_in_the_loss() -> None:
     law, d_state = MLP(2, 8, output_scale=0.1, normalise="none", decay=0.5).double(), 2
     window = window_for(law, frames=2)
-    traits = traits_of(law, d_state)
     plain = loss_of(law, d_state, window)
     start, end = (cells.square().sum((1, 2, 3)) for cells in (window[:, 0], law(window[:, 0])))
     expected = plain + 3 * ((end - start) / start).square().mean()
     got = loss_of(law, d_state, window, Rollout(conserve={"mass": 3.0}))
     assert got.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert drift(observable("mass", traits), law, traits, window[:, 0], window[:, 0]).item() == 0
+    assert drift(observable("mass", law), law, window[:, 0], window[:, 0]).item() == 0
     with pytest.raises(ConfigError, match='"density" is a picture; expected an observable'):
-        observable("density", traits)
+        observable("density", law)
 
 
 @pytest.mark.parametrize("loss", ["squared", "absolute", "cross_entropy"])

@@ -213,11 +213,11 @@ def test_the_batch_that_fits_is_found_and_kept(runs: Path, tmp_path: Path, monke
     sizes: list[int] = []
     loss_of = rollout_loss
 
-    def counted(step: Any, law: Any, traits: Any, window: Tensor, *rest: Any) -> Tensor:
+    def counted(step: Any, law: Any, window: Tensor, *rest: Any) -> Tensor:
         sizes.append(len(window))
         if len(window) > 5:
             raise MemoryError
-        return loss_of(step, law, traits, window, *rest)
+        return loss_of(step, law, window, *rest)
 
     monkeypatch.setattr(imitation, "rollout_loss", counted)
     config = settings(runs, train__batch="auto", train__steps=4)

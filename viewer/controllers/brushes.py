@@ -9,10 +9,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from aetheria.laws.base import Law, Traits
-from aetheria.laws.discrete.life import Life
+from aetheria.laws.base import Law
 from viewer.model.shown import BrushSettings, Region
 
 Array = NDArray[Any]
@@ -75,15 +73,15 @@ class Dab:
         return _first(self.y, height), _first(self.x, width)
 
 
-def medium_of(law: nn.Module, traits: Traits, grid: tuple[int, int]) -> Medium:
-    """What a law says of its cells; a module that says nothing has 1 in all channels of a live cell."""
-    live = law.seed_cell().cpu().numpy() if isinstance(law, Law) else np.ones(traits.channels)
+def medium_of(law: Law, grid: tuple[int, int]) -> Medium:
+    """The properties of a law's cells that brushes need."""
+    live = law.seed_cell().cpu().numpy()
     return Medium(
         grid,
         np.asarray(live, np.float64),
-        complex=traits.d_state is not None,
-        hard=isinstance(law, Life),
-        wraps=traits.boundary == "periodic",
+        complex=law.d_state is not None,
+        hard=law.states is not None,
+        wraps=law.boundary == "periodic",
     )
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from aetheria.core.errors import FileUnreadableError
 from aetheria.files.rle import read_rle
-from aetheria.laws.continuous.lenia import Lenia, lenia_animals
+from aetheria.laws.base import Law
 from aetheria.runs.config import shipped_configs
 from viewer.model.shown import BrushSettings
 
@@ -24,11 +23,10 @@ class Stamp:
     about: str = ""
 
 
-def stamps_for(law: nn.Module) -> tuple[Stamp, ...]:
-    """What comes with Aetheria for this law: animals for Lenia, the law's own first; Life's patterns for all others."""
-    if not isinstance(law, Lenia):
-        return shipped_patterns()
-    return tuple(sorted(shipped_animals(), key=lambda stamp: stamp.about != law.animal))
+def stamps_for(law: Law) -> tuple[Stamp, ...]:
+    """Stamps shipped for this law: its creatures, or the two-state patterns where it has none; `about` is a code."""
+    creatures = tuple(Stamp(animal.name, animal.cells, animal.code) for animal in law.creatures())
+    return creatures or shipped_patterns()
 
 
 @cache
@@ -38,17 +36,11 @@ def shipped_patterns() -> tuple[Stamp, ...]:
     return tuple(read_stamp(path) for folder in folders for path in sorted(folder.glob("*.rle")))
 
 
-@cache
-def shipped_animals() -> tuple[Stamp, ...]:
-    """The Lenia creatures that come with Aetheria; `about` is their code."""
-    return tuple(Stamp(animal.name, animal.cells, animal.code) for animal in lenia_animals().values())
-
-
-def read_stamp(path: Path, *, shades: bool = False) -> Stamp:
+def read_stamp(path: Path, law: Law | None = None) -> Stamp:
     """A pattern from an RLE file, named by its first #N line or the file.
 
     Args:
-        shades: states are shades of 0..255, as in Lenia's files; otherwise every state above 0 is alive.
+        law: gives values to the states of a file; without one, or where its cells are whole states, all above 0 are alive.
 
     Raises:
         FileUnreadableError: it is none, or holds nothing.
@@ -60,7 +52,7 @@ def read_stamp(path: Path, *, shades: bool = False) -> Stamp:
     cells = read_rle(text, str(path)).cells
     if not cells.any():
         raise FileUnreadableError(f"{path}: the pattern is empty; nothing to stamp")
-    values = np.asarray(cells / 255 if shades else cells > 0, np.float32)
+    values = np.asarray(cells > 0, np.float32) if law is None or law.states else law.pattern_values(cells, str(path))
     name = next((line[2:].strip() for line in text.splitlines() if line.startswith("#N") and line[2:].strip()), path.stem)
     return Stamp(name, values, path.name)
 

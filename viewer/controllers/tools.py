@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from aetheria.laws.continuous.lenia import Lenia
 from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.brushes import BRUSHES, BrushName, Dab, Medium, medium_of, why_not
 from viewer.controllers.component import Feature, Host
@@ -126,8 +125,8 @@ class Steering(Feature):
         """Adds the pattern of an RLE file and takes it in hand."""
         source = self.controller.source
         if isinstance(source, LiveSource):
-            shades = isinstance(source.motor.law, Lenia)
-            source.do(lambda: read_stamp(Path(path), shades=shades), self._add_stamp)
+            law = source.motor.traits
+            source.do(lambda: read_stamp(Path(path), law), self._add_stamp)
 
     def footprint(self, y: float, x: float) -> tuple[Region, bool] | None:
         """The cells that the tool would touch here, and whether it is round; None without one."""
@@ -228,11 +227,11 @@ class Steering(Feature):
             self._tell()
             return
         motor = source.motor
-        self.medium = medium_of(motor.law, motor.traits, source.grid)
+        self.medium = medium_of(motor.traits, source.grid)
         self._painter = Painter(motor, self.medium)
         apart = 64 if self.medium.hard else 24
         self.controller.model.rebrush(size=max(1, min(source.grid) // apart), pattern="", turns=0, mirrored=False)
-        source.do(lambda: stamps_for(motor.law), self._set_stamps)
+        source.do(lambda: stamps_for(motor.traits), self._set_stamps)
         self._tell()
 
     def closed(self) -> None:

@@ -11,8 +11,7 @@ import numpy as np
 from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError, LawError, StateError
 from aetheria.files.rle import read_rle_file
 from aetheria.files.untrusted import read_array
-from aetheria.laws.continuous.lenia import Lenia
-from aetheria.laws.discrete.life import Life, parse_rule
+from aetheria.laws.discrete.life import parse_rule
 from aetheria.laws.weights import fitting_weights, read_tensors
 from aetheria.motor.initial import Initial, Kind, make_initial
 from aetheria.motor.motor import Aetheria_Motor
@@ -79,7 +78,7 @@ def adopt(path: Path, source: LiveSource | None) -> Change | NewRun:
     if suffix in _WEIGHTS:
         return _state(path, source) if is_state(path) else _weights(path, source)
     kind = _KINDS[suffix]
-    if source is not None and (kind != "rle" or isinstance(source.motor.law, Life | Lenia)):
+    if source is not None and (kind != "rle" or source.motor.traits.reads_patterns):
         return _cells(path, kind, source)
     if kind == "rle":
         return NewRun(_life_from_rle(path))
@@ -96,9 +95,9 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> Change | NewRun:
     motor = source.motor
     initial = Initial(kind=kind, path=str(path.resolve()))
     try:
-        cells = make_initial(initial, motor.law, motor.shape, motor.seed)
+        cells = make_initial(initial, motor.traits, motor.shape, motor.seed)
     except StateError as error:
-        if kind == "rle" and isinstance(motor.law, Life):
+        if kind == "rle" and motor.traits.bit_rule() is not None:
             return NewRun(_life_from_rle(path), f"{path.name} does not fit the grid that was open: opened on a larger one")
         _, channels, height, width = motor.shape
         raise StateError(

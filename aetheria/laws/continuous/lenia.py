@@ -2,10 +2,10 @@
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,25 +14,11 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError, LawError, nearest
 from aetheria.files.rle import read_rle
-from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_choice, check_positive
+from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_positive
 from aetheria.laws.controls import Control
+from aetheria.laws.forms import CURVES, Animal, Curve, RingKernel
 from aetheria.laws.layers import pad
-
-Shape = Literal["polynomial", "exponential"]
-SHAPES: tuple[Shape, ...] = ("polynomial", "exponential")
-
-
-@dataclass(frozen=True)
-class Animal:
-    """A Lenia creature: its code and name, the law's parameters, and its cells `(height, width)` in 0..1.
-
-    Source: B. W.-C. Chan's collection of Lenia life forms (MIT licence; see NOTICE).
-    """
-
-    code: str
-    name: str
-    parameters: dict[str, Any]
-    cells: NDArray[np.float32]
 
 
 @cache
@@ -54,8 +40,8 @@ def _animal(entry: dict[str, Any]) -> Animal:
     given = entry["params"]
     parameters = {key: given[key] for key in ("R", "T", "m", "s")} | {
         "b": [_fraction(part) for part in given["b"].split(",")],
-        "core": SHAPES[given["kn"] - 1],
-        "growth": SHAPES[given["gn"] - 1],
+        "core": CURVES[given["kn"] - 1],
+        "growth": CURVES[given["gn"] - 1],
     }
     cells = np.asarray(read_rle(entry["cells"], entry["code"]).cells / 255, np.float32)
     return Animal(entry["code"], entry["name"], parameters, cells)
@@ -79,6 +65,8 @@ class Lenia(Law):
     """
 
     channels = 1
+    value_range = (0.0, 1.0)
+    reads_patterns = True
     alive = (0, 0.1)
     controls = (
         Control("m", "centre of growth, a neighbourhood average", 0.01, 0.6),
@@ -96,8 +84,8 @@ class Lenia(Law):
         m: float | None = None,
         s: float | None = None,
         b: list[float] | None = None,
-        core: Shape | None = None,
-        growth: Shape | None = None,
+        core: Curve | None = None,
+        growth: Curve | None = None,
         boundary: Boundary = "periodic",
     ) -> None:
         """
@@ -122,8 +110,8 @@ class Lenia(Law):
         check_positive(where, R=self.R)
         if not self.b or max(self.b) <= 0 or not all(math.isfinite(h) and h >= 0 for h in self.b):
             raise ConfigError(f"{where} b: {self.b} given; expected ring heights of 0 or more, one above 0")
-        self.core = check_choice(core or usual["core"], SHAPES, f"{where} core")
-        self.growth = check_choice(growth or usual["growth"], SHAPES, f"{where} growth")
+        self.core = check_choice(core or usual["core"], CURVES, f"{where} core")
+        self.growth = check_choice(growth or usual["growth"], CURVES, f"{where} growth")
         self.boundary = check_boundary(boundary, "lenia")
         if animal is not None:
             self.default_initial = "animal"
@@ -192,8 +180,20 @@ class Lenia(Law):
         growth = _growth(self.growth, self.potential(cells), self.live("m"), self.live("s"))
         return (cells + growth / self.live("T")).clamp(0, 1)
 
-    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+    def pattern_values(self, states: NDArray[np.integer[Any]], where: str) -> NDArray[np.float32]:
+        """Lenia's RLE files write a cell as a whole number of 0 to 255."""
+        return np.asarray(states / 255, np.float32)
+
+    def creatures(self) -> Sequence[Animal]:
+        return tuple(sorted(lenia_animals().values(), key=lambda animal: animal.code != self.animal))
+
+    def ring_kernel(self) -> RingKernel:
+        key = (self.R, tuple(self.b), self.core)
+        return RingKernel(self.kernel, self.growth, self.m, self.s, 1 / self.T, self.boundary, key)
+
+    def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid: white noise over all of it dies at once."""
+        height, width = grid
         cells = torch.rand(1, height, width, generator=generator)
         rows, columns = -(-height // self.R), -(-width // self.R)
         patches = (torch.rand(rows, columns, generator=generator) < 0.5).float()
@@ -201,7 +201,7 @@ class Lenia(Law):
         return cells * wide[:height, :width]
 
 
-def _core(shape: Shape, r: Tensor) -> Tensor:
+def _core(shape: Curve, r: Tensor) -> Tensor:
     if shape == "polynomial":
         return (4 * r * (1 - r)) ** 4
     inside = (r > 0) & (r < 1)
@@ -209,7 +209,7 @@ def _core(shape: Shape, r: Tensor) -> Tensor:
     return torch.where(inside, torch.exp(4 - 1 / (safe * (1 - safe))), 0.0)
 
 
-def _growth(shape: Shape, u: Tensor, m: Tensor, s: Tensor) -> Tensor:
+def _growth(shape: Curve, u: Tensor, m: Tensor, s: Tensor) -> Tensor:
     if shape == "polynomial":
         return 2 * (1 - (u - m).square() / (9 * s * s)).clamp_min(0) ** 4 - 1
     return 2 * torch.exp(-(u - m).square() / (2 * s * s)) - 1

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
-from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary
+from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.checks import Boundary, check_boundary
 from aetheria.laws.controls import TextControl
+from aetheria.laws.forms import BitRule
 from aetheria.laws.layers import pad
 
 
@@ -19,6 +21,10 @@ class Life(Law):
 
     channels = 1
     radius = 1
+    states = 2
+    value_range = (0.0, 1.0)
+    exact = True
+    reads_patterns = True
     alive = (0, 0.5)
     fields = ("channel", "population", "energy", *PLOTTED)
     table: Tensor
@@ -58,9 +64,22 @@ class Life(Law):
         # index_select reads a small table several times faster than indexing does.
         return self.table.index_select(0, (9 * alive + count).flatten()).view_as(cells).to(cells.dtype)
 
-    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+    def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A soup: each cell alive with chance 0.35."""
-        return (torch.rand(1, height, width, generator=generator) < 0.35).float()
+        return (torch.rand(1, *grid, generator=generator) < 0.35).float()
+
+    @property
+    def rule_string(self) -> str:
+        return self._rule
+
+    def obeys(self, rule: str) -> bool:
+        try:
+            return parse_rule(rule.split(":")[0]) == parse_rule(self.rule)
+        except ConfigError:
+            return False
+
+    def bit_rule(self) -> BitRule:
+        return BitRule(tuple(self.table.tolist()), self.boundary)
 
 
 def parse_rule(rule: str) -> tuple[frozenset[int], frozenset[int]]:

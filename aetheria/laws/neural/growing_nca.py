@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
-from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_positive
+from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.checks import Boundary, check_boundary, check_positive
 from aetheria.laws.controls import Control
 from aetheria.laws.hash_noise import hash_words, threshold
 from aetheria.laws.layers import pad
@@ -29,6 +30,7 @@ class GrowingNCA(Law):
     radius = 2  # the mask after the update looks at neighbours that perceived theirs
     stochastic = True
     alive = (ALPHA, ALIVE)
+    tipping = True
     default_field = "rgb"
     fields = ("rgb", "channel", "population", "mass", "energy", "density", "gradient", *PLOTTED)
     default_initial = "seed"

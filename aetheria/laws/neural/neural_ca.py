@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.core.errors import LawError
-from aetheria.laws.base import PLOTTED, Boundary, Law, check_boundary, check_choice, check_positive
+from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_positive
 from aetheria.laws.layers import pad
 
 Values = Literal["real", "unit", "bits"]
@@ -58,6 +59,10 @@ class NeuralCA(Law):
         self.boundary = check_boundary(boundary, "neuralca")
         if values != "real":
             self.alive = (0, 0.5 if values == "bits" else 0.1)
+            self.value_range = (0.0, 1.0)
+            self.tipping = True
+        if values == "bits":
+            self.states = 2
         side = 2 * radius + 1
         # All of one sign and nearly alike: a wide kernel of random signs averages everything away, and learns slowly.
         self.kernel = nn.Parameter(1 + 0.5 * torch.randn(kernels, channels, side, side))
@@ -104,9 +109,9 @@ class NeuralCA(Law):
         # A clipped cell has no gradient of its own, and would never learn to come back.
         return after + (after.clamp(0, 1) - after).detach() if self.training else after.clamp(0, 1)
 
-    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+    def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise; bits are 1 with chance 0.35."""
-        cells = torch.rand(self.channels, height, width, generator=generator)
+        cells = torch.rand(self.channels, *grid, generator=generator)
         return (cells < 0.35).float() if self.values == "bits" else cells
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aetheria.laws.base import Boundary, check_choice, check_positive
+from aetheria.laws.checks import Boundary, check_choice, check_positive
 from aetheria.laws.layers import Conv, Norm, make_norm, start_small
 from aetheria.laws.local_network import CellNetwork, one_hot
 from aetheria.laws.updates import Normalise, QuantumLaw

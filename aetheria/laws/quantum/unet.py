@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aetheria.laws.base import Boundary, check_positive
+from aetheria.laws.checks import Boundary, check_positive
 from aetheria.laws.layers import Block, Conv, Norm, make_norm, start_small
 from aetheria.laws.updates import Normalise, QuantumLaw
 

@@ -6,21 +6,21 @@ import math
 import torch
 from torch import Tensor
 
-from aetheria.laws.base import Boundary
-from aetheria.laws.discrete.life import Life
+from aetheria.laws.base import Law
+from aetheria.laws.checks import BOUNDARIES
+from aetheria.laws.forms import BitRule
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.gpu import bit_sliced_life
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.unmodified import altered
+from aetheria.stepping.unmodified import bit_rule_of
 
-_BOUNDARIES = ("periodic", "zero", "reflect")  # numbered as in the kernel
 THREAD_UPDATES = 30_000_000  # cell updates that a thread is started for: about a millisecond
 
 
-def why_not(law: Life) -> str:
+def why_not(law: Law) -> str:
     """Why words of 64 cells cannot step `law`, for people; empty if they can."""
-    table, _ = rule_of(law)
-    return altered(law, Life) or ("" if set(table) <= {0.0, 1.0} else "its table holds more than 0 and 1")
+    rule = bit_rule_of(law)
+    return rule if isinstance(rule, str) else ""
 
 
 class PackedOnCpu(Plan):
@@ -28,7 +28,7 @@ class PackedOnCpu(Plan):
 
     name = "packed"
 
-    def __init__(self, law: Life, cells: Tensor) -> None:
+    def __init__(self, law: Law, cells: Tensor) -> None:
         """
         Args:
             cells: `(B, 1, H, W)`, for their shape and type.
@@ -37,10 +37,9 @@ class PackedOnCpu(Plan):
             NativeKernelError: no C++ compiler.
         """
         self._law, self._rule = law, rule_of(law)
-        table, boundary = self._rule
-        birth, survival = (sum(1 << n for n in range(9) if table[first + n]) for first in (0, 9))
+        birth, survival = (sum(1 << n for n in range(9) if self._rule.table[first + n]) for first in (0, 9))
         self._kernel = native_kernel("life.cpp", BIRTH=birth, SURVIVAL=survival)
-        self._boundary = _BOUNDARIES.index(boundary)
+        self._boundary = BOUNDARIES.index(self._rule.boundary)
         self._shape, self._type = cells.shape, cells.dtype
 
     def pack(self, state: State) -> State:
@@ -56,7 +55,7 @@ class PackedOnCpu(Plan):
         self._kernel.unpack(*_pointers(held[0], cells), *map(ctypes.c_int64, (batch * height, width)))
         return (cells.to(self._type),)
 
-    def advance(self, held: State, steps: int) -> State:
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
         if not steps:
             return held
         batch, _, height, width = self._shape
@@ -70,12 +69,14 @@ class PackedOnCpu(Plan):
         return (after,)
 
     def stale(self) -> bool:
-        return self._rule != rule_of(self._law) or bool(altered(self._law, Life))
+        return self._rule != bit_rule_of(self._law)
 
 
-def rule_of(law: Life) -> tuple[list[float], Boundary]:
-    """What the kernel is made for: the law's table as it is now, and its boundary."""
-    return law.table.tolist(), law.boundary
+def rule_of(law: Law) -> BitRule:
+    """The law's rule, for a law of which `why_not` says nothing."""
+    rule = bit_rule_of(law)
+    assert isinstance(rule, BitRule)
+    return rule
 
 
 def _pointers(*tensors: Tensor) -> list[ctypes.c_void_p]:

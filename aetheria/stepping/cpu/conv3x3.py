@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from aetheria.core.cpu_threads import threads_outside
 from aetheria.core.precision import Precision
-from aetheria.laws.base import Boundary
+from aetheria.laws.checks import Boundary
 from aetheria.laws.layers import ChannelNorm, Conv
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.cpu.upsample2x import LazyUpsampled, composed, whole

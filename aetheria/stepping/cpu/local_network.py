@@ -77,7 +77,7 @@ class FusedOnCpu(Plan):
         self._network = network_of(self._law)
         return bool(_why_not(self._network, "fp32"))
 
-    def advance(self, held: State, steps: int) -> State:
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
         if not steps:
             return held
         network, self._network = self._network or self._law.cell_network(), None

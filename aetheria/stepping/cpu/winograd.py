@@ -100,7 +100,7 @@ class Winograd(Plan):
     def pack(self, state: State) -> State:
         return tuple(map(settled, state, state))
 
-    def advance(self, held: State, steps: int) -> State:
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
         self._refresh()
         with one_thread(self._alone):
             for _ in range(steps):

@@ -5,11 +5,12 @@ import importlib.util
 import torch
 from torch import Tensor
 
-from aetheria.laws.discrete.life import Life
+from aetheria.laws.base import Law
 from aetheria.stepping.compiled import Compiled
-from aetheria.stepping.cpu.bit_packed_life import rule_of, why_not
+from aetheria.stepping.cpu.bit_packed_life import rule_of
 from aetheria.stepping.gpu import bit_sliced_life
 from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.unmodified import bit_rule_of
 
 PASSES = (8, 4, 2, 1)  # steps of the passes there are; the kernel is compiled for each
 BLOCK = 128  # lanes a program, one a thread
@@ -17,7 +18,7 @@ LANES = 50_000  # that an H100 runs at once: 132 processors with registers for t
 FEWEST_ROWS, MOST_ROWS = 16, 256  # of a lane; it reads those it steps and up to sixteen more
 
 
-def why_not_in_passes(law: Life, width: int) -> str:
+def why_not_in_passes(law: Law, width: int) -> str:
     """Why grids of this width cannot be stepped several steps a pass, for people; empty if they can."""
     if law.boundary == "periodic" and width < bit_sliced_life.WORD:
         return f"a periodic grid {width} cells wide; the kernel wants {bit_sliced_life.WORD}, or goes round more than once"
@@ -29,7 +30,7 @@ class _Packed(Plan):
 
     name = "packed"
 
-    def __init__(self, law: Life, cells: Tensor) -> None:
+    def __init__(self, law: Law, cells: Tensor) -> None:
         self._law, self._rule = law, rule_of(law)
         self._width, self._type = cells.shape[-1], cells.dtype
 
@@ -40,44 +41,44 @@ class _Packed(Plan):
         return (bit_sliced_life.unpack(held[0], self._width, self._type),)
 
     def stale(self) -> bool:
-        return self._rule != rule_of(self._law) or bool(why_not(self._law))
+        return self._rule != bit_rule_of(self._law)
 
 
 class PackedOnCuda(_Packed):
     """One step a pass, in compiled torch operations: any grid."""
 
-    def __init__(self, law: Life, cells: Tensor) -> None:
+    def __init__(self, law: Law, cells: Tensor) -> None:
         """
         Args:
             cells: `(B, 1, H, W)`, for their shape and type. Raises what the compiler does.
         """
         super().__init__(law, cells)
-        width, (table, boundary) = self._width, self._rule
+        width, table, boundary = self._width, self._rule.table, self._rule.boundary
 
         def step(words: Tensor) -> State:
             return (bit_sliced_life.step(words, width, boundary, table),)
 
         self._words = Compiled(step, self.pack((cells,)))
 
-    def advance(self, held: State, steps: int) -> State:
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
         return self._words.advance(held, steps)
 
 
 class PackedInPasses(_Packed):
     """Up to eight steps a pass, by a Triton kernel."""
 
-    def __init__(self, law: Life, cells: Tensor, block: int = BLOCK) -> None:
+    def __init__(self, law: Law, cells: Tensor, block: int = BLOCK) -> None:
         """
         Args:
             cells: `(B, 1, H, W)`, for their shape and type; `why_not_in_passes` has nothing against them.
             block: lanes a program, a power of two.
         """
         super().__init__(law, cells)
-        table, self._boundary = self._rule
+        table, self._boundary = self._rule.table, self._rule.boundary
         self._born_stays = tuple((n <= 8 and table[n] > 0, n >= 1 and table[8 + n] > 0) for n in range(10))
         self._block = block
 
-    def advance(self, held: State, steps: int) -> State:
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
         """What is held after `steps` steps; every second pass is written over what is given."""
         words = held[0]
         spare = torch.empty_like(words)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aetheria.laws.base import Boundary
+from aetheria.laws.checks import Boundary
 
 WORD = 64
 _ALL_BUT_SIGN = (1 << 63) - 1

@@ -119,7 +119,7 @@ class FusedOnCuda(Plan):
             return (torch.where(keep[:, None], cells, 0.0), *memory)
         return held
 
-    def advance(self, held: State, steps: int) -> State:
+    def advance(self, held: State, steps: int, first: int = 0) -> State:
         self.refresh()
         for _ in range(steps):
             held = self.step(*held)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from aetheria import MLP, GrowingNCA, Lenia, Life
-from aetheria.laws.base import traits_of
+from aetheria.laws.base import as_law
 from viewer.controllers.brushes import BrushName, Dab, Medium, medium_of, paint, reach, why_not
 from viewer.model.shown import BrushSettings
 
@@ -187,15 +187,15 @@ class Plain(nn.Module):
 
 
 def test_what_a_live_cell_is_comes_from_the_law() -> None:
-    assert medium_of(Life(), traits_of(Life(), 1), GRID).hard
-    assert not medium_of(Life(boundary="zero"), traits_of(Life(boundary="zero"), 1), GRID).wraps
-    lenia = medium_of(Lenia(), traits_of(Lenia(), 1), GRID)
+    assert medium_of(as_law(Life(), 1), GRID).hard
+    assert not medium_of(as_law(Life(boundary="zero"), 1), GRID).wraps
+    lenia = medium_of(as_law(Lenia(), 1), GRID)
     assert (lenia.hard, lenia.complex, lenia.live.tolist()) == (False, False, [1.0])
-    creature = medium_of(GrowingNCA(), traits_of(GrowingNCA(), 16), GRID)
+    creature = medium_of(as_law(GrowingNCA(), 16), GRID)
     assert creature.live.tolist() == [0.0] * 3 + [1.0] * 13
-    quantum = medium_of(MLP(2), traits_of(MLP(2), 2), GRID)
+    quantum = medium_of(as_law(MLP(2), 2), GRID)
     assert (quantum.complex, quantum.live.tolist()) == (True, [1.0, 0.0, 0.0, 0.0])
-    assert medium_of(Plain(), traits_of(Plain(), 3), GRID).live.tolist() == [1.0, 1.0, 1.0]
+    assert medium_of(as_law(Plain(), 3), GRID).live.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_only_laws_of_amplitudes_have_brushes_for_the_phase() -> None:

@@ -377,7 +377,7 @@ class Blows(nn.Module):
 
 def test_the_oldest_strokes_are_forgotten_when_memory_is_full_and_a_huge_one_at_once() -> None:
     motor = empty_life()
-    painter = Painter(motor, medium_of(motor.law, motor.traits, (24, 32)), memory=3000)
+    painter = Painter(motor, medium_of(motor.traits, (24, 32)), memory=3000)
     strokes = [Stroke("draw", 0) for _ in range(4)]
     for k, each in enumerate(strokes):
         painter.paint(each, [Dab("draw", BrushSettings(size=5), 3.5 + 5 * k, 5.5)])
@@ -396,7 +396,7 @@ def test_the_oldest_strokes_are_forgotten_when_memory_is_full_and_a_huge_one_at_
 def test_a_cell_that_a_stroke_paints_twice_is_kept_once() -> None:
     motor = Aetheria_Motor(Plain(), 32, 1, "cpu", {"plan": "eager"}, initial="noise")
     before = motor.cells
-    painter = Painter(motor, medium_of(motor.law, motor.traits, (32, 32)))
+    painter = Painter(motor, medium_of(motor.traits, (32, 32)))
     each = Stroke("draw", 0)
     for _ in range(10):
         painter.paint(each, [Dab("draw", BrushSettings(size=9, strength=0.3), 16, 16)])

@@ -1,0 +1,28 @@
+"""Boundaries, and checks of a law's arguments."""
+
+import math
+from typing import Any, Literal, get_args
+
+from aetheria.core.errors import ConfigError
+
+Boundary = Literal["periodic", "zero", "reflect"]
+BOUNDARIES: tuple[Boundary, ...] = get_args(Boundary)  # numbered in this order in the kernels (grid.h)
+
+
+def check_boundary(boundary: str, law: str) -> Boundary:
+    """Returns `boundary` if it is one; raises ConfigError with the choices if not."""
+    return check_choice(boundary, BOUNDARIES, f"[law.{law}] boundary")
+
+
+def check_choice(value: Any, choices: tuple[Any, ...], where: str) -> Any:
+    """Returns `value` if it is one of `choices`; raises ConfigError that lists them if not."""
+    if value not in choices:
+        raise ConfigError(f'{where}: "{value}" given; expected one of {", ".join(map(str, choices))}')
+    return value
+
+
+def check_positive(where: str, **values: int | float) -> None:
+    """Raises ConfigError unless every value is a finite number above zero."""
+    for key, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ConfigError(f"{where} {key}: {value} given; expected a finite number above 0")

@@ -1,0 +1,62 @@
+"""Forms in which a law can be handed to a kernel: two-state rules and ring kernels; see also `local_network`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aetheria.laws.checks import Boundary
+
+Curve = Literal["polynomial", "exponential"]
+CURVES: tuple[Curve, ...] = ("polynomial", "exponential")  # numbered in this order in the kernel (lenia.cpp)
+
+
+@dataclass(frozen=True)
+class BitRule:
+    """A two-state outer-totalistic rule on the Moore neighbourhood of a two-dimensional grid.
+
+    Attributes:
+        table: the next state, 0.0 or 1.0, by `9 * alive + live neighbours`: 18 numbers.
+        boundary: what lies beyond the edge.
+    """
+
+    table: tuple[float, ...]
+    boundary: Boundary
+
+
+@dataclass(frozen=True)
+class RingKernel:
+    """cells <- clip(cells + dt * growth(kernel * cells), 0, 1), on one channel of a two-dimensional grid.
+
+    Attributes:
+        kernel: makes the kernel `(2R + 1, 2R + 1)`, float64, sum 1, the same under reflection along each axis.
+        growth: 2 max(0, 1 - (u - m)^2 / (9 s^2))^4 - 1 ("polynomial") or 2 exp(-(u - m)^2 / (2 s^2)) - 1 ("exponential").
+        centre, width: m and s.
+        dt: time units per step.
+        boundary: what lies beyond the edge.
+        shape_key: changes when the kernel does, and is cheap to compare.
+    """
+
+    kernel: Callable[[], Tensor]
+    growth: Curve
+    centre: float
+    width: float
+    dt: float
+    boundary: Boundary
+    shape_key: tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Animal:
+    """A creature of a continuous law: its code and name, the law's parameters, and its cells `(height, width)` in 0..1.
+
+    Source: B. W.-C. Chan's collection of Lenia life forms (MIT licence; see NOTICE).
+    """
+
+    code: str
+    name: str
+    parameters: dict[str, Any]
+    cells: NDArray[np.float32]
