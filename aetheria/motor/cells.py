@@ -71,7 +71,7 @@ def checked_update(
     if universe is not None and not 0 <= universe < batch:
         raise StateError(f"cells: universe {universe}; expected 0 to {batch - 1}")
     if at is not None and len(at) != rank:
-        raise StateError(f"cells: corner {tuple(at)} given; expected {rank} numbers, for the grid of {times(grid)}")
+        raise StateError(f"cells: corner {tuple(at)} given; the grid of {times(grid)} has {rank} axes")
     corner = (0,) * rank if at is None else tuple(map(int, at))
     size = tuple(grid) if at is None else tuple(map(int, cells.shape[-rank:])) if cells.ndim >= rank else (0,) * rank
     block = checked_block((Block(corner, size),), tuple(grid))
