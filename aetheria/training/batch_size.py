@@ -18,8 +18,8 @@ _RESET_PEAK = Path("/proc/self/clear_refs")  # Linux: "5" sets the peak of resid
 def largest_batch(probe: Callable[[int], int], room: int, *, start: int = 1, most: int = 1024, margin: float = 0.1) -> int:
     """The largest batch whose step leaves a share `margin` of the memory free, found by trying.
 
-    Doubles from `start` while it fits, then bisects. A size whose predicted need is too large is not tried: on a CPU the allocator
-    does not fail, but the system kills the process.
+    Doubles from `start` while it fits, then bisects. A size whose predicted need is too large is not tried: on a CPU the system
+    would kill the process.
 
     Args:
         probe: takes a training step on the given number of samples, and returns its peak memory in bytes; may run out
