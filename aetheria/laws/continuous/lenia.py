@@ -19,6 +19,7 @@ from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_p
 from aetheria.laws.controls import Control
 from aetheria.laws.forms import CURVES, Animal, Curve, RingKernel
 from aetheria.laws.layers import pad
+from aetheria.laws.registry import register
 
 
 @cache
@@ -52,6 +53,7 @@ def _fraction(text: str) -> float:
     return float(above) / float(below or 1)
 
 
+@register
 class Lenia(Law):
     """A <- clip(A + growth(K * A) / T, 0, 1), with a ring-shaped kernel K of radius R.
 

@@ -11,8 +11,10 @@ from aetheria.laws.checks import Boundary, check_boundary
 from aetheria.laws.controls import TextControl
 from aetheria.laws.forms import BitRule
 from aetheria.laws.layers import pad
+from aetheria.laws.registry import register
 
 
+@register
 class Life(Law):
     """Two-state outer-totalistic rule on the Moore neighbourhood, exact.
 

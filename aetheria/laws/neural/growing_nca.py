@@ -11,12 +11,14 @@ from aetheria.laws.controls import Control
 from aetheria.laws.hash_noise import hash_words, threshold
 from aetheria.laws.layers import pad
 from aetheria.laws.local_network import CellNetwork, Dense, one_hot
+from aetheria.laws.registry import register
 
 ALPHA = 3
 ALIVE = 0.1
 SOBEL = ((-0.125, 0.0, 0.125), (-0.25, 0.0, 0.25), (-0.125, 0.0, 0.125))  # across; its transpose is down
 
 
+@register
 class GrowingNCA(Law):
     """Perceive (identity, Sobel x, Sobel y), then a per-cell network, at a random half of the cells each step.
 

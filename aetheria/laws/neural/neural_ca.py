@@ -10,6 +10,7 @@ from aetheria.core.errors import LawError
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_positive
 from aetheria.laws.layers import pad
+from aetheria.laws.registry import register
 
 Values = Literal["real", "unit", "bits"]
 _SPREAD = 16.0  # what the first kernels make of a neighbourhood of ones
@@ -18,6 +19,7 @@ _SMALL = 0.1  # of the usual output at first: cells hardly change
 _DIRECT = 2  # up to this radius a convolution is summed tap by tap; beyond, it is a product of spectra
 
 
+@register
 class NeuralCA(Law):
     """Kernels of any radius over all channels, a hidden layer (tanh) at each cell, and one output a channel.
 

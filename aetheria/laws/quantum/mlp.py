@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from aetheria.laws.checks import Boundary, check_choice, check_positive
 from aetheria.laws.layers import Conv, Norm, make_norm, start_small
 from aetheria.laws.local_network import CellNetwork, one_hot
+from aetheria.laws.registry import register
 from aetheria.laws.updates import Normalise, QuantumLaw
 
 
+@register
 class MLP(QuantumLaw):
     """Two hidden layers at each cell, fed by its 3x3 neighbourhood ("moore") or by itself alone ("self")."""
 

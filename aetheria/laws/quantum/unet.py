@@ -5,9 +5,11 @@ from torch import Tensor, nn
 
 from aetheria.laws.checks import Boundary, check_positive
 from aetheria.laws.layers import Block, Conv, Norm, make_norm, start_small
+from aetheria.laws.registry import register
 from aetheria.laws.updates import Normalise, QuantumLaw
 
 
+@register
 class UNet(QuantumLaw):
     """U-shaped network of widths h, 2h, 4h and a bottleneck of 8h at a quarter of the size.
 
