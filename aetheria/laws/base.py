@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,10 +13,8 @@ from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.checks import Boundary
 from aetheria.laws.controls import Controlled
-
-if TYPE_CHECKING:
-    from aetheria.laws.forms import Animal, BitRule, RingKernel
-    from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.forms import Animal, BitRule, RingKernel
+from aetheria.laws.local_network import CellNetwork
 
 PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of every law
 Colour = tuple[int, int, int]
@@ -136,19 +134,19 @@ class Law(Controlled):
         """Whether this law is the rule that a pattern file names; True for a law that has no rule string."""
         return True
 
-    def creatures(self) -> "Sequence[Animal]":
+    def creatures(self) -> Sequence[Animal]:
         """Patterns shipped for this law, its own first; empty for most laws."""
         return ()
 
-    def cell_network(self) -> "CellNetwork | None":
+    def cell_network(self) -> CellNetwork | None:
         """This law as a small network at every cell, with its present weights; None for a law of another form."""
         return None
 
-    def bit_rule(self) -> "BitRule | None":
+    def bit_rule(self) -> BitRule | None:
         """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
         return None
 
-    def ring_kernel(self) -> "RingKernel | None":
+    def ring_kernel(self) -> RingKernel | None:
         """This law as one symmetric convolution followed by a growth curve; None for a law of another form."""
         return None
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.checks import Boundary, check_choice
+from aetheria.laws.local_network import Activation, Dense
 
 Norm = Literal["channel", "group", "none"]
 
@@ -104,3 +105,14 @@ def start_small(layer: nn.Conv2d, output_scale: float | None) -> nn.Conv2d:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def as_dense(layer: nn.Conv2d, norm: nn.Module | None, activation: Activation) -> Dense | None:
+    """A convolution, its norm and its activation as a `Dense`; None for a norm with statistics across cells.
+
+    A 3x3 convolution's inputs come tap by tap in reading order, as `one_hot` filters give them.
+    """
+    weight = layer.weight.permute(0, 2, 3, 1).flatten(1)
+    if isinstance(norm, ChannelNorm):
+        return Dense(weight, layer.bias, activation, norm.scale, norm.eps)
+    return Dense(weight, layer.bias, activation) if norm is None or isinstance(norm, nn.Identity) else None

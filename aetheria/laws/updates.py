@@ -1,7 +1,6 @@
 """How a network's output becomes the next cells: `Quantum` for complex amplitudes, `Residual` for real cells."""
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +8,9 @@ from torch import Tensor, nn
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_positive
 from aetheria.laws.controls import Control
-from aetheria.laws.layers import Norm
-from aetheria.laws.local_network import CellNetwork, Filters, dense
+from aetheria.laws.layers import Norm, as_dense
+from aetheria.laws.local_network import NORMALISATIONS, CellNetwork, Filters, Normalise
 
-Normalise = Literal["grid", "cell", "none"]
 _TINY = 1e-30
 
 
@@ -60,7 +58,7 @@ class QuantumLaw(Law):
         self.d_state = d_state
         self.channels = 2 * d_state
         self.decay = decay
-        self.normalise = check_choice(normalise, ("grid", "cell", "none"), f"[law.{name}] normalise")
+        self.normalise = check_choice(normalise, NORMALISATIONS, f"[law.{name}] normalise")
         self.boundary = check_boundary(boundary, name)
         self.radius = None if normalise == "grid" or norm == "group" else radius
 
@@ -80,8 +78,8 @@ class QuantumLaw(Law):
         self, filters: Filters, first: nn.Conv2d, second: nn.Conv2d, out: nn.Conv2d, norms: nn.ModuleList
     ) -> CellNetwork | None:
         """This law's update around two hidden layers with ELU and an output layer; None for a norm that is not local."""
-        hidden, deeper = dense(first, norms[0], "elu"), dense(second, norms[1], "elu")
-        last = dense(out, None, "none")
+        hidden, deeper = as_dense(first, norms[0], "elu"), as_dense(second, norms[1], "elu")
+        last = as_dense(out, None, "none")
         if hidden is None or deeper is None or last is None:
             return None
         return CellNetwork(filters, (hidden, deeper, last), self.boundary, self.decay, self.normalise)

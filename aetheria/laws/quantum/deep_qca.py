@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from aetheria.laws.checks import Boundary, check_choice, check_positive
 from aetheria.laws.layers import Norm, make_norm, pad, start_small
-from aetheria.laws.local_network import CellNetwork, one_hot
+from aetheria.laws.local_network import CellNetwork, Normalise, one_hot
 from aetheria.laws.registry import register
-from aetheria.laws.updates import Normalise, QuantumLaw
+from aetheria.laws.updates import QuantumLaw
 
 MOORE = tuple((y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1))
 

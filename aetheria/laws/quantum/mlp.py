@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from aetheria.laws.checks import Boundary, check_choice, check_positive
 from aetheria.laws.layers import Conv, Norm, make_norm, start_small
-from aetheria.laws.local_network import CellNetwork, one_hot
+from aetheria.laws.local_network import CellNetwork, Normalise, one_hot
 from aetheria.laws.registry import register
-from aetheria.laws.updates import Normalise, QuantumLaw
+from aetheria.laws.updates import QuantumLaw
 
 
 @register

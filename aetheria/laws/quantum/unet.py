@@ -5,8 +5,9 @@ from torch import Tensor, nn
 
 from aetheria.laws.checks import Boundary, check_positive
 from aetheria.laws.layers import Block, Conv, Norm, make_norm, start_small
+from aetheria.laws.local_network import Normalise
 from aetheria.laws.registry import register
-from aetheria.laws.updates import Normalise, QuantumLaw
+from aetheria.laws.updates import QuantumLaw
 
 
 @register
