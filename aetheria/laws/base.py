@@ -28,7 +28,8 @@ class Law(Controlled):
 
     Attributes:
         channels: number of real channels C.
-        ranks: numbers of grid axes that the law can step, as in (2,) or (1, 2, 3).
+        ranks: numbers of grid axes that the law can step, as in (2,) or (1, 2, 3). Where an instance is built for one of
+            them (parameter `rank`), its class states them all.
         radius: how many cells a change can travel in one step; None if a far-away cell can matter.
         boundary: what lies beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell).
         stochastic: draws random numbers; then `initial_memory(cells, seed)` takes the motor's seed.
@@ -223,10 +224,10 @@ def check_grid(law: Law, grid: tuple[int, ...]) -> None:
     """Raises LawError when a grid of this rank and size cannot be stepped by `law`."""
     where = f"[law.{law.name.lower()}] grid {times(grid)}"
     if len(grid) not in law.ranks:
-        raise LawError(
-            f"{where}: {len(grid)} {'axis' if len(grid) == 1 else 'axes'} given; {law.name} steps grids of "
-            f"{' or '.join(map(str, law.ranks))}"
-        )
+        build = f"; build it with rank = {len(grid)}" if len(grid) in type(law).ranks else ""
+        wanted = "1 axis" if law.ranks == (1,) else f"{' or '.join(map(str, law.ranks))} axes"
+        given = "1 axis" if len(grid) == 1 else f"{len(grid)} axes"
+        raise LawError(f"{where}: {given} given; {law.name} steps grids of {wanted}{build}")
     for axis, size in zip(AXES[-len(grid) :], grid, strict=True):
         if size % law.divisor:
             halvings = int(math.log2(law.divisor))

@@ -88,6 +88,6 @@ class CellNetwork:
         return len(self.layers[-1].weight)
 
 
-def one_hot(*taps: tuple[int, int]) -> Filters:
+def one_hot(*taps: tuple[int, ...]) -> Filters:
     """Filters that each read one neighbour, given as (row, column) of the 3x3 neighbourhood."""
     return tuple(tuple(tuple(float((y, x) == tap) for x in range(3)) for y in range(3)) for tap in taps)
