@@ -227,7 +227,7 @@ class Recorder:
     def _reopen(self, motor: Aetheria_Motor, position: Position) -> GrowingFile:
         file = GrowingFile.reopen(self.path, position, schema.layout(self._subscription.request, motor.shape))
         if position.frames and file.step_of(position.frames - 1) == motor.step_count:
-            self._subscription.skip(motor.step_count)
+            self._subscription.mark_seen(motor.step_count)
         self._edits.go_on_behind(file.edit_lines)
         return file
 
