@@ -240,7 +240,7 @@ def test_the_cells_that_fire_are_those_of_chance(rate: float, seed: int, step: i
     seeds = torch.tensor([[seed, universe] for universe in (0, 1, 2**33)])
     steps = torch.full((3,), step)
     moved, _, after = fused(law, (cells, seeds, steps), 1, device)
-    expected = fire_mask(seeds, steps, *GRID, rate)
+    expected = fire_mask(seeds, steps, GRID, rate)
     assert torch.equal(moved == 2, expected[:, None].expand_as(moved))
     assert torch.equal(moved == 1, ~expected[:, None].expand_as(moved))
     assert torch.equal(after, steps + 1)
