@@ -12,7 +12,7 @@ from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.core.failpoints import reached
 from aetheria.core.settings import Settings
 from aetheria.recording import schema
-from aetheria.recording.repair.superblock import release
+from aetheria.recording.superblock import release
 
 MOMENTS = ("recording reopened", "frames uncounted", "frames dropped")
 FORMAT: dict[str, Any] = {"libver": ("v110", "v110"), "rdcc_nbytes": 0}

@@ -14,7 +14,7 @@ import numpy as np
 from aetheria.core.failpoints import reached
 from aetheria.recording.append import FORMAT, Position, reopen
 from aetheria.recording.compress import append, write_frame
-from aetheria.recording.repair.superblock import release
+from aetheria.recording.superblock import release
 
 _LEFT: list[object] = []  # what HDF5 could not close; h5py would try again, and print that it cannot
 

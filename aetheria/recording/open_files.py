@@ -8,8 +8,8 @@ import h5py
 
 from aetheria.core.errors import RecordingError
 from aetheria.recording.lock import is_written
-from aetheria.recording.repair.hdf5_checksums import mended
-from aetheria.recording.repair.superblock import Patched, read_superblock, released
+from aetheria.recording.hdf5_checksums import mended
+from aetheria.recording.superblock import Patched, read_superblock, released
 from aetheria.recording.validate import check_file
 
 _CACHE = 1 << 18  # bytes of chunks kept for each dataset: enough for series; frames are read past it, and HDF5 would keep 8 MiB

@@ -19,7 +19,7 @@ from aetheria.recording import checksums, schema
 from aetheria.recording.compress import read_frame
 from aetheria.recording.frame_index import SERIES, DamagedError, FrameIndex
 from aetheria.recording.open_files import handle
-from aetheria.recording.repair.superblock import was_hdf5
+from aetheria.recording.superblock import was_hdf5
 from aetheria.recording.validate import check_about, check_read, check_series
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aetheria.core.failpoints import at_moments, reached
-from aetheria.recording.repair.superblock import Patched, checksum, read_superblock, release
+from aetheria.recording.superblock import Patched, checksum, read_superblock, release
 
 
 def test_the_checksum_is_that_of_its_author() -> None:

@@ -12,7 +12,7 @@ from aetheria.recording import checksums
 from aetheria.recording.compress import LZ4, ZSTANDARD, filters_of, read_frame
 from aetheria.recording.frame_index import SERIES
 from aetheria.recording.recording import FAULTS, NO_FIELDS
-from aetheria.recording.repair.superblock import read_superblock
+from aetheria.recording.superblock import read_superblock
 from aetheria.recording.validate import TEXTS, check_about, check_read, check_series
 
 _ENDINGS = ("done", "interrupted", "diverged", "disk full", "failed")

@@ -10,7 +10,7 @@ from typing import Any
 
 from aetheria.core.errors import ConfigError, DiskFullError, RecordingError
 from aetheria.files.atomic import check_output, lasting
-from aetheria.recording import Recording
+from aetheria.recording.recording import Recording
 from aetheria.recording.lock import is_written
 from aetheria.recording.repair.salvage import EDITS, Saved
 

@@ -28,8 +28,8 @@ from aetheria.recording.append import FORMAT
 from aetheria.recording.compress import write_frame
 from aetheria.recording.recording import FAULTS
 from aetheria.recording.repair.damaged_reader import DamagedReader, RowError, plain
-from aetheria.recording.repair.hdf5_checksums import mended
-from aetheria.recording.repair.superblock import Patched
+from aetheria.recording.hdf5_checksums import mended
+from aetheria.recording.superblock import Patched
 from aetheria.recording.validate import check_file
 
 EDITS = "edits"  # what is about to be read, where it is no row

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aetheria.recording.repair.superblock import checksum, released
+from aetheria.recording.superblock import checksum, released
 
 _CONTINUED = 16  # type of a header's message: there is another block of it
 _SUM = 4  # bytes of a checksum

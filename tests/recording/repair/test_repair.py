@@ -17,10 +17,10 @@ from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.cli import app
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.recording.lock import WriteLock
-from aetheria.recording.repair.hdf5_checksums import mended
+from aetheria.recording.hdf5_checksums import mended
 from aetheria.recording.repair.repair import repair
 from aetheria.recording.repair.salvage import Saved, salvage, spread
-from aetheria.recording.repair.superblock import checksum
+from aetheria.recording.superblock import checksum
 from tests.paths import GOLDEN
 
 
