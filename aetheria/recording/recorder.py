@@ -227,7 +227,7 @@ class Recorder:
     def _reopen(self, motor: Aetheria_Motor, point: ResumePoint) -> GrowingFile:
         file = GrowingFile.reopen(self.path, point, schema.layout(self._subscription.request, motor.shape))
         if point.frames and file.step_of(point.frames - 1) == motor.step_count:
-            self._subscription.skip(motor.step_count)
+            self._subscription.mark_seen(motor.step_count)
         self._edits.continue_after(file.edit_lines)
         return file
 

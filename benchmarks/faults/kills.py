@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.core.errors import AetheriaError
-from aetheria.core.failpoints import at_moments
+from aetheria.core.failpoints import on_failpoints
 from aetheria.recording.recorder import FAILPOINTS
 from aetheria.recording.schema import Codec
 from benchmarks.faults.fault import Fault, Outcome
@@ -62,7 +62,7 @@ def record(
     if strike:
         ctypes.CDLL(None).writes_arm(b"run", ctypes.c_long(strike[0]), strike[1], 0)
     told = os.open(promises, os.O_WRONLY | os.O_CREAT)
-    with at_moments(act), motor() as running, Recorder(running, path, codec=codec, overwrite=True) as recorder:
+    with on_failpoints(act), motor() as running, Recorder(running, path, codec=codec, overwrite=True) as recorder:
         print("begins", flush=True)
         began = time.perf_counter()
         while running.step_count < FRAMES - 1:

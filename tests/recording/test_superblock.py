@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from aetheria.core.failpoints import at_moments, reached
+from aetheria.core.failpoints import on_failpoints, reached
 from aetheria.recording.superblock import PatchedFile, checksum, clear_writer_mark, read_superblock
 
 
@@ -89,9 +89,9 @@ def test_what_lies_beyond_the_end_of_a_patched_file_is_an_error(tmp_path: Path) 
 def test_moments_are_told_to_whoever_asked_while_they_ask() -> None:
     told: list[str] = []
     reached("before")
-    with at_moments(told.append):
+    with on_failpoints(told.append):
         reached("one")
-        with pytest.raises(OSError, match="two"), at_moments(fails):
+        with pytest.raises(OSError, match="two"), on_failpoints(fails):
             reached("two")
     reached("after")
     assert told == ["one", "two"]

@@ -278,7 +278,7 @@ def picture_of(frame: Frame, request: Request, grid: tuple[int, int]) -> Picture
         step=frame.step,
         field=name,
         universe=request.universe or 0,
-        region=Region(*(request.region or (0, 0, *grid))),
+        region=Region(0, 0, *grid) if request.region is None else Region(*request.region.corner, *request.region.size),
         pixels=interleaved(np.asarray(frame[name][0], np.uint8)),
         levels=request.levels[name],
         finite=bool(frame["finite"][0]),
