@@ -3,7 +3,10 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aetheria.core.old_paths import install
 from aetheria.core.version import __version__ as __version__
+
+install()
 
 if TYPE_CHECKING:
     from aetheria.core.memory_limits import forced as forced

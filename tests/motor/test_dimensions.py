@@ -86,7 +86,7 @@ def test_fields_of_any_rank_are_those_of_their_formulas(grid: tuple[int, ...]) -
 def test_the_centre_of_mass_is_told_along_every_axis(grid: tuple[int, ...]) -> None:
     cells = torch.zeros(2, *grid)
     place = tuple(side - 2 for side in grid)
-    cells[(slice(None), *place)] = 1
+    cells[Block(place, (1,) * len(grid)).index] = 1
     motor = motor_on(grid, initial=cells)
     for axis, expected in zip(("z", "y", "x")[-len(grid) :], place, strict=True):
         assert float(motor.read(f"centre_{axis}")) == pytest.approx(expected)
@@ -129,7 +129,7 @@ def test_areas_are_averaged_on_grids_of_any_rank(grid: tuple[int, ...], size: tu
     np.testing.assert_allclose(motor.read("density", size).numpy(), area_means(whole, size), rtol=1e-5)
     nearest = motor.look(motor.request(["density"], size, reduction="nearest"))["density"]
     index = [(np.arange(n) * side + side // 2) // n for side, n in zip(grid, size, strict=True)]
-    np.testing.assert_array_equal(nearest, whole[np.ix_(range(2), *index)].astype(np.float32))
+    np.testing.assert_array_equal(nearest, whole[np.ix_(np.arange(2), *index)].astype(np.float32))
 
 
 VOLUME = (5, 6, 8)
