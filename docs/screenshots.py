@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from viewer.__main__ import open_window
-from viewer.model.shown import Region
+from viewer.model.region import Region
 from viewer.sources.live import LiveSource
 from viewer.window.window import Window
 
@@ -94,7 +94,7 @@ def lizard() -> None:
     spin(lambda: step_of(window) > 400)
     window.controller.set_speed(30.0)
     wait(1.0)
-    window.controller.steering.erase()
+    window.controller.tools.erase()
     stroke(window, (30, 30), (45, 45), (60, 60))
     wait(0.8)
     photograph(window, "live")

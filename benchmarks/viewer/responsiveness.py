@@ -30,9 +30,12 @@ from benchmarks.harness.cases import Job, motor_for
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import Row, table
 from viewer.controllers.controller import Controller
-from viewer.model.shown import Message, Picture, Region, Status
-from viewer.sources.live import LiveSource, picture_of
-from viewer.sources.source import Source
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
+from viewer.model.region import Region
+from viewer.model.status import Status
+from viewer.sources.live import LiveSource, frame_of
+from viewer.sources.source import FrameSource
 from viewer.window.window import Window
 
 _PAINTED = (("GrowingNCA", "rgb"), ("MLP", "density"), ("MLP", "phase_0"), ("Life", "channel_0"))
@@ -48,10 +51,10 @@ class NoWindow:
     def __init__(self) -> None:
         self.pictures = 0
 
-    def show_source(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         """Nothing."""
 
-    def show_picture(self, picture: Picture) -> None:
+    def show_picture(self, picture: RenderedFrame) -> None:
         """Counts it."""
         self.pictures += 1
 
@@ -85,7 +88,7 @@ def spin(seconds: float, until: Callable[[], object] = lambda: False) -> None:
 
 
 def frames_per_second(side: int, seconds: float, speed: float | None) -> Row:
-    """Pictures drawn a second by the real window, whole grid in sight, while Life takes `speed` beats of 8 steps a second."""
+    """Pictures drawn a second by the real window, whole grid in view, while Life takes `speed` beats of 8 steps a second."""
     window = Window()
     window.resize(side + 500, side + 200)
     window.controller.open(LiveSource(motor_for(Job("ours", "Life", side))))
@@ -115,7 +118,7 @@ class Drawn(QObject):
         super().__init__(window)
         self.pictures = 0
         self._window = window
-        self._last: Picture | None = None
+        self._last: RenderedFrame | None = None
         window.canvas.viewport().installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
@@ -223,7 +226,7 @@ def picture_cost(law: str, field: str, side: int, repeats: int) -> Row:
     for _ in range(repeats):
         motor.step(1)
         began = time.process_time()
-        picture = picture_of(motor.look(request), request, (side, side))
+        picture = frame_of(motor.look(request), request, (side, side))
         made = time.process_time()
         window.show_picture(picture)
         QCoreApplication.processEvents()
@@ -250,7 +253,7 @@ def leaks(frames: int, cycles: int) -> list[Row]:
     shown = 0
     draw = window.show_picture
 
-    def counted(picture: Picture) -> None:
+    def counted(picture: RenderedFrame) -> None:
         nonlocal shown
         shown += 1
         draw(picture)

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from viewer.controllers.component import Feature, View
+from viewer.controllers.component import Component, ViewInterface
 from viewer.controllers.controller import Controller
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import Worker
 
 
-class Compare(Feature):
+class CompareController(Component):
     """Keeps a recording beside whatever is open: it stands at the frame whose step is nearest to the one that is shown.
 
     Attributes:
@@ -17,7 +17,7 @@ class Compare(Feature):
         listeners: called when a second picture has come or gone.
     """
 
-    def __init__(self, controller: Controller, make_view: Callable[[], View]) -> None:
+    def __init__(self, controller: Controller, make_view: Callable[[], ViewInterface]) -> None:
         """
         Args:
             controller: of the first picture.

@@ -7,22 +7,26 @@ from dataclasses import replace
 from aetheria.core.errors import AetheriaError
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.colour_maps import COLOUR_MAPS
-from viewer.controllers.component import Feature, View
-from viewer.controllers.divergence import Diverging
-from viewer.controllers.film import Filming
-from viewer.controllers.follow import Following
-from viewer.controllers.history import Changes
-from viewer.controllers.inspect import Inspecting
-from viewer.controllers.parameters import Tuning
+from viewer.controllers.component import Component, ViewInterface
+from viewer.controllers.divergence import DivergenceGuard
+from viewer.controllers.film import FilmController
+from viewer.controllers.follow import FollowController
+from viewer.controllers.history import History
+from viewer.controllers.inspect import InspectController
+from viewer.controllers.parameters import ParameterController
 from viewer.controllers.player import Player
-from viewer.controllers.record import Tape
-from viewer.controllers.save import Keeping
-from viewer.controllers.series import Series
-from viewer.controllers.tools import Steering
+from viewer.controllers.record import RecordController
+from viewer.controllers.save import SaveController
+from viewer.controllers.series import SeriesController
+from viewer.controllers.tools import ToolController
 from viewer.model.messages import explain
-from viewer.model.shown import SPEEDS, FieldChoice, LevelMode, Levels, Message, Model, Picture, Region, Wanted
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
+from viewer.model.model import SPEEDS, ViewerModel
+from viewer.model.region import Region
+from viewer.model.view_settings import FieldChoice, LevelMode, Levels, FrameRequest
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source, Worker
+from viewer.sources.source import FrameSource, Worker
 
 _STATUS_S = 0.25
 
@@ -34,45 +38,45 @@ class Controller:
         model: the viewer's own state.
         source: what is open, or None.
         picture: the last good one.
-        features: called at every tick and when something is opened; see `Feature`.
-        diverging: pauses what turns to NaN.
+        components: called at every tick and when something is opened; see `Component`.
+        divergence: pauses what turns to NaN.
         series: numbers over time.
         player: where a recording stands.
-        following: keeps the centre of mass in sight.
-        inspecting: the cell under the mouse.
-        keeping: pictures, states and configs.
-        tape, filming: recordings and films being made.
-        steering: the tool in hand, and strokes.
-        tuning: the law's parameters.
+        follow: keeps the centre of mass in view.
+        inspect: the cell under the mouse.
+        save: pictures, states and configs.
+        record, filming: recordings and films being made.
+        tools: the tool in hand, and strokes.
+        parameters: the law's parameters.
         changes: what was changed by hand, in words.
     """
 
-    def __init__(self, view: View, model: Model | None = None) -> None:
+    def __init__(self, view: ViewInterface, model: ViewerModel | None = None) -> None:
         self.view = view
-        self.model = model or Model()
+        self.model = model or ViewerModel()
         self.model.listeners.append(self._model_changed)
-        self.source: Source | None = None
-        self.picture: Picture | None = None
+        self.source: FrameSource | None = None
+        self.picture: RenderedFrame | None = None
         self.visible = True
-        self.features: list[Feature] = []
-        self.diverging = Diverging(self)
-        self.series = Series(self)
+        self.components: list[Component] = []
+        self.divergence = DivergenceGuard(self)
+        self.series = SeriesController(self)
         self.player = Player(self)
-        self.following = Following(self)
-        self.inspecting = Inspecting(self)
-        self.keeping = Keeping(self)
-        self.tape = Tape(self)
-        self.filming = Filming(self)
-        self.steering = Steering(self)
-        self.tuning = Tuning(self)
-        self.changes = Changes(self, lambda: self.steering.painting)
-        for part in (self.steering, self.tuning):
-            part.listeners.append(self.changes.look)
+        self.follow = FollowController(self)
+        self.inspect = InspectController(self)
+        self.save = SaveController(self)
+        self.record = RecordController(self)
+        self.film = FilmController(self)
+        self.tools = ToolController(self)
+        self.parameters = ParameterController(self)
+        self.history = History(self, lambda: self.tools.painting)
+        for part in (self.tools, self.parameters):
+            part.listeners.append(self.history.look)
         self._status_due = 0.0
 
     # -- opening -------------------------------------------------------------------------------------------------
 
-    def open(self, source: Source) -> None:
+    def open(self, source: FrameSource) -> None:
         """Shows a source, from its first field and the whole grid; the one before is closed."""
         self.close()
         self.source = source
@@ -80,11 +84,11 @@ class Controller:
             source.on_failure(self.failed)
             source.on_restart(self.restarted)
         height, width = source.grid
-        self.model.set(look=source.first_look, region=Region(0, 0, height, width), follow=False, stride=1, tool="look")
+        self.model.set(look=source.first_view_settings, region=Region(0, 0, height, width), follow=False, stride=1, tool="look")
         source.pace(self.model.speed, self.model.stride)
         self.view.show_source(source)
-        for feature in self.features:
-            feature.opened(source)
+        for component in self.components:
+            component.opened(source)
         self.view.show_region(Region(0, 0, height, width))
         self._show()
 
@@ -93,8 +97,8 @@ class Controller:
         source, self.source = self.source, None
         self.picture = None
         if source is not None:
-            for feature in self.features:
-                feature.closed()
+            for component in self.components:
+                component.closed()
             source.close()
             self.view.show_source(None)
 
@@ -121,20 +125,20 @@ class Controller:
             picture = self.source.picture()
             if picture is not None and self._fits(picture):
                 self._take(picture)
-        for feature in self.features:
-            feature.tick()
+        for component in self.components:
+            component.tick()
         now = time.monotonic()
         if now >= self._status_due and self.source is not None:
             self._status_due = now + _STATUS_S
-            kept = "  ".join(filter(None, (self.tape.words(), self.filming.words())))
+            kept = "  ".join(filter(None, (self.record.words(), self.film.words())))
             self.view.show_status(replace(self.source.status(), recording=kept))
 
-    def _fits(self, picture: Picture) -> bool:
+    def _fits(self, picture: RenderedFrame) -> bool:
         look = self.model.look
         return look is not None and (picture.field, picture.universe) == (look.field, look.universe)
 
-    def _take(self, picture: Picture) -> None:
-        if self.diverging.worth_showing(picture):
+    def _take(self, picture: RenderedFrame) -> None:
+        if self.divergence.worth_showing(picture):
             self.picture = picture
             self.view.show_picture(picture)
 
@@ -188,7 +192,7 @@ class Controller:
             self.model.relook(colours=maps[(maps.index(look.colours or choice.colours) + 1) % len(maps)])
 
     def levels_auto(self) -> None:
-        """Levels from the lowest to the highest value in sight."""
+        """Levels from the lowest to the highest value in view."""
         self.model.relook(level_mode="auto", levels=None)
 
     def levels_percentile(self) -> None:
@@ -281,7 +285,7 @@ class Controller:
 
     def reset(self) -> None:
         """Back to the start: initial cells and settings."""
-        self._restart(self.tuning.start_again)
+        self._restart(self.parameters.start_again)
 
     def new_seed(self) -> None:
         """Other random cells."""
@@ -296,8 +300,8 @@ class Controller:
 
     def restarted(self) -> None:
         """The run is back at its start, whatever took it there."""
-        for feature in self.features:
-            feature.restarted()
+        for component in self.components:
+            component.restarted()
         if isinstance(self.source, LiveSource):
             self.source.ask(lambda motor: motor.refresh())
 
@@ -318,4 +322,4 @@ class Controller:
             return
         height, width = model.size
         size = (max(1, min(height, model.region.height)), max(1, min(width, model.region.width)))
-        source.show(Wanted(model.look, replace(model.region), size))
+        source.show(FrameRequest(model.look, replace(model.region), size))

@@ -14,10 +14,11 @@ from aetheria.export.movies import FilmWriter, film_writer
 from aetheria.export.pictures import Film, save_gif, save_mp4
 from aetheria.export.pictures import Look as FilmLook
 from aetheria.recording import Recording
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.model.messages import explain
 from viewer.model.palette import colour_table
-from viewer.model.shown import Message, Picture
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
 from viewer.model.wording import bytes_in_words, shortened
 from viewer.sources.playback import RecordingSource
 
@@ -49,7 +50,7 @@ def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     return film
 
 
-class Shoot:
+class FilmTask:
     """A film that is being made by a thread of its own.
 
     Attributes:
@@ -98,7 +99,7 @@ class _StoppedError(Exception):
     """The user no longer wants it."""
 
 
-class LiveShoot(Shoot):
+class LiveFilm(FilmTask):
     """A film of the pictures it is given, at the times they are given."""
 
     def __init__(self, path: Path) -> None:
@@ -107,7 +108,7 @@ class LiveShoot(Shoot):
         self.began = time.monotonic()
         self._pictures: queue.Queue[tuple[Pixels, Pixels, float]] = queue.Queue(_WAITING)
 
-    def add(self, picture: Picture, table: NDArray[np.uint8]) -> None:
+    def add(self, picture: RenderedFrame, table: NDArray[np.uint8]) -> None:
         """Takes a picture, unless too many wait. Never waits itself."""
         if self._stopped.is_set():
             return
@@ -142,7 +143,7 @@ class LiveShoot(Shoot):
 
 
 @dataclass(frozen=True)
-class Export:
+class FilmExport:
     """A film of a recording: file, field, colours and frames per second; see `aetheria.export.pictures`."""
 
     recording: Path
@@ -151,10 +152,10 @@ class Export:
     fps: float = 30.0
 
 
-class RecordingShoot(Shoot):
+class RecordingFilm(FilmTask):
     """A film of a recording, read by a handle of its own."""
 
-    def __init__(self, path: Path, export: Export) -> None:
+    def __init__(self, path: Path, export: FilmExport) -> None:
         super().__init__(path)
         self.export = export
 
@@ -175,53 +176,53 @@ class RecordingShoot(Shoot):
             raise _StoppedError
 
 
-class Filming(Feature):
+class FilmController(Component):
     """Makes one film at a time.
 
     Attributes:
-        shoot: the film being made; None without one.
+        task: the film being made; None without one.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
-        self.shoot: Shoot | None = None
-        self._ending: list[Shoot] = []
-        self._last: Picture | None = None
+        self.task: FilmTask | None = None
+        self._ending: list[FilmTask] = []
+        self._last: RenderedFrame | None = None
 
     def words(self) -> str:
         """How it goes, for the status bar."""
-        return self.shoot.words() if self.shoot is not None else ""
+        return self.task.words() if self.task is not None else ""
 
     def film_view(self, path: Path) -> None:
         """Films what is shown, from the present picture on."""
-        if self.shoot is None and self.controller.attempt(lambda: film_writer(path, _RATE)):
+        if self.task is None and self.controller.attempt(lambda: film_writer(path, _RATE)):
             self._last = None
-            self._start(LiveShoot(path))
+            self._start(LiveFilm(path))
 
     def film_recording(self, path: Path, scale: int, fps: float) -> None:
         """Films the whole recording that is open, as it looks now."""
         source, look, picture = self.controller.source, self.controller.model.look, self.controller.picture
-        if self.shoot is not None or not isinstance(source, RecordingSource) or look is None or picture is None:
+        if self.task is not None or not isinstance(source, RecordingSource) or look is None or picture is None:
             return
         film_look = FilmLook(look.colours, picture.levels, look.universe, scale)
-        self._start(RecordingShoot(path, Export(source.recording.path, look.field, film_look, fps)))
+        self._start(RecordingFilm(path, FilmExport(source.recording.path, look.field, film_look, fps)))
 
     def stop(self) -> None:
         """Ends the film: that of a live view is whole, one of a recording is given up."""
-        if self.shoot is not None:
-            self.shoot.stop()
-            self._ending.append(self.shoot)
-            self.shoot = None
+        if self.task is not None:
+            self.task.stop()
+            self._ending.append(self.task)
+            self.task = None
 
     # -- what happens --------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        shoot = self.shoot
-        if isinstance(shoot, LiveShoot):
-            self._feed(shoot)
-        if shoot is not None and shoot.outcome is not None:
+        task = self.task
+        if isinstance(task, LiveFilm):
+            self._feed(task)
+        if task is not None and task.outcome is not None:
             self.stop()
-        for ended in [shoot for shoot in self._ending if shoot.outcome is not None]:
+        for ended in [task for task in self._ending if task.outcome is not None]:
             self._ending.remove(ended)
             assert ended.outcome is not None
             self.controller.view.show_message(ended.outcome)
@@ -229,13 +230,13 @@ class Filming(Feature):
     def closed(self) -> None:
         self.stop()
 
-    def _start(self, shoot: Shoot) -> None:
-        self.shoot = shoot
-        shoot.begin()
+    def _start(self, task: FilmTask) -> None:
+        self.task = task
+        task.begin()
 
-    def _feed(self, shoot: LiveShoot) -> None:
+    def _feed(self, task: LiveFilm) -> None:
         picture, look, choice = self.controller.picture, self.controller.model.look, self.controller.choice
         if picture is None or look is None or choice is None or picture is self._last or picture.field != look.field:
             return
         self._last = picture
-        shoot.add(picture, colour_table(look, choice))
+        task.add(picture, colour_table(look, choice))

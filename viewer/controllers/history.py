@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from aetheria.motor.edits import CellsEdit, ControlEdit, Edit, RestartEdit, StateEdit
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 MOST = 200  # lines that are told, the newest
 _APART_S = 0.5  # seconds between two looks
 
 
-class Changes(Feature):
+class History(Component):
     """A line for each change, the oldest first; changes of one kind in a row share one.
 
     Attributes:
@@ -21,7 +21,7 @@ class Changes(Feature):
         listeners: called when they changed.
     """
 
-    def __init__(self, controller: Host, busy: Callable[[], bool]) -> None:
+    def __init__(self, controller: ComponentHost, busy: Callable[[], bool]) -> None:
         """
         Args:
             busy: whether the next change is being made.
@@ -43,7 +43,7 @@ class Changes(Feature):
             self._stale, self._due = False, now + _APART_S
             source.ask(lambda motor: in_words(motor.edits), self._take, name="changes")
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         self._stale = True
 
     def closed(self) -> None:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from viewer.controllers.component import Feature, Host
-from viewer.model.shown import Cell, Picture
-from viewer.sources.source import Source
+from viewer.controllers.component import Component, ComponentHost
+from viewer.model.frame import CellValues, RenderedFrame
+from viewer.sources.source import FrameSource
 
 _EVERY_S = 0.1
 
 
 @dataclass(frozen=True)
-class Readings:
+class ChannelTable:
     """What a cell holds, as a table.
 
     Attributes:
@@ -29,7 +29,7 @@ class Readings:
     values: NDArray[np.float64]
 
 
-class Inspecting(Feature):
+class InspectController(Component):
     """Reads the cell under the mouse some ten times a second, while it is wanted and anything changes.
 
     Attributes:
@@ -38,14 +38,14 @@ class Inspecting(Feature):
         listeners: called when there is another.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
-        self.cell: Cell | None = None
+        self.cell: CellValues | None = None
         self.wanted = False
         self.listeners: list[Callable[[], None]] = []
         self._under_mouse: tuple[int, int] | None = None
         self._read: tuple[object, ...] | None = None  # what the last reading was of
-        self._picture: Picture | None = None
+        self._picture: RenderedFrame | None = None
         self._due = 0.0
 
     @property
@@ -68,7 +68,7 @@ class Inspecting(Feature):
         middle = (region.top + region.height // 2, region.left + region.width // 2) if region is not None else None
         model.set(pinned=self.place or middle)
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         self.closed()
 
     def closed(self) -> None:
@@ -87,7 +87,7 @@ class Inspecting(Feature):
         self._read, self._picture, self._due = asked, picture, now + _EVERY_S
         source.inspect(*place, look.universe, self._take)
 
-    def _take(self, cell: Cell) -> None:
+    def _take(self, cell: CellValues) -> None:
         if (cell.y, cell.x) == self.place:
             self.cell = cell
             self._tell()
@@ -97,16 +97,16 @@ class Inspecting(Feature):
             listener()
 
 
-def readings(cell: Cell) -> Readings:
+def channel_table(cell: CellValues) -> ChannelTable:
     """The channels of a cell: of complex amplitudes real and imaginary part, magnitude and phase; of a recording its fields."""
     d = cell.d_state
     if d is not None and cell.channels.size == 2 * d:
         re, im = cell.channels[:d], cell.channels[d:]
         values = np.stack((re, im, np.hypot(re, im), np.arctan2(im, re)), 1)
-        return Readings(("Re", "Im", "|psi|", "arg"), tuple(f"psi_{k}" for k in range(d)), values)
+        return ChannelTable(("Re", "Im", "|psi|", "arg"), tuple(f"psi_{k}" for k in range(d)), values)
     if cell.channels.size:
-        return Readings(("value",), tuple(f"channel_{k}" for k in range(cell.channels.size)), cell.channels[:, None])
+        return ChannelTable(("value",), tuple(f"channel_{k}" for k in range(cell.channels.size)), cell.channels[:, None])
     width = max((values.size for values in cell.fields.values()), default=1)
     rows = [np.pad(values, (0, width - values.size), constant_values=np.nan) for values in cell.fields.values()]
     columns = ("value",) if width == 1 else ("red or value", "green", "blue")[:width]
-    return Readings(columns, tuple(cell.fields), np.stack(rows) if rows else np.empty((0, width)))
+    return ChannelTable(columns, tuple(cell.fields), np.stack(rows) if rows else np.empty((0, width)))

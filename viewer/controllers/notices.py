@@ -14,21 +14,21 @@ from types import TracebackType
 from typing import Any
 
 import aetheria
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.model.messages import explain
-from viewer.model.shown import Message
+from viewer.model.messages import Message
 
 _OURS = str(Path(aetheria.__file__).parent)
 
 
-class Notices(Feature):
+class Notices(Component):
     """Tells the user what would otherwise only be written to a terminal, until `stop` is called.
 
     Warnings and log records come from any thread and wait for the next tick; an uncaught error of the thread that made this
     is told at once.
     """
 
-    def __init__(self, controller: Host, interrupted: Callable[[], object]) -> None:
+    def __init__(self, controller: ComponentHost, interrupted: Callable[[], object]) -> None:
         """
         Args:
             controller: whose view tells.

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from viewer.controllers.component import Feature
+from viewer.controllers.component import Component
 from viewer.controllers.controller import Controller
 from viewer.model.messages import explain
-from viewer.model.shown import Message
-from viewer.sources.importing import SUFFIXES, Change, NewRun, adopt
+from viewer.model.messages import Message
+from viewer.sources.importing import SUFFIXES, RunChange, NewRun, import_file
 from viewer.sources.live import LiveSource
 from viewer.sources.opening import live_source, open_any
-from viewer.sources.source import Source, end_with_the_program
+from viewer.sources.source import FrameSource, close_at_exit
 
 
-class Arrivals(Feature):
+class OpenQueue(Component):
     """Opens files and runs in threads of their own, for a motor takes seconds to build.
 
     Attributes:
@@ -48,14 +48,14 @@ class Arrivals(Feature):
             return  # a double click
         run = self.controller.source if isinstance(self.controller.source, LiveSource) else None
 
-        def make() -> Source | Change | NewRun:
+        def make() -> FrameSource | RunChange | NewRun:
             if Path(path).suffix.lower() in SUFFIXES:
-                return adopt(Path(path), run)
+                return import_file(Path(path), run)
             return open_any(path, overrides, self.device)
 
         self.bring(called or Path(path).name, make, str(path))
 
-    def bring(self, called: str, make: Callable[[], Source | Change | NewRun], path: str = "") -> None:
+    def bring(self, called: str, make: Callable[[], FrameSource | RunChange | NewRun], path: str = "") -> None:
         """Opens what `make` returns, which is called in a thread; what was being opened before is forgotten.
 
         Args:
@@ -90,7 +90,7 @@ class Arrivals(Feature):
                 self.controller.view.show_message(Message("error", words if name in words else f"{name}: {words}"))
                 self.missed()
                 return
-            case Change() as change:
+            case RunChange() as change:
                 self._change(change)
             case _Ready(source, note):
                 self.controller.open(source)
@@ -99,7 +99,7 @@ class Arrivals(Feature):
         if opening.path:
             self.arrived(opening.path)
 
-    def _change(self, change: Change) -> None:
+    def _change(self, change: RunChange) -> None:
         source = self.controller.source
         if source is not change.source:
             return  # closed in the meantime
@@ -107,7 +107,7 @@ class Arrivals(Feature):
         ask = change.source.ask_at_rest if change.restarts else change.source.ask
         ask(change.apply, lambda _: self._changed(change, playing))
 
-    def _changed(self, change: Change, playing: bool) -> None:
+    def _changed(self, change: RunChange, playing: bool) -> None:
         source = change.source
         if source.config is not None:
             source.config = change.changed(source.config)
@@ -123,7 +123,7 @@ class Arrivals(Feature):
 
 @dataclass(frozen=True)
 class _Ready:
-    source: Source
+    source: FrameSource
     note: str = ""
 
 
@@ -134,14 +134,14 @@ class _Opening:
         result: what came of it; None as long as it is at work.
     """
 
-    def __init__(self, make: Callable[[], Source | Change | NewRun], device: str | None, path: str) -> None:
+    def __init__(self, make: Callable[[], FrameSource | RunChange | NewRun], device: str | None, path: str) -> None:
         self.path = path
-        self.result: _Ready | Change | Exception | None = None
+        self.result: _Ready | RunChange | Exception | None = None
         self._unwanted = False
         self._guard = threading.Lock()
         self.thread = threading.Thread(target=self._work, args=(make, device), name="opening", daemon=True)
         self.thread.start()
-        end_with_the_program(self)
+        close_at_exit(self)
 
     def close(self) -> None:
         """Nobody wants it any more."""
@@ -151,14 +151,14 @@ class _Opening:
         if isinstance(result, _Ready):
             result.source.close()
 
-    def _work(self, make: Callable[[], Source | Change | NewRun], device: str | None) -> None:
-        result: _Ready | Change | Exception
+    def _work(self, make: Callable[[], FrameSource | RunChange | NewRun], device: str | None) -> None:
+        result: _Ready | RunChange | Exception
         try:
             made = make()
             if isinstance(made, NewRun):
                 result = _Ready(_prepared(made, device), made.note)
             else:
-                result = made if isinstance(made, Change) else _Ready(made)
+                result = made if isinstance(made, RunChange) else _Ready(made)
         except Exception as error:  # noqa: BLE001 - told to whoever waits, whatever it is
             result = error
         with self._guard:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.laws.controls import Control, TextControl, Value
 from aetheria.motor.motor import Aetheria_Motor
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 # Names as on the LifeWiki, "List of Life-like rules".
 KNOWN_RULES: Mapping[str, str] = {
@@ -24,7 +24,7 @@ KNOWN_RULES: Mapping[str, str] = {
 }
 
 
-class Tuning(Feature):
+class ParameterController(Component):
     """The controls of what is open.
 
     Attributes:
@@ -34,7 +34,7 @@ class Tuning(Feature):
         listeners: called when any of these changed.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
         self.controls: tuple[Control | TextControl, ...] = ()
         self.values: dict[str, Value] = {}
@@ -91,7 +91,7 @@ class Tuning(Feature):
 
     # -- what happens to the source ------------------------------------------------------------------------------
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         if isinstance(source, LiveSource):
             self.controls = source.motor.traits.controls
             self.values = {control.name: source.motor.get_control(control.name) for control in self.controls}

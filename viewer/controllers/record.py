@@ -15,9 +15,10 @@ from aetheria.observe.request import PixelType
 from aetheria.recording import Recorder
 from aetheria.recording.disk_space import frame_bytes, free_bytes
 from aetheria.recording.schema import Codec
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.model.messages import explain
-from viewer.model.shown import Levels, Message
+from viewer.model.messages import Message
+from viewer.model.view_settings import Levels
 from viewer.model.wording import bytes_in_words, duration_in_words, shortened
 from viewer.sources.live import LiveSource
 
@@ -25,7 +26,7 @@ _SIZE_S = 1.0  # seconds between two looks at how large the file is
 
 
 @dataclass(frozen=True)
-class TapeSettings:
+class RecordSettings:
     """What is to be recorded: as for `Recorder`, and `levels` for uint8."""
 
     path: Path
@@ -38,7 +39,7 @@ class TapeSettings:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SizeEstimate:
     """What a recording will take at the most, for numbers that cannot be compressed.
 
     Attributes:
@@ -64,7 +65,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Forecast:
+class RecordForecast:
     """What is known of a recording before it begins: what it takes, or what is wrong with it; whether there is such a file."""
 
     words: str
@@ -72,10 +73,10 @@ class Forecast:
     exists: bool
 
 
-class Take:
+class RecordingSession:
     """One recording: its recorder is made in the source's thread, and finished in a thread of its own."""
 
-    def __init__(self, settings: TapeSettings) -> None:
+    def __init__(self, settings: RecordSettings) -> None:
         self.settings = settings
         self.recorder: Recorder | None = None
         self.size = 0  # bytes of the file, when somebody looked last
@@ -122,16 +123,16 @@ class Take:
         return Message("note", f"Recorded {recorder.frames:,} frames in {name}, {bytes_in_words(size)}.")
 
 
-class Tape(Feature):
+class RecordController(Component):
     """Starts and stops recordings of what is open.
 
     Attributes:
         take: the recording that runs, or is about to.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
-        self.take: Take | None = None
+        self.take: RecordingSession | None = None
         self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._size_due = 0.0
 
@@ -150,12 +151,12 @@ class Tape(Feature):
             f"\N{BLACK CIRCLE} recording {shortened(take.settings.path.name)}: {frames:,} frames, {bytes_in_words(take.size)}"
         )
 
-    def start(self, settings: TapeSettings) -> None:
+    def start(self, settings: RecordSettings) -> None:
         """Records from the present step on; the config and all edits go into the file."""
         source = self.controller.source
         if not isinstance(source, LiveSource) or self.recording:
             return
-        take = self.take = Take(settings)
+        take = self.take = RecordingSession(settings)
         config = source.config.to_toml() if source.config is not None else ""
 
         def begin(motor: Aetheria_Motor) -> Exception | None:
@@ -173,7 +174,7 @@ class Tape(Feature):
         if take is not None:
             take.end(self._told.put)
 
-    def estimate(self, settings: TapeSettings, then: Callable[[Forecast], None]) -> None:
+    def estimate(self, settings: RecordSettings, then: Callable[[RecordForecast], None]) -> None:
         """Calls back with what a recording would take; of calls that wait only the newest is answered."""
         source = self.controller.source
         if not isinstance(source, LiveSource):
@@ -200,7 +201,7 @@ class Tape(Feature):
     def closed(self) -> None:
         self.stop()
 
-    def _began(self, take: Take, error: Exception | None) -> None:
+    def _began(self, take: RecordingSession, error: Exception | None) -> None:
         if error is None:
             every = f"every {take.settings.every:,} steps" if take.settings.every > 1 else "every step"
             self.controller.view.show_message(Message("note", f"Recording to {take.settings.path.name}, {every}."))
@@ -210,16 +211,16 @@ class Tape(Feature):
         self.controller.failed(error)
 
 
-def _forecast(motor: Aetheria_Motor, settings: TapeSettings, steps_per_s: float) -> Forecast:
+def _forecast(motor: Aetheria_Motor, settings: RecordSettings, steps_per_s: float) -> RecordForecast:
     try:
         exists = settings.path.exists()
         request = motor.request(settings.fields, settings.size, settings.dtype, dict(settings.levels))
         check_output(settings.path, overwrite=True)
         free = free_bytes(settings.path.parent)
     except (AetheriaError, OSError) as error:
-        return Forecast(str(error), wrong=True, exists=False)
-    estimate = Estimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free)
-    return Forecast(estimate.words(), wrong=False, exists=exists)
+        return RecordForecast(str(error), wrong=True, exists=False)
+    estimate = SizeEstimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free)
+    return RecordForecast(estimate.words(), wrong=False, exists=exists)
 
 
 def _size_of(path: Path) -> int:

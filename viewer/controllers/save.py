@@ -11,12 +11,12 @@ from aetheria.files.atomic import replacing
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig
 from aetheria.runs.state_file import Description, load_state, save_state
-from viewer.controllers.component import Feature
-from viewer.model.shown import Message
+from viewer.controllers.component import Component
+from viewer.model.messages import Message
 from viewer.sources.live import LiveSource
 
 
-class Keeping(Feature):
+class SaveController(Component):
     """Saves and loads, in the source's own thread; tells what was saved."""
 
     # -- pictures ------------------------------------------------------------------------------------------------
@@ -46,8 +46,8 @@ class Keeping(Feature):
             source.ask_at_rest(lambda motor: _load(motor, path), lambda loaded: self._loaded(path, loaded))
 
     def _loaded(self, path: Path, loaded: Description) -> None:
-        for feature in self.controller.features:
-            feature.restarted()
+        for component in self.controller.components:
+            component.restarted()
         self._note(f"Loaded {path.name}: step {loaded.step:,}.")
 
     # -- configs -------------------------------------------------------------------------------------------------

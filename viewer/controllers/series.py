@@ -10,12 +10,12 @@ import numpy as np
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.fields import FIELDS
 from aetheria.recording import Recording
-from viewer.controllers.component import Feature, Host
-from viewer.model.shown import Message
-from viewer.model.table import Quantity, Run, Sample, capacity_for, write_csv
+from viewer.controllers.component import Component, ComponentHost
+from viewer.model.messages import Message
+from viewer.model.time_series import Quantity, TimeSeries, Measurement, capacity_for, write_csv
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
-from viewer.sources.source import Rates, Source
+from viewer.sources.source import RateMeter, FrameSource
 
 RATE = "steps_per_s"
 _RUNS = 4  # stretches that are kept: the present one and those before the last restarts
@@ -24,26 +24,26 @@ _READ_S = 1.0  # seconds between two looks at a recording that grows
 _SHARE = 0.2  # of the time that may go into computing numbers that take long
 
 
-class Series(Feature):
+class SeriesController(Component):
     """Collects what is chosen while somebody looks at it.
 
     Attributes:
         offered: what the open source can tell.
         chosen: names of what is plotted, in the order they are offered.
-        shown: whether the plots are in sight; nothing is computed for plots that are not.
+        shown: whether the plots are in view; nothing is computed for plots that are not.
         runs: what was collected; the present stretch is the last.
         listeners: called after any of these changed.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
         self.offered: tuple[Quantity, ...] = ()
         self.chosen: tuple[str, ...] = ()
         self.shown = False
-        self.runs: deque[Run] = deque(maxlen=_RUNS)
+        self.runs: deque[TimeSeries] = deque(maxlen=_RUNS)
         self.listeners: list[Callable[[], None]] = []
         self._wished: tuple[str, ...] = ()
-        self._rates = Rates()
+        self._rates = RateMeter()
         self._forget()
 
     def _forget(self) -> None:
@@ -77,10 +77,10 @@ class Series(Feature):
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         named = [_quantity(name) for name in source.observables]
         self.offered = (*named, Quantity(RATE, "steps taken in a second", "steps/s"))
-        self._rates = Rates()
+        self._rates = RateMeter()
         self.runs.clear()
         self.choose(self._wished or [self.offered[0].name])
 
@@ -107,7 +107,7 @@ class Series(Feature):
             chosen = self.chosen
             source.ask(lambda recording: recorded(recording, chosen), self._take_recorded)
 
-    def _take_recorded(self, answer: tuple[int, Run] | Exception) -> None:
+    def _take_recorded(self, answer: tuple[int, TimeSeries] | Exception) -> None:
         self._asked = False
         if isinstance(answer, Exception):
             self._give_up(answer)
@@ -118,7 +118,7 @@ class Series(Feature):
         self.runs.append(run)
         self._changed()
 
-    def _take(self, answer: Sample | Exception) -> None:
+    def _take(self, answer: Measurement | Exception) -> None:
         self._asked = False
         if isinstance(answer, Exception):
             self._give_up(answer)
@@ -131,36 +131,36 @@ class Series(Feature):
             values[RATE] = np.array([rate])
         if not self.runs or (len(self.runs[-1]) and answer.step < self.runs[-1].steps[-1]):
             self.runs.append(self._new_run())
-        self.runs[-1].add(Sample(answer.step, answer.time, values))
+        self.runs[-1].add(Measurement(answer.step, answer.time, values))
         self._changed()
 
     def _give_up(self, error: Exception) -> None:
         self.choose(())  # or it would fail ten times a second
         self.controller.failed(error)
 
-    def _new_run(self) -> Run:
+    def _new_run(self) -> TimeSeries:
         source = self.controller.source
-        return Run(capacity_for(source.universes if source is not None else 1))
+        return TimeSeries(capacity_for(source.universes if source is not None else 1))
 
     def _changed(self) -> None:
         for listener in self.listeners:
             listener()
 
 
-def measured(motor: Aetheria_Motor, names: Sequence[str]) -> Sample | Exception:
+def measured(motor: Aetheria_Motor, names: Sequence[str]) -> Measurement | Exception:
     """The observables of a motor's present cells; with no names, only its step. What goes wrong is the answer."""
     began = time.thread_time()  # of this thread: waiting for a step to end costs nothing
     try:
         if not names:
-            return Sample(motor.step_count, time.time(), {})
+            return Measurement(motor.step_count, time.time(), {})
         frame = motor.look(motor.request(names))
         values = {name: np.asarray(frame[name], np.float64) for name in names}
-        return Sample(frame.step, frame.wall_time, values, time.thread_time() - began)
+        return Measurement(frame.step, frame.wall_time, values, time.thread_time() - began)
     except Exception as error:  # noqa: BLE001 - the caller tells
         return error
 
 
-def recorded(recording: Recording, names: Sequence[str]) -> tuple[int, Run] | Exception:
+def recorded(recording: Recording, names: Sequence[str]) -> tuple[int, TimeSeries] | Exception:
     """How many frames a recording has, and its observables over all of them. What goes wrong is the answer."""
     try:
         steps = recording.steps
@@ -171,7 +171,7 @@ def recorded(recording: Recording, names: Sequence[str]) -> tuple[int, Run] | Ex
             with np.errstate(divide="ignore", invalid="ignore"):
                 rate = np.diff(steps) / np.diff(times)
             values[RATE] = np.concatenate((rate[:1], rate))[:frames, None]
-        return frames, Run.of(steps, times, values, capacity_for(int(recording.attributes["universes"])))
+        return frames, TimeSeries.of(steps, times, values, capacity_for(int(recording.attributes["universes"])))
     except Exception as error:  # noqa: BLE001 - the caller tells
         return error
 

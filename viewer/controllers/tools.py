@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from aetheria.motor.motor import Aetheria_Motor
-from viewer.controllers.brushes import BRUSHES, BrushName, Dab, Medium, medium_of, why_not
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.brushes import BRUSHES, BrushName, Dab, PaintTarget, paint_target_of, why_not
+from viewer.controllers.component import Component, ComponentHost
 from viewer.controllers.stamps import Stamp, read_stamp, stamps_for, turned
 from viewer.controllers.strokes import MEMORY, Painter, Stroke
-from viewer.model.shown import Message, Region
+from viewer.model.messages import Message
+from viewer.model.region import Region
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 LARGEST = 512  # cells across a brush
 _ONCE = ("stamp", "vortex")  # put down where the mouse is pressed, not smeared along its way
@@ -24,7 +25,7 @@ _ONCE = ("stamp", "vortex")  # put down where the mouse is pressed, not smeared 
 Wish = tuple[Stroke, list[Dab]] | Literal["undo", "redo"]
 
 
-class Steering(Feature):
+class ToolController(Component):
     """Paints on a live source.
 
     Attributes:
@@ -34,13 +35,13 @@ class Steering(Feature):
         listeners: called when any of these changed.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
         self.stamps: tuple[Stamp, ...] = ()
         self.undoable = self.redoable = 0
         self.wet: list[Dab] = []
         self.listeners: list[Callable[[], None]] = []
-        self.medium: Medium | None = None
+        self.target: PaintTarget | None = None
         self._painter: Painter | None = None
         self._wishes: deque[Wish] = deque()
         self._stroke: Stroke | None = None
@@ -87,9 +88,9 @@ class Steering(Feature):
 
     def why_not(self, brush: str) -> str:
         """Why a brush is of no use here, for people; empty when it is."""
-        if self.medium is None:
+        if self.target is None:
             return "only a live run can be painted on"
-        return why_not(brush, self.medium)
+        return why_not(brush, self.target)
 
     def larger(self) -> None:
         """A larger brush."""
@@ -222,21 +223,21 @@ class Steering(Feature):
 
     # -- what happens to the source ------------------------------------------------------------------------------
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         if not isinstance(source, LiveSource):
             self._tell()
             return
         motor = source.motor
-        self.medium = medium_of(motor.traits, source.grid)
-        self._painter = Painter(motor, self.medium)
-        apart = 64 if self.medium.hard else 24
+        self.target = paint_target_of(motor.traits, source.grid)
+        self._painter = Painter(motor, self.target)
+        apart = 64 if self.target.hard else 24
         self.controller.model.rebrush(size=max(1, min(source.grid) // apart), pattern="", turns=0, mirrored=False)
         source.do(lambda: stamps_for(motor.traits), self._set_stamps)
         self._tell()
 
     def closed(self) -> None:
         self._forget()
-        self.medium, self._painter, self.stamps = None, None, ()
+        self.target, self._painter, self.stamps = None, None, ()
         self._wishes = deque()  # another one: the worker may be at work on this
         self._tell()
 

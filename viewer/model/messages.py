@@ -2,13 +2,22 @@
 
 import errno
 import time
+from dataclasses import dataclass
+from typing import Literal
 
 from aetheria.core.device import is_out_of_memory
 from aetheria.core.errors import AetheriaError, DiskFullError
-from viewer.model.shown import Message
 
 _MOST = 20  # messages that wait; older ones are forgotten
 _REPEATS_S = 5.0  # a message dismissed stays away while it is told again within so many seconds
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something to tell the user: what happened and what to do about it; kind says how bad it is, in words."""
+
+    kind: Literal["note", "warning", "error"]
+    text: str
 
 
 def explain(error: Exception) -> str:
@@ -34,7 +43,7 @@ def _first_line(text: str) -> str:
     return (text.splitlines() or ["no reason was given"])[0].rstrip(".")
 
 
-class Messages:
+class MessageStack:
     """Warnings and errors that the user has not dismissed, the newest on top."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aetheria.observe.colour_maps import colour_map
 from aetheria.runs.config import RunConfig
-from viewer.model.shown import FieldChoice, Levels, Look
+from viewer.model.view_settings import FieldChoice, Levels, ViewSettings
 
 _BINS = 64
 _SLACK = 0.02  # of the span: levels that would move less stay, so that a quiet picture does not flicker
@@ -23,17 +23,17 @@ class Histogram:
     edges: NDArray[np.float64]
 
 
-def first_look(fields: Sequence[FieldChoice], config: RunConfig | None) -> Look:
+def first_view_settings(fields: Sequence[FieldChoice], config: RunConfig | None) -> ViewSettings:
     """The look to begin with: the first field, as the config's picture paints it where that is of this field."""
     name = fields[0].name
     wanted = config.picture if config is not None else None
     if wanted is None or wanted.field not in (None, name):
-        return Look(name)
+        return ViewSettings(name)
     levels = (wanted.levels[0], wanted.levels[1]) if wanted.levels else None
-    return Look(name, colours=wanted.colour_map, level_mode="locked" if levels else "auto", levels=levels)
+    return ViewSettings(name, colours=wanted.colour_map, level_mode="locked" if levels else "auto", levels=levels)
 
 
-def colour_table(look: Look, choice: FieldChoice) -> NDArray[np.uint8]:
+def colour_table(look: ViewSettings, choice: FieldChoice) -> NDArray[np.uint8]:
     """The 256 colours `(256, 3)` of a look."""
     return colour_map(look.colours or choice.colours)
 
@@ -47,8 +47,8 @@ def histogram(values: NDArray[np.generic], levels: Levels) -> Histogram:
     return Histogram(counts, edges)
 
 
-def find_levels(look: Look, choice: FieldChoice, values: NDArray[np.generic], before: Levels | None = None) -> Levels:
-    """The levels for what is in sight.
+def find_levels(look: ViewSettings, choice: FieldChoice, values: NDArray[np.generic], before: Levels | None = None) -> Levels:
+    """The levels for what is in view.
 
     A bounded range is taken as it is in "auto"; zero stays in the middle of a range that is open to both sides. Levels that
     were right before grow at once and shrink slowly.
@@ -56,7 +56,7 @@ def find_levels(look: Look, choice: FieldChoice, values: NDArray[np.generic], be
     Args:
         look: says how they are found.
         choice: the field that is shown.
-        values: cells in sight, any shape.
+        values: cells in view, any shape.
         before: the levels until now.
     """
     if look.level_mode == "locked" and look.levels is not None:

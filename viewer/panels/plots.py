@@ -19,12 +19,12 @@ from PySide6.QtWidgets import (
 
 from viewer.controllers.controller import Controller
 from viewer.controllers.series import RATE
-from viewer.model.shown import Status
-from viewer.model.table import Quantity, Run
+from viewer.model.status import Status
+from viewer.model.time_series import Quantity, TimeSeries
 from viewer.model.wording import compact
 from viewer.panels.base import Panel, named
 from viewer.panels.plotting import Plot
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.file_dialogs import ask_where_to_save
 
@@ -36,7 +36,7 @@ _ROWS = 5  # lines of text that a plot is high at least
 _HEIGHT = 13  # lines of text that the panel is high at first
 _MOST = 24  # universes that are drawn
 _REST_MS = 250  # between two drawings of what was collected: axes are drawn anew, which takes as long as some pictures
-_ALL = "All, with the one in sight thick"
+_ALL = "All, with the one in view thick"
 
 
 class PlotsPanel(Panel):
@@ -58,8 +58,8 @@ class PlotsPanel(Panel):
         self.nothing.setWordWrap(True)
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.universes = named(QComboBox(), "Universes in the plots")
-        self.universes.addItems(["The one in sight", _ALL])
-        self.universes.setToolTip("Whether the plots show only the universe in sight, or all of them")
+        self.universes.addItems(["The one in view", _ALL])
+        self.universes.setToolTip("Whether the plots show only the universe in view, or all of them")
         self.universes.currentIndexChanged.connect(lambda _: self.draw())
         self.export = QPushButton("Save as &CSV...")
         self.export.clicked.connect(self._save)
@@ -109,7 +109,7 @@ class PlotsPanel(Panel):
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    def opened(self, source: Source | None) -> None:
+    def opened(self, source: FrameSource | None) -> None:
         several = source is not None and source.universes > 1
         self.universes.setVisible(several)
         self._fit()
@@ -229,7 +229,7 @@ class PlotsPanel(Panel):
 
 
 class _Shades:
-    """Pens of a plot: of the universe in sight, of others, and of runs before."""
+    """Pens of a plot: of the universe in view, of others, and of runs before."""
 
     def __init__(self, main: str, dim: str) -> None:
         self.main = pg.mkPen(main, width=2)
@@ -270,13 +270,13 @@ class _Plot(Plot):
         self._label.setText(self._called, color=text)
 
     def mark(self, step: int | None) -> None:
-        """Draws a line at the step in sight, of a recording."""
+        """Draws a line at the step in view, of a recording."""
         self._mark.setVisible(step is not None)
         if step is not None:
             self._mark.setValue(step)
 
-    def show_runs(self, runs: list[Run], universe: int, every: bool, shades: _Shades) -> None:
-        """Draws the universe in sight, or every one; runs before the present one dotted."""
+    def show_runs(self, runs: list[TimeSeries], universe: int, every: bool, shades: _Shades) -> None:
+        """Draws the universe in view, or every one; runs before the present one dotted."""
         wanted: list[tuple[NDArray[np.int64], NDArray[np.float64], object]] = []
         for run in runs:
             if self.name not in run.names:

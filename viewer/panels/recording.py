@@ -9,7 +9,7 @@ from aetheria.recording import Recording
 from viewer.controllers.controller import Controller
 from viewer.panels.base import Panel, named
 from viewer.sources.playback import RecordingSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 _ROWS = ("File", "Title", "Law", "Grid", "Recorded", "Frames", "Steps", "Ended", "Fields", "Numbers", "Device", "Seed", "Made")
 _NONE = "No recording is open. Open one, or record a run."
@@ -38,7 +38,7 @@ class RecordingPanel(Panel):
         self._told: tuple[int, str] | None = None
         self.opened(None)
 
-    def opened(self, source: Source | None) -> None:
+    def opened(self, source: FrameSource | None) -> None:
         recording = source.recording if isinstance(source, RecordingSource) else None
         self._form.setRowVisible(self.nothing, recording is None)
         texts = {} if recording is None or source is None else about(recording, source.grid)

@@ -14,10 +14,13 @@ from aetheria.observe.downsample import interleaved
 from aetheria.observe.feed import Frame, Subscription
 from aetheria.observe.request import Request
 from aetheria.runs.config import RunConfig
-from viewer.model.palette import find_levels, first_look
-from viewer.model.shown import Cell, FieldChoice, Levels, Look, Picture, Region, Status, Wanted
+from viewer.model.palette import find_levels, first_view_settings
+from viewer.model.frame import CellValues, RenderedFrame
+from viewer.model.region import Region
+from viewer.model.status import Status
+from viewer.model.view_settings import FieldChoice, Levels, ViewSettings, FrameRequest
 from viewer.sources.runner import Runner
-from viewer.sources.source import Rates, Worker, field_choices, observable_names
+from viewer.sources.source import RateMeter, Worker, field_choices, observable_names
 
 T = TypeVar("T")
 _SAMPLE = 128  # side of the sample of cells from which levels are found
@@ -59,16 +62,16 @@ class LiveSource(Worker):
         traits = motor.traits
         first = self._first_field(config) or traits.default_field
         self.fields = field_choices(traits.fields, traits.d_state, channels, first)
-        self.first_look = first_look(self.fields, config)
+        self.first_view_settings = first_view_settings(self.fields, config)
         self.observables = observable_names(traits.fields)
         self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)  # the newest sample: step and values
         self._choices: dict[str, FieldChoice] = {choice.name: choice for choice in self.fields}
-        self._wanted: Wanted | None = None
+        self._wanted: FrameRequest | None = None
         self._frames: Subscription | None = None
-        self._watched: Look | None = None  # what the levels are for
+        self._watched: ViewSettings | None = None  # what the levels are for
         self._levels: Levels | None = None
         self._probed: tuple[int, object] | None = None
-        self._steps, self._bytes, self._shown = Rates(), Rates(), Rates()
+        self._steps, self._bytes, self._shown = RateMeter(), RateMeter(), RateMeter()
         self._taken = 0
         self._seen, self._seen_at = -1, 0.0  # the step of the newest picture, and when it came
         self._dropped = 0
@@ -79,12 +82,12 @@ class LiveSource(Worker):
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
-    def show(self, wanted: Wanted | None) -> None:
+    def show(self, wanted: FrameRequest | None) -> None:
         before, self._wanted = self._wanted, wanted
         if before != wanted:
             self.do(self._watch, name="watch")
 
-    def picture(self) -> Picture | None:
+    def picture(self) -> RenderedFrame | None:
         if self._frames is None:
             return None
         frame = self._frames.get(0)
@@ -98,7 +101,7 @@ class LiveSource(Worker):
         self._taken += 1
         self._seen = frame.step
         self._seen_at = now if frame.request is self._frames.request else 0.0  # of before a change: the next at once
-        return picture_of(frame, frame.request, self.grid)
+        return frame_of(frame, frame.request, self.grid)
 
     def _late(self) -> bool:
         """Whether the newest picture is not of the newest cells, or not of all that is wanted now."""
@@ -130,7 +133,7 @@ class LiveSource(Worker):
         self._frames.request = request
         self.motor.refresh()
 
-    def _request(self, wanted: Wanted) -> Request:
+    def _request(self, wanted: FrameRequest) -> Request:
         look = wanted.look
         assert self._levels is not None
         return self.motor.request(
@@ -144,13 +147,13 @@ class LiveSource(Worker):
         )
 
     def idle(self) -> float | None:
-        """Looks at a sample of the cells in sight now and then, for levels and histogram."""
+        """Looks at a sample of the cells in view now and then, for levels and histogram."""
         wanted = self._wanted
         if wanted is None or self._frames is None:
             return None
         if self._probed != (self.motor.step_count, wanted):
             before = self._levels
-            # What moves may move out of sight and back; of what stands still the levels are found at once.
+            # What moves may move out of viewport and back; of what stands still the levels are found at once.
             self._probe(wanted, ease=self._probed is not None and self._probed[0] != self.motor.step_count)
             if self._levels != before:
                 self._frames.request = self._request(wanted)
@@ -161,7 +164,7 @@ class LiveSource(Worker):
         """The cells were edited, perhaps while the motor stood still: levels and histogram are found anew."""
         self._probed = None
 
-    def _probe(self, wanted: Wanted, *, ease: bool) -> None:
+    def _probe(self, wanted: FrameRequest, *, ease: bool) -> None:
         look = wanted.look
         choice = self._choices[look.field]
         # The cells nearest to the points of a raster, not averages: levels must hold the extremes.
@@ -174,7 +177,7 @@ class LiveSource(Worker):
         self._levels = find_levels(look, choice, values, self._levels if ease else None)
         self._probed = (frame.step, wanted)
 
-    def inspect(self, y: int, x: int, universe: int, then: Callable[[Cell], None]) -> None:
+    def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
         shown = self._wanted.look.field if self._wanted is not None else self.fields[0].name
         self.ask(lambda motor: _cell(motor, y, x, universe, shown), then, "inspect")
 
@@ -261,20 +264,20 @@ class LiveSource(Worker):
         return config.picture.field if config is not None else None
 
 
-def _cell(motor: Aetheria_Motor, y: int, x: int, universe: int, shown: str) -> Cell:
+def _cell(motor: Aetheria_Motor, y: int, x: int, universe: int, shown: str) -> CellValues:
     """All channels of a cell and the field that is shown, of one step."""
     stored = [f"channel_{k}" for k in range(motor.traits.channels)] if "channel" in motor.traits.fields else []
     names = list(dict.fromkeys([*stored, shown]))
     frame = motor.look(motor.request(names, region=(y, x, 1, 1), universe=universe))
     values = {name: np.asarray(frame[name], np.float64).ravel() for name in names}
     channels = np.concatenate([values[name] for name in stored]) if stored else np.empty(0)
-    return Cell(frame.step, y, x, universe, channels, motor.traits.d_state, {shown: values[shown]})
+    return CellValues(frame.step, y, x, universe, channels, motor.traits.d_state, {shown: values[shown]})
 
 
-def picture_of(frame: Frame, request: Request, grid: tuple[int, int]) -> Picture:
+def frame_of(frame: Frame, request: Request, grid: tuple[int, int]) -> RenderedFrame:
     """The picture that a frame of uint8 pixels holds."""
     name = request.fields[0].name
-    return Picture(
+    return RenderedFrame(
         step=frame.step,
         field=name,
         universe=request.universe or 0,

@@ -15,14 +15,17 @@ from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.observe.downsample import downsample, finite, interleaved, quantise, sample
 from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig
-from viewer.model.palette import find_levels, first_look
-from viewer.model.shown import Cell, Levels, Look, Picture, Region, Status, Wanted
+from viewer.model.palette import find_levels, first_view_settings
+from viewer.model.frame import CellValues, RenderedFrame
+from viewer.model.region import Region
+from viewer.model.status import Status
+from viewer.model.view_settings import Levels, ViewSettings, FrameRequest
 from viewer.sources.frame_reader import FrameReader
-from viewer.sources.playhead import Reel
-from viewer.sources.source import Rates, Worker, end_all, end_with_the_program
+from viewer.sources.playhead import Playhead
+from viewer.sources.source import RateMeter, Worker, close_all_threads, close_at_exit
 
 # What is registered last is called first: before h5py's own farewell, which uses HDF5 without heeding what reads with it.
-atexit.register(end_all)
+atexit.register(close_all_threads)
 T = TypeVar("T")
 _POLL_S = 0.25  # seconds between looks whether a file has grown
 _LEVELS_S = 0.25  # seconds between two looks for levels while frames are played
@@ -39,7 +42,7 @@ class RecordingSource(Worker):
         steps: of the frames, as far as they are known.
         dt: time that a step takes, in the law's own units.
         ending: how the run ended; "running" while it is still being written (or its writer was killed).
-        reel: where it stands.
+        playhead: where it stands.
     """
 
     live = False
@@ -60,30 +63,30 @@ class RecordingSource(Worker):
         self._reader = FrameReader(recording)
         self.fields, self.grid = tuple(self._reader.choices.values()), self._reader.grid
         self.observables = recording.observables
-        self.first_look = first_look(self.fields, _config(recording))
+        self.first_view_settings = first_view_settings(self.fields, _config(recording))
         self.dt = float(recording.attributes["dt"])
         self.ending = recording.status
         self.steps = recording.steps
-        self.reel = Reel(len(self.steps))
+        self.playhead = Playhead(len(self.steps))
         place = recording.path.stat()
         self._place = place.st_dev, place.st_ino, place.st_size
         self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)
-        self._wanted: Wanted | None = None
-        self._ready: deque[Picture] = deque(maxlen=1)
-        self._levels: tuple[Look, Levels] | None = None
+        self._wanted: FrameRequest | None = None
+        self._ready: deque[RenderedFrame] = deque(maxlen=1)
+        self._levels: tuple[ViewSettings, Levels] | None = None
         self._levels_due = self._poll_due = 0.0
         self._taken = self._played = 0  # pictures shown; steps played
-        self._shown, self._passed = Rates(), Rates()
+        self._shown, self._passed = RateMeter(), RateMeter()
         super().__init__("recording source")
-        end_with_the_program(self)
+        close_at_exit(self)
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
-    def show(self, wanted: Wanted | None) -> None:
+    def show(self, wanted: FrameRequest | None) -> None:
         self._wanted = wanted
         self._redraw()
 
-    def picture(self) -> Picture | None:
+    def picture(self) -> RenderedFrame | None:
         try:
             picture = self._ready.popleft()
         except IndexError:
@@ -99,7 +102,7 @@ class RecordingSource(Worker):
             self._draw_alone()
 
     def _draw_alone(self) -> None:
-        wanted, index = self._wanted, self.reel.at
+        wanted, index = self._wanted, self.playhead.at
         if wanted is None or index >= len(self.steps):
             return
         look, region = wanted.look, wanted.region
@@ -109,12 +112,12 @@ class RecordingSource(Worker):
         reduced = downsample(values, wanted.size, self._reader.choices[look.field].cyclic)
         pixels = interleaved(quantise(reduced, levels)[0].numpy())
         whole = bool(finite(reduced))  # a mean over what is not finite is not finite either
-        self._ready.append(Picture(step, look.field, look.universe, region, pixels, levels, whole))
+        self._ready.append(RenderedFrame(step, look.field, look.universe, region, pixels, levels, whole))
 
-    def _find_levels(self, look: Look, step: int, values: Tensor) -> Levels:
+    def _find_levels(self, look: ViewSettings, step: int, values: Tensor) -> Levels:
         now = time.monotonic()
         same = self._levels is not None and self._levels[0] == look
-        before = self._levels[1] if self._levels is not None and same and self.reel.playing else None
+        before = self._levels[1] if self._levels is not None and same and self.playhead.playing else None
         if before is not None and now < self._levels_due:
             return before
         seen = sample(values, (_SAMPLE, _SAMPLE)).numpy()
@@ -123,35 +126,35 @@ class RecordingSource(Worker):
         self._levels, self._levels_due = (look, levels), now + _LEVELS_S
         return levels
 
-    def inspect(self, y: int, x: int, universe: int, then: Callable[[Cell], None]) -> None:
+    def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
         self.do(lambda: self._cell(y, x, universe), lambda cell: None if cell is None else then(cell), "inspect")
 
-    def _cell(self, y: int, x: int, universe: int) -> Cell | None:
-        """All that was recorded of a cell, in the frame in sight; None before there is a frame."""
-        index = self.reel.at
+    def _cell(self, y: int, x: int, universe: int) -> CellValues | None:
+        """All that was recorded of a cell, in the frame in view; None before there is a frame."""
+        index = self.playhead.at
         if index >= len(self.steps):
             return None
         values = {choice.name: self._reader.values(choice.name, index, universe, Region(y, x, 1, 1)) for choice in self.fields}
         fields = {name: value.double().numpy().reshape(-1) for name, value in values.items()}
-        return Cell(int(self.steps[index]), y, x, universe, np.empty(0), None, fields)
+        return CellValues(int(self.steps[index]), y, x, universe, np.empty(0), None, fields)
 
     # -- moving --------------------------------------------------------------------------------------------------
 
     def play(self, playing: bool) -> None:
-        self.reel.play(playing, time.monotonic())
+        self.playhead.play(playing, time.monotonic())
         self._redraw()
 
     def advance(self, beats: int) -> None:
-        self.advance_frames(beats * self.reel.stride)
+        self.advance_frames(beats * self.playhead.stride)
 
     def advance_frames(self, frames: int) -> None:
         """Moves by so many frames, backwards for negative ones, and stands still there."""
-        self.reel.advance(frames)
+        self.playhead.advance(frames)
         self._redraw()
 
     def seek(self, frame: int) -> None:
         """Goes to a frame, negative ones from the end, and stands still there."""
-        self.reel.seek(frame)
+        self.playhead.seek(frame)
         self._redraw()
 
     def go_to(self, step: int) -> None:
@@ -168,11 +171,11 @@ class RecordingSource(Worker):
 
     def follow(self, newest: bool) -> None:
         """Stays at the newest frame of a file that is still being written, or no longer."""
-        self.reel.follow(newest)
+        self.playhead.follow(newest)
         self._redraw()
 
     def pace(self, speed: float | None, stride: int) -> None:
-        self.reel.speed, self.reel.stride = speed, stride
+        self.playhead.speed, self.playhead.stride = speed, stride
         self.do(lambda: None, name="wake")
 
     def idle(self) -> float | None:
@@ -182,17 +185,17 @@ class RecordingSource(Worker):
             waits = [self._poll(now), self._beat(now)]
         except Exception:
             # Told once, and not tried again and again.
-            self.reel.halt()
+            self.playhead.halt()
             raise
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _beat(self, now: float) -> float | None:
-        before = self.reel.at
-        moved, wait = self.reel.beat(now)
+        before = self.playhead.at
+        moved, wait = self.playhead.beat(now)
         if self.ending == "running" and wait is None and moved:
-            self.reel.follow(True)  # it has caught up
+            self.playhead.follow(True)  # it has caught up
         if moved:
-            self._played += max(0, int(self.steps[self.reel.at] - self.steps[before]))
+            self._played += max(0, int(self.steps[self.playhead.at] - self.steps[before]))
             self._draw()
         return wait
 
@@ -211,12 +214,12 @@ class RecordingSource(Worker):
     def _look_for_frames(self) -> None:
         self._check_place()
         ending = self.recording.status  # first: the last frame is committed before the ending is written
-        before = self.reel.at, len(self.steps)
+        before = self.playhead.at, len(self.steps)
         if len(self.recording) != len(self.steps):
             self.steps = self.recording.steps
-            self.reel.grow(len(self.steps))
+            self.playhead.grow(len(self.steps))
         self.ending = ending
-        if self.reel.at != before[0] or not before[1]:
+        if self.playhead.at != before[0] or not before[1]:
             self._draw()
 
     def _check_place(self) -> None:
@@ -237,9 +240,9 @@ class RecordingSource(Worker):
 
     @property
     def place(self) -> tuple[int, int]:
-        """The frame in sight and its step; (0, 0) before there is a frame."""
+        """The frame in view and its step; (0, 0) before there is a frame."""
         steps = self.steps
-        at = min(self.reel.at, max(len(steps) - 1, 0))
+        at = min(self.playhead.at, max(len(steps) - 1, 0))
         return at, int(steps[at]) if len(steps) else 0
 
     def status(self) -> Status:
@@ -247,10 +250,10 @@ class RecordingSource(Worker):
         frame, step = self.place
         return Status(
             step=step,
-            playing=self.reel.playing,
+            playing=self.playhead.playing,
             steps_per_s=self._passed(self._played),
             frames_per_s=self._shown(self._taken),
-            dropped=self.reel.skipped,
+            dropped=self.playhead.skipped,
             device="file",
             plan="still being written" if self.ending == "running" else f"run ended: {self.ending}",
             frame=frame if len(steps) else None,

@@ -5,12 +5,12 @@ import threading
 _CATCH_UP_S = 0.25  # seconds of missed beats that are made up for by leaving frames out
 
 
-class Reel:
+class Playhead:
     """A position among frames that are counted from 0; any thread may ask or change it.
 
     Attributes:
         count: frames there are; grows while a run is being recorded.
-        at: the frame in sight, 0 as long as there is none.
+        at: the frame in view, 0 as long as there is none.
         playing: it moves by itself.
         loop: after the last frame comes the first.
         newest: stays at the last frame, however many come.

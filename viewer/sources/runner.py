@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aetheria.motor.motor import Aetheria_Motor
-from viewer.sources.source import end_with_the_program
+from viewer.sources.source import close_at_exit
 
 
 class Runner:
@@ -26,7 +26,7 @@ class Runner:
         self._piece = 1
         self.thread = threading.Thread(target=self._run, name="motor", daemon=True)
         self.thread.start()
-        end_with_the_program(self)
+        close_at_exit(self)
 
     def set(self, **changes: Any) -> None:
         """Sets playing, speed or stride."""

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.observe.fields import FIELDS
-from viewer.model.shown import Cell, FieldChoice, Look, Picture, Status, Wanted
+from viewer.model.frame import CellValues, RenderedFrame
+from viewer.model.status import Status
+from viewer.model.view_settings import FieldChoice, ViewSettings, FrameRequest
 
 T = TypeVar("T")
 _WINDOW_S = 1.0  # seconds that rates are measured over
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """What the controller asks of a live motor or a recording. Nothing here waits.
 
     Attributes:
@@ -31,7 +33,7 @@ class Source(Protocol):
         live: cells can be stepped and edited.
         runs: it can be started and stopped here; not a run that the user's own code steps.
         first_look: how it is shown at first.
-        samples: the newest sample of the cells in sight, if there is one: its step, and values `(1, [3,] h, w)` of the field.
+        samples: the newest sample of the cells in view, if there is one: its step, and values `(1, [3,] h, w)` of the field.
     """
 
     title: str
@@ -41,19 +43,19 @@ class Source(Protocol):
     observables: tuple[str, ...]
     live: bool
     runs: bool
-    first_look: Look
+    first_view_settings: ViewSettings
     samples: deque[tuple[int, NDArray[np.generic]]]
 
-    def show(self, wanted: Wanted | None) -> None:
+    def show(self, wanted: FrameRequest | None) -> None:
         """Asks for pictures like this from now on; None: nobody is looking, and nothing is computed or moved."""
 
-    def picture(self) -> Picture | None:
+    def picture(self) -> RenderedFrame | None:
         """The newest picture that was not taken yet."""
 
     def status(self) -> Status:
         """How it is doing."""
 
-    def inspect(self, y: int, x: int, universe: int, then: Callable[[Cell], None]) -> None:
+    def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
         """Reads one cell; `then` is called with it, from `settle`. Of calls that wait only the newest is answered."""
 
     def do(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
@@ -78,7 +80,7 @@ class Source(Protocol):
         """Ends its threads, soon; does not wait for them."""
 
 
-class Ending(Protocol):
+class ThreadOwner(Protocol):
     """What has a thread that `close` ends."""
 
     thread: threading.Thread
@@ -87,16 +89,16 @@ class Ending(Protocol):
         """Ends the thread, soon."""
 
 
-_OPEN: "weakref.WeakSet[Ending]" = weakref.WeakSet()
+_OPEN: "weakref.WeakSet[ThreadOwner]" = weakref.WeakSet()
 _PATIENCE_S = 10.0  # for one thread to end
 
 
-def end_with_the_program(one: Ending) -> None:
+def close_at_exit(one: ThreadOwner) -> None:
     """Has it closed before Python ends: a thread that is torn down inside torch takes the program with it."""
     _OPEN.add(one)
 
 
-def end_all() -> None:
+def close_all_threads() -> None:
     """Closes whatever is open, and waits for it."""
     still = list(_OPEN)
     for one in still:
@@ -107,14 +109,14 @@ def end_all() -> None:
 
 @atexit.register
 def _end() -> None:
-    end_all()
+    close_all_threads()
     # A motor's thread may have begun one after Python waited for the threads it knew.
     for thread in threading.enumerate():
         if thread.name == "plan":
             thread.join()
 
 
-class Rates:
+class RateMeter:
     """A count's growth per second, over the last second or so."""
 
     def __init__(self) -> None:
@@ -150,7 +152,7 @@ class Worker:
         self._restarted: Callable[[], None] = lambda: None
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self.thread.start()
-        end_with_the_program(self)
+        close_at_exit(self)
 
     def on_failure(self, failed: Callable[[Exception], None]) -> None:
         """Who is told, from `settle`, of jobs that failed."""

@@ -4,8 +4,8 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from viewer.model.messages import Messages
-from viewer.model.shown import Message
+from viewer.model.messages import MessageStack
+from viewer.model.messages import Message
 
 _WORDS = {"note": "Note", "warning": "Warning", "error": "Error"}
 
@@ -24,7 +24,7 @@ class Banner(QFrame):
         self.setObjectName("banner")
         self.setAccessibleName("Message")
         self.setAutoFillBackground(True)
-        self.messages = Messages()
+        self.messages = MessageStack()
         self._waiting_for = ""
         self.kind, self.text, self.count = QLabel(), QLabel(), QLabel()
         self.kind.setObjectName("kind")

@@ -5,12 +5,12 @@ from typing import cast
 
 from PySide6.QtCore import QByteArray, QSettings
 
-from viewer.model.shown import Model, Theme
+from viewer.model.model import ViewerModel, Theme
 
 _RECENT = 8  # files
 
 
-class Remembered:
+class Preferences:
     """Small values, kept in the user's settings."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Remembered:
         theme = self._settings.value("theme")
         return cast(Theme, theme) if theme in ("dark", "light") else None
 
-    def follow(self, model: Model) -> None:
+    def follow(self, model: ViewerModel) -> None:
         """Keeps what the user changes of the model from now on."""
 
         def changed(names: frozenset[str]) -> None:

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.controllers.controller import Controller
-from viewer.controllers.player import Position
+from viewer.controllers.player import PlaybackPosition
 from viewer.panels.base import named
 from viewer.widgets import theme
 from viewer.widgets.icons import Sign, icon
@@ -77,7 +77,7 @@ class FrameSlider(QSlider):
         return QStyle.sliderValueFromPosition(self.minimum(), self.maximum(), x, groove.width() - handle.width())
 
 
-class ScrubBar(QWidget):
+class Timeline(QWidget):
     """A slider over the frames, and below it buttons, where the recording stands, and how fast it is played.
 
     Buttons do what actions with shortcuts and menu entries do as well.
@@ -189,7 +189,7 @@ class ScrubBar(QWidget):
         whole.addLayout(row)
 
 
-def in_words(position: Position) -> str:
+def in_words(position: PlaybackPosition) -> str:
     """Frame, step and time; frames are counted from 1 for people."""
     if not position.frames:
         return "no frame yet"

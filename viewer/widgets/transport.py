@@ -7,9 +7,10 @@ from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
 from viewer.controllers.controller import Controller
-from viewer.model.shown import SPEEDS, Status
+from viewer.model.model import SPEEDS
+from viewer.model.status import Status
 from viewer.panels.base import named
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.icons import Sign, icon
 
@@ -47,7 +48,7 @@ class Transport(QWidget):
         self._settle()
         self.opened(None)
 
-    def opened(self, source: Source | None) -> None:
+    def opened(self, source: FrameSource | None) -> None:
         """Something was opened, or closed (None); a recording has a strip of its own."""
         self.setVisible(source is not None and source.live)
         self.speed.setEnabled(source is not None and source.runs)

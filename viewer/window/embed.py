@@ -32,19 +32,19 @@ T = TypeVar("T")
 _PATIENCE_S = 10.0  # for the thread of the windows to end
 
 
-def open_window(motor: Aetheria_Motor, *, title: str, block: bool, steps: bool) -> "Shown":
+def open_window(motor: Aetheria_Motor, *, title: str, block: bool, steps: bool) -> "WindowHandle":
     """What `viewer.show` does."""
     check_screen()
     app = QCoreApplication.instance()
     if app is None and block:
         return _alone(motor, title, steps)
-    shown = _home(app).call(lambda home: Shown(home, motor, title, steps))
+    shown = _home(app).call(lambda home: WindowHandle(home, motor, title, steps))
     if block:
         shown.wait()
     return shown
 
 
-class Home(QObject):
+class WindowThread(QObject):
     """Where windows live: a thread with a Qt application.
 
     Attributes:
@@ -55,7 +55,7 @@ class Home(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.windows: list[Shown] = []
+        self.windows: list[WindowHandle] = []
         self._thread = threading.get_ident()
         self._asked.connect(lambda job: job(), Qt.ConnectionType.QueuedConnection)
 
@@ -64,7 +64,7 @@ class Home(QObject):
         """Whether this is its thread."""
         return threading.get_ident() == self._thread
 
-    def call(self, job: Callable[["Home"], T]) -> T:
+    def call(self, job: Callable[["WindowThread"], T]) -> T:
         """Does a job in the windows' thread, and waits for what comes of it."""
         if self.here:
             return job(self)
@@ -80,14 +80,14 @@ class Home(QObject):
         return future.result()
 
 
-class Shown:
+class WindowHandle:
     """A window that `show` opened. Its methods may be called from any thread.
 
     Attributes:
         closed: set when the window is gone.
     """
 
-    def __init__(self, home: Home, motor: Aetheria_Motor, title: str, steps: bool) -> None:
+    def __init__(self, home: WindowThread, motor: Aetheria_Motor, title: str, steps: bool) -> None:
         """Called in the home's thread."""
         self.closed = threading.Event()
         self._home = home
@@ -101,7 +101,7 @@ class Shown:
     def close(self) -> None:
         """Closes the window, if it is still open; from another thread, waits until it is gone."""
 
-        def close(_: Home) -> None:
+        def close(_: WindowThread) -> None:
             if self._window is not None:
                 self._window.close()
 
@@ -129,7 +129,7 @@ class Shown:
             ViewerError: the window is closed.
         """
 
-        def with_window(_: Home) -> T:
+        def with_window(_: WindowThread) -> T:
             if self._window is None:
                 raise ViewerError("show: the window is closed")
             return job(self._window)
@@ -143,10 +143,10 @@ class Shown:
         self.closed.set()
 
 
-_own: Home | None = None  # in a thread of ours
+_own: WindowThread | None = None  # in a thread of ours
 
 
-def _home(app: QCoreApplication | None) -> Home:
+def _home(app: QCoreApplication | None) -> WindowThread:
     """Where the next window is to live."""
     global _own
     if app is None:
@@ -159,27 +159,27 @@ def _home(app: QCoreApplication | None) -> Home:
     elif _own is None or app.thread() != _own.thread():
         if app.thread() != QThread.currentThread():
             raise ViewerError("show: the Qt application of this program lives in another thread; call show() there")
-        return Home()
+        return WindowThread()
     return _own
 
 
-def _alone(motor: Aetheria_Motor, title: str, steps: bool) -> Shown:
+def _alone(motor: Aetheria_Motor, title: str, steps: bool) -> WindowHandle:
     """A window with an application of its own, in this thread, until it is closed."""
     if sys.platform == "darwin" and threading.current_thread() is not threading.main_thread():
         raise ViewerError("show: on macOS windows live in the main thread only; call show() there")
     app = QApplication(sys.argv[:1])
     try:
         with closes_windows():
-            shown = Shown(Home(), motor, title, steps)
+            shown = WindowHandle(WindowThread(), motor, title, steps)
             shown.wait()
         return shown
     finally:
         app.shutdown()
 
 
-def _start() -> Home:
+def _start() -> WindowThread:
     """A thread for windows, for as long as the program lives."""
-    started: Future[Home] = Future()
+    started: Future[WindowThread] = Future()
     thread = threading.Thread(target=_live, args=(started,), name="aetheria windows", daemon=True)
     thread.start()
     home = started.result()
@@ -187,13 +187,13 @@ def _start() -> Home:
     return home
 
 
-def _live(started: "Future[Home]") -> None:
+def _live(started: "Future[WindowThread]") -> None:
     try:
         before = qInstallMessageHandler(_but_for_the_thread)
         app = QApplication(sys.argv[:1])
         qInstallMessageHandler(before)
         app.setQuitOnLastWindowClosed(False)
-        home = Home()
+        home = WindowThread()
     except BaseException as error:  # noqa: BLE001 - raised where a window was asked for
         started.set_exception(error)
         return
@@ -209,10 +209,10 @@ def _but_for_the_thread(_: QtMsgType, __: QMessageLogContext, text: str) -> None
         print(text, file=sys.stderr)
 
 
-def _end(home: Home, thread: threading.Thread) -> None:
+def _end(home: WindowThread, thread: threading.Thread) -> None:
     """Closes all windows and ends their thread: Python must not end before it."""
 
-    def quit_all(home: Home) -> None:
+    def quit_all(home: WindowThread) -> None:
         for shown in list(home.windows):
             shown.close()
         QCoreApplication.quit()

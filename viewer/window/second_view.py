@@ -6,13 +6,16 @@ from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
-from viewer.controllers.compare import Compare
-from viewer.controllers.component import View
+from viewer.controllers.compare import CompareController
+from viewer.controllers.component import ViewInterface
 from viewer.model.palette import colour_table
-from viewer.model.shown import Message, Picture, Region, Status
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
+from viewer.model.region import Region
+from viewer.model.status import Status
 from viewer.panels.base import named
 from viewer.sources.playback import RecordingSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 from viewer.widgets.canvas import Canvas
 from viewer.widgets.transport import action_button
 
@@ -25,12 +28,12 @@ _LEVELS: dict[Levelling, str] = {
 }
 
 
-def called(source: Source) -> str:
+def called(source: FrameSource) -> str:
     """What a source is called where there is little room: a recording by its file."""
     return source.recording.path.name if isinstance(source, RecordingSource) else source.title
 
 
-class Heading(QWidget):
+class ViewHeading(QWidget):
     """A line over a canvas: what it shows, and whatever else is put into `row`."""
 
     def __init__(self, called: str) -> None:
@@ -49,15 +52,15 @@ class Heading(QWidget):
         self.words.setToolTip(text)
 
 
-class Pane(QWidget):
-    """A `View` for the second controller; what it has to tell goes to the window."""
+class SecondView(QWidget):
+    """A `ViewInterface` for the second controller; what it has to tell goes to the window."""
 
-    def __init__(self, window: View, compare: Compare, close: QAction) -> None:
+    def __init__(self, window: ViewInterface, compare: CompareController, close: QAction) -> None:
         super().__init__()
         self.window_view, self.compare = window, compare
         self.canvas = Canvas()
         self.canvas.setAccessibleName("Cells of the second picture")
-        self.heading = Heading("Second picture")
+        self.heading = ViewHeading("Second picture")
         self.field = named(QComboBox(), "Field of the second picture")
         self.field.textActivated.connect(self._choose_field)
         self.universe = named(QSpinBox(), "Universe of the second picture")
@@ -128,12 +131,12 @@ class Pane(QWidget):
 
     # -- what its controller asks --------------------------------------------------------------------------------
 
-    def show_source(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         """The recording was opened, or closed (None)."""
         if source is not None:
             self.canvas.set_grid(*source.grid)
 
-    def show_picture(self, picture: Picture) -> None:
+    def show_picture(self, picture: RenderedFrame) -> None:
         """Draws it."""
         second = self.compare.second
         if second is not None and second.choice is not None and second.model.look is not None and second.source is not None:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from tests.viewer.recordings import record_life
-from viewer.controllers.component import Feature
+from viewer.controllers.component import Component
 from viewer.controllers.controller import Controller
-from viewer.model.shown import Look, Region
+from viewer.model.region import Region
+from viewer.model.view_settings import ViewSettings
 from viewer.sources.live import LiveSource
 from viewer.sources.opening import open_any, open_config
 
@@ -114,7 +115,7 @@ def test_reset_gives_the_first_cells_again_and_a_new_seed_others(controller: Con
 def test_going_to_a_step_goes_on_to_it_or_starts_again(controller: Controller) -> None:
     restarts: list[str] = []
 
-    class Told(Feature):
+    class Told(Component):
         def restarted(self) -> None:
             restarts.append("once")
 
@@ -256,11 +257,11 @@ def test_a_recording_pauses_once_where_it_is_not_finite_and_can_be_played_on(vie
     assert controller.picture is not None
     bad = replace(controller.picture, step=3, finite=False)  # ours hold none: other programs write recordings, too
     source.play(True)
-    assert not controller.diverging.worth_showing(bad)
+    assert not controller.divergence.worth_showing(bad)
     assert not source.status().playing
     assert "The frame of step 3 holds NaN or Inf: paused." in view.messages[0].text
     source.play(True)
-    assert not controller.diverging.worth_showing(replace(bad, step=4))
+    assert not controller.divergence.worth_showing(replace(bad, step=4))
     assert source.status().playing
     assert len(view.messages) == 1
     controller.close()
@@ -306,5 +307,5 @@ def test_a_config_is_shown_at_first_as_its_picture_is_painted(view: FakeView) ->
     assert look is not None
     assert (look.field, look.colours, look.level_mode, look.levels) == ("channel_0", "grey", "locked", (0.0, 1.0))
     controller.open(live())
-    assert controller.model.look == Look("channel_0")
+    assert controller.model.look == ViewSettings("channel_0")
     controller.close()

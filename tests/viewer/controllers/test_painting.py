@@ -27,7 +27,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.controller.open(live(life(initial=torch.zeros(1, 24, 32))))
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None and bool(window.controller.steering.stamps))
+    qtbot.waitUntil(lambda: window.controller.picture is not None and bool(window.controller.tools.stamps))
     yield window
     window.close()
 
@@ -90,7 +90,7 @@ def test_without_a_brush_the_mouse_moves_the_view_and_paints_nothing(window: Win
     before = window.canvas.box.viewRange()
     drag(window, (4.5, 9.5), (11.5, 20.5))
     assert window.canvas.box.viewRange() != before
-    assert window.controller.steering.undoable == 0
+    assert window.controller.tools.undoable == 0
     assert not live_cells(window)
 
 

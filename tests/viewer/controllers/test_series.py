@@ -20,9 +20,9 @@ from aetheria.recording import Recorder, Recording
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from tests.viewer.recordings import record_nca
 from viewer.controllers.controller import Controller
-from viewer.controllers.series import RATE, Series
+from viewer.controllers.series import RATE, SeriesController
 from viewer.model import wording
-from viewer.model.table import Quantity, Run, Sample, capacity_for, write_csv
+from viewer.model.time_series import Quantity, TimeSeries, Measurement, capacity_for, write_csv
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
 
@@ -42,16 +42,16 @@ def motor_of(controller: Controller) -> Aetheria_Motor:
     return controller.source.motor
 
 
-def newest(series: Series) -> int:
+def newest(series: SeriesController) -> int:
     return int(series.runs[-1].steps[-1]) if series.runs and len(series.runs[-1]) else -1
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=600), st.sampled_from([4, 6, 16, 64]))
 def test_a_run_is_bounded_and_keeps_its_first_and_its_newest_sample(gaps: list[int], capacity: int) -> None:
-    run = Run(capacity)
+    run = TimeSeries(capacity)
     steps = np.cumsum(gaps)
     for count, step in enumerate(steps, 1):
-        run.add(Sample(int(step), float(step), {"mass": np.array([step / 7])}))
+        run.add(Measurement(int(step), float(step), {"mass": np.array([step / 7])}))
         assert len(run) <= capacity
         assert run.steps[0] == steps[0]
         assert run.steps[-1] == step
@@ -66,10 +66,10 @@ def test_a_run_is_bounded_and_keeps_its_first_and_its_newest_sample(gaps: list[i
 
 
 def test_a_number_chosen_later_is_missing_before() -> None:
-    run = Run(4)
-    run.add(Sample(0, 0.0, {"mass": np.array([1.0])}))
-    run.add(Sample(1, 1.0, {"mass": np.array([2.0]), "population": np.array([5.0])}))
-    run.add(Sample(2, 2.0, {"population": np.array([np.inf])}))
+    run = TimeSeries(4)
+    run.add(Measurement(0, 0.0, {"mass": np.array([1.0])}))
+    run.add(Measurement(1, 1.0, {"mass": np.array([2.0]), "population": np.array([5.0])}))
+    run.add(Measurement(2, 2.0, {"population": np.array([np.inf])}))
     assert run.values("mass")[:, 0].tolist()[:2] == [1.0, 2.0]
     assert np.isnan(run.values("mass")[2, 0])
     assert run.values("population")[:, 0].tolist()[1] == 5.0
@@ -169,7 +169,7 @@ def test_what_was_chosen_stays_chosen_for_the_next_source(controller: Controller
 def test_a_number_that_fails_is_told_once_and_chosen_no_longer(view: FakeView, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = Controller(view)
     controller.open(counting())
-    series: Series = controller.series
+    series: SeriesController = controller.series
     series.shown = True
     wait_until(lambda: newest(series) == 0, controller)
     motor = motor_of(controller)
@@ -219,9 +219,9 @@ def test_a_table_that_cannot_be_written_is_told_and_leaves_nothing(
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=False), min_size=1, max_size=30))
 def test_numbers_in_a_table_are_exact(tmp_path_factory: pytest.TempPathFactory, numbers: list[float]) -> None:
-    run = Run(64)
+    run = TimeSeries(64)
     for step, number in enumerate(numbers):
-        run.add(Sample(step, 0.5, {"mass": np.array([number])}))
+        run.add(Measurement(step, 0.5, {"mass": np.array([number])}))
     path = tmp_path_factory.mktemp("table") / "exact.csv"
     write_csv(path, [run], [Quantity("mass", "", "1"), Quantity("population", "", "cells")])
     with path.open(newline="") as file:
@@ -268,7 +268,7 @@ def test_the_numbers_of_a_recording_that_grows_are_read_again(view: FakeView, tm
 
 def test_a_long_recording_is_thinned_evenly(tmp_path: Path) -> None:
     steps = np.arange(0, 50_000, 5)
-    run = Run.of(steps, steps / 10, {"mass": np.sqrt(steps)[:, None]}, capacity=64)
+    run = TimeSeries.of(steps, steps / 10, {"mass": np.sqrt(steps)[:, None]}, capacity=64)
     assert len(run) == 64
     assert (run.steps[0], run.steps[-1]) == (0, 49_995)
     assert np.array_equal(run.values("mass")[:, 0], np.sqrt(run.steps))
@@ -278,7 +278,7 @@ def test_a_long_recording_is_thinned_evenly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("universes", [1, 255, 256, 300, 100_000])
 def test_many_universes_are_kept_in_bounded_memory(universes: int) -> None:
     capacity = capacity_for(universes)
-    Run(capacity)
+    TimeSeries(capacity)
     assert 64 <= capacity <= 4096
     assert capacity == 64 or capacity * universes <= 1 << 20
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import life, live
-from viewer.model.table import Sample
+from viewer.model.time_series import Measurement
 from viewer.panels.plots import PlotsPanel
 from viewer.widgets.file_dialogs import free_name
 from viewer.window.window import Window
@@ -81,7 +81,7 @@ def test_numbers_that_come_faster_than_anyone_reads_are_drawn_together(
     drawn: list[int] = []
     monkeypatch.setattr(PlotsPanel, "draw", lambda panel: drawn.extend(run.steps[-1] for run in panel.series.runs))
     for step in range(100, 120):
-        panel.series._take(Sample(step, 0.0, {"population": np.array([1.0, 2.0, 3.0])}))
+        panel.series._take(Measurement(step, 0.0, {"population": np.array([1.0, 2.0, 3.0])}))
     assert drawn == [100]
     qtbot.waitUntil(lambda: len(drawn) > 1)
     assert drawn == [100, 119], "and the last of them"
@@ -105,7 +105,7 @@ def test_the_numbers_are_saved_where_the_user_says(window: Window, panel: PlotsP
     window.controller.step_many(5)
     qtbot.waitUntil(lambda: bool(series.runs) and series.runs[-1].steps[-1] == 5)
     path = tmp_path / "mine.csv"
-    window.actions_by_name["window.filing.save_numbers"].trigger()
+    window.actions_by_name["window.file_menu.save_numbers"].trigger()
     dialog = window.findChild(QFileDialog)
     assert isinstance(dialog, QFileDialog)
     dialog.selectFile(str(path))

@@ -19,7 +19,9 @@ from aetheria.recording import Recording
 from tests.viewer.fakes import FakeView, wait_until
 from tests.viewer.recordings import record_life, record_nca, record_phase
 from viewer.controllers.controller import Controller
-from viewer.model.shown import Cell, Levels, Picture, Region
+from viewer.model.frame import CellValues, RenderedFrame
+from viewer.model.region import Region
+from viewer.model.view_settings import Levels
 from viewer.sources.opening import open_any, open_recording
 from viewer.sources.playback import RecordingSource
 
@@ -46,7 +48,7 @@ def shows(controller: Controller, step: int) -> bool:
     return controller.picture is not None and controller.picture.step == step
 
 
-def shown(controller: Controller, step: int) -> Picture:
+def shown(controller: Controller, step: int) -> RenderedFrame:
     """The picture at a step, once it is there."""
     wait_until(lambda: shows(controller, step), controller)
     assert controller.picture is not None
@@ -181,7 +183,7 @@ def test_a_frame_is_read_once_however_often_it_is_looked_at(
 
 def test_a_cell_is_inspected_with_all_that_was_recorded_of_it(controller: Controller, path: Path) -> None:
     source = opened(controller, record_nca(path))
-    cells: list[Cell] = []
+    cells: list[CellValues] = []
     source.seek(3)
     source.inspect(4, 7, 1, cells.append)
     wait_until(lambda: cells, controller)
@@ -265,7 +267,7 @@ def test_every_nth_frame_is_played(controller: Controller, view: FakeView, path:
 
 def test_looping_goes_on_after_the_end(controller: Controller, view: FakeView, path: Path) -> None:
     source = opened(controller, record_life(path, steps=6))
-    source.reel.loop = True
+    source.playhead.loop = True
     controller.set_speed(120.0)
     controller.toggle_play()
     wait_until(lambda: any(b.step < a.step for a, b in zip(view.pictures, view.pictures[1:], strict=False)), controller)
@@ -304,7 +306,7 @@ def test_nobody_looking_means_nothing_is_read(controller: Controller, path: Path
     source.ask(lambda _: None, done.append)
     wait_until(lambda: done, controller)
     monkeypatch.setattr(Recording, "read", lambda *_: pytest.fail("a frame was read"))
-    source.reel.loop = True
+    source.playhead.loop = True
     controller.set_speed(240.0)
     controller.toggle_play()
     wait_until(lambda: source.status().frame != 0, controller)
@@ -471,7 +473,7 @@ def test_a_file_damaged_under_way_is_told_and_the_rest_still_plays(controller: C
 def test_a_file_cut_short_while_it_plays_is_told_once(controller: Controller, view: FakeView, path: Path) -> None:
     record_life(path, steps=200, grid=(64, 64))
     source = opened(controller, path)
-    source.reel.loop = True
+    source.playhead.loop = True
     controller.set_speed(60.0)
     controller.toggle_play()
     wait_until(lambda: len(view.pictures) > 3, controller)
@@ -523,7 +525,7 @@ atexit.register(lambda: print("reading" if any(t.name == "recording source" for 
 from viewer.sources.opening import open_recording
 
 source = open_recording(sys.argv[1])
-source.reel.loop = True
+source.playhead.loop = True
 source.pace(None, 1)
 source.play(True)
 """

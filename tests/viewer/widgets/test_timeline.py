@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import live
 from tests.viewer.recordings import record_life
-from viewer.controllers.player import Position
+from viewer.controllers.player import PlaybackPosition
 from viewer.sources.opening import open_recording
 from viewer.sources.playback import RecordingSource
 from viewer.widgets.timeline import in_words
@@ -119,11 +119,11 @@ def test_playing_waits_while_the_slider_is_held_and_goes_on_after(window: Window
 
 
 def test_loop_by_key_and_by_button(window: Window, qtbot: QtBot) -> None:
-    action, reel = window.actions_by_name["player.toggle_loop"], source_of(window).reel
+    action, playhead = window.actions_by_name["player.toggle_loop"], source_of(window).playhead
     press(qtbot, window.canvas, Qt.Key.Key_O)
-    assert (reel.loop, action.isChecked(), window.scrub.loop.isChecked()) == (True, True, True)
+    assert (playhead.loop, action.isChecked(), window.scrub.loop.isChecked()) == (True, True, True)
     qtbot.mouseClick(window.scrub.loop, Qt.MouseButton.LeftButton)
-    assert (reel.loop, action.isChecked(), window.scrub.loop.isChecked()) == (False, False, False)
+    assert (playhead.loop, action.isChecked(), window.scrub.loop.isChecked()) == (False, False, False)
 
 
 def test_staying_at_the_newest_goes_to_the_end_and_ends_with_the_next_move(window: Window, qtbot: QtBot) -> None:
@@ -136,23 +136,23 @@ def test_staying_at_the_newest_goes_to_the_end_and_ends_with_the_next_move(windo
 
 
 def test_speed_and_stride_are_typed_or_stepped_by_keys(window: Window, qtbot: QtBot) -> None:
-    reel = source_of(window).reel
+    playhead = source_of(window).playhead
     speed, stride = window.scrub.speed, window.scrub.stride
     speed.setFocus()
     speed.selectAll()
     qtbot.keyClicks(speed, "12.5")
     assert not source_of(window).status().playing
     qtbot.keyClick(speed, Qt.Key.Key_Return)
-    assert (reel.speed, source_of(window).status().playing) == (12.5, False)
+    assert (playhead.speed, source_of(window).status().playing) == (12.5, False)
     speed.setValue(0.0)
-    assert reel.speed is None
+    assert playhead.speed is None
     assert speed.text() == "as fast as it goes"
     press(qtbot, window.canvas, Qt.Key.Key_Minus)
-    assert (reel.speed, speed.value()) == (240.0, 240.0)
+    assert (playhead.speed, speed.value()) == (240.0, 240.0)
     press(qtbot, window.canvas, Qt.Key.Key_BracketRight)
-    assert (reel.stride, stride.text()) == (2, "1 frame in 2")
+    assert (playhead.stride, stride.text()) == (2, "1 frame in 2")
     stride.setValue(1)
-    assert (reel.stride, stride.text()) == (1, "every frame")
+    assert (playhead.stride, stride.text()) == (1, "every frame")
 
 
 def test_the_strip_is_there_for_recordings_only(window: Window, qtbot: QtBot) -> None:
@@ -172,7 +172,7 @@ def test_the_strip_is_there_for_recordings_only(window: Window, qtbot: QtBot) ->
 def test_a_stride_does_not_outlive_what_it_was_set_for(window: Window, tmp_path: Path) -> None:
     window.controller.stride_up()
     window.controller.open(open_recording(record_life(tmp_path / "other.h5")))
-    assert source_of(window).reel.stride == 1
+    assert source_of(window).playhead.stride == 1
 
 
 def test_each_part_can_be_reached_by_keyboard_and_has_a_name(window: Window, qtbot: QtBot) -> None:
@@ -187,6 +187,6 @@ def test_each_part_can_be_reached_by_keyboard_and_has_a_name(window: Window, qtb
 
 
 def test_positions_are_told_in_words() -> None:
-    assert in_words(Position(0, 0, 0, 0.0, False, "running")) == "no frame yet"
-    assert in_words(Position(9, 1234, 90, 90.0, False, "done")) == "frame 10 of 1,234, step 90"
-    assert in_words(Position(9, 10, 9000, 900.0, True, "done")) == "frame 10 of 10, step 9,000, t = 900"
+    assert in_words(PlaybackPosition(0, 0, 0, 0.0, False, "running")) == "no frame yet"
+    assert in_words(PlaybackPosition(9, 1234, 90, 90.0, False, "done")) == "frame 10 of 1,234, step 90"
+    assert in_words(PlaybackPosition(9, 10, 9000, 900.0, True, "done")) == "frame 10 of 10, step 9,000, t = 900"

@@ -74,7 +74,7 @@ def test_a_click_on_a_card_opens_it(opened: Open, qtbot: QtBot) -> None:
     qtbot.mouseClick(cards.viewport(), Qt.MouseButton.LeftButton, pos=middle)
     assert window.banner.text.text() == f"Opening {cards.item(1).text()}..."
     qtbot.keyClick(window, Qt.Key.Key_Escape)
-    assert not window.entrance.arrivals.waiting
+    assert not window.entrance.open_queue.waiting
     assert not window.banner.isVisible()
     assert window.pages.currentWidget() is window.entrance.gallery
 
@@ -180,7 +180,7 @@ def test_files_that_were_opened_are_offered_the_next_time(opened: Open, qtbot: Q
     (tmp_path / "soup.toml").write_text(CONFIG)
     first = opened(tmp_path / "soup.toml")
     qtbot.waitUntil(lambda: motor_shape(first) == (1, 1, 32, 48))
-    first.entrance.arrivals.open("quickstart")
+    first.entrance.open_queue.open("quickstart")
     qtbot.waitUntil(lambda: motor_shape(first) == (1, 16, 96, 96), timeout=30_000)
     first.close()
     second = opened()
@@ -207,10 +207,10 @@ def test_theme_and_panels_are_as_they_were_left_and_can_be_reset(opened: Open) -
     assert second.controller.model.theme != before
     second.controller.open(live())
     assert not second.docks["look"].isVisible()
-    second.actions_by_name["window.arrangement.reset"].trigger()
+    second.actions_by_name["window.dock_layout.reset"].trigger()
     assert second.docks["look"].isVisible()
     second.entrance.show_gallery()
-    second.close()  # from the gallery, where no panel is in sight
+    second.close()  # from the gallery, where no panel is in view
     third = opened()
     third.controller.open(live())
     assert third.docks["look"].isVisible()

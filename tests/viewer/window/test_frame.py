@@ -137,10 +137,10 @@ def test_the_program_has_a_sign(window: Window) -> None:
 def test_panels_can_be_closed_by_their_own_button(window: Window, qtbot: QtBot) -> None:
     dock = window.docks["look"]
     title = dock.titleBarWidget()
-    assert title.findChild(QLabel).text() == "Look"  # type: ignore[union-attr]
+    assert title.findChild(QLabel).text() == "View"  # type: ignore[union-attr]
     close = title.findChild(QAbstractButton)
     assert close is not None
-    assert close.accessibleName() == "Close Look"
+    assert close.accessibleName() == "Close View"
     qtbot.mouseClick(close, Qt.MouseButton.LeftButton)
     assert not dock.isVisible()
     assert not dock.toggleViewAction().isChecked()

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import live
 from viewer.controllers.actions import ACTIONS, MENUS
-from viewer.model.shown import Region
+from viewer.model.region import Region
 from viewer.sources.live import LiveSource
 from viewer.window.window import Window
 

@@ -25,7 +25,7 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Sample:
+class Measurement:
     """Numbers of one moment.
 
     Attributes:
@@ -41,7 +41,7 @@ class Sample:
     took: float = 0.0
 
 
-class Run:
+class TimeSeries:
     """A stretch of rising steps, as at most `capacity` samples: when they are full, every other one goes.
 
     The first and the newest are always kept; between them samples lie evenly.
@@ -99,7 +99,7 @@ class Run:
         """`(rows, B)`; NaN where a number was not asked for, or was none."""
         return self._values[name][: self._rows]
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Measurement) -> None:
         """Takes a sample of a later step, or more numbers of the newest."""
         if self._rows and sample.step == self._steps[self._rows - 1]:
             self._write(sample)
@@ -115,15 +115,15 @@ class Run:
             column[self._rows - 1] = np.nan
         self._write(sample)
 
-    def copy(self) -> "Run":
+    def copy(self) -> "TimeSeries":
         """What there is now."""
-        copy = Run(self.capacity)
+        copy = TimeSeries(self.capacity)
         copy.interval, copy._offered, copy._rows = self.interval, self._offered, self._rows
         copy._steps, copy._times = self._steps.copy(), self._times.copy()
         copy._values = {name: column.copy() for name, column in self._values.items()}
         return copy
 
-    def _write(self, sample: Sample) -> None:
+    def _write(self, sample: Measurement) -> None:
         row = self._rows - 1
         self._steps[row], self._times[row] = sample.step, sample.time
         for name, numbers in sample.values.items():
@@ -144,7 +144,7 @@ def capacity_for(universes: int) -> int:
     return max(64, min(CAPACITY, _MOST_NUMBERS // universes // 2 * 2))
 
 
-def write_csv(path: Path, runs: Sequence[Run], quantities: Sequence[Quantity]) -> None:
+def write_csv(path: Path, runs: Sequence[TimeSeries], quantities: Sequence[Quantity]) -> None:
     """A table of all that was collected: a row a sample, whole or not at all.
 
     Its columns: run (counted from 1), step, time (seconds since 1970), and a column a quantity, or one for each universe where

@@ -19,14 +19,16 @@ from PySide6.QtWidgets import (
 from aetheria.observe.colour_maps import COLOUR_MAPS
 from viewer.controllers.controller import Controller
 from viewer.model.palette import histogram
-from viewer.model.shown import FieldChoice, LevelMode, Levels, Message, Status
+from viewer.model.messages import Message
+from viewer.model.status import Status
+from viewer.model.view_settings import FieldChoice, LevelMode, Levels
 from viewer.panels.base import Panel, named
 from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
 from viewer.panels.histogram import HistogramPlot
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 _MODES: dict[LevelMode, tuple[str, str]] = {
-    "auto": ("Automatic", "The range that the field can have, or the lowest and highest value in sight (A)"),
+    "auto": ("Automatic", "The range that the field can have, or the lowest and highest value in view (A)"),
     "percentile": ("Percentile", "Without the outermost values, however extreme (P)"),
     "locked": ("Locked", "As they are, whatever comes, so that pictures can be compared (K)"),
 }
@@ -34,7 +36,7 @@ _OWN_COLOURS = "rgb"  # the field that goes through no colour map
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
 
-class LookPanel(Panel):
+class ViewPanel(Panel):
     """Choices of field, universe, colour map and levels; below them, how often which values occur."""
 
     def __init__(self, controller: Controller) -> None:
@@ -60,8 +62,8 @@ class LookPanel(Panel):
         self.percentile.setSuffix(" %")
         self.percentile.setToolTip("So many of the values lie beyond the levels, at either end")
         self.percentile.valueChanged.connect(lambda share: controller.model.relook(percentile=share))
-        self.plot = named(HistogramPlot(), "How often values occur among the cells in sight")
-        self.plot.setToolTip("Cells in sight by value, on a logarithmic scale; drag a line to lock the levels")
+        self.plot = named(HistogramPlot(), "How often values occur among the cells in view")
+        self.plot.setToolTip("Cells in view by value, on a logarithmic scale; drag a line to lock the levels")
         self.plot.chosen.connect(lambda low, high: controller.levels_locked((low, high)))
         self.bar = named(ColourBar(), "Colours from the lower to the upper level")
         self.low, self.high = _number("Lower level"), _number("Upper level")
@@ -98,7 +100,7 @@ class LookPanel(Panel):
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    def opened(self, source: Source | None) -> None:
+    def opened(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
         if source is None:
             self.plot.show_counts(None, None)
@@ -146,7 +148,7 @@ class LookPanel(Panel):
     # -- levels --------------------------------------------------------------------------------------------------
 
     def _levels(self) -> Levels | None:
-        """Those of the picture in sight, or those that it will have."""
+        """Those of the picture in view, or those that it will have."""
         look, picture = self.controller.model.look, self.controller.picture
         if look is None or look.field == _OWN_COLOURS:
             return None

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from aetheria.motor.motor import Aetheria_Motor
 from tests.small_laws import small_law
 from tests.viewer.fakes import life, live
-from viewer.panels.look import LookPanel
+from viewer.panels.view import ViewPanel
 from viewer.window.window import Window
 
 
@@ -35,9 +35,9 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.close()
 
 
-def panel_of(window: Window) -> LookPanel:
+def panel_of(window: Window) -> ViewPanel:
     panel = window.panels["look"]
-    assert isinstance(panel, LookPanel)
+    assert isinstance(panel, ViewPanel)
     return panel
 
 
