@@ -22,7 +22,7 @@ class FakeView:
 
     def __init__(self) -> None:
         self.sources: list[FrameSource | None] = []
-        self.pictures: list[RenderedFrame] = []
+        self.frames: list[RenderedFrame] = []
         self.statuses: list[Status] = []
         self.messages: list[Message] = []
         self.waited_for: list[str] = []
@@ -33,8 +33,8 @@ class FakeView:
     def show_source(self, source: FrameSource | None) -> None:
         self.sources.append(source)
 
-    def show_picture(self, picture: RenderedFrame) -> None:
-        self.pictures.append(picture)
+    def show_frame(self, frame: RenderedFrame) -> None:
+        self.frames.append(frame)
 
     def show_status(self, status: Status) -> None:
         self.statuses.append(status)

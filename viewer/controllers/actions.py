@@ -59,7 +59,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("window.file_menu.record", "&Record...", ("R",), "&File", "Record the run to a file; again to stop", "live"),
     Action("window.file_menu.film", "&Film...", ("M",), "&File", "Film what is shown, or the recording; again to stop"),
     Action("window.file_menu.save_view", "Save &picture...", ("F12",), "&File", "Save the cells as they are seen, as PNG"),
-    Action("window.file_menu.save_state", "&Save the state...", ("Ctrl+S",), "&File", "Save cells, memory, step and seed", "live"),
+    Action(
+        "window.file_menu.save_state", "&Save the state...", ("Ctrl+S",), "&File", "Save cells, memory, step and seed", "live"
+    ),
     Action("window.file_menu.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Go on from a saved state", "live"),
     Action(
         "window.file_menu.copy_config", "Cop&y the config", ("Ctrl+Shift+C",), "&File", "Copy the config as it is now, as TOML"
@@ -110,9 +112,14 @@ ACTIONS: tuple[Action, ...] = (
         "window.dismiss", "&Dismiss", ("Esc",), "&Window", "Put the message away, or stop waiting; back to the cells", "nothing"
     ),
     Action(
-        "parameters.reset_all", "Reset the la&w", ("Ctrl+Shift+L",), "&Run", "The law's parameters as they were at first", "live"
+        "parameters.reset_all",
+        "Reset the la&w",
+        ("Ctrl+Shift+L",),
+        "&Run",
+        "The law's parameters as they were at first",
+        "live",
     ),
-    Action("tools.look", "&Move", ("V",), "&Edit", "Put the brush away: the mouse moves the view"),
+    Action("tools.pan", "&Move", ("V",), "&Edit", "Put the brush away: the mouse moves the view"),
     Action("tools.draw", "&Draw", ("D",), "&Edit", "Paint live cells; the right button erases", "live"),
     Action("tools.erase", "&Erase", ("E",), "&Edit", "Paint dead cells", "live"),
     Action("tools.random", "Ra&ndom", ("X",), "&Edit", "Paint random cells", "live"),
@@ -121,9 +128,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("tools.wave", "&Plane wave", ("Q",), "&Edit", "Paint a plane wave", "phase"),
     Action("tools.larger", "&Larger brush", ("B",), "&Edit", "A brush of more cells", "live"),
     Action("tools.smaller", "S&maller brush", ("Shift+B",), "&Edit", "A brush of fewer cells", "live"),
-    Action(
-        "tools.turn", "&Turn the pattern", ("Shift+S",), "&Edit", "Turn the pattern that is stamped by 90 degrees", "live"
-    ),
+    Action("tools.turn", "&Turn the pattern", ("Shift+S",), "&Edit", "Turn the pattern that is stamped by 90 degrees", "live"),
     Action(
         "tools.mirror",
         "M&irror the pattern",
@@ -134,7 +139,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("tools.undo", "&Undo stroke", ("Ctrl+Z",), "&Edit", "Take the last stroke back", "live"),
     Action("tools.redo", "&Redo stroke", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Paint again what was taken back", "live"),
-    Action("player.first", "&First frame", ("WindowThread",), "&Recording", "Go to the first frame", "recording"),
+    Action("player.first", "&First frame", ("Home",), "&Recording", "Go to the first frame", "recording"),
     Action("player.leap_back", "&Ten frames back", ("PgUp",), "&Recording", "Go ten frames back", "recording"),
     Action("player.back", "Frame &back", ("Left",), "&Recording", "Go one frame back", "recording"),
     Action("player.forward", "Frame &on", ("Right",), "&Recording", "Go one frame on", "recording"),

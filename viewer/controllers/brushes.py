@@ -86,14 +86,14 @@ def paint_target_of(law: Law, grid: tuple[int, int]) -> PaintTarget:
     )
 
 
-def why_not(brush: str, target: PaintTarget) -> str:
+def why_brush_unusable(brush: str, target: PaintTarget) -> str:
     """Why a brush makes no sense for these cells, for people; empty when it does."""
     if brush in ("vortex", "wave") and not target.complex:
         return "only laws of complex amplitudes have a phase"
     return ""
 
 
-def reach(dab: Dab, target: PaintTarget) -> list[Region]:
+def touched_regions(dab: Dab, target: PaintTarget) -> list[Region]:
     """The blocks of the grid that a dab touches: several where it wraps round an edge, none where it misses the grid."""
     (top, left), (height, width) = dab.corner, dab.size
     rows = _pieces(top, height, target.grid[0], target.wraps)
@@ -101,7 +101,7 @@ def reach(dab: Dab, target: PaintTarget) -> list[Region]:
     return [Region(y0, x0, y1 - y0, x1 - x0) for y0, y1 in rows for x0, x1 in columns]
 
 
-def paint(block: Array, top: int, left: int, dab: Dab, target: PaintTarget) -> Array:
+def apply_dab(block: Array, top: int, left: int, dab: Dab, target: PaintTarget) -> Array:
     """The block as it is after a dab.
 
     Args:

@@ -18,7 +18,7 @@ class ViewInterface(Protocol):
     def show_source(self, source: FrameSource | None) -> None:
         """Something was opened, or closed (None)."""
 
-    def show_picture(self, picture: RenderedFrame) -> None:
+    def show_frame(self, frame: RenderedFrame) -> None:
         """A new picture."""
 
     def show_status(self, status: Status) -> None:
@@ -55,7 +55,7 @@ class ComponentHost(Protocol):
     view: ViewInterface
     model: ViewerModel
     source: FrameSource | None
-    picture: RenderedFrame | None
+    frame: RenderedFrame | None
     visible: bool
     components: list["Component"]
 

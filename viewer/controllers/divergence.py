@@ -14,18 +14,18 @@ class DivergenceGuard(Component):
         self._since: int | None = None  # the first step of which the picture was not finite
         self._last = 0
 
-    def worth_showing(self, picture: RenderedFrame) -> bool:
+    def worth_showing(self, frame: RenderedFrame) -> bool:
         """Whether a picture is finite. One that is not pauses: a recording once, a run however often it is started again."""
         source = self.controller.source
-        if picture.finite or source is None:
+        if frame.finite or source is None:
             self._since = None
             return True
         first = self._since is None
-        self._since = picture.step if self._since is None else self._since
-        if first or (source.live and source.runs and picture.step != self._last):
+        self._since = frame.step if self._since is None else self._since
+        if first or (source.live and source.runs and frame.step != self._last):
             source.play(False)
             self.controller.view.show_message(Message("warning", _words(source, self._since)))
-        self._last = picture.step
+        self._last = frame.step
         return False
 
     def opened(self, source: FrameSource) -> None:

@@ -15,10 +15,9 @@ from aetheria.export.pictures import Film, save_gif, save_mp4
 from aetheria.export.pictures import Look as FilmLook
 from aetheria.recording import Recording
 from viewer.controllers.component import Component, ComponentHost
-from viewer.model.messages import explain
-from viewer.model.palette import colour_table
 from viewer.model.frame import RenderedFrame
-from viewer.model.messages import Message
+from viewer.model.messages import Message, explain
+from viewer.model.palette import colour_table
 from viewer.model.wording import bytes_in_words, shortened
 from viewer.sources.playback import RecordingSource
 
@@ -75,17 +74,17 @@ class FilmTask:
         """Ends it, soon."""
         self._stopped.set()
 
-    def words(self) -> str:
+    def status_text(self) -> str:
         """How it goes, for the status bar."""
         raise NotImplementedError
 
-    def make(self) -> None:
+    def encode(self) -> None:
         """Makes the film, in the thread."""
         raise NotImplementedError
 
     def _run(self) -> None:
         try:
-            self.make()
+            self.encode()
             size = bytes_in_words(self.path.stat().st_size)
             left_out = f"; {self.dropped:,} were left out, the encoder was behind" if self.dropped else ""
             self.outcome = Message("note", f"Filmed {self.done:,} pictures in {self.path.name}, {size}{left_out}.")
@@ -106,27 +105,27 @@ class LiveFilm(FilmTask):
         super().__init__(path)
         self.writer: FilmWriter = film_writer(path, _RATE)
         self.began = time.monotonic()
-        self._pictures: queue.Queue[tuple[Pixels, Pixels, float]] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[tuple[Pixels, Pixels, float]] = queue.Queue(_WAITING)
 
-    def add(self, picture: RenderedFrame, table: NDArray[np.uint8]) -> None:
+    def add_frame(self, frame: RenderedFrame, table: NDArray[np.uint8]) -> None:
         """Takes a picture, unless too many wait. Never waits itself."""
         if self._stopped.is_set():
             return
         try:
-            self._pictures.put_nowait((picture.pixels, table, time.monotonic() - self.began))
+            self._queue.put_nowait((frame.pixels, table, time.monotonic() - self.began))
         except queue.Full:
             self.dropped += 1
 
-    def words(self) -> str:
+    def status_text(self) -> str:
         return f"\N{BLACK CIRCLE} filming {shortened(self.path.name)}: {time.monotonic() - self.began:.0f} s"
 
-    def make(self) -> None:
+    def encode(self) -> None:
         size: tuple[int, int] | None = None
         last: Pixels | None = None
         with self.writer as film:
             while True:
                 try:
-                    pixels, table, at = self._pictures.get(timeout=0.1)
+                    pixels, table, at = self._queue.get(timeout=0.1)
                 except queue.Empty:
                     if self._stopped.is_set():
                         break
@@ -159,11 +158,11 @@ class RecordingFilm(FilmTask):
         super().__init__(path)
         self.export = export
 
-    def words(self) -> str:
+    def status_text(self) -> str:
         share = f"{self.done / self.total:.0%}" if self.total else "opening"
         return f"\N{BLACK CIRCLE} writing {shortened(self.path.name)}: {share}"
 
-    def make(self) -> None:
+    def encode(self) -> None:
         save = save_gif if self.path.suffix.lower() == ".gif" else save_mp4
         with Recording(self.export.recording) as recording:
             film = Film(recording, self.export.field, self.export.look)
@@ -189,9 +188,9 @@ class FilmController(Component):
         self._ending: list[FilmTask] = []
         self._last: RenderedFrame | None = None
 
-    def words(self) -> str:
+    def status_text(self) -> str:
         """How it goes, for the status bar."""
-        return self.task.words() if self.task is not None else ""
+        return self.task.status_text() if self.task is not None else ""
 
     def film_view(self, path: Path) -> None:
         """Films what is shown, from the present picture on."""
@@ -201,11 +200,11 @@ class FilmController(Component):
 
     def film_recording(self, path: Path, scale: int, fps: float) -> None:
         """Films the whole recording that is open, as it looks now."""
-        source, look, picture = self.controller.source, self.controller.model.look, self.controller.picture
-        if self.task is not None or not isinstance(source, RecordingSource) or look is None or picture is None:
+        source, settings, frame = self.controller.source, self.controller.model.view_settings, self.controller.frame
+        if self.task is not None or not isinstance(source, RecordingSource) or settings is None or frame is None:
             return
-        film_look = FilmLook(look.colours, picture.levels, look.universe, scale)
-        self._start(RecordingFilm(path, FilmExport(source.recording.path, look.field, film_look, fps)))
+        film_look = FilmLook(settings.colours, frame.levels, settings.universe, scale)
+        self._start(RecordingFilm(path, FilmExport(source.recording.path, settings.field, film_look, fps)))
 
     def stop(self) -> None:
         """Ends the film: that of a live view is whole, one of a recording is given up."""
@@ -235,8 +234,8 @@ class FilmController(Component):
         task.begin()
 
     def _feed(self, task: LiveFilm) -> None:
-        picture, look, choice = self.controller.picture, self.controller.model.look, self.controller.choice
-        if picture is None or look is None or choice is None or picture is self._last or picture.field != look.field:
+        frame, settings, choice = self.controller.frame, self.controller.model.view_settings, self.controller.choice
+        if frame is None or settings is None or choice is None or frame is self._last or frame.field != settings.field:
             return
-        self._last = picture
-        task.add(picture, colour_table(look, choice))
+        self._last = frame
+        task.add_frame(frame, colour_table(settings, choice))

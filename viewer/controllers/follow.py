@@ -73,7 +73,7 @@ class FollowController(Component):
         super().__init__(controller)
         self._track: CentreTrack | None = None
         self._view: Point | None = None  # its middle; None before it was moved
-        self._picture: RenderedFrame | None = None  # of which the centre was asked for
+        self._frame: RenderedFrame | None = None  # of which the centre was asked for
         self._universe = 0
         self._wait = _SOON_S  # until the next look, twice as long each time: the speed is known better and better
         self._due = self._before = 0.0
@@ -100,25 +100,25 @@ class FollowController(Component):
 
     def tick(self) -> None:
         source, model, now = self.controller.source, self.controller.model, time.monotonic()
-        if not model.follow or not self.controller.visible or not isinstance(source, LiveSource) or model.look is None:
+        if not model.follow or not self.controller.visible or not isinstance(source, LiveSource) or model.view_settings is None:
             return
         if not set(_CENTRE) <= set(source.observables):
             self.stop()
             self.controller.view.show_message(Message("note", "This law does not say where its centre of mass is."))
             return
-        picture, universe = self.controller.picture, model.look.universe
+        frame, universe = self.controller.frame, model.view_settings.universe
         if universe != self._universe:
             self._forget()
             self._universe = universe
-        moving = picture is not self._picture
+        moving = frame is not self._frame
         if moving and now >= self._due:
             if now - self._due > _EVERY_S:  # it stood still meanwhile
                 self._wait = _SOON_S
-            self._picture, self._due, self._wait = picture, now + self._wait, min(2 * self._wait, _EVERY_S)
-            source.ask(lambda motor: _centre_of_mass(motor, universe), self._take, "follow")
+            self._frame, self._due, self._wait = frame, now + self._wait, min(2 * self._wait, _EVERY_S)
+            source.submit_with_motor(lambda motor: _centre_of_mass(motor, universe), self._centre_found, "follow")
         self._glide(now, moving)
 
-    def _take(self, found: tuple[Point, float]) -> None:
+    def _centre_found(self, found: tuple[Point, float]) -> None:
         centre, seen = found
         if not self.controller.model.follow or not all(map(math.isfinite, centre)):
             return
@@ -142,7 +142,7 @@ class FollowController(Component):
             self._wait, self._due = _SOON_S, 0.0
 
     def _forget(self) -> None:
-        self._track, self._view, self._picture, self._due, self._wait = None, None, None, 0.0, _SOON_S
+        self._track, self._view, self._frame, self._due, self._wait = None, None, None, 0.0, _SOON_S
 
 
 def _centre_of_mass(motor: Aetheria_Motor, universe: int) -> tuple[Point, float]:

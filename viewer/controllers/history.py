@@ -32,7 +32,7 @@ class History(Component):
         self.lines: tuple[str, ...] = ()
         self.listeners: list[Callable[[], None]] = []
 
-    def look(self) -> None:
+    def mark_stale(self) -> None:
         """Looks again soon: something was changed."""
         self._stale = True
 
@@ -41,19 +41,19 @@ class History(Component):
         # Not while there is paint to be taken: to look takes a turn of the motor, which may be a step long.
         if self._stale and now >= self._due and not self.busy() and isinstance(source, LiveSource):
             self._stale, self._due = False, now + _APART_S
-            source.ask(lambda motor: in_words(motor.edits), self._take, name="changes")
+            source.submit_with_motor(lambda motor: in_words(motor.edits), self._set_lines, name="changes")
 
     def opened(self, source: FrameSource) -> None:
         self._stale = True
 
     def closed(self) -> None:
         self._stale = False
-        self._take(())
+        self._set_lines(())
 
     def restarted(self) -> None:
         self._stale = True
 
-    def _take(self, lines: tuple[str, ...]) -> None:
+    def _set_lines(self, lines: tuple[str, ...]) -> None:
         if lines != self.lines:
             self.lines = lines
             for listener in list(self.listeners):

@@ -45,11 +45,11 @@ class InspectController(Component):
         self.listeners: list[Callable[[], None]] = []
         self._under_mouse: tuple[int, int] | None = None
         self._read: tuple[object, ...] | None = None  # what the last reading was of
-        self._picture: RenderedFrame | None = None
+        self._frame: RenderedFrame | None = None
         self._due = 0.0
 
     @property
-    def place(self) -> tuple[int, int] | None:
+    def cell_position(self) -> tuple[int, int] | None:
         """(y, x) of the cell that is read: the pinned one, else the one under the mouse, else the last."""
         last = (self.cell.y, self.cell.x) if self.cell is not None else None
         return self.controller.model.pinned or self._under_mouse or last
@@ -66,33 +66,38 @@ class InspectController(Component):
             return
         region = model.region
         middle = (region.top + region.height // 2, region.left + region.width // 2) if region is not None else None
-        model.set(pinned=self.place or middle)
+        model.set(pinned=self.cell_position or middle)
 
     def opened(self, source: FrameSource) -> None:
         self.closed()
 
     def closed(self) -> None:
-        self.cell, self._under_mouse, self._read, self._picture = None, None, None, None
+        self.cell, self._under_mouse, self._read, self._frame = None, None, None, None
         self.controller.model.set(pinned=None)
-        self._tell()
+        self._notify()
 
     def tick(self) -> None:
-        source, look, picture, place = self.controller.source, self.controller.model.look, self.controller.picture, self.place
-        if source is None or look is None or place is None or not (self.wanted and self.controller.visible):
+        source, settings, frame, cell_position = (
+            self.controller.source,
+            self.controller.model.view_settings,
+            self.controller.frame,
+            self.cell_position,
+        )
+        if source is None or settings is None or cell_position is None or not (self.wanted and self.controller.visible):
             return
-        asked = (place, look.universe, look.field)
+        asked = (cell_position, settings.universe, settings.field)
         now = time.monotonic()
-        if (asked == self._read and picture is self._picture) or now < self._due:
+        if (asked == self._read and frame is self._frame) or now < self._due:
             return
-        self._read, self._picture, self._due = asked, picture, now + _EVERY_S
-        source.inspect(*place, look.universe, self._take)
+        self._read, self._frame, self._due = asked, frame, now + _EVERY_S
+        source.inspect(*cell_position, settings.universe, self._cell_read)
 
-    def _take(self, cell: CellValues) -> None:
-        if (cell.y, cell.x) == self.place:
+    def _cell_read(self, cell: CellValues) -> None:
+        if (cell.y, cell.x) == self.cell_position:
             self.cell = cell
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in self.listeners:
             listener()
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import aetheria
 from viewer.controllers.component import Component, ComponentHost
-from viewer.model.messages import explain
-from viewer.model.messages import Message
+from viewer.model.messages import Message, explain
 
 _OURS = str(Path(aetheria.__file__).parent)
 
@@ -37,16 +36,16 @@ class Notices(Component):
         super().__init__(controller)
         self._interrupted = interrupted
         self._thread = threading.get_ident()
-        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        _HOOKS.add(self)
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        _HOOKS.register(self)
 
     def stop(self) -> None:
         """Listens no longer."""
-        _HOOKS.remove(self)
+        _HOOKS.unregister(self)
 
     def warned(self, text: str) -> None:
         """Something was warned of, in any thread."""
-        self._told.put(Message("warning", text))
+        self._messages.put(Message("warning", text))
 
     def uncaught(self, error: BaseException) -> bool:
         """Nobody caught this; whether that is all there is to say about it."""
@@ -60,8 +59,8 @@ class Notices(Component):
         return False
 
     def tick(self) -> None:
-        while not self._told.empty():
-            self.controller.view.show_message(self._told.get())
+        while not self._messages.empty():
+            self.controller.view.show_message(self._messages.get())
 
 
 class _Hooks(logging.Handler):
@@ -73,7 +72,7 @@ class _Hooks(logging.Handler):
         self._before: tuple[Any, Any] = (None, None)
         self._mine: tuple[Any, Any] = (self._warned, self._uncaught)
 
-    def add(self, listener: Notices) -> None:
+    def register(self, listener: Notices) -> None:
         if not self.listeners:
             self._before = (warnings.showwarning, sys.excepthook)
             warnings.showwarning, sys.excepthook = self._mine
@@ -82,7 +81,7 @@ class _Hooks(logging.Handler):
             warnings.filterwarnings("always", category=RuntimeWarning, module=r"aetheria\.", append=True)
         self.listeners.append(listener)
 
-    def remove(self, listener: Notices) -> None:
+    def unregister(self, listener: Notices) -> None:
         if listener not in self.listeners:
             return
         self.listeners.remove(listener)

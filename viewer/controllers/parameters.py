@@ -53,7 +53,7 @@ class ParameterController(Component):
                 if source is self.controller.source and turn == self._asked[name]:
                     self._is_set(name, *answer)
 
-            source.ask(lambda motor: _set(motor, name, value), is_set, f"control {name}")
+            source.submit_with_motor(lambda motor: _set(motor, name, value), is_set, f"control {name}")
 
     def reset(self, name: str) -> None:
         """The value that a control had when the run was opened."""
@@ -78,7 +78,7 @@ class ParameterController(Component):
             _set_all(motor, present)
             raise
 
-    def changed(self, name: str) -> bool:
+    def is_changed(self, name: str) -> bool:
         """Whether a control is not what it was when the run was opened."""
         return self.values[name] != self._first[name]
 
@@ -87,7 +87,7 @@ class ParameterController(Component):
         self.problems.pop(name, None)
         if problem:
             self.problems[name] = problem
-        self._tell()
+        self._notify()
 
     # -- what happens to the source ------------------------------------------------------------------------------
 
@@ -96,20 +96,20 @@ class ParameterController(Component):
             self.controls = source.motor.traits.controls
             self.values = {control.name: source.motor.get_control(control.name) for control in self.controls}
             self._first = dict(self.values)
-        self._tell()
+        self._notify()
 
     def closed(self) -> None:
         self.controls, self.values, self.problems, self._first = (), {}, {}, {}
-        self._tell()
+        self._notify()
 
     def restarted(self) -> None:
         source = self.controller.source
         if isinstance(source, LiveSource):
             self.values = {name: source.motor.get_control(name) for name in self.values}
             self.problems = {}
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in list(self.listeners):
             listener()
 

@@ -15,13 +15,13 @@ class PlaybackPosition:
     """Where a recording stands.
 
     Attributes:
-        frame: counted from 0; frames: how many there are so far.
+        frame_index: counted from 0; frames: how many there are so far.
         step, time: of the frame; the time in the law's own units.
         playing: it moves by itself.
         ending: how the run ended; "running" while it is still being written.
     """
 
-    frame: int
+    frame_index: int
     frames: int
     step: int
     time: float
@@ -100,7 +100,7 @@ class Player(Component):
 
     def _move(self, frames: int) -> None:
         if self.source is not None:
-            self.source.advance_frames(frames)
+            self.source.move_by(frames)
             self.tick()
 
     # -- what happens --------------------------------------------------------------------------------------------
@@ -132,5 +132,5 @@ class Player(Component):
 
 
 def _position(source: RecordingSource) -> PlaybackPosition:
-    frame, step = source.place
+    frame, step = source.position
     return PlaybackPosition(frame, len(source.steps), step, step * source.dt, source.playhead.playing, source.ending)

@@ -19,15 +19,17 @@ class RerunController:
         source = self._source()
         if source is not None:
             config, title = source.recording.config, _title(source.recording)
-            self.open_queue.bring(title, lambda: rerun_config(config, title, self.open_queue.device))
+            self.open_queue.open_made(title, lambda: rerun_config(config, title, self.open_queue.device))
 
     def go_on(self) -> None:
         """Takes the run up at the frame in view: from the start, with every edit made again, to its step."""
         source = self._source()
         if source is not None:
             # By its name: the source may be closed long before the run has come to the step.
-            path, title, (_, step) = source.recording.path, _title(source.recording), source.place
-            self.open_queue.bring(f"{title} at step {step:,}", lambda: resume_run(path, step, title, self.open_queue.device))
+            path, title, (_, step) = source.recording.path, _title(source.recording), source.position
+            self.open_queue.open_made(
+                f"{title} at step {step:,}", lambda: resume_run(path, step, title, self.open_queue.device)
+            )
 
     def _source(self) -> RecordingSource | None:
         source = self.controller.source

@@ -21,11 +21,11 @@ class SaveController(Component):
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
-    def save_picture(self, pixels: NDArray[np.uint8], path: Path) -> None:
+    def save_image(self, pixels: NDArray[np.uint8], path: Path) -> None:
         """Writes pixels `(h, w, 3)` as PNG."""
         source = self.controller.source
         if source is not None:
-            source.do(lambda: _save_png(pixels, path), lambda _: self._note(f"Saved {path.name}."))
+            source.submit(lambda: _save_png(pixels, path), lambda _: self._note(f"Saved {path.name}."))
 
     # -- states --------------------------------------------------------------------------------------------------
 
@@ -34,7 +34,7 @@ class SaveController(Component):
         source = self.controller.source
         if isinstance(source, LiveSource):
             config = self.config_toml() if source.config is not None else ""
-            source.ask(
+            source.submit_with_motor(
                 lambda motor: save_state(motor, path, config),
                 lambda saved: self._note(f"Saved the state at step {saved.step:,} in {path.name}."),
             )
@@ -43,7 +43,7 @@ class SaveController(Component):
         """Goes on from a saved state of this law and grid, paused."""
         source = self.controller.source
         if isinstance(source, LiveSource):
-            source.ask_at_rest(lambda motor: _load(motor, path), lambda loaded: self._loaded(path, loaded))
+            source.submit_paused(lambda motor: _load(motor, path), lambda loaded: self._loaded(path, loaded))
 
     def _loaded(self, path: Path, loaded: Description) -> None:
         for component in self.controller.components:

@@ -12,10 +12,10 @@ from aetheria.observe.fields import FIELDS
 from aetheria.recording import Recording
 from viewer.controllers.component import Component, ComponentHost
 from viewer.model.messages import Message
-from viewer.model.time_series import Quantity, TimeSeries, Measurement, capacity_for, write_csv
+from viewer.model.time_series import Measurement, Quantity, TimeSeries, capacity_for, write_csv
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
-from viewer.sources.source import RateMeter, FrameSource
+from viewer.sources.source import FrameSource, RateMeter
 
 RATE = "steps_per_s"
 _RUNS = 4  # stretches that are kept: the present one and those before the last restarts
@@ -40,7 +40,7 @@ class SeriesController(Component):
         self.offered: tuple[Quantity, ...] = ()
         self.chosen: tuple[str, ...] = ()
         self.shown = False
-        self.runs: deque[TimeSeries] = deque(maxlen=_RUNS)
+        self.stretches: deque[TimeSeries] = deque(maxlen=_RUNS)
         self.listeners: list[Callable[[], None]] = []
         self._wished: tuple[str, ...] = ()
         self._rates = RateMeter()
@@ -62,7 +62,7 @@ class SeriesController(Component):
 
     def clear(self) -> None:
         """Forgets what was collected."""
-        self.runs.clear()
+        self.stretches.clear()
         self._forget()
         self._changed()
 
@@ -70,10 +70,10 @@ class SeriesController(Component):
         """Writes what was collected as a table, in the source's own thread; see `write_csv`."""
         source = self.controller.source
         if source is not None:
-            tables = [run.copy() for run in self.runs]
+            tables = [run.copy() for run in self.stretches]
             quantities, view = self.offered, self.controller.view
             saved = Message("note", f"Saved {path.name}.")
-            source.do(lambda: write_csv(path, tables, quantities), lambda _: view.show_message(saved))
+            source.submit(lambda: write_csv(path, tables, quantities), lambda _: view.show_message(saved))
 
     # -- what happens --------------------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ class SeriesController(Component):
         named = [_quantity(name) for name in source.observables]
         self.offered = (*named, Quantity(RATE, "steps taken in a second", "steps/s"))
         self._rates = RateMeter()
-        self.runs.clear()
+        self.stretches.clear()
         self.choose(self._wished or [self.offered[0].name])
 
     def closed(self) -> None:
@@ -90,8 +90,8 @@ class SeriesController(Component):
 
     def restarted(self) -> None:
         self._seen = -1
-        if self.runs and len(self.runs[-1]):
-            self.runs.append(self._new_run())
+        if self.stretches and len(self.stretches[-1]):
+            self.stretches.append(self._new_run())
 
     def tick(self) -> None:
         source = self.controller.source
@@ -101,27 +101,27 @@ class SeriesController(Component):
         if isinstance(source, LiveSource) and source.motor.step_count != self._seen:
             self._asked = True
             names = [name for name in self.chosen if name in source.observables]
-            source.ask(lambda motor: measured(motor, names), self._take)
+            source.submit_with_motor(lambda motor: measured(motor, names), self._measured)
         elif isinstance(source, RecordingSource) and len(source.steps) != self._seen:
             self._asked = True
             chosen = self.chosen
-            source.ask(lambda recording: recorded(recording, chosen), self._take_recorded)
+            source.submit_with_recording(lambda recording: recorded(recording, chosen), self._series_read)
 
-    def _take_recorded(self, answer: tuple[int, TimeSeries] | Exception) -> None:
+    def _series_read(self, answer: tuple[int, TimeSeries] | Exception) -> None:
         self._asked = False
         if isinstance(answer, Exception):
-            self._give_up(answer)
+            self._stop_after(answer)
             return
         self._due = time.monotonic() + _READ_S
         self._seen, run = answer
-        self.runs.clear()
-        self.runs.append(run)
+        self.stretches.clear()
+        self.stretches.append(run)
         self._changed()
 
-    def _take(self, answer: Measurement | Exception) -> None:
+    def _measured(self, answer: Measurement | Exception) -> None:
         self._asked = False
         if isinstance(answer, Exception):
-            self._give_up(answer)
+            self._stop_after(answer)
             return
         self._due = time.monotonic() + max(_POLL_S, answer.took / _SHARE)
         self._seen = answer.step
@@ -129,12 +129,12 @@ class SeriesController(Component):
         rate = self._rates(answer.step)
         if RATE in self.chosen:
             values[RATE] = np.array([rate])
-        if not self.runs or (len(self.runs[-1]) and answer.step < self.runs[-1].steps[-1]):
-            self.runs.append(self._new_run())
-        self.runs[-1].add(Measurement(answer.step, answer.time, values))
+        if not self.stretches or (len(self.stretches[-1]) and answer.step < self.stretches[-1].steps[-1]):
+            self.stretches.append(self._new_run())
+        self.stretches[-1].append(Measurement(answer.step, answer.time, values))
         self._changed()
 
-    def _give_up(self, error: Exception) -> None:
+    def _stop_after(self, error: Exception) -> None:
         self.choose(())  # or it would fail ten times a second
         self.controller.failed(error)
 
@@ -171,7 +171,7 @@ def recorded(recording: Recording, names: Sequence[str]) -> tuple[int, TimeSerie
             with np.errstate(divide="ignore", invalid="ignore"):
                 rate = np.diff(steps) / np.diff(times)
             values[RATE] = np.concatenate((rate[:1], rate))[:frames, None]
-        return frames, TimeSeries.of(steps, times, values, capacity_for(int(recording.attributes["universes"])))
+        return frames, TimeSeries.from_columns(steps, times, values, capacity_for(int(recording.attributes["universes"])))
     except Exception as error:  # noqa: BLE001 - the caller tells
         return error
 

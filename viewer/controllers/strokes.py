@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aetheria.core.errors import StateError
 from aetheria.motor.motor import Aetheria_Motor
-from viewer.controllers.brushes import BrushName, Dab, PaintTarget, paint, reach
+from viewer.controllers.brushes import BrushName, Dab, PaintTarget, apply_dab, touched_regions
 from viewer.model.region import Region
 
 Array = NDArray[Any]
@@ -78,14 +78,14 @@ class Painter:
         if stroke.target is None:
             self._begin(stroke)
         assert stroke.target is not None
-        touches = [(region, dab) for dab in dabs for region in reach(dab, stroke.target)]
+        touches = [(region, dab) for dab in dabs for region in touched_regions(dab, stroke.target)]
         for block, members in grouped([region for region, _ in touches]):
             with self.motor.turn:
                 before = self._read(block, stroke.universe)
                 after = before.copy()
                 for region, dab in (touches[k] for k in members):
                     part = _part(after, block, region)
-                    part[...] = paint(part, region.top, region.left, dab, stroke.target)
+                    part[...] = apply_dab(part, region.top, region.left, dab, stroke.target)
                 self._write(block, after, stroke)
             self._remember(stroke, block, before, after)
         self._keep_within_memory()

@@ -142,13 +142,13 @@ class _Card(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         pad, width, _ = _measures(option.fontMetrics)
-        frame = option.rect.adjusted(pad, pad, -pad, -pad)
-        picture = QRect(frame.left() + pad, frame.top() + pad, frame.width() - 2 * pad, width * 3 // 4)
+        card = option.rect.adjusted(pad, pad, -pad, -pad)
+        image = QRect(card.left() + pad, card.top() + pad, card.width() - 2 * pad, width * 3 // 4)
         painter.save()
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
-        _frame(painter, option, frame, pad)
-        painter.drawPixmap(picture, index.data(_PICTURE))
-        _write(painter, option, index, QRect(picture.left(), picture.bottom() + pad, picture.width(), frame.bottom()))
+        _frame(painter, option, card, pad)
+        painter.drawPixmap(image, index.data(_PICTURE))
+        _write(painter, option, index, QRect(image.left(), image.bottom() + pad, image.width(), card.bottom()))
         painter.restore()
 
 
@@ -165,14 +165,14 @@ def _measures(metrics: QFontMetrics) -> tuple[int, int, int]:
     return max(4, metrics.height() // 2), metrics.averageCharWidth() * _LETTERS, metrics.lineSpacing()
 
 
-def _frame(painter: QPainter, option: QStyleOptionViewItem, frame: QRect, radius: int) -> None:
+def _frame(painter: QPainter, option: QStyleOptionViewItem, card: QRect, radius: int) -> None:
     """The card's outline; thick and in the accent colour where the keyboard is."""
     palette = option.palette
     chosen = bool(option.state & QStyle.StateFlag.State_Selected)
     over = bool(option.state & QStyle.StateFlag.State_MouseOver)
     focus = chosen and bool(option.state & QStyle.StateFlag.State_HasFocus)
     outline = QPainterPath()
-    outline.addRoundedRect(frame, radius, radius)
+    outline.addRoundedRect(card, radius, radius)
     painter.fillPath(outline, palette.button() if chosen or over else palette.window())
     painter.setPen(QPen(palette.highlight() if focus else palette.mid(), 3 if focus else 1))
     painter.drawPath(outline)

@@ -79,11 +79,11 @@ class RecordDialog(QDialog):
         self._estimate()
 
     def _fill(self) -> None:
-        look = self.controller.model.look
+        view = self.controller.model.view_settings
         for name in (*(choice.name for choice in self.source.fields), *self.source.observables):
             item = QListWidgetItem(name, self.fields)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            shown = look is not None and name == look.field
+            shown = view is not None and name == view.field
             item.setCheckState(Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
         height, width = self.source.grid
         for divisor, words in _FRACTIONS.items():
@@ -130,10 +130,10 @@ class RecordDialog(QDialog):
         """What is chosen now."""
         items = [self.fields.item(row) for row in range(self.fields.count())]
         fields = tuple(item.text() for item in items if item.checkState() == Qt.CheckState.Checked)
-        look, picture, dtype = self.controller.model.look, self.controller.picture, self.dtype.currentData()
+        view, frame, dtype = self.controller.model.view_settings, self.controller.frame, self.dtype.currentData()
         levels: tuple[tuple[str, Levels], ...] = ()
-        if dtype == "uint8" and look is not None and picture is not None and picture.field == look.field in fields:
-            levels = ((look.field, picture.levels),)
+        if dtype == "uint8" and view is not None and frame is not None and frame.field == view.field in fields:
+            levels = ((view.field, frame.levels),)
         return RecordSettings(
             Path(self.path.text()).expanduser(), fields, self.every.value(), self.extent.currentData(), dtype,
             self.codec.currentData(), levels,
@@ -155,7 +155,7 @@ class RecordDialog(QDialog):
         if not isValid(self) or settings != self.settings():  # closed meanwhile, or changed
             return
         replaces = " There is a file of this name, which will be replaced." if forecast.exists else ""
-        self.takes.setText(forecast.words + replaces)
+        self.takes.setText(forecast.text + replaces)
         self.record.setText("&Replace and record" if forecast.exists else "&Record")
         self.record.setEnabled(not forecast.wrong)
 

@@ -47,18 +47,18 @@ class MessageStack:
     """Warnings and errors that the user has not dismissed, the newest on top."""
 
     def __init__(self) -> None:
-        self._waiting: list[Message] = []
+        self._stack: list[Message] = []
         self._dismissed: dict[Message, float] = {}  # and when it was last told
 
     @property
     def top(self) -> Message | None:
         """The one to show."""
-        return self._waiting[-1] if self._waiting else None
+        return self._stack[-1] if self._stack else None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._stack)
 
-    def add(self, message: Message) -> None:
+    def push(self, message: Message) -> None:
         """Puts a message on top, unless it only repeats one that waits or was just dismissed."""
         now = time.monotonic()
         told = self._dismissed.get(message)
@@ -66,15 +66,15 @@ class MessageStack:
             self._dismissed[message] = now
             return
         self._dismissed.pop(message, None)
-        if message not in self._waiting:
-            self._waiting = [*self._waiting, message][-_MOST:]
+        if message not in self._stack:
+            self._stack = [*self._stack, message][-_MOST:]
 
     def dismiss(self) -> None:
         """Forgets the one on top."""
-        if self._waiting:
-            self._dismissed[self._waiting.pop()] = time.monotonic()
+        if self._stack:
+            self._dismissed[self._stack.pop()] = time.monotonic()
 
     def clear(self) -> None:
         """Forgets all of them."""
-        self._waiting.clear()
+        self._stack.clear()
         self._dismissed.clear()

@@ -17,17 +17,17 @@ class ViewerModel:
     """The viewer's own state. Change it by `set`; whoever listens is told which attributes changed.
 
     Attributes:
-        look: what is shown. None until something is open.
+        view_settings: the displayed field and its colours. None until something is open.
         region: the cells in view; size: the pixels there are for them.
         speed: beats a second, None for as fast as it goes. stride: steps a beat.
         follow: keep the centre of mass in the middle.
         loop: a recording begins again after its last frame. newest: it stays at the newest frame of a file that grows.
         pinned: (y, x) of the cell that the inspector stays at.
         grid_lines: draw them where cells are large enough.
-        tool: what the left mouse button does: "look" (pan) or the name of a brush. brush: how that paints.
+        tool: what the left mouse button does: "pan" or the name of a brush. brush: how that paints.
     """
 
-    look: ViewSettings | None = None
+    view_settings: ViewSettings | None = None
     region: Region | None = None
     size: tuple[int, int] = (512, 512)
     speed: float | None = 60.0
@@ -38,8 +38,8 @@ class ViewerModel:
     pinned: tuple[int, int] | None = None
     grid_lines: bool = True
     theme: Theme = "dark"
-    tool: str = "look"
-    brush: BrushSettings = BrushSettings()
+    tool: str = "pan"
+    brush: BrushSettings = field(default_factory=BrushSettings)
     listeners: list[Callable[[frozenset[str]], None]] = field(default_factory=list, repr=False)
 
     def set(self, **changes: Any) -> None:
@@ -51,11 +51,11 @@ class ViewerModel:
             for listener in list(self.listeners):
                 listener(changed)
 
-    def relook(self, **changes: Any) -> None:
+    def change_view(self, **changes: Any) -> None:
         """Changes parts of the look."""
-        if self.look is not None:
-            self.set(look=replace(self.look, **changes))
+        if self.view_settings is not None:
+            self.set(view_settings=replace(self.view_settings, **changes))
 
-    def rebrush(self, **changes: Any) -> None:
+    def change_brush(self, **changes: Any) -> None:
         """Changes how the brush paints."""
         self.set(brush=replace(self.brush, **changes))

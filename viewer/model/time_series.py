@@ -55,7 +55,7 @@ class TimeSeries:
         assert capacity % 2 == 0
         self.capacity = capacity
         self.interval = 1
-        self._offered = 0
+        self._count = 0
         self._rows = 0
         self._steps = np.empty(capacity, np.int64)
         self._times = np.empty(capacity)
@@ -65,7 +65,7 @@ class TimeSeries:
         return self._rows
 
     @classmethod
-    def of(
+    def from_columns(
         cls,
         steps: NDArray[np.int64],
         times: NDArray[np.float64],
@@ -99,17 +99,17 @@ class TimeSeries:
         """`(rows, B)`; NaN where a number was not asked for, or was none."""
         return self._values[name][: self._rows]
 
-    def add(self, sample: Measurement) -> None:
+    def append(self, sample: Measurement) -> None:
         """Takes a sample of a later step, or more numbers of the newest."""
         if self._rows and sample.step == self._steps[self._rows - 1]:
             self._write(sample)
             return
         assert not self._rows or sample.step > self._steps[self._rows - 1]
-        if self._rows and (self._offered - 1) % self.interval:
+        if self._rows and (self._count - 1) % self.interval:
             self._rows -= 1  # the newest was only there for being the newest
         elif self._rows == self.capacity:
             self._thin()
-        self._offered += 1
+        self._count += 1
         self._rows += 1
         for column in self._values.values():
             column[self._rows - 1] = np.nan
@@ -118,7 +118,7 @@ class TimeSeries:
     def copy(self) -> "TimeSeries":
         """What there is now."""
         copy = TimeSeries(self.capacity)
-        copy.interval, copy._offered, copy._rows = self.interval, self._offered, self._rows
+        copy.interval, copy._count, copy._rows = self.interval, self._count, self._rows
         copy._steps, copy._times = self._steps.copy(), self._times.copy()
         copy._values = {name: column.copy() for name, column in self._values.items()}
         return copy

@@ -64,13 +64,13 @@ class Viewport:
         return max(1, round(region.height * self.scale)), max(1, round(region.width * self.scale))
 
     @property
-    def twice(self) -> bool:
+    def repeats(self) -> bool:
         """Whether there is room for some cells of a torus twice."""
         return any(pixels > cells * self.scale for pixels, cells in zip(self.screen, self.grid, strict=True))
 
     # -- other views ---------------------------------------------------------------------------------------------
 
-    def of(self, region: Region) -> "Viewport":
+    def showing(self, region: Region) -> "Viewport":
         """All of a region, as large as it can be, in the middle."""
         scale = min(self.screen[0] / region.height, self.screen[1] / region.width)
         return replace(
@@ -96,12 +96,12 @@ class Viewport:
         """With this point in the middle."""
         return replace(self, y=y, x=x)._kept_in()
 
-    def like(self, other: "Viewport") -> "Viewport":
+    def matching(self, other: "Viewport") -> "Viewport":
         """What another view shows, on this screen, for a grid of which each cell may be a larger or smaller part."""
         rows, columns = self.grid[0] / other.grid[0], self.grid[1] / other.grid[1]
         return replace(self, scale=other.scale / rows, y=other.y * rows, x=other.x * columns)
 
-    def on(self, screen: tuple[int, int]) -> "Viewport":
+    def on_screen(self, screen: tuple[int, int]) -> "Viewport":
         """The same on a screen of another size."""
         return replace(self, screen=(max(1, screen[0]), max(1, screen[1])))
 

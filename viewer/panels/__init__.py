@@ -10,10 +10,10 @@ from PySide6.QtCore import Qt
 from viewer.panels.base import Panel
 from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
-from viewer.panels.view import ViewPanel
 from viewer.panels.plots import PlotsPanel
 from viewer.panels.recording import RecordingPanel
 from viewer.panels.tools import ToolsPanel
+from viewer.panels.view import ViewPanel
 
 
 @dataclass(frozen=True)

@@ -59,18 +59,18 @@ class Panel(QWidget):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self.controller = controller
-        controller.model.listeners.append(self.changed)
+        controller.model.listeners.append(self.model_changed)
 
-    def opened(self, source: FrameSource | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         """Something was opened, or closed (None)."""
 
-    def changed(self, names: frozenset[str]) -> None:
+    def model_changed(self, names: frozenset[str]) -> None:
         """Attributes of the model changed."""
 
-    def status(self, status: Status) -> None:
+    def show_status(self, status: Status) -> None:
         """New numbers, a few times a second."""
 
-    def pictured(self, picture: RenderedFrame) -> None:
+    def show_frame(self, frame: RenderedFrame) -> None:
         """A new picture was drawn; called up to sixty times a second."""
 
     def hovered(self, y: int, x: int) -> None:

@@ -6,8 +6,8 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QSizePolicy
 
-from viewer.model.palette import Histogram
 from viewer.model.model import Theme
+from viewer.model.palette import Histogram
 from viewer.model.view_settings import Levels
 from viewer.model.wording import compact
 from viewer.panels.plotting import PlotWidget

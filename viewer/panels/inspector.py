@@ -57,7 +57,7 @@ class InspectorPanel(Panel):
         self.bars = named(_Bars(), "Channels of the cell, as bars")
         self._lay_out()
         self.inspect.listeners.append(self._draw)
-        self.changed(frozenset({"theme", "pinned"}))
+        self.model_changed(frozenset({"theme", "pinned"}))
         self._draw()
 
     def _lay_out(self) -> None:
@@ -72,13 +72,13 @@ class InspectorPanel(Panel):
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    def opened(self, source: FrameSource | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
 
     def hovered(self, y: int, x: int) -> None:
         self.inspect.hover(y, x)
 
-    def changed(self, names: frozenset[str]) -> None:
+    def model_changed(self, names: frozenset[str]) -> None:
         if "theme" in names:
             self.bars.paint_in(
                 theme.colour(self.controller.model.theme, "base"), theme.colour(self.controller.model.theme, "dim")

@@ -54,7 +54,7 @@ class LawPanel(Panel):
         self.parameters.listeners.append(self._tuned)
         self._tuned()
 
-    def opened(self, source: FrameSource | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         self.nothing.setText("Nothing is open." if source is None else "This law has no parameters to change while it runs.")
 
     def _tuned(self) -> None:
@@ -63,9 +63,11 @@ class LawPanel(Panel):
             self._build()
         self.nothing.setVisible(not controls)
         self.reset_all.setVisible(bool(controls))
-        self.reset_all.setEnabled(any(map(self.parameters.changed, self.rows)))
+        self.reset_all.setEnabled(any(map(self.parameters.is_changed, self.rows)))
         for name, row in self.rows.items():
-            row.show_value(self.parameters.values[name], self.parameters.problems.get(name, ""), self.parameters.changed(name))
+            row.show_value(
+                self.parameters.values[name], self.parameters.problems.get(name, ""), self.parameters.is_changed(name)
+            )
 
     def _list_changes(self) -> None:
         self.changes.clear()
@@ -79,7 +81,9 @@ class LawPanel(Panel):
         self.rows = {}
         for place, control in enumerate(self.parameters.controls):
             row = (
-                _RuleRow(control, self.parameters.set) if isinstance(control, TextControl) else _NumberRow(control, self.parameters.set)
+                _RuleRow(control, self.parameters.set)
+                if isinstance(control, TextControl)
+                else _NumberRow(control, self.parameters.set)
             )
             row.reset.clicked.connect(lambda _checked=False, name=control.name: self.parameters.reset(name))
             self._column.insertWidget(place, row)
@@ -111,9 +115,9 @@ class _ControlRow(QWidget):
         self.grid.addWidget(self.reset, 0, 1)
         self.grid.addWidget(self.problem, 3, 0, 1, 2)
 
-    def show_value(self, value: Value, problem: str, changed: bool) -> None:
+    def show_value(self, value: Value, problem: str, model_changed: bool) -> None:
         """Shows what holds, or why the last value does not."""
-        self.reset.setEnabled(changed or bool(problem))
+        self.reset.setEnabled(model_changed or bool(problem))
         self.problem.setText(f"⚠ Not taken: {problem}" if problem else "")
         self.problem.setVisible(bool(problem))
         if not problem:

@@ -45,7 +45,7 @@ class ToolsPanel(Panel):
         self.undo, self.redo = self._button("tools.undo", "&Undo"), self._button("tools.redo", "&Redo")
         self.everywhere = QCheckBox("&All universes")
         self.everywhere.setToolTip("Paint in all universes, not only in the one in view")
-        self.everywhere.toggled.connect(lambda wanted: controller.model.rebrush(everywhere=wanted))
+        self.everywhere.toggled.connect(lambda wanted: controller.model.change_brush(everywhere=wanted))
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.addWidget(self._tools())
@@ -61,7 +61,7 @@ class ToolsPanel(Panel):
         column.addStretch(1)
         scrolled(self, inner)
         self.tools.listeners.append(self._steered)
-        self.opened(None)
+        self.show_source(None)
 
     # -- building ------------------------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ class ToolsPanel(Panel):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(self.fontMetrics().height() // 3)
         group = QButtonGroup(self)
-        for place, name in enumerate(("look", *BRUSHES)):
+        for place, name in enumerate(("pan", *BRUSHES)):
             action = _ACTIONS[f"tools.{name}"]
             button = self._button(action.name, f"{plain(action.text)} {action.keys[0]}")
             button.setCheckable(True)
@@ -92,17 +92,17 @@ class ToolsPanel(Panel):
         return button
 
     def _add_settings(self) -> None:
-        rebrush = self.controller.model.rebrush
+        change_brush = self.controller.model.change_brush
         self.size_field = NumberInput("Size in cells", 1, LARGEST, logarithmic=True)
-        self.size_field.chosen.connect(lambda cells: rebrush(size=int(cells)))
+        self.size_field.chosen.connect(lambda cells: change_brush(size=int(cells)))
         self.strength = NumberInput("Strength in per cent", 1, 100, suffix=" %")
-        self.strength.chosen.connect(lambda percent: rebrush(strength=percent / 100))
+        self.strength.chosen.connect(lambda percent: change_brush(strength=percent / 100))
         self.charge = NumberInput("Charge of the vortex", -4, 4, least=-50, most=50)
-        self.charge.chosen.connect(lambda charge: rebrush(charge=int(charge)))
+        self.charge.chosen.connect(lambda charge: change_brush(charge=int(charge)))
         self.wavelength = NumberInput("Wavelength in cells", 2, 256, decimals=1, most=4096, logarithmic=True)
-        self.wavelength.chosen.connect(lambda cells: rebrush(wavelength=cells))
+        self.wavelength.chosen.connect(lambda cells: change_brush(wavelength=cells))
         self.angle = NumberInput("Angle in degrees", -180, 180, suffix="°")
-        self.angle.chosen.connect(lambda degrees: rebrush(angle=degrees))
+        self.angle.chosen.connect(lambda degrees: change_brush(angle=degrees))
         self.form.addRow("Si&ze", self.size_field)
         self.form.addRow("St&rength", self.strength)
         self.form.addRow("&Charge", self.charge)
@@ -140,20 +140,20 @@ class ToolsPanel(Panel):
 
     def _pattern_chosen(self, item: QListWidgetItem | None) -> None:
         if item is not None:
-            self.controller.model.rebrush(pattern=item.data(Qt.ItemDataRole.UserRole), turns=0, mirrored=False)
+            self.controller.model.change_brush(pattern=item.data(Qt.ItemDataRole.UserRole), turns=0, mirrored=False)
 
     def _ask_for_pattern(self) -> None:
         ask_what_to_open(self, "Add a pattern", {".rle": "Pattern"}, self.tools.read_stamp)
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    def opened(self, source: FrameSource | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
         self.everywhere.setVisible(source is not None and source.universes > 1)
         self._steered()
         self._show_tool()
 
-    def changed(self, names: frozenset[str]) -> None:
+    def model_changed(self, names: frozenset[str]) -> None:
         if names & {"tool", "brush"}:
             self._show_tool()
         if "theme" in names:
@@ -181,8 +181,8 @@ class ToolsPanel(Panel):
         self.wavelength.show_value(brush.wavelength)
         self.angle.show_value(brush.angle)
         self.everywhere.setChecked(brush.everywhere)
-        self.form.setRowVisible(self.size_field, tool not in ("look", "stamp"))
-        self.form.setRowVisible(self.strength, tool != "look" and (not hard or tool == "random"))
+        self.form.setRowVisible(self.size_field, tool not in ("pan", "stamp"))
+        self.form.setRowVisible(self.strength, tool != "pan" and (not hard or tool == "random"))
         self.form.setRowVisible(self.charge, tool == "vortex")
         self.form.setRowVisible(self.wavelength, tool == "wave")
         self.form.setRowVisible(self.angle, tool == "wave")
@@ -228,7 +228,7 @@ def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIco
     image = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
     # Whole pixels to a cell, so that small patterns are crisp.
     scale = max(1, min(size.width() // width, size.height() // height))
-    picture = QPixmap.fromImage(image.scaled(width * scale, height * scale))
-    if picture.width() > size.width() or picture.height() > size.height():
-        picture = picture.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
-    return QIcon(picture)
+    pixmap = QPixmap.fromImage(image.scaled(width * scale, height * scale))
+    if pixmap.width() > size.width() or pixmap.height() > size.height():
+        pixmap = pixmap.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
+    return QIcon(pixmap)

@@ -43,7 +43,7 @@ class RunChange:
     note: str
     config: dict[str, Any]
 
-    def changed(self, config: RunConfig) -> RunConfig:
+    def apply_to_config(self, config: RunConfig) -> RunConfig:
         """The config of the run after it."""
         values = config.model_dump(exclude_none=True)
         for table, settings in self.config.items():

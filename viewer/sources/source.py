@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aetheria.observe.fields import FIELDS
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.status import Status
-from viewer.model.view_settings import FieldChoice, ViewSettings, FrameRequest
+from viewer.model.view_settings import FieldChoice, FrameRequest, ViewSettings
 
 T = TypeVar("T")
 _WINDOW_S = 1.0  # seconds that rates are measured over
@@ -46,10 +46,10 @@ class FrameSource(Protocol):
     first_view_settings: ViewSettings
     samples: deque[tuple[int, NDArray[np.generic]]]
 
-    def show(self, wanted: FrameRequest | None) -> None:
+    def request_frames(self, frame_request: FrameRequest | None) -> None:
         """Asks for pictures like this from now on; None: nobody is looking, and nothing is computed or moved."""
 
-    def picture(self) -> RenderedFrame | None:
+    def next_frame(self) -> RenderedFrame | None:
         """The newest picture that was not taken yet."""
 
     def status(self) -> Status:
@@ -58,22 +58,22 @@ class FrameSource(Protocol):
     def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
         """Reads one cell; `then` is called with it, from `settle`. Of calls that wait only the newest is answered."""
 
-    def do(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
+    def submit(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
         """Does a job in the source's own thread; `then` is called with its result, from `settle`."""
 
-    def settle(self) -> None:
+    def run_callbacks(self) -> None:
         """Calls back, in the caller's thread, for each job that is done."""
 
     def play(self, playing: bool) -> None:
         """Goes on, or stands still."""
 
-    def advance(self, beats: int) -> None:
+    def advance_updates(self, updates: int) -> None:
         """Takes so many beats from a standstill (of a recording: frames, negative ones backwards)."""
 
     def go_to(self, step: int) -> None:
         """Goes to a step and stands still there."""
 
-    def pace(self, speed: float | None, stride: int) -> None:
+    def set_speed(self, speed: float | None, stride: int) -> None:
         """Sets beats a second, None for as many as it can, and steps a beat."""
 
     def close(self) -> None:
@@ -158,14 +158,14 @@ class Worker:
         """Who is told, from `settle`, of jobs that failed."""
         self._failed = failed
 
-    def do(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
+    def submit(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
         """Does `job` in the worker's thread; then `then` is called with its result, from `settle`."""
 
         def run() -> None:
             try:
                 result = job()
             except Exception as error:  # noqa: BLE001 - told to whoever asked, whatever it is
-                self.tell(error)
+                self.report_error(error)
             else:
                 if then is not None:
                     self._done.put(lambda: then(result))
@@ -183,15 +183,15 @@ class Worker:
         """Who is told, from `settle`, of restarts that nobody asked for as such."""
         self._restarted = restarted
 
-    def tell(self, error: Exception) -> None:
+    def report_error(self, error: Exception) -> None:
         """Reports a failure, from any thread."""
         self._done.put(lambda: self._failed(error))
 
-    def tell_restart(self) -> None:
+    def report_restart(self) -> None:
         """Reports a restart, from any thread."""
         self._done.put(lambda: self._restarted())
 
-    def settle(self) -> None:
+    def run_callbacks(self) -> None:
         """Calls back, in the caller's thread, for each job that is done."""
         while True:
             try:
@@ -207,11 +207,11 @@ class Worker:
             self._waiting.clear()
             self._condition.notify_all()
 
-    def idle(self) -> float | None:
+    def background_work(self) -> float | None:
         """Called when there is no job: does what is due, and says how many seconds until more is; None for never."""
         return None
 
-    def finished(self) -> None:
+    def on_exit(self) -> None:
         """Called in the thread when it ends."""
 
     def _work(self) -> None:
@@ -224,18 +224,18 @@ class Worker:
                 if job is not None:
                     job()
                     continue
-                wait = self._idle_safely()
+                wait = self._background_work_safely()
                 with self._condition:
                     if not self._waiting and not self._closing:
                         self._condition.wait(wait)
         finally:
-            self.finished()
+            self.on_exit()
 
-    def _idle_safely(self) -> float | None:
+    def _background_work_safely(self) -> float | None:
         try:
-            return self.idle()
+            return self.background_work()
         except Exception as error:  # noqa: BLE001 - told, and tried again a second later
-            self.tell(error)
+            self.report_error(error)
             return 1.0
 
     def _next_job(self) -> Callable[[], None] | None:

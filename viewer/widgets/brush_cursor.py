@@ -13,7 +13,7 @@ from viewer.widgets.canvas import Canvas
 _ABOVE = 20  # the lines between cells
 _SEEN = 0.3  # a shade that the ghost shows
 _MOST = 20_000  # cells of the ghost
-_WET = 200  # dabs whose outlines are drawn while they wait, at the most
+_MOST_PENDING = 200  # dabs whose outlines are drawn while they wait, at the most
 
 
 class BrushCursor(QObject):
@@ -30,12 +30,12 @@ class BrushCursor(QObject):
         self.canvas, self.controller = canvas, controller
         self.halo = _path_item(Qt.GlobalColor.black, 3)
         self.outline = _path_item(Qt.GlobalColor.white, 1)
-        self.wet = _path_item(Qt.GlobalColor.white, 1, Qt.PenStyle.DotLine)
+        self.pending_dabs = _path_item(Qt.GlobalColor.white, 1, Qt.PenStyle.DotLine)
         self.ghost = QGraphicsPathItem()
         self.ghost.setPen(Qt.PenStyle.NoPen)
         self.ghost.setBrush(QColor(255, 255, 255, 130))
         self.ghost.setZValue(_ABOVE)
-        for item in (self.wet, self.ghost, self.halo, self.outline):
+        for item in (self.pending_dabs, self.ghost, self.halo, self.outline):
             canvas.box.addItem(item, ignoreBounds=True)
         self._at: tuple[float, float] | None = None
         self._ghost: tuple[Stamp, int, bool] | None = None  # what the ghost shows
@@ -44,7 +44,7 @@ class BrushCursor(QObject):
         canvas.released.connect(self._released)
         canvas.viewport().installEventFilter(self)
         controller.model.listeners.append(self._model_changed)
-        controller.tools.listeners.append(self._draw_wet)
+        controller.tools.listeners.append(self._draw_pending)
         self._model_changed(frozenset({"tool"}))
 
     def _pressed(self, y: float, x: float, button: object) -> None:
@@ -57,7 +57,7 @@ class BrushCursor(QObject):
 
     def _released(self, y: float, x: float, _button: object) -> None:
         self.controller.tools.release(y, x)
-        self._draw_wet()
+        self._draw_pending()
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Follows the mouse over the canvas, to within less than a cell; `hovered` knows whole cells only."""
@@ -72,14 +72,14 @@ class BrushCursor(QObject):
     def _move(self, y: float, x: float) -> None:
         self._at = (y, x)
         self._draw()
-        self._draw_wet()
+        self._draw_pending()
 
-    def _model_changed(self, changed: frozenset[str]) -> None:
-        if "tool" in changed:
+    def _model_changed(self, model_changed: frozenset[str]) -> None:
+        if "tool" in model_changed:
             tool = self.controller.model.tool
-            self.canvas.tool_in_hand = tool != "look"
-            self.canvas.viewport().setCursor(Qt.CursorShape.CrossCursor if tool != "look" else Qt.CursorShape.ArrowCursor)
-        if changed & {"tool", "brush"}:
+            self.canvas.tool_in_hand = tool != "pan"
+            self.canvas.viewport().setCursor(Qt.CursorShape.CrossCursor if tool != "pan" else Qt.CursorShape.ArrowCursor)
+        if model_changed & {"tool", "brush"}:
             self._draw()
 
     def _draw(self) -> None:
@@ -106,11 +106,11 @@ class BrushCursor(QObject):
             self.ghost.setPath(path)
         self.ghost.setPos(region.left, region.top)
 
-    def _draw_wet(self) -> None:
+    def _draw_pending(self) -> None:
         path = QPainterPath()
-        for dab in self.controller.tools.wet[-_WET:]:
+        for dab in self.controller.tools.pending_dabs[-_MOST_PENDING:]:
             self._add(path, Region(*dab.corner, *dab.size), dab.brush != "stamp")
-        self.wet.setPath(path)
+        self.pending_dabs.setPath(path)
 
     def _add(self, path: QPainterPath, region: Region, is_round: bool) -> None:
         """Adds the outline of a region, on a torus also where it goes on at the other side."""

@@ -40,8 +40,8 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         tool_in_hand: the left and right buttons go to a tool instead of moving the view.
     """
 
-    looked_at = Signal(object, object)
-    steered = Signal()
+    area_changed = Signal(object, object)
+    view_changed = Signal()
     moved_by_hand = Signal()
     hovered = Signal(int, int)
     pressed = Signal(float, float, object)
@@ -71,28 +71,28 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             self.viewport().grabGesture(Qt.GestureType.PinchGesture)
         self.box = pg.ViewBox(invertY=True, enableMenu=False, enableMouse=False, defaultPadding=0.0)
         self.setCentralItem(self.box)
-        self.sheet = GridItem()
+        self.grid_item = GridItem()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
-        self._settle.timeout.connect(self._say_what_is_seen)
+        self._settle.timeout.connect(self._emit_area)
 
     # -- what is shown -------------------------------------------------------------------------------------------
 
     def set_grid(self, height: int, width: int) -> None:
         """The size of what is shown from now on, all of it; there are no cells until a picture comes."""
-        self.sheet.clear()
+        self.grid_item.clear()
         self.view_area = replace(self.view_area, grid=(height, width), wraps=False)
         self.show_region(Region(0, 0, height, width))
 
-    def show(self, picture: RenderedFrame | None = None, table: NDArray[np.uint8] | None = None) -> None:
+    def show(self, frame: RenderedFrame | None = None, table: NDArray[np.uint8] | None = None) -> None:
         """Draws a picture where its region is, through a colour table `(256, 3)`; without one, shows the widget."""
-        if picture is None:
+        if frame is None:
             super().show()
             return
-        before = self.sheet.place(self.view_area)
-        self.sheet.show(picture, table)
-        if self.sheet.place(self.view_area) == before and not self.view_area.wraps:
+        before = self.grid_item.place(self.view_area)
+        self.grid_item.show(frame, table)
+        if self.grid_item.place(self.view_area) == before and not self.view_area.wraps:
             # Only what changed: all around it costs as much again.
             self.viewport().update(_scaled(before, 1 / self._ratio).toAlignedRect())
         else:
@@ -100,7 +100,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def set_wraps(self, wraps: bool) -> None:
         """Whether cells beyond an edge are shown as those of the opposite one; paler, if the same cells are in view twice."""
-        self._see(replace(self.view_area, wraps=wraps), self._fitted)
+        self._set_view(replace(self.view_area, wraps=wraps), self._fitted)
 
     def set_lines(self, wanted: bool) -> None:
         """Whether lines are drawn between cells that are large enough."""
@@ -116,21 +116,21 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def show_region(self, region: Region) -> None:
         """Zooms and moves so that this region is in view, and stays so until the user moves or zooms."""
-        self._see(self.view_area.of(region), fitted=region)
+        self._set_view(self.view_area.showing(region), fitted=region)
 
     def zoom(self, factor: float | None) -> None:
         """Zooms by a factor about the middle; None: one cell to one pixel of the screen."""
-        self._see(self.view_area.one_to_one() if factor is None else self.view_area.zoomed(factor))
+        self._set_view(self.view_area.one_to_one() if factor is None else self.view_area.zoomed(factor))
 
     def centre(self, y: float, x: float) -> None:
         """Moves so that this point is in the middle."""
         viewport = self.view_area.centred(y, x)
         if viewport != self.view_area:
-            self._see(viewport)
+            self._set_view(viewport)
 
     def show_like(self, viewport: Viewport) -> None:
         """Shows what another canvas does."""
-        self._see(self.view_area.like(viewport))
+        self._set_view(self.view_area.matching(viewport))
 
     def pan_left(self) -> None:
         """Moves the view to the left, by a part of the screen."""
@@ -167,25 +167,25 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def _pan(self, down: int, right: int) -> None:
         height, width = self.view_area.screen
-        self._see(self.view_area.moved(-down * _KEY_STEP * height, -right * _KEY_STEP * width))
+        self._set_view(self.view_area.moved(-down * _KEY_STEP * height, -right * _KEY_STEP * width))
         self.moved_by_hand.emit()
 
-    def _see(self, viewport: Viewport, fitted: Region | None = None, steered: bool = True) -> None:
+    def _set_view(self, viewport: Viewport, fitted: Region | None = None, view_changed: bool = True) -> None:
         self.view_area, self._fitted = viewport, fitted
         width, height = self.viewport().width() * self._ratio, self.viewport().height() * self._ratio
         top, left = viewport.top, viewport.left
         self.box.setRange(xRange=(left, left + width / viewport.scale), yRange=(top, top + height / viewport.scale), padding=0)
-        self._say_what_is_under_the_mouse()
+        self._emit_hovered()
         self.viewport().update()
         if not self._settle.isActive():
             self._settle.start()
-        if steered:
-            self.steered.emit()
+        if view_changed:
+            self.view_changed.emit()
 
-    def _say_what_is_seen(self) -> None:
-        self.looked_at.emit(self.view_area.region(), self.view_area.pixels())
+    def _emit_area(self) -> None:
+        self.area_changed.emit(self.view_area.region(), self.view_area.pixels())
 
-    def _say_what_is_under_the_mouse(self) -> None:
+    def _emit_hovered(self) -> None:
         if self._mouse is not None:
             y, x = self.cell_at(self._mouse)
             height, width = self.view_area.grid
@@ -197,17 +197,17 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802 - Qt's name
-        seen, drawn = self.view_area.region(), self.sheet.seen(self.view_area)
+        seen, drawn = self.view_area.region(), self.grid_item.seen(self.view_area)
         self._draw(painter, lambda pen: pen.ground(covered=drawn == seen))
         painter.save()
         painter.resetTransform()
         painter.scale(1 / self._ratio, 1 / self._ratio)
-        self.sheet.draw(painter, self.view_area)
+        self.grid_item.draw(painter, self.view_area)
         painter.restore()
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802
         def over(pen: OverlayPainter) -> None:
-            drawn = self.sheet.seen(self.view_area)
+            drawn = self.grid_item.seen(self.view_area)
             if self._lines_wanted and drawn is not None:
                 pen.lines(drawn)
             if self._marked is not None:
@@ -246,10 +246,10 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         before, self._mouse = self._mouse, event.position()
         if self._held == _MOVES and before is not None:
             way = (event.position() - before) * self._ratio
-            self._see(self.view_area.moved(way.y(), way.x()))
+            self._set_view(self.view_area.moved(way.y(), way.x()))
             self.moved_by_hand.emit()
             return
-        self._say_what_is_under_the_mouse()
+        self._emit_hovered()
         if self._held is not None:
             self.dragged.emit(*self.cell_at(event.position()), self._held)
 
@@ -294,7 +294,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def _zoom_at(self, factor: float, position: QPointF) -> None:
         if factor > 0:
-            self._see(self.view_area.zoomed(factor, (position.y() * self._ratio, position.x() * self._ratio)))
+            self._set_view(self.view_area.zoomed(factor, (position.y() * self._ratio, position.x() * self._ratio)))
 
     # -- the screen ----------------------------------------------------------------------------------------------
 
@@ -315,11 +315,11 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         size = self.viewport().size()
         # pyqtgraph lays its scene out for the whole widget, of which the rim is no part of the viewport.
         self.setRange(QRectF(self.viewport().rect()), padding=0, disableAutoPixel=False)
-        viewport = self.view_area.on((round(size.height() * self._ratio), round(size.width() * self._ratio)))
+        viewport = self.view_area.on_screen((round(size.height() * self._ratio), round(size.width() * self._ratio)))
         if self._fitted is not None:
-            self._see(viewport.of(self._fitted), fitted=self._fitted, steered=False)
+            self._set_view(viewport.showing(self._fitted), fitted=self._fitted, view_changed=False)
         else:
-            self._see(replace(viewport, scale=viewport.scale * self._ratio / before), steered=False)
+            self._set_view(replace(viewport, scale=viewport.scale * self._ratio / before), view_changed=False)
 
 
 def _scaled(rectangle: QRectF, by: float) -> QRectF:

@@ -22,44 +22,44 @@ class GridItem:
     """
 
     def __init__(self) -> None:
-        self.picture: RenderedFrame | None = None
+        self.frame: RenderedFrame | None = None
         self._table: NDArray[np.uint8] | None = None
         self._image: QImage | None = None  # made when it is drawn first
 
     def clear(self) -> None:
         """Draws nothing."""
-        self.picture = self._table = self._image = None
+        self.frame = self._table = self._image = None
 
-    def show(self, picture: RenderedFrame, table: NDArray[np.uint8] | None) -> None:
+    def show(self, frame: RenderedFrame, table: NDArray[np.uint8] | None) -> None:
         """Draws a picture from now on, through a colour table `(256, 3)` if it holds no colours."""
-        self.picture, self._table, self._image = picture, table, None
+        self.frame, self._table, self._image = frame, table, None
 
     def crowded(self, scale: float) -> bool:
         """Whether the picture has more pixels than the screen: an old one, until the new one comes."""
-        picture = self.picture
-        return picture is not None and picture.pixels.shape[1] > 1.02 * picture.region.width * scale
+        frame = self.frame
+        return frame is not None and frame.pixels.shape[1] > 1.02 * frame.region.width * scale
 
     def seen(self, viewport: Viewport) -> Region | None:
         """The part of the picture that is in view."""
-        return None if self.picture is None else self.picture.region.shared(viewport.region())
+        return None if self.frame is None else self.frame.region.shared(viewport.region())
 
     def place(self, viewport: Viewport) -> QRectF:
         """Where the picture is on the screen, in its pixels."""
-        return QRectF() if self.picture is None else _rectangle(self.picture.region, viewport, 0, 0)
+        return QRectF() if self.frame is None else _rectangle(self.frame.region, viewport, 0, 0)
 
     def draw(self, painter: QPainter, viewport: Viewport) -> None:
         """Draws it with a painter in pixels of the screen: crisp, but for a picture with more pixels than the screen."""
-        if self.picture is None:
+        if self.frame is None:
             return
         if self._image is None:
-            self._image = _image(self.picture.pixels, self._table)
+            self._image = _image(self.frame.pixels, self._table)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.crowded(viewport.scale))
         painter.drawImage(self.place(viewport), self._image)
         if viewport.wraps:
-            painter.setOpacity(_AGAIN if viewport.twice else 1.0)
+            painter.setOpacity(_AGAIN if viewport.repeats else 1.0)
             screen = QRectF(0, 0, viewport.screen[1], viewport.screen[0])
             for down, right in _AROUND:
-                place = _rectangle(self.picture.region, viewport, down, right)
+                place = _rectangle(self.frame.region, viewport, down, right)
                 if place.intersects(screen):
                     painter.drawImage(place, self._image)
             painter.setOpacity(1.0)

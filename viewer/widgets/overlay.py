@@ -33,19 +33,21 @@ class OverlayPainter:
         """
         roles, painter = QPalette.ColorRole, self.painter
         height, width = self.viewport.screen
-        sheet = self._rectangle(0, 0, *self.viewport.grid)
+        grid_item = self._rectangle(0, 0, *self.viewport.grid)
         screen = QRectF(0, 0, width / self.ratio, height / self.ratio)
-        for part in _around(screen, sheet) if covered else [screen]:
+        for part in _around(screen, grid_item) if covered else [screen]:
             painter.fillRect(part, self.palette.color(roles.Window))
         if not covered:
-            painter.fillRect(sheet, self.palette.color(roles.Button))
-            painter.fillRect(sheet, QBrush(_faint(self.palette.color(roles.PlaceholderText), 60), Qt.BrushStyle.BDiagPattern))
+            painter.fillRect(grid_item, self.palette.color(roles.Button))
+            painter.fillRect(
+                grid_item, QBrush(_faint(self.palette.color(roles.PlaceholderText), 60), Qt.BrushStyle.BDiagPattern)
+            )
         rim, thin = _faint(self.palette.color(roles.PlaceholderText), 130), 1 / self.ratio
         for edge in (
-            QRectF(sheet.left() - thin, sheet.top() - thin, sheet.width() + 2 * thin, thin),
-            QRectF(sheet.left() - thin, sheet.bottom(), sheet.width() + 2 * thin, thin),
-            QRectF(sheet.left() - thin, sheet.top(), thin, sheet.height()),
-            QRectF(sheet.right(), sheet.top(), thin, sheet.height()),
+            QRectF(grid_item.left() - thin, grid_item.top() - thin, grid_item.width() + 2 * thin, thin),
+            QRectF(grid_item.left() - thin, grid_item.bottom(), grid_item.width() + 2 * thin, thin),
+            QRectF(grid_item.left() - thin, grid_item.top(), thin, grid_item.height()),
+            QRectF(grid_item.right(), grid_item.top(), thin, grid_item.height()),
         ):
             painter.fillRect(edge, rim)  # Qt blends a rectangle ten times as fast as a line
 
@@ -125,9 +127,9 @@ def _power(length: int) -> int:
     return int(10 ** (len(str(length)) - 1))
 
 
-def _around(screen: QRectF, sheet: QRectF) -> list[QRectF]:
+def _around(screen: QRectF, grid_item: QRectF) -> list[QRectF]:
     """What a sheet leaves of the screen, and a little more: edges of either need not lie on whole points."""
-    inner = sheet.toRect().adjusted(1, 1, -1, -1)
+    inner = grid_item.toRect().adjusted(1, 1, -1, -1)
     sides = (
         QRectF(screen.topLeft(), QPointF(screen.right(), inner.top())),
         QRectF(QPointF(screen.left(), inner.bottom()), screen.bottomRight()),

@@ -107,7 +107,7 @@ class StatusStrip(QWidget):
         layout.addWidget(self.note)
         self._note = ""
         bar.addPermanentWidget(self, 1)
-        bar.messageChanged.connect(self._told)
+        bar.messageChanged.connect(self._show_note)
         self.clear()
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
@@ -132,7 +132,7 @@ class StatusStrip(QWidget):
             label.setMinimumWidth(0)
         self._fit()
 
-    def _told(self, text: str) -> None:
+    def _show_note(self, text: str) -> None:
         self._note = text
         self.note.setToolTip(text)
         self._fit()

@@ -45,9 +45,9 @@ class DropTarget:
         self.controller = controller
         self.pages, self.stage, self.canvas = pages, stage, canvas
         self.layout, self.preferences = layout, preferences
-        self.open_queue = OpenQueue(controller, self._arrived, self.show_something)
+        self.open_queue = OpenQueue(controller, self._file_opened, self.show_something)
         self.gallery = GalleryPage(preferences)
-        self.gallery.chosen.connect(lambda name, title: self.open_queue.open(name, called=title))
+        self.gallery.chosen.connect(lambda name, title: self.open_queue.open(name, title=title))
         self.gallery.file_chosen.connect(self.open_queue.open)
         self.gallery.asked_for_file.connect(self.open_file)
         pages.addWidget(self.gallery)
@@ -62,7 +62,7 @@ class DropTarget:
     def show_gallery(self) -> None:
         """Shows the gallery; what is open goes on behind it."""
         self.gallery.refresh()
-        self.layout.put_panels_away()
+        self.layout.hide_panels()
         self.pages.setCurrentWidget(self.gallery)
         self.gallery.setFocus()
 
@@ -79,7 +79,7 @@ class DropTarget:
     def show_canvas(self) -> None:
         """Back to the cells, if there are any."""
         if self.controller.source is not None:
-            self.layout.bring_panels_back()
+            self.layout.restore_panels()
             self.pages.setCurrentWidget(self.stage)
             self.canvas.setFocus()
         else:
@@ -108,9 +108,9 @@ class DropTarget:
             name = files[0].name
             self.controller.view.show_message(Message("note", f"Of {len(files)} files only the first is opened: {name}"))
 
-    def _arrived(self, path: str) -> None:
+    def _file_opened(self, path: str) -> None:
         if path not in shipped_configs():
-            self.preferences.opened(path)
+            self.preferences.add_recent(path)
 
 
 def _files(data: QMimeData) -> list[Path]:

@@ -38,7 +38,7 @@ def open_window(motor: Aetheria_Motor, *, title: str, block: bool, steps: bool) 
     app = QCoreApplication.instance()
     if app is None and block:
         return _alone(motor, title, steps)
-    shown = _home(app).call(lambda home: WindowHandle(home, motor, title, steps))
+    shown = _window_thread(app).call(lambda thread: WindowHandle(thread, motor, title, steps))
     if block:
         shown.wait()
     return shown
@@ -87,16 +87,16 @@ class WindowHandle:
         closed: set when the window is gone.
     """
 
-    def __init__(self, home: WindowThread, motor: Aetheria_Motor, title: str, steps: bool) -> None:
+    def __init__(self, thread: WindowThread, motor: Aetheria_Motor, title: str, steps: bool) -> None:
         """Called in the home's thread."""
         self.closed = threading.Event()
-        self._home = home
+        self._window_thread = thread
         self._window: Window | None = Window()
         self._window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._window.destroyed.connect(self._gone)
         self._window.controller.open(LiveSource(motor, title=title, steps_it=steps, borrowed=True))
         self._window.show()
-        home.windows.append(self)
+        thread.windows.append(self)
 
     def close(self) -> None:
         """Closes the window, if it is still open; from another thread, waits until it is gone."""
@@ -106,13 +106,13 @@ class WindowHandle:
                 self._window.close()
 
         if not self.closed.is_set():
-            self._home.call(close)
-        if not self._home.here:
+            self._window_thread.call(close)
+        if not self._window_thread.here:
             self.closed.wait(_PATIENCE_S)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Waits until the user has closed the window, or for so many seconds; whether it is closed."""
-        if not self._home.here:
+        if not self._window_thread.here:
             return self.closed.wait(seconds)
         if self._window is not None:
             loop = QEventLoop()
@@ -134,19 +134,19 @@ class WindowHandle:
                 raise ViewerError("show: the window is closed")
             return job(self._window)
 
-        return self._home.call(with_window)
+        return self._window_thread.call(with_window)
 
     def _gone(self) -> None:
         self._window = None
-        if self in self._home.windows:
-            self._home.windows.remove(self)
+        if self in self._window_thread.windows:
+            self._window_thread.windows.remove(self)
         self.closed.set()
 
 
 _own: WindowThread | None = None  # in a thread of ours
 
 
-def _home(app: QCoreApplication | None) -> WindowThread:
+def _window_thread(app: QCoreApplication | None) -> WindowThread:
     """Where the next window is to live."""
     global _own
     if app is None:
@@ -182,9 +182,9 @@ def _start() -> WindowThread:
     started: Future[WindowThread] = Future()
     thread = threading.Thread(target=_live, args=(started,), name="aetheria windows", daemon=True)
     thread.start()
-    home = started.result()
-    atexit.register(_end, home, thread)
-    return home
+    windows = started.result()
+    atexit.register(_end, windows, thread)
+    return windows
 
 
 def _live(started: "Future[WindowThread]") -> None:
@@ -193,11 +193,11 @@ def _live(started: "Future[WindowThread]") -> None:
         app = QApplication(sys.argv[:1])
         qInstallMessageHandler(before)
         app.setQuitOnLastWindowClosed(False)
-        home = WindowThread()
+        thread = WindowThread()
     except BaseException as error:  # noqa: BLE001 - raised where a window was asked for
         started.set_exception(error)
         return
-    started.set_result(home)
+    started.set_result(thread)
     app.exec()
     app.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)  # the windows that were just closed
     app.shutdown()
@@ -209,13 +209,13 @@ def _but_for_the_thread(_: QtMsgType, __: QMessageLogContext, text: str) -> None
         print(text, file=sys.stderr)
 
 
-def _end(home: WindowThread, thread: threading.Thread) -> None:
+def _end(windows: WindowThread, thread: threading.Thread) -> None:
     """Closes all windows and ends their thread: Python must not end before it."""
 
-    def quit_all(home: WindowThread) -> None:
-        for shown in list(home.windows):
+    def quit_all(windows: WindowThread) -> None:
+        for shown in list(windows.windows):
             shown.close()
         QCoreApplication.quit()
 
-    home.call(quit_all)
+    windows.call(quit_all)
     thread.join(_PATIENCE_S)

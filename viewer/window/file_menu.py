@@ -40,9 +40,7 @@ class FileMenu:
         pixels = pixels_of(self.canvas.viewport().grab().toImage())
         name = f"{self._stem()}-{self._step()}.png"
         save = self.controller.save
-        ask_where_to_save(
-            self.window, "Save picture", name, {".png": "Image"}, lambda path: save.save_picture(pixels, path)
-        )
+        ask_where_to_save(self.window, "Save picture", name, {".png": "Image"}, lambda path: save.save_image(pixels, path))
 
     def save_state(self) -> None:
         """Asks where to save the state."""

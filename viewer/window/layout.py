@@ -55,7 +55,7 @@ class DockLayout:
         """The panels' keys, for the page of shortcuts."""
         return [ShortcutLine(f"Panel: {dock.title}", (dock.key,), dock.tip) for dock in PANELS]
 
-    def put_panels_away(self) -> None:
+    def hide_panels(self) -> None:
         """Hides every panel until `bring_panels_back`."""
         if not self._away:
             self._put_away = self.window.saveState(_VERSION)
@@ -64,7 +64,7 @@ class DockLayout:
                 dock.hide()
                 dock.toggleViewAction().setEnabled(False)
 
-    def bring_panels_back(self) -> None:
+    def restore_panels(self) -> None:
         """As they were."""
         if self._away:
             self._away = False
@@ -82,7 +82,7 @@ class DockLayout:
         else:
             self.window.restoreState(self._first, _VERSION)
 
-    def remember(self) -> None:
+    def save(self) -> None:
         """Keeps it for the next time."""
         self.preferences.set_bytes("geometry", self.window.saveGeometry())
         self.preferences.set_bytes("docks", self._put_away if self._away else self.window.saveState(_VERSION))
@@ -120,13 +120,13 @@ class DockLayout:
 
     def _first_shares(self) -> None:
         """The panel on top as high as it needs, for what is below has lists; as wide as all tabs, and a cell's numbers."""
-        look, tools = self.docks["look"], self.docks["tools"]
-        self.window.resizeDocks([look, tools], [look.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
+        view, tools = self.docks["view"], self.docks["tools"]
+        self.window.resizeDocks([view, tools], [view.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
         metrics = self.window.fontMetrics()
         tabs = [dock.title for dock in PANELS if "tools" in (dock.name, dock.tab_of)]
         names = sum(metrics.horizontalAdvance(title) + 2 * metrics.height() for title in tabs)
         numbers = metrics.horizontalAdvance("psi_00") + 4 * metrics.horizontalAdvance("-0.00000 ")  # of a cell's amplitudes
-        self.window.resizeDocks([look], [max(names, numbers)], Qt.Orientation.Horizontal)
+        self.window.resizeDocks([view], [max(names, numbers)], Qt.Orientation.Horizontal)
 
 
 class _Title(QWidget):

@@ -8,9 +8,9 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpin
 
 from viewer.controllers.compare import CompareController
 from viewer.controllers.component import ViewInterface
-from viewer.model.palette import colour_table
 from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message
+from viewer.model.palette import colour_table
 from viewer.model.region import Region
 from viewer.model.status import Status
 from viewer.panels.base import named
@@ -28,7 +28,7 @@ _LEVELS: dict[Levelling, str] = {
 }
 
 
-def called(source: FrameSource) -> str:
+def short_title(source: FrameSource) -> str:
     """What a source is called where there is little room: a recording by its file."""
     return source.recording.path.name if isinstance(source, RecordingSource) else source.title
 
@@ -36,9 +36,9 @@ def called(source: FrameSource) -> str:
 class ViewHeading(QWidget):
     """A line over a canvas: what it shows, and whatever else is put into `row`."""
 
-    def __init__(self, called: str) -> None:
+    def __init__(self, short_title: str) -> None:
         super().__init__()
-        self.words = named(QLabel(), called)
+        self.words = named(QLabel(), short_title)
         self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.words.setMinimumWidth(self.fontMetrics().horizontalAdvance("step 99,999"))
         self.row = QHBoxLayout(self)
@@ -85,18 +85,18 @@ class SecondView(QWidget):
         column.addWidget(self.heading)
         column.addWidget(self.canvas, 1)
 
-    def attend(self) -> None:
+    def show_second(self) -> None:
         """The second controller is there: shows its choices, now and whenever they change."""
         second = self.compare.second
         assert second is not None
         assert second.source is not None
-        self.canvas.looked_at.connect(second.looked_at)
+        self.canvas.area_changed.connect(second.set_visible_area)
         self.field.addItems([choice.name for choice in second.source.fields])
         with QSignalBlocker(self.universe):
             self.universe.setRange(0, second.source.universes - 1)
         self.universe.setVisible(second.source.universes > 1)
         second.model.listeners.append(self._changed)
-        self._changed(frozenset({"look", "grid_lines"}))
+        self._changed(frozenset({"view_settings", "grid_lines"}))
 
     # -- what the user chooses -----------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class SecondView(QWidget):
 
     def _choose_universe(self, universe: int) -> None:
         if self.compare.second is not None:
-            self.compare.second.model.relook(universe=universe)
+            self.compare.second.model.change_view(universe=universe)
 
     def _choose_levels(self, index: int) -> None:
         levelling, second = self.levels.itemData(index), self.compare.second
@@ -116,18 +116,18 @@ class SecondView(QWidget):
 
     def _changed(self, names: frozenset[str]) -> None:
         second = self.compare.second
-        if second is None or second.model.look is None:
+        if second is None or second.model.view_settings is None:
             return
         if "grid_lines" in names:
             self.canvas.set_lines(second.model.grid_lines)
-        if "look" in names:
-            look = second.model.look
-            self.field.setCurrentText(look.field)
+        if "view_settings" in names:
+            settings = second.model.view_settings
+            self.field.setCurrentText(settings.field)
             with QSignalBlocker(self.universe):
-                self.universe.setValue(look.universe)
-            self.levels.setCurrentIndex(self.levels.findData("first" if self.compare.as_first else look.level_mode))
-            if second.picture is not None and second.picture.field == look.field:
-                self.show_picture(second.picture)
+                self.universe.setValue(settings.universe)
+            self.levels.setCurrentIndex(self.levels.findData("first" if self.compare.as_first else settings.level_mode))
+            if second.frame is not None and second.frame.field == settings.field:
+                self.show_frame(second.frame)
 
     # -- what its controller asks --------------------------------------------------------------------------------
 
@@ -136,12 +136,17 @@ class SecondView(QWidget):
         if source is not None:
             self.canvas.set_grid(*source.grid)
 
-    def show_picture(self, picture: RenderedFrame) -> None:
+    def show_frame(self, frame: RenderedFrame) -> None:
         """Draws it."""
         second = self.compare.second
-        if second is not None and second.choice is not None and second.model.look is not None and second.source is not None:
-            self.canvas.show(picture, colour_table(second.model.look, second.choice))
-            self.heading.say(f"step {picture.step:,}, {called(second.source)}")
+        if (
+            second is not None
+            and second.choice is not None
+            and second.model.view_settings is not None
+            and second.source is not None
+        ):
+            self.canvas.show(frame, colour_table(second.model.view_settings, second.choice))
+            self.heading.say(f"step {frame.step:,}, {short_title(second.source)}")
 
     def show_status(self, status: Status) -> None:
         """The numbers below are those of the first picture."""

@@ -14,7 +14,7 @@ from viewer.sources.opening import open_recording
 from viewer.sources.playback import RecordingSource
 from viewer.widgets.canvas import Canvas
 from viewer.widgets.file_dialogs import ask_what_to_open
-from viewer.window.second_view import ViewHeading, SecondView, called
+from viewer.window.second_view import SecondView, ViewHeading, short_title
 
 _RECORDINGS = {".h5 *.hdf5": "Recordings"}
 
@@ -48,10 +48,10 @@ class SideBySide(QSplitter):
         self.setStretchFactor(0, 1)
         self.second_view: SecondView | None = None
         self.compare = CompareController(controller, self._make_second_view)
-        self.compare.listeners.append(self._came_or_went)
+        self.compare.listeners.append(self._second_changed)
         self._linking = False
-        canvas.steered.connect(self._second_follows)
-        canvas.looked_at.connect(self._second_follows)  # it changed its size
+        canvas.view_changed.connect(self._second_follows)
+        canvas.area_changed.connect(self._second_follows)  # it changed its size
         canvas.hovered.connect(self._mark)
         controller.model.listeners.append(self._changed)
 
@@ -59,17 +59,17 @@ class SideBySide(QSplitter):
 
     def compare_with(self) -> None:
         """Asks for a recording to show beside what is open."""
-        ask_what_to_open(self, "Compare with", _RECORDINGS, self.bring)
+        ask_what_to_open(self, "Compare with", _RECORDINGS, self.open_second)
 
     def compare_itself(self) -> None:
         """The same recording again, in another field."""
         source = self.controller.source
         if isinstance(source, RecordingSource):
-            self.bring(source.recording.path)
+            self.open_second(source.recording.path)
 
-    def bring(self, path: Path) -> None:
+    def open_second(self, path: Path) -> None:
         """Shows a recording beside what is open."""
-        self.compare.bring(lambda: open_recording(path))
+        self.compare.open_second(lambda: open_recording(path))
 
     def close_second(self) -> None:
         """Away with the second picture."""
@@ -77,11 +77,11 @@ class SideBySide(QSplitter):
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    def pictured(self, picture: RenderedFrame) -> None:
+    def show_frame(self, frame: RenderedFrame) -> None:
         """The first canvas shows another picture."""
         source = self.controller.source
         if self.second_view is not None and source is not None:
-            self.heading.say(f"step {picture.step:,}, {picture.field}, {called(source)}")
+            self.heading.say(f"step {frame.step:,}, {frame.field}, {short_title(source)}")
 
     def _make_second_view(self) -> SecondView:
         self._remove_second_view()
@@ -94,7 +94,7 @@ class SideBySide(QSplitter):
             self.second_view.deleteLater()
             self.second_view = None
 
-    def _came_or_went(self) -> None:
+    def _second_changed(self) -> None:
         if self.compare.second is None:
             self._remove_second_view()
         elif self.second_view is not None:
@@ -103,12 +103,12 @@ class SideBySide(QSplitter):
             half = self.width() // 2
             self.setSizes([half, half])
             self.heading.setFixedHeight(self.second_view.heading.sizeHint().height())  # cells of a row stand in line
-            self.second_view.attend()
-            self.second_view.canvas.steered.connect(self._first_follows)
+            self.second_view.show_second()
+            self.second_view.canvas.view_changed.connect(self._first_follows)
             self._second_follows()
         self.heading.setVisible(self.second_view is not None)
-        if self.controller.picture is not None:
-            self.pictured(self.controller.picture)
+        if self.controller.frame is not None:
+            self.show_frame(self.controller.frame)
 
     def _changed(self, names: frozenset[str]) -> None:
         second, model = self.compare.second, self.controller.model

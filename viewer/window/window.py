@@ -27,10 +27,10 @@ from viewer.controllers.controller import Controller
 from viewer.controllers.help import plain
 from viewer.controllers.notices import Notices
 from viewer.controllers.reruns import RerunController
-from viewer.model.palette import colour_table
 from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message
 from viewer.model.model import ViewerModel
+from viewer.model.palette import colour_table
 from viewer.model.region import Region
 from viewer.model.status import Status
 from viewer.sources.source import FrameSource
@@ -71,10 +71,10 @@ class Window(QMainWindow):
         self.actions_by_name: dict[str, QAction] = {}
         self.preferences = Preferences()
         self.controller = Controller(self, model or ViewerModel(theme=self.preferences.theme or theme.preferred()))
-        self.preferences.follow(self.controller.model)
+        self.preferences.watch(self.controller.model)
         self._model_changed(frozenset({"theme"}))  # first, for sizes go by it
         self.canvas = Canvas()
-        self.canvas.looked_at.connect(self.controller.looked_at)
+        self.canvas.area_changed.connect(self.controller.set_visible_area)
         self.file_menu = FileMenu(self, self.canvas, self.controller)
         self.canvas.moved_by_hand.connect(self.controller.follow.stop)
         self.brush_cursor = BrushCursor(self.canvas, self.controller)
@@ -86,7 +86,7 @@ class Window(QMainWindow):
         self.below.addWidget(self.side_by_side, 1)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.stage)
-        self.pages.currentChanged.connect(lambda _: self._say_whether_seen())
+        self.pages.currentChanged.connect(lambda _: self._update_visible())
         self.setCentralWidget(self.pages)
         self.banner = Banner(self.pages)
         self.notices = Notices(self.controller, self.close)
@@ -102,8 +102,8 @@ class Window(QMainWindow):
         self.banner.cancelled.connect(self.entrance.cancel)
         self.transport = Transport(self.controller, self.actions_by_name)
         self.below.addWidget(self.transport)
-        self.scrub = Timeline(self.controller, self.actions_by_name)
-        self.below.addWidget(self.scrub)
+        self.timeline = Timeline(self.controller, self.actions_by_name)
+        self.below.addWidget(self.timeline)
         self.canvas.hovered.connect(self._hovered)
         self.controller.model.listeners.append(self._model_changed)
         self._model_changed(frozenset({"grid_lines"}))
@@ -149,31 +149,31 @@ class Window(QMainWindow):
         if source is not None:
             self.canvas.set_grid(*source.grid)
             self.entrance.show_canvas()
-        self.transport.opened(source)
+        self.transport.show_source(source)
         if source is None:
             self.status_strip.clear()
         for panel in self.panels.values():
-            panel.opened(source)
+            panel.show_source(source)
         for made in self.actions_by_name.values():
             reason = why_not(made.data().needs, source)
             made.setEnabled(not reason)
             made.setToolTip(_tip(made.data()) + (f"\nNot now: {reason}" if reason else ""))
 
-    def show_picture(self, picture: RenderedFrame) -> None:
+    def show_frame(self, frame: RenderedFrame) -> None:
         """Draws it."""
-        choice, look = self.controller.choice, self.controller.model.look
-        if choice is not None and look is not None:
-            self.canvas.show(picture, colour_table(look, choice))
-            self.side_by_side.pictured(picture)
+        choice, settings = self.controller.choice, self.controller.model.view_settings
+        if choice is not None and settings is not None:
+            self.canvas.show(frame, colour_table(settings, choice))
+            self.side_by_side.show_frame(frame)
             for panel in self.panels.values():
-                panel.pictured(picture)
+                panel.show_frame(frame)
 
     def show_status(self, status: Status) -> None:
         """Writes the numbers."""
         self.status_strip.show_status(status)
-        self.transport.status(status)
+        self.transport.show_status(status)
         for panel in self.panels.values():
-            panel.status(status)
+            panel.show_status(status)
 
     def show_message(self, message: Message) -> None:
         """Tells the user: notes for a while, the rest until it is dismissed."""
@@ -215,8 +215,8 @@ class Window(QMainWindow):
             self.canvas.set_wraps(self.controller.follow.wraps)
         if "pinned" in changed:
             self.canvas.set_marker(model.pinned)
-        if "look" in changed and self.controller.picture is not None and self.controller._fits(self.controller.picture):
-            self.show_picture(self.controller.picture)
+        if "view_settings" in changed and self.controller.frame is not None and self.controller._fits(self.controller.frame):
+            self.show_frame(self.controller.frame)
         for made in self.actions_by_name.values():
             if attribute := made.data().checked:
                 made.setChecked(bool(getattr(model, attribute)))
@@ -253,17 +253,17 @@ class Window(QMainWindow):
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         super().changeEvent(event)
         if event.type() == QEvent.Type.WindowStateChange:
-            self._say_whether_seen()
+            self._update_visible()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         super().showEvent(event)
-        self._say_whether_seen()
+        self._update_visible()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         super().hideEvent(event)
-        self._say_whether_seen()
+        self._update_visible()
 
-    def _say_whether_seen(self) -> None:
+    def _update_visible(self) -> None:
         on = self.isVisible() and not self.isMinimized() and self.pages.currentWidget() is self.stage
         self.controller.set_visible(on)
 
@@ -276,10 +276,10 @@ class Window(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         """Stops the clock and closes what is open."""
         self._timer.stop()
-        self.dock_layout.remember()
+        self.dock_layout.save()
         self.entrance.open_queue.cancel()
         self.notices.stop()
-        self.side_by_side.compare.end()
+        self.side_by_side.compare.close_all()
         self.controller.close()
         super().closeEvent(event)
 

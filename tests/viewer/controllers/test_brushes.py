@@ -11,7 +11,15 @@ from torch import nn
 
 from aetheria import MLP, GrowingNCA, Lenia, Life
 from aetheria.laws.base import as_law
-from viewer.controllers.brushes import BrushName, Dab, PaintTarget, paint_target_of, paint, reach, why_not
+from viewer.controllers.brushes import (
+    BrushName,
+    Dab,
+    PaintTarget,
+    apply_dab,
+    paint_target_of,
+    touched_regions,
+    why_brush_unusable,
+)
 from viewer.model.brush_settings import BrushSettings
 
 Array = NDArray[Any]
@@ -28,10 +36,10 @@ def dab(brush: BrushName, y: float, x: float, size: int = 5, stamp: Array | None
 def painted(cells: Array, touch: Dab, target: PaintTarget) -> Array:
     """The whole grid after a dab, put together from the blocks that it reaches."""
     after = cells.copy()
-    for block in reach(touch, target):
+    for block in touched_regions(touch, target):
         rows = slice(block.top, block.top + block.height)
         columns = slice(block.left, block.left + block.width)
-        after[..., rows, columns] = paint(cells[..., rows, columns], block.top, block.left, touch, target)
+        after[..., rows, columns] = apply_dab(cells[..., rows, columns], block.top, block.left, touch, target)
     return after
 
 
@@ -67,11 +75,11 @@ def test_a_brush_of_size_one_paints_the_cell_under_the_mouse() -> None:
 
 def test_a_brush_wider_than_the_torus_paints_all_of_it_once() -> None:
     assert painted(np.zeros((1, *GRID)), dab("draw", 5.0, 5.0, 40), HARD).all()
-    assert len(reach(dab("draw", 5.0, 5.0, 40), HARD)) == 1
+    assert len(touched_regions(dab("draw", 5.0, 5.0, 40), HARD)) == 1
 
 
 def test_a_stroke_that_misses_a_grid_with_edges_touches_nothing() -> None:
-    assert reach(dab("draw", 30.0, 5.0), replace(HARD, wraps=False)) == []
+    assert touched_regions(dab("draw", 30.0, 5.0), replace(HARD, wraps=False)) == []
 
 
 def test_a_soft_brush_is_full_in_half_its_radius_and_nothing_beyond_it() -> None:
@@ -199,14 +207,14 @@ def test_what_a_live_cell_is_comes_from_the_law() -> None:
 
 
 def test_only_laws_of_amplitudes_have_brushes_for_the_phase() -> None:
-    assert "complex" in why_not("vortex", SOFT)
-    assert "complex" in why_not("wave", HARD)
-    assert why_not("vortex", PSI) == why_not("draw", HARD) == ""
+    assert "complex" in why_brush_unusable("vortex", SOFT)
+    assert "complex" in why_brush_unusable("wave", HARD)
+    assert why_brush_unusable("vortex", PSI) == why_brush_unusable("draw", HARD) == ""
 
 
 def test_painting_leaves_the_block_it_is_given_and_its_type() -> None:
     before = np.zeros((2, 1, *GRID), np.float32)
-    after = paint(before, 0, 0, dab("draw", 6, 6), SOFT)
+    after = apply_dab(before, 0, 0, dab("draw", 6, 6), SOFT)
     assert after.dtype == np.float32
     assert after.any()
     assert not before.any()

@@ -30,7 +30,7 @@ from viewer.sources.playback import RecordingSource
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     controller.open(live())
-    wait_until(lambda: view.pictures, controller)
+    wait_until(lambda: view.frames, controller)
     yield controller
     controller.close()
     wait_until(lambda: not films())
@@ -52,11 +52,11 @@ def shot(controller: Controller, count: int) -> bool:
 def frames_of(path: Path) -> list[NDArray[np.uint8]]:
     if path.suffix == ".gif":
         with Image.open(path) as image:
-            pictures = []
+            images = []
             for k in range(image.n_frames):  # type: ignore[attr-defined]
                 image.seek(k)
-                pictures.append(np.asarray(image.convert("RGB")))
-            return pictures
+                images.append(np.asarray(image.convert("RGB")))
+            return images
     with av.open(str(path)) as container:
         return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
 
@@ -72,16 +72,16 @@ def test_a_film_of_the_view_holds_the_pictures_that_were_shown(
         until = time.monotonic() + 0.03  # a GIF merges pictures that come faster
         wait_until(partial(lambda until: time.monotonic() > until, until), controller)
         controller.step_once()
-        wait_until(partial(lambda step: view.pictures[-1].step == step, step), controller)
+        wait_until(partial(lambda step: view.frames[-1].step == step, step), controller)
         wait_until(partial(shot, controller, step + 1), controller)
-    assert "filming view" in controller.film.words()
+    assert "filming view" in controller.film.status_text()
     controller.film.stop()
     wait_until(lambda: told(view, f"pictures in view{suffix}"), controller)
-    look, choice = controller.model.look, controller.choice
-    assert look is not None
+    settings, choice = controller.model.view_settings, controller.choice
+    assert settings is not None
     assert choice is not None
-    table = colour_table(look, choice)
-    steps = {picture.step: picture for picture in view.pictures}
+    table = colour_table(settings, choice)
+    steps = {frame.step: frame for frame in view.frames}
     frames = iter(frames_of(path))
     for step in range(5):
         wanted = fitted(table[steps[step].pixels], film_size(steps[step].pixels))
@@ -89,7 +89,7 @@ def test_a_film_of_the_view_holds_the_pictures_that_were_shown(
 
 
 def test_a_film_without_a_picture_is_not_written(controller: Controller, view: FakeView, tmp_path: Path) -> None:
-    controller.picture = None
+    controller.frame = None
     controller.film.film_view(tmp_path / "x.gif")
     controller.film.stop()
     wait_until(lambda: told(view, "x.gif was given up"), controller)
@@ -136,8 +136,8 @@ class Slow:
 def test_pictures_that_come_while_the_encoder_is_behind_are_left_out_and_nobody_waits(
     controller: Controller, tmp_path: Path
 ) -> None:
-    picture = controller.picture
-    assert picture is not None
+    frame = controller.frame
+    assert frame is not None
     task = LiveFilm(tmp_path / "x.gif")
     slow = Slow()
     writer: FilmWriter = slow
@@ -145,7 +145,7 @@ def test_pictures_that_come_while_the_encoder_is_behind_are_left_out_and_nobody_
     task.begin()
     began = time.monotonic()
     for _ in range(500):
-        task.add(picture, np.zeros((256, 3), np.uint8))
+        task.add_frame(frame, np.zeros((256, 3), np.uint8))
     assert time.monotonic() - began < 5
     assert task.dropped >= 500 - 18
     task.stop()
@@ -179,7 +179,7 @@ def test_a_picture_of_another_shape_is_shown_whole_in_the_middle(shape: tuple[in
 def playing(view: FakeView, tmp_path: Path) -> Iterator[Controller]:
     controller = Controller(view)
     controller.open(RecordingSource(Recording(record_life(tmp_path / "run.h5", steps=30, every=3))))
-    wait_until(lambda: view.pictures, controller)
+    wait_until(lambda: view.frames, controller)
     yield controller
     controller.close()
     wait_until(lambda: not films())
@@ -188,8 +188,8 @@ def playing(view: FakeView, tmp_path: Path) -> Iterator[Controller]:
 def test_a_film_of_a_recording_holds_all_its_frames_as_they_look_now(
     playing: Controller, view: FakeView, tmp_path: Path
 ) -> None:
-    playing.model.relook(colours="ice", level_mode="locked", levels=(0.0, 2.0))
-    wait_until(lambda: view.pictures[-1].levels == (0.0, 2.0), playing)
+    playing.model.change_view(colours="ice", level_mode="locked", levels=(0.0, 2.0))
+    wait_until(lambda: view.frames[-1].levels == (0.0, 2.0), playing)
     playing.film.film_recording(tmp_path / "run.mp4", scale=4, fps=10)
     wait_until(lambda: told(view, "Filmed 11 pictures in run.mp4"), playing)
     frames = frames_of(tmp_path / "run.mp4")
@@ -212,9 +212,9 @@ def test_a_film_of_a_recording_can_be_given_up(
 
     monkeypatch.setattr(Mp4, "add", slowly)
     playing.film.film_recording(tmp_path / "run.mp4", scale=4, fps=10)
-    wait_until(lambda: "writing run.mp4: 9%" in playing.filming.words(), playing)
+    wait_until(lambda: "writing run.mp4: 9%" in playing.film.status_text(), playing)
     playing.film.stop()
-    assert playing.filming.words() == ""
+    assert playing.film.status_text() == ""
     gate.set()
     wait_until(lambda: told(view, "run.mp4 was given up, nothing was written"), playing)
     assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]

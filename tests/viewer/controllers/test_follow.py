@@ -31,7 +31,7 @@ def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     motor = Aetheria_Motor(Life(), SIZE, 1, "cpu", {"plan": "eager"}, initial=glider(10, SIZE - 10))
     controller.open(live(motor))
-    wait_until(lambda: controller.picture is not None, controller)
+    wait_until(lambda: controller.frame is not None, controller)
     yield controller
     controller.close()
 
@@ -45,7 +45,7 @@ def centre_of(controller: Controller) -> tuple[float, float]:
 
 
 def is_at_step(controller: Controller, step: int) -> bool:
-    return controller.picture is not None and controller.picture.step == step
+    return controller.frame is not None and controller.frame.step == step
 
 
 def is_at_centre(controller: Controller, view: FakeView) -> bool:
@@ -115,9 +115,9 @@ def test_who_moves_the_view_follows_no_longer(controller: Controller, view: Fake
     controller.follow.stop()
     assert not controller.model.follow
     moves = len(view.centres)
-    picture = controller.picture
+    frame = controller.frame
     controller.step_many(8)
-    wait_until(lambda: controller.picture is not picture, controller)
+    wait_until(lambda: controller.frame is not frame, controller)
     assert len(view.centres) == moves
 
 

@@ -30,13 +30,13 @@ def read_from(source: LiveSource, places: list[tuple[int, int, int]]) -> list[Ce
     """Asks for all places while the worker is busy, then for what came of it."""
     read: list[CellValues] = []
     asked, done = threading.Event(), threading.Event()
-    source.do(asked.wait)
+    source.submit(asked.wait)
     for y, x, universe in places:
         source.inspect(y, x, universe, read.append)
-    source.do(done.set)
+    source.submit(done.set)
     asked.set()
     assert done.wait(20)
-    source.settle()
+    source.run_callbacks()
     return read
 
 
@@ -57,7 +57,7 @@ def test_of_many_cells_asked_for_at_once_only_the_last_is_read(source: LiveSourc
 def controller() -> Iterator[Controller]:
     controller = Controller(FakeView())
     controller.open(live(life(24, 32, batch=2)))
-    wait_until(lambda: controller.picture is not None, controller)
+    wait_until(lambda: controller.frame is not None, controller)
     controller.inspect.wanted = True
     yield controller
     controller.close()
@@ -96,12 +96,12 @@ def test_a_pinned_cell_stays_and_without_the_mouse_the_last_one_does(controller:
     inspect.toggle_pin()
     assert controller.model.pinned == (7, 9)
     inspect.hover(1, 2)
-    assert inspect.place == (7, 9)
+    assert inspect.cell_position == (7, 9)
     inspect.toggle_pin()
-    assert inspect.place == (1, 2)
+    assert inspect.cell_position == (1, 2)
     wait_until(lambda: reads(controller, 1, 2, 0), controller)
     inspect.hover(-1, -1)
-    assert inspect.place == (1, 2)
+    assert inspect.cell_position == (1, 2)
 
 
 def test_a_pin_without_mouse_or_reading_is_in_the_middle_of_what_is_in_sight(controller: Controller) -> None:
@@ -137,7 +137,7 @@ def test_another_source_has_no_cell_yet(controller: Controller) -> None:
     controller.inspect.toggle_pin()
     controller.open(live(life(8, 8)))
     assert controller.inspect.cell is None
-    assert controller.inspect.place is None
+    assert controller.inspect.cell_position is None
 
 
 def test_amplitudes_are_read_as_numbers_in_the_plane_and_as_magnitude_and_phase() -> None:

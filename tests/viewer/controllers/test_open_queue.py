@@ -50,7 +50,7 @@ def open_queue(view: FakeView) -> Iterator[OpenQueue]:
     controller.close()
 
 
-def settle(open_queue: OpenQueue) -> None:
+def run_callbacks(open_queue: OpenQueue) -> None:
     wait_until(lambda: not open_queue.waiting, open_queue.controller)
 
 
@@ -70,19 +70,19 @@ def test_each_shipped_config_has_a_card_with_a_title_a_story_and_a_picture() -> 
         assert not entry.story.startswith("What to look for")
         assert "#" not in entry.story
         assert entry.thumbnail is not None
-        with Image.open(entry.thumbnail) as picture:
-            assert picture.size == (256, 192)
+        with Image.open(entry.thumbnail) as frame:
+            assert frame.size == (256, 192)
             assert entry.thumbnail.stat().st_size < 30_000
 
 
 def test_a_config_is_opened_beside_the_window_and_plays(open_queue: OpenQueue, view: FakeView, tmp_path: Path) -> None:
     (tmp_path / "soup.toml").write_text(CONFIG)
     opened: list[str] = []
-    open_queue.arrived = opened.append
+    open_queue.on_opened = opened.append
     open_queue.open(tmp_path / "soup.toml")
     assert view.waited_for == ["Opening soup.toml..."]
     assert open_queue.controller.source is None
-    settle(open_queue)
+    run_callbacks(open_queue)
     assert view.waited_for[-1] == ""
     assert opened == [str(tmp_path / "soup.toml")]
     assert motor_of(open_queue).shape == (1, 1, 32, 48)
@@ -108,13 +108,13 @@ def test_a_wrong_file_says_what_is_wrong_and_what_was_open_stays(
 ) -> None:
     (tmp_path / name).write_text(content)
     open_queue.open(tmp_path / name)
-    settle(open_queue)
+    run_callbacks(open_queue)
     assert [message.kind for message in view.messages] == ["error"]
     assert says in view.messages[0].text
     assert open_queue.controller.source is None
     open_queue.controller.open(live())
     open_queue.open(tmp_path / "missing.rle")
-    settle(open_queue)
+    run_callbacks(open_queue)
     assert "no such file" in view.messages[1].text
     assert open_queue.controller.source is not None
 
@@ -127,9 +127,9 @@ def test_of_two_wishes_the_newer_is_granted_and_the_older_is_closed(open_queue: 
         go.wait()
         return old
 
-    open_queue.bring("old", slow)
-    open_queue.bring("new", lambda: new)
-    settle(open_queue)
+    open_queue.open_made("old", slow)
+    open_queue.open_made("new", lambda: new)
+    run_callbacks(open_queue)
     assert open_queue.controller.source is new
     go.set()
     old.thread.join(20)
@@ -141,17 +141,17 @@ def test_of_two_wishes_the_newer_is_granted_and_the_older_is_closed(open_queue: 
 def test_a_double_click_opens_once(open_queue: OpenQueue, view: FakeView, tmp_path: Path) -> None:
     (tmp_path / "soup.toml").write_text(CONFIG)
     open_queue.open(tmp_path / "soup.toml")
-    opening = open_queue._newest
+    opening = open_queue._pending
     open_queue.open(tmp_path / "soup.toml")
-    assert open_queue._newest is opening
-    settle(open_queue)
+    assert open_queue._pending is opening
+    run_callbacks(open_queue)
     assert view.waited_for == ["Opening soup.toml...", ""]
 
 
 def test_cancelling_while_something_opens_leaves_things_as_they_were(open_queue: OpenQueue, view: FakeView) -> None:
     source = live(life(8, 8))
-    open_queue.bring("it", lambda: source)
-    wait_until(lambda: open_queue._newest is None or open_queue._newest.result is not None)
+    open_queue.open_made("it", lambda: source)
+    wait_until(lambda: open_queue._pending is None or open_queue._pending.result is not None)
     open_queue.cancel()
     source.thread.join(20)
     assert not source.thread.is_alive()
@@ -164,7 +164,7 @@ def test_a_pattern_becomes_the_start_of_the_open_run(open_queue: OpenQueue, view
     (tmp_path / "glider.rle").write_text(GLIDER)
     (tmp_path / "soup.toml").write_text(CONFIG)
     open_queue.open(tmp_path / "soup.toml")
-    settle(open_queue)
+    run_callbacks(open_queue)
     motor = motor_of(open_queue)
     open_queue.controller.toggle_play()
     open_queue.open(tmp_path / "glider.rle")
@@ -209,7 +209,7 @@ def test_a_pattern_that_is_too_large_for_the_open_grid_opens_on_a_larger_one(
     (tmp_path / "line.rle").write_text("x = 200, y = 1\n200o!\n")
     open_queue.controller.open(live())
     open_queue.open(tmp_path / "line.rle")
-    settle(open_queue)
+    run_callbacks(open_queue)
     assert motor_of(open_queue).shape == (1, 1, 128, 448)
     assert "does not fit the grid that was open" in view.messages[0].text
 
@@ -278,7 +278,7 @@ def test_weights_of_another_shape_open_a_growing_nca_of_theirs(open_queue: OpenQ
     save_file(growing(7, 5).state_dict(), tmp_path / "w.safetensors")
     open_queue.controller.open(live())
     open_queue.open(tmp_path / "w.safetensors")
-    settle(open_queue)
+    run_callbacks(open_queue)
     assert motor_of(open_queue).shape == (1, 7, 96, 96)
     assert motor_of(open_queue).law.get_parameter("hidden.weight").shape == (5, 21, 1, 1)
 
@@ -296,7 +296,7 @@ def test_a_saved_state_goes_on_in_the_run_it_is_of_and_else_in_one_of_its_own(
 ) -> None:
     (tmp_path / "soup.toml").write_text(CONFIG)
     open_queue.open(tmp_path / "soup.toml")
-    settle(open_queue)
+    run_callbacks(open_queue)
     open_queue.controller.go_to(20)
     motor = motor_of(open_queue)
     wait_until(lambda: motor.step_count == 20, open_queue.controller)

@@ -36,7 +36,7 @@ def test_a_control_holds_from_the_next_step_without_a_restart(controller: Contro
     wait_until(lambda: controller.parameters.values["rule"] == "B/S8", controller)
     motor.step(3)
     assert motor.cells.all()  # under Life's own rule all would be dead
-    assert controller.parameters.changed("rule")
+    assert controller.parameters.is_changed("rule")
 
 
 def test_a_value_that_the_law_refuses_is_told_and_the_one_before_holds(controller: Controller) -> None:
@@ -57,7 +57,7 @@ def test_a_reset_of_one_control_leaves_the_others(controller: Controller) -> Non
     controller.parameters.set("m", 0.2)
     controller.parameters.set("s", 0.02)
     controller.parameters.reset("m")
-    wait_until(lambda: not controller.parameters.changed("m") and controller.parameters.changed("s"), controller)
+    wait_until(lambda: not controller.parameters.is_changed("m") and controller.parameters.is_changed("s"), controller)
     assert (motor.get_control("m"), motor.get_control("s")) == (0.15, 0.02)
     controller.parameters.reset_all()
     wait_until(lambda: motor.get_control("s") == 0.015, controller)
@@ -111,9 +111,9 @@ def test_a_reset_runs_a_pattern_under_its_own_rule_again_and_warns_of_nothing(
     first = motor.cells.clone()
     controller.parameters.set("rule", "B36/S23")
     controller.step_many(2)
-    wait_until(lambda: motor.step_count == 2 and controller.parameters.changed("rule"), controller)
+    wait_until(lambda: motor.step_count == 2 and controller.parameters.is_changed("rule"), controller)
     controller.reset()
-    wait_until(lambda: motor.step_count == 0 and not controller.parameters.changed("rule"), controller)
+    wait_until(lambda: motor.step_count == 0 and not controller.parameters.is_changed("rule"), controller)
     assert torch.equal(motor.cells, first)
     assert motor.edits == ()
     assert caplog.messages == []
@@ -123,7 +123,7 @@ def test_a_reset_that_is_refused_leaves_the_law_as_it_was(controller: Controller
     motor = life()
     controller.open(live(motor))
     controller.parameters.set("rule", "B36/S23")
-    wait_until(lambda: controller.parameters.changed("rule"), controller)
+    wait_until(lambda: controller.parameters.is_changed("rule"), controller)
     with Recorder(motor, tmp_path / "run.h5"):
         controller.reset()
         view = controller.view

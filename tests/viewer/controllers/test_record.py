@@ -37,7 +37,7 @@ def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     config = RunConfig.checked(CONFIG, "")
     controller.open(live(build_motor(config), config=config, title="soup"))
-    wait_until(lambda: view.pictures, controller)
+    wait_until(lambda: view.frames, controller)
     yield controller
     controller.close()
 
@@ -54,7 +54,7 @@ def motor_of(controller: Controller) -> Aetheria_Motor:
 
 def begin(controller: Controller, settings: RecordSettings) -> None:
     controller.record.start(settings)
-    take = controller.record.take
+    take = controller.record.session
     assert take is not None
     wait_until(lambda: take.recorder is not None or not controller.record.recording, controller)
 
@@ -96,11 +96,11 @@ def test_a_recording_holds_the_frames_of_the_motor_and_can_be_replayed_edits_and
 
 
 def test_the_status_says_how_a_recording_goes(controller: Controller, view: FakeView, path: Path) -> None:
-    assert controller.record.words() == ""
+    assert controller.record.status_text() == ""
     begin(controller, RecordSettings(path, ("channel_0",), every=1))
     wait_until(lambda: told(view, "Recording to run.h5, every step."), controller)
     go(controller, 20)
-    wait_until(lambda: "run.h5: 21 frames" in controller.record.words(), controller)
+    wait_until(lambda: "run.h5: 21 frames" in controller.record.status_text(), controller)
     wait_until(lambda: view.statuses and "KiB" in view.statuses[-1].recording, controller)
 
 
@@ -119,7 +119,7 @@ def test_a_recording_that_is_stopped_before_it_began_is_closed_too(controller: C
     controller.record.stop()
     done: list[None] = []
     assert controller.source is not None
-    controller.source.do(lambda: None, done.append)  # after what was asked before
+    controller.source.submit(lambda: None, done.append)  # after what was asked before
     wait_until(lambda: done, controller)
     with Recording(path) as recording:
         assert recording.status == "done"
@@ -132,7 +132,7 @@ def test_a_full_disk_ends_the_recording_and_the_run_goes_on(
     begin(controller, RecordSettings(path, ("channel_0",), every=1))
     controller.unlimited()
     controller.toggle_play()
-    take = controller.record.take
+    take = controller.record.session
     wait_until(lambda: take is not None and take.recorder is not None and take.recorder.frames > 20, controller)
     monkeypatch.setattr(psutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
     wait_until(lambda: told(view, "the disk is full"), controller)
@@ -229,13 +229,13 @@ def test_the_estimate_speaks_of_frames_minutes_and_free_space(
     settings = RecordSettings(path, ("channel_0",), every=5)
     controller.record.estimate(settings, said.append)
     wait_until(lambda: said, controller)
-    assert said[0].words == (
+    assert said[0].text == (
         "At the most 3.04 KiB a frame; at the present pace 120 frames and 365 KiB a minute. "
         "3.00 GiB are free, enough for 6 days."
     )
     controller.record.estimate(RecordSettings(path, ("chanel_0",)), said.append)
     wait_until(lambda: len(said) == 2, controller)
-    assert "did you mean channel" in said[1].words
+    assert "did you mean channel" in said[1].text
     assert [forecast.wrong for forecast in said] == [False, True]
     path.touch()
     controller.record.estimate(settings, said.append)

@@ -37,7 +37,7 @@ def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     config = RunConfig.checked(CONFIG, "")
     controller.open(live(build_motor(config), config=config))
-    wait_until(lambda: view.pictures, controller)
+    wait_until(lambda: view.frames, controller)
     yield controller
     controller.close()
 
@@ -53,11 +53,11 @@ def told(view: FakeView, words: str) -> bool:
 
 def test_a_picture_is_kept_as_png(controller: Controller, view: FakeView, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-    controller.save.save_picture(pixels, tmp_path / "x.png")
+    controller.save.save_image(pixels, tmp_path / "x.png")
     wait_until(lambda: told(view, "Saved x.png."), controller)
     with Image.open(tmp_path / "x.png") as image:
         assert np.array_equal(np.asarray(image), pixels)
-    controller.save.save_picture(pixels, tmp_path / "missing" / "x.png")
+    controller.save.save_image(pixels, tmp_path / "missing" / "x.png")
     wait_until(lambda: told(view, "missing"), controller)
 
 
@@ -81,7 +81,7 @@ def test_a_state_that_was_saved_comes_back_while_the_run_plays_on(
     assert all(map(torch.equal, after["memory"], before["memory"]))
     assert controller.source is not None
     assert not controller.source.status().playing
-    wait_until(lambda: view.pictures[-1].step == 5, controller)
+    wait_until(lambda: view.frames[-1].step == 5, controller)
 
 
 def test_a_saved_state_says_how_it_came_about(controller: Controller, view: FakeView, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def controller(view: FakeView) -> Iterator[Controller]:
 
 def opened(controller: Controller, motor: Aetheria_Motor) -> Aetheria_Motor:
     controller.open(live(motor))
-    wait_until(lambda: controller.tools.stamps and controller.picture, controller)
+    wait_until(lambda: controller.tools.stamps and controller.frame, controller)
     return motor
 
 
@@ -42,7 +42,7 @@ def settled(controller: Controller) -> None:
     """Waits until the worker has done all that was asked of it."""
     assert isinstance(controller.source, LiveSource)
     done: list[bool] = []
-    controller.source.do(lambda: True, done.append)
+    controller.source.submit(lambda: True, done.append)
     wait_until(lambda: done, controller)
 
 
@@ -56,11 +56,11 @@ def stroke(controller: Controller, *places: tuple[float, float], erase: bool = F
 def test_a_stroke_is_painted_and_shown_while_the_motor_stands_still(controller: Controller, view: FakeView) -> None:
     motor = opened(controller, empty_life())
     controller.tools.draw()
-    controller.model.rebrush(size=1)
+    controller.model.change_brush(size=1)
     stroke(controller, (3.5, 4.5), (3.5, 20.5))
-    wait_until(lambda: view.pictures[-1].pixels.any(), controller)
+    wait_until(lambda: view.frames[-1].pixels.any(), controller)
     settled(controller)
-    wait_until(lambda: view.pictures[-1].pixels.sum() == 17 * 255, controller)
+    wait_until(lambda: view.frames[-1].pixels.sum() == 17 * 255, controller)
     assert np.argwhere(motor.cells[0, 0].numpy()).tolist() == [[3, x] for x in range(4, 21)]
     assert motor.step_count == 0
 
@@ -68,7 +68,7 @@ def test_a_stroke_is_painted_and_shown_while_the_motor_stands_still(controller: 
 def test_a_fast_mouse_leaves_no_gaps_and_the_same_stroke_as_a_slow_one(controller: Controller) -> None:
     motor = opened(controller, empty_life())
     controller.tools.draw()
-    controller.model.rebrush(size=3)
+    controller.model.change_brush(size=3)
     stroke(controller, (2.5, 2.5), (20.5, 29.5))
     settled(controller)
     fast = motor.cells
@@ -83,7 +83,7 @@ def test_a_fast_mouse_leaves_no_gaps_and_the_same_stroke_as_a_slow_one(controlle
 def test_the_right_button_erases_while_drawing(controller: Controller) -> None:
     motor = opened(controller, empty_life())
     controller.tools.draw()
-    controller.model.rebrush(size=5)
+    controller.model.change_brush(size=5)
     stroke(controller, (10.5, 10.5))
     stroke(controller, (10.5, 10.5), erase=True)
     settled(controller)
@@ -120,7 +120,7 @@ def test_undo_gives_the_cells_before_bit_by_bit_and_redo_those_after(
     for brush in brushes:
         getattr(controller.tools, brush)()
         assert controller.model.tool == brush
-        controller.model.rebrush(size=9, strength=0.7)
+        controller.model.change_brush(size=9, strength=0.7)
         stroke(controller, (1.0, 2.0), (6.0, 38.0), (46.0, 44.0))
         settled(controller)
         seen.append(motor.cells)
@@ -164,7 +164,7 @@ def test_painting_a_running_motor_sets_no_other_cell_back(controller: Controller
     controller.unlimited()
     controller.toggle_play()
     controller.tools.erase()
-    controller.model.rebrush(size=3)
+    controller.model.change_brush(size=3)
     for k in range(20):
         stroke(controller, (10.5, 10.5 + k), (30.5, 10.5 + k))
         controller.tick()
@@ -200,7 +200,7 @@ def test_strokes_are_forgotten_when_the_run_begins_again_or_something_else_is_op
     settled(controller)
     other = opened(controller, empty_life())
     assert controller.tools.undoable == 0
-    assert controller.model.tool == "look"
+    assert controller.model.tool == "pan"
     controller.tools.undo()
     settled(controller)
     assert not other.cells.any()
@@ -213,7 +213,7 @@ def test_only_the_universe_that_is_shown_is_painted_unless_all_are_wanted(contro
     stroke(controller, (5, 5))
     settled(controller)
     assert [bool(cells.any()) for cells in motor.cells] == [False, True, False]
-    controller.model.rebrush(everywhere=True)
+    controller.model.change_brush(everywhere=True)
     stroke(controller, (15, 15))
     settled(controller)
     both = motor.cells
@@ -228,7 +228,7 @@ def test_only_the_universe_that_is_shown_is_painted_unless_all_are_wanted(contro
 def test_random_cells_differ_from_universe_to_universe(controller: Controller) -> None:
     motor = opened(controller, empty_life(batch=2))
     controller.tools.random()
-    controller.model.rebrush(everywhere=True, size=16)
+    controller.model.change_brush(everywhere=True, size=16)
     stroke(controller, (12, 16))
     settled(controller)
     one, other = motor.cells
@@ -239,11 +239,11 @@ def test_random_cells_differ_from_universe_to_universe(controller: Controller) -
 def test_a_brush_that_makes_no_sense_is_not_taken_in_hand(controller: Controller, view: FakeView) -> None:
     opened(controller, empty_life())
     controller.tools.vortex()
-    assert controller.model.tool == "look"
+    assert controller.model.tool == "pan"
     assert "only laws of complex amplitudes" in view.messages[-1].text
     controller.close()
     controller.tools.draw()
-    assert controller.model.tool == "look"
+    assert controller.model.tool == "pan"
     assert "only a live run" in view.messages[-1].text
 
 
@@ -257,7 +257,7 @@ def test_pressing_without_a_brush_paints_nothing(controller: Controller) -> None
 def test_a_glider_is_stamped_and_flies(controller: Controller) -> None:
     motor = opened(controller, empty_life())
     controller.tools.stamp()
-    controller.model.rebrush(pattern="Glider")
+    controller.model.change_brush(pattern="Glider")
     stroke(controller, (5.5, 6.5))
     settled(controller)
     glider = motor.cells[0, 0]
@@ -271,7 +271,7 @@ def test_a_glider_is_stamped_and_flies(controller: Controller) -> None:
 def test_a_turned_glider_flies_another_way(controller: Controller) -> None:
     motor = opened(controller, empty_life())
     controller.tools.stamp()
-    controller.model.rebrush(pattern="Glider")
+    controller.model.change_brush(pattern="Glider")
     controller.tools.turn()
     stroke(controller, (5.5, 6.5))
     settled(controller)
@@ -295,7 +295,7 @@ def test_a_mirrored_pattern_is_that_in_sight_with_left_and_right_exchanged() -> 
         assert in_sight() == [row[::-1] for row in before]
         controller.tools.turn()
         assert in_sight() == np.rot90(np.fliplr(before), -1).tolist()
-        controller.model.rebrush(turns=quarters + 1, mirrored=False)
+        controller.model.change_brush(turns=quarters + 1, mirrored=False)
 
 
 def test_lenia_is_offered_its_animals_its_own_first(controller: Controller) -> None:
@@ -334,7 +334,7 @@ def test_painted_amplitudes_are_as_large_as_the_largest_there_is(controller: Con
     motor = opened(controller, Aetheria_Motor(MLP(2), 64, 2, "cpu", {"plan": "eager"}, initial="noise"))
     largest = float(motor.read("density").max())
     controller.tools.draw()
-    controller.model.rebrush(size=10)
+    controller.model.change_brush(size=10)
     stroke(controller, (32, 32))
     settled(controller)
     assert float(motor.read("density")[0, 32, 32]) == pytest.approx(largest, rel=1e-4)
@@ -344,11 +344,11 @@ def test_levels_follow_what_is_painted_while_the_motor_stands_still(controller: 
     dim = torch.full((1, 32, 32), 0.25)
     dim[:, :2] = 0.5
     motor = opened(controller, Aetheria_Motor(Plain(), 32, 1, "cpu", {"plan": "eager"}, initial=dim))
-    assert view.pictures[-1].levels[1] == 0.5
+    assert view.frames[-1].levels[1] == 0.5
     controller.tools.draw()
-    controller.model.rebrush(size=12)
+    controller.model.change_brush(size=12)
     stroke(controller, (16, 16))
-    wait_until(lambda: view.pictures[-1].levels[1] == 1.0, controller)
+    wait_until(lambda: view.frames[-1].levels[1] == 1.0, controller)
     assert motor.step_count == 0
 
 
@@ -357,7 +357,7 @@ def test_broken_cells_can_be_painted_over_and_those_beside_the_brush_are_told(co
     opened(controller, motor)
     motor.step()
     controller.tools.draw()
-    controller.model.rebrush(size=5)
+    controller.model.change_brush(size=5)
     stroke(controller, (2.5, 2.5))
     wait_until(lambda: any("cells near (0, 0) hold NaN or Inf" in message.text for message in view.messages), controller)
     stroke(controller, (20.5, 20.5))
@@ -423,7 +423,7 @@ def test_what_was_painted_and_tuned_while_it_ran_can_be_repeated_from_the_log_of
     controller.unlimited()
     controller.toggle_play()
     controller.tools.draw()
-    controller.model.rebrush(size=9, strength=0.8)
+    controller.model.change_brush(size=9, strength=0.8)
     for k in range(4):
         stroke(controller, (10.0 + 12 * k, 5.0), (5.0, 50.0))
         controller.parameters.set("m", 0.15 + 0.002 * k)

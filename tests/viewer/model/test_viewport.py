@@ -12,7 +12,7 @@ from viewer.widgets.overlay import bar_length
 
 GRID, SCREEN = (80, 120), (819, 1106)
 WHOLE = Region(0, 0, *GRID)
-FITTED = Viewport(GRID, SCREEN).of(WHOLE)
+FITTED = Viewport(GRID, SCREEN).showing(WHOLE)
 
 
 def test_the_whole_grid_fits_the_screen_and_touches_two_of_its_edges() -> None:
@@ -46,11 +46,11 @@ def test_cells_are_never_larger_than_that_nor_the_grid_lost_out_of_sight() -> No
         lost = FITTED.zoomed(factor).moved(1e9, -1e9)
         assert (lost.y, lost.x) == (0, 120)
         assert lost.region().height * lost.region().width >= 1
-    assert Viewport((3, 3), SCREEN).of(Region(0, 0, 3, 3)).scale == LARGEST
+    assert Viewport((3, 3), SCREEN).showing(Region(0, 0, 3, 3)).scale == LARGEST
 
 
 def test_zooming_out_ends_where_the_grid_is_small_but_1_to_1_is_always_there() -> None:
-    large = Viewport((4000, 4000), SCREEN).of(Region(0, 0, 4000, 4000))
+    large = Viewport((4000, 4000), SCREEN).showing(Region(0, 0, 4000, 4000))
     assert large.zoomed(1e-6).scale == pytest.approx(large.scale / 4)
     assert FITTED.zoomed(1e-6).scale == 1.0
 
@@ -90,5 +90,5 @@ def test_over_the_edge_of_a_torus_all_rows_or_columns_are_in_sight() -> None:
     assert viewport.region() == Region(0, 125, 35, 50)
     assert replace(viewport, wraps=True).region() == Region(0, 125, 200, 50)
     assert replace(viewport, wraps=True, y=100.0).region() == Region(75, 125, 50, 50)
-    assert not replace(viewport, wraps=True).twice
-    assert replace(viewport, wraps=True, scale=0.4).twice
+    assert not replace(viewport, wraps=True).repeats
+    assert replace(viewport, wraps=True, scale=0.4).repeats

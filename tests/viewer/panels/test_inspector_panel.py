@@ -28,7 +28,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.controller.open(live(motor))
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     yield window
     window.close()
 

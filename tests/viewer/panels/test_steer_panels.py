@@ -36,7 +36,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
 
 def opened(window: Window, qtbot: QtBot, motor: Aetheria_Motor) -> Aetheria_Motor:
     window.controller.open(live(motor))
-    qtbot.waitUntil(lambda: window.controller.picture is not None and bool(window.controller.tools.stamps))
+    qtbot.waitUntil(lambda: window.controller.frame is not None and bool(window.controller.tools.stamps))
     return motor
 
 
@@ -75,8 +75,8 @@ def test_buttons_and_keys_take_the_same_brushes_in_hand(window: Window, qtbot: Q
     qtbot.keyClick(window.canvas, Key.Key_D)
     assert panel.buttons["draw"].isChecked()
     assert not panel.buttons["erase"].isChecked()
-    click(qtbot, panel.buttons["look"])
-    assert window.controller.model.tool == "look"
+    click(qtbot, panel.buttons["pan"])
+    assert window.controller.model.tool == "pan"
 
 
 def test_only_brushes_that_make_sense_can_be_taken_and_the_others_say_why(window: Window, qtbot: QtBot) -> None:

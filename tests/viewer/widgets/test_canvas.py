@@ -35,8 +35,8 @@ def window(qtbot: QtBot) -> Iterator[Window]:
 
 
 def shown(window: Window) -> Region | None:
-    picture = window.controller.picture
-    return picture.region if picture is not None else None
+    frame = window.controller.frame
+    return frame.region if frame is not None else None
 
 
 def at_rest(window: Window) -> bool:
@@ -100,13 +100,13 @@ def test_one_to_one_shows_one_cell_on_one_pixel(qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: at_rest(window))
     region = window.canvas.region()
     assert (region.height, region.width) == expected
-    picture = window.controller.picture
-    assert picture is not None
-    assert picture.pixels.shape == expected
+    frame = window.controller.frame
+    assert frame is not None
+    assert frame.pixels.shape == expected
     image = grabbed(window).convertToFormat(QImage.Format.Format_RGB32)
     green = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4)[..., 1]
     above = image.height() * 3 // 4  # the bar that says the scale is below
-    assert np.array_equal(green[:above] > 128, picture.pixels[:above] > 128)
+    assert np.array_equal(green[:above] > 128, frame.pixels[:above] > 128)
     window.close()
 
 
@@ -117,14 +117,14 @@ def test_zoomed_out_a_picture_has_no_more_pixels_than_the_screen(qtbot: QtBot) -
     window.controller.open(live(life(1000, 1200)))
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None and at_rest(window))
-    qtbot.waitUntil(lambda: window.controller.picture.pixels.shape == window.canvas.view_area.pixels())  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: window.controller.frame is not None and at_rest(window))
+    qtbot.waitUntil(lambda: window.controller.frame.pixels.shape == window.canvas.view_area.pixels())  # type: ignore[union-attr]
     size = window.canvas.viewport().size()
-    picture = window.controller.picture
-    assert picture is not None
-    assert picture.region == Region(0, 0, 1000, 1200)
-    assert picture.pixels.shape[0] <= size.height()
-    assert picture.pixels.shape[1] <= size.width()
+    frame = window.controller.frame
+    assert frame is not None
+    assert frame.region == Region(0, 0, 1000, 1200)
+    assert frame.pixels.shape[0] <= size.height()
+    assert frame.pixels.shape[1] <= size.width()
     window.close()
 
 
@@ -353,13 +353,13 @@ def test_a_picture_in_the_place_of_another_paints_nothing_around_it(window: Wind
     watcher = Painted(canvas)
     canvas.viewport().installEventFilter(watcher)
     canvas.zoom(0.5)
-    picture = canvas.sheet.picture
-    assert picture is not None
+    frame = canvas.grid_item.frame
+    assert frame is not None
     qtbot.waitUntil(lambda: bool(painted) and not canvas._settle.isActive())
     painted.clear()
-    canvas.show(replace(picture, step=1), table)
+    canvas.show(replace(frame, step=1), table)
     qtbot.waitUntil(lambda: bool(painted))
-    place = canvas.sheet.place(canvas.view_area)
+    place = canvas.grid_item.place(canvas.view_area)
     assert all(rect.width() <= place.width() + 2 and rect.height() <= place.height() + 2 for rect in painted)
-    canvas.show(replace(picture, region=Region(0, 0, 30, 90)), table)
+    canvas.show(replace(frame, region=Region(0, 0, 30, 90)), table)
     qtbot.waitUntil(lambda: painted[-1] == canvas.viewport().rect())

@@ -31,7 +31,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
     window.controller.open(open_recording(record_life(tmp_path / "run.h5", steps=80, every=2)))
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     yield window
     window.close()
 
@@ -41,13 +41,13 @@ def source_of(window: Window) -> RecordingSource:
     return window.controller.source
 
 
-def shows(window: Window, frame: int) -> bool:
+def shows(window: Window, index: int) -> bool:
     """Whether the frame is in the picture, the slider and the words."""
-    picture = window.controller.picture
-    words = f"frame {frame + 1} of {FRAMES}, step {2 * frame}"
-    return picture is not None and (picture.step, window.scrub.slider.value(), window.scrub.words.text()) == (
-        2 * frame,
-        frame,
+    frame = window.controller.frame
+    words = f"frame {index + 1} of {FRAMES}, step {2 * index}"
+    return frame is not None and (frame.step, window.timeline.slider.value(), window.timeline.words.text()) == (
+        2 * index,
+        index,
         words,
     )
 
@@ -74,7 +74,7 @@ def test_keys_move_through_frames_wherever_the_focus_is(
 ) -> None:
     source_of(window).seek(20)
     qtbot.waitUntil(partial(shows, window, 20))
-    press(qtbot, window.canvas if focus == "canvas" else window.scrub.slider, key)
+    press(qtbot, window.canvas if focus == "canvas" else window.timeline.slider, key)
     qtbot.waitUntil(partial(shows, window, frame))
 
 
@@ -85,12 +85,12 @@ def test_every_button_does_what_its_key_does(window: Window, qtbot: QtBot) -> No
         ("player.first", 0),
         ("player.forward", 1),
     ):
-        qtbot.mouseClick(window.scrub.buttons[name], Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(window.timeline.buttons[name], Qt.MouseButton.LeftButton)
         qtbot.waitUntil(partial(shows, window, frame))
 
 
 def test_the_slider_goes_where_the_mouse_is_and_pictures_follow(window: Window, qtbot: QtBot) -> None:
-    slider = window.scrub.slider
+    slider = window.timeline.slider
     middle = QPoint(slider.width() // 2, slider.height() // 2)
     qtbot.mousePress(slider, Qt.MouseButton.LeftButton, pos=middle)
     assert slider.value() == 20
@@ -108,36 +108,36 @@ def test_playing_waits_while_the_slider_is_held_and_goes_on_after(window: Window
     source = source_of(window)
     window.controller.player.toggle_loop()
     press(qtbot, window.canvas, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: window.scrub.play.accessibleName() == "Pause")
-    slider = window.scrub.slider
+    qtbot.waitUntil(lambda: window.timeline.play.accessibleName() == "Pause")
+    slider = window.timeline.slider
     qtbot.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width() // 2, slider.height() // 2))
     assert not source.status().playing
     qtbot.mouseRelease(slider, Qt.MouseButton.LeftButton)
     assert source.status().playing
     press(qtbot, window.canvas, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: window.scrub.play.accessibleName() == "Play")
+    qtbot.waitUntil(lambda: window.timeline.play.accessibleName() == "Play")
 
 
 def test_loop_by_key_and_by_button(window: Window, qtbot: QtBot) -> None:
     action, playhead = window.actions_by_name["player.toggle_loop"], source_of(window).playhead
     press(qtbot, window.canvas, Qt.Key.Key_O)
-    assert (playhead.loop, action.isChecked(), window.scrub.loop.isChecked()) == (True, True, True)
-    qtbot.mouseClick(window.scrub.loop, Qt.MouseButton.LeftButton)
-    assert (playhead.loop, action.isChecked(), window.scrub.loop.isChecked()) == (False, False, False)
+    assert (playhead.loop, action.isChecked(), window.timeline.loop.isChecked()) == (True, True, True)
+    qtbot.mouseClick(window.timeline.loop, Qt.MouseButton.LeftButton)
+    assert (playhead.loop, action.isChecked(), window.timeline.loop.isChecked()) == (False, False, False)
 
 
 def test_staying_at_the_newest_goes_to_the_end_and_ends_with_the_next_move(window: Window, qtbot: QtBot) -> None:
     press(qtbot, window.canvas, Qt.Key.Key_End, Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(partial(shows, window, 40))
-    assert window.scrub.newest.isChecked()
+    assert window.timeline.newest.isChecked()
     press(qtbot, window.canvas, Qt.Key.Key_Left)
     qtbot.waitUntil(partial(shows, window, 39))
-    assert not window.scrub.newest.isChecked()
+    assert not window.timeline.newest.isChecked()
 
 
 def test_speed_and_stride_are_typed_or_stepped_by_keys(window: Window, qtbot: QtBot) -> None:
     playhead = source_of(window).playhead
-    speed, stride = window.scrub.speed, window.scrub.stride
+    speed, stride = window.timeline.speed, window.timeline.stride
     speed.setFocus()
     speed.selectAll()
     qtbot.keyClicks(speed, "12.5")
@@ -156,10 +156,10 @@ def test_speed_and_stride_are_typed_or_stepped_by_keys(window: Window, qtbot: Qt
 
 
 def test_the_strip_is_there_for_recordings_only(window: Window, qtbot: QtBot) -> None:
-    assert window.scrub.isVisible()
+    assert window.timeline.isVisible()
     assert not window.transport.isVisible()
     window.controller.open(live())
-    assert not window.scrub.isVisible()
+    assert not window.timeline.isVisible()
     assert window.transport.isVisible()
     assert not window.actions_by_name["player.forward"].isEnabled()
     press(qtbot, window.canvas, Qt.Key.Key_Right)
@@ -176,7 +176,7 @@ def test_a_stride_does_not_outlive_what_it_was_set_for(window: Window, tmp_path:
 
 
 def test_each_part_can_be_reached_by_keyboard_and_has_a_name(window: Window, qtbot: QtBot) -> None:
-    bar = window.scrub
+    bar = window.timeline
     for widget in (bar.slider, *bar.buttons.values(), bar.speed, bar.stride, bar.loop, bar.newest):
         assert widget.accessibleName()
         widget.setFocus()

@@ -48,7 +48,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.controller.open(live(build_motor(config), config=config, title=config.title))
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     yield window
     window.close()
 
@@ -101,7 +101,7 @@ def test_r_records_and_stops_and_the_file_is_whole(window: Window, qtbot: QtBot,
     qtbot.waitUntil(dialog.record.isEnabled)
     dialog.record.click()
     record = window.controller.record
-    qtbot.waitUntil(lambda: record.take is not None and record.take.recorder is not None)
+    qtbot.waitUntil(lambda: record.session is not None and record.session.recorder is not None)
     window.controller.step_many(9)
     qtbot.waitUntil(lambda: "recording my-soup.h5: 4 frames" in window.status_strip.labels["Recording"].text())
     press(window, qtbot, Qt.Key.Key_R)
@@ -165,7 +165,7 @@ def test_m_films_what_is_shown_until_it_is_pressed_again(window: Window, qtbot: 
 
 def test_a_recording_is_filmed_in_the_size_and_rate_that_is_asked_for(window: Window, qtbot: QtBot, folder: Path) -> None:
     window.controller.open(RecordingSource(Recording(record_life(folder / "run.h5", steps=5))))
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     press(window, qtbot, Qt.Key.Key_M)
     dialog = opened(window, qtbot, FilmDialog)
     dialog.scale.setValue(3)
@@ -235,7 +235,7 @@ def test_a_window_that_is_closed_while_it_records_and_films_leaves_whole_files(
     qtbot.waitUntil(dialog.record.isEnabled)
     dialog.record.click()
     record, film = window.controller.record, window.controller.film
-    qtbot.waitUntil(lambda: record.take is not None and record.take.recorder is not None)
+    qtbot.waitUntil(lambda: record.session is not None and record.session.recorder is not None)
     film.film_view(folder / "x.mp4")
     window.controller.toggle_play()
     qtbot.waitUntil(lambda: film.task is not None and film.task.done > 3)

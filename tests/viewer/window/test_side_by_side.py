@@ -30,7 +30,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
     window.show()
     window.resize(1280, 800)
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     yield window
     window.close()
 
@@ -40,12 +40,12 @@ def compared(window: Window, qtbot: QtBot, path: Path | None = None) -> tuple[Se
     if path is None:
         qtbot.keyClick(window.canvas, Qt.Key.Key_D, BOTH)
     else:
-        window.side_by_side.bring(path)
+        window.side_by_side.open_second(path)
     qtbot.waitUntil(lambda: window.side_by_side.second_view is not None and window.side_by_side.compare.second is not None)
     pane, second = window.side_by_side.second_view, window.side_by_side.compare.second
     assert pane is not None
     assert second is not None
-    qtbot.waitUntil(lambda: second.picture is not None)
+    qtbot.waitUntil(lambda: second.frame is not None)
     return pane, second
 
 
@@ -91,7 +91,7 @@ def test_wheel_and_keys_move_both_whichever_is_under_the_mouse(window: Window, q
     assert same_part(window.canvas, pane.canvas)
     window.canvas.pan_right()
     assert same_part(window.canvas, pane.canvas)
-    qtbot.waitUntil(lambda: second.picture is not None and second.picture.region == second.model.region)
+    qtbot.waitUntil(lambda: second.frame is not None and second.frame.region == second.model.region)
     window.controller.fit()
     window.resize(1000, 700)
     qtbot.waitUntil(lambda: same_part(window.canvas, pane.canvas))
@@ -110,15 +110,15 @@ def test_choices_of_the_second_are_its_own(window: Window, qtbot: QtBot, tmp_pat
     pane, second = compared(window, qtbot, record_nca(tmp_path / "nca.h5", batch=2))
     assert pane.universe.isVisible()
     pane.universe.setValue(1)
-    qtbot.waitUntil(lambda: second.picture is not None and second.picture.universe == 1)
+    qtbot.waitUntil(lambda: second.frame is not None and second.frame.universe == 1)
     pane.field.setCurrentText("channel_3")
     pane.field.textActivated.emit(pane.field.currentText())
-    qtbot.waitUntil(lambda: second.picture is not None and second.picture.field == "channel_3")
+    qtbot.waitUntil(lambda: second.frame is not None and second.frame.field == "channel_3")
     for name, mode in (("percentile", "percentile"), ("locked", "locked"), ("automatic", "auto")):
         pane.levels.setCurrentText(name)
         pane.levels.activated.emit(pane.levels.currentIndex())
-        assert second.model.look is not None
-        assert second.model.look.level_mode == mode
+        assert second.model.view_settings is not None
+        assert second.model.view_settings.level_mode == mode
         assert pane.levels.currentText() == name
 
 
@@ -127,7 +127,7 @@ def test_levels_as_on_the_left_follow_the_left(window: Window, qtbot: QtBot) -> 
     pane.levels.setCurrentText("as on the left")
     pane.levels.activated.emit(pane.levels.currentIndex())
     window.controller.levels_locked((0.0, 42.0))
-    qtbot.waitUntil(lambda: second.picture is not None and second.picture.levels == (0.0, 42.0))
+    qtbot.waitUntil(lambda: second.frame is not None and second.frame.levels == (0.0, 42.0))
     assert pane.levels.currentText() == "as on the left"
 
 
@@ -157,7 +157,7 @@ def test_the_second_goes_away(window: Window, qtbot: QtBot, by: str) -> None:
 def test_another_takes_its_place(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
     first, _ = compared(window, qtbot)
     path = record_life(tmp_path / "other.h5", steps=30)
-    window.side_by_side.bring(path)
+    window.side_by_side.open_second(path)
     qtbot.waitUntil(lambda: window.side_by_side.second_view is not None and window.side_by_side.second_view is not first)
     qtbot.waitUntil(lambda: window.side_by_side.count() == 2)
 
