@@ -52,7 +52,7 @@ def check_room(nbytes: int, what: str, instead: str, available: int | None = Non
 
 
 def check_states(shape: tuple[int, ...], nbytes: int, planned: bool, available: int) -> None:
-    """Raises StateError when there is no room to step cells `(B, C, H, W)`.
+    """Raises StateError when there is no room to step cells `(B, C, *grid)`.
 
     Args:
         shape: of the cells, for the error.
@@ -63,7 +63,7 @@ def check_states(shape: tuple[int, ...], nbytes: int, planned: bool, available: 
     states = PLANNED_STATES if planned else EAGER_STATES
     check_room(
         states * nbytes,
-        f"grid {shape[2]} x {shape[3]}, {shape[0]} universes of {shape[1]} channels: stepping",
+        f"grid {' x '.join(map(str, shape[2:]))}, {shape[0]} universes of {shape[1]} channels: stepping",
         "use a smaller grid or batch" + (', or plan "eager"' if planned else ""),
         available,
     )

@@ -59,6 +59,7 @@ class GPUOptimizer:
     Attributes:
         transfer_stats: what left the device.
         cleanup_stats: clean-ups done and skipped.
+        step_count: gives the steps done, for the statistics.
     """
 
     def __init__(
@@ -68,7 +69,6 @@ class GPUOptimizer:
         precision: Precision = "fp32",
         deterministic: bool = False,
         empty_cache_interval: int = 100,
-        step_count: Callable[[], int] = lambda: 0,
     ) -> None:
         self.device = device
         self._precision: Precision = precision
@@ -76,7 +76,7 @@ class GPUOptimizer:
         self.empty_cache_interval = empty_cache_interval
         self.transfer_stats = TransferStats()
         self.cleanup_stats = CleanupStats()
-        self._step_count = step_count
+        self.step_count: Callable[[], int] = lambda: 0
         self._stuck = 0
 
     @property
@@ -126,7 +126,7 @@ class GPUOptimizer:
 
     def get_memory_stats(self) -> dict[str, str | int | float]:
         """Device, steps done, and memory in MiB: of the GPU's allocator, or the process's resident memory on the CPU."""
-        stats: dict[str, str | int | float] = {"device": str(self.device), "step_count": self._step_count()}
+        stats: dict[str, str | int | float] = {"device": str(self.device), "step_count": self.step_count()}
         if self.device.type == "cuda":
             stats["gpu_allocated_mb"] = torch.cuda.memory_allocated(self.device) / MB
             stats["gpu_reserved_mb"] = torch.cuda.memory_reserved(self.device) / MB

@@ -30,7 +30,7 @@ class EditLines:
 
     def take(self) -> bytes:
         """Lines of the edits made since it was called last, but for those in the file already."""
-        edits = self._edits.take()
+        edits = self._edits.read()
         self.made += len(edits)
         known = min(self._known, len(edits))
         self._known -= known
@@ -43,7 +43,7 @@ class EditLines:
 
     def place(self, count: int) -> int:
         """How many lines there were when the motor's log had counted `count` edits."""
-        return self._edits.place(count)
+        return self._edits.position(count)
 
     def close(self) -> None:
         """Follows no longer."""

@@ -1,7 +1,7 @@
 """The state of a run in one file: cells, memory, step and seed as safetensors, with a description in JSON; no pickle.
 
 Whatever reads safetensors reads it: "cells" `(B, C, H, W)`, "memory_0", "memory_1" ..., in a checkpoint the states of random
-generators (`aetheria.runs.rng_state`), and under the key "aetheria_state" of the metadata what they are of. Under "sha256"
+generators (`aetheria.core.rng_state`), and under the key "aetheria_state" of the metadata what they are of. Under "sha256"
 stands the digest of all this, without which a file of version 2 is not taken for whole; version 1 had none.
 """
 
@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
+from aetheria.core.rng_state import NAMES, random_states, set_random_states
 from aetheria.core.settings import Settings
 from aetheria.files.atomic import lasting
 from aetheria.files.untrusted import check_safetensors
@@ -29,7 +30,6 @@ from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording.append import Position
 from aetheria.recording.metadata import weights_hash
 from aetheria.runs.provenance import Provenance
-from aetheria.runs.rng_state import NAMES, random_states, set_random_states
 
 VERSION = 2
 READABLE = (1, VERSION)

@@ -17,13 +17,13 @@ from typer.testing import CliRunner, Result
 from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, ConfigError, DiskFullError, RecordingError, StateError
 from aetheria.core.failpoints import at_moments
+from aetheria.core.rng_state import NAMES
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
 from aetheria.recording.growing_file import GrowingFile
 from aetheria.runs.checkpoint import checkpoints_of, path_of
 from aetheria.runs.config import RunConfig
 from aetheria.runs.resume import resume
-from aetheria.runs.rng_state import NAMES
 from aetheria.runs.run import build_motor, run
 from aetheria.runs.signals import Interrupted
 from aetheria.runs.state_file import read_state

@@ -283,7 +283,7 @@ def frame_of(received: Frame, request: Request, grid: tuple[int, int]) -> Render
         step=received.step,
         field=name,
         universe=request.universe or 0,
-        region=Region(*(request.region or (0, 0, *grid))),
+        region=Region(0, 0, *grid) if request.region is None else Region(*request.region.corner, *request.region.size),
         pixels=interleaved(np.asarray(received[name][0], np.uint8)),
         levels=request.levels[name],
         finite=bool(received["finite"][0]),

@@ -2,7 +2,8 @@
 
 import random
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,16 @@ def set_random_states(states: Mapping[str, Tensor], device: torch.device) -> Non
     if "random_numpy" in states:
         *words, position, spare, bits = states["random_numpy"].tolist()
         np.random.set_state(("MT19937", np.array(words, np.uint32), position, spare, _float(bits)))  # noqa: NPY002
+
+
+@contextmanager
+def random_states_kept(device: torch.device) -> Iterator[None]:
+    """Puts the generators back after the block to where they were before it."""
+    before = random_states(device)
+    try:
+        yield
+    finally:
+        set_random_states(before, device)
 
 
 def _bits(value: float) -> int:
