@@ -1,4 +1,4 @@
-"""The brushes, how they paint, and what was painted."""
+"""Tools panel: brushes, their settings, patterns and undo."""
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt
@@ -36,7 +36,7 @@ _ACTIONS = {action.name: action for action in ACTIONS}
 
 
 class ToolsPanel(Panel):
-    """A button for each brush; below them what this brush can be told."""
+    """A button for each brush; below them its settings."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
@@ -44,7 +44,7 @@ class ToolsPanel(Panel):
         self.buttons: dict[str, QPushButton] = {}
         self.undo, self.redo = self._button("tools.undo", "&Undo"), self._button("tools.redo", "&Redo")
         self.everywhere = QCheckBox("&All universes")
-        self.everywhere.setToolTip("Paint in all universes, not only in the one in view")
+        self.everywhere.setToolTip("Paint in all universes, not only in the displayed one")
         self.everywhere.toggled.connect(lambda wanted: controller.model.change_brush(everywhere=wanted))
         inner = QWidget()
         column = QVBoxLayout(inner)
@@ -85,7 +85,7 @@ class ToolsPanel(Panel):
         button = QPushButton(text)
         button.setAccessibleName(plain(action.text))
         button.setToolTip(f"{action.tip} ({action.keys[0]})")
-        # A click leaves the keys with the canvas: Space plays, and does not press the button again.
+        # A click leaves the keyboard focus on the canvas: Space plays, and does not press the button again.
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         method = getattr(self.tools, name.removeprefix("tools."))
         button.clicked.connect(lambda _checked=False: self._do(method))
@@ -131,7 +131,7 @@ class ToolsPanel(Panel):
         column.addWidget(other)
         return self.pattern_page
 
-    # -- what the user does --------------------------------------------------------------------------------------
+    # -- actions of the user -------------------------------------------------------------------------------------
 
     def _do(self, method: object) -> None:
         assert callable(method)
@@ -145,7 +145,7 @@ class ToolsPanel(Panel):
     def _ask_for_pattern(self) -> None:
         ask_what_to_open(self, "Add a pattern", {".rle": "Pattern"}, self.tools.read_stamp)
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- updates -------------------------------------------------------------------------------------------------
 
     def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
@@ -164,7 +164,9 @@ class ToolsPanel(Panel):
             reason = self.tools.why_not(name)
             action = _ACTIONS[f"tools.{name}"]
             self.buttons[name].setEnabled(not reason)
-            self.buttons[name].setToolTip(f"{action.tip}. Not here: {reason}" if reason else f"{action.tip} ({action.keys[0]})")
+            self.buttons[name].setToolTip(
+                f"{action.tip}. Not available: {reason}" if reason else f"{action.tip} ({action.keys[0]})"
+            )
         self.undo.setEnabled(self.tools.undoable > 0)
         self.redo.setEnabled(self.tools.redoable > 0)
         if self._listed() != [stamp.name for stamp in self.tools.stamps]:
@@ -218,7 +220,7 @@ class ToolsPanel(Panel):
 
 
 def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIcon:
-    """The pattern in the colour of text."""
+    """The pattern in the text colour."""
     values = turned(stamp, brush)
     colour = theme.colour(shade, "text")
     pixels = np.empty((*values.shape, 4), np.uint8)
@@ -226,7 +228,7 @@ def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIco
     pixels[..., 3] = np.round(255 * values)
     height, width = values.shape
     image = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
-    # Whole pixels to a cell, so that small patterns are crisp.
+    # Whole pixels per cell, so that small patterns are crisp.
     scale = max(1, min(size.width() // width, size.height() // height))
     pixmap = QPixmap.fromImage(image.scaled(width * scale, height * scale))
     if pixmap.width() > size.width() or pixmap.height() > size.height():
