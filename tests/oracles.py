@@ -1,13 +1,16 @@
 """Cells that independent programs computed: see tests/golden/README.md."""
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tests.paths import GOLDEN
+
+State = TypeVar("State")
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,14 @@ class Oracle:
     parameters: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
 
-    @property
-    def expected(self) -> list[tuple[int, NDArray[Any]]]:
-        """(step, cells) of each step that the file has."""
-        return list(zip(self.parameters["steps"], self.arrays["expected"], strict=True))
+    def followed(self, state: State, step: Callable[[State], State]) -> Iterator[tuple[State, NDArray[Any]]]:
+        """The state after each of the steps that the file has, from `state` on, and the cells that are expected there."""
+        done = 0
+        for until, expected in zip(self.parameters["steps"], self.arrays["expected"], strict=True):
+            for _ in range(until - done):
+                state = step(state)
+            done = until
+            yield state, expected
 
 
 def oracle(file: str, case: str) -> Oracle:

@@ -12,6 +12,7 @@ from aetheria.laws import GrowingNCA, Lenia
 from aetheria.laws.continuous.lenia import ring_weights
 from aetheria.laws.neural.growing_nca import ALPHA
 from tests.oracles import Oracle, oracle
+from tests.small_laws import stepper
 
 
 def growing_nca(of: Oracle, order: list[int]) -> GrowingNCA:
@@ -23,9 +24,8 @@ def growing_nca(of: Oracle, order: list[int]) -> GrowingNCA:
     blocks = [0, *range(rank, 0, -1)]
     inputs = [channel * (1 + rank) + block for block in blocks for channel in order]
     matrices = {"hidden.weight": w1[inputs].T, "hidden.bias": b1, "update.weight": w2[:, order].T, "update.bias": b2[order]}
-    law.load_state_dict(
-        {key: torch.from_numpy(matrix).reshape(law.state_dict()[key].shape) for key, matrix in matrices.items()}
-    )
+    shapes = {key: tensor.shape for key, tensor in law.state_dict().items()}
+    law.load_state_dict({key: torch.from_numpy(matrix).reshape(shapes[key]) for key, matrix in matrices.items()})
     return law
 
 
@@ -46,16 +46,10 @@ def test_growing_nca_steps_as_cax_does(case: str) -> None:
     # There the last channel is alpha.
     order[ALPHA], order[-1] = order[-1], order[ALPHA]
     law = growing_nca(of, order)
-    state: tuple[Tensor, ...] = (channels_first(of.arrays["input"], order),)
-    state = (*state, *law.initial_memory(*state))
-    done = 0
-    for step, expected in of.expected:
-        with torch.no_grad():
-            for _ in range(step - done):
-                state = law(*state)
-        done = step
+    cells = channels_first(of.arrays["input"], order)
+    for (cells, *_), expected in of.followed((cells, *law.initial_memory(cells)), stepper(law)):
         wanted = channels_first(expected, order)
-        close(state[0], wanted)
+        close(cells, wanted)
         dead = (wanted == 0).all(1)
         assert 0 < int(dead.sum()) < dead.numel(), "the alive mask decides nothing"
 
@@ -65,29 +59,19 @@ def test_the_change_of_growing_nca_in_one_dimension_is_that_of_the_arc_automaton
     of = oracle("neural", "arc_1d")
     order = list(range(of.arrays["input"].shape[-1]))
     law = growing_nca(of, order)
-    cells, done = channels_first(of.arrays["input"], order), 0
-    for step, expected in of.expected:
-        with torch.no_grad():
-            for _ in range(step - done):
-                cells = cells + law.change(cells)
-        done = step
-        close(cells, channels_first(expected, order))
+    with torch.no_grad():
+        start = channels_first(of.arrays["input"], order)
+        for cells, expected in of.followed(start, lambda cells: cells + law.change(cells)):
+            close(cells, channels_first(expected, order))
 
 
 def test_a_lenia_of_one_kernel_and_the_gaussian_core_is_that_of_the_expanded_universe() -> None:
     of = oracle("lenia_expanded", "Orbium")
     given = of.parameters
-    law = Lenia(
-        R=given["R"], T=given["T"], m=given["m"][0], s=given["s"][0], b=given["b"][0], core="gaussian", growth="exponential"
-    )
-    law = law.double()
-    cells = torch.from_numpy(of.arrays["input"])[None]
-    expected = dict(of.expected)
-    for step in range(1, 25):
-        cells = law(cells)
-        assert float(cells.sum()) == pytest.approx(float(of.arrays["mass"][step - 1, 0]), rel=1e-6)
-        if step in expected:
-            close(cells[0], torch.from_numpy(expected[step]))
+    (m,), (s,), (b,) = given["m"], given["s"], given["b"]
+    law = Lenia(R=given["R"], T=given["T"], m=m, s=s, b=b, core="gaussian", growth="exponential").double()
+    for cells, expected in of.followed(torch.from_numpy(of.arrays["input"])[None], law):
+        close(cells[0], torch.from_numpy(expected))
 
 
 class RelativeRadius(Lenia):
@@ -108,13 +92,13 @@ def test_the_kernels_of_lenia_in_one_and_three_dimensions_are_those_of_the_expan
     of = oracle("lenia_expanded", case)
     given = of.parameters
     laws = [RelativeRadius(r * given["R"], b).double() for r, b in zip(given["r"], given["b"], strict=True)]
-    cells, done = torch.from_numpy(of.arrays["input"])[None], 0
-    for step, expected in of.expected:
-        for _ in range(step - done):
-            growth = torch.zeros_like(cells)
-            for law, m, s, h in zip(laws, given["m"], given["s"], given["h"], strict=True):
-                growth += h * (2 * torch.exp(-((law.potential(cells) - m) ** 2) / (2 * s**2)) - 1)
-            cells = (cells + growth / given["T"]).clamp(0, 1)
-        done = step
+
+    def step(cells: Tensor) -> Tensor:
+        growth = torch.zeros_like(cells)
+        for law, m, s, h in zip(laws, given["m"], given["s"], given["h"], strict=True):
+            growth += h * (2 * torch.exp(-((law.potential(cells) - m) ** 2) / (2 * s**2)) - 1)
+        return (cells + growth / given["T"]).clamp(0, 1)
+
+    for cells, expected in of.followed(torch.from_numpy(of.arrays["input"])[None], step):
         close(cells[0], torch.from_numpy(expected))
         assert int(((cells > 0.01) & (cells < 0.99)).sum()) > 5, "most cells are clipped, which would hide an error"
