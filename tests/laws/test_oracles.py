@@ -46,8 +46,8 @@ def test_growing_nca_steps_as_cax_does(case: str) -> None:
     # There the last channel is alpha.
     order[ALPHA], order[-1] = order[-1], order[ALPHA]
     law = growing_nca(of, order)
-    cells = channels_first(of.arrays["input"], order)
-    for (cells, *_), expected in of.followed((cells, *law.initial_memory(cells)), stepper(law)):
+    start = channels_first(of.arrays["input"], order)
+    for (cells, *_), expected in of.followed((start, *law.initial_memory(start)), stepper(law)):
         wanted = channels_first(expected, order)
         close(cells, wanted)
         dead = (wanted == 0).all(1)
