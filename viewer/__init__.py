@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aetheria.motor.motor import Aetheria_Motor
-    from viewer.window.embed import Shown
+    from viewer.window.embed import WindowHandle
 
 
-def show(motor: "Aetheria_Motor", *, title: str = "", block: bool = False, steps: bool | None = None) -> "Shown":
+def show(motor: "Aetheria_Motor", *, title: str = "", block: bool = False, steps: bool | None = None) -> "WindowHandle":
     """Opens a window on a motor, and returns at once; your code goes on stepping it.
 
     Where this thread has a Qt application already (`%gui qt` in IPython, a program with windows of its own), the window joins

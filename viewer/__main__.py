@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.model.display import check_screen
 from viewer.sources.opening import check
-from viewer.sources.source import end_all
+from viewer.sources.source import close_all_threads
 from viewer.window.ctrl_c import closes_windows
 from viewer.window.window import Window
 
@@ -40,18 +40,18 @@ def open_window(path: str | Path | None = None, overrides: list[str] | None = No
     if path is not None:
         check(path, overrides, device)  # before there is a window: whoever typed the name reads the answer where it was typed
     window = Window()
-    window.entrance.arrivals.device = device
+    window.entrance.open_queue.device = device
     if path is None:
         window.entrance.show_gallery()
     else:
-        window.entrance.arrivals.open(path, overrides)
+        window.entrance.open_queue.open(path, overrides)
     window.show()
     return window
 
 
 def leave(code: int) -> NoReturn:
     """Ends the program, now: what may still be compiling in a thread is of no use to anybody."""
-    end_all()
+    close_all_threads()
     if any(thread.name == "plan" for thread in threading.enumerate()):
         logging.shutdown()
         sys.stdout.flush()

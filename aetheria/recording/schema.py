@@ -1,23 +1,22 @@
-"""What a recording looks like inside: names, axes, chunks, filters and attributes.
+"""Schema of a recording: names, axes, chunks, filters and attributes of its HDF5 file.
 
-    /frames            ()                   committed frames; readers trust only the rows it covers
+    /frames            ()                   number of committed frames; readers trust only the rows it covers
     /status            ()                   "running", then how the run ended
     /time              (time)               in the law's own time units; the scale of the first axis
     /step, /wall_time  (time)               steps done; seconds since 1970
-    /edits_before      (time)               how many of the edits had been made
+    /edits_before      (time)               number of edits made before the frame
     /<field>           (time, [universe,] y, x [, colour])
     /<observable>      (time [, universe])
     /universe /y /x /colour                 scales of the other axes
-    /log/edits         (byte)               edits made by hand: a line of JSON each (see `aetheria.motor.edits`), a tab, and
-                                            the CRC-32 of all JSON so far in 8 hexadecimal digits
+    /log/edits         (byte)               edits: a line of JSON each (see `aetheria.motor.edits`), a tab, and the CRC-32
+                                            of all JSON so far in 8 hexadecimal digits
     /log/edit_bytes    ()                   committed bytes of it; readers trust only these
     /log/checksums     (row, checksum)      CRC-32 of each field of the frame, of each universe of it, and of the row itself
 
-Every axis has a dimension scale. The universe axis is there when a run has more than one. Time counts steps of the length that
-they had when the recording began. In the log stand the edits before the recording began, then those while it ran; all that
-`edits_before` counts are committed before their frame. All
-that is laid out before the first frame has its own, "layout_crc32" among the file's attributes. Version 3 of the schema;
-version 2 had no checksums, version 1 no edits either.
+Every axis has a dimension scale. The universe axis exists when a run has more than one. Time counts steps of the length that
+they had when the recording began. The log holds the edits before the recording began, then those made meanwhile; the edits that
+`edits_before` counts are committed before their frame. The constant part of the file has a checksum, its attribute
+"layout_crc32". This is version 3 of the schema; version 2 had no checksums, version 1 no edits either.
 """
 
 import importlib.metadata
@@ -43,7 +42,7 @@ Codec = Literal["gzip", "fast", "compact"]
 
 
 def filters(codec: Codec) -> dict[str, Any]:
-    """h5py's dataset keywords for a codec: "gzip" (readable anywhere), "fast" (LZ4) or "compact" (Zstandard).
+    """h5py's dataset keywords for a codec: "gzip" (every HDF5 library reads it), "fast" (LZ4) or "compact" (Zstandard).
 
     Raises:
         ConfigError: an unknown codec, or one that needs the package hdf5plugin.
@@ -61,7 +60,7 @@ def filters(codec: Codec) -> dict[str, Any]:
 
 
 def chunk_shape(frame: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """One frame to a chunk; a frame over 4 MiB is cut along its leading axes until a piece fits."""
+    """Shape of a chunk: one frame; a frame over 4 MiB is divided along its leading axes until a chunk fits."""
     chunk = list(frame)
     for axis in range(len(chunk)):
         excess = math.prod(chunk) * itemsize / MAX_CHUNK_BYTES
@@ -80,7 +79,7 @@ def create(
     codec: Codec,
     attributes: Mapping[str, Any],
 ) -> None:
-    """Lays out an empty recording. Nothing may be created after this: single-writer mode follows."""
+    """Creates the datasets and attributes of an empty recording. Nothing may be created later: SWMR mode follows."""
     file.attrs.update({"Conventions": CONVENTIONS, "aetheria_schema": VERSION, **attributes})
     file.create_dataset("frames", data=np.int64(0)).attrs["long_name"] = "committed frames"
     file.create_dataset("status", (), "S16")[()] = b"running"
@@ -107,7 +106,7 @@ def create(
 
 
 def checksum_columns(fields: Sequence[Field], batch: int) -> dict[str, slice]:
-    """Which columns of the checksums are a field's; the last, after all of them, is the row's."""
+    """Columns of the checksums of each field; the last column, after all of them, is the row's."""
     columns, first = {}, 0
     for field in fields:
         width = 1 if field.scalar else batch
@@ -139,7 +138,7 @@ def axes_of(field: Field, batch: int) -> tuple[str, ...]:
 
 
 def to_file(values: np.ndarray[Any, Any], name: str, batch: int) -> np.ndarray[Any, Any]:
-    """A frame's values as the file keeps them: colours last, no universe axis for a single universe."""
+    """A frame's values as stored in the file: colours last, no universe axis for a single universe."""
     values = np.moveaxis(values, 1, -1) if name == "rgb" else values
     return values if batch > 1 else values[0]
 
@@ -151,7 +150,7 @@ def from_file(values: np.ndarray[Any, Any], name: str, batch: int) -> np.ndarray
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a run depends on, as attributes."""
+    """Versions of Python, the platform and the packages that a run depends on, as attributes."""
     packages = ("torch", "numpy", "h5py")
     return {f"{p}_version": importlib.metadata.version(p) for p in packages} | {
         "aetheria_version": __version__,
@@ -180,7 +179,7 @@ def _field(file: h5py.File, field: Field, request: Request, codec: Codec) -> Non
         data.attrs.update({"long_name": field.meaning, "units": field.unit, "colour_map": field.colour_map})
     low, high = field.range
     for key, bound in (("valid_min", low), ("valid_max", high)):
-        # Of the values, not of the pixels, so not for packed data: CF reads these in packed units.
+        # The range of the values, not of uint8 pixels: CF defines these attributes in packed units.
         if bound is not None and (field.scalar or request.dtype != "uint8"):
             data.attrs[key] = bound
     if field.name in request.levels:
@@ -192,7 +191,7 @@ def _field(file: h5py.File, field: Field, request: Request, codec: Codec) -> Non
 
 
 def _log(file: h5py.File) -> None:
-    # In a group of its own: whoever opens the file for its fields need not know of it.
+    # In a group of its own, so that it does not appear among the fields.
     group = file.create_group("log")
     group.create_dataset("edit_bytes", data=np.int64(0)).attrs["long_name"] = "committed bytes of edits"
     data = group.create_dataset("edits", (0,), np.uint8, maxshape=(None,), chunks=(1 << 14,))
@@ -211,7 +210,7 @@ def _checksums(file: h5py.File, columns: Mapping[str, slice]) -> None:
 
 
 def _bare_scale(group: h5py.Group, name: str, length: int | None, chunk: int) -> h5py.Dataset:
-    """An axis without coordinates, as netCDF names it."""
+    """An axis without coordinates, marked as netCDF does."""
     scale = group.create_dataset(name, (length or 0,), np.uint8, maxshape=(length,), chunks=(chunk,))
     scale.make_scale("This is a netCDF dimension but not a netCDF variable.")
     return scale

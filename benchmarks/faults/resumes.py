@@ -20,8 +20,8 @@ from aetheria import Recording
 from aetheria.cli import main
 from aetheria.core.errors import AetheriaError
 from aetheria.core.failpoints import on_failpoints
-from aetheria.recording.append import MOMENTS as REOPENING
-from aetheria.recording.recorder import MOMENTS as COMMITTING
+from aetheria.recording.append import FAILPOINTS as REOPENING
+from aetheria.recording.recorder import FAILPOINTS as COMMITTING
 from aetheria.runs.checkpoint import MOMENTS as SAVING
 from aetheria.runs.checkpoint import checkpoints_of, step_of
 from aetheria.runs.state_file import read_state

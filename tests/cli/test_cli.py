@@ -131,7 +131,7 @@ def test_nothing_is_overwritten_unasked(here: Path) -> None:
         (["soup.toml", "--set", "picture.colour_map=jet"], 2, 'colour_map: "jet" given'),
         (["soup.toml", "--set", "record.levels={channel_0=[1]}", "--set", "record.dtype=uint8"], 2, "expected [low, high]"),
         (["soup.toml", "--set", "law.weights=w.safetensors"], 5, "w.safetensors: no such file"),
-        (["soup.toml", "--set", "initial={kind='rle', path='torn.rle'}"], 5, "the file is torn"),
+        (["soup.toml", "--set", "initial={kind='rle', path='torn.rle'}"], 5, "the file is truncated"),
         (["soup.toml", "--set", "law={name='unet', d_state=2}", "--set", "grid.height=30"], 2, "multiple of 4"),
         (["soup.toml", "--device", "cuda:9"], 2, "CUDA devices found"),
         (["soup.toml", "--out", "no/such/folder.h5"], 2, "does not exist"),
@@ -296,7 +296,7 @@ def test_a_folder_for_runs_that_cannot_be_made_is_an_argument_error(here: Path) 
     (here / "runs").write_text("a file")
     error = failure("run", "soup.toml")
     assert error.exit_code == 2
-    assert "runs is no folder" in str(error)
+    assert "runs is not a folder" in str(error)
 
 
 def test_info_on_an_unfinished_recording_says_how_it_can_be_opened(here: Path) -> None:

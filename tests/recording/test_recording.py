@@ -26,7 +26,7 @@ from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.feed import Frame
 from aetheria.recording import Recorder, Recording, schema
 from aetheria.recording.growing_file import GrowingFile
-from aetheria.recording.repair.superblock import read_superblock
+from aetheria.recording.superblock import read_superblock
 
 EAGER = {"plan": "eager"}
 

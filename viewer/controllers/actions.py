@@ -1,13 +1,13 @@
 """Everything the user can do, in one table: menus, tooltips, shortcuts and the shortcuts page are made from it. No Qt.
 
-An action's name says who does it: "toggle_play" the controller, "steering.undo" the feature of that name, "window.quit"
+An action's name says who does it: "toggle_play" the controller, "tools.undo" the component of that name, "window.quit"
 the window, "window.entrance.open_file" a part of it.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 # What must be open: anything ("source"), a run ("live") or a recording; "run": something that can be started and stopped here,
 # which a run that the user's own code steps cannot; "stepped": a run that the viewer steps; "phase": a run of amplitudes.
@@ -56,15 +56,17 @@ ACTIONS: tuple[Action, ...] = (
         "Choose from the simulations that come with Aetheria",
         "nothing",
     ),
-    Action("window.filing.record", "&Record...", ("R",), "&File", "Record the run to a file; again to stop", "live"),
-    Action("window.filing.film", "&Film...", ("M",), "&File", "Film what is shown, or the recording; again to stop"),
-    Action("window.filing.save_view", "Save &picture...", ("F12",), "&File", "Save the cells as they are seen, as PNG"),
-    Action("window.filing.save_state", "&Save the state...", ("Ctrl+S",), "&File", "Save cells, memory, step and seed", "live"),
-    Action("window.filing.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Go on from a saved state", "live"),
+    Action("window.file_menu.record", "&Record...", ("R",), "&File", "Record the run to a file; again to stop", "live"),
+    Action("window.file_menu.film", "&Film...", ("M",), "&File", "Film what is shown, or the recording; again to stop"),
+    Action("window.file_menu.save_view", "Save &picture...", ("F12",), "&File", "Save the cells as they are seen, as PNG"),
     Action(
-        "window.filing.copy_config", "Cop&y the config", ("Ctrl+Shift+C",), "&File", "Copy the config as it is now, as TOML"
+        "window.file_menu.save_state", "&Save the state...", ("Ctrl+S",), "&File", "Save cells, memory, step and seed", "live"
     ),
-    Action("window.filing.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save what is plotted as a table"),
+    Action("window.file_menu.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Go on from a saved state", "live"),
+    Action(
+        "window.file_menu.copy_config", "Cop&y the config", ("Ctrl+Shift+C",), "&File", "Copy the config as it is now, as TOML"
+    ),
+    Action("window.file_menu.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save what is plotted as a table"),
     Action("window.entrance.close_source", "&Close", ("Ctrl+W",), "&File", "Close what is open and go back to the gallery"),
     Action("window.quit", "&Quit", ("Ctrl+Q",), "&File", "Close the window", "nothing"),
     Action("toggle_play", "&Play or pause", ("Space", "Return"), "&Run", "Start or stop stepping", "run"),
@@ -89,7 +91,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("toggle_follow", "Fo&llow", ("Shift+F",), "&Look", "Keep the centre of mass in the middle", "live", "follow"),
     Action("toggle_grid", "&Grid lines", ("G",), "&Look", "Lines between cells that are large enough", "source", "grid_lines"),
     Action(
-        "inspecting.toggle_pin",
+        "inspect.toggle_pin",
         "&Pin the cell",
         ("I",),
         "&Look",
@@ -101,7 +103,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_field", "&Previous field", ("Shift+N",), "&Look", "Show the field before"),
     Action("next_universe", "Next &universe", ("U",), "&Look", "Show the next universe of the batch"),
     Action("next_colours", "Next &colour map", ("C",), "&Look", "Paint in other colours"),
-    Action("levels_auto", "Levels: &auto", ("A",), "&Look", "From the lowest to the highest value in sight"),
+    Action("levels_auto", "Levels: &auto", ("A",), "&Look", "From the lowest to the highest value in view"),
     Action("levels_percentile", "Levels: p&ercentile", ("P",), "&Look", "Without the outermost values"),
     Action("levels_locked", "Levels: loc&ked", ("K",), "&Look", "As they are now, whatever comes"),
     Action("toggle_theme", "&Light or dark", ("Ctrl+T",), "&Look", "Switch between a light and a dark window", "nothing"),
@@ -110,30 +112,33 @@ ACTIONS: tuple[Action, ...] = (
         "window.dismiss", "&Dismiss", ("Esc",), "&Window", "Put the message away, or stop waiting; back to the cells", "nothing"
     ),
     Action(
-        "tuning.reset_all", "Reset the la&w", ("Ctrl+Shift+L",), "&Run", "The law's parameters as they were at first", "live"
+        "parameters.reset_all",
+        "Reset the la&w",
+        ("Ctrl+Shift+L",),
+        "&Run",
+        "The law's parameters as they were at first",
+        "live",
     ),
-    Action("steering.look", "&Move", ("V",), "&Edit", "Put the brush away: the mouse moves the view"),
-    Action("steering.draw", "&Draw", ("D",), "&Edit", "Paint live cells; the right button erases", "live"),
-    Action("steering.erase", "&Erase", ("E",), "&Edit", "Paint dead cells", "live"),
-    Action("steering.random", "Ra&ndom", ("X",), "&Edit", "Paint random cells", "live"),
-    Action("steering.stamp", "&Stamp", ("S",), "&Edit", "Put down a pattern or an animal", "live"),
-    Action("steering.vortex", "&Vortex", ("W",), "&Edit", "Put down a vortex of the phase", "phase"),
-    Action("steering.wave", "&Plane wave", ("Q",), "&Edit", "Paint a plane wave", "phase"),
-    Action("steering.larger", "&Larger brush", ("B",), "&Edit", "A brush of more cells", "live"),
-    Action("steering.smaller", "S&maller brush", ("Shift+B",), "&Edit", "A brush of fewer cells", "live"),
+    Action("tools.pan", "&Move", ("V",), "&Edit", "Put the brush away: the mouse moves the view"),
+    Action("tools.draw", "&Draw", ("D",), "&Edit", "Paint live cells; the right button erases", "live"),
+    Action("tools.erase", "&Erase", ("E",), "&Edit", "Paint dead cells", "live"),
+    Action("tools.random", "Ra&ndom", ("X",), "&Edit", "Paint random cells", "live"),
+    Action("tools.stamp", "&Stamp", ("S",), "&Edit", "Put down a pattern or an animal", "live"),
+    Action("tools.vortex", "&Vortex", ("W",), "&Edit", "Put down a vortex of the phase", "phase"),
+    Action("tools.wave", "&Plane wave", ("Q",), "&Edit", "Paint a plane wave", "phase"),
+    Action("tools.larger", "&Larger brush", ("B",), "&Edit", "A brush of more cells", "live"),
+    Action("tools.smaller", "S&maller brush", ("Shift+B",), "&Edit", "A brush of fewer cells", "live"),
+    Action("tools.turn", "&Turn the pattern", ("Shift+S",), "&Edit", "Turn the pattern that is stamped by 90 degrees", "live"),
     Action(
-        "steering.turn", "&Turn the pattern", ("Shift+S",), "&Edit", "Turn the pattern that is stamped by 90 degrees", "live"
-    ),
-    Action(
-        "steering.mirror",
+        "tools.mirror",
         "M&irror the pattern",
         ("Shift+M",),
         "&Edit",
         "Exchange left and right of the pattern that is stamped",
         "live",
     ),
-    Action("steering.undo", "&Undo stroke", ("Ctrl+Z",), "&Edit", "Take the last stroke back", "live"),
-    Action("steering.redo", "&Redo stroke", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Paint again what was taken back", "live"),
+    Action("tools.undo", "&Undo stroke", ("Ctrl+Z",), "&Edit", "Take the last stroke back", "live"),
+    Action("tools.redo", "&Redo stroke", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Paint again what was taken back", "live"),
     Action("player.first", "&First frame", ("Home",), "&Recording", "Go to the first frame", "recording"),
     Action("player.leap_back", "&Ten frames back", ("PgUp",), "&Recording", "Go ten frames back", "recording"),
     Action("player.back", "Frame &back", ("Left",), "&Recording", "Go one frame back", "recording"),
@@ -163,18 +168,18 @@ ACTIONS: tuple[Action, ...] = (
         "&Go on from here",
         ("Ctrl+Shift+R",),
         "&Recording",
-        "Run again up to the frame in sight, with every change made by hand, and go on live",
+        "Run again up to the frame in view, with every change made by hand, and go on live",
         "recording",
     ),
     Action(
-        "window.beside.compare_with",
+        "window.side_by_side.compare_with",
         "&Compare with...",
         ("Ctrl+D",),
         "&Recording",
         "Show a recording beside what is open, at the same step",
     ),
     Action(
-        "window.beside.compare_itself",
+        "window.side_by_side.compare_itself",
         "Compare with &itself",
         ("Ctrl+Shift+D",),
         "&Recording",
@@ -182,14 +187,14 @@ ACTIONS: tuple[Action, ...] = (
         "recording",
     ),
     Action(
-        "window.beside.close_second",
+        "window.side_by_side.close_second",
         "Close the s&econd picture",
         ("Ctrl+Shift+W",),
         "&Recording",
         "Away with the picture on the right",
     ),
     Action(
-        "window.arrangement.reset", "&Reset layout", ("Ctrl+Shift+0",), "&Window", "Panels where they were at first", "nothing"
+        "window.dock_layout.reset", "&Reset layout", ("Ctrl+Shift+0",), "&Window", "Panels where they were at first", "nothing"
     ),
     Action("window.dialogs.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
     Action(
@@ -198,7 +203,7 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 
-def why_not(needs: Needs, source: Source | None) -> str:
+def why_not(needs: Needs, source: FrameSource | None) -> str:
     """Why an action that needs this cannot be done now; empty when it can."""
     if needs == "nothing":
         return ""

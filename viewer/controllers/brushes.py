@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.laws.base import Law
-from viewer.model.shown import BrushSettings, Region
+from viewer.model.brush_settings import BrushSettings
+from viewer.model.region import Region
 
 Array = NDArray[Any]
 BrushName = Literal["draw", "erase", "random", "stamp", "vortex", "wave"]
@@ -19,7 +20,7 @@ BRUSHES: tuple[BrushName, ...] = get_args(BrushName)
 
 
 @dataclass(frozen=True, eq=False)
-class Medium:
+class PaintTarget:
     """What painting needs to know of a law and its grid.
 
     Attributes:
@@ -73,10 +74,10 @@ class Dab:
         return _first(self.y, height), _first(self.x, width)
 
 
-def medium_of(law: Law, grid: tuple[int, int]) -> Medium:
+def paint_target_of(law: Law, grid: tuple[int, int]) -> PaintTarget:
     """The properties of a law's cells that brushes need."""
     live = law.seed_cell().cpu().numpy()
-    return Medium(
+    return PaintTarget(
         grid,
         np.asarray(live, np.float64),
         complex=law.d_state is not None,
@@ -85,36 +86,36 @@ def medium_of(law: Law, grid: tuple[int, int]) -> Medium:
     )
 
 
-def why_not(brush: str, medium: Medium) -> str:
+def why_brush_unusable(brush: str, target: PaintTarget) -> str:
     """Why a brush makes no sense for these cells, for people; empty when it does."""
-    if brush in ("vortex", "wave") and not medium.complex:
+    if brush in ("vortex", "wave") and not target.complex:
         return "only laws of complex amplitudes have a phase"
     return ""
 
 
-def reach(dab: Dab, medium: Medium) -> list[Region]:
+def touched_regions(dab: Dab, target: PaintTarget) -> list[Region]:
     """The blocks of the grid that a dab touches: several where it wraps round an edge, none where it misses the grid."""
     (top, left), (height, width) = dab.corner, dab.size
-    rows = _pieces(top, height, medium.grid[0], medium.wraps)
-    columns = _pieces(left, width, medium.grid[1], medium.wraps)
+    rows = _pieces(top, height, target.grid[0], target.wraps)
+    columns = _pieces(left, width, target.grid[1], target.wraps)
     return [Region(y0, x0, y1 - y0, x1 - x0) for y0, y1 in rows for x0, x1 in columns]
 
 
-def paint(block: Array, top: int, left: int, dab: Dab, medium: Medium) -> Array:
+def apply_dab(block: Array, top: int, left: int, dab: Dab, target: PaintTarget) -> Array:
     """The block as it is after a dab.
 
     Args:
         block: cells `(..., C, h, w)`.
         top, left: where on the grid the block begins.
     """
-    down = _offsets(top, block.shape[-2], dab.corner[0], dab.size[0], medium.grid[0], medium.wraps)
-    across = _offsets(left, block.shape[-1], dab.corner[1], dab.size[1], medium.grid[1], medium.wraps)
-    wanted = _wanted(block, down, across, dab, medium)
+    down = _offsets(top, block.shape[-2], dab.corner[0], dab.size[0], target.grid[0], target.wraps)
+    across = _offsets(left, block.shape[-1], dab.corner[1], dab.size[1], target.grid[1], target.wraps)
+    wanted = _wanted(block, down, across, dab, target)
     if dab.brush == "stamp":
         weight = _under(dab, down, across) > 0
     else:
-        weight = _weight(dab, down, across, medium)
-    if medium.hard:
+        weight = _weight(dab, down, across, target)
+    if target.hard:
         return np.where(weight > 0, wanted, block).astype(block.dtype)
     share = weight * dab.settings.strength
     with np.errstate(invalid="ignore"):
@@ -122,33 +123,33 @@ def paint(block: Array, top: int, left: int, dab: Dab, medium: Medium) -> Array:
     return np.where(share > 0, mixed, block).astype(block.dtype)
 
 
-def _wanted(block: Array, down: Array, across: Array, dab: Dab, medium: Medium) -> Array:
+def _wanted(block: Array, down: Array, across: Array, dab: Dab, target: PaintTarget) -> Array:
     """The cells that full strength would leave."""
-    live = medium.live[:, None, None]
+    live = target.live[:, None, None]
     match dab.brush:
         case "draw":
-            return live * medium.unit
+            return live * target.unit
         case "erase":
             return np.zeros_like(live)
         case "stamp":
             values = _under(dab, down, across)
-            return live * (values > 0.5 if medium.hard else values * medium.unit)
+            return live * (values > 0.5 if target.hard else values * target.unit)
         case "random":
-            return _random(block, top_left=(down[0], across[0]), dab=dab, medium=medium)
+            return _random(block, top_left=(down[0], across[0]), dab=dab, target=target)
         case "vortex" | "wave":
-            return _amplitudes(medium, _wave(down, across, dab) if dab.brush == "wave" else _vortex(down, across, dab))
+            return _amplitudes(target, _wave(down, across, dab) if dab.brush == "wave" else _vortex(down, across, dab))
 
 
-def _random(block: Array, top_left: tuple[float, float], dab: Dab, medium: Medium) -> Array:
+def _random(block: Array, top_left: tuple[float, float], dab: Dab, target: PaintTarget) -> Array:
     """Two states: alive with half the strength for a chance. Amplitudes: any phase, density up to unit^2. Real: 0 to 1."""
     place = [int(2 * offset) & 0xFFFFFFFF for offset in top_left]  # blocks beyond an edge are no copies of each other
     random = np.random.default_rng([dab.seed, *place])
-    if medium.hard:
+    if target.hard:
         return random.random(block.shape) < 0.5 * dab.settings.strength
-    if not medium.complex:
+    if not target.complex:
         return random.random(block.shape)
     shape = (*block.shape[:-3], block.shape[-3] // 2, *block.shape[-2:])
-    size = medium.unit * np.sqrt(random.random(shape) / shape[-3])
+    size = target.unit * np.sqrt(random.random(shape) / shape[-3])
     phase = 2 * math.pi * random.random(shape)
     return np.concatenate((size * np.cos(phase), size * np.sin(phase)), -3)
 
@@ -172,18 +173,18 @@ def _wave(down: Array, across: Array, dab: Dab) -> Array:
     return np.exp(2j * math.pi * along / dab.settings.wavelength)
 
 
-def _amplitudes(medium: Medium, wave: Array) -> Array:
+def _amplitudes(target: PaintTarget, wave: Array) -> Array:
     """The channels `(C, h, w)` of a live cell whose amplitudes are multiplied by `wave`."""
-    re, im = np.split(medium.live, 2)
-    psi = medium.unit * (re + 1j * im)[:, None, None] * wave
+    re, im = np.split(target.live, 2)
+    psi = target.unit * (re + 1j * im)[:, None, None] * wave
     return np.concatenate((psi.real, psi.imag))
 
 
-def _weight(dab: Dab, down: Array, across: Array, medium: Medium) -> Array:
+def _weight(dab: Dab, down: Array, across: Array, target: PaintTarget) -> Array:
     """How much each cell takes, 0 to 1: all of it in a disc; for soft brushes in half its radius, then less and less."""
     radius = dab.settings.size / 2
     r = np.hypot(down[:, None], across[None, :])
-    if medium.hard:
+    if target.hard:
         return (r <= radius).astype(np.float64)
     t = np.clip(2 * (1 - r / radius), 0, 1)
     return t * t * (3 - 2 * t)

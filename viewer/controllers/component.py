@@ -3,17 +3,22 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from viewer.model.shown import FieldChoice, Message, Model, Picture, Region, Status
-from viewer.sources.source import Source
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
+from viewer.model.model import ViewerModel
+from viewer.model.region import Region
+from viewer.model.status import Status
+from viewer.model.view_settings import FieldChoice
+from viewer.sources.source import FrameSource
 
 
-class View(Protocol):
+class ViewInterface(Protocol):
     """What the controller asks of the window."""
 
-    def show_source(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         """Something was opened, or closed (None)."""
 
-    def show_picture(self, picture: Picture) -> None:
+    def show_frame(self, frame: RenderedFrame) -> None:
         """A new picture."""
 
     def show_status(self, status: Status) -> None:
@@ -35,8 +40,8 @@ class View(Protocol):
         """Zooms by a factor about the middle; None: one cell to one pixel."""
 
 
-class Host(Protocol):
-    """What a feature asks of the controller, which has features and therefore stands above them.
+class ComponentHost(Protocol):
+    """What a component asks of the controller, which has components and therefore stands above them.
 
     Attributes:
         view: the window.
@@ -44,15 +49,15 @@ class Host(Protocol):
         source: what is open, or None.
         picture: the last good one.
         visible: whether anybody can see the window.
-        features: those that came along so far.
+        components: those that came along so far.
     """
 
-    view: View
-    model: Model
-    source: Source | None
-    picture: Picture | None
+    view: ViewInterface
+    model: ViewerModel
+    source: FrameSource | None
+    frame: RenderedFrame | None
     visible: bool
-    features: list["Feature"]
+    components: list["Component"]
 
     @property
     def choice(self) -> FieldChoice | None:
@@ -65,17 +70,17 @@ class Host(Protocol):
         """Tells the user what went wrong."""
 
 
-class Feature:
+class Component:
     """A part of the viewer that comes along with the controller: told what is opened, and called at every tick.
 
-    The controller makes it, as an attribute that actions name: "steering.undo".
+    The controller makes it, as an attribute that actions name: "tools.undo".
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         self.controller = controller
-        controller.features.append(self)
+        controller.components.append(self)
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         """Something was opened."""
 
     def closed(self) -> None:

@@ -7,22 +7,25 @@ from dataclasses import replace
 from aetheria.core.errors import AetheriaError
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.colour_maps import COLOUR_MAPS
-from viewer.controllers.component import Feature, View
-from viewer.controllers.divergence import Diverging
-from viewer.controllers.film import Filming
-from viewer.controllers.follow import Following
-from viewer.controllers.history import Changes
-from viewer.controllers.inspect import Inspecting
-from viewer.controllers.parameters import Tuning
+from viewer.controllers.component import Component, ViewInterface
+from viewer.controllers.divergence import DivergenceGuard
+from viewer.controllers.film import FilmController
+from viewer.controllers.follow import FollowController
+from viewer.controllers.history import History
+from viewer.controllers.inspect import InspectController
+from viewer.controllers.parameters import ParameterController
 from viewer.controllers.player import Player
-from viewer.controllers.record import Tape
-from viewer.controllers.save import Keeping
-from viewer.controllers.series import Series
-from viewer.controllers.tools import Steering
-from viewer.model.messages import explain
-from viewer.model.shown import SPEEDS, FieldChoice, LevelMode, Levels, Message, Model, Picture, Region, Wanted
+from viewer.controllers.record import RecordController
+from viewer.controllers.save import SaveController
+from viewer.controllers.series import SeriesController
+from viewer.controllers.tools import ToolController
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message, explain
+from viewer.model.model import SPEEDS, ViewerModel
+from viewer.model.region import Region
+from viewer.model.view_settings import FieldChoice, FrameRequest, LevelMode, Levels
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source, Worker
+from viewer.sources.source import FrameSource, Worker
 
 _STATUS_S = 0.25
 
@@ -34,45 +37,45 @@ class Controller:
         model: the viewer's own state.
         source: what is open, or None.
         picture: the last good one.
-        features: called at every tick and when something is opened; see `Feature`.
-        diverging: pauses what turns to NaN.
+        components: called at every tick and when something is opened; see `Component`.
+        divergence: pauses what turns to NaN.
         series: numbers over time.
         player: where a recording stands.
-        following: keeps the centre of mass in sight.
-        inspecting: the cell under the mouse.
-        keeping: pictures, states and configs.
-        tape, filming: recordings and films being made.
-        steering: the tool in hand, and strokes.
-        tuning: the law's parameters.
+        follow: keeps the centre of mass in view.
+        inspect: the cell under the mouse.
+        save: pictures, states and configs.
+        record, filming: recordings and films being made.
+        tools: the tool in hand, and strokes.
+        parameters: the law's parameters.
         changes: what was changed by hand, in words.
     """
 
-    def __init__(self, view: View, model: Model | None = None) -> None:
+    def __init__(self, view: ViewInterface, model: ViewerModel | None = None) -> None:
         self.view = view
-        self.model = model or Model()
+        self.model = model or ViewerModel()
         self.model.listeners.append(self._model_changed)
-        self.source: Source | None = None
-        self.picture: Picture | None = None
+        self.source: FrameSource | None = None
+        self.frame: RenderedFrame | None = None
         self.visible = True
-        self.features: list[Feature] = []
-        self.diverging = Diverging(self)
-        self.series = Series(self)
+        self.components: list[Component] = []
+        self.divergence = DivergenceGuard(self)
+        self.series = SeriesController(self)
         self.player = Player(self)
-        self.following = Following(self)
-        self.inspecting = Inspecting(self)
-        self.keeping = Keeping(self)
-        self.tape = Tape(self)
-        self.filming = Filming(self)
-        self.steering = Steering(self)
-        self.tuning = Tuning(self)
-        self.changes = Changes(self, lambda: self.steering.painting)
-        for part in (self.steering, self.tuning):
-            part.listeners.append(self.changes.look)
+        self.follow = FollowController(self)
+        self.inspect = InspectController(self)
+        self.save = SaveController(self)
+        self.record = RecordController(self)
+        self.film = FilmController(self)
+        self.tools = ToolController(self)
+        self.parameters = ParameterController(self)
+        self.history = History(self, lambda: self.tools.painting)
+        for part in (self.tools, self.parameters):
+            part.listeners.append(self.history.mark_stale)
         self._status_due = 0.0
 
     # -- opening -------------------------------------------------------------------------------------------------
 
-    def open(self, source: Source) -> None:
+    def open(self, source: FrameSource) -> None:
         """Shows a source, from its first field and the whole grid; the one before is closed."""
         self.close()
         self.source = source
@@ -80,21 +83,23 @@ class Controller:
             source.on_failure(self.failed)
             source.on_restart(self.restarted)
         height, width = source.grid
-        self.model.set(look=source.first_look, region=Region(0, 0, height, width), follow=False, stride=1, tool="look")
-        source.pace(self.model.speed, self.model.stride)
+        self.model.set(
+            view_settings=source.first_view_settings, region=Region(0, 0, height, width), follow=False, stride=1, tool="pan"
+        )
+        source.set_speed(self.model.speed, self.model.stride)
         self.view.show_source(source)
-        for feature in self.features:
-            feature.opened(source)
+        for component in self.components:
+            component.opened(source)
         self.view.show_region(Region(0, 0, height, width))
         self._show()
 
     def close(self) -> None:
         """Closes what is open."""
         source, self.source = self.source, None
-        self.picture = None
+        self.frame = None
         if source is not None:
-            for feature in self.features:
-                feature.closed()
+            for component in self.components:
+                component.closed()
             source.close()
             self.view.show_source(None)
 
@@ -116,27 +121,27 @@ class Controller:
     def tick(self) -> None:
         """Takes what the source has ready. Never waits."""
         if self.source is not None:
-            self.source.settle()
+            self.source.run_callbacks()
         if self.source is not None:  # what is settled may close it
-            picture = self.source.picture()
-            if picture is not None and self._fits(picture):
-                self._take(picture)
-        for feature in self.features:
-            feature.tick()
+            frame = self.source.next_frame()
+            if frame is not None and self._fits(frame):
+                self._show_new_frame(frame)
+        for component in self.components:
+            component.tick()
         now = time.monotonic()
         if now >= self._status_due and self.source is not None:
             self._status_due = now + _STATUS_S
-            kept = "  ".join(filter(None, (self.tape.words(), self.filming.words())))
+            kept = "  ".join(filter(None, (self.record.status_text(), self.film.status_text())))
             self.view.show_status(replace(self.source.status(), recording=kept))
 
-    def _fits(self, picture: Picture) -> bool:
-        look = self.model.look
-        return look is not None and (picture.field, picture.universe) == (look.field, look.universe)
+    def _fits(self, frame: RenderedFrame) -> bool:
+        settings = self.model.view_settings
+        return settings is not None and (frame.field, frame.universe) == (settings.field, settings.universe)
 
-    def _take(self, picture: Picture) -> None:
-        if self.diverging.worth_showing(picture):
-            self.picture = picture
-            self.view.show_picture(picture)
+    def _show_new_frame(self, frame: RenderedFrame) -> None:
+        if self.divergence.worth_showing(frame):
+            self.frame = frame
+            self.view.show_frame(frame)
 
     def set_visible(self, visible: bool) -> None:
         """Whether anybody can see the window; if not, nothing is computed for it."""
@@ -146,21 +151,21 @@ class Controller:
 
     # -- look ----------------------------------------------------------------------------------------------------
 
-    def looked_at(self, region: Region, size: tuple[int, int]) -> None:
+    def set_visible_area(self, region: Region, size: tuple[int, int]) -> None:
         """The canvas shows these cells on so many pixels."""
         self.model.set(region=region, size=size)
 
     @property
     def choice(self) -> FieldChoice | None:
         """The field that is shown."""
-        look = self.model.look
-        if self.source is None or look is None:
+        settings = self.model.view_settings
+        if self.source is None or settings is None:
             return None
-        return next((choice for choice in self.source.fields if choice.name == look.field), None)
+        return next((choice for choice in self.source.fields if choice.name == settings.field), None)
 
     def set_field(self, name: str) -> None:
         """Shows a field, in its own colours and automatic levels."""
-        self.model.relook(field=name, colours=None, level_mode="auto", levels=None)
+        self.model.change_view(field=name, colours=None, level_mode="auto", levels=None)
 
     def next_field(self) -> None:
         """Shows the next field."""
@@ -171,35 +176,35 @@ class Controller:
         self._turn_field(-1)
 
     def _turn_field(self, by: int) -> None:
-        if self.source is not None and self.model.look is not None:
+        if self.source is not None and self.model.view_settings is not None:
             names = [choice.name for choice in self.source.fields]
-            self.set_field(names[(names.index(self.model.look.field) + by) % len(names)])
+            self.set_field(names[(names.index(self.model.view_settings.field) + by) % len(names)])
 
     def next_universe(self) -> None:
         """Shows the next universe of the batch."""
-        if self.source is not None and self.model.look is not None:
-            self.model.relook(universe=(self.model.look.universe + 1) % self.source.universes)
+        if self.source is not None and self.model.view_settings is not None:
+            self.model.change_view(universe=(self.model.view_settings.universe + 1) % self.source.universes)
 
     def next_colours(self) -> None:
         """Paints in the next colour map."""
-        choice, look = self.choice, self.model.look
-        if choice is not None and look is not None:
+        choice, settings = self.choice, self.model.view_settings
+        if choice is not None and settings is not None:
             maps = list(COLOUR_MAPS)
-            self.model.relook(colours=maps[(maps.index(look.colours or choice.colours) + 1) % len(maps)])
+            self.model.change_view(colours=maps[(maps.index(settings.colours or choice.colours) + 1) % len(maps)])
 
     def levels_auto(self) -> None:
-        """Levels from the lowest to the highest value in sight."""
-        self.model.relook(level_mode="auto", levels=None)
+        """Levels from the lowest to the highest value in view."""
+        self.model.change_view(level_mode="auto", levels=None)
 
     def levels_percentile(self) -> None:
         """Levels without the outermost values."""
-        self.model.relook(level_mode="percentile", levels=None)
+        self.model.change_view(level_mode="percentile", levels=None)
 
     def levels_locked(self, levels: Levels | None = None) -> None:
         """Levels that stay: those given, or the present ones."""
-        present = levels or (self.picture.levels if self.picture is not None else None)
+        present = levels or (self.frame.levels if self.frame is not None else None)
         mode: LevelMode = "locked" if present is not None else "auto"
-        self.model.relook(level_mode=mode, levels=present)
+        self.model.change_view(level_mode=mode, levels=present)
 
     def fit(self) -> None:
         """Shows the whole grid."""
@@ -242,11 +247,11 @@ class Controller:
         """One beat, and stop."""
         self.step_many(1)
 
-    def step_many(self, beats: int) -> None:
+    def step_many(self, updates: int) -> None:
         """So many beats, and stop."""
         if self.source is not None:
             self.source.play(False)
-            self.source.advance(beats)
+            self.source.advance_updates(updates)
 
     def go_to(self, step: int) -> None:
         """Goes to a step and stops there."""
@@ -281,7 +286,7 @@ class Controller:
 
     def reset(self) -> None:
         """Back to the start: initial cells and settings."""
-        self._restart(self.tuning.start_again)
+        self._restart(self.parameters.start_again)
 
     def new_seed(self) -> None:
         """Other random cells."""
@@ -290,32 +295,32 @@ class Controller:
     def _restart(self, restart: Callable[[Aetheria_Motor], None]) -> None:
         source = self.source
         if isinstance(source, LiveSource):
-            source.ask_at_rest(restart, lambda _: self.restarted())
+            source.submit_paused(restart, lambda _: self.restarted())
         elif source is not None:
             source.go_to(0)
 
     def restarted(self) -> None:
         """The run is back at its start, whatever took it there."""
-        for feature in self.features:
-            feature.restarted()
+        for component in self.components:
+            component.restarted()
         if isinstance(self.source, LiveSource):
-            self.source.ask(lambda motor: motor.refresh())
+            self.source.submit_with_motor(lambda motor: motor.refresh())
 
     # -- keeping up ----------------------------------------------------------------------------------------------
 
     def _model_changed(self, changed: frozenset[str]) -> None:
-        if changed & {"look", "region", "size"}:
+        if changed & {"view_settings", "region", "size"}:
             self._show()
         if changed & {"speed", "stride"} and self.source is not None:
-            self.source.pace(self.model.speed, self.model.stride)
+            self.source.set_speed(self.model.speed, self.model.stride)
 
     def _show(self) -> None:
         source, model = self.source, self.model
         if source is None:
             return
-        if not self.visible or model.look is None or model.region is None:
-            source.show(None)
+        if not self.visible or model.view_settings is None or model.region is None:
+            source.request_frames(None)
             return
         height, width = model.size
         size = (max(1, min(height, model.region.height)), max(1, min(width, model.region.width)))
-        source.show(Wanted(model.look, replace(model.region), size))
+        source.request_frames(FrameRequest(model.view_settings, replace(model.region), size))

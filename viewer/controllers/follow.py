@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from aetheria.motor.motor import Aetheria_Motor
-from viewer.controllers.component import Feature, Host
-from viewer.model.shown import Message, Picture
+from viewer.controllers.component import Component, ComponentHost
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 _EVERY_S = 0.1  # between two looks for the centre of mass
 _SOON_S = 1 / 60  # as long as the speed is not known: on a torus only what goes less than half round meanwhile is seen to go
@@ -20,7 +21,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Track:
+class CentreTrack:
     """Where the centre of mass was seen, and how fast it went: in cells and cells a second.
 
     Attributes:
@@ -40,13 +41,13 @@ class Track:
         height, width = self.torus
         return (down + height / 2) % height - height / 2, (right + width / 2) % width - width / 2
 
-    def then(self, at: Point, seen: float) -> "Track":
+    def then(self, at: Point, seen: float) -> "CentreTrack":
         """Seen again; what is fast goes about as far as it went before, which may be more than once round a torus."""
         passed = max(seen - self.seen, 1e-3)
         speed = self.speed if passed < 3 * _EVERY_S else (0.0, 0.0)  # it stood still meanwhile
         down, right = speed[0] * passed, speed[1] * passed
         more_down, more_right = self.way((self.at[0] + down, self.at[1] + right), at)
-        return Track(at, seen, ((down + more_down) / passed, (right + more_right) / passed), self.torus)
+        return CentreTrack(at, seen, ((down + more_down) / passed, (right + more_right) / passed), self.torus)
 
     def led(self, view: Point, passed: float, now: float | None) -> Point:
         """The middle of the view a moment later: it goes along with the centre of mass, and glides over what lies between.
@@ -65,14 +66,14 @@ class Track:
         return (y, x) if self.torus is None else (y % self.torus[0], x % self.torus[1])
 
 
-class Following(Feature):
+class FollowController(Component):
     """While `model.follow` is on, looks for the centre of mass in the source's thread, and glides there."""
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
-        self._track: Track | None = None
+        self._track: CentreTrack | None = None
         self._view: Point | None = None  # its middle; None before it was moved
-        self._picture: Picture | None = None  # of which the centre was asked for
+        self._frame: RenderedFrame | None = None  # of which the centre was asked for
         self._universe = 0
         self._wait = _SOON_S  # until the next look, twice as long each time: the speed is known better and better
         self._due = self._before = 0.0
@@ -88,7 +89,7 @@ class Following(Feature):
         """The user moved the view."""
         self.controller.model.set(follow=False)
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         self._forget()
 
     def closed(self) -> None:
@@ -99,32 +100,32 @@ class Following(Feature):
 
     def tick(self) -> None:
         source, model, now = self.controller.source, self.controller.model, time.monotonic()
-        if not model.follow or not self.controller.visible or not isinstance(source, LiveSource) or model.look is None:
+        if not model.follow or not self.controller.visible or not isinstance(source, LiveSource) or model.view_settings is None:
             return
         if not set(_CENTRE) <= set(source.observables):
             self.stop()
             self.controller.view.show_message(Message("note", "This law does not say where its centre of mass is."))
             return
-        picture, universe = self.controller.picture, model.look.universe
+        frame, universe = self.controller.frame, model.view_settings.universe
         if universe != self._universe:
             self._forget()
             self._universe = universe
-        moving = picture is not self._picture
+        moving = frame is not self._frame
         if moving and now >= self._due:
             if now - self._due > _EVERY_S:  # it stood still meanwhile
                 self._wait = _SOON_S
-            self._picture, self._due, self._wait = picture, now + self._wait, min(2 * self._wait, _EVERY_S)
-            source.ask(lambda motor: _centre_of_mass(motor, universe), self._take, "follow")
+            self._frame, self._due, self._wait = frame, now + self._wait, min(2 * self._wait, _EVERY_S)
+            source.submit_with_motor(lambda motor: _centre_of_mass(motor, universe), self._centre_found, "follow")
         self._glide(now, moving)
 
-    def _take(self, found: tuple[Point, float]) -> None:
+    def _centre_found(self, found: tuple[Point, float]) -> None:
         centre, seen = found
         if not self.controller.model.follow or not all(map(math.isfinite, centre)):
             return
         if self._track is not None:
             self._track = self._track.then(centre, seen)
         elif self.controller.source is not None:
-            self._track = Track(centre, seen, torus=self.controller.source.grid if self.wraps else None)
+            self._track = CentreTrack(centre, seen, torus=self.controller.source.grid if self.wraps else None)
 
     def _glide(self, now: float, moving: bool) -> None:
         passed, self._before = min(now - self._before, 0.1), now
@@ -141,7 +142,7 @@ class Following(Feature):
             self._wait, self._due = _SOON_S, 0.0
 
     def _forget(self) -> None:
-        self._track, self._view, self._picture, self._due, self._wait = None, None, None, 0.0, _SOON_S
+        self._track, self._view, self._frame, self._due, self._wait = None, None, None, 0.0, _SOON_S
 
 
 def _centre_of_mass(motor: Aetheria_Motor, universe: int) -> tuple[Point, float]:

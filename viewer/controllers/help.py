@@ -7,7 +7,7 @@ from viewer.controllers.actions import MENUS, Action
 
 
 @dataclass(frozen=True)
-class Line:
+class ShortcutLine:
     """An action on the page of shortcuts: what it is called, its keys, what it does."""
 
     text: str
@@ -21,19 +21,19 @@ class Line:
 
 
 MOUSE = (
-    Line("Zoom", ("Wheel", "Pinch"), "Closer and farther, at the cursor"),
-    Line("Move", ("Left drag", "Middle drag"), "Move the view; with a brush in hand, the middle button only"),
-    Line("Paint", ("Left drag",), "With a brush in hand: paint"),
-    Line("Erase", ("Right drag",), "With a brush in hand: erase"),
-    Line("Look at a cell", ("Hover",), "The values of the cell under the cursor"),
+    ShortcutLine("Zoom", ("Wheel", "Pinch"), "Closer and farther, at the cursor"),
+    ShortcutLine("Move", ("Left drag", "Middle drag"), "Move the view; with a brush in hand, the middle button only"),
+    ShortcutLine("Paint", ("Left drag",), "With a brush in hand: paint"),
+    ShortcutLine("Erase", ("Right drag",), "With a brush in hand: erase"),
+    ShortcutLine("Look at a cell", ("Hover",), "The values of the cell under the cursor"),
 )
 
 
-def sections(actions: Iterable[Action], panels: Iterable[Line]) -> dict[str, list[Line]]:
+def sections(actions: Iterable[Action], panels: Iterable[ShortcutLine]) -> dict[str, list[ShortcutLine]]:
     """Everything that has a key, by menu; panels are in the menu of the window, what the mouse does comes last."""
-    found: dict[str, list[Line]] = {menu: [] for menu in MENUS}
+    found: dict[str, list[ShortcutLine]] = {menu: [] for menu in MENUS}
     for action in actions:
-        found[action.menu].append(Line(plain(action.text), action.keys, action.tip))
+        found[action.menu].append(ShortcutLine(plain(action.text), action.keys, action.tip))
     found["&Window"] = [*panels, *found["&Window"]]
     return {plain(menu): lines for menu, lines in found.items() if lines} | {"Mouse, on the cells": list(MOUSE)}
 
@@ -74,7 +74,7 @@ there.
 ## Levels
 
 The values at the two ends of a colour map are its **levels**. *Automatic* (*A*) takes the range that the field can
-have, or the lowest and highest value in sight, so that colours change their meaning as the run goes on. *Percentile*
+have, or the lowest and highest value in view, so that colours change their meaning as the run goes on. *Percentile*
 (*P*) leaves the outermost values out, so that one extreme cell does not make all others look the same. *Locked* (*K*)
 keeps the levels as they are: only then can one picture be compared with another.
 
@@ -83,7 +83,7 @@ keeps the levels as they are: only then can one picture be compared with another
 - **step**: steps since the start. **steps/s** and **cells/s**: how many are taken, and how many cells are worked out,
   in a second.
 - **frames/s**: pictures shown in a second. *Dropped* ones were due while the one before was still being drawn; they
-  were never made, and nothing is lost but their sight.
+  were never made, and nothing is lost but their viewport.
 - **cpu** or **cuda**: the device that works it out. The word after it is the *plan*: *eager* takes each step as it is
   written; *compiled*, *fused*, *packed*, *graphed* or *banded* are faster ways to the same result, made ready in the
   background.
@@ -124,7 +124,7 @@ begins again after the last frame. A file that is still being written grows unde
 frame, and playing that has caught up does so too. *Ctrl+D* puts a second recording beside what is open, at the step nearest
 to it and showing the same part of the grid; *Ctrl+Shift+D* the same one in another field. Each has its own field and levels,
 or those of the left one, so that colours mean the same. *Ctrl+R* runs the recording's config anew; *Ctrl+Shift+R* goes on
-live from the frame in sight.
+live from the frame in view.
 
 ## Opening
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from aetheria.motor.edits import CellsEdit, ControlEdit, Edit, RestartEdit, StateEdit
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 MOST = 200  # lines that are told, the newest
 _APART_S = 0.5  # seconds between two looks
 
 
-class Changes(Feature):
+class History(Component):
     """A line for each change, the oldest first; changes of one kind in a row share one.
 
     Attributes:
@@ -21,7 +21,7 @@ class Changes(Feature):
         listeners: called when they changed.
     """
 
-    def __init__(self, controller: Host, busy: Callable[[], bool]) -> None:
+    def __init__(self, controller: ComponentHost, busy: Callable[[], bool]) -> None:
         """
         Args:
             busy: whether the next change is being made.
@@ -32,7 +32,7 @@ class Changes(Feature):
         self.lines: tuple[str, ...] = ()
         self.listeners: list[Callable[[], None]] = []
 
-    def look(self) -> None:
+    def mark_stale(self) -> None:
         """Looks again soon: something was changed."""
         self._stale = True
 
@@ -41,19 +41,19 @@ class Changes(Feature):
         # Not while there is paint to be taken: to look takes a turn of the motor, which may be a step long.
         if self._stale and now >= self._due and not self.busy() and isinstance(source, LiveSource):
             self._stale, self._due = False, now + _APART_S
-            source.ask(lambda motor: in_words(motor.edits), self._take, name="changes")
+            source.submit_with_motor(lambda motor: in_words(motor.edits), self._set_lines, name="changes")
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         self._stale = True
 
     def closed(self) -> None:
         self._stale = False
-        self._take(())
+        self._set_lines(())
 
     def restarted(self) -> None:
         self._stale = True
 
-    def _take(self, lines: tuple[str, ...]) -> None:
+    def _set_lines(self, lines: tuple[str, ...]) -> None:
         if lines != self.lines:
             self.lines = lines
             for listener in list(self.listeners):

@@ -14,21 +14,20 @@ from types import TracebackType
 from typing import Any
 
 import aetheria
-from viewer.controllers.component import Feature, Host
-from viewer.model.messages import explain
-from viewer.model.shown import Message
+from viewer.controllers.component import Component, ComponentHost
+from viewer.model.messages import Message, explain
 
 _OURS = str(Path(aetheria.__file__).parent)
 
 
-class Notices(Feature):
+class Notices(Component):
     """Tells the user what would otherwise only be written to a terminal, until `stop` is called.
 
     Warnings and log records come from any thread and wait for the next tick; an uncaught error of the thread that made this
     is told at once.
     """
 
-    def __init__(self, controller: Host, interrupted: Callable[[], object]) -> None:
+    def __init__(self, controller: ComponentHost, interrupted: Callable[[], object]) -> None:
         """
         Args:
             controller: whose view tells.
@@ -37,16 +36,16 @@ class Notices(Feature):
         super().__init__(controller)
         self._interrupted = interrupted
         self._thread = threading.get_ident()
-        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        _HOOKS.add(self)
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        _HOOKS.register(self)
 
     def stop(self) -> None:
         """Listens no longer."""
-        _HOOKS.remove(self)
+        _HOOKS.unregister(self)
 
     def warned(self, text: str) -> None:
         """Something was warned of, in any thread."""
-        self._told.put(Message("warning", text))
+        self._messages.put(Message("warning", text))
 
     def uncaught(self, error: BaseException) -> bool:
         """Nobody caught this; whether that is all there is to say about it."""
@@ -60,8 +59,8 @@ class Notices(Feature):
         return False
 
     def tick(self) -> None:
-        while not self._told.empty():
-            self.controller.view.show_message(self._told.get())
+        while not self._messages.empty():
+            self.controller.view.show_message(self._messages.get())
 
 
 class _Hooks(logging.Handler):
@@ -73,7 +72,7 @@ class _Hooks(logging.Handler):
         self._before: tuple[Any, Any] = (None, None)
         self._mine: tuple[Any, Any] = (self._warned, self._uncaught)
 
-    def add(self, listener: Notices) -> None:
+    def register(self, listener: Notices) -> None:
         if not self.listeners:
             self._before = (warnings.showwarning, sys.excepthook)
             warnings.showwarning, sys.excepthook = self._mine
@@ -82,7 +81,7 @@ class _Hooks(logging.Handler):
             warnings.filterwarnings("always", category=RuntimeWarning, module=r"aetheria\.", append=True)
         self.listeners.append(listener)
 
-    def remove(self, listener: Notices) -> None:
+    def unregister(self, listener: Notices) -> None:
         if listener not in self.listeners:
             return
         self.listeners.remove(listener)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.laws.controls import Control, TextControl, Value
 from aetheria.motor.motor import Aetheria_Motor
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 # Names as on the LifeWiki, "List of Life-like rules".
 KNOWN_RULES: Mapping[str, str] = {
@@ -24,7 +24,7 @@ KNOWN_RULES: Mapping[str, str] = {
 }
 
 
-class Tuning(Feature):
+class ParameterController(Component):
     """The controls of what is open.
 
     Attributes:
@@ -34,7 +34,7 @@ class Tuning(Feature):
         listeners: called when any of these changed.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
         self.controls: tuple[Control | TextControl, ...] = ()
         self.values: dict[str, Value] = {}
@@ -53,7 +53,7 @@ class Tuning(Feature):
                 if source is self.controller.source and turn == self._asked[name]:
                     self._is_set(name, *answer)
 
-            source.ask(lambda motor: _set(motor, name, value), is_set, f"control {name}")
+            source.submit_with_motor(lambda motor: _set(motor, name, value), is_set, f"control {name}")
 
     def reset(self, name: str) -> None:
         """The value that a control had when the run was opened."""
@@ -78,7 +78,7 @@ class Tuning(Feature):
             _set_all(motor, present)
             raise
 
-    def changed(self, name: str) -> bool:
+    def is_changed(self, name: str) -> bool:
         """Whether a control is not what it was when the run was opened."""
         return self.values[name] != self._first[name]
 
@@ -87,29 +87,29 @@ class Tuning(Feature):
         self.problems.pop(name, None)
         if problem:
             self.problems[name] = problem
-        self._tell()
+        self._notify()
 
     # -- what happens to the source ------------------------------------------------------------------------------
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         if isinstance(source, LiveSource):
             self.controls = source.motor.traits.controls
             self.values = {control.name: source.motor.get_control(control.name) for control in self.controls}
             self._first = dict(self.values)
-        self._tell()
+        self._notify()
 
     def closed(self) -> None:
         self.controls, self.values, self.problems, self._first = (), {}, {}, {}
-        self._tell()
+        self._notify()
 
     def restarted(self) -> None:
         source = self.controller.source
         if isinstance(source, LiveSource):
             self.values = {name: source.motor.get_control(name) for name in self.values}
             self.problems = {}
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in list(self.listeners):
             listener()
 

@@ -3,25 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.playback import RecordingSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 _LEAP = 10  # frames
 
 
 @dataclass(frozen=True)
-class Position:
+class PlaybackPosition:
     """Where a recording stands.
 
     Attributes:
-        frame: counted from 0; frames: how many there are so far.
+        frame_index: counted from 0; frames: how many there are so far.
         step, time: of the frame; the time in the law's own units.
         playing: it moves by itself.
         ending: how the run ended; "running" while it is still being written.
     """
 
-    frame: int
+    frame_index: int
     frames: int
     step: int
     time: float
@@ -29,7 +29,7 @@ class Position:
     ending: str
 
 
-class Player(Feature):
+class Player(Component):
     """Moves through the recording that is open; without one, does nothing.
 
     Attributes:
@@ -38,10 +38,10 @@ class Player(Feature):
         listeners: called when the position changed, and when a recording was opened or closed.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
         self.source: RecordingSource | None = None
-        self.position: Position | None = None
+        self.position: PlaybackPosition | None = None
         self.listeners: list[Callable[[], None]] = []
         self._goes_on = False  # when the user lets go of the slider
         controller.model.listeners.append(self._model_changed)
@@ -95,20 +95,20 @@ class Player(Feature):
     def toggle_newest(self) -> None:
         """Stays at the newest frame, however many come, or no longer."""
         if self.source is not None:
-            self.source.follow(not self.source.reel.newest)
+            self.source.follow(not self.source.playhead.newest)
             self.tick()
 
     def _move(self, frames: int) -> None:
         if self.source is not None:
-            self.source.advance_frames(frames)
+            self.source.move_by(frames)
             self.tick()
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         if isinstance(source, RecordingSource):
             self.source = source
-            source.reel.loop = self.controller.model.loop
+            source.playhead.loop = self.controller.model.loop
         self._goes_on = False
         self.tick()
 
@@ -121,16 +121,16 @@ class Player(Feature):
         source = self.source
         before, self.position = self.position, None if source is None else _position(source)
         if source is not None:
-            self.controller.model.set(newest=source.reel.newest)
+            self.controller.model.set(newest=source.playhead.newest)
         if self.position != before:
             for listener in self.listeners:
                 listener()
 
     def _model_changed(self, changed: frozenset[str]) -> None:
         if "loop" in changed and self.source is not None:
-            self.source.reel.loop = self.controller.model.loop
+            self.source.playhead.loop = self.controller.model.loop
 
 
-def _position(source: RecordingSource) -> Position:
-    frame, step = source.place
-    return Position(frame, len(source.steps), step, step * source.dt, source.reel.playing, source.ending)
+def _position(source: RecordingSource) -> PlaybackPosition:
+    frame, step = source.position
+    return PlaybackPosition(frame, len(source.steps), step, step * source.dt, source.playhead.playing, source.ending)

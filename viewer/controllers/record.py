@@ -15,9 +15,9 @@ from aetheria.observe.request import PixelType
 from aetheria.recording import Recorder
 from aetheria.recording.disk_space import frame_bytes, free_bytes
 from aetheria.recording.schema import Codec
-from viewer.controllers.component import Feature, Host
-from viewer.model.messages import explain
-from viewer.model.shown import Levels, Message
+from viewer.controllers.component import Component, ComponentHost
+from viewer.model.messages import Message, explain
+from viewer.model.view_settings import Levels
 from viewer.model.wording import bytes_in_words, duration_in_words, shortened
 from viewer.sources.live import LiveSource
 
@@ -25,7 +25,7 @@ _SIZE_S = 1.0  # seconds between two looks at how large the file is
 
 
 @dataclass(frozen=True)
-class TapeSettings:
+class RecordSettings:
     """What is to be recorded: as for `Recorder`, and `levels` for uint8."""
 
     path: Path
@@ -38,7 +38,7 @@ class TapeSettings:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SizeEstimate:
     """What a recording will take at the most, for numbers that cannot be compressed.
 
     Attributes:
@@ -51,7 +51,7 @@ class Estimate:
     per_s: float
     free: int
 
-    def words(self) -> str:
+    def text(self) -> str:
         """For people."""
         rate = self.frame * self.per_s
         text = f"At the most {bytes_in_words(self.frame)} a frame"
@@ -64,18 +64,18 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Forecast:
+class RecordForecast:
     """What is known of a recording before it begins: what it takes, or what is wrong with it; whether there is such a file."""
 
-    words: str
+    text: str
     wrong: bool
     exists: bool
 
 
-class Take:
+class RecordingSession:
     """One recording: its recorder is made in the source's thread, and finished in a thread of its own."""
 
-    def __init__(self, settings: TapeSettings) -> None:
+    def __init__(self, settings: RecordSettings) -> None:
         self.settings = settings
         self.recorder: Recorder | None = None
         self.size = 0  # bytes of the file, when somebody looked last
@@ -104,7 +104,7 @@ class Take:
         if ended:
             recorder.finish()
 
-    def end(self, told: Callable[[Message], None]) -> None:
+    def finish(self, told: Callable[[Message], None]) -> None:
         """Closes the file, and tells how it went, from another thread: writing what waits takes its time."""
         with self._lock:
             recorder, ended, self._ended = self.recorder, self._ended, True
@@ -122,58 +122,57 @@ class Take:
         return Message("note", f"Recorded {recorder.frames:,} frames in {name}, {bytes_in_words(size)}.")
 
 
-class Tape(Feature):
+class RecordController(Component):
     """Starts and stops recordings of what is open.
 
     Attributes:
         take: the recording that runs, or is about to.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
-        self.take: Take | None = None
-        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.session: RecordingSession | None = None
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._size_due = 0.0
 
     @property
     def recording(self) -> bool:
         """Whether a recording runs, or is about to."""
-        return self.take is not None
+        return self.session is not None
 
-    def words(self) -> str:
+    def status_text(self) -> str:
         """How it goes, for the status bar."""
-        take = self.take
-        if take is None:
+        session = self.session
+        if session is None:
             return ""
-        frames = take.recorder.frames if take.recorder is not None else 0
-        return (
-            f"\N{BLACK CIRCLE} recording {shortened(take.settings.path.name)}: {frames:,} frames, {bytes_in_words(take.size)}"
-        )
+        frames = session.recorder.frames if session.recorder is not None else 0
+        name, size = shortened(session.settings.path.name), bytes_in_words(session.size)
+        return f"\N{BLACK CIRCLE} recording {name}: {frames:,} frames, {size}"
 
-    def start(self, settings: TapeSettings) -> None:
+    def start(self, settings: RecordSettings) -> None:
         """Records from the present step on; the config and all edits go into the file."""
         source = self.controller.source
         if not isinstance(source, LiveSource) or self.recording:
             return
-        take = self.take = Take(settings)
+        session = self.session = RecordingSession(settings)
         config = source.config.to_toml() if source.config is not None else ""
 
         def begin(motor: Aetheria_Motor) -> Exception | None:
             try:
-                take.begin(motor, config, source.title)
+                session.begin(motor, config, source.title)
             except (AetheriaError, OSError) as error:
                 return error
             return None
 
-        source.ask(begin, lambda error: self._began(take, error))
+        source.submit_with_motor(begin, lambda error: self._began(session, error))
 
     def stop(self) -> None:
         """Ends the recording; the file is finished in a thread of its own."""
-        take, self.take = self.take, None
-        if take is not None:
-            take.end(self._told.put)
+        session, self.session = self.session, None
+        if session is not None:
+            session.finish(self._messages.put)
 
-    def estimate(self, settings: TapeSettings, then: Callable[[Forecast], None]) -> None:
+    def estimate(self, settings: RecordSettings, then: Callable[[RecordForecast], None]) -> None:
         """Calls back with what a recording would take; of calls that wait only the newest is answered."""
         source = self.controller.source
         if not isinstance(source, LiveSource):
@@ -181,45 +180,45 @@ class Tape(Feature):
         runner, status = source.runner, source.status()
         pace = runner.speed * runner.stride if runner is not None and runner.speed is not None else 0.0
         steps_per_s = status.steps_per_s if status.playing and status.steps_per_s else pace
-        source.ask(lambda motor: _forecast(motor, settings, steps_per_s), then, name="estimate")
+        source.submit_with_motor(lambda motor: _forecast(motor, settings, steps_per_s), then, name="estimate")
 
     # -- what happens --------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        while not self._told.empty():
-            self.controller.view.show_message(self._told.get())
-        take, source = self.take, self.controller.source
-        if take is None or source is None or take.recorder is None:
+        while not self._messages.empty():
+            self.controller.view.show_message(self._messages.get())
+        session, source = self.session, self.controller.source
+        if session is None or source is None or session.recorder is None:
             return
-        if take.recorder.error is not None:
+        if session.recorder.error is not None:
             self.stop()
         elif time.monotonic() > self._size_due:
             self._size_due = time.monotonic() + _SIZE_S
-            source.do(lambda: _size_of(take.settings.path), lambda size: setattr(take, "size", size), name="size")
+            source.submit(lambda: _size_of(session.settings.path), lambda size: setattr(session, "size", size), name="size")
 
     def closed(self) -> None:
         self.stop()
 
-    def _began(self, take: Take, error: Exception | None) -> None:
+    def _began(self, session: RecordingSession, error: Exception | None) -> None:
         if error is None:
-            every = f"every {take.settings.every:,} steps" if take.settings.every > 1 else "every step"
-            self.controller.view.show_message(Message("note", f"Recording to {take.settings.path.name}, {every}."))
+            every = f"every {session.settings.every:,} steps" if session.settings.every > 1 else "every step"
+            self.controller.view.show_message(Message("note", f"Recording to {session.settings.path.name}, {every}."))
             return
-        if self.take is take:
-            self.take = None
+        if self.session is session:
+            self.session = None
         self.controller.failed(error)
 
 
-def _forecast(motor: Aetheria_Motor, settings: TapeSettings, steps_per_s: float) -> Forecast:
+def _forecast(motor: Aetheria_Motor, settings: RecordSettings, steps_per_s: float) -> RecordForecast:
     try:
         exists = settings.path.exists()
         request = motor.request(settings.fields, settings.size, settings.dtype, dict(settings.levels))
         check_output(settings.path, overwrite=True)
         free = free_bytes(settings.path.parent)
     except (AetheriaError, OSError) as error:
-        return Forecast(str(error), wrong=True, exists=False)
-    estimate = Estimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free)
-    return Forecast(estimate.words(), wrong=False, exists=exists)
+        return RecordForecast(str(error), wrong=True, exists=False)
+    estimate = SizeEstimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free)
+    return RecordForecast(estimate.text(), wrong=False, exists=exists)
 
 
 def _size_of(path: Path) -> int:

@@ -11,7 +11,7 @@ from aetheria.core.errors import FileUnreadableError
 from aetheria.files.rle import read_rle
 from aetheria.laws.base import Law
 from aetheria.runs.config import shipped_configs
-from viewer.model.shown import BrushSettings
+from viewer.model.brush_settings import BrushSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from aetheria.core.errors import StateError
 from aetheria.motor.motor import Aetheria_Motor
-from viewer.controllers.brushes import BrushName, Dab, Medium, paint, reach
-from viewer.model.shown import Region
+from viewer.controllers.brushes import BrushName, Dab, PaintTarget, apply_dab, touched_regions
+from viewer.model.region import Region
 
 Array = NDArray[Any]
 MEMORY = 64 << 20  # bytes of cells that are kept to take strokes back
@@ -19,7 +19,7 @@ _ROOM = 4096  # cells that a block may hold beyond twice what is painted in it
 
 
 @dataclass(frozen=True, eq=False)
-class Patch:
+class StrokePatch:
     """Cells of a block as they were: at the places where `where` `(h, w)` is true, `values` `(B or 1, C, n)`."""
 
     region: Region
@@ -40,14 +40,14 @@ class Stroke:
         brush: that paints it.
         universe: the one that is painted, or None for all.
         patches: each cell it changed, as it was before; once taken back, as it was then.
-        medium: what it is painted on, None until the first dab.
+        target: what it is painted on, None until the first dab.
         step: of the last change.
     """
 
     brush: BrushName
     universe: int | None
-    patches: list[Patch] = field(default_factory=list)
-    medium: Medium | None = None
+    patches: list[StrokePatch] = field(default_factory=list)
+    target: PaintTarget | None = None
     touched: NDArray[np.bool_] | None = None
     step: int = 0
 
@@ -65,9 +65,9 @@ class Painter:
         too_large: a stroke was forgotten because it alone is more than the memory.
     """
 
-    def __init__(self, motor: Aetheria_Motor, medium: Medium, memory: int = MEMORY) -> None:
+    def __init__(self, motor: Aetheria_Motor, target: PaintTarget, memory: int = MEMORY) -> None:
         self.motor = motor
-        self.medium = medium
+        self.target = target
         self.memory = memory
         self.done: list[Stroke] = []
         self.undone: list[Stroke] = []
@@ -75,17 +75,17 @@ class Painter:
 
     def paint(self, stroke: Stroke, dabs: Sequence[Dab]) -> None:
         """Goes on with a stroke."""
-        if stroke.medium is None:
+        if stroke.target is None:
             self._begin(stroke)
-        assert stroke.medium is not None
-        touches = [(region, dab) for dab in dabs for region in reach(dab, stroke.medium)]
+        assert stroke.target is not None
+        touches = [(region, dab) for dab in dabs for region in touched_regions(dab, stroke.target)]
         for block, members in grouped([region for region, _ in touches]):
             with self.motor.turn:
                 before = self._read(block, stroke.universe)
                 after = before.copy()
                 for region, dab in (touches[k] for k in members):
                     part = _part(after, block, region)
-                    part[...] = paint(part, region.top, region.left, dab, stroke.medium)
+                    part[...] = apply_dab(part, region.top, region.left, dab, stroke.target)
                 self._write(block, after, stroke)
             self._remember(stroke, block, before, after)
         self._keep_within_memory()
@@ -107,13 +107,13 @@ class Painter:
         self._forget_another_run()
         if self.done:
             self.done[-1].touched = None  # it is complete
-        stroke.medium = replace(self.medium, unit=self._unit(stroke.universe))
-        stroke.touched = np.zeros(self.medium.grid, np.bool_)
+        stroke.target = replace(self.target, unit=self._unit(stroke.universe))
+        stroke.touched = np.zeros(self.target.grid, np.bool_)
         stroke.step = self.motor.step_count
 
     def _unit(self, universe: int | None) -> float:
         """The largest amplitude there is, so that what is painted is seen, whatever the law normalises to."""
-        if not self.medium.complex:
+        if not self.target.complex:
             return 1.0
         densities = self.motor.read("density")
         largest = float((densities if universe is None else densities[universe]).max())
@@ -122,21 +122,21 @@ class Painter:
     def _remember(self, stroke: Stroke, block: Region, before: Array, after: Array) -> None:
         if stroke.touched is None:
             return  # forgotten: it is too large
-        touched = _part(stroke.touched, Region(0, 0, *self.medium.grid), block)
+        touched = _part(stroke.touched, Region(0, 0, *self.target.grid), block)
         fresh = (before != after).any((0, 1)) & ~touched
         touched |= fresh
         if fresh.any():
             if not stroke.patches:  # a stroke that changes nothing is none
                 self.undone.clear()
                 self.done.append(stroke)
-            stroke.patches.append(Patch(block, fresh, before[..., fresh]))
+            stroke.patches.append(StrokePatch(block, fresh, before[..., fresh]))
 
     def _swap(self, taken_from: list[Stroke], given_to: list[Stroke]) -> bool:
         self._forget_another_run()
         if not taken_from:
             return False
         stroke = taken_from.pop()
-        now: list[Patch] = []
+        now: list[StrokePatch] = []
         for block, members in grouped([patch.region for patch in stroke.patches]):
             with self.motor.turn:
                 cells = self._read(block, stroke.universe)

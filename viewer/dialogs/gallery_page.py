@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.model.gallery import Entry, entries
+from viewer.model.gallery import GalleryEntry, gallery_entries
 from viewer.panels.base import named
-from viewer.widgets.preferences import Remembered
+from viewer.widgets.preferences import Preferences
 
 _NAME, _STORY, _PICTURE = (int(Qt.ItemDataRole.UserRole) + n for n in range(3))
 _KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
@@ -41,9 +41,9 @@ class GalleryPage(QWidget):
     file_chosen = Signal(str)
     asked_for_file = Signal()
 
-    def __init__(self, remembered: Remembered) -> None:
+    def __init__(self, preferences: Preferences) -> None:
         super().__init__()
-        self.remembered = remembered
+        self.preferences = preferences
         heading = _heading("Choose a simulation")
         self.cards = named(_Chooser(), "Simulations that come with Aetheria")
         self.cards.setViewMode(QListView.ViewMode.IconMode)
@@ -68,7 +68,7 @@ class GalleryPage(QWidget):
         column.addWidget(hint)
         column.addWidget(self.look_for, 0, Qt.AlignmentFlag.AlignLeft)
         self.setFocusProxy(self.cards)
-        for entry in entries():
+        for entry in gallery_entries():
             self.cards.addItem(_item(entry))
         self.cards.setCurrentRow(0)
         self.refresh()
@@ -76,7 +76,7 @@ class GalleryPage(QWidget):
     def refresh(self) -> None:
         """Shows the recent files of now that are still there."""
         self.recent.clear()
-        for file in self.remembered.recent:
+        for file in self.preferences.recent:
             path = Path(file)
             if not path.exists():
                 continue
@@ -123,7 +123,7 @@ def _plain(event: QKeyEvent) -> bool:
     return event.key() in _KEYS and not (event.modifiers() & ~keypad)
 
 
-def _item(entry: Entry) -> QListWidgetItem:
+def _item(entry: GalleryEntry) -> QListWidgetItem:
     item = QListWidgetItem(entry.title)
     item.setData(_NAME, entry.name)
     item.setData(_STORY, entry.story)
@@ -142,13 +142,13 @@ class _Card(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         pad, width, _ = _measures(option.fontMetrics)
-        frame = option.rect.adjusted(pad, pad, -pad, -pad)
-        picture = QRect(frame.left() + pad, frame.top() + pad, frame.width() - 2 * pad, width * 3 // 4)
+        card = option.rect.adjusted(pad, pad, -pad, -pad)
+        image = QRect(card.left() + pad, card.top() + pad, card.width() - 2 * pad, width * 3 // 4)
         painter.save()
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
-        _frame(painter, option, frame, pad)
-        painter.drawPixmap(picture, index.data(_PICTURE))
-        _write(painter, option, index, QRect(picture.left(), picture.bottom() + pad, picture.width(), frame.bottom()))
+        _frame(painter, option, card, pad)
+        painter.drawPixmap(image, index.data(_PICTURE))
+        _write(painter, option, index, QRect(image.left(), image.bottom() + pad, image.width(), card.bottom()))
         painter.restore()
 
 
@@ -165,14 +165,14 @@ def _measures(metrics: QFontMetrics) -> tuple[int, int, int]:
     return max(4, metrics.height() // 2), metrics.averageCharWidth() * _LETTERS, metrics.lineSpacing()
 
 
-def _frame(painter: QPainter, option: QStyleOptionViewItem, frame: QRect, radius: int) -> None:
+def _frame(painter: QPainter, option: QStyleOptionViewItem, card: QRect, radius: int) -> None:
     """The card's outline; thick and in the accent colour where the keyboard is."""
     palette = option.palette
     chosen = bool(option.state & QStyle.StateFlag.State_Selected)
     over = bool(option.state & QStyle.StateFlag.State_MouseOver)
     focus = chosen and bool(option.state & QStyle.StateFlag.State_HasFocus)
     outline = QPainterPath()
-    outline.addRoundedRect(frame, radius, radius)
+    outline.addRoundedRect(card, radius, radius)
     painter.fillPath(outline, palette.button() if chosen or over else palette.window())
     painter.setPen(QPen(palette.highlight() if focus else palette.mid(), 3 if focus else 1))
     painter.drawPath(outline)

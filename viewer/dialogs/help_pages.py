@@ -22,14 +22,14 @@ from PySide6.QtWidgets import (
 
 from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map
 from viewer.controllers.actions import ACTIONS
-from viewer.controllers.help import PAGE, Line, sections
+from viewer.controllers.help import PAGE, ShortcutLine, sections
 from viewer.panels.base import named
 
 
 class ShortcutsPage(QDialog):
     """All keys by menu, and a line to search in them."""
 
-    def __init__(self, parent: QWidget, panels: Sequence[Line]) -> None:
+    def __init__(self, parent: QWidget, panels: Sequence[ShortcutLine]) -> None:
         super().__init__(parent)
         self.setWindowTitle("Shortcuts")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -41,7 +41,7 @@ class ShortcutsPage(QDialog):
         self.tree.setHeaderLabels(["Action", "Keys", "What it does"])
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self._lines: list[tuple[QTreeWidgetItem, list[tuple[QTreeWidgetItem, Line]]]] = []
+        self._lines: list[tuple[QTreeWidgetItem, list[tuple[QTreeWidgetItem, ShortcutLine]]]] = []
         for title, lines in sections(ACTIONS, panels).items():
             self._add(title, lines)
         self.tree.expandAll()
@@ -55,7 +55,7 @@ class ShortcutsPage(QDialog):
                 item.setHidden(not line.mentions(words))
             menu.setHidden(all(item.isHidden() for item, _ in lines))
 
-    def _add(self, title: str, lines: Sequence[Line]) -> None:
+    def _add(self, title: str, lines: Sequence[ShortcutLine]) -> None:
         menu = QTreeWidgetItem([title])
         font = menu.font(0)
         font.setBold(True)

@@ -8,7 +8,7 @@ from aetheria.runs.config import shipped_configs
 
 
 @dataclass(frozen=True)
-class Entry:
+class GalleryEntry:
     """A config to choose.
 
     Attributes:
@@ -24,20 +24,20 @@ class Entry:
     thumbnail: Path | None
 
 
-def entries() -> list[Entry]:
+def gallery_entries() -> list[GalleryEntry]:
     """The shipped configs, quickstart first; what cannot be read is left out."""
     found = [entry for name, path in shipped_configs().items() if (entry := _entry(name, path)) is not None]
     return sorted(found, key=lambda entry: entry.name != "quickstart")
 
 
-def _entry(name: str, path: Path) -> Entry | None:
+def _entry(name: str, path: Path) -> GalleryEntry | None:
     try:
         text = path.read_text("utf-8")
         title = str(tomllib.loads(text).get("title") or name)
     except (OSError, ValueError):
         return None
     thumbnail = path.parent / "thumbnails" / f"{name}.png"
-    return Entry(name, title, _story(text), thumbnail if thumbnail.is_file() else None)
+    return GalleryEntry(name, title, _story(text), thumbnail if thumbnail.is_file() else None)
 
 
 def _story(text: str) -> str:

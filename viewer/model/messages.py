@@ -2,13 +2,22 @@
 
 import errno
 import time
+from dataclasses import dataclass
+from typing import Literal
 
 from aetheria.core.device import is_out_of_memory
 from aetheria.core.errors import AetheriaError, DiskFullError
-from viewer.model.shown import Message
 
 _MOST = 20  # messages that wait; older ones are forgotten
 _REPEATS_S = 5.0  # a message dismissed stays away while it is told again within so many seconds
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something to tell the user: what happened and what to do about it; kind says how bad it is, in words."""
+
+    kind: Literal["note", "warning", "error"]
+    text: str
 
 
 def explain(error: Exception) -> str:
@@ -34,22 +43,22 @@ def _first_line(text: str) -> str:
     return (text.splitlines() or ["no reason was given"])[0].rstrip(".")
 
 
-class Messages:
+class MessageStack:
     """Warnings and errors that the user has not dismissed, the newest on top."""
 
     def __init__(self) -> None:
-        self._waiting: list[Message] = []
+        self._stack: list[Message] = []
         self._dismissed: dict[Message, float] = {}  # and when it was last told
 
     @property
     def top(self) -> Message | None:
         """The one to show."""
-        return self._waiting[-1] if self._waiting else None
+        return self._stack[-1] if self._stack else None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._stack)
 
-    def add(self, message: Message) -> None:
+    def push(self, message: Message) -> None:
         """Puts a message on top, unless it only repeats one that waits or was just dismissed."""
         now = time.monotonic()
         told = self._dismissed.get(message)
@@ -57,15 +66,15 @@ class Messages:
             self._dismissed[message] = now
             return
         self._dismissed.pop(message, None)
-        if message not in self._waiting:
-            self._waiting = [*self._waiting, message][-_MOST:]
+        if message not in self._stack:
+            self._stack = [*self._stack, message][-_MOST:]
 
     def dismiss(self) -> None:
         """Forgets the one on top."""
-        if self._waiting:
-            self._dismissed[self._waiting.pop()] = time.monotonic()
+        if self._stack:
+            self._dismissed[self._stack.pop()] = time.monotonic()
 
     def clear(self) -> None:
         """Forgets all of them."""
-        self._waiting.clear()
+        self._stack.clear()
         self._dismissed.clear()

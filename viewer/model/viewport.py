@@ -1,4 +1,4 @@
-"""What is in sight: which part of the plane of cells is on the screen, and how large. No Qt.
+"""What is in view: which part of the plane of cells is on the screen, and how large. No Qt.
 
 Coordinates are cells, y down and x to the right; pixels are those of the screen itself, whatever its scaling.
 """
@@ -6,14 +6,14 @@ Coordinates are cells, y down and x to the right; pixels are those of the screen
 import math
 from dataclasses import dataclass, replace
 
-from viewer.model.shown import Region
+from viewer.model.region import Region
 
 LARGEST = 128.0  # pixels a cell may have
 _FURTHEST = 0.25  # of the scale at which the grid fits; or 1:1, if that is smaller
 
 
 @dataclass(frozen=True)
-class Sight:
+class Viewport:
     """A view of the plane of cells.
 
     Attributes:
@@ -52,56 +52,56 @@ class Sight:
         return (y - self.top) * self.scale, (x - self.left) * self.scale
 
     def region(self) -> Region:
-        """The cells in sight, whole ones; at least one. Over the edge of a torus: all rows, or columns."""
+        """The cells in view, whole ones; at least one. Over the edge of a torus: all rows, or columns."""
         (height, width), (rows, columns) = self.grid, self.screen
         y0, y1 = _inside(self.top, self.top + rows / self.scale, height, self.wraps)
         x0, x1 = _inside(self.left, self.left + columns / self.scale, width, self.wraps)
         return Region(y0, x0, y1 - y0, x1 - x0)
 
     def pixels(self) -> tuple[int, int]:
-        """(height, width) of the cells in sight, in pixels."""
+        """(height, width) of the cells in view, in pixels."""
         region = self.region()
         return max(1, round(region.height * self.scale)), max(1, round(region.width * self.scale))
 
     @property
-    def twice(self) -> bool:
+    def repeats(self) -> bool:
         """Whether there is room for some cells of a torus twice."""
         return any(pixels > cells * self.scale for pixels, cells in zip(self.screen, self.grid, strict=True))
 
     # -- other views ---------------------------------------------------------------------------------------------
 
-    def of(self, region: Region) -> "Sight":
+    def showing(self, region: Region) -> "Viewport":
         """All of a region, as large as it can be, in the middle."""
         scale = min(self.screen[0] / region.height, self.screen[1] / region.width)
         return replace(
             self, scale=min(scale, LARGEST), y=region.top + region.height / 2, x=region.left + region.width / 2
         )._kept_in()
 
-    def zoomed(self, factor: float, at: tuple[float, float] | None = None) -> "Sight":
+    def zoomed(self, factor: float, at: tuple[float, float] | None = None) -> "Viewport":
         """Larger by a factor; the point under the pixel `at` (down, right) stays there, by default the middle."""
         scale = min(max(self.scale * factor, self._smallest()), LARGEST)
         down, right = (at[0] - self.screen[0] / 2, at[1] - self.screen[1] / 2) if at is not None else (0.0, 0.0)
         change = 1 / self.scale - 1 / scale
         return replace(self, scale=scale, y=self.y + down * change, x=self.x + right * change)._kept_in()
 
-    def one_to_one(self) -> "Sight":
+    def one_to_one(self) -> "Viewport":
         """One cell to one pixel, about the middle."""
         return replace(self, scale=1.0)._kept_in()
 
-    def moved(self, down: float, right: float) -> "Sight":
+    def moved(self, down: float, right: float) -> "Viewport":
         """With what is shown moved by so many pixels."""
         return replace(self, y=self.y - down / self.scale, x=self.x - right / self.scale)._kept_in()
 
-    def centred(self, y: float, x: float) -> "Sight":
+    def centred(self, y: float, x: float) -> "Viewport":
         """With this point in the middle."""
         return replace(self, y=y, x=x)._kept_in()
 
-    def like(self, other: "Sight") -> "Sight":
+    def matching(self, other: "Viewport") -> "Viewport":
         """What another view shows, on this screen, for a grid of which each cell may be a larger or smaller part."""
         rows, columns = self.grid[0] / other.grid[0], self.grid[1] / other.grid[1]
         return replace(self, scale=other.scale / rows, y=other.y * rows, x=other.x * columns)
 
-    def on(self, screen: tuple[int, int]) -> "Sight":
+    def on_screen(self, screen: tuple[int, int]) -> "Viewport":
         """The same on a screen of another size."""
         return replace(self, screen=(max(1, screen[0]), max(1, screen[1])))
 
@@ -109,7 +109,7 @@ class Sight:
         fitting = min(self.screen[0] / self.grid[0], self.screen[1] / self.grid[1])
         return min(_FURTHEST * fitting, 1.0, self.scale)
 
-    def _kept_in(self) -> "Sight":
+    def _kept_in(self) -> "Viewport":
         """With the middle of the screen on the grid: it cannot be lost."""
         height, width = self.grid
         return replace(self, y=min(max(self.y, 0.0), float(height)), x=min(max(self.x, 0.0), float(width)))

@@ -2,7 +2,7 @@
 
 import math
 
-from viewer.model.shown import Status
+from viewer.model.status import Status
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 _FIGURE_SPACE = "\N{FIGURE SPACE}"  # as wide as a digit

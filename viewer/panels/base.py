@@ -6,8 +6,9 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from viewer.controllers.controller import Controller
-from viewer.model.shown import Picture, Status
-from viewer.sources.source import Source
+from viewer.model.frame import RenderedFrame
+from viewer.model.status import Status
+from viewer.sources.source import FrameSource
 
 W = TypeVar("W", bound=QWidget)
 
@@ -18,7 +19,7 @@ def named(widget: W, name: str) -> W:
     return widget
 
 
-class Scroll(QScrollArea):
+class ScrollPanel(QScrollArea):
     """As wide as what is in it, and scrolled down when that is taller than the room there is."""
 
     def __init__(self, inner: QWidget) -> None:
@@ -49,7 +50,7 @@ def scrolled(panel: QWidget, inner: QWidget) -> None:
     """Fills a panel with a widget that may be taller than the room there is."""
     layout = QVBoxLayout(panel)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.addWidget(Scroll(inner))
+    layout.addWidget(ScrollPanel(inner))
 
 
 class Panel(QWidget):
@@ -58,18 +59,18 @@ class Panel(QWidget):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self.controller = controller
-        controller.model.listeners.append(self.changed)
+        controller.model.listeners.append(self.model_changed)
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         """Something was opened, or closed (None)."""
 
-    def changed(self, names: frozenset[str]) -> None:
+    def model_changed(self, names: frozenset[str]) -> None:
         """Attributes of the model changed."""
 
-    def status(self, status: Status) -> None:
+    def show_status(self, status: Status) -> None:
         """New numbers, a few times a second."""
 
-    def pictured(self, picture: Picture) -> None:
+    def show_frame(self, frame: RenderedFrame) -> None:
         """A new picture was drawn; called up to sixty times a second."""
 
     def hovered(self, y: int, x: int) -> None:

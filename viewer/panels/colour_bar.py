@@ -15,9 +15,9 @@ def swatch_size(metrics: QFontMetrics) -> QSize:
 
 def swatch(name: str, size: QSize, ratio: float) -> QIcon:
     """A colour map, low to high; `size` in points, `ratio` pixels each."""
-    picture = _strip(name).scaled(round(size.width() * ratio), round(size.height() * ratio))
-    picture.setDevicePixelRatio(ratio)
-    return QIcon(QPixmap.fromImage(picture))
+    pixmap = _strip(name).scaled(round(size.width() * ratio), round(size.height() * ratio))
+    pixmap.setDevicePixelRatio(ratio)
+    return QIcon(QPixmap.fromImage(pixmap))
 
 
 class ColourBar(QWidget):

@@ -1,4 +1,4 @@
-"""How often values occur among the cells in sight, with the two levels as lines that can be dragged."""
+"""How often values occur among the cells in view, with the two levels as lines that can be dragged."""
 
 import numpy as np
 import pyqtgraph as pg
@@ -6,8 +6,9 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QSizePolicy
 
+from viewer.model.model import Theme
 from viewer.model.palette import Histogram
-from viewer.model.shown import Levels, Theme
+from viewer.model.view_settings import Levels
 from viewer.model.wording import compact
 from viewer.panels.plotting import PlotWidget
 from viewer.widgets import theme

@@ -20,44 +20,44 @@ from PySide6.QtWidgets import (
 
 from aetheria.observe.colour_maps import colour_map
 from viewer.controllers.controller import Controller
-from viewer.controllers.inspect import Readings, readings
-from viewer.model.shown import Cell
+from viewer.controllers.inspect import ChannelTable, channel_table
+from viewer.model.frame import CellValues
 from viewer.panels.base import Panel, named
 from viewer.panels.plotting import PlotWidget
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 
 _ROWS, _COLUMNS = 5, 8  # lines of text that the bars are high and, at least, wide
-_NOTHING = Readings((), (), np.empty((0, 0)))
+_NOTHING = ChannelTable((), (), np.empty((0, 0)))
 _Index = QModelIndex | QPersistentModelIndex
 
 
 class InspectorPanel(Panel):
-    """Where the cell is, the field in sight, a table of its channels and bars of them."""
+    """Where the cell is, the field in view, a table of its channels and bars of them."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
-        self.inspecting = controller.inspecting
+        self.inspect = controller.inspect
         self.place = named(QLabel(), "Place of the cell")
-        self.shown = named(QLabel(), "Field in sight, at the cell")
+        self.shown = named(QLabel(), "Field in view, at the cell")
         for label in (self.place, self.shown):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.pin = QPushButton("&Pin")
         self.pin.setCheckable(True)
         self.pin.setToolTip("Stay at this cell, or go with the mouse again (I, with the mouse over a cell)")
-        self.pin.clicked.connect(lambda _: self.inspecting.toggle_pin())
-        self.readings = _Table(self)
+        self.pin.clicked.connect(lambda _: self.inspect.toggle_pin())
+        self.channel_table = _Table(self)
         self.table = named(QTableView(), "Channels of the cell")
-        self.table.setModel(self.readings)
+        self.table.setModel(self.channel_table)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.table.setShowGrid(False)
         self.bars = named(_Bars(), "Channels of the cell, as bars")
         self._lay_out()
-        self.inspecting.listeners.append(self._draw)
-        self.changed(frozenset({"theme", "pinned"}))
+        self.inspect.listeners.append(self._draw)
+        self.model_changed(frozenset({"theme", "pinned"}))
         self._draw()
 
     def _lay_out(self) -> None:
@@ -72,13 +72,13 @@ class InspectorPanel(Panel):
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
 
     def hovered(self, y: int, x: int) -> None:
-        self.inspecting.hover(y, x)
+        self.inspect.hover(y, x)
 
-    def changed(self, names: frozenset[str]) -> None:
+    def model_changed(self, names: frozenset[str]) -> None:
         if "theme" in names:
             self.bars.paint_in(
                 theme.colour(self.controller.model.theme, "base"), theme.colour(self.controller.model.theme, "dim")
@@ -88,30 +88,30 @@ class InspectorPanel(Panel):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         super().showEvent(event)
-        self.inspecting.wanted = True
+        self.inspect.wanted = True
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         super().hideEvent(event)
-        self.inspecting.wanted = False
+        self.inspect.wanted = False
 
     def _draw(self) -> None:
-        cell = self.inspecting.cell
+        cell = self.inspect.cell
         self.pin.setEnabled(cell is not None)
         if cell is None:
             self.place.setText("Move the mouse over the cells.")
             self.shown.clear()
-            self.readings.fill(_NOTHING)
+            self.channel_table.fill(_NOTHING)
             self.bars.hide()
             return
         self.place.setText(f"y {cell.y}, x {cell.x}")
         self.shown.setText("\n".join(self._in_words(cell)))
-        found = readings(cell)
-        self.readings.fill(found)
+        found = channel_table(cell)
+        self.channel_table.fill(found)
         self.bars.setVisible(len(found.names) > 1 and cell.channels.size > 0)
         if self.bars.isVisibleTo(self):
             self.bars.draw(cell)
 
-    def _in_words(self, cell: Cell) -> list[str]:
+    def _in_words(self, cell: CellValues) -> list[str]:
         source, choice = self.controller.source, self.controller.choice
         universe = f", universe {cell.universe}" if source is not None and source.universes > 1 else ""
         words = [f"step {cell.step:,}{universe}"]
@@ -122,13 +122,13 @@ class InspectorPanel(Panel):
 
 
 class _Table(QAbstractTableModel):
-    """Readings as a table that Qt asks only for what is in sight."""
+    """Readings as a table that Qt asks only for what is in view."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._readings = _NOTHING
 
-    def fill(self, found: Readings) -> None:
+    def fill(self, found: ChannelTable) -> None:
         """Shows other readings."""
         same = (found.columns, found.names) == (self._readings.columns, self._readings.names)
         if not same:
@@ -193,7 +193,7 @@ class _Bars(PlotWidget):
             self.getAxis(side).setPen(ink)
             self.getAxis(side).setTextPen(ink)
 
-    def draw(self, cell: Cell) -> None:
+    def draw(self, cell: CellValues) -> None:
         """Draws the channels of a cell; the scale grows at once, and shrinks when it is much too large."""
         heights, brushes = cell.channels, [self._plain] * cell.channels.size
         if cell.d_state is not None:

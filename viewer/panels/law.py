@@ -18,8 +18,8 @@ from aetheria.laws.controls import Control, TextControl, Value
 from viewer.controllers.controller import Controller
 from viewer.controllers.parameters import KNOWN_RULES
 from viewer.panels.base import Panel, named, scrolled
-from viewer.panels.number import Number
-from viewer.sources.source import Source
+from viewer.panels.number import NumberInput
+from viewer.sources.source import FrameSource
 
 _DIGITS = 4  # of a number at the upper end of its slider
 
@@ -29,14 +29,14 @@ class LawPanel(Panel):
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
-        self.tuning = controller.tuning
-        self.rows: dict[str, _Row] = {}
+        self.parameters = controller.parameters
+        self.rows: dict[str, _ControlRow] = {}
         self.nothing = QLabel()
         self.nothing.setWordWrap(True)
         self.reset_all = QPushButton("Reset the &law")
         self.reset_all.setAccessibleName("Reset the law")
         self.reset_all.setToolTip("All parameters as they were when the run was opened (Ctrl+Shift+L)")
-        self.reset_all.clicked.connect(self.tuning.reset_all)
+        self.reset_all.clicked.connect(self.parameters.reset_all)
         inner = QWidget()
         self._column = QVBoxLayout(inner)
         self._column.addWidget(self.nothing)
@@ -50,26 +50,28 @@ class LawPanel(Panel):
         self._column.addWidget(self.changes_title)
         self._column.addWidget(self.changes, 1)
         scrolled(self, inner)
-        controller.changes.listeners.append(self._list_changes)
-        self.tuning.listeners.append(self._tuned)
+        controller.history.listeners.append(self._list_changes)
+        self.parameters.listeners.append(self._tuned)
         self._tuned()
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         self.nothing.setText("Nothing is open." if source is None else "This law has no parameters to change while it runs.")
 
     def _tuned(self) -> None:
-        controls = self.tuning.controls
+        controls = self.parameters.controls
         if [row.control for row in self.rows.values()] != list(controls):
             self._build()
         self.nothing.setVisible(not controls)
         self.reset_all.setVisible(bool(controls))
-        self.reset_all.setEnabled(any(map(self.tuning.changed, self.rows)))
+        self.reset_all.setEnabled(any(map(self.parameters.is_changed, self.rows)))
         for name, row in self.rows.items():
-            row.show_value(self.tuning.values[name], self.tuning.problems.get(name, ""), self.tuning.changed(name))
+            row.show_value(
+                self.parameters.values[name], self.parameters.problems.get(name, ""), self.parameters.is_changed(name)
+            )
 
     def _list_changes(self) -> None:
         self.changes.clear()
-        self.changes.addItems(self.controller.changes.lines)
+        self.changes.addItems(self.controller.history.lines)
         self.changes.scrollToBottom()
 
     def _build(self) -> None:
@@ -77,16 +79,18 @@ class LawPanel(Panel):
             self._column.removeWidget(row)
             row.deleteLater()
         self.rows = {}
-        for place, control in enumerate(self.tuning.controls):
+        for place, control in enumerate(self.parameters.controls):
             row = (
-                _RuleRow(control, self.tuning.set) if isinstance(control, TextControl) else _NumberRow(control, self.tuning.set)
+                _RuleRow(control, self.parameters.set)
+                if isinstance(control, TextControl)
+                else _NumberRow(control, self.parameters.set)
             )
-            row.reset.clicked.connect(lambda _checked=False, name=control.name: self.tuning.reset(name))
+            row.reset.clicked.connect(lambda _checked=False, name=control.name: self.parameters.reset(name))
             self._column.insertWidget(place, row)
             self.rows[control.name] = row
 
 
-class _Row(QWidget):
+class _ControlRow(QWidget):
     """One control.
 
     Attributes:
@@ -111,9 +115,9 @@ class _Row(QWidget):
         self.grid.addWidget(self.reset, 0, 1)
         self.grid.addWidget(self.problem, 3, 0, 1, 2)
 
-    def show_value(self, value: Value, problem: str, changed: bool) -> None:
+    def show_value(self, value: Value, problem: str, model_changed: bool) -> None:
         """Shows what holds, or why the last value does not."""
-        self.reset.setEnabled(changed or bool(problem))
+        self.reset.setEnabled(model_changed or bool(problem))
         self.problem.setText(f"⚠ Not taken: {problem}" if problem else "")
         self.problem.setVisible(bool(problem))
         if not problem:
@@ -124,12 +128,12 @@ class _Row(QWidget):
         raise NotImplementedError
 
 
-class _NumberRow(_Row):
+class _NumberRow(_ControlRow):
     def __init__(self, control: Control, choose: Callable[[str, Value], object]) -> None:
         super().__init__(control)
         decimals = max(0, _DIGITS - math.floor(math.log10(control.high)))
         # The field takes any number: which ones are allowed is for the law to say.
-        self.number = Number(control.name, control.low, control.high, decimals=decimals, least=-1e6, most=1e6)
+        self.number = NumberInput(control.name, control.low, control.high, decimals=decimals, least=-1e6, most=1e6)
         self.number.setToolTip(control.meaning)
         self.number.chosen.connect(lambda value: choose(control.name, value))
         self.title.setBuddy(self.number)
@@ -140,7 +144,7 @@ class _NumberRow(_Row):
             self.number.show_value(float(value))
 
 
-class _RuleRow(_Row):
+class _RuleRow(_ControlRow):
     """A text, and a list of well-known ones where there is one."""
 
     def __init__(self, control: TextControl, choose: Callable[[str, Value], object]) -> None:

@@ -10,7 +10,7 @@ from viewer.panels.base import named
 _STEPS = 1000  # places of the slider
 
 
-class Number(QWidget):
+class NumberInput(QWidget):
     """The slider offers a range; the field takes whatever is allowed.
 
     Signals:

@@ -19,12 +19,12 @@ from PySide6.QtWidgets import (
 
 from viewer.controllers.controller import Controller
 from viewer.controllers.series import RATE
-from viewer.model.shown import Status
-from viewer.model.table import Quantity, Run
+from viewer.model.status import Status
+from viewer.model.time_series import Quantity, TimeSeries
 from viewer.model.wording import compact
 from viewer.panels.base import Panel, named
 from viewer.panels.plotting import Plot
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.file_dialogs import ask_where_to_save
 
@@ -36,7 +36,7 @@ _ROWS = 5  # lines of text that a plot is high at least
 _HEIGHT = 13  # lines of text that the panel is high at first
 _MOST = 24  # universes that are drawn
 _REST_MS = 250  # between two drawings of what was collected: axes are drawn anew, which takes as long as some pictures
-_ALL = "All, with the one in sight thick"
+_ALL = "All, with the one in view thick"
 
 
 class PlotsPanel(Panel):
@@ -58,8 +58,8 @@ class PlotsPanel(Panel):
         self.nothing.setWordWrap(True)
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.universes = named(QComboBox(), "Universes in the plots")
-        self.universes.addItems(["The one in sight", _ALL])
-        self.universes.setToolTip("Whether the plots show only the universe in sight, or all of them")
+        self.universes.addItems(["The one in view", _ALL])
+        self.universes.setToolTip("Whether the plots show only the universe in view, or all of them")
         self.universes.currentIndexChanged.connect(lambda _: self.draw())
         self.export = QPushButton("Save as &CSV...")
         self.export.clicked.connect(self._save)
@@ -109,20 +109,20 @@ class PlotsPanel(Panel):
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         several = source is not None and source.universes > 1
         self.universes.setVisible(several)
         self._fit()
         self.setEnabled(source is not None)
         self.draw()
 
-    def changed(self, names: frozenset[str]) -> None:
-        if names & {"theme", "look"}:
+    def model_changed(self, names: frozenset[str]) -> None:
+        if names & {"theme", "view_settings"}:
             self.draw()
 
-    def status(self, status: Status) -> None:
+    def show_status(self, status: Status) -> None:
         for plot in self.plots.values():
-            plot.mark(None if status.frame is None else status.step)
+            plot.mark(None if status.frame_index is None else status.step)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         super().showEvent(event)
@@ -168,7 +168,7 @@ class PlotsPanel(Panel):
 
     def _draw_soon(self) -> None:
         """Draws now what the user asked for; numbers that only grew, when the last drawing was long enough ago."""
-        asked = self.series.chosen != tuple(self.plots) or not self.series.runs
+        asked = self.series.chosen != tuple(self.plots) or not self.series.stretches
         self._late = self._rest.isActive() and not asked
         if not self._late:
             self._rest.start()
@@ -186,7 +186,7 @@ class PlotsPanel(Panel):
             box.blockSignals(True)
             box.setChecked(name in chosen)
             box.blockSignals(False)
-        rows = sum(len(run) for run in self.series.runs)
+        rows = sum(len(run) for run in self.series.stretches)
         self.export.setEnabled(rows > 0)
         self.clear.setEnabled(rows > 0)
         self.area.setVisible(bool(chosen))
@@ -220,16 +220,16 @@ class PlotsPanel(Panel):
         self.graphs.setMinimumHeight(len(chosen) * _ROWS * self.fontMetrics().lineSpacing())
 
     def _draw(self, plot: "_Plot") -> None:
-        look, model = self.controller.model.look, self.controller.model
+        settings, model = self.controller.model.view_settings, self.controller.model
         palette = _COLOURS[model.theme]
         shades = _Shades(palette[plot.number % len(palette)], theme.colour(model.theme, "dim").name())
         plot.colour(theme.colour(model.theme, "text").name())
         every = self.universes.isVisible() and self.universes.currentIndex() == 1
-        plot.show_runs(list(self.series.runs), look.universe if look is not None else 0, every, shades)
+        plot.show_runs(list(self.series.stretches), settings.universe if settings is not None else 0, every, shades)
 
 
 class _Shades:
-    """Pens of a plot: of the universe in sight, of others, and of runs before."""
+    """Pens of a plot: of the universe in view, of others, and of runs before."""
 
     def __init__(self, main: str, dim: str) -> None:
         self.main = pg.mkPen(main, width=2)
@@ -270,19 +270,19 @@ class _Plot(Plot):
         self._label.setText(self._called, color=text)
 
     def mark(self, step: int | None) -> None:
-        """Draws a line at the step in sight, of a recording."""
+        """Draws a line at the step in view, of a recording."""
         self._mark.setVisible(step is not None)
         if step is not None:
             self._mark.setValue(step)
 
-    def show_runs(self, runs: list[Run], universe: int, every: bool, shades: _Shades) -> None:
-        """Draws the universe in sight, or every one; runs before the present one dotted."""
+    def show_runs(self, stretches: list[TimeSeries], universe: int, every: bool, shades: _Shades) -> None:
+        """Draws the universe in view, or every one; runs before the present one dotted."""
         wanted: list[tuple[NDArray[np.int64], NDArray[np.float64], object]] = []
-        for run in runs:
+        for run in stretches:
             if self.name not in run.names:
                 continue
             values = run.values(self.name)
-            present = run is runs[-1]
+            present = run is stretches[-1]
             others = range(min(values.shape[1], _MOST)) if every and present else ()
             wanted += [(run.steps, values[:, u], shades.other) for u in others if u != universe]
             wanted.append((run.steps, values[:, min(universe, values.shape[1] - 1)], shades.main if present else shades.before))

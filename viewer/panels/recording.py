@@ -9,7 +9,7 @@ from aetheria.recording import Recording
 from viewer.controllers.controller import Controller
 from viewer.panels.base import Panel, named
 from viewer.sources.playback import RecordingSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 _ROWS = ("File", "Title", "Law", "Grid", "Recorded", "Frames", "Steps", "Ended", "Fields", "Numbers", "Device", "Seed", "Made")
 _NONE = "No recording is open. Open one, or record a run."
@@ -35,25 +35,29 @@ class RecordingPanel(Panel):
             )
             self._form.addRow(row, value)
         controller.player.listeners.append(self._moved)
-        self._told: tuple[int, str] | None = None
-        self.opened(None)
+        self._shown_state: tuple[int, str] | None = None
+        self.show_source(None)
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         recording = source.recording if isinstance(source, RecordingSource) else None
         self._form.setRowVisible(self.nothing, recording is None)
         texts = {} if recording is None or source is None else about(recording, source.grid)
         for row, value in self.values.items():
             value.setText(texts.get(row, ""))
             self._form.setRowVisible(value, bool(texts.get(row)))
-        self._told = None
+        self._shown_state = None
         self._moved()
 
     def _moved(self) -> None:
         """What changes while the run is still being recorded."""
         position, source = self.controller.player.position, self.controller.source
-        if position is None or not isinstance(source, RecordingSource) or self._told == (position.frames, position.ending):
+        if (
+            position is None
+            or not isinstance(source, RecordingSource)
+            or self._shown_state == (position.frames, position.ending)
+        ):
             return
-        self._told = position.frames, position.ending
+        self._shown_state = position.frames, position.ending
         steps = source.steps
         every = int(source.recording.attributes["every"])
         how_often = "every one" if every == 1 else f"1 in {every:,}"

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from aetheria.observe.fields import FIELDS
 from aetheria.recording import Recording
-from viewer.model.shown import FieldChoice, Region
+from viewer.model.region import Region
+from viewer.model.view_settings import FieldChoice
 
 
 class FrameReader:

@@ -26,7 +26,7 @@ _WHOLE = 64  # cells a side from which an array is the grid itself, not a patter
 
 
 @dataclass(frozen=True)
-class Change:
+class RunChange:
     """Something to do to the run that is open.
 
     Attributes:
@@ -43,7 +43,7 @@ class Change:
     note: str
     config: dict[str, Any]
 
-    def changed(self, config: RunConfig) -> RunConfig:
+    def apply_to_config(self, config: RunConfig) -> RunConfig:
         """The config of the run after it."""
         values = config.model_dump(exclude_none=True)
         for table, settings in self.config.items():
@@ -66,7 +66,7 @@ class NewRun:
     prepare: Callable[[Aetheria_Motor], object] = lambda _: None
 
 
-def adopt(path: Path, source: LiveSource | None) -> Change | NewRun:
+def import_file(path: Path, source: LiveSource | None) -> RunChange | NewRun:
     """What a file of `SUFFIXES` means: a change of the run that is open where it fits, else a run of its own.
 
     Raises:
@@ -90,7 +90,7 @@ def adopt(path: Path, source: LiveSource | None) -> Change | NewRun:
     )
 
 
-def _cells(path: Path, kind: Kind, source: LiveSource) -> Change | NewRun:
+def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
     """Other initial cells for the run that is open."""
     motor = source.motor
     initial = Initial(kind=kind, path=str(path.resolve()))
@@ -105,8 +105,8 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> Change | NewRun:
             "open a run with a larger grid first, or close this one"
         ) from None
     if not source.runs:  # somebody counts its steps
-        return Change(source, lambda motor: motor.set_cells(cells), False, f"The cells are those of {path.name} now", {})
-    return Change(
+        return RunChange(source, lambda motor: motor.set_cells(cells), False, f"The cells are those of {path.name} now", {})
+    return RunChange(
         source,
         lambda motor: motor.restart(initial=initial),
         True,
@@ -167,13 +167,13 @@ def _room(cells: int) -> int:
     return -(-(cells + 2 * margin) // 64) * 64
 
 
-def _state(path: Path, source: LiveSource | None) -> Change | NewRun:
+def _state(path: Path, source: LiveSource | None) -> RunChange | NewRun:
     """A saved state: for the open run to go on from where it is of such a run, else with its own config."""
     saved = describe_state(path)
     note = f"Goes on from {path.name}, at step {saved.step:,}"
     motor = source.motor if source is not None else None
     if source is not None and motor is not None and (motor.traits.name, motor.shape) == (saved.law, saved.shape):
-        return Change(source, lambda motor: load_state(motor, path), True, note, {})
+        return RunChange(source, lambda motor: load_state(motor, path), True, note, {})
     if not saved.config:
         height, width = saved.shape[2:]
         raise StateError(
@@ -184,7 +184,7 @@ def _state(path: Path, source: LiveSource | None) -> Change | NewRun:
     return NewRun(config, note, lambda motor: load_state(motor, path))
 
 
-def _weights(path: Path, source: LiveSource | None) -> Change | NewRun:
+def _weights(path: Path, source: LiveSource | None) -> RunChange | NewRun:
     """Other weights for the open law where they fit, else a Growing NCA of their shape."""
     path = path.resolve()
     misfit = ""
@@ -195,7 +195,7 @@ def _weights(path: Path, source: LiveSource | None) -> Change | NewRun:
             misfit = f"; nor the law that is open: {str(error).splitlines()[1].strip()}" if "\n" in str(error) else ""
         else:
             note = f"The law goes on with the weights of {path.name}"
-            return Change(source, lambda motor: motor.load_weights(path), False, note, {"law": {"weights": str(path)}})
+            return RunChange(source, lambda motor: motor.load_weights(path), False, note, {"law": {"weights": str(path)}})
     try:
         return NewRun(_growing_nca(path))
     except FileUnreadableError:

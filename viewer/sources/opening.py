@@ -11,9 +11,9 @@ from aetheria.runs.run import build_motor
 from viewer.sources.importing import SUFFIXES
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
-Opener = Callable[[str | Path, list[str] | None, str | None], Source]
+Opener = Callable[[str | Path, list[str] | None, str | None], FrameSource]
 KNOWN = (
     "a config (.toml), a recording (.h5), a pattern (.rle), cells (.npy, .png), weights (.safetensors, .pt) or a saved state "
     "(.safetensors), or the name of a shipped config"
@@ -21,7 +21,7 @@ KNOWN = (
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def open_any(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> Source:
+def open_any(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> FrameSource:
     """Whatever the file is, as a source; files take milliseconds to open, and motors longer: not for the window's thread.
 
     Args:
@@ -53,7 +53,7 @@ def check(path: str | Path, overrides: list[str] | None = None, device: str | No
         raise FileUnreadableError(f"{path}: no such file")
 
 
-def open_config(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> Source:
+def open_config(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> FrameSource:
     """A config as a live source: stepped until the user stops it, eagerly until a faster plan is ready.
 
     Raises:
@@ -80,7 +80,7 @@ def open_recording(path: str | Path, overrides: list[str] | None = None) -> Reco
         raise
 
 
-def rerun(config: str, title: str, device: str | None = None) -> Source:
+def rerun_config(config: str, title: str, device: str | None = None) -> FrameSource:
     """A live source from the config (TOML) that a recording was made from.
 
     Raises:
@@ -89,7 +89,7 @@ def rerun(config: str, title: str, device: str | None = None) -> Source:
     return live_source(RunConfig.from_toml(config, f"{title}: its config"), title, device)
 
 
-def take_up(path: Path, step: int, title: str, device: str | None = None) -> Source:
+def resume_run(path: Path, step: int, title: str, device: str | None = None) -> FrameSource:
     """The run of a recording, taken up live at a step: run again up to there, with every edit that was made by hand.
 
     Raises:

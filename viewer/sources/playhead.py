@@ -5,12 +5,12 @@ import threading
 _CATCH_UP_S = 0.25  # seconds of missed beats that are made up for by leaving frames out
 
 
-class Reel:
+class Playhead:
     """A position among frames that are counted from 0; any thread may ask or change it.
 
     Attributes:
         count: frames there are; grows while a run is being recorded.
-        at: the frame in sight, 0 as long as there is none.
+        at: the frame in view, 0 as long as there is none.
         playing: it moves by itself.
         loop: after the last frame comes the first.
         newest: stays at the last frame, however many come.
@@ -30,13 +30,13 @@ class Reel:
         self._due = 0.0
         self._lock = threading.Lock()
 
-    def seek(self, frame: int) -> None:
+    def seek(self, index: int) -> None:
         """Stands still at a frame, the nearest there is; negative ones count from the end."""
         with self._lock:
             self.playing = self.newest = False
-            self.at = self._inside(frame + self.count if frame < 0 else frame)
+            self.at = self._inside(index + self.count if index < 0 else index)
 
-    def advance(self, frames: int) -> None:
+    def move_by(self, frames: int) -> None:
         """Moves by so many frames, backwards for negative ones, and stands still there."""
         with self._lock:
             self.playing = self.newest = False
@@ -72,21 +72,21 @@ class Reel:
             if self.newest:
                 self.at = self._inside(count - 1)
 
-    def beat(self, now: float) -> tuple[int, float | None]:
+    def update(self, now: float) -> tuple[int, float | None]:
         """Moves on if it is time: frames moved by, and seconds until the next beat, None for never."""
         with self._lock:
             if not self.playing:
                 return 0, None
-            beats = 1
+            updates = 1
             if self.speed is not None:
                 if now < self._due:
                     return 0, self._due - now
-                beats = 1 + min(int((now - self._due) * self.speed), int(_CATCH_UP_S * self.speed))
-                self._due += beats / self.speed
+                updates = 1 + min(int((now - self._due) * self.speed), int(_CATCH_UP_S * self.speed))
+                self._due += updates / self.speed
                 if self._due < now:  # it stood still for long, which is not made up for
                     self._due = now + 1 / self.speed
-                self.skipped += beats - 1
-            moved = self._move(beats * self.stride)
+                self.skipped += updates - 1
+            moved = self._move(updates * self.stride)
             if self.count < 2 or (not self.loop and self.at >= self.count - 1):
                 self.playing = False
                 return moved, None
@@ -98,5 +98,5 @@ class Reel:
         self.at = wanted % self.count if self.loop and self.count else self._inside(wanted)
         return self.at - before
 
-    def _inside(self, frame: int) -> int:
-        return min(max(frame, 0), max(self.count - 1, 0))
+    def _inside(self, index: int) -> int:
+        return min(max(index, 0), max(self.count - 1, 0))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aetheria.motor.motor import Aetheria_Motor
-from viewer.sources.source import end_with_the_program
+from viewer.sources.source import close_at_exit
 
 
 class Runner:
@@ -18,15 +18,15 @@ class Runner:
         self.speed: float | None = None
         self.stride = 1
         self._failed = failed
-        self._left = 0  # steps to take from a standstill, or that the present beat still has
+        self._remaining = 0  # steps to take from a standstill, or that the present beat still has
         self._stepping = False
         self._due = 0.0  # when the next beat is
         self._closing = False
         self._changed = threading.Condition()
-        self._piece = 1
+        self._chunk = 1
         self.thread = threading.Thread(target=self._run, name="motor", daemon=True)
         self.thread.start()
-        end_with_the_program(self)
+        close_at_exit(self)
 
     def set(self, **changes: Any) -> None:
         """Sets playing, speed or stride."""
@@ -34,28 +34,28 @@ class Runner:
             for name, value in changes.items():
                 setattr(self, name, value)
             if "playing" in changes:
-                self._left = 0
+                self._remaining = 0
             self._due = time.monotonic()
             self._changed.notify_all()
 
-    def take(self, steps: int) -> None:
+    def run_steps(self, steps: int) -> None:
         """Takes so many steps from a standstill; more are added to those that are left."""
         with self._changed:
             self.playing = False
-            self._left += steps
+            self._remaining += steps
             self._changed.notify_all()
 
     def halt(self) -> None:
         """Stops, and waits until no step is being taken; not for the window's thread."""
         with self._changed:
-            self.playing, self._left = False, 0
+            self.playing, self._remaining = False, 0
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._stepping or self._closing)
 
     @property
     def busy(self) -> bool:
         """Whether steps are being taken or waited for."""
-        return self.playing or self._left > 0
+        return self.playing or self._remaining > 0
 
     def close(self) -> None:
         """Ends the thread after the steps it is at."""
@@ -69,24 +69,24 @@ class Runner:
                 self._stepping = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self.busy or self._closing)
-                if self.playing and self.speed is not None and not self._left:
-                    self._wait_for_beat(self.speed)
+                if self.playing and self.speed is not None and not self._remaining:
+                    self._wait_for_update(self.speed)
                 if self._closing:
                     return
-                if not self.busy or (self.playing and self.speed is not None and not self._left):
+                if not self.busy or (self.playing and self.speed is not None and not self._remaining):
                     continue
                 # Never a whole beat at once: however long one is, it can be stopped.
-                steps = min(self._left, self._piece) if self._left else self._piece
-                self._left = max(0, self._left - steps)
+                steps = min(self._remaining, self._chunk) if self._remaining else self._chunk
+                self._remaining = max(0, self._remaining - steps)
                 self._stepping = True
             self._step(steps)
 
-    def _wait_for_beat(self, speed: float) -> None:
+    def _wait_for_update(self, speed: float) -> None:
         """Waits until a beat is due and begins it, unless something changes."""
         self._due = max(self._due, time.monotonic() - 1 / speed)  # never makes up for more than one missed beat
         wait = self._due - time.monotonic()
         if not self._changed.wait_for(lambda: self._closing or not self.playing or self.speed != speed, wait):
-            self._left = self.stride
+            self._remaining = self.stride
             self._due += 1 / speed
 
     def _step(self, steps: int) -> None:
@@ -95,9 +95,9 @@ class Runner:
             self.motor.step(steps)
         except Exception as error:  # noqa: BLE001 - whatever it is, the window tells and lives on
             with self._changed:
-                self.playing, self._left = False, 0
+                self.playing, self._remaining = False, 0
             self._failed(error)
             return
         took = max(time.perf_counter() - began, 1e-6)
         # A piece takes a twentieth of a second: as long as it takes to stop.
-        self._piece = max(1, min(1 << 20, int(steps * min(0.05 / took, 4.0))))
+        self._chunk = max(1, min(1 << 20, int(steps * min(0.05 / took, 4.0))))

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.observe.fields import FIELDS
-from viewer.model.shown import Cell, FieldChoice, Look, Picture, Status, Wanted
+from viewer.model.frame import CellValues, RenderedFrame
+from viewer.model.status import Status
+from viewer.model.view_settings import FieldChoice, FrameRequest, ViewSettings
 
 T = TypeVar("T")
 _WINDOW_S = 1.0  # seconds that rates are measured over
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """What the controller asks of a live motor or a recording. Nothing here waits.
 
     Attributes:
@@ -31,7 +33,7 @@ class Source(Protocol):
         live: cells can be stepped and edited.
         runs: it can be started and stopped here; not a run that the user's own code steps.
         first_look: how it is shown at first.
-        samples: the newest sample of the cells in sight, if there is one: its step, and values `(1, [3,] h, w)` of the field.
+        samples: the newest sample of the cells in view, if there is one: its step, and values `(1, [3,] h, w)` of the field.
     """
 
     title: str
@@ -41,44 +43,44 @@ class Source(Protocol):
     observables: tuple[str, ...]
     live: bool
     runs: bool
-    first_look: Look
+    first_view_settings: ViewSettings
     samples: deque[tuple[int, NDArray[np.generic]]]
 
-    def show(self, wanted: Wanted | None) -> None:
+    def request_frames(self, frame_request: FrameRequest | None) -> None:
         """Asks for pictures like this from now on; None: nobody is looking, and nothing is computed or moved."""
 
-    def picture(self) -> Picture | None:
+    def next_frame(self) -> RenderedFrame | None:
         """The newest picture that was not taken yet."""
 
     def status(self) -> Status:
         """How it is doing."""
 
-    def inspect(self, y: int, x: int, universe: int, then: Callable[[Cell], None]) -> None:
+    def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
         """Reads one cell; `then` is called with it, from `settle`. Of calls that wait only the newest is answered."""
 
-    def do(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
+    def submit(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
         """Does a job in the source's own thread; `then` is called with its result, from `settle`."""
 
-    def settle(self) -> None:
+    def run_callbacks(self) -> None:
         """Calls back, in the caller's thread, for each job that is done."""
 
     def play(self, playing: bool) -> None:
         """Goes on, or stands still."""
 
-    def advance(self, beats: int) -> None:
+    def advance_updates(self, updates: int) -> None:
         """Takes so many beats from a standstill (of a recording: frames, negative ones backwards)."""
 
     def go_to(self, step: int) -> None:
         """Goes to a step and stands still there."""
 
-    def pace(self, speed: float | None, stride: int) -> None:
+    def set_speed(self, speed: float | None, stride: int) -> None:
         """Sets beats a second, None for as many as it can, and steps a beat."""
 
     def close(self) -> None:
         """Ends its threads, soon; does not wait for them."""
 
 
-class Ending(Protocol):
+class ThreadOwner(Protocol):
     """What has a thread that `close` ends."""
 
     thread: threading.Thread
@@ -87,16 +89,16 @@ class Ending(Protocol):
         """Ends the thread, soon."""
 
 
-_OPEN: "weakref.WeakSet[Ending]" = weakref.WeakSet()
+_OPEN: "weakref.WeakSet[ThreadOwner]" = weakref.WeakSet()
 _PATIENCE_S = 10.0  # for one thread to end
 
 
-def end_with_the_program(one: Ending) -> None:
+def close_at_exit(one: ThreadOwner) -> None:
     """Has it closed before Python ends: a thread that is torn down inside torch takes the program with it."""
     _OPEN.add(one)
 
 
-def end_all() -> None:
+def close_all_threads() -> None:
     """Closes whatever is open, and waits for it."""
     still = list(_OPEN)
     for one in still:
@@ -107,14 +109,14 @@ def end_all() -> None:
 
 @atexit.register
 def _end() -> None:
-    end_all()
+    close_all_threads()
     # A motor's thread may have begun one after Python waited for the threads it knew.
     for thread in threading.enumerate():
         if thread.name == "plan":
             thread.join()
 
 
-class Rates:
+class RateMeter:
     """A count's growth per second, over the last second or so."""
 
     def __init__(self) -> None:
@@ -150,20 +152,20 @@ class Worker:
         self._restarted: Callable[[], None] = lambda: None
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self.thread.start()
-        end_with_the_program(self)
+        close_at_exit(self)
 
     def on_failure(self, failed: Callable[[Exception], None]) -> None:
         """Who is told, from `settle`, of jobs that failed."""
         self._failed = failed
 
-    def do(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
+    def submit(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
         """Does `job` in the worker's thread; then `then` is called with its result, from `settle`."""
 
         def run() -> None:
             try:
                 result = job()
             except Exception as error:  # noqa: BLE001 - told to whoever asked, whatever it is
-                self.tell(error)
+                self.report_error(error)
             else:
                 if then is not None:
                     self._done.put(lambda: then(result))
@@ -181,15 +183,15 @@ class Worker:
         """Who is told, from `settle`, of restarts that nobody asked for as such."""
         self._restarted = restarted
 
-    def tell(self, error: Exception) -> None:
+    def report_error(self, error: Exception) -> None:
         """Reports a failure, from any thread."""
         self._done.put(lambda: self._failed(error))
 
-    def tell_restart(self) -> None:
+    def report_restart(self) -> None:
         """Reports a restart, from any thread."""
         self._done.put(lambda: self._restarted())
 
-    def settle(self) -> None:
+    def run_callbacks(self) -> None:
         """Calls back, in the caller's thread, for each job that is done."""
         while True:
             try:
@@ -205,11 +207,11 @@ class Worker:
             self._waiting.clear()
             self._condition.notify_all()
 
-    def idle(self) -> float | None:
+    def background_work(self) -> float | None:
         """Called when there is no job: does what is due, and says how many seconds until more is; None for never."""
         return None
 
-    def finished(self) -> None:
+    def on_exit(self) -> None:
         """Called in the thread when it ends."""
 
     def _work(self) -> None:
@@ -222,18 +224,18 @@ class Worker:
                 if job is not None:
                     job()
                     continue
-                wait = self._idle_safely()
+                wait = self._background_work_safely()
                 with self._condition:
                     if not self._waiting and not self._closing:
                         self._condition.wait(wait)
         finally:
-            self.finished()
+            self.on_exit()
 
-    def _idle_safely(self) -> float | None:
+    def _background_work_safely(self) -> float | None:
         try:
-            return self.idle()
+            return self.background_work()
         except Exception as error:  # noqa: BLE001 - told, and tried again a second later
-            self.tell(error)
+            self.report_error(error)
             return 1.0
 
     def _next_job(self) -> Callable[[], None] | None:

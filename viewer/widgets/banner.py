@@ -4,8 +4,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from viewer.model.messages import Messages
-from viewer.model.shown import Message
+from viewer.model.messages import Message, MessageStack
 
 _WORDS = {"note": "Note", "warning": "Warning", "error": "Error"}
 
@@ -24,7 +23,7 @@ class Banner(QFrame):
         self.setObjectName("banner")
         self.setAccessibleName("Message")
         self.setAutoFillBackground(True)
-        self.messages = Messages()
+        self.messages = MessageStack()
         self._waiting_for = ""
         self.kind, self.text, self.count = QLabel(), QLabel(), QLabel()
         self.kind.setObjectName("kind")
@@ -46,7 +45,7 @@ class Banner(QFrame):
 
     def tell(self, message: Message) -> None:
         """Shows a warning or an error until the user dismisses it."""
-        self.messages.add(message)
+        self.messages.push(message)
         self._refresh()
 
     def wait_for(self, what: str) -> None:
@@ -74,7 +73,7 @@ class Banner(QFrame):
         if top is None:
             self.hide()
             return
-        changed = top.text != self.text.text() or not self.isVisible()
+        model_changed = top.text != self.text.text() or not self.isVisible()
         self.kind.setText(_WORDS[top.kind])
         self.text.setText(top.text)
         self.text.setAccessibleName(f"{_WORDS[top.kind]}: {top.text}")
@@ -87,7 +86,7 @@ class Banner(QFrame):
         self._place()
         self.show()
         self.raise_()
-        if changed:
+        if model_changed:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.text.accessibleName()))
 
     def _place(self) -> None:

@@ -41,7 +41,7 @@ def behind_another(widget: QWidget | None) -> bool:
     return widget is not None and window is not None and not window.rect().intersects(widget.geometry())
 
 
-class FocusStays(QObject):
+class FocusKeeper(QObject):
     """What is only clicked does not take the keyboard away from the cells: Tab goes there, the mouse does not.
 
     A button that was clicked would take Space, a slider the arrow keys. Widgets to type in are left alone.

@@ -5,12 +5,12 @@ from typing import cast
 
 from PySide6.QtCore import QByteArray, QSettings
 
-from viewer.model.shown import Model, Theme
+from viewer.model.model import Theme, ViewerModel
 
 _RECENT = 8  # files
 
 
-class Remembered:
+class Preferences:
     """Small values, kept in the user's settings."""
 
     def __init__(self) -> None:
@@ -22,14 +22,14 @@ class Remembered:
         theme = self._settings.value("theme")
         return cast(Theme, theme) if theme in ("dark", "light") else None
 
-    def follow(self, model: Model) -> None:
+    def watch(self, model: ViewerModel) -> None:
         """Keeps what the user changes of the model from now on."""
 
-        def changed(names: frozenset[str]) -> None:
+        def model_changed(names: frozenset[str]) -> None:
             if "theme" in names:
                 self._settings.setValue("theme", model.theme)
 
-        model.listeners.append(changed)
+        model.listeners.append(model_changed)
 
     @property
     def recent(self) -> list[str]:
@@ -39,7 +39,7 @@ class Remembered:
             files = [files]
         return [str(file) for file in files] if isinstance(files, list) else []
 
-    def opened(self, path: str | Path) -> None:
+    def add_recent(self, path: str | Path) -> None:
         """Puts a file at the front of the recent ones."""
         path = str(Path(path).absolute())
         self._settings.setValue("recent", [path, *(file for file in self.recent if file != path)][:_RECENT])

@@ -7,13 +7,13 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QStatusBar, QWidget
 
-from viewer.model.shown import Status
+from viewer.model.status import Status
 from viewer.model.wording import bytes_in_words, compact, playing_in_words
 from viewer.panels.base import named
 
 
 @dataclass(frozen=True)
-class Item:
+class StatusItem:
     """A number in the bar.
 
     Attributes:
@@ -39,24 +39,24 @@ def _frames(status: Status) -> str:
 
 
 ITEMS = (
-    Item("State", playing_in_words, "playing", 12, "Whether steps are being taken"),
-    Item("Step", lambda s: f"step {s.step:,}", "step 999,999", 9, "Steps since the start"),
-    Item("Speed", lambda s: compact(s.steps_per_s, "steps/s"), "999 ksteps/s", 8, "Steps taken in the last second"),
-    Item(
+    StatusItem("State", playing_in_words, "playing", 12, "Whether steps are being taken"),
+    StatusItem("Step", lambda s: f"step {s.step:,}", "step 999,999", 9, "Steps since the start"),
+    StatusItem("Speed", lambda s: compact(s.steps_per_s, "steps/s"), "999 ksteps/s", 8, "Steps taken in the last second"),
+    StatusItem(
         "Cells",
         lambda s: compact(s.cells_per_s, "cells/s") if s.cells_per_s else "",
         "999 Mcells/s",
         6,
         "Cells stepped in the last second",
     ),
-    Item(
+    StatusItem(
         "Frames",
         _frames,
         "60 frames/s, 999 k dropped",
         4,
         "Pictures shown in the last second; those due while the one before still waited were never made",
     ),
-    Item(
+    StatusItem(
         "Device and plan",
         lambda s: " \N{MIDDLE DOT} ".join(filter(None, (s.device, s.plan))),
         "cuda:0 \N{MIDDLE DOT} compiled",
@@ -64,21 +64,21 @@ ITEMS = (
         "Where and how the law is stepped",
         lambda s: s.plan_reason,
     ),
-    Item(
+    StatusItem(
         "Memory",
         lambda s: "" if s.memory_mb is None else bytes_in_words(s.memory_mb * 2**20),
         "9.99 GiB",
         2,
         "Memory of the GPU in use, or of this program on the CPU",
     ),
-    Item(
+    StatusItem(
         "Moved",
         lambda s: "" if s.frames is not None else f"{bytes_in_words(s.bytes_per_s)}/s off the device",
         "1023 KiB/s off the device",
         1,
         "Bytes that left the device in the last second, for pictures, plots and recordings",
     ),
-    Item("Recording", lambda s: s.recording, "", 11, "What is being recorded or filmed"),
+    StatusItem("Recording", lambda s: s.recording, "", 11, "What is being recorded or filmed"),
 )
 _MESSAGE_SHARE = 0.45  # of the bar's width that a note may take from the numbers
 
@@ -107,7 +107,7 @@ class StatusStrip(QWidget):
         layout.addWidget(self.note)
         self._note = ""
         bar.addPermanentWidget(self, 1)
-        bar.messageChanged.connect(self._told)
+        bar.messageChanged.connect(self._show_note)
         self.clear()
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
@@ -132,7 +132,7 @@ class StatusStrip(QWidget):
             label.setMinimumWidth(0)
         self._fit()
 
-    def _told(self, text: str) -> None:
+    def _show_note(self, text: str) -> None:
         self._note = text
         self.note.setToolTip(text)
         self._fit()

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
-from viewer.model.shown import Theme
+from viewer.model.model import Theme
 
 COLOURS: dict[Theme, dict[str, str]] = {
     "dark": {

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.controllers.controller import Controller
-from viewer.controllers.player import Position
+from viewer.controllers.player import PlaybackPosition
 from viewer.panels.base import named
 from viewer.widgets import theme
 from viewer.widgets.icons import Sign, icon
@@ -77,7 +77,7 @@ class FrameSlider(QSlider):
         return QStyle.sliderValueFromPosition(self.minimum(), self.maximum(), x, groove.width() - handle.width())
 
 
-class ScrubBar(QWidget):
+class Timeline(QWidget):
     """A slider over the frames, and below it buttons, where the recording stands, and how fast it is played.
 
     Buttons do what actions with shortcuts and menu entries do as well.
@@ -105,11 +105,11 @@ class ScrubBar(QWidget):
         self._prepare(actions)
         self._lay_out()
         controller.player.listeners.append(self._moved)
-        controller.model.listeners.append(self.changed)
-        self.changed(frozenset({"speed", "stride", "theme"}))
+        controller.model.listeners.append(self.model_changed)
+        self.model_changed(frozenset({"speed", "stride", "theme"}))
         self._moved()
 
-    def changed(self, names: frozenset[str]) -> None:
+    def model_changed(self, names: frozenset[str]) -> None:
         """Attributes of the model changed."""
         model = self.controller.model
         if "speed" in names:
@@ -134,7 +134,7 @@ class ScrubBar(QWidget):
             return
         self.slider.blockSignals(True)
         self.slider.setRange(0, max(0, position.frames - 1))
-        self.slider.setValue(position.frame)
+        self.slider.setValue(position.frame_index)
         self.slider.blockSignals(False)
         self.slider.setEnabled(position.frames > 1)
         self._say(in_words(position))
@@ -153,8 +153,8 @@ class ScrubBar(QWidget):
         self._paint("toggle_play", "pause" if self._playing else "play")
 
     def _paint(self, name: str, sign: Sign) -> None:
-        look = self.controller.model.theme
-        self.buttons[name].setIcon(icon(sign, theme.colour(look, "text"), theme.colour(look, "dim")))
+        shade = self.controller.model.theme
+        self.buttons[name].setIcon(icon(sign, theme.colour(shade, "text"), theme.colour(shade, "dim")))
 
     def _prepare(self, actions: Mapping[str, QAction]) -> None:
         letters = self.fontMetrics()
@@ -189,9 +189,9 @@ class ScrubBar(QWidget):
         whole.addLayout(row)
 
 
-def in_words(position: Position) -> str:
+def in_words(position: PlaybackPosition) -> str:
     """Frame, step and time; frames are counted from 1 for people."""
     if not position.frames:
         return "no frame yet"
     time = "" if position.time == position.step else f", t = {position.time:,.4g}"
-    return f"frame {position.frame + 1:,} of {position.frames:,}, step {position.step:,}{time}"
+    return f"frame {position.frame_index + 1:,} of {position.frames:,}, step {position.step:,}{time}"

@@ -7,9 +7,10 @@ from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
 from viewer.controllers.controller import Controller
-from viewer.model.shown import SPEEDS, Status
+from viewer.model.model import SPEEDS
+from viewer.model.status import Status
 from viewer.panels.base import named
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.icons import Sign, icon
 
@@ -42,23 +43,23 @@ class Transport(QWidget):
         for widget in (self.fewer, self.stride_words, self.more):
             layout.addWidget(widget)
         layout.addStretch(1)
-        controller.model.listeners.append(self.changed)
-        self.changed(frozenset({"speed", "stride", "theme"}))
+        controller.model.listeners.append(self.model_changed)
+        self.model_changed(frozenset({"speed", "stride", "theme"}))
         self._settle()
-        self.opened(None)
+        self.show_source(None)
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         """Something was opened, or closed (None); a recording has a strip of its own."""
         self.setVisible(source is not None and source.live)
         self.speed.setEnabled(source is not None and source.runs)
 
-    def status(self, status: Status) -> None:
+    def show_status(self, status: Status) -> None:
         """New numbers."""
         if status.playing != self._playing:
             self._playing = status.playing
             self._show_playing()
 
-    def changed(self, names: frozenset[str]) -> None:
+    def model_changed(self, names: frozenset[str]) -> None:
         """Attributes of the model changed."""
         model = self.controller.model
         if "speed" in names:
@@ -76,8 +77,8 @@ class Transport(QWidget):
             self._show_playing()
 
     def _icon(self, sign: Sign) -> QIcon:
-        look = self.controller.model.theme
-        return icon(sign, theme.colour(look, "text"), theme.colour(look, "dim"))
+        shade = self.controller.model.theme
+        return icon(sign, theme.colour(shade, "text"), theme.colour(shade, "dim"))
 
     def _show_playing(self) -> None:
         self.play.setIcon(self._icon("pause" if self._playing else "play"))

@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QInputDialog, QWidget
 
 from viewer.controllers.controller import Controller
 from viewer.dialogs.help_pages import HelpPage, ShortcutsPage
-from viewer.widgets.preferences import Remembered
-from viewer.window.layout import Layout
+from viewer.widgets.preferences import Preferences
+from viewer.window.layout import DockLayout
 
 _MOST = 2**31 - 1  # what Qt's box for numbers holds
 
@@ -16,11 +16,11 @@ _MOST = 2**31 - 1  # what Qt's box for numbers holds
 class Dialogs:
     """The dialogs of one window."""
 
-    def __init__(self, window: QWidget, controller: Controller, layout: Layout, remembered: Remembered) -> None:
+    def __init__(self, window: QWidget, controller: Controller, layout: DockLayout, preferences: Preferences) -> None:
         self.window = window
         self.controller = controller
         self.layout = layout
-        self.remembered = remembered
+        self.preferences = preferences
         self._shortcuts: ShortcutsPage | None = None
         self._help: HelpPage | None = None
 
@@ -58,10 +58,10 @@ class Dialogs:
         dialog.setLabelText(label)
         dialog.setInputMode(QInputDialog.InputMode.IntInput)
         dialog.setIntRange(0, _MOST)
-        dialog.setIntValue(self.remembered.number(name, default))
+        dialog.setIntValue(self.preferences.number(name, default))
 
         def given(number: int) -> None:
-            self.remembered.set_number(name, number)
+            self.preferences.set_number(name, number)
             then(number)
 
         dialog.intValueSelected.connect(given)

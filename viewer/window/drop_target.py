@@ -8,13 +8,13 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from aetheria.runs.config import shipped_configs
 from viewer.controllers.controller import Controller
-from viewer.controllers.open_queue import Arrivals
+from viewer.controllers.open_queue import OpenQueue
 from viewer.dialogs.gallery_page import GalleryPage
-from viewer.model.shown import Message
+from viewer.model.messages import Message
 from viewer.widgets.canvas import Canvas
 from viewer.widgets.file_dialogs import ask_what_to_open
-from viewer.widgets.preferences import Remembered
-from viewer.window.layout import Layout
+from viewer.widgets.preferences import Preferences
+from viewer.window.layout import DockLayout
 
 KINDS = {
     ".toml": "Configs",
@@ -25,11 +25,11 @@ KINDS = {
 }
 
 
-class Entrance:
+class DropTarget:
     """The page of the gallery, and everything that leads from it to the canvas and back.
 
     Attributes:
-        arrivals: makes ready what is to be opened.
+        open_queue: makes ready what is to be opened.
         gallery: the page.
     """
 
@@ -39,16 +39,16 @@ class Entrance:
         pages: QStackedWidget,
         stage: QWidget,
         canvas: Canvas,
-        layout: Layout,
-        remembered: Remembered,
+        layout: DockLayout,
+        preferences: Preferences,
     ) -> None:
         self.controller = controller
         self.pages, self.stage, self.canvas = pages, stage, canvas
-        self.layout, self.remembered = layout, remembered
-        self.arrivals = Arrivals(controller, self._arrived, self.show_something)
-        self.gallery = GalleryPage(remembered)
-        self.gallery.chosen.connect(lambda name, title: self.arrivals.open(name, called=title))
-        self.gallery.file_chosen.connect(self.arrivals.open)
+        self.layout, self.preferences = layout, preferences
+        self.open_queue = OpenQueue(controller, self._file_opened, self.show_something)
+        self.gallery = GalleryPage(preferences)
+        self.gallery.chosen.connect(lambda name, title: self.open_queue.open(name, title=title))
+        self.gallery.file_chosen.connect(self.open_queue.open)
         self.gallery.asked_for_file.connect(self.open_file)
         pages.addWidget(self.gallery)
         for widget in (canvas, canvas.viewport()):
@@ -57,12 +57,12 @@ class Entrance:
     def open_file(self) -> None:
         """Asks which file."""
         kinds = {" *".join(KINDS): "All that opens here", **KINDS}
-        ask_what_to_open(self.pages, "Open", kinds, self.arrivals.open)
+        ask_what_to_open(self.pages, "Open", kinds, self.open_queue.open)
 
     def show_gallery(self) -> None:
         """Shows the gallery; what is open goes on behind it."""
         self.gallery.refresh()
-        self.layout.put_panels_away()
+        self.layout.hide_panels()
         self.pages.setCurrentWidget(self.gallery)
         self.gallery.setFocus()
 
@@ -73,13 +73,13 @@ class Entrance:
 
     def cancel(self) -> None:
         """Waits no longer for what is being opened."""
-        self.arrivals.cancel()
+        self.open_queue.cancel()
         self.show_something()
 
     def show_canvas(self) -> None:
         """Back to the cells, if there are any."""
         if self.controller.source is not None:
-            self.layout.bring_panels_back()
+            self.layout.restore_panels()
             self.pages.setCurrentWidget(self.stage)
             self.canvas.setFocus()
         else:
@@ -87,7 +87,7 @@ class Entrance:
 
     def close_source(self) -> None:
         """Closes what is open, and shows the gallery."""
-        self.arrivals.cancel()
+        self.open_queue.cancel()
         self.controller.close()
         self.show_gallery()
 
@@ -103,14 +103,14 @@ class Entrance:
         if not files:
             return
         event.acceptProposedAction()
-        self.arrivals.open(files[0])
+        self.open_queue.open(files[0])
         if len(files) > 1:
             name = files[0].name
             self.controller.view.show_message(Message("note", f"Of {len(files)} files only the first is opened: {name}"))
 
-    def _arrived(self, path: str) -> None:
+    def _file_opened(self, path: str) -> None:
         if path not in shipped_configs():
-            self.remembered.opened(path)
+            self.preferences.add_recent(path)
 
 
 def _files(data: QMimeData) -> list[Path]:

@@ -32,19 +32,19 @@ T = TypeVar("T")
 _PATIENCE_S = 10.0  # for the thread of the windows to end
 
 
-def open_window(motor: Aetheria_Motor, *, title: str, block: bool, steps: bool) -> "Shown":
+def open_window(motor: Aetheria_Motor, *, title: str, block: bool, steps: bool) -> "WindowHandle":
     """What `viewer.show` does."""
     check_screen()
     app = QCoreApplication.instance()
     if app is None and block:
         return _alone(motor, title, steps)
-    shown = _home(app).call(lambda home: Shown(home, motor, title, steps))
+    shown = _window_thread(app).call(lambda thread: WindowHandle(thread, motor, title, steps))
     if block:
         shown.wait()
     return shown
 
 
-class Home(QObject):
+class WindowThread(QObject):
     """Where windows live: a thread with a Qt application.
 
     Attributes:
@@ -55,7 +55,7 @@ class Home(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.windows: list[Shown] = []
+        self.windows: list[WindowHandle] = []
         self._thread = threading.get_ident()
         self._asked.connect(lambda job: job(), Qt.ConnectionType.QueuedConnection)
 
@@ -64,7 +64,7 @@ class Home(QObject):
         """Whether this is its thread."""
         return threading.get_ident() == self._thread
 
-    def call(self, job: Callable[["Home"], T]) -> T:
+    def call(self, job: Callable[["WindowThread"], T]) -> T:
         """Does a job in the windows' thread, and waits for what comes of it."""
         if self.here:
             return job(self)
@@ -80,39 +80,39 @@ class Home(QObject):
         return future.result()
 
 
-class Shown:
+class WindowHandle:
     """A window that `show` opened. Its methods may be called from any thread.
 
     Attributes:
         closed: set when the window is gone.
     """
 
-    def __init__(self, home: Home, motor: Aetheria_Motor, title: str, steps: bool) -> None:
+    def __init__(self, thread: WindowThread, motor: Aetheria_Motor, title: str, steps: bool) -> None:
         """Called in the home's thread."""
         self.closed = threading.Event()
-        self._home = home
+        self._window_thread = thread
         self._window: Window | None = Window()
         self._window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._window.destroyed.connect(self._gone)
         self._window.controller.open(LiveSource(motor, title=title, steps_it=steps, borrowed=True))
         self._window.show()
-        home.windows.append(self)
+        thread.windows.append(self)
 
     def close(self) -> None:
         """Closes the window, if it is still open; from another thread, waits until it is gone."""
 
-        def close(_: Home) -> None:
+        def close(_: WindowThread) -> None:
             if self._window is not None:
                 self._window.close()
 
         if not self.closed.is_set():
-            self._home.call(close)
-        if not self._home.here:
+            self._window_thread.call(close)
+        if not self._window_thread.here:
             self.closed.wait(_PATIENCE_S)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Waits until the user has closed the window, or for so many seconds; whether it is closed."""
-        if not self._home.here:
+        if not self._window_thread.here:
             return self.closed.wait(seconds)
         if self._window is not None:
             loop = QEventLoop()
@@ -129,24 +129,24 @@ class Shown:
             ViewerError: the window is closed.
         """
 
-        def with_window(_: Home) -> T:
+        def with_window(_: WindowThread) -> T:
             if self._window is None:
                 raise ViewerError("show: the window is closed")
             return job(self._window)
 
-        return self._home.call(with_window)
+        return self._window_thread.call(with_window)
 
     def _gone(self) -> None:
         self._window = None
-        if self in self._home.windows:
-            self._home.windows.remove(self)
+        if self in self._window_thread.windows:
+            self._window_thread.windows.remove(self)
         self.closed.set()
 
 
-_own: Home | None = None  # in a thread of ours
+_own: WindowThread | None = None  # in a thread of ours
 
 
-def _home(app: QCoreApplication | None) -> Home:
+def _window_thread(app: QCoreApplication | None) -> WindowThread:
     """Where the next window is to live."""
     global _own
     if app is None:
@@ -159,45 +159,45 @@ def _home(app: QCoreApplication | None) -> Home:
     elif _own is None or app.thread() != _own.thread():
         if app.thread() != QThread.currentThread():
             raise ViewerError("show: the Qt application of this program lives in another thread; call show() there")
-        return Home()
+        return WindowThread()
     return _own
 
 
-def _alone(motor: Aetheria_Motor, title: str, steps: bool) -> Shown:
+def _alone(motor: Aetheria_Motor, title: str, steps: bool) -> WindowHandle:
     """A window with an application of its own, in this thread, until it is closed."""
     if sys.platform == "darwin" and threading.current_thread() is not threading.main_thread():
         raise ViewerError("show: on macOS windows live in the main thread only; call show() there")
     app = QApplication(sys.argv[:1])
     try:
         with closes_windows():
-            shown = Shown(Home(), motor, title, steps)
+            shown = WindowHandle(WindowThread(), motor, title, steps)
             shown.wait()
         return shown
     finally:
         app.shutdown()
 
 
-def _start() -> Home:
+def _start() -> WindowThread:
     """A thread for windows, for as long as the program lives."""
-    started: Future[Home] = Future()
+    started: Future[WindowThread] = Future()
     thread = threading.Thread(target=_live, args=(started,), name="aetheria windows", daemon=True)
     thread.start()
-    home = started.result()
-    atexit.register(_end, home, thread)
-    return home
+    windows = started.result()
+    atexit.register(_end, windows, thread)
+    return windows
 
 
-def _live(started: "Future[Home]") -> None:
+def _live(started: "Future[WindowThread]") -> None:
     try:
         before = qInstallMessageHandler(_but_for_the_thread)
         app = QApplication(sys.argv[:1])
         qInstallMessageHandler(before)
         app.setQuitOnLastWindowClosed(False)
-        home = Home()
+        thread = WindowThread()
     except BaseException as error:  # noqa: BLE001 - raised where a window was asked for
         started.set_exception(error)
         return
-    started.set_result(home)
+    started.set_result(thread)
     app.exec()
     app.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)  # the windows that were just closed
     app.shutdown()
@@ -209,13 +209,13 @@ def _but_for_the_thread(_: QtMsgType, __: QMessageLogContext, text: str) -> None
         print(text, file=sys.stderr)
 
 
-def _end(home: Home, thread: threading.Thread) -> None:
+def _end(windows: WindowThread, thread: threading.Thread) -> None:
     """Closes all windows and ends their thread: Python must not end before it."""
 
-    def quit_all(home: Home) -> None:
-        for shown in list(home.windows):
+    def quit_all(windows: WindowThread) -> None:
+        for shown in list(windows.windows):
             shown.close()
         QCoreApplication.quit()
 
-    home.call(quit_all)
+    windows.call(quit_all)
     thread.join(_PATIENCE_S)

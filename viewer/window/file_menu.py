@@ -8,9 +8,9 @@ from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QDoubleSpinBox, QFormLayout, QLabel, QSpinBox, QWidget
 
 from viewer.controllers.controller import Controller
-from viewer.controllers.record import TapeSettings
+from viewer.controllers.record import RecordSettings
 from viewer.dialogs.record_dialog import RecordDialog, file_stem
-from viewer.model.shown import Message
+from viewer.model.messages import Message
 from viewer.panels.base import named
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
@@ -22,7 +22,7 @@ _STATES = {".safetensors": "State of a run"}
 _FILM_SIDE = 512  # pixels that the longer side of a film has at least, as it is suggested
 
 
-class Filing:
+class FileMenu:
     """Dialogs of one window."""
 
     def __init__(self, window: QWidget, canvas: Canvas, controller: Controller) -> None:
@@ -39,58 +39,56 @@ class Filing:
         """Asks where to save the canvas as it is seen now."""
         pixels = pixels_of(self.canvas.viewport().grab().toImage())
         name = f"{self._stem()}-{self._step()}.png"
-        keeping = self.controller.keeping
-        ask_where_to_save(
-            self.window, "Save picture", name, {".png": "Picture"}, lambda path: keeping.save_picture(pixels, path)
-        )
+        save = self.controller.save
+        ask_where_to_save(self.window, "Save picture", name, {".png": "Image"}, lambda path: save.save_image(pixels, path))
 
     def save_state(self) -> None:
         """Asks where to save the state."""
         name = f"{self._stem()}-{self._step()}.safetensors"
-        ask_where_to_save(self.window, "Save the state", name, _STATES, self.controller.keeping.save_state)
+        ask_where_to_save(self.window, "Save the state", name, _STATES, self.controller.save.save_state)
 
     def load_state(self) -> None:
         """Asks which state to go on from."""
-        ask_what_to_open(self.window, "Load a state", _STATES, self.controller.keeping.load_state)
+        ask_what_to_open(self.window, "Load a state", _STATES, self.controller.save.load_state)
 
     def copy_config(self) -> None:
         """Puts the present config on the clipboard."""
 
         def copy() -> None:
-            QGuiApplication.clipboard().setText(self.controller.keeping.config_toml())
+            QGuiApplication.clipboard().setText(self.controller.save.config_toml())
             self.controller.view.show_message(Message("note", "The config is on the clipboard, as TOML."))
 
         self.controller.attempt(copy)
 
     def record(self) -> None:
         """Stops the recording, or asks what to record."""
-        tape, source = self.controller.tape, self.controller.source
-        if tape.recording:
-            tape.stop()
+        record, source = self.controller.record, self.controller.source
+        if record.recording:
+            record.stop()
         elif isinstance(source, LiveSource):
             RecordDialog(self.window, self.controller, source, self._record).open()
 
-    def _record(self, settings: TapeSettings) -> None:
-        self.controller.tape.start(settings)
+    def _record(self, settings: RecordSettings) -> None:
+        self.controller.record.start(settings)
 
     def film(self) -> None:
         """Stops the film that is being made, or asks where to and how."""
-        filming, source = self.controller.filming, self.controller.source
-        if filming.shoot is not None:
-            filming.stop()
+        film, source = self.controller.film, self.controller.source
+        if film.task is not None:
+            film.stop()
         elif isinstance(source, RecordingSource):
             FilmDialog(self.window, self.controller, source, self._film_recording).open()
         else:
-            ask_where_to_save(self.window, "Film what is shown", f"{self._stem()}.mp4", _FILMS, filming.film_view)
+            ask_where_to_save(self.window, "Film what is shown", f"{self._stem()}.mp4", _FILMS, film.film_view)
 
     def _film_recording(self, scale: int, fps: float) -> None:
-        filming = self.controller.filming
+        film = self.controller.film
         ask_where_to_save(
             self.window,
             "Film the recording",
             f"{self._stem()}.mp4",
             _FILMS,
-            lambda path: filming.film_recording(path, scale, fps),
+            lambda path: film.film_recording(path, scale, fps),
         )
 
     def _stem(self) -> str:
@@ -140,7 +138,7 @@ class FilmDialog(QDialog):
         seconds = frames / self.fps.value()
         self.takes.setText(
             f"{frames:,} pictures of {width * scale:,} x {height * scale:,} pixels, {seconds:,.1f} seconds; in the colours and "
-            "levels in sight"
+            "levels in view"
         )
 
 

@@ -5,12 +5,12 @@ from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabBar, QTabWidget, QToolButton, QWidget
 
 from viewer.controllers.controller import Controller
-from viewer.controllers.help import Line
-from viewer.panels import PANELS, Dock
+from viewer.controllers.help import ShortcutLine
+from viewer.panels import PANELS, DockSpec
 from viewer.panels.base import Panel, named
-from viewer.widgets.preferences import Remembered
+from viewer.widgets.preferences import Preferences
 
-_VERSION = 2  # of what is remembered; a higher one forgets
+_VERSION = 2  # of what is preferences; a higher one forgets
 _FIRST_SIZE = (1280, 860)
 _CORNERS = {  # what is below lies under the cells only
     Qt.Corner.BottomLeftCorner: Qt.DockWidgetArea.LeftDockWidgetArea,
@@ -18,16 +18,16 @@ _CORNERS = {  # what is below lies under the cells only
 }
 
 
-class Layout:
+class DockLayout:
     """The docks of a window.
 
     Attributes:
         panels, docks: by name.
     """
 
-    def __init__(self, window: QMainWindow, controller: Controller, menu: QMenu, remembered: Remembered) -> None:
+    def __init__(self, window: QMainWindow, controller: Controller, menu: QMenu, preferences: Preferences) -> None:
         self.window = window
-        self.remembered = remembered
+        self.preferences = preferences
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
         self._seen: dict[QDockWidget, bool] = {}  # which were in front when their keys were pressed
@@ -48,14 +48,14 @@ class Layout:
         self._first = window.saveState(_VERSION)
         self._put_away = window.saveState(_VERSION)  # what was there before the panels were put away
         self._away = False
-        window.restoreGeometry(remembered.bytes("geometry"))
-        window.restoreState(remembered.bytes("docks"), _VERSION)
+        window.restoreGeometry(preferences.bytes("geometry"))
+        window.restoreState(preferences.bytes("docks"), _VERSION)
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[ShortcutLine]:
         """The panels' keys, for the page of shortcuts."""
-        return [Line(f"Panel: {dock.title}", (dock.key,), dock.tip) for dock in PANELS]
+        return [ShortcutLine(f"Panel: {dock.title}", (dock.key,), dock.tip) for dock in PANELS]
 
-    def put_panels_away(self) -> None:
+    def hide_panels(self) -> None:
         """Hides every panel until `bring_panels_back`."""
         if not self._away:
             self._put_away = self.window.saveState(_VERSION)
@@ -64,7 +64,7 @@ class Layout:
                 dock.hide()
                 dock.toggleViewAction().setEnabled(False)
 
-    def bring_panels_back(self) -> None:
+    def restore_panels(self) -> None:
         """As they were."""
         if self._away:
             self._away = False
@@ -74,7 +74,7 @@ class Layout:
 
     def reset(self) -> None:
         """As the first time the viewer was opened."""
-        self.remembered.forget_bytes("geometry", "docks")
+        self.preferences.forget_bytes("geometry", "docks")
         self.window.showNormal()
         self._first_size()
         if self._away:
@@ -82,12 +82,12 @@ class Layout:
         else:
             self.window.restoreState(self._first, _VERSION)
 
-    def remember(self) -> None:
+    def save(self) -> None:
         """Keeps it for the next time."""
-        self.remembered.set_bytes("geometry", self.window.saveGeometry())
-        self.remembered.set_bytes("docks", self._put_away if self._away else self.window.saveState(_VERSION))
+        self.preferences.set_bytes("geometry", self.window.saveGeometry())
+        self.preferences.set_bytes("docks", self._put_away if self._away else self.window.saveState(_VERSION))
 
-    def _add(self, dock: Dock, panel: Panel, menu: QMenu) -> None:
+    def _add(self, dock: DockSpec, panel: Panel, menu: QMenu) -> None:
         widget = QDockWidget(dock.title, self.window)
         widget.setObjectName(dock.name)
         widget.setWidget(panel)
@@ -120,19 +120,19 @@ class Layout:
 
     def _first_shares(self) -> None:
         """The panel on top as high as it needs, for what is below has lists; as wide as all tabs, and a cell's numbers."""
-        look, tools = self.docks["look"], self.docks["tools"]
-        self.window.resizeDocks([look, tools], [look.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
+        view, tools = self.docks["view"], self.docks["tools"]
+        self.window.resizeDocks([view, tools], [view.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
         metrics = self.window.fontMetrics()
         tabs = [dock.title for dock in PANELS if "tools" in (dock.name, dock.tab_of)]
         names = sum(metrics.horizontalAdvance(title) + 2 * metrics.height() for title in tabs)
         numbers = metrics.horizontalAdvance("psi_00") + 4 * metrics.horizontalAdvance("-0.00000 ")  # of a cell's amplitudes
-        self.window.resizeDocks([look], [max(names, numbers)], Qt.Orientation.Horizontal)
+        self.window.resizeDocks([view], [max(names, numbers)], Qt.Orientation.Horizontal)
 
 
 class _Title(QWidget):
     """A dock's title bar: drag it to move the panel, double-click it to take the panel out of the window."""
 
-    def __init__(self, dock: QDockWidget, about: Dock) -> None:
+    def __init__(self, dock: QDockWidget, about: DockSpec) -> None:
         super().__init__(dock)
         title = QLabel(about.title)
         close = named(QToolButton(), f"Close {about.title}")

@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor
 from pytestqt.exceptions import capture_exceptions
 from pytestqt.qtbot import QtBot
 
-from viewer.model.shown import Message
+from viewer.model.messages import Message
 from viewer.widgets.theme import COLOURS
 from viewer.window.window import Window
 

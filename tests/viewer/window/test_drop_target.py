@@ -74,7 +74,7 @@ def test_a_click_on_a_card_opens_it(opened: Open, qtbot: QtBot) -> None:
     qtbot.mouseClick(cards.viewport(), Qt.MouseButton.LeftButton, pos=middle)
     assert window.banner.text.text() == f"Opening {cards.item(1).text()}..."
     qtbot.keyClick(window, Qt.Key.Key_Escape)
-    assert not window.entrance.arrivals.waiting
+    assert not window.entrance.open_queue.waiting
     assert not window.banner.isVisible()
     assert window.pages.currentWidget() is window.entrance.gallery
 
@@ -91,13 +91,13 @@ def test_the_gallery_covers_a_run_and_escape_goes_back_to_it(opened: Open, qtbot
     window = opened()
     window.controller.open(live())
     assert window.pages.currentWidget() is window.stage
-    assert window.docks["look"].isVisible()
+    assert window.docks["view"].isVisible()
     window.actions_by_name["window.entrance.show_gallery"].trigger()
-    covered = (window.controller.visible, window.docks["look"].isVisible())
+    covered = (window.controller.visible, window.docks["view"].isVisible())
     assert covered == (False, False)  # and nothing is computed for it
     qtbot.keyClick(window.entrance.gallery.cards, Qt.Key.Key_Escape)
     assert window.pages.currentWidget() is window.stage
-    assert window.docks["look"].isVisible()
+    assert window.docks["view"].isVisible()
     assert window.controller.visible
 
 
@@ -180,7 +180,7 @@ def test_files_that_were_opened_are_offered_the_next_time(opened: Open, qtbot: Q
     (tmp_path / "soup.toml").write_text(CONFIG)
     first = opened(tmp_path / "soup.toml")
     qtbot.waitUntil(lambda: motor_shape(first) == (1, 1, 32, 48))
-    first.entrance.arrivals.open("quickstart")
+    first.entrance.open_queue.open("quickstart")
     qtbot.waitUntil(lambda: motor_shape(first) == (1, 16, 96, 96), timeout=30_000)
     first.close()
     second = opened()
@@ -199,27 +199,27 @@ def test_files_that_were_opened_are_offered_the_next_time(opened: Open, qtbot: Q
 def test_theme_and_panels_are_as_they_were_left_and_can_be_reset(opened: Open) -> None:
     first = opened()
     first.controller.open(live())
-    first.docks["look"].close()
+    first.docks["view"].close()
     before = first.controller.model.theme
     first.actions_by_name["toggle_theme"].trigger()
     first.close()
     second = opened()
     assert second.controller.model.theme != before
     second.controller.open(live())
-    assert not second.docks["look"].isVisible()
-    second.actions_by_name["window.arrangement.reset"].trigger()
-    assert second.docks["look"].isVisible()
+    assert not second.docks["view"].isVisible()
+    second.actions_by_name["window.dock_layout.reset"].trigger()
+    assert second.docks["view"].isVisible()
     second.entrance.show_gallery()
-    second.close()  # from the gallery, where no panel is in sight
+    second.close()  # from the gallery, where no panel is in view
     third = opened()
     third.controller.open(live())
-    assert third.docks["look"].isVisible()
+    assert third.docks["view"].isVisible()
 
 
 def test_thumbnails_are_painted(opened: Open) -> None:
     cards = opened().entrance.gallery.cards
-    picture = cards.visualItemRect(cards.item(0))
-    image = cards.viewport().grab(picture).toImage().convertToFormat(QImage.Format.Format_RGB32)
+    frame = cards.visualItemRect(cards.item(0))
+    image = cards.viewport().grab(frame).toImage().convertToFormat(QImage.Format.Format_RGB32)
     colours = {image.pixel(x, y) for x in range(0, image.width(), 2) for y in range(0, image.height() // 2, 2)}
     assert len(colours) > 20  # a green lizard, not an empty frame
 

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 
 CAPACITY = 4096
 _MOST_NUMBERS = 1 << 20  # of one quantity, over all universes
@@ -25,7 +25,7 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Sample:
+class Measurement:
     """Numbers of one moment.
 
     Attributes:
@@ -41,7 +41,7 @@ class Sample:
     took: float = 0.0
 
 
-class Run:
+class TimeSeries:
     """A stretch of rising steps, as at most `capacity` samples: when they are full, every other one goes.
 
     The first and the newest are always kept; between them samples lie evenly.
@@ -55,7 +55,7 @@ class Run:
         assert capacity % 2 == 0
         self.capacity = capacity
         self.interval = 1
-        self._offered = 0
+        self._count = 0
         self._rows = 0
         self._steps = np.empty(capacity, np.int64)
         self._times = np.empty(capacity)
@@ -65,7 +65,7 @@ class Run:
         return self._rows
 
     @classmethod
-    def of(
+    def from_columns(
         cls,
         steps: NDArray[np.int64],
         times: NDArray[np.float64],
@@ -99,31 +99,31 @@ class Run:
         """`(rows, B)`; NaN where a number was not asked for, or was none."""
         return self._values[name][: self._rows]
 
-    def add(self, sample: Sample) -> None:
+    def append(self, sample: Measurement) -> None:
         """Takes a sample of a later step, or more numbers of the newest."""
         if self._rows and sample.step == self._steps[self._rows - 1]:
             self._write(sample)
             return
         assert not self._rows or sample.step > self._steps[self._rows - 1]
-        if self._rows and (self._offered - 1) % self.interval:
+        if self._rows and (self._count - 1) % self.interval:
             self._rows -= 1  # the newest was only there for being the newest
         elif self._rows == self.capacity:
             self._thin()
-        self._offered += 1
+        self._count += 1
         self._rows += 1
         for column in self._values.values():
             column[self._rows - 1] = np.nan
         self._write(sample)
 
-    def copy(self) -> "Run":
+    def copy(self) -> "TimeSeries":
         """What there is now."""
-        copy = Run(self.capacity)
-        copy.interval, copy._offered, copy._rows = self.interval, self._offered, self._rows
+        copy = TimeSeries(self.capacity)
+        copy.interval, copy._count, copy._rows = self.interval, self._count, self._rows
         copy._steps, copy._times = self._steps.copy(), self._times.copy()
         copy._values = {name: column.copy() for name, column in self._values.items()}
         return copy
 
-    def _write(self, sample: Sample) -> None:
+    def _write(self, sample: Measurement) -> None:
         row = self._rows - 1
         self._steps[row], self._times[row] = sample.step, sample.time
         for name, numbers in sample.values.items():
@@ -144,7 +144,7 @@ def capacity_for(universes: int) -> int:
     return max(64, min(CAPACITY, _MOST_NUMBERS // universes // 2 * 2))
 
 
-def write_csv(path: Path, runs: Sequence[Run], quantities: Sequence[Quantity]) -> None:
+def write_csv(path: Path, runs: Sequence[TimeSeries], quantities: Sequence[Quantity]) -> None:
     """A table of all that was collected: a row a sample, whole or not at all.
 
     Its columns: run (counted from 1), step, time (seconds since 1970), and a column a quantity, or one for each universe where
@@ -155,7 +155,7 @@ def write_csv(path: Path, runs: Sequence[Run], quantities: Sequence[Quantity]) -
     columns = [(q.name, universe) for q in present for universe in range(universes[q.name])]
     units = {q.name: q.unit for q in present}
     heads = [f"{name}{f'_{universe}' if universes[name] > 1 else ''} [{units[name]}]" for name, universe in columns]
-    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["run", "step", "time [s]", *heads])
         for number, run in enumerate(runs, 1):
