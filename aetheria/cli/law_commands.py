@@ -11,7 +11,7 @@ from aetheria.cli.shared import out
 
 def laws() -> None:
     """List the laws with their parameters, radius, grid dimensions and fields."""
-    from aetheria.laws import LAWS, parameters, registered
+    from aetheria.laws import LAWS, parameters, plugins
 
     for name, law in LAWS.items():
         out.print(f"[bold]{name}[/]  {escape((law.__doc__ or '').strip().splitlines()[0])}")
@@ -20,7 +20,7 @@ def laws() -> None:
         out.print(f"  radius      {_radius(name)}")
         out.print(f"  grids       {', '.join(f'{rank}-D' for rank in law.ranks)}")
         out.print(f"  fields      {', '.join(law.fields)} (shows {law.default_field})")
-    for name, point in registered().items():
+    for name, point in plugins().items():
         out.print(f"[bold]{escape(name)}[/]  registered by {escape(point.value)}")
 
 

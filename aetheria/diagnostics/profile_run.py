@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity
 
 from aetheria.diagnostics.bench import BenchReport, Ceilings, measure_motor, steps_within, synchronise, synchronised_step
 from aetheria.diagnostics.stage_timer import STAGE, StageTime, TimedFunction, timed_stages
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 from aetheria.laws import updates
 from aetheria.laws.neural import growing_nca
 from aetheria.motor import loop
@@ -126,7 +126,7 @@ def profile(
     ):
         run()
     if trace is not None:
-        with replacing(trace) as temporary:
+        with atomic_write(trace) as temporary:
             profiler.export_chrome_trace(str(temporary))
     events = [event for event in profiler.events() or [] if not event.name.startswith(("ProfilerStep", "[memory]"))]
     return Profile(seconds, stages, _allocated(events, device), _operators(events, device), peak)

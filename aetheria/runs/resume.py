@@ -10,8 +10,8 @@ from aetheria.core.errors import ConfigError, RecordingError, StateError
 from aetheria.motor.edits import Edit
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
-from aetheria.recording.append import Position
-from aetheria.recording.lock import is_written
+from aetheria.recording.append import ResumePoint
+from aetheria.recording.lock import is_being_written
 from aetheria.recording.metadata import weights_hash
 from aetheria.runs.checkpoint import checkpoints_of, newest_checkpoint
 from aetheria.runs.config import RunConfig
@@ -40,7 +40,7 @@ class ResumePlan:
 
     config: RunConfig
     saved: SavedState | None
-    position: Position
+    position: ResumePoint
     first_step: int
     later_edits: list[LaterEdit]
 
@@ -88,7 +88,7 @@ def resume(
 
 
 def _plan(path: Path, steps: int | None, from_start: bool) -> ResumePlan:
-    if is_written(path):
+    if is_being_written(path):
         raise RecordingError(f"{path}: is being written; a run can be resumed when it has ended")
     with Recording(path) as recording:
         if not recording.config:
@@ -100,7 +100,7 @@ def _plan(path: Path, steps: int | None, from_start: bool) -> ResumePlan:
                 f"{path}: there is {there} beside it; --from-start (from_start=True) makes its {len(recording)} frames again"
             )
         first, last = _first_and_last_step(recording)
-        step, position = first, Position(recording=recording.attributes.get("id", ""), frames=0, edits=0, edit_bytes=0)
+        step, position = first, ResumePoint(recording=recording.attributes.get("id", ""), frames=0, edits=0, edit_bytes=0)
         if saved is None:
             log.warning("%s: begins again with step %d", path, first)
             position = position.model_copy(update={"edits": len(edits_until(recording, first))})

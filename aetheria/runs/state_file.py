@@ -24,13 +24,13 @@ from aetheria.core.device import times
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.core.rng_state import NAMES, random_states, set_random_states
 from aetheria.core.settings import Settings
-from aetheria.files.atomic import lasting
+from aetheria.files.atomic import durable_write
 from aetheria.files.untrusted import check_safetensors
 from aetheria.laws.own_state import to_files
 from aetheria.motor.cells import finite
 from aetheria.motor.edit_log import controls_of
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.recording.append import Position
+from aetheria.recording.append import ResumePoint
 from aetheria.recording.metadata import weights_hash
 from aetheria.runs.provenance import Provenance
 
@@ -65,7 +65,7 @@ class StateDescription(Settings):
     made: Provenance | None = None
     weights_sha256: str = ""
     controls: dict[str, float | str] = Setting(default_factory=dict)
-    position: Position | None = None
+    position: ResumePoint | None = None
     law_state: dict[str, Any] = Setting(default_factory=dict)
 
 
@@ -102,7 +102,7 @@ class SavedState:
             raise StateError(f"the random generators cannot be restored from the saved state; {error}") from None
 
 
-def capture(motor: Aetheria_Motor, config: str = "", position: Position | None = None) -> SavedState:
+def capture(motor: Aetheria_Motor, config: str = "", position: ResumePoint | None = None) -> SavedState:
     """A copy of a motor's present state; with a position also of the states of the random generators.
 
     Args:
@@ -154,7 +154,7 @@ def write_state(saved: SavedState, path: Path) -> None:
             raise RecordingError(f"{path}: reads back changed after it was written; the disk, or memory, is failing")
 
     try:
-        with lasting(path, verify) as beside:
+        with durable_write(path, verify) as beside:
             save_file(dict(saved.tensors), beside, {_KEY: text, _DIGEST: digest})
     except AetheriaError:
         raise

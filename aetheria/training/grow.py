@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 from aetheria.laws import GrowingNCA
 from aetheria.laws.base import Law
 from aetheria.runs.run import law_from_config
@@ -170,12 +170,12 @@ def growth_pool(config: GrowConfig, law: GrowingNCA) -> GrowthPool:
 def write_results(law: GrowingNCA, pool: GrowthPool, config: GrowConfig, folder: Path) -> GrowthEvaluation:
     """Evaluates a trained law and writes the results."""
     found = evaluate(law, pool)
-    with replacing(folder / "grown.png") as temporary:
+    with atomic_write(folder / "grown.png") as temporary:
         contact_sheet(found.cells, pool.target).save(temporary)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items()}
-    with replacing(folder / "weights.safetensors") as temporary:
+    with atomic_write(folder / "weights.safetensors") as temporary:
         save_file(tensors, temporary, {"config": config.to_toml()})
-    with replacing(folder / "run.toml") as temporary:
+    with atomic_write(folder / "run.toml") as temporary:
         temporary.write_text(run_toml(config))
     return found
 

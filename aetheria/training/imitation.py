@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 from aetheria.laws.base import Law, as_law, check_grid
 from aetheria.laws.controls import Control
 from aetheria.runs.run import law_from_config
@@ -226,10 +226,10 @@ def write_results(
     """Writes the results of a finished training; returns the errors by horizon."""
     errors = report.horizon_errors(law, held_out, setup.device)
     report.write_errors(errors, folder / "errors.csv")
-    with replacing(folder / "rollout.png") as temporary:
+    with atomic_write(folder / "rollout.png") as temporary:
         report.rollout_strip(law, held_out[0].to(setup.device)).save(temporary)
     report.write_law(law, config, folder / "weights.safetensors")
-    with replacing(folder / "run.toml") as temporary:
+    with atomic_write(folder / "run.toml") as temporary:
         temporary.write_text(report.run_toml(law, config, held_out.runs[0].path, "weights.safetensors"))
     return errors
 

@@ -1,4 +1,4 @@
-"""A picture grown from one cell: how near, how lasting, how well healed, after how much training.
+"""A picture grown from one cell: how near, how durable_write, how well healed, after how much training.
 
     python -m benchmarks.training.growing --out benchmarks/results/growing.md
 
