@@ -4,16 +4,36 @@ import logging
 import os
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-from PySide6.QtWidgets import QApplication
+import typer
 
-from viewer.model.display import check_screen
-from viewer.sources.opening import check
-from viewer.sources.source import close_all_threads
-from viewer.window.ctrl_c import closes_windows
-from viewer.window.window import Window
+from aetheria.cli.shared import Device, Force, Overrides
+from aetheria.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from viewer.window.window import Window
+
+# Qt is imported inside the functions: `aetheria --help` loads this module for the help of `view`.
+
+
+def command(
+    path: Annotated[
+        str | None,
+        typer.Argument(metavar="[CONFIG | RECORDING.h5]", help="What to open; a gallery to choose from by default."),
+    ] = None,
+    set_: Overrides = None,
+    device: Device = None,
+    _force: Force = False,
+) -> None:
+    """Open a window on a live simulation or a recording."""
+    try:
+        import_module("viewer.window.window")
+    except ImportError as error:
+        raise ConfigError(f"view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' ({error})") from None
+    leave(main(path, set_, device))
 
 
 def main(path: str | Path | None = None, overrides: list[str] | None = None, device: str | None = None) -> int:
@@ -22,6 +42,11 @@ def main(path: str | Path | None = None, overrides: list[str] | None = None, dev
     Raises:
         AetheriaError: the file cannot be opened.
     """
+    from PySide6.QtWidgets import QApplication
+
+    from viewer.model.display import check_screen
+    from viewer.window.ctrl_c import closes_windows
+
     check_screen()
     app = QApplication.instance() or QApplication(sys.argv[:1])
     with closes_windows():
@@ -31,12 +56,15 @@ def main(path: str | Path | None = None, overrides: list[str] | None = None, dev
     return code
 
 
-def open_window(path: str | Path | None = None, overrides: list[str] | None = None, device: str | None = None) -> Window:
+def open_window(path: str | Path | None = None, overrides: list[str] | None = None, device: str | None = None) -> "Window":
     """A window on a config or recording, playing, or on the gallery.
 
     Raises:
         AetheriaError: the file cannot be opened.
     """
+    from viewer.sources.opening import check
+    from viewer.window.window import Window
+
     if path is not None:
         check(path, overrides, device)  # before there is a window, so that errors appear on the command line
     window = Window()
@@ -51,6 +79,8 @@ def open_window(path: str | Path | None = None, overrides: list[str] | None = No
 
 def leave(code: int) -> NoReturn:
     """Ends the program at once, without waiting for plans that are still being compiled."""
+    from viewer.sources.source import close_all_threads
+
     close_all_threads()
     if any(thread.name == "plan" for thread in threading.enumerate()):
         logging.shutdown()
