@@ -47,7 +47,7 @@ def milliseconds(side: int, inputs: int, outputs: int, rounds: int) -> list[floa
         lambda: own[1](short_cells),
     ]
     short, short_weight, short_cells = padded.bfloat16(), weight.bfloat16(), cells.bfloat16()
-    return _in_turn(calls, rounds)
+    return _rates_by_grid(calls, rounds)
 
 
 def milliseconds_doubled(side: int, inputs: int, middle: int, others: int, outputs: int, rounds: int) -> list[float]:
@@ -63,14 +63,14 @@ def milliseconds_doubled(side: int, inputs: int, middle: int, others: int, outpu
         )
         cells, beside = (flat(part, own.stored) for part in (low, skip))
         calls += [partial(_after, double, own, cells, beside) for double in (mixer.made, mixer)]
-    return _in_turn(calls, rounds)
+    return _rates_by_grid(calls, rounds)
 
 
 def _after(double: Callable[[Tensor], Tensor], own: Conv3x3Kernel, cells: Tensor, beside: Tensor) -> Tensor:
     return own(double(cells), beside)
 
 
-def _in_turn(calls: Sequence[Callable[[], Tensor]], rounds: int) -> list[float]:
+def _rates_by_grid(calls: Sequence[Callable[[], Tensor]], rounds: int) -> list[float]:
     with torch.inference_mode():
         turns = [[_timed(call) for call in calls] for _ in range(rounds + 1)][1:]
     return [1e3 * statistics.median(times) for times in zip(*turns, strict=True)]

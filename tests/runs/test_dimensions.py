@@ -92,7 +92,7 @@ def test_a_run_is_recorded_described_verified_and_exported(name: str, tmp_path: 
     with Recording("runs/x.h5") as recording:
         assert list(recording.steps) == [0, 4, 8, 12, 16, 20, 24]
         for frame in recording:
-            np.testing.assert_allclose(frame["channel_0"], expected[frame.step], rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(torch.from_numpy(frame["channel_0"]), expected[frame.step], rtol=1e-5, atol=1e-6)
         with replay(recording, 10) as motor:
             assert motor.shape[2:] == grid
             torch.testing.assert_close(motor.cells[:, 0], expected[10], rtol=1e-5, atol=1e-6)
@@ -140,7 +140,7 @@ def test_slices_are_recorded_and_pictured(tmp_path: Path) -> None:
         last = motor.cells[0, 0].numpy()
     with Recording(tmp_path / "x.h5") as recording:
         cut = last[4].reshape(4, 2, 5, 2).mean((1, 3))
-        np.testing.assert_allclose(recording[-1]["channel_0"][0], cut, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(np.asarray(recording[-1]["channel_0"][0], float), cut, rtol=1e-5, atol=1e-6)
     with Image.open(tmp_path / "x.png") as image:
         assert image.size == (4 * 10, 4 * 6)
     assert RunConfig.from_toml(config.to_toml(), "").record.slice == {"z": 4}

@@ -266,6 +266,7 @@ class Counting(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.steps: torch.Tensor
         self.register_buffer("steps", torch.zeros(()))
         self.seen = 0
         self.generator = torch.Generator().manual_seed(5)
