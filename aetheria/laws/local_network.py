@@ -1,7 +1,7 @@
 """The form that many laws share, so that one fused kernel can step them all: a small network at every cell."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -9,7 +9,10 @@ from aetheria.core.errors import LawError
 from aetheria.laws.checks import Boundary
 from aetheria.laws.layers import ChannelNorm
 
-Activation = Literal["elu", "relu", "none"]
+Activation = Literal["none", "elu", "relu"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)  # numbered in this order in the kernels (enums.h)
+Normalise = Literal["none", "cell", "grid"]
+NORMALISATIONS: tuple[Normalise, ...] = get_args(Normalise)  # numbered in this order in the kernels (enums.h)
 Filters = tuple[tuple[tuple[float, ...], ...], ...]  # F filters, each 3 rows of 3
 
 
@@ -54,7 +57,7 @@ class CellNetwork:
     layers: tuple[Dense, ...]
     boundary: Boundary
     decay: float = 0.0
-    normalise: Literal["none", "cell", "grid"] = "none"
+    normalise: Normalise = "none"
     fire_rate: float | None = None
     alive: tuple[int, float] | None = None
 

@@ -15,6 +15,7 @@ from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import bit_packed_life as gpu_life
 from aetheria.stepping.gpu import local_network as gpu_network
 from aetheria.stepping.plan import Plan, State, Step, Stepwise, make_call, make_step
+from aetheria.stepping.unmodified import why_no_bit_rule
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def make_eager(problem: StepProblem) -> Plan:
 
 def _why_not_packed(problem: StepProblem) -> str:
     width = problem.state[0].shape[-1]
-    return cpu_life.why_not(problem.law) or (gpu_life.why_not_in_passes(problem.law, width) if problem.on_cuda else "")
+    return why_no_bit_rule(problem.law) or (gpu_life.why_not_in_passes(problem.law, width) if problem.on_cuda else "")
 
 
 def _make_packed(problem: StepProblem) -> Plan:
@@ -98,7 +99,7 @@ def _make_packed(problem: StepProblem) -> Plan:
 
 
 def _why_not_packed_stepwise(problem: StepProblem) -> str:
-    return cpu_life.why_not(problem.law) if problem.on_cuda else "on the CPU C++ takes any grid"
+    return why_no_bit_rule(problem.law) if problem.on_cuda else "on the CPU C++ takes any grid"
 
 
 def _make_packed_stepwise(problem: StepProblem) -> Plan:
@@ -173,7 +174,7 @@ PLAN_FACTORIES = (
         WORTH_BUILDING,
         _why_not_winograd,
         _make_winograd,
-        yields=lambda problem: winograd.yields(problem.law, problem.state),
+        yields=lambda problem: winograd.slower_than_compiled(problem.law, problem.state),
     ),
     PlanFactory(
         "graphed",

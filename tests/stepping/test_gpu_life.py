@@ -15,9 +15,9 @@ from torch import Tensor
 
 from aetheria.laws import Life
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping import compiled, cuda_graph
+from aetheria.stepping import bit_sliced_life, compiled, cuda_graph
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
-from aetheria.stepping.gpu import bit_packed_life, bit_sliced_life
+from aetheria.stepping.gpu import bit_packed_life
 from aetheria.stepping.gpu.bit_packed_life import PASSES, PackedInPasses
 from aetheria.stepping.registry import StepProblem, first_candidate
 
@@ -134,7 +134,7 @@ def test_every_pass_is_checked_when_it_is_compiled(device: str, monkeypatch: pyt
             after[0, 4, 0] ^= 1
 
     monkeypatch.setattr(PackedInPasses, "_pass", wrong)
-    with pytest.raises(RuntimeError, match="8 steps in one pass are not those in two"):
+    with pytest.raises(RuntimeError, match="8 steps in one pass differ from those in two"):
         plan.check(held)
 
 
