@@ -1,95 +1,118 @@
 """Cells in and out of a motor: checked, laid out for stepping, copied."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aetheria.core.block import Block
+from aetheria.core.device import times
 from aetheria.core.errors import StateError
 from aetheria.stepping.plan import memory_format
 
 
 @dataclass(frozen=True)
 class CellSpec:
-    """What a motor's cells are: of which shape (B, C, H, W), where, and of which type."""
+    """The shape (B, C, *grid), device and type of a motor's cells."""
 
     shape: tuple[int, ...]
     device: torch.device
     dtype: torch.dtype
 
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The sides of the grid."""
+        return self.shape[2:]
+
 
 @dataclass(frozen=True, eq=False)
 class BlockUpdate:
-    """New cells for a part of the old ones.
+    """New cells for a block of the old ones.
 
     Attributes:
-        index: of the part in `(B, C, H, W)`; None for the whole.
-        cells: `(B, C, h, w)`, or `(1, C, h, w)` for one universe.
-        given: as they were given: `(C, h, w)` or `(B, C, h, w)`.
+        block: the part of the grid that changes.
+        universe: the only one that changes; None for all.
+        cells: `(B, C, *size)`, or `(1, C, *size)` for one universe.
+        given: as they were given: `(C, *size)` or `(B, C, *size)`.
     """
 
-    index: tuple[Any, ...] | None
+    block: Block
+    universe: int | None
     cells: Tensor
     given: Tensor
 
     def over(self, cells: Tensor) -> Tensor:
-        """`cells` with the patch on them; they themselves are left alone."""
-        if self.index is None:
+        """`cells` with the update in place; they themselves are left alone."""
+        if self.universe is None and self.block.size == tuple(cells.shape[2:]):
             return self.cells
-        patched = cells.clone()
-        patched[self.index] = self.cells
-        return patched
+        updated = cells.clone()
+        universes = slice(self.universe, None if self.universe is None else self.universe + 1)
+        updated[universes][self.block.index] = self.cells
+        return updated
 
 
 def checked_update(
-    cells: Tensor | NDArray[np.generic], at: tuple[int, int] | None, universe: int | None, form: CellSpec
+    cells: Tensor | NDArray[np.generic], at: Sequence[int] | None, universe: int | None, spec: CellSpec
 ) -> BlockUpdate:
-    """Cells `(C, h, w)` or `(B, C, h, w)` that are to replace a block at (top, left), or all; in one universe, or in all.
+    """Cells `(C, *size)` or `(B, C, *size)` that are to replace a block with its corner at `at`, or all.
+
+    Args:
+        universe: the only one that changes; None for all.
 
     Raises:
         StateError: no such universe, a block that leaves the grid, or what `checked_cells` raises.
     """
-    batch, channels, height, width = form.shape
+    batch, channels, *grid = spec.shape
+    rank = len(grid)
     if universe is not None and not 0 <= universe < batch:
         raise StateError(f"cells: universe {universe}; expected 0 to {batch - 1}")
-    size = (height, width) if at is None else (int(cells.shape[-2]), int(cells.shape[-1])) if cells.ndim >= 2 else (0, 0)
-    block = block_at(at or (0, 0), size, (height, width))
-    checked = checked_cells(cells, replace(form, shape=(batch if universe is None else 1, channels, *size)))
-    universes = slice(universe, None if universe is None else universe + 1)
-    return BlockUpdate(
-        None if at is None and universe is None else (universes, *block),
-        checked,
-        checked if cells.ndim == 4 and universe is None else checked[0],
-    )
+    if at is not None and len(at) != rank:
+        raise StateError(f"cells: corner {tuple(at)} given; the grid of {times(grid)} has {rank} axes")
+    corner = (0,) * rank if at is None else tuple(map(int, at))
+    size = tuple(grid) if at is None else tuple(map(int, cells.shape[-rank:])) if cells.ndim >= rank else (0,) * rank
+    block = checked_block((Block(corner, size),), tuple(grid))
+    checked = checked_cells(cells, replace(spec, shape=(batch if universe is None else 1, channels, *size)))
+    return BlockUpdate(block, universe, checked, checked if cells.ndim == rank + 2 and universe is None else checked[0])
 
 
-def block_at(at: tuple[int, ...], size: tuple[int, ...], grid: tuple[int, ...]) -> tuple[Any, ...]:
-    """The index of a block in `(..., H, W)`. Raises StateError when it leaves the grid."""
-    if any(start < 0 or n < 1 or start + n > end for start, n, end in zip(at, size, grid, strict=True)):
-        raise StateError(f"cells: block of {size[0]} x {size[1]} at {at}; the grid is {grid[0]} x {grid[1]}")
-    return (..., slice(at[0], at[0] + size[0]), slice(at[1], at[1] + size[1]))
+def checked_block(given: Sequence[Block | int], grid: tuple[int, ...]) -> Block:
+    """A block of the grid.
 
-
-def checked_cells(cells: Tensor | NDArray[np.generic], form: CellSpec) -> Tensor:
-    """Cells of one universe `(C, H, W)` or all `(B, C, H, W)`, as a stepper wants them: a copy, inference mode.
+    Args:
+        given: a `Block` alone, or the numbers of its corner and then of its size.
 
     Raises:
-        StateError: another shape than the form's, complex numbers, NaN or Inf.
+        StateError: it has another number of axes than the grid, or leaves it.
+    """
+    if len(given) == 1 and isinstance(given[0], Block):
+        block = given[0]
+    else:
+        numbers = [int(number) for number in given if not isinstance(number, Block)]
+        block = Block(tuple(numbers[: len(grid)]), tuple(numbers[len(grid) :]))
+    if not block.inside(grid):
+        raise StateError(f"cells: block of {block}; the grid is {times(grid)}")
+    return block
+
+
+def checked_cells(cells: Tensor | NDArray[np.generic], spec: CellSpec) -> Tensor:
+    """Cells of one universe `(C, *grid)` or all `(B, C, *grid)`, laid out for stepping: a copy, in inference mode.
+
+    Raises:
+        StateError: another shape than the spec's, complex numbers, NaN or Inf.
     """
     given = torch.as_tensor(cells)
     if given.is_complex():
-        raise StateError("cells: complex numbers given; expected real and imaginary blocks, (B, 2d, H, W)")
-    shape = form.shape
+        raise StateError("cells: complex numbers given; expected real and imaginary blocks, (B, 2d, *grid)")
+    shape = spec.shape
     if tuple(given.shape) not in (shape, shape[1:]):
-        raise StateError(
-            f"cells: shape {tuple(given.shape)}; expected {shape} or {shape[1:]} (universes, channels, height, width)"
-        )
+        axes = ", ".join(("depth", "height", "width")[-len(spec.grid) :])
+        raise StateError(f"cells: shape {tuple(given.shape)}; expected {shape} or {shape[1:]} (universes, channels, {axes})")
     with torch.inference_mode():
-        ready = given.detach().to(form.device, form.dtype).expand(shape).clone(memory_format=torch.contiguous_format)
+        ready = given.detach().to(spec.device, spec.dtype).expand(shape).clone(memory_format=torch.contiguous_format)
         if not finite(ready):
             raise StateError("cells: NaN or Inf given; expected finite values")
         return ready.contiguous(memory_format=memory_format(ready))

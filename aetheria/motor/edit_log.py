@@ -1,8 +1,7 @@
-"""The log of a motor's edits: bounded, and followed by whoever records them."""
+"""The log of a motor's edits: bounded, with readers that follow it."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
 import numpy as np
@@ -11,13 +10,15 @@ from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.laws.controls import Value
+from aetheria.motor.cells import BlockUpdate
 from aetheria.motor.edits import Array, CellsEdit, ControlEdit, Edit, RestartEdit, StateEdit
+from aetheria.motor.stepper import Stepper
 
 LOG_BYTES = 2**28  # of a log; a longer one is shortened
 
 
 class EditLog:
-    """All edits since a motor's start or last restart, from which its state can be had again. Written under the motor's turn.
+    """All edits since a motor's start or last restart, from which its state can be had again. For the lock's holder.
 
     Past `LOG_BYTES` the log is shortened: the present state, and the controls as they are, stand for all that led there.
 
@@ -26,69 +27,61 @@ class EditLog:
         count: edits ever logged.
     """
 
-    def __init__(
-        self,
-        law: Law,
-        seed: int,
-        state: Callable[[], Mapping[str, Any]],
-        fetch: Callable[[Sequence[Tensor]], list[Tensor]],
-        *,
-        enabled: bool = True,
-    ) -> None:
+    def __init__(self, stepper: Stepper, fetch: Callable[[Sequence[Tensor]], list[Tensor]], *, enabled: bool = True) -> None:
         """
         Args:
-            law: whose controls may change.
-            seed: of the motor.
-            state: gives the motor's `state_dict`.
+            stepper: of the state that is edited.
             fetch: copies tensors from a device to the CPU.
             enabled: False: nothing is logged.
         """
-        self.start = controls_of(law)
+        self.start = controls_of(stepper.law)
         self.count = 0
-        self._law, self._seed = law, seed
-        self._state, self._fetch = state, fetch
+        self._stepper, self._seed = stepper, stepper.seed
+        self._fetch = fetch
         self._enabled = enabled
         self._edits: list[Edit] = []
         self._bytes = 0
-        self._followers: WeakSet[EditReader] = WeakSet()
+        self._readers: WeakSet[EditReader] = WeakSet()
 
     @property
     def edits(self) -> tuple[Edit, ...]:
         """The edits, in the order in which they were made."""
         return tuple(self._edits)
 
-    def cells(self, step: int, at: tuple[int, int] | None, universe: int | None, values: Tensor) -> None:
-        """Logs cells `(C, h, w)` or `(B, C, h, w)` that were set."""
+    def add_cells(self, update: BlockUpdate) -> None:
+        """Logs cells that were set."""
         if self._enabled:
-            top, left = at or (0, 0)
-            number = None if universe is None else int(universe)
-            self._add(CellsEdit(step, (int(top), int(left)), number, self._array(values)))
+            number = None if update.universe is None else int(update.universe)
+            self._add(CellsEdit(self._stepper.step, update.block.corner, number, self._array(update.given)))
 
-    def control(self, step: int, name: str) -> None:
+    def add_control(self, name: str) -> None:
         """Logs a control that was changed to what it is now."""
         if self._enabled:
-            self._add(ControlEdit(step, name, controls_of(self._law)[name]))
+            self._add(ControlEdit(self._stepper.step, name, controls_of(self._stepper.law)[name]))
 
-    def state(self, step: int) -> None:
+    def add_state(self, step: int) -> None:
         """Logs that at `step` the state became what it is now."""
         if self._enabled:
             self._add(self._present(step))
 
-    def restart(self, seed: int) -> None:
+    def restart(self) -> None:
         """Forgets all but how the start now differs from the first: its seed, and the law's controls."""
+        self._forget(self._stepper.seed)
+
+    def shorten(self) -> None:
+        """Lets the present state, and the controls as they are, stand for all that led there."""
+        self._forget(self._seed)
+        if self._enabled:
+            self._edits.append(self._present(0))
+
+    def _forget(self, seed: int) -> None:
         self._edits, self._bytes = [], 0
         if not self._enabled:
             return
         if seed != self._seed:
             self._edits.append(RestartEdit(seed))
-        now = controls_of(self._law)
+        now = controls_of(self._stepper.law)
         self._edits += [ControlEdit(0, name, value) for name, value in now.items() if value != self.start[name]]
-
-    def shorten(self) -> None:
-        """Lets the present state, and the controls as they are, stand for all that led there."""
-        self.restart(self._seed)
-        if self._enabled:
-            self._edits.append(self._present(0))
 
     def follow(self, held: int | None = None) -> "EditReader":
         """The edits so far, and from now on each as it is made; close it when done.
@@ -96,24 +89,23 @@ class EditLog:
         Args:
             held: how many edits the reader has from before, which lead to the present state; then none so far is given again.
         """
-        follower = EditReader(self._edits, self.count) if held is None else EditReader((), self.count, held)
-        self._followers.add(follower)
-        return follower
+        reader = EditReader(self._edits, self.count) if held is None else EditReader((), self.count, held)
+        self._readers.add(reader)
+        return reader
 
     def _add(self, edit: Edit) -> None:
         self._edits.append(edit)
         self.count += 1
-        for follower in self._followers:
-            if not follower.closed:
-                follower.waiting.append(edit)
+        for reader in self._readers:
+            if not reader.closed:
+                reader.waiting.append(edit)
         self._bytes += _size(edit)
         if self._bytes > LOG_BYTES:
             self.shorten()
 
     def _present(self, step: int) -> StateEdit:
-        state = self._state()
-        cells, *memory = (self._array(tensor) for tensor in (state["cells"], *state["memory"]))
-        return StateEdit(step, int(state["step"]), int(state["seed"]), cells, tuple(memory))
+        cells, *memory = map(self._array, self._stepper.state)
+        return StateEdit(step, self._stepper.step, self._stepper.seed, cells, tuple(memory), self._stepper.own.saved())
 
     def _array(self, tensor: Tensor) -> Array:
         tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor  # NumPy has none; float32 holds it exactly
@@ -125,8 +117,8 @@ class EditReader:
     """A log's edits for one reader, which may be another thread.
 
     Attributes:
-        waiting: edits not yet taken.
-        closed: no more edits are wanted.
+        waiting: edits that were not read yet.
+        closed: no more edits are added.
     """
 
     def __init__(self, so_far: Sequence[Edit], count: int, held: int = 0) -> None:
@@ -134,16 +126,16 @@ class EditReader:
         self.closed = False
         self._offset = held + len(so_far) - count
 
-    def take(self) -> list[Edit]:
-        """The edits that wait, once."""
+    def read(self) -> list[Edit]:
+        """The waiting edits, each once."""
         return [self.waiting.popleft() for _ in range(len(self.waiting))]
 
-    def place(self, count: int) -> int:
-        """How many of this reader's edits had been made when the log had counted `count`."""
+    def position(self, count: int) -> int:
+        """Number of this reader's edits that had been made when the log had counted `count`."""
         return count + self._offset
 
     def close(self) -> None:
-        """Takes no more."""
+        """Ends the reading: later edits are not added."""
         self.closed = True
 
 

@@ -1,4 +1,4 @@
-"""What a user changed while a run was going: each edit with its step, as one line of JSON, so that the run can be repeated."""
+"""Edits made by hand during a run, each with its step and as one line of JSON, so that the run can be repeated."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ import math
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from aetheria.core.errors import RecordingError
 from aetheria.laws.controls import Value
+from aetheria.laws.own_state import to_files
 
 Array = NDArray[np.generic]
 MOST_BYTES = 2**31  # of one array
@@ -26,9 +27,9 @@ _DEFLATES = 1032  # zlib makes nothing smaller than by this factor
 
 
 class Editable(Protocol):
-    """What edits are made to: a motor."""
+    """A motor, as edits need it."""
 
-    def set_cells(self, cells: Tensor, at: tuple[int, int] | None = None, universe: int | None = None) -> None: ...
+    def set_cells(self, cells: Tensor, at: Sequence[int] | None = None, universe: int | None = None) -> None: ...
     def set_control(self, name: str, value: Value) -> None: ...
     def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
     def restart(self, seed: int | None = None) -> None: ...
@@ -39,14 +40,14 @@ class CellsEdit:
     """A block of cells was replaced.
 
     Attributes:
-        step: steps done when it was.
-        at: (top, left) of the block.
+        step: steps done before.
+        at: corner of the block, a number for each axis.
         universe: the only one that changed; None for all.
-        values: `(C, h, w)`, every universe alike, or `(B, C, h, w)`.
+        values: `(C, *size)`, every universe alike, or `(B, C, *size)`.
     """
 
     step: int
-    at: tuple[int, int]
+    at: tuple[int, ...]
     universe: int | None
     values: Array
 
@@ -85,8 +86,9 @@ class StateEdit:
         step: steps done before.
         to_step: steps done from then on.
         seed: of the motor from then on.
-        cells: `(B, C, H, W)`.
+        cells: `(B, C, *grid)`.
         memory: the law's memory.
+        law: the state that the law's modules keep themselves, by name; see `aetheria.laws.own_state`.
     """
 
     step: int
@@ -94,12 +96,12 @@ class StateEdit:
     seed: int
     cells: Array
     memory: tuple[Array, ...] = ()
+    law: Mapping[str, Any] = field(default_factory=dict)
 
     def apply(self, motor: Editable) -> None:
         memory = tuple(map(torch.from_numpy, self.memory))
-        motor.load_state_dict(
-            {"cells": torch.from_numpy(self.cells), "memory": memory, "step": self.to_step, "seed": self.seed}
-        )
+        state = {"cells": torch.from_numpy(self.cells), "memory": memory, "step": self.to_step, "seed": self.seed}
+        motor.load_state_dict({**state, "law": self.law})
 
 
 Edit = CellsEdit | ControlEdit | RestartEdit | StateEdit
@@ -117,7 +119,8 @@ def to_json(edit: Edit) -> str:
             return json.dumps({"edit": "restart", "step": 0, "seed": edit.seed})
         case StateEdit():
             state = {"to_step": edit.to_step, "seed": edit.seed, "cells": _packed(edit.cells)}
-            return json.dumps({"edit": "state", "step": edit.step, **state, "memory": [_packed(a) for a in edit.memory]})
+            own = {"law": _own_packed(edit.law)} if edit.law else {}
+            return json.dumps({"edit": "state", "step": edit.step, **state, "memory": [_packed(a) for a in edit.memory], **own})
 
 
 def from_json(line: str | bytes) -> Edit:
@@ -136,7 +139,9 @@ def from_json(line: str | bytes) -> Edit:
     match given["edit"]:
         case "cells":
             universe = None if given.get("universe") is None else _whole(given, "universe")
-            return CellsEdit(step, _corner(given.get("at")), universe, _array(given.get("values"), "values", (3, 4)))
+            corner = _corner(given.get("at"))
+            axes = (len(corner) + 1, len(corner) + 2)
+            return CellsEdit(step, corner, universe, _array(given.get("values"), "values", axes))
         case "control":
             return ControlEdit(step, _name(given.get("name")), _value(given.get("value")))
         case "restart":
@@ -145,7 +150,24 @@ def from_json(line: str | bytes) -> Edit:
     if not isinstance(memory, list):
         raise _wrong("memory", memory, "a list of arrays")
     arrays = tuple(_array(one, "memory") for one in memory)
-    return StateEdit(step, _whole(given, "to_step"), _whole(given, "seed"), _array(given.get("cells"), "cells", (4,)), arrays)
+    cells = _array(given.get("cells"), "cells", (3, 4, 5))
+    return StateEdit(step, _whole(given, "to_step"), _whole(given, "seed"), cells, arrays, _own_state(given.get("law", {})))
+
+
+def _own_packed(law: Mapping[str, Any]) -> dict[str, Any]:
+    tensors, plain = to_files(law)
+    arrays = {name: _packed(tensor.cpu().numpy()) for name, tensor in tensors.items()}
+    return {"arrays": arrays, "values": plain}
+
+
+def _own_state(given: Any) -> dict[str, Any]:
+    if not given:
+        return {}
+    arrays, values = (given.get(key) if isinstance(given, dict) else None for key in ("arrays", "values"))
+    if not isinstance(arrays, dict) or not isinstance(values, dict):
+        raise _wrong("law", given, '"arrays" and "values"')
+    tensors = {name: torch.from_numpy(_array(array, f"law {name}").copy()) for name, array in arrays.items()}
+    return {**values, **tensors}
 
 
 def _packed(array: Array) -> dict[str, Any]:
@@ -193,10 +215,10 @@ def _whole(given: Mapping[str, Any], key: str) -> int:
     return int(value)
 
 
-def _corner(given: Any) -> tuple[int, int]:
-    if not isinstance(given, list) or len(given) != 2 or not all(map(_is_whole, given)):
-        raise _wrong("at", given, "[top, left]")
-    return int(given[0]), int(given[1])
+def _corner(given: Any) -> tuple[int, ...]:
+    if not isinstance(given, list) or not 1 <= len(given) <= 3 or not all(map(_is_whole, given)):
+        raise _wrong("at", given, "one to three whole numbers")
+    return tuple(map(int, given))
 
 
 def _name(given: Any) -> str:

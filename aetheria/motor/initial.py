@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import operator
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,8 @@ from PIL import Image
 from pydantic import Field as Setting
 from torch import Tensor
 
+from aetheria.core.block import Block
+from aetheria.core.device import times
 from aetheria.core.errors import ConfigError, FileUnreadableError, StateError
 from aetheria.core.settings import Settings
 from aetheria.files.rle import read_rle_file
@@ -35,23 +38,23 @@ class Initial(Settings):
             "image" (PNG; colours for laws with colour channels, brightness otherwise).
         path: of the file, for "rle", "npy" and "image".
         code: of the creature, for "animal"; the law's own when left out.
-        at: (y, x) of the pattern's centre, in cells; the middle of the grid when left out.
+        at: the pattern's centre in cells, a number for each axis ((y, x) in two dimensions); the grid's middle when left out.
         scale: size of a pattern's cell in grid cells; a whole number for RLE patterns.
     """
 
     kind: Kind
     path: str | None = None
     code: str | None = None
-    at: list[float] | None = Setting(default=None, min_length=2, max_length=2)
+    at: list[float] | None = Setting(default=None, min_length=1, max_length=3)
     scale: float = Setting(default=1.0, gt=0, le=1024)
 
 
 def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...], seed: int) -> Tensor:
-    """Cells `(B, C, H, W)`, float32 on the CPU.
+    """Cells `(B, C, *grid)`, float32 on the CPU.
 
     Args:
         initial: a kind, a full description, or None for what suits the law.
-        shape: (B, C, H, W).
+        shape: (B, C, *grid).
         seed: universe u draws from (seed, u), so that it does not depend on the batch.
 
     Raises:
@@ -92,7 +95,7 @@ def _pattern(initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
     path = Path(initial.path or "")
     match initial.kind:
         case "seed":
-            values = np.ones((1, 1), np.float32)
+            values = np.ones((1,) * len(grid), np.float32)
         case "animal":
             values = lenia_animal(initial.code or law.animal or "O2u").cells
         case "rle":
@@ -100,15 +103,16 @@ def _pattern(initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
         case "image":
             return _read_image(path, law, live)
         case _:
-            array = _read_npy(path)
-            if array.ndim > 2:
-                return array.reshape(-1, *array.shape[-3:])
+            array = _read_npy(path, len(grid))
+            if array.ndim > len(grid):
+                return array.reshape(-1, *array.shape[-len(grid) - 1 :])
             values = array.numpy()
-    if initial.scale >= 1 and (values.shape[0] > grid[0] or values.shape[1] > grid[1]):  # before it takes all channels' memory
-        raise StateError(
-            f"[initial] pattern of {values.shape[0]} x {values.shape[1]} cells leaves the grid of {grid[0]} x {grid[1]}"
-        )
-    return live[None, :, None, None] * torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    if values.ndim > len(grid):
+        raise ConfigError(f'[initial] kind: "{initial.kind}" has {values.ndim} axes, and the grid of {times(grid)} has one')
+    values = values.reshape((1,) * (len(grid) - values.ndim) + values.shape)  # a flat pattern in a volume
+    if initial.scale >= 1 and any(map(operator.gt, values.shape, grid)):  # before it takes all channels' memory
+        raise StateError(f"[initial] pattern of {times(values.shape)} cells leaves the grid of {times(grid)}")
+    return live.reshape(1, -1, *(1,) * len(grid)) * torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 
 def _scaled(pattern: Tensor, initial: Initial, grid: tuple[int, ...]) -> Tensor:
@@ -116,30 +120,33 @@ def _scaled(pattern: Tensor, initial: Initial, grid: tuple[int, ...]) -> Tensor:
     if scale == 1:
         return pattern
     size = [max(1, round(n * scale)) for n in pattern.shape[2:]]
-    # Asked before scaling: what leaves the grid may not even fit into memory.
-    if size[0] > grid[0] or size[1] > grid[1]:
-        raise StateError(
-            f"[initial] pattern of {size[0]} x {size[1]} cells at scale {scale:g} leaves the grid of {grid[0]} x {grid[1]}"
-        )
+    # Checked before scaling: a pattern that leaves the grid may not even fit into memory.
+    if any(map(operator.gt, size, grid)):
+        raise StateError(f"[initial] pattern of {times(size)} cells at scale {scale:g} leaves the grid of {times(grid)}")
     if initial.kind in ("rle", "seed"):
         if scale != int(scale):
             raise ConfigError(f"[initial] scale: {scale} given; RLE patterns and seeds scale by whole numbers only")
-        return pattern.repeat_interleave(int(scale), 2).repeat_interleave(int(scale), 3)
-    return F.interpolate(pattern, size=size, mode="bilinear", antialias=scale < 1)
+        for axis in range(2, pattern.ndim):
+            pattern = pattern.repeat_interleave(int(scale), axis)
+        return pattern
+    if len(grid) == 2:
+        return F.interpolate(pattern, size=size, mode="bilinear", antialias=scale < 1)
+    return F.interpolate(pattern, size=size, mode="linear" if len(grid) == 1 else "trilinear")
 
 
 def _place(cells: Tensor, pattern: Tensor, initial: Initial) -> None:
-    batch, channels, height, width = cells.shape
-    given, c, h, w = pattern.shape
+    batch, channels, *grid = cells.shape
+    given, c, *size = pattern.shape
     if c != channels or given not in (1, batch):
         raise StateError(f"[initial] {given} universes of {c} channels in {initial.path}; the run has {batch} of {channels}")
-    at = initial.at or [height // 2, width // 2]
-    top, left = int(at[0]) - h // 2, int(at[1]) - w // 2
-    if top < 0 or left < 0 or top + h > height or left + w > width:
-        raise StateError(
-            f"[initial] pattern of {h} x {w} cells centred at ({at[0]:g}, {at[1]:g}) leaves the grid of {height} x {width}"
-        )
-    cells[:, :, top : top + h, left : left + w] = pattern
+    at = [n // 2 for n in grid] if initial.at is None else initial.at
+    if len(at) != len(grid):
+        raise ConfigError(f"[initial] at: {at} given; expected {len(grid)} numbers, for the grid of {times(grid)}")
+    block = Block(tuple(int(middle) - n // 2 for middle, n in zip(at, size, strict=True)), tuple(size))
+    if not block.inside(grid):
+        centre = ", ".join(f"{middle:g}" for middle in at)
+        raise StateError(f"[initial] pattern of {times(size)} cells centred at ({centre}) leaves the grid of {times(grid)}")
+    cells[block.index] = pattern
 
 
 def _read_rle(path: Path, law: Law) -> NDArray[np.float32]:
@@ -150,10 +157,11 @@ def _read_rle(path: Path, law: Law) -> NDArray[np.float32]:
     return values
 
 
-def _read_npy(path: Path) -> Tensor:
+def _read_npy(path: Path, rank: int) -> Tensor:
     array = read_array(path)
-    if array.ndim not in (2, 3, 4) or not array.size:
-        raise FileUnreadableError(f"{path}: expected one real array (H, W), (C, H, W) or (B, C, H, W)")
+    if array.ndim not in (rank, rank + 1, rank + 2) or not array.size:
+        grid = ", ".join(("D", "H", "W")[-rank:])
+        raise FileUnreadableError(f"{path}: expected one real array ({grid}), (C, {grid}) or (B, C, {grid})")
     # A float64 too large for float32 becomes Inf here, and is refused below.
     with np.errstate(over="ignore"):
         cells = torch.from_numpy(array.astype(np.float32))

@@ -1,65 +1,142 @@
-"""Chunks of steps: as many at a time as nobody needs to be asked anything, and no more than a reader can wait for."""
+"""The step loop: advances a law in chunks, and publishes the frames that fall due between them."""
 
+import math
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
+from aetheria.core.errors import StateError
+from aetheria.core.fair_lock import FairLock
+from aetheria.motor.edit_log import EditLog
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.pace import Pace
 from aetheria.motor.stepper import Stepper
-from aetheria.observe.feed import Feed, next_multiple
+from aetheria.observe.feed import Feed, Frame, Subscription, next_multiple
+from aetheria.observe.fields import View
+from aetheria.observe.render import render
+from aetheria.observe.request import Request, view_of
 
 _LEAST_STEPS, _LEAST_UPDATES = 100, 1 << 24
 
 
 def check_interval(shape: tuple[int, ...]) -> int:
-    """Steps between checks for NaN and Inf of cells `(B, C, H, W)`: so many that a check, and the end of a chunk that it
-    asks for, cost next to nothing beside them."""
-    batch, _, height, width = shape
-    return max(_LEAST_STEPS, _LEAST_UPDATES // (batch * height * width))
+    """Steps between checks for NaN and Inf of cells `(B, C, *grid)`, such that a check costs next to nothing beside them."""
+    return max(_LEAST_STEPS, _LEAST_UPDATES // (shape[0] * math.prod(shape[2:])))
 
 
 class StepLoop:
-    """Advances a stepper, and checks and cleans up when that is due. Whoever holds the motor's turn may call it."""
+    """Steps by chunks that end at the next frame, check or clean-up, and after 50 ms at the latest.
 
-    def __init__(self, stepper: Stepper, optimizer: GPUOptimizer, feed: Feed, check_interval: int) -> None:
+    One thread steps; others read and edit between two chunks, while they hold the lock.
+
+    Attributes:
+        lock: of the state; first come, first served.
+        stepper: holds the state.
+        optimizer: of the state's device; cleans up every `empty_cache_interval` steps.
+        feed: the subscriptions.
+        edits: the log of edits.
+    """
+
+    def __init__(self, stepper: Stepper, optimizer: GPUOptimizer, edits: EditLog, check_interval: int) -> None:
         """
         Args:
-            stepper: to advance.
-            optimizer: of its device; cleans up every `empty_cache_interval` steps.
-            feed: knows when a frame is due, at which a chunk must end.
             check_interval: steps between checks for NaN and Inf, 0 for never.
         """
-        self._stepper = stepper
-        self._optimizer = optimizer
-        self._feed = feed
+        self.lock = FairLock()
+        self.stepper, self.optimizer, self.edits = stepper, optimizer, edits
+        self.feed = Feed()
+        self._stepping = threading.Lock()
         self._check_interval = check_interval
         self._pace = Pace()
         self._queued: torch.cuda.Event | None = None
 
-    def take(self, most: int) -> int:
-        """Takes a chunk of at most `most` steps; says how many it took.
+    def step(self, n: int, until: Callable[[], bool] | None = None) -> int:
+        """Takes up to `n` steps, frame by due frame; returns their number. See `Aetheria_Motor.step`."""
+        if not isinstance(n, int) or n < 0:
+            raise StateError(f"step({n!r}): a law cannot be stepped backwards or in part; expected a whole number")
+        if not self._stepping.acquire(blocking=False):
+            raise StateError("step(): another thread is stepping this motor; only one may")
+        try:
+            self.publish()
+            taken = 0
+            while taken < n:
+                with self.lock:
+                    taken += self._chunk(n - taken)
+                self.publish()
+                if until is not None and until():
+                    break
+            return taken
+        finally:
+            self._stepping.release()
 
-        Raises:
-            DivergedError: a check was due, and the cells hold NaN or Inf.
-        """
-        before = self._stepper.step
+    # -- frames ----------------------------------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Makes the frames that are due at the present step and delivers them."""
+        if self.feed.idle:
+            return
+        with self.lock:
+            due = self.feed.due(self.stepper.step)
+            if any(s.delivery == "lossless" for s in due):
+                self.stepper.check_finite()
+            frames = self._frames(due) if due else []
+        # Without the lock: a reader that is waited for may itself be reading cells.
+        self.feed.deliver(list(zip(due, frames, strict=True)))
+
+    def refresh(self) -> None:
+        """Makes a frame of the present cells for every "latest" reader that has none waiting."""
+        with self.lock:
+            self.feed.show_again()
+            due = self.feed.due(self.stepper.step, "latest")
+            for subscription, frame in zip(due, self._frames(due), strict=True):
+                subscription.put(frame)
+
+    def frame(self, request: Request) -> Frame:
+        """One frame of the present cells."""
+        with self.lock:
+            return self._frame(self._view(), request)
+
+    def rendered(self, request: Request) -> dict[str, torch.Tensor]:
+        """The fields of a request, by name, on the device; they may share memory with the cells. For the lock's holder."""
+        return self._rendered(self._view(), request)
+
+    def _frames(self, due: list[Subscription]) -> list[Frame]:
+        view = self._view()
+        return [self._frame(view, subscription.request) for subscription in due]
+
+    def _frame(self, view: View, request: Request) -> Frame:
+        fields = self.optimizer.transfer(self._rendered(view, request))
+        return Frame(self.stepper.step, time.time(), fields, request, self.edits.count)
+
+    def _rendered(self, view: View, request: Request) -> dict[str, torch.Tensor]:
+        with self.optimizer.numerics():
+            return render(view, request)
+
+    def _view(self) -> View:
+        return view_of(self.stepper.law, self.stepper.state, self.stepper.change)
+
+    # -- chunks ----------------------------------------------------------------------------------------------------
+
+    def _chunk(self, most: int) -> int:
+        """Takes a chunk of at most `most` steps; returns their number. Raises DivergedError when a check finds NaN or Inf."""
+        before = self.stepper.step
         steps = self._next_stop(before + most) - before
-        plan = self._stepper.current()  # not to be timed: it may compile
+        plan = self.stepper.current()  # not to be timed: it may compile
         began = time.perf_counter()
-        self._stepper.advance(plan, steps)
+        self.stepper.advance(plan, steps)
         self._wait_for_device()
-        self._pace.took(steps, time.perf_counter() - began, self._feed.rate())
+        self._pace.took(steps, time.perf_counter() - began, self.feed.rate())
         # Chunks end at multiples of the interval, as `_next_stop` says, unless there is nothing to check.
-        if self._check_interval and self._stepper.step % self._check_interval == 0:
-            self._stepper.check_finite()
+        if self._check_interval and self.stepper.step % self._check_interval == 0:
+            self.stepper.check_finite()
         self._clean_up(before)
         return steps
 
     def _wait_for_device(self) -> None:
         """On CUDA, waits for the chunk before this one, so that no more than two are queued and time is the device's."""
-        device = self._optimizer.device
+        device = self.optimizer.device
         if device.type == "cuda":
             before, self._queued = self._queued, torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._queued.record(torch.cuda.current_stream(device))
@@ -67,20 +144,20 @@ class StepLoop:
                 before.synchronize()
 
     def _next_stop(self, end: int) -> int:
-        """The step up to which nobody needs to be asked anything."""
-        step = self._stepper.step
+        """The step at which the next frame, check, clean-up or pause for other threads is due."""
+        step = self.stepper.step
         stops = [end, step + self._pace.steps]
         stops += [next_multiple(step, interval) for interval in self._intervals() if interval]
-        due = self._feed.next_due(step)
+        due = self.feed.next_due(step)
         return min(stops if due is None else [*stops, due])
 
     def _intervals(self) -> Iterator[int]:
-        if self._stepper.probe().is_floating_point():
+        if self.stepper.probe().is_floating_point():
             yield self._check_interval
-        if self._optimizer.device.type == "cuda":
-            yield self._optimizer.empty_cache_interval
+        if self.optimizer.device.type == "cuda":
+            yield self.optimizer.empty_cache_interval
 
     def _clean_up(self, before: int) -> None:
-        if interval := self._optimizer.empty_cache_interval:
-            for _ in range(self._stepper.step // interval - before // interval):
-                self._optimizer.clean_up()
+        if interval := self.optimizer.empty_cache_interval:
+            for _ in range(self.stepper.step // interval - before // interval):
+                self.optimizer.clean_up()

@@ -1,7 +1,6 @@
 """The motor: holds the cells on a device and steps a law."""
 
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from aetheria.laws.base import as_law, check_grid
 from aetheria.laws.controls import Value
 from aetheria.laws.weights import fitting_weights
 from aetheria.motor.cells import CellSpec, checked_update
+from aetheria.motor.edit_log import EditLog
 from aetheria.motor.loop import StepLoop, check_interval
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.reading import MotorReader
@@ -62,7 +62,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
 
     One thread steps; any thread may read cells, subscribe or edit: it is served between two chunks of steps.
 
-    How it is stepped and changed is here; what may be read of it, in `MotorReader`.
+    Stepping and changing are here; reading is in `MotorReader`.
 
     Attributes:
         config: its settings.
@@ -106,58 +106,48 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed!r} given; expected a whole number from 0 to 2^63 - 1")
         dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
-        self._form = form = CellSpec((batch, law.channels, *grid), find_device(device), dtype)
+        self._spec = spec = CellSpec((batch, law.channels, *grid), find_device(device), dtype)
         optimizer = GPUOptimizer(
-            form.device,
+            spec.device,
             precision=self.config.precision,
             deterministic=self.config.deterministic,
             empty_cache_interval=self.config.empty_cache_interval,
-            step_count=lambda: self.step_count,
         )
         planned = self.config.plan != "eager"
-        check_states(form.shape, bytes_of(form.shape, dtype.itemsize), planned, optimizer.available_bytes())
+        check_states(spec.shape, bytes_of(spec.shape, dtype.itemsize), planned, optimizer.available_bytes())
         layout = torch.channels_last if len(grid) == 2 else torch.preserve_format
         # torch's stubs do not know that `to` takes a memory format; it would also turn complex weights real, `float` does not.
-        law.to(form.device, memory_format=layout).eval()  # type: ignore[call-overload]
+        law.to(spec.device, memory_format=layout).eval()  # type: ignore[call-overload]
         law.double() if dtype == torch.float64 else law.float()
         stepper = Stepper(
             law,
             optimizer,
+            seed,
             wanted=self.config.plan,
             planned_steps=self.config.planned_steps,
             background=self.config.plan_in_background,
         )
-        super().__init__(form, stepper, optimizer, seed=seed, log_edits=self.config.log_edits)
-        self._stepping = threading.Lock()
-        interval = check_interval(form.shape) if self.config.check_interval is None else self.config.check_interval
-        self._chunks = StepLoop(stepper, optimizer, self._feed, interval)
         self._initial = self._first_initial = initial
-        stepper.state = fresh_state(law, initial, form, seed)
-        check_states(form.shape, sum(t.nbytes for t in stepper.state), planned, optimizer.available_bytes())  # with memory
+        stepper.state = fresh_state(law, initial, spec, seed)
+        check_states(spec.shape, sum(t.nbytes for t in stepper.state), planned, optimizer.available_bytes())  # with memory
         law.prepare(stepper.state[0])
+        edits = EditLog(stepper, optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
+        interval = check_interval(spec.shape) if self.config.check_interval is None else self.config.check_interval
+        super().__init__(StepLoop(stepper, optimizer, edits, interval), spec)
 
     # -- stepping ------------------------------------------------------------------------------------------------
 
-    def step(self, n: int = 1) -> None:
-        """Takes `n` steps, frame by due frame. The result does not depend on how steps are split into calls.
+    def step(self, n: int = 1, until: Callable[[], bool] | None = None) -> int:
+        """Takes `n` steps, frame by due frame; returns their number. The result does not depend on the split into calls.
+
+        Args:
+            until: asked between two chunks of steps, every 50 ms or so; True ends the call early.
 
         Raises:
             DivergedError: the cells hold NaN or Inf (found at the next check).
             StateError: `n` is negative, or a lossless subscription is full and nobody reads it.
         """
-        if not isinstance(n, int) or n < 0:
-            raise StateError(f"step({n!r}): a law cannot be stepped backwards or in part; expected a whole number")
-        if not self._stepping.acquire(blocking=False):
-            raise StateError("step(): another thread is stepping this motor; only one may")
-        try:
-            self._publish()
-            left = n
-            while left > 0:
-                with self._turns:
-                    left -= self._chunks.take(left)
-                self._publish()
-        finally:
-            self._stepping.release()
+        return self._loop.step(n, until)
 
     def warm_up(self) -> Plan:
         """Picks a plan, and compiles if that is the plan, now instead of at the first step.
@@ -165,29 +155,30 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         Raises:
             LawError: the law cannot step these cells.
         """
-        with self._turns:
-            return self._stepper.current()
+        with self._loop.lock:
+            return self._loop.stepper.current()
 
     # -- changes -------------------------------------------------------------------------------------------------
 
     def set_cells(
-        self, cells: Tensor | NDArray[np.generic], at: tuple[int, int] | None = None, universe: int | None = None
+        self, cells: Tensor | NDArray[np.generic], at: Sequence[int] | None = None, universe: int | None = None
     ) -> None:
         """Replaces the cells, or a block of them; memory and step stay.
 
         Args:
-            cells: `(C, h, w)`, every universe alike, or `(B, C, h, w)`.
-            at: (top, left) of the block; None for the whole grid.
-            universe: the only one that changes; then `cells` is `(C, h, w)`. None for all.
+            cells: `(C, *size)`, every universe alike, or `(B, C, *size)`.
+            at: corner of the block, (top, left) in two dimensions; None for the whole grid.
+            universe: the only one that changes; then `cells` is `(C, *size)`. None for all.
 
         Raises:
             StateError: another shape, a block that leaves the grid, or values that are not finite.
         """
-        patch = checked_update(cells, at, universe, self._form)
-        with self._turns, torch.inference_mode():
-            self._stepper.state = (patch.over(self._stepper.state[0]), *self._stepper.state[1:])
-            self._log.cells(self._stepper.step, at, universe, patch.given)
-            self._feed.show_again()
+        update = checked_update(cells, at, universe, self._spec)
+        loop = self._loop
+        with loop.lock, torch.inference_mode():
+            loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])
+            loop.edits.add_cells(update)
+            loop.feed.show_again()
 
     def set_control(self, name: str, value: Value) -> None:
         """Changes a parameter of the law between two steps; nothing is compiled again for a number.
@@ -195,13 +186,15 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         Raises:
             ConfigError: no such control, or a value that the law's constructor would refuse; nothing changes.
         """
-        with self._turns:
+        with self._loop.lock:
             self.traits.set_control(name, value)
-            self._log.control(self._stepper.step, name)
-            self._feed.show_again()
+            self._loop.edits.add_control(name)
+            self._loop.feed.show_again()
 
     def restart(self, seed: int | None = None, initial: InitialCells = None) -> None:
-        """Back to step 0 and fresh initial cells and memory; parameters of the law stay as they are.
+        """Goes back to step 0, with fresh initial cells and memory; parameters of the law stay as they are.
+
+        Buffers and attributes that stepping changed in the law's modules are put back to their first values.
 
         Args:
             seed: a new one; None for the present one.
@@ -211,36 +204,39 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             StateError: a recorder is running, whose steps only go forward, or cells that do not fit.
             ConfigError, FileUnreadableError: as for a new motor's initial cells.
         """
-        if self._feed.lossless():
+        loop, stepper = self._loop, self._loop.stepper
+        if loop.feed.lossless():
             raise StateError("restart: a recorder is running, and its steps only go forward; finish it first")
         seed = self.seed if seed is None else seed
         initial = self._initial if initial is None else initial
-        fresh = fresh_state(self.traits, initial, self._form, seed)
-        with self._turns:
+        fresh = fresh_state(self.traits, initial, self._spec, seed)
+        with loop.lock:
             self._initial = initial
-            self._stepper.state, self._stepper.step, self.seed = fresh, 0, seed
-            self._log.restart(seed)
+            stepper.state, stepper.step, stepper.seed = fresh, 0, seed
+            stepper.own.begin_anew()
+            loop.edits.restart()
             if initial is not self._first_initial:
-                self._log.state(0)
-            self._feed.show_again()
+                loop.edits.add_state(0)
+            loop.feed.show_again()
 
     def load_weights(self, path: str | Path) -> None:
         """Other weights for the law, from the next step on; cells and step stay. For any thread.
 
-        Who repeats the run begins with these weights, at the present state.
+        A replay of the run begins with these weights, at the present state.
 
         Raises:
             FileUnreadableError, LawError: they cannot be read or do not fit; the law is as before.
             StateError: a recorder is running, whose file holds the weights it began with.
         """
-        if self._feed.lossless():
+        if self._loop.feed.lossless():
             raise StateError(
                 "load_weights: a recorder is running, and its file holds the weights it began with; finish it first"
             )
         tensors = fitting_weights(self.law, path)
-        with self._turns:
+        with self._loop.lock:
             self.law.load_state_dict(tensors)
-            self._log.shorten()
+            self._loop.stepper.own.initial = self._loop.stepper.own.capture()
+            self._loop.edits.shorten()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from a `state_dict`.
@@ -248,13 +244,15 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         Raises:
             StateError: keys missing, or tensors of other shapes.
         """
-        with self._turns:
-            own_memory = self._stepper.state[1:]
-        given, step, seed = checked_state(state, own_memory, self._form), int(state["step"]), int(state["seed"])
-        if self._feed.lossless() and step < self._stepper.step:
+        loop, stepper = self._loop, self._loop.stepper
+        with loop.lock:
+            own_memory = stepper.state[1:]
+        given, step, seed = checked_state(state, own_memory, self._spec), int(state["step"]), int(state["seed"])
+        if loop.feed.lossless() and step < stepper.step:
             raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
-        with self._turns:
-            before = self._stepper.step
-            self._stepper.state, self._stepper.step, self.seed = given, step, seed
-            self._log.state(before)
-            self._feed.show_again()
+        with loop.lock:
+            before = stepper.step
+            stepper.state, stepper.step, stepper.seed = given, step, seed
+            stepper.own.load(state.get("law", {}))
+            loop.edits.add_state(before)
+            loop.feed.show_again()

@@ -19,7 +19,7 @@ MB = 1024 * 1024
 
 @dataclass
 class TransferStats:
-    """What left the device since the motor was made: frames, and bytes."""
+    """Transfers to the host since the motor was made: number of frames, and bytes."""
 
     frames: int = 0
     bytes: int = 0
@@ -27,7 +27,7 @@ class TransferStats:
 
 @dataclass
 class CleanupStats:
-    """Periodic clean-ups: how many gave something back, and how many had nothing to give and were skipped."""
+    """Periodic clean-ups: numbers of those that freed memory, and of those skipped because there was none to free."""
 
     done: int = 0
     skipped: int = 0
@@ -54,11 +54,12 @@ class HostArrays(Mapping[str, NDArray[np.generic]]):
 
 
 class GPUOptimizer:
-    """Looks after one device for one motor. Works on the CPU too, where there is no cache to clean.
+    """The caretaker of one device for one motor. On the CPU there is no cache to clean.
 
     Attributes:
-        transfer_stats: what left the device.
+        transfer_stats: transfers to the host.
         cleanup_stats: clean-ups done and skipped.
+        step_count: gives the steps done, for the statistics.
     """
 
     def __init__(
@@ -68,7 +69,6 @@ class GPUOptimizer:
         precision: Precision = "fp32",
         deterministic: bool = False,
         empty_cache_interval: int = 100,
-        step_count: Callable[[], int] = lambda: 0,
     ) -> None:
         self.device = device
         self._precision: Precision = precision
@@ -76,7 +76,7 @@ class GPUOptimizer:
         self.empty_cache_interval = empty_cache_interval
         self.transfer_stats = TransferStats()
         self.cleanup_stats = CleanupStats()
-        self._step_count = step_count
+        self.step_count: Callable[[], int] = lambda: 0
         self._stuck = 0
 
     @property
@@ -106,11 +106,11 @@ class GPUOptimizer:
         self._interval = steps
 
     def clean_up(self) -> bool:
-        """Gives cached, unused device memory back to the driver; True if there was any."""
+        """Returns cached, unused device memory to the driver; True if there was any."""
         spare = self._spare_bytes() - self._stuck >= MB
         if spare:
             torch.cuda.empty_cache()
-            self._stuck = self._spare_bytes()  # what the pools of CUDA graphs keep: to ask again would only stall
+            self._stuck = self._spare_bytes()  # kept by the pools of CUDA graphs: another attempt would only stall
             self.cleanup_stats.done += 1
         else:
             self.cleanup_stats.skipped += 1
@@ -126,7 +126,7 @@ class GPUOptimizer:
 
     def get_memory_stats(self) -> dict[str, str | int | float]:
         """Device, steps done, and memory in MiB: of the GPU's allocator, or the process's resident memory on the CPU."""
-        stats: dict[str, str | int | float] = {"device": str(self.device), "step_count": self._step_count()}
+        stats: dict[str, str | int | float] = {"device": str(self.device), "step_count": self.step_count()}
         if self.device.type == "cuda":
             stats["gpu_allocated_mb"] = torch.cuda.memory_allocated(self.device) / MB
             stats["gpu_reserved_mb"] = torch.cuda.memory_reserved(self.device) / MB
@@ -136,7 +136,7 @@ class GPUOptimizer:
         return stats
 
     def available_bytes(self) -> int:
-        """Memory that could still be had on the device."""
+        """Free memory on the device."""
         return available_bytes(self.device)
 
     def should_keep_on_gpu(self, tensor: Tensor, size_threshold_mb: float = 10.0) -> bool:
@@ -171,7 +171,7 @@ class GPUOptimizer:
         return host, arrived
 
     def numerics(self) -> AbstractContextManager[None]:
-        """Sets TF32 and cuDNN as this motor wants them while it steps on CUDA, and restores the process's settings after."""
+        """Sets TF32 and cuDNN to this motor's settings inside the block on CUDA, and restores those of the process after it."""
         if self.device.type != "cuda":
             return nullcontext()
         return numerics(Numerics(self.precision == "tf32", self.deterministic))

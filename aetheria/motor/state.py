@@ -1,4 +1,4 @@
-"""The whole state of a motor: made from initial cells, or brought from elsewhere and checked."""
+"""The whole state of a motor: made from initial cells, or given and checked."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,14 +17,14 @@ from aetheria.stepping import State
 InitialCells = Initial | Tensor | NDArray[np.generic] | str | None
 
 
-def fresh_state(law: Law, initial: InitialCells, form: CellSpec, seed: int) -> State:
+def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int) -> State:
     """Initial cells, and the memory that goes with them.
 
     Raises:
         StateError: cells that do not fit. ConfigError, FileUnreadableError: as for `make_initial`.
     """
-    given = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, law, form.shape, seed)
-    cells = checked_cells(given, form)
+    given = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, law, spec.shape, seed)
+    cells = checked_cells(given, spec)
     with torch.inference_mode():
         return (cells, *fresh_memory(law, cells, seed))
 
@@ -34,13 +34,13 @@ def fresh_memory(law: Law, cells: Tensor, seed: int) -> tuple[Tensor, ...]:
     return tuple(law.initial_memory(cells, seed) if law.stochastic else law.initial_memory(cells))  # type: ignore[call-arg]
 
 
-def checked_state(given: Mapping[str, Any], own_memory: tuple[Tensor, ...], form: CellSpec) -> State:
+def checked_state(given: Mapping[str, Any], own_memory: tuple[Tensor, ...], spec: CellSpec) -> State:
     """The state in a motor's `state_dict`, copied to the device and into the types of a motor.
 
     Args:
         given: "cells", "memory", "step" and "seed".
         own_memory: the motor's memory, which the given one is to be like.
-        form: of the motor's cells.
+        spec: of the motor's cells.
 
     Raises:
         StateError: keys missing, a step below 0, or tensors of other shapes than the motor's.
@@ -48,7 +48,7 @@ def checked_state(given: Mapping[str, Any], own_memory: tuple[Tensor, ...], form
     missing = {"cells", "memory", "step", "seed"} - given.keys()
     if missing:
         raise StateError(f"load_state_dict: {', '.join(sorted(missing))} missing")
-    cells = checked_cells(given["cells"], form)
+    cells = checked_cells(given["cells"], spec)
     memory = tuple(given["memory"])
     if [t.shape for t in own_memory] != [t.shape for t in memory]:
         raise StateError(

@@ -1,4 +1,4 @@
-"""The state of one law, and the plan that advances it: kept in the plan's own form, shown in the public one on demand."""
+"""The stepper: the state of one law, in the form of the plan that advances it."""
 
 import logging
 import threading
@@ -10,6 +10,7 @@ from torch import Tensor
 from aetheria.core.device import memory_named
 from aetheria.core.errors import DivergedError
 from aetheria.laws.base import Law
+from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.stepping import Plan, PlanName, State, choose_plan
@@ -18,18 +19,21 @@ log = logging.getLogger(__name__)
 
 
 class Stepper:
-    """Advances a state `(cells, *memory)`. Not safe for threads: whoever holds the motor's turn may call it.
+    """Advances a state `(cells, *memory)`. Not safe for threads: for the holder of the step loop's lock.
 
     Attributes:
-        law: the module being stepped.
+        law: the law being stepped.
         step: steps done.
-        plan: how it is advanced; None before the first step.
+        seed: of the run's initial cells and random numbers.
+        plan: how the law is advanced; None before the first step.
+        own: the state that the law's modules keep themselves.
     """
 
     def __init__(
         self,
         law: Law,
         optimizer: GPUOptimizer,
+        seed: int,
         *,
         wanted: PlanName,
         planned_steps: int | None,
@@ -37,23 +41,28 @@ class Stepper:
     ) -> None:
         """
         Args:
-            law: the module to step, on the device and in eval mode.
+            law: the law to step, on the device and in eval mode.
             optimizer: whose precision and switches hold while it steps.
+            seed: of the run.
             wanted: a plan by name, or "auto".
-            planned_steps: how many steps the run will take, if known.
+            planned_steps: number of steps that the run will take, if known.
             background: make the plan in another thread (CPU only: CUDA graphs belong to the thread that captures them).
         """
         self.law = law
         self.step = 0
+        self.seed = seed
         self.plan: Plan | None = None
+        self.own = OwnState(law)
         self._planning = False
         self._optimizer = optimizer
         self._wanted: PlanName = wanted
         self._planned_steps = planned_steps
-        self._background = background and optimizer.device.type == "cpu" and wanted != "eager"
+        # A module with state of its own cannot be tried by another thread while this one steps it.
+        self._background = background and optimizer.device.type == "cpu" and wanted != "eager" and not self.own
         self._held: State | None = None  # the state in the plan's own form, or None when `_shown` is newer
         self._shown: State | None = None
-        self._ready: Plan | Exception | None = None  # what the background made
+        self._ready: Plan | Exception | None = None  # made in the background
+        optimizer.step_count = lambda: self.step
 
     @property
     def state(self) -> State:
@@ -75,7 +84,7 @@ class Stepper:
         return self._planning and self._ready is None
 
     def probe(self) -> Tensor:
-        """What shows whether the cells are finite, in whichever form there is."""
+        """A tensor that holds NaN or Inf if the cells do, in the form that is held now."""
         if self.plan is not None and self._held is not None:
             return self.plan.probe(self._held)
         return self.state[0]
@@ -89,10 +98,22 @@ class Stepper:
 
     def advance(self, plan: Plan, steps: int) -> None:
         """Takes steps by the plan that `current` gave just now."""
+        marks = self.own.marks() if self.own else None
         with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
             held = plan.pack(self.state) if self._held is None else self._held
-            self._held, self._shown = plan.advance(held, steps), None
+            self._held, self._shown = plan.advance(held, steps, self.step), None
         self.step += steps
+        if marks is not None:
+            self.own.note_changes(marks)
+
+    def change(self) -> Tensor:
+        """The change `(B, C, *grid)` that the next step makes; evaluating it changes nothing."""
+        cells, *memory = self.state
+        with self.own.undisturbed(cells.device):
+            if self.law.phases == 1:
+                return self.law.change(cells, *memory)
+            after = self.law(cells, *memory, phase=self.step % self.law.phases)
+            return (after if isinstance(after, Tensor) else after[0]) - cells
 
     def current(self) -> Plan:
         """The plan for the next steps.
@@ -118,11 +139,12 @@ class Stepper:
                 wanted=wanted,
                 precision=self._optimizer.precision,
                 planned_steps=self._planned_steps,
+                own=self.own,
             )
 
     def _plan_in_background(self, meanwhile: Plan) -> None:
         state = tuple(tensor.clone() for tensor in self.state)
-        meanwhile.reason = "until the plan is ready that is being made in the background"
+        meanwhile.reason = "until the plan made in the background is ready"
         self._planning = True
 
         def work() -> None:
@@ -135,7 +157,7 @@ class Stepper:
                         precision=self._optimizer.precision,
                         planned_steps=self._planned_steps,
                     )
-            except Exception as error:  # noqa: BLE001 - the stepping thread tells
+            except Exception as error:  # noqa: BLE001 - reported by the stepping thread
                 self._ready = error
 
         # No daemon: those are torn down at exit wherever they are, and torch's code does not survive that.

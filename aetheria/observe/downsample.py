@@ -1,4 +1,4 @@
-"""From the values of a field to the pixels of a picture: areas averaged or sampled, levels made bytes, on the device."""
+"""Reduces the values of a field to the pixels of a picture on the device: averages or samples areas, quantises to bytes."""
 
 from functools import lru_cache
 
@@ -12,23 +12,33 @@ _FEW = 3  # cells across an area up to which they are added one by one rather th
 
 
 def downsample(values: Tensor, size: tuple[int, ...] | None, cyclic: bool = False) -> Tensor:
-    """Averages `(B, [3,] H, W)` over areas down to `size`; a size no smaller than the grid leaves it as it is.
+    """Averages `(B, [3,] *grid)` over areas down to `size`; a size no smaller than the grid leaves it as it is.
 
     Angles (`cyclic`) are averaged on the circle: the angle of the mean unit vector.
     """
-    height, width = values.shape[-2:]
-    if size is None or (size[0] >= height and size[1] >= width):
+    grid = values.shape[-len(size) :] if size else ()
+    if size is None or all(wanted >= cells for wanted, cells in zip(size, grid, strict=True)):
         return values
-    size = (min(size[0], height), min(size[1], width))
+    size = tuple(map(min, size, grid))
     if cyclic:
         return torch.atan2(downsample(values.sin(), size), downsample(values.cos(), size))
-    if height % size[0] == 0 and width % size[1] == 0:
-        # (B, H, W) reads as one image of B channels, which is all that pooling needs to know.
-        return F.avg_pool2d(values, (height // size[0], width // size[1]))
+    if all(cells % wanted == 0 for wanted, cells in zip(size, grid, strict=True)):
+        pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(size) - 1]
+        # (B, *grid) reads as one image of B channels, which is all that pooling needs to know.
+        return pool(values, tuple(cells // wanted for wanted, cells in zip(size, grid, strict=True)))
     # Areas that cut through cells. On a GPU in float64, where no matrix product is shortened to TF32.
-    exact = values.double() if values.is_cuda else values
-    rows = _mean_rows(exact, size[0])
-    return _mean_rows(rows.mT.contiguous(), size[1]).mT.to(values.dtype).contiguous()
+    means = values.double() if values.is_cuda else values
+    for axis, wanted in enumerate(size, -len(size)):
+        means = _mean_along(means, axis, wanted)
+    return means.to(values.dtype).contiguous()
+
+
+def _mean_along(values: Tensor, axis: int, areas: int) -> Tensor:
+    """Averages one axis over equal areas."""
+    if values.ndim == 2:  # (B, W): a row of its own for each cell
+        return _mean_rows(values[..., None], areas)[..., 0]
+    rows = values if axis == -2 else values.transpose(axis, -2).contiguous()
+    return _mean_rows(rows, areas).transpose(axis, -2)
 
 
 def _mean_rows(values: Tensor, areas: int) -> Tensor:
@@ -68,12 +78,13 @@ def _parts(cells: int, areas: int, dtype: torch.dtype, device: torch.device) -> 
 
 
 def sample(values: Tensor, size: tuple[int, ...] | None) -> Tensor:
-    """Of `(B, [3,] H, W)` the cell nearest to the centre of each of `size` equal areas; not averaged, so extremes stay."""
-    height, width = values.shape[-2:]
-    if size is None or (size[0] >= height and size[1] >= width):
+    """Of `(B, [3,] *grid)` the cell nearest to the centre of each of `size` equal areas; not averaged, so extremes stay."""
+    grid = values.shape[-len(size) :] if size else ()
+    if size is None or all(wanted >= cells for wanted, cells in zip(size, grid, strict=True)):
         return values
-    rows, columns = (_centres(n, min(m, n)).to(values.device) for n, m in ((height, size[0]), (width, size[1])))
-    return values.index_select(-2, rows).index_select(-1, columns)
+    for axis, (wanted, cells) in enumerate(zip(size, grid, strict=True), -len(size)):
+        values = values.index_select(axis, _centres(cells, min(wanted, cells)).to(values.device))
+    return values
 
 
 def _centres(cells: int, areas: int) -> Tensor:

@@ -1,18 +1,21 @@
-"""What can be seen of a grid: named views of the cells, each with its formula, unit and range.
+"""Fields: named views of the cells, each with its formula, unit and range.
 
 A field is named by what it shows, and by a component or channel where it has one: "density", "phase_2", "channel_0".
 psi_k is complex amplitude k: channel k is its real part and channel d + k its imaginary part.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aetheria.core.block import Block
 from aetheria.core.errors import ConfigError, nearest
 
 Range = tuple[float | None, float | None]
@@ -20,14 +23,14 @@ Range = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class View:
-    """What a field is computed from.
+    """The cells and the properties that fields are computed from.
 
     Attributes:
-        cells: `(B, C, H, W)`.
+        cells: `(B, C, *grid)`.
         d_state: complex amplitudes per cell, None for real cells.
-        boundary: "periodic", "zero" or "reflect": what neighbours an edge cell has.
+        boundary: "periodic", "zero" or "reflect": the neighbours of an edge cell.
         alive: (channel, threshold) of a live cell, or None.
-        change: gives the change `(B, C, H, W)` that the next step makes.
+        change: gives the change `(B, C, *grid)` that the next step makes.
     """
 
     cells: Tensor
@@ -36,15 +39,20 @@ class View:
     alive: tuple[int, float] | None = None
     change: Callable[[], Tensor] | None = None
 
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The grid's axes in a field `(B, *grid)`."""
+        return tuple(range(1, self.cells.ndim - 1))
+
     def psi(self) -> tuple[Tensor, Tensor]:
-        """Real and imaginary parts, each `(B, d, H, W)`."""
+        """Real and imaginary parts, each `(B, d, *grid)`."""
         assert self.d_state is not None
         return self.cells[:, : self.d_state], self.cells[:, self.d_state :]
 
 
 @dataclass(frozen=True)
 class Field:
-    """A named view: `(B, H, W)`, for "rgb" `(B, 3, H, W)`, for an observable `(B,)`, all float.
+    """A named view: `(B, *grid)`, for "rgb" `(B, 3, *grid)`, for an observable `(B,)`, all float.
 
     Attributes:
         name: as asked for, component included ("phase_2").
@@ -55,10 +63,11 @@ class Field:
         scalar: an observable, one number per universe.
         cyclic: an angle; averages are taken on the circle.
         amplitudes: needs complex cells.
-        local: at each cell made of this cell alone, so that a part of the grid is enough for a part of the field.
-        counted: how many components there are: "d", "c" (channels) or "" for a field without.
+        local: its value at a cell depends on this cell alone, so that a part of the grid is enough for a part of the field.
+        counted: number of components: "d" (amplitudes), "c" (channels) or "" for a field without.
         component: the component or channel shown.
-        colour_map: the one that suits it.
+        least_rank: number of grid axes from which on there is such a field.
+        colour_map: the default one.
     """
 
     name: str
@@ -72,23 +81,25 @@ class Field:
     local: bool = True
     counted: str = ""
     component: int = 0
+    least_rank: int = 1
     colour_map: str = "ember"
 
     def __call__(self, view: View) -> Tensor:
         return self.compute(view, self.component)
 
 
-def get_field(name: str, d_state: int | None, channels: int, offered: tuple[str, ...] | None = None) -> Field:
+def get_field(name: str, d_state: int | None, channels: int, offered: tuple[str, ...] | None = None, rank: int = 3) -> Field:
     """The field called `name`, for cells with these channels.
 
     Args:
         offered: base names that the law offers; None for all.
+        rank: number of grid axes.
 
     Raises:
         ConfigError: no such field, or the cells do not have it; names the closest and lists the others.
     """
     stem, component = _split(name)
-    names = [n for n in FIELDS if offered is None or n in offered]
+    names = [n for n in FIELDS if (offered is None or n in offered) and FIELDS[n].least_rank <= rank]
     if stem not in names:
         raise ConfigError(f'field "{name}": no such field of this law; {nearest(stem, names)}')
     field = FIELDS[stem]
@@ -148,21 +159,23 @@ def _population(view: View, _: int) -> Tensor:
     assert view.alive is not None
     channel, threshold = view.alive
     # Summed as integers: float32 stops counting by ones at 2^24.
-    return (view.cells[:, channel] > threshold).sum((1, 2)).double()
+    return (view.cells[:, channel] > threshold).sum(view.axes).double()
 
 
 def _mass(view: View, _: int) -> Tensor:
     values = _density(view) if view.d_state else view.cells.sum(1)
-    return values.sum((1, 2), dtype=torch.float64)
+    return values.sum(view.axes, dtype=torch.float64)
 
 
 def _total_energy(view: View, _: int) -> Tensor:
-    return _energy(view).sum((1, 2), dtype=torch.float64)
+    return _energy(view).sum(view.axes, dtype=torch.float64)
 
 
-def _centre(view: View, axis: int) -> Tensor:
-    """The centre of mass along an axis (0: y, 1: x) in cells, cell 0 at 0."""
-    along = _weight(view).sum(2 - axis, dtype=torch.float64)
+def _centre_along(axis: int, view: View, _: int) -> Tensor:
+    """The centre of mass along an axis (-1: x, -2: y, -3: z) in cells, cell 0 at 0."""
+    weight = _weight(view)
+    others = tuple(other for other in view.axes if other != weight.ndim + axis)
+    along = weight.sum(others, dtype=torch.float64) if others else weight.double()
     size = along.shape[1]
     cell = torch.arange(size, dtype=torch.float64, device=along.device)
     total, middle = along.sum(1), (size - 1) / 2
@@ -187,8 +200,18 @@ def _energy(view: View, _: int = 0) -> Tensor:
 
 
 def _gradient(view: View, _: int) -> Tensor:
+    rank = len(view.axes)
     rho = _halo(_density(view)[:, None], view.boundary)[:, 0]
-    return torch.hypot(rho[:, 1:-1, 2:] - rho[:, 1:-1, :-2], rho[:, 2:, 1:-1] - rho[:, :-2, 1:-1]) / 2
+    steepness = None
+    for axis in reversed(range(rank)):  # x first
+        ahead, behind = (
+            rho[:, *(cut if other == axis else slice(1, -1) for other in range(rank))]
+            for cut in (slice(2, None), slice(None, -2))
+        )
+        slope = ahead - behind
+        steepness = slope if steepness is None else torch.hypot(steepness, slope)
+    assert steepness is not None
+    return steepness.abs() / 2
 
 
 def _entropy(view: View, _: int = 0) -> Tensor:
@@ -200,7 +223,7 @@ def _entropy(view: View, _: int = 0) -> Tensor:
 
 
 def _mean_entropy(view: View, _: int) -> Tensor:
-    return _entropy(view).mean((1, 2), dtype=torch.float64)
+    return _entropy(view).mean(view.axes, dtype=torch.float64)
 
 
 def _coherence(view: View, _: int) -> Tensor:
@@ -208,15 +231,17 @@ def _coherence(view: View, _: int) -> Tensor:
     # A cell of zero amplitude has no phase; it counts as 0 in every mean.
     unit = torch.where(norm > 0, view.cells / norm, 0.0)
     halo = _halo(unit, view.boundary)
-    height, width = unit.shape[-2:]
-    shifts = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
-    total = sum(((halo[..., y : y + height, x : x + width] * unit).sum(1) for y, x in shifts), torch.zeros(()))
-    return total / 8
+    grid = unit.shape[2:]
+    total = torch.zeros(())
+    for neighbour in itertools.product(range(3), repeat=len(grid)):
+        if neighbour != (1,) * len(grid):
+            total = total + (halo[Block(neighbour, grid).index] * unit).sum(1)
+    return total / (3 ** len(grid) - 1)
 
 
 def _halo(values: Tensor, boundary: str) -> Tensor:
     mode = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}[boundary]
-    return F.pad(values, (1, 1, 1, 1), mode=mode)
+    return F.pad(values, (1,) * (2 * values.ndim - 4), mode=mode)
 
 
 _ALL = (
@@ -229,8 +254,9 @@ _ALL = (
     Field("rgb", "channels 0..2 (premultiplied) over white by alpha, channel 3", "1", (0, 1), _rgb),
     Field("population", "number of live cells", "cells", (0, None), _population, scalar=True),
     Field("mass", "sum over cells of channels, or of density for amplitudes", "1", (None, None), _mass, scalar=True),
-    Field("centre_y", "row of the centre of mass", "cells", (0, None), lambda view, _: _centre(view, 0), scalar=True),
-    Field("centre_x", "column of the centre of mass", "cells", (0, None), lambda view, _: _centre(view, 1), scalar=True),
+    Field("centre_z", "layer of the centre of mass", "cells", (0, None), partial(_centre_along, -3), scalar=True, least_rank=3),
+    Field("centre_y", "row of the centre of mass", "cells", (0, None), partial(_centre_along, -2), scalar=True, least_rank=2),
+    Field("centre_x", "column of the centre of mass", "cells", (0, None), partial(_centre_along, -1), scalar=True),
     Field(
         "energy",
         "sum over channels of Delta^2, Delta the change the next step makes",
@@ -245,7 +271,7 @@ _ALL = (
     Field("mean_entropy", "mean over cells of entropy", "nat", (0, None), _mean_entropy, scalar=True),
     Field(
         "coherence",
-        "mean over the 8 neighbours n of Re<psi, psi_n> / (|psi| |psi_n|)",
+        "mean over the Moore neighbours n of Re<psi, psi_n> / (|psi| |psi_n|)",
         "1",
         (-1, 1),
         _coherence,

@@ -6,20 +6,17 @@ import warnings
 from typing import Literal
 
 import torch
-from torch import Tensor
 
-from aetheria.core.device import is_out_of_memory
-from aetheria.core.errors import ConfigError, LawError
+from aetheria.core.errors import ConfigError
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
-from aetheria.stepping.plan import Plan, State, settled
+from aetheria.laws.own_state import OwnState
+from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.registry import PLAN_FACTORIES, PlanFactory, StepProblem, automatic, make_eager
+from aetheria.stepping.trial import Trial
 
 log = logging.getLogger(__name__)
 PlanName = Literal["auto", "eager", "compiled", "graphed", "winograd", "fused", "packed"]
-
-# Per precision: how far a plan may be from eager after two steps, relative to the largest cell.
-TOLERANCE = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 5e-2, "fp64": 1e-10}
 
 
 def choose_plan(
@@ -29,31 +26,47 @@ def choose_plan(
     wanted: PlanName = "auto",
     precision: Precision = "fp32",
     planned_steps: int | None = None,
+    own: OwnState | None = None,
 ) -> Plan:
-    """The plan for stepping `law` from `state`.
+    """The plan for stepping `law` from `state`. Trials leave the law's own state and the random generators as they were.
 
     Args:
         wanted: a plan by name, or "auto": the fastest that can step this law on this device in this precision, and that pays
             if `planned_steps` are all that will be taken.
+        own: the state that the law's modules keep themselves; None to find out here.
 
     Raises:
         LawError: the law cannot step this state, or returns something of another shape.
         ConfigError: the plan asked for cannot step this law on this device in this precision.
     """
+    own = OwnState(law) if own is None else own
     problem = StepProblem(law, state, precision)
-    factories = [] if wanted == "eager" else _factories(problem, wanted, planned_steps)
-    # A law's own random numbers must not depend on how often it was tried.
-    with torch.random.fork_rng(devices=[state[0].device] if state[0].is_cuda else []):
-        plan, failures = _first_that_works(problem, factories)
+    device = state[0].device
+    with own.undisturbed(device), torch.random.fork_rng(devices=[device] if state[0].is_cuda else []):
+        factories = [] if wanted == "eager" else _factories(problem, wanted, planned_steps)
+        trial = Trial(problem, own, steps=2 if factories else 1)
+        refusals = {factory.name: trial.why_not(factory) for factory in factories}
+        able = [factory for factory in factories if not refusals[factory.name]]
+        if factories and not able and wanted != "auto":
+            raise ConfigError(f'plan: "{wanted}" given; {refusals[wanted]}')
+        plan, failures = _first_that_works(trial, able)
     if plan is None:
         plan = make_eager(problem)
-        plan.reason = "asked for" if wanted == "eager" else _too_short(problem, planned_steps)
+        why_eager = next(iter(refusals.values()), "") or _too_short(problem, planned_steps)
+        plan.reason = "asked for" if wanted == "eager" else why_eager
     elif wanted != "auto":
         plan.reason = "asked for"
     if failures:
         plan.reason = "; ".join(failures)
         warnings.warn(
             f"{law.name} steps by plan {plan.name}: same result, slower. Reason: {plan.reason}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    if trial.unrepeatable:
+        warnings.warn(
+            f"{law.name}: two steps from the same state differ. It depends on something that is not in its cells, memory, "
+            "buffers or attributes; its runs cannot be restarted, resumed or replayed exactly",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -82,18 +95,12 @@ def _too_short(problem: StepProblem, planned_steps: int | None) -> str:
     return f"{_updates(problem, planned_steps) or 0:,} cell updates are done before a compile would be"
 
 
-def _first_that_works(problem: StepProblem, factories: list[PlanFactory]) -> tuple[Plan | None, list[str]]:
-    """The first plan that can be made and agrees with eager, and what went wrong with those before it."""
-    once = _checked_step(problem, problem.state)
-    expected = _second_step(problem, once) if factories else None
-    del once  # a state may be a good part of the memory there is
+def _first_that_works(trial: Trial, factories: list[PlanFactory]) -> tuple[Plan | None, list[str]]:
+    """The first plan that can be made and agrees with eager, and the failures of those before it."""
     failures: list[str] = []
     for factory in factories:
         try:
-            plan = factory.make(problem)
-            if expected is not None:
-                held = plan.advance(plan.pack(tuple(tensor.clone() for tensor in problem.state)), 2)
-                _compare(plan.unpack(held), expected, problem)
+            plan = trial.checked(factory)
         except Exception as error:  # noqa: BLE001 - whatever a compiler or its backend can throw
             failures.append(_failure(factory.name, error))
         else:
@@ -106,43 +113,3 @@ def _failure(name: str, error: Exception) -> str:
     cause = getattr(error, "inner_exception", error)  # what Dynamo wraps
     why = f"{type(cause).__name__}: {str(cause).strip()}".splitlines()[0]
     return f"{name} failed: {why}"
-
-
-def _second_step(problem: StepProblem, once: State) -> State | None:
-    """What two eager steps give, the first having given `once`; None for a law that draws its own random numbers.
-
-    Of such a law no two steps are alike, and none can be compared.
-    """
-    if not all(map(torch.equal, once, _checked_step(problem, problem.state))):
-        return None
-    return _checked_step(problem, once)
-
-
-def _checked_step(problem: StepProblem, state: State) -> State:
-    """An eager step of a copy: a law that does not fit says so here, not somewhere inside a compiler."""
-    name = problem.law.name
-    try:
-        out = problem.call()(*(tensor.clone() for tensor in state))
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise LawError(
-            f"{name} cannot step cells of shape {tuple(state[0].shape)}: {error}. (For a module with complex amplitudes, "
-            "wrap it: Quantum(net, d_state))"
-        ) from error
-    shapes = [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in out]
-    wanted = [tuple(t.shape) for t in state]
-    if shapes != wanted:
-        raise LawError(f"{name} returned {shapes} for {wanted}; a step must return cells, then memory, of the same shapes")
-    return tuple(map(settled, out, state))
-
-
-def _compare(given: State, expected: State, problem: StepProblem) -> None:
-    tolerance = 0.0 if problem.law.exact else TOLERANCE[problem.precision]
-    tipped = 1e-3 if problem.law.tipping else 0.0
-    for one, other in zip(given, expected, strict=True):
-        close = (one == other) | (one.isnan() & other.isnan())
-        if one.is_floating_point():
-            close |= (one - other).abs() <= tolerance * other.abs().max().clamp_min(1e-30)
-        if (~close).double().mean() > tipped:
-            raise RuntimeError("its step does not agree with the eager one")

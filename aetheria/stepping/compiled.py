@@ -39,5 +39,6 @@ def compile_step(step: Step) -> Step:
     # Dynamo keeps its cache, and its limit on recompiles, per code object: each motor gets one of its own.
     assert isinstance(step, types.FunctionType)
     own = types.FunctionType(step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__)
-    compiled: Step = torch.compile(own, fullgraph=True, dynamic=False)
+    # With Inductor's own random numbers a module that draws some would come out differently than in a plain loop.
+    compiled: Step = torch.compile(own, fullgraph=True, dynamic=False, options={"fallback_random": True})
     return compiled

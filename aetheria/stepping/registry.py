@@ -51,6 +51,7 @@ class PlanFactory:
         worth: cell updates that a run must have for making it to pay.
         ranks: numbers of grid axes that it takes.
         phased: takes laws of several phases.
+        follows_own_state: steps modules that change buffers of their own or draw their own random numbers as a plain loop does.
         yields: whether the compiled plan is faster, once it is compiled.
     """
 
@@ -61,6 +62,7 @@ class PlanFactory:
     make: Callable[[StepProblem], Plan]
     ranks: tuple[int, ...] = (2,)
     phased: bool = False
+    follows_own_state: bool = False
     yields: Callable[[StepProblem], bool] = lambda _: False
 
     def why_not(self, problem: StepProblem) -> str:
@@ -184,7 +186,16 @@ PLAN_FACTORIES = (
         _make_graphed,
         ANY_RANK,
     ),
-    PlanFactory("compiled", "no faster form is known", WORTH_COMPILING, lambda _: "", _make_compiled, ANY_RANK, phased=True),
+    PlanFactory(
+        "compiled",
+        "no faster form is known",
+        WORTH_COMPILING,
+        lambda _: "",
+        _make_compiled,
+        ANY_RANK,
+        phased=True,
+        follows_own_state=True,
+    ),
 )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from aetheria.laws import LAWS, ConvLSTM, GrowingNCA, Law
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping.choose import TOLERANCE
+from aetheria.stepping.trial import TOLERANCE
 from tests.small_laws import (
     PLAIN,
     QUANTUM,

@@ -107,7 +107,7 @@ BOMB = base64.b64encode(zlib.compress(bytes(2**26), 9)).decode()
         ({"edit": "restart", "step": 0}, "edit seed: None given"),
         *(
             ({"edit": "cells", "step": 0, "at": at, "universe": None, "values": packed()}, "edit at: ")
-            for at in (None, [0], [0, -1], [0, 0.5], "00")
+            for at in (None, [], [0, 0, 0, 0], [0, -1], [0, 0.5], "00")
         ),
         *(
             ({"edit": "cells", "step": 0, "at": [0, 0], "universe": None, "values": values}, words)
@@ -128,7 +128,10 @@ BOMB = base64.b64encode(zlib.compress(bytes(2**26), 9)).decode()
                 (packed(zlib=BOMB), "edit values shape: .*expected that of the bytes given"),
             )
         ),
-        ({"edit": "state", "step": 0, "to_step": 0, "seed": 0, "cells": packed(), "memory": []}, "edit cells shape"),
+        (
+            {"edit": "state", "step": 0, "to_step": 0, "seed": 0, "cells": packed(shape=[2, 3]), "memory": []},
+            "edit cells shape",
+        ),
         (
             {"edit": "state", "step": 0, "to_step": 0, "seed": 0, "cells": packed(shape=[1, 1, 2, 3]), "memory": 3},
             "edit memory",
@@ -242,7 +245,7 @@ def test_a_long_log_is_shortened_to_the_state_that_it_led_to(monkeypatch: pytest
         motor.step(1)
         assert len(motor.edits) <= 12
     assert {type(edit) for edit in motor.edits} == {ControlEdit, StateEdit, CellsEdit}
-    assert len(follower.take()) == 36, "whoever follows misses nothing"
+    assert len(follower.read()) == 36, "whoever follows misses nothing"
     repeat(again, motor.edits, 35)
     assert torch.equal(again.cells, motor.cells)
     assert all(map(torch.equal, again.memory, motor.memory))

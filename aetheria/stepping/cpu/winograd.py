@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aetheria.core.cpu_threads import one_thread
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
-from aetheria.laws.layers import Block, ChannelNorm, Gated, joined
+from aetheria.laws.layers import ChannelNorm, ConvBlock, Gated, joined
 from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel, as_pointwise_conv
 from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel, as_conv3x3
 from aetheria.stepping.cpu.kernel_layer import LEAST_CHANNELS, KernelLayer, as_written
@@ -177,7 +177,7 @@ def _layers(module: nn.Module) -> Layers | None:
     """The layers that compute a convolution, or a sequence with convolutions; None for any other module."""
     if (alone := _kernel_form(module)) is not None:
         return (alone,)
-    if not (as_written(module, Block) or as_written(module, nn.Sequential)):
+    if not (as_written(module, ConvBlock) or as_written(module, nn.Sequential)):
         return None
     layers: list[nn.Module | Conv3x3 | PointwiseConv] = []
     for child in module.children():

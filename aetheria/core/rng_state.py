@@ -1,8 +1,9 @@
-"""The random generators of the process as tensors, so that a file can keep them: torch's, Python's and NumPy's own."""
+"""The states of the process's random generators (torch, Python, NumPy) as tensors, so that a file can hold them."""
 
 import random
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,16 @@ NAMES = ("random_cpu", "random_cuda", "random_python", "random_numpy")
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:
-    """What the generators are at, by name: torch's of the CPU and of a GPU as bytes, the others int64.
+    """The states of the generators by name: torch's of the CPU and of a GPU as bytes, the others int64.
 
-    NumPy's is left out where somebody has given it another bit generator than its own.
+    NumPy's is left out where its global generator was replaced by one of another kind.
     """
     found = {"random_cpu": torch.get_rng_state()}
     if device.type == "cuda":
         found["random_cuda"] = torch.cuda.get_rng_state(device)
     version, words, spare = random.getstate()
     found["random_python"] = torch.tensor([*words, version, spare is not None, _bits(spare or 0.0)])
-    state: Any = np.random.get_state()  # noqa: NPY002 - what other people's modules draw from
+    state: Any = np.random.get_state()  # noqa: NPY002 - the generator that foreign modules draw from
     if state[0] == "MT19937":
         found["random_numpy"] = torch.tensor([*map(int, state[1]), state[2], state[3], _bits(state[4])])
     return found
@@ -32,7 +33,7 @@ def set_random_states(states: Mapping[str, Tensor], device: torch.device) -> Non
     """Sets the generators that are named; others stay as they are.
 
     Raises:
-        ValueError, TypeError, RuntimeError, IndexError, OverflowError: what stands there is no state of the generator.
+        ValueError, TypeError, RuntimeError, IndexError, OverflowError: a value is no state of its generator.
     """
     if "random_cpu" in states:
         torch.set_rng_state(states["random_cpu"])
@@ -44,6 +45,16 @@ def set_random_states(states: Mapping[str, Tensor], device: torch.device) -> Non
     if "random_numpy" in states:
         *words, position, spare, bits = states["random_numpy"].tolist()
         np.random.set_state(("MT19937", np.array(words, np.uint32), position, spare, _float(bits)))  # noqa: NPY002
+
+
+@contextmanager
+def random_states_kept(device: torch.device) -> Iterator[None]:
+    """Puts the generators back after the block to where they were before it."""
+    before = random_states(device)
+    try:
+        yield
+    finally:
+        set_random_states(before, device)
 
 
 def _bits(value: float) -> int:
