@@ -204,7 +204,7 @@ class Doubled(Lenia):
 def test_laws_that_the_kernel_does_not_step_are_refused_with_the_reason() -> None:
     hooked, replaced = Lenia(R=5), Lenia(R=5)
     hooked.register_forward_hook(lambda *_: None)
-    setattr(replaced, "kernel", lambda: torch.ones(11, 11) / 121)  # noqa: B010 - a method
+    setattr(replaced, "kernel", lambda *_: torch.ones(11, 11) / 121)  # noqa: B010 - a method
     for law, precision, words in (
         (Doubled(R=5), "fp32", "Doubled overrides potential"),
         (hooked, "fp32", "it has forward hooks"),

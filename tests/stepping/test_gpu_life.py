@@ -17,7 +17,7 @@ from aetheria.stepping import bit_sliced_life, compiled, cuda_graph
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
 from aetheria.stepping.gpu import bit_packed_life
 from aetheria.stepping.gpu.bit_packed_life import PASSES, PackedInPasses
-from aetheria.stepping.registry import StepProblem, first_candidate
+from aetheria.stepping.registry import StepProblem, first_plan
 from tests.generated import given, settings, st
 
 if importlib.util.find_spec("triton") is None:
@@ -190,13 +190,13 @@ def test_a_graphed_run_with_edits_of_cells_and_rule_is_that_of_the_law(like_cuda
 def test_grids_that_the_kernel_does_not_take_are_stepped_one_step_a_pass(like_cuda: None) -> None:
     law, cells = Life(), soup(1, 12, 63)
     assert "63 cells wide" in bit_packed_life.why_not_in_passes(law, 63)
-    assert "one step a pass" in first_candidate(law, (cells,), "fp32").reason
-    assert "several steps" in first_candidate(Life(boundary="zero"), (cells,), "fp32").reason
+    assert "one step in a pass" in first_plan(law, (cells,), "fp32").reason
+    assert "several steps" in first_plan(Life(boundary="zero"), (cells,), "fp32").reason
     motor = Aetheria_Motor(law, (12, 63), 1, "cpu", {"plan": "auto"}, initial=cells[0])
     motor.step(5)
     assert torch.equal(motor.cells, stepped(law, cells, 5))
     assert motor.plan is not None
-    assert (motor.plan.name, motor.plan.reason[:35]) == ("packed", "64 cells a word, one step a pass: f")
+    assert (motor.plan.name, motor.plan.reason[:35]) == ("packed", "64 cells in a word, one step in a pas")
 
 
 def test_a_kernel_that_fails_on_a_device_leaves_the_plan_of_one_step_a_pass(

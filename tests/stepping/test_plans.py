@@ -303,8 +303,8 @@ def test_an_edited_table_is_another_rule_from_the_next_step_on() -> None:
         (UNet(1, 4), {"plan": "fused"}, "UNet is no network of one cell"),
         (MLP(1, 4, norm="group"), {"plan": "fused"}, "MLP is no network of one cell"),
         (MLP(1, 4), {"plan": "fused", "precision": "fp64"}, "its kernel computes in float32, and fp64 is wanted"),
-        (MLP(1, 4), {"plan": "packed"}, "MLP is not Life"),
-        (MLP(1, 4), {"plan": "graphed"}, "graphs are CUDA's, and the cells are on the CPU"),
+        (MLP(1, 4), {"plan": "packed"}, "MLP is no two-state outer-totalistic rule"),
+        (MLP(1, 4), {"plan": "graphed"}, "it is for a CUDA GPU, and the cells are on the CPU"),
     ],
 )
 def test_a_plan_that_cannot_step_this_law_is_refused(law: Law, cfg: dict[str, Any], words: str) -> None:

@@ -23,7 +23,7 @@ from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel, as_conv3x3
 from aetheria.stepping.cpu.lstm_cell import lstm_cell
 from aetheria.stepping.cpu.winograd import Winograd, share
 from aetheria.stepping.plan import State
-from aetheria.stepping.registry import first_candidate
+from aetheria.stepping.registry import first_plan
 from tests.small_laws import small_motor
 
 BOUNDARIES = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}
@@ -482,7 +482,7 @@ class Asking(nn.Module):
 def test_auto_takes_it_where_it_has_most_of_the_products(law: nn.Module, precision: Any, name: str) -> None:
     cells = torch.randn(1, 16, 16, 16)
     given = as_law(law, getattr(law, "d_state", 16))
-    assert first_candidate(given, (cells, *given.initial_memory(cells)), precision).name == name
+    assert first_plan(given, (cells, *given.initial_memory(cells)), precision).name == name
 
 
 def test_nothing_is_counted_where_weights_tell_that_it_has_most_of_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
