@@ -1,4 +1,4 @@
-"""Recordings in the hands of other programs: ParaView's own reader, NumPy, Zarr, xarray, h5netcdf, h5py."""
+"""Recordings in other programs: ParaView's own reader, NumPy, Zarr, xarray, h5netcdf, h5py."""
 
 import json
 import sys

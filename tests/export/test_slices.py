@@ -17,7 +17,7 @@ from aetheria.export.formats import save_npz, save_vtkhdf, save_zarr
 from aetheria.export.pictures import Movie, PictureStyle, save_gif, save_mp4, save_png
 from aetheria.observe.colour_maps import paint
 from tests.export.paraview import seen_by_paraview
-from tests.recording.volumes import motor_on
+from tests.recording.small_motors import motor_on
 
 LEVELS = (0.0, 1.0)
 

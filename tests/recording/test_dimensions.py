@@ -19,7 +19,7 @@ from aetheria.recording.disk_space import frame_bytes
 from aetheria.recording.repair.repair import repair
 from aetheria.recording.slices import cut_axes, parse_slice, slice_text
 from tests.recording.repair.test_repair import in_this_process
-from tests.recording.volumes import GRIDS, motor_on
+from tests.recording.small_motors import GRIDS, motor_on
 
 FIELDS = ["rgb", "channel_1", "population"]
 # Grid, slice, and the axes that are left.
@@ -109,15 +109,14 @@ def test_averaged_volumes_have_the_centres_of_their_areas(path: Path) -> None:
         }
 
 
-def test_a_volume_over_4_mib_is_stored_in_chunks_that_join_again(path: Path) -> None:
+def test_a_volume_larger_than_a_chunk_is_stored_in_layers_that_join_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert schema.chunk_shape((64, 256, 256), 4) == (1, 16, 256, 256)
-    motor = motor_on((40, 200, 210))
-    with Recorder(motor, path, fields=["channel_1"]):
-        motor.step(1)
+    monkeypatch.setattr(schema, "MAX_CHUNK_BYTES", 700)
+    frames = record(path, (5, 6, 8), 2)
     with h5py.File(path) as file:
-        assert file["channel_1"].chunks == (1, 20, 200, 210)
-    with Recording(path) as recording:
-        np.testing.assert_array_equal(recording[1]["channel_1"], motor.read("channel_1"))
+        assert file["channel_1"].chunks == (1, 1, 3, 6, 8)
+        assert file["rgb"].chunks == (1, 1, 1, 6, 8, 3)
+    assert_equal(frames, path)
 
 
 @EACH_CASE
