@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from viewer.__main__ import open_window
-from viewer.model.shown import Region
+from viewer.model.region import Region
 from viewer.sources.live import LiveSource
 from viewer.window.window import Window
 
@@ -57,7 +57,7 @@ def opened(what: str | Path | None = None, *docks: str) -> Window:
     for name, dock in window.docks.items():
         dock.setVisible(name in docks)
     if what is not None:
-        spin(lambda: window.controller.picture is not None)
+        spin(lambda: window.controller.frame is not None)
     wait(0.3)
     window.controller.fit()
     return window
@@ -89,12 +89,12 @@ def gallery() -> None:
 
 def lizard() -> None:
     """A live run that is being edited, with plots."""
-    window = opened("quickstart", "look", "law", "tools", "plots")
+    window = opened("quickstart", "view", "law", "tools", "plots")
     window.controller.unlimited()
     spin(lambda: step_of(window) > 400)
     window.controller.set_speed(30.0)
     wait(1.0)
-    window.controller.steering.erase()
+    window.controller.tools.erase()
     stroke(window, (30, 30), (45, 45), (60, 60))
     wait(0.8)
     photograph(window, "live")
@@ -103,7 +103,7 @@ def lizard() -> None:
 
 def waves() -> None:
     """Complex amplitudes, seen as phase, with the cell under the mouse."""
-    window = opened("convlstm", "look", "inspector")
+    window = opened("convlstm", "view", "inspector")
     window.controller.unlimited()
     spin(lambda: step_of(window) > 300)
     window.controller.toggle_play()
@@ -121,10 +121,10 @@ def recording() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "orbium.h5"
         run(load_config("orbium", ["steps=400"]), path)
-        window = opened(path, "look", "plots")
+        window = opened(path, "view", "plots")
         if window.controller.model.theme == "dark":
             window.controller.toggle_theme()
-        spin(lambda: window.controller.picture is not None and window.controller.picture.step > 150)
+        spin(lambda: window.controller.frame is not None and window.controller.frame.step > 150)
         window.controller.toggle_play()
         photograph(window, "recording")
         window.close()

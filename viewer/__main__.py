@@ -1,4 +1,4 @@
-"""Starts the window: `python -m viewer`, or `aetheria view`."""
+"""Command line entry: `python -m viewer` and `aetheria view`."""
 
 import logging
 import os
@@ -11,16 +11,16 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.model.display import check_screen
 from viewer.sources.opening import check
-from viewer.sources.source import end_all
+from viewer.sources.source import close_all_threads
 from viewer.window.ctrl_c import closes_windows
 from viewer.window.window import Window
 
 
 def main(path: str | Path | None = None, overrides: list[str] | None = None, device: str | None = None) -> int:
-    """Opens the window on a config or recording, or on the gallery; returns when it is closed.
+    """Opens the window on a config or recording, or on the gallery; returns its exit code when it is closed.
 
     Raises:
-        AetheriaError: what was asked for cannot be opened.
+        AetheriaError: the file cannot be opened.
     """
     check_screen()
     app = QApplication.instance() or QApplication(sys.argv[:1])
@@ -35,23 +35,23 @@ def open_window(path: str | Path | None = None, overrides: list[str] | None = No
     """A window on a config or recording, playing, or on the gallery.
 
     Raises:
-        AetheriaError: what was asked for cannot be opened.
+        AetheriaError: the file cannot be opened.
     """
     if path is not None:
-        check(path, overrides, device)  # before there is a window: whoever typed the name reads the answer where it was typed
+        check(path, overrides, device)  # before there is a window, so that errors appear on the command line
     window = Window()
-    window.entrance.arrivals.device = device
+    window.pages.open_queue.device = device
     if path is None:
-        window.entrance.show_gallery()
+        window.pages.show_gallery()
     else:
-        window.entrance.arrivals.open(path, overrides)
+        window.pages.open_queue.open(path, overrides)
     window.show()
     return window
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the program, now: what may still be compiling in a thread is of no use to anybody."""
-    end_all()
+    """Ends the program at once, without waiting for plans that are still being compiled."""
+    close_all_threads()
     if any(thread.name == "plan" for thread in threading.enumerate()):
         logging.shutdown()
         sys.stdout.flush()

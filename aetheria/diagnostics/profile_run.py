@@ -206,7 +206,7 @@ def _parts(motor: Aetheria_Motor) -> Profile:
 
 def law_marks(law: nn.Module) -> list[Mark]:
     """The stages of a law's own step: its methods that are known by name, and its layers."""
-    marks = [Mark(updates, "normalised", "normalise"), Mark(growing_nca, "words", "chance")]
+    marks = [Mark(updates, "normalised", "normalise"), Mark(growing_nca, "hash_words", "chance")]
     marks += [Mark(law, name, stage) for name, stage in _METHODS.items() if callable(getattr(type(law), name, None))]
     for name, child in law.named_children():
         # A list of modules is never called itself.

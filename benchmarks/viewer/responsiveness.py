@@ -30,9 +30,12 @@ from benchmarks.harness.cases import Job, motor_for
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import Row, table
 from viewer.controllers.controller import Controller
-from viewer.model.shown import Message, Picture, Region, Status
-from viewer.sources.live import LiveSource, picture_of
-from viewer.sources.source import Source
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
+from viewer.model.region import Region
+from viewer.model.status import Status
+from viewer.sources.live import LiveSource, frame_of
+from viewer.sources.source import FrameSource
 from viewer.window.window import Window
 
 _PAINTED = (("GrowingNCA", "rgb"), ("MLP", "density"), ("MLP", "phase_0"), ("Life", "channel_0"))
@@ -48,10 +51,10 @@ class NoWindow:
     def __init__(self) -> None:
         self.pictures = 0
 
-    def show_source(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         """Nothing."""
 
-    def show_picture(self, picture: Picture) -> None:
+    def show_frame(self, frame: RenderedFrame) -> None:
         """Counts it."""
         self.pictures += 1
 
@@ -85,7 +88,7 @@ def spin(seconds: float, until: Callable[[], object] = lambda: False) -> None:
 
 
 def frames_per_second(side: int, seconds: float, speed: float | None) -> Row:
-    """Pictures drawn a second by the real window, whole grid in sight, while Life takes `speed` beats of 8 steps a second."""
+    """Pictures drawn a second by the real window, whole grid in view, while Life takes `speed` beats of 8 steps a second."""
     window = Window()
     window.resize(side + 500, side + 200)
     window.controller.open(LiveSource(motor_for(Job("ours", "Life", side))))
@@ -102,7 +105,7 @@ def frames_per_second(side: int, seconds: float, speed: float | None) -> Row:
     spin(seconds)
     took = time.monotonic() - began
     steps = (source.status().step - before) / took
-    pixels = window.controller.picture.pixels.shape if window.controller.picture else (0, 0)
+    pixels = window.controller.frame.pixels.shape if window.controller.frame else (0, 0)
     window.close()
     named = "unlimited" if speed is None else f"{speed:g} x 8 steps"
     return ["Life", f"{side}^2", named, f"{pixels[0]} x {pixels[1]}", f"{drawn.pictures / took:.1f}", f"{steps:,.0f}"]
@@ -115,14 +118,14 @@ class Drawn(QObject):
         super().__init__(window)
         self.pictures = 0
         self._window = window
-        self._last: Picture | None = None
+        self._last: RenderedFrame | None = None
         window.canvas.viewport().installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Looks at paintings."""
-        picture = self._window.controller.picture
-        if event.type() == QEvent.Type.Paint and picture is not self._last:
-            self._last = picture
+        frame = self._window.controller.frame
+        if event.type() == QEvent.Type.Paint and frame is not self._last:
+            self._last = frame
             self.pictures += 1
         return False
 
@@ -165,7 +168,7 @@ def showing(side: int, seconds: float, rate: float) -> list[Row]:
     view = NoWindow()
     controller = Controller(view)
     controller.open(LiveSource(motor))
-    controller.looked_at(Region(0, 0, side, side), (side, side))
+    controller.set_visible_area(Region(0, 0, side, side), (side, side))
     controller.unlimited()
     controller.toggle_play()
     shown_at = 1 / rate
@@ -213,7 +216,7 @@ def picture_cost(law: str, field: str, side: int, repeats: int) -> Row:
     motor.warm_up()
     window.controller.open(LiveSource(motor))
     window.show()
-    spin(20, lambda: window.controller.picture is not None)
+    spin(20, lambda: window.controller.frame is not None)
     window.controller.set_field(field)
     spin(0.5)
     window._timer.stop()  # no other pictures
@@ -223,9 +226,9 @@ def picture_cost(law: str, field: str, side: int, repeats: int) -> Row:
     for _ in range(repeats):
         motor.step(1)
         began = time.process_time()
-        picture = picture_of(motor.look(request), request, (side, side))
+        frame = frame_of(motor.look(request), request, (side, side))
         made = time.process_time()
-        window.show_picture(picture)
+        window.show_frame(frame)
         QCoreApplication.processEvents()
         times.append((made - began, time.process_time() - made))
     window.close()
@@ -248,14 +251,14 @@ def leaks(frames: int, cycles: int) -> list[Row]:
     spin(1.0)
     note("one window, playing")
     shown = 0
-    draw = window.show_picture
+    draw = window.show_frame
 
-    def counted(picture: Picture) -> None:
+    def counted(frame: RenderedFrame) -> None:
         nonlocal shown
         shown += 1
-        draw(picture)
+        draw(frame)
 
-    window.show_picture = counted  # type: ignore[method-assign]
+    window.show_frame = counted  # type: ignore[method-assign]
     spin(frames, lambda: shown >= frames)
     note(f"the same after {shown:,} frames")
     close(window)
@@ -276,7 +279,7 @@ def open_life() -> Window:
     window.controller.open(LiveSource(Aetheria_Motor(law, 64, 1, "cpu", {"plan": "eager"})))
     window.show()
     window.controller.toggle_play()
-    spin(20, lambda: window.controller.picture is not None)
+    spin(20, lambda: window.controller.frame is not None)
     return window
 
 

@@ -148,7 +148,7 @@ def test_the_stepping_benchmark_fills_every_table(
     assert capsys.readouterr().out == text
     sections = dict(part.split("\n", 1) for part in text.split("\n## ")[1:])
     assert list(sections) == list(stepping._NOTES)
-    for title in ("Rates", "Peers", "Batches", "The motor's loop", "First step"):
+    for title in ("RateMeter", "Peers", "Batches", "The motor's loop", "First step"):
         assert "| Life | " in sections[title]
         assert "| GrowingNCA | " in sections[title]
     assert "| GrowingNCA | eager | " in sections["Recorder"]

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from aetheria import laws as laws_module
 from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, RecordingError
+from aetheria.laws import registry
 from aetheria.recording import Recording
 
 CONFIG = """
@@ -219,19 +219,19 @@ def test_export_makes_pictures_and_films(here: Path) -> None:
 
 
 def test_laws_lists_every_law_with_parameters_radius_and_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("MyLaw", "somebody.laws:MyLaw", laws_module.ENTRY_POINTS)
-    monkeypatch.setattr(laws_module, "entry_points", lambda **_: [point])
+    point = EntryPoint("MyLaw", "somebody.laws:MyLaw", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
     result = call("laws")
     assert result.exit_code == 0
-    for name in laws_module.LAWS:
+    for name in registry.LAWS:
         assert re.search(rf"^{name}  \S", result.output, re.MULTILINE)
     assert "rule=B3/S23" in result.output
     assert "MyLaw  registered by somebody.laws:MyLaw" in result.output
 
 
 def test_a_registered_law_can_be_named_in_a_config(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("HighLife", "aetheria.laws.discrete.life:Life", laws_module.ENTRY_POINTS)
-    monkeypatch.setattr(laws_module, "entry_points", lambda **_: [point])
+    point = EntryPoint("HighLife", "aetheria.laws.discrete.life:Life", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
     assert call("run", "soup.toml", "--set", "law={name='highlife', rule='B36/S23'}").exit_code == 0
 
 
@@ -362,7 +362,7 @@ def test_a_file_given_on_the_command_line_is_looked_for_where_one_stands(here: P
     ],
 )
 def test_a_registered_law_that_fails_is_named(here: Path, monkeypatch: pytest.MonkeyPatch, target: str, words: str) -> None:
-    monkeypatch.setattr(laws_module, "entry_points", lambda **_: [EntryPoint("Theirs", target, laws_module.ENTRY_POINTS)])
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [EntryPoint("Theirs", target, registry.ENTRY_POINTS)])
     error = failure("run", "soup.toml", "--set", "law={name='theirs'}")
     assert error.exit_code == 2
     assert words in str(error)

@@ -9,17 +9,20 @@ import torch
 from aetheria import Life
 from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.controller import Controller
-from viewer.model.shown import Message, Picture, Region, Status
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
+from viewer.model.region import Region
+from viewer.model.status import Status
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 
 class FakeView:
-    """A `View` that keeps what it was told."""
+    """A `ViewInterface` that keeps what it was told."""
 
     def __init__(self) -> None:
-        self.sources: list[Source | None] = []
-        self.pictures: list[Picture] = []
+        self.sources: list[FrameSource | None] = []
+        self.frames: list[RenderedFrame] = []
         self.statuses: list[Status] = []
         self.messages: list[Message] = []
         self.waited_for: list[str] = []
@@ -27,11 +30,11 @@ class FakeView:
         self.zooms: list[float | None] = []
         self.centres: list[tuple[float, float]] = []
 
-    def show_source(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         self.sources.append(source)
 
-    def show_picture(self, picture: Picture) -> None:
-        self.pictures.append(picture)
+    def show_frame(self, frame: RenderedFrame) -> None:
+        self.frames.append(frame)
 
     def show_status(self, status: Status) -> None:
         self.statuses.append(status)

@@ -1,27 +1,27 @@
-"""A second picture beside the first: the same part of the grid at the same step, in a look of its own. No Qt."""
+"""Comparison: a second view of the same region and step, with its own field and levels. No Qt."""
 
 from collections.abc import Callable
 
-from viewer.controllers.component import Feature, View
+from viewer.controllers.component import Component, ViewInterface
 from viewer.controllers.controller import Controller
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import Worker
 
 
-class Compare(Feature):
-    """Keeps a recording beside whatever is open: it stands at the frame whose step is nearest to the one that is shown.
+class CompareController(Component):
+    """Shows a recording beside the open source, at the frame nearest to the displayed step.
 
     Attributes:
-        second: the controller of the second picture; None without one.
-        as_first: the second picture is painted as the first, in its colours and between its levels.
-        listeners: called when a second picture has come or gone.
+        second: the controller of the second view; None without one.
+        as_first: the second view uses the colours and levels of the first.
+        listeners: called when the second view was opened or closed.
     """
 
-    def __init__(self, controller: Controller, make_view: Callable[[], View]) -> None:
+    def __init__(self, controller: Controller, make_view: Callable[[], ViewInterface]) -> None:
         """
         Args:
-            controller: of the first picture.
-            make_view: a place for the second.
+            controller: controller of the first view.
+            make_view: makes the second view.
         """
         super().__init__(controller)
         self.second: Controller | None = None
@@ -29,36 +29,36 @@ class Compare(Feature):
         self.listeners: list[Callable[[], None]] = []
         self._make_view = make_view
         self._worker: Worker | None = None
-        self._wish = 0  # the newest; what was wished for before is not wanted any more
-        self._stands: tuple[int, int] | None = None  # step of the first picture, and frames of the second
+        self._request_number = 0  # results of older requests are closed
+        self._stands: tuple[int, int] | None = None  # step of the first view, and frames of the second
 
-    def bring(self, make: Callable[[], RecordingSource]) -> None:
-        """Opens the recording that `make` returns, which is called in a thread; it takes the place of the one before."""
+    def open_second(self, make: Callable[[], RecordingSource]) -> None:
+        """Opens the recording that `make`, called in a thread, returns; it replaces the second view."""
         if self.controller.source is None:
             return
         if self._worker is None:
             self._worker = Worker("comparison")
             self._worker.on_failure(self.controller.failed)
-        self._wish += 1
-        wish = self._wish
-        self._worker.do(make, lambda source: self._open(source, wish))
+        self._request_number += 1
+        request_number = self._request_number
+        self._worker.submit(make, lambda source: self._open(source, request_number))
 
     def close(self) -> None:
-        """Away with the second picture."""
-        self._wish += 1
+        """Closes the second view."""
+        self._request_number += 1
         second, self.second = self.second, None
         if second is not None:
             second.close()
-            self._tell()
+            self._notify()
 
-    def end(self) -> None:
-        """Away with it for good."""
+    def close_all(self) -> None:
+        """Closes the second view and ends the thread."""
         self.close()
         if self._worker is not None:
             self._worker.close()
 
     def paint_as_first(self, wanted: bool) -> None:
-        """Paints the second picture as the first; or no longer, and levels stay as they are."""
+        """Uses the colours and levels of the first view for the second, or ends that; the levels then stay as they are."""
         self.as_first = wanted
         self._paint()
 
@@ -67,21 +67,21 @@ class Compare(Feature):
 
     def tick(self) -> None:
         if self._worker is not None:
-            self._worker.settle()
+            self._worker.run_callbacks()
         second = self.second
         if second is None or not isinstance(second.source, RecordingSource):
             return
         second.set_visible(self.controller.visible)
-        picture = self.controller.picture
-        stands = None if picture is None else (picture.step, len(second.source.steps))
+        frame = self.controller.frame
+        stands = None if frame is None else (frame.step, len(second.source.steps))
         if stands is not None and stands != self._stands:
             self._stands = stands
             second.go_to(stands[0])
         self._paint()
         second.tick()
 
-    def _open(self, source: RecordingSource, wish: int) -> None:
-        if wish != self._wish or self.controller.source is None:
+    def _open(self, source: RecordingSource, request_number: int) -> None:
+        if request_number != self._request_number or self.controller.source is None:
             source.close()
             return
         self.close()
@@ -91,28 +91,28 @@ class Compare(Feature):
         second.open(source)
         self.second = second
         self._choose_field()
-        self._tell()
+        self._notify()
 
     def _choose_field(self) -> None:
-        """The field of the first picture; of the same recording, the one after it."""
+        """Chooses the field of the first view; for the same recording, the one after it."""
         first, second = self.controller.source, self.second
-        if first is None or second is None or second.source is None or self.controller.model.look is None:
+        if first is None or second is None or second.source is None or self.controller.model.view_settings is None:
             return
-        look = self.controller.model.look
+        settings = self.controller.model.view_settings
         names = [choice.name for choice in second.source.fields]
-        universe = min(look.universe, second.source.universes - 1)
-        if look.field in names:
+        universe = min(settings.universe, second.source.universes - 1)
+        if settings.field in names:
             same = isinstance(first, RecordingSource) and first.title == second.source.title
-            second.set_field(names[(names.index(look.field) + same) % len(names)])
-        second.model.relook(universe=universe)
+            second.set_field(names[(names.index(settings.field) + same) % len(names)])
+        second.model.change_view(universe=universe)
 
     def _paint(self) -> None:
-        picture, look, second = self.controller.picture, self.controller.model.look, self.second
-        if self.as_first and second is not None and picture is not None and look is not None:
+        frame, settings, second = self.controller.frame, self.controller.model.view_settings, self.second
+        if self.as_first and second is not None and frame is not None and settings is not None:
             choice = self.controller.choice
-            colours = look.colours or (choice.colours if choice is not None else None)
-            second.model.relook(colours=colours, level_mode="locked", levels=picture.levels)
+            colours = settings.colours or (choice.colours if choice is not None else None)
+            second.model.change_view(colours=colours, level_mode="locked", levels=frame.levels)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in self.listeners:
             listener()

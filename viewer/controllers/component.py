@@ -1,88 +1,93 @@
-"""Parts that come along with the controller, and what they may ask of it and of the window. No Qt."""
+"""Components of the controller, and the interfaces of controller and window that they use. No Qt."""
 
 from collections.abc import Callable
 from typing import Protocol
 
-from viewer.model.shown import FieldChoice, Message, Model, Picture, Region, Status
-from viewer.sources.source import Source
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
+from viewer.model.model import ViewerModel
+from viewer.model.region import Region
+from viewer.model.status import Status
+from viewer.model.view_settings import FieldChoice
+from viewer.sources.source import FrameSource
 
 
-class View(Protocol):
-    """What the controller asks of the window."""
+class ViewInterface(Protocol):
+    """The methods that the controller calls on the window."""
 
-    def show_source(self, source: Source | None) -> None:
-        """Something was opened, or closed (None)."""
+    def show_source(self, source: FrameSource | None) -> None:
+        """A source was opened, or closed (None)."""
 
-    def show_picture(self, picture: Picture) -> None:
-        """A new picture."""
+    def show_frame(self, frame: RenderedFrame) -> None:
+        """Draws a new frame."""
 
     def show_status(self, status: Status) -> None:
-        """New numbers, a few times a second."""
+        """Shows new figures; called a few times a second."""
 
     def show_message(self, message: Message) -> None:
-        """Tells the user; the window lives on."""
+        """Shows a message; does not wait for an answer."""
 
     def show_waiting(self, what: str) -> None:
-        """Says what is being waited for; empty when it is there, or no longer wanted."""
+        """Names the file being opened; empty when it is open, or cancelled."""
 
     def show_region(self, region: Region) -> None:
-        """Moves the view so that it shows this region."""
+        """Moves and zooms the view to a region."""
 
     def centre(self, y: float, x: float) -> None:
-        """Moves the view so that this point, in cells, is in the middle."""
+        """Centres the view on a point, in cells."""
 
     def zoom(self, factor: float | None) -> None:
-        """Zooms by a factor about the middle; None: one cell to one pixel."""
+        """Zooms by a factor about the centre; None: one pixel per cell."""
 
 
-class Host(Protocol):
-    """What a feature asks of the controller, which has features and therefore stands above them.
+class ComponentHost(Protocol):
+    """The part of the controller that components use.
 
     Attributes:
         view: the window.
-        model: the viewer's own state.
-        source: what is open, or None.
-        picture: the last good one.
-        visible: whether anybody can see the window.
-        features: those that came along so far.
+        model: the state of the viewer.
+        source: the open source, or None.
+        frame: the last finite frame.
+        visible: whether the window can be seen.
+        components: the components made so far.
     """
 
-    view: View
-    model: Model
-    source: Source | None
-    picture: Picture | None
+    view: ViewInterface
+    model: ViewerModel
+    source: FrameSource | None
+    frame: RenderedFrame | None
     visible: bool
-    features: list["Feature"]
+    components: list["Component"]
 
     @property
     def choice(self) -> FieldChoice | None:
-        """The field that is shown."""
+        """The displayed field."""
 
     def attempt(self, action: Callable[[], object]) -> bool:
-        """Does something that may fail for a reason the user can be told; whether it went well."""
+        """Runs an action, and reports its AetheriaError or OSError to the user; returns whether it succeeded."""
 
     def failed(self, error: Exception) -> None:
-        """Tells the user what went wrong."""
+        """Reports an error to the user."""
 
 
-class Feature:
-    """A part of the viewer that comes along with the controller: told what is opened, and called at every tick.
+class Component:
+    """A part of the controller with its own state: told when a source is opened or closed, and called at every tick.
 
-    The controller makes it, as an attribute that actions name: "steering.undo".
+    The controller holds it as an attribute that actions name: "tools.undo".
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         self.controller = controller
-        controller.features.append(self)
+        controller.components.append(self)
 
-    def opened(self, source: Source) -> None:
-        """Something was opened."""
+    def opened(self, source: FrameSource) -> None:
+        """A source was opened."""
 
     def closed(self) -> None:
-        """What was open is being closed."""
+        """The source is being closed."""
 
     def restarted(self) -> None:
         """The run is back at its start."""
 
     def tick(self) -> None:
-        """Called some sixty times a second, whether anything is open or not; must not wait."""
+        """Called about sixty times a second, with or without a source; must not wait."""

@@ -1,4 +1,4 @@
-"""What the user's wishes mean: between the model, the source and the window. No Qt."""
+"""The controller: connects model, source and window. No Qt."""
 
 import time
 from collections.abc import Callable
@@ -7,99 +7,104 @@ from dataclasses import replace
 from aetheria.core.errors import AetheriaError
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.colour_maps import COLOUR_MAPS
-from viewer.controllers.component import Feature, View
-from viewer.controllers.divergence import Diverging
-from viewer.controllers.film import Filming
-from viewer.controllers.follow import Following
-from viewer.controllers.history import Changes
-from viewer.controllers.inspect import Inspecting
-from viewer.controllers.parameters import Tuning
+from viewer.controllers.component import Component, ViewInterface
+from viewer.controllers.divergence import DivergenceGuard
+from viewer.controllers.film import FilmController
+from viewer.controllers.follow import FollowController
+from viewer.controllers.history import History
+from viewer.controllers.inspect import InspectController
+from viewer.controllers.parameters import ParameterController
 from viewer.controllers.player import Player
-from viewer.controllers.record import Tape
-from viewer.controllers.save import Keeping
-from viewer.controllers.series import Series
-from viewer.controllers.tools import Steering
-from viewer.model.messages import explain
-from viewer.model.shown import SPEEDS, FieldChoice, LevelMode, Levels, Message, Model, Picture, Region, Wanted
+from viewer.controllers.record import RecordController
+from viewer.controllers.save import SaveController
+from viewer.controllers.series import SeriesController
+from viewer.controllers.tools import ToolController
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message, explain
+from viewer.model.model import SPEEDS, ViewerModel
+from viewer.model.region import Region
+from viewer.model.view_settings import FieldChoice, FrameRequest, LevelMode, Levels
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source, Worker
+from viewer.sources.source import FrameSource, Worker
 
 _STATUS_S = 0.25
 
 
 class Controller:
-    """Does what the user wants, and keeps the window up to date; `tick` is called some sixty times a second.
+    """Carries out the user's actions and keeps the window up to date; `tick` is called about sixty times a second.
 
     Attributes:
-        model: the viewer's own state.
-        source: what is open, or None.
-        picture: the last good one.
-        features: called at every tick and when something is opened; see `Feature`.
-        diverging: pauses what turns to NaN.
-        series: numbers over time.
-        player: where a recording stands.
-        following: keeps the centre of mass in sight.
-        inspecting: the cell under the mouse.
-        keeping: pictures, states and configs.
-        tape, filming: recordings and films being made.
-        steering: the tool in hand, and strokes.
-        tuning: the law's parameters.
-        changes: what was changed by hand, in words.
+        model: the state of the viewer.
+        source: the open source, or None.
+        frame: the last finite frame.
+        components: parts with their own state; see `Component`.
+        divergence: pauses a source that turns to NaN.
+        series: observables over time.
+        player: position of a recording.
+        follow: keeps the centre of mass in view.
+        inspect: the cell under the mouse.
+        save: images, states and configs.
+        record, film: recordings and films in progress.
+        tools: brushes and strokes.
+        parameters: parameters of the law.
+        history: list of the edits.
     """
 
-    def __init__(self, view: View, model: Model | None = None) -> None:
+    def __init__(self, view: ViewInterface, model: ViewerModel | None = None) -> None:
         self.view = view
-        self.model = model or Model()
+        self.model = model or ViewerModel()
         self.model.listeners.append(self._model_changed)
-        self.source: Source | None = None
-        self.picture: Picture | None = None
+        self.source: FrameSource | None = None
+        self.frame: RenderedFrame | None = None
         self.visible = True
-        self.features: list[Feature] = []
-        self.diverging = Diverging(self)
-        self.series = Series(self)
+        self.components: list[Component] = []
+        self.divergence = DivergenceGuard(self)
+        self.series = SeriesController(self)
         self.player = Player(self)
-        self.following = Following(self)
-        self.inspecting = Inspecting(self)
-        self.keeping = Keeping(self)
-        self.tape = Tape(self)
-        self.filming = Filming(self)
-        self.steering = Steering(self)
-        self.tuning = Tuning(self)
-        self.changes = Changes(self, lambda: self.steering.painting)
-        for part in (self.steering, self.tuning):
-            part.listeners.append(self.changes.look)
+        self.follow = FollowController(self)
+        self.inspect = InspectController(self)
+        self.save = SaveController(self)
+        self.record = RecordController(self)
+        self.film = FilmController(self)
+        self.tools = ToolController(self)
+        self.parameters = ParameterController(self)
+        self.history = History(self, lambda: self.tools.painting)
+        for part in (self.tools, self.parameters):
+            part.listeners.append(self.history.mark_stale)
         self._status_due = 0.0
 
     # -- opening -------------------------------------------------------------------------------------------------
 
-    def open(self, source: Source) -> None:
-        """Shows a source, from its first field and the whole grid; the one before is closed."""
+    def open(self, source: FrameSource) -> None:
+        """Shows a source, with its initial view of the whole grid; closes the one before."""
         self.close()
         self.source = source
         if isinstance(source, Worker):
             source.on_failure(self.failed)
             source.on_restart(self.restarted)
         height, width = source.grid
-        self.model.set(look=source.first_look, region=Region(0, 0, height, width), follow=False, stride=1, tool="look")
-        source.pace(self.model.speed, self.model.stride)
+        self.model.set(
+            view_settings=source.first_view_settings, region=Region(0, 0, height, width), follow=False, stride=1, tool="pan"
+        )
+        source.set_speed(self.model.speed, self.model.stride)
         self.view.show_source(source)
-        for feature in self.features:
-            feature.opened(source)
+        for component in self.components:
+            component.opened(source)
         self.view.show_region(Region(0, 0, height, width))
         self._show()
 
     def close(self) -> None:
-        """Closes what is open."""
+        """Closes the source."""
         source, self.source = self.source, None
-        self.picture = None
+        self.frame = None
         if source is not None:
-            for feature in self.features:
-                feature.closed()
+            for component in self.components:
+                component.closed()
             source.close()
             self.view.show_source(None)
 
     def attempt(self, action: Callable[[], object]) -> bool:
-        """Does something that may fail for a reason the user can be told; whether it went well."""
+        """Runs an action, and reports its AetheriaError or OSError to the user; returns whether it succeeded."""
         try:
             action()
         except (AetheriaError, OSError) as error:
@@ -108,98 +113,98 @@ class Controller:
         return True
 
     def failed(self, error: Exception) -> None:
-        """Tells the user what went wrong."""
+        """Reports an error to the user."""
         self.view.show_message(Message("error", explain(error)))
 
     # -- time ----------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Takes what the source has ready. Never waits."""
+        """Takes over what the source has ready. Never waits."""
         if self.source is not None:
-            self.source.settle()
-        if self.source is not None:  # what is settled may close it
-            picture = self.source.picture()
-            if picture is not None and self._fits(picture):
-                self._take(picture)
-        for feature in self.features:
-            feature.tick()
+            self.source.run_callbacks()
+        if self.source is not None:  # a callback may have closed it
+            frame = self.source.next_frame()
+            if frame is not None and self._fits(frame):
+                self._show_new_frame(frame)
+        for component in self.components:
+            component.tick()
         now = time.monotonic()
         if now >= self._status_due and self.source is not None:
             self._status_due = now + _STATUS_S
-            kept = "  ".join(filter(None, (self.tape.words(), self.filming.words())))
+            kept = "  ".join(filter(None, (self.record.status_text(), self.film.status_text())))
             self.view.show_status(replace(self.source.status(), recording=kept))
 
-    def _fits(self, picture: Picture) -> bool:
-        look = self.model.look
-        return look is not None and (picture.field, picture.universe) == (look.field, look.universe)
+    def _fits(self, frame: RenderedFrame) -> bool:
+        settings = self.model.view_settings
+        return settings is not None and (frame.field, frame.universe) == (settings.field, settings.universe)
 
-    def _take(self, picture: Picture) -> None:
-        if self.diverging.worth_showing(picture):
-            self.picture = picture
-            self.view.show_picture(picture)
+    def _show_new_frame(self, frame: RenderedFrame) -> None:
+        if self.divergence.worth_showing(frame):
+            self.frame = frame
+            self.view.show_frame(frame)
 
     def set_visible(self, visible: bool) -> None:
-        """Whether anybody can see the window; if not, nothing is computed for it."""
+        """Sets whether the window can be seen; if not, nothing is computed for it."""
         if visible != self.visible:
             self.visible = visible
             self._show()
 
-    # -- look ----------------------------------------------------------------------------------------------------
+    # -- view ----------------------------------------------------------------------------------------------------
 
-    def looked_at(self, region: Region, size: tuple[int, int]) -> None:
-        """The canvas shows these cells on so many pixels."""
+    def set_visible_area(self, region: Region, size: tuple[int, int]) -> None:
+        """Sets the visible cells, and the (height, width) of their area in pixels."""
         self.model.set(region=region, size=size)
 
     @property
     def choice(self) -> FieldChoice | None:
-        """The field that is shown."""
-        look = self.model.look
-        if self.source is None or look is None:
+        """The displayed field."""
+        settings = self.model.view_settings
+        if self.source is None or settings is None:
             return None
-        return next((choice for choice in self.source.fields if choice.name == look.field), None)
+        return next((choice for choice in self.source.fields if choice.name == settings.field), None)
 
     def set_field(self, name: str) -> None:
-        """Shows a field, in its own colours and automatic levels."""
-        self.model.relook(field=name, colours=None, level_mode="auto", levels=None)
+        """Shows a field, in its default colours and with automatic levels."""
+        self.model.change_view(field=name, colours=None, level_mode="auto", levels=None)
 
     def next_field(self) -> None:
         """Shows the next field."""
         self._turn_field(1)
 
     def previous_field(self) -> None:
-        """Shows the field before."""
+        """Shows the previous field."""
         self._turn_field(-1)
 
     def _turn_field(self, by: int) -> None:
-        if self.source is not None and self.model.look is not None:
+        if self.source is not None and self.model.view_settings is not None:
             names = [choice.name for choice in self.source.fields]
-            self.set_field(names[(names.index(self.model.look.field) + by) % len(names)])
+            self.set_field(names[(names.index(self.model.view_settings.field) + by) % len(names)])
 
     def next_universe(self) -> None:
         """Shows the next universe of the batch."""
-        if self.source is not None and self.model.look is not None:
-            self.model.relook(universe=(self.model.look.universe + 1) % self.source.universes)
+        if self.source is not None and self.model.view_settings is not None:
+            self.model.change_view(universe=(self.model.view_settings.universe + 1) % self.source.universes)
 
     def next_colours(self) -> None:
-        """Paints in the next colour map."""
-        choice, look = self.choice, self.model.look
-        if choice is not None and look is not None:
+        """Switches to the next colour map."""
+        choice, settings = self.choice, self.model.view_settings
+        if choice is not None and settings is not None:
             maps = list(COLOUR_MAPS)
-            self.model.relook(colours=maps[(maps.index(look.colours or choice.colours) + 1) % len(maps)])
+            self.model.change_view(colours=maps[(maps.index(settings.colours or choice.colours) + 1) % len(maps)])
 
     def levels_auto(self) -> None:
-        """Levels from the lowest to the highest value in sight."""
-        self.model.relook(level_mode="auto", levels=None)
+        """Levels from the lowest to the highest visible value."""
+        self.model.change_view(level_mode="auto", levels=None)
 
     def levels_percentile(self) -> None:
         """Levels without the outermost values."""
-        self.model.relook(level_mode="percentile", levels=None)
+        self.model.change_view(level_mode="percentile", levels=None)
 
     def levels_locked(self, levels: Levels | None = None) -> None:
-        """Levels that stay: those given, or the present ones."""
-        present = levels or (self.picture.levels if self.picture is not None else None)
+        """Fixes the levels: the given ones, or the present ones."""
+        present = levels or (self.frame.levels if self.frame is not None else None)
         mode: LevelMode = "locked" if present is not None else "auto"
-        self.model.relook(level_mode=mode, levels=present)
+        self.model.change_view(level_mode=mode, levels=present)
 
     def fit(self) -> None:
         """Shows the whole grid."""
@@ -207,115 +212,115 @@ class Controller:
             self.view.show_region(Region(0, 0, *self.source.grid))
 
     def one_to_one(self) -> None:
-        """One cell to one pixel."""
+        """One pixel per cell."""
         self.view.zoom(None)
 
     def zoom_in(self) -> None:
-        """Twice as large."""
+        """Zooms in by a factor of two."""
         self.view.zoom(2.0)
 
     def zoom_out(self) -> None:
-        """Half as large."""
+        """Zooms out by a factor of two."""
         self.view.zoom(0.5)
 
     def toggle_follow(self) -> None:
-        """Keeps the centre of mass in the middle, or no longer."""
+        """Starts or stops following the centre of mass."""
         self.model.set(follow=not self.model.follow)
 
     def toggle_grid(self) -> None:
-        """Draws lines between large cells, or no longer."""
+        """Shows or hides the lines between cells."""
         self.model.set(grid_lines=not self.model.grid_lines)
 
     def toggle_theme(self) -> None:
-        """Light or dark."""
+        """Switches between the light and the dark theme."""
         self.model.set(theme="light" if self.model.theme == "dark" else "dark")
 
     # -- run -----------------------------------------------------------------------------------------------------
 
     def toggle_play(self) -> None:
-        """Goes on, or stops."""
+        """Starts or stops."""
         if self.source is not None:
             self.source.play(not self.source.status().playing)
             self._status_due = 0.0
 
     def step_once(self) -> None:
-        """One beat, and stop."""
+        """Makes one update and stops."""
         self.step_many(1)
 
-    def step_many(self, beats: int) -> None:
-        """So many beats, and stop."""
+    def step_many(self, updates: int) -> None:
+        """Makes so many updates and stops."""
         if self.source is not None:
             self.source.play(False)
-            self.source.advance(beats)
+            self.source.advance_updates(updates)
 
     def go_to(self, step: int) -> None:
-        """Goes to a step and stops there."""
+        """Goes to a step and stops."""
         if self.source is not None:
             self.source.go_to(step)
 
     def faster(self) -> None:
-        """The next higher speed; beyond the highest: unlimited."""
+        """Sets the next higher speed; above the highest: unlimited."""
         speed = self.model.speed
         self.set_speed(next((s for s in SPEEDS if speed is not None and s > speed), None))
 
     def slower(self) -> None:
-        """The next lower speed."""
+        """Sets the next lower speed."""
         speed = self.model.speed
         self.set_speed(SPEEDS[-1] if speed is None else next((s for s in reversed(SPEEDS) if s < speed), SPEEDS[0]))
 
     def unlimited(self) -> None:
-        """As fast as it goes."""
+        """Removes the speed limit."""
         self.set_speed(None)
 
     def set_speed(self, speed: float | None) -> None:
-        """Beats a second; None for as many as it can."""
+        """Sets updates per second; None for unlimited."""
         self.model.set(speed=speed)
 
     def stride_up(self) -> None:
-        """Twice as many steps a beat."""
+        """Doubles the steps per update."""
         self.model.set(stride=min(self.model.stride * 2, 1 << 20))
 
     def stride_down(self) -> None:
-        """Half as many steps a beat."""
+        """Halves the steps per update."""
         self.model.set(stride=max(1, self.model.stride // 2))
 
     def reset(self) -> None:
-        """Back to the start: initial cells and settings."""
-        self._restart(self.tuning.start_again)
+        """Restarts from the initial cells and settings."""
+        self._restart(self.parameters.start_again)
 
     def new_seed(self) -> None:
-        """Other random cells."""
+        """Restarts from other random cells."""
         self._restart(lambda motor: motor.restart(motor.seed + 1))
 
     def _restart(self, restart: Callable[[Aetheria_Motor], None]) -> None:
         source = self.source
         if isinstance(source, LiveSource):
-            source.ask_at_rest(restart, lambda _: self.restarted())
+            source.submit_paused(restart, lambda _: self.restarted())
         elif source is not None:
             source.go_to(0)
 
     def restarted(self) -> None:
-        """The run is back at its start, whatever took it there."""
-        for feature in self.features:
-            feature.restarted()
+        """The run is back at its start: tells the components, and requests a frame."""
+        for component in self.components:
+            component.restarted()
         if isinstance(self.source, LiveSource):
-            self.source.ask(lambda motor: motor.refresh())
+            self.source.submit_with_motor(lambda motor: motor.refresh())
 
-    # -- keeping up ----------------------------------------------------------------------------------------------
+    # -- changes of the model ------------------------------------------------------------------------------------
 
     def _model_changed(self, changed: frozenset[str]) -> None:
-        if changed & {"look", "region", "size"}:
+        if changed & {"view_settings", "region", "size"}:
             self._show()
         if changed & {"speed", "stride"} and self.source is not None:
-            self.source.pace(self.model.speed, self.model.stride)
+            self.source.set_speed(self.model.speed, self.model.stride)
 
     def _show(self) -> None:
         source, model = self.source, self.model
         if source is None:
             return
-        if not self.visible or model.look is None or model.region is None:
-            source.show(None)
+        if not self.visible or model.view_settings is None or model.region is None:
+            source.request_frames(None)
             return
         height, width = model.size
         size = (max(1, min(height, model.region.height)), max(1, min(width, model.region.width)))
-        source.show(Wanted(model.look, replace(model.region), size))
+        source.request_frames(FrameRequest(model.view_settings, replace(model.region), size))

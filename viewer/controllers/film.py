@@ -1,4 +1,4 @@
-"""Films: of what is shown from now on, or of a recording; encoded by a thread of its own. No Qt."""
+"""Films of the view or of a recording, encoded in threads of their own. No Qt."""
 
 import queue
 import threading
@@ -13,29 +13,29 @@ from PIL import Image
 from aetheria.export.movies import MovieWriter, movie_writer
 from aetheria.export.pictures import Movie, PictureStyle, save_gif, save_mp4
 from aetheria.recording import Recording
-from viewer.controllers.component import Feature, Host
-from viewer.model.messages import explain
+from viewer.controllers.component import Component, ComponentHost
+from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message, explain
 from viewer.model.palette import colour_table
-from viewer.model.shown import Message, Picture
 from viewer.model.wording import bytes_in_words, shortened
 from viewer.sources.playback import RecordingSource
 
-_WAITING = 16  # pictures that wait for the encoder; more are left out
-_SIDE = 720  # pixels that the longer side of a film has at least, where cells are few
-_RATE = 60.0  # pictures a second that are to be expected of a live view
+_WAITING = 16  # frames that may wait for the encoder; further ones are dropped
+_SIDE = 720  # smallest length in pixels of the longer side of a film
+_RATE = 60.0  # expected frames per second of a live view
 
 Pixels = NDArray[np.uint8]
 
 
 def film_size(pixels: Pixels) -> tuple[int, int]:
-    """(height, width) of a film that begins with these pixels: whole multiples of them, both even."""
+    """(height, width) of a film that begins with these pixels: a whole multiple of them, both even."""
     height, width = pixels.shape[:2]
     scale = max(1, -(-_SIDE // max(height, width)))
     return -(-height * scale // 2) * 2, -(-width * scale // 2) * 2
 
 
 def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """The pixels as large as fits `size`, crisp, in the middle of black."""
+    """The pixels, scaled without smoothing to fit `size`, centred on black."""
     height, width = pixels.shape[:2]
     scale = min(size[0] / height, size[1] / width)
     scale = float(int(scale)) if scale >= 1 else scale
@@ -48,14 +48,14 @@ def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     return film
 
 
-class Shoot:
-    """A film that is being made by a thread of its own.
+class FilmTask:
+    """A film in progress, encoded in a thread of its own.
 
     Attributes:
-        path: of the film.
-        done, total: pictures; 0 in total when nobody knows.
-        dropped: pictures that came while the encoder was behind.
-        outcome: how it went, once it is over.
+        path: path of the film.
+        done, total: frames; 0 in total when unknown.
+        dropped: frames that came while the encoder was behind.
+        outcome: message about the result, once the film has ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,68 +63,68 @@ class Shoot:
         self.done = self.total = self.dropped = 0
         self.outcome: Message | None = None
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="film")  # no daemon: the program ends when the file is whole
+        self._thread = threading.Thread(target=self._run, name="film")  # no daemon: the program ends after the file is complete
 
     def begin(self) -> None:
         """Starts the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it, soon."""
+        """Ends the film soon."""
         self._stopped.set()
 
-    def words(self) -> str:
-        """How it goes, for the status bar."""
+    def status_text(self) -> str:
+        """Progress, for the status bar."""
         raise NotImplementedError
 
-    def make(self) -> None:
-        """Makes the film, in the thread."""
+    def encode(self) -> None:
+        """Encodes the film; runs in the thread."""
         raise NotImplementedError
 
     def _run(self) -> None:
         try:
-            self.make()
+            self.encode()
             size = bytes_in_words(self.path.stat().st_size)
-            left_out = f"; {self.dropped:,} were left out, the encoder was behind" if self.dropped else ""
-            self.outcome = Message("note", f"Filmed {self.done:,} pictures in {self.path.name}, {size}{left_out}.")
+            left_out = f"; {self.dropped:,} were dropped, because the encoder was behind" if self.dropped else ""
+            self.outcome = Message("note", f"Saved {self.done:,} frames to {self.path.name}, {size}{left_out}.")
         except _StoppedError:
-            self.outcome = Message("note", f"{self.path.name} was given up, nothing was written.")
-        except Exception as error:  # noqa: BLE001 - told, whatever it is
+            self.outcome = Message("note", f"{self.path.name} was cancelled, nothing was written.")
+        except Exception as error:  # noqa: BLE001 - any error is reported to the user
             self.outcome = Message("error", f"{self.path.name} was not written. {explain(error)}")
 
 
 class _StoppedError(Exception):
-    """The user no longer wants it."""
+    """The film was cancelled."""
 
 
-class LiveShoot(Shoot):
-    """A film of the pictures it is given, at the times they are given."""
+class LiveFilm(FilmTask):
+    """A film of the frames it is given, in real time."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.writer: MovieWriter = movie_writer(path, _RATE)
         self.began = time.monotonic()
-        self._pictures: queue.Queue[tuple[Pixels, Pixels, float]] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[tuple[Pixels, Pixels, float]] = queue.Queue(_WAITING)
 
-    def add(self, picture: Picture, table: NDArray[np.uint8]) -> None:
-        """Takes a picture, unless too many wait. Never waits itself."""
+    def add_frame(self, frame: RenderedFrame, table: NDArray[np.uint8]) -> None:
+        """Adds a frame, unless too many wait. Never waits."""
         if self._stopped.is_set():
             return
         try:
-            self._pictures.put_nowait((picture.pixels, table, time.monotonic() - self.began))
+            self._queue.put_nowait((frame.pixels, table, time.monotonic() - self.began))
         except queue.Full:
             self.dropped += 1
 
-    def words(self) -> str:
+    def status_text(self) -> str:
         return f"\N{BLACK CIRCLE} filming {shortened(self.path.name)}: {time.monotonic() - self.began:.0f} s"
 
-    def make(self) -> None:
+    def encode(self) -> None:
         size: tuple[int, int] | None = None
         last: Pixels | None = None
         with self.writer as film:
             while True:
                 try:
-                    pixels, table, at = self._pictures.get(timeout=0.1)
+                    pixels, table, at = self._queue.get(timeout=0.1)
                 except queue.Empty:
                     if self._stopped.is_set():
                         break
@@ -137,12 +137,12 @@ class LiveShoot(Shoot):
                 self.done += 1
             if last is None:
                 raise _StoppedError
-            film.write(last, time.monotonic() - self.began)  # seen until the end
+            film.write(last, time.monotonic() - self.began)  # shows the last frame until the end
 
 
 @dataclass(frozen=True)
-class Export:
-    """A film of a recording: file, field, colours and frames per second; see `aetheria.export.pictures`."""
+class FilmExport:
+    """Settings of a film of a recording: file, field, colours and frames per second; see `aetheria.export.pictures`."""
 
     recording: Path
     field: str
@@ -150,18 +150,18 @@ class Export:
     fps: float = 30.0
 
 
-class RecordingShoot(Shoot):
-    """A film of a recording, read by a handle of its own."""
+class RecordingFilm(FilmTask):
+    """A film of a recording, read through a handle of its own."""
 
-    def __init__(self, path: Path, export: Export) -> None:
+    def __init__(self, path: Path, export: FilmExport) -> None:
         super().__init__(path)
         self.export = export
 
-    def words(self) -> str:
+    def status_text(self) -> str:
         share = f"{self.done / self.total:.0%}" if self.total else "opening"
         return f"\N{BLACK CIRCLE} writing {shortened(self.path.name)}: {share}"
 
-    def make(self) -> None:
+    def encode(self) -> None:
         save = save_gif if self.path.suffix.lower() == ".gif" else save_mp4
         with Recording(self.export.recording) as recording:
             film = Movie(recording, self.export.field, self.export.look)
@@ -174,53 +174,53 @@ class RecordingShoot(Shoot):
             raise _StoppedError
 
 
-class Filming(Feature):
+class FilmController(Component):
     """Makes one film at a time.
 
     Attributes:
-        shoot: the film being made; None without one.
+        task: the film in progress; None without one.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
-        self.shoot: Shoot | None = None
-        self._ending: list[Shoot] = []
-        self._last: Picture | None = None
+        self.task: FilmTask | None = None
+        self._ending: list[FilmTask] = []
+        self._last: RenderedFrame | None = None
 
-    def words(self) -> str:
-        """How it goes, for the status bar."""
-        return self.shoot.words() if self.shoot is not None else ""
+    def status_text(self) -> str:
+        """Progress, for the status bar."""
+        return self.task.status_text() if self.task is not None else ""
 
     def film_view(self, path: Path) -> None:
-        """Films what is shown, from the present picture on."""
-        if self.shoot is None and self.controller.attempt(lambda: movie_writer(path, _RATE)):
+        """Films the view, from the present frame on."""
+        if self.task is None and self.controller.attempt(lambda: movie_writer(path, _RATE)):
             self._last = None
-            self._start(LiveShoot(path))
+            self._start(LiveFilm(path))
 
     def film_recording(self, path: Path, scale: int, fps: float) -> None:
-        """Films the whole recording that is open, as it looks now."""
-        source, look, picture = self.controller.source, self.controller.model.look, self.controller.picture
-        if self.shoot is not None or not isinstance(source, RecordingSource) or look is None or picture is None:
+        """Films the whole open recording, with the present view settings."""
+        source, settings, frame = self.controller.source, self.controller.model.view_settings, self.controller.frame
+        if self.task is not None or not isinstance(source, RecordingSource) or settings is None or frame is None:
             return
-        film_look = PictureStyle(look.colours, picture.levels, look.universe, scale)
-        self._start(RecordingShoot(path, Export(source.recording.path, look.field, film_look, fps)))
+        film_look = PictureStyle(settings.colours, frame.levels, settings.universe, scale)
+        self._start(RecordingFilm(path, FilmExport(source.recording.path, settings.field, film_look, fps)))
 
     def stop(self) -> None:
-        """Ends the film: that of a live view is whole, one of a recording is given up."""
-        if self.shoot is not None:
-            self.shoot.stop()
-            self._ending.append(self.shoot)
-            self.shoot = None
+        """Ends the film: a film of the view is complete, one of a recording is cancelled."""
+        if self.task is not None:
+            self.task.stop()
+            self._ending.append(self.task)
+            self.task = None
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- component -----------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        shoot = self.shoot
-        if isinstance(shoot, LiveShoot):
-            self._feed(shoot)
-        if shoot is not None and shoot.outcome is not None:
+        task = self.task
+        if isinstance(task, LiveFilm):
+            self._feed(task)
+        if task is not None and task.outcome is not None:
             self.stop()
-        for ended in [shoot for shoot in self._ending if shoot.outcome is not None]:
+        for ended in [task for task in self._ending if task.outcome is not None]:
             self._ending.remove(ended)
             assert ended.outcome is not None
             self.controller.view.show_message(ended.outcome)
@@ -228,13 +228,13 @@ class Filming(Feature):
     def closed(self) -> None:
         self.stop()
 
-    def _start(self, shoot: Shoot) -> None:
-        self.shoot = shoot
-        shoot.begin()
+    def _start(self, task: FilmTask) -> None:
+        self.task = task
+        task.begin()
 
-    def _feed(self, shoot: LiveShoot) -> None:
-        picture, look, choice = self.controller.picture, self.controller.model.look, self.controller.choice
-        if picture is None or look is None or choice is None or picture is self._last or picture.field != look.field:
+    def _feed(self, task: LiveFilm) -> None:
+        frame, settings, choice = self.controller.frame, self.controller.model.view_settings, self.controller.choice
+        if frame is None or settings is None or choice is None or frame is self._last or frame.field != settings.field:
             return
-        self._last = picture
-        shoot.add(picture, colour_table(look, choice))
+        self._last = frame
+        task.add_frame(frame, colour_table(settings, choice))

@@ -1,30 +1,30 @@
-"""What was changed by hand since the start of a run, in words. No Qt."""
+"""History: the edits since the start of a run, as text. No Qt."""
 
 import time
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from aetheria.motor.edits import CellsEdit, ControlEdit, Edit, RestartEdit, StateEdit
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
-MOST = 200  # lines that are told, the newest
-_APART_S = 0.5  # seconds between two looks
+MOST = 200  # lines listed, the newest
+_APART_S = 0.5  # seconds between two updates
 
 
-class Changes(Feature):
-    """A line for each change, the oldest first; changes of one kind in a row share one.
+class History(Component):
+    """Lists the edits, the oldest first; consecutive edits of one kind share a line.
 
     Attributes:
-        lines: what to show.
+        lines: text of the list.
         listeners: called when they changed.
     """
 
-    def __init__(self, controller: Host, busy: Callable[[], bool]) -> None:
+    def __init__(self, controller: ComponentHost, busy: Callable[[], bool]) -> None:
         """
         Args:
-            busy: whether the next change is being made.
+            busy: whether an edit is in progress.
         """
         super().__init__(controller)
         self.busy = busy
@@ -32,28 +32,28 @@ class Changes(Feature):
         self.lines: tuple[str, ...] = ()
         self.listeners: list[Callable[[], None]] = []
 
-    def look(self) -> None:
-        """Looks again soon: something was changed."""
+    def mark_stale(self) -> None:
+        """Updates the list soon: an edit was made."""
         self._stale = True
 
     def tick(self) -> None:
         source, now = self.controller.source, time.monotonic()
-        # Not while there is paint to be taken: to look takes a turn of the motor, which may be a step long.
+        # Not during a stroke: reading the edits takes the motor's lock for up to a step.
         if self._stale and now >= self._due and not self.busy() and isinstance(source, LiveSource):
             self._stale, self._due = False, now + _APART_S
-            source.ask(lambda motor: in_words(motor.edits), self._take, name="changes")
+            source.submit_with_motor(lambda motor: in_words(motor.edits), self._set_lines, name="changes")
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         self._stale = True
 
     def closed(self) -> None:
         self._stale = False
-        self._take(())
+        self._set_lines(())
 
     def restarted(self) -> None:
         self._stale = True
 
-    def _take(self, lines: tuple[str, ...]) -> None:
+    def _set_lines(self, lines: tuple[str, ...]) -> None:
         if lines != self.lines:
             self.lines = lines
             for listener in list(self.listeners):
@@ -61,7 +61,7 @@ class Changes(Feature):
 
 
 def in_words(edits: Iterable[Edit]) -> tuple[str, ...]:
-    """The newest `MOST` lines.
+    """The newest `MOST` lines of text.
 
     >>> in_words([ControlEdit(3, "m", 0.2), ControlEdit(9, "m", 0.15), RestartEdit(7)])
     ('steps 3 to 9: m = 0.15 (2 changes)', 'step 0: seed 7')

@@ -1,6 +1,6 @@
-"""What the program says beside the controller: log warnings, Python warnings and uncaught errors become messages. No Qt.
+"""Notices: log warnings, Python warnings and uncaught errors, shown as messages. No Qt.
 
-Hooks of the whole process, put in place for the first listener and taken away with the last.
+The hooks of the process are installed for the first listener and removed with the last.
 """
 
 import logging
@@ -14,58 +14,57 @@ from types import TracebackType
 from typing import Any
 
 import aetheria
-from viewer.controllers.component import Feature, Host
-from viewer.model.messages import explain
-from viewer.model.shown import Message
+from viewer.controllers.component import Component, ComponentHost
+from viewer.model.messages import Message, explain
 
 _OURS = str(Path(aetheria.__file__).parent)
 
 
-class Notices(Feature):
-    """Tells the user what would otherwise only be written to a terminal, until `stop` is called.
+class Notices(Component):
+    """Shows warnings and uncaught errors to the user, until `stop` is called.
 
-    Warnings and log records come from any thread and wait for the next tick; an uncaught error of the thread that made this
-    is told at once.
+    Warnings and log records come from any thread and wait for the next tick; uncaught errors of the thread that made this
+    object are shown at once.
     """
 
-    def __init__(self, controller: Host, interrupted: Callable[[], object]) -> None:
+    def __init__(self, controller: ComponentHost, interrupted: Callable[[], object]) -> None:
         """
         Args:
-            controller: whose view tells.
+            controller: its view shows the messages.
             interrupted: called when the user presses Ctrl-C in the terminal.
         """
         super().__init__(controller)
         self._interrupted = interrupted
         self._thread = threading.get_ident()
-        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        _HOOKS.add(self)
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        _HOOKS.register(self)
 
     def stop(self) -> None:
-        """Listens no longer."""
-        _HOOKS.remove(self)
+        """Removes the hooks of this listener."""
+        _HOOKS.unregister(self)
 
     def warned(self, text: str) -> None:
-        """Something was warned of, in any thread."""
-        self._told.put(Message("warning", text))
+        """Queues a warning; safe to call from any thread."""
+        self._messages.put(Message("warning", text))
 
     def uncaught(self, error: BaseException) -> bool:
-        """Nobody caught this; whether that is all there is to say about it."""
+        """Shows an uncaught error; returns whether it is handled."""
         if threading.get_ident() != self._thread:
-            return False  # of somebody else's code, around the window
+            return False  # of other code around the window
         if isinstance(error, KeyboardInterrupt):
             self._interrupted()
             return True
         if isinstance(error, Exception):
-            self.controller.view.show_message(Message("error", f"Something unforeseen went wrong. {explain(error)}"))
+            self.controller.view.show_message(Message("error", f"Unexpected error. {explain(error)}"))
         return False
 
     def tick(self) -> None:
-        while not self._told.empty():
-            self.controller.view.show_message(self._told.get())
+        while not self._messages.empty():
+            self.controller.view.show_message(self._messages.get())
 
 
 class _Hooks(logging.Handler):
-    """The process's own hooks, which know their listeners and nothing of windows."""
+    """The hooks of the process, with their listeners."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -73,22 +72,22 @@ class _Hooks(logging.Handler):
         self._before: tuple[Any, Any] = (None, None)
         self._mine: tuple[Any, Any] = (self._warned, self._uncaught)
 
-    def add(self, listener: Notices) -> None:
+    def register(self, listener: Notices) -> None:
         if not self.listeners:
             self._before = (warnings.showwarning, sys.excepthook)
             warnings.showwarning, sys.excepthook = self._mine
             logging.getLogger("aetheria").addHandler(self)
-            # Last in the list: told every time, unless the user's own filters say otherwise.
+            # Last in the list: shown every time, unless the user's own filters say otherwise.
             warnings.filterwarnings("always", category=RuntimeWarning, module=r"aetheria\.", append=True)
         self.listeners.append(listener)
 
-    def remove(self, listener: Notices) -> None:
+    def unregister(self, listener: Notices) -> None:
         if listener not in self.listeners:
             return
         self.listeners.remove(listener)
         if not self.listeners:
             logging.getLogger("aetheria").removeHandler(self)
-            # Somebody may have put a hook of theirs over ours; then ours stays, and only passes on.
+            # Another hook may have been put over ours; then ours stays, and only passes calls on.
             if warnings.showwarning is self._mine[0]:
                 warnings.showwarning = self._before[0]
             if sys.excepthook is self._mine[1]:

@@ -1,27 +1,26 @@
-"""What the user wants opened, made ready beside the window: of several wishes the newest is granted. No Qt."""
+"""Opens files and runs in threads; the newest request replaces those before. No Qt."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from viewer.controllers.component import Feature
+from viewer.controllers.component import Component
 from viewer.controllers.controller import Controller
-from viewer.model.messages import explain
-from viewer.model.shown import Message
-from viewer.sources.importing import SUFFIXES, Change, NewRun, adopt
+from viewer.model.messages import Message, explain
+from viewer.sources.importing import SUFFIXES, NewRun, RunChange, import_file
 from viewer.sources.live import LiveSource
 from viewer.sources.opening import live_source, open_any
-from viewer.sources.source import Source, end_with_the_program
+from viewer.sources.source import FrameSource, close_at_exit
 
 
-class Arrivals(Feature):
-    """Opens files and runs in threads of their own, for a motor takes seconds to build.
+class OpenQueue(Component):
+    """Opens files and runs in threads of their own, because a motor takes seconds to build.
 
     Attributes:
         device: for live runs, instead of their configs'.
-        arrived: called with the name of each file that was opened.
-        missed: called when something that was waited for does not come.
+        on_opened: called with the path of each opened file.
+        on_failed: called when a request fails.
     """
 
     controller: Controller
@@ -29,137 +28,137 @@ class Arrivals(Feature):
     def __init__(
         self,
         controller: Controller,
-        arrived: Callable[[str], object] = lambda _: None,
-        missed: Callable[[], object] = lambda: None,
+        on_opened: Callable[[str], object] = lambda _: None,
+        on_failed: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(controller)
         self.device: str | None = None
-        self.arrived, self.missed = arrived, missed
-        self._newest: _Opening | None = None
+        self.on_opened, self.on_failed = on_opened, on_failed
+        self._pending: _Opening | None = None
 
-    def open(self, path: str | Path, overrides: list[str] | None = None, called: str = "") -> None:
-        """Opens a file, or a shipped config by its name, and plays it; cells and weights go into the run that is open.
+    def open(self, path: str | Path, overrides: list[str] | None = None, title: str = "") -> None:
+        """Opens a file, or a shipped config by its name, and plays it; cells and weights go into the open run.
 
         Args:
             overrides: settings of a config, as "key=value".
-            called: what to call it while it is being opened; the file's name by default.
+            title: name to show meanwhile; the file's name by default.
         """
-        if self._newest is not None and self._newest.path == str(path) and not overrides:
+        if self._pending is not None and self._pending.path == str(path) and not overrides:
             return  # a double click
         run = self.controller.source if isinstance(self.controller.source, LiveSource) else None
 
-        def make() -> Source | Change | NewRun:
+        def make() -> FrameSource | RunChange | NewRun:
             if Path(path).suffix.lower() in SUFFIXES:
-                return adopt(Path(path), run)
+                return import_file(Path(path), run)
             return open_any(path, overrides, self.device)
 
-        self.bring(called or Path(path).name, make, str(path))
+        self.open_made(title or Path(path).name, make, str(path))
 
-    def bring(self, called: str, make: Callable[[], Source | Change | NewRun], path: str = "") -> None:
-        """Opens what `make` returns, which is called in a thread; what was being opened before is forgotten.
+    def open_made(self, title: str, make: Callable[[], FrameSource | RunChange | NewRun], path: str = "") -> None:
+        """Opens the result of `make`, which is called in a thread; cancels the request before.
 
         Args:
-            called: what to call it meanwhile.
+            title: name to show meanwhile.
             path: the file it comes from, if any.
         """
         self.cancel()
-        self._newest = _Opening(make, self.device, path)
-        self.controller.view.show_waiting(f"Opening {called}...")
+        self._pending = _Opening(make, self.device, path)
+        self.controller.view.show_waiting(f"Opening {title}...")
 
     def cancel(self) -> None:
-        """Waits no longer for what is being opened."""
-        if self._newest is not None:
-            self._newest.close()
-            self._newest = None
+        """Cancels the present request."""
+        if self._pending is not None:
+            self._pending.close()
+            self._pending = None
             self.controller.view.show_waiting("")
 
     @property
     def waiting(self) -> bool:
-        """Whether something is being opened."""
-        return self._newest is not None
+        """Whether a request is in progress."""
+        return self._pending is not None
 
     def tick(self) -> None:
-        opening = self._newest
+        opening = self._pending
         if opening is None or opening.result is None:
             return
-        self._newest = None
+        self._pending = None
         self.controller.view.show_waiting("")
         match opening.result:
             case Exception() as error:
                 words, name = explain(error), Path(opening.path).name
                 self.controller.view.show_message(Message("error", words if name in words else f"{name}: {words}"))
-                self.missed()
+                self.on_failed()
                 return
-            case Change() as change:
-                self._change(change)
+            case RunChange() as change:
+                self._apply_change(change)
             case _Ready(source, note):
                 self.controller.open(source)
                 source.play(True)
-                self._say(note)
+                self._show_note(note)
         if opening.path:
-            self.arrived(opening.path)
+            self.on_opened(opening.path)
 
-    def _change(self, change: Change) -> None:
+    def _apply_change(self, change: RunChange) -> None:
         source = self.controller.source
         if source is not change.source:
             return  # closed in the meantime
         playing = change.source.status().playing
-        ask = change.source.ask_at_rest if change.restarts else change.source.ask
-        ask(change.apply, lambda _: self._changed(change, playing))
+        ask = change.source.submit_paused if change.restarts else change.source.submit_with_motor
+        ask(change.apply, lambda _: self._change_applied(change, playing))
 
-    def _changed(self, change: Change, playing: bool) -> None:
+    def _change_applied(self, change: RunChange, playing: bool) -> None:
         source = change.source
         if source.config is not None:
-            source.config = change.changed(source.config)
+            source.config = change.apply_to_config(source.config)
         if change.restarts:
             self.controller.restarted()
             source.play(playing)
-        self._say(change.note)
+        self._show_note(change.note)
 
-    def _say(self, note: str) -> None:
+    def _show_note(self, note: str) -> None:
         if note:
             self.controller.view.show_message(Message("note", note))
 
 
 @dataclass(frozen=True)
 class _Ready:
-    source: Source
+    source: FrameSource
     note: str = ""
 
 
 class _Opening:
-    """A thread that makes one thing ready.
+    """A request in a thread of its own.
 
     Attributes:
-        result: what came of it; None as long as it is at work.
+        result: the result; None while the thread works.
     """
 
-    def __init__(self, make: Callable[[], Source | Change | NewRun], device: str | None, path: str) -> None:
+    def __init__(self, make: Callable[[], FrameSource | RunChange | NewRun], device: str | None, path: str) -> None:
         self.path = path
-        self.result: _Ready | Change | Exception | None = None
+        self.result: _Ready | RunChange | Exception | None = None
         self._unwanted = False
         self._guard = threading.Lock()
         self.thread = threading.Thread(target=self._work, args=(make, device), name="opening", daemon=True)
         self.thread.start()
-        end_with_the_program(self)
+        close_at_exit(self)
 
     def close(self) -> None:
-        """Nobody wants it any more."""
+        """Cancels the request, and closes its result."""
         with self._guard:
             self._unwanted = True
             result, self.result = self.result, None
         if isinstance(result, _Ready):
             result.source.close()
 
-    def _work(self, make: Callable[[], Source | Change | NewRun], device: str | None) -> None:
-        result: _Ready | Change | Exception
+    def _work(self, make: Callable[[], FrameSource | RunChange | NewRun], device: str | None) -> None:
+        result: _Ready | RunChange | Exception
         try:
             made = make()
             if isinstance(made, NewRun):
                 result = _Ready(_prepared(made, device), made.note)
             else:
-                result = made if isinstance(made, Change) else _Ready(made)
-        except Exception as error:  # noqa: BLE001 - told to whoever waits, whatever it is
+                result = made if isinstance(made, RunChange) else _Ready(made)
+        except Exception as error:  # noqa: BLE001 - any error is reported to the user
             result = error
         with self._guard:
             if not self._unwanted:

@@ -1,27 +1,27 @@
-"""Plays a recording: what its buttons and keys mean, and where it stands. No Qt."""
+"""Playback of a recording: position, and the actions that change it. No Qt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from viewer.controllers.component import Feature, Host
+from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.playback import RecordingSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 _LEAP = 10  # frames
 
 
 @dataclass(frozen=True)
-class Position:
-    """Where a recording stands.
+class PlaybackPosition:
+    """Position of a recording.
 
     Attributes:
-        frame: counted from 0; frames: how many there are so far.
+        frame_index: counted from 0. frames: number of frames so far.
         step, time: of the frame; the time in the law's own units.
         playing: it moves by itself.
         ending: how the run ended; "running" while it is still being written.
     """
 
-    frame: int
+    frame_index: int
     frames: int
     step: int
     time: float
@@ -29,24 +29,24 @@ class Position:
     ending: str
 
 
-class Player(Feature):
-    """Moves through the recording that is open; without one, does nothing.
+class Player(Component):
+    """Moves through the open recording; does nothing without one.
 
     Attributes:
         source: the recording.
-        position: where it stands; None without a recording.
+        position: the present position; None without a recording.
         listeners: called when the position changed, and when a recording was opened or closed.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
         self.source: RecordingSource | None = None
-        self.position: Position | None = None
+        self.position: PlaybackPosition | None = None
         self.listeners: list[Callable[[], None]] = []
-        self._goes_on = False  # when the user lets go of the slider
+        self._goes_on = False  # play on when the slider is released
         controller.model.listeners.append(self._model_changed)
 
-    # -- moving --------------------------------------------------------------------------------------------------
+    # -- movement ------------------------------------------------------------------------------------------------
 
     def first(self) -> None:
         """Goes to the first frame."""
@@ -57,58 +57,58 @@ class Player(Feature):
         self.seek(-1)
 
     def back(self) -> None:
-        """One frame back."""
+        """Goes one frame back."""
         self._move(-1)
 
     def forward(self) -> None:
-        """One frame on."""
+        """Goes one frame forward."""
         self._move(1)
 
     def leap_back(self) -> None:
-        """Ten frames back."""
+        """Goes ten frames back."""
         self._move(-_LEAP)
 
     def leap_forward(self) -> None:
-        """Ten frames on."""
+        """Goes ten frames forward."""
         self._move(_LEAP)
 
     def seek(self, frame: int) -> None:
-        """Goes to a frame, negative ones from the end, and stands still there."""
+        """Goes to a frame, negative ones from the end, and stops."""
         if self.source is not None:
             self.source.seek(frame)
             self.tick()
 
     def hold(self) -> None:
-        """The user takes the slider in hand."""
+        """The slider was pressed."""
         self._goes_on = self.position is not None and self.position.playing
 
     def let_go(self) -> None:
-        """The user lets go of the slider: goes on if it was playing before."""
+        """The slider was released: plays on if it played before."""
         if self._goes_on and self.source is not None:
             self.source.play(True)
         self._goes_on = False
 
     def toggle_loop(self) -> None:
-        """After the last frame comes the first, or no longer."""
+        """Switches between stopping and starting again after the last frame."""
         self.controller.model.set(loop=not self.controller.model.loop)
 
     def toggle_newest(self) -> None:
-        """Stays at the newest frame, however many come, or no longer."""
+        """Starts or stops following the newest frame."""
         if self.source is not None:
-            self.source.follow(not self.source.reel.newest)
+            self.source.follow(not self.source.playhead.newest)
             self.tick()
 
     def _move(self, frames: int) -> None:
         if self.source is not None:
-            self.source.advance_frames(frames)
+            self.source.move_by(frames)
             self.tick()
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- component -----------------------------------------------------------------------------------------------
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: FrameSource) -> None:
         if isinstance(source, RecordingSource):
             self.source = source
-            source.reel.loop = self.controller.model.loop
+            source.playhead.loop = self.controller.model.loop
         self._goes_on = False
         self.tick()
 
@@ -121,16 +121,16 @@ class Player(Feature):
         source = self.source
         before, self.position = self.position, None if source is None else _position(source)
         if source is not None:
-            self.controller.model.set(newest=source.reel.newest)
+            self.controller.model.set(newest=source.playhead.newest)
         if self.position != before:
             for listener in self.listeners:
                 listener()
 
     def _model_changed(self, changed: frozenset[str]) -> None:
         if "loop" in changed and self.source is not None:
-            self.source.reel.loop = self.controller.model.loop
+            self.source.playhead.loop = self.controller.model.loop
 
 
-def _position(source: RecordingSource) -> Position:
-    frame, step = source.place
-    return Position(frame, len(source.steps), step, step * source.dt, source.reel.playing, source.ending)
+def _position(source: RecordingSource) -> PlaybackPosition:
+    frame, step = source.position
+    return PlaybackPosition(frame, len(source.steps), step, step * source.dt, source.playhead.playing, source.ending)

@@ -1,4 +1,4 @@
-"""Recording a live run: what it will take, and a recorder for which nobody waits. No Qt."""
+"""Recording of a live run: settings, size estimate and the session in progress. No Qt."""
 
 import math
 import queue
@@ -15,18 +15,18 @@ from aetheria.observe.request import PixelType
 from aetheria.recording import Recorder
 from aetheria.recording.disk_space import frame_bytes, free_bytes
 from aetheria.recording.schema import Codec
-from viewer.controllers.component import Feature, Host
-from viewer.model.messages import explain
-from viewer.model.shown import Levels, Message
+from viewer.controllers.component import Component, ComponentHost
+from viewer.model.messages import Message, explain
+from viewer.model.view_settings import Levels
 from viewer.model.wording import bytes_in_words, duration_in_words, shortened
 from viewer.sources.live import LiveSource
 
-_SIZE_S = 1.0  # seconds between two looks at how large the file is
+_SIZE_S = 1.0  # seconds between two checks of the file size
 
 
 @dataclass(frozen=True)
-class TapeSettings:
-    """What is to be recorded: as for `Recorder`, and `levels` for uint8."""
+class RecordSettings:
+    """Settings of a recording: as for `Recorder`, and `levels` for uint8."""
 
     path: Path
     fields: tuple[str, ...]
@@ -38,25 +38,25 @@ class TapeSettings:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """What a recording will take at the most, for numbers that cannot be compressed.
+class SizeEstimate:
+    """Upper bound of the size of a recording, for incompressible data.
 
     Attributes:
-        frame: bytes a frame.
-        per_s: frames a second, at the present pace.
-        free: bytes that are free where it goes.
+        frame: bytes per frame.
+        per_s: frames per second, at the present speed.
+        free: free bytes on the disk.
     """
 
     frame: int
     per_s: float
     free: int
 
-    def words(self) -> str:
-        """For people."""
+    def text(self) -> str:
+        """Text for the user."""
         rate = self.frame * self.per_s
-        text = f"At the most {bytes_in_words(self.frame)} a frame"
+        text = f"At most {bytes_in_words(self.frame)} per frame"
         if rate > 0:
-            text += f"; at the present pace {self.per_s * 60:,.0f} frames and {bytes_in_words(60 * rate)} a minute"
+            text += f"; at the present speed {self.per_s * 60:,.0f} frames and {bytes_in_words(60 * rate)} per minute"
         text += f". {bytes_in_words(self.free)} are free"
         if rate > 0 and math.isfinite(self.free / rate):
             text += f", enough for {duration_in_words(self.free / rate)}"
@@ -64,26 +64,26 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What is known of a recording before it begins: what it takes, or what is wrong with it; whether there is such a file."""
+class RecordForecast:
+    """Forecast for a recording: its size, or the problem with its settings; and whether the file exists."""
 
-    words: str
+    text: str
     wrong: bool
     exists: bool
 
 
-class Take:
+class RecordingSession:
     """One recording: its recorder is made in the source's thread, and finished in a thread of its own."""
 
-    def __init__(self, settings: TapeSettings) -> None:
+    def __init__(self, settings: RecordSettings) -> None:
         self.settings = settings
         self.recorder: Recorder | None = None
-        self.size = 0  # bytes of the file, when somebody looked last
+        self.size = 0  # bytes of the file at the last check
         self._ended = False
         self._lock = threading.Lock()
 
     def begin(self, motor: Aetheria_Motor, config: str, title: str) -> None:
-        """Opens the file. Raises what `Recorder` does."""
+        """Opens the file. Raises the errors of `Recorder`."""
         wanted = self.settings
         recorder = Recorder(
             motor,
@@ -94,7 +94,7 @@ class Take:
             dtype=wanted.dtype,
             levels=dict(wanted.levels),
             codec=wanted.codec,
-            overwrite=True,  # the user was asked
+            overwrite=True,  # the user has agreed
             config=config,
             title=title,
             essential=False,
@@ -104,12 +104,12 @@ class Take:
         if ended:
             recorder.finish()
 
-    def end(self, told: Callable[[Message], None]) -> None:
-        """Closes the file, and tells how it went, from another thread: writing what waits takes its time."""
+    def finish(self, told: Callable[[Message], None]) -> None:
+        """Closes the file in another thread, because pending writes take time, and reports the result."""
         with self._lock:
             recorder, ended, self._ended = self.recorder, self._ended, True
         if recorder is not None and not ended:
-            # Not a daemon: the program ends when the file is whole.
+            # Not a daemon: the program ends after the file is complete.
             threading.Thread(target=lambda: told(self._finished(recorder)), name="end of a recording").start()
 
     def _finished(self, recorder: Recorder) -> Message:
@@ -118,108 +118,107 @@ class Take:
             recorder.finish()
             size = self.settings.path.stat().st_size
         except (AetheriaError, OSError) as error:
-            return Message("error", f"The recording ended, and the run goes on without it. {explain(error)}")
+            return Message("error", f"The recording ended, and the run continues without it. {explain(error)}")
         return Message("note", f"Recorded {recorder.frames:,} frames in {name}, {bytes_in_words(size)}.")
 
 
-class Tape(Feature):
-    """Starts and stops recordings of what is open.
+class RecordController(Component):
+    """Starts and stops recordings of the open run.
 
     Attributes:
-        take: the recording that runs, or is about to.
+        session: the recording in progress, or about to start.
     """
 
-    def __init__(self, controller: Host) -> None:
+    def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
-        self.take: Take | None = None
-        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.session: RecordingSession | None = None
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._size_due = 0.0
 
     @property
     def recording(self) -> bool:
-        """Whether a recording runs, or is about to."""
-        return self.take is not None
+        """Whether a recording is in progress, or about to start."""
+        return self.session is not None
 
-    def words(self) -> str:
-        """How it goes, for the status bar."""
-        take = self.take
-        if take is None:
+    def status_text(self) -> str:
+        """Progress, for the status bar."""
+        session = self.session
+        if session is None:
             return ""
-        frames = take.recorder.frames if take.recorder is not None else 0
-        return (
-            f"\N{BLACK CIRCLE} recording {shortened(take.settings.path.name)}: {frames:,} frames, {bytes_in_words(take.size)}"
-        )
+        frames = session.recorder.frames if session.recorder is not None else 0
+        name, size = shortened(session.settings.path.name), bytes_in_words(session.size)
+        return f"\N{BLACK CIRCLE} recording {name}: {frames:,} frames, {size}"
 
-    def start(self, settings: TapeSettings) -> None:
+    def start(self, settings: RecordSettings) -> None:
         """Records from the present step on; the config and all edits go into the file."""
         source = self.controller.source
         if not isinstance(source, LiveSource) or self.recording:
             return
-        take = self.take = Take(settings)
+        session = self.session = RecordingSession(settings)
         config = source.config.to_toml() if source.config is not None else ""
 
         def begin(motor: Aetheria_Motor) -> Exception | None:
             try:
-                take.begin(motor, config, source.title)
+                session.begin(motor, config, source.title)
             except (AetheriaError, OSError) as error:
                 return error
             return None
 
-        source.ask(begin, lambda error: self._began(take, error))
+        source.submit_with_motor(begin, lambda error: self._began(session, error))
 
     def stop(self) -> None:
-        """Ends the recording; the file is finished in a thread of its own."""
-        take, self.take = self.take, None
-        if take is not None:
-            take.end(self._told.put)
+        """Ends the recording; the file is completed in a thread of its own."""
+        session, self.session = self.session, None
+        if session is not None:
+            session.finish(self._messages.put)
 
-    def estimate(self, settings: TapeSettings, then: Callable[[Forecast], None]) -> None:
-        """Calls back with what a recording would take; of calls that wait only the newest is answered."""
+    def estimate(self, settings: RecordSettings, then: Callable[[RecordForecast], None]) -> None:
+        """Calls back with a forecast; of several waiting calls the newest is answered."""
         source = self.controller.source
         if not isinstance(source, LiveSource):
             return
         runner, status = source.runner, source.status()
         pace = runner.speed * runner.stride if runner is not None and runner.speed is not None else 0.0
         steps_per_s = status.steps_per_s if status.playing and status.steps_per_s else pace
-        source.ask(lambda motor: _forecast(motor, settings, steps_per_s), then, name="estimate")
+        source.submit_with_motor(lambda motor: _forecast(motor, settings, steps_per_s), then, name="estimate")
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- component -----------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        while not self._told.empty():
-            self.controller.view.show_message(self._told.get())
-        take, source = self.take, self.controller.source
-        if take is None or source is None or take.recorder is None:
+        while not self._messages.empty():
+            self.controller.view.show_message(self._messages.get())
+        session, source = self.session, self.controller.source
+        if session is None or source is None or session.recorder is None:
             return
-        if take.recorder.error is not None:
+        if session.recorder.error is not None:
             self.stop()
         elif time.monotonic() > self._size_due:
             self._size_due = time.monotonic() + _SIZE_S
-            source.do(lambda: _size_of(take.settings.path), lambda size: setattr(take, "size", size), name="size")
+            source.submit(lambda: _size_of(session.settings.path), lambda size: setattr(session, "size", size), name="size")
 
     def closed(self) -> None:
         self.stop()
 
-    def _began(self, take: Take, error: Exception | None) -> None:
+    def _began(self, session: RecordingSession, error: Exception | None) -> None:
         if error is None:
-            every = f"every {take.settings.every:,} steps" if take.settings.every > 1 else "every step"
-            self.controller.view.show_message(Message("note", f"Recording to {take.settings.path.name}, {every}."))
+            every = f"every {session.settings.every:,} steps" if session.settings.every > 1 else "every step"
+            self.controller.view.show_message(Message("note", f"Recording to {session.settings.path.name}, {every}."))
             return
-        if self.take is take:
-            self.take = None
+        if self.session is session:
+            self.session = None
         self.controller.failed(error)
 
 
-def _forecast(motor: Aetheria_Motor, settings: TapeSettings, steps_per_s: float) -> Forecast:
+def _forecast(motor: Aetheria_Motor, settings: RecordSettings, steps_per_s: float) -> RecordForecast:
     try:
         exists = settings.path.exists()
         request = motor.request(settings.fields, settings.size, settings.dtype, dict(settings.levels))
         check_output(settings.path, overwrite=True)
         free = free_bytes(settings.path.parent)
     except (AetheriaError, OSError) as error:
-        return Forecast(str(error), wrong=True, exists=False)
-    estimate = Estimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free)
-    return Forecast(estimate.words(), wrong=False, exists=exists)
+        return RecordForecast(str(error), wrong=True, exists=False)
+    estimate = SizeEstimate(frame_bytes(request, motor.shape), steps_per_s / settings.every, free)
+    return RecordForecast(estimate.text(), wrong=False, exists=exists)
 
 
 def _size_of(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Pictures, states and configs that the user keeps. No Qt."""
+"""Saves and loads images, states and configs. No Qt."""
 
 from pathlib import Path
 
@@ -11,21 +11,21 @@ from aetheria.files.atomic import atomic_write
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig
 from aetheria.runs.state_file import Description, load_state, save_state
-from viewer.controllers.component import Feature
-from viewer.model.shown import Message
+from viewer.controllers.component import Component
+from viewer.model.messages import Message
 from viewer.sources.live import LiveSource
 
 
-class Keeping(Feature):
-    """Saves and loads, in the source's own thread; tells what was saved."""
+class SaveController(Component):
+    """Saves and loads in the source's own thread, and reports the result."""
 
-    # -- pictures ------------------------------------------------------------------------------------------------
+    # -- images -------------------------------------------------------------------------------------------------
 
-    def save_picture(self, pixels: NDArray[np.uint8], path: Path) -> None:
+    def save_image(self, pixels: NDArray[np.uint8], path: Path) -> None:
         """Writes pixels `(h, w, 3)` as PNG."""
         source = self.controller.source
         if source is not None:
-            source.do(lambda: _save_png(pixels, path), lambda _: self._note(f"Saved {path.name}."))
+            source.submit(lambda: _save_png(pixels, path), lambda _: self._note(f"Saved {path.name}."))
 
     # -- states --------------------------------------------------------------------------------------------------
 
@@ -34,29 +34,29 @@ class Keeping(Feature):
         source = self.controller.source
         if isinstance(source, LiveSource):
             config = self.config_toml() if source.config is not None else ""
-            source.ask(
+            source.submit_with_motor(
                 lambda motor: save_state(motor, path, config),
                 lambda saved: self._note(f"Saved the state at step {saved.step:,} in {path.name}."),
             )
 
     def load_state(self, path: Path) -> None:
-        """Goes on from a saved state of this law and grid, paused."""
+        """Continues from a saved state of this law and grid, paused."""
         source = self.controller.source
         if isinstance(source, LiveSource):
-            source.ask_at_rest(lambda motor: _load(motor, path), lambda loaded: self._loaded(path, loaded))
+            source.submit_paused(lambda motor: _load(motor, path), lambda loaded: self._loaded(path, loaded))
 
     def _loaded(self, path: Path, loaded: Description) -> None:
-        for feature in self.controller.features:
-            feature.restarted()
+        for component in self.controller.components:
+            component.restarted()
         self._note(f"Loaded {path.name}: step {loaded.step:,}.")
 
     # -- configs -------------------------------------------------------------------------------------------------
 
     def config_toml(self) -> str:
-        """The config of what is open as TOML, with seed and controls as they are now.
+        """The config of the open source as TOML, with the present seed and controls.
 
         Raises:
-            ConfigError: it was made without one.
+            ConfigError: the source has no config.
         """
         source = self.controller.source
         if isinstance(source, LiveSource) and source.config is not None:
@@ -64,14 +64,14 @@ class Keeping(Feature):
         recorded = getattr(source, "recording", None)
         if recorded is not None and recorded.config:
             return str(recorded.config)
-        raise ConfigError("config: this run was made without one, by a program of its own")
+        raise ConfigError("config: this run has no config, because a program built it")
 
     def _note(self, text: str) -> None:
         self.controller.view.show_message(Message("note", text))
 
 
 def present_config(config: RunConfig, motor: Aetheria_Motor) -> RunConfig:
-    """The config with the motor's seed, and with those controls of the law that are no longer as they were."""
+    """The config with the motor's seed and the changed controls of the law."""
     now = {control.name: motor.get_control(control.name) for control in motor.traits.controls}
     values = config.model_dump()
     values["seed"] = motor.seed

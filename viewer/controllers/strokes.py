@@ -1,4 +1,4 @@
-"""Strokes on a motor's cells, and how they are taken back. Everything here is done in one thread, the source's worker."""
+"""Strokes on a motor's cells, with undo. Runs in one thread, the source's worker. No Qt."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from aetheria.core.errors import StateError
 from aetheria.motor.motor import Aetheria_Motor
-from viewer.controllers.brushes import BrushName, Dab, Medium, paint, reach
-from viewer.model.shown import Region
+from viewer.controllers.brushes import BrushName, Dab, PaintTarget, apply_dab, touched_regions
+from viewer.model.region import Region
 
 Array = NDArray[Any]
-MEMORY = 64 << 20  # bytes of cells that are kept to take strokes back
-_ROOM = 4096  # cells that a block may hold beyond twice what is painted in it
+MEMORY = 64 << 20  # bytes of cells kept for undo
+_ROOM = 4096  # cells that a block may hold beyond twice the painted ones
 
 
 @dataclass(frozen=True, eq=False)
-class Patch:
-    """Cells of a block as they were: at the places where `where` `(h, w)` is true, `values` `(B or 1, C, n)`."""
+class StrokePatch:
+    """Previous cells of a rectangle: `values` `(B or 1, C, n)` at the places where `where` `(h, w)` is true."""
 
     region: Region
     where: NDArray[np.bool_]
@@ -28,78 +28,78 @@ class Patch:
 
     @property
     def bytes(self) -> int:
-        """Of memory."""
+        """Memory used."""
         return self.where.nbytes + self.values.nbytes
 
 
 @dataclass(eq=False)
 class Stroke:
-    """What is painted from pressing the mouse to releasing it, and taken back at once.
+    """The cells painted between pressing and releasing the mouse, undone as a whole.
 
     Attributes:
-        brush: that paints it.
-        universe: the one that is painted, or None for all.
-        patches: each cell it changed, as it was before; once taken back, as it was then.
-        medium: what it is painted on, None until the first dab.
+        brush: name of the brush.
+        universe: the painted universe, None for all.
+        patches: previous values of each changed cell; after undo, the painted ones.
+        target: properties of the cells, None until the first dab.
         step: of the last change.
     """
 
     brush: BrushName
     universe: int | None
-    patches: list[Patch] = field(default_factory=list)
-    medium: Medium | None = None
+    patches: list[StrokePatch] = field(default_factory=list)
+    target: PaintTarget | None = None
     touched: NDArray[np.bool_] | None = None
     step: int = 0
 
     @property
     def bytes(self) -> int:
-        """Of memory."""
+        """Memory used."""
         return sum(patch.bytes for patch in self.patches)
 
 
 class Painter:
-    """Paints on a motor and remembers the strokes, the oldest ones as long as there is memory.
+    """Paints on a motor and keeps the strokes for undo, within a limit of memory.
 
     Attributes:
-        done, undone: strokes that can be taken back, and those that can be painted again; the last one first to go.
-        too_large: a stroke was forgotten because it alone is more than the memory.
+        done, undone: strokes to undo, and strokes to repeat, the next one last.
+        too_large: a stroke was dropped because it alone exceeds the limit.
     """
 
-    def __init__(self, motor: Aetheria_Motor, medium: Medium, memory: int = MEMORY) -> None:
+    def __init__(self, motor: Aetheria_Motor, target: PaintTarget, memory: int = MEMORY) -> None:
         self.motor = motor
-        self.medium = medium
+        self.target = target
         self.memory = memory
         self.done: list[Stroke] = []
         self.undone: list[Stroke] = []
         self.too_large = False
 
     def paint(self, stroke: Stroke, dabs: Sequence[Dab]) -> None:
-        """Goes on with a stroke."""
-        if stroke.medium is None:
+        """Adds dabs to a stroke."""
+        if stroke.target is None:
             self._begin(stroke)
-        assert stroke.medium is not None
-        touches = [(region, dab) for dab in dabs for region in reach(dab, stroke.medium)]
+        assert stroke.target is not None
+        touches = [(region, dab) for dab in dabs for region in touched_regions(dab, stroke.target)]
         for block, members in grouped([region for region, _ in touches]):
             with self.motor.turn:
                 before = self._read(block, stroke.universe)
                 after = before.copy()
                 for region, dab in (touches[k] for k in members):
                     part = _part(after, block, region)
-                    part[...] = paint(part, region.top, region.left, dab, stroke.medium)
+                    part[...] = apply_dab(part, region.top, region.left, dab, stroke.target)
                 self._write(block, after, stroke)
             self._remember(stroke, block, before, after)
         self._keep_within_memory()
 
     def undo(self) -> bool:
-        """Takes the last stroke back; whether there was one."""
+        """Undoes the last stroke; returns whether there was one."""
         return self._swap(self.done, self.undone)
 
     def redo(self) -> bool:
-        """Paints the stroke again that was taken back last; whether there was one."""
+        """Repeats the last undone stroke; returns whether there was one."""
         return self._swap(self.undone, self.done)
 
     def forget(self) -> None:
-        """No stroke can be taken back any more."""
+        """Drops all strokes."""
         self.done.clear()
         self.undone.clear()
 
@@ -107,13 +107,13 @@ class Painter:
         self._forget_another_run()
         if self.done:
             self.done[-1].touched = None  # it is complete
-        stroke.medium = replace(self.medium, unit=self._unit(stroke.universe))
-        stroke.touched = np.zeros(self.medium.grid, np.bool_)
+        stroke.target = replace(self.target, unit=self._unit(stroke.universe))
+        stroke.touched = np.zeros(self.target.grid, np.bool_)
         stroke.step = self.motor.step_count
 
     def _unit(self, universe: int | None) -> float:
-        """The largest amplitude there is, so that what is painted is seen, whatever the law normalises to."""
-        if not self.medium.complex:
+        """The largest present amplitude, so that painted cells are visible whatever the law normalises to."""
+        if not self.target.complex:
             return 1.0
         densities = self.motor.read("density")
         largest = float((densities if universe is None else densities[universe]).max())
@@ -121,22 +121,22 @@ class Painter:
 
     def _remember(self, stroke: Stroke, block: Region, before: Array, after: Array) -> None:
         if stroke.touched is None:
-            return  # forgotten: it is too large
-        touched = _part(stroke.touched, Region(0, 0, *self.medium.grid), block)
+            return  # dropped: too large
+        touched = _part(stroke.touched, Region(0, 0, *self.target.grid), block)
         fresh = (before != after).any((0, 1)) & ~touched
         touched |= fresh
         if fresh.any():
-            if not stroke.patches:  # a stroke that changes nothing is none
+            if not stroke.patches:  # a stroke without changes is not kept
                 self.undone.clear()
                 self.done.append(stroke)
-            stroke.patches.append(Patch(block, fresh, before[..., fresh]))
+            stroke.patches.append(StrokePatch(block, fresh, before[..., fresh]))
 
     def _swap(self, taken_from: list[Stroke], given_to: list[Stroke]) -> bool:
         self._forget_another_run()
         if not taken_from:
             return False
         stroke = taken_from.pop()
-        now: list[Patch] = []
+        now: list[StrokePatch] = []
         for block, members in grouped([patch.region for patch in stroke.patches]):
             with self.motor.turn:
                 cells = self._read(block, stroke.universe)
@@ -150,7 +150,7 @@ class Painter:
         return True
 
     def _forget_another_run(self) -> None:
-        """Forgets strokes that were painted before the run began again."""
+        """Drops strokes painted before a restart."""
         if any(stroke.step > self.motor.step_count for stroke in (*self.done, *self.undone)):
             self.forget()
 
@@ -161,7 +161,7 @@ class Painter:
             forgotten.patches, forgotten.touched = [], None
 
     def _read(self, block: Region, universe: int | None) -> Array:
-        """The cells of a block, `(B or 1, C, h, w)`; the caller's own."""
+        """A copy of the cells of a rectangle, `(B or 1, C, h, w)`."""
         cells = self.motor.cells_at(*block.as_tuple())
         wanted = cells if universe is None else cells[universe : universe + 1]
         return self.motor.optimizer.move_to_cpu_batch([wanted])[0].numpy()
@@ -178,7 +178,7 @@ class Painter:
 
 
 def grouped(regions: Sequence[Region]) -> Iterator[tuple[Region, list[int]]]:
-    """Runs of regions that fit into one block which is not much larger than they are: the block, and which ones."""
+    """Groups consecutive regions into blocks that are not much larger; yields the block and the indices of its regions."""
     block: Region | None = None
     members: list[int] = []
     covered = 0
@@ -202,6 +202,6 @@ def _around(one: Region, other: Region) -> Region:
 
 
 def _part(cells: Array, block: Region, region: Region) -> Array:
-    """The view of `cells`, which lie at `block`, that lies at `region`."""
+    """The part of `cells`, which lie at `block`, at `region`; a view."""
     top, left = region.top - block.top, region.left - block.left
     return cells[..., top : top + region.height, left : left + region.width]

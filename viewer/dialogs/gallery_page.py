@@ -1,4 +1,4 @@
-"""The page without a run: a gallery of simulations to choose from, and recent files."""
+"""Gallery page, shown without a source: shipped simulations and recent files."""
 
 from bisect import bisect_left
 from pathlib import Path
@@ -19,33 +19,35 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.model.gallery import Entry, entries
+from viewer.model.gallery import GalleryEntry, gallery_entries
 from viewer.panels.base import named
-from viewer.widgets.preferences import Remembered
+from viewer.widgets.preferences import Preferences
 
 _NAME, _STORY, _PICTURE = (int(Qt.ItemDataRole.UserRole) + n for n in range(3))
 _KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
-_LETTERS, _LINES = 27, 7  # width of a card's text, and its height
+_LETTERS, _LINES = 27, 7  # width and height of a card's text
 _WRAPPED = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
 Index = QModelIndex | QPersistentModelIndex
 
 
 class GalleryPage(QWidget):
-    """Signals:
-    chosen(name, title): a shipped config.
-    file_chosen(path): a recent file.
-    asked_for_file(): the user wants to look for one.
+    """The gallery of simulations, and the list of recent files.
+
+    Signals:
+        chosen(name, title): the user chose a shipped config.
+    file_chosen(path): the user chose a recent file.
+    asked_for_file(): the user wants to open another file.
     """
 
     chosen = Signal(str, str)
     file_chosen = Signal(str)
     asked_for_file = Signal()
 
-    def __init__(self, remembered: Remembered) -> None:
+    def __init__(self, preferences: Preferences) -> None:
         super().__init__()
-        self.remembered = remembered
+        self.preferences = preferences
         heading = _heading("Choose a simulation")
-        self.cards = named(_Chooser(), "Simulations that come with Aetheria")
+        self.cards = named(_Chooser(), "Shipped simulations")
         self.cards.setViewMode(QListView.ViewMode.IconMode)
         self.cards.setItemDelegate(_Card(self.cards))
         self.cards.setResizeMode(QListView.ResizeMode.Adjust)
@@ -68,15 +70,15 @@ class GalleryPage(QWidget):
         column.addWidget(hint)
         column.addWidget(self.look_for, 0, Qt.AlignmentFlag.AlignLeft)
         self.setFocusProxy(self.cards)
-        for entry in entries():
+        for entry in gallery_entries():
             self.cards.addItem(_item(entry))
         self.cards.setCurrentRow(0)
         self.refresh()
 
     def refresh(self) -> None:
-        """Shows the recent files of now that are still there."""
+        """Lists the recent files that still exist."""
         self.recent.clear()
-        for file in self.remembered.recent:
+        for file in self.preferences.recent:
             path = Path(file)
             if not path.exists():
                 continue
@@ -91,10 +93,10 @@ class GalleryPage(QWidget):
 
 
 class _Chooser(QListWidget):
-    """A list whose items are picked by a click, or by Return or Space.
+    """A list whose items are chosen by a click, Return or Space.
 
     Signals:
-        picked(item): this one.
+        picked(item): an item was chosen.
     """
 
     picked = Signal(QListWidgetItem)
@@ -107,7 +109,7 @@ class _Chooser(QListWidget):
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _plain(event):
-            event.accept()  # before the run in the background hears of it
+            event.accept()  # otherwise it would trigger an action of the window
             return True
         return super().event(event)
 
@@ -123,7 +125,7 @@ def _plain(event: QKeyEvent) -> bool:
     return event.key() in _KEYS and not (event.modifiers() & ~keypad)
 
 
-def _item(entry: Entry) -> QListWidgetItem:
+def _item(entry: GalleryEntry) -> QListWidgetItem:
     item = QListWidgetItem(entry.title)
     item.setData(_NAME, entry.name)
     item.setData(_STORY, entry.story)
@@ -134,7 +136,7 @@ def _item(entry: Entry) -> QListWidgetItem:
 
 
 class _Card(QStyledItemDelegate):
-    """Paints a thumbnail over a title over a line of text; sizes go by the font."""
+    """Paints a card with thumbnail, title and description, sized by the font."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: N802 - Qt's name
         pad, width, line = _measures(option.fontMetrics)
@@ -142,13 +144,13 @@ class _Card(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         pad, width, _ = _measures(option.fontMetrics)
-        frame = option.rect.adjusted(pad, pad, -pad, -pad)
-        picture = QRect(frame.left() + pad, frame.top() + pad, frame.width() - 2 * pad, width * 3 // 4)
+        card = option.rect.adjusted(pad, pad, -pad, -pad)
+        image = QRect(card.left() + pad, card.top() + pad, card.width() - 2 * pad, width * 3 // 4)
         painter.save()
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
-        _frame(painter, option, frame, pad)
-        painter.drawPixmap(picture, index.data(_PICTURE))
-        _write(painter, option, index, QRect(picture.left(), picture.bottom() + pad, picture.width(), frame.bottom()))
+        _frame(painter, option, card, pad)
+        painter.drawPixmap(image, index.data(_PICTURE))
+        _write(painter, option, index, QRect(image.left(), image.bottom() + pad, image.width(), card.bottom()))
         painter.restore()
 
 
@@ -165,21 +167,21 @@ def _measures(metrics: QFontMetrics) -> tuple[int, int, int]:
     return max(4, metrics.height() // 2), metrics.averageCharWidth() * _LETTERS, metrics.lineSpacing()
 
 
-def _frame(painter: QPainter, option: QStyleOptionViewItem, frame: QRect, radius: int) -> None:
-    """The card's outline; thick and in the accent colour where the keyboard is."""
+def _frame(painter: QPainter, option: QStyleOptionViewItem, card: QRect, radius: int) -> None:
+    """The outline of a card; thick and in the accent colour where the keyboard focus is."""
     palette = option.palette
     chosen = bool(option.state & QStyle.StateFlag.State_Selected)
     over = bool(option.state & QStyle.StateFlag.State_MouseOver)
     focus = chosen and bool(option.state & QStyle.StateFlag.State_HasFocus)
     outline = QPainterPath()
-    outline.addRoundedRect(frame, radius, radius)
+    outline.addRoundedRect(card, radius, radius)
     painter.fillPath(outline, palette.button() if chosen or over else palette.window())
     painter.setPen(QPen(palette.highlight() if focus else palette.mid(), 3 if focus else 1))
     painter.drawPath(outline)
 
 
 def _write(painter: QPainter, option: QStyleOptionViewItem, index: Index, box: QRect) -> None:
-    """The title, and as much of the story as there is room for below it."""
+    """Title and description, as far as there is room."""
     line = option.fontMetrics.lineSpacing()
     font = QFont(option.font)
     font.setBold(True)
@@ -194,7 +196,7 @@ def _write(painter: QPainter, option: QStyleOptionViewItem, index: Index, box: Q
 
 
 def _fitting(text: str, metrics: QFontMetrics, width: int, lines: int) -> str:
-    """As much of the text as so many lines can hold."""
+    """The beginning of a text that fits into so many lines."""
     box, words = QRect(0, 0, width, 1 << 20), text.split()
 
     def cut(count: int) -> str:

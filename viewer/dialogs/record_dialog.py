@@ -1,4 +1,4 @@
-"""Asks what to record, and says what it will take."""
+"""Record dialog: fields, interval, size and file of a recording, with a size estimate."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,27 +26,27 @@ from aetheria.core.errors import ConfigError
 from aetheria.observe.request import PixelType
 from aetheria.recording.schema import Codec, filters
 from viewer.controllers.controller import Controller
-from viewer.controllers.record import Forecast, TapeSettings
-from viewer.model.shown import Levels
+from viewer.controllers.record import RecordForecast, RecordSettings
+from viewer.model.view_settings import Levels
 from viewer.panels.base import named
 from viewer.sources.live import LiveSource
 from viewer.widgets.file_dialogs import ask_where_to_save, suggested
 
-_SETTLE_MS = 150  # after the last change, what it takes is found anew
+_SETTLE_MS = 150  # after the last change, until the next estimate
 _FRACTIONS = {1: "Every cell", 2: "Half as high and wide", 4: "A quarter", 8: "An eighth", 16: "A sixteenth"}
 _TYPES: dict[PixelType, str] = {
     "float32": "32 bits, exact",
     "float16": "16 bits",
-    "uint8": "8 bits, between the levels in sight",
+    "uint8": "8 bits, between the present levels",
 }
 _CODECS: dict[Codec, str] = {"gzip": "gzip, read everywhere", "fast": "LZ4, fast", "compact": "Zstandard, compact"}
 
 
 class RecordDialog(QDialog):
-    """Choices of fields, cadence, size and file; `wanted` is called when the user agrees."""
+    """Choices of fields, interval, size and file; calls `wanted` with the settings when accepted."""
 
     def __init__(
-        self, parent: QWidget, controller: Controller, source: LiveSource, wanted: Callable[[TapeSettings], None]
+        self, parent: QWidget, controller: Controller, source: LiveSource, wanted: Callable[[RecordSettings], None]
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -56,7 +56,7 @@ class RecordDialog(QDialog):
         self._rest.setSingleShot(True)
         self._rest.setInterval(_SETTLE_MS)
         self._rest.timeout.connect(self._estimate)
-        self.fields = named(QListWidget(), "What to record")
+        self.fields = named(QListWidget(), "Fields to record")
         self.every = named(QSpinBox(), "Steps between frames")
         self.every.setRange(1, 1_000_000_000)
         self.every.setPrefix("every ")
@@ -65,7 +65,7 @@ class RecordDialog(QDialog):
         self.dtype = named(QComboBox(), "Type of the numbers")
         self.codec = named(QComboBox(), "Compression")
         self.path = named(QLineEdit(str(suggested(f"{file_stem(source.title)}.h5"))), "File")
-        self.takes = named(QLabel(), "What it takes")
+        self.takes = named(QLabel(), "Size estimate")
         self._fill()
         self._lay_out()
         for signal in (
@@ -79,11 +79,11 @@ class RecordDialog(QDialog):
         self._estimate()
 
     def _fill(self) -> None:
-        look = self.controller.model.look
+        view = self.controller.model.view_settings
         for name in (*(choice.name for choice in self.source.fields), *self.source.observables):
             item = QListWidgetItem(name, self.fields)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            shown = look is not None and name == look.field
+            shown = view is not None and name == view.field
             item.setCheckState(Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
         height, width = self.source.grid
         for divisor, words in _FRACTIONS.items():
@@ -126,15 +126,15 @@ class RecordDialog(QDialog):
         self.fields.setMaximumHeight(9 * self.fontMetrics().lineSpacing())
         self.setMinimumWidth(70 * letter)
 
-    def settings(self) -> TapeSettings:
-        """What is chosen now."""
+    def settings(self) -> RecordSettings:
+        """The present choices."""
         items = [self.fields.item(row) for row in range(self.fields.count())]
         fields = tuple(item.text() for item in items if item.checkState() == Qt.CheckState.Checked)
-        look, picture, dtype = self.controller.model.look, self.controller.picture, self.dtype.currentData()
+        view, frame, dtype = self.controller.model.view_settings, self.controller.frame, self.dtype.currentData()
         levels: tuple[tuple[str, Levels], ...] = ()
-        if dtype == "uint8" and look is not None and picture is not None and picture.field == look.field in fields:
-            levels = ((look.field, picture.levels),)
-        return TapeSettings(
+        if dtype == "uint8" and view is not None and frame is not None and frame.field == view.field in fields:
+            levels = ((view.field, frame.levels),)
+        return RecordSettings(
             Path(self.path.text()).expanduser(), fields, self.every.value(), self.extent.currentData(), dtype,
             self.codec.currentData(), levels,
         )  # fmt: skip
@@ -147,15 +147,15 @@ class RecordDialog(QDialog):
         settings = self.settings()
         self.every.setSuffix(" step" if settings.every == 1 else " steps")
         if not settings.fields:
-            self._forecast(settings, Forecast("Choose at least one field.", wrong=True, exists=False))
+            self._forecast(settings, RecordForecast("Choose at least one field.", wrong=True, exists=False))
             return
-        self.controller.tape.estimate(settings, lambda forecast: self._forecast(settings, forecast))
+        self.controller.record.estimate(settings, lambda forecast: self._forecast(settings, forecast))
 
-    def _forecast(self, settings: TapeSettings, forecast: Forecast) -> None:
-        if not isValid(self) or settings != self.settings():  # closed meanwhile, or changed
+    def _forecast(self, settings: RecordSettings, forecast: RecordForecast) -> None:
+        if not isValid(self) or settings != self.settings():  # closed or changed in the meantime
             return
-        replaces = " There is a file of this name, which will be replaced." if forecast.exists else ""
-        self.takes.setText(forecast.words + replaces)
+        replaces = " The file exists and will be replaced." if forecast.exists else ""
+        self.takes.setText(forecast.text + replaces)
         self.record.setText("&Replace and record" if forecast.exists else "&Record")
         self.record.setEnabled(not forecast.wrong)
 
@@ -171,7 +171,7 @@ class RecordDialog(QDialog):
 
 
 def file_stem(title: str) -> str:
-    """A title as the name of a file."""
+    """A file name from a title."""
     kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in title.lower().strip())
     return "-".join(filter(None, kept.split("-"))).strip(".")[:60] or "run"
 

@@ -1,4 +1,4 @@
-"""The simulations that come with Aetheria, as the gallery shows them. No Qt."""
+"""Entries of the gallery: the shipped configs with title, description and thumbnail. No Qt."""
 
 import tomllib
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from aetheria.runs.config import shipped_configs
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A config to choose.
+class GalleryEntry:
+    """A config in the gallery.
 
     Attributes:
-        name: to open it by.
-        title: for people.
-        story: what to look for.
-        thumbnail: a small picture, if there is one.
+        name: name of the config.
+        title: title shown to the user.
+        story: description, from the comment at the top of the config.
+        thumbnail: path of a small image, if there is one.
     """
 
     name: str
@@ -24,20 +24,20 @@ class Entry:
     thumbnail: Path | None
 
 
-def entries() -> list[Entry]:
-    """The shipped configs, quickstart first; what cannot be read is left out."""
+def gallery_entries() -> list[GalleryEntry]:
+    """The shipped configs, quickstart first; unreadable ones are left out."""
     found = [entry for name, path in shipped_configs().items() if (entry := _entry(name, path)) is not None]
     return sorted(found, key=lambda entry: entry.name != "quickstart")
 
 
-def _entry(name: str, path: Path) -> Entry | None:
+def _entry(name: str, path: Path) -> GalleryEntry | None:
     try:
         text = path.read_text("utf-8")
         title = str(tomllib.loads(text).get("title") or name)
     except (OSError, ValueError):
         return None
     thumbnail = path.parent / "thumbnails" / f"{name}.png"
-    return Entry(name, title, _story(text), thumbnail if thumbnail.is_file() else None)
+    return GalleryEntry(name, title, _story(text), thumbnail if thumbnail.is_file() else None)
 
 
 def _story(text: str) -> str:

@@ -1,4 +1,4 @@
-"""From values to pixels: levels, histograms and colour tables. No Qt."""
+"""Levels, histograms and colour tables. No Qt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,38 +8,38 @@ from numpy.typing import NDArray
 
 from aetheria.observe.colour_maps import colour_map
 from aetheria.runs.config import RunConfig
-from viewer.model.shown import FieldChoice, Levels, Look
+from viewer.model.view_settings import FieldChoice, Levels, ViewSettings
 
 _BINS = 64
-_SLACK = 0.02  # of the span: levels that would move less stay, so that a quiet picture does not flicker
-_SHRINK = 0.5  # how far levels that are too wide move towards what is seen
+_SLACK = 0.02  # of the span: smaller changes of the levels are ignored, so that a steady view does not flicker
+_SHRINK = 0.5  # share by which too wide levels approach the visible range at each update
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often values occur: counts between `len(counts) + 1` edges."""
+    """Counts of values between `len(counts) + 1` edges."""
 
     counts: NDArray[np.int64]
     edges: NDArray[np.float64]
 
 
-def first_look(fields: Sequence[FieldChoice], config: RunConfig | None) -> Look:
-    """The look to begin with: the first field, as the config's picture paints it where that is of this field."""
+def first_view_settings(fields: Sequence[FieldChoice], config: RunConfig | None) -> ViewSettings:
+    """The first field, with colours and levels of the config's [picture] table if that is for this field."""
     name = fields[0].name
     wanted = config.picture if config is not None else None
     if wanted is None or wanted.field not in (None, name):
-        return Look(name)
+        return ViewSettings(name)
     levels = (wanted.levels[0], wanted.levels[1]) if wanted.levels else None
-    return Look(name, colours=wanted.colour_map, level_mode="locked" if levels else "auto", levels=levels)
+    return ViewSettings(name, colours=wanted.colour_map, level_mode="locked" if levels else "auto", levels=levels)
 
 
-def colour_table(look: Look, choice: FieldChoice) -> NDArray[np.uint8]:
-    """The 256 colours `(256, 3)` of a look."""
-    return colour_map(look.colours or choice.colours)
+def colour_table(settings: ViewSettings, choice: FieldChoice) -> NDArray[np.uint8]:
+    """The 256 colours `(256, 3)` of a view."""
+    return colour_map(settings.colours or choice.colours)
 
 
 def histogram(values: NDArray[np.generic], levels: Levels) -> Histogram:
-    """Of the finite values, from the lowest of them and of the levels to the highest."""
+    """Histogram of the finite values, over the range of the values and the levels."""
     numbers = np.asarray(values, np.float64).ravel()
     numbers = numbers[np.isfinite(numbers)]
     span = (min(levels[0], numbers.min(initial=np.inf)), max(levels[1], numbers.max(initial=-np.inf)))
@@ -47,32 +47,34 @@ def histogram(values: NDArray[np.generic], levels: Levels) -> Histogram:
     return Histogram(counts, edges)
 
 
-def find_levels(look: Look, choice: FieldChoice, values: NDArray[np.generic], before: Levels | None = None) -> Levels:
-    """The levels for what is in sight.
+def find_levels(
+    settings: ViewSettings, choice: FieldChoice, values: NDArray[np.generic], before: Levels | None = None
+) -> Levels:
+    """Levels for the visible values.
 
-    A bounded range is taken as it is in "auto"; zero stays in the middle of a range that is open to both sides. Levels that
-    were right before grow at once and shrink slowly.
+    In "auto" mode a bounded range of the field is used as it is; a range that is open at both ends stays symmetric about
+    zero. Levels of the previous call grow at once and shrink slowly.
 
     Args:
-        look: says how they are found.
-        choice: the field that is shown.
-        values: cells in sight, any shape.
-        before: the levels until now.
+        settings: with the level mode.
+        choice: the displayed field.
+        values: visible values, any shape.
+        before: the levels of the previous call.
     """
-    if look.level_mode == "locked" and look.levels is not None:
-        return look.levels
+    if settings.level_mode == "locked" and settings.levels is not None:
+        return settings.levels
     low, high = choice.range
-    if look.level_mode == "auto" and low is not None and high is not None:
+    if settings.level_mode == "auto" and low is not None and high is not None:
         return low, high
     numbers = np.asarray(values, np.float64).ravel()
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:
         return before or (0.0, 1.0)
-    ends = [0.0, 100.0] if look.level_mode == "auto" else [look.percentile, 100.0 - look.percentile]
+    ends = [0.0, 100.0] if settings.level_mode == "auto" else [settings.percentile, 100.0 - settings.percentile]
     bottom, top = (float(end) for end in np.percentile(numbers, ends))
     if low is None and high is None and bottom < 0 < top:
         bottom, top = -max(-bottom, top), max(-bottom, top)
-    if look.level_mode == "auto":
+    if settings.level_mode == "auto":
         bottom, top = (bottom if low is None else low), (top if high is None else high)
     if top - bottom <= 1e-12 * max(abs(top), abs(bottom), 1e-30):
         bottom, top = (bottom, bottom + 1.0) if bottom >= 0 else (bottom - 0.5, bottom + 0.5)

@@ -1,4 +1,4 @@
-"""The panels around the canvas; each is a widget of its own that knows the controller and nothing of the others.
+"""Panels around the canvas. Each is a widget that knows the controller and no other panel.
 
 To add one: a file here, and a line in `PANELS`.
 """
@@ -10,15 +10,15 @@ from PySide6.QtCore import Qt
 from viewer.panels.base import Panel
 from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
-from viewer.panels.look import LookPanel
 from viewer.panels.plots import PlotsPanel
 from viewer.panels.recording import RecordingPanel
 from viewer.panels.tools import ToolsPanel
+from viewer.panels.view import ViewPanel
 
 
 @dataclass(frozen=True)
-class Dock:
-    """A panel's place: its name, title, the key that shows and hides it, where it is, and whether it is open at first.
+class DockSpec:
+    """Place of a panel: its name, title, shortcut, area, and whether it is open at first.
 
     `tab_of` names the panel that it shares a place with.
     """
@@ -35,11 +35,13 @@ class Dock:
 
 _RIGHT, _BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 
-PANELS: tuple[Dock, ...] = (
-    Dock("look", "Look", "Ctrl+1", "Field, colours and levels", LookPanel, _RIGHT),
-    Dock("tools", "Tools", "Ctrl+3", "Brushes, patterns and undo", ToolsPanel, _RIGHT),
-    Dock("law", "Law", "Ctrl+4", "The law's parameters, while it runs", LawPanel, _RIGHT, tab_of="tools"),
-    Dock("inspector", "Cell", "Ctrl+5", "What the cell under the mouse holds", InspectorPanel, _RIGHT, tab_of="tools"),
-    Dock("recording", "Recording", "Ctrl+6", "What was recorded, of which run", RecordingPanel, _RIGHT, tab_of="tools"),
-    Dock("plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps a second ...", PlotsPanel, _BOTTOM, False),
+PANELS: tuple[DockSpec, ...] = (
+    DockSpec("view", "View", "Ctrl+1", "Field, colours and levels", ViewPanel, _RIGHT),
+    DockSpec("tools", "Tools", "Ctrl+3", "Brushes, patterns and undo", ToolsPanel, _RIGHT),
+    DockSpec("law", "Law", "Ctrl+4", "The law's parameters, while it runs", LawPanel, _RIGHT, tab_of="tools"),
+    DockSpec("inspector", "Cell", "Ctrl+5", "Values of the cell under the mouse", InspectorPanel, _RIGHT, tab_of="tools"),
+    DockSpec("recording", "Recording", "Ctrl+6", "Contents of the recording", RecordingPanel, _RIGHT, tab_of="tools"),
+    DockSpec(
+        "plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps per second ...", PlotsPanel, _BOTTOM, False
+    ),
 )

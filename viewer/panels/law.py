@@ -1,4 +1,4 @@
-"""The law's parameters, changed while it runs."""
+"""Law panel: parameters of the law, changed while it runs."""
 
 import math
 from collections.abc import Callable
@@ -18,58 +18,60 @@ from aetheria.laws.controls import Control, TextControl, Value
 from viewer.controllers.controller import Controller
 from viewer.controllers.parameters import KNOWN_RULES
 from viewer.panels.base import Panel, named, scrolled
-from viewer.panels.number import Number
-from viewer.sources.source import Source
+from viewer.panels.number import NumberInput
+from viewer.sources.source import FrameSource
 
-_DIGITS = 4  # of a number at the upper end of its slider
+_DIGITS = 4  # digits of a number at the upper end of its slider
 
 
 class LawPanel(Panel):
-    """A row for each control: its name, a field, and a button that gives back its first value."""
+    """A row for each control: name, field, and reset button; below them the list of edits."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
-        self.tuning = controller.tuning
-        self.rows: dict[str, _Row] = {}
+        self.parameters = controller.parameters
+        self.rows: dict[str, _ControlRow] = {}
         self.nothing = QLabel()
         self.nothing.setWordWrap(True)
         self.reset_all = QPushButton("Reset the &law")
         self.reset_all.setAccessibleName("Reset the law")
-        self.reset_all.setToolTip("All parameters as they were when the run was opened (Ctrl+Shift+L)")
-        self.reset_all.clicked.connect(self.tuning.reset_all)
+        self.reset_all.setToolTip("Restore the initial values of all parameters (Ctrl+Shift+L)")
+        self.reset_all.clicked.connect(self.parameters.reset_all)
         inner = QWidget()
         self._column = QVBoxLayout(inner)
         self._column.addWidget(self.nothing)
         self._column.addWidget(self.reset_all)
-        self.changes_title = QLabel("Changed by &hand:")
-        self.changes = named(QListWidget(), "What was changed by hand since the start, with the step")
-        self.changes.setToolTip("A recording holds it, so that the run can be repeated; a reset of the run forgets it")
+        self.changes_title = QLabel("E&dits:")
+        self.changes = named(QListWidget(), "Edits since the start, with their steps")
+        self.changes.setToolTip("Recordings hold the edits, so that the run can be repeated; a reset of the run clears them")
         self.changes.setWordWrap(True)
         self.changes.setMinimumHeight(4 * self.fontMetrics().height())
         self.changes_title.setBuddy(self.changes)
         self._column.addWidget(self.changes_title)
         self._column.addWidget(self.changes, 1)
         scrolled(self, inner)
-        controller.changes.listeners.append(self._list_changes)
-        self.tuning.listeners.append(self._tuned)
+        controller.history.listeners.append(self._list_changes)
+        self.parameters.listeners.append(self._tuned)
         self._tuned()
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         self.nothing.setText("Nothing is open." if source is None else "This law has no parameters to change while it runs.")
 
     def _tuned(self) -> None:
-        controls = self.tuning.controls
+        controls = self.parameters.controls
         if [row.control for row in self.rows.values()] != list(controls):
             self._build()
         self.nothing.setVisible(not controls)
         self.reset_all.setVisible(bool(controls))
-        self.reset_all.setEnabled(any(map(self.tuning.changed, self.rows)))
+        self.reset_all.setEnabled(any(map(self.parameters.is_changed, self.rows)))
         for name, row in self.rows.items():
-            row.show_value(self.tuning.values[name], self.tuning.problems.get(name, ""), self.tuning.changed(name))
+            row.show_value(
+                self.parameters.values[name], self.parameters.problems.get(name, ""), self.parameters.is_changed(name)
+            )
 
     def _list_changes(self) -> None:
         self.changes.clear()
-        self.changes.addItems(self.controller.changes.lines)
+        self.changes.addItems(self.controller.history.lines)
         self.changes.scrollToBottom()
 
     def _build(self) -> None:
@@ -77,21 +79,23 @@ class LawPanel(Panel):
             self._column.removeWidget(row)
             row.deleteLater()
         self.rows = {}
-        for place, control in enumerate(self.tuning.controls):
+        for place, control in enumerate(self.parameters.controls):
             row = (
-                _RuleRow(control, self.tuning.set) if isinstance(control, TextControl) else _NumberRow(control, self.tuning.set)
+                _RuleRow(control, self.parameters.set)
+                if isinstance(control, TextControl)
+                else _NumberRow(control, self.parameters.set)
             )
-            row.reset.clicked.connect(lambda _checked=False, name=control.name: self.tuning.reset(name))
+            row.reset.clicked.connect(lambda _checked=False, name=control.name: self.parameters.reset(name))
             self._column.insertWidget(place, row)
             self.rows[control.name] = row
 
 
-class _Row(QWidget):
-    """One control.
+class _ControlRow(QWidget):
+    """A control with its editor.
 
     Attributes:
-        reset: gives back the first value.
-        problem: why the last value was refused; empty when it was not.
+        reset: restores the initial value.
+        problem: reason why the last value was refused; empty when it was accepted.
     """
 
     def __init__(self, control: Control | TextControl) -> None:
@@ -101,8 +105,8 @@ class _Row(QWidget):
         self.title.setWordWrap(True)
         self.reset = QPushButton("Reset")
         self.reset.setAccessibleName(f"Reset {control.name}")
-        self.reset.setToolTip("The value that it had when the run was opened")
-        self.problem = named(QLabel(), f"What is wrong with {control.name}")
+        self.reset.setToolTip("Restore the initial value")
+        self.problem = named(QLabel(), f"Problem with {control.name}")
         self.problem.setWordWrap(True)
         self.grid = QGridLayout(self)
         self.grid.setContentsMargins(0, 0, 0, self.fontMetrics().height() // 2)
@@ -111,25 +115,25 @@ class _Row(QWidget):
         self.grid.addWidget(self.reset, 0, 1)
         self.grid.addWidget(self.problem, 3, 0, 1, 2)
 
-    def show_value(self, value: Value, problem: str, changed: bool) -> None:
-        """Shows what holds, or why the last value does not."""
-        self.reset.setEnabled(changed or bool(problem))
-        self.problem.setText(f"⚠ Not taken: {problem}" if problem else "")
+    def show_value(self, value: Value, problem: str, model_changed: bool) -> None:
+        """Shows the present value, or the reason of a refusal."""
+        self.reset.setEnabled(model_changed or bool(problem))
+        self.problem.setText(f"⚠ Refused: {problem}" if problem else "")
         self.problem.setVisible(bool(problem))
         if not problem:
             self.show_present(value)
 
     def show_present(self, value: Value) -> None:
-        """Shows the value that holds."""
+        """Shows the present value."""
         raise NotImplementedError
 
 
-class _NumberRow(_Row):
+class _NumberRow(_ControlRow):
     def __init__(self, control: Control, choose: Callable[[str, Value], object]) -> None:
         super().__init__(control)
         decimals = max(0, _DIGITS - math.floor(math.log10(control.high)))
-        # The field takes any number: which ones are allowed is for the law to say.
-        self.number = Number(control.name, control.low, control.high, decimals=decimals, least=-1e6, most=1e6)
+        # The field accepts any number; the law checks its range.
+        self.number = NumberInput(control.name, control.low, control.high, decimals=decimals, least=-1e6, most=1e6)
         self.number.setToolTip(control.meaning)
         self.number.chosen.connect(lambda value: choose(control.name, value))
         self.title.setBuddy(self.number)
@@ -140,8 +144,8 @@ class _NumberRow(_Row):
             self.number.show_value(float(value))
 
 
-class _RuleRow(_Row):
-    """A text, and a list of well-known ones where there is one."""
+class _RuleRow(_ControlRow):
+    """A text, with a list of well-known values if there is one."""
 
     def __init__(self, control: TextControl, choose: Callable[[str, Value], object]) -> None:
         super().__init__(control)
@@ -168,6 +172,6 @@ class _RuleRow(_Row):
         self.choose(self.control.name, text)
 
     def show_present(self, value: Value) -> None:
-        if not self.text.isModified():  # or the user is at it
+        if not self.text.isModified():  # otherwise the user is editing it
             self.text.setText(str(value))
         self.known.setCurrentIndex(self.known.findData(value))

@@ -1,4 +1,4 @@
-"""A number, by slider and by keys."""
+"""Number input: a slider with a field."""
 
 import math
 
@@ -10,11 +10,11 @@ from viewer.panels.base import named
 _STEPS = 1000  # places of the slider
 
 
-class Number(QWidget):
-    """The slider offers a range; the field takes whatever is allowed.
+class NumberInput(QWidget):
+    """A slider over a usual range, and a field for any allowed number.
 
     Signals:
-        chosen(float): the user chose another value; not when it is set by `show_value`.
+        chosen(float): the user chose another value; not emitted by `show_value`.
     """
 
     chosen = Signal(float)
@@ -33,11 +33,11 @@ class Number(QWidget):
     ) -> None:
         """
         Args:
-            name: for a screen reader.
-            low, high: what the slider offers.
-            decimals, least, most: what the field takes; the slider's range when left out.
-            logarithmic: the slider multiplies instead of adding; `low` is above 0.
-            suffix: after the number, such as a unit.
+            name: accessible name.
+            low, high: range of the slider.
+            decimals, least, most: of the field; by default the slider's range.
+            logarithmic: the slider is logarithmic; `low` is above 0.
+            suffix: text after the number, for example a unit.
         """
         super().__init__()
         self.low, self.high, self.logarithmic = low, high, logarithmic
@@ -61,11 +61,11 @@ class Number(QWidget):
         self.field.valueChanged.connect(self._typed)
 
     def value(self) -> float:
-        """As the field shows it."""
+        """The number in the field."""
         return self.field.value()
 
     def show_value(self, value: float) -> None:
-        """Shows a value that somebody else chose."""
+        """Shows a value set elsewhere."""
         with QSignalBlocker(self.field), QSignalBlocker(self.slider):
             self.field.setValue(value)
             self.slider.setValue(self._place(value))
@@ -93,7 +93,7 @@ class Number(QWidget):
 
 
 class _Field(QDoubleSpinBox):
-    """Shows no more digits than there are, with a point, as configs write numbers."""
+    """Shows no superfluous digits, and a decimal point, as in configs."""
 
     def __init__(self, decimals: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a recording holds: what was run, when and how, and how far it goes."""
+"""Recording panel: law, grid, length and origin of the open recording."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,14 @@ from aetheria.recording import Recording
 from viewer.controllers.controller import Controller
 from viewer.panels.base import Panel, named
 from viewer.sources.playback import RecordingSource
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 _ROWS = ("File", "Title", "Law", "Grid", "Recorded", "Frames", "Steps", "Ended", "Fields", "Numbers", "Device", "Seed", "Made")
 _NONE = "No recording is open. Open one, or record a run."
 
 
 class RecordingPanel(Panel):
-    """A list of what the file says about itself."""
+    """A list of the attributes of the file."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
@@ -35,32 +35,36 @@ class RecordingPanel(Panel):
             )
             self._form.addRow(row, value)
         controller.player.listeners.append(self._moved)
-        self._told: tuple[int, str] | None = None
-        self.opened(None)
+        self._shown_state: tuple[int, str] | None = None
+        self.show_source(None)
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         recording = source.recording if isinstance(source, RecordingSource) else None
         self._form.setRowVisible(self.nothing, recording is None)
         texts = {} if recording is None or source is None else about(recording, source.grid)
         for row, value in self.values.items():
             value.setText(texts.get(row, ""))
             self._form.setRowVisible(value, bool(texts.get(row)))
-        self._told = None
+        self._shown_state = None
         self._moved()
 
     def _moved(self) -> None:
-        """What changes while the run is still being recorded."""
+        """Updates the rows that change while the run is being recorded."""
         position, source = self.controller.player.position, self.controller.source
-        if position is None or not isinstance(source, RecordingSource) or self._told == (position.frames, position.ending):
+        if (
+            position is None
+            or not isinstance(source, RecordingSource)
+            or self._shown_state == (position.frames, position.ending)
+        ):
             return
-        self._told = position.frames, position.ending
+        self._shown_state = position.frames, position.ending
         steps = source.steps
         every = int(source.recording.attributes["every"])
         how_often = "every one" if every == 1 else f"1 in {every:,}"
         texts = {
             "Frames": f"{position.frames:,}",
             "Steps": f"{steps[0]:,} to {steps[-1]:,}, {how_often}" if len(steps) else "none yet",
-            "Ended": "not yet, it is still being written" if position.ending == "running" else position.ending,
+            "Ended": "not yet, still being written" if position.ending == "running" else position.ending,
         }
         for row, text in texts.items():
             self.values[row].setText(text)
@@ -68,11 +72,11 @@ class RecordingPanel(Panel):
 
 
 def about(recording: Recording, shown: tuple[int, int]) -> Mapping[str, str]:
-    """What does not change, by row; `shown` is the size of the recorded pictures."""
+    """The constant rows; `shown` is the size of the recorded frames."""
     attributes = recording.attributes
     height, width = (int(side) for side in attributes["grid"])
     universes, channels = int(attributes["universes"]), int(attributes["channels"])
-    smaller = "" if shown == (height, width) else f"{shown[1]} \N{MULTIPLICATION SIGN} {shown[0]} pictures of it"
+    smaller = "" if shown == (height, width) else f"frames of {shown[1]} \N{MULTIPLICATION SIGN} {shown[0]} pixels"
     return {
         "File": str(recording.path),
         "Title": str(attributes["title"]),

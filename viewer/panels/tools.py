@@ -1,4 +1,4 @@
-"""The brushes, how they paint, and what was painted."""
+"""Tools panel: brushes, their settings, patterns and undo."""
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt
@@ -23,10 +23,11 @@ from viewer.controllers.controller import Controller
 from viewer.controllers.help import plain
 from viewer.controllers.stamps import Stamp, turned
 from viewer.controllers.tools import LARGEST
-from viewer.model.shown import BrushSettings, Theme
+from viewer.model.brush_settings import BrushSettings
+from viewer.model.model import Theme
 from viewer.panels.base import Panel, named, scrolled
-from viewer.panels.number import Number
-from viewer.sources.source import Source
+from viewer.panels.number import NumberInput
+from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.file_dialogs import ask_what_to_open
 
@@ -35,16 +36,16 @@ _ACTIONS = {action.name: action for action in ACTIONS}
 
 
 class ToolsPanel(Panel):
-    """A button for each brush; below them what this brush can be told."""
+    """A button for each brush; below them its settings."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
-        self.steering = controller.steering
+        self.tools = controller.tools
         self.buttons: dict[str, QPushButton] = {}
-        self.undo, self.redo = self._button("steering.undo", "&Undo"), self._button("steering.redo", "&Redo")
+        self.undo, self.redo = self._button("tools.undo", "&Undo"), self._button("tools.redo", "&Redo")
         self.everywhere = QCheckBox("&All universes")
-        self.everywhere.setToolTip("Paint in all universes, not only in the one in sight")
-        self.everywhere.toggled.connect(lambda wanted: controller.model.rebrush(everywhere=wanted))
+        self.everywhere.setToolTip("Paint in all universes, not only in the displayed one")
+        self.everywhere.toggled.connect(lambda wanted: controller.model.change_brush(everywhere=wanted))
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.addWidget(self._tools())
@@ -59,8 +60,8 @@ class ToolsPanel(Panel):
         column.addLayout(row)
         column.addStretch(1)
         scrolled(self, inner)
-        self.steering.listeners.append(self._steered)
-        self.opened(None)
+        self.tools.listeners.append(self._steered)
+        self.show_source(None)
 
     # -- building ------------------------------------------------------------------------------------------------
 
@@ -70,8 +71,8 @@ class ToolsPanel(Panel):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(self.fontMetrics().height() // 3)
         group = QButtonGroup(self)
-        for place, name in enumerate(("look", *BRUSHES)):
-            action = _ACTIONS[f"steering.{name}"]
+        for place, name in enumerate(("pan", *BRUSHES)):
+            action = _ACTIONS[f"tools.{name}"]
             button = self._button(action.name, f"{plain(action.text)} {action.keys[0]}")
             button.setCheckable(True)
             group.addButton(button)
@@ -84,24 +85,24 @@ class ToolsPanel(Panel):
         button = QPushButton(text)
         button.setAccessibleName(plain(action.text))
         button.setToolTip(f"{action.tip} ({action.keys[0]})")
-        # A click leaves the keys with the canvas: Space plays, and does not press the button again.
+        # A click leaves the keyboard focus on the canvas: Space plays, and does not press the button again.
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        method = getattr(self.steering, name.removeprefix("steering."))
+        method = getattr(self.tools, name.removeprefix("tools."))
         button.clicked.connect(lambda _checked=False: self._do(method))
         return button
 
     def _add_settings(self) -> None:
-        rebrush = self.controller.model.rebrush
-        self.size_field = Number("Size in cells", 1, LARGEST, logarithmic=True)
-        self.size_field.chosen.connect(lambda cells: rebrush(size=int(cells)))
-        self.strength = Number("Strength in per cent", 1, 100, suffix=" %")
-        self.strength.chosen.connect(lambda percent: rebrush(strength=percent / 100))
-        self.charge = Number("Charge of the vortex", -4, 4, least=-50, most=50)
-        self.charge.chosen.connect(lambda charge: rebrush(charge=int(charge)))
-        self.wavelength = Number("Wavelength in cells", 2, 256, decimals=1, most=4096, logarithmic=True)
-        self.wavelength.chosen.connect(lambda cells: rebrush(wavelength=cells))
-        self.angle = Number("Angle in degrees", -180, 180, suffix="°")
-        self.angle.chosen.connect(lambda degrees: rebrush(angle=degrees))
+        change_brush = self.controller.model.change_brush
+        self.size_field = NumberInput("Size in cells", 1, LARGEST, logarithmic=True)
+        self.size_field.chosen.connect(lambda cells: change_brush(size=int(cells)))
+        self.strength = NumberInput("Strength in per cent", 1, 100, suffix=" %")
+        self.strength.chosen.connect(lambda percent: change_brush(strength=percent / 100))
+        self.charge = NumberInput("Charge of the vortex", -4, 4, least=-50, most=50)
+        self.charge.chosen.connect(lambda charge: change_brush(charge=int(charge)))
+        self.wavelength = NumberInput("Wavelength in cells", 2, 256, decimals=1, most=4096, logarithmic=True)
+        self.wavelength.chosen.connect(lambda cells: change_brush(wavelength=cells))
+        self.angle = NumberInput("Angle in degrees", -180, 180, suffix="°")
+        self.angle.chosen.connect(lambda degrees: change_brush(angle=degrees))
         self.form.addRow("Si&ze", self.size_field)
         self.form.addRow("St&rength", self.strength)
         self.form.addRow("&Charge", self.charge)
@@ -115,7 +116,7 @@ class ToolsPanel(Panel):
         self.patterns.setMovement(QListView.Movement.Static)
         self.patterns.setWordWrap(True)
         self.patterns.currentItemChanged.connect(self._pattern_chosen)
-        turn, mirror = self._button("steering.turn", "&Turn"), self._button("steering.mirror", "&Mirror")
+        turn, mirror = self._button("tools.turn", "&Turn"), self._button("tools.mirror", "&Mirror")
         other = QPushButton("From a &file...")
         other.setToolTip("Add a pattern from an RLE file")
         other.clicked.connect(self._ask_for_pattern)
@@ -130,7 +131,7 @@ class ToolsPanel(Panel):
         column.addWidget(other)
         return self.pattern_page
 
-    # -- what the user does --------------------------------------------------------------------------------------
+    # -- actions of the user -------------------------------------------------------------------------------------
 
     def _do(self, method: object) -> None:
         assert callable(method)
@@ -139,20 +140,20 @@ class ToolsPanel(Panel):
 
     def _pattern_chosen(self, item: QListWidgetItem | None) -> None:
         if item is not None:
-            self.controller.model.rebrush(pattern=item.data(Qt.ItemDataRole.UserRole), turns=0, mirrored=False)
+            self.controller.model.change_brush(pattern=item.data(Qt.ItemDataRole.UserRole), turns=0, mirrored=False)
 
     def _ask_for_pattern(self) -> None:
-        ask_what_to_open(self, "Add a pattern", {".rle": "Pattern"}, self.steering.read_stamp)
+        ask_what_to_open(self, "Add a pattern", {".rle": "Pattern"}, self.tools.read_stamp)
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- updates -------------------------------------------------------------------------------------------------
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
         self.everywhere.setVisible(source is not None and source.universes > 1)
         self._steered()
         self._show_tool()
 
-    def changed(self, names: frozenset[str]) -> None:
+    def model_changed(self, names: frozenset[str]) -> None:
         if names & {"tool", "brush"}:
             self._show_tool()
         if "theme" in names:
@@ -160,33 +161,35 @@ class ToolsPanel(Panel):
 
     def _steered(self) -> None:
         for name in BRUSHES:
-            reason = self.steering.why_not(name)
-            action = _ACTIONS[f"steering.{name}"]
+            reason = self.tools.why_not(name)
+            action = _ACTIONS[f"tools.{name}"]
             self.buttons[name].setEnabled(not reason)
-            self.buttons[name].setToolTip(f"{action.tip}. Not here: {reason}" if reason else f"{action.tip} ({action.keys[0]})")
-        self.undo.setEnabled(self.steering.undoable > 0)
-        self.redo.setEnabled(self.steering.redoable > 0)
-        if self._listed() != [stamp.name for stamp in self.steering.stamps]:
+            self.buttons[name].setToolTip(
+                f"{action.tip}. Not available: {reason}" if reason else f"{action.tip} ({action.keys[0]})"
+            )
+        self.undo.setEnabled(self.tools.undoable > 0)
+        self.redo.setEnabled(self.tools.redoable > 0)
+        if self._listed() != [stamp.name for stamp in self.tools.stamps]:
             self._list_patterns()
 
     def _show_tool(self) -> None:
         tool, brush = self.controller.model.tool, self.controller.model.brush
-        medium = self.steering.medium
+        target = self.tools.target
         self.buttons[tool].setChecked(True)
-        hard = medium is not None and medium.hard
+        hard = target is not None and target.hard
         self.size_field.show_value(brush.size)
         self.strength.show_value(100 * brush.strength)
         self.charge.show_value(brush.charge)
         self.wavelength.show_value(brush.wavelength)
         self.angle.show_value(brush.angle)
         self.everywhere.setChecked(brush.everywhere)
-        self.form.setRowVisible(self.size_field, tool not in ("look", "stamp"))
-        self.form.setRowVisible(self.strength, tool != "look" and (not hard or tool == "random"))
+        self.form.setRowVisible(self.size_field, tool not in ("pan", "stamp"))
+        self.form.setRowVisible(self.strength, tool != "pan" and (not hard or tool == "random"))
         self.form.setRowVisible(self.charge, tool == "vortex")
         self.form.setRowVisible(self.wavelength, tool == "wave")
         self.form.setRowVisible(self.angle, tool == "wave")
         self.pattern_page.setVisible(tool == "stamp")
-        chosen = self.steering.chosen_stamp
+        chosen = self.tools.chosen_stamp
         if chosen is not None and chosen.name in self._listed():
             self.patterns.blockSignals(True)
             self.patterns.setCurrentRow(self._listed().index(chosen.name))
@@ -204,7 +207,7 @@ class ToolsPanel(Panel):
         self.patterns.setMinimumHeight(int(2.2 * side))
         self.patterns.blockSignals(True)
         self.patterns.clear()
-        for stamp in self.steering.stamps:
+        for stamp in self.tools.stamps:
             item = QListWidgetItem(
                 _icon(stamp, BrushSettings(), self.controller.model.theme, self.patterns.iconSize()), stamp.name
             )
@@ -217,7 +220,7 @@ class ToolsPanel(Panel):
 
 
 def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIcon:
-    """The pattern in the colour of text."""
+    """The pattern in the text colour."""
     values = turned(stamp, brush)
     colour = theme.colour(shade, "text")
     pixels = np.empty((*values.shape, 4), np.uint8)
@@ -225,9 +228,9 @@ def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIco
     pixels[..., 3] = np.round(255 * values)
     height, width = values.shape
     image = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
-    # Whole pixels to a cell, so that small patterns are crisp.
+    # Whole pixels per cell, so that small patterns are crisp.
     scale = max(1, min(size.width() // width, size.height() // height))
-    picture = QPixmap.fromImage(image.scaled(width * scale, height * scale))
-    if picture.width() > size.width() or picture.height() > size.height():
-        picture = picture.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
-    return QIcon(picture)
+    pixmap = QPixmap.fromImage(image.scaled(width * scale, height * scale))
+    if pixmap.width() > size.width() or pixmap.height() > size.height():
+        pixmap = pixmap.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
+    return QIcon(pixmap)

@@ -1,21 +1,21 @@
-"""Where a recording stands, and how it moves on: counting only; no file, no Qt."""
+"""The playhead: position among the frames of a recording, and its movement. No file, no Qt."""
 
 import threading
 
-_CATCH_UP_S = 0.25  # seconds of missed beats that are made up for by leaving frames out
+_CATCH_UP_S = 0.25  # longest delay in seconds that is made up for by skipping frames
 
 
-class Reel:
-    """A position among frames that are counted from 0; any thread may ask or change it.
+class Playhead:
+    """A position among frames counted from 0; safe to use from any thread.
 
     Attributes:
-        count: frames there are; grows while a run is being recorded.
-        at: the frame in sight, 0 as long as there is none.
+        count: number of frames; grows while a run is being recorded.
+        at: index of the frame in view, 0 before the first frame.
         playing: it moves by itself.
-        loop: after the last frame comes the first.
-        newest: stays at the last frame, however many come.
-        speed: beats a second, None for as fast as frames can be read. stride: frames a beat.
-        skipped: beats whose frames were left out to keep up with `speed`.
+        loop: the first frame follows the last.
+        newest: it stays at the last frame while the file grows.
+        speed: updates per second, None for unlimited. stride: frames per update.
+        skipped: updates skipped to keep up with `speed`.
     """
 
     def __init__(self, count: int) -> None:
@@ -30,20 +30,20 @@ class Reel:
         self._due = 0.0
         self._lock = threading.Lock()
 
-    def seek(self, frame: int) -> None:
-        """Stands still at a frame, the nearest there is; negative ones count from the end."""
+    def seek(self, index: int) -> None:
+        """Goes to the nearest existing frame, negative indices from the end, and stops."""
         with self._lock:
             self.playing = self.newest = False
-            self.at = self._inside(frame + self.count if frame < 0 else frame)
+            self.at = self._inside(index + self.count if index < 0 else index)
 
-    def advance(self, frames: int) -> None:
-        """Moves by so many frames, backwards for negative ones, and stands still there."""
+    def move_by(self, frames: int) -> None:
+        """Moves by so many frames (negative ones backwards) and stops."""
         with self._lock:
             self.playing = self.newest = False
             self._move(frames)
 
     def play(self, playing: bool, now: float) -> None:
-        """Goes on from here, or from the first frame when at the last; or stands still."""
+        """Starts from here, or from the first frame when at the last; or stops."""
         with self._lock:
             if playing and not self.playing:
                 self.newest = False
@@ -53,12 +53,12 @@ class Reel:
             self.playing = playing
 
     def halt(self) -> None:
-        """Stands still here."""
+        """Stops here."""
         with self._lock:
             self.playing = self.newest = False
 
     def follow(self, newest: bool) -> None:
-        """Stays at the newest frame from now on, or no longer."""
+        """Stays at the newest frame from now on, or ends that."""
         with self._lock:
             self.newest = newest
             if newest:
@@ -66,27 +66,27 @@ class Reel:
                 self.at = self._inside(self.count - 1)
 
     def grow(self, count: int) -> None:
-        """There are so many frames now."""
+        """Sets the number of frames."""
         with self._lock:
             self.count = count
             if self.newest:
                 self.at = self._inside(count - 1)
 
-    def beat(self, now: float) -> tuple[int, float | None]:
-        """Moves on if it is time: frames moved by, and seconds until the next beat, None for never."""
+    def update(self, now: float) -> tuple[int, float | None]:
+        """Moves if an update is due. Returns the frames moved by, and the seconds until the next update, None for never."""
         with self._lock:
             if not self.playing:
                 return 0, None
-            beats = 1
+            updates = 1
             if self.speed is not None:
                 if now < self._due:
                     return 0, self._due - now
-                beats = 1 + min(int((now - self._due) * self.speed), int(_CATCH_UP_S * self.speed))
-                self._due += beats / self.speed
-                if self._due < now:  # it stood still for long, which is not made up for
+                updates = 1 + min(int((now - self._due) * self.speed), int(_CATCH_UP_S * self.speed))
+                self._due += updates / self.speed
+                if self._due < now:  # a longer delay is not made up for
                     self._due = now + 1 / self.speed
-                self.skipped += beats - 1
-            moved = self._move(beats * self.stride)
+                self.skipped += updates - 1
+            moved = self._move(updates * self.stride)
             if self.count < 2 or (not self.loop and self.at >= self.count - 1):
                 self.playing = False
                 return moved, None
@@ -98,5 +98,5 @@ class Reel:
         self.at = wanted % self.count if self.loop and self.count else self._inside(wanted)
         return self.at - before
 
-    def _inside(self, frame: int) -> int:
-        return min(max(frame, 0), max(self.count - 1, 0))
+    def _inside(self, index: int) -> int:
+        return min(max(index, 0), max(self.count - 1, 0))

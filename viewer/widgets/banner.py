@@ -1,20 +1,19 @@
-"""The strip over the canvas that says what went wrong, or what is being waited for."""
+"""Banner over the canvas, for warnings, errors and progress."""
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from viewer.model.messages import Messages
-from viewer.model.shown import Message
+from viewer.model.messages import Message, MessageStack
 
 _WORDS = {"note": "Note", "warning": "Warning", "error": "Error"}
 
 
 class Banner(QFrame):
-    """Lies along the top edge of its parent while there is something to say; the text can be selected and copied.
+    """Lies along the top edge of its parent while there is a message; the text can be selected and copied.
 
     Signals:
-        cancelled: the user does not want to wait any longer.
+        cancelled: the user cancels what is in progress.
     """
 
     cancelled = Signal()
@@ -24,7 +23,7 @@ class Banner(QFrame):
         self.setObjectName("banner")
         self.setAccessibleName("Message")
         self.setAutoFillBackground(True)
-        self.messages = Messages()
+        self.messages = MessageStack()
         self._waiting_for = ""
         self.kind, self.text, self.count = QLabel(), QLabel(), QLabel()
         self.kind.setObjectName("kind")
@@ -46,18 +45,18 @@ class Banner(QFrame):
 
     def tell(self, message: Message) -> None:
         """Shows a warning or an error until the user dismisses it."""
-        self.messages.add(message)
+        self.messages.push(message)
         self._refresh()
 
     def wait_for(self, what: str) -> None:
-        """Says that this is being done, what was told before being of the past; empty: it is done."""
+        """Shows an activity in progress and clears older messages; an empty text ends it."""
         self._waiting_for = what
         if what:
             self.messages.clear()
         self._refresh()
 
     def dismiss(self) -> None:
-        """Away with the message on top, or with what is being waited for."""
+        """Dismisses the message on top, or cancels the activity in progress."""
         if self.messages.top is not None:
             self.messages.dismiss()
         elif self._waiting_for:
@@ -74,7 +73,7 @@ class Banner(QFrame):
         if top is None:
             self.hide()
             return
-        changed = top.text != self.text.text() or not self.isVisible()
+        model_changed = top.text != self.text.text() or not self.isVisible()
         self.kind.setText(_WORDS[top.kind])
         self.text.setText(top.text)
         self.text.setAccessibleName(f"{_WORDS[top.kind]}: {top.text}")
@@ -83,11 +82,11 @@ class Banner(QFrame):
         self.button.setToolTip(f"{self.button.text()} (Esc)")
         self.setProperty("kind", top.kind)
         for widget in (self, self.kind, self.text, self.count):
-            self.style().polish(widget)  # colours go by the kind
+            self.style().polish(widget)  # colours depend on the kind
         self._place()
         self.show()
         self.raise_()
-        if changed:
+        if model_changed:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.text.accessibleName()))
 
     def _place(self) -> None:

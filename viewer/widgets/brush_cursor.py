@@ -1,4 +1,4 @@
-"""The brush on the canvas: its outline under the mouse, paint that is still wet, and what the mouse does with it."""
+"""The brush on the canvas: its outline, pending strokes, and the mouse events for painting."""
 
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt
@@ -7,22 +7,22 @@ from PySide6.QtWidgets import QGraphicsPathItem
 
 from viewer.controllers.controller import Controller
 from viewer.controllers.stamps import Stamp, turned
-from viewer.model.shown import Region
+from viewer.model.region import Region
 from viewer.widgets.canvas import Canvas
 
-_ABOVE = 20  # the lines between cells
-_SEEN = 0.3  # a shade that the ghost shows
-_MOST = 20_000  # cells of the ghost
-_WET = 200  # dabs whose outlines are drawn while they wait, at the most
+_ABOVE = 20  # z value, above the lines between cells
+_SEEN = 0.3  # smallest value of a stamp that the ghost shows
+_MOST = 20_000  # largest number of cells in the ghost
+_MOST_PENDING = 200  # largest number of pending dabs drawn
 
 
 class BrushCursor(QObject):
-    """Hands the mouse's strokes to `controller.steering`, and draws what the brush in hand would touch.
+    """Passes the mouse's strokes to `controller.tools`, and outlines the cells that the brush would touch.
 
     Attributes:
-        outline, halo: the same path, in light and dark, so that it is seen on any colour.
-        ghost: the pattern that would be stamped.
-        wet: the outlines of dabs that the motor has not taken yet.
+        outline, halo: the same path in light and dark, visible on any colour.
+        ghost: the pattern to be stamped.
+        pending: outlines of dabs that the motor has not taken yet.
     """
 
     def __init__(self, canvas: Canvas, controller: Controller) -> None:
@@ -30,12 +30,12 @@ class BrushCursor(QObject):
         self.canvas, self.controller = canvas, controller
         self.halo = _path_item(Qt.GlobalColor.black, 3)
         self.outline = _path_item(Qt.GlobalColor.white, 1)
-        self.wet = _path_item(Qt.GlobalColor.white, 1, Qt.PenStyle.DotLine)
+        self.pending_dabs = _path_item(Qt.GlobalColor.white, 1, Qt.PenStyle.DotLine)
         self.ghost = QGraphicsPathItem()
         self.ghost.setPen(Qt.PenStyle.NoPen)
         self.ghost.setBrush(QColor(255, 255, 255, 130))
         self.ghost.setZValue(_ABOVE)
-        for item in (self.wet, self.ghost, self.halo, self.outline):
+        for item in (self.pending_dabs, self.ghost, self.halo, self.outline):
             canvas.box.addItem(item, ignoreBounds=True)
         self._at: tuple[float, float] | None = None
         self._ghost: tuple[Stamp, int, bool] | None = None  # what the ghost shows
@@ -44,23 +44,23 @@ class BrushCursor(QObject):
         canvas.released.connect(self._released)
         canvas.viewport().installEventFilter(self)
         controller.model.listeners.append(self._model_changed)
-        controller.steering.listeners.append(self._draw_wet)
+        controller.tools.listeners.append(self._draw_pending)
         self._model_changed(frozenset({"tool"}))
 
     def _pressed(self, y: float, x: float, button: object) -> None:
-        self.controller.steering.press(y, x, erase=button == Qt.MouseButton.RightButton)
+        self.controller.tools.press(y, x, erase=button == Qt.MouseButton.RightButton)
         self._move(y, x)
 
     def _dragged(self, y: float, x: float, _button: object) -> None:
-        self.controller.steering.drag(y, x)
+        self.controller.tools.drag(y, x)
         self._move(y, x)
 
     def _released(self, y: float, x: float, _button: object) -> None:
-        self.controller.steering.release(y, x)
-        self._draw_wet()
+        self.controller.tools.release(y, x)
+        self._draw_pending()
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
-        """Follows the mouse over the canvas, to within less than a cell; `hovered` knows whole cells only."""
+        """Tracks the mouse in fractional cells; the signal `hovered` gives whole cells only."""
         if event.type() == QEvent.Type.MouseMove and self.canvas.tool_in_hand:
             assert isinstance(event, QMouseEvent)
             self._move(*self.canvas.cell_at(event.position()))
@@ -72,19 +72,19 @@ class BrushCursor(QObject):
     def _move(self, y: float, x: float) -> None:
         self._at = (y, x)
         self._draw()
-        self._draw_wet()
+        self._draw_pending()
 
-    def _model_changed(self, changed: frozenset[str]) -> None:
-        if "tool" in changed:
+    def _model_changed(self, model_changed: frozenset[str]) -> None:
+        if "tool" in model_changed:
             tool = self.controller.model.tool
-            self.canvas.tool_in_hand = tool != "look"
-            self.canvas.viewport().setCursor(Qt.CursorShape.CrossCursor if tool != "look" else Qt.CursorShape.ArrowCursor)
-        if changed & {"tool", "brush"}:
+            self.canvas.tool_in_hand = tool != "pan"
+            self.canvas.viewport().setCursor(Qt.CursorShape.CrossCursor if tool != "pan" else Qt.CursorShape.ArrowCursor)
+        if model_changed & {"tool", "brush"}:
             self._draw()
 
     def _draw(self) -> None:
         path = QPainterPath()
-        footprint = None if self._at is None else self.controller.steering.footprint(*self._at)
+        footprint = None if self._at is None else self.controller.tools.footprint(*self._at)
         if footprint is not None:
             self._add(path, *footprint)
         self.halo.setPath(path)
@@ -92,8 +92,8 @@ class BrushCursor(QObject):
         self._draw_ghost(None if footprint is None else footprint[0])
 
     def _draw_ghost(self, region: Region | None) -> None:
-        steering, brush = self.controller.steering, self.controller.model.brush
-        stamp = steering.chosen_stamp if self.controller.model.tool == "stamp" else None
+        tools, brush = self.controller.tools, self.controller.model.brush
+        stamp = tools.chosen_stamp if self.controller.model.tool == "stamp" else None
         self.ghost.setVisible(region is not None and stamp is not None)
         if region is None or stamp is None:
             return
@@ -106,17 +106,17 @@ class BrushCursor(QObject):
             self.ghost.setPath(path)
         self.ghost.setPos(region.left, region.top)
 
-    def _draw_wet(self) -> None:
+    def _draw_pending(self) -> None:
         path = QPainterPath()
-        for dab in self.controller.steering.wet[-_WET:]:
+        for dab in self.controller.tools.pending_dabs[-_MOST_PENDING:]:
             self._add(path, Region(*dab.corner, *dab.size), dab.brush != "stamp")
-        self.wet.setPath(path)
+        self.pending_dabs.setPath(path)
 
     def _add(self, path: QPainterPath, region: Region, is_round: bool) -> None:
-        """Adds the outline of a region, on a torus also where it goes on at the other side."""
-        medium = self.controller.steering.medium
+        """Adds the outline of a region; on a torus also where it continues at the opposite side."""
+        target = self.controller.tools.target
         height, width = self.canvas.grid
-        around = (-1, 0, 1) if medium is not None and medium.wraps else (0,)
+        around = (-1, 0, 1) if target is not None and target.wraps else (0,)
         grid = QRectF(0, 0, width, height)
         for down in around:
             for across in around:

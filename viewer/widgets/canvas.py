@@ -1,4 +1,4 @@
-"""The canvas: the cells as an image that can be zoomed and moved. Coordinates are cells: x to the right, y down."""
+"""The canvas: cells as an image that can be zoomed and moved. Coordinates are cells: x to the right, y down."""
 
 import sys
 from collections.abc import Callable
@@ -11,36 +11,37 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QMouseEvent, QNativeGestureEvent, QPainter, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QWidget
 
-from viewer.model.shown import Picture, Region
-from viewer.model.viewport import Sight
-from viewer.widgets.grid_item import Sheet
-from viewer.widgets.overlay import Pen
+from viewer.model.frame import RenderedFrame
+from viewer.model.region import Region
+from viewer.model.viewport import Viewport
+from viewer.widgets.grid_item import GridItem
+from viewer.widgets.overlay import OverlayPainter
 
-_SETTLE_MS = 30  # a view that moves is asked for about so often
-_WHEEL = 1.0015  # zoom for an eighth of a degree of the wheel: a notch is a fifth
-_KEY_STEP = 0.15  # of the screen, that a key moves
-_MOVES = Qt.MouseButton.MiddleButton  # moves the view whatever is in hand; the left one when nothing is
+_SETTLE_MS = 30  # interval of `area_changed` while the view moves
+_WHEEL = 1.0015  # zoom factor for an eighth of a degree of the wheel: a notch is a fifth
+_KEY_STEP = 0.15  # share of the screen that a key moves the view by
+_MOVES = Qt.MouseButton.MiddleButton  # always moves the view; the left button does so without a tool
 
 
 class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
-    """Shows pictures and says which cells are in sight, and where the mouse is.
+    """Shows frames, and reports the visible cells and the position of the mouse.
 
     Signals:
-        looked_at(Region, (height, width)): the cells in sight, whole ones, and the pixels they have.
-        steered(): another part is shown, and not only because the canvas changed its size.
-        moved_by_hand(): the user moved the view with mouse or keys (zooming is not moving).
-        hovered(y, x): the cell under the mouse, or (-1, -1) when it is beyond the grid.
-        pressed, dragged, released (y, x, button): of the mouse, in cells with fractions, while a tool is in hand.
+        area_changed(Region, (height, width)): the visible cells, whole ones, and their size in pixels.
+        view_changed(): the view was moved or zoomed, not only resized.
+        moved_by_hand(): the user moved the view with mouse or keys (zooming does not count).
+        hovered(y, x): the cell under the mouse, or (-1, -1) beyond the grid.
+        pressed, dragged, released (y, x, button): mouse events in fractional cells, while a tool is selected.
 
     Attributes:
-        sight: what is in sight.
-        sheet: the picture.
-        box: what items in cell coordinates may be added to; they are drawn over the cells.
+        view_area: the viewport.
+        grid_item: draws the frame.
+        box: parent of items in cell coordinates, drawn over the cells.
         tool_in_hand: the left and right buttons go to a tool instead of moving the view.
     """
 
-    looked_at = Signal(object, object)
-    steered = Signal()
+    area_changed = Signal(object, object)
+    view_changed = Signal()
     moved_by_hand = Signal()
     hovered = Signal(int, int)
     pressed = Signal(float, float, object)
@@ -48,13 +49,13 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     released = Signal(float, float, object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        self.sight = Sight()
+        self.view_area = Viewport()
         self._ratio = 1.0
-        self._fitted: Region | None = None  # stays all in sight when the window changes its size
+        self._fitted: Region | None = None  # stays completely visible when the window is resized
         self._lines_wanted = True
         self._marked: tuple[int, int] | None = None
         self._held: Qt.MouseButton | None = None
-        self._cursor = QCursor()  # of whatever is in hand
+        self._cursor = QCursor()  # restored after moving the view
         self._mouse: QPointF | None = None
         self.tool_in_hand = False
         super().__init__(parent, background=None)
@@ -65,71 +66,71 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self.setMouseTracking(True)
         self.setCacheMode(self.CacheModeFlag.CacheNone)
         self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
-        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # its ground is drawn here, too
-        if sys.platform != "darwin":  # where the system's own gestures come instead
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # its background is drawn here
+        if sys.platform != "darwin":  # macOS sends native gestures instead
             self.viewport().grabGesture(Qt.GestureType.PinchGesture)
         self.box = pg.ViewBox(invertY=True, enableMenu=False, enableMouse=False, defaultPadding=0.0)
         self.setCentralItem(self.box)
-        self.sheet = Sheet()
+        self.grid_item = GridItem()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
-        self._settle.timeout.connect(self._say_what_is_seen)
+        self._settle.timeout.connect(self._emit_area)
 
-    # -- what is shown -------------------------------------------------------------------------------------------
+    # -- content -------------------------------------------------------------------------------------------------
 
     def set_grid(self, height: int, width: int) -> None:
-        """The size of what is shown from now on, all of it; there are no cells until a picture comes."""
-        self.sheet.clear()
-        self.sight = replace(self.sight, grid=(height, width), wraps=False)
+        """Sets the size of the grid and shows all of it; empty until a frame comes."""
+        self.grid_item.clear()
+        self.view_area = replace(self.view_area, grid=(height, width), wraps=False)
         self.show_region(Region(0, 0, height, width))
 
-    def show(self, picture: Picture | None = None, table: NDArray[np.uint8] | None = None) -> None:
-        """Draws a picture where its region is, through a colour table `(256, 3)`; without one, shows the widget."""
-        if picture is None:
+    def show(self, frame: RenderedFrame | None = None, table: NDArray[np.uint8] | None = None) -> None:
+        """Draws a frame at its region, through a colour table `(256, 3)`; without a frame, shows the widget."""
+        if frame is None:
             super().show()
             return
-        before = self.sheet.place(self.sight)
-        self.sheet.show(picture, table)
-        if self.sheet.place(self.sight) == before and not self.sight.wraps:
-            # Only what changed: all around it costs as much again.
+        before = self.grid_item.place(self.view_area)
+        self.grid_item.show(frame, table)
+        if self.grid_item.place(self.view_area) == before and not self.view_area.wraps:
+            # Only the changed part: its surroundings take as long again.
             self.viewport().update(_scaled(before, 1 / self._ratio).toAlignedRect())
         else:
             self.viewport().update()
 
     def set_wraps(self, wraps: bool) -> None:
-        """Whether cells beyond an edge are shown as those of the opposite one; paler, if the same cells are in sight twice."""
-        self._see(replace(self.sight, wraps=wraps), self._fitted)
+        """Draws the grid as a torus, repeated beyond its edges; paler where cells are visible twice."""
+        self._set_view(replace(self.view_area, wraps=wraps), self._fitted)
 
     def set_lines(self, wanted: bool) -> None:
-        """Whether lines are drawn between cells that are large enough."""
+        """Draws lines between large cells, or none."""
         self._lines_wanted = wanted
         self.viewport().update()
 
     def set_marker(self, cell: tuple[int, int] | None) -> None:
-        """Frames one cell (y, x), or none."""
+        """Marks one cell (y, x), or none."""
         self._marked = cell
         self.viewport().update()
 
-    # -- what is in sight ----------------------------------------------------------------------------------------
+    # -- view ----------------------------------------------------------------------------------------------------
 
     def show_region(self, region: Region) -> None:
-        """Zooms and moves so that this region is in sight, and stays so until the user moves or zooms."""
-        self._see(self.sight.of(region), fitted=region)
+        """Shows a region, and keeps it completely visible until the user moves or zooms."""
+        self._set_view(self.view_area.showing(region), fitted=region)
 
     def zoom(self, factor: float | None) -> None:
-        """Zooms by a factor about the middle; None: one cell to one pixel of the screen."""
-        self._see(self.sight.one_to_one() if factor is None else self.sight.zoomed(factor))
+        """Zooms by a factor about the centre; None: one pixel per cell."""
+        self._set_view(self.view_area.one_to_one() if factor is None else self.view_area.zoomed(factor))
 
     def centre(self, y: float, x: float) -> None:
-        """Moves so that this point is in the middle."""
-        sight = self.sight.centred(y, x)
-        if sight != self.sight:
-            self._see(sight)
+        """Centres the view on a point."""
+        viewport = self.view_area.centred(y, x)
+        if viewport != self.view_area:
+            self._set_view(viewport)
 
-    def show_like(self, sight: Sight) -> None:
-        """Shows what another canvas does."""
-        self._see(self.sight.like(sight))
+    def show_like(self, viewport: Viewport) -> None:
+        """Shows the same part of the plane as another canvas."""
+        self._set_view(self.view_area.matching(viewport))
 
     def pan_left(self) -> None:
         """Moves the view to the left, by a part of the screen."""
@@ -150,45 +151,45 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     @property
     def grid(self) -> tuple[int, int]:
         """(height, width) in cells."""
-        return self.sight.grid
+        return self.view_area.grid
 
     def pixels_per_cell(self) -> float:
-        """How many pixels of the screen a cell has on a side."""
-        return self.sight.scale
+        """Size of a cell in pixels of the screen."""
+        return self.view_area.scale
 
     def region(self) -> Region:
-        """The cells in sight, whole ones; at least one."""
-        return self.sight.region()
+        """The visible cells, whole ones; at least one."""
+        return self.view_area.region()
 
     def cell_at(self, position: QPointF) -> tuple[float, float]:
-        """(y, x) of a point of the widget, in cells with fractions."""
-        return self.sight.cell_at(position.y() * self._ratio, position.x() * self._ratio)
+        """(y, x) of a point of the widget, in fractional cells."""
+        return self.view_area.cell_at(position.y() * self._ratio, position.x() * self._ratio)
 
     def _pan(self, down: int, right: int) -> None:
-        height, width = self.sight.screen
-        self._see(self.sight.moved(-down * _KEY_STEP * height, -right * _KEY_STEP * width))
+        height, width = self.view_area.screen
+        self._set_view(self.view_area.moved(-down * _KEY_STEP * height, -right * _KEY_STEP * width))
         self.moved_by_hand.emit()
 
-    def _see(self, sight: Sight, fitted: Region | None = None, steered: bool = True) -> None:
-        self.sight, self._fitted = sight, fitted
+    def _set_view(self, viewport: Viewport, fitted: Region | None = None, view_changed: bool = True) -> None:
+        self.view_area, self._fitted = viewport, fitted
         width, height = self.viewport().width() * self._ratio, self.viewport().height() * self._ratio
-        top, left = sight.top, sight.left
-        self.box.setRange(xRange=(left, left + width / sight.scale), yRange=(top, top + height / sight.scale), padding=0)
-        self._say_what_is_under_the_mouse()
+        top, left = viewport.top, viewport.left
+        self.box.setRange(xRange=(left, left + width / viewport.scale), yRange=(top, top + height / viewport.scale), padding=0)
+        self._emit_hovered()
         self.viewport().update()
         if not self._settle.isActive():
             self._settle.start()
-        if steered:
-            self.steered.emit()
+        if view_changed:
+            self.view_changed.emit()
 
-    def _say_what_is_seen(self) -> None:
-        self.looked_at.emit(self.sight.region(), self.sight.pixels())
+    def _emit_area(self) -> None:
+        self.area_changed.emit(self.view_area.region(), self.view_area.pixels())
 
-    def _say_what_is_under_the_mouse(self) -> None:
+    def _emit_hovered(self) -> None:
         if self._mouse is not None:
             y, x = self.cell_at(self._mouse)
-            height, width = self.sight.grid
-            if self.sight.wraps:
+            height, width = self.view_area.grid
+            if self.view_area.wraps:
                 y, x = y % height, x % width
             inside = 0 <= y < height and 0 <= x < width
             self.hovered.emit(*((int(y), int(x)) if inside else (-1, -1)))
@@ -196,17 +197,17 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802 - Qt's name
-        seen, drawn = self.sight.region(), self.sheet.seen(self.sight)
+        seen, drawn = self.view_area.region(), self.grid_item.seen(self.view_area)
         self._draw(painter, lambda pen: pen.ground(covered=drawn == seen))
         painter.save()
         painter.resetTransform()
         painter.scale(1 / self._ratio, 1 / self._ratio)
-        self.sheet.draw(painter, self.sight)
+        self.grid_item.draw(painter, self.view_area)
         painter.restore()
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802
-        def over(pen: Pen) -> None:
-            drawn = self.sheet.seen(self.sight)
+        def over(pen: OverlayPainter) -> None:
+            drawn = self.grid_item.seen(self.view_area)
             if self._lines_wanted and drawn is not None:
                 pen.lines(drawn)
             if self._marked is not None:
@@ -215,10 +216,10 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
         self._draw(painter, over)
 
-    def _draw(self, painter: QPainter, draw: Callable[[Pen], None]) -> None:
+    def _draw(self, painter: QPainter, draw: Callable[[OverlayPainter], None]) -> None:
         painter.save()
         painter.resetTransform()
-        draw(Pen(painter, self.sight, self._ratio, self.palette()))
+        draw(OverlayPainter(painter, self.view_area, self._ratio, self.palette()))
         painter.restore()
 
     # -- the mouse -----------------------------------------------------------------------------------------------
@@ -245,10 +246,10 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         before, self._mouse = self._mouse, event.position()
         if self._held == _MOVES and before is not None:
             way = (event.position() - before) * self._ratio
-            self._see(self.sight.moved(way.y(), way.x()))
+            self._set_view(self.view_area.moved(way.y(), way.x()))
             self.moved_by_hand.emit()
             return
-        self._say_what_is_under_the_mouse()
+        self._emit_hovered()
         if self._held is not None:
             self.dragged.emit(*self.cell_at(event.position()), self._held)
 
@@ -278,7 +279,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self._zoom_at(_WHEEL**turned, event.position())
 
     def viewportEvent(self, event: QEvent) -> bool:  # noqa: N802
-        """Pinching zooms where the fingers are."""
+        """Pinching zooms between the fingers."""
         if isinstance(event, QNativeGestureEvent) and event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
             self._zoom_at(1 + event.value(), event.position())
             return True
@@ -286,24 +287,24 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             pinch = event.gesture(Qt.GestureType.PinchGesture)
             if isinstance(pinch, QPinchGesture):
                 self._let_go()
-                if pinch.state() != Qt.GestureState.GestureFinished:  # which tells the last factor once more
+                if pinch.state() != Qt.GestureState.GestureFinished:  # the end repeats the last factor
                     self._zoom_at(pinch.scaleFactor(), self.viewport().mapFromGlobal(pinch.centerPoint()))
                 return True
         return bool(super().viewportEvent(event))
 
     def _zoom_at(self, factor: float, position: QPointF) -> None:
         if factor > 0:
-            self._see(self.sight.zoomed(factor, (position.y() * self._ratio, position.x() * self._ratio)))
+            self._set_view(self.view_area.zoomed(factor, (position.y() * self._ratio, position.x() * self._ratio)))
 
     # -- the screen ----------------------------------------------------------------------------------------------
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
         super().resizeEvent(event)
-        if event is not None:  # pyqtgraph calls it while it is still building
+        if event is not None:  # pyqtgraph calls it during construction
             self._measure()
 
     def event(self, event: QEvent) -> bool:
-        """Looks at the screen again when the window came to another one."""
+        """Measures again when the window has moved to another screen."""
         handled = bool(super().event(event))
         if event.type() == QEvent.Type.DevicePixelRatioChange:
             self._measure()
@@ -312,13 +313,13 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     def _measure(self) -> None:
         before, self._ratio = self._ratio, self.devicePixelRatioF()
         size = self.viewport().size()
-        # pyqtgraph lays its scene out for the whole widget, of which the rim is no part of the viewport.
+        # pyqtgraph lays its scene out for the whole widget, including the frame around the viewport.
         self.setRange(QRectF(self.viewport().rect()), padding=0, disableAutoPixel=False)
-        sight = self.sight.on((round(size.height() * self._ratio), round(size.width() * self._ratio)))
+        viewport = self.view_area.on_screen((round(size.height() * self._ratio), round(size.width() * self._ratio)))
         if self._fitted is not None:
-            self._see(sight.of(self._fitted), fitted=self._fitted, steered=False)
+            self._set_view(viewport.showing(self._fitted), fitted=self._fitted, view_changed=False)
         else:
-            self._see(replace(sight, scale=sight.scale * self._ratio / before), steered=False)
+            self._set_view(replace(viewport, scale=viewport.scale * self._ratio / before), view_changed=False)
 
 
 def _scaled(rectangle: QRectF, by: float) -> QRectF:

@@ -1,74 +1,76 @@
-"""What the canvas draws under and over the cells: the ground of the grid, lines between cells, a scale, a marked cell."""
+"""Painted under and over the cells: background, grid lines, scale bar and marker."""
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPalette, QPen
 
-from viewer.model.shown import Region
-from viewer.model.viewport import Sight
+from viewer.model.region import Region
+from viewer.model.viewport import Viewport
 
-LINES_FROM = 12.0  # points a cell must have before lines are drawn between cells
-_LINES_FULL = 32.0  # points from which they are as strong as they get
-_STRONGEST = 70  # of 255: they are a hint, and cells come first
-_BAR = 120.0  # points the scale's bar may have
+LINES_FROM = 12.0  # smallest size of a cell, in points, for grid lines
+_LINES_FULL = 32.0  # size from which the lines have full strength
+_STRONGEST = 70  # largest opacity of the lines, of 255: faint, so as not to hide the cells
+_BAR = 120.0  # largest length of the scale bar in points
 
 
-class Pen:
-    """A painter on the canvas that is told places in cells.
+class OverlayPainter:
+    """A painter on the canvas in cell coordinates.
 
     Attributes:
         painter: in points of the widget.
-        sight: what is in sight, in pixels of the screen.
-        ratio: pixels a point.
+        viewport: the visible part of the plane, in pixels of the screen.
+        ratio: pixels per point.
         palette: the colours of the window.
     """
 
-    def __init__(self, painter: QPainter, sight: Sight, ratio: float, palette: QPalette) -> None:
-        self.painter, self.sight, self.ratio, self.palette = painter, sight, ratio, palette
+    def __init__(self, painter: QPainter, viewport: Viewport, ratio: float, palette: QPalette) -> None:
+        self.painter, self.viewport, self.ratio, self.palette = painter, viewport, ratio, palette
 
     def ground(self, covered: bool) -> None:
-        """The window's colour, and the grid as a hatched sheet, which cells never look like; `covered` by cells, its rim only.
+        """Fills the background and the grid, hatched unlike any cells.
 
         Args:
-            covered: the picture hides all that is in sight of the grid.
+            covered: the frame hides the visible part of the grid; only the rim is drawn.
         """
         roles, painter = QPalette.ColorRole, self.painter
-        height, width = self.sight.screen
-        sheet = self._rectangle(0, 0, *self.sight.grid)
+        height, width = self.viewport.screen
+        grid_item = self._rectangle(0, 0, *self.viewport.grid)
         screen = QRectF(0, 0, width / self.ratio, height / self.ratio)
-        for part in _around(screen, sheet) if covered else [screen]:
+        for part in _around(screen, grid_item) if covered else [screen]:
             painter.fillRect(part, self.palette.color(roles.Window))
         if not covered:
-            painter.fillRect(sheet, self.palette.color(roles.Button))
-            painter.fillRect(sheet, QBrush(_faint(self.palette.color(roles.PlaceholderText), 60), Qt.BrushStyle.BDiagPattern))
+            painter.fillRect(grid_item, self.palette.color(roles.Button))
+            painter.fillRect(
+                grid_item, QBrush(_faint(self.palette.color(roles.PlaceholderText), 60), Qt.BrushStyle.BDiagPattern)
+            )
         rim, thin = _faint(self.palette.color(roles.PlaceholderText), 130), 1 / self.ratio
         for edge in (
-            QRectF(sheet.left() - thin, sheet.top() - thin, sheet.width() + 2 * thin, thin),
-            QRectF(sheet.left() - thin, sheet.bottom(), sheet.width() + 2 * thin, thin),
-            QRectF(sheet.left() - thin, sheet.top(), thin, sheet.height()),
-            QRectF(sheet.right(), sheet.top(), thin, sheet.height()),
+            QRectF(grid_item.left() - thin, grid_item.top() - thin, grid_item.width() + 2 * thin, thin),
+            QRectF(grid_item.left() - thin, grid_item.bottom(), grid_item.width() + 2 * thin, thin),
+            QRectF(grid_item.left() - thin, grid_item.top(), thin, grid_item.height()),
+            QRectF(grid_item.right(), grid_item.top(), thin, grid_item.height()),
         ):
             painter.fillRect(edge, rim)  # Qt blends a rectangle ten times as fast as a line
 
     def lines(self, region: Region) -> None:
-        """Lines between cells of a region that are large enough, every tenth a little stronger; they fade in as cells grow."""
-        size = self.sight.scale / self.ratio
+        """Lines between large cells of a region, every tenth a little stronger; they fade in as the cells grow."""
+        size = self.viewport.scale / self.ratio
         if size < LINES_FROM:
             return
         strength = _STRONGEST * min(1.0, 0.35 + 0.65 * (size - LINES_FROM) / (_LINES_FULL - LINES_FROM))
         frame = self._rectangle(region.top, region.left, region.top + region.height, region.left + region.width)
         thin = 1 / self.ratio
         for at in range(region.left, region.left + region.width + 1):
-            x = round(self.sight.pixel_of(0, at)[1]) / self.ratio
+            x = round(self.viewport.pixel_of(0, at)[1]) / self.ratio
             self._fill(QRectF(x, frame.top(), thin, frame.height()), strength, at)
         for at in range(region.top, region.top + region.height + 1):
-            y = round(self.sight.pixel_of(at, 0)[0]) / self.ratio
+            y = round(self.viewport.pixel_of(at, 0)[0]) / self.ratio
             self._fill(QRectF(frame.left(), y, frame.width(), thin), strength, at)
 
     def _fill(self, line: QRectF, strength: float, at: int) -> None:
         self.painter.fillRect(line, QColor(128, 128, 128, int(strength * (1.8 if at % 10 == 0 else 1.0))))
 
     def marker(self, y: int, x: int) -> None:
-        """A frame around one cell, large enough to be seen, in two colours so that it stands out from any cells."""
+        """A frame around one cell with a minimum size, in two colours for contrast with any cells."""
         frame = self._rectangle(y, x, y + 1, x + 1)
         grow = max(1.0, (9.0 - frame.width()) / 2)
         frame.adjust(-grow, -grow, grow, grow)
@@ -80,10 +82,10 @@ class Pen:
             self.painter.drawRect(frame)
 
     def scale(self) -> None:
-        """A bar that says how long so many cells are, in the bottom left corner."""
-        cells = bar_length(_BAR * self.ratio / self.sight.scale)
-        length = cells * self.sight.scale / self.ratio
-        height, width = self.sight.screen[0] / self.ratio, self.sight.screen[1] / self.ratio
+        """A scale bar with its length in cells, in the bottom left corner."""
+        cells = bar_length(_BAR * self.ratio / self.viewport.scale)
+        length = cells * self.viewport.scale / self.ratio
+        height, width = self.viewport.screen[0] / self.ratio, self.viewport.screen[1] / self.ratio
         font = QFontMetricsF(self.painter.font())
         text, pad = f"{cells:,} cell" + ("s" if cells != 1 else ""), font.height() * 0.4
         box_width = max(length, font.horizontalAdvance(text)) + 4 * pad
@@ -103,7 +105,7 @@ class Pen:
         painter.drawLines([QLineF(start, y, end, y), QLineF(start, y - tick, start, y), QLineF(end, y - tick, end, y)])
 
     def _line(self, y0: float, x0: float, y1: float, x1: float) -> QLineF:
-        (down0, right0), (down1, right1) = self.sight.pixel_of(y0, x0), self.sight.pixel_of(y1, x1)
+        (down0, right0), (down1, right1) = self.viewport.pixel_of(y0, x0), self.viewport.pixel_of(y1, x1)
         return QLineF(right0 / self.ratio, down0 / self.ratio, right1 / self.ratio, down1 / self.ratio)
 
     def _rectangle(self, top: float, left: float, bottom: float, right: float) -> QRectF:
@@ -112,7 +114,7 @@ class Pen:
 
 
 def bar_length(most: float) -> int:
-    """The largest of 1, 2, 5, 10, 20 ... cells that is no more than `most`; at least 1."""
+    """The largest of 1, 2, 5, 10, 20 ... that is no more than `most`; at least 1."""
     length = 1
     for step in (2, 5, 10) * 12:
         if step * _power(length) > most:
@@ -125,9 +127,9 @@ def _power(length: int) -> int:
     return int(10 ** (len(str(length)) - 1))
 
 
-def _around(screen: QRectF, sheet: QRectF) -> list[QRectF]:
-    """What a sheet leaves of the screen, and a little more: edges of either need not lie on whole points."""
-    inner = sheet.toRect().adjusted(1, 1, -1, -1)
+def _around(screen: QRectF, grid_item: QRectF) -> list[QRectF]:
+    """The parts of the screen outside a rectangle, with some overlap, because edges need not lie on whole points."""
+    inner = grid_item.toRect().adjusted(1, 1, -1, -1)
     sides = (
         QRectF(screen.topLeft(), QPointF(screen.right(), inner.top())),
         QRectF(QPointF(screen.left(), inner.bottom()), screen.bottomRight()),

@@ -1,4 +1,4 @@
-"""The bar at the bottom: how it goes, in numbers that do not jump about, and notes at the right."""
+"""Status bar: figures of fixed width, and notes at the right."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QStatusBar, QWidget
 
-from viewer.model.shown import Status
+from viewer.model.status import Status
 from viewer.model.wording import bytes_in_words, compact, playing_in_words
 from viewer.panels.base import named
 
 
 @dataclass(frozen=True)
-class Item:
-    """A number in the bar.
+class StatusItem:
+    """A figure in the status bar.
 
     Attributes:
-        name: what a screen reader calls it.
-        words: makes the text of a status; empty when there is nothing to say.
-        sample: as wide as it usually gets.
-        worth: those of the least worth go first when there is no room.
-        tip: explains it.
-        reason: makes a better explanation, where there is one.
+        name: accessible name.
+        words: makes the text from a status; empty for nothing.
+        sample: text of the usual width.
+        worth: items of the least worth are hidden first when there is no room.
+        tip: explanation for the tooltip.
+        reason: makes a more specific tooltip, if not empty.
     """
 
     name: str
@@ -39,48 +39,48 @@ def _frames(status: Status) -> str:
 
 
 ITEMS = (
-    Item("State", playing_in_words, "playing", 12, "Whether steps are being taken"),
-    Item("Step", lambda s: f"step {s.step:,}", "step 999,999", 9, "Steps since the start"),
-    Item("Speed", lambda s: compact(s.steps_per_s, "steps/s"), "999 ksteps/s", 8, "Steps taken in the last second"),
-    Item(
+    StatusItem("State", playing_in_words, "playing", 12, "Whether steps are being taken"),
+    StatusItem("Step", lambda s: f"step {s.step:,}", "step 999,999", 9, "Steps since the start"),
+    StatusItem("Speed", lambda s: compact(s.steps_per_s, "steps/s"), "999 ksteps/s", 8, "Steps taken in the last second"),
+    StatusItem(
         "Cells",
         lambda s: compact(s.cells_per_s, "cells/s") if s.cells_per_s else "",
         "999 Mcells/s",
         6,
         "Cells stepped in the last second",
     ),
-    Item(
+    StatusItem(
         "Frames",
         _frames,
         "60 frames/s, 999 k dropped",
         4,
-        "Pictures shown in the last second; those due while the one before still waited were never made",
+        "Frames shown in the last second; frames due while the one before still waited were not computed",
     ),
-    Item(
+    StatusItem(
         "Device and plan",
         lambda s: " \N{MIDDLE DOT} ".join(filter(None, (s.device, s.plan))),
         "cuda:0 \N{MIDDLE DOT} compiled",
         5,
-        "Where and how the law is stepped",
+        "Device, and plan: the method by which the law is stepped",
         lambda s: s.plan_reason,
     ),
-    Item(
+    StatusItem(
         "Memory",
         lambda s: "" if s.memory_mb is None else bytes_in_words(s.memory_mb * 2**20),
         "9.99 GiB",
         2,
-        "Memory of the GPU in use, or of this program on the CPU",
+        "Memory in use on the GPU, or by this program on the CPU",
     ),
-    Item(
+    StatusItem(
         "Moved",
-        lambda s: "" if s.frames is not None else f"{bytes_in_words(s.bytes_per_s)}/s off the device",
-        "1023 KiB/s off the device",
+        lambda s: "" if s.frames is not None else f"{bytes_in_words(s.bytes_per_s)}/s transferred",
+        "1023 KiB/s transferred",
         1,
-        "Bytes that left the device in the last second, for pictures, plots and recordings",
+        "Bytes transferred off the device in the last second, for frames, plots and recordings",
     ),
-    Item("Recording", lambda s: s.recording, "", 11, "What is being recorded or filmed"),
+    StatusItem("Recording", lambda s: s.recording, "", 11, "Recordings and films in progress"),
 )
-_MESSAGE_SHARE = 0.45  # of the bar's width that a note may take from the numbers
+_MESSAGE_SHARE = 0.45  # largest share of the bar's width for a note
 
 
 class StatusStrip(QWidget):
@@ -91,7 +91,7 @@ class StatusStrip(QWidget):
         self.setAccessibleName("Status")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         font = self.font()
-        font.setFeature(QFont.Tag("tnum"), 1)  # digits of one width, where the font has them
+        font.setFeature(QFont.Tag("tnum"), 1)  # digits of equal width, where the font has them
         self.setFont(font)
         self.labels: dict[str, QLabel] = {}
         layout = QHBoxLayout(self)
@@ -107,15 +107,15 @@ class StatusStrip(QWidget):
         layout.addWidget(self.note)
         self._note = ""
         bar.addPermanentWidget(self, 1)
-        bar.messageChanged.connect(self._told)
+        bar.messageChanged.connect(self._show_note)
         self.clear()
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Any width will do: what has no room is left out."""
+        """Any width: items without room are hidden."""
         return QSize(0, super().minimumSizeHint().height())
 
     def show_status(self, status: Status) -> None:
-        """Writes the numbers."""
+        """Shows the figures of a status."""
         letters = self.fontMetrics()
         for item in ITEMS:
             label, text = self.labels[item.name], item.words(status)
@@ -126,13 +126,13 @@ class StatusStrip(QWidget):
         self._fit()
 
     def clear(self) -> None:
-        """Nothing is open."""
+        """Clears the figures."""
         for label in self.labels.values():
             label.clear()
             label.setMinimumWidth(0)
         self._fit()
 
-    def _told(self, text: str) -> None:
+    def _show_note(self, text: str) -> None:
         self._note = text
         self.note.setToolTip(text)
         self._fit()
@@ -142,7 +142,7 @@ class StatusStrip(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        """Leaves out what is worth least until the rest has room."""
+        """Hides the items of the least worth until the rest has room."""
         letters, spacing = self.fontMetrics(), self._spacing
         wanted = letters.horizontalAdvance(self._note) + spacing if self._note else 0
         room = self.width() - min(wanted, int(_MESSAGE_SHARE * self.width()))

@@ -1,41 +1,41 @@
-"""Where the panels are: the first time, as the user left them, and out of the way while there is nothing to look at."""
+"""Layout of the panels: initial, stored, and hidden on the gallery page."""
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabBar, QTabWidget, QToolButton, QWidget
 
 from viewer.controllers.controller import Controller
-from viewer.controllers.help import Line
-from viewer.panels import PANELS, Dock
+from viewer.controllers.help import ShortcutLine
+from viewer.panels import PANELS, DockSpec
 from viewer.panels.base import Panel, named
-from viewer.widgets.preferences import Remembered
+from viewer.widgets.preferences import Preferences
 
-_VERSION = 2  # of what is remembered; a higher one forgets
+_VERSION = 2  # of the stored layout; a change discards older ones
 _FIRST_SIZE = (1280, 860)
-_CORNERS = {  # what is below lies under the cells only
+_CORNERS = {  # the bottom area lies under the cells only
     Qt.Corner.BottomLeftCorner: Qt.DockWidgetArea.LeftDockWidgetArea,
     Qt.Corner.BottomRightCorner: Qt.DockWidgetArea.RightDockWidgetArea,
 }
 
 
-class Layout:
+class DockLayout:
     """The docks of a window.
 
     Attributes:
         panels, docks: by name.
     """
 
-    def __init__(self, window: QMainWindow, controller: Controller, menu: QMenu, remembered: Remembered) -> None:
+    def __init__(self, window: QMainWindow, controller: Controller, menu: QMenu, preferences: Preferences) -> None:
         self.window = window
-        self.remembered = remembered
+        self.preferences = preferences
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
-        self._seen: dict[QDockWidget, bool] = {}  # which were in front when their keys were pressed
+        self._seen: dict[QDockWidget, bool] = {}  # whether a panel was in front before its shortcut
         window.setDockNestingEnabled(True)
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for corner, area in _CORNERS.items():
             window.setCorner(corner, area)
-        self._before = menu.insertSeparator(menu.actions()[0])  # panels first, then what else there is
+        self._before = menu.insertSeparator(menu.actions()[0])  # panels come first in the menu
         for dock in PANELS:
             self._add(dock, dock.panel(controller), menu)
         for dock in PANELS:
@@ -46,17 +46,17 @@ class Layout:
         self._first_size()
         self._first_shares()
         self._first = window.saveState(_VERSION)
-        self._put_away = window.saveState(_VERSION)  # what was there before the panels were put away
+        self._put_away = window.saveState(_VERSION)  # layout before the panels were hidden
         self._away = False
-        window.restoreGeometry(remembered.bytes("geometry"))
-        window.restoreState(remembered.bytes("docks"), _VERSION)
+        window.restoreGeometry(preferences.bytes("geometry"))
+        window.restoreState(preferences.bytes("docks"), _VERSION)
 
-    def lines(self) -> list[Line]:
-        """The panels' keys, for the page of shortcuts."""
-        return [Line(f"Panel: {dock.title}", (dock.key,), dock.tip) for dock in PANELS]
+    def lines(self) -> list[ShortcutLine]:
+        """Lines of the panels for the shortcuts page."""
+        return [ShortcutLine(f"Panel: {dock.title}", (dock.key,), dock.tip) for dock in PANELS]
 
-    def put_panels_away(self) -> None:
-        """Hides every panel until `bring_panels_back`."""
+    def hide_panels(self) -> None:
+        """Hides every panel until `restore_panels`."""
         if not self._away:
             self._put_away = self.window.saveState(_VERSION)
             self._away = True
@@ -64,8 +64,8 @@ class Layout:
                 dock.hide()
                 dock.toggleViewAction().setEnabled(False)
 
-    def bring_panels_back(self) -> None:
-        """As they were."""
+    def restore_panels(self) -> None:
+        """Shows the panels as before `hide_panels`."""
         if self._away:
             self._away = False
             self.window.restoreState(self._put_away, _VERSION)
@@ -73,8 +73,8 @@ class Layout:
                 dock.toggleViewAction().setEnabled(True)
 
     def reset(self) -> None:
-        """As the first time the viewer was opened."""
-        self.remembered.forget_bytes("geometry", "docks")
+        """Restores the initial layout."""
+        self.preferences.forget_bytes("geometry", "docks")
         self.window.showNormal()
         self._first_size()
         if self._away:
@@ -82,12 +82,12 @@ class Layout:
         else:
             self.window.restoreState(self._first, _VERSION)
 
-    def remember(self) -> None:
-        """Keeps it for the next time."""
-        self.remembered.set_bytes("geometry", self.window.saveGeometry())
-        self.remembered.set_bytes("docks", self._put_away if self._away else self.window.saveState(_VERSION))
+    def save(self) -> None:
+        """Stores the layout in the preferences."""
+        self.preferences.set_bytes("geometry", self.window.saveGeometry())
+        self.preferences.set_bytes("docks", self._put_away if self._away else self.window.saveState(_VERSION))
 
-    def _add(self, dock: Dock, panel: Panel, menu: QMenu) -> None:
+    def _add(self, dock: DockSpec, panel: Panel, menu: QMenu) -> None:
         widget = QDockWidget(dock.title, self.window)
         widget.setObjectName(dock.name)
         widget.setWidget(panel)
@@ -107,7 +107,7 @@ class Layout:
         self.panels[dock.name], self.docks[dock.name] = panel, widget
 
     def _bring_to_front(self, dock: QDockWidget, shown: bool) -> None:
-        """A key takes a panel that is behind another to the front; only one that is seen is put away."""
+        """A shortcut raises a panel that is behind another one; only a visible panel is hidden."""
         if shown or not self._seen.get(dock, False):
             dock.show()
             dock.raise_()
@@ -115,30 +115,30 @@ class Layout:
     def _first_size(self) -> None:
         screen = self.window.screen() or QGuiApplication.primaryScreen()
         room = screen.availableGeometry()
-        rim = 2 * self.window.fontMetrics().height()  # of the frame that the window manager draws around it
+        rim = 2 * self.window.fontMetrics().height()  # for the window manager's frame
         self.window.resize(min(_FIRST_SIZE[0], room.width() - rim), min(_FIRST_SIZE[1], room.height() - rim))
 
     def _first_shares(self) -> None:
-        """The panel on top as high as it needs, for what is below has lists; as wide as all tabs, and a cell's numbers."""
-        look, tools = self.docks["look"], self.docks["tools"]
-        self.window.resizeDocks([look, tools], [look.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
+        """Initial sizes: the top panel as high as it needs; the column as wide as all tabs and the numbers of a cell."""
+        view, tools = self.docks["view"], self.docks["tools"]
+        self.window.resizeDocks([view, tools], [view.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
         metrics = self.window.fontMetrics()
         tabs = [dock.title for dock in PANELS if "tools" in (dock.name, dock.tab_of)]
         names = sum(metrics.horizontalAdvance(title) + 2 * metrics.height() for title in tabs)
         numbers = metrics.horizontalAdvance("psi_00") + 4 * metrics.horizontalAdvance("-0.00000 ")  # of a cell's amplitudes
-        self.window.resizeDocks([look], [max(names, numbers)], Qt.Orientation.Horizontal)
+        self.window.resizeDocks([view], [max(names, numbers)], Qt.Orientation.Horizontal)
 
 
 class _Title(QWidget):
-    """A dock's title bar: drag it to move the panel, double-click it to take the panel out of the window."""
+    """Title bar of a dock: drag it to move the panel, double-click it to detach the panel from the window."""
 
-    def __init__(self, dock: QDockWidget, about: Dock) -> None:
+    def __init__(self, dock: QDockWidget, about: DockSpec) -> None:
         super().__init__(dock)
         title = QLabel(about.title)
         close = named(QToolButton(), f"Close {about.title}")
         close.setText("\N{MULTIPLICATION SIGN}")
         close.setAutoRaise(True)
-        close.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keyboard has a key for each panel
+        close.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # each panel has a shortcut
         close.setToolTip(f"Close ({about.key})")
         close.clicked.connect(dock.close)
         row = QHBoxLayout(self)

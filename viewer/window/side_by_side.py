@@ -1,4 +1,4 @@
-"""Two canvases side by side, which show the same part of their grids."""
+"""Two canvases side by side that show the same part of their grids."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,36 +7,36 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from viewer.controllers.compare import Compare
+from viewer.controllers.compare import CompareController
 from viewer.controllers.controller import Controller
-from viewer.model.shown import Picture
+from viewer.model.frame import RenderedFrame
 from viewer.sources.opening import open_recording
 from viewer.sources.playback import RecordingSource
 from viewer.widgets.canvas import Canvas
 from viewer.widgets.file_dialogs import ask_what_to_open
-from viewer.window.second_view import Heading, Pane, called
+from viewer.window.second_view import SecondView, ViewHeading, short_title
 
 _RECORDINGS = {".h5 *.hdf5": "Recordings"}
 
 
-class Beside(QSplitter):
-    """Holds the window's canvas, and beside it a second picture when there is one.
+class SideBySide(QSplitter):
+    """Holds the window's canvas, and beside it the second view if there is one.
 
     Attributes:
-        compare: keeps the second picture at the step of the first.
-        pane: the second picture, or None.
+        compare: keeps the second view at the step of the first.
+        second_view: the second view, or None.
     """
 
     def __init__(self, controller: Controller, canvas: Canvas, actions: Mapping[str, QAction]) -> None:
         """
         Args:
-            controller, canvas: of the first picture.
-            actions: by name; asked only when a second picture comes.
+            controller, canvas: of the first view.
+            actions: by name; used when a second view is opened.
         """
         super().__init__(Qt.Orientation.Horizontal)
         self.controller, self.canvas, self._actions = controller, canvas, actions
         self.setChildrenCollapsible(False)
-        self.heading = Heading("First picture")
+        self.heading = ViewHeading("First view")
         self.heading.hide()
         first = QWidget()
         column = QVBoxLayout(first)
@@ -46,69 +46,69 @@ class Beside(QSplitter):
         column.addWidget(canvas, 1)
         self.addWidget(first)
         self.setStretchFactor(0, 1)
-        self.pane: Pane | None = None
-        self.compare = Compare(controller, self._make_pane)
-        self.compare.listeners.append(self._came_or_went)
+        self.second_view: SecondView | None = None
+        self.compare = CompareController(controller, self._make_second_view)
+        self.compare.listeners.append(self._second_changed)
         self._linking = False
-        canvas.steered.connect(self._second_follows)
-        canvas.looked_at.connect(self._second_follows)  # it changed its size
+        canvas.view_changed.connect(self._second_follows)
+        canvas.area_changed.connect(self._second_follows)  # it was resized
         canvas.hovered.connect(self._mark)
         controller.model.listeners.append(self._changed)
 
     # -- actions -------------------------------------------------------------------------------------------------
 
     def compare_with(self) -> None:
-        """Asks for a recording to show beside what is open."""
-        ask_what_to_open(self, "Compare with", _RECORDINGS, self.bring)
+        """Asks for a recording to show beside the open source."""
+        ask_what_to_open(self, "Compare with", _RECORDINGS, self.open_second)
 
     def compare_itself(self) -> None:
-        """The same recording again, in another field."""
+        """Shows the same recording again, in another field."""
         source = self.controller.source
         if isinstance(source, RecordingSource):
-            self.bring(source.recording.path)
+            self.open_second(source.recording.path)
 
-    def bring(self, path: Path) -> None:
-        """Shows a recording beside what is open."""
-        self.compare.bring(lambda: open_recording(path))
+    def open_second(self, path: Path) -> None:
+        """Shows a recording beside the open source."""
+        self.compare.open_second(lambda: open_recording(path))
 
     def close_second(self) -> None:
-        """Away with the second picture."""
+        """Closes the second view."""
         self.compare.close()
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- updates -------------------------------------------------------------------------------------------------
 
-    def pictured(self, picture: Picture) -> None:
-        """The first canvas shows another picture."""
+    def show_frame(self, frame: RenderedFrame) -> None:
+        """The first canvas shows a new frame."""
         source = self.controller.source
-        if self.pane is not None and source is not None:
-            self.heading.say(f"step {picture.step:,}, {picture.field}, {called(source)}")
+        if self.second_view is not None and source is not None:
+            self.heading.say(f"step {frame.step:,}, {frame.field}, {short_title(source)}")
 
-    def _make_pane(self) -> Pane:
-        self._remove_pane()
-        self.pane = Pane(self.controller.view, self.compare, self._actions["window.beside.close_second"])
-        return self.pane
+    def _make_second_view(self) -> SecondView:
+        self._remove_second_view()
+        self.second_view = SecondView(self.controller.view, self.compare, self._actions["window.side_by_side.close_second"])
+        return self.second_view
 
-    def _remove_pane(self) -> None:
-        if self.pane is not None:
-            self.pane.hide()
-            self.pane.deleteLater()
-            self.pane = None
+    def _remove_second_view(self) -> None:
+        if self.second_view is not None:
+            self.second_view.hide()
+            self.second_view.deleteLater()
+            self.second_view = None
 
-    def _came_or_went(self) -> None:
+    def _second_changed(self) -> None:
         if self.compare.second is None:
-            self._remove_pane()
-        elif self.pane is not None:
-            self.addWidget(self.pane)
+            self._remove_second_view()
+        elif self.second_view is not None:
+            self.addWidget(self.second_view)
             self.setStretchFactor(1, 1)
             half = self.width() // 2
             self.setSizes([half, half])
-            self.heading.setFixedHeight(self.pane.heading.sizeHint().height())  # cells of a row stand in line
-            self.pane.attend()
-            self.pane.canvas.steered.connect(self._first_follows)
+            self.heading.setFixedHeight(self.second_view.heading.sizeHint().height())  # so that rows of cells are aligned
+            self.second_view.show_second()
+            self.second_view.canvas.view_changed.connect(self._first_follows)
             self._second_follows()
-        self.heading.setVisible(self.pane is not None)
-        if self.controller.picture is not None:
-            self.pictured(self.controller.picture)
+        self.heading.setVisible(self.second_view is not None)
+        if self.controller.frame is not None:
+            self.show_frame(self.controller.frame)
 
     def _changed(self, names: frozenset[str]) -> None:
         second, model = self.compare.second, self.controller.model
@@ -116,22 +116,22 @@ class Beside(QSplitter):
             second.model.set(grid_lines=model.grid_lines, theme=model.theme)
 
     def _second_follows(self, *_: object) -> None:
-        if self.pane is not None:
-            self._link(self.canvas, self.pane.canvas)
+        if self.second_view is not None:
+            self._link(self.canvas, self.second_view.canvas)
 
     def _first_follows(self) -> None:
-        if self.pane is not None:
-            self._link(self.pane.canvas, self.canvas)
+        if self.second_view is not None:
+            self._link(self.second_view.canvas, self.canvas)
 
     def _link(self, leads: Canvas, follows: Canvas) -> None:
-        """Has one canvas show what the other does; what it says of that is not heard."""
+        """Moves one canvas as the other, without moving that in turn."""
         if not self._linking:
             self._linking = True
-            follows.show_like(leads.sight)
+            follows.show_like(leads.view_area)
             self._linking = False
 
     def _mark(self, y: int, x: int) -> None:
-        """Frames the cell under the mouse in the second picture, too."""
-        if self.pane is not None:
-            (rows, columns), (height, width) = self.canvas.grid, self.pane.canvas.grid
-            self.pane.canvas.set_marker((y * height // rows, x * width // columns) if y >= 0 else None)
+        """Marks the cell under the mouse in the second view, too."""
+        if self.second_view is not None:
+            (rows, columns), (height, width) = self.canvas.grid, self.second_view.canvas.grid
+            self.second_view.canvas.set_marker((y * height // rows, x * width // columns) if y >= 0 else None)

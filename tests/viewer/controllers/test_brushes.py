@@ -11,40 +11,48 @@ from torch import nn
 
 from aetheria import MLP, GrowingNCA, Lenia, Life
 from aetheria.laws.base import as_law
-from viewer.controllers.brushes import BrushName, Dab, Medium, medium_of, paint, reach, why_not
-from viewer.model.shown import BrushSettings
+from viewer.controllers.brushes import (
+    BrushName,
+    Dab,
+    PaintTarget,
+    apply_dab,
+    paint_target_of,
+    touched_regions,
+    why_brush_unusable,
+)
+from viewer.model.brush_settings import BrushSettings
 
 Array = NDArray[Any]
 GRID = (12, 17)
-HARD = Medium(GRID, np.ones(1), hard=True)
-SOFT = Medium(GRID, np.ones(1))
-PSI = Medium((64, 64), np.array([1.0, 0.0, 0.0, 0.0]), complex=True, unit=0.25)
+HARD = PaintTarget(GRID, np.ones(1), hard=True)
+SOFT = PaintTarget(GRID, np.ones(1))
+PSI = PaintTarget((64, 64), np.array([1.0, 0.0, 0.0, 0.0]), complex=True, unit=0.25)
 
 
 def dab(brush: BrushName, y: float, x: float, size: int = 5, stamp: Array | None = None, **settings: Any) -> Dab:
     return Dab(brush, BrushSettings(size=size, **settings), y, x, 7, stamp)
 
 
-def painted(cells: Array, touch: Dab, medium: Medium) -> Array:
+def painted(cells: Array, touch: Dab, target: PaintTarget) -> Array:
     """The whole grid after a dab, put together from the blocks that it reaches."""
     after = cells.copy()
-    for block in reach(touch, medium):
+    for block in touched_regions(touch, target):
         rows = slice(block.top, block.top + block.height)
         columns = slice(block.left, block.left + block.width)
-        after[..., rows, columns] = paint(cells[..., rows, columns], block.top, block.left, touch, medium)
+        after[..., rows, columns] = apply_dab(cells[..., rows, columns], block.top, block.left, touch, target)
     return after
 
 
-def distance(i: int, j: int, y: float, x: float, medium: Medium) -> float:
+def distance(i: int, j: int, y: float, x: float, target: PaintTarget) -> float:
     """From the middle of a cell to a point, on a torus to the nearest of its images."""
-    images = (-1, 0, 1) if medium.wraps else (0,)
-    height, width = medium.grid
+    images = (-1, 0, 1) if target.wraps else (0,)
+    height, width = target.grid
     return min(math.hypot(i + 0.5 - y - a * height, j + 0.5 - x - b * width) for a in images for b in images)
 
 
-def disc(y: float, x: float, size: int, medium: Medium) -> Array:
-    height, width = medium.grid
-    return np.array([[distance(i, j, y, x, medium) <= size / 2 for j in range(width)] for i in range(height)])
+def disc(y: float, x: float, size: int, target: PaintTarget) -> Array:
+    height, width = target.grid
+    return np.array([[distance(i, j, y, x, target) <= size / 2 for j in range(width)] for i in range(height)])
 
 
 @pytest.mark.parametrize("wraps", [True, False], ids=["torus", "edges"])
@@ -53,12 +61,12 @@ def disc(y: float, x: float, size: int, medium: Medium) -> Array:
 def test_a_disc_of_live_cells_goes_round_a_torus_and_is_cut_off_at_edges(
     size: int, place: tuple[float, float], wraps: bool
 ) -> None:
-    medium = replace(HARD, wraps=wraps)
+    target = replace(HARD, wraps=wraps)
     # The brush sits on whole cells: in the middle of one if its size is odd, between them if it is even.
     y, x = (math.floor(c) + 0.5 if size % 2 else math.floor(c + 0.5) for c in place)
-    wanted = disc(y % 12, x % 17, size, medium) if wraps else disc(y, x, size, medium)
-    assert np.array_equal(painted(np.zeros((1, *GRID)), dab("draw", *place, size), medium)[0] == 1, wanted)
-    assert np.array_equal(painted(np.ones((1, *GRID)), dab("erase", *place, size), medium)[0] == 0, wanted)
+    wanted = disc(y % 12, x % 17, size, target) if wraps else disc(y, x, size, target)
+    assert np.array_equal(painted(np.zeros((1, *GRID)), dab("draw", *place, size), target)[0] == 1, wanted)
+    assert np.array_equal(painted(np.ones((1, *GRID)), dab("erase", *place, size), target)[0] == 0, wanted)
 
 
 def test_a_brush_of_size_one_paints_the_cell_under_the_mouse() -> None:
@@ -67,11 +75,11 @@ def test_a_brush_of_size_one_paints_the_cell_under_the_mouse() -> None:
 
 def test_a_brush_wider_than_the_torus_paints_all_of_it_once() -> None:
     assert painted(np.zeros((1, *GRID)), dab("draw", 5.0, 5.0, 40), HARD).all()
-    assert len(reach(dab("draw", 5.0, 5.0, 40), HARD)) == 1
+    assert len(touched_regions(dab("draw", 5.0, 5.0, 40), HARD)) == 1
 
 
 def test_a_stroke_that_misses_a_grid_with_edges_touches_nothing() -> None:
-    assert reach(dab("draw", 30.0, 5.0), replace(HARD, wraps=False)) == []
+    assert touched_regions(dab("draw", 30.0, 5.0), replace(HARD, wraps=False)) == []
 
 
 def test_a_soft_brush_is_full_in_half_its_radius_and_nothing_beyond_it() -> None:
@@ -87,18 +95,18 @@ def test_a_soft_brush_is_full_in_half_its_radius_and_nothing_beyond_it() -> None
 
 
 def test_soft_paint_goes_part_of_the_way_from_what_there_was_to_the_live_cell() -> None:
-    medium = Medium(GRID, np.array([0.0, 0.0, 0.0, 1.0, 1.0]))
+    target = PaintTarget(GRID, np.array([0.0, 0.0, 0.0, 1.0, 1.0]))
     before = np.random.default_rng(0).normal(size=(5, *GRID))
-    after = painted(before, dab("draw", 6.5, 8.5, 3, strength=0.25), medium)
+    after = painted(before, dab("draw", 6.5, 8.5, 3, strength=0.25), target)
     assert after[:, 6, 8] == pytest.approx(0.75 * before[:, 6, 8] + 0.25 * np.array([0, 0, 0, 1, 1]))
-    erased = painted(before, dab("erase", 6.5, 8.5, 3, strength=0.25), medium)
+    erased = painted(before, dab("erase", 6.5, 8.5, 3, strength=0.25), target)
     assert erased[:, 6, 8] == pytest.approx(0.75 * before[:, 6, 8])
 
 
 def test_random_cells_of_two_states_live_with_half_the_strength_for_a_chance() -> None:
-    medium = Medium((200, 200), np.ones(1), hard=True)
-    after = painted(np.full((1, 200, 200), 1.0), dab("random", 100, 100, 200, strength=0.6), medium)[0]
-    inside = disc(100, 100, 200, medium)
+    target = PaintTarget((200, 200), np.ones(1), hard=True)
+    after = painted(np.full((1, 200, 200), 1.0), dab("random", 100, 100, 200, strength=0.6), target)[0]
+    inside = disc(100, 100, 200, target)
     share, cells = after[inside].mean(), inside.sum()
     assert set(np.unique(after)) == {0.0, 1.0}
     assert abs(share - 0.3) < 5 * math.sqrt(0.3 * 0.7 / cells)
@@ -124,19 +132,19 @@ def test_random_amplitudes_have_any_phase_and_no_more_density_than_the_unit_squa
 @pytest.mark.parametrize("wraps", [True, False], ids=["torus", "edges"])
 def test_a_stamp_leaves_live_cells_alone_where_it_is_empty(place: tuple[float, float], wraps: bool) -> None:
     glider = np.array([[0, 1, 0], [0, 0, 1], [1, 1, 1]])
-    medium = replace(HARD, wraps=wraps)
+    target = replace(HARD, wraps=wraps)
     before = (np.random.default_rng(1).random((1, *GRID)) < 0.3).astype(np.float32)
     wanted = before.copy()
     for a, b in np.argwhere(glider):
         i, j = int(place[0]) - 1 + a, int(place[1]) - 1 + b
         if wraps or (0 <= i < 12 and 0 <= j < 17):
             wanted[0, i % 12, j % 17] = 1
-    assert np.array_equal(painted(before, dab("stamp", *place, stamp=glider), medium), wanted)
+    assert np.array_equal(painted(before, dab("stamp", *place, stamp=glider), target), wanted)
 
 
 def test_a_stamp_of_shades_is_the_live_cell_times_the_shade() -> None:
-    medium = Medium(GRID, np.array([0.5, 2.0]))
-    after = painted(np.ones((2, *GRID)), dab("stamp", 6.5, 8.0, stamp=np.array([[0.0, 0.5]])), medium)
+    target = PaintTarget(GRID, np.array([0.5, 2.0]))
+    after = painted(np.ones((2, *GRID)), dab("stamp", 6.5, 8.0, stamp=np.array([[0.0, 0.5]])), target)
     assert after[:, 6, 8].tolist() == [0.25, 1.0]
     assert (after != 1).any(0).sum() == 1
 
@@ -187,26 +195,26 @@ class Plain(nn.Module):
 
 
 def test_what_a_live_cell_is_comes_from_the_law() -> None:
-    assert medium_of(as_law(Life(), 1), GRID).hard
-    assert not medium_of(as_law(Life(boundary="zero"), 1), GRID).wraps
-    lenia = medium_of(as_law(Lenia(), 1), GRID)
+    assert paint_target_of(as_law(Life(), 1), GRID).hard
+    assert not paint_target_of(as_law(Life(boundary="zero"), 1), GRID).wraps
+    lenia = paint_target_of(as_law(Lenia(), 1), GRID)
     assert (lenia.hard, lenia.complex, lenia.live.tolist()) == (False, False, [1.0])
-    creature = medium_of(as_law(GrowingNCA(), 16), GRID)
+    creature = paint_target_of(as_law(GrowingNCA(), 16), GRID)
     assert creature.live.tolist() == [0.0] * 3 + [1.0] * 13
-    quantum = medium_of(as_law(MLP(2), 2), GRID)
+    quantum = paint_target_of(as_law(MLP(2), 2), GRID)
     assert (quantum.complex, quantum.live.tolist()) == (True, [1.0, 0.0, 0.0, 0.0])
-    assert medium_of(as_law(Plain(), 3), GRID).live.tolist() == [1.0, 1.0, 1.0]
+    assert paint_target_of(as_law(Plain(), 3), GRID).live.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_only_laws_of_amplitudes_have_brushes_for_the_phase() -> None:
-    assert "complex" in why_not("vortex", SOFT)
-    assert "complex" in why_not("wave", HARD)
-    assert why_not("vortex", PSI) == why_not("draw", HARD) == ""
+    assert "complex" in why_brush_unusable("vortex", SOFT)
+    assert "complex" in why_brush_unusable("wave", HARD)
+    assert why_brush_unusable("vortex", PSI) == why_brush_unusable("draw", HARD) == ""
 
 
 def test_painting_leaves_the_block_it_is_given_and_its_type() -> None:
     before = np.zeros((2, 1, *GRID), np.float32)
-    after = paint(before, 0, 0, dab("draw", 6, 6), SOFT)
+    after = apply_dab(before, 0, 0, dab("draw", 6, 6), SOFT)
     assert after.dtype == np.float32
     assert after.any()
     assert not before.any()

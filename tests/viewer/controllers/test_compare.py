@@ -10,9 +10,9 @@ import pytest
 from aetheria.core.errors import RecordingError
 from tests.viewer.fakes import FakeView, live, wait_until
 from tests.viewer.recordings import record_life, record_nca
-from viewer.controllers.compare import Compare
+from viewer.controllers.compare import CompareController
 from viewer.controllers.controller import Controller
-from viewer.model.viewport import Sight
+from viewer.model.viewport import Viewport
 from viewer.sources.opening import open_recording
 from viewer.sources.playback import RecordingSource
 
@@ -31,76 +31,80 @@ def controller(view: FakeView, tmp_path: Path) -> Iterator[Controller]:
 
 
 @pytest.fixture
-def compare(controller: Controller, second_view: FakeView) -> Iterator[Compare]:
-    compare = Compare(controller, lambda: second_view)
+def compare(controller: Controller, second_view: FakeView) -> Iterator[CompareController]:
+    compare = CompareController(controller, lambda: second_view)
     yield compare
-    compare.end()
+    compare.close_all()
 
 
-def brought(compare: Compare, controller: Controller, path: Path) -> Controller:
+def brought(compare: CompareController, controller: Controller, path: Path) -> Controller:
     """The second controller, once its first picture is there."""
     before = compare.second
-    compare.bring(lambda: open_recording(path))
+    compare.open_second(lambda: open_recording(path))
     wait_until(lambda: compare.second not in (None, before), controller)
     second = compare.second
     assert second is not None
-    wait_until(lambda: second.picture is not None, controller)
+    wait_until(lambda: second.frame is not None, controller)
     return second
 
 
 def both_show(controller: Controller, second: Controller, first_step: int, second_step: int) -> bool:
-    pictures = controller.picture, second.picture
-    return tuple(picture and picture.step for picture in pictures) == (first_step, second_step)
+    frames = controller.frame, second.frame
+    return tuple(frame and frame.step for frame in frames) == (first_step, second_step)
 
 
-def test_the_second_stands_at_the_step_nearest_to_the_first(compare: Compare, controller: Controller, tmp_path: Path) -> None:
+def test_the_second_stands_at_the_step_nearest_to_the_first(
+    compare: CompareController, controller: Controller, tmp_path: Path
+) -> None:
     controller.go_to(20)
-    wait_until(lambda: controller.picture is not None and controller.picture.step == 20, controller)
+    wait_until(lambda: controller.frame is not None and controller.frame.step == 20, controller)
     second = brought(compare, controller, record_life(tmp_path / "second.h5", steps=24, every=4))
     for step, nearest in ((20, 20), (21, 20), (23, 24), (3, 4), (30, 24), (0, 0)):
         controller.go_to(step)
         wait_until(partial(both_show, controller, second, step, nearest), controller)
 
 
-def test_playing_plays_both(compare: Compare, controller: Controller, second_view: FakeView, tmp_path: Path) -> None:
+def test_playing_plays_both(compare: CompareController, controller: Controller, second_view: FakeView, tmp_path: Path) -> None:
     second = brought(compare, controller, record_life(tmp_path / "second.h5", steps=30))
     controller.set_speed(60.0)
     controller.toggle_play()
     wait_until(partial(both_show, controller, second, 30, 30), controller)
-    steps = [picture.step for picture in second_view.pictures]
+    steps = [frame.step for frame in second_view.frames]
     assert steps == sorted(steps)
     assert len(set(steps)) > 3
 
 
-def test_each_has_its_own_field_and_levels(compare: Compare, controller: Controller, tmp_path: Path) -> None:
+def test_each_has_its_own_field_and_levels(compare: CompareController, controller: Controller, tmp_path: Path) -> None:
     second = brought(compare, controller, tmp_path / "first.h5")
-    assert (controller.model.look.field, second.model.look.field) == ("channel_0", "energy")  # type: ignore[union-attr]
+    assert (controller.model.view_settings.field, second.model.view_settings.field) == ("channel_0", "energy")  # type: ignore[union-attr]
     second.levels_locked((0.0, 7.0))
-    wait_until(lambda: second.picture is not None and second.picture.levels == (0.0, 7.0), controller)
+    wait_until(lambda: second.frame is not None and second.frame.levels == (0.0, 7.0), controller)
     controller.set_field("energy")
-    wait_until(lambda: controller.picture is not None and controller.picture.field == "energy", controller)
-    assert controller.picture is not None
-    assert controller.picture.levels != (0.0, 7.0)
+    wait_until(lambda: controller.frame is not None and controller.frame.field == "energy", controller)
+    assert controller.frame is not None
+    assert controller.frame.levels != (0.0, 7.0)
 
 
-def test_painted_as_the_first_it_has_its_levels_and_colours(compare: Compare, controller: Controller, tmp_path: Path) -> None:
+def test_painted_as_the_first_it_has_its_levels_and_colours(
+    compare: CompareController, controller: Controller, tmp_path: Path
+) -> None:
     second = brought(compare, controller, record_life(tmp_path / "second.h5", steps=30))
     controller.set_field("energy")
     second.set_field("energy")
-    controller.model.relook(colours="ice")
+    controller.model.change_view(colours="ice")
     compare.paint_as_first(True)
     for levels in ((0.0, 3.0), (1.0, 9.0)):
         controller.levels_locked(levels)
-        wait_until(partial(lambda levels: second.picture is not None and second.picture.levels == levels, levels), controller)
-    assert second.model.look is not None
-    assert second.model.look.colours == "ice"
+        wait_until(partial(lambda levels: second.frame is not None and second.frame.levels == levels, levels), controller)
+    assert second.model.view_settings is not None
+    assert second.model.view_settings.colours == "ice"
     compare.paint_as_first(False)
     second.levels_auto()
-    wait_until(lambda: second.picture is not None and second.picture.levels != (1.0, 9.0), controller)
+    wait_until(lambda: second.frame is not None and second.frame.levels != (1.0, 9.0), controller)
 
 
 def test_a_live_run_can_be_compared_with_a_recording_of_it(
-    compare: Compare, controller: Controller, view: FakeView, tmp_path: Path
+    compare: CompareController, controller: Controller, view: FakeView, tmp_path: Path
 ) -> None:
     controller.open(live())
     second = brought(compare, controller, record_life(tmp_path / "second.h5", steps=30, grid=(24, 32)))
@@ -110,28 +114,30 @@ def test_a_live_run_can_be_compared_with_a_recording_of_it(
     wait_until(partial(both_show, controller, second, 67, 30), controller)
 
 
-def test_a_universe_that_the_second_lacks_is_not_asked_for(compare: Compare, controller: Controller, tmp_path: Path) -> None:
+def test_a_universe_that_the_second_lacks_is_not_asked_for(
+    compare: CompareController, controller: Controller, tmp_path: Path
+) -> None:
     controller.open(open_recording(record_nca(tmp_path / "two.h5", batch=2)))
     controller.next_universe()
     second = brought(compare, controller, tmp_path / "first.h5")
-    assert second.model.look is not None
-    assert second.model.look.universe == 0
+    assert second.model.view_settings is not None
+    assert second.model.view_settings.universe == 0
 
 
 def test_what_cannot_be_opened_is_told_and_the_first_goes_on(
-    compare: Compare, controller: Controller, view: FakeView, tmp_path: Path
+    compare: CompareController, controller: Controller, view: FakeView, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.h5").write_bytes(b"nonsense")
-    compare.bring(lambda: open_recording(tmp_path / "bad.h5"))
+    compare.open_second(lambda: open_recording(tmp_path / "bad.h5"))
     wait_until(lambda: view.messages, controller)
     assert "bad.h5" in view.messages[0].text
     assert compare.second is None
     controller.go_to(5)
-    wait_until(lambda: controller.picture is not None and controller.picture.step == 5, controller)
+    wait_until(lambda: controller.frame is not None and controller.frame.step == 5, controller)
 
 
 def test_a_second_that_breaks_is_told_through_its_view(
-    compare: Compare, controller: Controller, second_view: FakeView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compare: CompareController, controller: Controller, second_view: FakeView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = brought(compare, controller, record_life(tmp_path / "second.h5", steps=30))
     source = second.source
@@ -147,7 +153,9 @@ def test_a_second_that_breaks_is_told_through_its_view(
     assert controller.source is not None
 
 
-def test_closing_the_first_closes_the_second_and_its_file(compare: Compare, controller: Controller, tmp_path: Path) -> None:
+def test_closing_the_first_closes_the_second_and_its_file(
+    compare: CompareController, controller: Controller, tmp_path: Path
+) -> None:
     told: list[bool] = []
     compare.listeners.append(lambda: told.append(compare.second is not None))
     second = brought(compare, controller, record_life(tmp_path / "second.h5", steps=30))
@@ -159,7 +167,7 @@ def test_closing_the_first_closes_the_second_and_its_file(compare: Compare, cont
     assert not source.thread.is_alive()
 
 
-def test_only_the_newest_of_two_wishes_is_granted(compare: Compare, controller: Controller, tmp_path: Path) -> None:
+def test_only_the_newest_of_two_wishes_is_granted(compare: CompareController, controller: Controller, tmp_path: Path) -> None:
     record_life(tmp_path / "second.h5", steps=30)
     free = threading.Event()
     made: list[RecordingSource] = []
@@ -169,8 +177,8 @@ def test_only_the_newest_of_two_wishes_is_granted(compare: Compare, controller: 
         made.append(open_recording(tmp_path / "second.h5"))
         return made[-1]
 
-    compare.bring(slow)
-    compare.bring(lambda: open_recording(tmp_path / "first.h5"))
+    compare.open_second(slow)
+    compare.open_second(lambda: open_recording(tmp_path / "first.h5"))
     free.set()
     wait_until(lambda: compare.second is not None, controller)
     assert compare.second is not None
@@ -179,14 +187,16 @@ def test_only_the_newest_of_two_wishes_is_granted(compare: Compare, controller: 
     assert not made[0].thread.is_alive()
 
 
-def test_without_anything_open_nothing_is_brought(compare: Compare, controller: Controller, tmp_path: Path) -> None:
+def test_without_anything_open_nothing_is_brought(compare: CompareController, controller: Controller, tmp_path: Path) -> None:
     controller.close()
-    compare.bring(lambda: pytest.fail("opened"))
+    compare.open_second(lambda: pytest.fail("opened"))
     compare.tick()
     assert compare.second is None
 
 
-def test_a_hidden_window_reads_nothing_for_the_second(compare: Compare, controller: Controller, tmp_path: Path) -> None:
+def test_a_hidden_window_reads_nothing_for_the_second(
+    compare: CompareController, controller: Controller, tmp_path: Path
+) -> None:
     second = brought(compare, controller, record_life(tmp_path / "second.h5", steps=30))
     controller.set_visible(False)
     controller.tick()
@@ -194,8 +204,8 @@ def test_a_hidden_window_reads_nothing_for_the_second(compare: Compare, controll
 
 
 def test_a_sight_of_a_coarser_grid_shows_the_same_part_of_it() -> None:
-    fine = Sight(grid=(100, 200), screen=(300, 400), scale=4.0, y=25.0, x=150.0)
-    coarse = Sight(grid=(50, 100), screen=(280, 400)).like(fine)
+    fine = Viewport(grid=(100, 200), screen=(300, 400), scale=4.0, y=25.0, x=150.0)
+    coarse = Viewport(grid=(50, 100), screen=(280, 400)).matching(fine)
     assert (coarse.grid, coarse.screen) == ((50, 100), (280, 400))
     assert (coarse.scale, coarse.y, coarse.x) == (8.0, 12.5, 75.0)
-    assert fine.like(coarse) == fine
+    assert fine.matching(coarse) == fine

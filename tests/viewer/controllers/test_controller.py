@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from tests.viewer.recordings import record_life
-from viewer.controllers.component import Feature
+from viewer.controllers.component import Component
 from viewer.controllers.controller import Controller
-from viewer.model.shown import Look, Region
+from viewer.model.region import Region
+from viewer.model.view_settings import ViewSettings
 from viewer.sources.live import LiveSource
 from viewer.sources.opening import open_any, open_config
 
@@ -25,7 +26,7 @@ from viewer.sources.opening import open_any, open_config
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     controller.open(live())
-    wait_until(lambda: view.pictures, controller)
+    wait_until(lambda: view.frames, controller)
     yield controller
     controller.close()
 
@@ -45,7 +46,7 @@ def passed(moment: float) -> bool:
 
 
 def shows(view: FakeView, step: int) -> bool:
-    return view.pictures[-1].step == step
+    return view.frames[-1].step == step
 
 
 def told(view: FakeView, times: int) -> bool:
@@ -57,10 +58,10 @@ def is_at(controller: Controller, step: int) -> bool:
 
 
 def test_opening_shows_the_cells_before_any_step(controller: Controller, view: FakeView) -> None:
-    picture, motor = view.pictures[0], motor_of(controller)
-    assert picture.step == 0
-    assert picture.region == Region(0, 0, 24, 32)
-    assert np.array_equal(picture.pixels, 255 * motor.cells[0, 0].numpy().astype(np.uint8))
+    frame, motor = view.frames[0], motor_of(controller)
+    assert frame.step == 0
+    assert frame.region == Region(0, 0, 24, 32)
+    assert np.array_equal(frame.pixels, 255 * motor.cells[0, 0].numpy().astype(np.uint8))
 
 
 def test_single_steps_are_taken_one_by_one_and_shown(controller: Controller, view: FakeView) -> None:
@@ -85,7 +86,7 @@ def test_playing_and_pausing(controller: Controller, view: FakeView) -> None:
     controller.toggle_play()
     assert controller.source is not None
     wait_until(lambda: controller.source is not None and not controller.source.status().playing, controller)
-    wait_until(lambda: view.pictures[-1].step == motor_of(controller).step_count, controller)
+    wait_until(lambda: view.frames[-1].step == motor_of(controller).step_count, controller)
 
 
 def test_speed_is_kept(controller: Controller) -> None:
@@ -100,21 +101,21 @@ def test_speed_is_kept(controller: Controller) -> None:
 
 
 def test_reset_gives_the_first_cells_again_and_a_new_seed_others(controller: Controller, view: FakeView) -> None:
-    first = view.pictures[0].pixels
+    first = view.frames[0].pixels
     controller.step_many(5)
-    wait_until(lambda: view.pictures[-1].step == 5, controller)
+    wait_until(lambda: view.frames[-1].step == 5, controller)
     controller.reset()
-    wait_until(lambda: view.pictures[-1].step == 0, controller)
-    assert np.array_equal(view.pictures[-1].pixels, first)
+    wait_until(lambda: view.frames[-1].step == 0, controller)
+    assert np.array_equal(view.frames[-1].pixels, first)
     controller.new_seed()
     wait_until(lambda: motor_of(controller).seed == 1, controller)
-    wait_until(lambda: not np.array_equal(view.pictures[-1].pixels, first), controller)
+    wait_until(lambda: not np.array_equal(view.frames[-1].pixels, first), controller)
 
 
 def test_going_to_a_step_goes_on_to_it_or_starts_again(controller: Controller) -> None:
     restarts: list[str] = []
 
-    class Told(Feature):
+    class Told(Component):
         def restarted(self) -> None:
             restarts.append("once")
 
@@ -179,18 +180,18 @@ def test_another_speed_holds_at_once_and_not_after_the_next_beat(controller: Con
 
 def test_only_what_is_in_sight_leaves_the_device(controller: Controller, view: FakeView) -> None:
     stats = motor_of(controller).optimizer.transfer_stats
-    controller.looked_at(Region(4, 8, 6, 10), (600, 1000))
-    wait_until(lambda: view.pictures[-1].region == Region(4, 8, 6, 10), controller)
-    assert view.pictures[-1].pixels.shape == (6, 10)
+    controller.set_visible_area(Region(4, 8, 6, 10), (600, 1000))
+    wait_until(lambda: view.frames[-1].region == Region(4, 8, 6, 10), controller)
+    assert view.frames[-1].pixels.shape == (6, 10)
     bytes_before, frames_before = stats.bytes, stats.frames
     controller.step_once()
-    wait_until(lambda: view.pictures[-1].step == 1, controller)
+    wait_until(lambda: view.frames[-1].step == 1, controller)
     assert stats.bytes - bytes_before <= (stats.frames - frames_before) * 4 * 6 * 10  # a sample for the levels is the largest
 
 
 def test_zoomed_out_the_picture_is_no_larger_than_the_screen(controller: Controller, view: FakeView) -> None:
-    controller.looked_at(Region(0, 0, 24, 32), (12, 16))
-    wait_until(lambda: view.pictures[-1].pixels.shape == (12, 16), controller)
+    controller.set_visible_area(Region(0, 0, 24, 32), (12, 16))
+    wait_until(lambda: view.frames[-1].pixels.shape == (12, 16), controller)
 
 
 def test_nothing_leaves_the_device_while_nobody_looks_or_nothing_moves(controller: Controller) -> None:
@@ -227,8 +228,8 @@ def test_cells_that_turn_infinite_pause_the_run_and_keep_the_last_good_picture(v
     assert "NaN or Inf at step" in view.messages[0].text
     assert controller.source is not None
     assert not controller.source.status().playing
-    assert controller.picture is not None
-    assert controller.picture.step <= 6
+    assert controller.frame is not None
+    assert controller.frame.step <= 6
     controller.close()
 
 
@@ -252,15 +253,15 @@ def test_a_recording_pauses_once_where_it_is_not_finite_and_can_be_played_on(vie
     controller.open(open_any(record_life(tmp_path / "run.h5", steps=5)))
     source = controller.source
     assert source is not None
-    wait_until(lambda: controller.picture is not None, controller)
-    assert controller.picture is not None
-    bad = replace(controller.picture, step=3, finite=False)  # ours hold none: other programs write recordings, too
+    wait_until(lambda: controller.frame is not None, controller)
+    assert controller.frame is not None
+    bad = replace(controller.frame, step=3, finite=False)  # ours hold none: other programs write recordings, too
     source.play(True)
-    assert not controller.diverging.worth_showing(bad)
+    assert not controller.divergence.worth_showing(bad)
     assert not source.status().playing
     assert "The frame of step 3 holds NaN or Inf: paused." in view.messages[0].text
     source.play(True)
-    assert not controller.diverging.worth_showing(replace(bad, step=4))
+    assert not controller.divergence.worth_showing(replace(bad, step=4))
     assert source.status().playing
     assert len(view.messages) == 1
     controller.close()
@@ -295,16 +296,21 @@ def test_a_step_that_fails_is_told_and_the_controller_lives_on(view: FakeView) -
     wait_until(lambda: view.messages, controller)
     assert "the device is gone" in view.messages[0].text
     controller.open(live(life()))
-    wait_until(lambda: view.pictures[-1].region == Region(0, 0, 24, 32), controller)
+    wait_until(lambda: view.frames[-1].region == Region(0, 0, 24, 32), controller)
     controller.close()
 
 
 def test_a_config_is_shown_at_first_as_its_picture_is_painted(view: FakeView) -> None:
     controller = Controller(view)
     controller.open(open_config("r_pentomino"))
-    look = controller.model.look
-    assert look is not None
-    assert (look.field, look.colours, look.level_mode, look.levels) == ("channel_0", "grey", "locked", (0.0, 1.0))
+    settings = controller.model.view_settings
+    assert settings is not None
+    assert (settings.field, settings.colours, settings.level_mode, settings.levels) == (
+        "channel_0",
+        "grey",
+        "locked",
+        (0.0, 1.0),
+    )
     controller.open(live())
-    assert controller.model.look == Look("channel_0")
+    assert controller.model.view_settings == ViewSettings("channel_0")
     controller.close()

@@ -21,7 +21,7 @@ from aetheria.recording import Recording
 from tests.viewer.fakes import FakeView, live, wait_until
 from tests.viewer.recordings import record_life
 from viewer.controllers.controller import Controller
-from viewer.controllers.film import LiveShoot, film_size, fitted
+from viewer.controllers.film import LiveFilm, film_size, fitted
 from viewer.model.palette import colour_table
 from viewer.sources.playback import RecordingSource
 
@@ -30,7 +30,7 @@ from viewer.sources.playback import RecordingSource
 def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     controller.open(live())
-    wait_until(lambda: view.pictures, controller)
+    wait_until(lambda: view.frames, controller)
     yield controller
     controller.close()
     wait_until(lambda: not films())
@@ -45,18 +45,18 @@ def told(view: FakeView, words: str) -> bool:
 
 
 def shot(controller: Controller, count: int) -> bool:
-    shoot = controller.filming.shoot
-    return shoot is not None and shoot.done >= count  # a picture may come twice
+    task = controller.film.task
+    return task is not None and task.done >= count  # a picture may come twice
 
 
 def frames_of(path: Path) -> list[NDArray[np.uint8]]:
     if path.suffix == ".gif":
         with Image.open(path) as image:
-            pictures = []
+            images = []
             for k in range(image.n_frames):  # type: ignore[attr-defined]
                 image.seek(k)
-                pictures.append(np.asarray(image.convert("RGB")))
-            return pictures
+                images.append(np.asarray(image.convert("RGB")))
+            return images
     with av.open(str(path)) as container:
         return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
 
@@ -66,22 +66,22 @@ def test_a_film_of_the_view_holds_the_pictures_that_were_shown(
     controller: Controller, view: FakeView, tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"view{suffix}"
-    controller.filming.film_view(path)
+    controller.film.film_view(path)
     wait_until(lambda: shot(controller, 1), controller)
     for step in range(1, 5):
         until = time.monotonic() + 0.03  # a GIF merges pictures that come faster
         wait_until(partial(lambda until: time.monotonic() > until, until), controller)
         controller.step_once()
-        wait_until(partial(lambda step: view.pictures[-1].step == step, step), controller)
+        wait_until(partial(lambda step: view.frames[-1].step == step, step), controller)
         wait_until(partial(shot, controller, step + 1), controller)
-    assert "filming view" in controller.filming.words()
-    controller.filming.stop()
+    assert "filming view" in controller.film.status_text()
+    controller.film.stop()
     wait_until(lambda: told(view, f"pictures in view{suffix}"), controller)
-    look, choice = controller.model.look, controller.choice
-    assert look is not None
+    settings, choice = controller.model.view_settings, controller.choice
+    assert settings is not None
     assert choice is not None
-    table = colour_table(look, choice)
-    steps = {picture.step: picture for picture in view.pictures}
+    table = colour_table(settings, choice)
+    steps = {frame.step: frame for frame in view.frames}
     frames = iter(frames_of(path))
     for step in range(5):
         wanted = fitted(table[steps[step].pixels], film_size(steps[step].pixels))
@@ -89,9 +89,9 @@ def test_a_film_of_the_view_holds_the_pictures_that_were_shown(
 
 
 def test_a_film_without_a_picture_is_not_written(controller: Controller, view: FakeView, tmp_path: Path) -> None:
-    controller.picture = None
-    controller.filming.film_view(tmp_path / "x.gif")
-    controller.filming.stop()
+    controller.frame = None
+    controller.film.film_view(tmp_path / "x.gif")
+    controller.film.stop()
     wait_until(lambda: told(view, "x.gif was given up"), controller)
     assert not list(tmp_path.iterdir())
 
@@ -99,19 +99,19 @@ def test_a_film_without_a_picture_is_not_written(controller: Controller, view: F
 def test_what_cannot_be_filmed_is_told(
     controller: Controller, view: FakeView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    controller.filming.film_view(tmp_path / "x.avi")
+    controller.film.film_view(tmp_path / "x.avi")
     assert told(view, "expected .mp4 or .gif")
-    controller.filming.film_view(tmp_path / "missing" / "x.gif")
+    controller.film.film_view(tmp_path / "missing" / "x.gif")
     wait_until(lambda: told(view, "x.gif was not written"), controller)
-    assert controller.filming.shoot is None
+    assert controller.film.task is None
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Mp4Writer, "write", full)
-    controller.filming.film_view(tmp_path / "y.mp4")
+    controller.film.film_view(tmp_path / "y.mp4")
     wait_until(lambda: told(view, "y.mp4 was not written. The disk is full"), controller)
-    assert controller.filming.shoot is None
+    assert controller.film.task is None
     assert not list(tmp_path.iterdir())
 
 
@@ -136,22 +136,22 @@ class Slow:
 def test_pictures_that_come_while_the_encoder_is_behind_are_left_out_and_nobody_waits(
     controller: Controller, tmp_path: Path
 ) -> None:
-    picture = controller.picture
-    assert picture is not None
-    shoot = LiveShoot(tmp_path / "x.gif")
+    frame = controller.frame
+    assert frame is not None
+    task = LiveFilm(tmp_path / "x.gif")
     slow = Slow()
     writer: MovieWriter = slow
-    shoot.writer = writer
-    shoot.begin()
+    task.writer = writer
+    task.begin()
     began = time.monotonic()
     for _ in range(500):
-        shoot.add(picture, np.zeros((256, 3), np.uint8))
+        task.add_frame(frame, np.zeros((256, 3), np.uint8))
     assert time.monotonic() - began < 5
-    assert shoot.dropped >= 500 - 18
-    shoot.stop()
+    assert task.dropped >= 500 - 18
+    task.stop()
     slow.go.set()
-    wait_until(lambda: shoot.outcome is not None)
-    assert slow.added == 500 - shoot.dropped + 1  # the last one once more, for how long it was seen
+    wait_until(lambda: task.outcome is not None)
+    assert slow.added == 500 - task.dropped + 1  # the last one once more, for how long it was seen
 
 
 @given(st.integers(1, 900), st.integers(1, 900))
@@ -179,7 +179,7 @@ def test_a_picture_of_another_shape_is_shown_whole_in_the_middle(shape: tuple[in
 def playing(view: FakeView, tmp_path: Path) -> Iterator[Controller]:
     controller = Controller(view)
     controller.open(RecordingSource(Recording(record_life(tmp_path / "run.h5", steps=30, every=3))))
-    wait_until(lambda: view.pictures, controller)
+    wait_until(lambda: view.frames, controller)
     yield controller
     controller.close()
     wait_until(lambda: not films())
@@ -188,9 +188,9 @@ def playing(view: FakeView, tmp_path: Path) -> Iterator[Controller]:
 def test_a_film_of_a_recording_holds_all_its_frames_as_they_look_now(
     playing: Controller, view: FakeView, tmp_path: Path
 ) -> None:
-    playing.model.relook(colours="ice", level_mode="locked", levels=(0.0, 2.0))
-    wait_until(lambda: view.pictures[-1].levels == (0.0, 2.0), playing)
-    playing.filming.film_recording(tmp_path / "run.mp4", scale=4, fps=10)
+    playing.model.change_view(colours="ice", level_mode="locked", levels=(0.0, 2.0))
+    wait_until(lambda: view.frames[-1].levels == (0.0, 2.0), playing)
+    playing.film.film_recording(tmp_path / "run.mp4", scale=4, fps=10)
     wait_until(lambda: told(view, "Filmed 11 pictures in run.mp4"), playing)
     frames = frames_of(tmp_path / "run.mp4")
     with Recording(tmp_path / "run.h5") as recording:
@@ -211,10 +211,10 @@ def test_a_film_of_a_recording_can_be_given_up(
         write(self, pixels, at)
 
     monkeypatch.setattr(Mp4Writer, "write", slowly)
-    playing.filming.film_recording(tmp_path / "run.mp4", scale=4, fps=10)
-    wait_until(lambda: "writing run.mp4: 9%" in playing.filming.words(), playing)
-    playing.filming.stop()
-    assert playing.filming.words() == ""
+    playing.film.film_recording(tmp_path / "run.mp4", scale=4, fps=10)
+    wait_until(lambda: "writing run.mp4: 9%" in playing.film.status_text(), playing)
+    playing.film.stop()
+    assert playing.film.status_text() == ""
     gate.set()
     wait_until(lambda: told(view, "run.mp4 was given up, nothing was written"), playing)
     assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]

@@ -12,7 +12,7 @@ from aetheria import Life
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, live, wait_until
 from viewer.controllers.controller import Controller
-from viewer.controllers.follow import Track
+from viewer.controllers.follow import CentreTrack
 from viewer.sources.live import LiveSource
 
 GLIDER = ((0, 1), (1, 2), (2, 0), (2, 1), (2, 2))
@@ -31,7 +31,7 @@ def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     motor = Aetheria_Motor(Life(), SIZE, 1, "cpu", {"plan": "eager"}, initial=glider(10, SIZE - 10))
     controller.open(live(motor))
-    wait_until(lambda: controller.picture is not None, controller)
+    wait_until(lambda: controller.frame is not None, controller)
     yield controller
     controller.close()
 
@@ -45,7 +45,7 @@ def centre_of(controller: Controller) -> tuple[float, float]:
 
 
 def is_at_step(controller: Controller, step: int) -> bool:
-    return controller.picture is not None and controller.picture.step == step
+    return controller.frame is not None and controller.frame.step == step
 
 
 def is_at_centre(controller: Controller, view: FakeView) -> bool:
@@ -65,7 +65,7 @@ def test_the_view_goes_to_the_centre_of_mass_and_along_with_it_round_the_torus(c
 
 
 def test_the_view_glides_instead_of_jumping() -> None:
-    track, view, ways = Track((20.0, 30.0), 0.0), (10.0, 30.0), list[float]()
+    track, view, ways = CentreTrack((20.0, 30.0), 0.0), (10.0, 30.0), list[float]()
     for _ in range(100):
         then = track.led(view, 1 / 60, None)
         ways.append(math.dist(view, then))
@@ -78,7 +78,7 @@ def test_the_view_glides_instead_of_jumping() -> None:
 @pytest.mark.parametrize("torus", [None, (48, 64)])
 def test_what_moves_steadily_stays_in_the_middle_also_across_the_edge_of_a_torus(torus: tuple[int, int] | None) -> None:
     speed, now = (3.0, 20.0), 0.0
-    track, view = Track((24.0, 32.0), 0.0, torus=torus), (24.0, 32.0)
+    track, view = CentreTrack((24.0, 32.0), 0.0, torus=torus), (24.0, 32.0)
     for tick in range(1, 241):  # four seconds: 80 columns
         now = tick / 60
         true = 24.0 + speed[0] * now, 32.0 + speed[1] * now
@@ -96,7 +96,7 @@ def test_what_moves_steadily_stays_in_the_middle_also_across_the_edge_of_a_torus
 
 def test_what_goes_several_times_round_a_torus_in_a_second_stays_in_the_middle() -> None:
     size, speed = 512, 2000.0  # 200 cells between two looks, and more than half round in three
-    track, view = Track((0.0, 0.0), 0.0, torus=(size, size)), (0.0, 0.0)
+    track, view = CentreTrack((0.0, 0.0), 0.0, torus=(size, size)), (0.0, 0.0)
     looks = {1, 3, 7, *range(13, 241, 6)} - {127}  # one comes late: the way since the last is more than half round
     for tick in range(1, 241):
         now = tick / 60
@@ -112,12 +112,12 @@ def test_what_goes_several_times_round_a_torus_in_a_second_stays_in_the_middle()
 def test_who_moves_the_view_follows_no_longer(controller: Controller, view: FakeView) -> None:
     controller.toggle_follow()
     wait_until(lambda: is_at_centre(controller, view), controller)
-    controller.following.stop()
+    controller.follow.stop()
     assert not controller.model.follow
     moves = len(view.centres)
-    picture = controller.picture
+    frame = controller.frame
     controller.step_many(8)
-    wait_until(lambda: controller.picture is not picture, controller)
+    wait_until(lambda: controller.frame is not frame, controller)
     assert len(view.centres) == moves
 
 

@@ -51,15 +51,15 @@ def test_only_the_newest_lines_are_told() -> None:
 def test_strokes_and_parameters_are_listed_with_their_step_until_the_run_is_reset(controller: Controller) -> None:
     controller.step_many(5)
     wait_until(lambda: controller.source is not None and controller.source.status().step == 5, controller)
-    controller.steering.draw()
-    controller.steering.press(20, 30)
+    controller.tools.draw()
+    controller.tools.press(20, 30)
     controller.tick()
-    controller.steering.release(20, 30)
-    controller.tuning.set("m", 0.2)
-    wait_until(lambda: len(controller.changes.lines) == 2, controller)
-    cells, control = sorted(controller.changes.lines)
+    controller.tools.release(20, 30)
+    controller.parameters.set("m", 0.2)
+    wait_until(lambda: len(controller.history.lines) == 2, controller)
+    cells, control = sorted(controller.history.lines)
     assert cells.startswith("step 5: cells near (")
     assert control == "step 5: m = 0.2"
     controller.reset()
-    wait_until(lambda: controller.changes.lines == (), controller)
-    assert controller.tuning.values["m"] == 0.15
+    wait_until(lambda: controller.history.lines == (), controller)
+    assert controller.parameters.values["m"] == 0.15

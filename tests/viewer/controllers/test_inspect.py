@@ -12,8 +12,8 @@ from aetheria.motor.motor import Aetheria_Motor
 from tests.small_laws import small_law
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.controllers.controller import Controller
-from viewer.controllers.inspect import readings
-from viewer.model.shown import Cell
+from viewer.controllers.inspect import channel_table
+from viewer.model.frame import CellValues
 from viewer.sources.live import LiveSource
 
 
@@ -26,17 +26,17 @@ def source() -> Iterator[LiveSource]:
     source.close()
 
 
-def read_from(source: LiveSource, places: list[tuple[int, int, int]]) -> list[Cell]:
+def read_from(source: LiveSource, places: list[tuple[int, int, int]]) -> list[CellValues]:
     """Asks for all places while the worker is busy, then for what came of it."""
-    read: list[Cell] = []
+    read: list[CellValues] = []
     asked, done = threading.Event(), threading.Event()
-    source.do(asked.wait)
+    source.submit(asked.wait)
     for y, x, universe in places:
         source.inspect(y, x, universe, read.append)
-    source.do(done.set)
+    source.submit(done.set)
     asked.set()
     assert done.wait(20)
-    source.settle()
+    source.run_callbacks()
     return read
 
 
@@ -57,28 +57,28 @@ def test_of_many_cells_asked_for_at_once_only_the_last_is_read(source: LiveSourc
 def controller() -> Iterator[Controller]:
     controller = Controller(FakeView())
     controller.open(live(life(24, 32, batch=2)))
-    wait_until(lambda: controller.picture is not None, controller)
-    controller.inspecting.wanted = True
+    wait_until(lambda: controller.frame is not None, controller)
+    controller.inspect.wanted = True
     yield controller
     controller.close()
 
 
 def reads(controller: Controller, y: int, x: int, step: int, universe: int = 0) -> bool:
-    cell = controller.inspecting.cell
+    cell = controller.inspect.cell
     return cell is not None and (cell.y, cell.x, cell.step, cell.universe) == (y, x, step, universe)
 
 
 def value_of(controller: Controller) -> float:
-    assert controller.inspecting.cell is not None
-    return float(controller.inspecting.cell.channels[0])
+    assert controller.inspect.cell is not None
+    return float(controller.inspect.cell.channels[0])
 
 
 def test_the_cell_under_the_mouse_is_read_and_followed_through_the_steps(controller: Controller) -> None:
     source = controller.source
     assert isinstance(source, LiveSource)
     told: list[int] = []
-    controller.inspecting.listeners.append(lambda: told.append(1))
-    controller.inspecting.hover(7, 9)
+    controller.inspect.listeners.append(lambda: told.append(1))
+    controller.inspect.hover(7, 9)
     wait_until(lambda: reads(controller, 7, 9, 0), controller)
     controller.step_many(3)
     wait_until(lambda: reads(controller, 7, 9, 3), controller)
@@ -90,22 +90,22 @@ def test_the_cell_under_the_mouse_is_read_and_followed_through_the_steps(control
 
 
 def test_a_pinned_cell_stays_and_without_the_mouse_the_last_one_does(controller: Controller) -> None:
-    inspecting = controller.inspecting
-    inspecting.hover(7, 9)
+    inspect = controller.inspect
+    inspect.hover(7, 9)
     wait_until(lambda: reads(controller, 7, 9, 0), controller)
-    inspecting.toggle_pin()
+    inspect.toggle_pin()
     assert controller.model.pinned == (7, 9)
-    inspecting.hover(1, 2)
-    assert inspecting.place == (7, 9)
-    inspecting.toggle_pin()
-    assert inspecting.place == (1, 2)
+    inspect.hover(1, 2)
+    assert inspect.cell_position == (7, 9)
+    inspect.toggle_pin()
+    assert inspect.cell_position == (1, 2)
     wait_until(lambda: reads(controller, 1, 2, 0), controller)
-    inspecting.hover(-1, -1)
-    assert inspecting.place == (1, 2)
+    inspect.hover(-1, -1)
+    assert inspect.cell_position == (1, 2)
 
 
 def test_a_pin_without_mouse_or_reading_is_in_the_middle_of_what_is_in_sight(controller: Controller) -> None:
-    controller.inspecting.toggle_pin()
+    controller.inspect.toggle_pin()
     assert controller.model.pinned == (12, 16)
 
 
@@ -114,44 +114,44 @@ def test_nothing_is_read_that_nobody_wants_or_that_did_not_change(controller: Co
     assert isinstance(source, LiveSource)
     asked: list[tuple[int, int]] = []
     source.inspect = lambda *place: asked.append(place[:2])  # type: ignore[method-assign]
-    inspecting = controller.inspecting
+    inspect = controller.inspect
 
     def ticks() -> int:
         until = time.monotonic() + 0.35  # of which three or four would be due
         wait_until(lambda: time.monotonic() > until, controller)
         return len(asked)
 
-    inspecting.wanted = False
-    inspecting.hover(3, 4)
+    inspect.wanted = False
+    inspect.hover(3, 4)
     assert ticks() == 0
-    inspecting.wanted = True
+    inspect.wanted = True
     assert ticks() == 1
     controller.set_visible(False)
-    inspecting.hover(3, 5)
+    inspect.hover(3, 5)
     assert ticks() == 1
 
 
 def test_another_source_has_no_cell_yet(controller: Controller) -> None:
-    controller.inspecting.hover(7, 9)
+    controller.inspect.hover(7, 9)
     wait_until(lambda: reads(controller, 7, 9, 0), controller)
-    controller.inspecting.toggle_pin()
+    controller.inspect.toggle_pin()
     controller.open(live(life(8, 8)))
-    assert controller.inspecting.cell is None
-    assert controller.inspecting.place is None
+    assert controller.inspect.cell is None
+    assert controller.inspect.cell_position is None
 
 
 def test_amplitudes_are_read_as_numbers_in_the_plane_and_as_magnitude_and_phase() -> None:
     channels = np.array([3.0, -1.0, 4.0, 0.0])  # psi_0 = 3 + 4i, psi_1 = -1
-    table = readings(Cell(0, 0, 0, 0, channels, 2, {}))
+    table = channel_table(CellValues(0, 0, 0, 0, channels, 2, {}))
     assert table.names == ("psi_0", "psi_1")
     assert table.values == pytest.approx(np.array([[3, 4, 5, np.arctan2(4, 3)], [-1, 0, 1, np.pi]]))
 
 
 def test_a_recorded_cell_is_read_field_by_field() -> None:
     fields = {"rgb": np.array([0.1, 0.2, 0.3]), "channel_0": np.array([7.0])}
-    table = readings(Cell(0, 0, 0, 0, np.empty(0), None, fields))
+    table = channel_table(CellValues(0, 0, 0, 0, np.empty(0), None, fields))
     assert table.names == ("rgb", "channel_0")
     assert table.values[0].tolist() == [0.1, 0.2, 0.3]
     assert table.values[1, 0] == 7
     assert np.isnan(table.values[1, 1:]).all()
-    assert readings(Cell(0, 0, 0, 0, np.empty(0), None, {})).names == ()
+    assert channel_table(CellValues(0, 0, 0, 0, np.empty(0), None, {})).names == ()

@@ -22,9 +22,9 @@ from aetheria.stepping import choose_plan
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.controllers.controller import Controller
 from viewer.controllers.notices import Notices
-from viewer.controllers.open_queue import Arrivals, _prepared
-from viewer.model.gallery import entries
-from viewer.sources.importing import NewRun, adopt
+from viewer.controllers.open_queue import OpenQueue, _prepared
+from viewer.model.gallery import gallery_entries
+from viewer.sources.importing import NewRun, import_file
 from viewer.sources.live import LiveSource
 
 GLIDER = "#N a glider\nx = 3, y = 3, rule = B3/S23\nbob$2bo$3o!\n"
@@ -41,27 +41,27 @@ plan = "eager"
 
 
 @pytest.fixture
-def arrivals(view: FakeView) -> Iterator[Arrivals]:
+def open_queue(view: FakeView) -> Iterator[OpenQueue]:
     torch.set_num_threads(1)
     controller = Controller(view)
-    arrivals = Arrivals(controller)
-    yield arrivals
-    arrivals.cancel()
+    open_queue = OpenQueue(controller)
+    yield open_queue
+    open_queue.cancel()
     controller.close()
 
 
-def settle(arrivals: Arrivals) -> None:
-    wait_until(lambda: not arrivals.waiting, arrivals.controller)
+def run_callbacks(open_queue: OpenQueue) -> None:
+    wait_until(lambda: not open_queue.waiting, open_queue.controller)
 
 
-def motor_of(arrivals: Arrivals) -> Aetheria_Motor:
-    source = arrivals.controller.source
+def motor_of(open_queue: OpenQueue) -> Aetheria_Motor:
+    source = open_queue.controller.source
     assert isinstance(source, LiveSource)
     return source.motor
 
 
 def test_each_shipped_config_has_a_card_with_a_title_a_story_and_a_picture() -> None:
-    shown = entries()
+    shown = gallery_entries()
     assert shown[0].name == "quickstart"
     assert {entry.name for entry in shown} == set(shipped_configs())
     for entry in shown:
@@ -70,23 +70,23 @@ def test_each_shipped_config_has_a_card_with_a_title_a_story_and_a_picture() -> 
         assert not entry.story.startswith("What to look for")
         assert "#" not in entry.story
         assert entry.thumbnail is not None
-        with Image.open(entry.thumbnail) as picture:
-            assert picture.size == (256, 192)
+        with Image.open(entry.thumbnail) as frame:
+            assert frame.size == (256, 192)
             assert entry.thumbnail.stat().st_size < 30_000
 
 
-def test_a_config_is_opened_beside_the_window_and_plays(arrivals: Arrivals, view: FakeView, tmp_path: Path) -> None:
+def test_a_config_is_opened_beside_the_window_and_plays(open_queue: OpenQueue, view: FakeView, tmp_path: Path) -> None:
     (tmp_path / "soup.toml").write_text(CONFIG)
     opened: list[str] = []
-    arrivals.arrived = opened.append
-    arrivals.open(tmp_path / "soup.toml")
+    open_queue.on_opened = opened.append
+    open_queue.open(tmp_path / "soup.toml")
     assert view.waited_for == ["Opening soup.toml..."]
-    assert arrivals.controller.source is None
-    settle(arrivals)
+    assert open_queue.controller.source is None
+    run_callbacks(open_queue)
     assert view.waited_for[-1] == ""
     assert opened == [str(tmp_path / "soup.toml")]
-    assert motor_of(arrivals).shape == (1, 1, 32, 48)
-    wait_until(lambda: motor_of(arrivals).step_count > 2, arrivals.controller)
+    assert motor_of(open_queue).shape == (1, 1, 32, 48)
+    wait_until(lambda: motor_of(open_queue).step_count > 2, open_queue.controller)
 
 
 @pytest.mark.parametrize(
@@ -104,22 +104,22 @@ def test_a_config_is_opened_beside_the_window_and_plays(arrivals: Arrivals, view
     ],
 )
 def test_a_wrong_file_says_what_is_wrong_and_what_was_open_stays(
-    arrivals: Arrivals, view: FakeView, tmp_path: Path, name: str, content: str, says: str
+    open_queue: OpenQueue, view: FakeView, tmp_path: Path, name: str, content: str, says: str
 ) -> None:
     (tmp_path / name).write_text(content)
-    arrivals.open(tmp_path / name)
-    settle(arrivals)
+    open_queue.open(tmp_path / name)
+    run_callbacks(open_queue)
     assert [message.kind for message in view.messages] == ["error"]
     assert says in view.messages[0].text
-    assert arrivals.controller.source is None
-    arrivals.controller.open(live())
-    arrivals.open(tmp_path / "missing.rle")
-    settle(arrivals)
+    assert open_queue.controller.source is None
+    open_queue.controller.open(live())
+    open_queue.open(tmp_path / "missing.rle")
+    run_callbacks(open_queue)
     assert "no such file" in view.messages[1].text
-    assert arrivals.controller.source is not None
+    assert open_queue.controller.source is not None
 
 
-def test_of_two_wishes_the_newer_is_granted_and_the_older_is_closed(arrivals: Arrivals, view: FakeView) -> None:
+def test_of_two_wishes_the_newer_is_granted_and_the_older_is_closed(open_queue: OpenQueue, view: FakeView) -> None:
     go = threading.Event()
     old, new = live(life(8, 8)), live(life(16, 16))
 
@@ -127,90 +127,90 @@ def test_of_two_wishes_the_newer_is_granted_and_the_older_is_closed(arrivals: Ar
         go.wait()
         return old
 
-    arrivals.bring("old", slow)
-    arrivals.bring("new", lambda: new)
-    settle(arrivals)
-    assert arrivals.controller.source is new
+    open_queue.open_made("old", slow)
+    open_queue.open_made("new", lambda: new)
+    run_callbacks(open_queue)
+    assert open_queue.controller.source is new
     go.set()
     old.thread.join(20)
     assert not old.thread.is_alive()
-    assert arrivals.controller.source is new
+    assert open_queue.controller.source is new
     assert view.waited_for == ["Opening old...", "", "Opening new...", ""]
 
 
-def test_a_double_click_opens_once(arrivals: Arrivals, view: FakeView, tmp_path: Path) -> None:
+def test_a_double_click_opens_once(open_queue: OpenQueue, view: FakeView, tmp_path: Path) -> None:
     (tmp_path / "soup.toml").write_text(CONFIG)
-    arrivals.open(tmp_path / "soup.toml")
-    opening = arrivals._newest
-    arrivals.open(tmp_path / "soup.toml")
-    assert arrivals._newest is opening
-    settle(arrivals)
+    open_queue.open(tmp_path / "soup.toml")
+    opening = open_queue._pending
+    open_queue.open(tmp_path / "soup.toml")
+    assert open_queue._pending is opening
+    run_callbacks(open_queue)
     assert view.waited_for == ["Opening soup.toml...", ""]
 
 
-def test_cancelling_while_something_opens_leaves_things_as_they_were(arrivals: Arrivals, view: FakeView) -> None:
+def test_cancelling_while_something_opens_leaves_things_as_they_were(open_queue: OpenQueue, view: FakeView) -> None:
     source = live(life(8, 8))
-    arrivals.bring("it", lambda: source)
-    wait_until(lambda: arrivals._newest is None or arrivals._newest.result is not None)
-    arrivals.cancel()
+    open_queue.open_made("it", lambda: source)
+    wait_until(lambda: open_queue._pending is None or open_queue._pending.result is not None)
+    open_queue.cancel()
     source.thread.join(20)
     assert not source.thread.is_alive()
-    arrivals.controller.tick()
-    assert arrivals.controller.source is None
+    open_queue.controller.tick()
+    assert open_queue.controller.source is None
     assert view.messages == []
 
 
-def test_a_pattern_becomes_the_start_of_the_open_run(arrivals: Arrivals, view: FakeView, tmp_path: Path) -> None:
+def test_a_pattern_becomes_the_start_of_the_open_run(open_queue: OpenQueue, view: FakeView, tmp_path: Path) -> None:
     (tmp_path / "glider.rle").write_text(GLIDER)
     (tmp_path / "soup.toml").write_text(CONFIG)
-    arrivals.open(tmp_path / "soup.toml")
-    settle(arrivals)
-    motor = motor_of(arrivals)
-    arrivals.controller.toggle_play()
-    arrivals.open(tmp_path / "glider.rle")
-    wait_until(lambda: view.messages, arrivals.controller)
-    assert motor_of(arrivals) is motor
+    open_queue.open(tmp_path / "soup.toml")
+    run_callbacks(open_queue)
+    motor = motor_of(open_queue)
+    open_queue.controller.toggle_play()
+    open_queue.open(tmp_path / "glider.rle")
+    wait_until(lambda: view.messages, open_queue.controller)
+    assert motor_of(open_queue) is motor
     assert (motor.step_count, int(motor.cells.sum())) == (0, 5)
     assert "glider.rle is the start of this run now" in view.messages[0].text
-    arrivals.controller.step_many(4)
-    wait_until(lambda: motor.step_count == 4, arrivals.controller)
-    arrivals.controller.reset()
-    wait_until(lambda: motor.step_count == 0, arrivals.controller)
+    open_queue.controller.step_many(4)
+    wait_until(lambda: motor.step_count == 4, open_queue.controller)
+    open_queue.controller.reset()
+    wait_until(lambda: motor.step_count == 0, open_queue.controller)
     assert motor.cells[0, 0, 15:18, 23:26].sum() == 5
-    source = arrivals.controller.source
+    source = open_queue.controller.source
     assert isinstance(source, LiveSource)
     assert source.config is not None
     assert source.config.initial is not None
     assert source.config.initial.path == str(tmp_path / "glider.rle")
 
 
-def test_a_run_that_plays_plays_on_from_the_new_start(arrivals: Arrivals, view: FakeView, tmp_path: Path) -> None:
+def test_a_run_that_plays_plays_on_from_the_new_start(open_queue: OpenQueue, view: FakeView, tmp_path: Path) -> None:
     (tmp_path / "glider.rle").write_text(GLIDER)
-    arrivals.controller.open(live(life(64, 64)))
-    arrivals.controller.toggle_play()
-    arrivals.open(tmp_path / "glider.rle")
-    wait_until(lambda: view.messages, arrivals.controller)
-    wait_until(lambda: motor_of(arrivals).step_count > 2, arrivals.controller)
-    assert motor_of(arrivals).cells.sum() == 5
+    open_queue.controller.open(live(life(64, 64)))
+    open_queue.controller.toggle_play()
+    open_queue.open(tmp_path / "glider.rle")
+    wait_until(lambda: view.messages, open_queue.controller)
+    wait_until(lambda: motor_of(open_queue).step_count > 2, open_queue.controller)
+    assert motor_of(open_queue).cells.sum() == 5
 
 
 def test_a_pattern_without_a_run_opens_life_under_its_own_rule_on_a_grid_with_room(tmp_path: Path) -> None:
     for header, rule in (("B3/S23", "B3/S23"), ("23/36", "B36/S23"), ("b36/s23:T80,80", "B36/S23")):
         (tmp_path / "glider.rle").write_text(GLIDER.replace("B3/S23", header))
-        opened = adopt(tmp_path / "glider.rle", None)
+        opened = import_file(tmp_path / "glider.rle", None)
         assert isinstance(opened, NewRun)
         assert opened.config.law.parameters == {"rule": rule}
         assert (opened.config.grid.height, opened.config.grid.width) == (128, 128)
 
 
 def test_a_pattern_that_is_too_large_for_the_open_grid_opens_on_a_larger_one(
-    arrivals: Arrivals, view: FakeView, tmp_path: Path
+    open_queue: OpenQueue, view: FakeView, tmp_path: Path
 ) -> None:
     (tmp_path / "line.rle").write_text("x = 200, y = 1\n200o!\n")
-    arrivals.controller.open(live())
-    arrivals.open(tmp_path / "line.rle")
-    settle(arrivals)
-    assert motor_of(arrivals).shape == (1, 1, 128, 448)
+    open_queue.controller.open(live())
+    open_queue.open(tmp_path / "line.rle")
+    run_callbacks(open_queue)
+    assert motor_of(open_queue).shape == (1, 1, 128, 448)
     assert "does not fit the grid that was open" in view.messages[0].text
 
 
@@ -218,7 +218,7 @@ def test_a_pattern_dropped_on_lenia_is_read_in_shades(tmp_path: Path) -> None:
     (tmp_path / "dot.rle").write_text("x = 1, y = 1\nyO!\n")
     motor = Aetheria_Motor(Lenia(R=4), 32, 1, "cpu", {"plan": "eager"})
     source = LiveSource(motor)
-    change = adopt(tmp_path / "dot.rle", source)
+    change = import_file(tmp_path / "dot.rle", source)
     assert not isinstance(change, NewRun)
     change.apply(motor)
     assert motor.cells.sum() == 1
@@ -231,12 +231,12 @@ def test_cells_go_into_a_run_they_fit_and_the_others_say_what_is_needed(tmp_path
     np.save(tmp_path / "large.npy", np.ones((99, 99)))
     Image.new("L", (4, 4), 255).save(tmp_path / "white.png")
     for name, alive in (("fits.npy", 8), ("white.png", 16)):
-        change = adopt(tmp_path / name, source)
+        change = import_file(tmp_path / name, source)
         assert not isinstance(change, NewRun)
         change.apply(source.motor)
         assert source.motor.cells.sum() == alive
     with pytest.raises(AetheriaError, match="takes cells of 24 x 32 at most, in 1 channel"):
-        adopt(tmp_path / "large.npy", source)
+        import_file(tmp_path / "large.npy", source)
     source.close()
 
 
@@ -244,13 +244,13 @@ def test_an_array_of_zeros_and_ones_opens_as_life_and_others_do_not(tmp_path: Pa
     np.save(tmp_path / "grid.npy", np.eye(100, 80))
     np.save(tmp_path / "small.npy", np.eye(3))
     np.save(tmp_path / "grey.npy", np.full((100, 80), 0.5))
-    grid, small = adopt(tmp_path / "grid.npy", None), adopt(tmp_path / "small.npy", None)
+    grid, small = import_file(tmp_path / "grid.npy", None), import_file(tmp_path / "small.npy", None)
     assert isinstance(grid, NewRun)
     assert isinstance(small, NewRun)
     assert (grid.config.grid.height, grid.config.grid.width) == (100, 80)
     assert (small.config.grid.height, small.config.grid.width) == (128, 128)
     with pytest.raises(AetheriaError, match="2-D array of 0 and 1"):
-        adopt(tmp_path / "grey.npy", None)
+        import_file(tmp_path / "grey.npy", None)
 
 
 def growing(channels: int, hidden: int) -> GrowingNCA:
@@ -259,74 +259,74 @@ def growing(channels: int, hidden: int) -> GrowingNCA:
     return law
 
 
-def test_weights_go_into_the_open_law_where_they_fit(arrivals: Arrivals, view: FakeView, tmp_path: Path) -> None:
+def test_weights_go_into_the_open_law_where_they_fit(open_queue: OpenQueue, view: FakeView, tmp_path: Path) -> None:
     save_file(growing(6, 4).state_dict(), tmp_path / "w.safetensors")
     motor = Aetheria_Motor(growing(6, 4), 16, 6, "cpu", {"plan": "eager"})
-    arrivals.controller.open(LiveSource(motor))
-    arrivals.controller.step_many(3)
-    wait_until(lambda: motor.step_count == 3, arrivals.controller)
-    arrivals.open(tmp_path / "w.safetensors")
-    wait_until(lambda: view.messages, arrivals.controller)
+    open_queue.controller.open(LiveSource(motor))
+    open_queue.controller.step_many(3)
+    wait_until(lambda: motor.step_count == 3, open_queue.controller)
+    open_queue.open(tmp_path / "w.safetensors")
+    wait_until(lambda: view.messages, open_queue.controller)
     assert view.messages[0].text == "The law goes on with the weights of w.safetensors"
-    assert motor_of(arrivals) is motor
+    assert motor_of(open_queue) is motor
     assert motor.step_count == 3
     with safe_open(tmp_path / "w.safetensors", "pt") as file:
         assert torch.equal(motor.law.get_parameter("update.weight"), file.get_tensor("update.weight"))
 
 
-def test_weights_of_another_shape_open_a_growing_nca_of_theirs(arrivals: Arrivals, tmp_path: Path) -> None:
+def test_weights_of_another_shape_open_a_growing_nca_of_theirs(open_queue: OpenQueue, tmp_path: Path) -> None:
     save_file(growing(7, 5).state_dict(), tmp_path / "w.safetensors")
-    arrivals.controller.open(live())
-    arrivals.open(tmp_path / "w.safetensors")
-    settle(arrivals)
-    assert motor_of(arrivals).shape == (1, 7, 96, 96)
-    assert motor_of(arrivals).law.get_parameter("hidden.weight").shape == (5, 21, 1, 1)
+    open_queue.controller.open(live())
+    open_queue.open(tmp_path / "w.safetensors")
+    run_callbacks(open_queue)
+    assert motor_of(open_queue).shape == (1, 7, 96, 96)
+    assert motor_of(open_queue).law.get_parameter("hidden.weight").shape == (5, 21, 1, 1)
 
 
 def test_weights_that_fit_nothing_say_so(tmp_path: Path) -> None:
     save_file({"conv.weight": torch.zeros(3)}, tmp_path / "w.safetensors")
     source = live()
     with pytest.raises(AetheriaError, match=r"w\.safetensors: the weights fit no Growing NCA.*Open a config of the law"):
-        adopt(tmp_path / "w.safetensors", source)
+        import_file(tmp_path / "w.safetensors", source)
     source.close()
 
 
 def test_a_saved_state_goes_on_in_the_run_it_is_of_and_else_in_one_of_its_own(
-    arrivals: Arrivals, view: FakeView, tmp_path: Path
+    open_queue: OpenQueue, view: FakeView, tmp_path: Path
 ) -> None:
     (tmp_path / "soup.toml").write_text(CONFIG)
-    arrivals.open(tmp_path / "soup.toml")
-    settle(arrivals)
-    arrivals.controller.go_to(20)
-    motor = motor_of(arrivals)
-    wait_until(lambda: motor.step_count == 20, arrivals.controller)
-    source = arrivals.controller.source
+    open_queue.open(tmp_path / "soup.toml")
+    run_callbacks(open_queue)
+    open_queue.controller.go_to(20)
+    motor = motor_of(open_queue)
+    wait_until(lambda: motor.step_count == 20, open_queue.controller)
+    source = open_queue.controller.source
     assert isinstance(source, LiveSource)
     assert source.config is not None
     save_state(motor, tmp_path / "state.safetensors", source.config.to_toml())
     save_state(motor, tmp_path / "bare.safetensors")
     cells = motor.cells
-    arrivals.controller.go_to(33)
-    wait_until(lambda: motor.step_count == 33, arrivals.controller)
-    arrivals.open(tmp_path / "state.safetensors")
-    wait_until(lambda: view.messages, arrivals.controller)
+    open_queue.controller.go_to(33)
+    wait_until(lambda: motor.step_count == 33, open_queue.controller)
+    open_queue.open(tmp_path / "state.safetensors")
+    wait_until(lambda: view.messages, open_queue.controller)
     assert view.messages[0].text == "Goes on from state.safetensors, at step 20"
-    assert motor_of(arrivals) is motor
+    assert motor_of(open_queue) is motor
     assert motor.step_count == 20
-    arrivals.controller.open(live())  # of another size
-    made = adopt(tmp_path / "state.safetensors", live_source_of(arrivals))
+    open_queue.controller.open(live())  # of another size
+    made = import_file(tmp_path / "state.safetensors", live_source_of(open_queue))
     assert isinstance(made, NewRun)
     fresh = _prepared(made, "cpu")
     assert torch.equal(fresh.motor.cells, cells)
     assert fresh.motor.step_count == 20
     fresh.close()
     with pytest.raises(AetheriaError, match="a state of Life on 32 x 48 cells, saved without the config"):
-        adopt(tmp_path / "bare.safetensors", live_source_of(arrivals))
+        import_file(tmp_path / "bare.safetensors", live_source_of(open_queue))
 
 
-def live_source_of(arrivals: Arrivals) -> LiveSource:
-    assert isinstance(arrivals.controller.source, LiveSource)
-    return arrivals.controller.source
+def live_source_of(open_queue: OpenQueue) -> LiveSource:
+    assert isinstance(open_queue.controller.source, LiveSource)
+    return open_queue.controller.source
 
 
 def test_a_pattern_goes_into_a_run_that_the_users_code_steps_without_a_restart(tmp_path: Path) -> None:
@@ -334,14 +334,14 @@ def test_a_pattern_goes_into_a_run_that_the_users_code_steps_without_a_restart(t
     motor = life()
     motor.step(7)
     source = LiveSource(motor, steps_it=False)
-    change = adopt(tmp_path / "glider.rle", source)
+    change = import_file(tmp_path / "glider.rle", source)
     assert not isinstance(change, NewRun)
     change.apply(motor)
     assert (motor.step_count, int(motor.cells.sum()), change.restarts) == (7, 5, False)
     source.close()
 
 
-def test_a_plan_that_could_not_be_made_in_the_background_is_told(arrivals: Arrivals, view: FakeView, tmp_path: Path) -> None:
+def test_a_plan_that_could_not_be_made_in_the_background_is_told(open_queue: OpenQueue, view: FakeView, tmp_path: Path) -> None:
     def fails(*_: object, wanted: str, **options: Any) -> Any:
         if wanted == "eager":
             return choose_plan(*_, wanted=wanted, **options)  # type: ignore[arg-type]
@@ -350,12 +350,12 @@ def test_a_plan_that_could_not_be_made_in_the_background_is_told(arrivals: Arriv
     with warnings.catch_warnings(record=True), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("always")
         patch.setattr("aetheria.motor.stepper.choose_plan", fails)
-        notices = Notices(arrivals.controller, lambda: None)
+        notices = Notices(open_queue.controller, lambda: None)
         (tmp_path / "soup.toml").write_text(CONFIG.replace('plan = "eager"', 'plan = "compiled"'))
-        arrivals.open(tmp_path / "soup.toml")
-        wait_until(lambda: view.messages, arrivals.controller)
+        open_queue.open(tmp_path / "soup.toml")
+        wait_until(lambda: view.messages, open_queue.controller)
         notices.stop()
     assert view.messages[0].kind == "warning"
     assert "goes on by plan eager: same result, slower. Reason: the C++ compiler is missing" in view.messages[0].text
-    step = motor_of(arrivals).step_count
-    wait_until(lambda: motor_of(arrivals).step_count > step, arrivals.controller)
+    step = motor_of(open_queue).step_count
+    wait_until(lambda: motor_of(open_queue).step_count > step, open_queue.controller)

@@ -27,7 +27,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.controller.open(live(life(initial=torch.zeros(1, 24, 32))))
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None and bool(window.controller.steering.stamps))
+    qtbot.waitUntil(lambda: window.controller.frame is not None and bool(window.controller.tools.stamps))
     yield window
     window.close()
 
@@ -67,7 +67,7 @@ def test_drawing_erasing_undoing_and_redoing_with_keys_and_mouse(window: Window,
         qtbot.waitUntil(lambda: live_cells(window) == cells)
 
     qtbot.keyClick(canvas, Qt.Key.Key_D)
-    window.controller.model.rebrush(size=1)
+    window.controller.model.change_brush(size=1)
     drag(window, (4.5, 9.5), (11.5, 9.5))
     until(column(9, 4, 12))
     drag(window, (8.5, 9.5), (11.5, 9.5), RIGHT)
@@ -80,7 +80,7 @@ def test_drawing_erasing_undoing_and_redoing_with_keys_and_mouse(window: Window,
         until(wanted)
     qtbot.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     until(column(9, 4, 12))
-    qtbot.waitUntil(lambda: window.controller.picture is not None and window.controller.picture.pixels.sum() == 8 * 255)
+    qtbot.waitUntil(lambda: window.controller.frame is not None and window.controller.frame.pixels.sum() == 8 * 255)
 
 
 def test_without_a_brush_the_mouse_moves_the_view_and_paints_nothing(window: Window, qtbot: QtBot) -> None:
@@ -90,13 +90,13 @@ def test_without_a_brush_the_mouse_moves_the_view_and_paints_nothing(window: Win
     before = window.canvas.box.viewRange()
     drag(window, (4.5, 9.5), (11.5, 20.5))
     assert window.canvas.box.viewRange() != before
-    assert window.controller.steering.undoable == 0
+    assert window.controller.tools.undoable == 0
     assert not live_cells(window)
 
 
 def test_a_drag_over_the_edge_of_a_torus_goes_on_at_the_other_side(window: Window, qtbot: QtBot) -> None:
     qtbot.keyClick(window.canvas, Qt.Key.Key_D)
-    window.controller.model.rebrush(size=1)
+    window.controller.model.change_brush(size=1)
     window.canvas.zoom(0.7)
     drag(window, (21.5, 5.5), (26.5, 5.5))
     qtbot.waitUntil(lambda: live_cells(window) == [*column(5, 0, 3), *column(5, 21, 24)])
@@ -107,7 +107,7 @@ def test_the_outline_of_the_brush_follows_the_mouse_and_grows_with_the_brush(win
     QTest.mouseMove(window.canvas.viewport(), on_screen(window, 10.5, 12.5))
     assert outline.path().isEmpty()
     qtbot.keyClick(window.canvas, Qt.Key.Key_D)
-    window.controller.model.rebrush(size=5)
+    window.controller.model.change_brush(size=5)
     QTest.mouseMove(window.canvas.viewport(), on_screen(window, 10.5, 12.6))
     qtbot.waitUntil(lambda: not outline.path().isEmpty())
     rectangle = outline.path().boundingRect()

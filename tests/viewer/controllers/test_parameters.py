@@ -31,44 +31,44 @@ def lenia() -> Aetheria_Motor:
 def test_a_control_holds_from_the_next_step_without_a_restart(controller: Controller) -> None:
     motor = life(initial=torch.ones(1, 24, 32))
     controller.open(live(motor))
-    assert controller.tuning.values == {"rule": "B3/S23"}
-    controller.tuning.set("rule", "B/S8")
-    wait_until(lambda: controller.tuning.values["rule"] == "B/S8", controller)
+    assert controller.parameters.values == {"rule": "B3/S23"}
+    controller.parameters.set("rule", "B/S8")
+    wait_until(lambda: controller.parameters.values["rule"] == "B/S8", controller)
     motor.step(3)
     assert motor.cells.all()  # under Life's own rule all would be dead
-    assert controller.tuning.changed("rule")
+    assert controller.parameters.is_changed("rule")
 
 
 def test_a_value_that_the_law_refuses_is_told_and_the_one_before_holds(controller: Controller) -> None:
     motor = lenia()
     controller.open(live(motor))
-    controller.tuning.set("T", -1.0)
-    wait_until(lambda: controller.tuning.problems, controller)
-    assert "above 0" in controller.tuning.problems["T"]
-    assert motor.get_control("T") == controller.tuning.values["T"] == 10
-    controller.tuning.set("T", 12.0)
-    wait_until(lambda: not controller.tuning.problems, controller)
+    controller.parameters.set("T", -1.0)
+    wait_until(lambda: controller.parameters.problems, controller)
+    assert "above 0" in controller.parameters.problems["T"]
+    assert motor.get_control("T") == controller.parameters.values["T"] == 10
+    controller.parameters.set("T", 12.0)
+    wait_until(lambda: not controller.parameters.problems, controller)
     assert motor.get_control("T") == 12
 
 
 def test_a_reset_of_one_control_leaves_the_others(controller: Controller) -> None:
     motor = lenia()
     controller.open(live(motor))
-    controller.tuning.set("m", 0.2)
-    controller.tuning.set("s", 0.02)
-    controller.tuning.reset("m")
-    wait_until(lambda: not controller.tuning.changed("m") and controller.tuning.changed("s"), controller)
+    controller.parameters.set("m", 0.2)
+    controller.parameters.set("s", 0.02)
+    controller.parameters.reset("m")
+    wait_until(lambda: not controller.parameters.is_changed("m") and controller.parameters.is_changed("s"), controller)
     assert (motor.get_control("m"), motor.get_control("s")) == (0.15, 0.02)
-    controller.tuning.reset_all()
+    controller.parameters.reset_all()
     wait_until(lambda: motor.get_control("s") == 0.015, controller)
 
 
 def test_a_reset_of_the_run_is_of_the_law_too_and_a_new_seed_is_not(controller: Controller) -> None:
     motor = lenia()
     controller.open(live(motor))
-    controller.tuning.set("m", 0.2)
+    controller.parameters.set("m", 0.2)
     controller.new_seed()
-    wait_until(lambda: motor.seed == 1 and controller.tuning.values["m"] == 0.2, controller)
+    wait_until(lambda: motor.seed == 1 and controller.parameters.values["m"] == 0.2, controller)
     controller.step_once()
     wait_until(lambda: motor.step_count == 1, controller)
     assert motor.get_control("m") == 0.2
@@ -80,19 +80,19 @@ def test_a_reset_of_the_run_is_of_the_law_too_and_a_new_seed_is_not(controller: 
 def test_answers_that_are_overtaken_say_nothing(controller: Controller) -> None:
     controller.open(live(lenia()))
     seen: list[object] = []
-    controller.tuning.listeners.append(lambda: seen.append(controller.tuning.values.get("m")))
+    controller.parameters.listeners.append(lambda: seen.append(controller.parameters.values.get("m")))
     for m in (0.2, 0.21, 0.22, 0.23):
-        controller.tuning.set("m", m)
-    wait_until(lambda: controller.tuning.values["m"] == 0.23, controller)
+        controller.parameters.set("m", m)
+    wait_until(lambda: controller.parameters.values["m"] == 0.23, controller)
     assert seen == [0.23]
 
 
 def test_what_has_no_controls_shows_none(controller: Controller) -> None:
     controller.open(live(life()))
-    controller.tuning.set("rule", "nonsense")
-    wait_until(lambda: controller.tuning.problems, controller)
+    controller.parameters.set("rule", "nonsense")
+    wait_until(lambda: controller.parameters.problems, controller)
     controller.close()
-    assert (controller.tuning.controls, controller.tuning.values, controller.tuning.problems) == ((), {}, {})
+    assert (controller.parameters.controls, controller.parameters.values, controller.parameters.problems) == ((), {}, {})
 
 
 def test_all_well_known_rules_are_rules() -> None:
@@ -109,11 +109,11 @@ def test_a_reset_runs_a_pattern_under_its_own_rule_again_and_warns_of_nothing(
     assert isinstance(controller.source, LiveSource)
     motor = controller.source.motor
     first = motor.cells.clone()
-    controller.tuning.set("rule", "B36/S23")
+    controller.parameters.set("rule", "B36/S23")
     controller.step_many(2)
-    wait_until(lambda: motor.step_count == 2 and controller.tuning.changed("rule"), controller)
+    wait_until(lambda: motor.step_count == 2 and controller.parameters.is_changed("rule"), controller)
     controller.reset()
-    wait_until(lambda: motor.step_count == 0 and not controller.tuning.changed("rule"), controller)
+    wait_until(lambda: motor.step_count == 0 and not controller.parameters.is_changed("rule"), controller)
     assert torch.equal(motor.cells, first)
     assert motor.edits == ()
     assert caplog.messages == []
@@ -122,12 +122,12 @@ def test_a_reset_runs_a_pattern_under_its_own_rule_again_and_warns_of_nothing(
 def test_a_reset_that_is_refused_leaves_the_law_as_it_was(controller: Controller, tmp_path: Path) -> None:
     motor = life()
     controller.open(live(motor))
-    controller.tuning.set("rule", "B36/S23")
-    wait_until(lambda: controller.tuning.changed("rule"), controller)
+    controller.parameters.set("rule", "B36/S23")
+    wait_until(lambda: controller.parameters.is_changed("rule"), controller)
     with Recorder(motor, tmp_path / "run.h5"):
         controller.reset()
         view = controller.view
         assert isinstance(view, FakeView)
         wait_until(lambda: view.messages, controller)
     assert "a recorder is running" in view.messages[0].text
-    assert motor.get_control("rule") == controller.tuning.values["rule"] == "B36/S23"
+    assert motor.get_control("rule") == controller.parameters.values["rule"] == "B36/S23"

@@ -20,7 +20,7 @@ from aetheria.runs.run import build_motor
 from tests.small_laws import small_law
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.controllers.controller import Controller
-from viewer.controllers.record import Forecast, TapeSettings
+from viewer.controllers.record import RecordForecast, RecordSettings
 from viewer.sources.live import LiveSource
 
 CONFIG: dict[str, Any] = {
@@ -37,7 +37,7 @@ def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     config = RunConfig.checked(CONFIG, "")
     controller.open(live(build_motor(config), config=config, title="soup"))
-    wait_until(lambda: view.pictures, controller)
+    wait_until(lambda: view.frames, controller)
     yield controller
     controller.close()
 
@@ -52,11 +52,11 @@ def motor_of(controller: Controller) -> Aetheria_Motor:
     return controller.source.motor
 
 
-def begin(controller: Controller, settings: TapeSettings) -> None:
-    controller.tape.start(settings)
-    take = controller.tape.take
+def begin(controller: Controller, settings: RecordSettings) -> None:
+    controller.record.start(settings)
+    take = controller.record.session
     assert take is not None
-    wait_until(lambda: take.recorder is not None or not controller.tape.recording, controller)
+    wait_until(lambda: take.recorder is not None or not controller.record.recording, controller)
 
 
 def told(view: FakeView, words: str) -> bool:
@@ -74,7 +74,7 @@ def test_a_recording_holds_the_frames_of_the_motor_and_can_be_replayed_edits_and
 ) -> None:
     motor = motor_of(controller)
     go(controller, 3)
-    begin(controller, TapeSettings(path, ("channel_0", "population"), every=2))
+    begin(controller, RecordSettings(path, ("channel_0", "population"), every=2))
     seen: dict[int, torch.Tensor] = {}
     for _ in range(8):
         go(controller, 1)
@@ -82,7 +82,7 @@ def test_a_recording_holds_the_frames_of_the_motor_and_can_be_replayed_edits_and
     motor.set_cells(torch.ones(1, 4, 4), at=(2, 3), universe=0)
     go(controller, 5)
     seen[motor.step_count] = motor.cells[:, 0]
-    controller.tape.stop()
+    controller.record.stop()
     wait_until(lambda: told(view, "Recorded 7 frames in run.h5"), controller)
     with Recording(path) as recording:
         assert recording.steps.tolist() == [4, 6, 8, 10, 12, 14, 16]
@@ -96,16 +96,16 @@ def test_a_recording_holds_the_frames_of_the_motor_and_can_be_replayed_edits_and
 
 
 def test_the_status_says_how_a_recording_goes(controller: Controller, view: FakeView, path: Path) -> None:
-    assert controller.tape.words() == ""
-    begin(controller, TapeSettings(path, ("channel_0",), every=1))
+    assert controller.record.status_text() == ""
+    begin(controller, RecordSettings(path, ("channel_0",), every=1))
     wait_until(lambda: told(view, "Recording to run.h5, every step."), controller)
     go(controller, 20)
-    wait_until(lambda: "run.h5: 21 frames" in controller.tape.words(), controller)
+    wait_until(lambda: "run.h5: 21 frames" in controller.record.status_text(), controller)
     wait_until(lambda: view.statuses and "KiB" in view.statuses[-1].recording, controller)
 
 
 def test_a_recording_is_whole_when_what_is_recorded_is_closed(controller: Controller, path: Path) -> None:
-    begin(controller, TapeSettings(path, ("channel_0",), every=1))
+    begin(controller, RecordSettings(path, ("channel_0",), every=1))
     go(controller, 5)
     controller.close()
     wait_until(lambda: not [t for t in threading.enumerate() if t.name == "end of a recording"])
@@ -115,11 +115,11 @@ def test_a_recording_is_whole_when_what_is_recorded_is_closed(controller: Contro
 
 
 def test_a_recording_that_is_stopped_before_it_began_is_closed_too(controller: Controller, path: Path) -> None:
-    controller.tape.start(TapeSettings(path, ("channel_0",)))
-    controller.tape.stop()
+    controller.record.start(RecordSettings(path, ("channel_0",)))
+    controller.record.stop()
     done: list[None] = []
     assert controller.source is not None
-    controller.source.do(lambda: None, done.append)  # after what was asked before
+    controller.source.submit(lambda: None, done.append)  # after what was asked before
     wait_until(lambda: done, controller)
     with Recording(path) as recording:
         assert recording.status == "done"
@@ -129,10 +129,10 @@ def test_a_full_disk_ends_the_recording_and_the_run_goes_on(
     controller: Controller, view: FakeView, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     motor = motor_of(controller)
-    begin(controller, TapeSettings(path, ("channel_0",), every=1))
+    begin(controller, RecordSettings(path, ("channel_0",), every=1))
     controller.unlimited()
     controller.toggle_play()
-    take = controller.tape.take
+    take = controller.record.session
     wait_until(lambda: take is not None and take.recorder is not None and take.recorder.frames > 20, controller)
     monkeypatch.setattr(psutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
     wait_until(lambda: told(view, "the disk is full"), controller)
@@ -142,7 +142,7 @@ def test_a_full_disk_ends_the_recording_and_the_run_goes_on(
     wait_until(lambda: motor.step_count > after + 50, controller)
     assert controller.source is not None
     assert controller.source.status().playing
-    assert not controller.tape.recording
+    assert not controller.record.recording
     with Recording(path) as recording:
         assert recording.status == "disk full"
         assert len(recording) > 20
@@ -177,9 +177,9 @@ def test_what_cannot_be_recorded_is_told(
     controller: Controller, view: FakeView, path: Path, change: dict[str, Any], words: str
 ) -> None:
     wanted: dict[str, Any] = {"path": path, "fields": ("channel_0",)}
-    controller.tape.start(TapeSettings(**wanted | change))
+    controller.record.start(RecordSettings(**wanted | change))
     wait_until(lambda: told(view, words), controller)
-    assert not controller.tape.recording
+    assert not controller.record.recording
     assert not path.exists()
 
 
@@ -224,21 +224,21 @@ def test_the_estimate_speaks_of_frames_minutes_and_free_space(
     controller: Controller, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(psutil, "disk_usage", lambda _: type("Usage", (), {"free": 3 * 2**30}))
-    said: list[Forecast] = []
+    said: list[RecordForecast] = []
     controller.set_speed(10.0)
-    settings = TapeSettings(path, ("channel_0",), every=5)
-    controller.tape.estimate(settings, said.append)
+    settings = RecordSettings(path, ("channel_0",), every=5)
+    controller.record.estimate(settings, said.append)
     wait_until(lambda: said, controller)
-    assert said[0].words == (
+    assert said[0].text == (
         "At the most 3.04 KiB a frame; at the present pace 120 frames and 365 KiB a minute. "
         "3.00 GiB are free, enough for 6 days."
     )
-    controller.tape.estimate(TapeSettings(path, ("chanel_0",)), said.append)
+    controller.record.estimate(RecordSettings(path, ("chanel_0",)), said.append)
     wait_until(lambda: len(said) == 2, controller)
-    assert "did you mean channel" in said[1].words
+    assert "did you mean channel" in said[1].text
     assert [forecast.wrong for forecast in said] == [False, True]
     path.touch()
-    controller.tape.estimate(settings, said.append)
+    controller.record.estimate(settings, said.append)
     wait_until(lambda: len(said) == 3, controller)
     assert said[2].exists
     assert not said[0].exists

@@ -20,9 +20,9 @@ from aetheria.recording import Recorder, Recording
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from tests.viewer.recordings import record_nca
 from viewer.controllers.controller import Controller
-from viewer.controllers.series import RATE, Series
+from viewer.controllers.series import RATE, SeriesController
 from viewer.model import wording
-from viewer.model.table import Quantity, Run, Sample, capacity_for, write_csv
+from viewer.model.time_series import Measurement, Quantity, TimeSeries, capacity_for, write_csv
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
 
@@ -32,7 +32,7 @@ def controller(view: FakeView) -> Iterator[Controller]:
     controller = Controller(view)
     controller.open(live(life(batch=2)))
     controller.series.shown = True
-    wait_until(lambda: view.pictures, controller)
+    wait_until(lambda: view.frames, controller)
     yield controller
     controller.close()
 
@@ -42,16 +42,16 @@ def motor_of(controller: Controller) -> Aetheria_Motor:
     return controller.source.motor
 
 
-def newest(series: Series) -> int:
-    return int(series.runs[-1].steps[-1]) if series.runs and len(series.runs[-1]) else -1
+def newest(series: SeriesController) -> int:
+    return int(series.stretches[-1].steps[-1]) if series.stretches and len(series.stretches[-1]) else -1
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=600), st.sampled_from([4, 6, 16, 64]))
 def test_a_run_is_bounded_and_keeps_its_first_and_its_newest_sample(gaps: list[int], capacity: int) -> None:
-    run = Run(capacity)
+    run = TimeSeries(capacity)
     steps = np.cumsum(gaps)
     for count, step in enumerate(steps, 1):
-        run.add(Sample(int(step), float(step), {"mass": np.array([step / 7])}))
+        run.append(Measurement(int(step), float(step), {"mass": np.array([step / 7])}))
         assert len(run) <= capacity
         assert run.steps[0] == steps[0]
         assert run.steps[-1] == step
@@ -66,10 +66,10 @@ def test_a_run_is_bounded_and_keeps_its_first_and_its_newest_sample(gaps: list[i
 
 
 def test_a_number_chosen_later_is_missing_before() -> None:
-    run = Run(4)
-    run.add(Sample(0, 0.0, {"mass": np.array([1.0])}))
-    run.add(Sample(1, 1.0, {"mass": np.array([2.0]), "population": np.array([5.0])}))
-    run.add(Sample(2, 2.0, {"population": np.array([np.inf])}))
+    run = TimeSeries(4)
+    run.append(Measurement(0, 0.0, {"mass": np.array([1.0])}))
+    run.append(Measurement(1, 1.0, {"mass": np.array([2.0]), "population": np.array([5.0])}))
+    run.append(Measurement(2, 2.0, {"population": np.array([np.inf])}))
     assert run.values("mass")[:, 0].tolist()[:2] == [1.0, 2.0]
     assert np.isnan(run.values("mass")[2, 0])
     assert run.values("population")[:, 0].tolist()[1] == 5.0
@@ -82,8 +82,8 @@ def test_the_newest_sample_is_that_of_the_cells_where_the_run_stops(controller: 
     controller.step_many(40)
     wait_until(lambda: newest(series) == 40, controller)
     alive = motor.cells[:, 0].sum((1, 2)).numpy()
-    assert np.array_equal(series.runs[-1].values("population")[-1], alive)
-    assert series.runs[-1].values(RATE).shape == (len(series.runs[-1]), 1)
+    assert np.array_equal(series.stretches[-1].values("population")[-1], alive)
+    assert series.stretches[-1].values(RATE).shape == (len(series.stretches[-1]), 1)
 
 
 def test_nothing_is_asked_of_the_motor_unless_somebody_looks_something_is_chosen_and_steps_are_taken(
@@ -135,14 +135,14 @@ def test_a_restart_begins_another_run_and_the_one_before_stays(controller: Contr
     wait_until(lambda: newest(series) == 10, controller)
     controller.reset()
     wait_until(lambda: newest(series) == 0, controller)
-    assert [int(run.steps[-1]) for run in series.runs] == [10, 0]
+    assert [int(run.steps[-1]) for run in series.stretches] == [10, 0]
     controller.go_to(4)
     wait_until(lambda: newest(series) == 4, controller)
     controller.go_to(2)
     wait_until(lambda: newest(series) == 2, controller)
-    assert [int(run.steps[-1]) for run in series.runs][:2] == [10, 4]
+    assert [int(run.steps[-1]) for run in series.stretches][:2] == [10, 4]
     series.clear()
-    assert not series.runs
+    assert not series.stretches
 
 
 class Counts(nn.Module):
@@ -163,13 +163,13 @@ def test_what_was_chosen_stays_chosen_for_the_next_source(controller: Controller
     assert list(series.chosen) == [RATE]
     controller.open(counting())
     assert list(series.chosen) == ["mass", RATE]
-    assert not series.runs
+    assert not series.stretches
 
 
 def test_a_number_that_fails_is_told_once_and_chosen_no_longer(view: FakeView, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = Controller(view)
     controller.open(counting())
-    series: Series = controller.series
+    series: SeriesController = controller.series
     series.shown = True
     wait_until(lambda: newest(series) == 0, controller)
     motor = motor_of(controller)
@@ -202,7 +202,7 @@ def test_a_table_holds_what_was_collected(controller: Controller, view: FakeView
         head, *rows = csv.reader(file)
     assert head == ["run", "step", "time [s]", "population_0 [cells]", "population_1 [cells]"]
     assert {row[0] for row in rows} == {"1", "2"}
-    for number, run in enumerate(series.runs, 1):
+    for number, run in enumerate(series.stretches, 1):
         mine = [row for row in rows if row[0] == str(number)]
         assert [int(row[1]) for row in mine] == run.steps.tolist()
         assert np.array_equal([[float(x) for x in row[3:5]] for row in mine], run.values("population"))
@@ -219,9 +219,9 @@ def test_a_table_that_cannot_be_written_is_told_and_leaves_nothing(
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=False), min_size=1, max_size=30))
 def test_numbers_in_a_table_are_exact(tmp_path_factory: pytest.TempPathFactory, numbers: list[float]) -> None:
-    run = Run(64)
+    run = TimeSeries(64)
     for step, number in enumerate(numbers):
-        run.add(Sample(step, 0.5, {"mass": np.array([number])}))
+        run.append(Measurement(step, 0.5, {"mass": np.array([number])}))
     path = tmp_path_factory.mktemp("table") / "exact.csv"
     write_csv(path, [run], [Quantity("mass", "", "1"), Quantity("population", "", "cells")])
     with path.open(newline="") as file:
@@ -239,11 +239,11 @@ def test_the_numbers_of_a_recording_are_those_in_the_file(view: FakeView, tmp_pa
     series.choose(["population", RATE])
     wait_until(lambda: newest(series) == 20, controller)
     with Recording(path) as recording:
-        assert np.array_equal(series.runs[-1].values("population"), recording.observable("population"))
-        assert np.array_equal(series.runs[-1].times, recording.wall_times)
+        assert np.array_equal(series.stretches[-1].values("population"), recording.observable("population"))
+        assert np.array_equal(series.stretches[-1].times, recording.wall_times)
         seconds = np.diff(recording.wall_times)
-    assert np.array_equal(series.runs[-1].steps, np.arange(0, 21, 2))
-    assert np.allclose(series.runs[-1].values(RATE)[1:, 0], 2 / seconds, equal_nan=True)
+    assert np.array_equal(series.stretches[-1].steps, np.arange(0, 21, 2))
+    assert np.allclose(series.stretches[-1].values(RATE)[1:, 0], 2 / seconds, equal_nan=True)
     series.save_csv(tmp_path / "run.csv")
     wait_until(lambda: view.messages, controller)
     assert len((tmp_path / "run.csv").read_text().splitlines()) == 12
@@ -262,13 +262,13 @@ def test_the_numbers_of_a_recording_that_grows_are_read_again(view: FakeView, tm
         wait_until(lambda: newest(controller.series) == 3, controller)
         motor.step(4)
         wait_until(lambda: newest(controller.series) == 7, controller)
-    assert controller.series.runs[-1].values("population")[-1, 0] == motor.cells.sum()
+    assert controller.series.stretches[-1].values("population")[-1, 0] == motor.cells.sum()
     controller.close()
 
 
 def test_a_long_recording_is_thinned_evenly(tmp_path: Path) -> None:
     steps = np.arange(0, 50_000, 5)
-    run = Run.of(steps, steps / 10, {"mass": np.sqrt(steps)[:, None]}, capacity=64)
+    run = TimeSeries.from_columns(steps, steps / 10, {"mass": np.sqrt(steps)[:, None]}, capacity=64)
     assert len(run) == 64
     assert (run.steps[0], run.steps[-1]) == (0, 49_995)
     assert np.array_equal(run.values("mass")[:, 0], np.sqrt(run.steps))
@@ -278,7 +278,7 @@ def test_a_long_recording_is_thinned_evenly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("universes", [1, 255, 256, 300, 100_000])
 def test_many_universes_are_kept_in_bounded_memory(universes: int) -> None:
     capacity = capacity_for(universes)
-    Run(capacity)
+    TimeSeries(capacity)
     assert 64 <= capacity <= 4096
     assert capacity == 64 or capacity * universes <= 1 << 20
 

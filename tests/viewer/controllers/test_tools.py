@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from aetheria import MLP, GrowingNCA, Lenia, Life
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, life, live, wait_until
-from viewer.controllers.brushes import Dab, medium_of
+from viewer.controllers.brushes import Dab, paint_target_of
 from viewer.controllers.controller import Controller
 from viewer.controllers.stamps import Stamp, turned
 from viewer.controllers.strokes import Painter, Stroke, grouped
-from viewer.model.shown import BrushSettings, Region
+from viewer.model.brush_settings import BrushSettings
+from viewer.model.region import Region
 from viewer.sources.live import LiveSource
 
 
@@ -29,7 +30,7 @@ def controller(view: FakeView) -> Iterator[Controller]:
 
 def opened(controller: Controller, motor: Aetheria_Motor) -> Aetheria_Motor:
     controller.open(live(motor))
-    wait_until(lambda: controller.steering.stamps and controller.picture, controller)
+    wait_until(lambda: controller.tools.stamps and controller.frame, controller)
     return motor
 
 
@@ -41,37 +42,37 @@ def settled(controller: Controller) -> None:
     """Waits until the worker has done all that was asked of it."""
     assert isinstance(controller.source, LiveSource)
     done: list[bool] = []
-    controller.source.do(lambda: True, done.append)
+    controller.source.submit(lambda: True, done.append)
     wait_until(lambda: done, controller)
 
 
 def stroke(controller: Controller, *places: tuple[float, float], erase: bool = False) -> None:
-    controller.steering.press(*places[0], erase=erase)
+    controller.tools.press(*places[0], erase=erase)
     for place in places[1:]:
-        controller.steering.drag(*place)
-    controller.steering.release(*places[-1])
+        controller.tools.drag(*place)
+    controller.tools.release(*places[-1])
 
 
 def test_a_stroke_is_painted_and_shown_while_the_motor_stands_still(controller: Controller, view: FakeView) -> None:
     motor = opened(controller, empty_life())
-    controller.steering.draw()
-    controller.model.rebrush(size=1)
+    controller.tools.draw()
+    controller.model.change_brush(size=1)
     stroke(controller, (3.5, 4.5), (3.5, 20.5))
-    wait_until(lambda: view.pictures[-1].pixels.any(), controller)
+    wait_until(lambda: view.frames[-1].pixels.any(), controller)
     settled(controller)
-    wait_until(lambda: view.pictures[-1].pixels.sum() == 17 * 255, controller)
+    wait_until(lambda: view.frames[-1].pixels.sum() == 17 * 255, controller)
     assert np.argwhere(motor.cells[0, 0].numpy()).tolist() == [[3, x] for x in range(4, 21)]
     assert motor.step_count == 0
 
 
 def test_a_fast_mouse_leaves_no_gaps_and_the_same_stroke_as_a_slow_one(controller: Controller) -> None:
     motor = opened(controller, empty_life())
-    controller.steering.draw()
-    controller.model.rebrush(size=3)
+    controller.tools.draw()
+    controller.model.change_brush(size=3)
     stroke(controller, (2.5, 2.5), (20.5, 29.5))
     settled(controller)
     fast = motor.cells
-    controller.steering.undo()
+    controller.tools.undo()
     way = [(2.5 + 18 * t / 50, 2.5 + 27 * t / 50) for t in range(51)]
     stroke(controller, *way)
     settled(controller)
@@ -81,13 +82,13 @@ def test_a_fast_mouse_leaves_no_gaps_and_the_same_stroke_as_a_slow_one(controlle
 
 def test_the_right_button_erases_while_drawing(controller: Controller) -> None:
     motor = opened(controller, empty_life())
-    controller.steering.draw()
-    controller.model.rebrush(size=5)
+    controller.tools.draw()
+    controller.model.change_brush(size=5)
     stroke(controller, (10.5, 10.5))
     stroke(controller, (10.5, 10.5), erase=True)
     settled(controller)
     assert not motor.cells.any()
-    assert controller.steering.undoable == 2
+    assert controller.tools.undoable == 2
     assert controller.model.tool == "draw"
 
 
@@ -117,34 +118,34 @@ def test_undo_gives_the_cells_before_bit_by_bit_and_redo_those_after(
     motor = opened(controller, make())
     seen = [motor.cells]
     for brush in brushes:
-        getattr(controller.steering, brush)()
+        getattr(controller.tools, brush)()
         assert controller.model.tool == brush
-        controller.model.rebrush(size=9, strength=0.7)
+        controller.model.change_brush(size=9, strength=0.7)
         stroke(controller, (1.0, 2.0), (6.0, 38.0), (46.0, 44.0))
         settled(controller)
         seen.append(motor.cells)
         assert not torch.equal(seen[-1], seen[-2])
     for before in reversed(seen[:-1]):
-        controller.steering.undo()
+        controller.tools.undo()
         settled(controller)
         assert torch.equal(motor.cells, before)
     for after in seen[1:]:
-        controller.steering.redo()
+        controller.tools.redo()
         settled(controller)
         assert torch.equal(motor.cells, after)
-    assert controller.steering.undoable == len(brushes)
-    assert controller.steering.redoable == 0
+    assert controller.tools.undoable == len(brushes)
+    assert controller.tools.redoable == 0
 
 
 def test_a_new_stroke_ends_what_could_be_painted_again(controller: Controller, view: FakeView) -> None:
     opened(controller, empty_life())
-    controller.steering.draw()
+    controller.tools.draw()
     stroke(controller, (5, 5))
-    controller.steering.undo()
+    controller.tools.undo()
     stroke(controller, (9, 9))
-    controller.steering.redo()
+    controller.tools.redo()
     settled(controller)
-    assert controller.steering.redoable == 0
+    assert controller.tools.redoable == 0
     assert "no stroke to redo" in view.messages[-1].text
 
 
@@ -162,13 +163,13 @@ def test_painting_a_running_motor_sets_no_other_cell_back(controller: Controller
     )
     controller.unlimited()
     controller.toggle_play()
-    controller.steering.erase()
-    controller.model.rebrush(size=3)
+    controller.tools.erase()
+    controller.model.change_brush(size=3)
     for k in range(20):
         stroke(controller, (10.5, 10.5 + k), (30.5, 10.5 + k))
         controller.tick()
     settled(controller)
-    controller.steering.undo()
+    controller.tools.undo()
     settled(controller)
     controller.toggle_play()
     wait_until(lambda: controller.source is not None and not controller.source.status().playing, controller)
@@ -184,23 +185,23 @@ def test_strokes_are_forgotten_when_the_run_begins_again_or_something_else_is_op
     controller: Controller, view: FakeView
 ) -> None:
     motor = opened(controller, empty_life())
-    controller.steering.draw()
+    controller.tools.draw()
     stroke(controller, (5, 5))
     settled(controller)
-    assert controller.steering.undoable == 1
+    assert controller.tools.undoable == 1
     controller.reset()
-    wait_until(lambda: not motor.cells.any() and controller.steering.undoable == 0, controller)
-    controller.steering.undo()
+    wait_until(lambda: not motor.cells.any() and controller.tools.undoable == 0, controller)
+    controller.tools.undo()
     settled(controller)
     assert "no stroke to undo" in view.messages[-1].text
     assert not motor.cells.any()
-    controller.steering.draw()
+    controller.tools.draw()
     stroke(controller, (5, 5))
     settled(controller)
     other = opened(controller, empty_life())
-    assert controller.steering.undoable == 0
-    assert controller.model.tool == "look"
-    controller.steering.undo()
+    assert controller.tools.undoable == 0
+    assert controller.model.tool == "pan"
+    controller.tools.undo()
     settled(controller)
     assert not other.cells.any()
 
@@ -208,26 +209,26 @@ def test_strokes_are_forgotten_when_the_run_begins_again_or_something_else_is_op
 def test_only_the_universe_that_is_shown_is_painted_unless_all_are_wanted(controller: Controller) -> None:
     motor = opened(controller, empty_life(batch=3))
     controller.next_universe()
-    controller.steering.draw()
+    controller.tools.draw()
     stroke(controller, (5, 5))
     settled(controller)
     assert [bool(cells.any()) for cells in motor.cells] == [False, True, False]
-    controller.model.rebrush(everywhere=True)
+    controller.model.change_brush(everywhere=True)
     stroke(controller, (15, 15))
     settled(controller)
     both = motor.cells
     assert [bool(cells[0, 12:18].any()) for cells in both] == [True, True, True]
     assert not both[0, 0, :10].any()
-    controller.steering.undo()
-    controller.steering.undo()
+    controller.tools.undo()
+    controller.tools.undo()
     settled(controller)
     assert not motor.cells.any()
 
 
 def test_random_cells_differ_from_universe_to_universe(controller: Controller) -> None:
     motor = opened(controller, empty_life(batch=2))
-    controller.steering.random()
-    controller.model.rebrush(everywhere=True, size=16)
+    controller.tools.random()
+    controller.model.change_brush(everywhere=True, size=16)
     stroke(controller, (12, 16))
     settled(controller)
     one, other = motor.cells
@@ -237,12 +238,12 @@ def test_random_cells_differ_from_universe_to_universe(controller: Controller) -
 
 def test_a_brush_that_makes_no_sense_is_not_taken_in_hand(controller: Controller, view: FakeView) -> None:
     opened(controller, empty_life())
-    controller.steering.vortex()
-    assert controller.model.tool == "look"
+    controller.tools.vortex()
+    assert controller.model.tool == "pan"
     assert "only laws of complex amplitudes" in view.messages[-1].text
     controller.close()
-    controller.steering.draw()
-    assert controller.model.tool == "look"
+    controller.tools.draw()
+    assert controller.model.tool == "pan"
     assert "only a live run" in view.messages[-1].text
 
 
@@ -255,8 +256,8 @@ def test_pressing_without_a_brush_paints_nothing(controller: Controller) -> None
 
 def test_a_glider_is_stamped_and_flies(controller: Controller) -> None:
     motor = opened(controller, empty_life())
-    controller.steering.stamp()
-    controller.model.rebrush(pattern="Glider")
+    controller.tools.stamp()
+    controller.model.change_brush(pattern="Glider")
     stroke(controller, (5.5, 6.5))
     settled(controller)
     glider = motor.cells[0, 0]
@@ -269,9 +270,9 @@ def test_a_glider_is_stamped_and_flies(controller: Controller) -> None:
 
 def test_a_turned_glider_flies_another_way(controller: Controller) -> None:
     motor = opened(controller, empty_life())
-    controller.steering.stamp()
-    controller.model.rebrush(pattern="Glider")
-    controller.steering.turn()
+    controller.tools.stamp()
+    controller.model.change_brush(pattern="Glider")
+    controller.tools.turn()
     stroke(controller, (5.5, 6.5))
     settled(controller)
     glider = motor.cells[0, 0]
@@ -290,19 +291,19 @@ def test_a_mirrored_pattern_is_that_in_sight_with_left_and_right_exchanged() -> 
     for quarters in range(4):
         before = in_sight()
         assert before == np.rot90(pattern.values, -quarters).tolist()
-        controller.steering.mirror()
+        controller.tools.mirror()
         assert in_sight() == [row[::-1] for row in before]
-        controller.steering.turn()
+        controller.tools.turn()
         assert in_sight() == np.rot90(np.fliplr(before), -1).tolist()
-        controller.model.rebrush(turns=quarters + 1, mirrored=False)
+        controller.model.change_brush(turns=quarters + 1, mirrored=False)
 
 
 def test_lenia_is_offered_its_animals_its_own_first(controller: Controller) -> None:
     motor = opened(controller, Aetheria_Motor(Lenia("OG2g"), 64, 1, "cpu", {"plan": "eager"}, initial=torch.zeros(1, 64, 64)))
-    names = [stamp.name for stamp in controller.steering.stamps]
+    names = [stamp.name for stamp in controller.tools.stamps]
     assert names[0] == "Gyrorbium gyrans"
     assert {"Orbium unicaudatus", "Orbium unicaudatus ignis", "Gyrorbium revolvens"} <= set(names)
-    controller.steering.stamp()
+    controller.tools.stamp()
     stroke(controller, (32, 32))
     settled(controller)
     before = motor.cells
@@ -315,16 +316,16 @@ def test_a_pattern_file_is_added_and_taken_in_hand_and_a_bad_one_is_told(
 ) -> None:
     motor = opened(controller, empty_life())
     (tmp_path / "block.rle").write_text("x = 2, y = 2\n2o$2o!")
-    controller.steering.read_stamp(tmp_path / "block.rle")
+    controller.tools.read_stamp(tmp_path / "block.rle")
     wait_until(lambda: controller.model.tool == "stamp", controller)
     stroke(controller, (5, 5))
     settled(controller)
     assert motor.cells.sum() == 4
     (tmp_path / "torn.rle").write_text("x = 2, y = 2\n2o$2")
-    controller.steering.read_stamp(tmp_path / "torn.rle")
+    controller.tools.read_stamp(tmp_path / "torn.rle")
     wait_until(lambda: view.messages, controller)
     assert "torn.rle" in view.messages[-1].text
-    controller.steering.read_stamp(tmp_path / "none.rle")
+    controller.tools.read_stamp(tmp_path / "none.rle")
     wait_until(lambda: len(view.messages) == 2, controller)
     assert "cannot be read as RLE" in view.messages[-1].text
 
@@ -332,8 +333,8 @@ def test_a_pattern_file_is_added_and_taken_in_hand_and_a_bad_one_is_told(
 def test_painted_amplitudes_are_as_large_as_the_largest_there_is(controller: Controller) -> None:
     motor = opened(controller, Aetheria_Motor(MLP(2), 64, 2, "cpu", {"plan": "eager"}, initial="noise"))
     largest = float(motor.read("density").max())
-    controller.steering.draw()
-    controller.model.rebrush(size=10)
+    controller.tools.draw()
+    controller.model.change_brush(size=10)
     stroke(controller, (32, 32))
     settled(controller)
     assert float(motor.read("density")[0, 32, 32]) == pytest.approx(largest, rel=1e-4)
@@ -343,11 +344,11 @@ def test_levels_follow_what_is_painted_while_the_motor_stands_still(controller: 
     dim = torch.full((1, 32, 32), 0.25)
     dim[:, :2] = 0.5
     motor = opened(controller, Aetheria_Motor(Plain(), 32, 1, "cpu", {"plan": "eager"}, initial=dim))
-    assert view.pictures[-1].levels[1] == 0.5
-    controller.steering.draw()
-    controller.model.rebrush(size=12)
+    assert view.frames[-1].levels[1] == 0.5
+    controller.tools.draw()
+    controller.model.change_brush(size=12)
     stroke(controller, (16, 16))
-    wait_until(lambda: view.pictures[-1].levels[1] == 1.0, controller)
+    wait_until(lambda: view.frames[-1].levels[1] == 1.0, controller)
     assert motor.step_count == 0
 
 
@@ -355,8 +356,8 @@ def test_broken_cells_can_be_painted_over_and_those_beside_the_brush_are_told(co
     motor = Aetheria_Motor(Blows(), 32, 1, "cpu", {"plan": "eager", "check_interval": 0}, initial=torch.zeros(1, 32, 32))
     opened(controller, motor)
     motor.step()
-    controller.steering.draw()
-    controller.model.rebrush(size=5)
+    controller.tools.draw()
+    controller.model.change_brush(size=5)
     stroke(controller, (2.5, 2.5))
     wait_until(lambda: any("cells near (0, 0) hold NaN or Inf" in message.text for message in view.messages), controller)
     stroke(controller, (20.5, 20.5))
@@ -377,7 +378,7 @@ class Blows(nn.Module):
 
 def test_the_oldest_strokes_are_forgotten_when_memory_is_full_and_a_huge_one_at_once() -> None:
     motor = empty_life()
-    painter = Painter(motor, medium_of(motor.traits, (24, 32)), memory=3000)
+    painter = Painter(motor, paint_target_of(motor.traits, (24, 32)), memory=3000)
     strokes = [Stroke("draw", 0) for _ in range(4)]
     for k, each in enumerate(strokes):
         painter.paint(each, [Dab("draw", BrushSettings(size=5), 3.5 + 5 * k, 5.5)])
@@ -396,7 +397,7 @@ def test_the_oldest_strokes_are_forgotten_when_memory_is_full_and_a_huge_one_at_
 def test_a_cell_that_a_stroke_paints_twice_is_kept_once() -> None:
     motor = Aetheria_Motor(Plain(), 32, 1, "cpu", {"plan": "eager"}, initial="noise")
     before = motor.cells
-    painter = Painter(motor, medium_of(motor.traits, (32, 32)))
+    painter = Painter(motor, paint_target_of(motor.traits, (32, 32)))
     each = Stroke("draw", 0)
     for _ in range(10):
         painter.paint(each, [Dab("draw", BrushSettings(size=9, strength=0.3), 16, 16)])
@@ -421,13 +422,13 @@ def test_what_was_painted_and_tuned_while_it_ran_can_be_repeated_from_the_log_of
     motor = opened(controller, make())
     controller.unlimited()
     controller.toggle_play()
-    controller.steering.draw()
-    controller.model.rebrush(size=9, strength=0.8)
+    controller.tools.draw()
+    controller.model.change_brush(size=9, strength=0.8)
     for k in range(4):
         stroke(controller, (10.0 + 12 * k, 5.0), (5.0, 50.0))
-        controller.tuning.set("m", 0.15 + 0.002 * k)
+        controller.parameters.set("m", 0.15 + 0.002 * k)
         settled(controller)
-    controller.steering.undo()
+    controller.tools.undo()
     settled(controller)
     controller.toggle_play()
     wait_until(lambda: controller.source is not None and not controller.source.status().playing, controller)

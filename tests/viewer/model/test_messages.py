@@ -18,8 +18,7 @@ from aetheria.core.errors import ConfigError, DiskFullError
 from tests.viewer.fakes import FakeView
 from viewer.controllers.controller import Controller
 from viewer.controllers.notices import Notices
-from viewer.model.messages import Messages, explain
-from viewer.model.shown import Message
+from viewer.model.messages import Message, MessageStack, explain
 
 
 @pytest.mark.parametrize(
@@ -44,11 +43,11 @@ def test_an_error_says_what_went_wrong_and_what_to_do(error: Exception, says: st
 
 
 def test_the_newest_message_is_on_top_and_dismissing_it_shows_the_one_before() -> None:
-    messages = Messages()
+    messages = MessageStack()
     first, second = Message("warning", "one"), Message("error", "two")
-    messages.add(first)
-    messages.add(second)
-    messages.add(first)
+    messages.push(first)
+    messages.push(second)
+    messages.push(first)
     assert (messages.top, len(messages)) == (second, 2)
     messages.dismiss()
     assert messages.top == first
@@ -59,14 +58,14 @@ def test_the_newest_message_is_on_top_and_dismissing_it_shows_the_one_before() -
 def test_what_repeats_itself_stays_away_once_dismissed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    messages, lost = Messages(), Message("error", "the GPU failed")
-    messages.add(lost)
+    messages, lost = MessageStack(), Message("error", "the GPU failed")
+    messages.push(lost)
     messages.dismiss()
     for clock[0] in (1.0, 5.0, 9.0):
-        messages.add(lost)
+        messages.push(lost)
         assert messages.top is None
     clock[0] = 15.0
-    messages.add(lost)
+    messages.push(lost)
     assert messages.top == lost
 
 

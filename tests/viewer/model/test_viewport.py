@@ -1,4 +1,4 @@
-"""What is in sight, by arithmetic alone."""
+"""What is in view, by arithmetic alone."""
 
 from dataclasses import replace
 
@@ -6,13 +6,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from viewer.model.shown import Region
-from viewer.model.viewport import LARGEST, Sight
+from viewer.model.region import Region
+from viewer.model.viewport import LARGEST, Viewport
 from viewer.widgets.overlay import bar_length
 
 GRID, SCREEN = (80, 120), (819, 1106)
 WHOLE = Region(0, 0, *GRID)
-FITTED = Sight(GRID, SCREEN).of(WHOLE)
+FITTED = Viewport(GRID, SCREEN).showing(WHOLE)
 
 
 def test_the_whole_grid_fits_the_screen_and_touches_two_of_its_edges() -> None:
@@ -28,11 +28,11 @@ def test_the_whole_grid_fits_the_screen_and_touches_two_of_its_edges() -> None:
     st.lists(st.floats(0.3, 3.0), min_size=1, max_size=12),
 )
 def test_zooming_keeps_the_point_under_the_cursor(down: float, right: float, factors: list[float]) -> None:
-    before = Sight((4000, 6000), SCREEN, 1.0, 2000, 3000)
+    before = Viewport((4000, 6000), SCREEN, 1.0, 2000, 3000)
     after = before
     for factor in factors:
         after = after.zoomed(factor, (down, right))
-        assume(0 < after.y < 4000 and 0 < after.x < 6000)  # at the edges the grid is kept in sight instead
+        assume(0 < after.y < 4000 and 0 < after.x < 6000)  # at the edges the grid is kept in view instead
     (y0, x0), (y1, x1) = before.cell_at(down, right), after.cell_at(down, right)
     # Each view lies on the raster of the screen: half a pixel either way, in cells of either.
     most = 0.51 * (1 / before.scale + 1 / after.scale)
@@ -46,33 +46,33 @@ def test_cells_are_never_larger_than_that_nor_the_grid_lost_out_of_sight() -> No
         lost = FITTED.zoomed(factor).moved(1e9, -1e9)
         assert (lost.y, lost.x) == (0, 120)
         assert lost.region().height * lost.region().width >= 1
-    assert Sight((3, 3), SCREEN).of(Region(0, 0, 3, 3)).scale == LARGEST
+    assert Viewport((3, 3), SCREEN).showing(Region(0, 0, 3, 3)).scale == LARGEST
 
 
 def test_zooming_out_ends_where_the_grid_is_small_but_1_to_1_is_always_there() -> None:
-    large = Sight((4000, 4000), SCREEN).of(Region(0, 0, 4000, 4000))
+    large = Viewport((4000, 4000), SCREEN).showing(Region(0, 0, 4000, 4000))
     assert large.zoomed(1e-6).scale == pytest.approx(large.scale / 4)
     assert FITTED.zoomed(1e-6).scale == 1.0
 
 
 def test_one_to_one_is_one_cell_to_one_pixel_on_the_raster_of_the_screen() -> None:
-    sight = Sight((2000, 2000), SCREEN, 3.7, 1000.3, 999.9).one_to_one()
-    assert (sight.region().height, sight.region().width) == SCREEN == sight.pixels()
-    assert sight.top == int(sight.top)
-    assert sight.left == int(sight.left)
+    viewport = Viewport((2000, 2000), SCREEN, 3.7, 1000.3, 999.9).one_to_one()
+    assert (viewport.region().height, viewport.region().width) == SCREEN == viewport.pixels()
+    assert viewport.top == int(viewport.top)
+    assert viewport.left == int(viewport.left)
 
 
 @given(st.floats(0.05, 100), st.floats(0, 80), st.floats(0, 120))
 def test_places_on_the_screen_and_in_the_plane_are_each_others_inverse(scale: float, y: float, x: float) -> None:
-    sight = Sight(GRID, SCREEN, scale, y, x)
-    assert sight.cell_at(*sight.pixel_of(3.25, 70.5)) == pytest.approx((3.25, 70.5))
-    assert sight.cell_at(SCREEN[0] / 2, SCREEN[1] / 2) == pytest.approx((y, x), abs=0.51 / scale)
+    viewport = Viewport(GRID, SCREEN, scale, y, x)
+    assert viewport.cell_at(*viewport.pixel_of(3.25, 70.5)) == pytest.approx((3.25, 70.5))
+    assert viewport.cell_at(SCREEN[0] / 2, SCREEN[1] / 2) == pytest.approx((y, x), abs=0.51 / scale)
 
 
 def test_moving_is_in_pixels_of_the_screen() -> None:
-    sight = Sight((2000, 2000), SCREEN, 4.0, 1000, 1000)
-    assert sight.moved(40, -20).pixel_of(1000, 1000)[0] - sight.pixel_of(1000, 1000)[0] == 40
-    assert sight.moved(40, -20).pixel_of(1000, 1000)[1] - sight.pixel_of(1000, 1000)[1] == -20
+    viewport = Viewport((2000, 2000), SCREEN, 4.0, 1000, 1000)
+    assert viewport.moved(40, -20).pixel_of(1000, 1000)[0] - viewport.pixel_of(1000, 1000)[0] == 40
+    assert viewport.moved(40, -20).pixel_of(1000, 1000)[1] - viewport.pixel_of(1000, 1000)[1] == -20
 
 
 def test_what_two_regions_share() -> None:
@@ -86,9 +86,9 @@ def test_the_scale_has_a_round_number_of_cells(most: float, length: int) -> None
 
 
 def test_over_the_edge_of_a_torus_all_rows_or_columns_are_in_sight() -> None:
-    sight = Sight((200, 300), (100, 100), 2.0, 10.0, 150.0)
-    assert sight.region() == Region(0, 125, 35, 50)
-    assert replace(sight, wraps=True).region() == Region(0, 125, 200, 50)
-    assert replace(sight, wraps=True, y=100.0).region() == Region(75, 125, 50, 50)
-    assert not replace(sight, wraps=True).twice
-    assert replace(sight, wraps=True, scale=0.4).twice
+    viewport = Viewport((200, 300), (100, 100), 2.0, 10.0, 150.0)
+    assert viewport.region() == Region(0, 125, 35, 50)
+    assert replace(viewport, wraps=True).region() == Region(0, 125, 200, 50)
+    assert replace(viewport, wraps=True, y=100.0).region() == Region(75, 125, 50, 50)
+    assert not replace(viewport, wraps=True).repeats
+    assert replace(viewport, wraps=True, scale=0.4).repeats

@@ -28,7 +28,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.controller.open(live(motor))
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     yield window
     window.close()
 
@@ -40,7 +40,7 @@ def panel_of(window: Window) -> InspectorPanel:
 
 
 def point_of(window: Window, y: int, x: int) -> QPoint:
-    down, right = window.canvas.sight.pixel_of(y + 0.5, x + 0.5)
+    down, right = window.canvas.view_area.pixel_of(y + 0.5, x + 0.5)
     return QPoint(int(right / window.canvas.devicePixelRatioF()), int(down / window.canvas.devicePixelRatioF()))
 
 
@@ -54,7 +54,7 @@ def test_the_cell_under_the_mouse_is_read_out(window: Window, qtbot: QtBot) -> N
     assert "mouse" in panel.place.text()
     move_to(window, 5, 11, qtbot)
     expected = window.controller.source.motor.cells[0, :, 5, 11]  # type: ignore[union-attr]
-    table = panel.readings
+    table = panel.model
     shown = [[float(str(table.data(table.index(row, column)))) for column in range(2)] for row in range(2)]
     assert [shown[0][0], shown[1][0], shown[0][1], shown[1][1]] == pytest.approx(expected.tolist(), rel=0.05)
     assert table.headerData(1, Qt.Orientation.Vertical) == "psi_1"
@@ -78,7 +78,7 @@ def test_a_key_pins_the_cell_and_marks_it_and_the_button_lets_it_go(window: Wind
     before = window.canvas.viewport().grab().toImage()
     qtbot.keyClick(window.canvas, Qt.Key.Key_I)
     assert panel.pin.isChecked()
-    assert window.actions_by_name["inspecting.toggle_pin"].isChecked()
+    assert window.actions_by_name["inspect.toggle_pin"].isChecked()
     corner = point_of(window, 5, 11) - (point_of(window, 6, 12) - point_of(window, 5, 11)) / 2
     after = window.canvas.viewport().grab().toImage()
     assert any(
@@ -95,6 +95,6 @@ def test_a_key_pins_the_cell_and_marks_it_and_the_button_lets_it_go(window: Wind
 
 def test_a_hidden_inspector_reads_nothing(window: Window, qtbot: QtBot) -> None:
     window.docks["inspector"].hide()
-    assert not window.controller.inspecting.wanted
+    assert not window.controller.inspect.wanted
     window.docks["inspector"].show()
-    qtbot.waitUntil(lambda: window.controller.inspecting.wanted)
+    qtbot.waitUntil(lambda: window.controller.inspect.wanted)

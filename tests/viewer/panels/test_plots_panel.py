@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import life, live
-from viewer.model.table import Sample
+from viewer.model.time_series import Measurement
 from viewer.panels.plots import PlotsPanel
 from viewer.widgets.file_dialogs import free_name
 from viewer.window.window import Window
@@ -52,12 +52,12 @@ def test_the_panel_in_sight_plots_the_population_of_the_universe_in_sight(
     assert panel.boxes["population"].isChecked()
     window.controller.step_many(12)
     series = window.controller.series
-    qtbot.waitUntil(lambda: bool(series.runs) and series.runs[-1].steps[-1] == 12)
+    qtbot.waitUntil(lambda: bool(series.stretches) and series.stretches[-1].steps[-1] == 12)
     qtbot.waitUntil(lambda: bool(lines(panel, "population")) and lines(panel, "population")[0][0][-1] == 12)
     window.controller.next_universe()
     ((x, y),) = lines(panel, "population")
-    assert np.array_equal(x, series.runs[-1].steps)
-    assert np.array_equal(y, series.runs[-1].values("population")[:, 1])
+    assert np.array_equal(x, series.stretches[-1].steps)
+    assert np.array_equal(y, series.stretches[-1].values("population")[:, 1])
     panel.universes.setCurrentIndex(1)
     drawn = lines(panel, "population")
     assert len(drawn) == 3
@@ -79,9 +79,9 @@ def test_numbers_that_come_faster_than_anyone_reads_are_drawn_together(
     window._timer.stop()  # no numbers but these
     qtbot.waitUntil(lambda: not panel._rest.isActive())
     drawn: list[int] = []
-    monkeypatch.setattr(PlotsPanel, "draw", lambda panel: drawn.extend(run.steps[-1] for run in panel.series.runs))
+    monkeypatch.setattr(PlotsPanel, "draw", lambda panel: drawn.extend(run.steps[-1] for run in panel.series.stretches))
     for step in range(100, 120):
-        panel.series._take(Sample(step, 0.0, {"population": np.array([1.0, 2.0, 3.0])}))
+        panel.series._measured(Measurement(step, 0.0, {"population": np.array([1.0, 2.0, 3.0])}))
     assert drawn == [100]
     qtbot.waitUntil(lambda: len(drawn) > 1)
     assert drawn == [100, 119], "and the last of them"
@@ -103,9 +103,9 @@ def test_a_hidden_panel_collects_nothing(window: Window, panel: PlotsPanel, qtbo
 def test_the_numbers_are_saved_where_the_user_says(window: Window, panel: PlotsPanel, qtbot: QtBot, tmp_path: Path) -> None:
     series = window.controller.series
     window.controller.step_many(5)
-    qtbot.waitUntil(lambda: bool(series.runs) and series.runs[-1].steps[-1] == 5)
+    qtbot.waitUntil(lambda: bool(series.stretches) and series.stretches[-1].steps[-1] == 5)
     path = tmp_path / "mine.csv"
-    window.actions_by_name["window.filing.save_numbers"].trigger()
+    window.actions_by_name["window.file_menu.save_numbers"].trigger()
     dialog = window.findChild(QFileDialog)
     assert isinstance(dialog, QFileDialog)
     dialog.selectFile(str(path))
@@ -113,9 +113,9 @@ def test_the_numbers_are_saved_where_the_user_says(window: Window, panel: PlotsP
     qtbot.waitUntil(path.exists)
     with path.open(newline="") as file:
         *_, last = csv.reader(file)
-    assert [float(x) for x in last[3:]] == series.runs[-1].values("population")[-1].tolist()
+    assert [float(x) for x in last[3:]] == series.stretches[-1].values("population")[-1].tolist()
     window.actions_by_name["series.clear"].trigger()
-    assert not series.runs
+    assert not series.stretches
     assert not panel.export.isEnabled()
 
 

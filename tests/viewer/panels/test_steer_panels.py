@@ -16,7 +16,7 @@ from aetheria import MLP, GrowingNCA, Lenia
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import life, live
 from viewer.panels.law import LawPanel, _NumberRow, _RuleRow
-from viewer.panels.number import Number
+from viewer.panels.number import NumberInput
 from viewer.panels.tools import ToolsPanel
 from viewer.window.window import Window
 
@@ -36,7 +36,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
 
 def opened(window: Window, qtbot: QtBot, motor: Aetheria_Motor) -> Aetheria_Motor:
     window.controller.open(live(motor))
-    qtbot.waitUntil(lambda: window.controller.picture is not None and bool(window.controller.steering.stamps))
+    qtbot.waitUntil(lambda: window.controller.frame is not None and bool(window.controller.tools.stamps))
     return motor
 
 
@@ -75,8 +75,8 @@ def test_buttons_and_keys_take_the_same_brushes_in_hand(window: Window, qtbot: Q
     qtbot.keyClick(window.canvas, Key.Key_D)
     assert panel.buttons["draw"].isChecked()
     assert not panel.buttons["erase"].isChecked()
-    click(qtbot, panel.buttons["look"])
-    assert window.controller.model.tool == "look"
+    click(qtbot, panel.buttons["pan"])
+    assert window.controller.model.tool == "pan"
 
 
 def test_only_brushes_that_make_sense_can_be_taken_and_the_others_say_why(window: Window, qtbot: QtBot) -> None:
@@ -87,10 +87,10 @@ def test_only_brushes_that_make_sense_can_be_taken_and_the_others_say_why(window
     for phase in ("vortex", "wave"):
         assert not panel.buttons[phase].isEnabled()
         assert "complex amplitudes" in panel.buttons[phase].toolTip()
-        assert not window.actions_by_name[f"steering.{phase}"].isEnabled()
+        assert not window.actions_by_name[f"tools.{phase}"].isEnabled()
     opened(window, qtbot, Aetheria_Motor(MLP(2), 32, 2, "cpu", {"plan": "eager"}))
     assert panel.buttons["vortex"].isEnabled()
-    assert window.actions_by_name["steering.vortex"].isEnabled()
+    assert window.actions_by_name["tools.vortex"].isEnabled()
     assert "(W)" in panel.buttons["vortex"].toolTip()
 
 
@@ -141,12 +141,12 @@ def test_a_pattern_is_chosen_turned_and_stamped(window: Window, qtbot: QtBot) ->
     panel = tools(window)
     qtbot.keyClick(window.canvas, Key.Key_S)
     assert [panel.patterns.item(row).text() for row in range(panel.patterns.count())] == [
-        stamp.name for stamp in window.controller.steering.stamps
+        stamp.name for stamp in window.controller.tools.stamps
     ]
     row = next(row for row in range(panel.patterns.count()) if panel.patterns.item(row).text() == "Lightweight spaceship")
     panel.patterns.setCurrentRow(row)
     qtbot.keyClick(window.canvas, Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
-    window.controller.steering.press(12.5, 16.5)
+    window.controller.tools.press(12.5, 16.5)
     qtbot.waitUntil(lambda: int(motor.cells.sum()) == 9)
     rows, columns = motor.cells[0, 0].nonzero().unbind(1)
     assert (rows.max() - rows.min(), columns.max() - columns.min()) == (4, 3)  # it lies 4 x 5, and stands 5 x 4
@@ -169,9 +169,9 @@ def test_undo_and_redo_can_be_clicked_when_there_is_something(window: Window, qt
     motor = opened(window, qtbot, life(initial=torch.zeros(1, 24, 32)))
     panel = tools(window)
     assert not panel.undo.isEnabled()
-    window.controller.steering.draw()
-    window.controller.steering.press(5, 5)
-    window.controller.steering.release(5, 5)
+    window.controller.tools.draw()
+    window.controller.tools.press(5, 5)
+    window.controller.tools.release(5, 5)
     qtbot.waitUntil(panel.undo.isEnabled)
     assert motor.cells.any()
     click(qtbot, panel.undo)
@@ -302,7 +302,7 @@ def test_everything_that_can_be_focused_has_a_name(window: Window, qtbot: QtBot)
 
 
 def test_a_slider_of_factors_has_the_geometric_mean_in_its_middle(qtbot: QtBot) -> None:
-    number = Number("Size", 1, 100, logarithmic=True)
+    number = NumberInput("Size", 1, 100, logarithmic=True)
     qtbot.addWidget(number)
     chosen: list[float] = []
     number.chosen.connect(chosen.append)
@@ -322,7 +322,7 @@ def test_a_key_brings_a_panel_to_the_front_and_only_then_puts_it_away(window: Wi
     def settles(name: str, in_front: bool) -> None:
         dock = docks[name]
         qtbot.waitUntil(lambda: (dock.isVisible() and not dock.visibleRegion().isEmpty()) == in_front)
-        qtbot.waitUntil(lambda: window.arrangement._seen.get(dock, False) == in_front)
+        qtbot.waitUntil(lambda: window.dock_layout._seen.get(dock, False) == in_front)
 
     settles("tools", True)
     settles("law", False)

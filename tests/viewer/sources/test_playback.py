@@ -19,7 +19,9 @@ from aetheria.recording import Recording
 from tests.viewer.fakes import FakeView, wait_until
 from tests.viewer.recordings import record_life, record_nca, record_phase
 from viewer.controllers.controller import Controller
-from viewer.model.shown import Cell, Levels, Picture, Region
+from viewer.model.frame import CellValues, RenderedFrame
+from viewer.model.region import Region
+from viewer.model.view_settings import Levels
 from viewer.sources.opening import open_any, open_recording
 from viewer.sources.playback import RecordingSource
 
@@ -43,14 +45,14 @@ def opened(controller: Controller, path: Path) -> RecordingSource:
 
 
 def shows(controller: Controller, step: int) -> bool:
-    return controller.picture is not None and controller.picture.step == step
+    return controller.frame is not None and controller.frame.step == step
 
 
-def shown(controller: Controller, step: int) -> Picture:
+def shown(controller: Controller, step: int) -> RenderedFrame:
     """The picture at a step, once it is there."""
     wait_until(lambda: shows(controller, step), controller)
-    assert controller.picture is not None
-    return controller.picture
+    assert controller.frame is not None
+    return controller.frame
 
 
 def pixels_of(values: NDArray[Any], levels: Levels) -> NDArray[np.float64]:
@@ -70,14 +72,14 @@ def test_a_picture_equals_the_file_at_every_frame(controller: Controller, path: 
     opened(controller, record_life(path, steps=5))
     controller.set_field("energy")
     energy = contents(path, "energy")
-    for frame in range(6):
-        controller.go_to(frame)
-        wait_until(partial(shows, controller, frame), controller)
-        picture = controller.picture
-        assert picture is not None
-        assert picture.levels == (0.0, energy[frame].max())
-        assert picture.region == Region(0, 0, 12, 20)
-        np.testing.assert_allclose(picture.pixels, pixels_of(energy[frame], picture.levels), atol=1)
+    for index in range(6):
+        controller.go_to(index)
+        wait_until(partial(shows, controller, index), controller)
+        frame = controller.frame
+        assert frame is not None
+        assert frame.levels == (0.0, energy[index].max())
+        assert frame.region == Region(0, 0, 12, 20)
+        np.testing.assert_allclose(frame.pixels, pixels_of(energy[index], frame.levels), atol=1)
 
 
 def test_fields_are_described_by_the_file(controller: Controller, path: Path) -> None:
@@ -94,46 +96,46 @@ def test_fields_are_described_by_the_file(controller: Controller, path: Path) ->
 def test_only_the_cells_in_sight_are_shown_averaged_to_the_screen(controller: Controller, path: Path) -> None:
     opened(controller, record_life(path, steps=3))
     controller.set_field("energy")
-    controller.looked_at(Region(4, 8, 6, 10), (3, 5))
-    wait_until(lambda: controller.picture is not None and controller.picture.pixels.shape == (3, 5), controller)
-    picture = controller.picture
-    assert picture is not None
+    controller.set_visible_area(Region(4, 8, 6, 10), (3, 5))
+    wait_until(lambda: controller.frame is not None and controller.frame.pixels.shape == (3, 5), controller)
+    frame = controller.frame
+    assert frame is not None
     part = contents(path, "energy")[0, 4:10, 8:18]
     averages = part.reshape(3, 2, 5, 2).mean((1, 3))
-    assert picture.levels == (0.0, part.max())
-    np.testing.assert_allclose(picture.pixels, pixels_of(averages, picture.levels), atol=1)
+    assert frame.levels == (0.0, part.max())
+    np.testing.assert_allclose(frame.pixels, pixels_of(averages, frame.levels), atol=1)
 
 
 def test_angles_are_averaged_on_the_circle(controller: Controller, path: Path) -> None:
     opened(controller, record_phase(path))
     controller.set_field("phase")
-    controller.looked_at(Region(0, 0, 12, 20), (6, 10))
-    wait_until(lambda: controller.picture is not None and controller.picture.pixels.shape == (6, 10), controller)
-    picture = controller.picture
-    assert picture is not None
+    controller.set_visible_area(Region(0, 0, 12, 20), (6, 10))
+    wait_until(lambda: controller.frame is not None and controller.frame.pixels.shape == (6, 10), controller)
+    frame = controller.frame
+    assert frame is not None
     turned = np.exp(1j * contents(path, "phase")[0].astype(np.float64))
     means = np.angle(turned.reshape(6, 2, 10, 2).mean((1, 3)))
-    assert picture.levels == pytest.approx((-np.pi, np.pi))
-    np.testing.assert_allclose(picture.pixels, pixels_of(means, picture.levels), atol=1)
+    assert frame.levels == pytest.approx((-np.pi, np.pi))
+    np.testing.assert_allclose(frame.pixels, pixels_of(means, frame.levels), atol=1)
 
 
 def test_a_smaller_picture_than_the_grid_is_shown_in_its_own_cells(controller: Controller, path: Path) -> None:
     source = opened(controller, record_life(path, steps=2, size=(6, 10)))
     assert source.grid == (6, 10)
-    picture = shown(controller, 0)
-    assert picture.pixels.shape == (6, 10)
-    np.testing.assert_allclose(picture.pixels, pixels_of(contents(path, "channel_0")[0], picture.levels), atol=1)
+    frame = shown(controller, 0)
+    assert frame.pixels.shape == (6, 10)
+    np.testing.assert_allclose(frame.pixels, pixels_of(contents(path, "channel_0")[0], frame.levels), atol=1)
 
 
 def test_pixels_of_an_eight_bit_recording_come_back_as_they_are_in_its_unit(controller: Controller, path: Path) -> None:
     source = opened(controller, record_nca(path, dtype="uint8", levels={"channel_3": (-4.0, 6.0)}))
     controller.set_field("channel_3")
-    wait_until(lambda: controller.picture is not None and controller.picture.field == "channel_3", controller)
-    picture = controller.picture
-    assert picture is not None
-    assert picture.levels == pytest.approx((-4.0, 6.0))
+    wait_until(lambda: controller.frame is not None and controller.frame.field == "channel_3", controller)
+    frame = controller.frame
+    assert frame is not None
+    assert frame.levels == pytest.approx((-4.0, 6.0))
     stored = contents(path, "channel_3")
-    np.testing.assert_array_equal(picture.pixels, stored[0, 0])
+    np.testing.assert_array_equal(frame.pixels, stored[0, 0])
     step, values = source.samples[-1]
     values = np.asarray(values, np.float64)
     assert step == 0
@@ -148,12 +150,12 @@ def test_each_universe_and_its_colours_are_shown(controller: Controller, path: P
     assert (source.universes, source.fields[0].name) == (2, "rgb")
     controller.next_universe()
     controller.go_to(4)
-    wait_until(lambda: shows(controller, 4) and controller.picture.universe == 1, controller)  # type: ignore[union-attr]
-    picture = controller.picture
-    assert picture is not None
+    wait_until(lambda: shows(controller, 4) and controller.frame.universe == 1, controller)  # type: ignore[union-attr]
+    frame = controller.frame
+    assert frame is not None
     colours = contents(path, "rgb")[2, 1].astype(np.float64) / (255 if dtype == "uint8" else 1)
-    assert picture.pixels.shape == (12, 20, 3)
-    np.testing.assert_allclose(picture.pixels, np.round(255 * colours), atol=1)
+    assert frame.pixels.shape == (12, 20, 3)
+    np.testing.assert_allclose(frame.pixels, np.round(255 * colours), atol=1)
 
 
 def test_a_frame_is_read_once_however_often_it_is_looked_at(
@@ -171,9 +173,9 @@ def test_a_frame_is_read_once_however_often_it_is_looked_at(
     opened(controller, record_life(path, steps=3))
     shown(controller, 0)
     for side in (8, 6, 4):
-        controller.looked_at(Region(0, 0, side, side), (side, side))
+        controller.set_visible_area(Region(0, 0, side, side), (side, side))
         region = Region(0, 0, side, side)
-        wait_until(lambda region=region: controller.picture.region == region, controller)  # type: ignore[misc,union-attr]
+        wait_until(lambda region=region: controller.frame.region == region, controller)  # type: ignore[misc,union-attr]
     controller.go_to(2)
     shown(controller, 2)
     assert read == [("channel_0", 0), ("channel_0", 2)]
@@ -181,7 +183,7 @@ def test_a_frame_is_read_once_however_often_it_is_looked_at(
 
 def test_a_cell_is_inspected_with_all_that_was_recorded_of_it(controller: Controller, path: Path) -> None:
     source = opened(controller, record_nca(path))
-    cells: list[Cell] = []
+    cells: list[CellValues] = []
     source.seek(3)
     source.inspect(4, 7, 1, cells.append)
     wait_until(lambda: cells, controller)
@@ -197,9 +199,9 @@ def test_a_cell_is_inspected_with_all_that_was_recorded_of_it(controller: Contro
 
 def test_stepping_jumping_and_the_ends(controller: Controller, path: Path) -> None:
     source = opened(controller, record_life(path, steps=30, every=5))
-    source.advance_frames(1)
+    source.move_by(1)
     shown(controller, 5)
-    source.advance_frames(-1)
+    source.move_by(-1)
     shown(controller, 0)
     source.seek(-1)
     shown(controller, 30)
@@ -213,13 +215,13 @@ def test_stepping_jumping_and_the_ends(controller: Controller, path: Path) -> No
         controller.go_to(wanted)
         shown(controller, nearest)
     status = source.status()
-    assert (status.frame, status.frames, status.step, status.playing) == (5, 7, 25, False)
+    assert (status.frame_index, status.frames, status.step, status.playing) == (5, 7, 25, False)
 
 
 def test_many_steps_in_a_row_are_all_taken(controller: Controller, path: Path) -> None:
     source = opened(controller, record_life(path))
     for _ in range(17):
-        source.advance_frames(1)
+        source.move_by(1)
     shown(controller, 17)
 
 
@@ -230,7 +232,7 @@ def test_playing_shows_frames_to_the_end_and_stops(controller: Controller, view:
     controller.toggle_play()
     shown(controller, 12)
     assert not source.status().playing
-    steps = [picture.step for picture in view.pictures]
+    steps = [frame.step for frame in view.frames]
     assert steps == sorted(steps)
     assert len(set(steps)) > 3
 
@@ -260,15 +262,15 @@ def test_every_nth_frame_is_played(controller: Controller, view: FakeView, path:
     controller.set_speed(20.0)
     controller.toggle_play()
     shown(controller, 12)
-    assert {picture.step for picture in view.pictures} <= {0, 4, 8, 12}
+    assert {frame.step for frame in view.frames} <= {0, 4, 8, 12}
 
 
 def test_looping_goes_on_after_the_end(controller: Controller, view: FakeView, path: Path) -> None:
     source = opened(controller, record_life(path, steps=6))
-    source.reel.loop = True
+    source.playhead.loop = True
     controller.set_speed(120.0)
     controller.toggle_play()
-    wait_until(lambda: any(b.step < a.step for a, b in zip(view.pictures, view.pictures[1:], strict=False)), controller)
+    wait_until(lambda: any(b.step < a.step for a, b in zip(view.frames, view.frames[1:], strict=False)), controller)
     assert source.status().playing
 
 
@@ -290,7 +292,7 @@ def test_stale_requests_are_dropped_while_scrubbing(
     wait_until(lambda: read)
     for frame in range(2, 30):
         source.seek(frame)
-        assert source.status().frame == frame
+        assert source.status().frame_index == frame
     free.set()
     shown(controller, 29)
     assert read == [1, 29]
@@ -301,13 +303,13 @@ def test_nobody_looking_means_nothing_is_read(controller: Controller, path: Path
     shown(controller, 0)
     controller.set_visible(False)
     done: list[object] = []
-    source.ask(lambda _: None, done.append)
+    source.submit_with_recording(lambda _: None, done.append)
     wait_until(lambda: done, controller)
     monkeypatch.setattr(Recording, "read", lambda *_: pytest.fail("a frame was read"))
-    source.reel.loop = True
+    source.playhead.loop = True
     controller.set_speed(240.0)
     controller.toggle_play()
-    wait_until(lambda: source.status().frame != 0, controller)
+    wait_until(lambda: source.status().frame_index != 0, controller)
     monkeypatch.undo()
     controller.set_visible(True)
     wait_until(lambda: not shows(controller, 0), controller)
@@ -321,16 +323,16 @@ def test_levels_are_found_in_the_frame_in_sight_and_can_be_locked(controller: Co
     controller.set_field("energy")
     energy = contents(path, "energy")
     controller.go_to(1)
-    wait_until(lambda: shows(controller, 1) and controller.picture.field == "energy", controller)  # type: ignore[union-attr]
+    wait_until(lambda: shows(controller, 1) and controller.frame.field == "energy", controller)  # type: ignore[union-attr]
     controller.levels_locked((0.0, 50.0))
     controller.go_to(20)
     shown(controller, 20)
-    wait_until(lambda: controller.picture.levels == (0.0, 50.0), controller)  # type: ignore[union-attr]
+    wait_until(lambda: controller.frame.levels == (0.0, 50.0), controller)  # type: ignore[union-attr]
     controller.levels_percentile()
-    wait_until(lambda: controller.picture.levels != (0.0, 50.0), controller)  # type: ignore[union-attr]
-    picture = controller.picture
-    assert picture is not None
-    assert picture.levels == pytest.approx(tuple(np.percentile(energy[20], [1, 99])))
+    wait_until(lambda: controller.frame.levels != (0.0, 50.0), controller)  # type: ignore[union-attr]
+    frame = controller.frame
+    assert frame is not None
+    assert frame.levels == pytest.approx(tuple(np.percentile(energy[20], [1, 99])))
 
 
 # -- files that grow, and files that break ---------------------------------------------------------------------------
@@ -379,7 +381,7 @@ def test_a_file_that_is_being_written_is_followed_to_its_end(
     tell(writer, 7)
     shown(controller, 12)
     assert source.status().frames == 13
-    source.advance_frames(-10)
+    source.move_by(-10)
     shown(controller, 2)
     tell(writer, 3)
     wait_until(lambda: source.status().frames == 16, controller)
@@ -387,10 +389,10 @@ def test_a_file_that_is_being_written_is_followed_to_its_end(
     assert writer.stdin is not None
     writer.stdin.close()
     wait_until(lambda: source.status().plan == "run ended: done", controller)
-    picture = controller.picture
-    assert picture is not None
+    frame = controller.frame
+    assert frame is not None
     writer.wait()
-    np.testing.assert_array_equal(picture.pixels, pixels_of(contents(path, "channel_0")[2], picture.levels))
+    np.testing.assert_array_equal(frame.pixels, pixels_of(contents(path, "channel_0")[2], frame.levels))
 
 
 def test_playing_catches_up_with_a_run_and_stays_with_it(
@@ -413,12 +415,12 @@ def test_a_recording_without_a_frame_yet_opens_and_shows_the_first_one_that_come
     controller: Controller, path: Path, writer: subprocess.Popen[str]
 ) -> None:
     source = opened(controller, path)
-    assert (source.status().frame, source.status().frames) == (None, 0)
-    source.advance_frames(1)
+    assert (source.status().frame_index, source.status().frames) == (None, 0)
+    source.move_by(1)
     source.play(True)
     controller.go_to(3)
     controller.tick()
-    assert controller.picture is None
+    assert controller.frame is None
     tell(writer, 1)
     shown(controller, 0)
     wait_until(lambda: source.status().frames == 2, controller)
@@ -471,10 +473,10 @@ def test_a_file_damaged_under_way_is_told_and_the_rest_still_plays(controller: C
 def test_a_file_cut_short_while_it_plays_is_told_once(controller: Controller, view: FakeView, path: Path) -> None:
     record_life(path, steps=200, grid=(64, 64))
     source = opened(controller, path)
-    source.reel.loop = True
+    source.playhead.loop = True
     controller.set_speed(60.0)
     controller.toggle_play()
-    wait_until(lambda: len(view.pictures) > 3, controller)
+    wait_until(lambda: len(view.frames) > 3, controller)
     with path.open("r+b") as raw:
         raw.truncate(4096)
     wait_until(lambda: view.messages, controller)
@@ -523,7 +525,7 @@ atexit.register(lambda: print("reading" if any(t.name == "recording source" for 
 from viewer.sources.opening import open_recording
 
 source = open_recording(sys.argv[1])
-source.reel.loop = True
+source.playhead.loop = True
 source.pace(None, 1)
 source.play(True)
 """

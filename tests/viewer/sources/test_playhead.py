@@ -1,103 +1,103 @@
 """Where a recording stands: counting, with a clock of our own."""
 
-from viewer.sources.playhead import Reel
+from viewer.sources.playhead import Playhead
 
 
-def beats(reel: Reel, times: list[float]) -> list[int]:
+def updates(playhead: Playhead, times: list[float]) -> list[int]:
     """Where it stands after each of these times."""
     stands = []
     for now in times:
-        reel.beat(now)
-        stands.append(reel.at)
+        playhead.update(now)
+        stands.append(playhead.at)
     return stands
 
 
 def test_a_reel_moves_once_a_beat_and_stops_at_the_end() -> None:
-    reel = Reel(4)
-    reel.speed = 10.0
-    reel.play(True, 0.0)
-    assert beats(reel, [0.05, 0.11, 0.15, 0.21]) == [0, 1, 1, 2]
-    assert reel.playing
-    assert beats(reel, [0.31, 0.41, 0.51]) == [3, 3, 3]
-    assert not reel.playing
+    playhead = Playhead(4)
+    playhead.speed = 10.0
+    playhead.play(True, 0.0)
+    assert updates(playhead, [0.05, 0.11, 0.15, 0.21]) == [0, 1, 1, 2]
+    assert playhead.playing
+    assert updates(playhead, [0.31, 0.41, 0.51]) == [3, 3, 3]
+    assert not playhead.playing
 
 
 def test_it_says_how_long_to_wait() -> None:
-    reel = Reel(4)
-    reel.speed = 10.0
-    assert reel.beat(0.0) == (0, None)
-    reel.play(True, 0.0)
-    moved, wait = reel.beat(0.04)
+    playhead = Playhead(4)
+    playhead.speed = 10.0
+    assert playhead.update(0.0) == (0, None)
+    playhead.play(True, 0.0)
+    moved, wait = playhead.update(0.04)
     assert moved == 0
     assert wait is not None
     assert abs(wait - 0.06) < 1e-9
 
 
 def test_played_on_from_the_end_it_begins_again() -> None:
-    reel = Reel(3)
-    reel.seek(2)
-    reel.play(True, 0.0)
-    assert reel.at == 0
+    playhead = Playhead(3)
+    playhead.seek(2)
+    playhead.play(True, 0.0)
+    assert playhead.at == 0
 
 
 def test_looping_goes_round_both_ways() -> None:
-    reel = Reel(5)
-    reel.loop = True
-    reel.advance(-1)
-    assert reel.at == 4
-    reel.advance(3)
-    assert reel.at == 2
-    reel.play(True, 0.0)
-    assert beats(reel, [0.0] * 4) == [3, 4, 0, 1]
-    assert reel.playing
+    playhead = Playhead(5)
+    playhead.loop = True
+    playhead.move_by(-1)
+    assert playhead.at == 4
+    playhead.move_by(3)
+    assert playhead.at == 2
+    playhead.play(True, 0.0)
+    assert updates(playhead, [0.0] * 4) == [3, 4, 0, 1]
+    assert playhead.playing
 
 
 def test_without_loop_it_stays_within_its_frames() -> None:
-    reel = Reel(5)
-    reel.advance(-3)
-    assert reel.at == 0
-    reel.advance(99)
-    assert reel.at == 4
-    reel.seek(77)
-    assert reel.at == 4
-    reel.seek(-2)
-    assert reel.at == 3
+    playhead = Playhead(5)
+    playhead.move_by(-3)
+    assert playhead.at == 0
+    playhead.move_by(99)
+    assert playhead.at == 4
+    playhead.seek(77)
+    assert playhead.at == 4
+    playhead.seek(-2)
+    assert playhead.at == 3
 
 
 def test_a_stride_shows_every_nth_frame() -> None:
-    reel = Reel(10)
-    reel.stride = 4
-    reel.play(True, 0.0)
-    assert beats(reel, [0.0] * 3) == [4, 8, 9]
-    assert not reel.playing
+    playhead = Playhead(10)
+    playhead.stride = 4
+    playhead.play(True, 0.0)
+    assert updates(playhead, [0.0] * 3) == [4, 8, 9]
+    assert not playhead.playing
 
 
 def test_missed_beats_are_left_out_and_counted_but_not_a_whole_pause() -> None:
-    reel = Reel(1000)
-    reel.speed = 100.0
-    reel.play(True, 0.0)
-    assert beats(reel, [0.01, 0.065]) == [1, 6]
-    assert reel.skipped == 4
-    assert beats(reel, [60.0]) == [6 + 26]
-    assert beats(reel, [60.005]) == [6 + 26]
+    playhead = Playhead(1000)
+    playhead.speed = 100.0
+    playhead.play(True, 0.0)
+    assert updates(playhead, [0.01, 0.065]) == [1, 6]
+    assert playhead.skipped == 4
+    assert updates(playhead, [60.0]) == [6 + 26]
+    assert updates(playhead, [60.005]) == [6 + 26]
 
 
 def test_following_stays_at_the_newest_until_something_else_is_wanted() -> None:
-    reel = Reel(3)
-    reel.follow(True)
-    assert reel.at == 2
-    reel.grow(8)
-    assert reel.at == 7
-    reel.advance(-1)
-    reel.grow(9)
-    assert (reel.at, reel.newest) == (6, False)
+    playhead = Playhead(3)
+    playhead.follow(True)
+    assert playhead.at == 2
+    playhead.grow(8)
+    assert playhead.at == 7
+    playhead.move_by(-1)
+    playhead.grow(9)
+    assert (playhead.at, playhead.newest) == (6, False)
 
 
 def test_an_empty_reel_stands_at_nothing_and_plays_nothing() -> None:
-    reel = Reel(0)
-    reel.loop = True
-    reel.play(True, 0.0)
-    assert reel.beat(0.0) == (0, None)
-    reel.advance(5)
-    reel.seek(-1)
-    assert (reel.at, reel.playing) == (0, False)
+    playhead = Playhead(0)
+    playhead.loop = True
+    playhead.play(True, 0.0)
+    assert playhead.update(0.0) == (0, None)
+    playhead.move_by(5)
+    playhead.seek(-1)
+    assert (playhead.at, playhead.playing) == (0, False)

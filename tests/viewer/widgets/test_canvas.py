@@ -14,7 +14,8 @@ from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import life, live
 from tests.viewer.mouse import move, turn
-from viewer.model.shown import Picture, Region
+from viewer.model.frame import RenderedFrame
+from viewer.model.region import Region
 from viewer.window.window import Window
 
 HEIGHT, WIDTH = 60, 90
@@ -34,12 +35,12 @@ def window(qtbot: QtBot) -> Iterator[Window]:
 
 
 def shown(window: Window) -> Region | None:
-    picture = window.controller.picture
-    return picture.region if picture is not None else None
+    frame = window.controller.frame
+    return frame.region if frame is not None else None
 
 
 def at_rest(window: Window) -> bool:
-    """Whether the picture is of what is in sight."""
+    """Whether the picture is of what is in view."""
     return shown(window) == window.canvas.region() and not window.canvas._settle.isActive()
 
 
@@ -53,7 +54,7 @@ def grabbed(window: Window) -> QImage:
 
 def colour_at(window: Window, y: float, x: float) -> QColor:
     """The colour on the screen of a point of the plane of cells."""
-    down, right = window.canvas.sight.pixel_of(y, x)
+    down, right = window.canvas.view_area.pixel_of(y, x)
     return QColor(grabbed(window).pixel(int(right), int(down)))
 
 
@@ -79,10 +80,10 @@ def test_every_cell_is_drawn_where_it_is(window: Window, qtbot: QtBot) -> None:
     window.controller.toggle_grid()
     cells = window.controller.source.motor.cells[0, 0].numpy()  # type: ignore[union-attr]
     qtbot.waitUntil(lambda: at_rest(window))
-    image, sight = grabbed(window), window.canvas.sight
+    image, viewport = grabbed(window), window.canvas.view_area
     for y in range(0, HEIGHT - 8, 3):  # the bar that says the scale covers some cells at the bottom
         for x in range(0, WIDTH, 3):
-            down, right = sight.pixel_of(y + 0.5, x + 0.5)
+            down, right = viewport.pixel_of(y + 0.5, x + 0.5)
             assert (QColor(image.pixel(int(right), int(down))).lightness() > 128) == bool(cells[y, x])
 
 
@@ -99,13 +100,13 @@ def test_one_to_one_shows_one_cell_on_one_pixel(qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: at_rest(window))
     region = window.canvas.region()
     assert (region.height, region.width) == expected
-    picture = window.controller.picture
-    assert picture is not None
-    assert picture.pixels.shape == expected
+    frame = window.controller.frame
+    assert frame is not None
+    assert frame.pixels.shape == expected
     image = grabbed(window).convertToFormat(QImage.Format.Format_RGB32)
     green = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4)[..., 1]
     above = image.height() * 3 // 4  # the bar that says the scale is below
-    assert np.array_equal(green[:above] > 128, picture.pixels[:above] > 128)
+    assert np.array_equal(green[:above] > 128, frame.pixels[:above] > 128)
     window.close()
 
 
@@ -116,14 +117,14 @@ def test_zoomed_out_a_picture_has_no_more_pixels_than_the_screen(qtbot: QtBot) -
     window.controller.open(live(life(1000, 1200)))
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None and at_rest(window))
-    qtbot.waitUntil(lambda: window.controller.picture.pixels.shape == window.canvas.sight.pixels())  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: window.controller.frame is not None and at_rest(window))
+    qtbot.waitUntil(lambda: window.controller.frame.pixels.shape == window.canvas.view_area.pixels())  # type: ignore[union-attr]
     size = window.canvas.viewport().size()
-    picture = window.controller.picture
-    assert picture is not None
-    assert picture.region == Region(0, 0, 1000, 1200)
-    assert picture.pixels.shape[0] <= size.height()
-    assert picture.pixels.shape[1] <= size.width()
+    frame = window.controller.frame
+    assert frame is not None
+    assert frame.region == Region(0, 0, 1000, 1200)
+    assert frame.pixels.shape[0] <= size.height()
+    assert frame.pixels.shape[1] <= size.width()
     window.close()
 
 
@@ -153,14 +154,14 @@ def test_a_tool_in_hand_gets_the_strokes_and_the_view_stays(window: Window, qtbo
     canvas.pressed.connect(lambda y, x, _: strokes.append(("pressed", y, x)))
     canvas.dragged.connect(lambda y, x, _: strokes.append(("dragged", y, x)))
     canvas.released.connect(lambda y, x, _: strokes.append(("released", y, x)))
-    before = canvas.sight
+    before = canvas.view_area
     drag(window, LEFT, QPoint(300, 300), QPoint(400, 250), qtbot)
     qtbot.mouseDClick(canvas.viewport(), LEFT, pos=QPoint(400, 250))  # the second press of two, without its release
     qtbot.mouseRelease(canvas.viewport(), LEFT, pos=QPoint(400, 250))
     assert [name for name, *_ in strokes] == ["pressed", "dragged", "dragged", "released", "pressed", "released"]
     assert strokes[0][1:] == canvas.cell_at(QPointF(300, 300))
     assert strokes[-1][1:] == canvas.cell_at(QPointF(400, 250))
-    assert canvas.sight == before
+    assert canvas.view_area == before
 
 
 @pytest.mark.parametrize(
@@ -169,10 +170,10 @@ def test_a_tool_in_hand_gets_the_strokes_and_the_view_stays(window: Window, qtbo
 )
 def test_keys_move_the_view(window: Window, qtbot: QtBot, key: Qt.Key, direction: tuple[int, int]) -> None:
     window.canvas.zoom(4.0)
-    before = window.canvas.sight
+    before = window.canvas.view_area
     with qtbot.waitSignal(window.canvas.moved_by_hand):
         qtbot.keyClick(window.canvas, key, Qt.KeyboardModifier.ControlModifier)
-    after = window.canvas.sight
+    after = window.canvas.view_area
     assert (np.sign(after.y - before.y), np.sign(after.x - before.x)) == direction
 
 
@@ -181,9 +182,9 @@ def test_keys_move_the_view(window: Window, qtbot: QtBot, key: Qt.Key, direction
     [("+", Qt.KeyboardModifier.ControlModifier, 2.0), ("-", Qt.KeyboardModifier.ControlModifier, 0.5)],
 )
 def test_keys_zoom_by_two(window: Window, qtbot: QtBot, key: str, modifier: Qt.KeyboardModifier, ratio: float) -> None:
-    before = window.canvas.sight
+    before = window.canvas.view_area
     qtbot.keyClick(window.canvas, Qt.Key(ord(key)), modifier)
-    after = window.canvas.sight
+    after = window.canvas.view_area
     assert after.scale == pytest.approx(before.scale * ratio)
     assert (after.y, after.x) == (before.y, before.x)
 
@@ -193,9 +194,9 @@ def test_a_fitted_view_stays_fitted_when_the_window_changes_its_size(window: Win
     qtbot.waitUntil(lambda: window.canvas.region() == Region(0, 0, HEIGHT, WIDTH))
     qtbot.waitUntil(lambda: WIDTH * window.canvas.pixels_per_cell() == pytest.approx(window.canvas.viewport().width()))
     window.canvas.zoom(3.0)
-    middle = window.canvas.sight.y, window.canvas.sight.x, window.canvas.sight.scale
+    middle = window.canvas.view_area.y, window.canvas.view_area.x, window.canvas.view_area.scale
     window.resize(800, 600)
-    assert (window.canvas.sight.y, window.canvas.sight.x, window.canvas.sight.scale) == middle
+    assert (window.canvas.view_area.y, window.canvas.view_area.x, window.canvas.view_area.scale) == middle
     qtbot.keyClick(window.canvas, Qt.Key.Key_F)
     qtbot.waitUntil(lambda: at_rest(window) and shown(window) == Region(0, 0, HEIGHT, WIDTH))
 
@@ -203,7 +204,7 @@ def test_a_fitted_view_stays_fitted_when_the_window_changes_its_size(window: Win
 def test_the_old_picture_stays_in_place_until_the_new_one_comes_and_beyond_it_are_no_cells(window: Window) -> None:
     window._timer.stop()  # no new picture comes
     canvas = window.canvas
-    bright = Picture(0, "channel_0", 0, Region(0, 0, 30, 90), np.full((30, 90), 255, np.uint8), (0.0, 1.0))
+    bright = RenderedFrame(0, "channel_0", 0, Region(0, 0, 30, 90), np.full((30, 90), 255, np.uint8), (0.0, 1.0))
     table = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
     canvas.show(bright, table)
     canvas.set_lines(False)
@@ -211,7 +212,7 @@ def test_the_old_picture_stays_in_place_until_the_new_one_comes_and_beyond_it_ar
     for change in changes:
         change()
         assert colour_at(window, 29.0, 44.0) == QColor(255, 255, 255)
-        image, (down, right) = grabbed(window), canvas.sight.pixel_of(33.0, 44.0)
+        image, (down, right) = grabbed(window), canvas.view_area.pixel_of(33.0, 44.0)
         beyond = {QColor(image.pixel(int(right), int(down) + k)).name() for k in range(20)}
         assert len(beyond) > 1, "a hatch, which is no uniform colour"
         assert not beyond & {"#ffffff", "#000000"}
@@ -220,12 +221,12 @@ def test_the_old_picture_stays_in_place_until_the_new_one_comes_and_beyond_it_ar
 def test_lines_appear_between_large_cells_only_and_only_when_wanted(window: Window) -> None:
     window._timer.stop()
     canvas = window.canvas
-    dark = Picture(0, "channel_0", 0, Region(0, 0, 60, 90), np.zeros((60, 90), np.uint8), (0.0, 1.0))
+    dark = RenderedFrame(0, "channel_0", 0, Region(0, 0, 60, 90), np.zeros((60, 90), np.uint8), (0.0, 1.0))
     canvas.show(dark, np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1))
 
     def brightest() -> int:
         image = grabbed(window)
-        down, right = map(int, canvas.sight.pixel_of(30, 45))
+        down, right = map(int, canvas.view_area.pixel_of(30, 45))
         return max(QColor(image.pixel(right + k, down + k // 2)).lightness() for k in range(-50, 50))
 
     canvas.set_lines(True)
@@ -282,9 +283,9 @@ def test_the_view_follows_until_the_user_moves_it(window: Window, qtbot: QtBot) 
     assert window.actions_by_name["toggle_follow"].isChecked()
     read = window.controller.source.motor.read  # type: ignore[union-attr]
     expected = [float(read(name)[0]) + 0.5 for name in ("centre_y", "centre_x")]
-    qtbot.waitUntil(lambda: [canvas.sight.y, canvas.sight.x] == pytest.approx(expected, abs=0.05))
+    qtbot.waitUntil(lambda: [canvas.view_area.y, canvas.view_area.x] == pytest.approx(expected, abs=0.05))
     wheel(window, QPointF(300, 300), 1)
-    qtbot.waitUntil(lambda: [canvas.sight.y, canvas.sight.x] == pytest.approx(expected, abs=0.05))
+    qtbot.waitUntil(lambda: [canvas.view_area.y, canvas.view_area.x] == pytest.approx(expected, abs=0.05))
     follows = window.actions_by_name["toggle_follow"].isChecked
     assert follows(), "who zooms still follows"
     drag(window, LEFT, QPoint(300, 300), QPoint(350, 300), qtbot)
@@ -302,12 +303,12 @@ def test_who_follows_over_the_edge_of_a_torus_sees_the_cells_of_the_other_edge(w
     image = grabbed(window)
     for y in range(-9, 9):
         for x in range(WIDTH - 9, WIDTH + 9):
-            down, right = canvas.sight.pixel_of(y + 0.5, x + 0.5)
+            down, right = canvas.view_area.pixel_of(y + 0.5, x + 0.5)
             alive = bool(cells[y % HEIGHT, x % WIDTH])
             assert (QColor(image.pixel(int(right), int(down))).lightness() > 128) == alive
     hovered: list[tuple[int, int]] = []
     canvas.hovered.connect(lambda y, x: hovered.append((y, x)))
-    down, right = canvas.sight.pixel_of(-1.5, WIDTH + 2.5)
+    down, right = canvas.view_area.pixel_of(-1.5, WIDTH + 2.5)
     move(canvas.viewport(), QPoint(int(right), int(down)))
     assert hovered == [(HEIGHT - 2, 2)]
     canvas.set_wraps(False)
@@ -325,12 +326,12 @@ def test_the_screen_shows_the_pixels_of_the_picture(window: Window, scale: float
     shape = (round(HEIGHT * scale), round(WIDTH * scale)) if scale < 1 else (HEIGHT, WIDTH)
     pixels = generator.integers(0, 256, (*shape, 3) if colours else shape, np.uint8)
     table = generator.integers(0, 256, (256, 3), np.uint8)
-    canvas.show(Picture(0, "channel_0", 0, Region(0, 0, HEIGHT, WIDTH), pixels, (0.0, 1.0)), table)
+    canvas.show(RenderedFrame(0, "channel_0", 0, Region(0, 0, HEIGHT, WIDTH), pixels, (0.0, 1.0)), table)
     image, expected = grabbed(window), pixels if colours else table[pixels]
     seen = 0
     for y in range(0, shape[0] * 3 // 4, 3):  # the bar that says the scale is below
         for x in range(0, shape[1], 4):
-            down, right = canvas.sight.pixel_of((y + 0.5) * HEIGHT / shape[0], (x + 0.5) * WIDTH / shape[1])
+            down, right = canvas.view_area.pixel_of((y + 0.5) * HEIGHT / shape[0], (x + 0.5) * WIDTH / shape[1])
             if 0 <= down < image.height() and 0 <= right < image.width():
                 colour = QColor(image.pixel(int(right), int(down)))
                 assert [colour.red(), colour.green(), colour.blue()] == expected[y, x].tolist()
@@ -352,13 +353,13 @@ def test_a_picture_in_the_place_of_another_paints_nothing_around_it(window: Wind
     watcher = Painted(canvas)
     canvas.viewport().installEventFilter(watcher)
     canvas.zoom(0.5)
-    picture = canvas.sheet.picture
-    assert picture is not None
+    frame = canvas.grid_item.frame
+    assert frame is not None
     qtbot.waitUntil(lambda: bool(painted) and not canvas._settle.isActive())
     painted.clear()
-    canvas.show(replace(picture, step=1), table)
+    canvas.show(replace(frame, step=1), table)
     qtbot.waitUntil(lambda: bool(painted))
-    place = canvas.sheet.place(canvas.sight)
+    place = canvas.grid_item.place(canvas.view_area)
     assert all(rect.width() <= place.width() + 2 and rect.height() <= place.height() + 2 for rect in painted)
-    canvas.show(replace(picture, region=Region(0, 0, 30, 90)), table)
+    canvas.show(replace(frame, region=Region(0, 0, 30, 90)), table)
     qtbot.waitUntil(lambda: painted[-1] == canvas.viewport().rect())

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QStatusBar
 from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import live
-from viewer.model.shown import SPEEDS, Status
+from viewer.model.model import SPEEDS
+from viewer.model.status import Status
 from viewer.sources.live import LiveSource
 from viewer.widgets.status import ITEMS, StatusStrip
 from viewer.window.window import Window

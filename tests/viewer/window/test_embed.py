@@ -184,9 +184,9 @@ def test_beside_a_qt_application_the_window_joins_it(qtbot: QtBot) -> None:
     source = window.controller.source
     assert isinstance(source, LiveSource)
     assert not source.runs
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     motor.step(7)
-    qtbot.waitUntil(lambda: window.controller.picture is not None and window.controller.picture.step == 7)
+    qtbot.waitUntil(lambda: window.controller.frame is not None and window.controller.frame.step == 7)
     assert not shown.wait(0.01)
     window.close()
     assert shown.wait(10)
@@ -212,4 +212,4 @@ def test_on_macos_a_script_is_told_how_to_have_a_window(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(ViewerError, match=r"show\(motor, block=True\)"):
-        embed._home(None)
+        embed._window_thread(None)

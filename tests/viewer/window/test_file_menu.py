@@ -48,7 +48,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.controller.open(live(build_motor(config), config=config, title=config.title))
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     yield window
     window.close()
 
@@ -100,8 +100,8 @@ def test_r_records_and_stops_and_the_file_is_whole(window: Window, qtbot: QtBot,
     assert not dialog.record.isEnabled()  # until it is known what that takes
     qtbot.waitUntil(dialog.record.isEnabled)
     dialog.record.click()
-    tape = window.controller.tape
-    qtbot.waitUntil(lambda: tape.take is not None and tape.take.recorder is not None)
+    record = window.controller.record
+    qtbot.waitUntil(lambda: record.session is not None and record.session.recorder is not None)
     window.controller.step_many(9)
     qtbot.waitUntil(lambda: "recording my-soup.h5: 4 frames" in window.status_strip.labels["Recording"].text())
     press(window, qtbot, Qt.Key.Key_R)
@@ -132,7 +132,7 @@ def test_the_record_dialog_says_what_is_wrong_and_when_a_file_would_be_replaced(
     qtbot.waitUntil(lambda: dialog.takes.text() == "Choose at least one field.")
     dialog.reject()
     assert (folder / "my-soup.h5").read_bytes() == b"precious"
-    assert not window.controller.tape.recording
+    assert not window.controller.record.recording
 
 
 def test_eight_bits_are_between_the_levels_in_sight(window: Window, qtbot: QtBot) -> None:
@@ -153,10 +153,10 @@ def test_m_films_what_is_shown_until_it_is_pressed_again(window: Window, qtbot: 
     dialog.selectNameFilter("GIF (*.gif)")
     dialog.filterSelected.emit("GIF (*.gif)")
     assert choose(window, qtbot) == "my-soup.gif"
-    filming = window.controller.filming
-    qtbot.waitUntil(lambda: filming.shoot is not None and filming.shoot.done == 1)
+    film = window.controller.film
+    qtbot.waitUntil(lambda: film.task is not None and film.task.done == 1)
     window.controller.step_once()
-    qtbot.waitUntil(lambda: filming.shoot is not None and filming.shoot.done == 2)
+    qtbot.waitUntil(lambda: film.task is not None and film.task.done == 2)
     press(window, qtbot, Qt.Key.Key_M)
     qtbot.waitUntil(lambda: note(window).startswith("Filmed 2 pictures in my-soup.gif"))
     with Image.open(folder / "my-soup.gif") as image:
@@ -165,7 +165,7 @@ def test_m_films_what_is_shown_until_it_is_pressed_again(window: Window, qtbot: 
 
 def test_a_recording_is_filmed_in_the_size_and_rate_that_is_asked_for(window: Window, qtbot: QtBot, folder: Path) -> None:
     window.controller.open(RecordingSource(Recording(record_life(folder / "run.h5", steps=5))))
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     press(window, qtbot, Qt.Key.Key_M)
     dialog = opened(window, qtbot, FilmDialog)
     dialog.scale.setValue(3)
@@ -234,11 +234,11 @@ def test_a_window_that_is_closed_while_it_records_and_films_leaves_whole_files(
     dialog = opened(window, qtbot, RecordDialog)
     qtbot.waitUntil(dialog.record.isEnabled)
     dialog.record.click()
-    tape, filming = window.controller.tape, window.controller.filming
-    qtbot.waitUntil(lambda: tape.take is not None and tape.take.recorder is not None)
-    filming.film_view(folder / "x.mp4")
+    record, film = window.controller.record, window.controller.film
+    qtbot.waitUntil(lambda: record.session is not None and record.session.recorder is not None)
+    film.film_view(folder / "x.mp4")
     window.controller.toggle_play()
-    qtbot.waitUntil(lambda: filming.shoot is not None and filming.shoot.done > 3)
+    qtbot.waitUntil(lambda: film.task is not None and film.task.done > 3)
     window.close()
     qtbot.waitUntil(lambda: (folder / "x.mp4").exists())
 

@@ -72,7 +72,7 @@ def test_tab_passes_over_panels_that_are_behind_others(window: Window, qtbot: Qt
 def test_a_key_of_what_cannot_be_done_now_says_why(window: Window, qtbot: QtBot) -> None:
     qtbot.keyClick(window.canvas, Qt.Key.Key_W)
     assert window.statusBar().currentMessage() == "Vortex: not now, only laws of complex amplitudes have a phase"
-    assert window.controller.model.tool == "look"
+    assert window.controller.model.tool == "pan"
 
 
 def test_a_click_leaves_the_keyboard_with_the_cells_and_tab_takes_it_away(window: Window, qtbot: QtBot) -> None:
@@ -93,7 +93,7 @@ def test_a_click_leaves_the_keyboard_with_the_cells_and_tab_takes_it_away(window
 
 
 def test_a_click_into_a_field_to_type_in_takes_the_keyboard_there(window: Window, qtbot: QtBot) -> None:
-    low = window.panels["look"].low  # type: ignore[attr-defined]
+    low = window.panels["view"].low  # type: ignore[attr-defined]
     qtbot.mouseClick(low, Qt.MouseButton.LeftButton)
     assert QApplication.focusWidget() is low
 
@@ -115,7 +115,7 @@ def test_what_is_below_lies_under_the_cells_and_the_panels_at_the_right_reach_do
     plots = window.docks["plots"]
     plots.show()
     qtbot.waitUntil(lambda: plots.height() > 0 and plots.isVisible())
-    right = window.docks["look"].mapTo(window, QPoint(0, 0)).x()
+    right = window.docks["view"].mapTo(window, QPoint(0, 0)).x()
     qtbot.waitUntil(lambda: plots.mapTo(window, QPoint(plots.width(), 0)).x() <= right)
 
 
@@ -135,12 +135,12 @@ def test_the_program_has_a_sign(window: Window) -> None:
 
 
 def test_panels_can_be_closed_by_their_own_button(window: Window, qtbot: QtBot) -> None:
-    dock = window.docks["look"]
+    dock = window.docks["view"]
     title = dock.titleBarWidget()
-    assert title.findChild(QLabel).text() == "Look"  # type: ignore[union-attr]
+    assert title.findChild(QLabel).text() == "View"  # type: ignore[union-attr]
     close = title.findChild(QAbstractButton)
     assert close is not None
-    assert close.accessibleName() == "Close Look"
+    assert close.accessibleName() == "Close View"
     qtbot.mouseClick(close, Qt.MouseButton.LeftButton)
     assert not dock.isVisible()
     assert not dock.toggleViewAction().isChecked()

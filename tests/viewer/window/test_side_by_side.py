@@ -16,7 +16,7 @@ from tests.viewer.recordings import record_life, record_nca
 from viewer.controllers.controller import Controller
 from viewer.sources.opening import open_recording
 from viewer.widgets.canvas import Canvas
-from viewer.window.second_view import Pane
+from viewer.window.second_view import SecondView
 from viewer.window.window import Window
 
 BOTH = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
@@ -30,22 +30,22 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
     window.show()
     window.resize(1280, 800)
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     yield window
     window.close()
 
 
-def compared(window: Window, qtbot: QtBot, path: Path | None = None) -> tuple[Pane, Controller]:
+def compared(window: Window, qtbot: QtBot, path: Path | None = None) -> tuple[SecondView, Controller]:
     """The second picture, once it is painted: of a file, or of the same recording by its key."""
     if path is None:
         qtbot.keyClick(window.canvas, Qt.Key.Key_D, BOTH)
     else:
-        window.beside.bring(path)
-    qtbot.waitUntil(lambda: window.beside.pane is not None and window.beside.compare.second is not None)
-    pane, second = window.beside.pane, window.beside.compare.second
+        window.side_by_side.open_second(path)
+    qtbot.waitUntil(lambda: window.side_by_side.second_view is not None and window.side_by_side.compare.second is not None)
+    pane, second = window.side_by_side.second_view, window.side_by_side.compare.second
     assert pane is not None
     assert second is not None
-    qtbot.waitUntil(lambda: second.picture is not None)
+    qtbot.waitUntil(lambda: second.frame is not None)
     return pane, second
 
 
@@ -67,7 +67,7 @@ def wheel(canvas: Canvas, turned: int) -> None:
 
 def same_part(first: Canvas, second: Canvas) -> bool:
     ratio = second.grid[0] / first.grid[0]
-    a, b = first.sight, second.sight
+    a, b = first.view_area, second.view_area
     return (a.scale, a.y, a.x) == pytest.approx((b.scale * ratio, b.y / ratio, b.x / ratio))
 
 
@@ -77,7 +77,7 @@ def test_the_same_recording_shows_two_fields_side_by_side(window: Window, qtbot:
     assert abs(pane.width() - window.canvas.width()) < 40
     assert (pane.field.currentText(), pane.levels.currentText()) == ("energy", "automatic")
     assert pane.heading.words.text() == "step 0, run.h5"
-    assert window.beside.heading.words.text() == "step 0, channel_0, run.h5"
+    assert window.side_by_side.heading.words.text() == "step 0, channel_0, run.h5"
     assert pane.canvas.mapTo(window, QPoint()).y() == window.canvas.mapTo(window, QPoint()).y()
 
 
@@ -85,13 +85,13 @@ def test_wheel_and_keys_move_both_whichever_is_under_the_mouse(window: Window, q
     pane, second = compared(window, qtbot)
     wheel(window.canvas, 600)
     assert same_part(window.canvas, pane.canvas)
-    scale = window.canvas.sight.scale
+    scale = window.canvas.view_area.scale
     wheel(pane.canvas, 480)
-    assert window.canvas.sight.scale > scale
+    assert window.canvas.view_area.scale > scale
     assert same_part(window.canvas, pane.canvas)
     window.canvas.pan_right()
     assert same_part(window.canvas, pane.canvas)
-    qtbot.waitUntil(lambda: second.picture is not None and second.picture.region == second.model.region)
+    qtbot.waitUntil(lambda: second.frame is not None and second.frame.region == second.model.region)
     window.controller.fit()
     window.resize(1000, 700)
     qtbot.waitUntil(lambda: same_part(window.canvas, pane.canvas))
@@ -99,10 +99,10 @@ def test_wheel_and_keys_move_both_whichever_is_under_the_mouse(window: Window, q
 
 def test_a_coarser_recording_shows_the_same_part_of_the_grid(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
     window.controller.zoom_in()
-    sight = window.canvas.sight
+    viewport = window.canvas.view_area
     pane, _ = compared(window, qtbot, record_life(tmp_path / "coarse.h5", steps=30, size=(6, 10)))
     assert pane.canvas.grid == (6, 10)
-    assert window.canvas.sight.scale == sight.scale
+    assert window.canvas.view_area.scale == viewport.scale
     assert same_part(window.canvas, pane.canvas)
 
 
@@ -110,15 +110,15 @@ def test_choices_of_the_second_are_its_own(window: Window, qtbot: QtBot, tmp_pat
     pane, second = compared(window, qtbot, record_nca(tmp_path / "nca.h5", batch=2))
     assert pane.universe.isVisible()
     pane.universe.setValue(1)
-    qtbot.waitUntil(lambda: second.picture is not None and second.picture.universe == 1)
+    qtbot.waitUntil(lambda: second.frame is not None and second.frame.universe == 1)
     pane.field.setCurrentText("channel_3")
     pane.field.textActivated.emit(pane.field.currentText())
-    qtbot.waitUntil(lambda: second.picture is not None and second.picture.field == "channel_3")
+    qtbot.waitUntil(lambda: second.frame is not None and second.frame.field == "channel_3")
     for name, mode in (("percentile", "percentile"), ("locked", "locked"), ("automatic", "auto")):
         pane.levels.setCurrentText(name)
         pane.levels.activated.emit(pane.levels.currentIndex())
-        assert second.model.look is not None
-        assert second.model.look.level_mode == mode
+        assert second.model.view_settings is not None
+        assert second.model.view_settings.level_mode == mode
         assert pane.levels.currentText() == name
 
 
@@ -127,7 +127,7 @@ def test_levels_as_on_the_left_follow_the_left(window: Window, qtbot: QtBot) -> 
     pane.levels.setCurrentText("as on the left")
     pane.levels.activated.emit(pane.levels.currentIndex())
     window.controller.levels_locked((0.0, 42.0))
-    qtbot.waitUntil(lambda: second.picture is not None and second.picture.levels == (0.0, 42.0))
+    qtbot.waitUntil(lambda: second.frame is not None and second.frame.levels == (0.0, 42.0))
     assert pane.levels.currentText() == "as on the left"
 
 
@@ -148,18 +148,18 @@ def test_the_second_goes_away(window: Window, qtbot: QtBot, by: str) -> None:
         qtbot.keyClick(window.canvas, Qt.Key.Key_W, BOTH)
     else:
         window.controller.close()
-    assert window.beside.compare.second is None
-    assert window.beside.pane is None
-    assert not window.beside.heading.isVisible()
-    qtbot.waitUntil(lambda: window.beside.count() == 1)
+    assert window.side_by_side.compare.second is None
+    assert window.side_by_side.second_view is None
+    assert not window.side_by_side.heading.isVisible()
+    qtbot.waitUntil(lambda: window.side_by_side.count() == 1)
 
 
 def test_another_takes_its_place(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
     first, _ = compared(window, qtbot)
     path = record_life(tmp_path / "other.h5", steps=30)
-    window.beside.bring(path)
-    qtbot.waitUntil(lambda: window.beside.pane is not None and window.beside.pane is not first)
-    qtbot.waitUntil(lambda: window.beside.count() == 2)
+    window.side_by_side.open_second(path)
+    qtbot.waitUntil(lambda: window.side_by_side.second_view is not None and window.side_by_side.second_view is not first)
+    qtbot.waitUntil(lambda: window.side_by_side.count() == 2)
 
 
 def test_which_to_compare_with_is_asked_without_stopping_the_window(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_which_to_compare_with_is_asked_without_stopping_the_window(window: Wind
     assert isinstance(dialog, QFileDialog)
     dialog.fileSelected.emit(str(path))
     dialog.close()
-    qtbot.waitUntil(lambda: window.beside.pane is not None)
+    qtbot.waitUntil(lambda: window.side_by_side.second_view is not None)
 
 
 def test_each_part_of_the_second_has_a_name_and_can_be_reached(window: Window, qtbot: QtBot) -> None:

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.viewer.fakes import live
 from viewer.controllers.actions import ACTIONS, MENUS
-from viewer.model.shown import Region
+from viewer.model.region import Region
 from viewer.sources.live import LiveSource
 from viewer.window.window import Window
 
@@ -24,7 +24,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.controller.open(live())
     window.show()
     qtbot.waitExposed(window)
-    qtbot.waitUntil(lambda: window.controller.picture is not None)
+    qtbot.waitUntil(lambda: window.controller.frame is not None)
     yield window
     window.close()
 
@@ -56,9 +56,9 @@ def test_space_plays_and_pauses(window: Window, qtbot: QtBot) -> None:
 
 def test_the_wheel_zooms_at_the_cursor_and_fewer_cells_are_asked_for(window: Window, qtbot: QtBot) -> None:
     window.canvas.zoom(4.0)
-    qtbot.waitUntil(lambda: window.controller.picture is not None and window.controller.picture.region.height < 24)
+    qtbot.waitUntil(lambda: window.controller.frame is not None and window.controller.frame.region.height < 24)
     window.controller.fit()
-    qtbot.waitUntil(lambda: window.controller.picture is not None and window.controller.picture.region == Region(0, 0, 24, 32))
+    qtbot.waitUntil(lambda: window.controller.frame is not None and window.controller.frame.region == Region(0, 0, 24, 32))
 
 
 def test_a_minimised_window_asks_for_nothing(window: Window, qtbot: QtBot) -> None:

@@ -1,4 +1,4 @@
-"""Which field is shown, in which colours, between which levels."""
+"""View panel: displayed field, colour map, levels and histogram."""
 
 import math
 import re
@@ -18,37 +18,39 @@ from PySide6.QtWidgets import (
 
 from aetheria.observe.colour_maps import COLOUR_MAPS
 from viewer.controllers.controller import Controller
+from viewer.model.messages import Message
 from viewer.model.palette import histogram
-from viewer.model.shown import FieldChoice, LevelMode, Levels, Message, Status
+from viewer.model.status import Status
+from viewer.model.view_settings import FieldChoice, LevelMode, Levels
 from viewer.panels.base import Panel, named
 from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
 from viewer.panels.histogram import HistogramPlot
-from viewer.sources.source import Source
+from viewer.sources.source import FrameSource
 
 _MODES: dict[LevelMode, tuple[str, str]] = {
-    "auto": ("Automatic", "The range that the field can have, or the lowest and highest value in sight (A)"),
+    "auto": ("Automatic", "The range of the field, or the lowest and highest visible value (A)"),
     "percentile": ("Percentile", "Without the outermost values, however extreme (P)"),
-    "locked": ("Locked", "As they are, whatever comes, so that pictures can be compared (K)"),
+    "locked": ("Locked", "The present levels, so that images can be compared (K)"),
 }
-_OWN_COLOURS = "rgb"  # the field that goes through no colour map
+_OWN_COLOURS = "rgb"  # the field without a colour map
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
 
-class LookPanel(Panel):
-    """Choices of field, universe, colour map and levels; below them, how often which values occur."""
+class ViewPanel(Panel):
+    """Choices of field, universe, colour map and levels; below them the histogram of visible values."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
-        self.field = _combo("Field", "What of the cells is shown (N: the next)")
+        self.field = _combo("Field", "The displayed field (N: the next)")
         self.field.textActivated.connect(controller.set_field)
         self.meaning = named(QLabel(), "Meaning of the field")
         self.meaning.setWordWrap(True)
         self.universe = named(QSpinBox(), "Universe")
-        self.universe.setToolTip("Which of the universes that step together is shown (U: the next)")
-        self.universe.valueChanged.connect(lambda universe: controller.model.relook(universe=universe))
+        self.universe.setToolTip("The displayed universe of the batch (U: the next)")
+        self.universe.valueChanged.connect(lambda universe: controller.model.change_view(universe=universe))
         self.colours = _combo("Colour map", "Colours from low to high values (C: the next)")
-        self.colours.textActivated.connect(lambda name: controller.model.relook(colours=name))
-        self.mode = _combo("Levels", "Which values have the colours at the ends of the map")
+        self.colours.textActivated.connect(lambda name: controller.model.change_view(colours=name))
+        self.mode = _combo("Levels", "The values at the ends of the colour map")
         for mode, (text, tip) in _MODES.items():
             self.mode.addItem(text, mode)
             self.mode.setItemData(self.mode.count() - 1, tip, _TOOLTIP)
@@ -58,10 +60,10 @@ class LookPanel(Panel):
         self.percentile.setDecimals(1)
         self.percentile.setSingleStep(0.5)
         self.percentile.setSuffix(" %")
-        self.percentile.setToolTip("So many of the values lie beyond the levels, at either end")
-        self.percentile.valueChanged.connect(lambda share: controller.model.relook(percentile=share))
-        self.plot = named(HistogramPlot(), "How often values occur among the cells in sight")
-        self.plot.setToolTip("Cells in sight by value, on a logarithmic scale; drag a line to lock the levels")
+        self.percentile.setToolTip("Share of the values beyond the levels, at either end")
+        self.percentile.valueChanged.connect(lambda share: controller.model.change_view(percentile=share))
+        self.plot = named(HistogramPlot(), "Histogram of the visible values")
+        self.plot.setToolTip("Number of visible cells by value, on a logarithmic scale; drag a line to lock the levels")
         self.plot.chosen.connect(lambda low, high: controller.levels_locked((low, high)))
         self.bar = named(ColourBar(), "Colours from the lower to the upper level")
         self.low, self.high = _number("Lower level"), _number("Upper level")
@@ -71,7 +73,7 @@ class LookPanel(Panel):
         self._form = QFormLayout()
         self._lay_out()
         self._drawn: object = None
-        self.changed(frozenset({"theme"}))
+        self.model_changed(frozenset({"theme"}))
         self.setEnabled(False)
 
     def _lay_out(self) -> None:
@@ -96,9 +98,9 @@ class LookPanel(Panel):
         for name in COLOUR_MAPS:
             self.colours.addItem(swatch(name, size, self.devicePixelRatioF()), name)
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- updates -------------------------------------------------------------------------------------------------
 
-    def opened(self, source: Source | None) -> None:
+    def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
         if source is None:
             self.plot.show_counts(None, None)
@@ -110,33 +112,33 @@ class LookPanel(Panel):
         with QSignalBlocker(self.universe):
             self.universe.setRange(0, source.universes - 1)
         self._form.setRowVisible(self.universe, source.universes > 1)
-        self.changed(frozenset({"look"}))
+        self.model_changed(frozenset({"view_settings"}))
 
-    def changed(self, names: frozenset[str]) -> None:
+    def model_changed(self, names: frozenset[str]) -> None:
         if "theme" in names:
             self.plot.paint_in(self.controller.model.theme)
-        look, choice = self.controller.model.look, self.controller.choice
-        if "look" not in names or look is None or choice is None:
+        settings, choice = self.controller.model.view_settings, self.controller.choice
+        if "view_settings" not in names or settings is None or choice is None:
             return
-        mapped = look.field != _OWN_COLOURS
-        self.field.setCurrentText(look.field)
+        mapped = settings.field != _OWN_COLOURS
+        self.field.setCurrentText(settings.field)
         self.meaning.setText(_explained(choice))
-        self.colours.setCurrentText(look.colours or choice.colours)
-        self.mode.setCurrentIndex(list(_MODES).index(look.level_mode))
+        self.colours.setCurrentText(settings.colours or choice.colours)
+        self.mode.setCurrentIndex(list(_MODES).index(settings.level_mode))
         with QSignalBlocker(self.universe), QSignalBlocker(self.percentile):
-            self.universe.setValue(look.universe)
-            self.percentile.setValue(look.percentile)
-        self._form.setRowVisible(self.percentile, look.level_mode == "percentile" and mapped)
+            self.universe.setValue(settings.universe)
+            self.percentile.setValue(settings.percentile)
+        self._form.setRowVisible(self.percentile, settings.level_mode == "percentile" and mapped)
         for row in (self.colours, self.mode):
             self._form.setRowVisible(row, mapped)
         for widget in (self.plot, self.bar, self.low, self.unit, self.high):
             widget.setVisible(mapped)
-        self.bar.set_map(look.colours or choice.colours if mapped else None)
+        self.bar.set_map(settings.colours or choice.colours if mapped else None)
         self.unit.setText("" if choice.unit == "1" else choice.unit)
         self._drawn = None
         self._draw()
 
-    def status(self, status: Status) -> None:
+    def show_status(self, status: Status) -> None:
         self._draw()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
@@ -146,16 +148,16 @@ class LookPanel(Panel):
     # -- levels --------------------------------------------------------------------------------------------------
 
     def _levels(self) -> Levels | None:
-        """Those of the picture in sight, or those that it will have."""
-        look, picture = self.controller.model.look, self.controller.picture
-        if look is None or look.field == _OWN_COLOURS:
+        """The levels of the displayed frame, or of the next one."""
+        settings, frame = self.controller.model.view_settings, self.controller.frame
+        if settings is None or settings.field == _OWN_COLOURS:
             return None
-        if look.level_mode == "locked" and look.levels is not None:
-            return look.levels
-        return picture.levels if picture is not None and picture.field == look.field else None
+        if settings.level_mode == "locked" and settings.levels is not None:
+            return settings.levels
+        return frame.levels if frame is not None and frame.field == settings.field else None
 
     def _draw(self) -> None:
-        """Brings histogram and levels up to date, if anybody sees them."""
+        """Updates histogram and levels, if the panel is visible."""
         source, levels = self.controller.source, self._levels()
         if source is None or not self.isVisible():
             return
@@ -189,7 +191,7 @@ class LookPanel(Panel):
             return
         given = f"{self.low.text()} to {self.high.text()}"
         self.controller.view.show_message(
-            Message("warning", f"Levels: {given}; expected two numbers, the lower one first. The levels are as before.")
+            Message("warning", f"Levels: {given}; expected two numbers, the lower one first. The levels are unchanged.")
         )
         self._drawn = None
         self._draw()
@@ -218,7 +220,7 @@ def _parsed(text: str) -> float | None:
 
 
 def _explained(choice: FieldChoice) -> str:
-    """The formula, of the component that is shown, and the unit."""
+    """The formula, for the displayed component, and the unit."""
     component = re.search(r"_(\d+)$", choice.name)
     meaning = re.sub(r"(?<![a-z])k\b", component[1], choice.meaning) if component else choice.meaning
     return meaning if choice.unit == "1" else f"{meaning} [{choice.unit}]"

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from aetheria.motor.motor import Aetheria_Motor
 from tests.small_laws import small_law
 from tests.viewer.fakes import life, live
-from viewer.panels.look import LookPanel
+from viewer.panels.view import ViewPanel
 from viewer.window.window import Window
 
 
@@ -35,15 +35,15 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.close()
 
 
-def panel_of(window: Window) -> LookPanel:
-    panel = window.panels["look"]
-    assert isinstance(panel, LookPanel)
+def panel_of(window: Window) -> ViewPanel:
+    panel = window.panels["view"]
+    assert isinstance(panel, ViewPanel)
     return panel
 
 
 def show_field(window: Window, name: str, qtbot: QtBot) -> None:
     window.controller.set_field(name)
-    qtbot.waitUntil(lambda: window.controller.picture is not None and window.controller.picture.field == name)
+    qtbot.waitUntil(lambda: window.controller.frame is not None and window.controller.frame.field == name)
 
 
 def type_levels(window: Window, low: str, high: str, qtbot: QtBot) -> None:
@@ -62,7 +62,7 @@ def test_the_field_is_chosen_by_name_and_explained_with_its_component_and_unit(w
     index = panel.field.findText("phase_1")
     panel.field.setCurrentIndex(index)
     panel.field.textActivated.emit("phase_1")
-    qtbot.waitUntil(lambda: window.controller.picture is not None and window.controller.picture.field == "phase_1")
+    qtbot.waitUntil(lambda: window.controller.frame is not None and window.controller.frame.field == "phase_1")
     assert panel.meaning.text() == "arg psi_1 [rad]"
     assert panel.colours.currentText() == "phase", "a cyclic map for an angle"
     assert panel.unit.text() == "rad"
@@ -86,14 +86,14 @@ def test_the_histogram_counts_the_cells_in_sight(window: Window, qtbot: QtBot) -
 
 def test_a_histogram_that_nobody_sees_is_not_drawn(window: Window, qtbot: QtBot) -> None:
     panel, calls = panel_of(window), list[int]()
-    window.docks["look"].hide()
+    window.docks["view"].hide()
     panel.plot.show_counts = lambda *_: calls.append(1)  # type: ignore[method-assign]
-    shown = window.controller.picture
+    shown = window.controller.frame
     window.controller.step_many(3)
-    qtbot.waitUntil(lambda: window.controller.picture is not shown)
-    panel.status(window.controller.source.status())  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: window.controller.frame is not shown)
+    panel.show_status(window.controller.source.status())  # type: ignore[union-attr]
     assert not calls
-    window.docks["look"].show()
+    window.docks["view"].show()
     qtbot.waitUntil(lambda: bool(calls))
 
 
@@ -101,10 +101,10 @@ def test_dragging_a_line_of_the_histogram_locks_the_levels(window: Window, qtbot
     panel = panel_of(window)
     show_field(window, "density", qtbot)
     panel.plot.region.lines[0].setPos(0.25)
-    look = window.controller.model.look
-    assert look is not None
-    assert (look.level_mode, look.levels and look.levels[0]) == ("locked", 0.25)
-    qtbot.waitUntil(lambda: window.controller.picture is not None and window.controller.picture.levels[0] == 0.25)
+    settings = window.controller.model.view_settings
+    assert settings is not None
+    assert (settings.level_mode, settings.levels and settings.levels[0]) == ("locked", 0.25)
+    qtbot.waitUntil(lambda: window.controller.frame is not None and window.controller.frame.levels[0] == 0.25)
     assert panel.mode.currentText() == "Locked"
     assert panel.low.text() == "0.25"
 
@@ -112,13 +112,13 @@ def test_dragging_a_line_of_the_histogram_locks_the_levels(window: Window, qtbot
 def test_numbers_lock_the_levels_and_nonsense_is_refused_in_words(window: Window, qtbot: QtBot) -> None:
     panel, controller = panel_of(window), window.controller
     type_levels(window, "-2e-1", "1.5", qtbot)
-    assert controller.model.look is not None
-    assert controller.model.look.levels == (-0.2, 1.5)
+    assert controller.model.view_settings is not None
+    assert controller.model.view_settings.levels == (-0.2, 1.5)
     said: list[str] = []
     controller.view.show_message = lambda message: said.append(message.text)  # type: ignore[method-assign]
     for low, high in (("3", "1.5"), ("lots", "4"), ("", "1"), ("nan", "1"), ("0", "inf")):
         type_levels(window, low, high, qtbot)
-        assert controller.model.look.levels == (-0.2, 1.5)
+        assert controller.model.view_settings.levels == (-0.2, 1.5)
         assert said
         assert "expected two numbers" in said.pop()
         qtbot.waitUntil(lambda: (panel.low.text(), panel.high.text()) == ("-0.2", "1.5"))
@@ -131,14 +131,14 @@ def test_the_modes_of_levels_follow_panel_and_keys(window: Window, qtbot: QtBot)
     assert not panel.percentile.isVisible()
     panel.mode.setCurrentIndex(1)
     panel.mode.activated.emit(1)
-    assert controller.model.look is not None
-    assert controller.model.look.level_mode == "percentile"
+    assert controller.model.view_settings is not None
+    assert controller.model.view_settings.level_mode == "percentile"
     assert panel.percentile.isVisible()
     panel.percentile.setValue(10.0)
-    assert controller.model.look.percentile == 10.0
+    assert controller.model.view_settings.percentile == 10.0
     seen = controller.source.motor.read("density").numpy()  # type: ignore[union-attr]
     expected = np.percentile(seen, [10, 90])
-    qtbot.waitUntil(lambda: controller.picture is not None and np.allclose(controller.picture.levels, expected, rtol=1e-4))
+    qtbot.waitUntil(lambda: controller.frame is not None and np.allclose(controller.frame.levels, expected, rtol=1e-4))
     qtbot.keyClick(window.canvas, Qt.Key.Key_K)
     assert panel.mode.currentText() == "Locked"
     qtbot.keyClick(window.canvas, Qt.Key.Key_A)
@@ -162,8 +162,8 @@ def test_the_colour_map_is_chosen_from_the_list(window: Window) -> None:
     panel = panel_of(window)
     panel.colours.setCurrentText("ice")
     panel.colours.textActivated.emit("ice")
-    assert window.controller.model.look is not None
-    assert window.controller.model.look.colours == "ice"
+    assert window.controller.model.view_settings is not None
+    assert window.controller.model.view_settings.colours == "ice"
 
 
 def test_only_several_universes_can_be_chosen_from(window: Window, qtbot: QtBot) -> None:
@@ -172,7 +172,7 @@ def test_only_several_universes_can_be_chosen_from(window: Window, qtbot: QtBot)
     window.controller.open(live(life(batch=3)))
     assert panel.universe.isVisible()
     panel.universe.setValue(2)
-    qtbot.waitUntil(lambda: window.controller.picture is not None and window.controller.picture.universe == 2)
+    qtbot.waitUntil(lambda: window.controller.frame is not None and window.controller.frame.universe == 2)
     qtbot.keyClick(window.canvas, Qt.Key.Key_U)
     assert panel.universe.value() == 0
 
@@ -181,7 +181,7 @@ def test_colours_that_are_no_map_leave_nothing_to_set(window: Window, qtbot: QtB
     panel = panel_of(window)
     window.controller.open(live(motor_of("GrowingNCA", 6, 6)))
     show_field(window, "rgb", qtbot)
-    panel.status(window.controller.source.status())  # type: ignore[union-attr]
+    panel.show_status(window.controller.source.status())  # type: ignore[union-attr]
     controls = (panel.colours, panel.mode, panel.plot, panel.bar, panel.low, panel.high)
     assert not any(control.isVisible() for control in controls)
     assert panel.field.isVisible()

@@ -1,0 +1,53 @@
+"""Results of a source: rendered frames, and the values of single cells. No Qt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viewer.model.region import Region
+from viewer.model.view_settings import Levels
+
+
+@dataclass(frozen=True)
+class RenderedFrame:
+    """A frame, rendered for display.
+
+    Attributes:
+        step: step of the displayed cells.
+        field, universe, region: the displayed part of the cells.
+        pixels: uint8, `(h, w)` indices into a colour table, or `(h, w, 3)` colours.
+        levels: the values of pixels 0 and 255.
+        finite: the displayed values hold no NaN or Inf. Other frames are not drawn.
+    """
+
+    step: int
+    field: str
+    universe: int
+    region: Region
+    pixels: NDArray[np.uint8]
+    levels: Levels
+    finite: bool = True
+
+
+@dataclass(frozen=True)
+class CellValues:
+    """The values of one cell.
+
+    Attributes:
+        step: step of the values.
+        y, x, universe: position of the cell.
+        channels: `(C,)` as stored; empty where they are unknown (a recording without channels).
+        d_state: number of amplitudes, psi_k = channels[k] + i channels[d_state + k]; None for real cells.
+        fields: values by field name, three for "rgb": the displayed field of a live source, all recorded fields of a
+            recording.
+    """
+
+    step: int
+    y: int
+    x: int
+    universe: int
+    channels: NDArray[np.float64]
+    d_state: int | None
+    fields: Mapping[str, NDArray[np.float64]]

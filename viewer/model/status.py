@@ -1,0 +1,31 @@
+"""Figures of the status bar. No Qt."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Status:
+    """State of a source in numbers; unknown ones are None.
+
+    Attributes:
+        playing: the source takes steps, or plays frames.
+        frame_index, frames: position in a recording, counted from 0, and its length; None for a live source.
+        plan_reason: reason for the choice of the plan.
+        dropped: frames that were due while the window was busy, and were not rendered.
+        recording: progress of a recorder or film for the user; empty without one.
+    """
+
+    step: int
+    playing: bool
+    steps_per_s: float = 0.0
+    cells_per_s: float = 0.0
+    frames_per_s: float = 0.0
+    dropped: int = 0
+    device: str = ""
+    plan: str = ""
+    plan_reason: str = ""
+    memory_mb: float | None = None
+    bytes_per_s: float = 0.0
+    recording: str = ""
+    frame_index: int | None = None
+    frames: int | None = None
