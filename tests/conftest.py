@@ -1,12 +1,9 @@
-"""Fixtures that the suites share, and the `gpu` marker."""
+"""Settings of all tests, and the `gpu` marker."""
 
 import os
 
 import pytest
 import torch
-from torch import nn
-
-from tests.small_laws import NAMES, small_law
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before Triton is imported: it has no GPU to compile for
@@ -27,16 +24,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(skip)
-
-
-@pytest.fixture(params=NAMES)
-def law_name(request: pytest.FixtureRequest) -> str:
-    """The name of each law in LAWS, and of a module that is no `Law`."""
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-def law(law_name: str) -> nn.Module:
-    """Each of those laws, small and moving."""
-    return small_law(law_name)
