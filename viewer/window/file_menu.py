@@ -137,8 +137,8 @@ class FilmDialog(QDialog):
         frames, (height, width), scale = len(self.source.steps), self.source.grid, self.scale.value()
         seconds = frames / self.fps.value()
         self.takes.setText(
-            f"{frames:,} frames of {width * scale:,} x {height * scale:,} pixels, {seconds:,.1f} seconds, with the present colours "
-            "and levels"
+            f"{frames:,} frames of {width * scale:,} x {height * scale:,} pixels, {seconds:,.1f} seconds, with the present "
+            "colours and levels"
         )
 
 
