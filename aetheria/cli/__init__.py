@@ -185,7 +185,7 @@ for command in (info, verify, repair, export):
 @app.command()
 def laws() -> None:
     """List the laws, their parameters, radius and fields."""
-    from aetheria.laws import LAWS, parameters, registered
+    from aetheria.laws import LAWS, parameters, plugins
 
     for name, law in LAWS.items():
         out.print(f"[bold]{name}[/]  {escape((law.__doc__ or '').strip().splitlines()[0])}")
@@ -193,7 +193,7 @@ def laws() -> None:
         out.print(f"  parameters  {escape(', '.join(shown))}")
         out.print(f"  radius      {_radius(name)}")
         out.print(f"  fields      {', '.join(law.fields)} (shows {law.default_field})")
-    for name, point in registered().items():
+    for name, point in plugins().items():
         out.print(f"[bold]{escape(name)}[/]  registered by {escape(point.value)}")
 
 

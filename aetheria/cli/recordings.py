@@ -11,11 +11,11 @@ from aetheria.cli.shared import Force, out
 from aetheria.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aetheria.export.pictures import Film
+    from aetheria.export.pictures import Movie
     from aetheria.recording import Recording
 
 
-_MOST_TROUBLES = 12  # lines about what was wrong
+_MAX_PROBLEMS = 12  # lines about what was wrong
 
 
 def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> None:
@@ -98,17 +98,17 @@ def repair(
 
     target = out_file or file.with_name(f"{file.stem}.repaired{file.suffix}")
     saved = save(file, target, overwrite=overwrite)
-    said = "[green]saved[/]" if saved.whole else "[yellow]saved in part[/]"
+    said = "[green]saved[/]" if saved.complete else "[yellow]saved in part[/]"
     behind = f", {saved.uncounted:,} more that were not committed yet" if saved.uncounted else ""
     frames = f"{saved.frames - saved.uncounted:,} of {saved.counted:,} frames{behind}, {saved.edits:,} edits"
     out.print(f"{said} {escape(str(target))}: {frames}")
     for line in saved.losses():
         out.print(f"  lost   {line}")
-    for line in saved.troubles[:_MOST_TROUBLES]:
+    for line in saved.problems[:_MAX_PROBLEMS]:
         out.print(f"  found  {escape(line)}")
-    if len(saved.troubles) > _MOST_TROUBLES:
-        out.print(f"  found  {len(saved.troubles) - _MOST_TROUBLES:,} more such")
-    raise typer.Exit(0 if saved.whole else 6)
+    if len(saved.problems) > _MAX_PROBLEMS:
+        out.print(f"  found  {len(saved.problems) - _MAX_PROBLEMS:,} more such")
+    raise typer.Exit(0 if saved.complete else 6)
 
 
 def export(
@@ -132,7 +132,7 @@ def export(
     _force: Force = False,
 ) -> None:
     """Make a picture or film of a recording, or what other programs read: ParaView, NumPy, Zarr."""
-    from aetheria.export.pictures import Film, Look
+    from aetheria.export.pictures import Movie, PictureStyle
     from aetheria.files.atomic import check_output
     from aetheria.recording import Recording
 
@@ -146,7 +146,7 @@ def export(
     if out_file and out_file.suffix != f".{kinds[0]}":
         raise ConfigError(f"--out {out_file}: expected a name that ends in .{kinds[0]}")
     with Recording(file) as recording:
-        film = Film(recording, field, Look(colour_map, levels, universe, scale), first, last) if shown else None
+        film = Movie(recording, field, PictureStyle(colour_map, levels, universe, scale), first, last) if shown else None
         # Pictures with the field's name: the run left its own under the recording's.
         names = {kind: f"{file.stem}-{film.field}.{kind}" for kind in shown} if film else {}
         targets = {kind: out_file or file.with_name(names.get(kind, f"{file.stem}.{kind}")) for kind in kinds}
@@ -157,7 +157,7 @@ def export(
             out.print(f"{escape(str(target))}: {said}")
 
 
-def _show(film: "Film", kind: str, target: Path, fps: float) -> str:
+def _show(film: "Movie", kind: str, target: Path, fps: float) -> str:
     from aetheria.export.pictures import save_gif, save_mp4, save_png
 
     if kind == "png":

@@ -1,4 +1,4 @@
-"""How many threads torch computes with, on the CPU."""
+"""The number of threads that torch computes with on the CPU."""
 
 import ctypes
 import threading
@@ -12,16 +12,16 @@ _outside = threading.local()
 
 
 def threads_outside() -> int:
-    """How many threads torch has here outside of `one_thread`: for kernels of ours, which bring their own."""
+    """torch's number of threads outside of `one_thread`, for our own kernels, which start threads themselves."""
     return getattr(_outside, "threads", None) or torch.get_num_threads()
 
 
 @contextmanager
 def one_thread(wanted: bool = True) -> Iterator[None]:
-    """Has torch compute in the calling thread alone inside the block; other threads are as they were.
+    """Lets torch compute in the calling thread alone inside the block; other threads are unaffected.
 
-    What takes a millisecond is not worth more: OpenMP's other threads would spin for as long again after it, on cores that
-    the next steps or a window need. Where torch's OpenMP cannot be reached, as on Windows, nothing changes.
+    Work of a millisecond is not worth more threads: OpenMP's other threads would spin for as long again after it, on cores
+    that the next steps or a window need. Where torch's OpenMP cannot be reached, as on Windows, nothing changes.
     """
     openmp = _openmp() if wanted else None
     if openmp is None:
@@ -43,7 +43,7 @@ def one_thread(wanted: bool = True) -> Iterator[None]:
 def _openmp() -> ctypes.CDLL | None:
     """The OpenMP that torch computes with."""
     try:
-        library = ctypes.CDLL(torch._C.__file__)  # a symbol is also looked for in what a library depends on
+        library = ctypes.CDLL(torch._C.__file__)  # symbols of the libraries that it depends on are found, too
         _ = library.omp_set_num_threads
     except (OSError, AttributeError):
         return None

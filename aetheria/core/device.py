@@ -1,4 +1,4 @@
-"""Where cells can live: devices by name, and sizes."""
+"""Devices by name, sizes of grids, and out-of-memory errors."""
 
 import ctypes
 import operator
@@ -69,7 +69,7 @@ def times(sides: Sequence[int]) -> str:
 
 @contextmanager
 def memory_named(what: str) -> Iterator[None]:
-    """Turns torch's out-of-memory errors inside the block into a StateError that says `what` was too large."""
+    """Turns torch's out-of-memory errors inside the block into a StateError that begins with `what`."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -96,6 +96,6 @@ def keep_freed_memory() -> None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch or Python could not have the memory it asked for."""
+    """Whether an error says that torch or Python ran out of memory."""
     # The CPU's allocator has no error class of its own.
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

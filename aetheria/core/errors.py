@@ -1,7 +1,7 @@
-"""What can go wrong, as one family: `except AetheriaError` catches all of it.
+"""The errors that Aetheria raises, as one family: `except AetheriaError` catches them all.
 
-Messages read *where: what was given; what is wanted, and why*. Each error is also the fitting builtin, and
-carries the exit code that the command line ends with.
+Messages have the form *place: value given; values expected, and the reason*. Each error also derives from the matching
+builtin, and carries the exit code of the command line.
 """
 
 from difflib import get_close_matches
@@ -51,10 +51,10 @@ class RecordingError(AetheriaError, OSError):
 
 
 class DamagedRecordingError(RecordingError):
-    """A recording that is not as it was written; says what makes the best of it.
+    """A recording that is not as it was written; the message names the command that saves the rest.
 
     Attributes:
-        what: is wrong.
+        what: the fault.
     """
 
     def __init__(self, path: Path, what: str) -> None:

@@ -1,7 +1,7 @@
-"""Moments inside a write that has several parts: named, so that a test can kill or fail the process at each of them.
+"""Failpoints: named points in a write of several parts, at which a test can kill the process or make it fail.
 
-Whoever writes says which it has come to, as in `reached("frame flushed")`, and lists the names of its moments; nothing happens
-unless somebody asked for it by `at_moments`.
+The writing code calls `reached("frame flushed")` and lists the failpoints; nothing happens outside of
+`on_failpoints`.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,15 +10,15 @@ from contextlib import contextmanager
 _acts: list[Callable[[str], None]] = []
 
 
-def reached(moment: str) -> None:
-    """Says that a write has come to `moment`."""
+def reached(failpoint: str) -> None:
+    """Marks the point that a write has come to."""
     for act in _acts:
-        act(moment)
+        act(failpoint)
 
 
 @contextmanager
-def at_moments(act: Callable[[str], None]) -> Iterator[None]:
-    """Calls `act` with the name of every moment reached in the block, in the thread that reaches it; its errors go there."""
+def on_failpoints(act: Callable[[str], None]) -> Iterator[None]:
+    """Calls `act` with the name of every failpoint reached in the block, in the thread that reaches it; its errors go there."""
     _acts.append(act)
     try:
         yield

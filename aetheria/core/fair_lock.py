@@ -1,7 +1,7 @@
-"""A lock that serves threads in the order they came.
+"""First-come, first-served reentrant lock.
 
-The stepping thread gives its turn back between chunks and asks for the next at once; with an ordinary lock it would win
-every time, and a viewer that wants to read the cells would starve.
+The stepping thread releases it between chunks and acquires it again at once; with an ordinary lock it would win every time,
+and a viewer that reads the cells would starve.
 """
 
 import threading
@@ -10,7 +10,7 @@ from types import TracebackType
 
 
 class FairLock:
-    """First come, first served; the holder may enter again."""
+    """A lock that serves threads in the order of their arrival; the holder may enter again."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -31,7 +31,7 @@ class FairLock:
             self._waiting.append(turn)
         try:
             turn.wait()
-        except BaseException:  # Ctrl-C: whoever comes next must not wait for us
+        except BaseException:  # Ctrl-C: the next thread must not wait for this one
             with self._guard:
                 if turn in self._waiting:
                     self._waiting.remove(turn)
@@ -48,7 +48,7 @@ class FairLock:
                 self._pass_on()
 
     def _pass_on(self) -> None:
-        # A number no thread has: nobody may slip in before the one whose turn it is wakes up.
+        # A number that no thread has: no other thread may enter before the next one in line wakes up.
         self._holder = -1 if self._waiting else None
         if self._waiting:
             self._waiting.popleft().set()

@@ -1,4 +1,4 @@
-"""What this machine computes with: one source for `aetheria doctor` and for the set-up of a training."""
+"""The hardware of this machine: device, memory, cores and fast precisions."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ import torch
 from aetheria.core.device import find_device
 
 GIB = 2**30
-# Of torch's names: instructions that multiply bfloat16. Without one of them a CPU widens every value first, and loses time.
+# CPU capabilities, by torch's names, that multiply bfloat16. Without one a CPU widens every value first, and loses time.
 _CPU_BF16 = ("avx512_bf16", "amx_bf16", "bf16")
 
 
@@ -22,11 +22,11 @@ class Hardware:
 
     Attributes:
         name: of the device, for people.
-        memory_free, memory_total: bytes on the device when it was looked at.
+        memory_free, memory_total: bytes on the device at the time.
         capability: of a CUDA device, as (8, 0); None on the CPU.
         cores: of the CPU, that this process may use.
         bf16, fp16: the device multiplies these types faster than float32.
-        tf32: it can multiply float32 with fewer digits, faster.
+        tf32: the device multiplies float32 faster with fewer digits.
     """
 
     device: torch.device
@@ -41,7 +41,7 @@ class Hardware:
 
     @classmethod
     def detect(cls, device: str | torch.device | None = None) -> Self:
-        """Looks at a device; None or "auto" for CUDA if there is one, else the CPU.
+        """Examines a device; None or "auto" for CUDA if there is one, else the CPU.
 
         Raises:
             ConfigError: no such device here.

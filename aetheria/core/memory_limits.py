@@ -1,4 +1,4 @@
-"""Whether what is wanted fits into memory: asked before it is taken, in whole numbers that do not overflow."""
+"""Memory limits: sizes are checked against the free memory before memory is allocated."""
 
 import math
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ import torch
 
 from aetheria.core.errors import StateError
 
-SHARE = 0.8  # of the memory that is free; the rest is for what nobody counts
-# States that are alive at once, at the least, measured over laws: cells and memory, the next ones, what a step makes on its
-# way, and, while a plan is made, what it is compared with. Wide networks need more.
+SHARE = 0.8  # of the free memory; the rest is for allocations that no estimate counts
+# States that are alive at once, at the least, measured over laws: the present and the next one, the intermediates of a step,
+# and, while a plan is made, the states that it is compared with. Wide networks need more.
 EAGER_STATES, PLANNED_STATES = 6, 10
 _forced = False
 
 
 @contextmanager
 def forced() -> Iterator[None]:
-    """Inside the block nothing is refused for its size, in any thread: what does not fit ends in the system's hands."""
+    """Inside the block nothing is refused for its size, in any thread; the system decides when memory runs out."""
     global _forced
     before, _forced = _forced, True
     try:
@@ -28,7 +28,7 @@ def forced() -> Iterator[None]:
 
 
 def available_bytes(device: torch.device | None = None) -> int:
-    """Memory that could still be had: of a CUDA device, or of the machine."""
+    """Free memory of a CUDA device, or of the machine."""
     if device is not None and device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
@@ -38,10 +38,10 @@ def check_room(nbytes: int, what: str, instead: str, available: int | None = Non
     """Raises StateError for more than 80 % of the memory that is free.
 
     Args:
-        nbytes: that are needed.
-        what: needs them, as an error begins.
-        instead: what to do about it.
-        available: bytes that are free; None for the machine's memory.
+        nbytes: bytes needed.
+        what: the purpose, as the error begins.
+        instead: advice, as the error ends.
+        available: free bytes; None for the machine's memory.
     """
     free = available_bytes() if available is None else available
     if nbytes > SHARE * free and not _forced:

@@ -1,4 +1,4 @@
-"""The random generators of the process as tensors, so that a file can keep them: torch's, Python's and NumPy's own."""
+"""The states of the process's random generators (torch, Python, NumPy) as tensors, so that a file can hold them."""
 
 import random
 import struct
@@ -14,16 +14,16 @@ NAMES = ("random_cpu", "random_cuda", "random_python", "random_numpy")
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:
-    """What the generators are at, by name: torch's of the CPU and of a GPU as bytes, the others int64.
+    """The states of the generators by name: torch's of the CPU and of a GPU as bytes, the others int64.
 
-    NumPy's is left out where somebody has given it another bit generator than its own.
+    NumPy's is left out where its global generator was replaced by one of another kind.
     """
     found = {"random_cpu": torch.get_rng_state()}
     if device.type == "cuda":
         found["random_cuda"] = torch.cuda.get_rng_state(device)
     version, words, spare = random.getstate()
     found["random_python"] = torch.tensor([*words, version, spare is not None, _bits(spare or 0.0)])
-    state: Any = np.random.get_state()  # noqa: NPY002 - what other people's modules draw from
+    state: Any = np.random.get_state()  # noqa: NPY002 - the generator that foreign modules draw from
     if state[0] == "MT19937":
         found["random_numpy"] = torch.tensor([*map(int, state[1]), state[2], state[3], _bits(state[4])])
     return found
@@ -33,7 +33,7 @@ def set_random_states(states: Mapping[str, Tensor], device: torch.device) -> Non
     """Sets the generators that are named; others stay as they are.
 
     Raises:
-        ValueError, TypeError, RuntimeError, IndexError, OverflowError: what stands there is no state of the generator.
+        ValueError, TypeError, RuntimeError, IndexError, OverflowError: a value is no state of its generator.
     """
     if "random_cpu" in states:
         torch.set_rng_state(states["random_cpu"])

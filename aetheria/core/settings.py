@@ -1,4 +1,4 @@
-"""Checked settings: the pydantic base that refuses unknown keys, and errors that name the key."""
+"""Base class of settings: unknown keys are refused, and errors name the key."""
 
 import re
 from typing import Any, Self
@@ -27,7 +27,7 @@ class Settings(BaseModel):
 
 
 def explain(model: type[BaseModel], error: ValidationError, where: str) -> list[str]:
-    """One line an error, in the project's form: `[grid] hieght: unknown key; ...`."""
+    """The errors of a validation, a line each, in the form `[grid] hieght: unknown key; ...`."""
     return [_line(model, dict(detail), where) for detail in error.errors()]
 
 

@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity
 
 from aetheria.diagnostics.bench import Ceilings, Report, report_on, stepper, steps_in, synchronise
 from aetheria.diagnostics.stage_timer import STAGE, Mark, Stage, watched
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 from aetheria.laws import updates
 from aetheria.laws.neural import growing_nca
 from aetheria.motor.motor import Aetheria_Motor
@@ -126,7 +126,7 @@ def profile(action: Callable[[], object], marks: Sequence[Mark], device: torch.d
     ):
         done()
     if trace is not None:
-        with replacing(trace) as beside:
+        with atomic_write(trace) as beside:
             seen.export_chrome_trace(str(beside))
     events = [event for event in seen.events() or [] if not event.name.startswith(("ProfilerStep", "[memory]"))]
     return Profile(seconds, stages, _allocated(events, device), _operators(events, device), peak)
@@ -206,7 +206,7 @@ def _parts(motor: Aetheria_Motor) -> Profile:
 
 def law_marks(law: nn.Module) -> list[Mark]:
     """The stages of a law's own step: its methods that are known by name, and its layers."""
-    marks = [Mark(updates, "normalised", "normalise"), Mark(growing_nca, "words", "chance")]
+    marks = [Mark(updates, "normalised", "normalise"), Mark(growing_nca, "hash_words", "chance")]
     marks += [Mark(law, name, stage) for name, stage in _METHODS.items() if callable(getattr(type(law), name, None))]
     for name, child in law.named_children():
         # A list of modules is never called itself.

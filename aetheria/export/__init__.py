@@ -1,1 +1,1 @@
-"""Pictures, movies and foreign formats, made from a recording."""
+"""Export of recordings: pictures, movies, and the formats of other programs."""

@@ -1,4 +1,4 @@
-"""A recording in the forms of other programs: a sidecar for ParaView, NumPy's archive, a Zarr store."""
+"""Recordings in formats of other programs: VTKHDF for ParaView, NumPy archives, Zarr stores."""
 
 import json
 import os
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.core.memory_limits import check_room
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 from aetheria.recording import Recording, schema
 
-_KEPT = ("long_name", "units", "colour_map", "scale_factor", "add_offset")  # attributes of a field that others know
+_KEPT = ("long_name", "units", "colour_map", "scale_factor", "add_offset")  # attributes of a field that are copied
 
 
 def save_vtkhdf(recording: Recording, path: Path) -> None:
-    """Writes a small file through which ParaView (VTK 9.3 or newer) shows the recording, which stays where the values are.
+    """Writes a small file through which ParaView (VTK 9.3 or newer) shows a recording; the values stay in the recording.
 
-    Each field is an array of virtual datasets at the centres of cells, a time step each frame; of a batch, each universe is an
-    array of its own. Pixels (uint8) stay pixels.
+    Each field is a virtual dataset of points at the centres of cells, with a time step for each frame; each universe of a batch
+    is an array of its own. uint8 pixels are not converted.
 
     Source: "VTKHDF format specification", VTK documentation: ImageData, temporal, version 2.0.
 
@@ -38,7 +38,7 @@ def save_vtkhdf(recording: Recording, path: Path) -> None:
     if not recording.fields or not count:
         raise RecordingError(f"{recording.path}: holds no field or no frame to show")
     axes = {name: recording.axis(name) for name in ("y", "x")}
-    with replacing(path) as beside, h5py.File(beside, "w", libver=("v110", "v110")) as file:
+    with atomic_write(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
         root = file.create_group("VTKHDF")
         root.attrs["Version"] = np.array([2, 0])
         root.attrs.create("Type", np.bytes_(b"ImageData"), dtype=h5py.string_dtype("ascii", 9))
@@ -59,7 +59,7 @@ def save_vtkhdf(recording: Recording, path: Path) -> None:
 
 
 def _layouts(recording: Recording, field: str, source: str, count: int) -> list[tuple[str, h5py.VirtualLayout]]:
-    """The arrays of a field by name: frames, y, x and, of colours, their three; a flat image has no z."""
+    """The arrays of a field by name, `(frames, y, x)`, of colours `(frames, y, x, 3)`; a flat image has no z axis."""
     data = recording.dataset(field)
     universes = int(recording.attributes["universes"])
     frame = data.shape[1:] if universes == 1 else data.shape[2:]
@@ -78,22 +78,22 @@ def _spacing(centres: NDArray[np.float64]) -> float:
 
 
 def save_zarr(recording: Recording, path: Path) -> None:
-    """Writes a Zarr store, a folder: every field and observable as `save_npz`, but frame by frame, and in the file's own units.
+    """Writes a Zarr store (a folder) of all fields and observables, with the axes and units of the file.
 
-    `xarray.open_zarr` and `zarr.open` read it. A store of this name is replaced.
+    `xarray.open_zarr` and `zarr.open` read it. An existing store of this name is replaced.
 
     Raises:
-        ConfigError: zarr is not installed, or something else has this name.
+        ConfigError: zarr is not installed, or another file or folder has this name.
     """
     try:
         import zarr
     except ImportError:
         raise ConfigError("--zarr needs zarr: pip install zarr") from None
     if path.exists() and not (path / "zarr.json").is_file():
-        raise ConfigError(f"{path}: is no Zarr store; it is not replaced by one")
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        raise ConfigError(f"{path}: is not a Zarr store; it is not replaced by one")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        group = zarr.open_group(beside, mode="w", zarr_format=3)
+        group = zarr.open_group(temporary, mode="w", zarr_format=3)
         group.attrs.update(json.loads(metadata(recording)))
         for name, values in _series(recording).items():
             axis = name if name in ("y", "x") else "time"
@@ -102,9 +102,9 @@ def save_zarr(recording: Recording, path: Path) -> None:
             _fill(group, recording, name)
         if path.exists():
             shutil.rmtree(path)
-        beside.rename(path)
+        temporary.rename(path)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
@@ -120,19 +120,19 @@ def _fill(group: Any, recording: Recording, name: str) -> None:
 
 
 def _series(recording: Recording) -> dict[str, NDArray[Any]]:
-    """What is one number a frame, or one a row or column of pixels."""
+    """The one-dimensional arrays: times and steps of the frames, and the axes."""
     frames = {"time": recording.times, "step": recording.steps, "wall_time": recording.wall_times}
     return frames | {name: recording.axis(name) for name in ("y", "x")}
 
 
 def save_npz(recording: Recording, path: Path) -> None:
-    """Writes a compressed archive for `numpy.load`: every field and observable, "time", "step", "wall_time", "y", "x", and
-    "metadata", a text of JSON with the recording's attributes and config. Field by field through memory.
+    """Writes a compressed archive for `numpy.load`: all fields and observables, "time", "step", "wall_time", "y", "x", and
+    "metadata", JSON with the recording's attributes and config. Each field is held in memory.
 
     Raises:
         StateError: a field does not fit into memory.
     """
-    with replacing(path) as beside, beside.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         arrays: dict[str, Any] = _arrays(recording)
         np.savez_compressed(file, **arrays)
 
@@ -140,7 +140,7 @@ def save_npz(recording: Recording, path: Path) -> None:
 def _arrays(recording: Recording) -> dict[str, NDArray[Any]]:
     data = [recording.dataset(name) for name in (*recording.fields, *recording.observables)]
     nbytes = sum(array.nbytes for array in data)
-    check_room(nbytes, f"{recording.path}: an archive", "export to --zarr, or take a part with recording.read")
+    check_room(nbytes, f"{recording.path}: an archive", "export to --zarr, or read frames with recording.read")
     found: dict[str, NDArray[Any]] = {name: _values(recording, name) for name in recording.fields}
     found |= {name: recording.observable(name) for name in recording.observables}
     return found | _series(recording) | {"metadata": np.array(metadata(recording))}
@@ -159,7 +159,7 @@ def _values(recording: Recording, name: str) -> NDArray[Any]:
 
 
 def metadata(recording: Recording) -> str:
-    """The recording's attributes, and its config as TOML, as JSON."""
+    """The recording's attributes, config (TOML) and status as JSON."""
     plain = {key: _plain(value) for key, value in recording.attributes.items()}
     return json.dumps(plain | {"config": recording.config, "status": recording.status})
 

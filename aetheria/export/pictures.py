@@ -1,4 +1,4 @@
-"""Pictures and films of what was recorded."""
+"""Pictures and movies of a recorded field."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aetheria.core.errors import ConfigError, RecordingError, nearest
-from aetheria.export.movies import FilmWriter, Gif, Mp4
-from aetheria.files.atomic import replacing
+from aetheria.export.movies import GifWriter, MovieWriter, Mp4Writer
+from aetheria.files.atomic import atomic_write
 from aetheria.observe.colour_maps import colour_map, paint
 from aetheria.recording import Recording
 
 Levels = tuple[float, float]
-_SAMPLED = 24  # frames looked at to find levels
+_SAMPLED = 24  # frames from which levels are estimated
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a field becomes a picture.
+class PictureStyle:
+    """How a field is drawn.
 
     Attributes:
         colours: name of the colour map; None for the field's own.
-        levels: values at the ends of the map; None to find them in the data.
+        levels: values at the ends of the map; None to estimate them from the data.
         universe: of the batch.
         scale: size of a cell in pixels.
     """
@@ -38,10 +38,10 @@ class Look:
 
 
 def picture(values: NDArray[np.generic], name: str, colours: str, levels: Levels, scale: int = 1) -> Image.Image:
-    """An image of one universe: "rgb" `(3, h, w)` in 0..1 as it is, another field `(h, w)` through a colour map.
+    """An image of one universe: of "rgb" `(3, h, w)` the colours themselves, of another field `(h, w)` those of a colour map.
 
     Args:
-        values: the field's values.
+        values: of the field.
         name: of the field.
         colours: name of the colour map.
         levels: values at the ends of the map.
@@ -63,7 +63,7 @@ def check_levels(where: str, levels: Sequence[float]) -> Levels:
 
 
 def find_levels(samples: Sequence[NDArray[Any]], low: float | None, high: float | None) -> Levels:
-    """Levels for values whose range is `low` to `high` where known: the 0.1 and 99.9 percentiles elsewhere."""
+    """Levels for values from `low` to `high`; a bound that is None is estimated by the 0.1 or 99.9 percentile."""
     if low is not None and high is not None:
         return low, high
     values = np.concatenate([np.asarray(sample, np.float64).ravel() for sample in samples])
@@ -75,7 +75,7 @@ def find_levels(samples: Sequence[NDArray[Any]], low: float | None, high: float 
     return (bottom, top) if bottom < top else (bottom, bottom + 1.0)
 
 
-class Film:
+class Movie:
     """One field of a recording as a sequence of images.
 
     Raises:
@@ -87,7 +87,7 @@ class Film:
         self,
         recording: Recording,
         field: str | None = None,
-        look: Look | None = None,
+        style: PictureStyle | None = None,
         first: int | None = None,
         last: int | None = None,
     ) -> None:
@@ -95,7 +95,7 @@ class Film:
         Args:
             recording: an open recording.
             field: its name; None for the first one recorded, "rgb" before others.
-            look: how to paint it.
+            style: how to draw it.
             first, last: range of steps, ends included; None for the recording's.
         """
         if not recording.fields:
@@ -107,10 +107,10 @@ class Film:
         if self.field not in recording.fields:
             raise ConfigError(f"--field {self.field}: not recorded; {nearest(self.field, list(recording.fields))}")
         self._data = recording.dataset(self.field)
-        look = look or Look()
+        style = style or PictureStyle()
         universes = int(recording.attributes["universes"])
-        if not 0 <= look.universe < universes:
-            raise ConfigError(f"universe: {look.universe} given; expected 0 to {universes - 1}")
+        if not 0 <= style.universe < universes:
+            raise ConfigError(f"universe: {style.universe} given; expected 0 to {universes - 1}")
         steps = recording.steps
         wanted = (steps >= (steps.min(initial=0) if first is None else first)) & (
             steps <= (steps.max(initial=0) if last is None else last)
@@ -119,10 +119,10 @@ class Film:
         if not len(self.indices):
             ends = f"steps {steps[0]} to {steps[-1]}" if len(steps) else "no frames"
             raise ConfigError(f"{recording.path}: no frame between steps {first} and {last}; it has {ends}")
-        self.universe, self.scale = look.universe, look.scale
-        self.colours = look.colours or str(self._data.attrs["colour_map"])
+        self.universe, self.scale = style.universe, style.scale
+        self.colours = style.colours or str(self._data.attrs["colour_map"])
         colour_map(self.colours)
-        self.levels = check_levels("--levels", look.levels) if look.levels else self._levels()
+        self.levels = check_levels("--levels", style.levels) if style.levels else self._levels()
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -134,7 +134,7 @@ class Film:
         return (self[position] for position in range(len(self)))
 
     def step(self, position: int) -> int:
-        """The step of the image at `position`."""
+        """The step of image `position`."""
         return int(self.recording.steps[self.indices[position]])
 
     def _values(self, index: int) -> NDArray[np.generic]:
@@ -149,34 +149,41 @@ class Film:
         return find_levels([self._values(index) for index in sampled], low, high)
 
     def _pixel_levels(self) -> Levels:
-        """The levels in the units that the file stores."""
+        """The levels in the units of the stored values."""
         factor = float(self._data.attrs.get("scale_factor", 1.0))
         offset = float(self._data.attrs.get("add_offset", 0.0))
         return (self.levels[0] - offset) / factor, (self.levels[1] - offset) / factor
 
 
-def save_png(film: Film, path: Path, position: int = -1) -> None:
-    """Writes one image of the film, its last by default."""
-    with replacing(path) as beside:
-        film[range(len(film))[position]].save(beside, "PNG")
+def save_png(movie: Movie, path: Path, position: int = -1) -> None:
+    """Writes one image of a movie, by default the last."""
+    with atomic_write(path) as beside:
+        movie[range(len(movie))[position]].save(beside, "PNG")
 
 
-def save_gif(film: Film, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
-    """Writes the film as an endless GIF, 256 colours an image; `progress` hears how many are done, and may raise to stop."""
-    _save(film, Gif(path, 1 / fps), fps, progress)
+def save_gif(movie: Movie, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
+    """Writes a movie as an endless GIF, 256 colours an image.
+
+    Args:
+        movie: to write.
+        path: of the file.
+        fps: images a second.
+        progress: is called with the number of images done, and may raise to stop.
+    """
+    _save(movie, GifWriter(path, 1 / fps), fps, progress)
 
 
-def save_mp4(film: Film, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
-    """Writes the film as H.264, readable by browsers; `progress` as for `save_gif`.
+def save_mp4(movie: Movie, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
+    """Writes a movie as H.264, which browsers play; arguments as for `save_gif`.
 
     Raises:
         ConfigError: PyAV is not installed, or the pictures are smaller than 2 x 2 pixels.
     """
-    _save(film, Mp4(path, fps), fps, progress)
+    _save(movie, Mp4Writer(path, fps), fps, progress)
 
 
-def _save(film: Film, writer: FilmWriter, fps: float, progress: Callable[[int], object]) -> None:
+def _save(movie: Movie, writer: MovieWriter, fps: float, progress: Callable[[int], object]) -> None:
     with writer:
-        for position, image in enumerate(film):
-            writer.add(np.asarray(image), position / fps)
+        for position, image in enumerate(movie):
+            writer.write(np.asarray(image), position / fps)
             progress(position + 1)

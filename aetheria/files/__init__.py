@@ -1,1 +1,1 @@
-"""Files in and out: checks of untrusted input, atomic writes, pattern file formats."""
+"""Files: atomic writes, checks of untrusted input, and pattern file formats."""

@@ -1,4 +1,4 @@
-"""Writing files: asked before, whole or not at all, and there to stay where that is wanted."""
+"""Atomic and durable writes of whole files, and the check that a file may be written."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,19 +8,23 @@ from pathlib import Path
 from aetheria.core.errors import ConfigError
 from aetheria.core.failpoints import reached
 
-LASTING = ("file written", "file on disk", "file verified", "file in place", "folder on disk")  # moments of `lasting`
+FAILPOINTS = ("file written", "file on disk", "file verified", "file in place", "folder on disk")  # of `durable_write`
 
 
 def check_output(path: Path, overwrite: bool, make_folder: bool = False, a_folder: bool = False) -> None:
-    """Raises ConfigError unless a file may be created at `path`, or with `a_folder` a folder.
+    """Raises ConfigError unless a file can be created at `path`.
 
-    With `make_folder` the folder that it is to be in may still be missing.
+    Args:
+        path: to create.
+        overwrite: an existing file may be replaced.
+        make_folder: the parent folder may be missing, if its own parent exists.
+        a_folder: `path` itself will be a folder.
     """
     folder = path.parent
     if make_folder and not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
-        missing = "is no folder" if folder.exists() else "does not exist; make it, or name another"
+        missing = "is not a folder" if folder.exists() else "does not exist; make it, or name another"
         raise ConfigError(f"{path}: the folder {folder} {missing}")
     if path.is_dir() and not a_folder:
         raise ConfigError(f"{path}: is a folder; expected the name of a file")
@@ -35,41 +39,41 @@ def check_output(path: Path, overwrite: bool, make_folder: bool = False, a_folde
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; on success the file takes the place of `path`, on any failure it is gone."""
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Gives a temporary name in the folder of `path`; renames that file to `path` on success, deletes it on failure."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield beside
-        beside.replace(path)
+        yield temporary
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 @contextmanager
-def lasting(path: Path, verify: Callable[[Path], object]) -> Iterator[Path]:
-    """Like `replacing`, and the file outlasts a crash of the machine: until the new one is on the disk, the old one stays.
+def durable_write(path: Path, verify: Callable[[Path], object]) -> Iterator[Path]:
+    """Like `atomic_write`, and safe against a crash of the machine: the old file stays until the new one is on the disk.
 
     Args:
-        verify: reads what was written from the disk, and raises if it is not as it should be.
+        verify: reads the new file back from the disk, and raises if its content is wrong.
     """
-    with replacing(path) as beside:
-        yield beside
+    with atomic_write(path) as temporary:
+        yield temporary
         reached("file written")
-        _to_disk(beside)
+        _sync(temporary)
         reached("file on disk")
-        verify(beside)
+        verify(temporary)
         reached("file verified")
     reached("file in place")
-    _to_disk(path.parent)
+    _sync(path.parent)
     reached("folder on disk")
 
 
-def _to_disk(path: Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-        if hasattr(os, "posix_fadvise"):  # what is read next comes from the disk, not from memory
+        if hasattr(os, "posix_fadvise"):  # drops the page cache, so that the next read comes from the disk
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)

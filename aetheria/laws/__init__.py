@@ -1,138 +1,43 @@
-"""The laws, by name, and how one is built from a config's table."""
+"""The laws: one file each, in a folder for each family; `LAWS` holds the registered ones by name.
 
-import inspect
-import warnings
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from typing import Any
+A law is registered by `@register` above its class: every module in the folders of this package is imported here.
+"""
 
-import torch
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
-from torch import nn
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import TYPE_CHECKING, Any
 
-from aetheria.core.device import memory_named
-from aetheria.core.errors import AetheriaError, ConfigError, nearest
-from aetheria.core.settings import Settings
-from aetheria.laws.base import Law
-from aetheria.laws.continuous.lenia import Lenia, lenia_animal
-from aetheria.laws.discrete.life import Life
-from aetheria.laws.neural.growing_nca import GrowingNCA
-from aetheria.laws.neural.neural_ca import NeuralCA
-from aetheria.laws.quantum.convlstm import ConvLSTM
-from aetheria.laws.quantum.deep_qca import DEEP_QCA
-from aetheria.laws.quantum.mlp import MLP
-from aetheria.laws.quantum.unet import UNet
-from aetheria.laws.updates import Quantum, Residual
-from aetheria.laws.weights import load_weights
+from aetheria.laws.base import Law as Law
+from aetheria.laws.continuous.lenia import lenia_animal as lenia_animal
+from aetheria.laws.registry import LAWS as LAWS
+from aetheria.laws.registry import build_law as build_law
+from aetheria.laws.registry import find_law as find_law
+from aetheria.laws.registry import parameters as parameters
+from aetheria.laws.registry import plugins as plugins
+from aetheria.laws.registry import register as register
+from aetheria.laws.updates import Quantum as Quantum
+from aetheria.laws.updates import Residual as Residual
+from aetheria.laws.weights import load_weights as load_weights
 
-__all__ = [
-    "DEEP_QCA",
-    "LAWS",
-    "MLP",
-    "ConvLSTM",
-    "GrowingNCA",
-    "Law",
-    "Lenia",
-    "Life",
-    "NeuralCA",
-    "Quantum",
-    "Residual",
-    "UNet",
-    "build_law",
-    "lenia_animal",
-    "load_weights",
-]
+if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
+    from aetheria.laws.continuous.lenia import Lenia as Lenia
+    from aetheria.laws.discrete.life import Life as Life
+    from aetheria.laws.neural.growing_nca import GrowingNCA as GrowingNCA
+    from aetheria.laws.neural.neural_ca import NeuralCA as NeuralCA
+    from aetheria.laws.quantum.convlstm import ConvLSTM as ConvLSTM
+    from aetheria.laws.quantum.deep_qca import DEEP_QCA as DEEP_QCA
+    from aetheria.laws.quantum.mlp import MLP as MLP
+    from aetheria.laws.quantum.unet import UNet as UNet
 
-LAWS: dict[str, type[Law]] = {law.__name__: law for law in (MLP, DEEP_QCA, UNet, ConvLSTM, GrowingNCA, NeuralCA, Life, Lenia)}
-ENTRY_POINTS = "aetheria.laws"
+for _found in walk_packages(__path__, f"{__name__}."):
+    import_module(_found.name)
 
 
-def registered() -> dict[str, EntryPoint]:
-    """The laws that installed packages register under the entry-point group `aetheria.laws`; nothing is imported."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+def __getattr__(name: str) -> Any:
+    if name not in LAWS:
+        raise AttributeError(f"module 'aetheria.laws' has no attribute {name!r}")
+    return LAWS[name]
 
 
-def find_law(name: str) -> Any:
-    """The class (or factory) of the law called `name`, in any case: Aetheria's own, then registered ones.
-
-    Raises:
-        ConfigError: no such law; names the closest.
-    """
-    for known, law in LAWS.items():
-        if known.lower() == name.lower():
-            return law
-    for known, point in registered().items():
-        if known.lower() == name.lower():
-            return _loaded(point)
-    raise ConfigError(f'[law] name: "{name}" given; {nearest(name, [*LAWS, *registered()])}')
-
-
-def _loaded(point: EntryPoint) -> Any:
-    try:
-        return point.load()
-    except Exception as error:  # whatever importing somebody's package can throw
-        raise ConfigError(
-            f'[law] name: "{point.name}" is registered as {point.value}, which cannot be imported: '
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def parameters(law: Any) -> dict[str, inspect.Parameter]:
-    """The named parameters that a law's table may set, from its constructor."""
-    return {
-        name: p for name, p in inspect.signature(law).parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    }
-
-
-def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **settings: Any) -> nn.Module:
-    """Builds the law called `name`.
-
-    Args:
-        seed: of the random starting weights.
-        weights: file to load them from instead.
-        settings: the law's own parameters.
-
-    Raises:
-        ConfigError: an unknown law or parameter, or a value of the wrong type or range.
-        FileUnreadableError, LawError: weights that cannot be read or do not fit.
-    """
-    law_class = find_law(name)
-    where = f"law.{law_class.__name__.lower()}"
-    checked = _settings_of(law_class).checked(settings, where)
-    given = {key: getattr(checked, key) for key in checked.model_fields_set}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            with memory_named(f"[{where}]"):
-                law: nn.Module = law_class(**given)
-        except AetheriaError:
-            raise
-        except Exception as error:  # of a registered law's own making, or torch's on a size it cannot build
-            raise ConfigError(f"[{where}] cannot be built: {type(error).__name__}: {error}") from error
-    if weights is not None:
-        load_weights(law, weights)
-    return law
-
-
-def _settings_of(law_class: Any) -> type[Settings]:
-    try:
-        hints = inspect.get_annotations(law_class.__init__ if inspect.isclass(law_class) else law_class, eval_str=True)
-    except Exception:  # noqa: BLE001 - annotations that cannot be evaluated check nothing
-        hints = {}
-    fields: dict[str, Any] = {
-        name: (_plain(hints.get(name, Any)), ... if p.default is p.empty else p.default)
-        for name, p in parameters(law_class).items()
-    }
-    with warnings.catch_warnings():
-        # A parameter called `copy`, say, hides a method that is not used here.
-        warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
-        return create_model(f"{law_class.__name__}Settings", __base__=Settings, **fields)
-
-
-def _plain(hint: Any) -> Any:
-    """The annotation, or Any where no TOML value could be checked against it (a module, a dtype)."""
-    try:
-        TypeAdapter(hint)
-    except PydanticSchemaGenerationError:
-        return Any
-    return hint
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LAWS})

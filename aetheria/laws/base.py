@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,10 +13,8 @@ from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.checks import Boundary
 from aetheria.laws.controls import Controlled
-
-if TYPE_CHECKING:
-    from aetheria.laws.forms import Animal, BitRule, RingKernel
-    from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.forms import Animal, BitRule, RingKernel
+from aetheria.laws.local_network import CellNetwork
 
 PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of every law
 Colour = tuple[int, int, int]
@@ -30,7 +28,8 @@ class Law(Controlled):
 
     Attributes:
         channels: number of real channels C.
-        ranks: numbers of grid axes that the law can step, as in (2,) or (1, 2, 3).
+        ranks: numbers of grid axes that the law can step, as in (2,) or (1, 2, 3). Where an instance is built for one of
+            them (parameter `rank`), its class states them all.
         radius: how many cells a change can travel in one step; None if a far-away cell can matter.
         boundary: what lies beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell).
         stochastic: draws random numbers; then `initial_memory(cells, seed)` takes the motor's seed.
@@ -136,19 +135,19 @@ class Law(Controlled):
         """Whether this law is the rule that a pattern file names; True for a law that has no rule string."""
         return True
 
-    def creatures(self) -> "Sequence[Animal]":
+    def creatures(self) -> Sequence[Animal]:
         """Patterns shipped for this law, its own first; empty for most laws."""
         return ()
 
-    def cell_network(self) -> "CellNetwork | None":
+    def cell_network(self) -> CellNetwork | None:
         """This law as a small network at every cell, with its present weights; None for a law of another form."""
         return None
 
-    def bit_rule(self) -> "BitRule | None":
+    def bit_rule(self) -> BitRule | None:
         """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
         return None
 
-    def ring_kernel(self) -> "RingKernel | None":
+    def ring_kernel(self) -> RingKernel | None:
         """This law as one symmetric convolution followed by a growth curve; None for a law of another form."""
         return None
 
@@ -225,10 +224,10 @@ def check_grid(law: Law, grid: tuple[int, ...]) -> None:
     """Raises LawError when a grid of this rank and size cannot be stepped by `law`."""
     where = f"[law.{law.name.lower()}] grid {times(grid)}"
     if len(grid) not in law.ranks:
-        raise LawError(
-            f"{where}: {len(grid)} {'axis' if len(grid) == 1 else 'axes'} given; {law.name} steps grids of "
-            f"{' or '.join(map(str, law.ranks))}"
-        )
+        build = f"; build it with rank = {len(grid)}" if len(grid) in type(law).ranks else ""
+        wanted = "1 axis" if law.ranks == (1,) else f"{' or '.join(map(str, law.ranks))} axes"
+        given = "1 axis" if len(grid) == 1 else f"{len(grid)} axes"
+        raise LawError(f"{where}: {given} given; {law.name} steps grids of {wanted}{build}")
     for axis, size in zip(AXES[-len(grid) :], grid, strict=True):
         if size % law.divisor:
             halvings = int(math.log2(law.divisor))

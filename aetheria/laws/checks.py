@@ -7,11 +7,19 @@ from aetheria.core.errors import ConfigError
 
 Boundary = Literal["periodic", "zero", "reflect"]
 BOUNDARIES: tuple[Boundary, ...] = get_args(Boundary)  # numbered in this order in the kernels (grid.h)
+RANKS: tuple[int, ...] = (1, 2, 3)  # numbers of axes that a grid may have
 
 
 def check_boundary(boundary: str, law: str) -> Boundary:
     """Returns `boundary` if it is one; raises ConfigError with the choices if not."""
     return check_choice(boundary, BOUNDARIES, f"[law.{law}] boundary")
+
+
+def check_rank(rank: int, law: str) -> int:
+    """Returns `rank` if a grid may have so many axes; raises ConfigError if not."""
+    if isinstance(rank, bool):
+        raise ConfigError(f"[law.{law}] rank: {rank} given; expected 1, 2 or 3 grid axes")
+    return check_choice(rank, RANKS, f"[law.{law}] rank")
 
 
 def check_choice(value: Any, choices: tuple[Any, ...], where: str) -> Any:

@@ -1,8 +1,10 @@
-"""Random numbers without state: a hash of (seed, step, universe, y, x).
+"""Random numbers without state: a hash of (seed, step, universe, z, y, x), with as many coordinates as the grid has axes.
 
 The same numbers come out eager or compiled, in any batch or chunking, on any device, and after a restart. All arithmetic
 is on int64 that never overflows (factors below 2^31 in size against 32-bit words), so that no compiler may change it.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -20,25 +22,25 @@ def mix(word: Tensor) -> Tensor:
     return word ^ (word >> 16)
 
 
-def hash_words(seed: Tensor, step: Tensor, height: int, width: int) -> Tensor:
-    """Uniform 32-bit words `(B, height, width)` in int64.
+def hash_words(seed: Tensor, step: Tensor, grid: Sequence[int]) -> Tensor:
+    """Uniform 32-bit words `(B, *grid)` in int64.
 
     Args:
         seed: `(B, 2)` int64: seed and number of each universe.
         step: `(B,)` int64.
+        grid: sides of the grid.
     """
     key = torch.zeros_like(step)
     for part in (seed[:, 0], seed[:, 0] >> 32, seed[:, 1], step, step >> 32):
         key = mix(((key * _GOLDEN) ^ part) & _WORD)
-    y = torch.arange(height, device=seed.device)
-    x = torch.arange(width, device=seed.device)
-    row = mix((key[:, None] + y * _GOLDEN) & _WORD)
-    return mix((row[:, :, None] + x * _GOLDEN) & _WORD)
+    for side in grid:
+        key = mix((key[..., None] + torch.arange(side, device=seed.device) * _GOLDEN) & _WORD)
+    return key
 
 
-def fire_mask(seed: Tensor, step: Tensor, height: int, width: int, rate: float) -> Tensor:
-    """`(B, height, width)` bool, each true with chance `rate`, drawn anew for each step and universe."""
-    return hash_words(seed, step, height, width) < threshold(rate)
+def fire_mask(seed: Tensor, step: Tensor, grid: Sequence[int], rate: float) -> Tensor:
+    """`(B, *grid)` bool, each true with chance `rate`, drawn anew for each step and universe."""
+    return hash_words(seed, step, grid) < threshold(rate)
 
 
 def threshold(rate: float) -> int:

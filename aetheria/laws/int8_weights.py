@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError, FileUnreadableError
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 from aetheria.files.untrusted import check_safetensors, first_line
 
 _SCALE = ".int8_scale"
@@ -62,5 +62,5 @@ def quantise_file(source: str | Path, target: str | Path) -> None:
             tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - no mapping
     except Exception as error:  # whatever a torn header makes of itself
         raise FileUnreadableError(f"{source}: cannot be read as weights; {first_line(error)}") from error
-    with replacing(target) as beside:
+    with atomic_write(target) as beside:
         save_file(quantised(tensors), beside, metadata)

@@ -1,7 +1,8 @@
 """Building blocks of the neural laws: padding by boundary, local norms, convolutions that know their boundary."""
 
 import math
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,23 +10,49 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.checks import Boundary, check_choice
+from aetheria.laws.local_network import Activation, Dense
 
 Norm = Literal["channel", "group", "none"]
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+_CORRELATE: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
 def pad(cells: Tensor, radius: int, boundary: Boundary) -> Tensor:
-    """Adds a halo of `radius` cells on every side of `(B, C, H, W)`, filled as the boundary says."""
+    """Adds a halo of `radius` cells on every side of `(B, C, *grid)`, filled as the boundary says."""
+    rank = cells.ndim - 2
     if radius == 0:
         return cells
     if boundary != "periodic":
-        return F.pad(cells, (radius,) * 4, mode="constant" if boundary == "zero" else "reflect")
+        return F.pad(cells, (radius,) * (2 * rank), mode="constant" if boundary == "zero" else "reflect")
     # Not F.pad(mode="circular"): that returns a contiguous copy and loses channels_last.
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or radius > min(cells.shape[2:]):
         # Inductor reads an index in the middle of a fused loop, and turns nested cats into branches for each cell.
-        y, x = (torch.arange(-radius, size + radius, device=cells.device) % size for size in cells.shape[-2:])
-        return cells[:, :, y[:, None], x]
-    rows = torch.cat((cells[:, :, -radius:], cells, cells[:, :, :radius]), 2)
-    return torch.cat((rows[..., -radius:], rows, rows[..., :radius]), 3)
+        places = [torch.arange(-radius, size + radius, device=cells.device) % size for size in cells.shape[2:]]
+        index: Any = (..., *(place.view(-1, *[1] * (rank - 1 - axis)) for axis, place in enumerate(places)))
+        return cells[index]
+    for axis in range(2, cells.ndim):
+        last, first = cells.narrow(axis, cells.shape[axis] - radius, radius), cells.narrow(axis, 0, radius)
+        cells = torch.cat((last, cells, first), axis)
+    return cells
+
+
+def window(halo: Tensor, corner: Sequence[int], grid: Sequence[int]) -> Tensor:
+    """The cells `(B, C, *grid)` of a larger grid, from the cell `corner` on."""
+    index: Any = (..., *(slice(start, start + side) for start, side in zip(corner, grid, strict=True)))
+    return halo[index]
+
+
+def correlate(halo: Tensor, weight: Tensor, *, groups: int = 1) -> Tensor:
+    """Cross-correlation of padded cells `(B, C, *grid)` with `(outputs, C / groups, *sides)`."""
+    return _CORRELATE[halo.ndim - 2](halo, weight, groups=groups)
+
+
+def moore_sum(halo: Tensor) -> Tensor:
+    """Sum over the 3^n cells around and at each cell, of cells `(B, C, *grid)` padded by one."""
+    for axis in range(2, halo.ndim):
+        before, at, after = (halo.narrow(axis, start, halo.shape[axis] - 2) for start in range(3))
+        halo = before + at + after
+    return halo
 
 
 def joined(*parts: Tensor) -> Tensor:
@@ -33,21 +60,35 @@ def joined(*parts: Tensor) -> Tensor:
     return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
 
-class Conv(nn.Conv2d):
-    """3x3 (or 1x1) convolution that keeps the grid's size; beyond the edge lies what `boundary` says.
+class _SameSize:
+    """A convolution over 1 or 3 cells along each axis that keeps the size of the grid; the boundary says what lies beyond.
 
     Several inputs count as one, channel after channel.
     """
 
+    kernel_size: tuple[int, ...]
+
     def __init__(self, inputs: int, outputs: int, size: int, boundary: Boundary, bias: bool = True) -> None:
-        super().__init__(inputs, outputs, size, bias=bias)
+        super().__init__(inputs, outputs, size, bias=bias)  # type: ignore[call-arg]  # of the convolution mixed in
         self.boundary = boundary
 
     def forward(self, *parts: Tensor) -> Tensor:
-        return super().forward(pad(joined(*parts), self.kernel_size[0] // 2, self.boundary))
+        return super().forward(pad(joined(*parts), self.kernel_size[0] // 2, self.boundary))  # type: ignore[misc]
 
 
-class Block(nn.Sequential):
+class Conv1d(_SameSize, nn.Conv1d):
+    """Convolution over 1 or 3 cells of a row that knows its boundary."""
+
+
+class Conv(_SameSize, nn.Conv2d):
+    """1x1 or 3x3 convolution that knows its boundary."""
+
+
+class Conv3d(_SameSize, nn.Conv3d):
+    """1x1x1 or 3x3x3 convolution that knows its boundary."""
+
+
+class ConvBlock(nn.Sequential):
     """Layers one after the other; several inputs count as one, channel after channel."""
 
     def forward(self, *parts: Tensor) -> Tensor:
@@ -70,7 +111,7 @@ class ChannelNorm(nn.Module):
         # In float32 at least: squares in bfloat16 would lose most of their digits.
         wide = cells.to(torch.promote_types(cells.dtype, torch.float32))
         rms = wide.square().mean(1, keepdim=True).add(self.eps).rsqrt()
-        return cells * rms.to(cells.dtype) * self.scale.to(cells.dtype)[:, None, None]
+        return cells * rms.to(cells.dtype) * self.scale.to(cells.dtype).view(-1, *[1] * (cells.ndim - 2))
 
 
 class Gated(nn.Module):
@@ -86,6 +127,18 @@ class Gated(nn.Module):
         return output.sigmoid() * cell.tanh(), cell
 
 
+def make_conv(rank: int, inputs: int, outputs: int, size: int, boundary: Boundary) -> Convolution:
+    """A convolution over `size` (1 or 3) cells along each of `rank` axes that knows its boundary."""
+    kinds: dict[int, Callable[..., Convolution]] = {1: Conv1d, 2: Conv, 3: Conv3d}
+    return kinds[rank](inputs, outputs, size, boundary)
+
+
+def make_dense(rank: int, inputs: int, outputs: int) -> Convolution:
+    """The same dense layer at each cell of a grid with `rank` axes: a convolution over one cell."""
+    kinds: dict[int, Callable[..., Convolution]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+    return kinds[rank](inputs, outputs, 1)
+
+
 def make_norm(kind: Norm, channels: int) -> nn.Module:
     """The norm named `kind` over `channels` channels. "group" averages over the grid: it makes a law's radius None."""
     check_choice(kind, ("channel", "group", "none"), "[law] norm")
@@ -95,7 +148,7 @@ def make_norm(kind: Norm, channels: int) -> nn.Module:
     return ChannelNorm(channels) if kind == "channel" else nn.Identity()
 
 
-def start_small(layer: nn.Conv2d, output_scale: float | None) -> nn.Conv2d:
+def start_small(layer: Convolution, output_scale: float | None) -> Convolution:
     """Starts a last layer at N(0, output_scale^2), or N(0, (1e-5)^2) for training, and zero bias."""
     scale = 1e-5 if output_scale is None else output_scale
     if not (math.isfinite(scale) and scale >= 0):
@@ -104,3 +157,14 @@ def start_small(layer: nn.Conv2d, output_scale: float | None) -> nn.Conv2d:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def as_dense(layer: Convolution, norm: nn.Module | None, activation: Activation) -> Dense | None:
+    """A convolution, its norm and its activation as a `Dense`; None for a norm with statistics across cells.
+
+    A 3x3 convolution's inputs come tap by tap in reading order, as `one_hot` filters give them.
+    """
+    weight = layer.weight.permute(0, 2, 3, 1).flatten(1)
+    if isinstance(norm, ChannelNorm):
+        return Dense(weight, layer.bias, activation, norm.scale, norm.eps)
+    return Dense(weight, layer.bias, activation) if norm is None or isinstance(norm, nn.Identity) else None

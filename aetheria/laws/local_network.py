@@ -1,15 +1,17 @@
 """The form that many laws share, so that one fused kernel can step them all: a small network at every cell."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from aetheria.core.errors import LawError
 from aetheria.laws.checks import Boundary
-from aetheria.laws.layers import ChannelNorm
 
-Activation = Literal["elu", "relu", "none"]
+Activation = Literal["none", "elu", "relu"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)  # numbered in this order in the kernels (lanes.h)
+Normalise = Literal["none", "cell", "grid"]
+NORMALISATIONS: tuple[Normalise, ...] = get_args(Normalise)  # numbered in this order in the kernels (cell_network.cpp)
 Filters = tuple[tuple[tuple[float, ...], ...], ...]  # F filters, each 3 rows of 3
 
 
@@ -54,7 +56,7 @@ class CellNetwork:
     layers: tuple[Dense, ...]
     boundary: Boundary
     decay: float = 0.0
-    normalise: Literal["none", "cell", "grid"] = "none"
+    normalise: Normalise = "none"
     fire_rate: float | None = None
     alive: tuple[int, float] | None = None
 
@@ -86,17 +88,6 @@ class CellNetwork:
         return len(self.layers[-1].weight)
 
 
-def one_hot(*taps: tuple[int, int]) -> Filters:
+def one_hot(*taps: tuple[int, ...]) -> Filters:
     """Filters that each read one neighbour, given as (row, column) of the 3x3 neighbourhood."""
     return tuple(tuple(tuple(float((y, x) == tap) for x in range(3)) for y in range(3)) for tap in taps)
-
-
-def dense(layer: nn.Conv2d, norm: nn.Module | None, activation: Activation) -> Dense | None:
-    """A convolution, its norm and activation as a `Dense`; None for a norm that is not local.
-
-    A 3x3 convolution's inputs come tap by tap in reading order, as `one_hot` filters give them.
-    """
-    weight = layer.weight.permute(0, 2, 3, 1).flatten(1)
-    if isinstance(norm, ChannelNorm):
-        return Dense(weight, layer.bias, activation, norm.scale, norm.eps)
-    return Dense(weight, layer.bias, activation) if norm is None or isinstance(norm, nn.Identity) else None

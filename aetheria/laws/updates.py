@@ -1,25 +1,23 @@
 """How a network's output becomes the next cells: `Quantum` for complex amplitudes, `Residual` for real cells."""
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_positive
+from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_positive, check_rank
 from aetheria.laws.controls import Control
 from aetheria.laws.layers import Norm
-from aetheria.laws.local_network import CellNetwork, Filters, dense
+from aetheria.laws.local_network import NORMALISATIONS, Normalise
 
-Normalise = Literal["grid", "cell", "none"]
 _TINY = 1e-30
 
 
 class QuantumLaw(Law):
     """A law on complex amplitudes psi: psi' = psi + Delta - decay * psi, then normalised.
 
-    Cells are `(B, 2d, H, W)`: the real parts of psi_0 .. psi_{d-1}, then the imaginary parts. A subclass gives `change`,
+    Cells are `(B, 2d, *grid)`: the real parts of psi_0 .. psi_{d-1}, then the imaginary parts. A subclass gives `predict`,
     the network's Delta. Normalising keeps probability: "grid" makes the sum over cells and components of |psi|^2 equal 1
     in each universe (and lets a far-away cell matter: radius is None), "cell" makes it 1 at each cell (so density is flat),
     "none" leaves it.
@@ -41,6 +39,7 @@ class QuantumLaw(Law):
         boundary: Boundary = "periodic",
         radius: int | None = None,
         norm: Norm = "none",
+        rank: int | None = None,
     ) -> None:
         """
         Args:
@@ -49,6 +48,7 @@ class QuantumLaw(Law):
             normalise: "grid", "cell" or "none".
             boundary: of the network's convolutions.
             radius: of the network, in cells.
+            rank: number of grid axes that the network is built for; None for those that the class states.
             norm: the network's norm; "group" averages over the grid and takes the radius away.
 
         Raises:
@@ -60,31 +60,23 @@ class QuantumLaw(Law):
         self.d_state = d_state
         self.channels = 2 * d_state
         self.decay = decay
-        self.normalise = check_choice(normalise, ("grid", "cell", "none"), f"[law.{name}] normalise")
+        self.normalise = check_choice(normalise, NORMALISATIONS, f"[law.{name}] normalise")
         self.boundary = check_boundary(boundary, name)
         self.radius = None if normalise == "grid" or norm == "group" else radius
+        if rank is not None:
+            self.ranks = (check_rank(rank, name),)
 
     def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
         return self.predict(cells, *memory)[0]
 
     def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        """The network's Delta `(B, 2d, H, W)`, followed by the next memory."""
+        """The network's Delta `(B, 2d, *grid)`, followed by the next memory."""
         raise NotImplementedError
 
     def forward(self, cells: Tensor, *memory: Tensor) -> Tensor | tuple[Tensor, ...]:
         delta, *rest = self.predict(cells, *memory)
         after = normalised(cells + delta - self.live("decay") * cells, self.normalise)
         return (after, *rest) if rest else after
-
-    def as_cell_network(
-        self, filters: Filters, first: nn.Conv2d, second: nn.Conv2d, out: nn.Conv2d, norms: nn.ModuleList
-    ) -> CellNetwork | None:
-        """This law's update around two hidden layers with ELU and an output layer; None for a norm that is not local."""
-        hidden, deeper = dense(first, norms[0], "elu"), dense(second, norms[1], "elu")
-        last = dense(out, None, "none")
-        if hidden is None or deeper is None or last is None:
-            return None
-        return CellNetwork(filters, (hidden, deeper, last), self.boundary, self.decay, self.normalise)
 
     def normalised(self, cells: Tensor) -> Tensor:
         return normalised(cells, self.normalise)
@@ -102,17 +94,19 @@ class QuantumLaw(Law):
 
 
 def normalised(cells: Tensor, normalise: Normalise) -> Tensor:
-    """Divides `(B, 2d, H, W)` by its norm over the grid, at each cell, or not at all; zero cells stay zero."""
+    """Divides `(B, 2d, *grid)` by its norm over the grid, at each cell, or not at all; zero cells stay zero."""
     if normalise == "none":
         return cells
-    axes = (1, 2, 3) if normalise == "grid" else (1,)
+    axes = tuple(range(1, cells.ndim)) if normalise == "grid" else (1,)
     total = cells.square().sum(axes, keepdim=True)
-    # 1 / sqrt(Inf) would make a world of zeros out of one that blew up, and nobody would notice.
+    # 1 / sqrt(Inf) is 0: cells that diverged would become zeros, and nobody would notice.
     return cells * torch.where(total.isfinite(), total.clamp_min(_TINY).rsqrt(), torch.nan)
 
 
 class Quantum(QuantumLaw):
-    """A network of the user's own, `(B, 2d, H, W) -> Delta`, applied as `QuantumLaw` says."""
+    """A network of the user's own, `(B, 2d, *grid) -> Delta`, applied as `QuantumLaw` says."""
+
+    ranks = RANKS  # the network knows which
 
     def __init__(
         self,
@@ -133,13 +127,17 @@ class Quantum(QuantumLaw):
 
 
 class Residual(Law):
-    """A network of the user's own on real cells, `(B, C, H, W) -> Delta`: the next cells are cells + Delta."""
+    """A network of the user's own on real cells, `(B, C, *grid) -> Delta`: the next cells are cells + Delta."""
+
+    ranks = RANKS  # the network knows which
 
     def __init__(self, net: nn.Module, channels: int, *, radius: int | None = None, boundary: Boundary = "periodic") -> None:
         """
         Args:
-            net: the network; `radius` and `boundary` say how far and past which edge it looks.
+            net: the network.
             channels: real channels C.
+            radius: of the network, in cells; None if a far-away cell can matter.
+            boundary: of the network.
         """
         super().__init__()
         check_positive("[law.residual]", channels=channels)

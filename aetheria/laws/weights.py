@@ -19,7 +19,8 @@ def load_weights(law: nn.Module, path: str | Path) -> None:
 def fitting_weights(law: nn.Module, path: str | Path) -> dict[str, Tensor]:
     """The tensors of a file, if they are all that `law` has, by name, and no others; in the law's shapes.
 
-    A 1x1 convolution's weight may be stored as a matrix `(outputs, inputs)`, and any weight in eight bits (`quantised`).
+    The weight of a convolution over one cell may be stored as a matrix `(outputs, inputs)`, and any weight in eight bits
+    (`quantised`).
 
     Raises:
         FileUnreadableError: the file is missing or is not safetensors / a plain `.pt` state dict.
@@ -60,7 +61,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _as_matrix(shape: torch.Size) -> tuple[int, ...]:
-    return tuple(shape[:2]) if len(shape) == 4 and shape[2:] == (1, 1) else tuple(shape)
+    return tuple(shape[:2]) if set(shape[2:]) == {1} else tuple(shape)
 
 
 def _is_plain(value: object) -> bool:

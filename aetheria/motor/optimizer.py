@@ -19,7 +19,7 @@ MB = 1024 * 1024
 
 @dataclass
 class TransferStats:
-    """What left the device since the motor was made: frames, and bytes."""
+    """Transfers to the host since the motor was made: number of frames, and bytes."""
 
     frames: int = 0
     bytes: int = 0
@@ -27,7 +27,7 @@ class TransferStats:
 
 @dataclass
 class CleanupStats:
-    """Periodic clean-ups: how many gave something back, and how many had nothing to give and were skipped."""
+    """Periodic clean-ups: numbers of those that freed memory, and of those skipped because there was none to free."""
 
     done: int = 0
     skipped: int = 0
@@ -54,10 +54,10 @@ class HostArrays(Mapping[str, NDArray[np.generic]]):
 
 
 class GPUOptimizer:
-    """Looks after one device for one motor. Works on the CPU too, where there is no cache to clean.
+    """The caretaker of one device for one motor. On the CPU there is no cache to clean.
 
     Attributes:
-        transfer_stats: what left the device.
+        transfer_stats: transfers to the host.
         cleanup_stats: clean-ups done and skipped.
         step_count: gives the steps done, for the statistics.
     """
@@ -106,11 +106,11 @@ class GPUOptimizer:
         self._interval = steps
 
     def clean_up(self) -> bool:
-        """Gives cached, unused device memory back to the driver; True if there was any."""
+        """Returns cached, unused device memory to the driver; True if there was any."""
         spare = self._spare_bytes() - self._stuck >= MB
         if spare:
             torch.cuda.empty_cache()
-            self._stuck = self._spare_bytes()  # what the pools of CUDA graphs keep: to ask again would only stall
+            self._stuck = self._spare_bytes()  # kept by the pools of CUDA graphs: another attempt would only stall
             self.cleanup_stats.done += 1
         else:
             self.cleanup_stats.skipped += 1
@@ -136,7 +136,7 @@ class GPUOptimizer:
         return stats
 
     def available_bytes(self) -> int:
-        """Memory that could still be had on the device."""
+        """Free memory on the device."""
         return available_bytes(self.device)
 
     def should_keep_on_gpu(self, tensor: Tensor, size_threshold_mb: float = 10.0) -> bool:
@@ -171,7 +171,7 @@ class GPUOptimizer:
         return host, arrived
 
     def numerics(self) -> AbstractContextManager[None]:
-        """Sets TF32 and cuDNN as this motor wants them while it steps on CUDA, and restores the process's settings after."""
+        """Sets TF32 and cuDNN to this motor's settings inside the block on CUDA, and restores those of the process after it."""
         if self.device.type != "cuda":
             return nullcontext()
         return numerics(Numerics(self.precision == "tf32", self.deterministic))

@@ -110,7 +110,10 @@ class Stepper:
         """The change `(B, C, *grid)` that the next step makes; evaluating it changes nothing."""
         cells, *memory = self.state
         with self.own.undisturbed(cells.device):
-            return self.law.change(cells, *memory)
+            if self.law.phases == 1:
+                return self.law.change(cells, *memory)
+            after = self.law(cells, *memory, phase=self.step % self.law.phases)
+            return (after if isinstance(after, Tensor) else after[0]) - cells
 
     def current(self) -> Plan:
         """The plan for the next steps.

@@ -1,4 +1,4 @@
-"""Who wants to see what, and when: subscriptions, and the frames that go to them."""
+"""Subscriptions to the fields of a motor, and the delivery of frames to them."""
 
 import logging
 import queue
@@ -18,10 +18,10 @@ from aetheria.observe.request import Request
 
 log = logging.getLogger(__name__)
 Delivery = Literal["latest", "lossless"]
-_EARLY = 0.25  # of a period, that a frame of a rate may come early: beats as fast as the frames must not miss by a hair
-_POLL = 0.05  # seconds between looks whether the other side is still there
-_TOLD_S = 1.0  # seconds of waiting, all together, of which the user is told
-_PATIENCE = 5.0  # seconds a full lossless queue may wait for a reader that never showed up
+_EARLY = 0.25  # share of a period by which a frame may come early: chunks as long as a period must not miss every second one
+_POLL = 0.05  # seconds between checks that the other side still exists
+_TOLD_S = 1.0  # seconds of waiting in total after which a warning is logged
+_PATIENCE = 5.0  # seconds that a full lossless queue waits for a first reader
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Frame:
     Attributes:
         step: steps done when it was made.
         wall_time: seconds since the epoch.
-        fields: by name, `(B, h, w)`, "rgb" `(B, 3, h, w)`, observables `(B,)`; reading one waits for its transfer.
-        request: what was asked for; None in a recording.
-        edits: how many edits the motor had ever logged; in a recording, how many of `Recording.edits` came before the frame.
+        fields: by name, `(B, *size)`, "rgb" `(B, 3, *size)`, observables `(B,)`; reading one waits for its transfer.
+        request: of the subscription; None in a recording.
+        edits: number of edits that the motor had ever logged; in a recording, of those in `Recording.edits` before the frame.
     """
 
     step: int
@@ -58,8 +58,8 @@ class Subscription:
         rate: frames a second at the most, or None for a frame at every due step.
         handed: frames handed over ("lossless").
         waited_s: seconds the motor has waited for this reader.
-        dropped: frames that were due and not made because one was waiting, or overtaken while they waited ("latest").
-        behind: the last frame that was due is one of those: what waits, or was read, is not the newest.
+        dropped: frames that were due and not made because one was waiting, or replaced while they waited ("latest").
+        behind: the last frame that was due was dropped, so that the waiting or last read frame is not the newest.
     """
 
     def __init__(self, every: int, request: Request, delivery: Delivery, capacity: int, rate: float | None = None) -> None:
@@ -81,29 +81,29 @@ class Subscription:
         self.dropped = 0
         self.behind = False
         self.closed = False
-        self._said = False
-        self._offered: int | None = None
+        self._warned = False
+        self._asked_at: int | None = None
         self._next = 0.0  # when the next frame of a `rate` is due, by the monotonic clock
         self._frames: queue.Queue[Frame | None] = queue.Queue(1 if delivery == "latest" else capacity)
         self._failure: BaseException | None = None
         self._reader: threading.Thread | None = None
 
-    def offer(self, step: int) -> bool:
-        """Whether to make a frame at `step`: it is time, not yet offered and (for "latest") none is waiting."""
-        if self.closed or step % self.every or self._offered == step:
+    def wants(self, step: int) -> bool:
+        """Whether a frame is to be made at `step`: it is due, was not made before, and (for "latest") none is waiting."""
+        if self.closed or step % self.every or self._asked_at == step:
             return False
         if self.rate is not None:
-            return self._offer_in_time(step, 1 / self.rate)
-        self._offered = step
+            return self._wants_in_time(step, 1 / self.rate)
+        self._asked_at = step
         self.behind = self.delivery == "latest" and self.waiting
         self.dropped += self.behind
         return not self.behind
 
-    def _offer_in_time(self, step: int, period: float) -> bool:
+    def _wants_in_time(self, step: int, period: float) -> bool:
         now = time.monotonic()
         if now < self._next - _EARLY * period:
             return False
-        self._offered = step
+        self._asked_at = step
         self.behind = self.waiting
         # From when it was due, not from now: chunks end a little late, and that must not add up. A frame that cannot be made
         # because one waits stays due, until the next one is.
@@ -117,24 +117,24 @@ class Subscription:
         """Whether a frame is there to be read."""
         return not self._frames.empty()
 
-    def skip(self, step: int) -> None:
-        """Takes the frame of `step` as one that was had before."""
-        self._offered = step
+    def mark_seen(self, step: int) -> None:
+        """Marks the frame of `step` as one that the reader has already."""
+        self._asked_at = step
 
-    def forget(self) -> None:
-        """Makes the present step one that was not offered yet."""
-        self._offered = None
+    def reset(self) -> None:
+        """Offers the current step again."""
+        self._asked_at = None
         self._next = 0.0
 
     def put(self, frame: Frame) -> None:
-        """Hands a frame over; a full lossless queue makes the caller wait. A closed subscription takes none, silently.
+        """Hands a frame over; a full lossless queue makes the caller wait. A closed subscription ignores it.
 
         Raises:
-            StateError: the queue is full and nobody else reads it.
-            Exception: whatever the reader failed with (`fail`).
+            StateError: the queue is full and no other thread reads it.
+            Exception: the error that the reader reported with `fail`.
         """
         if self.delivery == "latest" and self._failure is None:
-            before = self._take_back()  # two threads made one; it is the newer that counts
+            before = self._take_back()  # two threads made one; the newer one stays
             newest = frame if before is None or frame.wall_time >= before.wall_time else before
             with suppress(queue.Full):
                 if not self.closed:
@@ -151,7 +151,7 @@ class Subscription:
             except queue.Full:
                 self._still_waiting(time.monotonic() - asked)
         if full:
-            self._say_so(waited := time.monotonic() - asked)
+            self._warn_of_waiting(waited := time.monotonic() - asked)
             self.waited_s += waited
 
     def get(self, timeout: float | None = None) -> Frame | None:
@@ -159,7 +159,7 @@ class Subscription:
         self._reader = threading.current_thread()
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            # Asked before looking: a frame put just before closing must still be found.
+            # Read before the queue: a frame put just before closing must still be found.
             closed = self.closed
             left = _POLL if deadline is None else deadline - time.monotonic()
             try:
@@ -169,11 +169,11 @@ class Subscription:
                     return None
 
     def fail(self, error: BaseException) -> None:
-        """Says that the reader is broken: the motor's next step raises `error`."""
+        """Reports that the reader is broken: the motor's next step raises `error`."""
         self._failure = error
 
     def close(self) -> None:
-        """No more frames; those that wait can still be read."""
+        """Ends the subscription; waiting frames can still be read."""
         self.closed = True
 
     def __iter__(self) -> Iterator[Frame]:
@@ -196,22 +196,22 @@ class Subscription:
     def _still_waiting(self, waited: float) -> None:
         reader = self._reader
         nobody = waited > _PATIENCE if reader is None else not reader.is_alive()
-        # Asked last: a reader closes it, or says that it failed, before it ends.
+        # Read last: a reader closes the subscription, or reports its failure, before it ends.
         if (nobody or reader is threading.current_thread()) and not self.closed and self._failure is None:
             raise StateError(
                 f"lossless subscription: {self._frames.maxsize} frames wait and no other thread reads them; read them in "
                 "another thread, or between calls of step() with a larger capacity"
             )
-        self._say_so(waited)
+        self._warn_of_waiting(waited)
 
-    def _say_so(self, waited: float) -> None:
-        if self.waited_s + waited > _TOLD_S and not self._said:
+    def _warn_of_waiting(self, waited: float) -> None:
+        if self.waited_s + waited > _TOLD_S and not self._warned:
             log.warning("the motor waits: a reader is behind by %d frames", self._frames.maxsize)
-            self._said = True
+            self._warned = True
 
 
 class Feed:
-    """All subscriptions of one motor. It knows no motor: it is told the step and asked what is due."""
+    """All subscriptions of one motor. It knows no motor: it is given the step and returns the subscriptions that are due."""
 
     def __init__(self) -> None:
         self.enabled = True
@@ -220,33 +220,33 @@ class Feed:
         self._undelivered: list[tuple[Subscription, Frame]] = []
 
     def add(self, subscription: Subscription) -> Subscription:
-        """Takes a subscription in; frames are due at multiples of its `every`, the present step included."""
+        """Adds a subscription; frames are due at multiples of its `every`, the present step included."""
         with self._lock:
             self._subscriptions.append(subscription)
         return subscription
 
     def due(self, step: int, delivery: Delivery | None = None) -> list[Subscription]:
-        """The subscriptions, of one kind of delivery or any, that want a frame at `step`; each is asked once a step."""
+        """The subscriptions, of one kind of delivery or any, that want a frame at `step`; each is asked once per step."""
         if not self.enabled:
             return []
-        return [s for s in self._open() if delivery in (None, s.delivery) and s.offer(step)]
+        return [s for s in self._open() if delivery in (None, s.delivery) and s.wants(step)]
 
     def rate(self) -> float:
-        """Frames a second that the most eager reader of a `rate` wants; 0 without one."""
+        """The highest `rate` of all subscriptions, in frames a second; 0 without one."""
         return max((s.rate or 0.0 for s in self._open()), default=0.0) if self.enabled else 0.0
 
     def next_due(self, step: int) -> int | None:
-        """The first step after `step` at which anyone may want a frame."""
+        """The first step after `step` at which a frame may be due; None for never."""
         if not self.enabled:
             return None
         return min((next_multiple(step, s.every) for s in self._open() if s.rate is None), default=None)
 
     def deliver(self, frames: list[tuple[Subscription, Frame]]) -> None:
-        """Hands frames over, those that an earlier error left behind first. Only the stepping thread calls this.
+        """Hands frames over, first those that an earlier error left undelivered. For the stepping thread.
 
         Raises:
-            StateError: a lossless queue is full and nobody reads it; its frame is kept for the next call.
-            Exception: whatever a reader failed with.
+            StateError: a lossless queue is full and no other thread reads it; its frame is kept for the next call.
+            Exception: the error of a reader.
         """
         self._undelivered += frames
         while self._undelivered:
@@ -255,14 +255,14 @@ class Feed:
             del self._undelivered[0]
 
     def lossless(self) -> int:
-        """How many open subscriptions must not miss a frame."""
+        """Number of open subscriptions that must not miss a frame."""
         return sum(s.delivery == "lossless" for s in self._open())
 
     def show_again(self) -> None:
-        """The cells were edited: whoever wants the latest gets a frame of this step once more."""
+        """Offers the current step again to "latest" subscriptions, after the cells were edited."""
         for subscription in self._open():
             if subscription.delivery == "latest":
-                subscription.forget()
+                subscription.reset()
 
     def close(self) -> None:
         """Closes every subscription."""
@@ -271,7 +271,7 @@ class Feed:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nobody to ask and nothing to hand over."""
+        """Whether there are no subscriptions and no undelivered frames."""
         return not self._subscriptions and not self._undelivered
 
     def _open(self) -> list[Subscription]:

@@ -23,12 +23,12 @@ Range = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class View:
-    """What a field is computed from.
+    """The cells and the properties that fields are computed from.
 
     Attributes:
         cells: `(B, C, *grid)`.
         d_state: complex amplitudes per cell, None for real cells.
-        boundary: "periodic", "zero" or "reflect": what neighbours an edge cell has.
+        boundary: "periodic", "zero" or "reflect": the neighbours of an edge cell.
         alive: (channel, threshold) of a live cell, or None.
         change: gives the change `(B, C, *grid)` that the next step makes.
     """
@@ -63,11 +63,11 @@ class Field:
         scalar: an observable, one number per universe.
         cyclic: an angle; averages are taken on the circle.
         amplitudes: needs complex cells.
-        local: at each cell made of this cell alone, so that a part of the grid is enough for a part of the field.
-        counted: how many components there are: "d", "c" (channels) or "" for a field without.
+        local: its value at a cell depends on this cell alone, so that a part of the grid is enough for a part of the field.
+        counted: number of components: "d" (amplitudes), "c" (channels) or "" for a field without.
         component: the component or channel shown.
         least_rank: number of grid axes from which on there is such a field.
-        colour_map: the one that suits it.
+        colour_map: the default one.
     """
 
     name: str

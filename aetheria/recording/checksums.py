@@ -1,6 +1,6 @@
-"""Checksums of a recording, CRC-32: of each field of a frame, of its row, of each edit, of all that is laid out first.
+"""Checksums of a recording (CRC-32): of each field of a frame, of its row, of each edit, of the layout.
 
-They are of the values, not of the bytes on the disk: a run that is made again has the same, whatever the codec.
+They cover values, not bytes on the disk: a repeated run has the same checksums, whatever the codec.
 """
 
 import struct
@@ -11,35 +11,35 @@ import numpy as np
 from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
-OF_HDF5 = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}  # it keeps them itself
-SCALES = ("y", "x", "universe", "colour")
+HDF5_ATTRIBUTES = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}  # written and maintained by HDF5
+SCALES = ("z", "y", "x", "universe", "colour")
 LAYOUT = "layout_crc32"
 
 
 def of_field(values: NDArray[Any], batch: int) -> list[int]:
-    """Of a field of a frame as the file keeps it: one for each universe, of an observable one for all."""
+    """Checksums of a field of a frame, as stored in the file: one for each universe; for an observable, one for all."""
     values = np.ascontiguousarray(values)
     universes = values if batch > 1 and values.ndim > 1 else [values]
     return [crc32(universe) for universe in universes]
 
 
 def of_row(row: int, time: float, step: int, wall_time: float, edits_before: int, of_fields: bytes) -> int:
-    """Of all that a row says of its frame, and of the checksums of its fields (uint32, little-endian)."""
+    """Checksum of a frame's row: of its numbers, and of the checksums of its fields (uint32, little-endian)."""
     return crc32(of_fields, crc32(struct.pack("<qdqdq", row, time, step, wall_time, edits_before)))
 
 
 def of_edit(line: bytes, before: int) -> int:
-    """Of an edit's line of JSON and of all lines before it, whose last has the checksum `before`."""
+    """Checksum of an edit's JSON and of all lines before it; `before` is the checksum of the previous line."""
     return crc32(line, before)
 
 
-def with_checksum(line: bytes, checksum: int) -> bytes:
-    """A line of the log of edits: JSON, a tab, its checksum."""
+def join_line(line: bytes, checksum: int) -> bytes:
+    """A line of the edit log: JSON, a tab, its checksum."""
     return b"%s\t%08x\n" % (line, checksum)
 
 
-def parted(line: bytes) -> tuple[bytes, int | None]:
-    """The JSON of such a line, and its checksum; None where there is none."""
+def split_line(line: bytes) -> tuple[bytes, int | None]:
+    """The JSON of a line of the edit log, and its checksum; None where there is none."""
     text, _, checksum = line.rpartition(b"\t")
     try:
         return text, int(checksum, 16)
@@ -48,7 +48,7 @@ def parted(line: bytes) -> tuple[bytes, int | None]:
 
 
 def of_layout(file: h5py.File) -> int:
-    """Of what does not change while a file grows: its attributes, and each dataset's name, type, axes and attributes."""
+    """Checksum of the constant part of a file: its attributes; name, type, axes and attributes of each dataset; its scales."""
     found = _of_attributes(file, 0)
     for name in sorted((*(key for key in file if key != "log"), "log/edits", "log/edit_bytes", "log/checksums")):
         data = file[name]
@@ -61,7 +61,7 @@ def of_layout(file: h5py.File) -> int:
 
 
 def _of_attributes(owner: h5py.HLObject, found: int) -> int:
-    for key in sorted(set(owner.attrs) - OF_HDF5 - {LAYOUT}):
+    for key in sorted(set(owner.attrs) - HDF5_ATTRIBUTES - {LAYOUT}):
         value = np.asarray(owner.attrs[key])
         content = str(value).encode() if value.dtype.kind in "OUS" else value.tobytes()
         found = crc32(content, crc32(key.encode(), found))

@@ -1,4 +1,4 @@
-"""What a recording says of its frames, row by row: read in blocks, each checked once."""
+"""Step, times and edit count of each frame of a recording, read in blocks; each row's checksum is checked once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,28 +9,28 @@ from numpy.typing import NDArray
 
 from aetheria.recording import checksums
 
-BLOCK = 512  # rows: a chunk of the file
+BLOCK = 512  # rows of a chunk in the file
 SERIES = ("time", "step", "wall_time", "edits_before")
 _ROW = np.dtype([("time", "f8"), ("step", "i8"), ("wall_time", "f8"), ("edits_before", "i8")])
 
 
-class DamagedError(ValueError):
-    """Something that was read does not have the checksum that was written with it."""
+class ChecksumError(ValueError):
+    """Values that do not match the checksum that was written with them."""
 
 
 class FrameIndex:
-    """The rows of a recording. Files before schema 3 have no checksums, and are read as they are.
+    """The rows of a recording. Files before schema 3 have no checksums and are read unchecked.
 
     Attributes:
-        count: how many are committed.
+        count: of committed rows.
     """
 
     def __init__(self, data: Mapping[str, h5py.Dataset], sums: h5py.Dataset | None, columns: Mapping[str, slice]) -> None:
         """
         Args:
-            data: the series by name.
-            sums: checksums of fields and, last, of the row, a line for each row.
-            columns: which of them are a field's.
+            data: the datasets of `SERIES` by name.
+            sums: checksums `(row, column)`: of the fields, and in the last column of the row.
+            columns: of each field.
         """
         self.count = 0
         self._data = data
@@ -40,16 +40,16 @@ class FrameIndex:
         self._last: tuple[int, NDArray[np.uint32]] | None = None
 
     def __getitem__(self, index: int) -> Any:
-        """Row `index`, which is committed."""
+        """Committed row `index`."""
         return self._block(index // BLOCK)[index % BLOCK]
 
     def column(self, name: str) -> NDArray[Any]:
-        """A series."""
+        """One of `SERIES`, for all committed rows."""
         blocks = [self._block(number) for number in range((self.count + BLOCK - 1) // BLOCK)]
         return np.concatenate([np.empty(0, _ROW), *blocks])[name]
 
     def check(self, name: str, index: int, values: NDArray[Any], batch: int, universe: int | None = None) -> None:
-        """Raises DamagedError unless `values`, as the file keeps them, are those that were written as a field of a frame."""
+        """Raises ChecksumError unless `values`, as stored in the file, are those written as a field of frame `index`."""
         if self._sums is None:
             return
         last = self._last
@@ -58,7 +58,7 @@ class FrameIndex:
         wanted = last[1][self._columns[name]]
         found = checksums.of_field(values, batch)
         if found != list(wanted if universe is None else wanted[universe : universe + 1]):
-            raise DamagedError("its checksum is not the one that was written with it")
+            raise ChecksumError("its checksum does not match")
 
     def _block(self, number: int) -> NDArray[Any]:
         first, last = number * BLOCK, min(self.count, (number + 1) * BLOCK)
@@ -78,5 +78,5 @@ class FrameIndex:
         of_fields = sums[:-1].astype("<u4").tobytes()
         values = float(row["time"]), int(row["step"]), float(row["wall_time"]), int(row["edits_before"])
         if checksums.of_row(index, *values, of_fields) != sums[-1]:
-            raise DamagedError(f"row {index} does not have the checksum that was written with it")
+            raise ChecksumError(f"the checksum of row {index} does not match")
         return sums

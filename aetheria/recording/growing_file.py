@@ -1,4 +1,4 @@
-"""The HDF5 file of a recording while it is written."""
+"""The HDF5 file of a recording while it is written, in HDF5's single-writer, multiple-reader mode (SWMR)."""
 
 import os
 import sys
@@ -12,18 +12,19 @@ import h5py
 import numpy as np
 
 from aetheria.core.failpoints import reached
-from aetheria.recording.append import FORMAT, Position, reopen
-from aetheria.recording.compress import append, write_frame
-from aetheria.recording.repair.superblock import release
+from aetheria.recording.append import FORMAT, ResumePoint, open_to_append
+from aetheria.recording.compress import append_compressed_row, append_row
+from aetheria.recording.schema import FieldLayout
+from aetheria.recording.superblock import clear_writer_mark
 
-_LEFT: list[object] = []  # what HDF5 could not close; h5py would try again, and print that it cannot
+_UNCLOSED: list[object] = []  # files that HDF5 could not close; if they were freed, h5py would try again and print errors
 
 
 class GrowingFile:
     """A recording that others may read while rows are added to it. Readers trust only the rows and edits that are counted.
 
-    All methods raise what HDF5 does, `OSError` or `RuntimeError`, when the file cannot be written; from then on only `note` and
-    `leave` are of use.
+    All methods raise HDF5's `OSError` or `RuntimeError` when the file cannot be written; after that only `force_status` and
+    `abandon` may be called.
 
     Attributes:
         id: of the recording.
@@ -32,7 +33,7 @@ class GrowingFile:
     def __init__(self, path: Path, file: h5py.File) -> None:
         self._path = path
         self._file = file
-        # Handles are kept: closing one writes its cached chunks, and h5py only prints what goes wrong there.
+        # Kept open: closing a dataset writes its cached chunks, and h5py only prints what goes wrong there.
         self._data: dict[str, h5py.Dataset] = {
             name: file[name] for name in (*file, "log/edits", "log/edit_bytes", "log/checksums") if name != "log"
         }
@@ -41,40 +42,40 @@ class GrowingFile:
 
     @classmethod
     def create(cls, path: Path, image: bytes | memoryview) -> Self:
-        """A new file, laid out as `image`: an HDF5 file with no rows yet."""
-        # Laid out and opened beside it: whenever the process is killed, at `path` is a whole file or none of ours, and a reader
-        # that finds it there finds it as it grows; one who opened it before its writer would lock it.
-        beside, made = path.with_name(f".{path.name}.new"), None
+        """Creates a file with the content `image`: an HDF5 file without rows."""
+        # Written and opened under a temporary name: whenever the process is killed, `path` is a whole file or absent, and a
+        # reader finds it in SWMR mode; a reader that opened it before its writer would lock it.
+        temporary, made = path.with_name(f".{path.name}.new"), None
         try:
-            beside.write_bytes(image)
+            temporary.write_bytes(image)
             reached("recording laid out")
-            if sys.platform == "win32":  # where a file that is open keeps its name
-                beside = beside.replace(path)
-            made = cls(path, h5py.File(beside, "r+", **FORMAT))
+            if sys.platform == "win32":  # an open file cannot be renamed
+                temporary = temporary.replace(path)
+            made = cls(path, h5py.File(temporary, "r+", **FORMAT))
             made._file.swmr_mode = True
             reached("recording opened")
-            if beside != path:
-                beside.replace(path)
+            if temporary != path:
+                temporary.replace(path)
         except BaseException:
             if made is not None:
-                made.leave()
-            beside.unlink(missing_ok=True)
+                made.abandon()
+            temporary.unlink(missing_ok=True)
             raise
         reached("recording in place")
         return made
 
     @classmethod
-    def reopen(cls, path: Path, position: Position, wanted: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> Self:
-        """Goes on with the file that is there; see `reopening.reopen`."""
-        return cls(path, reopen(path, position, wanted))
+    def reopen(cls, path: Path, point: ResumePoint, wanted: Mapping[str, FieldLayout]) -> Self:
+        """Opens an existing recording to append to it; see `append.open_to_append`."""
+        return cls(path, open_to_append(path, point, wanted))
 
     def append(self, name: str, row: int, values: Any) -> None:
-        """Adds what a dataset holds of a row."""
-        write = write_frame if name in self._deflated else append
+        """Appends a row to a dataset."""
+        write = append_compressed_row if name in self._deflated else append_row
         write(self._data[name], row, values)
 
     def commit(self, frames: int) -> None:
-        """Flushes what was appended, then counts it."""
+        """Flushes the appended rows, then counts them: the file has `frames` frames from then on."""
         reached("frame appended")
         self._file.flush()
         reached("frame flushed")
@@ -83,7 +84,7 @@ class GrowingFile:
         reached("frame counted")
 
     def add_edits(self, lines: bytes) -> None:
-        """Adds lines to the log of edits, and counts them."""
+        """Appends lines to the edit log, and counts them."""
         data, first = self._data["log/edits"], len(self._data["log/edits"])
         data.resize(first + len(lines), 0)
         data[first:] = np.frombuffer(lines, np.uint8)
@@ -94,17 +95,17 @@ class GrowingFile:
 
     @property
     def edit_lines(self) -> list[bytes]:
-        """The log of edits."""
+        """The lines of the edit log."""
         return list(self._data["log/edits"][:].tobytes().splitlines())
 
     @property
     def edit_bytes(self) -> int:
-        """Counted bytes of the log of edits."""
+        """Counted bytes of the edit log."""
         return int(self._data["log/edit_bytes"][()])
 
     @property
     def nbytes(self) -> int:
-        """Its size."""
+        """Size of the file."""
         return os.fstat(self._descriptor).st_size
 
     def step_of(self, row: int) -> int:
@@ -112,35 +113,35 @@ class GrowingFile:
         return int(self._data["step"][row])
 
     def sync(self) -> None:
-        """Has the system write everything to the disk."""
+        """Makes the operating system write everything to the disk."""
         os.fsync(self._descriptor)
 
-    def end(self, status: str) -> None:
+    def set_status(self, status: str) -> None:
         """Writes how the run ended."""
         self._data["status"][()] = status.encode()
         self._file.flush()
 
-    def note(self, ending: str) -> None:
-        """Writes how the run ended, past HDF5, which no longer writes; where it stands there is room."""
+    def force_status(self, status: str) -> None:
+        """Overwrites the status in place without HDF5, which writes no more after an error."""
         with suppress(OSError, RuntimeError, ValueError):
             offset = self._data["status"].id.get_offset()
-            os.pwrite(self._descriptor, ending.encode().ljust(16, b"\0"), offset)
+            os.pwrite(self._descriptor, status.encode().ljust(16, b"\0"), offset)
 
-    def leave(self) -> None:
-        """Leaves it as it is, as if the process had been killed.
+    def abandon(self) -> None:
+        """Closes the file and leaves its content as it is, as if the process had been killed.
 
-        HDF5 cannot close a file that it cannot write, and crashes at exit: what it still writes goes to a file of no name.
+        HDF5 cannot close a file that it cannot write, and crashes at exit: its last writes are sent to an unnamed file.
         """
-        with tempfile.TemporaryFile() as nowhere:
-            os.dup2(nowhere.fileno(), self._descriptor)
+        with tempfile.TemporaryFile() as unnamed:
+            os.dup2(unnamed.fileno(), self._descriptor)
         try:
             self._file.close()
         except (OSError, RuntimeError):
-            _LEFT.append((self._file, self._data))
+            _UNCLOSED.append((self._file, self._data))
 
-    def release(self) -> None:
-        """Of one that was left whole: nobody writes it any more."""
-        release(self._path)
+    def clear_writer_mark(self) -> None:
+        """Marks an abandoned file whose content is complete as closed."""
+        clear_writer_mark(self._path)
 
     @property
     def _descriptor(self) -> int:

@@ -1,4 +1,4 @@
-"""One writer to a file: a lock beside it, which the system takes away from a process that dies."""
+"""Write lock: one writer to a file, by a lock file beside it that the system releases when the process dies."""
 
 import os
 import sys
@@ -7,42 +7,44 @@ from pathlib import Path
 
 from aetheria.core.errors import RecordingError
 
-if sys.platform == "win32":  # without flock nobody is refused, and a file that is being written is read as it is
+if sys.platform == "win32":  # without flock no writer is refused, and a growing file is read like a closed one
     LOCK_EX = LOCK_SH = LOCK_NB = 0
 
     def flock(descriptor: int, operation: int) -> None:
-        """Grants everything."""
+        """Grants every lock."""
 
 else:
     from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 
-_PATIENCE_S = 0.3  # a reader that asks whether the file is being written holds the lock for a moment
+_TIMEOUT_S = 0.3  # `is_being_written` holds the lock for a moment
 
 
 class WriteLock:
-    """Held by whoever writes a file, from before it is there until it is closed. Beside it, as `.NAME.lock`: the file itself
-    may be replaced, and HDF5 locks it in its own way."""
+    """Held by the writer of a file, from before it exists until it is closed.
+
+    The lock file is `.NAME.lock` beside it: the file itself may be replaced, and HDF5 locks it in its own way.
+    """
 
     def __init__(self, path: Path) -> None:
         """
         Raises:
-            RecordingError: somebody else writes the file, or no lock can be made beside it.
+            RecordingError: another recorder writes the file, or no lock file can be made beside it.
         """
-        self._path = _beside(path)
-        deadline = time.monotonic() + _PATIENCE_S
-        while not self._take():
+        self._path = _lock_file(path)
+        deadline = time.monotonic() + _TIMEOUT_S
+        while not self._acquire():
             if time.monotonic() > deadline:
                 raise RecordingError(f"{path}: is being written by another recorder; let it end, or name another file")
             time.sleep(0.02)
 
-    def _take(self) -> bool:
+    def _acquire(self) -> bool:
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise RecordingError(f"{self._path}: cannot be made, to lock the recording; {error.strerror}") from None
         try:
             flock(self._descriptor, LOCK_EX | LOCK_NB)
-            # It may have been taken away between opening and locking it, when its holder was done.
+            # Its previous holder may have deleted it between opening and locking.
             if os.path.samestat(self._path.stat(), os.fstat(self._descriptor)):
                 return True
         except OSError:
@@ -52,14 +54,14 @@ class WriteLock:
 
     def release(self) -> None:
         """Lets others write the file."""
-        self._path.unlink(missing_ok=True)  # while it is held: whoever opened it looks again
+        self._path.unlink(missing_ok=True)  # while it is held: a process that opened it meanwhile tries again
         os.close(self._descriptor)
 
 
-def is_written(path: Path) -> bool:
-    """Whether somebody writes a file now."""
+def is_being_written(path: Path) -> bool:
+    """Whether a process holds the write lock of a file."""
     try:
-        descriptor = os.open(_beside(path), os.O_RDONLY)
+        descriptor = os.open(_lock_file(path), os.O_RDONLY)
     except OSError:
         return False
     try:
@@ -71,6 +73,6 @@ def is_written(path: Path) -> bool:
     return False
 
 
-def _beside(path: Path) -> Path:
-    whole = path.resolve()
-    return whole.with_name(f".{whole.name}.lock")
+def _lock_file(path: Path) -> Path:
+    resolved = path.resolve()
+    return resolved.with_name(f".{resolved.name}.lock")

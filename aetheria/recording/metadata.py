@@ -1,4 +1,4 @@
-"""What a recording says of itself: what was run, on what, with which versions."""
+"""Metadata of a recording: law, grid, seed, config, device and versions."""
 
 import datetime
 import hashlib
@@ -13,7 +13,7 @@ from aetheria.recording import schema
 
 
 def describe(motor: Aetheria_Motor, config: str) -> dict[str, Any]:
-    """A file's attributes: what was run, on what, with which versions."""
+    """The attributes of a recording of `motor` that was built from `config` (TOML)."""
     device = torch.cuda.get_device_name(motor.device) if motor.device.type == "cuda" else "CPU"
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

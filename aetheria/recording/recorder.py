@@ -1,4 +1,4 @@
-"""Writes a recording while the motor runs: one writer thread behind a bounded, lossless queue."""
+"""Writes a recording while the motor runs: a writer thread behind a bounded, lossless queue."""
 
 import io
 import threading
@@ -16,18 +16,18 @@ from aetheria.core.failpoints import reached
 from aetheria.files.atomic import check_output
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.feed import Frame
-from aetheria.observe.request import PixelType
+from aetheria.observe.request import Cut, PixelType
 from aetheria.recording import checksums, schema
-from aetheria.recording.append import FORMAT, Position
+from aetheria.recording.append import FORMAT, ResumePoint
 from aetheria.recording.disk_space import DiskBudget, frame_bytes
 from aetheria.recording.edit_lines import EditLines
 from aetheria.recording.frame_index import SERIES
 from aetheria.recording.growing_file import GrowingFile
 from aetheria.recording.lock import WriteLock
 from aetheria.recording.metadata import describe
-from aetheria.recording.write_errors import disk_full, named, status_of
+from aetheria.recording.write_errors import disk_full, recording_error, status_of
 
-MOMENTS = (
+FAILPOINTS = (
     "recording laid out",
     "recording opened",
     "recording in place",
@@ -37,7 +37,7 @@ MOMENTS = (
     "frame counted",
     "recording closed",
 )
-_POLL_S = 0.2  # between looks whether the writer thread still lives
+_POLL_S = 0.2  # between checks that the writer thread is alive
 
 
 class Recorder:
@@ -46,13 +46,13 @@ class Recorder:
         with Recorder(motor, "run.h5", fields=["density"], every=10):
             motor.step(1000)
 
-    Frames are written by a thread of their own; when it falls behind, the motor waits. The file can be read by other
-    processes while it grows (SWMR). A frame is committed when its data is flushed and then counted: whatever is counted
-    is readable, however the process ends. What is changed by hand (`motor.edits`) is written before the frame that follows it.
+    A thread of its own writes the frames; when it falls behind, the motor waits. Other processes can read the file while it
+    grows (SWMR). A frame is committed when its data is flushed and then counted: counted frames are readable, however the
+    process ends. Edits (`motor.edits`) are written before the frame that follows them.
 
     Attributes:
         path: of the file.
-        frames: committed.
+        frames: number of committed frames.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class Recorder:
         *,
         fields: Sequence[str] | None = None,
         every: int = 1,
-        size: int | tuple[int, int] | None = None,
+        size: int | Sequence[int] | None = None,
+        slice: Mapping[str, Cut] | None = None,  # noqa: A002 - the keyword of requests
         dtype: PixelType = "float32",
         levels: Mapping[str, tuple[float, float]] | None = None,
         codec: schema.Codec = "gzip",
@@ -70,30 +71,30 @@ class Recorder:
         config: str = "",
         title: str = "",
         essential: bool = True,
-        resume: Position | None = None,
+        resume: ResumePoint | None = None,
         until: int | None = None,
     ) -> None:
         """
         Args:
-            motor: whose frames to record, from its present step on.
+            motor: to record, from its present step on.
             path: of the file; its folder must exist.
-            fields, every, size, dtype, levels: as for `Aetheria_Motor.subscribe`. Observables are kept as float64.
-            codec: "gzip" (level 1, shuffle, checksums; read everywhere), or with hdf5plugin "fast" or "compact".
+            fields, every, size, slice, dtype, levels: as for `Aetheria_Motor.subscribe`. Observables are stored as float64.
+            codec: "gzip" (level 1, shuffle, checksums; every HDF5 library reads it), or with hdf5plugin "fast" or "compact".
             overwrite: replace an existing file.
-            config: the run's full configuration as TOML, kept in the file with its hash.
-            title: one line for people.
-            resume: goes on with the file that exists, from there; the motor is to be as it was then. What is recorded must be
-                as before, `config` and `title` stay as they are in the file, and the edits that the file holds beyond the
-                position are for the caller to make again, each at its step.
-            until: the step at which the run is to end, where that is known: a warning says when the disk may not take all
-                frames to come, and they are refused when it cannot.
-            essential: whether a recording that fails ends the stepping too. If not, the steps go on without it, and `error` and
-                `finish` say what went wrong.
+            config: the run's full configuration as TOML, stored in the file with its hash.
+            title: one line of text.
+            resume: append to the existing file after this point; the motor must be in the state of then. The fields must be as
+                before, `config` and `title` stay as they are in the file, and the caller repeats the edits that the file holds
+                after the point, each at its step.
+            until: the step at which the run will end, if known: a warning tells when the remaining frames may not fit on the
+                disk, and an error when they cannot.
+            essential: a failure of the recording ends the stepping too. If not, the steps go on without it, and `error` and
+                `finish` tell the reason.
 
         Raises:
             ConfigError: the file exists, its folder is missing or not writable, or an unknown field or codec.
-            RecordingError: the file to go on with is another, or does not reach so far.
-            DiskFullError: there is no room for the frames until the end, however well they compress.
+            RecordingError: the file to append to is another one, or has too few frames.
+            DiskFullError: the frames until the end do not fit, however well they compress.
         """
         self.path = Path(path)
         schema.filters(codec)
@@ -105,33 +106,33 @@ class Recorder:
         self._essential = essential
         self._error: AetheriaError | None = None
         self._closed = False
-        self._broken = False  # HDF5 could not write, and holds what it will never get rid of
+        self._broken = False  # HDF5 could not write, and will never be able to flush what it holds
         self._edits = EditLines(motor, resume.edits if resume else None)  # before the first frame, which counts them
-        with ExitStack() as undone:
-            undone.callback(self._edits.close)
+        with ExitStack() as cleanup:
+            cleanup.callback(self._edits.close)
             self._subscription = motor.subscribe(
-                every=every, fields=fields, size=size, delivery="lossless", dtype=dtype, levels=levels
+                every=every, fields=fields, size=size, slice=slice or {}, delivery="lossless", dtype=dtype, levels=levels
             )
-            undone.callback(self._subscription.close)
-            self._room = self._foreseen(motor, codec, until, new=resume is None)
+            cleanup.callback(self._subscription.close)
+            self._budget = self._checked_budget(motor, codec, until, new=resume is None)
             self._lock = WriteLock(self.path)
-            undone.callback(self._lock.release)
+            cleanup.callback(self._lock.release)
             try:
                 if resume:
                     self._file = self._reopen(motor, resume)
                 else:
                     self._file = self._create(motor, codec, {"title": title, **describe(motor, config)})
             except (OSError, RuntimeError) as error:
-                raise self._named(error) from error
-            undone.pop_all()
+                raise self._recording_error(error) from error
+            cleanup.pop_all()
         self._writer = threading.Thread(target=self._write_all, name=f"recorder {self.path.name}", daemon=True)
         self._writer.start()
 
     def finish(self, status: str = "done") -> None:
-        """Writes what waits, says how the run ended, and closes the file. Later calls do nothing.
+        """Writes the frames in the queue and the status of the run, and closes the file. Later calls do nothing.
 
         Raises:
-            AetheriaError: what went wrong in the writer thread.
+            AetheriaError: the error that ended the writer thread.
         """
         self._subscription.close()
         self._writer.join()
@@ -143,15 +144,15 @@ class Recorder:
             if self._error is None:
                 self._write_edits()
             if not self._broken:
-                self._file.end(status_of(self._error) if self._error else status)
+                self._file.set_status(status_of(self._error) if self._error else status)
         except (OSError, RuntimeError) as error:
             self._fail(error)
         if self._broken:
-            self._file.note(status_of(self._error) if self._error else "failed")
-        self._file.leave()
+            self._file.force_status(status_of(self._error) if self._error else "failed")
+        self._file.abandon()
         try:
             if not self._broken:
-                self._file.release()
+                self._file.clear_writer_mark()
         except OSError as error:
             self._fail(error)
         reached("recording closed")
@@ -159,13 +160,13 @@ class Recorder:
         if self._error:
             raise self._error
 
-    def sync(self) -> Position:
-        """Waits until all that the motor has handed over is committed, and on the disk; says how far the recording has come.
+    def sync(self) -> ResumePoint:
+        """Waits until all frames handed over so far are committed and on the disk; returns the point to resume from.
 
-        For the thread that steps the motor, and while nobody edits.
+        To be called from the thread that steps the motor, while no other thread edits.
 
         Raises:
-            AetheriaError: what went wrong in the writer thread.
+            AetheriaError: the error that ended the writer thread.
         """
         with self._progress:
             while self._writer.is_alive() and self._error is None and self.frames < self._first + self._subscription.handed:
@@ -178,16 +179,16 @@ class Recorder:
             self._fail(error)
         if self._error:
             raise self._error
-        return Position(recording=self.id, frames=self.frames, edits=self._edits.made, edit_bytes=self._file.edit_bytes)
+        return ResumePoint(recording=self.id, frames=self.frames, edits=self._edits.made, edit_bytes=self._file.edit_bytes)
 
     @property
     def id(self) -> str:
-        """Of the recording; no other has it."""
+        """Unique identifier of the recording."""
         return self._file.id
 
     @property
     def error(self) -> AetheriaError | None:
-        """What went wrong in the writer thread, which ended the recording."""
+        """The error that ended the writer thread, and with it the recording."""
         return self._error
 
     @property
@@ -209,33 +210,33 @@ class Recorder:
                 error.add_note(str(own))
 
     def _create(self, motor: Aetheria_Motor, codec: schema.Codec, attributes: dict[str, Any]) -> GrowingFile:
-        request, (_, _, height, width) = self._subscription.request, motor.shape
+        request = self._subscription.request
         attributes |= {"every": self._subscription.every, "codec": codec}
-        # In memory first: HDF5 crashes the process when it cannot write a file out.
+        # In memory first: HDF5 crashes the process when it cannot write a new file.
         image = io.BytesIO()
         with h5py.File(image, "w", **FORMAT) as file:
-            schema.create(file, request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
+            schema.create(file, request, grid=motor.shape[2:], batch=self._batch, codec=codec, attributes=attributes)
         return GrowingFile.create(self.path, image.getbuffer())
 
-    def _foreseen(self, motor: Aetheria_Motor, codec: schema.Codec, until: int | None, new: bool) -> DiskBudget:
-        room, asked = DiskBudget(self.path, until, self._subscription.every), self._subscription.request
+    def _checked_budget(self, motor: Aetheria_Motor, codec: schema.Codec, until: int | None, new: bool) -> DiskBudget:
+        budget, request = DiskBudget(self.path, until, self._subscription.every), self._subscription.request
         freed = self.path.stat().st_size if new and self.path.exists() else 0
-        # A new recording has a frame of the present step, if it is due; of one gone on with that may be there.
-        room.foresee(motor.step_count - new, frame_bytes(asked, motor.shape), codec, freed)
-        return room
+        # A new recording will have a frame of the present step, if it is due; a resumed one may have it already.
+        budget.check_forecast(motor.step_count - new, frame_bytes(request, motor.shape), codec, freed)
+        return budget
 
-    def _reopen(self, motor: Aetheria_Motor, position: Position) -> GrowingFile:
-        file = GrowingFile.reopen(self.path, position, schema.layout(self._subscription.request, motor.shape))
-        if position.frames and file.step_of(position.frames - 1) == motor.step_count:
-            self._subscription.skip(motor.step_count)
-        self._edits.go_on_behind(file.edit_lines)
+    def _reopen(self, motor: Aetheria_Motor, point: ResumePoint) -> GrowingFile:
+        file = GrowingFile.reopen(self.path, point, schema.layouts(self._subscription.request, motor.shape))
+        if point.frames and file.step_of(point.frames - 1) == motor.step_count:
+            self._subscription.mark_seen(motor.step_count)
+        self._edits.continue_after(file.edit_lines)
         return file
 
     def _write_all(self) -> None:
         try:
             for frame in self._subscription:
                 self._commit(frame)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the motor's thread must hear of it
+        except Exception as error:  # noqa: BLE001 - every error must reach the motor's thread
             failure = self._fail(error)
             if self._essential:
                 self._subscription.fail(failure)
@@ -249,7 +250,7 @@ class Recorder:
         self._check_space(2 * sum(values.nbytes for values in frame.fields.values()))
         self._write_edits()
         row = self.frames
-        series = frame.step * self._dt, frame.step, frame.wall_time, self._edits.place(frame.edits)
+        series = frame.step * self._dt, frame.step, frame.wall_time, self._edits.lines_before(frame.edits)
         for name, value in zip(SERIES, series, strict=True):
             self._file.append(name, row, value)
         sums: list[int] = []
@@ -264,16 +265,16 @@ class Recorder:
         with self._progress:
             self.frames = row + 1
             self._progress.notify_all()
-        self._room.watch(frame.step, row + 1, self._file.nbytes)
+        self._budget.check_growth(frame.step, row + 1, self._file.nbytes)
 
     def _write_edits(self) -> None:
-        lines = self._edits.take()
+        lines = self._edits.new_lines()
         if lines:
             self._check_space(len(lines))
             self._file.add_edits(lines)
 
     def _check_values(self, frame: Frame) -> None:
-        # Of what is written, not of the cells alone: a square overflows long before the cell does.
+        # The written values, not only the cells: a square overflows long before the cell does.
         for name, values in frame.fields.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 if values.dtype == np.float16:
@@ -284,14 +285,14 @@ class Recorder:
                 raise DivergedError(f"{name} holds NaN or Inf at step {frame.step}; the {self.frames} frames before are good")
 
     def _check_space(self, nbytes: int) -> None:
-        # Before writing, not after failing: HDF5 cannot close a file that it could not write, and crashes at exit.
-        if not self._room.takes(nbytes):
+        # Before writing, not after a failure: HDF5 cannot close a file that it could not write, and crashes at exit.
+        if not self._budget.has_room(nbytes):
             raise disk_full(self.path, self.frames)
 
     def _fail(self, error: Exception) -> AetheriaError:
         self._broken = self._broken or not isinstance(error, AetheriaError)
-        self._error = self._error or self._named(error)
+        self._error = self._error or self._recording_error(error)
         return self._error
 
-    def _named(self, error: Exception) -> AetheriaError:
-        return named(error, self.path, self.frames, self._room)
+    def _recording_error(self, error: Exception) -> AetheriaError:
+        return recording_error(error, self.path, self.frames, self._budget)

@@ -1,7 +1,6 @@
-"""Reads a recording: frame by frame, never the whole file."""
+"""Reads a recording frame by frame."""
 
 import importlib
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,24 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.core.errors import AetheriaError, DamagedRecordingError, RecordingError, nearest
-from aetheria.motor.edits import Edit, from_json
+from aetheria.motor.edits import Edit
 from aetheria.observe.feed import Frame
-from aetheria.recording import checksums, schema
-from aetheria.recording.compress import read_frame
-from aetheria.recording.frame_index import SERIES, DamagedError, FrameIndex
-from aetheria.recording.open_files import handle
-from aetheria.recording.repair.superblock import was_hdf5
-from aetheria.recording.validate import check_about, check_read, check_series
+from aetheria.recording import schema
+from aetheria.recording.compress import read_row
+from aetheria.recording.edit_lines import read_edits
+from aetheria.recording.frame_index import SERIES, ChecksumError, FrameIndex
+from aetheria.recording.header import READ_ERRORS, read_header
+from aetheria.recording.open_files import open_shared
+from aetheria.recording.superblock import looks_like_hdf5
+from aetheria.recording.validate import check_read
 
 if TYPE_CHECKING:
     import xarray
-
-log = logging.getLogger(__name__)
-
-# HDF5 raises either of the first two; h5py and NumPy the others, for what has another form than it should.
-FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError)
-
-NO_FIELDS = {"time", "step", "wall_time", "edits_before", "log", "frames", "status", "universe", "y", "x", "colour"}
 
 
 class Recording:
@@ -44,13 +38,14 @@ class Recording:
 
     Attributes:
         path: of the file.
-        attributes: what was run, on what: law, seed, versions, device, precision, hashes (see `schema`).
-        config: the run's configuration as TOML; empty when it was not run from one.
-        fields, observables: names of what was recorded, spatial and scalar.
-        note: what was found on opening that is not as it should be; empty where nothing was.
+        attributes: law, seed, versions, device, precision, hashes (see `schema`).
+        config: the run's configuration as TOML; empty for a run without one.
+        fields, observables: names of the recorded fields, spatial and scalar.
+        grid: cells along each axis of the run's grid.
+        slice: the axes that were cut away from the fields when they were recorded, as in `Request.slice`.
+        grid_axes: names of the axes of the grid that the fields have: ("z", "y", "x"), or those of them that are left.
+        note: an irregularity found on opening; empty if there is none.
     """
-
-    note = ""
 
     def __init__(self, path: str | Path) -> None:
         """
@@ -60,75 +55,47 @@ class Recording:
         self.path = Path(path)
         if not self.path.is_file():
             raise RecordingError(f"{self.path}: no such file; expected a recording (.h5)")
-        with suppress(ImportError):  # "fast" and "compact" recordings cannot be decoded without
+        with suppress(ImportError):  # decodes "fast" and "compact" recordings
             importlib.import_module("hdf5plugin")
         try:
-            self._handle = handle(self.path)
+            self._shared = open_shared(self.path)
         except RecordingError:
             raise
         except (OSError, RuntimeError) as error:  # HDF5 raises either
             what = f"cannot be read as HDF5; {error}"
-            if was_hdf5(self.path):
+            if looks_like_hdf5(self.path):
                 raise DamagedRecordingError(self.path, what) from error
             raise RecordingError(f"{self.path}: {what}") from error
         self._closed = False
         try:
-            self._describe(self._handle.file)
+            self._header = header = read_header(self._shared, self.path)
         except BaseException:
             self.close()
             raise
-
-    def _describe(self, file: h5py.File) -> None:
-        version = file.attrs.get("aetheria_schema")
-        if np.ndim(version) or version not in schema.READABLE:
-            made = "is not an Aetheria recording" if version is None else f"has schema {version}"
-            raise RecordingError(f"{self.path}: {made}; expected schema {' or '.join(map(str, schema.READABLE))}")
-        try:
-            self.attributes: dict[str, Any] = dict(file.attrs)
-            check_about(self.attributes)
-            self.config = str(self.attributes.pop("config"))
-            self._batch = int(self.attributes["universes"])
-            dataset = self._handle.dataset
-            self._data: dict[str, h5py.Dataset] = {name: dataset(name) for name in file if name != "log"}
-            self._log = {name: dataset(f"log/{name}") for name in file["log"]} if "log" in file else {}
-            check_series(self._data)
-            if version >= 3:
-                self._check_layout(file)
-            recorded = [name for name in self._data if name not in NO_FIELDS]
-            self.fields = tuple(n for n in recorded if "x" in self.axes(n))
-            self.observables = tuple(n for n in recorded if n not in self.fields)
-            self._rows = FrameIndex(self._data, *self._checksums())
-            if self._handle.abandoned:
-                self._tell_of_the_kill()
-        except AetheriaError:
-            raise
-        except FAULTS as error:
-            raise DamagedRecordingError(self.path, f"is damaged; {error}") from error
-
-    def _tell_of_the_kill(self) -> None:
-        self.note = (
-            f"its writer was killed: {int(self._data['frames'][()]):,} frames are committed, what lies behind them never was; "
-            f"`aetheria run --resume {self.path}` goes on with it, `aetheria repair {self.path}` makes a closed copy"
-        )
-        log.warning("%s: %s", self.path, self.note)
+        self.attributes, self.config = header.attributes, header.config
+        self.note = header.note
+        self.fields, self.observables = header.fields, header.observables
+        self.grid, self.slice, self.grid_axes = header.grid, header.slice, header.grid_axes
+        self._batch, self._data, self._log = header.batch, header.data, header.log
+        self._rows = FrameIndex(self._data, self._log.get("checksums"), header.columns)
 
     def __len__(self) -> int:
-        """Committed frames; grows while a run is being recorded."""
+        """Number of committed frames; grows while a run is being recorded."""
         frames = self._data["frames"]
         with self._reading("frames"):
             frames.refresh()
             count = int(frames[()])
-            if count != self._handle.seen:
+            if count != self._shared.seen:
                 check_read(self._data["step"], count, self.path)
                 for name in (*SERIES, *self.fields, *self.observables):
                     if name in self._data:  # schema 1 has no edits
                         self._data[name].refresh()
                 if "checksums" in self._log:
                     self._log["checksums"].refresh()
-                self._handle.seen = count
+                self._shared.seen = count
             there = len(self._data["step"])
-        # A writer that ended as it should leaves no more than the one row that it could not complete.
-        if not (0 <= count <= there if self._handle.growing else there - 1 <= count <= there):
+        # A writer that ended normally leaves at most one row that it could not complete.
+        if not (0 <= count <= there if self._shared.growing else there - 1 <= count <= there):
             raise DamagedRecordingError(self.path, f"is damaged; {count:,} frames are counted, {there:,} are there")
         self._rows.count = count
         return count
@@ -138,7 +105,7 @@ class Recording:
         index = range(len(self))[index]
         with self._reading(f"frame {index}"):
             row = self._rows[index]
-            return Frame(int(row["step"]), float(row["wall_time"]), _Row(self, index), edits=int(row["edits_before"]))
+            return Frame(int(row["step"]), float(row["wall_time"]), _FrameFields(self, index), edits=int(row["edits_before"]))
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))
@@ -155,43 +122,32 @@ class Recording:
 
     @property
     def wall_times(self) -> NDArray[np.float64]:
-        """When the committed frames were made, in seconds since the epoch."""
+        """The wall-clock times of the committed frames, in seconds since the epoch."""
         return self._committed("wall_time")
 
     @property
     def edits_before(self) -> NDArray[np.int64]:
-        """How many of `edits` had been made before each committed frame."""
+        """Number of `edits` made before each committed frame."""
         return self._committed("edits_before")
 
     @property
     def edit_count(self) -> int:
-        """How many edits there are; none is read for it."""
+        """Number of edits; none is decoded."""
         return len(self._edit_lines())
 
     @property
     def edit_bytes(self) -> int:
-        """Committed bytes of the log of edits."""
+        """Committed bytes of the edit log."""
         return sum(len(line) + 1 for line in self._edit_lines())
 
     @property
     def edits(self) -> list[Edit]:
-        """What was changed by hand, in order: before the recording began, then while it ran. Read when asked for.
+        """All edits in order: those before the recording began, then those made while it ran. Read on access.
 
         Raises:
-            RecordingError: one cannot be read.
+            RecordingError: an edit is damaged.
         """
-        found: list[Edit] = []
-        checked, checksum = "checksums" in self._log, 0
-        for number, line in enumerate(self._edit_lines()):
-            text, wanted = checksums.parted(line) if checked else (line, 0)
-            checksum = checksums.of_edit(text, checksum) if checked else 0
-            if checksum != wanted:
-                raise DamagedRecordingError(self.path, f"edit {number} is damaged; its checksum is not the one written with it")
-            try:
-                found.append(from_json(text))
-            except RecordingError as error:
-                raise DamagedRecordingError(self.path, f"edit {number} is damaged; {error}") from None
-        return found
+        return read_edits(self._edit_lines(), self.path, "checksums" in self._log)
 
     def _edit_lines(self) -> list[bytes]:
         if not self._log:
@@ -210,7 +166,7 @@ class Recording:
 
     @property
     def status(self) -> str:
-        """ "running" (or killed), "done", "interrupted", "diverged", "disk full" or "failed"."""
+        """How the run ended: "done", "interrupted", "diverged", "disk full" or "failed"; "running" also if it was killed."""
         with self._reading("status"):
             self._data["status"].refresh()
             return bytes(self._data["status"][()]).decode()
@@ -227,10 +183,10 @@ class Recording:
         return values
 
     def axis(self, name: str) -> NDArray[np.float64]:
-        """Where the pixels of axis "y" or "x" have their centres, in cells.
+        """Centres of the pixels along one of `grid_axes`, in cells.
 
         Raises:
-            RecordingError: no field was recorded, and so no axis.
+            RecordingError: the recording has no such axis.
         """
         if name not in self._data:
             raise RecordingError(f"{self.path}: has no axis {name}")
@@ -241,7 +197,7 @@ class Recording:
 
     def axes(self, name: str) -> tuple[str, ...]:
         """The names of a dataset's axes, as `("time", "y", "x")`."""
-        return tuple(dim[0].name.removeprefix("/") for dim in self._data[name].dims)
+        return self._header.axes(name)
 
     def dataset(self, name: str) -> h5py.Dataset:
         """The HDF5 dataset behind a field, for slicing; see `schema` for its axes.
@@ -256,28 +212,28 @@ class Recording:
         return self._data[name]
 
     def read(self, name: str, index: int, universe: int | None = None) -> NDArray[np.generic]:
-        """A field of committed frame `index`, `(B, h, w)`, "rgb" `(B, 3, h, w)`; of one universe as a batch of one.
+        """A field of committed frame `index`, `(B, *size)`, "rgb" `(B, 3, *size)`; one universe is a batch of one.
 
         Raises:
-            RecordingError: no such field was recorded, or the file is damaged there.
+            RecordingError: no such field was recorded, or this part of the file is damaged.
         """
         data = self.dataset(name)
         index = range(len(self))[index]
         part = slice(None) if universe is None else slice(universe, universe + 1)
-        whole = universe is None or name in self.observables  # these have one checksum for all universes
+        whole = universe is None or name in self.observables  # an observable has one checksum for all universes
         codec = self.attributes.get("codec", "gzip")
         with self._reading(
             f"frame {index} of {name}",
             "" if codec == "gzip" else f'; codec "{codec}" needs hdf5plugin: pip install hdf5plugin',
         ):
             check_read(data, 1, self.path)
-            values = read_frame(data, index) if whole or self._batch == 1 else read_frame(data, index, part)
+            values = read_row(data, index) if whole or self._batch == 1 else read_row(data, index, part)
             self._rows.check(name, index, values, self._batch, None if whole else universe)
         values = schema.from_file(values, name, self._batch)
         return values[part] if name in self.observables else values
 
     def to_xarray(self) -> "xarray.Dataset":
-        """The committed frames as an `xarray.Dataset`, read when used; pixels (uint8) come out in the field's unit.
+        """The committed frames as an `xarray.Dataset`, loaded lazily; uint8 pixels are decoded to the field's unit.
 
         Raises:
             RecordingError: xarray or h5netcdf is not installed.
@@ -287,14 +243,14 @@ class Recording:
             import xarray
         except ImportError:
             raise RecordingError("to_xarray needs xarray and h5netcdf: pip install xarray h5netcdf") from None
-        store = xarray.backends.H5NetCDFStore(h5netcdf.File(self._handle.file, "r"))
+        store = xarray.backends.H5NetCDFStore(h5netcdf.File(self._shared.file, "r"))
         return xarray.open_dataset(store).isel(time=slice(len(self)))
 
     def close(self) -> None:
-        """Closes the file; frames not yet read are gone."""
+        """Closes the file; fields that were not read yet cannot be read any more."""
         if not self._closed:
             self._closed = True
-            self._handle.release()
+            self._shared.release()
 
     def __enter__(self) -> Self:
         return self
@@ -303,39 +259,26 @@ class Recording:
         self.close()
 
     def _committed(self, name: str) -> NDArray[Any]:
-        len(self)  # looks how many there are by now
+        len(self)  # updates the count
         with self._reading(name):
             return self._rows.column(name)
-
-    def _check_layout(self, file: h5py.File) -> None:
-        for name in checksums.SCALES:
-            if name in self._data:
-                check_read(self._data[name], len(self._data[name]), self.path)
-        if checksums.of_layout(file) != self.attributes.pop(checksums.LAYOUT, None):
-            raise ValueError("its attributes or axes are not those that were written")
-
-    def _checksums(self) -> tuple[h5py.Dataset | None, dict[str, slice]]:
-        """Those stored, and which of them are a field's; of older files, none."""
-        stored = self._log.get("checksums")
-        names = str(stored.attrs["columns"]).split() if stored else []
-        return stored, {name: slice(names.index(name), names.index(name) + names.count(name)) for name in names}
 
     @contextmanager
     def _reading(self, what: str, hint: str = "") -> Iterator[None]:
         try:
             yield
-        except DamagedError as error:
+        except ChecksumError as error:
             raise DamagedRecordingError(self.path, f"{what} is damaged; {error}") from None
         except AetheriaError:
             raise
-        except FAULTS as error:
+        except READ_ERRORS as error:
             if hint or self._closed:
                 raise RecordingError(f"{self.path}: {what} cannot be read; {error}{hint}") from error
             raise DamagedRecordingError(self.path, f"{what} cannot be read; {error}") from error
 
 
-class _Row(Mapping[str, NDArray[np.generic]]):
-    """The fields of one frame, read from the file when asked for."""
+class _FrameFields(Mapping[str, NDArray[np.generic]]):
+    """The fields of one frame, read from the file on access."""
 
     def __init__(self, recording: Recording, index: int) -> None:
         self._recording = recording

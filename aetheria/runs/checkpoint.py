@@ -8,14 +8,14 @@ from pathlib import Path
 
 from aetheria.core.errors import AetheriaError, FileUnreadableError
 from aetheria.core.failpoints import reached
-from aetheria.files.atomic import LASTING
+from aetheria.files.atomic import FAILPOINTS as WRITE_FAILPOINTS
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
 from aetheria.runs.state_file import SavedState, capture, describe_state, read_state, write_state
 
 log = logging.getLogger(__name__)
 KEPT = 2
-MOMENTS = ("recording on disk", *LASTING, "old checkpoints gone")
+MOMENTS = ("recording on disk", *WRITE_FAILPOINTS, "old checkpoints gone")
 
 
 class Checkpoints:

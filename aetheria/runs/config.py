@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 
 from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
 from aetheria.core.settings import Settings
-from aetheria.files.untrusted import MOST_TOML_BYTES, check_input, read_toml
+from aetheria.files.untrusted import MAX_TOML_BYTES, check_input, read_toml
 from aetheria.motor.initial import Initial
 from aetheria.motor.motor import MotorConfig
 from aetheria.observe.request import PixelType
@@ -136,8 +136,8 @@ def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, A
         FileUnreadableError, ConfigError: as for `load_config`.
     """
     try:
-        if (size := check_input(path, "a config")) > MOST_TOML_BYTES:
-            raise ConfigError(f"{path}: {size:,} bytes, larger than the {MOST_TOML_BYTES:,} that a config may have")
+        if (size := check_input(path, "a config")) > MAX_TOML_BYTES:
+            raise ConfigError(f"{path}: {size:,} bytes, larger than the {MAX_TOML_BYTES:,} that a config may have")
         values = read_toml(path.read_text("utf-8-sig"), str(path))
     except UnicodeDecodeError as error:
         raise FileUnreadableError(f"{path}: cannot be read; {error}") from error

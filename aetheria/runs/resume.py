@@ -10,8 +10,8 @@ from aetheria.core.errors import ConfigError, RecordingError, StateError
 from aetheria.motor.edits import Edit
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
-from aetheria.recording.append import Position
-from aetheria.recording.lock import is_written
+from aetheria.recording.append import ResumePoint
+from aetheria.recording.lock import is_being_written
 from aetheria.recording.metadata import weights_hash
 from aetheria.runs.checkpoint import checkpoints_of, newest_checkpoint
 from aetheria.runs.config import RunConfig
@@ -39,7 +39,7 @@ class Past:
 
     config: RunConfig
     saved: SavedState | None
-    position: Position
+    position: ResumePoint
     first: int
     later: list[tuple[Edit, bool]]
 
@@ -86,7 +86,7 @@ def resume(
 
 
 def _past(path: Path, steps: int | None, from_start: bool) -> Past:
-    if is_written(path):
+    if is_being_written(path):
         raise RecordingError(f"{path}: is being written; a run is gone on with when it has ended")
     with Recording(path) as recording:
         if not recording.config:
@@ -98,7 +98,7 @@ def _past(path: Path, steps: int | None, from_start: bool) -> Past:
                 f"{path}: there is {there} beside it; --from-start (from_start=True) makes its {len(recording)} frames again"
             )
         first, last = _reach(recording)
-        step, position = first, Position(recording=recording.attributes.get("id", ""), frames=0, edits=0, edit_bytes=0)
+        step, position = first, ResumePoint(recording=recording.attributes.get("id", ""), frames=0, edits=0, edit_bytes=0)
         if saved is None:
             log.warning("%s: begins again with step %d", path, first)
             position = position.model_copy(update={"edits": len(edits_until(recording, first))})

@@ -12,7 +12,7 @@ from torch import nn
 
 from aetheria.core.errors import ConfigError
 from aetheria.export.pictures import check_levels, find_levels, picture
-from aetheria.files.atomic import check_output, replacing
+from aetheria.files.atomic import atomic_write, check_output
 from aetheria.laws import build_law
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.motor.state import InitialCells
@@ -134,7 +134,7 @@ def conclude(session: Session, config: RunConfig, work: Callable[[Session], None
     if ending.status == "diverged":
         image.unlink(missing_ok=True)
     else:
-        with replacing(image) as beside:
+        with atomic_write(image) as beside:
             paint(config, motor).save(beside)
     return Outcome(
         status=ending.status,

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 from aetheria.laws import GrowingNCA
 from aetheria.laws.base import Law
 from aetheria.runs.run import built_law
@@ -181,12 +181,12 @@ def task_of(config: GrowConfig, law: GrowingNCA) -> Growth:
 def leave(law: GrowingNCA, task: Growth, config: GrowConfig, folder: Path) -> tuple[dict[int, float], float]:
     """Writes what a finished growing leaves behind; its errors, and the one after healing."""
     seen, errors, healed = trials(law, task)
-    with replacing(folder / "grown.png") as beside:
+    with atomic_write(folder / "grown.png") as beside:
         sheet(seen, task.target).save(beside)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items()}
-    with replacing(folder / "weights.safetensors") as beside:
+    with atomic_write(folder / "weights.safetensors") as beside:
         save_file(tensors, beside, {"config": config.to_toml()})
-    with replacing(folder / "run.toml") as beside:
+    with atomic_write(folder / "run.toml") as beside:
         beside.write_text(run_toml(config))
     return errors, healed
 

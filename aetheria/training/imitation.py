@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError, StateError
-from aetheria.files.atomic import check_output, replacing
+from aetheria.files.atomic import atomic_write, check_output
 from aetheria.laws.base import Law, as_law, check_grid
 from aetheria.laws.controls import Control
 from aetheria.runs.run import built_law
@@ -267,9 +267,9 @@ def leave(law: Law, config: TrainConfig, held_out: TrajectoryDataset, folder: Pa
     """Writes the report of a finished training; the errors by horizon."""
     errors = report.horizon_errors(law, held_out, setup.device)
     report.write_errors(errors, folder / "errors.csv")
-    with replacing(folder / "rollout.png") as beside:
+    with atomic_write(folder / "rollout.png") as beside:
         report.strip(law, held_out[0].to(setup.device)).save(beside)
     report.write_law(law, config, folder / "weights.safetensors")
-    with replacing(folder / "run.toml") as beside:
+    with atomic_write(folder / "run.toml") as beside:
         beside.write_text(report.run_toml(law, config, held_out.runs[0].path, "weights.safetensors"))
     return errors

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aetheria.export.pictures import find_levels, picture
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 from aetheria.laws.base import Law
 from aetheria.laws.controls import Control
 from aetheria.motor.state import fresh_memory
@@ -55,7 +55,7 @@ def horizon_errors(law: Law, dataset: TrajectoryDataset, device: torch.device, m
 
 def write_errors(errors: Sequence[float] | NDArray[np.float64], path: Path) -> None:
     """The errors by step, as CSV."""
-    with replacing(path) as beside, beside.open("w", newline="") as file:
+    with atomic_write(path) as beside, beside.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("step", "mean_absolute_error"))
         rows.writerows((step, f"{error:.6g}") for step, error in enumerate(errors, 1))
@@ -90,7 +90,7 @@ def write_law(law: Law, config: TrainConfig, path: Path) -> None:
     """The weights as safetensors, with the config of the training inside; learned controls go into the run's TOML."""
     learned = learned_controls(law)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items() if name not in learned}
-    with replacing(path) as beside:
+    with atomic_write(path) as beside:
         save_file(tensors, beside, {"config": config.to_toml()})
 
 

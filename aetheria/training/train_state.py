@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from aetheria.core.errors import DiskFullError, FileUnreadableError, StateError
-from aetheria.files.atomic import lasting
+from aetheria.files.atomic import durable_write
 
 
 def save(state: dict[str, Any], path: Path) -> None:
@@ -17,7 +17,7 @@ def save(state: dict[str, Any], path: Path) -> None:
         DiskFullError: no space is left; the state before is kept.
     """
     try:
-        with lasting(path, _read) as beside:
+        with durable_write(path, _read) as beside:
             torch.save(state, beside)
     except (OSError, RuntimeError) as error:
         # torch's writer reports a full disk as a RuntimeError that does not say so.

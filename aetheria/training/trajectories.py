@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.recording import Recording
-from aetheria.recording.compress import read_frame
+from aetheria.recording.compress import read_row
 from aetheria.training.dataset import Run, channel_names, check_alike, examine, find_recordings
 
 Split = Literal["run", "time"]
@@ -268,7 +268,7 @@ class TrajectoryDataset(Dataset[Tensor]):
         frame, n = place
         try:
             # Past HDF5's cache of chunks, of which random windows have no use.
-            found = read_frame(data, frame, slice(n, n + 1))[0, part] if n is not None else read_frame(data, frame, part)
+            found = read_row(data, frame, slice(n, n + 1))[0, part] if n is not None else read_row(data, frame, part)
         except (OSError, RuntimeError, ValueError) as error:  # HDF5 raises either of the first two
             raise RecordingError(f"{run.path}: frame {frame} cannot be read; {error}") from error
         rows = (found[np.arange(top, top + height) % run.height] if over else found).astype(np.float32)

@@ -79,8 +79,8 @@ def inflict(times: int, killed: bool) -> Outcome:
 
 
 def attempt(path: Path, out: Path, skip: Sequence[str]) -> tuple[int | None, str]:
-    """As `aetheria.recording.repair.repair.salvaging`, without the seconds that an interpreter takes to start."""
-    task = "aetheria.recording.repair.salvage:tell"
+    """As `aetheria.recording.repair.repair.salvage_in_subprocess`, without the seconds that an interpreter takes to start."""
+    task = "aetheria.recording.repair.salvage:salvage_and_exit"
     ended = nursery().run(task, path=str(path), out=str(out), skip=list(skip), patience_s=_PATIENCE_S)
     return ended.code, ended.said
 
@@ -100,7 +100,7 @@ def mend(times: int, killed: bool) -> Outcome:
             except AetheriaError:
                 refused += 1
                 continue
-            frames, whole = frames + saved.frames, whole + saved.whole
+            frames, whole = frames + saved.frames, whole + saved.complete
             wrong = [
                 *_differences(out, saved.frames),
                 *(["the damaged file was changed"] if path.read_bytes() != given else []),

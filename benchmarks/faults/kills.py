@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.core.errors import AetheriaError
-from aetheria.core.failpoints import at_moments
-from aetheria.recording.recorder import MOMENTS
+from aetheria.core.failpoints import on_failpoints
+from aetheria.recording.recorder import FAILPOINTS
 from aetheria.recording.schema import Codec
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.faults.nursery import nursery
@@ -62,7 +62,7 @@ def record(
     if strike:
         ctypes.CDLL(None).writes_arm(b"run", ctypes.c_long(strike[0]), strike[1], 0)
     told = os.open(promises, os.O_WRONLY | os.O_CREAT)
-    with at_moments(act), motor() as running, Recorder(running, path, codec=codec, overwrite=True) as recorder:
+    with on_failpoints(act), motor() as running, Recorder(running, path, codec=codec, overwrite=True) as recorder:
         print("begins", flush=True)
         began = time.perf_counter()
         while running.step_count < FRAMES - 1:
@@ -160,7 +160,7 @@ def at_moment(times: int) -> Outcome:
         for number in range(times):
             path.unlink(missing_ok=True)
             promises.write_bytes(bytes(8))
-            moment = MOMENTS[number % len(MOMENTS)]
+            moment = FAILPOINTS[number % len(FAILPOINTS)]
             # A writer that has fallen behind writes the edits of many steps at once.
             nth = 1 if moment.startswith("recording") else dice.randrange(1, 3 if moment == "edits flushed" else 12)
             arguments: dict[str, Any] = {
@@ -175,7 +175,7 @@ def at_moment(times: int) -> Outcome:
             if ended.code != -signal.SIGKILL:
                 outcome.wrong.append(f"at {moment}: {ended}")
             promised = int.from_bytes(promises.read_bytes(), "little")
-            if moment in MOMENTS[:2] and not path.exists() and not promised:
+            if moment in FAILPOINTS[:2] and not path.exists() and not promised:
                 continue
             frames += promised
             found = nursery().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
@@ -186,7 +186,9 @@ def at_moment(times: int) -> Outcome:
 
 
 FAULTS = [
-    Fault("SIGKILL inside each sub-step of a commit", "old or new, never mixed", at_moment, len(MOMENTS), 30 * len(MOMENTS)),
+    Fault(
+        "SIGKILL inside each sub-step of a commit", "old or new, never mixed", at_moment, len(FAILPOINTS), 30 * len(FAILPOINTS)
+    ),
     *(
         Fault(
             f"SIGKILL of the writer at random moments, codec {codec}",

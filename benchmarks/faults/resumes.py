@@ -19,9 +19,9 @@ import torch
 from aetheria import Recording
 from aetheria.cli import main
 from aetheria.core.errors import AetheriaError
-from aetheria.core.failpoints import at_moments
-from aetheria.recording.append import MOMENTS as REOPENING
-from aetheria.recording.recorder import MOMENTS as COMMITTING
+from aetheria.core.failpoints import on_failpoints
+from aetheria.recording.append import FAILPOINTS as REOPENING
+from aetheria.recording.recorder import FAILPOINTS as COMMITTING
 from aetheria.runs.checkpoint import MOMENTS as SAVING
 from aetheria.runs.checkpoint import checkpoints_of, step_of
 from aetheria.runs.state_file import read_state
@@ -85,7 +85,7 @@ def live(
     recording = f"{folder}/run.h5"
     given = ["--resume", recording, "--from-start"] if resume else [f"{folder}/run.toml", "--out", recording, "--overwrite"]
     sys.argv = ["aetheria", "run", *given, "--quiet"]
-    with at_moments(act):
+    with on_failpoints(act):
         main()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from aetheria import Recorder
 from aetheria.core.errors import AetheriaError
-from aetheria.core.failpoints import at_moments
+from aetheria.core.failpoints import on_failpoints
 from benchmarks.faults.fault import Fault, Outcome
 from benchmarks.faults.kills import FRAMES, edit, motor, wrong_with
 from benchmarks.faults.nursery import Ended, nursery, second_nursery
@@ -45,7 +45,7 @@ def record(
     with ExitStack() as stack:
         running = stack.enter_context(motor())
         if error:
-            stack.enter_context(at_moments(_raising(error, moment, nth)))
+            stack.enter_context(on_failpoints(_raising(error, moment, nth)))
         recorder = None
         try:
             with Recorder(running, path, overwrite=True) as recorder:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.laws import DEEP_QCA, MLP, ConvLSTM, GrowingNCA, Lenia, Life, UNet
+from aetheria.laws.layers import Convolution
 from aetheria.laws.updates import QuantumLaw
 
 State = tuple[Tensor, ...]
@@ -71,7 +72,7 @@ def _quantum(law: QuantumLaw, net: Step) -> Step:
 class _Circular(nn.Module):
     """A convolution with circular padding and the weights of another, NCHW."""
 
-    def __init__(self, like: nn.Conv2d) -> None:
+    def __init__(self, like: Convolution) -> None:
         super().__init__()
         size = like.kernel_size[0]
         bias = like.bias is not None
@@ -135,7 +136,7 @@ def _unet(law: UNet) -> Step:
 def _growing(law: GrowingNCA) -> Step:
     identity = torch.zeros(3, 3, device=law.hidden.weight.device)
     identity[1, 1] = 1
-    sobel = law.sobel[0, 0]  # type: ignore[index]  # a buffer, which torch types as a module
+    sobel = law.sobel[0, 0]
     kernel = torch.stack((identity, sobel, sobel.T))[:, None].repeat(law.channels, 1, 1, 1)
     # The filters of one channel lie together here, and by filter in ours.
     order = torch.arange(3 * law.channels).view(3, -1).T.flatten()

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from aetheria import laws as laws_module
 from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, RecordingError
+from aetheria.laws import registry
 from aetheria.recording import Recording
 
 CONFIG = """
@@ -131,7 +131,7 @@ def test_nothing_is_overwritten_unasked(here: Path) -> None:
         (["soup.toml", "--set", "picture.colour_map=jet"], 2, 'colour_map: "jet" given'),
         (["soup.toml", "--set", "record.levels={channel_0=[1]}", "--set", "record.dtype=uint8"], 2, "expected [low, high]"),
         (["soup.toml", "--set", "law.weights=w.safetensors"], 5, "w.safetensors: no such file"),
-        (["soup.toml", "--set", "initial={kind='rle', path='torn.rle'}"], 5, "the file is torn"),
+        (["soup.toml", "--set", "initial={kind='rle', path='torn.rle'}"], 5, "the file is truncated"),
         (["soup.toml", "--set", "law={name='unet', d_state=2}", "--set", "grid.height=30"], 2, "multiple of 4"),
         (["soup.toml", "--device", "cuda:9"], 2, "CUDA devices found"),
         (["soup.toml", "--out", "no/such/folder.h5"], 2, "does not exist"),
@@ -219,19 +219,19 @@ def test_export_makes_pictures_and_films(here: Path) -> None:
 
 
 def test_laws_lists_every_law_with_parameters_radius_and_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("MyLaw", "somebody.laws:MyLaw", laws_module.ENTRY_POINTS)
-    monkeypatch.setattr(laws_module, "entry_points", lambda **_: [point])
+    point = EntryPoint("MyLaw", "somebody.laws:MyLaw", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
     result = call("laws")
     assert result.exit_code == 0
-    for name in laws_module.LAWS:
+    for name in registry.LAWS:
         assert re.search(rf"^{name}  \S", result.output, re.MULTILINE)
     assert "rule=B3/S23" in result.output
     assert "MyLaw  registered by somebody.laws:MyLaw" in result.output
 
 
 def test_a_registered_law_can_be_named_in_a_config(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("HighLife", "aetheria.laws.discrete.life:Life", laws_module.ENTRY_POINTS)
-    monkeypatch.setattr(laws_module, "entry_points", lambda **_: [point])
+    point = EntryPoint("HighLife", "aetheria.laws.discrete.life:Life", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
     assert call("run", "soup.toml", "--set", "law={name='highlife', rule='B36/S23'}").exit_code == 0
 
 
@@ -296,7 +296,7 @@ def test_a_folder_for_runs_that_cannot_be_made_is_an_argument_error(here: Path) 
     (here / "runs").write_text("a file")
     error = failure("run", "soup.toml")
     assert error.exit_code == 2
-    assert "runs is no folder" in str(error)
+    assert "runs is not a folder" in str(error)
 
 
 def test_info_on_an_unfinished_recording_says_how_it_can_be_opened(here: Path) -> None:
@@ -362,7 +362,7 @@ def test_a_file_given_on_the_command_line_is_looked_for_where_one_stands(here: P
     ],
 )
 def test_a_registered_law_that_fails_is_named(here: Path, monkeypatch: pytest.MonkeyPatch, target: str, words: str) -> None:
-    monkeypatch.setattr(laws_module, "entry_points", lambda **_: [EntryPoint("Theirs", target, laws_module.ENTRY_POINTS)])
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [EntryPoint("Theirs", target, registry.ENTRY_POINTS)])
     error = failure("run", "soup.toml", "--set", "law={name='theirs'}")
     assert error.exit_code == 2
     assert words in str(error)

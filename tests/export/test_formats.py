@@ -173,7 +173,7 @@ def test_a_folder_that_is_no_store_is_not_replaced_and_zarr_may_be_missing(
     (tmp_path / "run.zarr").mkdir()
     (tmp_path / "run.zarr" / "thesis.tex").touch()
     with Recording(record(tmp_path / "run.h5")) as recording:
-        with pytest.raises(ConfigError, match="is no Zarr store; it is not replaced"):
+        with pytest.raises(ConfigError, match="is not a Zarr store; it is not replaced"):
             save_zarr(recording, tmp_path / "run.zarr")
         assert (tmp_path / "run.zarr" / "thesis.tex").exists()
         monkeypatch.setitem(sys.modules, "zarr", None)

@@ -1,4 +1,4 @@
-"""Films written picture by picture, read again by Pillow and PyAV."""
+"""Movies written picture by picture, read again by Pillow and PyAV."""
 
 import gc
 import tracemalloc
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aetheria.core.errors import ConfigError
-from aetheria.export.movies import film_writer
+from aetheria.export.movies import movie_writer
 from aetheria.observe.colour_maps import colour_map
 
 
@@ -26,10 +26,10 @@ def moving(count: int, height: int = 30, width: int = 44) -> list[NDArray[np.uin
     return pictures
 
 
-def write(path: Path, pictures: list[NDArray[np.uint8]], failpoints: list[float]) -> None:
-    with film_writer(path, 20) as film:
-        for picture, moment in zip(pictures, failpoints, strict=True):
-            film.add(picture, moment)
+def write(path: Path, pictures: list[NDArray[np.uint8]], times: list[float]) -> None:
+    with movie_writer(path, 20) as movie:
+        for picture, moment in zip(pictures, times, strict=True):
+            movie.write(picture, moment)
 
 
 def gif(path: Path) -> tuple[list[NDArray[np.uint8]], list[int]]:
@@ -68,12 +68,12 @@ def test_pictures_that_come_too_fast_or_do_not_change_are_merged_in_a_gif(tmp_pa
 
 
 def test_an_mp4_keeps_the_times_of_its_pictures(tmp_path: Path) -> None:
-    failpoints = [0.0, 0.1, 0.15, 0.5, 0.55, 0.55, 1.25]
+    times = [0.0, 0.1, 0.15, 0.5, 0.55, 0.55, 1.25]
     pictures = moving(7)
-    write(tmp_path / "x.mp4", pictures, failpoints)
+    write(tmp_path / "x.mp4", pictures, times)
     with av.open(str(tmp_path / "x.mp4")) as container:
         frames = list(container.decode(video=0))
-    assert [frame.time for frame in frames] == pytest.approx(failpoints, abs=1e-3)
+    assert [frame.time for frame in frames] == pytest.approx(times, abs=1e-3)
     for picture, frame in zip(pictures, frames, strict=True):
         assert (
             np.abs(frame.to_ndarray(format="gray").astype(float) - np.asarray(Image.fromarray(picture).convert("L"))).mean() < 8
@@ -81,14 +81,14 @@ def test_an_mp4_keeps_the_times_of_its_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
-def test_a_film_that_fails_leaves_what_was_there(tmp_path: Path, suffix: str) -> None:
+def test_a_movie_that_fails_leaves_what_was_there(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_text("before")
 
     def fail() -> None:
-        with film_writer(path, 20) as film:
-            film.add(moving(1)[0], 0.0)
-            film.add(moving(2)[1], 1.0)
+        with movie_writer(path, 20) as movie:
+            movie.write(moving(1)[0], 0.0)
+            movie.write(moving(2)[1], 1.0)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -97,17 +97,17 @@ def test_a_film_that_fails_leaves_what_was_there(tmp_path: Path, suffix: str) ->
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_film_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"x\.avi: unknown kind of film; expected \.mp4 or \.gif"):
-        film_writer(tmp_path / "x.avi", 20)
+def test_a_movie_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"x\.avi: unknown format of a movie; expected \.mp4 or \.gif"):
+        movie_writer(tmp_path / "x.avi", 20)
 
 
 def test_a_gif_that_grows_keeps_no_pictures_in_memory(tmp_path: Path) -> None:
     held = []
     tracemalloc.start()
-    with film_writer(tmp_path / "x.gif", 20) as film:
+    with movie_writer(tmp_path / "x.gif", 20) as movie:
         for k in range(201):
-            film.add(moving(1, 64, 64)[0] // (1 + k % 2), k / 20)
+            movie.write(moving(1, 64, 64)[0] // (1 + k % 2), k / 20)
             if k in (20, 200):
                 gc.collect()  # Pillow makes a class for each picture
                 held.append(tracemalloc.get_traced_memory()[0])

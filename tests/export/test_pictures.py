@@ -1,4 +1,4 @@
-"""Colour maps, pictures and films."""
+"""Colour maps, pictures and movies."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from PIL import Image
 
 from aetheria import Life
 from aetheria.core.errors import ConfigError
-from aetheria.export.pictures import Film, Look, find_levels, picture, save_gif, save_mp4, save_png
+from aetheria.export.pictures import Movie, PictureStyle, find_levels, picture, save_gif, save_mp4, save_png
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map, paint
 from aetheria.recording import Recorder, Recording
@@ -93,9 +93,9 @@ def recording(tmp_path: Path) -> Recording:
 
 
 def test_a_png_shows_the_cells_of_its_step(recording: Recording, tmp_path: Path) -> None:
-    film = Film(recording, look=Look("grey", (0, 1), universe=1, scale=3), first=8, last=12)
-    assert [film.step(i) for i in range(len(film))] == [8, 10, 12]
-    save_png(film, tmp_path / "x.png", 1)
+    movie = Movie(recording, style=PictureStyle("grey", (0, 1), universe=1, scale=3), first=8, last=12)
+    assert [movie.step(i) for i in range(len(movie))] == [8, 10, 12]
+    save_png(movie, tmp_path / "x.png", 1)
     with Image.open(tmp_path / "x.png") as image:
         pixels = np.asarray(image)
     assert pixels.shape == (27, 39, 3)
@@ -105,14 +105,14 @@ def test_a_png_shows_the_cells_of_its_step(recording: Recording, tmp_path: Path)
 
 
 def test_a_gif_has_an_image_a_frame_and_loops(recording: Recording, tmp_path: Path) -> None:
-    save_gif(Film(recording, look=Look(scale=4)), tmp_path / "x.gif", 10)
+    save_gif(Movie(recording, style=PictureStyle(scale=4)), tmp_path / "x.gif", 10)
     with Image.open(tmp_path / "x.gif") as gif:
         assert (gif.n_frames, gif.size, gif.info["loop"], gif.info["duration"]) == (11, (52, 36), 0, 100)  # type: ignore[attr-defined]
 
 
 def test_an_mp4_plays_with_even_sides_and_recognisable_frames(recording: Recording, tmp_path: Path) -> None:
-    film = Film(recording, look=Look("grey", (0, 1), scale=5))
-    save_mp4(film, tmp_path / "x.mp4", 12.5)
+    movie = Movie(recording, style=PictureStyle("grey", (0, 1), scale=5))
+    save_mp4(movie, tmp_path / "x.mp4", 12.5)
     with av.open(str(tmp_path / "x.mp4")) as container:
         stream = container.streams.video[0]
         frames = [frame.to_ndarray(format="gray") for frame in container.decode(stream)]
@@ -123,7 +123,7 @@ def test_an_mp4_plays_with_even_sides_and_recognisable_frames(recording: Recordi
             12.5,
         )
     assert len(frames) == 11
-    wanted = np.asarray(film[7].convert("L"), float)[:44, :64]
+    wanted = np.asarray(movie[7].convert("L"), float)[:44, :64]
     assert np.abs(frames[7] - wanted).mean() < 8
 
 
@@ -131,19 +131,19 @@ def test_what_cannot_be_shown_is_refused(recording: Recording) -> None:
     for arguments, error, words in [
         ({"field": "population"}, ConfigError, "is an observable"),
         ({"field": "chanel_0"}, ConfigError, "did you mean channel_0"),
-        ({"look": Look(levels=(2, 1))}, ConfigError, "low < high"),
+        ({"style": PictureStyle(levels=(2, 1))}, ConfigError, "low < high"),
         ({"first": 500}, ConfigError, "no frame between steps 500 and None; it has steps 0 to 20"),
-        ({"look": Look(universe=2)}, ConfigError, "universe: 2 given; expected 0 to 1"),
-        ({"look": Look("rainbow")}, ConfigError, "rainbow"),
+        ({"style": PictureStyle(universe=2)}, ConfigError, "universe: 2 given; expected 0 to 1"),
+        ({"style": PictureStyle("rainbow")}, ConfigError, "rainbow"),
     ]:
         with pytest.raises(error, match=words):
-            Film(recording, **arguments)  # type: ignore[arg-type]
+            Movie(recording, **arguments)  # type: ignore[arg-type]
 
 
-def test_film_without_pyav_says_what_to_install(recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_movie_without_pyav_names_the_package(recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ConfigError, match="pip install av"):
-        save_mp4(Film(recording), tmp_path / "x.mp4", 10)
+        save_mp4(Movie(recording), tmp_path / "x.mp4", 10)
 
 
 def test_colours_need_no_torch() -> None:
@@ -151,10 +151,10 @@ def test_colours_need_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_film_of_single_pixels_is_refused(tmp_path: Path) -> None:
+def test_a_movie_of_single_pixels_is_refused(tmp_path: Path) -> None:
     motor = Aetheria_Motor(Life(), 4, 1, "cpu", {"plan": "eager"})
     with Recorder(motor, tmp_path / "run.h5", size=1):
         motor.step(2)
     with Recording(tmp_path / "run.h5") as recording, pytest.raises(ConfigError, match="larger scale"):
-        save_mp4(Film(recording, look=Look("grey", (0, 1))), tmp_path / "x.mp4", 10)
+        save_mp4(Movie(recording, style=PictureStyle("grey", (0, 1))), tmp_path / "x.mp4", 10)
     assert not (tmp_path / "x.mp4").exists()

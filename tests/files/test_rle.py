@@ -106,7 +106,7 @@ def test_a_torn_file_is_refused_wherever_it_was_torn(keep: int) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("3q!", "'3' at character 1 of the runs is no RLE run"),
+        ("3q!", "'3' at character 1 of the runs is not an RLE run"),
         ("bo$2bz!", "'z' at character 6"),
         ("o-3b!", "'-' at character 2"),
         ("oyP!", "'y' at character 2"),  # 256: one beyond the last state

@@ -113,7 +113,7 @@ def python_word(seed: int, universe: int, step: int, y: int, x: int) -> int:
 
 def drawn(seed: int, step: int, universes: int = 1, grid: tuple[int, int] = (256, 256)) -> torch.Tensor:
     pair = torch.tensor([[seed, u] for u in range(universes)])
-    return hash_words(pair, torch.full((universes,), step), *grid)
+    return hash_words(pair, torch.full((universes,), step), grid)
 
 
 @pytest.mark.parametrize(("seed", "step"), [(0, 0), (7, 399), (2**31 - 1, 2**32 + 5), (2**63 - 1, 2**40), (-3, 1)])
@@ -133,7 +133,7 @@ def test_the_scrambler_is_one_to_one() -> None:
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.9])
 def test_cells_fire_at_the_rate_within_binomial_error(rate: float) -> None:
-    fired = torch.cat([fire_mask(torch.tensor([[3, 0], [3, 1]]), torch.tensor([t, t]), 128, 128, rate) for t in range(8)])
+    fired = torch.cat([fire_mask(torch.tensor([[3, 0], [3, 1]]), torch.tensor([t, t]), (128, 128), rate) for t in range(8)])
     sigma = np.sqrt(rate * (1 - rate) / fired.numel())
     assert abs(float(fired.double().mean()) - rate) < 4 * sigma
     # Every step, universe and row by itself too: no band of cells that fires more.
@@ -142,13 +142,13 @@ def test_cells_fire_at_the_rate_within_binomial_error(rate: float) -> None:
 
 
 def test_a_fire_rate_of_one_fires_every_cell() -> None:
-    assert fire_mask(torch.tensor([[0, 0]]), torch.tensor([0]), 200, 200, 1.0).all()
+    assert fire_mask(torch.tensor([[0, 0]]), torch.tensor([0]), (200, 200), 1.0).all()
 
 
 def test_the_mask_of_a_universe_does_not_depend_on_its_batch_or_grid() -> None:
     together = drawn(5, 9, 4, (30, 40))
     for universe in range(4):
-        assert torch.equal(hash_words(torch.tensor([[5, universe]]), torch.tensor([9]), 30, 40)[0], together[universe])
+        assert torch.equal(hash_words(torch.tensor([[5, universe]]), torch.tensor([9]), (30, 40))[0], together[universe])
     assert torch.equal(drawn(5, 9, 4, (20, 17)), together[:, :20, :17])
 
 
@@ -254,4 +254,4 @@ def test_parameters_out_of_range_are_refused(settings: dict[str, Any], message: 
 @pytest.mark.gpu
 def test_a_gpu_draws_the_same_words() -> None:
     seed, step = torch.tensor([[9, 0], [9, 1]]), torch.tensor([4, 5])
-    assert torch.equal(hash_words(seed.cuda(), step.cuda(), 33, 65).cpu(), hash_words(seed, step, 33, 65))
+    assert torch.equal(hash_words(seed.cuda(), step.cuda(), (33, 65)).cpu(), hash_words(seed, step, (33, 65)))

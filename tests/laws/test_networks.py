@@ -238,7 +238,7 @@ def test_the_last_layer_starts_at_1e_minus_5_or_at_the_scale_asked_for(name: str
         ({"hidden_channels": 0}, "hidden_channels: 0 given"),
         ({"decay": 1.0}, r"decay: 1\.0 given; expected 0 <= decay < 1"),
         ({"decay": -0.1}, r"decay: -0\.1 given"),
-        ({"normalise": "all"}, "expected one of grid, cell, none|'grid', 'cell' or 'none'"),
+        ({"normalise": "all"}, "expected one of none, cell, grid|'none', 'cell' or 'grid'"),
         ({"boundary": "torus"}, "expected one of periodic, zero, reflect|'periodic', 'zero' or 'reflect'"),
         ({"norm": "batch"}, "expected one of channel, group, none|'channel', 'group' or 'none'"),
         ({"hiden_channels": 8}, "hiden_channels"),

@@ -61,15 +61,15 @@ def test_the_checksums_are_those_that_zlib_finds(path: Path) -> None:
     [
         ("channel_0", (3, 1, 2, 2), 7.0, "frame 3 of channel_0 is damaged"),
         ("population", (4, 0), 7.0, "frame 4 of population is damaged"),
-        ("step", 2, 7, "row 2 does not have the checksum"),
-        ("time", 2, 7.0, "row 2 does not have the checksum"),
-        ("wall_time", 2, 7.0, "row 2 does not have the checksum"),
-        ("edits_before", 2, 7, "row 2 does not have the checksum"),
-        ("log/checksums", (1, 0), 7, "row 1 does not have the checksum"),
+        ("step", 2, 7, "the checksum of row 2 does not match"),
+        ("time", 2, 7.0, "the checksum of row 2 does not match"),
+        ("wall_time", 2, 7.0, "the checksum of row 2 does not match"),
+        ("edits_before", 2, 7, "the checksum of row 2 does not match"),
+        ("log/checksums", (1, 0), 7, "the checksum of row 1 does not match"),
         ("log/edits", 9, 7, "edit 0 is damaged"),
         ("frames", (), 3, "3 frames are counted, 5 are there"),
         ("frames", (), 6, "6 frames are counted, 5 are there"),
-        ("y", 3, 7.0, "its attributes or axes are not those"),
+        ("y", 3, 7.0, "its attributes or axes were changed"),
     ],
 )
 def test_what_was_changed_is_named_and_not_handed_out(path: Path, name: str, index: Any, value: Any, words: str) -> None:
@@ -85,7 +85,7 @@ def test_attributes_are_checked_when_it_is_opened(path: Path, owner: str, key: s
     with h5py.File(path, "a") as file:
         assert file[owner].attrs[key] != value
         file[owner].attrs[key] = value
-    with pytest.raises(RecordingError, match="its attributes or axes are not those that were written"):
+    with pytest.raises(RecordingError, match="its attributes or axes were changed"):
         Recording(path)
 
 
@@ -96,7 +96,7 @@ def test_one_universe_and_one_observable_are_checked_as_well(path: Path) -> None
         assert recording.read("channel_0", 3, universe=0).shape == (1, 6, 10)
         assert recording.read("population", 3, universe=1).shape == (1,)
         for ask in (lambda: recording.read("channel_0", 3, universe=1), lambda: recording.observable("population")):
-            with pytest.raises(RecordingError, match="is damaged; its checksum is not the one"):
+            with pytest.raises(RecordingError, match="is damaged; its checksum does not match"):
                 ask()
 
 

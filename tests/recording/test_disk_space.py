@@ -83,9 +83,9 @@ def test_the_warning_counts_what_the_frames_measured_will_take(
 ) -> None:
     room = DiskBudget(tmp_path / "run.h5", until=1000, every=10)
     free.append(80_000)
-    assert room.takes(0)
+    assert room.has_room(0)
     for frame in range(1, 31):
-        room.watch(step=10 * (frame - 1), frames=frame, nbytes=5000 + 1000 * frame)
+        room.check_growth(step=10 * (frame - 1), frames=frame, nbytes=5000 + 1000 * frame)
         assert len(caplog.messages) == (frame > 10)  # before, nobody knows how large they are
     (said,) = caplog.messages
     assert "at 1,000 bytes a frame, the 90 frames to come need 90,000 bytes, and 80,000 bytes are free" in said

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from aetheria import GrowingNCA, Law, Life
 from aetheria.core.errors import ConfigError, DiskFullError, DivergedError, RecordingError
-from aetheria.core.failpoints import at_moments
+from aetheria.core.failpoints import on_failpoints
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.feed import Frame
 from aetheria.recording import Recorder, Recording, schema
 from aetheria.recording.growing_file import GrowingFile
-from aetheria.recording.repair.superblock import read_superblock
+from aetheria.recording.superblock import read_superblock
 
 EAGER = {"plan": "eager"}
 
@@ -338,7 +338,7 @@ def test_a_file_that_is_there_is_one_that_grows(path: Path) -> None:
             superblock = read_superblock(path)
             seen[moment] = path.read_bytes() == before, superblock is not None and superblock.writing
 
-    with at_moments(look), Recorder(motor, path, overwrite=True):
+    with on_failpoints(look), Recorder(motor, path, overwrite=True):
         motor.step(2)
     old, growing = (True, False), (False, True)
     assert seen == {"recording laid out": old, "recording opened": old, "recording in place": growing}

@@ -12,7 +12,7 @@ from aetheria import GrowingNCA
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
-from aetheria.recording.append import Position
+from aetheria.recording.append import ResumePoint
 
 WANTED: dict[str, Any] = {"fields": ["rgb", "channel_3", "population"], "every": 3}
 
@@ -90,8 +90,8 @@ def test_edits_behind_the_position_stay_in_the_file_once(path: Path) -> None:
         assert recording.edit_count == 4
 
 
-def recorder_position(recording: Recording) -> Position:
-    return Position(recording=recording.attributes["id"], frames=len(recording), edits=2, edit_bytes=0)
+def recorder_position(recording: Recording) -> ResumePoint:
+    return ResumePoint(recording=recording.attributes["id"], frames=len(recording), edits=2, edit_bytes=0)
 
 
 def test_what_cannot_be_gone_on_with_is_refused_and_left_alone(path: Path) -> None:

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from aetheria.core.failpoints import at_moments, reached
-from aetheria.recording.repair.superblock import Patched, checksum, read_superblock, release
+from aetheria.core.failpoints import on_failpoints, reached
+from aetheria.recording.superblock import PatchedFile, checksum, clear_writer_mark, read_superblock
 
 
 def test_the_checksum_is_that_of_its_author() -> None:
@@ -43,9 +43,9 @@ def test_a_file_whose_writer_was_killed_is_written_on_and_nothing_is_overwritten
         h5py.File(path, "r+")
     found = read_superblock(path)
     assert found is not None
-    assert (found.writing, found.whole) == (True, True)
-    assert release(path)
-    assert not release(path)
+    assert (found.writing, found.intact) == (True, True)
+    assert clear_writer_mark(path)
+    assert not clear_writer_mark(path)
     for first in (40, 80):  # the second time the file was closed in order
         with h5py.File(path, "r+", libver=("v110", "v110")) as file:
             file.swmr_mode = True
@@ -57,20 +57,20 @@ def test_a_file_whose_writer_was_killed_is_written_on_and_nothing_is_overwritten
         np.testing.assert_array_equal(file["x"][:].min(1), file["x"][:].max(1))
     after = read_superblock(path)
     assert after is not None
-    assert (after.writing, after.whole, after.end) == (False, True, path.stat().st_size)
+    assert (after.writing, after.intact, after.end) == (False, True, path.stat().st_size)
 
 
 def test_other_files_are_left_as_they_are(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     for content in (b"", b"plainly not", b"\x89HDF\r\n\x1a\n" + b"\x03" * 60):
         path.write_bytes(content)
-        assert not release(path)
+        assert not clear_writer_mark(path)
         assert path.read_bytes() == content
     killed(path, 1)
     torn = bytearray(path.read_bytes())
     torn[36] ^= 1
     path.write_bytes(torn)  # the checksum says so
-    assert not release(path)
+    assert not clear_writer_mark(path)
     assert path.read_bytes() == torn
 
 
@@ -78,7 +78,7 @@ def test_what_lies_beyond_the_end_of_a_patched_file_is_an_error(tmp_path: Path) 
     """A bit turned over in an address may make it larger than the system takes."""
     path = tmp_path / "x.h5"
     path.write_bytes(content := bytes(range(9)))
-    with Patched(path, {4: b"new"}) as patched:
+    with PatchedFile(path, {4: b"new"}) as patched:
         assert (patched.seek(3), patched.read(3)) == (3, b"\x03ne")
         assert (patched.seek(0, 2), patched.read(5)) == (len(content), b"")
         patched.seek(1 << 63)
@@ -89,9 +89,9 @@ def test_what_lies_beyond_the_end_of_a_patched_file_is_an_error(tmp_path: Path) 
 def test_moments_are_told_to_whoever_asked_while_they_ask() -> None:
     told: list[str] = []
     reached("before")
-    with at_moments(told.append):
+    with on_failpoints(told.append):
         reached("one")
-        with pytest.raises(OSError, match="two"), at_moments(fails):
+        with pytest.raises(OSError, match="two"), on_failpoints(fails):
             reached("two")
     reached("after")
     assert told == ["one", "two"]

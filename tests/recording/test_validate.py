@@ -20,7 +20,7 @@ from aetheria.core.errors import AetheriaError, RecordingError, StateError
 from aetheria.core.memory_limits import forced
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import checksums, schema, validate
-from aetheria.recording.compress import read_frame
+from aetheria.recording.compress import read_row
 from tests.paths import GOLDEN
 
 Spoil = Callable[[h5py.File, Path], None]
@@ -110,7 +110,7 @@ def group_in_itself(file: h5py.File, _: Path) -> None:
 
 def wide_group(file: h5py.File, _: Path) -> None:
     group = file.create_group("wide")
-    for number in range(validate.MOST_OBJECTS + 1):
+    for number in range(validate.MAX_OBJECTS + 1):
         group[str(number)] = file["frames"]
 
 
@@ -127,11 +127,11 @@ def large_chunks(file: h5py.File, _: Path) -> None:
 
 
 def large_attribute(file: h5py.File, _: Path) -> None:
-    file.create_group("g", track_order=True).attrs.create("blob", np.zeros(validate.MOST_ATTRIBUTE_BYTES + 1, np.uint8))
+    file.create_group("g", track_order=True).attrs.create("blob", np.zeros(validate.MAX_ATTRIBUTE_BYTES + 1, np.uint8))
 
 
 def many_attributes(file: h5py.File, _: Path) -> None:
-    for number in range(validate.MOST_ATTRIBUTES + 1):
+    for number in range(validate.MAX_ATTRIBUTES + 1):
         file.attrs[f"a{number}"] = number
 
 
@@ -141,15 +141,15 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
     "external storage": (external_storage, "stolen keeps its values in another file"),
     "virtual": (virtual, "stolen is a virtual dataset"),
     "filter": (unknown_filter, "odd needs HDF5 filter 32123; expected deflate"),
-    "texts": (texts_of_any_length, "words holds texts of any length"),
+    "texts": (texts_of_any_length, "words holds texts of variable length"),
     "references": (references, "pointers holds values of HDF5 class 7"),
     "opaque": (opaque, "odd holds values of HDF5 class 5"),
     "opaque attribute": (opaque_attribute, "the root, attribute odd holds values of HDF5 class 5"),
     "named type": (named_type, "kind is neither a dataset nor a group"),
     "null": (no_values, "nothing has no values"),
     "axes": (many_axes, "deep has no values, or more than 8 axes"),
-    "deep": (groups_in_groups, "a/b/c/d lies 4 groups deep"),
-    "cycle": (group_in_itself, "lies 4 groups deep"),
+    "deep": (groups_in_groups, "a/b/c/d is nested 4 groups deep"),
+    "cycle": (group_in_itself, "is nested 4 groups deep"),
     "wide": (wide_group, "wide holds more than 4,096 names"),
     "many": (many_groups, "holds more than 4,096 groups and datasets"),
     "chunks": (large_chunks, "bomb has compressed chunks of 2,147,483,648 bytes; expected 8,388,608 at most"),
@@ -298,7 +298,7 @@ def test_so_is_one_of_the_other_codecs(codec: schema.Codec, tmp_path: Path) -> N
     assert len(bomb) < 2**16
     stored_chunk(target, bomb + fletcher32(bomb))
     with Recording(target) as recording:
-        with pytest.raises(RecordingError, match=r"frame 0 of channel_0.*a chunk of 1,536 bytes would become larger"):
+        with pytest.raises(RecordingError, match=r"frame 0 of channel_0.*a chunk of 1,536 bytes would decode to more"):
             recording.read("channel_0", 0)
         assert recording.read("channel_0", 1).shape == (2, 12, 16)
 
@@ -313,7 +313,7 @@ def test_a_frame_is_what_hdf5_wrote(
         with h5py.File(tmp_path / "x.h5", "w") as file:
             data = file.create_dataset("x", data=values, chunks=(1, *chunk), **codec)
             for part in (slice(None), slice(0, 1), slice(2, 4), slice(-1, None)):
-                np.testing.assert_array_equal(read_frame(data, 1, part), values[1, part])
+                np.testing.assert_array_equal(read_row(data, 1, part), values[1, part])
 
 
 # -- forms -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from aetheria import Life
 from aetheria.core.errors import DivergedError, RecordingError
-from aetheria.core.failpoints import at_moments
+from aetheria.core.failpoints import on_failpoints
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.feed import Frame
 from aetheria.recording import Recorder, Recording
@@ -196,6 +196,6 @@ def test_each_moment_of_a_save_is_told_once_and_in_order(recorded: Any) -> None:
     told: list[str] = []
     checkpoints = Checkpoints(motor, recorder, every=1)
     motor.step(3)
-    with at_moments(told.append):
+    with on_failpoints(told.append):
         checkpoints.save()
     assert tuple(moment for moment in told if moment in MOMENTS) == MOMENTS

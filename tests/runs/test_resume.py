@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, ConfigError, DiskFullError, RecordingError, StateError
-from aetheria.core.failpoints import at_moments
+from aetheria.core.failpoints import on_failpoints
 from aetheria.core.rng_state import NAMES
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
@@ -92,7 +92,7 @@ def signalled(number: int, moment: str, times: int = 1, nth: int = 1) -> Callabl
 def test_an_interrupted_run_is_gone_on_with_to_the_bit(path: Path, law: str) -> None:
     whole = path.with_name("whole.h5")
     run(config_of(law), whole)
-    with at_moments(signalled(signal.SIGINT, "file verified", nth=2)):
+    with on_failpoints(signalled(signal.SIGINT, "file verified", nth=2)):
         outcome = run(config_of(law), path)
     assert (outcome.status, outcome.exit_code, outcome.steps) == ("interrupted", 130, 20)
     torch.rand(7)
@@ -183,7 +183,7 @@ def test_a_finished_run_is_taken_further_and_an_end_is_an_end(path: Path) -> Non
     assert resume(path, steps=75).status == "done"
     run(config_of(steps=75), path.with_name("whole.h5"))
     assert equal(path, path.with_name("whole.h5"))
-    with at_moments(signalled(signal.SIGTERM, "file written", nth=3)):
+    with on_failpoints(signalled(signal.SIGTERM, "file written", nth=3)):
         assert resume(path, steps=200).exit_code == 143
     with pytest.raises(ConfigError, match="--steps 60 given; expected 90 or more, which are done"):
         resume(path, steps=60)
@@ -212,7 +212,7 @@ def ended(path: Path, status: str) -> None:
 
 def test_it_falls_back_to_the_older_checkpoint_and_says_so(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run(config_of(), path.with_name("whole.h5"))
-    with at_moments(signalled(signal.SIGINT, "file verified", nth=3)):
+    with on_failpoints(signalled(signal.SIGINT, "file verified", nth=3)):
         run(config_of(), path)
     newest = path_of(path, 30)
     newest.write_bytes(newest.read_bytes()[:-3])
@@ -293,7 +293,7 @@ def test_edits_are_made_again_each_where_it_was(path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_second_signal_skips_the_checkpoint_and_closes_the_recording(path: Path, number: int, code: int) -> None:
-    with at_moments(signalled(number, "file written", times=2, nth=2)):
+    with on_failpoints(signalled(number, "file written", times=2, nth=2)):
         outcome = run(config_of(), path)
     assert (outcome.exit_code, outcome.steps) == (code, 20)
     assert [file.name for file in checkpoints_of(path)] == ["run.h5.checkpoint-10.safetensors"]
@@ -350,7 +350,7 @@ def test_a_full_disk_at_a_checkpoint_ends_the_run_with_its_frames(path: Path, mo
 def test_the_command_line_goes_on_and_says_how(path: Path) -> None:
     toml = path.with_suffix(".toml")
     toml.write_text(config_of().to_toml())
-    with at_moments(signalled(signal.SIGINT, "file verified", nth=2)):
+    with on_failpoints(signalled(signal.SIGINT, "file verified", nth=2)):
         result = call("run", toml, "--out", path)
     assert result.exit_code == 130
     assert f"run --resume {path}" in result.output.replace("\n", "")
@@ -379,6 +379,6 @@ def test_a_run_that_still_goes_is_left_alone(path: Path) -> None:
                 resume(path)
             refused.append(str(caught.value))
 
-    with at_moments(meanwhile):
+    with on_failpoints(meanwhile):
         assert run(config_of(), path).status == "done"
     assert refused == [f"{path}: is being written; a run is gone on with when it has ended"]

@@ -15,7 +15,7 @@ from torch import nn
 from aetheria import ConvLSTM, GrowingNCA, Life
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.recording.append import Position
+from aetheria.recording.append import ResumePoint
 from aetheria.runs.state_file import READABLE, SavedState, _digest, capture, describe_state, load_state, read_state, save_state
 from tests.paths import GOLDEN
 
@@ -166,7 +166,7 @@ def test_there_is_a_golden_file_of_every_version() -> None:
 def test_a_checkpoint_of_version_2_stays_readable() -> None:
     saved = read_state(GOLDEN / "state_2.safetensors")
     assert set(saved.tensors) == {"cells", "memory_0", "memory_1", "random_cpu", "random_python", "random_numpy"}
-    assert saved.description.position == Position(recording="golden", frames=2, edits=1, edit_bytes=7)
+    assert saved.description.position == ResumePoint(recording="golden", frames=2, edits=1, edit_bytes=7)
     motor = Aetheria_Motor(ConvLSTM(d_state=1, hidden_channels=2), (4, 8), 1, "cpu", EAGER)
     load_state(motor, GOLDEN / "state_2.safetensors")
     assert (motor.step_count, motor.seed, saved.description.config) == (3, 7, 'title = "of version 2"\n')
@@ -250,7 +250,7 @@ def test_a_state_that_cannot_be_written_says_why_and_leaves_nothing(tmp_path: Pa
 
 def test_random_generators_that_cannot_go_on_are_named(tmp_path: Path) -> None:
     motor = life()
-    position = Position(recording="", frames=0, edits=0, edit_bytes=0)
+    position = ResumePoint(recording="", frames=0, edits=0, edit_bytes=0)
     saved = capture(motor, position=position)
     before = random.getstate()
     saved.load_random(motor)

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from aetheria.laws import Life
@@ -20,6 +18,7 @@ from aetheria.stepping.cuda_graph import LENGTHS, Graphed
 from aetheria.stepping.gpu import bit_packed_life, bit_sliced_life
 from aetheria.stepping.gpu.bit_packed_life import PASSES, PackedInPasses
 from aetheria.stepping.registry import StepProblem, first_candidate
+from tests.generated import given, settings, st
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed", allow_module_level=True)

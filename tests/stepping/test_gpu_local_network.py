@@ -16,8 +16,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aetheria.core.errors import LawError
@@ -29,6 +27,7 @@ from aetheria.laws.layers import pad
 from aetheria.laws.local_network import CellNetwork, Dense, Filters
 from aetheria.laws.neural.growing_nca import ALPHA
 from aetheria.stepping.gpu.local_network import FusedOnCuda, why_not
+from tests.generated import given, settings, st
 from tests.paths import ROOT
 from tests.small_laws import State, fresh, small_law, stepper
 
@@ -240,7 +239,7 @@ def test_the_cells_that_fire_are_those_of_chance(rate: float, seed: int, step: i
     seeds = torch.tensor([[seed, universe] for universe in (0, 1, 2**33)])
     steps = torch.full((3,), step)
     moved, _, after = fused(law, (cells, seeds, steps), 1, device)
-    expected = fire_mask(seeds, steps, *GRID, rate)
+    expected = fire_mask(seeds, steps, GRID, rate)
     assert torch.equal(moved == 2, expected[:, None].expand_as(moved))
     assert torch.equal(moved == 1, ~expected[:, None].expand_as(moved))
     assert torch.equal(after, steps + 1)

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aetheria.export.movies import FilmWriter, film_writer
-from aetheria.export.pictures import Film, save_gif, save_mp4
-from aetheria.export.pictures import Look as FilmLook
+from aetheria.export.movies import MovieWriter, movie_writer
+from aetheria.export.pictures import Movie, PictureStyle, save_gif, save_mp4
 from aetheria.recording import Recording
 from viewer.controllers.component import Component, ComponentHost
 from viewer.model.frame import RenderedFrame
@@ -103,7 +102,7 @@ class LiveFilm(FilmTask):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.writer: FilmWriter = film_writer(path, _RATE)
+        self.writer: MovieWriter = movie_writer(path, _RATE)
         self.began = time.monotonic()
         self._queue: queue.Queue[tuple[Pixels, Pixels, float]] = queue.Queue(_WAITING)
 
@@ -134,11 +133,11 @@ class LiveFilm(FilmTask):
                 size = size or film_size(colours)
                 last = fitted(colours, size)
                 at = 0.0 if self.done == 0 else at
-                film.add(last, at)
+                film.write(last, at)
                 self.done += 1
             if last is None:
                 raise _StoppedError
-            film.add(last, time.monotonic() - self.began)  # shows the last frame until the end
+            film.write(last, time.monotonic() - self.began)  # shows the last frame until the end
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ class FilmExport:
 
     recording: Path
     field: str
-    look: FilmLook
+    look: PictureStyle
     fps: float = 30.0
 
 
@@ -165,7 +164,7 @@ class RecordingFilm(FilmTask):
     def encode(self) -> None:
         save = save_gif if self.path.suffix.lower() == ".gif" else save_mp4
         with Recording(self.export.recording) as recording:
-            film = Film(recording, self.export.field, self.export.look)
+            film = Movie(recording, self.export.field, self.export.look)
             self.total = len(film)
             save(film, self.path, self.export.fps, self._progress)
 
@@ -194,7 +193,7 @@ class FilmController(Component):
 
     def film_view(self, path: Path) -> None:
         """Films the view, from the present frame on."""
-        if self.task is None and self.controller.attempt(lambda: film_writer(path, _RATE)):
+        if self.task is None and self.controller.attempt(lambda: movie_writer(path, _RATE)):
             self._last = None
             self._start(LiveFilm(path))
 
@@ -203,7 +202,7 @@ class FilmController(Component):
         source, settings, frame = self.controller.source, self.controller.model.view_settings, self.controller.frame
         if self.task is not None or not isinstance(source, RecordingSource) or settings is None or frame is None:
             return
-        film_look = FilmLook(settings.colours, frame.levels, settings.universe, scale)
+        film_look = PictureStyle(settings.colours, frame.levels, settings.universe, scale)
         self._start(RecordingFilm(path, FilmExport(source.recording.path, settings.field, film_look, fps)))
 
     def stop(self) -> None:

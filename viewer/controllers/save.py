@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aetheria.core.errors import ConfigError
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig
 from aetheria.runs.state_file import Description, load_state, save_state
@@ -80,7 +80,7 @@ def present_config(config: RunConfig, motor: Aetheria_Motor) -> RunConfig:
 
 
 def _save_png(pixels: NDArray[np.uint8], path: Path) -> None:
-    with replacing(path) as beside:
+    with atomic_write(path) as beside:
         Image.fromarray(np.ascontiguousarray(pixels)).save(beside, "PNG")
 
 

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from aetheria.files.atomic import replacing
+from aetheria.files.atomic import atomic_write
 
 CAPACITY = 4096
 _MOST_NUMBERS = 1 << 20  # values of one quantity, over all universes
@@ -155,7 +155,7 @@ def write_csv(path: Path, runs: Sequence[TimeSeries], quantities: Sequence[Quant
     columns = [(q.name, universe) for q in present for universe in range(universes[q.name])]
     units = {q.name: q.unit for q in present}
     heads = [f"{name}{f'_{universe}' if universes[name] > 1 else ''} [{units[name]}]" for name, universe in columns]
-    with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["run", "step", "time [s]", *heads])
         for number, run in enumerate(runs, 1):

@@ -5,20 +5,26 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aetheria.core.device import times
 from aetheria.core.errors import ConfigError, LawError, nearest
 from aetheria.files.rle import read_rle
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_positive
+from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_positive
 from aetheria.laws.controls import Control
 from aetheria.laws.forms import CURVES, Animal, Curve, RingKernel
-from aetheria.laws.layers import pad
+from aetheria.laws.layers import pad, window
+from aetheria.laws.registry import register
+
+Core = Literal["polynomial", "exponential", "gaussian"]
+CORES: tuple[Core, ...] = get_args(Core)
+_GAUSSIAN = 0.15  # width of the Gaussian core, of a ring's
 
 
 @cache
@@ -52,17 +58,25 @@ def _fraction(text: str) -> float:
     return float(above) / float(below or 1)
 
 
+@register
 class Lenia(Law):
     """A <- clip(A + growth(K * A) / T, 0, 1), with a ring-shaped kernel K of radius R.
 
-    Cells: one channel in 0..1. The kernel is a core function on each of `len(b)` rings, of heights b, normalised to sum 1;
-    growth is a bump of centre m and width s, from -1 to 1. Both are "polynomial" or "exponential":
+    Cells: one channel in 0..1, on a grid of one, two or three axes. The kernel is a core function on each of `len(b)` rings
+    (spherical shells in three dimensions), of heights b, normalised to sum 1; growth is a bump of centre m and width s, from
+    -1 to 1:
 
-        core:    (4 r (1 - r))^4           or  exp(4 - 1 / (r (1 - r)))
-        growth:  2 max(0, 1 - (u - m)^2 / (9 s^2))^4 - 1   or  2 exp(-(u - m)^2 / (2 s^2)) - 1
+        core:    "polynomial"   (4 r (1 - r))^4
+                 "exponential"  exp(4 - 1 / (r (1 - r)))
+                 "gaussian"     exp(-(r - 1/2)^2 / (2 * 0.15^2)), which is not 0 at the edges of a ring
+        growth:  "polynomial"   2 max(0, 1 - (u - m)^2 / (9 s^2))^4 - 1
+                 "exponential"  2 exp(-(u - m)^2 / (2 s^2)) - 1
 
-    Source: B. W.-C. Chan, "Lenia - Biology of Artificial Life", Complex Systems 28(3), 2019, arXiv:1812.05433.
+    Sources: B. W.-C. Chan, "Lenia - Biology of Artificial Life", Complex Systems 28(3), 2019, arXiv:1812.05433; three
+    dimensions and the Gaussian core: B. W.-C. Chan, "Lenia and Expanded Universe", ALIFE 2020, arXiv:2005.03742.
     """
+
+    ranks = RANKS
 
     channels = 1
     value_range = (0.0, 1.0)
@@ -84,7 +98,7 @@ class Lenia(Law):
         m: float | None = None,
         s: float | None = None,
         b: list[float] | None = None,
-        core: Curve | None = None,
+        core: Core | None = None,
         growth: Curve | None = None,
         boundary: Boundary = "periodic",
     ) -> None:
@@ -92,7 +106,8 @@ class Lenia(Law):
         Args:
             animal: code of a shipped creature whose parameters to take where none are given here (Orbium's by default).
             R: kernel radius in cells. T: steps per time unit. m, s: growth centre and width. b: ring heights.
-            core, growth: "polynomial" or "exponential".
+            core: "polynomial", "exponential" or "gaussian".
+            growth: "polynomial" or "exponential".
             boundary: "periodic", "zero" or "reflect".
 
         Raises:
@@ -110,7 +125,7 @@ class Lenia(Law):
         check_positive(where, R=self.R)
         if not self.b or max(self.b) <= 0 or not all(math.isfinite(h) and h >= 0 for h in self.b):
             raise ConfigError(f"{where} b: {self.b} given; expected ring heights of 0 or more, one above 0")
-        self.core = check_choice(core or usual["core"], CURVES, f"{where} core")
+        self.core = check_choice(core or usual["core"], CORES, f"{where} core")
         self.growth = check_choice(growth or usual["growth"], CURVES, f"{where} growth")
         self.boundary = check_boundary(boundary, "lenia")
         if animal is not None:
@@ -125,17 +140,13 @@ class Lenia(Law):
     def dt(self) -> float:  # type: ignore[override]  # follows T
         return 1 / self.T
 
-    def kernel(self) -> Tensor:
-        """The kernel `(2R + 1, 2R + 1)`, float64, sum 1.
+    def kernel(self, rank: int = 2) -> Tensor:
+        """The kernel `(2R + 1,) * rank`, float64, sum 1, for a grid with `rank` axes.
 
         Raises:
             ConfigError: R is so small that no cell lies inside a ring of height above 0.
         """
-        offset = torch.arange(-self.R, self.R + 1, dtype=torch.float64)
-        distance = torch.hypot(offset[:, None], offset[None, :]) / self.R * len(self.b)
-        ring = distance.floor().long().clamp_max(len(self.b) - 1)
-        weight = torch.tensor(self.b, dtype=torch.float64)[ring] * _core(self.core, distance % 1)
-        weight = torch.where(distance < len(self.b), weight, 0.0)
+        weight = ring_weights(self.R, self.b, self.core, rank)
         if not weight.any():
             raise ConfigError(
                 f"[law.lenia] R: {self.R} given with rings b {self.b}; no cell lies inside a ring; use a larger R"
@@ -148,33 +159,32 @@ class Lenia(Law):
         Raises:
             LawError: the grid is smaller than the kernel.
         """
-        height, width = cells.shape[-2:]
-        if min(height, width) < 2 * self.R + 1:
-            raise LawError(
-                f"[law.lenia] grid {height} x {width}: must be at least {2 * self.R + 1} on each side, the kernel's width"
-            )
+        grid, side = cells.shape[2:], 2 * self.R + 1
+        rank = len(grid)
+        if min(grid) < side:
+            raise LawError(f"[law.lenia] grid {times(grid)}: must be at least {side} on each side, the kernel's width")
         halo = 0 if self.boundary == "periodic" else 2 * self.R
-        kernel = torch.zeros(height + halo, width + halo, dtype=torch.float64)
-        kernel[: 2 * self.R + 1, : 2 * self.R + 1] = self.kernel()
+        kernel = torch.zeros([size + halo for size in grid], dtype=torch.float64)
+        kernel[(slice(side),) * rank] = self.kernel(rank)
         # Centred on cell 0 the kernel is even, so its spectrum is real.
-        spectrum = torch.fft.rfft2(kernel.roll((-self.R, -self.R), (0, 1))).real
+        spectrum = torch.fft.rfftn(kernel.roll((-self.R,) * rank, tuple(range(rank)))).real
         self._spectra[self._kind(cells)] = spectrum.to(cells.device, cells.dtype)
 
     def potential(self, cells: Tensor) -> Tensor:
-        """The neighbourhood average K * A, `(B, 1, H, W)`."""
+        """The neighbourhood average K * A, `(B, 1, *grid)`."""
         if self._kind(cells) not in self._spectra:
             self.prepare(cells)
         halo = 0 if self.boundary == "periodic" else self.R
         wide = pad(cells, halo, self.boundary)
-        height, width = cells.shape[-2:]
-        waves = torch.view_as_real(torch.fft.rfft2(wide)) * self._spectra[self._kind(cells)][..., None]
-        blurred = torch.fft.irfft2(torch.view_as_complex(waves), s=wide.shape[-2:])
-        return blurred[..., halo : halo + height, halo : halo + width]
+        axes = tuple(range(2, cells.ndim))
+        waves = torch.view_as_real(torch.fft.rfftn(wide, dim=axes)) * self._spectra[self._kind(cells)][..., None]
+        blurred = torch.fft.irfftn(torch.view_as_complex(waves), s=wide.shape[2:], dim=axes)
+        return window(blurred, (halo,) * len(axes), cells.shape[2:])
 
     def _kind(self, cells: Tensor) -> tuple[object, ...]:
-        """What a spectrum is made for: the cells, and the kernel as it is now."""
+        """Key of a spectrum: the cells that it is made for, and the kernel as it is now."""
         kernel = (self.R, tuple(self.b), self.core, self.boundary)
-        return cells.shape[-2], cells.shape[-1], cells.dtype, cells.device, *kernel
+        return *cells.shape[2:], cells.dtype, cells.device, *kernel
 
     def forward(self, cells: Tensor) -> Tensor:
         growth = _growth(self.growth, self.potential(cells), self.live("m"), self.live("s"))
@@ -193,17 +203,33 @@ class Lenia(Law):
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid: white noise over all of it dies at once."""
-        height, width = grid
-        cells = torch.rand(1, height, width, generator=generator)
-        rows, columns = -(-height // self.R), -(-width // self.R)
-        patches = (torch.rand(rows, columns, generator=generator) < 0.5).float()
-        wide = patches.repeat_interleave(self.R, 0).repeat_interleave(self.R, 1)
-        return cells * wide[:height, :width]
+        cells = torch.rand(1, *grid, generator=generator)
+        patches = (torch.rand([-(-side // self.R) for side in grid], generator=generator) < 0.5).float()
+        for axis in range(len(grid)):
+            patches = patches.repeat_interleave(self.R, axis)
+        return cells * patches[tuple(map(slice, grid))]
 
 
-def _core(shape: Curve, r: Tensor) -> Tensor:
+def ring_weights(radius: float, heights: Sequence[float], core: Core, rank: int) -> Tensor:
+    """Rings around a cell, of these heights from the inside out and 0 from `radius` on, not normalised.
+
+    Returns: weights `(2 ceil(radius) + 1,) * rank`, float64.
+    """
+    offset = torch.arange(-math.ceil(radius), math.ceil(radius) + 1, dtype=torch.float64)
+    distance = offset.abs()
+    for _ in range(rank - 1):
+        distance = torch.hypot(distance[..., None], offset)
+    distance = distance / radius * len(heights)
+    ring = distance.floor().long().clamp_max(len(heights) - 1)
+    weight = torch.tensor(heights, dtype=torch.float64)[ring] * _core(core, distance % 1)
+    return torch.where(distance < len(heights), weight, 0.0)
+
+
+def _core(shape: Core, r: Tensor) -> Tensor:
     if shape == "polynomial":
         return (4 * r * (1 - r)) ** 4
+    if shape == "gaussian":
+        return torch.exp(-(r - 0.5).square() / (2 * _GAUSSIAN**2))
     inside = (r > 0) & (r < 1)
     safe = torch.where(inside, r, 0.5)
     return torch.where(inside, torch.exp(4 - 1 / (safe * (1 - safe))), 0.0)

@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aetheria.core.device import times
 from aetheria.core.errors import LawError
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_positive
-from aetheria.laws.layers import pad
+from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_positive, check_rank
+from aetheria.laws.layers import correlate, make_dense, pad, window
+from aetheria.laws.registry import register
 
 Values = Literal["real", "unit", "bits"]
 _SPREAD = 16.0  # what the first kernels make of a neighbourhood of ones
@@ -18,6 +20,7 @@ _SMALL = 0.1  # of the usual output at first: cells hardly change
 _DIRECT = 2  # up to this radius a convolution is summed tap by tap; beyond, it is a product of spectra
 
 
+@register
 class NeuralCA(Law):
     """Kernels of any radius over all channels, a hidden layer (tanh) at each cell, and one output a channel.
 
@@ -26,6 +29,7 @@ class NeuralCA(Law):
     """
 
     radius: int
+    ranks = RANKS
     default_field = "channel_0"
     fields = ("channel", "population", "density", "mass", "energy", "gradient", *PLOTTED)
 
@@ -36,6 +40,7 @@ class NeuralCA(Law):
         *,
         radius: int = 1,
         kernels: int = 4,
+        rank: int = 2,
         values: Values = "real",
         boundary: Boundary = "periodic",
     ) -> None:
@@ -43,9 +48,10 @@ class NeuralCA(Law):
         Args:
             channels: C.
             hidden_channels: width of the hidden layer.
-            radius: of the kernels, `(2 radius + 1)^2` weights a channel.
+            radius: of the kernels, `(2 radius + 1)^n` weights a channel.
             kernels: how many averages of its neighbourhood a cell sees.
-            values: what a cell may hold: "real", "unit" or "bits".
+            rank: number of grid axes n, 1, 2 or 3.
+            values: of a cell: "real", "unit" or "bits".
             boundary: "periodic", "zero" or "reflect".
 
         Raises:
@@ -55,6 +61,7 @@ class NeuralCA(Law):
         where = "[law.neuralca]"
         check_positive(where, channels=channels, hidden_channels=hidden_channels, radius=radius, kernels=kernels)
         self.channels, self.radius = channels, radius
+        self.ranks = (check_rank(rank, "neuralca"),)
         self.values = check_choice(values, ("real", "unit", "bits"), f"{where} values")
         self.boundary = check_boundary(boundary, "neuralca")
         if values != "real":
@@ -65,37 +72,36 @@ class NeuralCA(Law):
             self.states = 2
         side = 2 * radius + 1
         # All of one sign and nearly alike: a wide kernel of random signs averages everything away, and learns slowly.
-        self.kernel = nn.Parameter(1 + 0.5 * torch.randn(kernels, channels, side, side))
-        self.scale = _SPREAD / (channels * side**2)
-        self.hidden = nn.Conv2d(kernels, hidden_channels, 1)
-        self.out = nn.Conv2d(hidden_channels, channels, 1)
+        self.kernel = nn.Parameter(1 + 0.5 * torch.randn(kernels, channels, *(side,) * rank))
+        self.scale = _SPREAD / (channels * side**rank)
+        self.hidden = make_dense(rank, kernels, hidden_channels)
+        self.out = make_dense(rank, hidden_channels, channels)
         # Each hidden unit turns at an average of its own: together they can draw a narrow growth curve. Averages of bits go up
         # to 1, and where none turns (B36/S23 at 6 and 7 of 8) nothing is learned; those of other cells are mostly below 1/2.
         with torch.no_grad():
             self.hidden.weight.mul_(_STEEP)
-            turn = _SPREAD * (1 if values == "bits" else 1 / 2) * torch.rand(hidden_channels, kernels, 1, 1)
-            self.hidden.bias.copy_(-(self.hidden.weight * turn).sum((1, 2, 3)))  # type: ignore[union-attr]  # it has a bias
+            turn = _SPREAD * (1 if values == "bits" else 1 / 2) * torch.rand(self.hidden.weight.shape)
+            self.hidden.bias.copy_(-(self.hidden.weight * turn).sum(tuple(range(1, rank + 2))))  # type: ignore[union-attr]  # it has a bias
             if values != "bits":
                 self.out.weight.mul_(_SMALL)
                 self.out.bias.mul_(_SMALL)  # type: ignore[union-attr]
 
     def perceive(self, cells: Tensor) -> Tensor:
-        """The kernels' sums over each cell's neighbourhood `(B, kernels, H, W)`."""
+        """The kernels' sums over each cell's neighbourhood `(B, kernels, *grid)`."""
         halo = 0 if self.boundary == "periodic" and self.radius > _DIRECT else self.radius
         wide = pad(cells, halo, self.boundary)
         if self.radius <= _DIRECT:
-            return F.conv2d(wide, (self.scale * self.kernel).to(cells.dtype))
-        height, width = cells.shape[-2:]
-        if min(wide.shape[-2:]) < self.kernel.shape[-1]:
-            side = self.kernel.shape[-1]
-            raise LawError(f"[law.neuralca] grid {height} x {width}: must be at least {side} on each side, the kernel's width")
+            return correlate(wide, (self.scale * self.kernel).to(cells.dtype))
+        side, grid = self.kernel.shape[-1], cells.shape[2:]
+        if min(wide.shape[2:]) < side:
+            raise LawError(f"[law.neuralca] grid {times(grid)}: must be at least {side} on each side, the kernel's width")
         # No spectra in bfloat16: torch has none.
         exact = torch.promote_types(cells.dtype, torch.float32)
         summed = _correlated(wide.to(exact), self.scale * self.kernel.to(exact)).to(cells.dtype)
-        return summed[..., halo : halo + height, halo : halo + width]
+        return window(summed, (halo,) * len(grid), grid)
 
     def output(self, cells: Tensor) -> Tensor:
-        """The network's output `(B, C, H, W)`."""
+        """The network's output `(B, C, *grid)`."""
         out: Tensor = self.out(torch.tanh(self.hidden(self.perceive(cells))))
         return out
 
@@ -116,12 +122,13 @@ class NeuralCA(Law):
 
 
 def _correlated(cells: Tensor, kernel: Tensor) -> Tensor:
-    """`(B, C, H, W)` with `(K, C, n, n)` on a torus: `(B, K, H, W)`."""
-    height, width = cells.shape[-2:]
-    radius = kernel.shape[-1] // 2
-    placed = F.pad(kernel, (0, width - kernel.shape[-1], 0, height - kernel.shape[-2])).roll((-radius, -radius), (-2, -1))
-    # By parts: compilers have no complex numbers. The kernel's are conjugated, for it is not turned round.
-    x, k = (torch.view_as_real(torch.fft.rfft2(given)) for given in (cells[:, None], placed[None]))
+    """`(B, C, *grid)` with `(K, C, *sides)` on a torus: `(B, K, *grid)`."""
+    grid, side = cells.shape[2:], kernel.shape[-1]
+    axes = tuple(range(-len(grid), 0))
+    behind = [part for size in reversed(grid) for part in (0, size - side)]
+    placed = F.pad(kernel, behind).roll((-(side // 2),) * len(grid), axes)
+    # By parts: compilers have no complex numbers. The kernel's spectrum is conjugated: this is no convolution.
+    x, k = (torch.view_as_real(torch.fft.rfftn(given, dim=axes)) for given in (cells[:, None], placed[None]))
     real = (x[..., 0] * k[..., 0] + x[..., 1] * k[..., 1]).sum(2)
     imag = (x[..., 1] * k[..., 0] - x[..., 0] * k[..., 1]).sum(2)
-    return torch.fft.irfft2(torch.view_as_complex(torch.stack((real, imag), -1)), s=(height, width))
+    return torch.fft.irfftn(torch.view_as_complex(torch.stack((real, imag), -1)), s=grid, dim=axes)

@@ -5,8 +5,10 @@ from torch import Tensor
 
 from aetheria.laws.layers import Conv, Gated
 from aetheria.laws.quantum.unet import UNet
+from aetheria.laws.registry import register
 
 
+@register
 class ConvLSTM(UNet):
     """`UNet` with a convolutional LSTM at a quarter of the size, before the bottleneck.
 

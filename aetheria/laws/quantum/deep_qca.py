@@ -1,21 +1,23 @@
-"""DEEP_QCA: a cell's change depends on its eight neighbours alone."""
+"""DEEP_QCA: a cell's change depends on its Moore neighbours alone."""
 
+from itertools import product
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from aetheria.laws.checks import Boundary, check_choice, check_positive
-from aetheria.laws.layers import Norm, make_norm, pad, start_small
-from aetheria.laws.local_network import CellNetwork, one_hot
-from aetheria.laws.updates import Normalise, QuantumLaw
-
-MOORE = tuple((y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1))
+from aetheria.laws.checks import RANKS, Boundary, check_choice
+from aetheria.laws.layers import Norm, make_dense, moore_sum, pad, window
+from aetheria.laws.local_network import CellNetwork, Normalise, one_hot
+from aetheria.laws.quantum.per_cell import PerCellLaw
+from aetheria.laws.registry import register
 
 
-class DEEP_QCA(QuantumLaw):  # noqa: N801 - the law's published name
-    """Two hidden layers at each cell, fed by the eight Moore neighbours without the centre."""
+@register
+class DEEP_QCA(PerCellLaw):  # noqa: N801 - the law's published name
+    """Two hidden layers at each cell, fed by its Moore neighbours (2, 8 or 26) without the cell itself."""
+
+    ranks = RANKS
 
     def __init__(
         self,
@@ -23,6 +25,7 @@ class DEEP_QCA(QuantumLaw):  # noqa: N801 - the law's published name
         hidden_channels: int = 32,
         *,
         perceive: Literal["each", "sum"] = "each",
+        rank: int = 2,
         norm: Norm = "channel",
         boundary: Boundary = "periodic",
         decay: float = 0.0,
@@ -33,34 +36,30 @@ class DEEP_QCA(QuantumLaw):  # noqa: N801 - the law's published name
         Args:
             d_state: complex amplitudes d per cell.
             hidden_channels: width h of the hidden layers.
-            perceive: "each" (every neighbour of every channel apart: 16d inputs, neighbour by neighbour in reading order)
-                or "sum" (their sum per channel: 2d inputs).
+            perceive: "each" (every channel of each of n neighbours: 2nd inputs, neighbour by neighbour in reading order) or
+                "sum" (the neighbours' sum per channel: 2d inputs).
+            rank: number of grid axes, 1, 2 or 3.
             norm, boundary, decay, normalise: see `QuantumLaw`.
             output_scale: standard deviation of the last layer's weights; None for 1e-5.
         """
         check_choice(perceive, ("each", "sum"), "[law.deep_qca] perceive")
-        super().__init__(d_state, decay=decay, normalise=normalise, boundary=boundary, radius=1, norm=norm)
-        check_positive("[law.deep_qca]", hidden_channels=hidden_channels)
+        super().__init__(
+            d_state, hidden_channels, norm=norm, rank=rank, radius=1, boundary=boundary, decay=decay, normalise=normalise
+        )
         self.summed = perceive == "sum"
-        self.perceive = nn.Conv2d((2 if self.summed else 16) * d_state, hidden_channels, 1)
-        self.norms = nn.ModuleList(make_norm(norm, hidden_channels) for _ in range(2))
-        self.hidden = nn.Conv2d(hidden_channels, hidden_channels, 1)
-        self.out = start_small(nn.Conv2d(hidden_channels, 2 * d_state, 1), output_scale)
+        self.neighbours = [at for at in product(range(3), repeat=rank) if at != (1,) * rank]
+        seen = 1 if self.summed else len(self.neighbours)
+        self.perceive = make_dense(rank, 2 * d_state * seen, hidden_channels)
+        self.add_layers(norm, output_scale)
 
-    def neighbours(self, cells: Tensor) -> Tensor:
-        """What a cell perceives: `(B, 16d, H, W)`, or `(B, 2d, H, W)` summed."""
+    def perceived(self, cells: Tensor) -> Tensor:
+        """Of n neighbours, `(B, 2nd, *grid)`, or `(B, 2d, *grid)` summed."""
         halo = pad(cells, 1, self.boundary)
-        height, width = cells.shape[-2:]
         if self.summed:
-            rows = halo[:, :, :-2] + halo[:, :, 1:-1] + halo[:, :, 2:]
-            return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - cells
-        return torch.cat([halo[..., y : y + height, x : x + width] for y, x in MOORE], 1)
-
-    def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        h = F.elu(self.norms[0](self.perceive(self.neighbours(cells))))
-        h = F.elu(self.norms[1](self.hidden(h)))
-        return (self.out(h),)
+            return moore_sum(halo) - cells
+        return torch.cat([window(halo, neighbour, cells.shape[2:]) for neighbour in self.neighbours], 1)
 
     def cell_network(self) -> CellNetwork | None:
-        filters = (((1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 1.0)),) if self.summed else one_hot(*MOORE)
-        return self.as_cell_network(filters, self.perceive, self.hidden, self.out, self.norms)
+        if self.summed:
+            return self.as_cell_network((((1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 1.0)),))
+        return self.as_cell_network(one_hot(*self.neighbours))

@@ -2,17 +2,18 @@
 
 from typing import Literal
 
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from aetheria.laws.checks import Boundary, check_choice, check_positive
-from aetheria.laws.layers import Conv, Norm, make_norm, start_small
-from aetheria.laws.local_network import CellNetwork, one_hot
-from aetheria.laws.updates import Normalise, QuantumLaw
+from aetheria.laws.checks import RANKS, Boundary, check_choice
+from aetheria.laws.layers import Norm, make_conv
+from aetheria.laws.local_network import CellNetwork, Normalise, one_hot
+from aetheria.laws.quantum.per_cell import PerCellLaw
+from aetheria.laws.registry import register
 
 
-class MLP(QuantumLaw):
-    """Two hidden layers at each cell, fed by its 3x3 neighbourhood ("moore") or by itself alone ("self")."""
+@register
+class MLP(PerCellLaw):
+    """Two hidden layers at each cell, fed by its Moore neighbourhood and itself ("moore") or by itself alone ("self")."""
+
+    ranks = RANKS
 
     def __init__(
         self,
@@ -20,6 +21,7 @@ class MLP(QuantumLaw):
         hidden_channels: int = 32,
         *,
         perceive: Literal["moore", "self"] = "moore",
+        rank: int = 2,
         norm: Norm = "channel",
         boundary: Boundary = "periodic",
         decay: float = 0.0,
@@ -30,25 +32,18 @@ class MLP(QuantumLaw):
         Args:
             d_state: complex amplitudes d per cell.
             hidden_channels: width h of the hidden layers.
-            perceive: "moore" (3x3 convolution 2d -> h) or "self" (1x1).
+            perceive: "moore" (convolution 2d -> h over 3 cells along each axis) or "self" (over one cell).
+            rank: number of grid axes, 1, 2 or 3.
             norm, boundary, decay, normalise: see `QuantumLaw`.
             output_scale: standard deviation of the last layer's weights; None for 1e-5.
         """
-        check_choice(perceive, ("moore", "self"), "[law.mlp] perceive")
+        radius = int(check_choice(perceive, ("moore", "self"), "[law.mlp] perceive") == "moore")
         super().__init__(
-            d_state, decay=decay, normalise=normalise, boundary=boundary, radius=int(perceive == "moore"), norm=norm
+            d_state, hidden_channels, norm=norm, rank=rank, radius=radius, boundary=boundary, decay=decay, normalise=normalise
         )
-        check_positive("[law.mlp]", hidden_channels=hidden_channels)
-        self.perceive = Conv(2 * d_state, hidden_channels, 3 if perceive == "moore" else 1, boundary)
-        self.norms = nn.ModuleList(make_norm(norm, hidden_channels) for _ in range(2))
-        self.hidden = nn.Conv2d(hidden_channels, hidden_channels, 1)
-        self.out = start_small(nn.Conv2d(hidden_channels, 2 * d_state, 1), output_scale)
-
-    def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        h = F.elu(self.norms[0](self.perceive(cells)))
-        h = F.elu(self.norms[1](self.hidden(h)))
-        return (self.out(h),)
+        self.perceive = make_conv(rank, 2 * d_state, hidden_channels, 2 * radius + 1, boundary)
+        self.add_layers(norm, output_scale)
 
     def cell_network(self) -> CellNetwork | None:
         taps = [(y, x) for y in range(3) for x in range(3)] if self.perceive.kernel_size[0] == 3 else [(1, 1)]
-        return self.as_cell_network(one_hot(*taps), self.perceive, self.hidden, self.out, self.norms)
+        return self.as_cell_network(one_hot(*taps))

@@ -4,10 +4,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.laws.checks import Boundary, check_positive
-from aetheria.laws.layers import Block, Conv, Norm, make_norm, start_small
-from aetheria.laws.updates import Normalise, QuantumLaw
+from aetheria.laws.layers import Conv, ConvBlock, Norm, make_norm, start_small
+from aetheria.laws.local_network import Normalise
+from aetheria.laws.registry import register
+from aetheria.laws.updates import QuantumLaw
 
 
+@register
 class UNet(QuantumLaw):
     """U-shaped network of widths h, 2h, 4h and a bottleneck of 8h at a quarter of the size.
 
@@ -68,11 +71,11 @@ class UNet(QuantumLaw):
         return (low,)
 
 
-def _block(inputs: int, outputs: int, boundary: Boundary, norm: Norm) -> Block:
+def _block(inputs: int, outputs: int, boundary: Boundary, norm: Norm) -> ConvBlock:
     layers: list[nn.Module] = []
     for width in (inputs, outputs):
         layers += [Conv(width, outputs, 3, boundary, bias=False), make_norm(norm, outputs), nn.ELU()]
-    return Block(*layers)
+    return ConvBlock(*layers)
 
 
 def reach(deep_convolutions: int) -> int:

@@ -1,1 +1,1 @@
-"""Damaged recordings: reading behind the damage, and saving the frames that are intact."""
+"""Repair of damaged recordings: reads past the damage and saves the frames that are intact."""

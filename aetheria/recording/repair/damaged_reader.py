@@ -1,4 +1,4 @@
-"""What is left of a damaged recording: read piece by piece, each by itself, each checked."""
+"""Reads a damaged recording row by row; each row is read and checked by itself."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -8,67 +8,71 @@ import h5py
 from numpy.typing import NDArray
 
 from aetheria.core.errors import RecordingError
+from aetheria.observe.request import AXIS_NAMES, Cut
 from aetheria.recording import checksums
-from aetheria.recording.compress import LZ4, ZSTANDARD, filters_of, read_frame
+from aetheria.recording.compress import LZ4, ZSTANDARD, filters_of, read_row
 from aetheria.recording.frame_index import SERIES
-from aetheria.recording.recording import FAULTS, NO_FIELDS
-from aetheria.recording.repair.superblock import read_superblock
-from aetheria.recording.validate import TEXTS, check_about, check_read, check_series
+from aetheria.recording.header import NOT_FIELDS, READ_ERRORS, checksum_columns, recorded_slice
+from aetheria.recording.superblock import read_superblock
+from aetheria.recording.validate import TEXTS, check_attributes, check_read, check_series
 
-_ENDINGS = ("done", "interrupted", "diverged", "disk full", "failed")
-_PIECE = 1 << 14  # bytes of edits that are read at once: a chunk
+_STATUSES = ("done", "interrupted", "diverged", "disk full", "failed")
+_PIECE = 1 << 14  # bytes of edits read at once: a chunk
 
 
 class RowError(ValueError):
-    """Something about a row that leaves not even its step certain."""
+    """Damage to a row that leaves its step uncertain."""
 
 
 class DamagedReader:
-    """What is left of a recording: rows and lines of edits, each by itself.
+    """The rows and edit lines of a damaged recording.
 
     Attributes:
         path: of the file.
-        attributes: of it.
-        fields, observables: names of what was recorded.
-        counted: frames that it says were committed.
-        rows: that all datasets reach to; of a recording without checksums none that is not counted.
+        attributes: of the file.
+        fields, observables: names of the recorded fields.
+        grid: cells along each axis of the run's grid.
+        slice: the axes that were cut away from the fields when they were recorded.
+        counted: committed frames by the file's own count.
+        rows: that all datasets have; without checksums, counted rows only.
         status: how the run ended.
-        troubles: what was wrong with what is laid out first.
+        problems: found in the layout, a line each.
     """
 
     def __init__(self, file: h5py.File, path: Path) -> None:
         """
         Raises:
-            RecordingError: no frame could be told from anything else.
+            RecordingError: the layout is too damaged to find any frame.
         """
         self.path, self._file = path, file
-        self.troubles: list[str] = []
+        self.problems: list[str] = []
         try:
-            self._understand(file)
-        except FAULTS as error:
+            self._read_layout(file)
+        except READ_ERRORS as error:
             raise RecordingError(f"{path}: nothing can be saved; {error}") from error
 
-    def _understand(self, file: h5py.File) -> None:
+    def _read_layout(self, file: h5py.File) -> None:
         self.attributes = self._read_attributes(file)
-        check_about(self.attributes)
+        check_attributes(self.attributes)
         self.batch = int(self.attributes["universes"])
         self._sums = file.get("log/checksums")
         if self._sums is None and checksums.LAYOUT in self.attributes:
-            raise ValueError("its checksums cannot be read, and without them no frame is known to be right")
+            raise ValueError("its checksums cannot be read, so no frame is known to be right")
         self._data: dict[str, h5py.Dataset] = {name: file[name] for name in file if name != "log"}
         check_series(self._data)
-        names = [name for name in self._data if name not in NO_FIELDS]
+        names = [name for name in self._data if name not in NOT_FIELDS]
         self.columns: dict[str, slice] = {}
         if self._sums is not None:
             self._check_layout(file)
-            named = str(self._sums.attrs["columns"]).split()
-            self.columns = {n: slice(named.index(n), named.index(n) + named.count(n)) for n in named}
-            if set(names) != set(named):
-                raise ValueError(f"it holds {', '.join(names)}, and checksums of {', '.join(self.columns)}")
+            self.columns = checksum_columns(self._sums)
+            if set(names) != set(self.columns):
+                raise ValueError(f"it holds {', '.join(names)}, but checksums of {', '.join(self.columns)}")
             names = list(self.columns)
         self.observables = tuple(name for name in names if self._data[name].ndim == (1 if self.batch == 1 else 2))
         self.fields = tuple(name for name in names if name not in self.observables)
         self._check_types(names)
+        self.grid: tuple[int, ...] = tuple(map(int, self.attributes["grid"]))
+        self.slice = self._read_slice() if self.fields else {}
         self._count()
 
     def _read_attributes(self, file: h5py.File) -> dict[str, Any]:
@@ -76,8 +80,8 @@ class DamagedReader:
         for name in file.attrs:
             try:
                 found[name] = file.attrs[name]
-            except FAULTS as error:
-                self.troubles.append(f"attribute {name} cannot be read; {error}")
+            except READ_ERRORS as error:
+                self.problems.append(f"attribute {name} cannot be read; {error}")
                 if name in TEXTS:
                     found[name] = self._codec(file) if name == "codec" else ""
         return found
@@ -90,13 +94,22 @@ class DamagedReader:
     def _check_layout(self, file: h5py.File) -> None:
         try:
             right = checksums.of_layout(file) == self.attributes.get(checksums.LAYOUT)
-        except FAULTS:
+        except READ_ERRORS:
             right = False
         if not right:
-            self.troubles.append("its attributes or axes are not those that were written; look at them before you trust them")
+            self.problems.append(
+                "its attributes or axes were changed after they were written; check them before you trust them"
+            )
+
+    def _read_slice(self) -> dict[str, Cut]:
+        sides = dict(zip(AXIS_NAMES[-len(self.grid) :], self.grid, strict=True))
+        for name in self.fields:  # all have the same
+            with suppress(*READ_ERRORS):
+                return recorded_slice(self._data[name], sides)
+        raise ValueError("the slice of its fields cannot be read")
 
     def _check_types(self, names: list[str]) -> None:
-        # A damaged type would make other numbers of the same bytes, for which their checksums are right.
+        # With a damaged type the same bytes are other numbers, and their checksums still match.
         for name in names:
             wanted = ("<f8",) if name in self.observables else ("<f4", "<f2", "|u1")
             if self._data[name].dtype.str not in wanted:
@@ -109,61 +122,61 @@ class DamagedReader:
             check_read(data, min(1, there), self.path)
         counted = int(self._data["frames"][()])
         found = read_superblock(self.path)
-        least = 0 if found is None or found.writing else there - 1  # a writer that ended as it should leaves no more behind
+        least = 0 if found is None or found.writing else there - 1  # a writer that ended normally leaves at most one more row
         if not least <= counted <= max(map(len, grows)):
-            self.troubles.append(f"{counted:,} frames are counted, {there:,} are there")
+            self.problems.append(f"{counted:,} frames are counted, {there:,} are there")
             counted = there
         self.counted = counted
         self.rows = there if self._sums is not None else min(counted, there)
         status = bytes(self._data["status"][()]).decode(errors="replace")
-        self.status = status if status in _ENDINGS else "interrupted"
+        self.status = status if status in _STATUSES else "interrupted"
 
     def dataset(self, name: str) -> h5py.Dataset:
-        """What is left of a dataset."""
+        """A dataset as it is."""
         return self._data[name]
 
     def series(self, row: int) -> dict[str, Any]:
-        """What the file says of a row; whether it is right, only `frame` knows."""
+        """The numbers of a row, unchecked; `frame` checks them."""
         return {name: self._data[name][row] if name in self._data else 0 for name in SERIES}
 
     def frame(self, row: int, series: dict[str, Any]) -> dict[str, NDArray[Any]]:
-        """Fields and observables of a row as the file keeps them.
+        """Fields and observables of a row, as stored in the file.
 
         Raises:
-            ValueError, OSError, RuntimeError: they cannot be read, or they or `series` are not what was written.
+            ValueError, OSError, RuntimeError: they cannot be read, or a checksum of them or of `series` does not match.
         """
         sums = None
         if self._sums is not None:
             sums = self._sums[row]
-            if checksums.of_row(row, *plain(series), sums[:-1].astype("<u4").tobytes()) != sums[-1]:
-                raise RowError("its row does not have the checksum that was written with it")
+            if checksums.of_row(row, *row_numbers(series), sums[:-1].astype("<u4").tobytes()) != sums[-1]:
+                raise RowError("the checksum of its row does not match")
         found = {}
         for name in (*self.fields, *self.observables):
-            values = read_frame(self._data[name], row)
+            values = read_row(self._data[name], row)
             if sums is not None and checksums.of_field(values, self.batch) != list(sums[self.columns[name]]):
-                raise ValueError(f"{name} does not have the checksum that was written with it")
+                raise ValueError(f"the checksum of {name} does not match")
             found[name] = values
         return found
 
     def edit_lines(self) -> tuple[bytes, int]:
-        """What can be read of the edits from their beginning on, and how many bytes of them were committed."""
+        """The readable part of the edit log from its beginning, and the number of committed bytes."""
         if "log" not in self._file:
             return b"", 0
         data, content = self._file["log/edits"], b""
         counted = int(self._file["log/edit_bytes"][()])
         end = len(data) if self._sums is not None else min(counted, len(data))
         check_read(data, end, self.path)
-        with suppress(*FAULTS):
+        with suppress(*READ_ERRORS):
             for first in range(0, end, _PIECE):
                 content += data[first : min(first + _PIECE, end)].tobytes()
         return content, counted if 0 <= counted <= len(data) else len(content)
 
     @property
     def checked(self) -> bool:
-        """Whether it has checksums."""
+        """Whether the recording has checksums."""
         return self._sums is not None
 
 
-def plain(series: dict[str, Any]) -> tuple[float, int, float, int]:
-    """The series of a row as their checksum wants them."""
+def row_numbers(series: dict[str, Any]) -> tuple[float, int, float, int]:
+    """The numbers of a row in the order and types of `checksums.of_row`."""
     return float(series["time"]), int(series["step"]), float(series["wall_time"]), int(series["edits_before"])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from aetheria.core.cpu_threads import one_thread
 from aetheria.core.precision import Precision
-from aetheria.laws.layers import Block, ChannelNorm, Gated, joined
+from aetheria.laws.layers import ChannelNorm, ConvBlock, Gated, joined
 from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel, mixing_of
 from aetheria.stepping.cpu.conv3x3 import LEAST_CHANNELS, Conv3x3, Conv3x3Kernel, KernelLayer, as_written, filtering_of
 from aetheria.stepping.cpu.lstm_cell import gated
@@ -172,7 +172,7 @@ def _layers(module: nn.Module) -> Layers | None:
     """A convolution, or a sequence of layers with convolutions, as it is computed; None for what is left as it is."""
     if (alone := _own(module)) is not None:
         return (alone,)
-    if not (as_written(module, Block) or as_written(module, nn.Sequential)):
+    if not (as_written(module, ConvBlock) or as_written(module, nn.Sequential)):
         return None
     layers: list[nn.Module | Conv3x3 | PointwiseConv] = []
     for child in module.children():

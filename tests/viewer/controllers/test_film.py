@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from aetheria.export.movies import FilmWriter, Mp4
-from aetheria.export.pictures import Film, Look
+from aetheria.export.movies import MovieWriter, Mp4Writer
+from aetheria.export.pictures import Movie, PictureStyle
 from aetheria.recording import Recording
 from tests.viewer.fakes import FakeView, live, wait_until
 from tests.viewer.recordings import record_life
@@ -108,7 +108,7 @@ def test_what_cannot_be_filmed_is_told(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Mp4, "add", full)
+    monkeypatch.setattr(Mp4Writer, "write", full)
     controller.film.film_view(tmp_path / "y.mp4")
     wait_until(lambda: told(view, "y.mp4 was not written. The disk is full"), controller)
     assert controller.film.task is None
@@ -122,7 +122,7 @@ class Slow:
         self.go = threading.Event()
         self.added = 0
 
-    def add(self, pixels: NDArray[np.uint8], at: float) -> None:
+    def write(self, pixels: NDArray[np.uint8], at: float) -> None:
         self.go.wait()
         self.added += 1
 
@@ -140,7 +140,7 @@ def test_pictures_that_come_while_the_encoder_is_behind_are_left_out_and_nobody_
     assert frame is not None
     task = LiveFilm(tmp_path / "x.gif")
     slow = Slow()
-    writer: FilmWriter = slow
+    writer: MovieWriter = slow
     task.writer = writer
     task.begin()
     began = time.monotonic()
@@ -194,7 +194,7 @@ def test_a_film_of_a_recording_holds_all_its_frames_as_they_look_now(
     wait_until(lambda: told(view, "Saved 11 frames to run.mp4"), playing)
     frames = frames_of(tmp_path / "run.mp4")
     with Recording(tmp_path / "run.h5") as recording:
-        film = Film(recording, "channel_0", Look("ice", (0.0, 2.0), scale=4))
+        film = Movie(recording, "channel_0", PictureStyle("ice", (0.0, 2.0), scale=4))
         for frame, wanted in zip(frames, film, strict=True):
             assert np.abs(frame.astype(float) - np.asarray(wanted)).mean() < 8
 
@@ -203,14 +203,14 @@ def test_a_film_of_a_recording_can_be_given_up(
     playing: Controller, view: FakeView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
-    add = Mp4.add
+    write = Mp4Writer.write
 
-    def slowly(self: Mp4, pixels: NDArray[np.uint8], at: float) -> None:
+    def slowly(self: Mp4Writer, pixels: NDArray[np.uint8], at: float) -> None:
         if at > 0:
             gate.wait()
-        add(self, pixels, at)
+        write(self, pixels, at)
 
-    monkeypatch.setattr(Mp4, "add", slowly)
+    monkeypatch.setattr(Mp4Writer, "write", slowly)
     playing.film.film_recording(tmp_path / "run.mp4", scale=4, fps=10)
     wait_until(lambda: "writing run.mp4: 9%" in playing.film.status_text(), playing)
     playing.film.stop()

@@ -1,4 +1,4 @@
-"""Chunks that we filter ourselves, read back by HDF5, which checks and undoes each filter."""
+"""Chunks compressed without HDF5, read back by HDF5, which checks and undoes each filter."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aetheria.recording.compress import filtered, fletcher32, write_frame
+from aetheria.recording.compress import append_compressed_row, encode_chunk, fletcher32
 
 FILTERS = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
 
@@ -32,7 +32,7 @@ def test_hdf5_reads_what_was_written(
         rows = file.create_dataset("x", (0, *shape), dtype, maxshape=(None, *shape), chunks=(1, *chunk), **FILTERS)
         for row, values in enumerate(frames):
             rows.resize(row + 1, 0)
-            write_frame(rows, row, values)
+            append_compressed_row(rows, row, values)
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["x"][()], frames)
 
@@ -47,7 +47,7 @@ def test_the_checksum_is_hdf5s_own(tmp_path: Path) -> None:
 
 def test_a_chunk_that_was_damaged_is_noticed_by_hdf5(tmp_path: Path) -> None:
     values = np.random.default_rng(1).random((16, 16)).astype(np.float32)
-    content = bytearray(filtered(values))
+    content = bytearray(encode_chunk(values))
     content[len(content) // 2] ^= 1
     with h5py.File(tmp_path / "x.h5", "w") as file:
         data = file.create_dataset("x", (1, 16, 16), np.float32, chunks=(1, 16, 16), **FILTERS)

@@ -1,4 +1,4 @@
-"""The first 48 bytes of a recording, in which HDF5 notes who writes it and how far it reaches; put right after a kill.
+"""The superblock of a recording: the 48 bytes in which HDF5 marks a writer and the end of the file; corrected after a kill.
 
 Source: HDF5 File Format Specification 3.0, II.A "Disk Format: Level 0A - Format Signature and Superblock", version 3.
 """
@@ -16,27 +16,27 @@ _BYTES = 48
 _VERSION, _FLAGS, _END, _CHECKSUM = slice(8, 9), slice(11, 12), slice(28, 36), slice(44, 48)
 _WRITING, _SINGLE_WRITER = 0b001, 0b100
 _MASK = 0xFFFFFFFF
-# Sizes of addresses and lengths, no flags; base 0; no extension; the end; the root group, which stands behind; the checksum.
-_OF_RECORDINGS = _SIGNATURE + b"\x03\x08\x08\0" + bytes(8) + b"\xff" * 8 + bytes(8) + _BYTES.to_bytes(8, "little") + bytes(4)
+# Sizes of addresses and lengths, no flags; base 0; no extension; the end; the root group, which follows; the checksum.
+_TEMPLATE = _SIGNATURE + b"\x03\x08\x08\0" + bytes(8) + b"\xff" * 8 + bytes(8) + _BYTES.to_bytes(8, "little") + bytes(4)
 
 
 @dataclass(frozen=True)
 class Superblock:
-    """What a file says of itself.
+    """The superblock of a file.
 
     Attributes:
-        writing: it is open for writing, or its writer was killed.
-        end: bytes that HDF5 knows of.
-        whole: the checksum fits.
+        writing: the file is open for writing, or its writer was killed.
+        end: size of the file as HDF5 knows it.
+        intact: the checksum matches.
     """
 
     writing: bool
     end: int
-    whole: bool
+    intact: bool
 
 
 def read_superblock(path: Path) -> Superblock | None:
-    """The superblock of a file; None when it has none of version 3, which a recording has.
+    """The superblock of a file; None unless it is of version 3, as in a recording.
 
     Raises:
         OSError: the file cannot be read.
@@ -48,12 +48,12 @@ def read_superblock(path: Path) -> Superblock | None:
     return Superblock(
         writing=bool(block[_FLAGS][0] & (_WRITING | _SINGLE_WRITER)),
         end=int.from_bytes(block[_END], "little"),
-        whole=block[_CHECKSUM] == checksum(block[: _CHECKSUM.start]).to_bytes(4, "little"),
+        intact=block[_CHECKSUM] == checksum(block[: _CHECKSUM.start]).to_bytes(4, "little"),
     )
 
 
-def was_hdf5(path: Path) -> bool:
-    """Whether a file that HDF5 cannot open begins as one that it could: with its signature, or a root group where ours have it.
+def looks_like_hdf5(path: Path) -> bool:
+    """Whether a file has HDF5's signature, or a root group at the place where recordings have it.
 
     Raises:
         OSError: the file cannot be read.
@@ -63,39 +63,39 @@ def was_hdf5(path: Path) -> bool:
     return block[:8] == _SIGNATURE or block[_BYTES:] == b"OHDR"
 
 
-def release(path: Path) -> bool:
-    """Makes a file whose writer was killed one that any program opens, and that can be written on; says whether it was needed.
+def clear_writer_mark(path: Path) -> bool:
+    """Marks a file whose writer was killed as closed, so that any program opens it; returns whether it was necessary.
 
-    The mark of the writer is cleared, and the end that HDF5 knows of set behind all that was written, or what is written next
-    would overwrite the last frames. Nobody may be writing the file.
+    The end that HDF5 knows is set to the size of the file: otherwise the next writes would overwrite the last frames. The
+    caller makes sure that no process writes the file.
 
     Raises:
         OSError: the file cannot be written.
     """
     found = read_superblock(path)
-    if found is None or not (found.writing and found.whole):
+    if found is None or not (found.writing and found.intact):
         return False
     descriptor = os.open(path, os.O_RDWR)
     try:
-        block = _released(os.pread(descriptor, _BYTES, 0), max(found.end, os.fstat(descriptor).st_size))
-        os.pwrite(descriptor, block, 0)  # at once: there is no half of it
+        block = _closed(os.pread(descriptor, _BYTES, 0), max(found.end, os.fstat(descriptor).st_size))
+        os.pwrite(descriptor, block, 0)  # atomic: within one sector
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return True
 
 
-class Patched(io.RawIOBase):
-    """A file read as if some of its bytes were others; nothing is written, so it may be on a medium that cannot be written to.
+class PatchedFile(io.RawIOBase):
+    """A file with some bytes replaced when it is read; nothing is written, so it may be on a read-only medium.
 
-    HDF5 reads it in its usual way. In single-writer mode it takes damage for what the writer has yet to finish, and looks again
-    and again, with its lock held and twice as long a pause each time, for longer than anybody lives.
+    HDF5 reads it as a closed file. In SWMR mode it would take damage for unfinished writes, and retry with its lock held and a
+    pause that doubles each time, practically for ever.
     """
 
     def __init__(self, path: Path, patches: Mapping[int, bytes]) -> None:
         """
         Args:
-            patches: what is read instead, by where it begins; none goes beyond the end.
+            patches: the bytes to read instead, by their offset; none extends beyond the end of the file.
 
         Raises:
             OSError: the file cannot be read.
@@ -117,7 +117,7 @@ class Patched(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        if self._at > self._end:  # a damaged address, perhaps beyond what the system can take
+        if self._at > self._end:  # a damaged address, perhaps beyond the range of file offsets
             raise OSError(errno.EINVAL, f"a file of {self._end:,} bytes has none at {self._at:,}")
         count = os.preadv(self._file.fileno(), [view], self._at)
         for start, content in self._patches.items():
@@ -132,10 +132,10 @@ class Patched(io.RawIOBase):
         super().close()
 
 
-def released(path: Path) -> dict[int, bytes]:
-    """The patch by which a file whose writer was killed reads as if `release` had been called; see `Patched`.
+def closed_superblock(path: Path) -> dict[int, bytes]:
+    """The patch with which a file whose writer was killed reads as a closed one; see `PatchedFile`.
 
-    A superblock that is damaged is made anew: those of recordings differ by where the file ends.
+    A damaged superblock is replaced by a template: those of recordings differ only in the end of the file.
 
     Raises:
         OSError: the file cannot be read.
@@ -144,15 +144,15 @@ def released(path: Path) -> dict[int, bytes]:
     with path.open("rb") as file:
         block = file.read(_BYTES)
         end = os.fstat(file.fileno()).st_size
-    return {0: _released(block if found and found.whole else _OF_RECORDINGS, end)}
+    return {0: _closed(block if found and found.intact else _TEMPLATE, end)}
 
 
-def _released(block: bytes, end: int) -> bytes:
-    freed = bytearray(block)
-    freed[_FLAGS] = b"\0"
-    freed[_END] = end.to_bytes(8, "little")
-    freed[_CHECKSUM] = checksum(bytes(freed[: _CHECKSUM.start])).to_bytes(4, "little")
-    return bytes(freed)
+def _closed(block: bytes, end: int) -> bytes:
+    closed = bytearray(block)
+    closed[_FLAGS] = b"\0"
+    closed[_END] = end.to_bytes(8, "little")
+    closed[_CHECKSUM] = checksum(bytes(closed[: _CHECKSUM.start])).to_bytes(4, "little")
+    return bytes(closed)
 
 
 def checksum(content: bytes) -> int:

@@ -1,8 +1,8 @@
-"""Checksums of HDF5's own that no longer fit what they are of, found and made anew, so that HDF5 reads on behind a damage.
+"""Corrects the checksums of HDF5's metadata blocks, so that HDF5 reads past a damaged one.
 
-HDF5 refuses a block of its metadata whose checksum is another, and with it all that hangs on it: one bit in an index of chunks
-costs hundreds of frames. A process that is killed while it writes such a block leaves one half new, of which each half is good.
-With the checksum made anew HDF5 reads the block as it is; whether a frame is right, its own checksum says.
+HDF5 refuses a metadata block whose checksum does not match, and everything below it: one wrong bit in a chunk index costs
+hundreds of frames. A process that is killed while it writes such a block leaves an old and a new half, each of them valid. With
+a corrected checksum HDF5 reads the block as it is; whether a frame is right is decided by its own checksum.
 
 Source: HDF5 File Format Specification 3.0: IV.A.1.b "Version 2 Data Object Header Prefix", III.G "Fractal Heap", VII.D
 "Extensible Array Index", III.A.2 "Version 2 B-trees".
@@ -13,35 +13,35 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aetheria.recording.repair.superblock import checksum, released
+from aetheria.recording.superblock import checksum, closed_superblock
 
-_CONTINUED = 16  # type of a header's message: there is another block of it
-_SUM = 4  # bytes of a checksum
-# How HDF5 makes the index of every dataset: up to 2^32 elements; 4 of them in its first block; 16 in the smallest of those that
-# follow, which become larger and more from level to level; those of 4 levels are known to the first block; 2^10 in a page.
+_CONTINUED = 16  # type of the header message that names a continuation block
+_CHECKSUM_BYTES = 4
+# HDF5's parameters of a dataset's chunk index: up to 2^32 elements; 4 in the index block; 16 in the smallest data block; data
+# blocks grow in size and number from level to level; the index block points at those of 4 levels; 2^10 elements to a page.
 _SHAPE = bytes((32, 4, 16, 4, 10))
 _DIRECT, _LEAST, _PAGE, _LEVELS, _LEVELS_BELOW = 4, 16, 1 << 10, 29, 4
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Bytes that have a checksum: the last four, or those at `check`, which count as zeros then."""
+    """Bytes with a checksum: in the last four, or at `check`, where it counts as zeros for itself."""
 
     first: int
     length: int
     check: int | None = None
 
 
-def mended(path: Path) -> tuple[dict[int, bytes], int]:
-    """What to read instead of a file's own bytes (see `superblock.Patched`), and how many checksums are among it.
+def checksum_patches(path: Path) -> tuple[dict[int, bytes], int]:
+    """The patches (see `superblock.PatchedFile`) that correct a file's metadata checksums, and the number of those checksums.
 
-    The superblock is always among it, as of a file that was closed. Nodes of B-trees, indirect blocks of heaps and lists of
-    free space are left alone: where these are damaged, HDF5 refuses them.
+    The patches include the superblock of a closed file. B-tree nodes, indirect heap blocks and free-space lists are not
+    corrected: where these are damaged, HDF5 refuses them.
 
     Raises:
         OSError, ValueError: the file cannot be read, or is empty.
     """
-    patches = released(path)
+    patches = closed_superblock(path)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for block in _blocks(content):
             if patch := _patch(content, block):
@@ -51,20 +51,20 @@ def mended(path: Path) -> tuple[dict[int, bytes], int]:
 
 def _patch(content: mmap.mmap, block: _Block) -> tuple[int, bytes] | None:
     last = block.first + block.length
-    if block.length <= _SUM or last > len(content):
+    if block.length <= _CHECKSUM_BYTES or last > len(content):
         return None
     if block.check is None:
-        at = last - _SUM
+        at = last - _CHECKSUM_BYTES
         wanted = checksum(content[block.first : at])
     else:
         at = block.check
-        wanted = checksum(content[block.first : at] + bytes(_SUM) + content[at + _SUM : last])
-    made = wanted.to_bytes(_SUM, "little")
-    return None if content[at : at + _SUM] == made else (at, made)
+        wanted = checksum(content[block.first : at] + bytes(_CHECKSUM_BYTES) + content[at + _CHECKSUM_BYTES : last])
+    made = wanted.to_bytes(_CHECKSUM_BYTES, "little")
+    return None if content[at : at + _CHECKSUM_BYTES] == made else (at, made)
 
 
 def _blocks(content: mmap.mmap) -> Iterator[_Block]:
-    """All that are found; those that only a damaged one knows of are not."""
+    """All blocks that can be found; those reachable only through a damaged pointer are not."""
     kinds: dict[bytes, Callable[[mmap.mmap, int], Iterator[_Block]]] = {
         b"OHDR\x02": _header,
         b"EAHD\x00": _index,
@@ -79,7 +79,7 @@ def _blocks(content: mmap.mmap) -> Iterator[_Block]:
 
 
 def _header(content: mmap.mmap, at: int) -> Iterator[_Block]:
-    """An object's header, and what continues it."""
+    """An object header and its continuation blocks."""
     flags = content[at + 5] if at + 5 < len(content) else 0xFF
     if flags & 0xC0:
         return
@@ -88,18 +88,18 @@ def _header(content: mmap.mmap, at: int) -> Iterator[_Block]:
     size = _number(content, first, width)
     if size > 1 << 16:
         return
-    yield _Block(at, first + width + size + _SUM - at)
+    yield _Block(at, first + width + size + _CHECKSUM_BYTES - at)
     pending, seen = [(first + width, first + width + size)], {at}
     while pending:
         for there, length in _continued(content, *pending.pop(), ordered=bool(flags & 4)):
             if there not in seen and content[there : there + 4] == b"OCHK" and length < 1 << 16:
                 seen.add(there)
                 yield _Block(there, length)
-                pending.append((there + 4, there + length - _SUM))
+                pending.append((there + 4, there + length - _CHECKSUM_BYTES))
 
 
 def _continued(content: mmap.mmap, at: int, end: int, ordered: bool) -> Iterator[tuple[int, int]]:
-    """Where a header goes on, and how long that is, by the messages between `at` and `end`."""
+    """Offset and length of the continuation blocks that the messages between `at` and `end` name."""
     prefix = 6 if ordered else 4
     while at + prefix <= min(end, len(content)):
         if content[at] == _CONTINUED:
@@ -108,7 +108,7 @@ def _continued(content: mmap.mmap, at: int, end: int, ordered: bool) -> Iterator
 
 
 def _index(content: mmap.mmap, at: int) -> Iterator[_Block]:
-    """An extensible array, by which the chunks of a dataset that grows are found."""
+    """An extensible array: the chunk index of a growing dataset."""
     if at + 72 > len(content):
         return
     size = content[at + 6]
@@ -120,7 +120,7 @@ def _index(content: mmap.mmap, at: int) -> Iterator[_Block]:
         return
     pointers = first + 14 + _DIRECT * size
     below = [(level, number) for level in range(_LEVELS_BELOW) for number in range(1 << level // 2)]
-    yield _Block(first, 14 + _DIRECT * size + 8 * (len(below) + _LEVELS - _LEVELS_BELOW) + _SUM)
+    yield _Block(first, 14 + _DIRECT * size + 8 * (len(below) + _LEVELS - _LEVELS_BELOW) + _CHECKSUM_BYTES)
     for place, (level, _) in enumerate(below):
         yield from _elements(content, at, _number(content, pointers + 8 * place, 8), level, size)
     for level in range(_LEVELS_BELOW, _LEVELS):
@@ -129,34 +129,34 @@ def _index(content: mmap.mmap, at: int) -> Iterator[_Block]:
             continue
         count = 1 << level // 2
         begun = there + 18 + count * ((_pages(level) + 7) // 8)
-        yield _Block(there, begun + 8 * count + _SUM - there)
+        yield _Block(there, begun + 8 * count + _CHECKSUM_BYTES - there)
         for number in range(count):
             yield from _elements(content, at, _number(content, begun + 8 * number, 8), level, size)
 
 
 def _pages(level: int) -> int:
-    """Of a block of this level; a small one is not cut into pages."""
+    """Number of pages of a data block at a level; 0 for one too small to be paged."""
     count = _LEAST << (level + 1) // 2
     return count // _PAGE if count > _PAGE else 0
 
 
 def _elements(content: mmap.mmap, owner: int, at: int, level: int, size: int) -> Iterator[_Block]:
-    """A block of elements; of its pages, each that was ever written has its own checksum."""
+    """A data block; each of its pages that was ever written has a checksum of its own."""
     if not _belongs(content, at, b"EADB", owner):
         return
     pages = _pages(level)
     if not pages:
-        yield _Block(at, 18 + (_LEAST << (level + 1) // 2) * size + _SUM)
+        yield _Block(at, 18 + (_LEAST << (level + 1) // 2) * size + _CHECKSUM_BYTES)
         return
-    yield _Block(at, 18 + _SUM)
-    first, length = at + 18 + _SUM, _PAGE * size + _SUM
+    yield _Block(at, 18 + _CHECKSUM_BYTES)
+    first, length = at + 18 + _CHECKSUM_BYTES, _PAGE * size + _CHECKSUM_BYTES
     for number in range(pages):
         if any(content[first + number * length : first + (number + 1) * length]):
             yield _Block(first + number * length, length)
 
 
 def _heap(content: mmap.mmap, at: int) -> Iterator[_Block]:
-    """A heap, in which the names and attributes of an object are when they are many."""
+    """A fractal heap, which holds the attributes of an object that has many."""
     if at + 146 > len(content):
         return
     yield _Block(at, 146)
@@ -168,7 +168,7 @@ def _heap(content: mmap.mmap, at: int) -> Iterator[_Block]:
     offset = (bits + 7) // 8
     found = content.find(b"FHDB\x00" + at.to_bytes(8, "little"))
     while found >= 0:
-        row = _number(content, found + 13, offset) // (width * least)  # the first two rows are of blocks of the least size
+        row = _number(content, found + 13, offset) // (width * least)  # the first two rows have blocks of the starting size
         length = least << max(0, row.bit_length() - 1)
         if length <= most:
             yield _Block(found, length, found + 13 + offset)

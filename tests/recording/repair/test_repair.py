@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.cli import app
 from aetheria.core.errors import ConfigError, RecordingError
+from aetheria.recording.hdf5_checksums import checksum_patches
 from aetheria.recording.lock import WriteLock
-from aetheria.recording.repair.hdf5_checksums import mended
 from aetheria.recording.repair.repair import repair
-from aetheria.recording.repair.salvage import Saved, salvage, spread
-from aetheria.recording.repair.superblock import checksum
+from aetheria.recording.repair.salvage import RepairReport, expand_rows, salvage
+from aetheria.recording.superblock import checksum
 from tests.paths import GOLDEN
 
 
@@ -73,7 +73,7 @@ def contents(path: Path) -> dict[int, tuple[bytes, ...]]:
         }
 
 
-def compare(out: Path, original: Path, saved: Saved) -> None:
+def compare(out: Path, original: Path, saved: RepairReport) -> None:
     """Every frame that was saved is that of the original; it is a whole file that any program opens."""
     was, now = contents(original), contents(out)
     assert now == {step: was[step] for step in now}
@@ -102,8 +102,8 @@ def turn(path: Path, at: int, mask: int = 1) -> None:
 
 def test_of_a_file_that_is_whole_everything_is_saved(path: Path, out: Path, original: Path) -> None:
     saved = repair(path, out)  # in a process of its own
-    assert (saved.counted, saved.frames, saved.lost, saved.edits, saved.troubles) == (21, 21, [], 2, [])
-    assert saved.whole
+    assert (saved.counted, saved.frames, saved.lost, saved.edits, saved.problems) == (21, 21, [], 2, [])
+    assert saved.complete
     compare(out, original, saved)
     with Recording(path) as before, Recording(out) as after:
         assert after.config == before.config
@@ -123,7 +123,7 @@ def test_of_a_file_that_is_whole_everything_is_saved(path: Path, out: Path, orig
 def test_a_recording_of_each_schema_comes_out_whole_and_of_the_newest(version: int, out: Path) -> None:
     golden = GOLDEN / f"schema_{version}.h5"
     saved = repair(golden, out, attempt=in_this_process)
-    assert saved.whole
+    assert saved.complete
     compare(out, golden, saved)
 
 
@@ -148,7 +148,7 @@ def test_one_damaged_frame_is_left_out_and_told_and_the_file_stays_as_it_is(path
     assert path.read_bytes() == given
     assert (saved.counted, saved.frames, saved.lost) == (21, 20, [(7, 14)])
     assert saved.losses() == ["frame 7 (step 14)"]
-    assert "frame 7: " in saved.troubles[0]
+    assert "frame 7: " in saved.problems[0]
     compare(out, original, saved)
     with Recording(path) as damaged, Recording(out) as repaired:  # no checkpoint of the one fits the other
         assert damaged.attributes["id"] != repaired.attributes["id"]
@@ -160,7 +160,7 @@ def test_a_damaged_row_and_what_edits_follow_a_damaged_one_are_lost(path: Path, 
         file["log/edits"][-20] ^= 1
     saved = repair(path, out, attempt=in_this_process)
     assert saved.lost == [(3, None)]
-    assert (saved.edits, saved.edits_lost, saved.whole) == (1, True, False)
+    assert (saved.edits, saved.edits_lost, saved.complete) == (1, True, False)
     assert saved.losses() == ["frame 3 (step ?)", "edits from 1 on"]
     compare(out, original, saved)
 
@@ -181,16 +181,16 @@ def test_a_block_whose_checksum_alone_is_wrong_is_read(signature: bytes, path: P
     first = path.read_bytes().index(signature)
     check = next(found for found in (_check_of(path, at) for at in range(first + 6, first + 200)) if found is not None)
     turn(path, check)
-    assert len(mended(path)[0]) == 2
+    assert len(checksum_patches(path)[0]) == 2
     saved = repair(path, out, attempt=in_this_process)
-    assert (saved.frames, saved.troubles) == (21, ["1 checksums of HDF5's own did not fit"])
+    assert (saved.frames, saved.problems) == (21, ["1 checksums of HDF5's metadata did not match"])
     compare(out, original, saved)
 
 
 def _check_of(path: Path, at: int) -> int | None:
     """Where the checksum of the block lies that byte `at` is in; None where that byte says what other blocks there are."""
     turn(path, at)
-    patches = mended(path)[0]
+    patches = checksum_patches(path)[0]
     turn(path, at)
     return max(patches) if len(patches) == 2 and at not in range(max(patches), max(patches) + 4) else None
 
@@ -215,7 +215,7 @@ def test_a_row_that_crashes_hdf5_is_passed_over_and_then_more_at_a_time(path: Pa
 
     def crashing(path: Path, out: Path, skip: Sequence[str]) -> tuple[int | None, str]:
         tried.append(list(skip))
-        skipped = {name for entry in skip for name in spread(entry)}
+        skipped = {name for entry in skip for name in expand_rows(entry)}
         said: list[str] = []
 
         def say(what: str) -> None:
@@ -242,7 +242,7 @@ def test_a_file_that_crashes_hdf5_before_any_row_or_hangs_is_an_error(
 ) -> None:
     with pytest.raises(RecordingError, match="nothing can be saved; reading it ends HDF5 with -11"):
         repair(path, out, attempt=lambda *_: (-11, "Segmentation fault"))
-    monkeypatch.setattr("aetheria.recording.repair.repair._PATIENCE_S", -60.0)  # over before it begins
+    monkeypatch.setattr("aetheria.recording.repair.repair._TIMEOUT_S", -60.0)  # over before it begins
     with pytest.raises(RecordingError, match="nothing can be saved; reading it hangs"):
         repair(path, out)
     assert [file.name for file in path.parent.iterdir()] == ["run.h5"]
@@ -251,7 +251,7 @@ def test_a_file_that_crashes_hdf5_before_any_row_or_hangs_is_an_error(
 def test_texts_that_cannot_be_read_are_empty_and_told(path: Path, out: Path, original: Path) -> None:
     turn(path, path.read_bytes().index(b"title = 'x'") - 16, 0x7F)  # the number by which the heap knows this text
     saved = repair(path, out, attempt=in_this_process)
-    assert any("attribute config cannot be read" in line for line in saved.troubles)
+    assert any("attribute config cannot be read" in line for line in saved.problems)
     compare(out, original, saved)
     with Recording(out) as recording:
         assert (recording.config, recording.attributes["codec"], len(recording)) == ("", "gzip", 21)
@@ -265,7 +265,7 @@ def test_frames_that_were_written_and_not_yet_counted_are_saved_too(path: Path, 
     killed[count], killed[status : status + 16] = 20, b"running".ljust(16, b"\0")
     path.write_bytes(killed)
     saved = repair(path, out, attempt=in_this_process)
-    assert (saved.counted, saved.frames, saved.uncounted, saved.whole) == (20, 21, 1, True)
+    assert (saved.counted, saved.frames, saved.uncounted, saved.complete) == (20, 21, 1, True)
     with Recording(out) as recording:
         assert recording.status == "interrupted"
     killed[count] = 200  # more than there are: then all that are there count
@@ -302,7 +302,7 @@ def test_other_files_and_hostile_ones_are_refused(path: Path, out: Path) -> None
 
 
 def test_the_command_tells_what_was_saved_and_what_was_lost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aetheria.recording.repair.repair.salvaging", in_this_process)
+    monkeypatch.setattr("aetheria.recording.repair.repair.salvage_in_subprocess", in_this_process)
     at, size = index_of(path, "channel_0", 7)
     turn(path, at + size // 2)
     done = CliRunner().invoke(app, ["repair", str(path)])

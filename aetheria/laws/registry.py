@@ -1,0 +1,138 @@
+"""The laws by name: registration, plugins of installed packages, and building one from the table of a config."""
+
+import inspect
+import warnings
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
+from torch import nn
+
+from aetheria.core.device import memory_named
+from aetheria.core.errors import AetheriaError, ConfigError, nearest
+from aetheria.core.settings import Settings
+from aetheria.laws.base import Law
+from aetheria.laws.weights import load_weights
+
+LawClass = TypeVar("LawClass", bound=type[Law])
+
+LAWS: dict[str, type[Law]] = {}
+ENTRY_POINTS = "aetheria.laws"
+
+# The order in which people see the laws: these, then all others by module.
+_FIRST = ("MLP", "DEEP_QCA", "UNet", "ConvLSTM", "GrowingNCA", "NeuralCA", "Life", "Lenia")
+
+
+def register(law: LawClass) -> LawClass:
+    """Class decorator: enters a law into `LAWS` under the name of its class.
+
+    Raises:
+        ValueError: a law of another module has this name, in any case.
+    """
+    for known in [known for known in LAWS if known.lower() == law.__name__.lower()]:
+        if LAWS[known].__module__ != law.__module__:
+            raise ValueError(f"law {law.__name__} of {law.__module__}: {LAWS[known].__module__} has a law of this name")
+        del LAWS[known]  # the same module once more, as in a notebook
+    listed: list[type[Law]] = [*LAWS.values(), law]
+    listed.sort(key=_place)
+    LAWS.clear()
+    LAWS.update((each.__name__, each) for each in listed)
+    return law
+
+
+def _place(law: type[Law]) -> tuple[int, str, str]:
+    name = law.__name__
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST), law.__module__, name.lower()
+
+
+def plugins() -> dict[str, EntryPoint]:
+    """The laws of installed packages, from the entry-point group `aetheria.laws`; nothing is imported."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def find_law(name: str) -> Any:
+    """The class (or factory) of the law called `name`, in any case: Aetheria's own, then registered ones.
+
+    Raises:
+        ConfigError: no such law; names the closest.
+    """
+    for known, law in LAWS.items():
+        if known.lower() == name.lower():
+            return law
+    for known, point in plugins().items():
+        if known.lower() == name.lower():
+            return _loaded(point)
+    raise ConfigError(f'[law] name: "{name}" given; {nearest(name, [*LAWS, *plugins()])}')
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:  # whatever importing somebody's package can throw
+        raise ConfigError(
+            f'[law] name: "{point.name}" is registered as {point.value}, which cannot be imported: '
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def parameters(law: Any) -> dict[str, inspect.Parameter]:
+    """The named parameters that a law's table may set, from its constructor."""
+    return {
+        name: p for name, p in inspect.signature(law).parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+
+
+def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **settings: Any) -> nn.Module:
+    """Builds the law called `name`.
+
+    Args:
+        seed: of the random starting weights.
+        weights: file to load them from instead.
+        settings: the law's own parameters.
+
+    Raises:
+        ConfigError: an unknown law or parameter, or a value of the wrong type or range.
+        FileUnreadableError, LawError: weights that cannot be read or do not fit.
+    """
+    law_class = find_law(name)
+    where = f"law.{law_class.__name__.lower()}"
+    checked = _settings_of(law_class).checked(settings, where)
+    given = {key: getattr(checked, key) for key in checked.model_fields_set}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            with memory_named(f"[{where}]"):
+                law: nn.Module = law_class(**given)
+        except AetheriaError:
+            raise
+        except Exception as error:  # of a registered law's own making, or torch's on a size it cannot build
+            raise ConfigError(f"[{where}] cannot be built: {type(error).__name__}: {error}") from error
+    if weights is not None:
+        load_weights(law, weights)
+    return law
+
+
+def _settings_of(law_class: Any) -> type[Settings]:
+    try:
+        hints = inspect.get_annotations(law_class.__init__ if inspect.isclass(law_class) else law_class, eval_str=True)
+    except Exception:  # noqa: BLE001 - annotations that cannot be evaluated check nothing
+        hints = {}
+    fields: dict[str, Any] = {
+        name: (_plain(hints.get(name, Any)), ... if p.default is p.empty else p.default)
+        for name, p in parameters(law_class).items()
+    }
+    with warnings.catch_warnings():
+        # A parameter called `copy`, say, hides a method that is not used here.
+        warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
+        return create_model(f"{law_class.__name__}Settings", __base__=Settings, **fields)
+
+
+def _plain(hint: Any) -> Any:
+    """The annotation, or Any where no TOML value could be checked against it (a module, a dtype)."""
+    try:
+        TypeAdapter(hint)
+    except PydanticSchemaGenerationError:
+        return Any
+    return hint
