@@ -526,7 +526,7 @@ from viewer.sources.opening import open_recording
 
 source = open_recording(sys.argv[1])
 source.playhead.loop = True
-source.pace(None, 1)
+source.set_speed(None, 1)
 source.play(True)
 """
 

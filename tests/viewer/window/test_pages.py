@@ -16,9 +16,9 @@ from pytestqt.qtbot import QtBot
 from aetheria.core.errors import AetheriaError
 from tests.viewer.controllers.test_open_queue import CONFIG, GLIDER
 from tests.viewer.fakes import live
-from viewer.__main__ import open_window
 from viewer.sources.live import LiveSource
 from viewer.widgets import theme
+from viewer.window.app import open_window
 from viewer.window.window import Window
 
 Open = Callable[..., Window]
