@@ -297,7 +297,7 @@ _FIRST_PICTURE = """
 import time, sys
 began = time.perf_counter()
 from PySide6.QtWidgets import QApplication
-from viewer.__main__ import open_window
+from viewer.window.app import open_window
 app = QApplication([])
 window = open_window(sys.argv[1])
 while window.controller.picture is None:
