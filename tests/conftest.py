@@ -1,6 +1,8 @@
-"""Settings of all tests, and the `gpu` marker."""
+"""Settings of all tests: threads, extras that are not installed, and the `gpu` marker."""
 
 import os
+from collections.abc import Generator
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -8,13 +10,43 @@ import torch
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before Triton is imported: it has no GPU to compile for
 
-
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is imported: tests need no screen
+os.environ.setdefault("PYTEST_QT_API", "pyside6")
+# On cores shared with anything else, OpenMP's threads wait for each other by spinning: small grids step 30 times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
+
+# Packages of the extras. A GPU machine may have none of them: `pytest -m gpu` needs the core dependencies and pytest.
+EXTRAS = (
+    "PySide6",
+    "av",
+    "fontTools",
+    "h5netcdf",
+    "hdf5plugin",
+    "hypothesis",
+    "pyqtgraph",
+    "pytestqt",
+    "tensorboard",
+    "vtkmodules",
+    "xarray",
+    "zarr",
+)
+collect_ignore = [] if find_spec("PySide6") and find_spec("pytestqt") else ["viewer"]
 
 
 def pytest_configure() -> None:
-    # On cores shared with anything else, OpenMP's threads wait for each other by spinning: small grids step 30 times slower.
     torch.set_num_threads(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skips a test module that imports an extra which is not installed."""
+    report = yield
+    call = getattr(report, "call", None)
+    error = call.excinfo.value.__cause__ if call and call.excinfo else None
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in EXTRAS:
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 1, f"Skipped: {error.name} is not installed")
+        vars(report).pop("call")  # or a debugger would be told of a failure
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""The desktop viewer. `from viewer import show; show(motor)` opens it on a motor of your own."""
+"""Desktop viewer: `from viewer import show; show(motor)` opens a window on a motor."""
 
 from typing import TYPE_CHECKING
 
@@ -8,25 +8,25 @@ if TYPE_CHECKING:
 
 
 def show(motor: "Aetheria_Motor", *, title: str = "", block: bool = False, steps: bool | None = None) -> "WindowHandle":
-    """Opens a window on a motor, and returns at once; your code goes on stepping it.
+    """Opens a window on a motor and returns at once; the calling code goes on stepping it.
 
-    Where this thread has a Qt application already (`%gui qt` in IPython, a program with windows of its own), the window joins
-    it. Elsewhere windows live in a thread of their own, which ends with the program: `show(motor).wait()` waits until the user
-    has closed the window. Nothing is computed for a window that nobody sees, and one that is closed leaves the motor as it was.
+    If this thread has a Qt application (`%gui qt` in IPython, a program with its own windows), the window joins it. Otherwise
+    windows live in a thread of their own, which ends with the program: `show(motor).wait()` waits until the user has closed the
+    window. A hidden window costs no computation, and a closed one leaves the motor unchanged.
 
     Args:
-        motor: to watch and to edit.
-        title: of the window; the law's name by default.
-        block: return when the window is closed. On macOS the only way without a Qt application, for windows live in the main
-            thread there.
-        steps: the window steps the motor and can pause it; False: your code does, and the window watches and edits. As `block`
-            by default: code that waits steps nothing.
+        motor: the motor to show and edit.
+        title: window title; the law's name by default.
+        block: return when the window is closed. On macOS required without a Qt application, because windows must live in the
+            main thread.
+        steps: the window steps the motor and can pause it; False: the calling code steps it, and the window shows and edits.
+            Defaults to `block`.
 
     Raises:
-        ViewerError: there is no screen, or no window can be had in this thread; says what to do.
+        ViewerError: there is no screen, or no window can be opened in this thread; the message names the remedy.
     """
     try:
-        from viewer.window.embed import open_window  # Qt is loaded when it is needed
+        from viewer.window.embed import open_window  # imported late, because it loads Qt
     except ImportError as error:
         from viewer.model.display import ViewerError
 

@@ -106,7 +106,7 @@ def request_for(
         )
     scales = {f.name: _levels(f, levels.get(f.name)) for f in fields if not f.scalar} if dtype == "uint8" else {}
     cuts = dict(part.get("slice") or {})
-    _check_slice(cuts, grid)
+    check_slice(cuts, dict(zip(AXIS_NAMES[-len(grid) :], grid, strict=True)))
     shown = tuple(side for axis, side in zip(AXIS_NAMES[-len(grid) :], grid, strict=True) if axis not in cuts)
     return Request(
         fields,
@@ -140,16 +140,17 @@ def _fields(law: Law, rank: int, names: Sequence[str] | None) -> tuple[Field, ..
     return tuple(get_field(name, law.d_state, law.channels, law.fields, rank) for name in names)
 
 
-def _check_slice(cuts: Mapping[str, Cut], grid: tuple[int, ...]) -> None:
-    sides = dict(zip(AXIS_NAMES[-len(grid) :], grid, strict=True))
+def check_slice(cuts: Mapping[str, Cut], sides: Mapping[str, int]) -> None:
+    """Raises ConfigError for a slice that does not fit a grid with these cells along its axes, or leaves no axis."""
+    grid = times(tuple(sides.values()))
     for axis, cut in cuts.items():
         if axis not in sides:
-            raise ConfigError(f'slice: axis "{axis}" given; the grid of {times(grid)} has {", ".join(sides)}')
+            raise ConfigError(f'slice: axis "{axis}" given; the grid of {grid} has {", ".join(sides)}')
         whole = isinstance(cut, int) and not isinstance(cut, bool)
         if not (0 <= cut < sides[axis] if whole else cut in ("mean", "max")):  # type: ignore[operator]
             raise ConfigError(f'slice: {axis} = {cut!r} given; expected 0 to {sides[axis] - 1}, "mean" or "max"')
-    if cuts and len(cuts) == len(grid):
-        raise ConfigError(f"slice: all axes of the grid of {times(grid)} given; at least one must be left")
+    if cuts and len(cuts) == len(sides):
+        raise ConfigError(f"slice: all axes of the grid of {grid} given; at least one must be left")
 
 
 def _region(region: Block | tuple[int, int, int, int] | None, shown: tuple[int, ...]) -> Block | None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 from pydantic import Field as Setting
 
 from aetheria.core.errors import ConfigError, RecordingError
@@ -34,13 +33,13 @@ class ResumePoint(Settings):
     edit_bytes: int = Setting(ge=0)
 
 
-def open_to_append(path: Path, point: ResumePoint, wanted: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> h5py.File:
+def open_to_append(path: Path, point: ResumePoint, wanted: Mapping[str, schema.FieldLayout]) -> h5py.File:
     """Opens a recording for writing and drops the frames after `point`. Edits after it stay: they will be repeated.
 
     A kill at any moment leaves a recording that can be opened at the same point again.
 
     Args:
-        wanted: type and shape of a frame of every field that will be written.
+        wanted: layout of every field that will be written.
 
     Raises:
         RecordingError: the file is another recording, or has fewer frames.
@@ -60,7 +59,7 @@ def open_to_append(path: Path, point: ResumePoint, wanted: Mapping[str, tuple[np
     return file
 
 
-def _check(path: Path, file: h5py.File, point: ResumePoint, wanted: Mapping[str, Any]) -> None:
+def _check(path: Path, file: h5py.File, point: ResumePoint, wanted: Mapping[str, schema.FieldLayout]) -> None:
     version = file.attrs.get("aetheria_schema")
     if version != schema.VERSION:
         raise RecordingError(f"{path}: has schema {version}; only recordings of schema {schema.VERSION} can be appended to")
@@ -69,9 +68,9 @@ def _check(path: Path, file: h5py.File, point: ResumePoint, wanted: Mapping[str,
     frames, edit_bytes = int(file["frames"][()]), int(file["log/edit_bytes"][()])
     if frames < point.frames or edit_bytes < point.edit_bytes:
         raise RecordingError(f"{path}: holds {frames} frames; expected {point.frames} or more, as when the state was saved")
-    found = {name: (file[name].dtype, file[name].shape[1:]) for name in wanted if name in file}
+    found = {name: schema.layout_of(file[name]) for name in wanted if name in file}
     if found != dict(wanted):
-        shown = [f"{name} {dtype} {shape}" for name, (dtype, shape) in wanted.items() if found.get(name) != (dtype, shape)]
+        shown = [f"{name} {layout}" for name, layout in wanted.items() if found.get(name) != layout]
         raise ConfigError(f"{path}: was recorded otherwise; it does not hold {', '.join(shown)}")
 
 

@@ -12,7 +12,7 @@ from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 HDF5_ATTRIBUTES = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}  # written and maintained by HDF5
-SCALES = ("y", "x", "universe", "colour")
+SCALES = ("z", "y", "x", "universe", "colour")
 LAYOUT = "layout_crc32"
 
 

@@ -1,6 +1,7 @@
 """Disk space of a recording: estimated before it begins, measured while it grows, compared with the free space."""
 
 import logging
+import math
 from pathlib import Path
 
 import psutil
@@ -26,14 +27,12 @@ def free_bytes(folder: Path) -> int:
 
 
 def frame_bytes(request: Request, shape: tuple[int, ...]) -> int:
-    """Bytes of a recorded frame before compression, of cells `(B, C, H, W)`."""
-    batch, _, height, width = shape
-    if request.size is not None:
-        height, width = min(height, request.size[0]), min(width, request.size[1])
+    """Bytes of a recorded frame before compression, of cells `(B, C, *grid)`."""
+    batch, _, *grid = shape
     pixel = {"float32": 4, "float16": 2, "uint8": 1}[request.dtype]
     planes = sum(3 if field.name == "rgb" else 1 for field in request.fields if not field.scalar)
     scalars = sum(field.scalar for field in request.fields)
-    return batch * (planes * height * width * pixel + 8 * scalars) + _ROW_BYTES
+    return batch * (planes * math.prod(request.shown_size(tuple(grid))) * pixel + 8 * scalars) + _ROW_BYTES
 
 
 class DiskBudget:

@@ -1,6 +1,9 @@
-"""Edits of a motor as lines of a recording's edit log."""
+"""Edits as lines of a recording's edit log, written and read."""
 
-from aetheria.motor.edits import to_json
+from pathlib import Path
+
+from aetheria.core.errors import DamagedRecordingError, RecordingError
+from aetheria.motor.edits import Edit, from_json, to_json
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import checksums
 
@@ -48,3 +51,28 @@ class EditLines:
     def close(self) -> None:
         """Stops following."""
         self._edits.close()
+
+
+def read_edits(lines: list[bytes], path: Path, checked: bool) -> list[Edit]:
+    """The edits of a log's lines.
+
+    Args:
+        lines: of the log.
+        path: of the recording, for errors.
+        checked: the lines have checksums, which those of schema 2 have not.
+
+    Raises:
+        DamagedRecordingError: a line is not as it was written.
+    """
+    found: list[Edit] = []
+    checksum = 0
+    for number, line in enumerate(lines):
+        text, wanted = checksums.split_line(line) if checked else (line, 0)
+        checksum = checksums.of_edit(text, checksum) if checked else 0
+        if checksum != wanted:
+            raise DamagedRecordingError(path, f"edit {number} is damaged; its checksum does not match")
+        try:
+            found.append(from_json(text))
+        except RecordingError as error:
+            raise DamagedRecordingError(path, f"edit {number} is damaged; {error}") from None
+    return found

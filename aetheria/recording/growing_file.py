@@ -14,6 +14,7 @@ import numpy as np
 from aetheria.core.failpoints import reached
 from aetheria.recording.append import FORMAT, ResumePoint, open_to_append
 from aetheria.recording.compress import append_compressed_row, append_row
+from aetheria.recording.schema import FieldLayout
 from aetheria.recording.superblock import clear_writer_mark
 
 _UNCLOSED: list[object] = []  # files that HDF5 could not close; if they were freed, h5py would try again and print errors
@@ -64,7 +65,7 @@ class GrowingFile:
         return made
 
     @classmethod
-    def reopen(cls, path: Path, point: ResumePoint, wanted: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> Self:
+    def reopen(cls, path: Path, point: ResumePoint, wanted: Mapping[str, FieldLayout]) -> Self:
         """Opens an existing recording to append to it; see `append.open_to_append`."""
         return cls(path, open_to_append(path, point, wanted))
 

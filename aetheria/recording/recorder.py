@@ -16,7 +16,7 @@ from aetheria.core.failpoints import reached
 from aetheria.files.atomic import check_output
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.feed import Frame
-from aetheria.observe.request import PixelType
+from aetheria.observe.request import Cut, PixelType
 from aetheria.recording import checksums, schema
 from aetheria.recording.append import FORMAT, ResumePoint
 from aetheria.recording.disk_space import DiskBudget, frame_bytes
@@ -62,7 +62,8 @@ class Recorder:
         *,
         fields: Sequence[str] | None = None,
         every: int = 1,
-        size: int | tuple[int, int] | None = None,
+        size: int | Sequence[int] | None = None,
+        slice: Mapping[str, Cut] | None = None,  # noqa: A002 - the keyword of requests
         dtype: PixelType = "float32",
         levels: Mapping[str, tuple[float, float]] | None = None,
         codec: schema.Codec = "gzip",
@@ -77,7 +78,7 @@ class Recorder:
         Args:
             motor: to record, from its present step on.
             path: of the file; its folder must exist.
-            fields, every, size, dtype, levels: as for `Aetheria_Motor.subscribe`. Observables are stored as float64.
+            fields, every, size, slice, dtype, levels: as for `Aetheria_Motor.subscribe`. Observables are stored as float64.
             codec: "gzip" (level 1, shuffle, checksums; every HDF5 library reads it), or with hdf5plugin "fast" or "compact".
             overwrite: replace an existing file.
             config: the run's full configuration as TOML, stored in the file with its hash.
@@ -110,7 +111,7 @@ class Recorder:
         with ExitStack() as cleanup:
             cleanup.callback(self._edits.close)
             self._subscription = motor.subscribe(
-                every=every, fields=fields, size=size, delivery="lossless", dtype=dtype, levels=levels
+                every=every, fields=fields, size=size, slice=slice or {}, delivery="lossless", dtype=dtype, levels=levels
             )
             cleanup.callback(self._subscription.close)
             self._budget = self._checked_budget(motor, codec, until, new=resume is None)
@@ -209,12 +210,12 @@ class Recorder:
                 error.add_note(str(own))
 
     def _create(self, motor: Aetheria_Motor, codec: schema.Codec, attributes: dict[str, Any]) -> GrowingFile:
-        request, (_, _, height, width) = self._subscription.request, motor.shape
+        request = self._subscription.request
         attributes |= {"every": self._subscription.every, "codec": codec}
         # In memory first: HDF5 crashes the process when it cannot write a new file.
         image = io.BytesIO()
         with h5py.File(image, "w", **FORMAT) as file:
-            schema.create(file, request, grid=(height, width), batch=self._batch, codec=codec, attributes=attributes)
+            schema.create(file, request, grid=motor.shape[2:], batch=self._batch, codec=codec, attributes=attributes)
         return GrowingFile.create(self.path, image.getbuffer())
 
     def _checked_budget(self, motor: Aetheria_Motor, codec: schema.Codec, until: int | None, new: bool) -> DiskBudget:
@@ -225,7 +226,7 @@ class Recorder:
         return budget
 
     def _reopen(self, motor: Aetheria_Motor, point: ResumePoint) -> GrowingFile:
-        file = GrowingFile.reopen(self.path, point, schema.layout(self._subscription.request, motor.shape))
+        file = GrowingFile.reopen(self.path, point, schema.layouts(self._subscription.request, motor.shape))
         if point.frames and file.step_of(point.frames - 1) == motor.step_count:
             self._subscription.mark_seen(motor.step_count)
         self._edits.continue_after(file.edit_lines)

@@ -1,7 +1,6 @@
 """Reads a recording frame by frame."""
 
 import importlib
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,24 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.core.errors import AetheriaError, DamagedRecordingError, RecordingError, nearest
-from aetheria.motor.edits import Edit, from_json
+from aetheria.motor.edits import Edit
 from aetheria.observe.feed import Frame
-from aetheria.recording import checksums, schema
+from aetheria.recording import schema
 from aetheria.recording.compress import read_row
+from aetheria.recording.edit_lines import read_edits
 from aetheria.recording.frame_index import SERIES, ChecksumError, FrameIndex
+from aetheria.recording.header import READ_ERRORS, read_header
 from aetheria.recording.open_files import open_shared
 from aetheria.recording.superblock import looks_like_hdf5
-from aetheria.recording.validate import check_attributes, check_read, check_series
+from aetheria.recording.validate import check_read
 
 if TYPE_CHECKING:
     import xarray
-
-log = logging.getLogger(__name__)
-
-# HDF5 raises the first two; h5py and NumPy raise the others for data of an unexpected form.
-READ_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError)
-
-NOT_FIELDS = {"time", "step", "wall_time", "edits_before", "log", "frames", "status", "universe", "y", "x", "colour"}
 
 
 class Recording:
@@ -47,10 +41,11 @@ class Recording:
         attributes: law, seed, versions, device, precision, hashes (see `schema`).
         config: the run's configuration as TOML; empty for a run without one.
         fields, observables: names of the recorded fields, spatial and scalar.
+        grid: cells along each axis of the run's grid.
+        slice: the axes that were cut away from the fields when they were recorded, as in `Request.slice`.
+        grid_axes: names of the axes of the grid that the fields have: ("z", "y", "x"), or those of them that are left.
         note: an irregularity found on opening; empty if there is none.
     """
-
-    note = ""
 
     def __init__(self, path: str | Path) -> None:
         """
@@ -73,44 +68,16 @@ class Recording:
             raise RecordingError(f"{self.path}: {what}") from error
         self._closed = False
         try:
-            self._describe(self._shared.file)
+            self._header = header = read_header(self._shared, self.path)
         except BaseException:
             self.close()
             raise
-
-    def _describe(self, file: h5py.File) -> None:
-        version = file.attrs.get("aetheria_schema")
-        if np.ndim(version) or version not in schema.READABLE:
-            made = "is not an Aetheria recording" if version is None else f"has schema {version}"
-            raise RecordingError(f"{self.path}: {made}; expected schema {' or '.join(map(str, schema.READABLE))}")
-        try:
-            self.attributes: dict[str, Any] = dict(file.attrs)
-            check_attributes(self.attributes)
-            self.config = str(self.attributes.pop("config"))
-            self._batch = int(self.attributes["universes"])
-            dataset = self._shared.dataset
-            self._data: dict[str, h5py.Dataset] = {name: dataset(name) for name in file if name != "log"}
-            self._log = {name: dataset(f"log/{name}") for name in file["log"]} if "log" in file else {}
-            check_series(self._data)
-            if version >= 3:
-                self._check_layout(file)
-            recorded = [name for name in self._data if name not in NOT_FIELDS]
-            self.fields = tuple(n for n in recorded if "x" in self.axes(n))
-            self.observables = tuple(n for n in recorded if n not in self.fields)
-            self._rows = FrameIndex(self._data, *self._checksums())
-            if self._shared.abandoned:
-                self._note_kill()
-        except AetheriaError:
-            raise
-        except READ_ERRORS as error:
-            raise DamagedRecordingError(self.path, f"is damaged; {error}") from error
-
-    def _note_kill(self) -> None:
-        self.note = (
-            f"its writer was killed: {int(self._data['frames'][()]):,} frames are committed, later ones never were; "
-            f"`aetheria run --resume {self.path}` continues it, `aetheria repair {self.path}` makes a closed copy"
-        )
-        log.warning("%s: %s", self.path, self.note)
+        self.attributes, self.config = header.attributes, header.config
+        self.note = header.note
+        self.fields, self.observables = header.fields, header.observables
+        self.grid, self.slice, self.grid_axes = header.grid, header.slice, header.grid_axes
+        self._batch, self._data, self._log = header.batch, header.data, header.log
+        self._rows = FrameIndex(self._data, self._log.get("checksums"), header.columns)
 
     def __len__(self) -> int:
         """Number of committed frames; grows while a run is being recorded."""
@@ -180,18 +147,7 @@ class Recording:
         Raises:
             RecordingError: an edit is damaged.
         """
-        found: list[Edit] = []
-        checked, checksum = "checksums" in self._log, 0
-        for number, line in enumerate(self._edit_lines()):
-            text, wanted = checksums.split_line(line) if checked else (line, 0)
-            checksum = checksums.of_edit(text, checksum) if checked else 0
-            if checksum != wanted:
-                raise DamagedRecordingError(self.path, f"edit {number} is damaged; its checksum does not match")
-            try:
-                found.append(from_json(text))
-            except RecordingError as error:
-                raise DamagedRecordingError(self.path, f"edit {number} is damaged; {error}") from None
-        return found
+        return read_edits(self._edit_lines(), self.path, "checksums" in self._log)
 
     def _edit_lines(self) -> list[bytes]:
         if not self._log:
@@ -227,7 +183,7 @@ class Recording:
         return values
 
     def axis(self, name: str) -> NDArray[np.float64]:
-        """Centres of the pixels along axis "y" or "x", in cells.
+        """Centres of the pixels along one of `grid_axes`, in cells.
 
         Raises:
             RecordingError: the recording has no such axis.
@@ -241,7 +197,7 @@ class Recording:
 
     def axes(self, name: str) -> tuple[str, ...]:
         """The names of a dataset's axes, as `("time", "y", "x")`."""
-        return tuple(dim[0].name.removeprefix("/") for dim in self._data[name].dims)
+        return self._header.axes(name)
 
     def dataset(self, name: str) -> h5py.Dataset:
         """The HDF5 dataset behind a field, for slicing; see `schema` for its axes.
@@ -256,7 +212,7 @@ class Recording:
         return self._data[name]
 
     def read(self, name: str, index: int, universe: int | None = None) -> NDArray[np.generic]:
-        """A field of committed frame `index`, `(B, h, w)`, "rgb" `(B, 3, h, w)`; one universe is a batch of one.
+        """A field of committed frame `index`, `(B, *size)`, "rgb" `(B, 3, *size)`; one universe is a batch of one.
 
         Raises:
             RecordingError: no such field was recorded, or this part of the file is damaged.
@@ -306,19 +262,6 @@ class Recording:
         len(self)  # updates the count
         with self._reading(name):
             return self._rows.column(name)
-
-    def _check_layout(self, file: h5py.File) -> None:
-        for name in checksums.SCALES:
-            if name in self._data:
-                check_read(self._data[name], len(self._data[name]), self.path)
-        if checksums.of_layout(file) != self.attributes.pop(checksums.LAYOUT, None):
-            raise ValueError("its attributes or axes were changed after they were written")
-
-    def _checksums(self) -> tuple[h5py.Dataset | None, dict[str, slice]]:
-        """The stored checksums, and the columns of each field; none in older files."""
-        stored = self._log.get("checksums")
-        names = str(stored.attrs["columns"]).split() if stored else []
-        return stored, {name: slice(names.index(name), names.index(name) + names.count(name)) for name in names}
 
     @contextmanager
     def _reading(self, what: str, hint: str = "") -> Iterator[None]:

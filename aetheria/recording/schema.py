@@ -5,15 +5,16 @@
     /time              (time)               in the law's own time units; the scale of the first axis
     /step, /wall_time  (time)               steps done; seconds since 1970
     /edits_before      (time)               number of edits made before the frame
-    /<field>           (time, [universe,] y, x [, colour])
+    /<field>           (time, [universe,] [z, y,] x [, colour])   the axes z, y, x that the grid has and no slice cuts away
     /<observable>      (time [, universe])
-    /universe /y /x /colour                 scales of the other axes
+    /universe /z /y /x /colour              scales of the other axes
     /log/edits         (byte)               edits: a line of JSON each (see `aetheria.motor.edits`), a tab, and the CRC-32
                                             of all JSON so far in 8 hexadecimal digits
     /log/edit_bytes    ()                   committed bytes of it; readers trust only these
     /log/checksums     (row, checksum)      CRC-32 of each field of the frame, of each universe of it, and of the row itself
 
-Every axis has a dimension scale. The universe axis exists when a run has more than one. Time counts steps of the length that
+Every axis has a dimension scale. A field that was recorded with a slice names it in its attribute "slice", as in "z=16". The
+universe axis exists when a run has more than one. Time counts steps of the length that
 they had when the recording began. The log holds the edits before the recording began, then those made meanwhile; the edits that
 `edits_before` counts are committed before their frame. The constant part of the file has a checksum, its attribute
 "layout_crc32". This is version 3 of the schema; version 2 had no checksums, version 1 no edits either.
@@ -23,7 +24,7 @@ import importlib.metadata
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import h5py
 import numpy as np
@@ -31,14 +32,26 @@ import numpy as np
 from aetheria.core.errors import ConfigError
 from aetheria.core.version import __version__
 from aetheria.observe.fields import Field
-from aetheria.observe.request import Request
+from aetheria.observe.request import AXIS_NAMES, Request
 from aetheria.recording import checksums
+from aetheria.recording.slices import slice_text
 
 VERSION = 3
 READABLE = (1, 2, VERSION)
 CONVENTIONS = f"CF-1.11 Aetheria-{VERSION}"
 MAX_CHUNK_BYTES = 4 * 2**20
 Codec = Literal["gzip", "fast", "compact"]
+
+
+class FieldLayout(NamedTuple):
+    """Type and shape of one frame of a field, and the slice that was cut from it, as text; empty for none."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    slice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {self.shape}" + (f" of slice {self.slice}" if self.slice else "")
 
 
 def filters(codec: Codec) -> dict[str, Any]:
@@ -74,7 +87,7 @@ def create(
     file: h5py.File,
     request: Request,
     *,
-    grid: tuple[int, int],
+    grid: tuple[int, ...],
     batch: int,
     codec: Codec,
     attributes: Mapping[str, Any],
@@ -89,16 +102,16 @@ def create(
     _series(file, "wall_time", np.float64, "wall clock", "seconds since 1970-01-01")
     _series(file, "edits_before", np.int64, "edits made before", "1")
     _log(file)
-    height, width = request.size or grid
-    height, width = min(height, grid[0]), min(width, grid[1])
-    for axis, (length, extent) in {"y": (height, grid[0]), "x": (width, grid[1])}.items():
+    axes, extents = request.axes(len(grid)), dict(zip(AXIS_NAMES[-len(grid) :], grid, strict=True))
+    for axis, length in zip(axes, request.shown_size(grid), strict=True):
+        extent = extents[axis]
         _scale(file, axis, (np.arange(length) + 0.5) * extent / length - 0.5, "cell centre", "cells")
     if batch > 1:
         _scale(file, "universe", np.arange(batch), "universe of the batch", "1")
     if any(f.name == "rgb" for f in request.fields):
         _scale(file, "colour", np.arange(3), "red, green, blue", "1")
     for field in request.fields:
-        _field(file, field, request, codec)
+        _field(file, field, request, codec, axes)
     for name in ("step", "wall_time", "edits_before"):
         file[name].dims[0].attach_scale(file["time"])
     _checksums(file, checksum_columns(request.fields, batch))
@@ -115,26 +128,32 @@ def checksum_columns(fields: Sequence[Field], batch: int) -> dict[str, slice]:
     return columns
 
 
-def layout(request: Request, shape: tuple[int, ...]) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
-    """Type and shape of one frame of each field, as `create` lays them out for cells of `shape`."""
-    batch, _, height, width = shape
-    rows, columns = request.size or (height, width)
-    lengths = {"universe": batch, "y": min(rows, height), "x": min(columns, width), "colour": 3}
+def layouts(request: Request, shape: tuple[int, ...]) -> dict[str, FieldLayout]:
+    """The layout of each field, as `create` makes it for cells `(B, C, *grid)` of this shape."""
+    batch, _, *sides = shape
+    axes = request.axes(len(sides))
+    lengths = {"universe": batch, "colour": 3, **dict(zip(axes, request.shown_size(tuple(sides)), strict=True))}
     return {
-        field.name: (
+        field.name: FieldLayout(
             np.dtype(np.float64 if field.scalar else request.dtype),
-            tuple(lengths[axis] for axis in axes_of(field, batch)),
+            tuple(lengths[axis] for axis in axes_of(field, batch, axes)),
+            "" if field.scalar else slice_text(request.slice),
         )
         for field in request.fields
     }
 
 
-def axes_of(field: Field, batch: int) -> tuple[str, ...]:
-    """Names of a field's axes after time."""
+def layout_of(data: h5py.Dataset) -> FieldLayout:
+    """The layout of a field in a file."""
+    return FieldLayout(data.dtype, data.shape[1:], str(data.attrs.get("slice", "")))
+
+
+def axes_of(field: Field, batch: int, shown: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of a field's axes after time, where `shown` are those of the grid."""
     universe = ("universe",) if batch > 1 else ()
     if field.scalar:
         return universe
-    return (*universe, "y", "x", *(("colour",) if field.name == "rgb" else ()))
+    return (*universe, *shown, *(("colour",) if field.name == "rgb" else ()))
 
 
 def to_file(values: np.ndarray[Any, Any], name: str, batch: int) -> np.ndarray[Any, Any]:
@@ -144,7 +163,7 @@ def to_file(values: np.ndarray[Any, Any], name: str, batch: int) -> np.ndarray[A
 
 
 def from_file(values: np.ndarray[Any, Any], name: str, batch: int) -> np.ndarray[Any, Any]:
-    """The inverse of `to_file`: `(B, h, w)`, "rgb" `(B, 3, h, w)`, an observable `(B,)`."""
+    """The inverse of `to_file`: `(B, *size)`, "rgb" `(B, 3, *size)`, an observable `(B,)`."""
     values = values if batch > 1 else values[None]
     return np.moveaxis(values, -1, 1) if name == "rgb" else values
 
@@ -160,9 +179,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def _field(file: h5py.File, field: Field, request: Request, codec: Codec) -> None:
+def _field(file: h5py.File, field: Field, request: Request, codec: Codec, shown: tuple[str, ...]) -> None:
     batch = len(file["universe"]) if "universe" in file else 1
-    axes = axes_of(field, batch)
+    axes = axes_of(field, batch, shown)
     frame = tuple(len(file[axis]) for axis in axes)
     if field.scalar:
         data = _series(file, field.name, np.float64, field.meaning, field.unit, frame)
@@ -177,6 +196,8 @@ def _field(file: h5py.File, field: Field, request: Request, codec: Codec) -> Non
             **filters(codec),
         )
         data.attrs.update({"long_name": field.meaning, "units": field.unit, "colour_map": field.colour_map})
+        if request.slice:
+            data.attrs["slice"] = slice_text(request.slice)
     low, high = field.range
     for key, bound in (("valid_min", low), ("valid_max", high)):
         # The range of the values, not of uint8 pixels: CF defines these attributes in packed units.

@@ -105,8 +105,14 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
         if value.ndim or value.dtype.kind not in "iu" or value < 0:
             raise ValueError(f"attribute {name} is {repr(attributes.get(name))[:60]}; expected a whole number")
     grid = np.asarray(attributes.get("grid", ""))
-    if grid.shape != (2,) or grid.dtype.kind not in "iu" or attributes["universes"] < 1:
-        raise ValueError("attribute grid or universes is of another form; expected height and width, and 1 or more")
+    if (
+        grid.ndim != 1
+        or not 1 <= len(grid) <= 3
+        or grid.dtype.kind not in "iu"
+        or grid.min() < 1
+        or attributes["universes"] < 1
+    ):
+        raise ValueError("attribute grid or universes is of another form; expected 1 to 3 sides, and 1 or more")
 
 
 def check_series(data: Mapping[str, h5py.Dataset]) -> None:

@@ -12,7 +12,7 @@ from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.registry import PLAN_FACTORIES, PlanFactory, StepProblem, automatic, make_eager
+from aetheria.stepping.registry import PLAN_FACTORIES, PlanFactory, StepProblem, automatic, make_eager, why_none
 from aetheria.stepping.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -77,10 +77,9 @@ def choose_plan(
 def _factories(problem: StepProblem, wanted: PlanName, planned_steps: int | None) -> list[PlanFactory]:
     """The plans to try, fastest first."""
     if wanted != "auto":
-        asked = [factory for factory in PLAN_FACTORIES if factory.name == wanted]
-        able = [factory for factory in asked if not factory.why_not(problem)]
+        able = [factory for factory in PLAN_FACTORIES if factory.name == wanted and not factory.why_not(problem)]
         if not able:
-            raise ConfigError(f'plan: "{wanted}" given; {asked[-1].why_not(problem)}')
+            raise ConfigError(f'plan: "{wanted}" given; {why_none(wanted, problem)}')
         return able
     updates = _updates(problem, planned_steps)
     return [factory for factory in automatic(problem) if updates is None or updates >= factory.worth]

@@ -32,6 +32,12 @@ def bit_rule_of(law: Law) -> BitRule | str:
     return rule if isinstance(rule, str) or set(rule.table) <= {0.0, 1.0} else "its table holds more than 0 and 1"
 
 
+def why_no_bit_rule(law: Law) -> str:
+    """Why the law has no `BitRule` that may be relied on, for people; empty if it has one."""
+    rule = bit_rule_of(law)
+    return rule if isinstance(rule, str) else ""
+
+
 def ring_kernel_of(law: Law) -> RingKernel | str:
     """The law's `RingKernel`, or the reason why it has none that may be relied on."""
     return _form_of(law, law.ring_kernel, f"{law.name} is no ring-shaped kernel with a growth curve")

@@ -24,7 +24,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
 from aetheria import Aetheria_Motor, build_law
-from aetheria.diagnostics.bench import seconds_per_step, stepper
+from aetheria.diagnostics.bench import seconds_per_step, synchronised_step
 from aetheria.observe.request import Part
 from benchmarks.harness.cases import Job, motor_for
 from benchmarks.harness.machine import publish
@@ -135,7 +135,7 @@ def answers(side: int, seconds: float) -> list[Row]:
     window = Window()
     window.show()
     motor = motor_for(Job("ours", "UNet", side, plan="eager"))
-    per_step = seconds_per_step(stepper(motor), 0.1)
+    per_step = seconds_per_step(synchronised_step(motor), 0.1)
     window.controller.open(LiveSource(motor))
     window.controller.unlimited()
     window.controller.toggle_play()
@@ -297,7 +297,7 @@ _FIRST_PICTURE = """
 import time, sys
 began = time.perf_counter()
 from PySide6.QtWidgets import QApplication
-from viewer.__main__ import open_window
+from viewer.window.app import open_window
 app = QApplication([])
 window = open_window(sys.argv[1])
 while window.controller.picture is None:

@@ -94,7 +94,7 @@ def test_a_missing_file_a_folder_and_an_unknown_kind_are_refused(law: nn.Module,
     with pytest.raises(FileUnreadableError, match="no such file"):
         load_weights(law, tmp_path / "none.safetensors")
     (tmp_path / "folder.pt").mkdir()
-    with pytest.raises(FileUnreadableError, match="no such file"):
+    with pytest.raises(FileUnreadableError, match="is a folder; expected weights"):
         load_weights(law, tmp_path / "folder.pt")
     (tmp_path / "w.npz").touch()
     with pytest.raises(ConfigError, match=r"expected \.safetensors, \.pt or \.pth"):

@@ -16,8 +16,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aetheria.core.errors import LawError
@@ -29,6 +27,7 @@ from aetheria.laws.layers import pad
 from aetheria.laws.local_network import CellNetwork, Dense, Filters
 from aetheria.laws.neural.growing_nca import ALPHA
 from aetheria.stepping.gpu.local_network import FusedOnCuda, why_not
+from tests.generated import given, settings, st
 from tests.paths import ROOT
 from tests.small_laws import State, fresh, small_law, stepper
 

@@ -25,10 +25,10 @@ from aetheria.core.errors import AetheriaError, ConfigError, DivergedError, Stat
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from aetheria.training import imitation, train_state
-from aetheria.training.imitation import TrainResult, imitate, keep_allowed, learn_controls
+from aetheria.training.imitation import TrainResult, clamp_control, imitate, learn_controls
 from aetheria.training.loop import TrainStatus, rate
 from aetheria.training.rollout import rollout_loss
-from aetheria.training.train_config import Train, TrainConfig, load_train_config
+from aetheria.training.train_config import ImitationConfig, TrainConfig, load_train_config
 
 EAGER = {"plan": "eager"}
 
@@ -93,8 +93,8 @@ def test_a_resumed_training_ends_with_the_same_bits(runs: Path, tmp_path: Path, 
     config = settings(runs, train__average=average, train__noise=0.01, data__symmetries=True, train__steps=8)
     imitate(config, tmp_path / "whole", trackers=[])
 
-    def interrupt(moment: TrainStatus) -> None:
-        if moment.step == 4:
+    def interrupt(status: TrainStatus) -> None:
+        if status.step == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
     first = imitate(config, tmp_path / "halves", trackers=[], progress=interrupt)
@@ -164,7 +164,7 @@ def test_a_learned_control_stays_where_the_law_allows_it(runs: Path, tmp_path: P
     learn_controls(law, ["decay"])
     for value, kept in ((0.4, 0.4), (-0.2, 0.0), (1.5, 0.5)):
         nn.init.constant_(law.decay, value)  # type: ignore[arg-type]
-        keep_allowed(law, "decay")
+        clamp_control(law, "decay")
         assert law.get_control("decay") == pytest.approx(kept)
     # It would go below 0: the recorded law loses less than nothing.
     motor = Aetheria_Motor(Grows(), 16, 2, "cpu", EAGER, batch=2)
@@ -222,8 +222,8 @@ def test_the_batch_that_fits_is_found_and_kept(runs: Path, tmp_path: Path, monke
     monkeypatch.setattr(imitation, "rollout_loss", counted)
     config = settings(runs, train__batch="auto", train__steps=4)
 
-    def interrupt(moment: TrainStatus) -> None:
-        if moment.step == 2:
+    def interrupt(status: TrainStatus) -> None:
+        if status.step == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
     imitate(config, tmp_path / "out", trackers=[], progress=interrupt)
@@ -290,7 +290,7 @@ def test_the_command_line_trains_and_says_what_is_next(runs: Path, tmp_path: Pat
 
 
 def test_the_rate_rises_and_falls() -> None:
-    how = Train(steps=110, warm_up=10, final_rate=0.1)
+    how = ImitationConfig(steps=110, warm_up=10, final_rate=0.1)
     assert [rate(step, how) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
     assert rate(60, how) == pytest.approx(0.55)
     assert rate(110, how) == pytest.approx(0.1)
@@ -317,7 +317,7 @@ class Sick(nn.Module):
 
 
 def sick(runs: Path, folder: Path, calls: set[int], monkeypatch: pytest.MonkeyPatch) -> TrainResult:
-    monkeypatch.setattr("aetheria.training.imitation.built_law", lambda *_: (Sick(calls), 1))
+    monkeypatch.setattr("aetheria.training.imitation.law_from_config", lambda *_: (Sick(calls), 1))
     return imitate(settings(runs, train__rollout=[1, 1], train__loss="squared", train__steps=9), folder, trackers=[])
 
 
@@ -344,7 +344,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("aetheria.training.train_state.torch.save", full)
-    with pytest.raises(AetheriaError, match="disk may be full; the one before is kept"):
+    with pytest.raises(AetheriaError, match="disk may be full; the old file is kept"):
         train_state.save({"config": "", "step": 2}, tmp_path / "last.pt")
     assert train_state.load(tmp_path / "last.pt", "")["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]

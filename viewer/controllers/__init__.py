@@ -1,1 +1,1 @@
-"""The user's actions, between model, source and window. No Qt."""
+"""Controllers: actions of the user, applied to model, source and window. No Qt."""

@@ -1,7 +1,7 @@
-"""Everything the user can do, in one table: menus, tooltips, shortcuts and the shortcuts page are made from it. No Qt.
+"""The table of actions, from which menus, tooltips, shortcuts and the shortcuts page are made. No Qt.
 
-An action's name says who does it: "toggle_play" the controller, "tools.undo" the component of that name, "window.quit"
-the window, "window.entrance.open_file" a part of it.
+The name of an action is the path of its method: "toggle_play" on the controller, "tools.undo" on the component of that name,
+"window.quit" on the window, "window.pages.open_file" on a part of it.
 """
 
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from typing import Literal
 
 from viewer.sources.source import FrameSource
 
-# What must be open: anything ("source"), a run ("live") or a recording; "run": something that can be started and stopped here,
-# which a run that the user's own code steps cannot; "stepped": a run that the viewer steps; "phase": a run of amplitudes.
+# What must be open: any source, a run ("live") or a recording; "run": a source that can be started and stopped here, unlike a
+# run that the user's own code steps; "stepped": a run that the viewer steps; "phase": a run of complex amplitudes.
 Needs = Literal["nothing", "source", "run", "live", "stepped", "phase", "recording"]
 
 
 @dataclass(frozen=True)
 class Action:
-    """Something the user can do.
+    """An action of the user.
 
     Attributes:
-        name: who does it; see the module.
-        text: in the menu, with & before the key that picks it there.
-        keys: shortcuts, the first one shown; as Qt writes them.
-        menu: which menu holds it.
-        tip: one sentence.
-        needs: what must be open; see `why_not`.
-        checked: the name of the model's attribute (or the window's dock) that it toggles; empty for one that just acts.
+        name: path of its method; see the module.
+        text: menu text, with & before the mnemonic.
+        keys: shortcuts in Qt's notation, the displayed one first.
+        menu: title of its menu.
+        tip: one sentence for tooltips.
+        needs: the kind of source it needs; see `why_not`.
+        checked: the attribute of the model that it toggles; empty for other actions.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Action:
     checked: str = ""
 
 
-MENUS = ("&File", "&Run", "&Look", "&Edit", "&Recording", "&Window", "&Help")
+MENUS = ("&File", "&Run", "&View", "&Edit", "&Recording", "&Window", "&Help")
 
 ACTIONS: tuple[Action, ...] = (
     Action(
-        "window.entrance.open_file",
+        "window.pages.open_file",
         "&Open...",
         ("Ctrl+O",),
         "&File",
@@ -49,109 +49,112 @@ ACTIONS: tuple[Action, ...] = (
         "nothing",
     ),
     Action(
-        "window.entrance.show_gallery",
+        "window.pages.show_gallery",
         "&Gallery",
         ("Ctrl+G",),
         "&File",
-        "Choose from the simulations that come with Aetheria",
+        "Choose from the shipped simulations",
         "nothing",
     ),
-    Action("window.file_menu.record", "&Record...", ("R",), "&File", "Record the run to a file; again to stop", "live"),
-    Action("window.file_menu.film", "&Film...", ("M",), "&File", "Film what is shown, or the recording; again to stop"),
-    Action("window.file_menu.save_view", "Save &picture...", ("F12",), "&File", "Save the cells as they are seen, as PNG"),
+    Action("window.file_menu.record", "&Record...", ("R",), "&File", "Record the run to a file, or stop recording", "live"),
+    Action("window.file_menu.film", "&Film...", ("M",), "&File", "Film the view or the recording, or stop filming"),
+    Action("window.file_menu.save_view", "Save &image...", ("F12",), "&File", "Save the view as PNG"),
     Action(
         "window.file_menu.save_state", "&Save the state...", ("Ctrl+S",), "&File", "Save cells, memory, step and seed", "live"
     ),
-    Action("window.file_menu.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Go on from a saved state", "live"),
-    Action(
-        "window.file_menu.copy_config", "Cop&y the config", ("Ctrl+Shift+C",), "&File", "Copy the config as it is now, as TOML"
-    ),
-    Action("window.file_menu.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save what is plotted as a table"),
-    Action("window.entrance.close_source", "&Close", ("Ctrl+W",), "&File", "Close what is open and go back to the gallery"),
+    Action("window.file_menu.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Continue from a saved state", "live"),
+    Action("window.file_menu.copy_config", "Cop&y the config", ("Ctrl+Shift+C",), "&File", "Copy the present config as TOML"),
+    Action("window.file_menu.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save the plotted numbers as CSV"),
+    Action("window.pages.close_source", "&Close", ("Ctrl+W",), "&File", "Close the simulation and return to the gallery"),
     Action("window.quit", "&Quit", ("Ctrl+Q",), "&File", "Close the window", "nothing"),
     Action("toggle_play", "&Play or pause", ("Space", "Return"), "&Run", "Start or stop stepping", "run"),
     Action("step_once", "One &step", (".",), "&Run", "Take one step and stop", "run"),
     Action("window.dialogs.step_many", "&N steps...", ("Ctrl+.",), "&Run", "Take a number of steps and stop", "stepped"),
-    Action("faster", "&Faster", ("+", "="), "&Run", "More beats a second, up to unlimited", "run"),
-    Action("slower", "S&lower", ("-",), "&Run", "Fewer beats a second", "run"),
-    Action("unlimited", "&Unlimited speed", ("0",), "&Run", "As fast as this machine can", "run"),
-    Action("stride_up", "Double the step scale", ("]",), "&Run", "Twice as many steps a beat, or frames of a recording", "run"),
-    Action("stride_down", "Halve the step scale", ("[",), "&Run", "Half as many steps a beat, or frames of a recording", "run"),
-    Action("reset", "&Reset to the start", ("Ctrl+Backspace",), "&Run", "Initial cells and settings again, at step 0", "run"),
-    Action("new_seed", "New &seed", ("Ctrl+N",), "&Run", "Start again from other random cells", "stepped"),
-    Action("window.dialogs.go_to", "&Go to step...", ("Ctrl+J",), "&Run", "Go to a step and stop there", "run"),
-    Action("fit", "&Fit the grid", ("F",), "&Look", "Show the whole grid"),
-    Action("one_to_one", "&1:1", ("1",), "&Look", "One cell to one pixel of the screen"),
-    Action("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), "&Look", "Twice as large"),
-    Action("zoom_out", "Zoom &out", ("Ctrl+-",), "&Look", "Half as large"),
-    Action("window.canvas.pan_left", "Move &left", ("Ctrl+Left",), "&Look", "Look further to the left"),
-    Action("window.canvas.pan_right", "Move &right", ("Ctrl+Right",), "&Look", "Look further to the right"),
-    Action("window.canvas.pan_up", "Move &up", ("Ctrl+Up",), "&Look", "Look further up"),
-    Action("window.canvas.pan_down", "Move &down", ("Ctrl+Down",), "&Look", "Look further down"),
-    Action("toggle_follow", "Fo&llow", ("Shift+F",), "&Look", "Keep the centre of mass in the middle", "live", "follow"),
-    Action("toggle_grid", "&Grid lines", ("G",), "&Look", "Lines between cells that are large enough", "source", "grid_lines"),
+    Action("faster", "&Faster", ("+", "="), "&Run", "Raise the speed, up to unlimited", "run"),
+    Action("slower", "S&lower", ("-",), "&Run", "Lower the speed", "run"),
+    Action("unlimited", "&Unlimited speed", ("0",), "&Run", "Run as fast as possible", "run"),
+    Action("stride_up", "Double the step scale", ("]",), "&Run", "Double the steps per update, or the frames", "run"),
+    Action("stride_down", "Halve the step scale", ("[",), "&Run", "Halve the steps per update, or the frames", "run"),
+    Action("reset", "&Reset to the start", ("Ctrl+Backspace",), "&Run", "Restore initial cells and settings, at step 0", "run"),
+    Action("new_seed", "New &seed", ("Ctrl+N",), "&Run", "Restart from other random cells", "stepped"),
+    Action("window.dialogs.go_to", "&Go to step...", ("Ctrl+J",), "&Run", "Go to a step and stop", "run"),
+    Action("fit", "&Fit the grid", ("F",), "&View", "Show the whole grid"),
+    Action("one_to_one", "&1:1", ("1",), "&View", "Show one pixel per cell"),
+    Action("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), "&View", "Double the scale"),
+    Action("zoom_out", "Zoom &out", ("Ctrl+-",), "&View", "Halve the scale"),
+    Action("window.canvas.pan_left", "Move &left", ("Ctrl+Left",), "&View", "Move the view to the left"),
+    Action("window.canvas.pan_right", "Move &right", ("Ctrl+Right",), "&View", "Move the view to the right"),
+    Action("window.canvas.pan_up", "Move &up", ("Ctrl+Up",), "&View", "Move the view up"),
+    Action("window.canvas.pan_down", "Move &down", ("Ctrl+Down",), "&View", "Move the view down"),
+    Action("toggle_follow", "Fo&llow", ("Shift+F",), "&View", "Keep the centre of mass in the middle", "live", "follow"),
+    Action("toggle_grid", "&Grid lines", ("G",), "&View", "Draw lines between large cells", "source", "grid_lines"),
     Action(
         "inspect.toggle_pin",
         "&Pin the cell",
         ("I",),
-        "&Look",
-        "Inspect the cell under the mouse, and stay",
+        "&View",
+        "Keep inspecting the cell under the mouse",
         "source",
         "pinned",
     ),
-    Action("next_field", "&Next field", ("N",), "&Look", "Show the next field of the law"),
-    Action("previous_field", "&Previous field", ("Shift+N",), "&Look", "Show the field before"),
-    Action("next_universe", "Next &universe", ("U",), "&Look", "Show the next universe of the batch"),
-    Action("next_colours", "Next &colour map", ("C",), "&Look", "Paint in other colours"),
-    Action("levels_auto", "Levels: &auto", ("A",), "&Look", "From the lowest to the highest value in view"),
-    Action("levels_percentile", "Levels: p&ercentile", ("P",), "&Look", "Without the outermost values"),
-    Action("levels_locked", "Levels: loc&ked", ("K",), "&Look", "As they are now, whatever comes"),
-    Action("toggle_theme", "&Light or dark", ("Ctrl+T",), "&Look", "Switch between a light and a dark window", "nothing"),
-    Action("series.clear", "&Clear the plots", ("Ctrl+Shift+K",), "&Window", "Forget the numbers collected so far"),
+    Action("next_field", "&Next field", ("N",), "&View", "Show the next field of the law"),
+    Action("previous_field", "&Previous field", ("Shift+N",), "&View", "Show the previous field of the law"),
+    Action("next_universe", "Next &universe", ("U",), "&View", "Show the next universe of the batch"),
+    Action("next_colours", "Next &colour map", ("C",), "&View", "Use the next colour map"),
+    Action("levels_auto", "Levels: &auto", ("A",), "&View", "From the lowest to the highest visible value"),
+    Action("levels_percentile", "Levels: p&ercentile", ("P",), "&View", "Without the outermost values"),
+    Action("levels_locked", "Levels: loc&ked", ("K",), "&View", "Keep the present levels"),
+    Action("toggle_theme", "&Light or dark", ("Ctrl+T",), "&View", "Switch between light and dark theme", "nothing"),
+    Action("series.clear", "&Clear the plots", ("Ctrl+Shift+K",), "&Window", "Discard the numbers collected so far"),
     Action(
-        "window.dismiss", "&Dismiss", ("Esc",), "&Window", "Put the message away, or stop waiting; back to the cells", "nothing"
+        "window.dismiss",
+        "&Dismiss",
+        ("Esc",),
+        "&Window",
+        "Dismiss the message, or cancel opening; back to the cells",
+        "nothing",
     ),
     Action(
         "parameters.reset_all",
         "Reset the la&w",
         ("Ctrl+Shift+L",),
         "&Run",
-        "The law's parameters as they were at first",
+        "Restore the law's initial parameters",
         "live",
     ),
-    Action("tools.pan", "&Move", ("V",), "&Edit", "Put the brush away: the mouse moves the view"),
+    Action("tools.pan", "&Move", ("V",), "&Edit", "Move the view with the mouse, without a brush"),
     Action("tools.draw", "&Draw", ("D",), "&Edit", "Paint live cells; the right button erases", "live"),
     Action("tools.erase", "&Erase", ("E",), "&Edit", "Paint dead cells", "live"),
     Action("tools.random", "Ra&ndom", ("X",), "&Edit", "Paint random cells", "live"),
-    Action("tools.stamp", "&Stamp", ("S",), "&Edit", "Put down a pattern or an animal", "live"),
-    Action("tools.vortex", "&Vortex", ("W",), "&Edit", "Put down a vortex of the phase", "phase"),
+    Action("tools.stamp", "&Stamp", ("S",), "&Edit", "Stamp a pattern or a creature", "live"),
+    Action("tools.vortex", "&Vortex", ("W",), "&Edit", "Paint a vortex of the phase", "phase"),
     Action("tools.wave", "&Plane wave", ("Q",), "&Edit", "Paint a plane wave", "phase"),
-    Action("tools.larger", "&Larger brush", ("B",), "&Edit", "A brush of more cells", "live"),
-    Action("tools.smaller", "S&maller brush", ("Shift+B",), "&Edit", "A brush of fewer cells", "live"),
-    Action("tools.turn", "&Turn the pattern", ("Shift+S",), "&Edit", "Turn the pattern that is stamped by 90 degrees", "live"),
+    Action("tools.larger", "&Larger brush", ("B",), "&Edit", "Enlarge the brush", "live"),
+    Action("tools.smaller", "S&maller brush", ("Shift+B",), "&Edit", "Shrink the brush", "live"),
+    Action("tools.turn", "&Turn the pattern", ("Shift+S",), "&Edit", "Turn the stamped pattern by 90 degrees", "live"),
     Action(
         "tools.mirror",
         "M&irror the pattern",
         ("Shift+M",),
         "&Edit",
-        "Exchange left and right of the pattern that is stamped",
+        "Mirror the stamped pattern left to right",
         "live",
     ),
-    Action("tools.undo", "&Undo stroke", ("Ctrl+Z",), "&Edit", "Take the last stroke back", "live"),
-    Action("tools.redo", "&Redo stroke", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Paint again what was taken back", "live"),
+    Action("tools.undo", "&Undo stroke", ("Ctrl+Z",), "&Edit", "Undo the last stroke", "live"),
+    Action("tools.redo", "&Redo stroke", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Repeat the last undone stroke", "live"),
     Action("player.first", "&First frame", ("Home",), "&Recording", "Go to the first frame", "recording"),
     Action("player.leap_back", "&Ten frames back", ("PgUp",), "&Recording", "Go ten frames back", "recording"),
     Action("player.back", "Frame &back", ("Left",), "&Recording", "Go one frame back", "recording"),
-    Action("player.forward", "Frame &on", ("Right",), "&Recording", "Go one frame on", "recording"),
-    Action("player.leap_forward", "Ten frames o&n", ("PgDown",), "&Recording", "Go ten frames on", "recording"),
+    Action("player.forward", "Frame f&orward", ("Right",), "&Recording", "Go one frame forward", "recording"),
+    Action("player.leap_forward", "Te&n frames forward", ("PgDown",), "&Recording", "Go ten frames forward", "recording"),
     Action("player.last", "&Last frame", ("End",), "&Recording", "Go to the last frame", "recording"),
-    Action("player.toggle_loop", "Loo&p", ("O",), "&Recording", "After the last frame comes the first", "recording", "loop"),
+    Action("player.toggle_loop", "Loo&p", ("O",), "&Recording", "Start again after the last frame", "recording", "loop"),
     Action(
         "player.toggle_newest",
         "&Stay at the newest",
         ("Shift+End",),
         "&Recording",
-        "Show each frame that a run still being recorded adds",
+        "Follow the newest frame of a run still being recorded",
         "recording",
         "newest",
     ),
@@ -160,15 +163,15 @@ ACTIONS: tuple[Action, ...] = (
         "&Run this config",
         ("Ctrl+R",),
         "&Recording",
-        "Run the config of the recording live, from step 0 and without the changes made by hand",
+        "Run the config of the recording live, from step 0 and without its edits",
         "recording",
     ),
     Action(
-        "window.reruns.go_on",
-        "&Go on from here",
+        "window.reruns.continue_from_here",
+        "Contin&ue from here",
         ("Ctrl+Shift+R",),
         "&Recording",
-        "Run again up to the frame in view, with every change made by hand, and go on live",
+        "Run again up to the present frame, with every edit, and continue live",
         "recording",
     ),
     Action(
@@ -176,7 +179,7 @@ ACTIONS: tuple[Action, ...] = (
         "&Compare with...",
         ("Ctrl+D",),
         "&Recording",
-        "Show a recording beside what is open, at the same step",
+        "Show a recording beside the open one, at the same step",
     ),
     Action(
         "window.side_by_side.compare_itself",
@@ -188,23 +191,26 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "window.side_by_side.close_second",
-        "Close the s&econd picture",
+        "Close the s&econd view",
         ("Ctrl+Shift+W",),
         "&Recording",
-        "Away with the picture on the right",
+        "Close the view on the right",
     ),
     Action(
-        "window.dock_layout.reset", "&Reset layout", ("Ctrl+Shift+0",), "&Window", "Panels where they were at first", "nothing"
+        "window.dock_layout.reset",
+        "&Reset layout",
+        ("Ctrl+Shift+0",),
+        "&Window",
+        "Restore the initial layout of the panels",
+        "nothing",
     ),
     Action("window.dialogs.show_shortcuts", "&Shortcuts", ("?",), "&Help", "All keys on one page", "nothing"),
-    Action(
-        "window.dialogs.show_help", "&What one sees", ("F1",), "&Help", "What the window shows and how to steer it", "nothing"
-    ),
+    Action("window.dialogs.show_help", "&Help", ("F1",), "&Help", "Explains the view, the panels and the keys", "nothing"),
 )
 
 
 def why_not(needs: Needs, source: FrameSource | None) -> str:
-    """Why an action that needs this cannot be done now; empty when it can."""
+    """The reason why an action with these needs is unavailable; empty when it is available."""
     if needs == "nothing":
         return ""
     if source is None:
@@ -214,7 +220,7 @@ def why_not(needs: Needs, source: FrameSource | None) -> str:
     if needs == "phase" and not any(choice.cyclic for choice in source.fields):
         return "only laws of complex amplitudes have a phase"
     if needs == "recording" and source.live:
-        return "this is no recording"
+        return "this is not a recording"
     if needs in ("run", "stepped") and not source.runs:
         return "your own code steps this run"
     return ""

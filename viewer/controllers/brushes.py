@@ -1,6 +1,6 @@
-"""Brushes: what a dab of paint does to a block of cells. Arrays in, arrays out; no Qt, no motor.
+"""Brushes: the effect of a dab of paint on a block of cells. Arrays in, arrays out; no Qt, no motor.
 
-Coordinates are cells with fractions, as on the canvas: cell (i, j) covers the square from (i, j) to (i + 1, j + 1).
+Coordinates are fractional cells, as on the canvas: cell (i, j) covers the square from (i, j) to (i + 1, j + 1).
 """
 
 import math
@@ -21,15 +21,15 @@ BRUSHES: tuple[BrushName, ...] = get_args(BrushName)
 
 @dataclass(frozen=True, eq=False)
 class PaintTarget:
-    """What painting needs to know of a law and its grid.
+    """The properties of a law and its grid that painting depends on.
 
     Attributes:
         grid: (height, width) in cells.
         live: the channels `(C,)` of one live cell.
         complex: channels are d real parts, then d imaginary parts.
-        hard: cells are 0 or 1, nothing between: no soft edges.
-        wraps: the grid is a torus, and strokes go on at the other side.
-        unit: the size of an amplitude that is painted with full strength; 1 for real cells.
+        hard: cells are 0 or 1, so brushes have no soft edges.
+        wraps: the grid is a torus, and strokes continue at the opposite side.
+        unit: amplitude painted at full strength; 1 for real cells.
     """
 
     grid: tuple[int, int]
@@ -45,11 +45,11 @@ class Dab:
     """One touch of a brush.
 
     Attributes:
-        brush: which one.
-        settings: size, strength and the like.
-        y, x: the centre. On a torus it may lie beyond the edge, as far as the mouse went.
+        brush: its name.
+        settings: size, strength and so on.
+        y, x: the centre. On a torus it may lie beyond the edge.
         seed: of random cells.
-        stamp: values `(h, w)` from 0 (left as it is) to 1 (alive), for "stamp".
+        stamp: values `(h, w)` from 0 (unchanged) to 1 (live), for "stamp".
     """
 
     brush: BrushName
@@ -61,7 +61,7 @@ class Dab:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of what it covers."""
+        """(height, width) of the covered cells."""
         if self.brush == "stamp":
             assert self.stamp is not None
             return self.stamp.shape[0], self.stamp.shape[1]
@@ -69,13 +69,13 @@ class Dab:
 
     @property
     def corner(self) -> tuple[int, int]:
-        """(top, left) of what it covers, in whole cells; of an odd size the middle cell is the one under the mouse."""
+        """(top, left) of the covered cells; for odd sizes the middle cell is the one under the mouse."""
         height, width = self.size
         return _first(self.y, height), _first(self.x, width)
 
 
 def paint_target_of(law: Law, grid: tuple[int, int]) -> PaintTarget:
-    """The properties of a law's cells that brushes need."""
+    """The paint target for a law on a grid."""
     live = law.seed_cell().cpu().numpy()
     return PaintTarget(
         grid,
@@ -87,14 +87,14 @@ def paint_target_of(law: Law, grid: tuple[int, int]) -> PaintTarget:
 
 
 def why_brush_unusable(brush: str, target: PaintTarget) -> str:
-    """Why a brush makes no sense for these cells, for people; empty when it does."""
+    """The reason why a brush is unavailable for these cells; empty when it is available."""
     if brush in ("vortex", "wave") and not target.complex:
         return "only laws of complex amplitudes have a phase"
     return ""
 
 
 def touched_regions(dab: Dab, target: PaintTarget) -> list[Region]:
-    """The blocks of the grid that a dab touches: several where it wraps round an edge, none where it misses the grid."""
+    """The rectangles of the grid that a dab covers: several where it wraps round an edge, none where it misses the grid."""
     (top, left), (height, width) = dab.corner, dab.size
     rows = _pieces(top, height, target.grid[0], target.wraps)
     columns = _pieces(left, width, target.grid[1], target.wraps)
@@ -102,11 +102,11 @@ def touched_regions(dab: Dab, target: PaintTarget) -> list[Region]:
 
 
 def apply_dab(block: Array, top: int, left: int, dab: Dab, target: PaintTarget) -> Array:
-    """The block as it is after a dab.
+    """The block after a dab.
 
     Args:
         block: cells `(..., C, h, w)`.
-        top, left: where on the grid the block begins.
+        top, left: position of the block on the grid.
     """
     down = _offsets(top, block.shape[-2], dab.corner[0], dab.size[0], target.grid[0], target.wraps)
     across = _offsets(left, block.shape[-1], dab.corner[1], dab.size[1], target.grid[1], target.wraps)
@@ -119,12 +119,12 @@ def apply_dab(block: Array, top: int, left: int, dab: Dab, target: PaintTarget) 
         return np.where(weight > 0, wanted, block).astype(block.dtype)
     share = weight * dab.settings.strength
     with np.errstate(invalid="ignore"):
-        mixed = np.where(share < 1, block + share * (wanted - block), wanted)  # full strength heals NaN and Inf, too
+        mixed = np.where(share < 1, block + share * (wanted - block), wanted)  # full strength replaces NaN and Inf, too
     return np.where(share > 0, mixed, block).astype(block.dtype)
 
 
 def _wanted(block: Array, down: Array, across: Array, dab: Dab, target: PaintTarget) -> Array:
-    """The cells that full strength would leave."""
+    """The cells at full strength."""
     live = target.live[:, None, None]
     match dab.brush:
         case "draw":
@@ -141,8 +141,8 @@ def _wanted(block: Array, down: Array, across: Array, dab: Dab, target: PaintTar
 
 
 def _random(block: Array, top_left: tuple[float, float], dab: Dab, target: PaintTarget) -> Array:
-    """Two states: alive with half the strength for a chance. Amplitudes: any phase, density up to unit^2. Real: 0 to 1."""
-    place = [int(2 * offset) & 0xFFFFFFFF for offset in top_left]  # blocks beyond an edge are no copies of each other
+    """Two states: live with half the strength as probability. Amplitudes: any phase, density up to unit^2. Real: 0 to 1."""
+    place = [int(2 * offset) & 0xFFFFFFFF for offset in top_left]  # other numbers for the parts beyond an edge
     random = np.random.default_rng([dab.seed, *place])
     if target.hard:
         return random.random(block.shape) < 0.5 * dab.settings.strength
@@ -155,33 +155,33 @@ def _random(block: Array, top_left: tuple[float, float], dab: Dab, target: Paint
 
 
 def _vortex(down: Array, across: Array, dab: Dab) -> Array:
-    """r / sqrt(r^2 + core^2) exp(i charge theta): nothing in the middle, where the phase has no value."""
+    """r / sqrt(r^2 + core^2) exp(i charge theta): zero at the centre, where the phase is undefined."""
     y, x = down[:, None], across[None, :]
     r = np.hypot(y, x)
     core = max(0.5, dab.settings.size / 16)
-    # y is down on the canvas; theta grows counter-clockwise, as on paper.
+    # y points down on the canvas; theta grows counter-clockwise.
     return r / np.hypot(r, core) * np.exp(1j * dab.settings.charge * np.arctan2(-y, x))
 
 
 def _wave(down: Array, across: Array, dab: Dab) -> Array:
-    """exp(i k r), k of length 2 pi / wavelength; r counts from the grid's corner, so that dabs of a stroke fit together."""
+    """exp(i k r), k of length 2 pi / wavelength; r starts at the corner of the grid, so that dabs of a stroke match."""
     (top, left), (height, width) = dab.corner, dab.size
     y, x = down[:, None] + top + height / 2, across[None, :] + left + width / 2
     angle = math.radians(dab.settings.angle)
-    # Upwards is -y here, too.
+    # Angles are measured upwards, that is, towards -y.
     along = x * math.cos(angle) - y * math.sin(angle)
     return np.exp(2j * math.pi * along / dab.settings.wavelength)
 
 
 def _amplitudes(target: PaintTarget, wave: Array) -> Array:
-    """The channels `(C, h, w)` of a live cell whose amplitudes are multiplied by `wave`."""
+    """The channels `(C, h, w)` of a live cell, its amplitudes multiplied by `wave`."""
     re, im = np.split(target.live, 2)
     psi = target.unit * (re + 1j * im)[:, None, None] * wave
     return np.concatenate((psi.real, psi.imag))
 
 
 def _weight(dab: Dab, down: Array, across: Array, target: PaintTarget) -> Array:
-    """How much each cell takes, 0 to 1: all of it in a disc; for soft brushes in half its radius, then less and less."""
+    """Weight of each cell, 0 to 1: hard brushes are discs; soft ones fall off smoothly in the outer half of the radius."""
     radius = dab.settings.size / 2
     r = np.hypot(down[:, None], across[None, :])
     if target.hard:
@@ -191,7 +191,7 @@ def _weight(dab: Dab, down: Array, across: Array, target: PaintTarget) -> Array:
 
 
 def _under(dab: Dab, down: Array, across: Array) -> Array:
-    """The stamp's values at the cells of a block, 0 beside it."""
+    """The stamp's values at the cells of a block, 0 outside."""
     assert dab.stamp is not None
     height, width = dab.stamp.shape
     y = np.round(down + height / 2 - 0.5).astype(int)
@@ -201,18 +201,18 @@ def _under(dab: Dab, down: Array, across: Array) -> Array:
 
 
 def _first(centre: float, size: int) -> int:
-    """The first of `size` whole cells about `centre`."""
+    """The first of `size` whole cells around `centre`."""
     return math.floor(centre) - size // 2 if size % 2 else math.floor(centre + 0.5) - size // 2
 
 
 def _offsets(first: int, count: int, corner: int, size: int, around: int, wraps: bool) -> Array:
-    """From the dab's centre to the middles of `count` cells from `first` on; on a torus the shorter way round."""
+    """Distances of `count` cells from `first` on to the dab's centre; on a torus the shorter way round."""
     offset = first + np.arange(count) + 0.5 - (corner + size / 2)
     return (offset + around / 2) % around - around / 2 if wraps else offset
 
 
 def _pieces(first: int, size: int, around: int, wraps: bool) -> list[tuple[int, int]]:
-    """The parts [from, to) of `size` cells from `first` on that are on the grid."""
+    """The parts [from, to) of `size` cells from `first` on that lie on the grid."""
     if not wraps:
         start, end = max(first, 0), min(first + size, around)
         return [(start, end)] if start < end else []

@@ -1,4 +1,4 @@
-"""A second picture beside the first: the same part of the grid at the same step, in a look of its own. No Qt."""
+"""Comparison: a second view of the same region and step, with its own field and levels. No Qt."""
 
 from collections.abc import Callable
 
@@ -9,19 +9,19 @@ from viewer.sources.source import Worker
 
 
 class CompareController(Component):
-    """Keeps a recording beside whatever is open: it stands at the frame whose step is nearest to the one that is shown.
+    """Shows a recording beside the open source, at the frame nearest to the displayed step.
 
     Attributes:
-        second: the controller of the second picture; None without one.
-        as_first: the second picture is painted as the first, in its colours and between its levels.
-        listeners: called when a second picture has come or gone.
+        second: the controller of the second view; None without one.
+        as_first: the second view uses the colours and levels of the first.
+        listeners: called when the second view was opened or closed.
     """
 
     def __init__(self, controller: Controller, make_view: Callable[[], ViewInterface]) -> None:
         """
         Args:
-            controller: of the first picture.
-            make_view: a place for the second.
+            controller: controller of the first view.
+            make_view: makes the second view.
         """
         super().__init__(controller)
         self.second: Controller | None = None
@@ -29,11 +29,11 @@ class CompareController(Component):
         self.listeners: list[Callable[[], None]] = []
         self._make_view = make_view
         self._worker: Worker | None = None
-        self._request_number = 0  # the newest; what was wished for before is not wanted any more
-        self._stands: tuple[int, int] | None = None  # step of the first picture, and frames of the second
+        self._request_number = 0  # results of older requests are closed
+        self._stands: tuple[int, int] | None = None  # step of the first view, and frames of the second
 
     def open_second(self, make: Callable[[], RecordingSource]) -> None:
-        """Opens the recording that `make` returns, which is called in a thread; it takes the place of the one before."""
+        """Opens the recording that `make`, called in a thread, returns; it replaces the second view."""
         if self.controller.source is None:
             return
         if self._worker is None:
@@ -44,7 +44,7 @@ class CompareController(Component):
         self._worker.submit(make, lambda source: self._open(source, request_number))
 
     def close(self) -> None:
-        """Away with the second picture."""
+        """Closes the second view."""
         self._request_number += 1
         second, self.second = self.second, None
         if second is not None:
@@ -52,13 +52,13 @@ class CompareController(Component):
             self._notify()
 
     def close_all(self) -> None:
-        """Away with it for good."""
+        """Closes the second view and ends the thread."""
         self.close()
         if self._worker is not None:
             self._worker.close()
 
     def paint_as_first(self, wanted: bool) -> None:
-        """Paints the second picture as the first; or no longer, and levels stay as they are."""
+        """Uses the colours and levels of the first view for the second, or ends that; the levels then stay as they are."""
         self.as_first = wanted
         self._paint()
 
@@ -94,7 +94,7 @@ class CompareController(Component):
         self._notify()
 
     def _choose_field(self) -> None:
-        """The field of the first picture; of the same recording, the one after it."""
+        """Chooses the field of the first view; for the same recording, the one after it."""
         first, second = self.controller.source, self.second
         if first is None or second is None or second.source is None or self.controller.model.view_settings is None:
             return

@@ -1,4 +1,4 @@
-"""Parts that come along with the controller, and what they may ask of it and of the window. No Qt."""
+"""Components of the controller, and the interfaces of controller and window that they use. No Qt."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,43 +13,43 @@ from viewer.sources.source import FrameSource
 
 
 class ViewInterface(Protocol):
-    """What the controller asks of the window."""
+    """The methods that the controller calls on the window."""
 
     def show_source(self, source: FrameSource | None) -> None:
-        """Something was opened, or closed (None)."""
+        """A source was opened, or closed (None)."""
 
     def show_frame(self, frame: RenderedFrame) -> None:
-        """A new picture."""
+        """Draws a new frame."""
 
     def show_status(self, status: Status) -> None:
-        """New numbers, a few times a second."""
+        """Shows new figures; called a few times a second."""
 
     def show_message(self, message: Message) -> None:
-        """Tells the user; the window lives on."""
+        """Shows a message; does not wait for an answer."""
 
     def show_waiting(self, what: str) -> None:
-        """Says what is being waited for; empty when it is there, or no longer wanted."""
+        """Names the file being opened; empty when it is open, or cancelled."""
 
     def show_region(self, region: Region) -> None:
-        """Moves the view so that it shows this region."""
+        """Moves and zooms the view to a region."""
 
     def centre(self, y: float, x: float) -> None:
-        """Moves the view so that this point, in cells, is in the middle."""
+        """Centres the view on a point, in cells."""
 
     def zoom(self, factor: float | None) -> None:
-        """Zooms by a factor about the middle; None: one cell to one pixel."""
+        """Zooms by a factor about the centre; None: one pixel per cell."""
 
 
 class ComponentHost(Protocol):
-    """What a component asks of the controller, which has components and therefore stands above them.
+    """The part of the controller that components use.
 
     Attributes:
         view: the window.
-        model: the viewer's own state.
-        source: what is open, or None.
-        picture: the last good one.
-        visible: whether anybody can see the window.
-        components: those that came along so far.
+        model: the state of the viewer.
+        source: the open source, or None.
+        frame: the last finite frame.
+        visible: whether the window can be seen.
+        components: the components made so far.
     """
 
     view: ViewInterface
@@ -61,19 +61,19 @@ class ComponentHost(Protocol):
 
     @property
     def choice(self) -> FieldChoice | None:
-        """The field that is shown."""
+        """The displayed field."""
 
     def attempt(self, action: Callable[[], object]) -> bool:
-        """Does something that may fail for a reason the user can be told; whether it went well."""
+        """Runs an action, and reports its AetheriaError or OSError to the user; returns whether it succeeded."""
 
     def failed(self, error: Exception) -> None:
-        """Tells the user what went wrong."""
+        """Reports an error to the user."""
 
 
 class Component:
-    """A part of the viewer that comes along with the controller: told what is opened, and called at every tick.
+    """A part of the controller with its own state: told when a source is opened or closed, and called at every tick.
 
-    The controller makes it, as an attribute that actions name: "tools.undo".
+    The controller holds it as an attribute that actions name: "tools.undo".
     """
 
     def __init__(self, controller: ComponentHost) -> None:
@@ -81,13 +81,13 @@ class Component:
         controller.components.append(self)
 
     def opened(self, source: FrameSource) -> None:
-        """Something was opened."""
+        """A source was opened."""
 
     def closed(self) -> None:
-        """What was open is being closed."""
+        """The source is being closed."""
 
     def restarted(self) -> None:
         """The run is back at its start."""
 
     def tick(self) -> None:
-        """Called some sixty times a second, whether anything is open or not; must not wait."""
+        """Called about sixty times a second, with or without a source; must not wait."""

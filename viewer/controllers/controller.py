@@ -1,4 +1,4 @@
-"""What the user's wishes mean: between the model, the source and the window. No Qt."""
+"""The controller: connects model, source and window. No Qt."""
 
 import time
 from collections.abc import Callable
@@ -31,23 +31,23 @@ _STATUS_S = 0.25
 
 
 class Controller:
-    """Does what the user wants, and keeps the window up to date; `tick` is called some sixty times a second.
+    """Carries out the user's actions and keeps the window up to date; `tick` is called about sixty times a second.
 
     Attributes:
-        model: the viewer's own state.
-        source: what is open, or None.
-        picture: the last good one.
-        components: called at every tick and when something is opened; see `Component`.
-        divergence: pauses what turns to NaN.
-        series: numbers over time.
-        player: where a recording stands.
+        model: the state of the viewer.
+        source: the open source, or None.
+        frame: the last finite frame.
+        components: parts with their own state; see `Component`.
+        divergence: pauses a source that turns to NaN.
+        series: observables over time.
+        player: position of a recording.
         follow: keeps the centre of mass in view.
         inspect: the cell under the mouse.
-        save: pictures, states and configs.
-        record, filming: recordings and films being made.
-        tools: the tool in hand, and strokes.
-        parameters: the law's parameters.
-        changes: what was changed by hand, in words.
+        save: images, states and configs.
+        record, film: recordings and films in progress.
+        tools: brushes and strokes.
+        parameters: parameters of the law.
+        history: list of the edits.
     """
 
     def __init__(self, view: ViewInterface, model: ViewerModel | None = None) -> None:
@@ -76,7 +76,7 @@ class Controller:
     # -- opening -------------------------------------------------------------------------------------------------
 
     def open(self, source: FrameSource) -> None:
-        """Shows a source, from its first field and the whole grid; the one before is closed."""
+        """Shows a source, with its initial view of the whole grid; closes the one before."""
         self.close()
         self.source = source
         if isinstance(source, Worker):
@@ -94,7 +94,7 @@ class Controller:
         self._show()
 
     def close(self) -> None:
-        """Closes what is open."""
+        """Closes the source."""
         source, self.source = self.source, None
         self.frame = None
         if source is not None:
@@ -104,7 +104,7 @@ class Controller:
             self.view.show_source(None)
 
     def attempt(self, action: Callable[[], object]) -> bool:
-        """Does something that may fail for a reason the user can be told; whether it went well."""
+        """Runs an action, and reports its AetheriaError or OSError to the user; returns whether it succeeded."""
         try:
             action()
         except (AetheriaError, OSError) as error:
@@ -113,16 +113,16 @@ class Controller:
         return True
 
     def failed(self, error: Exception) -> None:
-        """Tells the user what went wrong."""
+        """Reports an error to the user."""
         self.view.show_message(Message("error", explain(error)))
 
     # -- time ----------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Takes what the source has ready. Never waits."""
+        """Takes over what the source has ready. Never waits."""
         if self.source is not None:
             self.source.run_callbacks()
-        if self.source is not None:  # what is settled may close it
+        if self.source is not None:  # a callback may have closed it
             frame = self.source.next_frame()
             if frame is not None and self._fits(frame):
                 self._show_new_frame(frame)
@@ -144,27 +144,27 @@ class Controller:
             self.view.show_frame(frame)
 
     def set_visible(self, visible: bool) -> None:
-        """Whether anybody can see the window; if not, nothing is computed for it."""
+        """Sets whether the window can be seen; if not, nothing is computed for it."""
         if visible != self.visible:
             self.visible = visible
             self._show()
 
-    # -- look ----------------------------------------------------------------------------------------------------
+    # -- view ----------------------------------------------------------------------------------------------------
 
     def set_visible_area(self, region: Region, size: tuple[int, int]) -> None:
-        """The canvas shows these cells on so many pixels."""
+        """Sets the visible cells, and the (height, width) of their area in pixels."""
         self.model.set(region=region, size=size)
 
     @property
     def choice(self) -> FieldChoice | None:
-        """The field that is shown."""
+        """The displayed field."""
         settings = self.model.view_settings
         if self.source is None or settings is None:
             return None
         return next((choice for choice in self.source.fields if choice.name == settings.field), None)
 
     def set_field(self, name: str) -> None:
-        """Shows a field, in its own colours and automatic levels."""
+        """Shows a field, in its default colours and with automatic levels."""
         self.model.change_view(field=name, colours=None, level_mode="auto", levels=None)
 
     def next_field(self) -> None:
@@ -172,7 +172,7 @@ class Controller:
         self._turn_field(1)
 
     def previous_field(self) -> None:
-        """Shows the field before."""
+        """Shows the previous field."""
         self._turn_field(-1)
 
     def _turn_field(self, by: int) -> None:
@@ -186,14 +186,14 @@ class Controller:
             self.model.change_view(universe=(self.model.view_settings.universe + 1) % self.source.universes)
 
     def next_colours(self) -> None:
-        """Paints in the next colour map."""
+        """Switches to the next colour map."""
         choice, settings = self.choice, self.model.view_settings
         if choice is not None and settings is not None:
             maps = list(COLOUR_MAPS)
             self.model.change_view(colours=maps[(maps.index(settings.colours or choice.colours) + 1) % len(maps)])
 
     def levels_auto(self) -> None:
-        """Levels from the lowest to the highest value in view."""
+        """Levels from the lowest to the highest visible value."""
         self.model.change_view(level_mode="auto", levels=None)
 
     def levels_percentile(self) -> None:
@@ -201,7 +201,7 @@ class Controller:
         self.model.change_view(level_mode="percentile", levels=None)
 
     def levels_locked(self, levels: Levels | None = None) -> None:
-        """Levels that stay: those given, or the present ones."""
+        """Fixes the levels: the given ones, or the present ones."""
         present = levels or (self.frame.levels if self.frame is not None else None)
         mode: LevelMode = "locked" if present is not None else "auto"
         self.model.change_view(level_mode=mode, levels=present)
@@ -212,84 +212,84 @@ class Controller:
             self.view.show_region(Region(0, 0, *self.source.grid))
 
     def one_to_one(self) -> None:
-        """One cell to one pixel."""
+        """One pixel per cell."""
         self.view.zoom(None)
 
     def zoom_in(self) -> None:
-        """Twice as large."""
+        """Zooms in by a factor of two."""
         self.view.zoom(2.0)
 
     def zoom_out(self) -> None:
-        """Half as large."""
+        """Zooms out by a factor of two."""
         self.view.zoom(0.5)
 
     def toggle_follow(self) -> None:
-        """Keeps the centre of mass in the middle, or no longer."""
+        """Starts or stops following the centre of mass."""
         self.model.set(follow=not self.model.follow)
 
     def toggle_grid(self) -> None:
-        """Draws lines between large cells, or no longer."""
+        """Shows or hides the lines between cells."""
         self.model.set(grid_lines=not self.model.grid_lines)
 
     def toggle_theme(self) -> None:
-        """Light or dark."""
+        """Switches between the light and the dark theme."""
         self.model.set(theme="light" if self.model.theme == "dark" else "dark")
 
     # -- run -----------------------------------------------------------------------------------------------------
 
     def toggle_play(self) -> None:
-        """Goes on, or stops."""
+        """Starts or stops."""
         if self.source is not None:
             self.source.play(not self.source.status().playing)
             self._status_due = 0.0
 
     def step_once(self) -> None:
-        """One beat, and stop."""
+        """Makes one update and stops."""
         self.step_many(1)
 
     def step_many(self, updates: int) -> None:
-        """So many beats, and stop."""
+        """Makes so many updates and stops."""
         if self.source is not None:
             self.source.play(False)
             self.source.advance_updates(updates)
 
     def go_to(self, step: int) -> None:
-        """Goes to a step and stops there."""
+        """Goes to a step and stops."""
         if self.source is not None:
             self.source.go_to(step)
 
     def faster(self) -> None:
-        """The next higher speed; beyond the highest: unlimited."""
+        """Sets the next higher speed; above the highest: unlimited."""
         speed = self.model.speed
         self.set_speed(next((s for s in SPEEDS if speed is not None and s > speed), None))
 
     def slower(self) -> None:
-        """The next lower speed."""
+        """Sets the next lower speed."""
         speed = self.model.speed
         self.set_speed(SPEEDS[-1] if speed is None else next((s for s in reversed(SPEEDS) if s < speed), SPEEDS[0]))
 
     def unlimited(self) -> None:
-        """As fast as it goes."""
+        """Removes the speed limit."""
         self.set_speed(None)
 
     def set_speed(self, speed: float | None) -> None:
-        """Beats a second; None for as many as it can."""
+        """Sets updates per second; None for unlimited."""
         self.model.set(speed=speed)
 
     def stride_up(self) -> None:
-        """Twice as many steps a beat."""
+        """Doubles the steps per update."""
         self.model.set(stride=min(self.model.stride * 2, 1 << 20))
 
     def stride_down(self) -> None:
-        """Half as many steps a beat."""
+        """Halves the steps per update."""
         self.model.set(stride=max(1, self.model.stride // 2))
 
     def reset(self) -> None:
-        """Back to the start: initial cells and settings."""
+        """Restarts from the initial cells and settings."""
         self._restart(self.parameters.start_again)
 
     def new_seed(self) -> None:
-        """Other random cells."""
+        """Restarts from other random cells."""
         self._restart(lambda motor: motor.restart(motor.seed + 1))
 
     def _restart(self, restart: Callable[[Aetheria_Motor], None]) -> None:
@@ -300,13 +300,13 @@ class Controller:
             source.go_to(0)
 
     def restarted(self) -> None:
-        """The run is back at its start, whatever took it there."""
+        """The run is back at its start: tells the components, and requests a frame."""
         for component in self.components:
             component.restarted()
         if isinstance(self.source, LiveSource):
             self.source.submit_with_motor(lambda motor: motor.refresh())
 
-    # -- keeping up ----------------------------------------------------------------------------------------------
+    # -- changes of the model ------------------------------------------------------------------------------------
 
     def _model_changed(self, changed: frozenset[str]) -> None:
         if changed & {"view_settings", "region", "size"}:

@@ -1,4 +1,4 @@
-"""Pauses what turns to NaN or infinity, and says so. No Qt."""
+"""Divergence guard: pauses a source that shows NaN or infinity. No Qt."""
 
 from viewer.controllers.component import Component, ComponentHost
 from viewer.model.frame import RenderedFrame
@@ -7,15 +7,15 @@ from viewer.sources.source import FrameSource
 
 
 class DivergenceGuard(Component):
-    """Knows since when the pictures hold NaN or Inf."""
+    """Checks frames for NaN and Inf."""
 
     def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
-        self._since: int | None = None  # the first step of which the picture was not finite
+        self._since: int | None = None  # the first step with a frame that was not finite
         self._last = 0
 
     def worth_showing(self, frame: RenderedFrame) -> bool:
-        """Whether a picture is finite. One that is not pauses: a recording once, a run however often it is started again."""
+        """Whether a frame is finite. Otherwise pauses: a recording once, a run every time it is started again."""
         source = self.controller.source
         if frame.finite or source is None:
             self._since = None
@@ -38,12 +38,12 @@ class DivergenceGuard(Component):
 def _words(source: FrameSource, step: int) -> str:
     if not source.live:
         return (
-            f"The frame of step {step:,} holds NaN or Inf: paused. The last good picture stays; playing goes on to the next "
-            "good one."
+            f"The frame of step {step:,} holds NaN or Inf: paused. The last finite frame stays; playing goes on to the "
+            "next finite one."
         )
     if not source.runs:
-        return f"The cells hold NaN or Inf at step {step:,}. The last good picture stays, while your own code goes on stepping."
+        return f"The cells hold NaN or Inf at step {step:,}. The last finite frame stays, while your own code goes on stepping."
     return (
-        f"The cells hold NaN or Inf at step {step:,}: paused. The last good picture stays. Reset the run, or change the law's "
+        f"The cells hold NaN or Inf at step {step:,}: paused. The last finite frame stays. Reset the run, or change the law's "
         "parameters and go to an earlier step."
     )

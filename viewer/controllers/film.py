@@ -1,4 +1,4 @@
-"""Films: of what is shown from now on, or of a recording; encoded by a thread of its own. No Qt."""
+"""Films of the view or of a recording, encoded in threads of their own. No Qt."""
 
 import queue
 import threading
@@ -20,22 +20,22 @@ from viewer.model.palette import colour_table
 from viewer.model.wording import bytes_in_words, shortened
 from viewer.sources.playback import RecordingSource
 
-_WAITING = 16  # pictures that wait for the encoder; more are left out
-_SIDE = 720  # pixels that the longer side of a film has at least, where cells are few
-_RATE = 60.0  # pictures a second that are to be expected of a live view
+_WAITING = 16  # frames that may wait for the encoder; further ones are dropped
+_SIDE = 720  # smallest length in pixels of the longer side of a film
+_RATE = 60.0  # expected frames per second of a live view
 
 Pixels = NDArray[np.uint8]
 
 
 def film_size(pixels: Pixels) -> tuple[int, int]:
-    """(height, width) of a film that begins with these pixels: whole multiples of them, both even."""
+    """(height, width) of a film that begins with these pixels: a whole multiple of them, both even."""
     height, width = pixels.shape[:2]
     scale = max(1, -(-_SIDE // max(height, width)))
     return -(-height * scale // 2) * 2, -(-width * scale // 2) * 2
 
 
 def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """The pixels as large as fits `size`, crisp, in the middle of black."""
+    """The pixels, scaled without smoothing to fit `size`, centred on black."""
     height, width = pixels.shape[:2]
     scale = min(size[0] / height, size[1] / width)
     scale = float(int(scale)) if scale >= 1 else scale
@@ -49,13 +49,13 @@ def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 class FilmTask:
-    """A film that is being made by a thread of its own.
+    """A film in progress, encoded in a thread of its own.
 
     Attributes:
-        path: of the film.
-        done, total: pictures; 0 in total when nobody knows.
-        dropped: pictures that came while the encoder was behind.
-        outcome: how it went, once it is over.
+        path: path of the film.
+        done, total: frames; 0 in total when unknown.
+        dropped: frames that came while the encoder was behind.
+        outcome: message about the result, once the film has ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,42 +63,42 @@ class FilmTask:
         self.done = self.total = self.dropped = 0
         self.outcome: Message | None = None
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="film")  # no daemon: the program ends when the file is whole
+        self._thread = threading.Thread(target=self._run, name="film")  # no daemon: the program ends after the file is complete
 
     def begin(self) -> None:
         """Starts the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it, soon."""
+        """Ends the film soon."""
         self._stopped.set()
 
     def status_text(self) -> str:
-        """How it goes, for the status bar."""
+        """Progress, for the status bar."""
         raise NotImplementedError
 
     def encode(self) -> None:
-        """Makes the film, in the thread."""
+        """Encodes the film; runs in the thread."""
         raise NotImplementedError
 
     def _run(self) -> None:
         try:
             self.encode()
             size = bytes_in_words(self.path.stat().st_size)
-            left_out = f"; {self.dropped:,} were left out, the encoder was behind" if self.dropped else ""
-            self.outcome = Message("note", f"Filmed {self.done:,} pictures in {self.path.name}, {size}{left_out}.")
+            left_out = f"; {self.dropped:,} were dropped, because the encoder was behind" if self.dropped else ""
+            self.outcome = Message("note", f"Saved {self.done:,} frames to {self.path.name}, {size}{left_out}.")
         except _StoppedError:
-            self.outcome = Message("note", f"{self.path.name} was given up, nothing was written.")
-        except Exception as error:  # noqa: BLE001 - told, whatever it is
+            self.outcome = Message("note", f"{self.path.name} was cancelled, nothing was written.")
+        except Exception as error:  # noqa: BLE001 - any error is reported to the user
             self.outcome = Message("error", f"{self.path.name} was not written. {explain(error)}")
 
 
 class _StoppedError(Exception):
-    """The user no longer wants it."""
+    """The film was cancelled."""
 
 
 class LiveFilm(FilmTask):
-    """A film of the pictures it is given, at the times they are given."""
+    """A film of the frames it is given, in real time."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -107,7 +107,7 @@ class LiveFilm(FilmTask):
         self._queue: queue.Queue[tuple[Pixels, Pixels, float]] = queue.Queue(_WAITING)
 
     def add_frame(self, frame: RenderedFrame, table: NDArray[np.uint8]) -> None:
-        """Takes a picture, unless too many wait. Never waits itself."""
+        """Adds a frame, unless too many wait. Never waits."""
         if self._stopped.is_set():
             return
         try:
@@ -137,12 +137,12 @@ class LiveFilm(FilmTask):
                 self.done += 1
             if last is None:
                 raise _StoppedError
-            film.write(last, time.monotonic() - self.began)  # seen until the end
+            film.write(last, time.monotonic() - self.began)  # shows the last frame until the end
 
 
 @dataclass(frozen=True)
 class FilmExport:
-    """A film of a recording: file, field, colours and frames per second; see `aetheria.export.pictures`."""
+    """Settings of a film of a recording: file, field, colours and frames per second; see `aetheria.export.pictures`."""
 
     recording: Path
     field: str
@@ -151,7 +151,7 @@ class FilmExport:
 
 
 class RecordingFilm(FilmTask):
-    """A film of a recording, read by a handle of its own."""
+    """A film of a recording, read through a handle of its own."""
 
     def __init__(self, path: Path, export: FilmExport) -> None:
         super().__init__(path)
@@ -178,7 +178,7 @@ class FilmController(Component):
     """Makes one film at a time.
 
     Attributes:
-        task: the film being made; None without one.
+        task: the film in progress; None without one.
     """
 
     def __init__(self, controller: ComponentHost) -> None:
@@ -188,17 +188,17 @@ class FilmController(Component):
         self._last: RenderedFrame | None = None
 
     def status_text(self) -> str:
-        """How it goes, for the status bar."""
+        """Progress, for the status bar."""
         return self.task.status_text() if self.task is not None else ""
 
     def film_view(self, path: Path) -> None:
-        """Films what is shown, from the present picture on."""
+        """Films the view, from the present frame on."""
         if self.task is None and self.controller.attempt(lambda: movie_writer(path, _RATE)):
             self._last = None
             self._start(LiveFilm(path))
 
     def film_recording(self, path: Path, scale: int, fps: float) -> None:
-        """Films the whole recording that is open, as it looks now."""
+        """Films the whole open recording, with the present view settings."""
         source, settings, frame = self.controller.source, self.controller.model.view_settings, self.controller.frame
         if self.task is not None or not isinstance(source, RecordingSource) or settings is None or frame is None:
             return
@@ -206,13 +206,13 @@ class FilmController(Component):
         self._start(RecordingFilm(path, FilmExport(source.recording.path, settings.field, film_look, fps)))
 
     def stop(self) -> None:
-        """Ends the film: that of a live view is whole, one of a recording is given up."""
+        """Ends the film: a film of the view is complete, one of a recording is cancelled."""
         if self.task is not None:
             self.task.stop()
             self._ending.append(self.task)
             self.task = None
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- component -----------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         task = self.task

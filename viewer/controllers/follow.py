@@ -13,19 +13,19 @@ from viewer.model.messages import Message
 from viewer.sources.live import LiveSource
 from viewer.sources.source import FrameSource
 
-_EVERY_S = 0.1  # between two looks for the centre of mass
-_SOON_S = 1 / 60  # as long as the speed is not known: on a torus only what goes less than half round meanwhile is seen to go
-_GLIDE_S = 0.15  # in which the view comes two thirds of the way to it
+_EVERY_S = 0.1  # between two measurements of the centre of mass
+_SOON_S = 1 / 60  # while the speed is unknown: on a torus only motion by less than half the grid between two measurements shows
+_GLIDE_S = 0.15  # time constant of the view's approach
 _CENTRE = ("centre_y", "centre_x")
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class CentreTrack:
-    """Where the centre of mass was seen, and how fast it went: in cells and cells a second.
+    """Measured position of the centre of mass in cells, and its speed in cells per second.
 
     Attributes:
-        torus: (height, width) of the grid, on which the short way may lead over an edge; None where there is no such way.
+        torus: (height, width) of a periodic grid, where the shortest way may cross an edge; None for other grids.
     """
 
     at: Point
@@ -34,7 +34,7 @@ class CentreTrack:
     torus: tuple[int, int] | None = None
 
     def way(self, start: Point, end: Point) -> Point:
-        """From one point to another, the short way."""
+        """The shortest vector from one point to another."""
         down, right = end[0] - start[0], end[1] - start[1]
         if self.torus is None:
             return down, right
@@ -42,20 +42,20 @@ class CentreTrack:
         return (down + height / 2) % height - height / 2, (right + width / 2) % width - width / 2
 
     def then(self, at: Point, seen: float) -> "CentreTrack":
-        """Seen again; what is fast goes about as far as it went before, which may be more than once round a torus."""
+        """The track after another measurement. Uses the last speed: a fast object may pass more than half a torus."""
         passed = max(seen - self.seen, 1e-3)
-        speed = self.speed if passed < 3 * _EVERY_S else (0.0, 0.0)  # it stood still meanwhile
+        speed = self.speed if passed < 3 * _EVERY_S else (0.0, 0.0)  # the run stood still
         down, right = speed[0] * passed, speed[1] * passed
         more_down, more_right = self.way((self.at[0] + down, self.at[1] + right), at)
         return CentreTrack(at, seen, ((down + more_down) / passed, (right + more_right) / passed), self.torus)
 
     def led(self, view: Point, passed: float, now: float | None) -> Point:
-        """The middle of the view a moment later: it goes along with the centre of mass, and glides over what lies between.
+        """The new centre of the view: it moves with the centre of mass and decays exponentially towards it.
 
         Args:
-            view: its middle now.
-            passed: seconds since it was there.
-            now: None while nothing moves.
+            view: the present centre.
+            passed: seconds since the last call.
+            now: the present time; None while the run stands still.
         """
         speed = self.speed if now is not None else (0.0, 0.0)
         since = 0.0 if now is None else min(now - self.seen, 2 * _EVERY_S)
@@ -67,26 +67,26 @@ class CentreTrack:
 
 
 class FollowController(Component):
-    """While `model.follow` is on, looks for the centre of mass in the source's thread, and glides there."""
+    """Measures the centre of mass in the source's thread while `model.follow` is on, and moves the view there."""
 
     def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
         self._track: CentreTrack | None = None
-        self._view: Point | None = None  # its middle; None before it was moved
-        self._frame: RenderedFrame | None = None  # of which the centre was asked for
+        self._view: Point | None = None  # centre of the view; None before the first move
+        self._frame: RenderedFrame | None = None  # the frame of the last measurement
         self._universe = 0
-        self._wait = _SOON_S  # until the next look, twice as long each time: the speed is known better and better
+        self._wait = _SOON_S  # until the next measurement; doubled each time, as the speed becomes better known
         self._due = self._before = 0.0
         controller.model.listeners.append(self._model_changed)
 
     @property
     def wraps(self) -> bool:
-        """Whether the cells in the middle of the view go on beyond the edges of the grid."""
+        """Whether the view is drawn as a torus."""
         source = self.controller.source
         return self.controller.model.follow and isinstance(source, LiveSource) and source.motor.traits.boundary == "periodic"
 
     def stop(self) -> None:
-        """The user moved the view."""
+        """Stops following; called when the user moves the view."""
         self.controller.model.set(follow=False)
 
     def opened(self, source: FrameSource) -> None:
@@ -104,7 +104,7 @@ class FollowController(Component):
             return
         if not set(_CENTRE) <= set(source.observables):
             self.stop()
-            self.controller.view.show_message(Message("note", "This law does not say where its centre of mass is."))
+            self.controller.view.show_message(Message("note", "This law has no observable for its centre of mass."))
             return
         frame, universe = self.controller.frame, model.view_settings.universe
         if universe != self._universe:
@@ -112,7 +112,7 @@ class FollowController(Component):
             self._universe = universe
         moving = frame is not self._frame
         if moving and now >= self._due:
-            if now - self._due > _EVERY_S:  # it stood still meanwhile
+            if now - self._due > _EVERY_S:  # the run stood still
                 self._wait = _SOON_S
             self._frame, self._due, self._wait = frame, now + self._wait, min(2 * self._wait, _EVERY_S)
             source.submit_with_motor(lambda motor: _centre_of_mass(motor, universe), self._centre_found, "follow")
@@ -132,7 +132,7 @@ class FollowController(Component):
         if self._track is not None:
             start = self._view or self._track.at
             self._view = self._track.led(start, passed, now if moving else None)
-            # Told again when nothing moves, too: who zooms at the cursor moves the middle.
+            # Also when nothing moves: zooming at the cursor shifts the centre.
             self.controller.view.centre(*self._view)
 
     def _model_changed(self, changed: frozenset[str]) -> None:
@@ -146,7 +146,7 @@ class FollowController(Component):
 
 
 def _centre_of_mass(motor: Aetheria_Motor, universe: int) -> tuple[Point, float]:
-    """(y, x) in the plane of cells, where cell 0 reaches from 0 to 1, and when that was; the answer may wait a while."""
+    """(y, x) in the plane of cells, where cell 0 covers 0 to 1, and the time of that state."""
     frame = motor.look(motor.request(_CENTRE, universe=universe))
     y, x = (float(np.asarray(frame[name]).ravel()[0]) for name in _CENTRE)
     return (y + 0.5, x + 0.5), time.monotonic() - (time.time() - frame.wall_time)

@@ -1,4 +1,4 @@
-"""What was changed by hand since the start of a run, in words. No Qt."""
+"""History: the edits since the start of a run, as text. No Qt."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -9,22 +9,22 @@ from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
 from viewer.sources.source import FrameSource
 
-MOST = 200  # lines that are told, the newest
-_APART_S = 0.5  # seconds between two looks
+MOST = 200  # lines listed, the newest
+_APART_S = 0.5  # seconds between two updates
 
 
 class History(Component):
-    """A line for each change, the oldest first; changes of one kind in a row share one.
+    """Lists the edits, the oldest first; consecutive edits of one kind share a line.
 
     Attributes:
-        lines: what to show.
+        lines: text of the list.
         listeners: called when they changed.
     """
 
     def __init__(self, controller: ComponentHost, busy: Callable[[], bool]) -> None:
         """
         Args:
-            busy: whether the next change is being made.
+            busy: whether an edit is in progress.
         """
         super().__init__(controller)
         self.busy = busy
@@ -33,12 +33,12 @@ class History(Component):
         self.listeners: list[Callable[[], None]] = []
 
     def mark_stale(self) -> None:
-        """Looks again soon: something was changed."""
+        """Updates the list soon: an edit was made."""
         self._stale = True
 
     def tick(self) -> None:
         source, now = self.controller.source, time.monotonic()
-        # Not while there is paint to be taken: to look takes a turn of the motor, which may be a step long.
+        # Not during a stroke: reading the edits takes the motor's lock for up to a step.
         if self._stale and now >= self._due and not self.busy() and isinstance(source, LiveSource):
             self._stale, self._due = False, now + _APART_S
             source.submit_with_motor(lambda motor: in_words(motor.edits), self._set_lines, name="changes")
@@ -61,7 +61,7 @@ class History(Component):
 
 
 def in_words(edits: Iterable[Edit]) -> tuple[str, ...]:
-    """The newest `MOST` lines.
+    """The newest `MOST` lines of text.
 
     >>> in_words([ControlEdit(3, "m", 0.2), ControlEdit(9, "m", 0.15), RestartEdit(7)])
     ('steps 3 to 9: m = 0.15 (2 changes)', 'step 0: seed 7')

@@ -1,4 +1,4 @@
-"""The cell under the mouse, or one that is pinned, read while somebody looks. No Qt."""
+"""The inspected cell: the one under the mouse, or a pinned one. No Qt."""
 
 import time
 from collections.abc import Callable
@@ -16,12 +16,12 @@ _EVERY_S = 0.1
 
 @dataclass(frozen=True)
 class ChannelTable:
-    """What a cell holds, as a table.
+    """The values of a cell as a table.
 
     Attributes:
-        columns: what the numbers are.
-        names: one for each row.
-        values: `(rows, columns)`; NaN where a row has fewer.
+        columns: titles of the columns.
+        names: titles of the rows.
+        values: `(rows, columns)`; NaN in empty places.
     """
 
     columns: tuple[str, ...]
@@ -30,12 +30,12 @@ class ChannelTable:
 
 
 class InspectController(Component):
-    """Reads the cell under the mouse some ten times a second, while it is wanted and anything changes.
+    """Reads the inspected cell up to ten times a second, while the inspector is visible and the cells change.
 
     Attributes:
-        cell: what was read last; None without a cell.
-        wanted: somebody looks at it.
-        listeners: called when there is another.
+        cell: the values read last; None without a cell.
+        wanted: the inspector is visible.
+        listeners: called when `cell` changed.
     """
 
     def __init__(self, controller: ComponentHost) -> None:
@@ -44,22 +44,22 @@ class InspectController(Component):
         self.wanted = False
         self.listeners: list[Callable[[], None]] = []
         self._under_mouse: tuple[int, int] | None = None
-        self._read: tuple[object, ...] | None = None  # what the last reading was of
+        self._read: tuple[object, ...] | None = None  # cell, universe and field of the last reading
         self._frame: RenderedFrame | None = None
         self._due = 0.0
 
     @property
     def cell_position(self) -> tuple[int, int] | None:
-        """(y, x) of the cell that is read: the pinned one, else the one under the mouse, else the last."""
+        """(y, x) of the inspected cell: the pinned one, else the one under the mouse, else the last."""
         last = (self.cell.y, self.cell.x) if self.cell is not None else None
         return self.controller.model.pinned or self._under_mouse or last
 
     def hover(self, y: int, x: int) -> None:
-        """The mouse is over this cell; (-1, -1) for none."""
+        """Sets the cell under the mouse; (-1, -1) for none."""
         self._under_mouse = (y, x) if y >= 0 else None
 
     def toggle_pin(self) -> None:
-        """Stays at the cell under the mouse (without one at the last that was read, or in the middle), or lets it go."""
+        """Pins the cell under the mouse (else the last one, or the middle of the view), or unpins it."""
         model = self.controller.model
         if model.pinned is not None or self.controller.source is None:
             model.set(pinned=None)
@@ -103,7 +103,7 @@ class InspectController(Component):
 
 
 def channel_table(cell: CellValues) -> ChannelTable:
-    """The channels of a cell: of complex amplitudes real and imaginary part, magnitude and phase; of a recording its fields."""
+    """The channels of a cell (of amplitudes with magnitude and phase); of a recording the fields."""
     d = cell.d_state
     if d is not None and cell.channels.size == 2 * d:
         re, im = cell.channels[:d], cell.channels[d:]

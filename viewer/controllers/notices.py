@@ -1,6 +1,6 @@
-"""What the program says beside the controller: log warnings, Python warnings and uncaught errors become messages. No Qt.
+"""Notices: log warnings, Python warnings and uncaught errors, shown as messages. No Qt.
 
-Hooks of the whole process, put in place for the first listener and taken away with the last.
+The hooks of the process are installed for the first listener and removed with the last.
 """
 
 import logging
@@ -21,16 +21,16 @@ _OURS = str(Path(aetheria.__file__).parent)
 
 
 class Notices(Component):
-    """Tells the user what would otherwise only be written to a terminal, until `stop` is called.
+    """Shows warnings and uncaught errors to the user, until `stop` is called.
 
-    Warnings and log records come from any thread and wait for the next tick; an uncaught error of the thread that made this
-    is told at once.
+    Warnings and log records come from any thread and wait for the next tick; uncaught errors of the thread that made this
+    object are shown at once.
     """
 
     def __init__(self, controller: ComponentHost, interrupted: Callable[[], object]) -> None:
         """
         Args:
-            controller: whose view tells.
+            controller: its view shows the messages.
             interrupted: called when the user presses Ctrl-C in the terminal.
         """
         super().__init__(controller)
@@ -40,22 +40,22 @@ class Notices(Component):
         _HOOKS.register(self)
 
     def stop(self) -> None:
-        """Listens no longer."""
+        """Removes the hooks of this listener."""
         _HOOKS.unregister(self)
 
     def warned(self, text: str) -> None:
-        """Something was warned of, in any thread."""
+        """Queues a warning; safe to call from any thread."""
         self._messages.put(Message("warning", text))
 
     def uncaught(self, error: BaseException) -> bool:
-        """Nobody caught this; whether that is all there is to say about it."""
+        """Shows an uncaught error; returns whether it is handled."""
         if threading.get_ident() != self._thread:
-            return False  # of somebody else's code, around the window
+            return False  # of other code around the window
         if isinstance(error, KeyboardInterrupt):
             self._interrupted()
             return True
         if isinstance(error, Exception):
-            self.controller.view.show_message(Message("error", f"Something unforeseen went wrong. {explain(error)}"))
+            self.controller.view.show_message(Message("error", f"Unexpected error. {explain(error)}"))
         return False
 
     def tick(self) -> None:
@@ -64,7 +64,7 @@ class Notices(Component):
 
 
 class _Hooks(logging.Handler):
-    """The process's own hooks, which know their listeners and nothing of windows."""
+    """The hooks of the process, with their listeners."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -77,7 +77,7 @@ class _Hooks(logging.Handler):
             self._before = (warnings.showwarning, sys.excepthook)
             warnings.showwarning, sys.excepthook = self._mine
             logging.getLogger("aetheria").addHandler(self)
-            # Last in the list: told every time, unless the user's own filters say otherwise.
+            # Last in the list: shown every time, unless the user's own filters say otherwise.
             warnings.filterwarnings("always", category=RuntimeWarning, module=r"aetheria\.", append=True)
         self.listeners.append(listener)
 
@@ -87,7 +87,7 @@ class _Hooks(logging.Handler):
         self.listeners.remove(listener)
         if not self.listeners:
             logging.getLogger("aetheria").removeHandler(self)
-            # Somebody may have put a hook of theirs over ours; then ours stays, and only passes on.
+            # Another hook may have been put over ours; then ours stays, and only passes calls on.
             if warnings.showwarning is self._mine[0]:
                 warnings.showwarning = self._before[0]
             if sys.excepthook is self._mine[1]:

@@ -1,4 +1,4 @@
-"""What the user wants opened, made ready beside the window: of several wishes the newest is granted. No Qt."""
+"""Opens files and runs in threads; the newest request replaces those before. No Qt."""
 
 import threading
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from viewer.sources.source import FrameSource, close_at_exit
 
 
 class OpenQueue(Component):
-    """Opens files and runs in threads of their own, for a motor takes seconds to build.
+    """Opens files and runs in threads of their own, because a motor takes seconds to build.
 
     Attributes:
         device: for live runs, instead of their configs'.
-        arrived: called with the name of each file that was opened.
-        missed: called when something that was waited for does not come.
+        on_opened: called with the path of each opened file.
+        on_failed: called when a request fails.
     """
 
     controller: Controller
@@ -37,11 +37,11 @@ class OpenQueue(Component):
         self._pending: _Opening | None = None
 
     def open(self, path: str | Path, overrides: list[str] | None = None, title: str = "") -> None:
-        """Opens a file, or a shipped config by its name, and plays it; cells and weights go into the run that is open.
+        """Opens a file, or a shipped config by its name, and plays it; cells and weights go into the open run.
 
         Args:
             overrides: settings of a config, as "key=value".
-            called: what to call it while it is being opened; the file's name by default.
+            title: name to show meanwhile; the file's name by default.
         """
         if self._pending is not None and self._pending.path == str(path) and not overrides:
             return  # a double click
@@ -55,10 +55,10 @@ class OpenQueue(Component):
         self.open_made(title or Path(path).name, make, str(path))
 
     def open_made(self, title: str, make: Callable[[], FrameSource | RunChange | NewRun], path: str = "") -> None:
-        """Opens what `make` returns, which is called in a thread; what was being opened before is forgotten.
+        """Opens the result of `make`, which is called in a thread; cancels the request before.
 
         Args:
-            called: what to call it meanwhile.
+            title: name to show meanwhile.
             path: the file it comes from, if any.
         """
         self.cancel()
@@ -66,7 +66,7 @@ class OpenQueue(Component):
         self.controller.view.show_waiting(f"Opening {title}...")
 
     def cancel(self) -> None:
-        """Waits no longer for what is being opened."""
+        """Cancels the present request."""
         if self._pending is not None:
             self._pending.close()
             self._pending = None
@@ -74,7 +74,7 @@ class OpenQueue(Component):
 
     @property
     def waiting(self) -> bool:
-        """Whether something is being opened."""
+        """Whether a request is in progress."""
         return self._pending is not None
 
     def tick(self) -> None:
@@ -127,10 +127,10 @@ class _Ready:
 
 
 class _Opening:
-    """A thread that makes one thing ready.
+    """A request in a thread of its own.
 
     Attributes:
-        result: what came of it; None as long as it is at work.
+        result: the result; None while the thread works.
     """
 
     def __init__(self, make: Callable[[], FrameSource | RunChange | NewRun], device: str | None, path: str) -> None:
@@ -143,7 +143,7 @@ class _Opening:
         close_at_exit(self)
 
     def close(self) -> None:
-        """Nobody wants it any more."""
+        """Cancels the request, and closes its result."""
         with self._guard:
             self._unwanted = True
             result, self.result = self.result, None
@@ -158,7 +158,7 @@ class _Opening:
                 result = _Ready(_prepared(made, device), made.note)
             else:
                 result = made if isinstance(made, RunChange) else _Ready(made)
-        except Exception as error:  # noqa: BLE001 - told to whoever waits, whatever it is
+        except Exception as error:  # noqa: BLE001 - any error is reported to the user
             result = error
         with self._guard:
             if not self._unwanted:

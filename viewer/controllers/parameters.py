@@ -1,4 +1,4 @@
-"""The parameters of a law that may be changed while it runs. No Qt."""
+"""Parameters of the law, changed while it runs. No Qt."""
 
 from collections.abc import Callable, Mapping
 
@@ -25,12 +25,12 @@ KNOWN_RULES: Mapping[str, str] = {
 
 
 class ParameterController(Component):
-    """The controls of what is open.
+    """The controls of the open run.
 
     Attributes:
-        controls: what may be changed, in the order in which to show it.
-        values: as the law has them.
-        problems: of each control whose last new value was refused, why.
+        controls: the controls in their order of display.
+        values: the present values, by name.
+        problems: reasons why the last new value of a control was refused, by name.
         listeners: called when any of these changed.
     """
 
@@ -41,10 +41,10 @@ class ParameterController(Component):
         self.problems: dict[str, str] = {}
         self.listeners: list[Callable[[], None]] = []
         self._first: dict[str, Value] = {}
-        self._asked: dict[str, int] = {}  # how often each control was set: an answer that is overtaken says nothing
+        self._asked: dict[str, int] = {}  # number of requests by control: answers to older ones are ignored
 
     def set(self, name: str, value: Value) -> None:
-        """Changes a control from the next step on; what the law refuses is told in `problems`."""
+        """Changes a control from the next step on; a refusal goes into `problems`."""
         source = self.controller.source
         if isinstance(source, LiveSource):
             turn = self._asked[name] = self._asked.get(name, 0) + 1
@@ -56,22 +56,22 @@ class ParameterController(Component):
             source.submit_with_motor(lambda motor: _set(motor, name, value), is_set, f"control {name}")
 
     def reset(self, name: str) -> None:
-        """The value that a control had when the run was opened."""
+        """Restores the initial value of a control."""
         self.set(name, self._first[name])
 
     def reset_all(self) -> None:
-        """The values that all controls had when the run was opened."""
+        """Restores the initial values of all controls."""
         for name in self._first:
             self.reset(name)
 
     def start_again(self, motor: Aetheria_Motor) -> None:
-        """In the worker: takes the run back to its start, and its law to what that was when the run was opened.
+        """Restarts the run with the initial values of all controls; called in the worker thread.
 
         Raises:
             StateError: a recorder is running.
         """
         present = {name: motor.get_control(name) for name in self._first}
-        _set_all(motor, self._first)  # before the restart: cells may be made for a rule, and edits are logged from there on
+        _set_all(motor, self._first)  # before the restart: initial cells may depend on the rule, and the edit log starts there
         try:
             motor.restart()
         except AetheriaError:
@@ -79,7 +79,7 @@ class ParameterController(Component):
             raise
 
     def is_changed(self, name: str) -> bool:
-        """Whether a control is not what it was when the run was opened."""
+        """Whether a control differs from its initial value."""
         return self.values[name] != self._first[name]
 
     def _is_set(self, name: str, value: Value, problem: str) -> None:
@@ -89,7 +89,7 @@ class ParameterController(Component):
             self.problems[name] = problem
         self._notify()
 
-    # -- what happens to the source ------------------------------------------------------------------------------
+    # -- component -----------------------------------------------------------------------------------------------
 
     def opened(self, source: FrameSource) -> None:
         if isinstance(source, LiveSource):
@@ -121,12 +121,12 @@ def _set_all(motor: Aetheria_Motor, values: Mapping[str, Value]) -> None:
 
 
 def _set(motor: Aetheria_Motor, name: str, value: Value) -> tuple[Value, str]:
-    """In the worker: the value that holds now, and why the new one does not."""
+    """Sets a control in the worker thread; returns the value that holds now, and the reason of a refusal."""
     problem = ""
     try:
         motor.set_control(name, value)
     except ConfigError as error:
-        problem = str(error).partition("] ")[2] or str(error)  # without "[law.life] ": it stands beside the field
+        problem = str(error).partition("] ")[2] or str(error)  # without "[law.life] ": it is shown beside the field
     else:
         motor.refresh()
     return motor.get_control(name), problem

@@ -1,4 +1,4 @@
-"""Plays a recording: what its buttons and keys mean, and where it stands. No Qt."""
+"""Playback of a recording: position, and the actions that change it. No Qt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ _LEAP = 10  # frames
 
 @dataclass(frozen=True)
 class PlaybackPosition:
-    """Where a recording stands.
+    """Position of a recording.
 
     Attributes:
-        frame_index: counted from 0; frames: how many there are so far.
+        frame_index: counted from 0. frames: number of frames so far.
         step, time: of the frame; the time in the law's own units.
         playing: it moves by itself.
         ending: how the run ended; "running" while it is still being written.
@@ -30,11 +30,11 @@ class PlaybackPosition:
 
 
 class Player(Component):
-    """Moves through the recording that is open; without one, does nothing.
+    """Moves through the open recording; does nothing without one.
 
     Attributes:
         source: the recording.
-        position: where it stands; None without a recording.
+        position: the present position; None without a recording.
         listeners: called when the position changed, and when a recording was opened or closed.
     """
 
@@ -43,10 +43,10 @@ class Player(Component):
         self.source: RecordingSource | None = None
         self.position: PlaybackPosition | None = None
         self.listeners: list[Callable[[], None]] = []
-        self._goes_on = False  # when the user lets go of the slider
+        self._goes_on = False  # play on when the slider is released
         controller.model.listeners.append(self._model_changed)
 
-    # -- moving --------------------------------------------------------------------------------------------------
+    # -- movement ------------------------------------------------------------------------------------------------
 
     def first(self) -> None:
         """Goes to the first frame."""
@@ -57,43 +57,43 @@ class Player(Component):
         self.seek(-1)
 
     def back(self) -> None:
-        """One frame back."""
+        """Goes one frame back."""
         self._move(-1)
 
     def forward(self) -> None:
-        """One frame on."""
+        """Goes one frame forward."""
         self._move(1)
 
     def leap_back(self) -> None:
-        """Ten frames back."""
+        """Goes ten frames back."""
         self._move(-_LEAP)
 
     def leap_forward(self) -> None:
-        """Ten frames on."""
+        """Goes ten frames forward."""
         self._move(_LEAP)
 
     def seek(self, frame: int) -> None:
-        """Goes to a frame, negative ones from the end, and stands still there."""
+        """Goes to a frame, negative ones from the end, and stops."""
         if self.source is not None:
             self.source.seek(frame)
             self.tick()
 
     def hold(self) -> None:
-        """The user takes the slider in hand."""
+        """The slider was pressed."""
         self._goes_on = self.position is not None and self.position.playing
 
     def let_go(self) -> None:
-        """The user lets go of the slider: goes on if it was playing before."""
+        """The slider was released: plays on if it played before."""
         if self._goes_on and self.source is not None:
             self.source.play(True)
         self._goes_on = False
 
     def toggle_loop(self) -> None:
-        """After the last frame comes the first, or no longer."""
+        """Switches between stopping and starting again after the last frame."""
         self.controller.model.set(loop=not self.controller.model.loop)
 
     def toggle_newest(self) -> None:
-        """Stays at the newest frame, however many come, or no longer."""
+        """Starts or stops following the newest frame."""
         if self.source is not None:
             self.source.follow(not self.source.playhead.newest)
             self.tick()
@@ -103,7 +103,7 @@ class Player(Component):
             self.source.move_by(frames)
             self.tick()
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- component -----------------------------------------------------------------------------------------------
 
     def opened(self, source: FrameSource) -> None:
         if isinstance(source, RecordingSource):

@@ -1,4 +1,4 @@
-"""Recording a live run: what it will take, and a recorder for which nobody waits. No Qt."""
+"""Recording of a live run: settings, size estimate and the session in progress. No Qt."""
 
 import math
 import queue
@@ -21,12 +21,12 @@ from viewer.model.view_settings import Levels
 from viewer.model.wording import bytes_in_words, duration_in_words, shortened
 from viewer.sources.live import LiveSource
 
-_SIZE_S = 1.0  # seconds between two looks at how large the file is
+_SIZE_S = 1.0  # seconds between two checks of the file size
 
 
 @dataclass(frozen=True)
 class RecordSettings:
-    """What is to be recorded: as for `Recorder`, and `levels` for uint8."""
+    """Settings of a recording: as for `Recorder`, and `levels` for uint8."""
 
     path: Path
     fields: tuple[str, ...]
@@ -39,12 +39,12 @@ class RecordSettings:
 
 @dataclass(frozen=True)
 class SizeEstimate:
-    """What a recording will take at the most, for numbers that cannot be compressed.
+    """Upper bound of the size of a recording, for incompressible data.
 
     Attributes:
-        frame: bytes a frame.
-        per_s: frames a second, at the present pace.
-        free: bytes that are free where it goes.
+        frame: bytes per frame.
+        per_s: frames per second, at the present speed.
+        free: free bytes on the disk.
     """
 
     frame: int
@@ -52,11 +52,11 @@ class SizeEstimate:
     free: int
 
     def text(self) -> str:
-        """For people."""
+        """Text for the user."""
         rate = self.frame * self.per_s
-        text = f"At the most {bytes_in_words(self.frame)} a frame"
+        text = f"At most {bytes_in_words(self.frame)} per frame"
         if rate > 0:
-            text += f"; at the present pace {self.per_s * 60:,.0f} frames and {bytes_in_words(60 * rate)} a minute"
+            text += f"; at the present speed {self.per_s * 60:,.0f} frames and {bytes_in_words(60 * rate)} per minute"
         text += f". {bytes_in_words(self.free)} are free"
         if rate > 0 and math.isfinite(self.free / rate):
             text += f", enough for {duration_in_words(self.free / rate)}"
@@ -65,7 +65,7 @@ class SizeEstimate:
 
 @dataclass(frozen=True)
 class RecordForecast:
-    """What is known of a recording before it begins: what it takes, or what is wrong with it; whether there is such a file."""
+    """Forecast for a recording: its size, or the problem with its settings; and whether the file exists."""
 
     text: str
     wrong: bool
@@ -78,12 +78,12 @@ class RecordingSession:
     def __init__(self, settings: RecordSettings) -> None:
         self.settings = settings
         self.recorder: Recorder | None = None
-        self.size = 0  # bytes of the file, when somebody looked last
+        self.size = 0  # bytes of the file at the last check
         self._ended = False
         self._lock = threading.Lock()
 
     def begin(self, motor: Aetheria_Motor, config: str, title: str) -> None:
-        """Opens the file. Raises what `Recorder` does."""
+        """Opens the file. Raises the errors of `Recorder`."""
         wanted = self.settings
         recorder = Recorder(
             motor,
@@ -94,7 +94,7 @@ class RecordingSession:
             dtype=wanted.dtype,
             levels=dict(wanted.levels),
             codec=wanted.codec,
-            overwrite=True,  # the user was asked
+            overwrite=True,  # the user has agreed
             config=config,
             title=title,
             essential=False,
@@ -105,11 +105,11 @@ class RecordingSession:
             recorder.finish()
 
     def finish(self, told: Callable[[Message], None]) -> None:
-        """Closes the file, and tells how it went, from another thread: writing what waits takes its time."""
+        """Closes the file in another thread, because pending writes take time, and reports the result."""
         with self._lock:
             recorder, ended, self._ended = self.recorder, self._ended, True
         if recorder is not None and not ended:
-            # Not a daemon: the program ends when the file is whole.
+            # Not a daemon: the program ends after the file is complete.
             threading.Thread(target=lambda: told(self._finished(recorder)), name="end of a recording").start()
 
     def _finished(self, recorder: Recorder) -> Message:
@@ -118,15 +118,15 @@ class RecordingSession:
             recorder.finish()
             size = self.settings.path.stat().st_size
         except (AetheriaError, OSError) as error:
-            return Message("error", f"The recording ended, and the run goes on without it. {explain(error)}")
+            return Message("error", f"The recording ended, and the run continues without it. {explain(error)}")
         return Message("note", f"Recorded {recorder.frames:,} frames in {name}, {bytes_in_words(size)}.")
 
 
 class RecordController(Component):
-    """Starts and stops recordings of what is open.
+    """Starts and stops recordings of the open run.
 
     Attributes:
-        take: the recording that runs, or is about to.
+        session: the recording in progress, or about to start.
     """
 
     def __init__(self, controller: ComponentHost) -> None:
@@ -137,11 +137,11 @@ class RecordController(Component):
 
     @property
     def recording(self) -> bool:
-        """Whether a recording runs, or is about to."""
+        """Whether a recording is in progress, or about to start."""
         return self.session is not None
 
     def status_text(self) -> str:
-        """How it goes, for the status bar."""
+        """Progress, for the status bar."""
         session = self.session
         if session is None:
             return ""
@@ -167,13 +167,13 @@ class RecordController(Component):
         source.submit_with_motor(begin, lambda error: self._began(session, error))
 
     def stop(self) -> None:
-        """Ends the recording; the file is finished in a thread of its own."""
+        """Ends the recording; the file is completed in a thread of its own."""
         session, self.session = self.session, None
         if session is not None:
             session.finish(self._messages.put)
 
     def estimate(self, settings: RecordSettings, then: Callable[[RecordForecast], None]) -> None:
-        """Calls back with what a recording would take; of calls that wait only the newest is answered."""
+        """Calls back with a forecast; of several waiting calls the newest is answered."""
         source = self.controller.source
         if not isinstance(source, LiveSource):
             return
@@ -182,7 +182,7 @@ class RecordController(Component):
         steps_per_s = status.steps_per_s if status.playing and status.steps_per_s else pace
         source.submit_with_motor(lambda motor: _forecast(motor, settings, steps_per_s), then, name="estimate")
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- component -----------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         while not self._messages.empty():

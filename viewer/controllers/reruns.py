@@ -1,4 +1,4 @@
-"""A recorded run taken up live again: from its start, or from the frame in view. No Qt."""
+"""Live runs from a recording: from its start, or from the frame in view. No Qt."""
 
 from aetheria.core.errors import RecordingError
 from aetheria.recording import Recording
@@ -9,23 +9,23 @@ from viewer.sources.playback import RecordingSource
 
 
 class RerunController:
-    """Makes live runs of the recording that is open; without one, does nothing."""
+    """Opens live runs of the open recording; does nothing without one."""
 
     def __init__(self, controller: ComponentHost, open_queue: OpenQueue) -> None:
         self.controller, self.open_queue = controller, open_queue
 
     def run_config(self) -> None:
-        """Runs the recording's config from the start, without the edits that were made by hand."""
+        """Runs the recording's config from the start, without its edits."""
         source = self._source()
         if source is not None:
             config, title = source.recording.config, _title(source.recording)
             self.open_queue.open_made(title, lambda: rerun_config(config, title, self.open_queue.device))
 
-    def go_on(self) -> None:
-        """Takes the run up at the frame in view: from the start, with every edit made again, to its step."""
+    def continue_from_here(self) -> None:
+        """Runs again from the start to the frame in view, with all edits, and continues live."""
         source = self._source()
         if source is not None:
-            # By its name: the source may be closed long before the run has come to the step.
+            # By path: the source may be closed long before the run has come to the step.
             path, title, (_, step) = source.recording.path, _title(source.recording), source.position
             self.open_queue.open_made(
                 f"{title} at step {step:,}", lambda: resume_run(path, step, title, self.open_queue.device)
@@ -37,7 +37,9 @@ class RerunController:
             return None
         if not source.recording.config:
             path = source.recording.path
-            self.controller.failed(RecordingError(f"{path}: does not hold the config of its run, for it was run by a program"))
+            self.controller.failed(
+                RecordingError(f"{path}: does not hold the config of its run, because it was recorded by a program")
+            )
             return None
         return source
 

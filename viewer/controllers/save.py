@@ -1,4 +1,4 @@
-"""Pictures, states and configs that the user keeps. No Qt."""
+"""Saves and loads images, states and configs. No Qt."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import atomic_write
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig
-from aetheria.runs.state_file import Description, load_state, save_state
+from aetheria.runs.state_file import StateDescription, load_state, save_state
 from viewer.controllers.component import Component
 from viewer.model.messages import Message
 from viewer.sources.live import LiveSource
 
 
 class SaveController(Component):
-    """Saves and loads, in the source's own thread; tells what was saved."""
+    """Saves and loads in the source's own thread, and reports the result."""
 
-    # -- pictures ------------------------------------------------------------------------------------------------
+    # -- images -------------------------------------------------------------------------------------------------
 
     def save_image(self, pixels: NDArray[np.uint8], path: Path) -> None:
         """Writes pixels `(h, w, 3)` as PNG."""
@@ -40,12 +40,12 @@ class SaveController(Component):
             )
 
     def load_state(self, path: Path) -> None:
-        """Goes on from a saved state of this law and grid, paused."""
+        """Continues from a saved state of this law and grid, paused."""
         source = self.controller.source
         if isinstance(source, LiveSource):
             source.submit_paused(lambda motor: _load(motor, path), lambda loaded: self._loaded(path, loaded))
 
-    def _loaded(self, path: Path, loaded: Description) -> None:
+    def _loaded(self, path: Path, loaded: StateDescription) -> None:
         for component in self.controller.components:
             component.restarted()
         self._note(f"Loaded {path.name}: step {loaded.step:,}.")
@@ -53,10 +53,10 @@ class SaveController(Component):
     # -- configs -------------------------------------------------------------------------------------------------
 
     def config_toml(self) -> str:
-        """The config of what is open as TOML, with seed and controls as they are now.
+        """The config of the open source as TOML, with the present seed and controls.
 
         Raises:
-            ConfigError: it was made without one.
+            ConfigError: the source has no config.
         """
         source = self.controller.source
         if isinstance(source, LiveSource) and source.config is not None:
@@ -64,14 +64,14 @@ class SaveController(Component):
         recorded = getattr(source, "recording", None)
         if recorded is not None and recorded.config:
             return str(recorded.config)
-        raise ConfigError("config: this run was made without one, by a program of its own")
+        raise ConfigError("config: this run has no config, because a program built it")
 
     def _note(self, text: str) -> None:
         self.controller.view.show_message(Message("note", text))
 
 
 def present_config(config: RunConfig, motor: Aetheria_Motor) -> RunConfig:
-    """The config with the motor's seed, and with those controls of the law that are no longer as they were."""
+    """The config with the motor's seed and the changed controls of the law."""
     now = {control.name: motor.get_control(control.name) for control in motor.traits.controls}
     values = config.model_dump()
     values["seed"] = motor.seed
@@ -84,7 +84,7 @@ def _save_png(pixels: NDArray[np.uint8], path: Path) -> None:
         Image.fromarray(np.ascontiguousarray(pixels)).save(beside, "PNG")
 
 
-def _load(motor: Aetheria_Motor, path: Path) -> Description:
+def _load(motor: Aetheria_Motor, path: Path) -> StateDescription:
     description = load_state(motor, path)
     motor.refresh()
     return description

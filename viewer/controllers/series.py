@@ -1,4 +1,4 @@
-"""Numbers over time: what the plots show. No Qt."""
+"""Observables over time, for the plots. No Qt."""
 
 import time
 from collections import deque
@@ -18,21 +18,21 @@ from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource, RateMeter
 
 RATE = "steps_per_s"
-_RUNS = 4  # stretches that are kept: the present one and those before the last restarts
+_RUNS = 4  # time series kept: the present one and those before the last restarts
 _POLL_S = 0.1
-_READ_S = 1.0  # seconds between two looks at a recording that grows
-_SHARE = 0.2  # of the time that may go into computing numbers that take long
+_READ_S = 1.0  # seconds between two readings of a growing recording
+_SHARE = 0.2  # largest share of time for computing observables
 
 
 class SeriesController(Component):
-    """Collects what is chosen while somebody looks at it.
+    """Collects the chosen observables while the plots are visible.
 
     Attributes:
-        offered: what the open source can tell.
-        chosen: names of what is plotted, in the order they are offered.
-        shown: whether the plots are in view; nothing is computed for plots that are not.
-        runs: what was collected; the present stretch is the last.
-        listeners: called after any of these changed.
+        offered: the quantities of the open source.
+        chosen: names of the plotted quantities, in the order of `offered`.
+        shown: whether the plots are visible; otherwise nothing is computed.
+        runs: the time series collected; the present one is the last.
+        listeners: called after a change of any of these.
     """
 
     def __init__(self, controller: ComponentHost) -> None:
@@ -48,26 +48,26 @@ class SeriesController(Component):
 
     def _forget(self) -> None:
         self._asked = False
-        self._seen = -1  # the step of the newest sample, or how many frames of a recording were read
+        self._seen = -1  # step of the newest measurement, or number of frames read from a recording
         self._due = 0.0
 
-    # -- what the user chooses -----------------------------------------------------------------------------------
+    # -- choices ------------------------------------------------------------------------------------------------
 
     def choose(self, names: Sequence[str]) -> None:
-        """Plots these, as far as they are offered."""
+        """Plots these quantities, as far as they are offered."""
         self._wished = tuple(names)
         self.chosen = tuple(q.name for q in self.offered if q.name in names)
         self._forget()
         self._changed()
 
     def clear(self) -> None:
-        """Forgets what was collected."""
+        """Discards what was collected."""
         self.stretches.clear()
         self._forget()
         self._changed()
 
     def save_csv(self, path: Path) -> None:
-        """Writes what was collected as a table, in the source's own thread; see `write_csv`."""
+        """Writes the time series as CSV, in the source's own thread; see `write_csv`."""
         source = self.controller.source
         if source is not None:
             tables = [run.copy() for run in self.stretches]
@@ -75,11 +75,11 @@ class SeriesController(Component):
             saved = Message("note", f"Saved {path.name}.")
             source.submit(lambda: write_csv(path, tables, quantities), lambda _: view.show_message(saved))
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- component -----------------------------------------------------------------------------------------------
 
     def opened(self, source: FrameSource) -> None:
         named = [_quantity(name) for name in source.observables]
-        self.offered = (*named, Quantity(RATE, "steps taken in a second", "steps/s"))
+        self.offered = (*named, Quantity(RATE, "steps per second", "steps/s"))
         self._rates = RateMeter()
         self.stretches.clear()
         self.choose(self._wished or [self.offered[0].name])
@@ -135,7 +135,7 @@ class SeriesController(Component):
         self._changed()
 
     def _stop_after(self, error: Exception) -> None:
-        self.choose(())  # or it would fail ten times a second
+        self.choose(())  # otherwise it would fail ten times a second
         self.controller.failed(error)
 
     def _new_run(self) -> TimeSeries:
@@ -148,20 +148,20 @@ class SeriesController(Component):
 
 
 def measured(motor: Aetheria_Motor, names: Sequence[str]) -> Measurement | Exception:
-    """The observables of a motor's present cells; with no names, only its step. What goes wrong is the answer."""
-    began = time.thread_time()  # of this thread: waiting for a step to end costs nothing
+    """The observables of a motor's present cells; without names, only its step. Returns errors instead of raising them."""
+    began = time.thread_time()  # of this thread: waiting for the end of a step does not count
     try:
         if not names:
             return Measurement(motor.step_count, time.time(), {})
         frame = motor.look(motor.request(names))
         values = {name: np.asarray(frame[name], np.float64) for name in names}
         return Measurement(frame.step, frame.wall_time, values, time.thread_time() - began)
-    except Exception as error:  # noqa: BLE001 - the caller tells
+    except Exception as error:  # noqa: BLE001 - the caller reports it
         return error
 
 
 def recorded(recording: Recording, names: Sequence[str]) -> tuple[int, TimeSeries] | Exception:
-    """How many frames a recording has, and its observables over all of them. What goes wrong is the answer."""
+    """Number of frames of a recording, and its observables. Returns errors instead of raising them."""
     try:
         steps = recording.steps
         frames = len(steps)
@@ -172,10 +172,10 @@ def recorded(recording: Recording, names: Sequence[str]) -> tuple[int, TimeSerie
                 rate = np.diff(steps) / np.diff(times)
             values[RATE] = np.concatenate((rate[:1], rate))[:frames, None]
         return frames, TimeSeries.from_columns(steps, times, values, capacity_for(int(recording.attributes["universes"])))
-    except Exception as error:  # noqa: BLE001 - the caller tells
+    except Exception as error:  # noqa: BLE001 - the caller reports it
         return error
 
 
 def _quantity(name: str) -> Quantity:
-    field = FIELDS.get(name)  # a recording may hold what this version does not know
+    field = FIELDS.get(name)  # a recording may hold observables that this version does not know
     return Quantity(name, "" if field is None else field.meaning, "1" if field is None else field.unit)

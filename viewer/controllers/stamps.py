@@ -1,4 +1,4 @@
-"""Patterns and animals that can be stamped on the cells. No Qt."""
+"""Stamps: patterns and creatures to paint. No Qt."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +16,7 @@ from viewer.model.brush_settings import BrushSettings
 
 @dataclass(frozen=True, eq=False)
 class Stamp:
-    """A pattern: its name, values `(h, w)` from 0 (left as it is) to 1 (alive), and a sentence on where it comes from."""
+    """A pattern: its name, values `(h, w)` from 0 (unchanged) to 1 (live), and a sentence about its origin."""
 
     name: str
     values: NDArray[np.float32]
@@ -31,19 +31,19 @@ def stamps_for(law: Law) -> tuple[Stamp, ...]:
 
 @cache
 def shipped_patterns() -> tuple[Stamp, ...]:
-    """The RLE patterns that come with Aetheria."""
+    """The shipped RLE patterns."""
     folders = {path.parent / "patterns" for path in shipped_configs().values()}
     return tuple(read_stamp(path) for folder in folders for path in sorted(folder.glob("*.rle")))
 
 
 def read_stamp(path: Path, law: Law | None = None) -> Stamp:
-    """A pattern from an RLE file, named by its first #N line or the file.
+    """Reads a pattern from an RLE file; its name is the first #N line, or the file name.
 
     Args:
-        law: gives values to the states of a file; without one, or where its cells are whole states, all above 0 are alive.
+        law: maps the states of the file to values; without one, or for whole-state laws, all states above 0 are live.
 
     Raises:
-        FileUnreadableError: it is none, or holds nothing.
+        FileUnreadableError: not an RLE file, or empty.
     """
     try:
         text = path.read_text("ascii")
@@ -51,13 +51,13 @@ def read_stamp(path: Path, law: Law | None = None) -> Stamp:
         raise FileUnreadableError(f"{path}: cannot be read as RLE; {error}") from error
     cells = read_rle(text, str(path)).cells
     if not cells.any():
-        raise FileUnreadableError(f"{path}: the pattern is empty; nothing to stamp")
+        raise FileUnreadableError(f"{path}: the pattern is empty")
     values = np.asarray(cells > 0, np.float32) if law is None or law.states else law.pattern_values(cells, str(path))
     name = next((line[2:].strip() for line in text.splitlines() if line.startswith("#N") and line[2:].strip()), path.stem)
     return Stamp(name, values, path.name)
 
 
 def turned(stamp: Stamp, brush: BrushSettings) -> NDArray[np.float32]:
-    """Its values, mirrored and turned clockwise as the brush says."""
+    """Values of the stamp, mirrored and then turned clockwise as the brush says."""
     values = stamp.values[:, ::-1] if brush.mirrored else stamp.values
     return np.ascontiguousarray(np.rot90(values, -brush.turns))

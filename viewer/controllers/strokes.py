@@ -1,4 +1,4 @@
-"""Strokes on a motor's cells, and how they are taken back. Everything here is done in one thread, the source's worker."""
+"""Strokes on a motor's cells, with undo. Runs in one thread, the source's worker. No Qt."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ from viewer.controllers.brushes import BrushName, Dab, PaintTarget, apply_dab, t
 from viewer.model.region import Region
 
 Array = NDArray[Any]
-MEMORY = 64 << 20  # bytes of cells that are kept to take strokes back
-_ROOM = 4096  # cells that a block may hold beyond twice what is painted in it
+MEMORY = 64 << 20  # bytes of cells kept for undo
+_ROOM = 4096  # cells that a block may hold beyond twice the painted ones
 
 
 @dataclass(frozen=True, eq=False)
 class StrokePatch:
-    """Cells of a block as they were: at the places where `where` `(h, w)` is true, `values` `(B or 1, C, n)`."""
+    """Previous cells of a rectangle: `values` `(B or 1, C, n)` at the places where `where` `(h, w)` is true."""
 
     region: Region
     where: NDArray[np.bool_]
@@ -28,19 +28,19 @@ class StrokePatch:
 
     @property
     def bytes(self) -> int:
-        """Of memory."""
+        """Memory used."""
         return self.where.nbytes + self.values.nbytes
 
 
 @dataclass(eq=False)
 class Stroke:
-    """What is painted from pressing the mouse to releasing it, and taken back at once.
+    """The cells painted between pressing and releasing the mouse, undone as a whole.
 
     Attributes:
-        brush: that paints it.
-        universe: the one that is painted, or None for all.
-        patches: each cell it changed, as it was before; once taken back, as it was then.
-        target: what it is painted on, None until the first dab.
+        brush: name of the brush.
+        universe: the painted universe, None for all.
+        patches: previous values of each changed cell; after undo, the painted ones.
+        target: properties of the cells, None until the first dab.
         step: of the last change.
     """
 
@@ -53,16 +53,16 @@ class Stroke:
 
     @property
     def bytes(self) -> int:
-        """Of memory."""
+        """Memory used."""
         return sum(patch.bytes for patch in self.patches)
 
 
 class Painter:
-    """Paints on a motor and remembers the strokes, the oldest ones as long as there is memory.
+    """Paints on a motor and keeps the strokes for undo, within a limit of memory.
 
     Attributes:
-        done, undone: strokes that can be taken back, and those that can be painted again; the last one first to go.
-        too_large: a stroke was forgotten because it alone is more than the memory.
+        done, undone: strokes to undo, and strokes to repeat, the next one last.
+        too_large: a stroke was dropped because it alone exceeds the limit.
     """
 
     def __init__(self, motor: Aetheria_Motor, target: PaintTarget, memory: int = MEMORY) -> None:
@@ -74,7 +74,7 @@ class Painter:
         self.too_large = False
 
     def paint(self, stroke: Stroke, dabs: Sequence[Dab]) -> None:
-        """Goes on with a stroke."""
+        """Adds dabs to a stroke."""
         if stroke.target is None:
             self._begin(stroke)
         assert stroke.target is not None
@@ -91,15 +91,15 @@ class Painter:
         self._keep_within_memory()
 
     def undo(self) -> bool:
-        """Takes the last stroke back; whether there was one."""
+        """Undoes the last stroke; returns whether there was one."""
         return self._swap(self.done, self.undone)
 
     def redo(self) -> bool:
-        """Paints the stroke again that was taken back last; whether there was one."""
+        """Repeats the last undone stroke; returns whether there was one."""
         return self._swap(self.undone, self.done)
 
     def forget(self) -> None:
-        """No stroke can be taken back any more."""
+        """Drops all strokes."""
         self.done.clear()
         self.undone.clear()
 
@@ -112,7 +112,7 @@ class Painter:
         stroke.step = self.motor.step_count
 
     def _unit(self, universe: int | None) -> float:
-        """The largest amplitude there is, so that what is painted is seen, whatever the law normalises to."""
+        """The largest present amplitude, so that painted cells are visible whatever the law normalises to."""
         if not self.target.complex:
             return 1.0
         densities = self.motor.read("density")
@@ -121,12 +121,12 @@ class Painter:
 
     def _remember(self, stroke: Stroke, block: Region, before: Array, after: Array) -> None:
         if stroke.touched is None:
-            return  # forgotten: it is too large
+            return  # dropped: too large
         touched = _part(stroke.touched, Region(0, 0, *self.target.grid), block)
         fresh = (before != after).any((0, 1)) & ~touched
         touched |= fresh
         if fresh.any():
-            if not stroke.patches:  # a stroke that changes nothing is none
+            if not stroke.patches:  # a stroke without changes is not kept
                 self.undone.clear()
                 self.done.append(stroke)
             stroke.patches.append(StrokePatch(block, fresh, before[..., fresh]))
@@ -150,7 +150,7 @@ class Painter:
         return True
 
     def _forget_another_run(self) -> None:
-        """Forgets strokes that were painted before the run began again."""
+        """Drops strokes painted before a restart."""
         if any(stroke.step > self.motor.step_count for stroke in (*self.done, *self.undone)):
             self.forget()
 
@@ -161,7 +161,7 @@ class Painter:
             forgotten.patches, forgotten.touched = [], None
 
     def _read(self, block: Region, universe: int | None) -> Array:
-        """The cells of a block, `(B or 1, C, h, w)`; the caller's own."""
+        """A copy of the cells of a rectangle, `(B or 1, C, h, w)`."""
         cells = self.motor.cells_at(*block.as_tuple())
         wanted = cells if universe is None else cells[universe : universe + 1]
         return self.motor.optimizer.move_to_cpu_batch([wanted])[0].numpy()
@@ -178,7 +178,7 @@ class Painter:
 
 
 def grouped(regions: Sequence[Region]) -> Iterator[tuple[Region, list[int]]]:
-    """Runs of regions that fit into one block which is not much larger than they are: the block, and which ones."""
+    """Groups consecutive regions into blocks that are not much larger; yields the block and the indices of its regions."""
     block: Region | None = None
     members: list[int] = []
     covered = 0
@@ -202,6 +202,6 @@ def _around(one: Region, other: Region) -> Region:
 
 
 def _part(cells: Array, block: Region, region: Region) -> Array:
-    """The view of `cells`, which lie at `block`, that lies at `region`."""
+    """The part of `cells`, which lie at `block`, at `region`; a view."""
     top, left = region.top - block.top, region.left - block.left
     return cells[..., top : top + region.height, left : left + region.width]

@@ -1,6 +1,6 @@
-"""The tool in hand, and what pressing, dragging and releasing the mouse does with it. No Qt.
+"""Painting with the mouse: the current tool, and strokes. No Qt.
 
-The window's thread only queues what is to be done; the source's worker does it, in order.
+The window's thread only queues commands; the source's worker carries them out in order.
 """
 
 import math
@@ -19,8 +19,8 @@ from viewer.model.region import Region
 from viewer.sources.live import LiveSource
 from viewer.sources.source import FrameSource
 
-LARGEST = 512  # cells across a brush
-_ONCE = ("stamp", "vortex")  # put down where the mouse is pressed, not smeared along its way
+LARGEST = 512  # largest diameter of a brush in cells
+_ONCE = ("stamp", "vortex")  # painted once per stroke, where the mouse is pressed
 
 Command = tuple[Stroke, list[Dab]] | Literal["undo", "redo"]
 
@@ -29,9 +29,9 @@ class ToolController(Component):
     """Paints on a live source.
 
     Attributes:
-        stamps: what can be stamped, the first one unless the model's brush names another.
-        undoable, redoable: how many strokes can be taken back, and painted again.
-        wet: dabs that the mouse made and the motor has not taken yet, the oldest first.
+        stamps: the stamps to choose from; the first one is used unless the model's brush names another.
+        undoable, redoable: number of strokes that can be undone, and repeated.
+        pending_dabs: dabs that the motor has not taken yet, the oldest first.
         listeners: called when any of these changed.
     """
 
@@ -45,92 +45,92 @@ class ToolController(Component):
         self._painter: Painter | None = None
         self._commands: deque[Command] = deque()
         self._stroke: Stroke | None = None
-        self._at = (0.0, 0.0)  # where the mouse was
-        self._since = 0.0  # cells of way since the last dab
+        self._at = (0.0, 0.0)  # last position of the mouse
+        self._since = 0.0  # distance in cells since the last dab
         self._dabs = 0
 
-    # -- the tool in hand ----------------------------------------------------------------------------------------
+    # -- tool ----------------------------------------------------------------------------------------------------
 
     def pan(self) -> None:
-        """Puts the brush away: the mouse moves the view."""
+        """Selects no brush: the mouse moves the view."""
         self.controller.model.set(tool="pan")
 
     def draw(self) -> None:
-        """Takes the brush that makes live cells."""
+        """Selects the brush for live cells."""
         self.choose("draw")
 
     def erase(self) -> None:
-        """Takes the eraser."""
+        """Selects the eraser."""
         self.choose("erase")
 
     def random(self) -> None:
-        """Takes the brush that makes random cells."""
+        """Selects the brush for random cells."""
         self.choose("random")
 
     def stamp(self) -> None:
-        """Takes the stamp."""
+        """Selects the stamp."""
         self.choose("stamp")
 
     def vortex(self) -> None:
-        """Takes the brush that makes phase vortices."""
+        """Selects the brush for phase vortices."""
         self.choose("vortex")
 
     def wave(self) -> None:
-        """Takes the brush that makes plane waves."""
+        """Selects the brush for plane waves."""
         self.choose("wave")
 
     def choose(self, brush: BrushName) -> None:
-        """Takes a brush in hand, if it makes sense here."""
+        """Selects a brush, if it is available."""
         if reason := self.why_not(brush):
-            self._note(f"The {brush} brush is of no use here: {reason}")
+            self._note(f"The {brush} brush is not available: {reason}")
         else:
             self.controller.model.set(tool=brush)
 
     def why_not(self, brush: str) -> str:
-        """Why a brush is of no use here, for people; empty when it is."""
+        """The reason why a brush is unavailable; empty when it is available."""
         if self.target is None:
-            return "only a live run can be painted on"
+            return "only live runs can be painted"
         return why_brush_unusable(brush, self.target)
 
     def larger(self) -> None:
-        """A larger brush."""
+        """Enlarges the brush."""
         size = self.controller.model.brush.size
         self.controller.model.change_brush(size=min(LARGEST, size + max(1, size // 4)))
 
     def smaller(self) -> None:
-        """A smaller brush."""
+        """Shrinks the brush."""
         size = self.controller.model.brush.size
         self.controller.model.change_brush(size=max(1, size - max(1, size // 5)))
 
     def turn(self) -> None:
-        """Turns the pattern by a quarter."""
+        """Turns the pattern by 90 degrees."""
         self.controller.model.change_brush(turns=(self.controller.model.brush.turns + 1) % 4)
 
     def mirror(self) -> None:
-        """Exchanges left and right of the pattern as it is turned now."""
+        """Mirrors the turned pattern left to right."""
         brush = self.controller.model.brush
         self.controller.model.change_brush(mirrored=not brush.mirrored, turns=-brush.turns % 4)
 
     @property
     def painting(self) -> bool:
-        """Whether a stroke is being made, or waits to be taken by the motor."""
+        """Whether a stroke is in progress, or waits for the motor."""
         return self._stroke is not None or bool(self.pending_dabs)
 
     @property
     def chosen_stamp(self) -> Stamp | None:
-        """The pattern that is stamped."""
+        """The current stamp."""
         name = self.controller.model.brush.pattern
         return next((stamp for stamp in self.stamps if stamp.name == name), self.stamps[0] if self.stamps else None)
 
     def read_stamp(self, path: str | Path) -> None:
-        """Adds the pattern of an RLE file and takes it in hand."""
+        """Adds the pattern of an RLE file and selects it."""
         source = self.controller.source
         if isinstance(source, LiveSource):
             law = source.motor.traits
             source.submit(lambda: read_stamp(Path(path), law), self._add_stamp)
 
     def footprint(self, y: float, x: float) -> tuple[Region, bool] | None:
-        """The cells that the tool would touch here, and whether it is round; None without one."""
+        """The cells that the tool would touch here, and whether their outline is round; None without a brush."""
         tool = self.controller.model.tool
         dab = self._dab(tool, y, x) if tool in BRUSHES else None
         return None if dab is None else (Region(*dab.corner, *dab.size), tool != "stamp")
@@ -138,7 +138,7 @@ class ToolController(Component):
     # -- strokes -------------------------------------------------------------------------------------------------
 
     def press(self, y: float, x: float, *, erase: bool = False) -> None:
-        """Begins a stroke with the tool in hand, or with the eraser."""
+        """Begins a stroke with the current brush, or with the eraser."""
         model = self.controller.model
         brush = next((name for name in BRUSHES if name == model.tool), None)
         if self._painter is None or brush is None or model.view_settings is None:
@@ -148,7 +148,7 @@ class ToolController(Component):
         self._add_dabs([(y, x)])
 
     def drag(self, y: float, x: float) -> None:
-        """Goes on with the stroke; dabs are equally far apart, however fast the mouse is."""
+        """Continues the stroke; dabs are evenly spaced, at any speed of the mouse."""
         if self._stroke is None or self._stroke.brush in _ONCE:
             return
         (y0, x0), self._at = self._at, (y, x)
@@ -163,19 +163,19 @@ class ToolController(Component):
         self._add_dabs(places)
 
     def release(self, y: float, x: float) -> None:
-        """Ends the stroke, where the mouse is."""
+        """Ends the stroke at the position of the mouse."""
         self.drag(y, x)
         if self._stroke is not None and self._stroke.brush not in _ONCE and self._since > 0.1:
             self._add_dabs([(y, x)])
         self._stroke = None
 
     def undo(self) -> None:
-        """Takes the last stroke back."""
+        """Undoes the last stroke."""
         self._stroke = None
         self._queue_command("undo")
 
     def redo(self) -> None:
-        """Paints the stroke again that was taken back last."""
+        """Repeats the last undone stroke."""
         self._stroke = None
         self._queue_command("redo")
 
@@ -196,7 +196,7 @@ class ToolController(Component):
             return None
         return Dab(name, settings, y, x, seed, None if stamp is None else turned(stamp, settings))
 
-    # -- in the worker -------------------------------------------------------------------------------------------
+    # -- commands ------------------------------------------------------------------------------------------------
 
     def _queue_command(self, command: Command) -> None:
         source, painter = self.controller.source, self._painter
@@ -206,7 +206,7 @@ class ToolController(Component):
             source.submit_with_motor(lambda motor: _run_commands(commands, painter, motor), self._commands_done, name="steer")
 
     def _commands_done(self, missing: str) -> None:
-        """Back in the window's thread."""
+        """Called in the window's thread with the result of `_run_commands`."""
         painter, source = self._painter, self.controller.source
         if painter is None or not isinstance(source, LiveSource):
             return
@@ -218,10 +218,10 @@ class ToolController(Component):
             self._note(f"There is no stroke to {missing}")
         if painter.too_large:
             painter.too_large = False
-            self._note(f"The stroke changed so many cells that it cannot be taken back (more than {MEMORY >> 20} MB)")
+            self._note(f"The stroke is too large to be undone (more than {MEMORY >> 20} MB of cells)")
         self._notify()
 
-    # -- what happens to the source ------------------------------------------------------------------------------
+    # -- component -----------------------------------------------------------------------------------------------
 
     def opened(self, source: FrameSource) -> None:
         if not isinstance(source, LiveSource):
@@ -238,7 +238,7 @@ class ToolController(Component):
     def closed(self) -> None:
         self._forget()
         self.target, self._painter, self.stamps = None, None, ()
-        self._commands = deque()  # another one: the worker may be at work on this
+        self._commands = deque()  # a new one: the worker may still use the old one
         self._notify()
 
     def restarted(self) -> None:
@@ -271,19 +271,19 @@ class ToolController(Component):
 
 
 def _run_commands(commands: deque[Command], painter: Painter, motor: Aetheria_Motor) -> str:
-    """Does all that is waiting, in the worker; says "undo" or "redo" when there was nothing to take back or paint again."""
+    """Carries out the queued commands in the worker; returns "undo" or "redo" where no stroke was left for it."""
     missing = ""
     error: Exception | None = None
     while commands:
         command = commands.popleft()
-        with motor.turn:  # once for all that follows: each turn may be a step long
+        with motor.turn:  # once for several commands: waiting for it may take a step
             try:
                 if isinstance(command, str):
                     missing = "" if (painter.undo() if command == "undo" else painter.redo()) else command
                 else:
                     stroke, dabs = command
                     painter.paint(stroke, [*dabs, *_queued_dabs(commands, stroke)])
-            except Exception as failure:  # noqa: BLE001 - told when the rest is done: later strokes may be elsewhere
+            except Exception as failure:  # noqa: BLE001 - raised after the other commands, which may be elsewhere on the grid
                 error = error or failure
             motor.refresh()
     if error is not None:
@@ -292,7 +292,7 @@ def _run_commands(commands: deque[Command], painter: Painter, motor: Aetheria_Mo
 
 
 def _queued_dabs(commands: deque[Command], stroke: Stroke) -> list[Dab]:
-    """Dabs of the same stroke that wait, too: what is painted at once costs one look at the cells."""
+    """Removes further dabs of the same stroke from the queue: painting them together reads the cells once."""
     dabs: list[Dab] = []
     while commands and isinstance(commands[0], tuple) and commands[0][0] is stroke:
         command = commands.popleft()

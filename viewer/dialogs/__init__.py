@@ -1,1 +1,1 @@
-"""Pages and dialogs that stand beside the main window."""
+"""Pages and dialogs beside the main window."""

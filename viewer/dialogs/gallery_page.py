@@ -1,4 +1,4 @@
-"""The page without a run: a gallery of simulations to choose from, and recent files."""
+"""Gallery page, shown without a source: shipped simulations and recent files."""
 
 from bisect import bisect_left
 from pathlib import Path
@@ -20,21 +20,23 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.model.gallery import GalleryEntry, gallery_entries
-from viewer.panels.base import named
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.preferences import Preferences
 
 _NAME, _STORY, _PICTURE = (int(Qt.ItemDataRole.UserRole) + n for n in range(3))
 _KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
-_LETTERS, _LINES = 27, 7  # width of a card's text, and its height
+_LETTERS, _LINES = 27, 7  # width and height of a card's text
 _WRAPPED = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
 Index = QModelIndex | QPersistentModelIndex
 
 
 class GalleryPage(QWidget):
-    """Signals:
-    chosen(name, title): a shipped config.
-    file_chosen(path): a recent file.
-    asked_for_file(): the user wants to look for one.
+    """The gallery of simulations, and the list of recent files.
+
+    Signals:
+        chosen(name, title): the user chose a shipped config.
+    file_chosen(path): the user chose a recent file.
+    asked_for_file(): the user wants to open another file.
     """
 
     chosen = Signal(str, str)
@@ -45,7 +47,7 @@ class GalleryPage(QWidget):
         super().__init__()
         self.preferences = preferences
         heading = _heading("Choose a simulation")
-        self.cards = named(_Chooser(), "Simulations that come with Aetheria")
+        self.cards = accessible(_Chooser(), "Shipped simulations")
         self.cards.setViewMode(QListView.ViewMode.IconMode)
         self.cards.setItemDelegate(_Card(self.cards))
         self.cards.setResizeMode(QListView.ResizeMode.Adjust)
@@ -53,7 +55,7 @@ class GalleryPage(QWidget):
         self.cards.setUniformItemSizes(True)
         self.cards.picked.connect(lambda item: self.chosen.emit(item.data(_NAME), item.text()))
         self.recent_heading = _heading("Recent files")
-        self.recent = named(_Chooser(), "Recent files")
+        self.recent = accessible(_Chooser(), "Recent files")
         self.recent.picked.connect(lambda item: self.file_chosen.emit(item.data(_NAME)))
         self.look_for = QPushButton("&Open a file...")
         self.look_for.clicked.connect(self.asked_for_file)
@@ -74,7 +76,7 @@ class GalleryPage(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Shows the recent files of now that are still there."""
+        """Lists the recent files that still exist."""
         self.recent.clear()
         for file in self.preferences.recent:
             path = Path(file)
@@ -91,10 +93,10 @@ class GalleryPage(QWidget):
 
 
 class _Chooser(QListWidget):
-    """A list whose items are picked by a click, or by Return or Space.
+    """A list whose items are chosen by a click, Return or Space.
 
     Signals:
-        picked(item): this one.
+        picked(item): an item was chosen.
     """
 
     picked = Signal(QListWidgetItem)
@@ -107,7 +109,7 @@ class _Chooser(QListWidget):
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _plain(event):
-            event.accept()  # before the run in the background hears of it
+            event.accept()  # otherwise it would trigger an action of the window
             return True
         return super().event(event)
 
@@ -134,7 +136,7 @@ def _item(entry: GalleryEntry) -> QListWidgetItem:
 
 
 class _Card(QStyledItemDelegate):
-    """Paints a thumbnail over a title over a line of text; sizes go by the font."""
+    """Paints a card with thumbnail, title and description, sized by the font."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: N802 - Qt's name
         pad, width, line = _measures(option.fontMetrics)
@@ -166,7 +168,7 @@ def _measures(metrics: QFontMetrics) -> tuple[int, int, int]:
 
 
 def _frame(painter: QPainter, option: QStyleOptionViewItem, card: QRect, radius: int) -> None:
-    """The card's outline; thick and in the accent colour where the keyboard is."""
+    """The outline of a card; thick and in the accent colour where the keyboard focus is."""
     palette = option.palette
     chosen = bool(option.state & QStyle.StateFlag.State_Selected)
     over = bool(option.state & QStyle.StateFlag.State_MouseOver)
@@ -179,7 +181,7 @@ def _frame(painter: QPainter, option: QStyleOptionViewItem, card: QRect, radius:
 
 
 def _write(painter: QPainter, option: QStyleOptionViewItem, index: Index, box: QRect) -> None:
-    """The title, and as much of the story as there is room for below it."""
+    """Title and description, as far as there is room."""
     line = option.fontMetrics.lineSpacing()
     font = QFont(option.font)
     font.setBold(True)
@@ -194,7 +196,7 @@ def _write(painter: QPainter, option: QStyleOptionViewItem, index: Index, box: Q
 
 
 def _fitting(text: str, metrics: QFontMetrics, width: int, lines: int) -> str:
-    """As much of the text as so many lines can hold."""
+    """The beginning of a text that fits into so many lines."""
     box, words = QRect(0, 0, width, 1 << 20), text.split()
 
     def cut(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The page of shortcuts and the help page: windows of their own, to be read while the run goes on."""
+"""Shortcuts page and help page: non-modal windows."""
 
 import math
 from collections.abc import Sequence
@@ -23,22 +23,22 @@ from PySide6.QtWidgets import (
 from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map
 from viewer.controllers.actions import ACTIONS
 from viewer.controllers.help import PAGE, ShortcutLine, sections
-from viewer.panels.base import named
+from viewer.widgets.accessibility import accessible
 
 
 class ShortcutsPage(QDialog):
-    """All keys by menu, and a line to search in them."""
+    """All shortcuts by menu, with a search field."""
 
     def __init__(self, parent: QWidget, panels: Sequence[ShortcutLine]) -> None:
         super().__init__(parent)
         self.setWindowTitle("Shortcuts")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.words = named(QLineEdit(), "Search")
+        self.words = accessible(QLineEdit(), "Search")
         self.words.setPlaceholderText("Search for a key or a word")
         self.words.setClearButtonEnabled(True)
         self.words.textChanged.connect(self.search)
-        self.tree = named(QTreeWidget(), "Shortcuts")
-        self.tree.setHeaderLabels(["Action", "Keys", "What it does"])
+        self.tree = accessible(QTreeWidget(), "Shortcuts")
+        self.tree.setHeaderLabels(["Action", "Keys", "Explanation"])
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self._lines: list[tuple[QTreeWidgetItem, list[tuple[QTreeWidgetItem, ShortcutLine]]]] = []
@@ -49,7 +49,7 @@ class ShortcutsPage(QDialog):
         _lay_out(self, 88, 40, self.words, self.tree)
 
     def search(self, words: str) -> None:
-        """Shows the lines that mention all of these words."""
+        """Shows the lines that contain all of these words."""
         for menu, lines in self._lines:
             for item, line in lines:
                 item.setHidden(not line.mentions(words))
@@ -69,19 +69,19 @@ class ShortcutsPage(QDialog):
 
 
 class HelpPage(QDialog):
-    """Explains what the window shows."""
+    """The help page."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("What one sees")
+        self.setWindowTitle("Help")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.text = named(_Pictured(), "Help")
+        self.text = accessible(_Pictured(), "Help")
         self.text.setMarkdown(PAGE)
         _lay_out(self, 76, 44, self.text)
 
 
 class _Pictured(QTextBrowser):
-    """Text with pictures of colour maps, "map:ember", and the wheel of a cyclic one, "wheel:phase"."""
+    """Text with images of colour maps, "map:ember", and colour wheels, "wheel:phase"."""
 
     def loadResource(self, kind: int, name: QUrl | str) -> Any:  # noqa: N802 - Qt's name
         url = QUrl(name)
@@ -94,17 +94,17 @@ class _Pictured(QTextBrowser):
 
 
 def strip(name: str, size: QSize, ratio: float) -> QImage:
-    """A colour map from low to high; `size` in points of the screen, `ratio` pixels each."""
+    """A colour map from low to high; `size` in points, `ratio` pixels per point."""
     width, height = round(size.width() * ratio), round(size.height() * ratio)
     row = colour_map(name)[np.linspace(0, 255, width).astype(int)]
     return _image(np.broadcast_to(row, (height, width, 3)), ratio)
 
 
 def wheel(name: str, side: int, ratio: float) -> QImage:
-    """The colour of each direction: 0 to the right, growing counter-clockwise, over nothing."""
+    """Colour wheel of a cyclic map: 0 to the right, growing counter-clockwise, on a transparent background."""
     pixels = round(side * ratio)
     y, x = np.mgrid[:pixels, :pixels] - (pixels - 1) / 2
-    turn = np.arctan2(-y, x) / (2 * math.pi) + 0.5  # as fields show it: -pi is the low end
+    turn = np.arctan2(-y, x) / (2 * math.pi) + 0.5  # -pi is the lower end of the map
     colours = colour_map(name)[np.clip(turn * 256, 0, 255).astype(int)]
     inside = np.clip(pixels / 2 - np.hypot(x, y), 0, 1) * np.clip(np.hypot(x, y) - pixels / 5, 0, 1)
     return _image(np.concatenate((colours, (255 * inside[..., None]).astype(np.uint8)), -1), ratio)
@@ -120,7 +120,7 @@ def _image(pixels: Any, ratio: float) -> QImage:
 
 
 def _lay_out(page: QDialog, letters: int, lines: int, *widgets: QWidget) -> None:
-    """One below the other over a button to close, so many letters wide and lines high."""
+    """Lays out widgets above a close button, so many letters wide and lines high."""
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(page.reject)
     column = QVBoxLayout(page)

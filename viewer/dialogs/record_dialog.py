@@ -1,4 +1,4 @@
-"""Asks what to record, and says what it will take."""
+"""Record dialog: fields, interval, size and file of a recording, with a size estimate."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,22 +28,22 @@ from aetheria.recording.schema import Codec, filters
 from viewer.controllers.controller import Controller
 from viewer.controllers.record import RecordForecast, RecordSettings
 from viewer.model.view_settings import Levels
-from viewer.panels.base import named
 from viewer.sources.live import LiveSource
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.file_dialogs import ask_where_to_save, suggested
 
-_SETTLE_MS = 150  # after the last change, what it takes is found anew
+_SETTLE_MS = 150  # after the last change, until the next estimate
 _FRACTIONS = {1: "Every cell", 2: "Half as high and wide", 4: "A quarter", 8: "An eighth", 16: "A sixteenth"}
 _TYPES: dict[PixelType, str] = {
     "float32": "32 bits, exact",
     "float16": "16 bits",
-    "uint8": "8 bits, between the levels in view",
+    "uint8": "8 bits, between the present levels",
 }
 _CODECS: dict[Codec, str] = {"gzip": "gzip, read everywhere", "fast": "LZ4, fast", "compact": "Zstandard, compact"}
 
 
 class RecordDialog(QDialog):
-    """Choices of fields, cadence, size and file; `wanted` is called when the user agrees."""
+    """Choices of fields, interval, size and file; calls `wanted` with the settings when accepted."""
 
     def __init__(
         self, parent: QWidget, controller: Controller, source: LiveSource, wanted: Callable[[RecordSettings], None]
@@ -56,16 +56,16 @@ class RecordDialog(QDialog):
         self._rest.setSingleShot(True)
         self._rest.setInterval(_SETTLE_MS)
         self._rest.timeout.connect(self._estimate)
-        self.fields = named(QListWidget(), "What to record")
-        self.every = named(QSpinBox(), "Steps between frames")
+        self.fields = accessible(QListWidget(), "Fields to record")
+        self.every = accessible(QSpinBox(), "Steps between frames")
         self.every.setRange(1, 1_000_000_000)
         self.every.setPrefix("every ")
         self.every.setValue(10)
-        self.extent = named(QComboBox(), "Size of the frames")
-        self.dtype = named(QComboBox(), "Type of the numbers")
-        self.codec = named(QComboBox(), "Compression")
-        self.path = named(QLineEdit(str(suggested(f"{file_stem(source.title)}.h5"))), "File")
-        self.takes = named(QLabel(), "What it takes")
+        self.extent = accessible(QComboBox(), "Size of the frames")
+        self.dtype = accessible(QComboBox(), "Type of the numbers")
+        self.codec = accessible(QComboBox(), "Compression")
+        self.path = accessible(QLineEdit(str(suggested(f"{file_stem(source.title)}.h5"))), "File")
+        self.takes = accessible(QLabel(), "Size estimate")
         self._fill()
         self._lay_out()
         for signal in (
@@ -127,7 +127,7 @@ class RecordDialog(QDialog):
         self.setMinimumWidth(70 * letter)
 
     def settings(self) -> RecordSettings:
-        """What is chosen now."""
+        """The present choices."""
         items = [self.fields.item(row) for row in range(self.fields.count())]
         fields = tuple(item.text() for item in items if item.checkState() == Qt.CheckState.Checked)
         view, frame, dtype = self.controller.model.view_settings, self.controller.frame, self.dtype.currentData()
@@ -152,9 +152,9 @@ class RecordDialog(QDialog):
         self.controller.record.estimate(settings, lambda forecast: self._forecast(settings, forecast))
 
     def _forecast(self, settings: RecordSettings, forecast: RecordForecast) -> None:
-        if not isValid(self) or settings != self.settings():  # closed meanwhile, or changed
+        if not isValid(self) or settings != self.settings():  # closed or changed in the meantime
             return
-        replaces = " There is a file of this name, which will be replaced." if forecast.exists else ""
+        replaces = " The file exists and will be replaced." if forecast.exists else ""
         self.takes.setText(forecast.text + replaces)
         self.record.setText("&Replace and record" if forecast.exists else "&Record")
         self.record.setEnabled(not forecast.wrong)
@@ -171,7 +171,7 @@ class RecordDialog(QDialog):
 
 
 def file_stem(title: str) -> str:
-    """A title as the name of a file."""
+    """A file name from a title."""
     kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in title.lower().strip())
     return "-".join(filter(None, kept.split("-"))).strip(".")[:60] or "run"
 

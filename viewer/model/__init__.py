@@ -1,1 +1,1 @@
-"""The values that the viewer shows. No Qt."""
+"""Values of the viewer: state, view settings, frames, viewport, levels, messages, time series. No Qt."""

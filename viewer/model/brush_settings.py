@@ -1,22 +1,22 @@
-"""How the brush paints. No Qt."""
+"""Settings of the brush. No Qt."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class BrushSettings:
-    """How the brush in hand paints.
+    """Settings of the current brush.
 
     Attributes:
         size: diameter in cells.
-        strength: 0 to 1; how much of what was there is replaced, or for random cells of two states how many live.
-        charge: of a vortex: how often the phase winds round, positive where it grows counter-clockwise.
+        strength: 0 to 1, the weight of the painted values; for random two-state cells the share of live cells.
+        charge: winding number of a vortex, positive where the phase grows counter-clockwise.
         wavelength: of a plane wave, in cells.
         angle: of a plane wave, in degrees from the x axis upwards.
-        pattern: name of the pattern that is stamped; empty for the first one.
-        turns: quarter turns of the pattern, after it was mirrored.
-        mirrored: left and right of the pattern are exchanged.
-        everywhere: all universes are painted, not only the one that is shown.
+        pattern: name of the stamped pattern; empty for the first one.
+        turns: quarter turns of the pattern, applied after mirroring.
+        mirrored: the pattern is mirrored left to right.
+        everywhere: paint in all universes, not only in the displayed one.
     """
 
     size: int = 8

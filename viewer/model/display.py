@@ -1,4 +1,4 @@
-"""Whether a window can be had here at all; Qt itself ends the program when it cannot. No Qt."""
+"""Check for a screen: without one Qt would end the program. No Qt."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from aetheria.core.errors import AetheriaError
 
 
 class ViewerError(AetheriaError, RuntimeError):
-    """No window can be opened here."""
+    """No window can be opened on this machine."""
 
     exit_code = 2
 
@@ -17,6 +17,6 @@ def check_screen() -> None:
     chosen = os.environ.get("QT_QPA_PLATFORM") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if sys.platform == "linux" and not chosen:
         raise ViewerError(
-            "there is no screen here: neither DISPLAY nor WAYLAND_DISPLAY is set. Start it in a desktop session, or over "
-            "ssh -X; runs without a window are recorded by `aetheria run`"
+            "no screen found: neither DISPLAY nor WAYLAND_DISPLAY is set. Start the viewer in a desktop session, or over "
+            "ssh -X; `aetheria run` records runs without a window"
         )

@@ -1,4 +1,4 @@
-"""The answers of a source: rendered frames and the values of single cells. No Qt."""
+"""Results of a source: rendered frames, and the values of single cells. No Qt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from viewer.model.view_settings import Levels
 
 @dataclass(frozen=True)
 class RenderedFrame:
-    """What a source answers.
+    """A frame, rendered for display.
 
     Attributes:
-        step: of the cells shown.
-        field, universe, region: what they show.
-        pixels: uint8, `(h, w)` to go through a colour map, or `(h, w, 3)` colours.
-        levels: the values that are shown as pixels 0 and 255.
-        finite: whether what is shown holds no NaN or Inf; a picture that does is not worth showing.
+        step: step of the displayed cells.
+        field, universe, region: the displayed part of the cells.
+        pixels: uint8, `(h, w)` indices into a colour table, or `(h, w, 3)` colours.
+        levels: the values of pixels 0 and 255.
+        finite: the displayed values hold no NaN or Inf. Other frames are not drawn.
     """
 
     step: int
@@ -33,15 +33,15 @@ class RenderedFrame:
 
 @dataclass(frozen=True)
 class CellValues:
-    """What is known of one cell.
+    """The values of one cell.
 
     Attributes:
-        step: of the values.
-        y, x, universe: where it is.
-        channels: `(C,)` as they are stored; empty where they are not known (a recording without them).
-        d_state: how many amplitudes there are, psi_k = channels[k] + i channels[d_state + k]; None for real cells.
-        fields: values by name of field, three for "rgb": of a live source the field that is shown, of a recording all that
-            were recorded.
+        step: step of the values.
+        y, x, universe: position of the cell.
+        channels: `(C,)` as stored; empty where they are unknown (a recording without channels).
+        d_state: number of amplitudes, psi_k = channels[k] + i channels[d_state + k]; None for real cells.
+        fields: values by field name, three for "rgb": the displayed field of a live source, all recorded fields of a
+            recording.
     """
 
     step: int

@@ -1,4 +1,4 @@
-"""The simulations that come with Aetheria, as the gallery shows them. No Qt."""
+"""Entries of the gallery: the shipped configs with title, description and thumbnail. No Qt."""
 
 import tomllib
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from aetheria.runs.config import shipped_configs
 
 @dataclass(frozen=True)
 class GalleryEntry:
-    """A config to choose.
+    """A config in the gallery.
 
     Attributes:
-        name: to open it by.
-        title: for people.
-        story: what to look for.
-        thumbnail: a small picture, if there is one.
+        name: name of the config.
+        title: title shown to the user.
+        story: description, from the comment at the top of the config.
+        thumbnail: path of a small image, if there is one.
     """
 
     name: str
@@ -25,7 +25,7 @@ class GalleryEntry:
 
 
 def gallery_entries() -> list[GalleryEntry]:
-    """The shipped configs, quickstart first; what cannot be read is left out."""
+    """The shipped configs, quickstart first; unreadable ones are left out."""
     found = [entry for name, path in shipped_configs().items() if (entry := _entry(name, path)) is not None]
     return sorted(found, key=lambda entry: entry.name != "quickstart")
 

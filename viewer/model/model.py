@@ -1,4 +1,4 @@
-"""The state of the viewer: view, speed, tool and theme. No Qt, no motor."""
+"""State of the viewer: view, speed, tool and theme. No Qt, no motor."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,22 +9,22 @@ from viewer.model.region import Region
 from viewer.model.view_settings import ViewSettings
 
 Theme = Literal["dark", "light"]
-SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0)  # beats a second; beyond the last: unlimited
+SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0)  # updates/s; the next higher setting is unlimited
 
 
 @dataclass
 class ViewerModel:
-    """The viewer's own state. Change it by `set`; whoever listens is told which attributes changed.
+    """State of the viewer. Change it through `set`, which tells the listeners the names of the changed attributes.
 
     Attributes:
-        view_settings: the displayed field and its colours. None until something is open.
-        region: the cells in view; size: the pixels there are for them.
-        speed: beats a second, None for as fast as it goes. stride: steps a beat.
-        follow: keep the centre of mass in the middle.
-        loop: a recording begins again after its last frame. newest: it stays at the newest frame of a file that grows.
-        pinned: (y, x) of the cell that the inspector stays at.
-        grid_lines: draw them where cells are large enough.
-        tool: what the left mouse button does: "pan" or the name of a brush. brush: how that paints.
+        view_settings: the displayed field, its colours and levels; None until a source is open.
+        region: the visible cells. size: (height, width) of their area on the screen, in pixels.
+        speed: updates per second, None for unlimited. stride: steps (of a recording: frames) per update.
+        follow: keep the centre of mass in the middle of the view.
+        loop: a recording starts again after its last frame. newest: it stays at the newest frame of a growing file.
+        pinned: (y, x) of the cell that the inspector is fixed to.
+        grid_lines: draw lines between large cells.
+        tool: action of the left mouse button: "pan" or the name of a brush. brush: its settings.
     """
 
     view_settings: ViewSettings | None = None
@@ -43,7 +43,7 @@ class ViewerModel:
     listeners: list[Callable[[frozenset[str]], None]] = field(default_factory=list, repr=False)
 
     def set(self, **changes: Any) -> None:
-        """Changes attributes and tells the listeners, if anything did change."""
+        """Changes attributes, and tells the listeners if any value differs."""
         changed = frozenset(name for name, value in changes.items() if getattr(self, name) != value)
         for name in changed:
             setattr(self, name, changes[name])
@@ -52,10 +52,10 @@ class ViewerModel:
                 listener(changed)
 
     def change_view(self, **changes: Any) -> None:
-        """Changes parts of the look."""
+        """Changes parts of the view settings."""
         if self.view_settings is not None:
             self.set(view_settings=replace(self.view_settings, **changes))
 
     def change_brush(self, **changes: Any) -> None:
-        """Changes how the brush paints."""
+        """Changes the brush settings."""
         self.set(brush=replace(self.brush, **changes))

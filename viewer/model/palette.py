@@ -1,4 +1,4 @@
-"""From values to pixels: levels, histograms and colour tables. No Qt."""
+"""Levels, histograms and colour tables. No Qt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from aetheria.runs.config import RunConfig
 from viewer.model.view_settings import FieldChoice, Levels, ViewSettings
 
 _BINS = 64
-_SLACK = 0.02  # of the span: levels that would move less stay, so that a quiet picture does not flicker
-_SHRINK = 0.5  # how far levels that are too wide move towards what is seen
+_SLACK = 0.02  # of the span: smaller changes of the levels are ignored, so that a steady view does not flicker
+_SHRINK = 0.5  # share by which too wide levels approach the visible range at each update
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often values occur: counts between `len(counts) + 1` edges."""
+    """Counts of values between `len(counts) + 1` edges."""
 
     counts: NDArray[np.int64]
     edges: NDArray[np.float64]
 
 
 def first_view_settings(fields: Sequence[FieldChoice], config: RunConfig | None) -> ViewSettings:
-    """The look to begin with: the first field, as the config's picture paints it where that is of this field."""
+    """The first field, with colours and levels of the config's [picture] table if that is for this field."""
     name = fields[0].name
     wanted = config.picture if config is not None else None
     if wanted is None or wanted.field not in (None, name):
@@ -34,12 +34,12 @@ def first_view_settings(fields: Sequence[FieldChoice], config: RunConfig | None)
 
 
 def colour_table(settings: ViewSettings, choice: FieldChoice) -> NDArray[np.uint8]:
-    """The 256 colours `(256, 3)` of a look."""
+    """The 256 colours `(256, 3)` of a view."""
     return colour_map(settings.colours or choice.colours)
 
 
 def histogram(values: NDArray[np.generic], levels: Levels) -> Histogram:
-    """Of the finite values, from the lowest of them and of the levels to the highest."""
+    """Histogram of the finite values, over the range of the values and the levels."""
     numbers = np.asarray(values, np.float64).ravel()
     numbers = numbers[np.isfinite(numbers)]
     span = (min(levels[0], numbers.min(initial=np.inf)), max(levels[1], numbers.max(initial=-np.inf)))
@@ -50,16 +50,16 @@ def histogram(values: NDArray[np.generic], levels: Levels) -> Histogram:
 def find_levels(
     settings: ViewSettings, choice: FieldChoice, values: NDArray[np.generic], before: Levels | None = None
 ) -> Levels:
-    """The levels for what is in view.
+    """Levels for the visible values.
 
-    A bounded range is taken as it is in "auto"; zero stays in the middle of a range that is open to both sides. Levels that
-    were right before grow at once and shrink slowly.
+    In "auto" mode a bounded range of the field is used as it is; a range that is open at both ends stays symmetric about
+    zero. Levels of the previous call grow at once and shrink slowly.
 
     Args:
-        look: says how they are found.
-        choice: the field that is shown.
-        values: cells in view, any shape.
-        before: the levels until now.
+        settings: with the level mode.
+        choice: the displayed field.
+        values: visible values, any shape.
+        before: the levels of the previous call.
     """
     if settings.level_mode == "locked" and settings.levels is not None:
         return settings.levels

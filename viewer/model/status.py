@@ -1,18 +1,18 @@
-"""The figures of the status bar. No Qt."""
+"""Figures of the status bar. No Qt."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Status:
-    """How the source is doing, in numbers; what it cannot know is None.
+    """State of a source in numbers; unknown ones are None.
 
     Attributes:
-        playing: steps are being taken, or frames played.
-        frame_index, frames: of a recording, counted from 0; None for a live source.
-        plan_reason: why the law is stepped by this plan.
-        dropped: frames that were due and not made, because the window was busy.
-        recording: what a recorder is doing, for people; empty without one.
+        playing: the source takes steps, or plays frames.
+        frame_index, frames: position in a recording, counted from 0, and its length; None for a live source.
+        plan_reason: reason for the choice of the plan.
+        dropped: frames that were due while the window was busy, and were not rendered.
+        recording: progress of a recorder or film for the user; empty without one.
     """
 
     step: int

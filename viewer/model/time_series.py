@@ -1,4 +1,4 @@
-"""Numbers that were collected, as a bounded table. No Qt."""
+"""Observables over time in a bounded table, and their export as CSV. No Qt."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from aetheria.files.atomic import atomic_write
 
 CAPACITY = 4096
-_MOST_NUMBERS = 1 << 20  # of one quantity, over all universes
+_MOST_NUMBERS = 1 << 20  # values of one quantity, over all universes
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something that can be plotted: its name, its meaning in words, and its unit."""
+    """A quantity to plot: its name, meaning and unit."""
 
     name: str
     meaning: str
@@ -26,13 +26,13 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Numbers of one moment.
+    """Observables at one step.
 
     Attributes:
         step: steps done.
         time: seconds since the epoch.
         values: by name, one number per universe `(B,)`.
-        took: seconds of computing that it took to find them.
+        took: computing time in seconds.
     """
 
     step: int
@@ -42,12 +42,12 @@ class Measurement:
 
 
 class TimeSeries:
-    """A stretch of rising steps, as at most `capacity` samples: when they are full, every other one goes.
+    """Measurements at rising steps, at most `capacity` of them: when the table is full, every other row is removed.
 
-    The first and the newest are always kept; between them samples lie evenly.
+    The first and the newest rows are always kept; the rest is evenly spaced.
 
     Attributes:
-        interval: every how manieth sample is kept.
+        interval: one in so many measurements is kept.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -72,7 +72,7 @@ class TimeSeries:
         values: Mapping[str, NDArray[np.float64]],
         capacity: int = CAPACITY,
     ) -> Self:
-        """Of a whole recording: steps and times `(frames,)`, values `(frames, B)`."""
+        """Time series of a whole recording: steps and times `(frames,)`, values `(frames, B)`."""
         run = cls(capacity)
         kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), capacity)).round().astype(np.int64))
         run._rows = len(kept)
@@ -82,7 +82,7 @@ class TimeSeries:
 
     @property
     def steps(self) -> NDArray[np.int64]:
-        """Rising, `(rows,)`."""
+        """Rising step numbers, `(rows,)`."""
         return self._steps[: self._rows]
 
     @property
@@ -92,21 +92,21 @@ class TimeSeries:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What there is."""
+        """Names of the columns."""
         return tuple(self._values)
 
     def values(self, name: str) -> NDArray[np.float64]:
-        """`(rows, B)`; NaN where a number was not asked for, or was none."""
+        """`(rows, B)`; NaN where a value was not measured, or was not finite."""
         return self._values[name][: self._rows]
 
     def append(self, sample: Measurement) -> None:
-        """Takes a sample of a later step, or more numbers of the newest."""
+        """Adds a measurement at a later step, or more values at the newest step."""
         if self._rows and sample.step == self._steps[self._rows - 1]:
             self._write(sample)
             return
         assert not self._rows or sample.step > self._steps[self._rows - 1]
         if self._rows and (self._count - 1) % self.interval:
-            self._rows -= 1  # the newest was only there for being the newest
+            self._rows -= 1  # the newest row is kept until the next one comes
         elif self._rows == self.capacity:
             self._thin()
         self._count += 1
@@ -116,7 +116,7 @@ class TimeSeries:
         self._write(sample)
 
     def copy(self) -> "TimeSeries":
-        """What there is now."""
+        """An independent copy of the present rows."""
         copy = TimeSeries(self.capacity)
         copy.interval, copy._count, copy._rows = self.interval, self._count, self._rows
         copy._steps, copy._times = self._steps.copy(), self._times.copy()
@@ -140,15 +140,15 @@ class TimeSeries:
 
 
 def capacity_for(universes: int) -> int:
-    """How many samples are kept of so many universes."""
+    """Number of measurements to keep for so many universes."""
     return max(64, min(CAPACITY, _MOST_NUMBERS // universes // 2 * 2))
 
 
 def write_csv(path: Path, runs: Sequence[TimeSeries], quantities: Sequence[Quantity]) -> None:
-    """A table of all that was collected: a row a sample, whole or not at all.
+    """Writes all measurements as a CSV table, one row per measurement; the file is complete or absent.
 
-    Its columns: run (counted from 1), step, time (seconds since 1970), and a column a quantity, or one for each universe where
-    there are several. A number that was not asked for is left empty.
+    Columns: run (counted from 1), step, time (seconds since 1970), then one column per quantity, or one per universe where
+    there are several. Values that were not measured are empty.
     """
     present = [q for q in quantities if any(q.name in run.names for run in runs)]
     universes = {q.name: max(run.values(q.name).shape[1] for run in runs if q.name in run.names) for q in present}

@@ -1,4 +1,4 @@
-"""The displayed field, its colours and levels, and requests for frames. No Qt."""
+"""View settings: the displayed field, its colours and levels; and requests for frames. No Qt."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ LevelMode = Literal["auto", "percentile", "locked"]
 
 @dataclass(frozen=True)
 class FieldChoice:
-    """A field that can be shown: its name, formula, unit, range (None where open), colour map, whether it is an angle."""
+    """A field to display: its name, formula, unit, range (None for an open end), colour map, and whether it is an angle."""
 
     name: str
     meaning: str
@@ -23,11 +23,11 @@ class FieldChoice:
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """What of the cells is shown, in which colours.
+    """The displayed field and universe, with colours and levels.
 
     Attributes:
-        colours: a colour map; None for the field's own.
-        level_mode: "auto" (lowest to highest value in view), "percentile" (without the outermost `percentile` per cent at
+        colours: name of a colour map; None for the default of the field.
+        level_mode: "auto" (lowest to highest visible value), "percentile" (without the outermost `percentile` per cent at
             either end) or "locked" (`levels`).
     """
 
@@ -41,7 +41,7 @@ class ViewSettings:
 
 @dataclass(frozen=True)
 class FrameRequest:
-    """What a source is asked for: a look at a region, in at most `size` (height, width) pixels, `rate` times a second."""
+    """A request to a source: a region, rendered with at most `size` (height, width) pixels, `rate` times a second."""
 
     view_settings: ViewSettings
     region: Region

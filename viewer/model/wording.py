@@ -1,4 +1,4 @@
-"""Numbers and states in words. No Qt."""
+"""Numbers and states as text. No Qt."""
 
 import math
 
@@ -9,7 +9,7 @@ _FIGURE_SPACE = "\N{FIGURE SPACE}"  # as wide as a digit
 
 
 def compact(value: float, unit: str = "") -> str:
-    """Three digits and a prefix.
+    """A number with three digits and an SI prefix.
 
     >>> compact(12_345_678, "cells/s"), compact(0.5), compact(999.9)
     ('12.3 Mcells/s', '0.5', '1.00 k')
@@ -58,17 +58,17 @@ def duration_in_words(seconds: float) -> str:
 
 
 def padded(text: str, width: int) -> str:
-    """Right-aligned among digits, so that what follows stays where it is."""
+    """Right-aligned with figure spaces, so that the following text does not move."""
     return text.rjust(width, _FIGURE_SPACE)
 
 
 def speed_in_words(speed: float | None, stride: int) -> str:
+    """Target speed of a live run, for `speed` updates per second of `stride` steps.
+
+    >>> speed_in_words(60.0, 1), speed_in_words(30.0, 4), speed_in_words(None, 4)
+    ('60 steps/s', '120 steps/s', 'unlimited')
     """
-    >>> speed_in_words(60.0, 1), speed_in_words(None, 4)
-    ('60 beats/s of 1 step', 'unlimited, 4 steps a beat')
-    """
-    steps = f"{stride:,} step{'s' if stride > 1 else ''}"
-    return f"unlimited, {steps} a beat" if speed is None else f"{speed:,.0f} beats/s of {steps}"
+    return "unlimited" if speed is None else f"{speed * stride:,.0f} steps/s"
 
 
 def playing_in_words(status: Status) -> str:

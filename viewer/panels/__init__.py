@@ -1,4 +1,4 @@
-"""The panels around the canvas; each is a widget of its own that knows the controller and nothing of the others.
+"""Panels around the canvas. Each is a widget that knows the controller and no other panel.
 
 To add one: a file here, and a line in `PANELS`.
 """
@@ -18,7 +18,7 @@ from viewer.panels.view import ViewPanel
 
 @dataclass(frozen=True)
 class DockSpec:
-    """A panel's place: its name, title, the key that shows and hides it, where it is, and whether it is open at first.
+    """Place of a panel: its name, title, shortcut, area, and whether it is open at first.
 
     `tab_of` names the panel that it shares a place with.
     """
@@ -39,7 +39,9 @@ PANELS: tuple[DockSpec, ...] = (
     DockSpec("view", "View", "Ctrl+1", "Field, colours and levels", ViewPanel, _RIGHT),
     DockSpec("tools", "Tools", "Ctrl+3", "Brushes, patterns and undo", ToolsPanel, _RIGHT),
     DockSpec("law", "Law", "Ctrl+4", "The law's parameters, while it runs", LawPanel, _RIGHT, tab_of="tools"),
-    DockSpec("inspector", "Cell", "Ctrl+5", "What the cell under the mouse holds", InspectorPanel, _RIGHT, tab_of="tools"),
-    DockSpec("recording", "Recording", "Ctrl+6", "What was recorded, of which run", RecordingPanel, _RIGHT, tab_of="tools"),
-    DockSpec("plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps a second ...", PlotsPanel, _BOTTOM, False),
+    DockSpec("inspector", "Cell", "Ctrl+5", "Values of the cell under the mouse", InspectorPanel, _RIGHT, tab_of="tools"),
+    DockSpec("recording", "Recording", "Ctrl+6", "Contents of the recording", RecordingPanel, _RIGHT, tab_of="tools"),
+    DockSpec(
+        "plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps per second ...", PlotsPanel, _BOTTOM, False
+    ),
 )

@@ -1,6 +1,4 @@
-"""What every panel is."""
-
-from typing import TypeVar
+"""Base class of panels, and scrolling contents."""
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
@@ -10,17 +8,9 @@ from viewer.model.frame import RenderedFrame
 from viewer.model.status import Status
 from viewer.sources.source import FrameSource
 
-W = TypeVar("W", bound=QWidget)
-
-
-def named(widget: W, name: str) -> W:
-    """The widget, with the name that a screen reader says."""
-    widget.setAccessibleName(name)
-    return widget
-
 
 class ScrollPanel(QScrollArea):
-    """As wide as what is in it, and scrolled down when that is taller than the room there is."""
+    """Takes the width of its contents, and scrolls vertically."""
 
     def __init__(self, inner: QWidget) -> None:
         super().__init__()
@@ -47,14 +37,14 @@ class ScrollPanel(QScrollArea):
 
 
 def scrolled(panel: QWidget, inner: QWidget) -> None:
-    """Fills a panel with a widget that may be taller than the room there is."""
+    """Fills a panel with scrolling contents."""
     layout = QVBoxLayout(panel)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.addWidget(ScrollPanel(inner))
 
 
 class Panel(QWidget):
-    """A widget beside the canvas. It changes things through the controller, and hears of changes by the methods here."""
+    """A widget beside the canvas. It acts through the controller, and is told of changes by the methods here."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
@@ -62,16 +52,16 @@ class Panel(QWidget):
         controller.model.listeners.append(self.model_changed)
 
     def show_source(self, source: FrameSource | None) -> None:
-        """Something was opened, or closed (None)."""
+        """A source was opened, or closed (None)."""
 
     def model_changed(self, names: frozenset[str]) -> None:
         """Attributes of the model changed."""
 
     def show_status(self, status: Status) -> None:
-        """New numbers, a few times a second."""
+        """Shows new figures; called a few times a second."""
 
     def show_frame(self, frame: RenderedFrame) -> None:
-        """A new picture was drawn; called up to sixty times a second."""
+        """A new frame was drawn; called up to sixty times a second."""
 
     def hovered(self, y: int, x: int) -> None:
         """The mouse is over this cell; (-1, -1) for none."""

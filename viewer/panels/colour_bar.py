@@ -1,4 +1,4 @@
-"""Colour maps as pictures: swatches beside their names, and the bar of the map in use."""
+"""Colour maps as images: swatches for lists, and the bar of the current map."""
 
 import numpy as np
 from PySide6.QtCore import QRectF, QSize
@@ -9,19 +9,19 @@ from aetheria.observe.colour_maps import colour_map
 
 
 def swatch_size(metrics: QFontMetrics) -> QSize:
-    """As high as a small letter, and wide enough to see where the colours go."""
+    """A little lower than a line of text, and wide enough to show the colours."""
     return QSize(4 * metrics.height(), round(0.8 * metrics.height()))
 
 
 def swatch(name: str, size: QSize, ratio: float) -> QIcon:
-    """A colour map, low to high; `size` in points, `ratio` pixels each."""
+    """A colour map from low to high; `size` in points, `ratio` pixels per point."""
     pixmap = _strip(name).scaled(round(size.width() * ratio), round(size.height() * ratio))
     pixmap.setDevicePixelRatio(ratio)
     return QIcon(QPixmap.fromImage(pixmap))
 
 
 class ColourBar(QWidget):
-    """The colour map in use, from the lowest shown value at the left to the highest at the right."""
+    """The current colour map, from the lower level at the left to the upper level at the right."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class ColourBar(QWidget):
         self._map: str | None = None
 
     def set_map(self, name: str | None) -> None:
-        """Shows a map; None for colours that come from no map."""
+        """Shows a map; None for fields without a map."""
         if name != self._map:
             self._map = name
             self.update()

@@ -1,4 +1,4 @@
-"""How often values occur among the cells in view, with the two levels as lines that can be dragged."""
+"""Histogram of the visible values, with the levels as lines that can be dragged."""
 
 import numpy as np
 import pyqtgraph as pg
@@ -9,28 +9,27 @@ from PySide6.QtWidgets import QSizePolicy
 from viewer.model.model import Theme
 from viewer.model.palette import Histogram
 from viewer.model.view_settings import Levels
-from viewer.model.wording import compact
-from viewer.panels.plotting import PlotWidget
+from viewer.panels.plotting import CompactAxis, PlotWidget
 from viewer.widgets import theme
 
-_ROWS, _COLUMNS = 7, 8  # lines of text that it is high and, at least, wide
+_ROWS, _COLUMNS = 7, 8  # height, and smallest width, in lines of text
 
 
 class HistogramPlot(PlotWidget):
-    """Bars, the higher the more cells (on a logarithmic scale, for one dead value often outnumbers all others).
+    """Counts on a logarithmic scale, because one dead value often outnumbers all others.
 
     Signals:
         chosen(low, high): the user dragged a level.
 
     Attributes:
-        region: the two lines, and what lies between them.
+        region: the lines at the levels, and the area between them.
         bars: the counts.
     """
 
     chosen = Signal(float, float)
 
     def __init__(self) -> None:
-        super().__init__(axisItems={"bottom": _Axis("bottom")})
+        super().__init__(axisItems={"bottom": CompactAxis("bottom")})
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
         self.hideAxis("left")
@@ -53,7 +52,7 @@ class HistogramPlot(PlotWidget):
         return self.sizeHint()
 
     def paint_in(self, name: Theme) -> None:
-        """Takes the colours of a theme."""
+        """Applies the colours of a theme."""
         accent, dim = theme.colour(name, "accent"), theme.colour(name, "dim")
         self.setBackground(theme.colour(name, "base"))
         self.bars.setPen(None)
@@ -68,7 +67,7 @@ class HistogramPlot(PlotWidget):
         axis.setTextPen(dim)
 
     def show_counts(self, seen: Histogram | None, levels: Levels | None) -> None:
-        """Draws; without counts or levels it is empty. Nothing moves while a line is being dragged."""
+        """Draws counts and levels; without them it is empty. Nothing moves while a line is being dragged."""
         if seen is None or levels is None:
             self.bars.setData([0.0, 1.0], [0.0])
             self.region.hide()
@@ -90,20 +89,6 @@ class HistogramPlot(PlotWidget):
         low, high = self.region.getRegion()
         if not self._telling and low < high:
             self.chosen.emit(low, high)
-
-
-class _Axis(pg.AxisItem):  # type: ignore[misc]
-    """An axis with short numbers."""
-
-    def __init__(self, orientation: str) -> None:
-        super().__init__(orientation)
-        self.enableAutoSIPrefix(False)
-
-    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
-        if all(1e-3 <= abs(value) < 10_000 or value == 0 for value in values):
-            strings: list[str] = super().tickStrings(values, scale, spacing)
-            return strings
-        return [compact(value * scale) if abs(value) >= 1 else f"{value * scale:.3g}" for value in values]
 
 
 def _faint(colour: QColor, alpha: int) -> QColor:

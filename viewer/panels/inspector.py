@@ -1,4 +1,4 @@
-"""What one cell holds: the one under the mouse, or one that is pinned."""
+"""Inspector panel: values of the cell under the mouse, or of a pinned one."""
 
 import re
 
@@ -22,39 +22,40 @@ from aetheria.observe.colour_maps import colour_map
 from viewer.controllers.controller import Controller
 from viewer.controllers.inspect import ChannelTable, channel_table
 from viewer.model.frame import CellValues
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
 from viewer.panels.plotting import PlotWidget
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 
-_ROWS, _COLUMNS = 5, 8  # lines of text that the bars are high and, at least, wide
+_ROWS, _COLUMNS = 5, 8  # height of the bars, and smallest width, in lines of text
 _NOTHING = ChannelTable((), (), np.empty((0, 0)))
 _Index = QModelIndex | QPersistentModelIndex
 
 
 class InspectorPanel(Panel):
-    """Where the cell is, the field in view, a table of its channels and bars of them."""
+    """Position of the cell, the displayed field, and its channels as bars and as a table."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
         self.inspect = controller.inspect
-        self.place = named(QLabel(), "Place of the cell")
-        self.shown = named(QLabel(), "Field in view, at the cell")
+        self.place = accessible(QLabel(), "Position of the cell")
+        self.shown = accessible(QLabel(), "Displayed field of the cell")
         for label in (self.place, self.shown):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.pin = QPushButton("&Pin")
         self.pin.setCheckable(True)
-        self.pin.setToolTip("Stay at this cell, or go with the mouse again (I, with the mouse over a cell)")
+        self.pin.setToolTip("Stay at this cell, or follow the mouse again (I, with the mouse over a cell)")
         self.pin.clicked.connect(lambda _: self.inspect.toggle_pin())
-        self.channel_table = _Table(self)
-        self.table = named(QTableView(), "Channels of the cell")
-        self.table.setModel(self.channel_table)
+        self.model = _Table(self)
+        self.table = accessible(QTableView(), "Channels of the cell")
+        self.table.setModel(self.model)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.table.setShowGrid(False)
-        self.bars = named(_Bars(), "Channels of the cell, as bars")
+        self.bars = accessible(_Bars(), "Channels of the cell as bars")
         self._lay_out()
         self.inspect.listeners.append(self._draw)
         self.model_changed(frozenset({"theme", "pinned"}))
@@ -70,7 +71,7 @@ class InspectorPanel(Panel):
         column.addWidget(self.bars)
         column.addWidget(self.table, 1)
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- updates -------------------------------------------------------------------------------------------------
 
     def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
@@ -100,13 +101,13 @@ class InspectorPanel(Panel):
         if cell is None:
             self.place.setText("Move the mouse over the cells.")
             self.shown.clear()
-            self.channel_table.fill(_NOTHING)
+            self.model.fill(_NOTHING)
             self.bars.hide()
             return
         self.place.setText(f"y {cell.y}, x {cell.x}")
         self.shown.setText("\n".join(self._in_words(cell)))
         found = channel_table(cell)
-        self.channel_table.fill(found)
+        self.model.fill(found)
         self.bars.setVisible(len(found.names) > 1 and cell.channels.size > 0)
         if self.bars.isVisibleTo(self):
             self.bars.draw(cell)
@@ -122,35 +123,35 @@ class InspectorPanel(Panel):
 
 
 class _Table(QAbstractTableModel):
-    """Readings as a table that Qt asks only for what is in view."""
+    """Table model of the values; Qt asks only for visible ones."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._readings = _NOTHING
+        self._values = _NOTHING
 
     def fill(self, found: ChannelTable) -> None:
-        """Shows other readings."""
-        same = (found.columns, found.names) == (self._readings.columns, self._readings.names)
+        """Shows other values."""
+        same = (found.columns, found.names) == (self._values.columns, self._values.names)
         if not same:
             self.beginResetModel()
-        self._readings = found
+        self._values = found
         if not same:
             self.endResetModel()
         elif found.names:
             self.dataChanged.emit(self.index(0, 0), self.index(len(found.names) - 1, len(found.columns) - 1))
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008 - as Qt has it
-        return 0 if parent.isValid() else len(self._readings.names)
+        return 0 if parent.isValid() else len(self._values.names)
 
     def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008
-        return 0 if parent.isValid() else len(self._readings.columns)
+        return 0 if parent.isValid() else len(self._values.columns)
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        value = self._readings.values[index.row(), index.column()]
+        value = self._values.values[index.row(), index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
             return _short(value) if index.column() == 0 or not np.isnan(value) else ""
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{self._readings.names[index.row()]}, {self._readings.columns[index.column()]}: {value:.9g}"
+            return f"{self._values.names[index.row()]}, {self._values.columns[index.column()]}: {value:.9g}"
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
@@ -159,11 +160,11 @@ class _Table(QAbstractTableModel):
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         across = orientation == Qt.Orientation.Horizontal
-        return (self._readings.columns if across else self._readings.names)[section]
+        return (self._values.columns if across else self._values.names)[section]
 
 
 class _Bars(PlotWidget):
-    """A bar for each channel; for each amplitude its magnitude, in the colour of its phase."""
+    """A bar for each channel; for an amplitude its magnitude, in the colour of its phase."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The law's parameters, changed while it runs."""
+"""Law panel: parameters of the law, changed while it runs."""
 
 import math
 from collections.abc import Callable
@@ -17,15 +17,16 @@ from PySide6.QtWidgets import (
 from aetheria.laws.controls import Control, TextControl, Value
 from viewer.controllers.controller import Controller
 from viewer.controllers.parameters import KNOWN_RULES
-from viewer.panels.base import Panel, named, scrolled
+from viewer.panels.base import Panel, scrolled
 from viewer.panels.number import NumberInput
 from viewer.sources.source import FrameSource
+from viewer.widgets.accessibility import accessible
 
-_DIGITS = 4  # of a number at the upper end of its slider
+_DIGITS = 4  # digits of a number at the upper end of its slider
 
 
 class LawPanel(Panel):
-    """A row for each control: its name, a field, and a button that gives back its first value."""
+    """A row for each control: name, field, and reset button; below them the list of edits."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
@@ -35,15 +36,15 @@ class LawPanel(Panel):
         self.nothing.setWordWrap(True)
         self.reset_all = QPushButton("Reset the &law")
         self.reset_all.setAccessibleName("Reset the law")
-        self.reset_all.setToolTip("All parameters as they were when the run was opened (Ctrl+Shift+L)")
+        self.reset_all.setToolTip("Restore the initial values of all parameters (Ctrl+Shift+L)")
         self.reset_all.clicked.connect(self.parameters.reset_all)
         inner = QWidget()
         self._column = QVBoxLayout(inner)
         self._column.addWidget(self.nothing)
         self._column.addWidget(self.reset_all)
-        self.changes_title = QLabel("Changed by &hand:")
-        self.changes = named(QListWidget(), "What was changed by hand since the start, with the step")
-        self.changes.setToolTip("A recording holds it, so that the run can be repeated; a reset of the run forgets it")
+        self.changes_title = QLabel("E&dits:")
+        self.changes = accessible(QListWidget(), "Edits since the start, with their steps")
+        self.changes.setToolTip("Recordings hold the edits, so that the run can be repeated; a reset of the run clears them")
         self.changes.setWordWrap(True)
         self.changes.setMinimumHeight(4 * self.fontMetrics().height())
         self.changes_title.setBuddy(self.changes)
@@ -91,11 +92,11 @@ class LawPanel(Panel):
 
 
 class _ControlRow(QWidget):
-    """One control.
+    """A control with its editor.
 
     Attributes:
-        reset: gives back the first value.
-        problem: why the last value was refused; empty when it was not.
+        reset: restores the initial value.
+        problem: reason why the last value was refused; empty when it was accepted.
     """
 
     def __init__(self, control: Control | TextControl) -> None:
@@ -105,8 +106,8 @@ class _ControlRow(QWidget):
         self.title.setWordWrap(True)
         self.reset = QPushButton("Reset")
         self.reset.setAccessibleName(f"Reset {control.name}")
-        self.reset.setToolTip("The value that it had when the run was opened")
-        self.problem = named(QLabel(), f"What is wrong with {control.name}")
+        self.reset.setToolTip("Restore the initial value")
+        self.problem = accessible(QLabel(), f"Problem with {control.name}")
         self.problem.setWordWrap(True)
         self.grid = QGridLayout(self)
         self.grid.setContentsMargins(0, 0, 0, self.fontMetrics().height() // 2)
@@ -116,15 +117,15 @@ class _ControlRow(QWidget):
         self.grid.addWidget(self.problem, 3, 0, 1, 2)
 
     def show_value(self, value: Value, problem: str, model_changed: bool) -> None:
-        """Shows what holds, or why the last value does not."""
+        """Shows the present value, or the reason of a refusal."""
         self.reset.setEnabled(model_changed or bool(problem))
-        self.problem.setText(f"⚠ Not taken: {problem}" if problem else "")
+        self.problem.setText(f"⚠ Refused: {problem}" if problem else "")
         self.problem.setVisible(bool(problem))
         if not problem:
             self.show_present(value)
 
     def show_present(self, value: Value) -> None:
-        """Shows the value that holds."""
+        """Shows the present value."""
         raise NotImplementedError
 
 
@@ -132,7 +133,7 @@ class _NumberRow(_ControlRow):
     def __init__(self, control: Control, choose: Callable[[str, Value], object]) -> None:
         super().__init__(control)
         decimals = max(0, _DIGITS - math.floor(math.log10(control.high)))
-        # The field takes any number: which ones are allowed is for the law to say.
+        # The field accepts any number; the law checks its range.
         self.number = NumberInput(control.name, control.low, control.high, decimals=decimals, least=-1e6, most=1e6)
         self.number.setToolTip(control.meaning)
         self.number.chosen.connect(lambda value: choose(control.name, value))
@@ -145,17 +146,17 @@ class _NumberRow(_ControlRow):
 
 
 class _RuleRow(_ControlRow):
-    """A text, and a list of well-known ones where there is one."""
+    """A text, with a list of well-known values if there is one."""
 
     def __init__(self, control: TextControl, choose: Callable[[str, Value], object]) -> None:
         super().__init__(control)
         self.choose = choose
-        self.text = named(QLineEdit(), control.name)
+        self.text = accessible(QLineEdit(), control.name)
         self.text.setToolTip(control.meaning)
         self.text.returnPressed.connect(lambda: self._choose(self.text.text().strip()))
         self.title.setBuddy(self.text)
         self.grid.addWidget(self.text, 1, 0, 1, 2)
-        self.known = named(QComboBox(), f"Well-known values of {control.name}")
+        self.known = accessible(QComboBox(), f"Well-known values of {control.name}")
         self.known.setToolTip("Well-known rules")
         for name, rule in KNOWN_RULES.items() if control.name == "rule" else ():
             self.known.addItem(f"{name}  {rule}", rule)
@@ -172,6 +173,6 @@ class _RuleRow(_ControlRow):
         self.choose(self.control.name, text)
 
     def show_present(self, value: Value) -> None:
-        if not self.text.isModified():  # or the user is at it
+        if not self.text.isModified():  # otherwise the user is editing it
             self.text.setText(str(value))
         self.known.setCurrentIndex(self.known.findData(value))

@@ -1,20 +1,20 @@
-"""A number, by slider and by keys."""
+"""Number input: a slider with a field."""
 
 import math
 
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSlider, QWidget
 
-from viewer.panels.base import named
+from viewer.widgets.accessibility import accessible
 
 _STEPS = 1000  # places of the slider
 
 
 class NumberInput(QWidget):
-    """The slider offers a range; the field takes whatever is allowed.
+    """A slider over a usual range, and a field for any allowed number.
 
     Signals:
-        chosen(float): the user chose another value; not when it is set by `show_value`.
+        chosen(float): the user chose another value; not emitted by `show_value`.
     """
 
     chosen = Signal(float)
@@ -33,19 +33,19 @@ class NumberInput(QWidget):
     ) -> None:
         """
         Args:
-            name: for a screen reader.
-            low, high: what the slider offers.
-            decimals, least, most: what the field takes; the slider's range when left out.
-            logarithmic: the slider multiplies instead of adding; `low` is above 0.
-            suffix: after the number, such as a unit.
+            name: accessible name.
+            low, high: range of the slider.
+            decimals, least, most: of the field; by default the slider's range.
+            logarithmic: the slider is logarithmic; `low` is above 0.
+            suffix: text after the number, for example a unit.
         """
         super().__init__()
         self.low, self.high, self.logarithmic = low, high, logarithmic
-        self.slider = named(QSlider(Qt.Orientation.Horizontal), f"{name}, slider")
+        self.slider = accessible(QSlider(Qt.Orientation.Horizontal), f"{name}, slider")
         self.slider.setRange(0, _STEPS)
         self.slider.setPageStep(_STEPS // 10)
         self.slider.setSingleStep(_STEPS // 100)
-        self.field = named(_Field(decimals), name)
+        self.field = accessible(_Field(decimals), name)
         self.field.setRange(low if least is None else least, high if most is None else most)
         self.field.setSingleStep(1 if decimals == 0 else (high - low) / 100)
         self.field.setSuffix(suffix)
@@ -61,11 +61,11 @@ class NumberInput(QWidget):
         self.field.valueChanged.connect(self._typed)
 
     def value(self) -> float:
-        """As the field shows it."""
+        """The number in the field."""
         return self.field.value()
 
     def show_value(self, value: float) -> None:
-        """Shows a value that somebody else chose."""
+        """Shows a value set elsewhere."""
         with QSignalBlocker(self.field), QSignalBlocker(self.slider):
             self.field.setValue(value)
             self.slider.setValue(self._place(value))
@@ -93,7 +93,7 @@ class NumberInput(QWidget):
 
 
 class _Field(QDoubleSpinBox):
-    """Shows no more digits than there are, with a point, as configs write numbers."""
+    """Shows no superfluous digits, and a decimal point, as in configs."""
 
     def __init__(self, decimals: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Numbers over time, one plot below the other, with one axis of steps."""
+"""Plots panel: observables over time, one below the other, with a common axis of steps."""
 
 import numpy as np
 import pyqtgraph as pg
@@ -21,52 +21,52 @@ from viewer.controllers.controller import Controller
 from viewer.controllers.series import RATE
 from viewer.model.status import Status
 from viewer.model.time_series import Quantity, TimeSeries
-from viewer.model.wording import compact
-from viewer.panels.base import Panel, named
-from viewer.panels.plotting import Plot
+from viewer.panels.base import Panel
+from viewer.panels.plotting import CompactAxis, Plot
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.file_dialogs import ask_where_to_save
 
-_COLOURS = {  # told apart by most eyes, each against its background; the plots are named as well
+_COLOURS = {  # distinguishable for most eyes, on their background; the plots are labelled as well
     "dark": ("#e69f00", "#56b4e9", "#2fbf8f", "#f0e442", "#e0784a", "#d490b5", "#b9bec7"),
     "light": ("#a86f00", "#1f6fa8", "#00795a", "#7a6f00", "#b44a00", "#9c4a7c", "#4c5159"),
 }
-_ROWS = 5  # lines of text that a plot is high at least
-_HEIGHT = 13  # lines of text that the panel is high at first
-_MOST = 24  # universes that are drawn
-_REST_MS = 250  # between two drawings of what was collected: axes are drawn anew, which takes as long as some pictures
-_ALL = "All, with the one in view thick"
+_ROWS = 5  # smallest height of a plot in lines of text
+_HEIGHT = 13  # initial height of the panel in lines of text
+_MOST = 24  # largest number of universes drawn
+_REST_MS = 250  # between two drawings of new data, because drawing the axes takes as long as several frames
+_ALL = "All, the displayed one thick"
 
 
 class PlotsPanel(Panel):
-    """Choices of numbers at the left, their plots at the right."""
+    """Choices of quantities at the left, their plots at the right."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
         self.series = controller.series
         self.boxes: dict[str, QCheckBox] = {}
         self.plots: dict[str, _Plot] = {}
-        self.graphs = named(pg.GraphicsLayoutWidget(), "Plots")
+        self.graphs = accessible(pg.GraphicsLayoutWidget(), "Plots")
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
         self.area.setFrameShape(QScrollArea.Shape.NoFrame)
         self.area.setWidget(self.graphs)
         for widget in (self.area, self.graphs):
-            widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # there is nothing to type
+            widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # no keyboard input
         self.nothing = QLabel()
         self.nothing.setWordWrap(True)
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.universes = named(QComboBox(), "Universes in the plots")
-        self.universes.addItems(["The one in view", _ALL])
-        self.universes.setToolTip("Whether the plots show only the universe in view, or all of them")
+        self.universes = accessible(QComboBox(), "Universes in the plots")
+        self.universes.addItems(["The displayed one", _ALL])
+        self.universes.setToolTip("Plot only the displayed universe, or all of them")
         self.universes.currentIndexChanged.connect(lambda _: self.draw())
         self.export = QPushButton("Save as &CSV...")
         self.export.clicked.connect(self._save)
-        self.export.setToolTip("Save what was collected as a table")
+        self.export.setToolTip("Save the collected numbers as a table")
         self.clear = QPushButton("C&lear")
         self.clear.clicked.connect(self.series.clear)
-        self.clear.setToolTip("Forget the numbers collected so far; dotted lines are of runs before the last reset")
+        self.clear.setToolTip("Discard the numbers collected so far; dotted lines are runs before the last reset")
         layout = QHBoxLayout(self)
         layout.addWidget(self._choices())
         layout.addWidget(self.area, 1)
@@ -81,7 +81,7 @@ class PlotsPanel(Panel):
         self.draw()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Low at first: the cells matter more."""
+        """Low at first, to leave room for the cells."""
         return QSize(super().sizeHint().width(), _HEIGHT * self.fontMetrics().lineSpacing())
 
     def _choices(self) -> QWidget:
@@ -167,7 +167,7 @@ class PlotsPanel(Panel):
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def _draw_soon(self) -> None:
-        """Draws now what the user asked for; numbers that only grew, when the last drawing was long enough ago."""
+        """Draws at once what the user asked for; new data only if the last drawing was long enough ago."""
         asked = self.series.chosen != tuple(self.plots) or not self.series.stretches
         self._late = self._rest.isActive() and not asked
         if not self._late:
@@ -229,7 +229,7 @@ class PlotsPanel(Panel):
 
 
 class _Shades:
-    """Pens of a plot: of the universe in view, of others, and of runs before."""
+    """Pens of a plot: for the displayed universe, other universes, and earlier runs."""
 
     def __init__(self, main: str, dim: str) -> None:
         self.main = pg.mkPen(main, width=2)
@@ -238,14 +238,14 @@ class _Shades:
 
 
 class _Plot(Plot):
-    """One number over the steps."""
+    """One quantity over the steps."""
 
     def __init__(self, name: str, unit: str, number: int, last: bool) -> None:
-        super().__init__(axisItems={side: _Axis(side) for side in ("left", "bottom")})
+        super().__init__(axisItems={side: _PlotAxis(side) for side in ("left", "bottom")})
         self.name, self.number = name, number
         self.setMouseEnabled(y=False)
         self._called = spoken(name) if unit == "1" or name == RATE else f"{spoken(name)} [{unit}]"
-        self._label = pg.LabelItem(self._called, justify="left")  # inside: beside the axis there is no room for a long one
+        self._label = pg.LabelItem(self._called, justify="left")  # inside: no room beside the axis
         self._label.setParentItem(self.getViewBox())
         self._label.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(4, -2))
         self.showGrid(x=True, y=True, alpha=0.15)
@@ -261,7 +261,7 @@ class _Plot(Plot):
         self.addItem(self._mark, ignoreBounds=True)
 
     def colour(self, text: str) -> None:
-        """Axes in the colour of text."""
+        """Sets the colour of axes and text."""
         for side in ("left", "bottom"):
             axis = self.getAxis(side)
             axis.setPen(text)
@@ -270,13 +270,13 @@ class _Plot(Plot):
         self._label.setText(self._called, color=text)
 
     def mark(self, step: int | None) -> None:
-        """Draws a line at the step in view, of a recording."""
+        """Draws a line at the present step of a recording."""
         self._mark.setVisible(step is not None)
         if step is not None:
             self._mark.setValue(step)
 
     def show_runs(self, stretches: list[TimeSeries], universe: int, every: bool, shades: _Shades) -> None:
-        """Draws the universe in view, or every one; runs before the present one dotted."""
+        """Draws the displayed universe, or all of them; earlier runs are dotted."""
         wanted: list[tuple[NDArray[np.int64], NDArray[np.float64], object]] = []
         for run in stretches:
             if self.name not in run.names:
@@ -294,24 +294,17 @@ class _Plot(Plot):
             curve.setData(steps, values, pen=pen, connect="finite")
 
 
-class _Axis(pg.AxisItem):  # type: ignore[misc]
-    """An axis with short numbers."""
+class _PlotAxis(CompactAxis):
+    """An axis of fixed width, so that the plots stand in line."""
 
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation)
-        self.enableAutoSIPrefix(False)
-        self.setStyle(maxTickLevel=0)  # lines at the numbers only: each takes a while
+        self.setStyle(maxTickLevel=0)  # grid lines at the numbers only, because drawing lines is slow
         if orientation == "left":
             metrics = QFontMetrics(QApplication.font())
             self.setWidth(metrics.horizontalAdvance("-000.00 k") + metrics.height())
 
-    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
-        if max(map(abs, values), default=0) < 10_000:
-            strings: list[str] = super().tickStrings(values, scale, spacing)
-            return strings
-        return [compact(value * scale) for value in values]
-
 
 def spoken(name: str) -> str:
-    """A name for people: "Centre x" for "centre_x"."""
+    """A name for the user: "Centre x" for "centre_x"."""
     return "Steps/s" if name == RATE else name.replace("_", " ").capitalize()

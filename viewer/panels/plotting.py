@@ -1,17 +1,19 @@
-"""Plots whose every widget belongs to a window."""
+"""Plots without widgets outside the window, and an axis with short numbers."""
 
 from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtWidgets import QWidget
 
+from viewer.model.wording import compact
+
 
 class Plot(pg.PlotItem):  # type: ignore[misc]  # pyqtgraph has no types
-    """A plot that leaves no widget behind.
+    """A plot whose widgets all belong to the window.
 
-    pyqtgraph makes a menu for every plot, without a parent, and a form, which it drops at once. PySide has a widget that Python
-    drops destroyed in the thread that first imported PySide, whatever thread it lived in: beside the windows of `show`, which
-    live in another, Qt crashes.
+    pyqtgraph makes a menu without a parent for every plot, and a form, which it drops at once. PySide destroys a widget that
+    Python drops in the thread that first imported PySide, whatever thread it lived in: with the windows of `show`, which live
+    in another thread, Qt crashes.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -32,13 +34,13 @@ class Plot(pg.PlotItem):  # type: ignore[misc]  # pyqtgraph has no types
         self._controls = controls
 
     def belong_to(self, owner: QWidget) -> None:
-        """What is made for this plot is destroyed with a widget."""
+        """Destroys the widgets of this plot together with `owner`."""
         self.ctrlMenu.setParent(owner, self.ctrlMenu.windowFlags())
         self._form.setParent(self.ctrlMenu)
         self.stateGroup.setParent(self.ctrlMenu)
 
     def destroy_soon(self) -> None:
-        """To be called when it is no longer in a scene."""
+        """Destroys the plot; call it after removal from the scene."""
         self.ctrlMenu.deleteLater()
         self.deleteLater()
 
@@ -50,3 +52,17 @@ class PlotWidget(pg.PlotWidget):  # type: ignore[misc]
         plot = Plot(**options)
         super().__init__(plotItem=plot)
         plot.belong_to(self)
+
+
+class CompactAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis with short numbers."""
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        self.enableAutoSIPrefix(False)
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
+        if all(1e-3 <= abs(value) < 10_000 or value == 0 for value in values):
+            strings: list[str] = super().tickStrings(values, scale, spacing)
+            return strings
+        return [compact(value * scale) for value in values]

@@ -1,4 +1,4 @@
-"""What a recording holds: what was run, when and how, and how far it goes."""
+"""Recording panel: law, grid, length and origin of the open recording."""
 
 from collections.abc import Mapping
 
@@ -7,27 +7,28 @@ from PySide6.QtWidgets import QFormLayout, QLabel
 
 from aetheria.recording import Recording
 from viewer.controllers.controller import Controller
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
+from viewer.widgets.accessibility import accessible
 
 _ROWS = ("File", "Title", "Law", "Grid", "Recorded", "Frames", "Steps", "Ended", "Fields", "Numbers", "Device", "Seed", "Made")
 _NONE = "No recording is open. Open one, or record a run."
 
 
 class RecordingPanel(Panel):
-    """A list of what the file says about itself."""
+    """A list of the attributes of the file."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
         self._form = QFormLayout(self)
         self._form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        self.nothing = named(QLabel(_NONE), "Recording")
+        self.nothing = accessible(QLabel(_NONE), "Recording")
         self.nothing.setWordWrap(True)
         self._form.addRow(self.nothing)
         self.values: dict[str, QLabel] = {}
         for row in _ROWS:
-            value = self.values[row] = named(QLabel(), row)
+            value = self.values[row] = accessible(QLabel(), row)
             value.setWordWrap(True)
             value.setTextFormat(Qt.TextFormat.PlainText)
             value.setTextInteractionFlags(
@@ -49,7 +50,7 @@ class RecordingPanel(Panel):
         self._moved()
 
     def _moved(self) -> None:
-        """What changes while the run is still being recorded."""
+        """Updates the rows that change while the run is being recorded."""
         position, source = self.controller.player.position, self.controller.source
         if (
             position is None
@@ -64,7 +65,7 @@ class RecordingPanel(Panel):
         texts = {
             "Frames": f"{position.frames:,}",
             "Steps": f"{steps[0]:,} to {steps[-1]:,}, {how_often}" if len(steps) else "none yet",
-            "Ended": "not yet, it is still being written" if position.ending == "running" else position.ending,
+            "Ended": "not yet, still being written" if position.ending == "running" else position.ending,
         }
         for row, text in texts.items():
             self.values[row].setText(text)
@@ -72,11 +73,11 @@ class RecordingPanel(Panel):
 
 
 def about(recording: Recording, shown: tuple[int, int]) -> Mapping[str, str]:
-    """What does not change, by row; `shown` is the size of the recorded pictures."""
+    """The constant rows; `shown` is the size of the recorded frames."""
     attributes = recording.attributes
     height, width = (int(side) for side in attributes["grid"])
     universes, channels = int(attributes["universes"]), int(attributes["channels"])
-    smaller = "" if shown == (height, width) else f"{shown[1]} \N{MULTIPLICATION SIGN} {shown[0]} pictures of it"
+    smaller = "" if shown == (height, width) else f"frames of {shown[1]} \N{MULTIPLICATION SIGN} {shown[0]} pixels"
     return {
         "File": str(recording.path),
         "Title": str(attributes["title"]),

@@ -1,4 +1,4 @@
-"""The brushes, how they paint, and what was painted."""
+"""Tools panel: brushes, their settings, patterns and undo."""
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt
@@ -25,10 +25,11 @@ from viewer.controllers.stamps import Stamp, turned
 from viewer.controllers.tools import LARGEST
 from viewer.model.brush_settings import BrushSettings
 from viewer.model.model import Theme
-from viewer.panels.base import Panel, named, scrolled
+from viewer.panels.base import Panel, scrolled
 from viewer.panels.number import NumberInput
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.file_dialogs import ask_what_to_open
 
 _COLUMNS = 2
@@ -36,7 +37,7 @@ _ACTIONS = {action.name: action for action in ACTIONS}
 
 
 class ToolsPanel(Panel):
-    """A button for each brush; below them what this brush can be told."""
+    """A button for each brush; below them its settings."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
@@ -44,7 +45,7 @@ class ToolsPanel(Panel):
         self.buttons: dict[str, QPushButton] = {}
         self.undo, self.redo = self._button("tools.undo", "&Undo"), self._button("tools.redo", "&Redo")
         self.everywhere = QCheckBox("&All universes")
-        self.everywhere.setToolTip("Paint in all universes, not only in the one in view")
+        self.everywhere.setToolTip("Paint in all universes, not only in the displayed one")
         self.everywhere.toggled.connect(lambda wanted: controller.model.change_brush(everywhere=wanted))
         inner = QWidget()
         column = QVBoxLayout(inner)
@@ -66,7 +67,7 @@ class ToolsPanel(Panel):
     # -- building ------------------------------------------------------------------------------------------------
 
     def _tools(self) -> QWidget:
-        box = named(QWidget(), "Tools")
+        box = accessible(QWidget(), "Tools")
         grid = QGridLayout(box)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(self.fontMetrics().height() // 3)
@@ -85,7 +86,7 @@ class ToolsPanel(Panel):
         button = QPushButton(text)
         button.setAccessibleName(plain(action.text))
         button.setToolTip(f"{action.tip} ({action.keys[0]})")
-        # A click leaves the keys with the canvas: Space plays, and does not press the button again.
+        # A click leaves the keyboard focus on the canvas: Space plays, and does not press the button again.
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         method = getattr(self.tools, name.removeprefix("tools."))
         button.clicked.connect(lambda _checked=False: self._do(method))
@@ -110,7 +111,7 @@ class ToolsPanel(Panel):
         self.form.addRow("An&gle", self.angle)
 
     def _patterns(self) -> QWidget:
-        self.patterns = named(QListWidget(), "Patterns")
+        self.patterns = accessible(QListWidget(), "Patterns")
         self.patterns.setViewMode(QListView.ViewMode.IconMode)
         self.patterns.setResizeMode(QListView.ResizeMode.Adjust)
         self.patterns.setMovement(QListView.Movement.Static)
@@ -131,7 +132,7 @@ class ToolsPanel(Panel):
         column.addWidget(other)
         return self.pattern_page
 
-    # -- what the user does --------------------------------------------------------------------------------------
+    # -- actions of the user -------------------------------------------------------------------------------------
 
     def _do(self, method: object) -> None:
         assert callable(method)
@@ -145,7 +146,7 @@ class ToolsPanel(Panel):
     def _ask_for_pattern(self) -> None:
         ask_what_to_open(self, "Add a pattern", {".rle": "Pattern"}, self.tools.read_stamp)
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- updates -------------------------------------------------------------------------------------------------
 
     def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
@@ -164,7 +165,9 @@ class ToolsPanel(Panel):
             reason = self.tools.why_not(name)
             action = _ACTIONS[f"tools.{name}"]
             self.buttons[name].setEnabled(not reason)
-            self.buttons[name].setToolTip(f"{action.tip}. Not here: {reason}" if reason else f"{action.tip} ({action.keys[0]})")
+            self.buttons[name].setToolTip(
+                f"{action.tip}. Not available: {reason}" if reason else f"{action.tip} ({action.keys[0]})"
+            )
         self.undo.setEnabled(self.tools.undoable > 0)
         self.redo.setEnabled(self.tools.redoable > 0)
         if self._listed() != [stamp.name for stamp in self.tools.stamps]:
@@ -218,7 +221,7 @@ class ToolsPanel(Panel):
 
 
 def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIcon:
-    """The pattern in the colour of text."""
+    """The pattern in the text colour."""
     values = turned(stamp, brush)
     colour = theme.colour(shade, "text")
     pixels = np.empty((*values.shape, 4), np.uint8)
@@ -226,7 +229,7 @@ def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIco
     pixels[..., 3] = np.round(255 * values)
     height, width = values.shape
     image = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
-    # Whole pixels to a cell, so that small patterns are crisp.
+    # Whole pixels per cell, so that small patterns are crisp.
     scale = max(1, min(size.width() // width, size.height() // height))
     pixmap = QPixmap.fromImage(image.scaled(width * scale, height * scale))
     if pixmap.width() > size.width() or pixmap.height() > size.height():

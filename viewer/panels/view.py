@@ -1,4 +1,4 @@
-"""Which field is shown, in which colours, between which levels."""
+"""View panel: displayed field, colour map, levels and histogram."""
 
 import math
 import re
@@ -22,54 +22,55 @@ from viewer.model.messages import Message
 from viewer.model.palette import histogram
 from viewer.model.status import Status
 from viewer.model.view_settings import FieldChoice, LevelMode, Levels
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
 from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
 from viewer.panels.histogram import HistogramPlot
 from viewer.sources.source import FrameSource
+from viewer.widgets.accessibility import accessible
 
 _MODES: dict[LevelMode, tuple[str, str]] = {
-    "auto": ("Automatic", "The range that the field can have, or the lowest and highest value in view (A)"),
+    "auto": ("Automatic", "The range of the field, or the lowest and highest visible value (A)"),
     "percentile": ("Percentile", "Without the outermost values, however extreme (P)"),
-    "locked": ("Locked", "As they are, whatever comes, so that pictures can be compared (K)"),
+    "locked": ("Locked", "The present levels, so that images can be compared (K)"),
 }
-_OWN_COLOURS = "rgb"  # the field that goes through no colour map
+_OWN_COLOURS = "rgb"  # the field without a colour map
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
 
 class ViewPanel(Panel):
-    """Choices of field, universe, colour map and levels; below them, how often which values occur."""
+    """Choices of field, universe, colour map and levels; below them the histogram of visible values."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
-        self.field = _combo("Field", "What of the cells is shown (N: the next)")
+        self.field = _combo("Field", "The displayed field (N: the next)")
         self.field.textActivated.connect(controller.set_field)
-        self.meaning = named(QLabel(), "Meaning of the field")
+        self.meaning = accessible(QLabel(), "Meaning of the field")
         self.meaning.setWordWrap(True)
-        self.universe = named(QSpinBox(), "Universe")
-        self.universe.setToolTip("Which of the universes that step together is shown (U: the next)")
+        self.universe = accessible(QSpinBox(), "Universe")
+        self.universe.setToolTip("The displayed universe of the batch (U: the next)")
         self.universe.valueChanged.connect(lambda universe: controller.model.change_view(universe=universe))
         self.colours = _combo("Colour map", "Colours from low to high values (C: the next)")
         self.colours.textActivated.connect(lambda name: controller.model.change_view(colours=name))
-        self.mode = _combo("Levels", "Which values have the colours at the ends of the map")
+        self.mode = _combo("Levels", "The values at the ends of the colour map")
         for mode, (text, tip) in _MODES.items():
             self.mode.addItem(text, mode)
             self.mode.setItemData(self.mode.count() - 1, tip, _TOOLTIP)
         self.mode.activated.connect(self._choose_mode)
-        self.percentile = named(QDoubleSpinBox(), "Per cent of the values beyond the levels, at either end")
+        self.percentile = accessible(QDoubleSpinBox(), "Per cent of the values beyond the levels, at either end")
         self.percentile.setRange(0.0, 49.0)
         self.percentile.setDecimals(1)
         self.percentile.setSingleStep(0.5)
         self.percentile.setSuffix(" %")
-        self.percentile.setToolTip("So many of the values lie beyond the levels, at either end")
+        self.percentile.setToolTip("Share of the values beyond the levels, at either end")
         self.percentile.valueChanged.connect(lambda share: controller.model.change_view(percentile=share))
-        self.plot = named(HistogramPlot(), "How often values occur among the cells in view")
-        self.plot.setToolTip("Cells in view by value, on a logarithmic scale; drag a line to lock the levels")
+        self.plot = accessible(HistogramPlot(), "Histogram of the visible values")
+        self.plot.setToolTip("Number of visible cells by value, on a logarithmic scale; drag a line to lock the levels")
         self.plot.chosen.connect(lambda low, high: controller.levels_locked((low, high)))
-        self.bar = named(ColourBar(), "Colours from the lower to the upper level")
+        self.bar = accessible(ColourBar(), "Colours from the lower to the upper level")
         self.low, self.high = _number("Lower level"), _number("Upper level")
         self.low.editingFinished.connect(self._enter_levels)
         self.high.editingFinished.connect(self._enter_levels)
-        self.unit = named(QLabel(alignment=Qt.AlignmentFlag.AlignCenter), "Unit")
+        self.unit = accessible(QLabel(alignment=Qt.AlignmentFlag.AlignCenter), "Unit")
         self._form = QFormLayout()
         self._lay_out()
         self._drawn: object = None
@@ -98,7 +99,7 @@ class ViewPanel(Panel):
         for name in COLOUR_MAPS:
             self.colours.addItem(swatch(name, size, self.devicePixelRatioF()), name)
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- updates -------------------------------------------------------------------------------------------------
 
     def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
@@ -148,7 +149,7 @@ class ViewPanel(Panel):
     # -- levels --------------------------------------------------------------------------------------------------
 
     def _levels(self) -> Levels | None:
-        """Those of the picture in view, or those that it will have."""
+        """The levels of the displayed frame, or of the next one."""
         settings, frame = self.controller.model.view_settings, self.controller.frame
         if settings is None or settings.field == _OWN_COLOURS:
             return None
@@ -157,7 +158,7 @@ class ViewPanel(Panel):
         return frame.levels if frame is not None and frame.field == settings.field else None
 
     def _draw(self) -> None:
-        """Brings histogram and levels up to date, if anybody sees them."""
+        """Updates histogram and levels, if the panel is visible."""
         source, levels = self.controller.source, self._levels()
         if source is None or not self.isVisible():
             return
@@ -191,14 +192,14 @@ class ViewPanel(Panel):
             return
         given = f"{self.low.text()} to {self.high.text()}"
         self.controller.view.show_message(
-            Message("warning", f"Levels: {given}; expected two numbers, the lower one first. The levels are as before.")
+            Message("warning", f"Levels: {given}; expected two numbers, the lower one first. The levels are unchanged.")
         )
         self._drawn = None
         self._draw()
 
 
 def _combo(name: str, tip: str) -> QComboBox:
-    combo = named(QComboBox(), name)
+    combo = accessible(QComboBox(), name)
     combo.setToolTip(tip)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.setMinimumContentsLength(5)  # it grows with the panel
@@ -206,7 +207,7 @@ def _combo(name: str, tip: str) -> QComboBox:
 
 
 def _number(name: str) -> QLineEdit:
-    field = named(QLineEdit(), name)
+    field = accessible(QLineEdit(), name)
     field.setToolTip(f"{name}: enter another to lock the levels")
     return field
 
@@ -220,7 +221,7 @@ def _parsed(text: str) -> float | None:
 
 
 def _explained(choice: FieldChoice) -> str:
-    """The formula, of the component that is shown, and the unit."""
+    """The formula, for the displayed component, and the unit."""
     component = re.search(r"_(\d+)$", choice.name)
     meaning = re.sub(r"(?<![a-z])k\b", component[1], choice.meaning) if component else choice.meaning
     return meaning if choice.unit == "1" else f"{meaning} [{choice.unit}]"

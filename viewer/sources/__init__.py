@@ -1,1 +1,1 @@
-"""Live motors and recordings, each served by a thread of its own. No Qt."""
+"""Sources of frames: live motors and recordings, each served by a thread of its own. No Qt."""

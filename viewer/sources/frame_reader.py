@@ -1,4 +1,4 @@
-"""What is in a recording, in the units of its fields. No Qt."""
+"""Reads fields of recorded frames, in the units of the fields. No Qt."""
 
 import re
 
@@ -14,11 +14,11 @@ from viewer.model.view_settings import FieldChoice
 
 
 class FrameReader:
-    """Reads parts of frames; a field of a frame only once as long as the frame stays the same.
+    """Reads parts of recorded frames; each field of a frame is read only once while the frame stays the same.
 
     Attributes:
-        choices: the fields that have a picture, colours first.
-        grid: (height, width) of the recorded pictures.
+        choices: the fields with images, colours first.
+        grid: (height, width) of the recorded frames.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -54,7 +54,7 @@ class FrameReader:
 
 
 def _choice(recording: Recording, name: str) -> FieldChoice:
-    """What the file says of a field."""
+    """Name, meaning, unit, range and colours of a recorded field."""
     attributes = recording.dataset(name).attrs
     stem = name if name in FIELDS else re.sub(r"_\d+$", "", name)
     low, high = attributes.get("valid_min"), attributes.get("valid_max")
@@ -71,6 +71,6 @@ def _choice(recording: Recording, name: str) -> FieldChoice:
 
 
 def _scale(recording: Recording, name: str) -> tuple[float, float]:
-    """(factor, offset) that make values of what is in the file."""
+    """(factor, offset) that turn stored numbers into values."""
     attributes = recording.dataset(name).attrs
     return float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0))

@@ -1,4 +1,4 @@
-"""Files that become part of the run that is open, or a run of their own: patterns, arrays, images, weights, states. No Qt."""
+"""Import of patterns, arrays, images, weights and states, into the open run or as new runs. No Qt."""
 
 import re
 from collections.abc import Callable
@@ -22,19 +22,19 @@ from viewer.sources.live import LiveSource
 _KINDS: dict[str, Kind] = {".rle": "rle", ".npy": "npy", ".png": "image"}
 _WEIGHTS = (".safetensors", ".pt", ".pth")
 SUFFIXES = (*_KINDS, *_WEIGHTS)
-_WHOLE = 64  # cells a side from which an array is the grid itself, not a pattern in a larger one
+_WHOLE = 64  # smallest side of an array that is used as the whole grid; smaller arrays become patterns in a larger grid
 
 
 @dataclass(frozen=True)
 class RunChange:
-    """Something to do to the run that is open.
+    """A change of the open run.
 
     Attributes:
         source: the run.
-        apply: does it, in a thread of the source.
-        restarts: it takes the run back to step 0.
-        note: what to tell the user.
-        config: what it changes in the run's config, as tables of settings.
+        apply: makes the change, in a thread of the source.
+        restarts: the change takes the run back to step 0.
+        note: message for the user.
+        config: changed settings of the run's config, by table.
     """
 
     source: LiveSource
@@ -44,7 +44,7 @@ class RunChange:
     config: dict[str, Any]
 
     def apply_to_config(self, config: RunConfig) -> RunConfig:
-        """The config of the run after it."""
+        """The config of the run after the change."""
         values = config.model_dump(exclude_none=True)
         for table, settings in self.config.items():
             values[table] = {**values.get(table, {}), **settings} if table == "law" else settings
@@ -57,8 +57,8 @@ class NewRun:
 
     Attributes:
         config: of the run.
-        note: what to tell the user about it, if anything.
-        prepare: what to do to its motor before it is shown.
+        note: message for the user, if any.
+        prepare: prepares the motor before it is shown.
     """
 
     config: RunConfig
@@ -67,10 +67,10 @@ class NewRun:
 
 
 def import_file(path: Path, source: LiveSource | None) -> RunChange | NewRun:
-    """What a file of `SUFFIXES` means: a change of the run that is open where it fits, else a run of its own.
+    """Turns a file of `SUFFIXES` into a change of the open run where it fits, else into a run of its own.
 
     Raises:
-        AetheriaError: it cannot be read, or fits neither; says what would be needed.
+        AetheriaError: it cannot be read, or fits neither; the message says what would fit.
     """
     if not path.is_file():
         raise FileUnreadableError(f"{path}: no such file")
@@ -85,32 +85,32 @@ def import_file(path: Path, source: LiveSource | None) -> RunChange | NewRun:
     if kind == "npy":
         return NewRun(_life_from_array(path))
     raise ConfigError(
-        f"{path.name}: an image becomes the cells of a run; open one first whose grid is as large as the image (a config, or "
-        "one of the gallery), then open the image"
+        f"{path.name}: an image is used as the cells of a run; first open a run with a grid of that size (a config, or "
+        "a run of the gallery), then open the image"
     )
 
 
 def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
-    """Other initial cells for the run that is open."""
+    """Other initial cells for the open run."""
     motor = source.motor
     initial = Initial(kind=kind, path=str(path.resolve()))
     try:
         cells = make_initial(initial, motor.traits, motor.shape, motor.seed)
     except StateError as error:
         if kind == "rle" and motor.traits.bit_rule() is not None:
-            return NewRun(_life_from_rle(path), f"{path.name} does not fit the grid that was open: opened on a larger one")
+            return NewRun(_life_from_rle(path), f"{path.name} does not fit the open grid: opened on a larger one")
         _, channels, height, width = motor.shape
         raise StateError(
-            f"{error}. The open run ({source.title}) takes cells of {height} x {width} at most, in {channels} channel(s); "
+            f"{error}. The open run ({source.title}) takes at most {height} x {width} cells, in {channels} channel(s); "
             "open a run with a larger grid first, or close this one"
         ) from None
-    if not source.runs:  # somebody counts its steps
+    if not source.runs:  # its steps are counted by the code that steps it
         return RunChange(source, lambda motor: motor.set_cells(cells), False, f"The cells are those of {path.name} now", {})
     return RunChange(
         source,
         lambda motor: motor.restart(initial=initial),
         True,
-        f"{path.name} is the start of this run now",
+        f"{path.name} is the initial state of this run now",
         {"initial": initial.model_dump(exclude_none=True)},
     )
 
@@ -119,14 +119,14 @@ def _life_from_rle(path: Path) -> RunConfig:
     pattern = read_rle_file(path)
     if pattern.cells.max(initial=0) > 1:
         raise StateError(
-            f"{path.name}: states up to {pattern.cells.max()}, as of Lenia; open a run of Lenia first (Orbium in the gallery), "
+            f"{path.name}: states up to {pattern.cells.max()}, as of Lenia; first open a run of Lenia (Orbium in the gallery), "
             "then open the pattern"
         )
     return _life(path, "rle", (pattern.cells.shape[0], pattern.cells.shape[1]), _rule(pattern.rule, path))
 
 
 def _rule(named: str | None, path: Path) -> str:
-    """B/S notation of the rule in an RLE header; "23/3" is an older way to write it."""
+    """B/S notation of the rule in an RLE header; "23/3" is an older notation."""
     rule = (named or "B3/S23").split(":")[0]
     if old := re.fullmatch(r"([0-8]*)/([0-8]*)", rule):
         rule = f"B{old[2]}/S{old[1]}"
@@ -134,7 +134,7 @@ def _rule(named: str | None, path: Path) -> str:
         parse_rule(rule)
     except ConfigError:
         raise ConfigError(
-            f'{path.name}: made for the rule "{named}"; expected one of Life\'s family, as in B3/S23 (or open the run it was '
+            f'{path.name}: made for the rule "{named}"; expected a Life-like rule, as in B3/S23 (or first open the run it was '
             "made for first)"
         ) from None
     return rule.upper()
@@ -144,8 +144,8 @@ def _life_from_array(path: Path) -> RunConfig:
     array = read_array(path)
     if array.ndim != 2 or not array.size or not np.isin(array, (0, 1)).all():
         raise ConfigError(
-            f"{path.name}: an array becomes the cells of a run; open one first that it fits, or give a 2-D array of 0 and 1, "
-            "which opens as Life"
+            f"{path.name}: an array is used as the cells of a run; first open a run that it fits, or give a 2-D array of 0 "
+            "and 1 for Life"
         )
     height, width = array.shape
     return _life(path, "npy", (height, width), "B3/S23", whole=min(height, width) >= _WHOLE)
@@ -162,23 +162,23 @@ def _life(path: Path, kind: Kind, size: tuple[int, int], rule: str, whole: bool 
 
 
 def _room(cells: int) -> int:
-    """Side of a grid in which a pattern of so many cells a side has room to grow: a multiple of 64."""
+    """Side of a grid with room for a pattern of so many cells a side to grow: a multiple of 64."""
     margin = min(max(48, cells // 2), 512)
     return -(-(cells + 2 * margin) // 64) * 64
 
 
 def _state(path: Path, source: LiveSource | None) -> RunChange | NewRun:
-    """A saved state: for the open run to go on from where it is of such a run, else with its own config."""
+    """A saved state: loaded into the open run if law and shape match, else opened with its own config."""
     saved = describe_state(path)
-    note = f"Goes on from {path.name}, at step {saved.step:,}"
+    note = f"Continues from {path.name}, at step {saved.step:,}"
     motor = source.motor if source is not None else None
     if source is not None and motor is not None and (motor.traits.name, motor.shape) == (saved.law, saved.shape):
         return RunChange(source, lambda motor: load_state(motor, path), True, note, {})
     if not saved.config:
         height, width = saved.shape[2:]
         raise StateError(
-            f"{path.name}: a state of {saved.law} on {height} x {width} cells, saved without the config of its run; open such "
-            "a run first"
+            f"{path.name}: a state of {saved.law} on {height} x {width} cells, saved without the config of its run; first open "
+            "such a run"
         )
     config = RunConfig.from_toml(saved.config, f"{path}: the config it was saved with")
     return NewRun(config, note, lambda motor: load_state(motor, path))
@@ -192,9 +192,9 @@ def _weights(path: Path, source: LiveSource | None) -> RunChange | NewRun:
         try:
             fitting_weights(source.motor.law, path)
         except LawError as error:
-            misfit = f"; nor the law that is open: {str(error).splitlines()[1].strip()}" if "\n" in str(error) else ""
+            misfit = f", nor the open law: {str(error).splitlines()[1].strip()}" if "\n" in str(error) else ""
         else:
-            note = f"The law goes on with the weights of {path.name}"
+            note = f"The law continues with the weights of {path.name}"
             return RunChange(source, lambda motor: motor.load_weights(path), False, note, {"law": {"weights": str(path)}})
     try:
         return NewRun(_growing_nca(path))
@@ -202,7 +202,7 @@ def _weights(path: Path, source: LiveSource | None) -> RunChange | NewRun:
         raise
     except AetheriaError:
         raise LawError(
-            f"{path.name}: the weights fit no Growing NCA{misfit}. Open a config of the law they belong to first"
+            f"{path.name}: the weights fit no Growing NCA{misfit}. First open a config of the law they belong to"
         ) from None
 
 
@@ -211,7 +211,7 @@ def _growing_nca(path: Path) -> RunConfig:
     try:
         (hidden, _), (channels, _) = tensors["hidden.weight"].shape[:2], tensors["update.weight"].shape[:2]
     except (KeyError, ValueError) as error:
-        raise LawError(f"{path}: no Growing NCA") from error
+        raise LawError(f"{path}: not the weights of a Growing NCA") from error
     return _config(
         title=path.stem,
         grid={"height": 96, "width": 96},

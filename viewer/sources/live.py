@@ -1,4 +1,4 @@
-"""A motor as a source of pictures: one thread steps it, another serves the window."""
+"""A motor as a source of frames: one thread steps it, another serves the window."""
 
 import time
 from collections import deque
@@ -23,16 +23,16 @@ from viewer.sources.runner import Runner
 from viewer.sources.source import RateMeter, Worker, field_choices, observable_names
 
 T = TypeVar("T")
-_SAMPLE = 128  # side of the sample of cells from which levels are found
+_SAMPLE = 128  # side of the sample of cells for the levels
 _PROBE_S = 0.25  # seconds between two samples
-_STILL_S = 0.05  # seconds without a picture after which the newest cells are asked for
+_STILL_S = 0.05  # seconds without a frame after which the newest cells are requested
 
 
 class LiveSource(Worker):
-    """A motor: its own to step, or one that somebody else steps and the window only watches and edits.
+    """A motor: one that the viewer steps, or one that other code steps and the window only shows and edits.
 
     Attributes:
-        config: what the motor was built from, if it was.
+        config: the config of the motor, if it has one.
     """
 
     live = True
@@ -48,11 +48,11 @@ class LiveSource(Worker):
     ) -> None:
         """
         Args:
-            motor: to watch.
-            title: for people.
-            config: what it was built from.
-            steps_it: the viewer steps it; False when the user's own code does.
-            borrowed: the motor goes on when this is closed.
+            motor: the motor to show.
+            title: title shown to the user.
+            config: the config of the motor.
+            steps_it: the viewer steps the motor; False when the user's own code does.
+            borrowed: the motor stays open when the source is closed.
         """
         self.motor = motor
         self.config = config
@@ -68,19 +68,19 @@ class LiveSource(Worker):
         self._choices: dict[str, FieldChoice] = {choice.name: choice for choice in self.fields}
         self._request: FrameRequest | None = None
         self._subscription: Subscription | None = None
-        self._watched: ViewSettings | None = None  # what the levels are for
+        self._watched: ViewSettings | None = None  # the settings that the levels are for
         self._levels: Levels | None = None
         self._probed: tuple[int, object] | None = None
         self._steps, self._bytes, self._shown = RateMeter(), RateMeter(), RateMeter()
         self._taken = 0
-        self._seen, self._seen_at = -1, 0.0  # the step of the newest picture, and when it came
+        self._seen, self._seen_at = -1, 0.0  # step and arrival time of the newest frame
         self._dropped = 0
         super().__init__("viewer source")
         self.runner = Runner(motor, self.report_error) if steps_it else None
         self.runs = steps_it
         self._borrowed = borrowed or not steps_it
 
-    # -- pictures ------------------------------------------------------------------------------------------------
+    # -- frames -------------------------------------------------------------------------------------------------
 
     def request_frames(self, frame_request: FrameRequest | None) -> None:
         before, self._request = self._request, frame_request
@@ -93,27 +93,27 @@ class LiveSource(Worker):
         received = self._subscription.get(0)
         now = time.monotonic()
         if received is None or received.request is None:
-            # The last steps before a standstill were too close to the frame before; or a change came while one waited.
+            # The last steps before a stop were too close to the frame before, or the request changed while a frame waited.
             if self._late() and now - self._seen_at > _STILL_S:
                 self._seen_at = now
                 self.submit(self._catch_up, name="refresh")
             return None
         self._taken += 1
         self._seen = received.step
-        self._seen_at = now if received.request is self._subscription.request else 0.0  # of before a change: the next at once
+        self._seen_at = now if received.request is self._subscription.request else 0.0  # of an old request: refresh at once
         return frame_of(received, received.request, self.grid)
 
     def _late(self) -> bool:
-        """Whether the newest picture is not of the newest cells, or not of all that is wanted now."""
+        """Whether the newest frame is older than the newest cells or than the request."""
         return self._seen != self.motor.step_count or (self._subscription is not None and self._subscription.behind)
 
     def _catch_up(self) -> None:
-        # Not while one waits: it would be dropped, and asked for again.
+        # Not while a frame waits: it would be dropped, and requested again.
         if self._subscription is not None and not self._subscription.waiting and self._late():
             self.motor.refresh()
 
     def _watch(self) -> None:
-        """Makes the subscription what is wanted now."""
+        """Brings the subscription in line with the request."""
         frame_request = self._request
         if frame_request is None:
             if self._subscription is not None:
@@ -147,13 +147,13 @@ class LiveSource(Worker):
         )
 
     def background_work(self) -> float | None:
-        """Looks at a sample of the cells in view now and then, for levels and histogram."""
+        """Samples the visible cells four times a second, for levels and histogram."""
         frame_request = self._request
         if frame_request is None or self._subscription is None:
             return None
         if self._probed != (self.motor.step_count, frame_request):
             before = self._levels
-            # What moves may move out of viewport and back; of what stands still the levels are found at once.
+            # Moving cells may leave the view and come back: eased. For cells at rest the levels are set at once.
             self._probe(frame_request, ease=self._probed is not None and self._probed[0] != self.motor.step_count)
             if self._levels != before:
                 self._subscription.request = self._make_request(frame_request)
@@ -161,13 +161,13 @@ class LiveSource(Worker):
         return _PROBE_S
 
     def invalidate_levels(self) -> None:
-        """The cells were edited, perhaps while the motor stood still: levels and histogram are found anew."""
+        """Finds levels and histogram anew: the cells were edited, possibly while the motor stood still."""
         self._probed = None
 
     def _probe(self, frame_request: FrameRequest, *, ease: bool) -> None:
         settings = frame_request.view_settings
         choice = self._choices[settings.field]
-        # The cells nearest to the points of a raster, not averages: levels must hold the extremes.
+        # The cells nearest to the points of a raster, not averages: the levels must include the extremes.
         request = self.motor.request(
             [settings.field], _SAMPLE, region=frame_request.region.as_tuple(), universe=settings.universe, reduction="nearest"
         )
@@ -192,7 +192,7 @@ class LiveSource(Worker):
             self.runner.run_steps(updates * self.runner.stride)
 
     def go_to(self, step: int) -> None:
-        """Steps on to `step`; for an earlier one, restarts first."""
+        """Steps on to `step`; restarts first if that is in the past."""
         if self.runner is None:
             return
 
@@ -212,7 +212,7 @@ class LiveSource(Worker):
             self.runner.set(speed=speed, stride=stride)
 
     def submit_paused(self, job: Callable[[Aetheria_Motor], T], then: Callable[[T], None] | None = None) -> None:
-        """As `ask`, and the steps that are being taken come to an end before: what the job leaves is what is shown."""
+        """As `submit_with_motor`, after the steps in progress have ended: the displayed cells are those that the job leaves."""
 
         def stopped() -> T:
             if self.runner is not None:
@@ -225,7 +225,7 @@ class LiveSource(Worker):
     def submit_with_motor(
         self, job: Callable[[Aetheria_Motor], T], then: Callable[[T], None] | None = None, name: str = ""
     ) -> None:
-        """Does something with the motor in the worker's thread; `then` is called with the result, from `settle`."""
+        """Runs a job with the motor in the worker thread; `then` is called with the result by `run_callbacks`."""
         self.submit(lambda: job(self.motor), then, name)
 
     def status(self) -> Status:
@@ -244,7 +244,7 @@ class LiveSource(Worker):
             frames_per_s=self._shown(self._taken),
             dropped=self._dropped + (self._subscription.dropped if self._subscription is not None else 0),
             device=str(motor.device),
-            plan=f"{named}, a faster one is being made" if motor.planning else named,
+            plan=f"{named}, faster plan in preparation" if motor.planning else named,
             plan_reason="" if plan is None else plan.reason,
             memory_mb=float(memory) if memory is not None else None,
             bytes_per_s=self._bytes(motor.optimizer.transfer_stats.bytes),
@@ -256,7 +256,7 @@ class LiveSource(Worker):
         super().close()
 
     def on_exit(self) -> None:
-        """Leaves the motor as it was found: unwatched, and closed if it was the viewer's own."""
+        """Leaves the motor as it was found: without subscription, and closed if it belongs to the viewer."""
         if self._subscription is not None:
             self._subscription.close()
         if not self._borrowed:
@@ -267,7 +267,7 @@ class LiveSource(Worker):
 
 
 def _cell(motor: Aetheria_Motor, y: int, x: int, universe: int, shown: str) -> CellValues:
-    """All channels of a cell and the field that is shown, of one step."""
+    """All channels of a cell and the displayed field, at one step."""
     stored = [f"channel_{k}" for k in range(motor.traits.channels)] if "channel" in motor.traits.fields else []
     names = list(dict.fromkeys([*stored, shown]))
     received = motor.look(motor.request(names, region=(y, x, 1, 1), universe=universe))
@@ -277,7 +277,7 @@ def _cell(motor: Aetheria_Motor, y: int, x: int, universe: int, shown: str) -> C
 
 
 def frame_of(received: Frame, request: Request, grid: tuple[int, int]) -> RenderedFrame:
-    """The picture that a frame of uint8 pixels holds."""
+    """The frame for display that a feed frame of uint8 pixels holds."""
     name = request.fields[0].name
     return RenderedFrame(
         step=received.step,

@@ -1,4 +1,4 @@
-"""What a file is, and how it becomes a source."""
+"""Opens files and shipped configs as sources, by the kind of file. No Qt."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def open_any(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> FrameSource:
-    """Whatever the file is, as a source; files take milliseconds to open, and motors longer: not for the window's thread.
+    """Opens any file as a source. Slow for motors: not for the window's thread.
 
     Args:
         path: a file, or the name of a shipped config.
@@ -30,14 +30,14 @@ def open_any(path: str | Path, overrides: list[str] | None = None, device: str |
         device: for a live source, instead of the config's.
 
     Raises:
-        AetheriaError: it is no file of a known kind, or is refused by what it is for.
+        AetheriaError: unknown kind of file, or refused by its reader.
     """
     kind = _known(Path(path))
     return OPENERS.get(kind, open_config)(path, overrides, device)
 
 
 def check(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> None:
-    """Refuses at once what cannot be opened anyway: a missing file, a bad config, a damaged recording.
+    """Refuses unreadable files early: a missing file, a bad config, a damaged recording.
 
     Raises:
         AetheriaError: as `open_any`.
@@ -45,7 +45,7 @@ def check(path: str | Path, overrides: list[str] | None = None, device: str | No
     kind = _known(Path(path))
     if kind in (".h5", ".hdf5"):
         if device:
-            raise ConfigError(f"{path}: is a recording; --device is for configs")
+            raise ConfigError(f"{path}: --device applies to configs, not to recordings")
         open_recording(path, overrides).close()
     elif kind not in SUFFIXES:
         load_config(path, overrides)
@@ -54,24 +54,24 @@ def check(path: str | Path, overrides: list[str] | None = None, device: str | No
 
 
 def open_config(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> FrameSource:
-    """A config as a live source: stepped until the user stops it, eagerly until a faster plan is ready.
+    """Opens a config as a live source: it runs until the user stops it, eagerly until a faster plan is ready.
 
     Raises:
-        AetheriaError: whatever the config, the law, its weights or the device refuse.
+        AetheriaError: refused by the config, the law, its weights or the device.
     """
     config = load_config(path, overrides)
     return live_source(config, config.title or Path(path).stem, device)
 
 
 def open_recording(path: str | Path, overrides: list[str] | None = None) -> RecordingSource:
-    """A recording, also one that is still being written.
+    """Opens a recording, also one that is still being written.
 
     Raises:
-        RecordingError: it is missing, damaged, or no recording.
-        ConfigError: settings were given, which a recording does not have.
+        RecordingError: missing, damaged, or not a recording.
+        ConfigError: overrides were given; a recording has no settings to change.
     """
     if overrides:
-        raise ConfigError(f"{path}: is a recording; --set is for configs")
+        raise ConfigError(f"{path}: --set applies to configs, not to recordings")
     recording = Recording(path)
     try:
         return RecordingSource(recording)
@@ -81,16 +81,16 @@ def open_recording(path: str | Path, overrides: list[str] | None = None) -> Reco
 
 
 def rerun_config(config: str, title: str, device: str | None = None) -> FrameSource:
-    """A live source from the config (TOML) that a recording was made from.
+    """A live source from the config (TOML) of a recording.
 
     Raises:
-        AetheriaError: as for `open_config`; also when the files that the config names are not where they were.
+        AetheriaError: as for `open_config`; also when files named in the config have moved.
     """
     return live_source(RunConfig.from_toml(config, f"{title}: its config"), title, device)
 
 
 def resume_run(path: Path, step: int, title: str, device: str | None = None) -> FrameSource:
-    """The run of a recording, taken up live at a step: run again up to there, with every edit that was made by hand.
+    """A live source that continues the run of a recording from a step, after replaying it with all edits up to there.
 
     Raises:
         AetheriaError: as for `aetheria.runs.replay.replay`.
@@ -101,17 +101,17 @@ def resume_run(path: Path, step: int, title: str, device: str | None = None) -> 
 
 
 def live_source(config: RunConfig, title: str, device: str | None = None) -> LiveSource:
-    """A checked config as a live source."""
+    """A live source from a checked config."""
     return LiveSource(build_motor(endless(config), device), title=title, config=config)
 
 
 def endless(config: RunConfig) -> RunConfig:
-    """The config for a run of no planned length, whose plan is made in the background."""
+    """The config for a run without planned length, whose plan is made in the background."""
     motor = config.motor.model_copy(update={"plan_in_background": True, "planned_steps": config.motor.planned_steps or 1 << 62})
     return config.model_copy(update={"motor": motor})
 
 
-# By suffix; add a kind of file here. What is no file may be the name of a shipped config.
+# By suffix. Anything else may be the name of a shipped config.
 OPENERS: dict[str, Opener] = {
     ".toml": open_config,
     ".h5": lambda path, overrides, _: open_recording(path, overrides),
@@ -120,15 +120,15 @@ OPENERS: dict[str, Opener] = {
 
 
 def _known(path: Path) -> str:
-    """As `_kind`; refuses what exists and opens nowhere."""
+    """As `_kind`; refuses existing files of unknown kinds."""
     kind = _kind(path)
     if kind not in (*OPENERS, *SUFFIXES) and path.exists():
-        raise ConfigError(f"{path}: {'a folder' if path.is_dir() else 'no kind of file that opens here'}; expected {KNOWN}")
+        raise ConfigError(f"{path}: {'a folder' if path.is_dir() else 'unknown kind of file'}; expected {KNOWN}")
     return kind
 
 
 def _kind(path: Path) -> str:
-    """The suffix that a file should have: HDF5 is known by its first bytes, whatever it is called."""
+    """The suffix of the file's kind: HDF5 is recognised by its first bytes, whatever the file is called."""
     try:
         with path.open("rb") as file:
             return ".h5" if file.read(len(_HDF5)) == _HDF5 else path.suffix.lower()

@@ -1,4 +1,4 @@
-"""A recording as a source of pictures, read by a thread of its own; also one that is still being written."""
+"""A recording as a source of frames, read by a thread of its own; also one that is still being written."""
 
 import atexit
 import time
@@ -24,25 +24,25 @@ from viewer.sources.frame_reader import FrameReader
 from viewer.sources.playhead import Playhead
 from viewer.sources.source import RateMeter, Worker, close_all_threads, close_at_exit
 
-# What is registered last is called first: before h5py's own farewell, which uses HDF5 without heeding what reads with it.
+# The last function registered is called first: before h5py's own exit handler, which closes HDF5 under its readers.
 atexit.register(close_all_threads)
 T = TypeVar("T")
-_POLL_S = 0.25  # seconds between looks whether a file has grown
-_LEVELS_S = 0.25  # seconds between two looks for levels while frames are played
-_SAMPLE = 128  # side of the sample of cells from which levels are found
+_POLL_S = 0.25  # seconds between checks for new frames
+_LEVELS_S = 0.25  # seconds between updates of the levels during playback
+_SAMPLE = 128  # side of the sample of cells for the levels
 
 
 class RecordingSource(Worker):
-    """A recording. Regions are in cells of the recorded pictures, which may be smaller than the grid that was run.
+    """A recording. Regions are in cells of the recorded frames, which may be smaller than the simulated grid.
 
-    The file is read in the source's own thread only. Of requests that wait only the newest is served.
+    Only the source's own thread reads the file. Of several waiting requests the newest is served.
 
     Attributes:
-        recording: the open file; ask for what is in it by `ask`.
-        steps: of the frames, as far as they are known.
-        dt: time that a step takes, in the law's own units.
+        recording: the open file; read it through `submit_with_recording`.
+        steps: of the frames found so far.
+        dt: time per step, in the law's own units.
         ending: how the run ended; "running" while it is still being written (or its writer was killed).
-        playhead: where it stands.
+        playhead: the position.
     """
 
     live = False
@@ -50,10 +50,10 @@ class RecordingSource(Worker):
     def __init__(self, recording: Recording) -> None:
         """
         Args:
-            recording: open; closed by the source.
+            recording: an open recording; the source closes it.
 
         Raises:
-            RecordingError: it holds no field with a picture.
+            RecordingError: it holds no field with images.
         """
         if not recording.fields:
             raise RecordingError(f"{recording.path}: holds no field to show, only {', '.join(recording.observables)}")
@@ -75,12 +75,12 @@ class RecordingSource(Worker):
         self._ready: deque[RenderedFrame] = deque(maxlen=1)
         self._levels: tuple[ViewSettings, Levels] | None = None
         self._levels_due = self._poll_due = 0.0
-        self._taken = self._played = 0  # pictures shown; steps played
+        self._taken = self._played = 0  # frames shown; steps played
         self._shown, self._passed = RateMeter(), RateMeter()
         super().__init__("recording source")
         close_at_exit(self)
 
-    # -- pictures ------------------------------------------------------------------------------------------------
+    # -- frames -------------------------------------------------------------------------------------------------
 
     def request_frames(self, frame_request: FrameRequest | None) -> None:
         self._request = frame_request
@@ -111,7 +111,7 @@ class RecordingSource(Worker):
         levels = self._find_levels(settings, step, values)
         reduced = downsample(values, frame_request.size, self._reader.choices[settings.field].cyclic)
         pixels = interleaved(quantise(reduced, levels)[0].numpy())
-        whole = bool(finite(reduced))  # a mean over what is not finite is not finite either
+        whole = bool(finite(reduced))  # a mean over NaN or Inf is not finite either
         self._ready.append(RenderedFrame(step, settings.field, settings.universe, region, pixels, levels, whole))
 
     def _find_levels(self, settings: ViewSettings, step: int, values: Tensor) -> Levels:
@@ -130,7 +130,7 @@ class RecordingSource(Worker):
         self.submit(lambda: self._cell(y, x, universe), lambda cell: None if cell is None else then(cell), "inspect")
 
     def _cell(self, y: int, x: int, universe: int) -> CellValues | None:
-        """All that was recorded of a cell, in the frame in view; None before there is a frame."""
+        """All recorded fields of a cell in the frame in view; None before the first frame."""
         index = self.playhead.at
         if index >= len(self.steps):
             return None
@@ -138,7 +138,7 @@ class RecordingSource(Worker):
         fields = {name: value.double().numpy().reshape(-1) for name, value in values.items()}
         return CellValues(int(self.steps[index]), y, x, universe, np.empty(0), None, fields)
 
-    # -- moving --------------------------------------------------------------------------------------------------
+    # -- position -----------------------------------------------------------------------------------------------
 
     def play(self, playing: bool) -> None:
         self.playhead.play(playing, time.monotonic())
@@ -148,21 +148,21 @@ class RecordingSource(Worker):
         self.move_by(updates * self.playhead.stride)
 
     def move_by(self, frames: int) -> None:
-        """Moves by so many frames, backwards for negative ones, and stands still there."""
+        """Moves by so many frames (negative ones backwards) and stops."""
         self.playhead.move_by(frames)
         self._submit_draw()
 
     def seek(self, frame: int) -> None:
-        """Goes to a frame, negative ones from the end, and stands still there."""
+        """Goes to a frame, negative ones from the end, and stops."""
         self.playhead.seek(frame)
         self._submit_draw()
 
     def go_to(self, step: int) -> None:
-        """Goes to the frame whose step is nearest and stands still there."""
+        """Goes to the frame nearest to a step, and stops."""
         self.seek(self.nearest(step))
 
     def nearest(self, step: int) -> int:
-        """The frame whose step is nearest."""
+        """Index of the frame nearest to a step."""
         steps = self.steps
         after = int(np.searchsorted(steps, step))
         if after == 0 or (after < len(steps) and steps[after] - step < step - steps[after - 1]):
@@ -170,7 +170,7 @@ class RecordingSource(Worker):
         return after - 1
 
     def follow(self, newest: bool) -> None:
-        """Stays at the newest frame of a file that is still being written, or no longer."""
+        """Stays at the newest frame of a growing file, or ends that."""
         self.playhead.follow(newest)
         self._submit_draw()
 
@@ -179,12 +179,12 @@ class RecordingSource(Worker):
         self.submit(lambda: None, name="wake")
 
     def background_work(self) -> float | None:
-        """Plays on, and looks whether the file has grown."""
+        """Plays, and checks whether the file has grown."""
         try:
             now = time.monotonic()
             waits = [self._poll(now), self._update_playhead(now)]
         except Exception:
-            # Told once, and not tried again and again.
+            # Reported once, not at every update.
             self.playhead.halt()
             raise
         return min((wait for wait in waits if wait is not None), default=None)
@@ -207,13 +207,13 @@ class RecordingSource(Worker):
             try:
                 self._look_for_frames()
             except Exception:
-                self.ending = "no longer readable"  # and not looked at again
+                self.ending = "no longer readable"  # and not checked again
                 raise
         return self._poll_due - now
 
     def _look_for_frames(self) -> None:
         self._check_file()
-        ending = self.recording.status  # first: the last frame is committed before the ending is written
+        ending = self.recording.status  # read first: the last frame is committed before the ending is written
         before = self.playhead.at, len(self.steps)
         if len(self.recording) != len(self.steps):
             self.steps = self.recording.steps
@@ -223,26 +223,26 @@ class RecordingSource(Worker):
             self._draw()
 
     def _check_file(self) -> None:
-        """Raises RecordingError when the file that is open is not what is to be found under its name any more."""
+        """Raises RecordingError when the path no longer leads to the open file."""
         try:
             found = self.recording.path.stat()
         except OSError as error:
-            raise RecordingError(f"{self.recording.path}: is gone, frames read so far can still be seen; {error}") from error
+            raise RecordingError(f"{self.recording.path}: file is gone; frames read so far stay visible; {error}") from error
         if (found.st_dev, found.st_ino) != self._file_identity[:2] or found.st_size < self._file_identity[2]:
-            raise RecordingError(f"{self.recording.path}: was replaced or cut short; open it again to see what is there now")
+            raise RecordingError(f"{self.recording.path}: file was replaced or truncated; open it again")
         self._file_identity = found.st_dev, found.st_ino, found.st_size
 
-    # -- the rest ------------------------------------------------------------------------------------------------
+    # -- file and status ----------------------------------------------------------------------------------------
 
     def submit_with_recording(
         self, job: Callable[[Recording], T], then: Callable[[T], None] | None = None, name: str = ""
     ) -> None:
-        """Does something with the file in the worker's thread; `then` is called with the result, from `settle`."""
+        """Runs a job with the file in the worker thread; `then` is called with the result by `run_callbacks`."""
         self.submit(lambda: job(self.recording), then, name)
 
     @property
     def position(self) -> tuple[int, int]:
-        """The frame in view and its step; (0, 0) before there is a frame."""
+        """Index of the frame in view, and its step; (0, 0) before the first frame."""
         steps = self.steps
         at = min(self.playhead.at, max(len(steps) - 1, 0))
         return at, int(steps[at]) if len(steps) else 0
@@ -268,7 +268,7 @@ class RecordingSource(Worker):
 
 
 def _config(recording: Recording) -> RunConfig | None:
-    """What was run, where the file says so in a way this version understands."""
+    """The config of the run, if the file holds one that this version reads."""
     try:
         return RunConfig.from_toml(recording.config, "") if recording.config else None
     except ConfigError:

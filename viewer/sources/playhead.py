@@ -1,21 +1,21 @@
-"""Where a recording stands, and how it moves on: counting only; no file, no Qt."""
+"""The playhead: position among the frames of a recording, and its movement. No file, no Qt."""
 
 import threading
 
-_CATCH_UP_S = 0.25  # seconds of missed beats that are made up for by leaving frames out
+_CATCH_UP_S = 0.25  # longest delay in seconds that is made up for by skipping frames
 
 
 class Playhead:
-    """A position among frames that are counted from 0; any thread may ask or change it.
+    """A position among frames counted from 0; safe to use from any thread.
 
     Attributes:
-        count: frames there are; grows while a run is being recorded.
-        at: the frame in view, 0 as long as there is none.
+        count: number of frames; grows while a run is being recorded.
+        at: index of the frame in view, 0 before the first frame.
         playing: it moves by itself.
-        loop: after the last frame comes the first.
-        newest: stays at the last frame, however many come.
-        speed: beats a second, None for as fast as frames can be read. stride: frames a beat.
-        skipped: beats whose frames were left out to keep up with `speed`.
+        loop: the first frame follows the last.
+        newest: it stays at the last frame while the file grows.
+        speed: updates per second, None for unlimited. stride: frames per update.
+        skipped: updates skipped to keep up with `speed`.
     """
 
     def __init__(self, count: int) -> None:
@@ -31,19 +31,19 @@ class Playhead:
         self._lock = threading.Lock()
 
     def seek(self, index: int) -> None:
-        """Stands still at a frame, the nearest there is; negative ones count from the end."""
+        """Goes to the nearest existing frame, negative indices from the end, and stops."""
         with self._lock:
             self.playing = self.newest = False
             self.at = self._inside(index + self.count if index < 0 else index)
 
     def move_by(self, frames: int) -> None:
-        """Moves by so many frames, backwards for negative ones, and stands still there."""
+        """Moves by so many frames (negative ones backwards) and stops."""
         with self._lock:
             self.playing = self.newest = False
             self._move(frames)
 
     def play(self, playing: bool, now: float) -> None:
-        """Goes on from here, or from the first frame when at the last; or stands still."""
+        """Starts from here, or from the first frame when at the last; or stops."""
         with self._lock:
             if playing and not self.playing:
                 self.newest = False
@@ -53,12 +53,12 @@ class Playhead:
             self.playing = playing
 
     def halt(self) -> None:
-        """Stands still here."""
+        """Stops here."""
         with self._lock:
             self.playing = self.newest = False
 
     def follow(self, newest: bool) -> None:
-        """Stays at the newest frame from now on, or no longer."""
+        """Stays at the newest frame from now on, or ends that."""
         with self._lock:
             self.newest = newest
             if newest:
@@ -66,14 +66,14 @@ class Playhead:
                 self.at = self._inside(self.count - 1)
 
     def grow(self, count: int) -> None:
-        """There are so many frames now."""
+        """Sets the number of frames."""
         with self._lock:
             self.count = count
             if self.newest:
                 self.at = self._inside(count - 1)
 
     def update(self, now: float) -> tuple[int, float | None]:
-        """Moves on if it is time: frames moved by, and seconds until the next beat, None for never."""
+        """Moves if an update is due. Returns the frames moved by, and the seconds until the next update, None for never."""
         with self._lock:
             if not self.playing:
                 return 0, None
@@ -83,7 +83,7 @@ class Playhead:
                     return 0, self._due - now
                 updates = 1 + min(int((now - self._due) * self.speed), int(_CATCH_UP_S * self.speed))
                 self._due += updates / self.speed
-                if self._due < now:  # it stood still for long, which is not made up for
+                if self._due < now:  # a longer delay is not made up for
                     self._due = now + 1 / self.speed
                 self.skipped += updates - 1
             moved = self._move(updates * self.stride)

@@ -1,4 +1,4 @@
-"""What steps a motor for the viewer: a thread, in beats that can be stopped at any time."""
+"""The thread that steps a motor for the viewer; it can be stopped within a chunk of steps. No Qt."""
 
 import threading
 import time
@@ -8,9 +8,16 @@ from typing import Any
 from aetheria.motor.motor import Aetheria_Motor
 from viewer.sources.source import close_at_exit
 
+_UNLIMITED = 1 << 62  # steps: until interrupted
+
 
 class Runner:
-    """The thread that steps a motor: beat by beat, so many beats a second, or as fast as it goes."""
+    """Steps a motor in a thread: `speed` updates of `stride` steps per second, or as fast as possible.
+
+    Attributes:
+        playing: it steps until stopped.
+        speed: updates per second, None for unlimited. stride: steps per update.
+    """
 
     def __init__(self, motor: Aetheria_Motor, failed: Callable[[Exception], None]) -> None:
         self.motor = motor
@@ -18,12 +25,13 @@ class Runner:
         self.speed: float | None = None
         self.stride = 1
         self._failed = failed
-        self._remaining = 0  # steps to take from a standstill, or that the present beat still has
+        self._remaining = 0  # steps to take: requested ones, or those left of the present update
+        self._in_progress = 0  # steps of the present call of `motor.step`; 0 when unlimited, or cancelled
         self._stepping = False
-        self._due = 0.0  # when the next beat is
+        self._interrupted = False
+        self._due = 0.0  # time of the next update
         self._closing = False
         self._changed = threading.Condition()
-        self._chunk = 1
         self.thread = threading.Thread(target=self._run, name="motor", daemon=True)
         self.thread.start()
         close_at_exit(self)
@@ -34,34 +42,39 @@ class Runner:
             for name, value in changes.items():
                 setattr(self, name, value)
             if "playing" in changes:
-                self._remaining = 0
+                self._remaining = self._in_progress = 0
             self._due = time.monotonic()
-            self._changed.notify_all()
+            self._interrupt()
 
     def run_steps(self, steps: int) -> None:
-        """Takes so many steps from a standstill; more are added to those that are left."""
+        """Stops playing and takes so many steps, in addition to those still requested."""
         with self._changed:
             self.playing = False
             self._remaining += steps
-            self._changed.notify_all()
+            self._interrupt()
 
     def halt(self) -> None:
-        """Stops, and waits until no step is being taken; not for the window's thread."""
+        """Stops, and waits for the end of the present chunk of steps; not for the window's thread."""
         with self._changed:
-            self.playing, self._remaining = False, 0
-            self._changed.notify_all()
+            self.playing, self._remaining, self._in_progress = False, 0, 0
+            self._interrupt()
             self._changed.wait_for(lambda: not self._stepping or self._closing)
 
     @property
     def busy(self) -> bool:
-        """Whether steps are being taken or waited for."""
-        return self.playing or self._remaining > 0
+        """Whether it steps, or will."""
+        return self.playing or self._remaining + self._in_progress > 0
 
     def close(self) -> None:
-        """Ends the thread after the steps it is at."""
+        """Ends the thread after the present chunk of steps."""
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Ends the present call of `motor.step` after its chunk; `_run` decides anew."""
+        self._interrupted = True
+        self._changed.notify_all()
 
     def _run(self) -> None:
         while True:
@@ -73,31 +86,29 @@ class Runner:
                     self._wait_for_update(self.speed)
                 if self._closing:
                     return
-                if not self.busy or (self.playing and self.speed is not None and not self._remaining):
-                    continue
-                # Never a whole beat at once: however long one is, it can be stopped.
-                steps = min(self._remaining, self._chunk) if self._remaining else self._chunk
-                self._remaining = max(0, self._remaining - steps)
-                self._stepping = True
-            self._step(steps)
+                unlimited = self.playing and self.speed is None and not self._remaining
+                self._in_progress, self._remaining = self._remaining, 0
+                self._stepping, self._interrupted = unlimited or self._in_progress > 0, False
+                steps = _UNLIMITED if unlimited else self._in_progress
+            if steps:
+                self._step(steps)
 
     def _wait_for_update(self, speed: float) -> None:
-        """Waits until a beat is due and begins it, unless something changes."""
-        self._due = max(self._due, time.monotonic() - 1 / speed)  # never makes up for more than one missed beat
+        """Waits until an update is due and begins it, unless something changes."""
+        self._due = max(self._due, time.monotonic() - 1 / speed)  # makes up for at most one missed update
         wait = self._due - time.monotonic()
         if not self._changed.wait_for(lambda: self._closing or not self.playing or self.speed != speed, wait):
             self._remaining = self.stride
             self._due += 1 / speed
 
     def _step(self, steps: int) -> None:
-        began = time.perf_counter()
         try:
-            self.motor.step(steps)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the window tells and lives on
+            taken = self.motor.step(steps, until=lambda: self._interrupted)
+        except Exception as error:  # noqa: BLE001 - any error is reported, and the window stays open
             with self._changed:
-                self.playing, self._remaining = False, 0
+                self.playing, self._remaining, self._in_progress = False, 0, 0
             self._failed(error)
             return
-        took = max(time.perf_counter() - began, 1e-6)
-        # A piece takes a twentieth of a second: as long as it takes to stop.
-        self._chunk = max(1, min(1 << 20, int(steps * min(0.05 / took, 4.0))))
+        with self._changed:
+            self._remaining += max(0, self._in_progress - taken)
+            self._in_progress = 0

@@ -1,4 +1,4 @@
-"""Where pictures come from: a live motor or a recording, each behind a thread of its own that the window never waits for."""
+"""The interface of sources, and the worker thread behind each of them; the window never waits for it. No Qt."""
 
 import atexit
 import queue
@@ -18,22 +18,22 @@ from viewer.model.status import Status
 from viewer.model.view_settings import FieldChoice, FrameRequest, ViewSettings
 
 T = TypeVar("T")
-_WINDOW_S = 1.0  # seconds that rates are measured over
+_WINDOW_S = 1.0  # seconds that rates are averaged over
 
 
 class FrameSource(Protocol):
-    """What the controller asks of a live motor or a recording. Nothing here waits.
+    """A live motor or a recording, as the controller uses it. No method waits.
 
     Attributes:
-        title: for people.
+        title: title shown to the user.
         grid: (height, width) in cells.
-        universes: how many there are.
-        fields: what can be shown, the one to begin with first.
-        observables: names of numbers per universe that can be plotted.
-        live: cells can be stepped and edited.
-        runs: it can be started and stopped here; not a run that the user's own code steps.
-        first_look: how it is shown at first.
-        samples: the newest sample of the cells in view, if there is one: its step, and values `(1, [3,] h, w)` of the field.
+        universes: number of universes.
+        fields: the fields to choose from, the initial one first.
+        observables: names of the numbers per universe that can be plotted.
+        live: its cells can be stepped and edited.
+        runs: the viewer can start and stop it; False for a run that the user's own code steps.
+        first_view_settings: the initial view.
+        samples: the newest sample of the visible cells, if any: its step, and values `(1, [3,] h, w)` of the displayed field.
     """
 
     title: str
@@ -47,41 +47,41 @@ class FrameSource(Protocol):
     samples: deque[tuple[int, NDArray[np.generic]]]
 
     def request_frames(self, frame_request: FrameRequest | None) -> None:
-        """Asks for pictures like this from now on; None: nobody is looking, and nothing is computed or moved."""
+        """Requests frames like this from now on; None: the window is hidden, and nothing is computed or transferred."""
 
     def next_frame(self) -> RenderedFrame | None:
-        """The newest picture that was not taken yet."""
+        """The newest unread frame, None if there is none."""
 
     def status(self) -> Status:
-        """How it is doing."""
+        """State of the source in numbers."""
 
     def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
-        """Reads one cell; `then` is called with it, from `settle`. Of calls that wait only the newest is answered."""
+        """Reads one cell; `run_callbacks` calls `then` with it. Of several waiting calls the newest is answered."""
 
     def submit(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
-        """Does a job in the source's own thread; `then` is called with its result, from `settle`."""
+        """Runs a job in the source's own thread; `run_callbacks` calls `then` with its result."""
 
     def run_callbacks(self) -> None:
-        """Calls back, in the caller's thread, for each job that is done."""
+        """Calls back, in the calling thread, for each finished job."""
 
     def play(self, playing: bool) -> None:
-        """Goes on, or stands still."""
+        """Starts or stops."""
 
     def advance_updates(self, updates: int) -> None:
-        """Takes so many beats from a standstill (of a recording: frames, negative ones backwards)."""
+        """Makes so many updates and stops (of a recording: frames, negative ones backwards)."""
 
     def go_to(self, step: int) -> None:
-        """Goes to a step and stands still there."""
+        """Goes to a step and stops."""
 
     def set_speed(self, speed: float | None, stride: int) -> None:
-        """Sets beats a second, None for as many as it can, and steps a beat."""
+        """Sets updates per second, None for unlimited, and steps per update."""
 
     def close(self) -> None:
-        """Ends its threads, soon; does not wait for them."""
+        """Ends the threads soon; does not wait for them."""
 
 
 class ThreadOwner(Protocol):
-    """What has a thread that `close` ends."""
+    """An object with a thread that `close` ends."""
 
     thread: threading.Thread
 
@@ -90,16 +90,16 @@ class ThreadOwner(Protocol):
 
 
 _OPEN: "weakref.WeakSet[ThreadOwner]" = weakref.WeakSet()
-_PATIENCE_S = 10.0  # for one thread to end
+_PATIENCE_S = 10.0  # seconds to wait for one thread
 
 
 def close_at_exit(one: ThreadOwner) -> None:
-    """Has it closed before Python ends: a thread that is torn down inside torch takes the program with it."""
+    """Closes the object before Python ends: a thread that is killed inside torch crashes the program."""
     _OPEN.add(one)
 
 
 def close_all_threads() -> None:
-    """Closes whatever is open, and waits for it."""
+    """Closes all registered objects and waits for their threads."""
     still = list(_OPEN)
     for one in still:
         one.close()
@@ -110,20 +110,20 @@ def close_all_threads() -> None:
 @atexit.register
 def _end() -> None:
     close_all_threads()
-    # A motor's thread may have begun one after Python waited for the threads it knew.
+    # A motor's thread may have started one after Python waited for the known threads.
     for thread in threading.enumerate():
         if thread.name == "plan":
             thread.join()
 
 
 class RateMeter:
-    """A count's growth per second, over the last second or so."""
+    """Rate of growth of a counter, averaged over a second."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, float]] = deque()
 
     def __call__(self, count: float) -> float:
-        """Notes the present count; the rate so far."""
+        """Adds the present count; returns the rate per second."""
         now = time.monotonic()
         if self._seen and count < self._seen[-1][1]:
             self._seen.clear()  # a restart
@@ -135,9 +135,9 @@ class RateMeter:
 
 
 class Worker:
-    """A thread that does jobs in turn, and hands their results back to whoever calls `settle`.
+    """A thread that runs jobs in order; `run_callbacks` hands their results to the caller.
 
-    Jobs of one name replace each other while they wait: only the newest is done.
+    A job replaces a waiting one of the same name.
     """
 
     runs = True
@@ -155,16 +155,16 @@ class Worker:
         close_at_exit(self)
 
     def on_failure(self, failed: Callable[[Exception], None]) -> None:
-        """Who is told, from `settle`, of jobs that failed."""
+        """Sets the handler of failed jobs, called by `run_callbacks`."""
         self._failed = failed
 
     def submit(self, job: Callable[[], T], then: Callable[[T], None] | None = None, name: str = "") -> None:
-        """Does `job` in the worker's thread; then `then` is called with its result, from `settle`."""
+        """Runs `job` in the worker thread; `run_callbacks` calls `then` with its result."""
 
         def run() -> None:
             try:
                 result = job()
-            except Exception as error:  # noqa: BLE001 - told to whoever asked, whatever it is
+            except Exception as error:  # noqa: BLE001 - any error is reported to the user
                 self.report_error(error)
             else:
                 if then is not None:
@@ -180,19 +180,19 @@ class Worker:
             self._condition.notify_all()
 
     def on_restart(self, restarted: Callable[[], None]) -> None:
-        """Who is told, from `settle`, of restarts that nobody asked for as such."""
+        """Sets the handler of restarts as a side effect of other requests, called by `run_callbacks`."""
         self._restarted = restarted
 
     def report_error(self, error: Exception) -> None:
-        """Reports a failure, from any thread."""
+        """Reports a failure; safe to call from any thread."""
         self._done.put(lambda: self._failed(error))
 
     def report_restart(self) -> None:
-        """Reports a restart, from any thread."""
+        """Reports a restart; safe to call from any thread."""
         self._done.put(lambda: self._restarted())
 
     def run_callbacks(self) -> None:
-        """Calls back, in the caller's thread, for each job that is done."""
+        """Calls back, in the calling thread, for each finished job."""
         while True:
             try:
                 callback = self._done.get_nowait()
@@ -201,18 +201,18 @@ class Worker:
             callback()
 
     def close(self) -> None:
-        """Forgets the jobs that wait and ends the thread after the one being done."""
+        """Drops the waiting jobs and ends the thread after the present one."""
         with self._condition:
             self._closing = True
             self._waiting.clear()
             self._condition.notify_all()
 
     def background_work(self) -> float | None:
-        """Called when there is no job: does what is due, and says how many seconds until more is; None for never."""
+        """Work between jobs; returns the seconds until the next call, None for never."""
         return None
 
     def on_exit(self) -> None:
-        """Called in the thread when it ends."""
+        """Called in the thread before it ends."""
 
     def _work(self) -> None:
         try:
@@ -234,7 +234,7 @@ class Worker:
     def _background_work_safely(self) -> float | None:
         try:
             return self.background_work()
-        except Exception as error:  # noqa: BLE001 - told, and tried again a second later
+        except Exception as error:  # noqa: BLE001 - reported, and tried again a second later
             self.report_error(error)
             return 1.0
 
@@ -249,7 +249,7 @@ def _raise(error: Exception) -> None:
 
 
 def field_choices(offered: tuple[str, ...], d_state: int | None, channels: int, first: str) -> tuple[FieldChoice, ...]:
-    """The fields of a law that have a picture, component by component, with `first` in front."""
+    """The fields of a law that have images, one per component, with `first` in front."""
     choices: list[FieldChoice] = []
     for stem in offered:
         field = FIELDS[stem]

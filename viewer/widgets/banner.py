@@ -1,4 +1,4 @@
-"""The strip over the canvas that says what went wrong, or what is being waited for."""
+"""Banner over the canvas, for warnings, errors and progress."""
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
@@ -10,10 +10,10 @@ _WORDS = {"note": "Note", "warning": "Warning", "error": "Error"}
 
 
 class Banner(QFrame):
-    """Lies along the top edge of its parent while there is something to say; the text can be selected and copied.
+    """Lies along the top edge of its parent while there is a message; the text can be selected and copied.
 
     Signals:
-        cancelled: the user does not want to wait any longer.
+        cancelled: the user cancels what is in progress.
     """
 
     cancelled = Signal()
@@ -49,14 +49,14 @@ class Banner(QFrame):
         self._refresh()
 
     def wait_for(self, what: str) -> None:
-        """Says that this is being done, what was told before being of the past; empty: it is done."""
+        """Shows an activity in progress and clears older messages; an empty text ends it."""
         self._waiting_for = what
         if what:
             self.messages.clear()
         self._refresh()
 
     def dismiss(self) -> None:
-        """Away with the message on top, or with what is being waited for."""
+        """Dismisses the message on top, or cancels the activity in progress."""
         if self.messages.top is not None:
             self.messages.dismiss()
         elif self._waiting_for:
@@ -82,7 +82,7 @@ class Banner(QFrame):
         self.button.setToolTip(f"{self.button.text()} (Esc)")
         self.setProperty("kind", top.kind)
         for widget in (self, self.kind, self.text, self.count):
-            self.style().polish(widget)  # colours go by the kind
+            self.style().polish(widget)  # colours depend on the kind
         self._place()
         self.show()
         self.raise_()

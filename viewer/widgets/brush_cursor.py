@@ -1,4 +1,4 @@
-"""The brush on the canvas: its outline under the mouse, paint that is still wet, and what the mouse does with it."""
+"""The brush on the canvas: its outline, pending strokes, and the mouse events for painting."""
 
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt
@@ -10,19 +10,19 @@ from viewer.controllers.stamps import Stamp, turned
 from viewer.model.region import Region
 from viewer.widgets.canvas import Canvas
 
-_ABOVE = 20  # the lines between cells
-_SEEN = 0.3  # a shade that the ghost shows
-_MOST = 20_000  # cells of the ghost
-_MOST_PENDING = 200  # dabs whose outlines are drawn while they wait, at the most
+_ABOVE = 20  # z value, above the lines between cells
+_SEEN = 0.3  # smallest value of a stamp that the ghost shows
+_MOST = 20_000  # largest number of cells in the ghost
+_MOST_PENDING = 200  # largest number of pending dabs drawn
 
 
 class BrushCursor(QObject):
-    """Hands the mouse's strokes to `controller.tools`, and draws what the brush in hand would touch.
+    """Passes the mouse's strokes to `controller.tools`, and outlines the cells that the brush would touch.
 
     Attributes:
-        outline, halo: the same path, in light and dark, so that it is seen on any colour.
-        ghost: the pattern that would be stamped.
-        wet: the outlines of dabs that the motor has not taken yet.
+        outline, halo: the same path in light and dark, visible on any colour.
+        ghost: the pattern to be stamped.
+        pending: outlines of dabs that the motor has not taken yet.
     """
 
     def __init__(self, canvas: Canvas, controller: Controller) -> None:
@@ -60,7 +60,7 @@ class BrushCursor(QObject):
         self._draw_pending()
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
-        """Follows the mouse over the canvas, to within less than a cell; `hovered` knows whole cells only."""
+        """Tracks the mouse in fractional cells; the signal `hovered` gives whole cells only."""
         if event.type() == QEvent.Type.MouseMove and self.canvas.tool_in_hand:
             assert isinstance(event, QMouseEvent)
             self._move(*self.canvas.cell_at(event.position()))
@@ -113,7 +113,7 @@ class BrushCursor(QObject):
         self.pending_dabs.setPath(path)
 
     def _add(self, path: QPainterPath, region: Region, is_round: bool) -> None:
-        """Adds the outline of a region, on a torus also where it goes on at the other side."""
+        """Adds the outline of a region; on a torus also where it continues at the opposite side."""
         target = self.controller.tools.target
         height, width = self.canvas.grid
         around = (-1, 0, 1) if target is not None and target.wraps else (0,)

@@ -1,4 +1,4 @@
-"""The canvas: the cells as an image that can be zoomed and moved. Coordinates are cells: x to the right, y down."""
+"""The canvas: cells as an image that can be zoomed and moved. Coordinates are cells: x to the right, y down."""
 
 import sys
 from collections.abc import Callable
@@ -17,26 +17,26 @@ from viewer.model.viewport import Viewport
 from viewer.widgets.grid_item import GridItem
 from viewer.widgets.overlay import OverlayPainter
 
-_SETTLE_MS = 30  # a view that moves is asked for about so often
-_WHEEL = 1.0015  # zoom for an eighth of a degree of the wheel: a notch is a fifth
-_KEY_STEP = 0.15  # of the screen, that a key moves
-_MOVES = Qt.MouseButton.MiddleButton  # moves the view whatever is in hand; the left one when nothing is
+_SETTLE_MS = 30  # interval of `area_changed` while the view moves
+_WHEEL = 1.0015  # zoom factor for an eighth of a degree of the wheel: a notch is a fifth
+_KEY_STEP = 0.15  # share of the screen that a key moves the view by
+_MOVES = Qt.MouseButton.MiddleButton  # always moves the view; the left button does so without a tool
 
 
 class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
-    """Shows pictures and says which cells are in view, and where the mouse is.
+    """Shows frames, and reports the visible cells and the position of the mouse.
 
     Signals:
-        looked_at(Region, (height, width)): the cells in view, whole ones, and the pixels they have.
-        steered(): another part is shown, and not only because the canvas changed its size.
-        moved_by_hand(): the user moved the view with mouse or keys (zooming is not moving).
-        hovered(y, x): the cell under the mouse, or (-1, -1) when it is beyond the grid.
-        pressed, dragged, released (y, x, button): of the mouse, in cells with fractions, while a tool is in hand.
+        area_changed(Region, (height, width)): the visible cells, whole ones, and their size in pixels.
+        view_changed(): the view was moved or zoomed, not only resized.
+        moved_by_hand(): the user moved the view with mouse or keys (zooming does not count).
+        hovered(y, x): the cell under the mouse, or (-1, -1) beyond the grid.
+        pressed, dragged, released (y, x, button): mouse events in fractional cells, while a tool is selected.
 
     Attributes:
-        viewport: what is in view.
-        sheet: the picture.
-        box: what items in cell coordinates may be added to; they are drawn over the cells.
+        view_area: the viewport.
+        grid_item: draws the frame.
+        box: parent of items in cell coordinates, drawn over the cells.
         tool_in_hand: the left and right buttons go to a tool instead of moving the view.
     """
 
@@ -51,11 +51,11 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     def __init__(self, parent: QWidget | None = None) -> None:
         self.view_area = Viewport()
         self._ratio = 1.0
-        self._fitted: Region | None = None  # stays all in view when the window changes its size
+        self._fitted: Region | None = None  # stays completely visible when the window is resized
         self._lines_wanted = True
         self._marked: tuple[int, int] | None = None
         self._held: Qt.MouseButton | None = None
-        self._cursor = QCursor()  # of whatever is in hand
+        self._cursor = QCursor()  # restored after moving the view
         self._mouse: QPointF | None = None
         self.tool_in_hand = False
         super().__init__(parent, background=None)
@@ -66,8 +66,8 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self.setMouseTracking(True)
         self.setCacheMode(self.CacheModeFlag.CacheNone)
         self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
-        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # its ground is drawn here, too
-        if sys.platform != "darwin":  # where the system's own gestures come instead
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # its background is drawn here
+        if sys.platform != "darwin":  # macOS sends native gestures instead
             self.viewport().grabGesture(Qt.GestureType.PinchGesture)
         self.box = pg.ViewBox(invertY=True, enableMenu=False, enableMouse=False, defaultPadding=0.0)
         self.setCentralItem(self.box)
@@ -77,59 +77,59 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self._settle.setInterval(_SETTLE_MS)
         self._settle.timeout.connect(self._emit_area)
 
-    # -- what is shown -------------------------------------------------------------------------------------------
+    # -- content -------------------------------------------------------------------------------------------------
 
     def set_grid(self, height: int, width: int) -> None:
-        """The size of what is shown from now on, all of it; there are no cells until a picture comes."""
+        """Sets the size of the grid and shows all of it; empty until a frame comes."""
         self.grid_item.clear()
         self.view_area = replace(self.view_area, grid=(height, width), wraps=False)
         self.show_region(Region(0, 0, height, width))
 
     def show(self, frame: RenderedFrame | None = None, table: NDArray[np.uint8] | None = None) -> None:
-        """Draws a picture where its region is, through a colour table `(256, 3)`; without one, shows the widget."""
+        """Draws a frame at its region, through a colour table `(256, 3)`; without a frame, shows the widget."""
         if frame is None:
             super().show()
             return
         before = self.grid_item.place(self.view_area)
         self.grid_item.show(frame, table)
         if self.grid_item.place(self.view_area) == before and not self.view_area.wraps:
-            # Only what changed: all around it costs as much again.
+            # Only the changed part: its surroundings take as long again.
             self.viewport().update(_scaled(before, 1 / self._ratio).toAlignedRect())
         else:
             self.viewport().update()
 
     def set_wraps(self, wraps: bool) -> None:
-        """Whether cells beyond an edge are shown as those of the opposite one; paler, if the same cells are in view twice."""
+        """Draws the grid as a torus, repeated beyond its edges; paler where cells are visible twice."""
         self._set_view(replace(self.view_area, wraps=wraps), self._fitted)
 
     def set_lines(self, wanted: bool) -> None:
-        """Whether lines are drawn between cells that are large enough."""
+        """Draws lines between large cells, or none."""
         self._lines_wanted = wanted
         self.viewport().update()
 
     def set_marker(self, cell: tuple[int, int] | None) -> None:
-        """Frames one cell (y, x), or none."""
+        """Marks one cell (y, x), or none."""
         self._marked = cell
         self.viewport().update()
 
-    # -- what is in view ----------------------------------------------------------------------------------------
+    # -- view ----------------------------------------------------------------------------------------------------
 
     def show_region(self, region: Region) -> None:
-        """Zooms and moves so that this region is in view, and stays so until the user moves or zooms."""
+        """Shows a region, and keeps it completely visible until the user moves or zooms."""
         self._set_view(self.view_area.showing(region), fitted=region)
 
     def zoom(self, factor: float | None) -> None:
-        """Zooms by a factor about the middle; None: one cell to one pixel of the screen."""
+        """Zooms by a factor about the centre; None: one pixel per cell."""
         self._set_view(self.view_area.one_to_one() if factor is None else self.view_area.zoomed(factor))
 
     def centre(self, y: float, x: float) -> None:
-        """Moves so that this point is in the middle."""
+        """Centres the view on a point."""
         viewport = self.view_area.centred(y, x)
         if viewport != self.view_area:
             self._set_view(viewport)
 
     def show_like(self, viewport: Viewport) -> None:
-        """Shows what another canvas does."""
+        """Shows the same part of the plane as another canvas."""
         self._set_view(self.view_area.matching(viewport))
 
     def pan_left(self) -> None:
@@ -154,15 +154,15 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         return self.view_area.grid
 
     def pixels_per_cell(self) -> float:
-        """How many pixels of the screen a cell has on a side."""
+        """Size of a cell in pixels of the screen."""
         return self.view_area.scale
 
     def region(self) -> Region:
-        """The cells in view, whole ones; at least one."""
+        """The visible cells, whole ones; at least one."""
         return self.view_area.region()
 
     def cell_at(self, position: QPointF) -> tuple[float, float]:
-        """(y, x) of a point of the widget, in cells with fractions."""
+        """(y, x) of a point of the widget, in fractional cells."""
         return self.view_area.cell_at(position.y() * self._ratio, position.x() * self._ratio)
 
     def _pan(self, down: int, right: int) -> None:
@@ -279,7 +279,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
         self._zoom_at(_WHEEL**turned, event.position())
 
     def viewportEvent(self, event: QEvent) -> bool:  # noqa: N802
-        """Pinching zooms where the fingers are."""
+        """Pinching zooms between the fingers."""
         if isinstance(event, QNativeGestureEvent) and event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
             self._zoom_at(1 + event.value(), event.position())
             return True
@@ -287,7 +287,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
             pinch = event.gesture(Qt.GestureType.PinchGesture)
             if isinstance(pinch, QPinchGesture):
                 self._let_go()
-                if pinch.state() != Qt.GestureState.GestureFinished:  # which tells the last factor once more
+                if pinch.state() != Qt.GestureState.GestureFinished:  # the end repeats the last factor
                     self._zoom_at(pinch.scaleFactor(), self.viewport().mapFromGlobal(pinch.centerPoint()))
                 return True
         return bool(super().viewportEvent(event))
@@ -300,11 +300,11 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
         super().resizeEvent(event)
-        if event is not None:  # pyqtgraph calls it while it is still building
+        if event is not None:  # pyqtgraph calls it during construction
             self._measure()
 
     def event(self, event: QEvent) -> bool:
-        """Looks at the screen again when the window came to another one."""
+        """Measures again when the window has moved to another screen."""
         handled = bool(super().event(event))
         if event.type() == QEvent.Type.DevicePixelRatioChange:
             self._measure()
@@ -313,7 +313,7 @@ class Canvas(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no types
     def _measure(self) -> None:
         before, self._ratio = self._ratio, self.devicePixelRatioF()
         size = self.viewport().size()
-        # pyqtgraph lays its scene out for the whole widget, of which the rim is no part of the viewport.
+        # pyqtgraph lays its scene out for the whole widget, including the frame around the viewport.
         self.setRange(QRectF(self.viewport().rect()), padding=0, disableAutoPixel=False)
         viewport = self.view_area.on_screen((round(size.height() * self._ratio), round(size.width() * self._ratio)))
         if self._fitted is not None:

@@ -1,4 +1,4 @@
-"""Asks for the name of a file without stopping the window."""
+"""Non-blocking file dialogs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-_folder = Path.cwd()  # where the last file was saved to or opened from
+_folder = Path.cwd()  # folder of the last file
 
 
 def ask_where_to_save(
     parent: QWidget, title: str, name: str, kinds: dict[str, str], then: Callable[[Path], object]
 ) -> QFileDialog:
-    """Asks for a file to write; one that exists is only named after a question.
+    """Asks for a file to write; Qt asks before an existing one is replaced.
 
     Args:
-        name: suggested; a number is added when there is such a file.
-        kinds: suffixes (".png") and what they are called, the one to begin with first.
-        then: called with the path, once the user chose one.
+        name: suggested name; a number is added if the file exists.
+        kinds: suffixes (".png") with their descriptions, the default one first.
+        then: called with the chosen path.
     """
     dialog = _dialog(parent, title, kinds)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -35,14 +35,14 @@ def ask_where_to_save(
 
 
 def ask_what_to_open(parent: QWidget, title: str, kinds: dict[str, str], then: Callable[[Path], object]) -> QFileDialog:
-    """Asks for a file that exists; arguments as for `ask_where_to_save`."""
+    """Asks for an existing file; arguments as for `ask_where_to_save`."""
     dialog = _dialog(parent, title, kinds)
     dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
     return _opened(dialog, then)
 
 
 def suggested(name: str) -> Path:
-    """A file of this name, or nearly, where the last one was saved."""
+    """A free file name in the folder of the last file."""
     return free_name(_folder / name)
 
 

@@ -1,4 +1,4 @@
-"""The picture on the canvas, and beyond the edges of a torus once more."""
+"""Draws the frame on the canvas; on a torus also beyond its edges."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,46 +9,46 @@ from viewer.model.frame import RenderedFrame
 from viewer.model.region import Region
 from viewer.model.viewport import Viewport
 
-_OPAQUE, _PLACES = np.uint32(0xFF000000), np.array([1 << 16, 1 << 8, 1], np.uint32)  # of a colour as one number
-_AGAIN = 0.55  # how opaque cells are that are in view a second time
+_OPAQUE, _PLACES = np.uint32(0xFF000000), np.array([1 << 16, 1 << 8, 1], np.uint32)  # packs a colour into one number
+_AGAIN = 0.55  # opacity of cells that are visible a second time
 _AROUND = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0))
 
 
 class GridItem:
-    """A picture that is painted where its region of the plane of cells is in view.
+    """A frame, drawn where its region of the plane of cells is visible.
 
     Attributes:
-        picture: what is drawn; None for nothing.
+        frame: the frame; None for nothing.
     """
 
     def __init__(self) -> None:
         self.frame: RenderedFrame | None = None
         self._table: NDArray[np.uint8] | None = None
-        self._image: QImage | None = None  # made when it is drawn first
+        self._image: QImage | None = None  # made at the first drawing
 
     def clear(self) -> None:
-        """Draws nothing."""
+        """Removes the frame."""
         self.frame = self._table = self._image = None
 
     def show(self, frame: RenderedFrame, table: NDArray[np.uint8] | None) -> None:
-        """Draws a picture from now on, through a colour table `(256, 3)` if it holds no colours."""
+        """Sets the frame, with a colour table `(256, 3)` unless it holds colours."""
         self.frame, self._table, self._image = frame, table, None
 
     def crowded(self, scale: float) -> bool:
-        """Whether the picture has more pixels than the screen: an old one, until the new one comes."""
+        """Whether the frame has more pixels than the screen: an old one, until the new one comes."""
         frame = self.frame
         return frame is not None and frame.pixels.shape[1] > 1.02 * frame.region.width * scale
 
     def seen(self, viewport: Viewport) -> Region | None:
-        """The part of the picture that is in view."""
+        """The visible part of the frame's region."""
         return None if self.frame is None else self.frame.region.shared(viewport.region())
 
     def place(self, viewport: Viewport) -> QRectF:
-        """Where the picture is on the screen, in its pixels."""
+        """Rectangle of the frame on the screen, in pixels."""
         return QRectF() if self.frame is None else _rectangle(self.frame.region, viewport, 0, 0)
 
     def draw(self, painter: QPainter, viewport: Viewport) -> None:
-        """Draws it with a painter in pixels of the screen: crisp, but for a picture with more pixels than the screen."""
+        """Draws the frame with a painter in screen pixels; smooth only if it has more pixels than the screen."""
         if self.frame is None:
             return
         if self._image is None:
@@ -66,16 +66,16 @@ class GridItem:
 
 
 def _rectangle(region: Region, viewport: Viewport, down: int, right: int) -> QRectF:
-    """A region, so many grids further down and to the right."""
+    """Rectangle of a region, shifted by so many grids down and to the right."""
     top, left = region.top + down * viewport.grid[0], region.left + right * viewport.grid[1]
     (y0, x0), (y1, x1) = viewport.pixel_of(top, left), viewport.pixel_of(top + region.height, left + region.width)
-    if viewport.scale <= 1:  # pixel by pixel, without any scaling
+    if viewport.scale <= 1:  # whole pixels, without scaling
         y0, x0, y1, x1 = map(round, (y0, x0, y1, x1))
     return QRectF(x0, y0, x1 - x0, y1 - y0)
 
 
 def _image(pixels: NDArray[np.uint8], table: NDArray[np.uint8] | None) -> QImage:
-    """An image in the screen's own form, which Qt draws ten times as fast as one with a colour table."""
+    """The pixels as an image in the screen's own format, which Qt draws ten times as fast as one with a colour table."""
     height, width, bytes_a_row = *pixels.shape[:2], pixels.strides[0]
     if pixels.ndim == 3:
         image = QImage(pixels.data, width, height, bytes_a_row, QImage.Format.Format_RGB888)

@@ -1,4 +1,4 @@
-"""Small signs for buttons, drawn in the colour of text."""
+"""Icons for buttons, drawn in the text colour, and the program's icon."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygonF
 
 Sign = Literal["play", "pause", "step", "reset", "first", "last"]
-_SIDE = 64  # drawn large and made smaller: sharp on any screen
+_SIDE = 64  # drawn large and scaled down: sharp on any screen
 
 _SHAPES: dict[Sign, tuple[tuple[tuple[int, int], ...], ...]] = {
     "play": (((16, 10), (54, 32), (16, 54)),),
@@ -19,7 +19,7 @@ _SHAPES: dict[Sign, tuple[tuple[tuple[int, int], ...], ...]] = {
 
 
 def icon(sign: Sign, colour: QColor, dim: QColor) -> QIcon:
-    """A sign in a colour, and in a dimmer one for a button that cannot be pressed."""
+    """An icon in a colour, and in a dimmer one for a disabled button."""
     made = QIcon()
     for shade, mode in ((colour, QIcon.Mode.Normal), (dim, QIcon.Mode.Disabled)):
         pixmap = QPixmap(_SIDE, _SIDE)
@@ -36,7 +36,7 @@ def icon(sign: Sign, colour: QColor, dim: QColor) -> QIcon:
 
 
 def program_icon() -> QIcon:
-    """A glider, for title bars and task bars; the same in either theme."""
+    """A glider, for title bars and task bars; the same in both themes."""
     pixmap = QPixmap(_SIDE, _SIDE)
     pixmap.fill(QColor("#1d1f23"))
     painter = QPainter(pixmap)

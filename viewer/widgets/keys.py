@@ -1,4 +1,4 @@
-"""Where keys go: some belong to the widget that has the focus, though an action has them as well."""
+"""Keyboard focus: keys that belong to the focused widget rather than to an action."""
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import (
@@ -29,12 +29,12 @@ _CLICKED = (QAbstractButton, QComboBox, QAbstractSlider)
 
 
 def belongs_to(widget: QWidget | None, key: int) -> bool:
-    """Whether a key, pressed alone, is the widget's: Space presses a button, arrows move a slider, Enter ends typing."""
+    """Whether a key without modifiers belongs to the widget: Space to a button, arrows to a slider, Enter to a text field."""
     return any(key in keys and isinstance(widget, kinds) for kinds, keys in _THEIRS.items())
 
 
 def behind_another(widget: QWidget | None) -> bool:
-    """Whether a widget is on a panel that another one covers: Qt moves it out of the window, and still takes it for visible."""
+    """Whether a widget is on a panel that another one covers: Qt moves it out of the window, but calls it visible."""
     while widget is not None and not isinstance(widget, QDockWidget):
         widget = widget.parentWidget()
     window = widget.parentWidget() if widget is not None and not widget.isFloating() else None
@@ -42,9 +42,9 @@ def behind_another(widget: QWidget | None) -> bool:
 
 
 class FocusKeeper(QObject):
-    """What is only clicked does not take the keyboard away from the cells: Tab goes there, the mouse does not.
+    """Keeps the keyboard focus on the cells when buttons and sliders are clicked; Tab still reaches them.
 
-    A button that was clicked would take Space, a slider the arrow keys. Widgets to type in are left alone.
+    A clicked button would take Space, a slider the arrow keys. Text fields are left alone.
     """
 
     def __init__(self, window: QWidget) -> None:

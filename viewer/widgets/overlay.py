@@ -1,4 +1,4 @@
-"""What the canvas draws under and over the cells: the ground of the grid, lines between cells, a scale, a marked cell."""
+"""Painted under and over the cells: background, grid lines, scale bar and marker."""
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPalette, QPen
@@ -6,19 +6,19 @@ from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPalette, QPe
 from viewer.model.region import Region
 from viewer.model.viewport import Viewport
 
-LINES_FROM = 12.0  # points a cell must have before lines are drawn between cells
-_LINES_FULL = 32.0  # points from which they are as strong as they get
-_STRONGEST = 70  # of 255: they are a hint, and cells come first
-_BAR = 120.0  # points the scale's bar may have
+LINES_FROM = 12.0  # smallest size of a cell, in points, for grid lines
+_LINES_FULL = 32.0  # size from which the lines have full strength
+_STRONGEST = 70  # largest opacity of the lines, of 255: faint, so as not to hide the cells
+_BAR = 120.0  # largest length of the scale bar in points
 
 
 class OverlayPainter:
-    """A painter on the canvas that is told places in cells.
+    """A painter on the canvas in cell coordinates.
 
     Attributes:
         painter: in points of the widget.
-        viewport: what is in view, in pixels of the screen.
-        ratio: pixels a point.
+        viewport: the visible part of the plane, in pixels of the screen.
+        ratio: pixels per point.
         palette: the colours of the window.
     """
 
@@ -26,10 +26,10 @@ class OverlayPainter:
         self.painter, self.viewport, self.ratio, self.palette = painter, viewport, ratio, palette
 
     def ground(self, covered: bool) -> None:
-        """The window's colour, and the grid as a hatched sheet, which cells never look like; `covered` by cells, its rim only.
+        """Fills the background and the grid, hatched unlike any cells.
 
         Args:
-            covered: the picture hides all that is in sight of the grid.
+            covered: the frame hides the visible part of the grid; only the rim is drawn.
         """
         roles, painter = QPalette.ColorRole, self.painter
         height, width = self.viewport.screen
@@ -52,7 +52,7 @@ class OverlayPainter:
             painter.fillRect(edge, rim)  # Qt blends a rectangle ten times as fast as a line
 
     def lines(self, region: Region) -> None:
-        """Lines between cells of a region that are large enough, every tenth a little stronger; they fade in as cells grow."""
+        """Lines between large cells of a region, every tenth a little stronger; they fade in as the cells grow."""
         size = self.viewport.scale / self.ratio
         if size < LINES_FROM:
             return
@@ -70,7 +70,7 @@ class OverlayPainter:
         self.painter.fillRect(line, QColor(128, 128, 128, int(strength * (1.8 if at % 10 == 0 else 1.0))))
 
     def marker(self, y: int, x: int) -> None:
-        """A frame around one cell, large enough to be seen, in two colours so that it stands out from any cells."""
+        """A frame around one cell with a minimum size, in two colours for contrast with any cells."""
         frame = self._rectangle(y, x, y + 1, x + 1)
         grow = max(1.0, (9.0 - frame.width()) / 2)
         frame.adjust(-grow, -grow, grow, grow)
@@ -82,7 +82,7 @@ class OverlayPainter:
             self.painter.drawRect(frame)
 
     def scale(self) -> None:
-        """A bar that says how long so many cells are, in the bottom left corner."""
+        """A scale bar with its length in cells, in the bottom left corner."""
         cells = bar_length(_BAR * self.ratio / self.viewport.scale)
         length = cells * self.viewport.scale / self.ratio
         height, width = self.viewport.screen[0] / self.ratio, self.viewport.screen[1] / self.ratio
@@ -114,7 +114,7 @@ class OverlayPainter:
 
 
 def bar_length(most: float) -> int:
-    """The largest of 1, 2, 5, 10, 20 ... cells that is no more than `most`; at least 1."""
+    """The largest of 1, 2, 5, 10, 20 ... that is no more than `most`; at least 1."""
     length = 1
     for step in (2, 5, 10) * 12:
         if step * _power(length) > most:
@@ -128,7 +128,7 @@ def _power(length: int) -> int:
 
 
 def _around(screen: QRectF, grid_item: QRectF) -> list[QRectF]:
-    """What a sheet leaves of the screen, and a little more: edges of either need not lie on whole points."""
+    """The parts of the screen outside a rectangle, with some overlap, because edges need not lie on whole points."""
     inner = grid_item.toRect().adjusted(1, 1, -1, -1)
     sides = (
         QRectF(screen.topLeft(), QPointF(screen.right(), inner.top())),

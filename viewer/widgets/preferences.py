@@ -1,4 +1,4 @@
-"""What the viewer still knows the next time it is opened: theme, layout, recent files, the last numbers given."""
+"""Preferences kept on disk: theme, layout, recent files, the last numbers entered."""
 
 from pathlib import Path
 from typing import cast
@@ -11,19 +11,19 @@ _RECENT = 8  # files
 
 
 class Preferences:
-    """Small values, kept in the user's settings."""
+    """Preferences in the user's settings file."""
 
     def __init__(self) -> None:
         self._settings = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "Aetheria", "viewer")
 
     @property
     def theme(self) -> Theme | None:
-        """The theme last chosen; None when there was no choice yet."""
+        """The chosen theme; None before the first choice."""
         theme = self._settings.value("theme")
         return cast(Theme, theme) if theme in ("dark", "light") else None
 
     def watch(self, model: ViewerModel) -> None:
-        """Keeps what the user changes of the model from now on."""
+        """Stores changes of the model from now on."""
 
         def model_changed(names: frozenset[str]) -> None:
             if "theme" in names:
@@ -33,9 +33,9 @@ class Preferences:
 
     @property
     def recent(self) -> list[str]:
-        """Files that were opened, the newest first."""
+        """Recently opened files, the newest first."""
         files = self._settings.value("recent")
-        if isinstance(files, str):  # what Qt makes of a list of one
+        if isinstance(files, str):  # Qt turns a list of one into its element
             files = [files]
         return [str(file) for file in files] if isinstance(files, list) else []
 
@@ -45,7 +45,7 @@ class Preferences:
         self._settings.setValue("recent", [path, *(file for file in self.recent if file != path)][:_RECENT])
 
     def number(self, name: str, default: int) -> int:
-        """A number that was given last time."""
+        """The number entered last time under this name."""
         number = self._settings.value(f"numbers/{name}", default)
         try:
             return int(str(number))
@@ -53,19 +53,19 @@ class Preferences:
             return default
 
     def set_number(self, name: str, number: int) -> None:
-        """Keeps a number for next time."""
+        """Stores a number."""
         self._settings.setValue(f"numbers/{name}", number)
 
     def bytes(self, name: str) -> QByteArray:
-        """A state of Qt's own making; empty when there is none."""
+        """A binary state of Qt; empty if there is none."""
         state = self._settings.value(name)
         return state if isinstance(state, QByteArray) else QByteArray()
 
     def set_bytes(self, name: str, state: QByteArray) -> None:
-        """Keeps it."""
+        """Stores a binary state."""
         self._settings.setValue(name, state)
 
     def forget_bytes(self, *names: str) -> None:
-        """As if these had never been kept."""
+        """Removes binary states."""
         for name in names:
             self._settings.remove(name)

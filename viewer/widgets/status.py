@@ -1,4 +1,4 @@
-"""The bar at the bottom: how it goes, in numbers that do not jump about, and notes at the right."""
+"""Status bar: figures of fixed width, and notes at the right."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QStatusBar, QWid
 
 from viewer.model.status import Status
 from viewer.model.wording import bytes_in_words, compact, playing_in_words
-from viewer.panels.base import named
+from viewer.widgets.accessibility import accessible
 
 
 @dataclass(frozen=True)
 class StatusItem:
-    """A number in the bar.
+    """A figure in the status bar.
 
     Attributes:
-        name: what a screen reader calls it.
-        words: makes the text of a status; empty when there is nothing to say.
-        sample: as wide as it usually gets.
-        worth: those of the least worth go first when there is no room.
-        tip: explains it.
-        reason: makes a better explanation, where there is one.
+        name: accessible name.
+        words: makes the text from a status; empty for nothing.
+        sample: text of the usual width.
+        worth: items of the least worth are hidden first when there is no room.
+        tip: explanation for the tooltip.
+        reason: makes a more specific tooltip, if not empty.
     """
 
     name: str
@@ -54,14 +54,14 @@ ITEMS = (
         _frames,
         "60 frames/s, 999 k dropped",
         4,
-        "Pictures shown in the last second; those due while the one before still waited were never made",
+        "Frames shown in the last second; frames due while the one before still waited were not computed",
     ),
     StatusItem(
         "Device and plan",
         lambda s: " \N{MIDDLE DOT} ".join(filter(None, (s.device, s.plan))),
         "cuda:0 \N{MIDDLE DOT} compiled",
         5,
-        "Where and how the law is stepped",
+        "Device, and plan: the method by which the law is stepped",
         lambda s: s.plan_reason,
     ),
     StatusItem(
@@ -69,18 +69,18 @@ ITEMS = (
         lambda s: "" if s.memory_mb is None else bytes_in_words(s.memory_mb * 2**20),
         "9.99 GiB",
         2,
-        "Memory of the GPU in use, or of this program on the CPU",
+        "Memory in use on the GPU, or by this program on the CPU",
     ),
     StatusItem(
         "Moved",
-        lambda s: "" if s.frames is not None else f"{bytes_in_words(s.bytes_per_s)}/s off the device",
-        "1023 KiB/s off the device",
+        lambda s: "" if s.frames is not None else f"{bytes_in_words(s.bytes_per_s)}/s transferred",
+        "1023 KiB/s transferred",
         1,
-        "Bytes that left the device in the last second, for pictures, plots and recordings",
+        "Bytes transferred off the device in the last second, for frames, plots and recordings",
     ),
-    StatusItem("Recording", lambda s: s.recording, "", 11, "What is being recorded or filmed"),
+    StatusItem("Recording", lambda s: s.recording, "", 11, "Recordings and films in progress"),
 )
-_MESSAGE_SHARE = 0.45  # of the bar's width that a note may take from the numbers
+_MESSAGE_SHARE = 0.45  # largest share of the bar's width for a note
 
 
 class StatusStrip(QWidget):
@@ -91,7 +91,7 @@ class StatusStrip(QWidget):
         self.setAccessibleName("Status")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         font = self.font()
-        font.setFeature(QFont.Tag("tnum"), 1)  # digits of one width, where the font has them
+        font.setFeature(QFont.Tag("tnum"), 1)  # digits of equal width, where the font has them
         self.setFont(font)
         self.labels: dict[str, QLabel] = {}
         layout = QHBoxLayout(self)
@@ -99,10 +99,10 @@ class StatusStrip(QWidget):
         self._spacing = 2 * self.fontMetrics().averageCharWidth()
         layout.setSpacing(self._spacing)
         for item in ITEMS:
-            self.labels[item.name] = named(QLabel(), item.name)
+            self.labels[item.name] = accessible(QLabel(), item.name)
             layout.addWidget(self.labels[item.name])
         layout.addStretch(1)
-        self.note = named(QLabel(), "Note")
+        self.note = accessible(QLabel(), "Note")
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         layout.addWidget(self.note)
         self._note = ""
@@ -111,11 +111,11 @@ class StatusStrip(QWidget):
         self.clear()
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Any width will do: what has no room is left out."""
+        """Any width: items without room are hidden."""
         return QSize(0, super().minimumSizeHint().height())
 
     def show_status(self, status: Status) -> None:
-        """Writes the numbers."""
+        """Shows the figures of a status."""
         letters = self.fontMetrics()
         for item in ITEMS:
             label, text = self.labels[item.name], item.words(status)
@@ -126,7 +126,7 @@ class StatusStrip(QWidget):
         self._fit()
 
     def clear(self) -> None:
-        """Nothing is open."""
+        """Clears the figures."""
         for label in self.labels.values():
             label.clear()
             label.setMinimumWidth(0)
@@ -142,7 +142,7 @@ class StatusStrip(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        """Leaves out what is worth least until the rest has room."""
+        """Hides the items of the least worth until the rest has room."""
         letters, spacing = self.fontMetrics(), self._spacing
         wanted = letters.horizontalAdvance(self._note) + spacing if self._note else 0
         room = self.width() - min(wanted, int(_MESSAGE_SHARE * self.width()))

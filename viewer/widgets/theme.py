@@ -1,6 +1,6 @@
-"""Light and dark: one palette and one style sheet for the whole program.
+"""Light and dark theme: one palette and one style sheet for the whole program.
 
-Text stands out from what lies behind it by 4.5 : 1 at least (WCAG 2.1, 1.4.3), lines that mean something by 3 : 1.
+Contrast of text is at least 4.5 : 1 (WCAG 2.1, 1.4.3), of meaningful lines 3 : 1.
 """
 
 from string import Template
@@ -115,14 +115,14 @@ def colour(theme: Theme, role: str) -> QColor:
 
 
 def preferred() -> Theme:
-    """What the system is set to; dark where it does not say, for cells look best on dark."""
+    """The system's setting; dark where there is none, because cells are clearest on dark."""
     return "light" if QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Light else "dark"
 
 
 def apply(app: QApplication, theme: Theme) -> None:
-    """Gives the whole program the theme's colours."""
+    """Applies a theme to the whole program."""
     app.setStyle("Fusion")
-    # For what the system draws: title bars, file dialogs.
+    # For elements drawn by the system: title bars, file dialogs.
     app.styleHints().setColorScheme(Qt.ColorScheme.Light if theme == "light" else Qt.ColorScheme.Dark)
     palette = QPalette()
     roles = QPalette.ColorRole

@@ -1,4 +1,4 @@
-"""The strip under the cells of a recording: a slider over its frames, and what plays it."""
+"""Timeline under the cells of a recording: frame slider and playback controls."""
 
 from collections.abc import Mapping
 
@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
 
 from viewer.controllers.controller import Controller
 from viewer.controllers.player import PlaybackPosition
-from viewer.panels.base import named
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.icons import Sign, icon
 from viewer.widgets.transport import action_button
 
@@ -27,21 +27,21 @@ _BUTTONS: dict[str, tuple[str, Sign]] = {
     "player.first": ("First frame", "first"),
     "player.back": ("Frame back", "reset"),
     "toggle_play": ("Play", "play"),
-    "player.forward": ("Frame on", "step"),
+    "player.forward": ("Frame forward", "step"),
     "player.last": ("Last frame", "last"),
 }
-_FASTEST = 1000.0  # frames a second
+_FASTEST = 1000.0  # frames per second
 
 
 class FrameSlider(QSlider):
-    """A slider whose handle comes to where the mouse is pressed."""
+    """A slider whose handle jumps to the mouse."""
 
     def __init__(self) -> None:
         super().__init__(Qt.Orientation.Horizontal)
         self.setPageStep(10)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Page Up goes back, as it does everywhere else in the window."""
+        """Page Up goes back, as elsewhere in the window."""
         leaps = {Qt.Key.Key_PageUp: -self.pageStep(), Qt.Key.Key_PageDown: self.pageStep()}
         leap = leaps.get(Qt.Key(event.key()))
         if leap is None:
@@ -78,25 +78,25 @@ class FrameSlider(QSlider):
 
 
 class Timeline(QWidget):
-    """A slider over the frames, and below it buttons, where the recording stands, and how fast it is played.
+    """A slider over the frames, above buttons, position and speed.
 
-    Buttons do what actions with shortcuts and menu entries do as well.
+    The buttons trigger actions that have shortcuts and menu entries as well.
     """
 
     def __init__(self, controller: Controller, actions: Mapping[str, QAction]) -> None:
         super().__init__()
         self.controller = controller
         self._playing = False
-        self.slider = named(FrameSlider(), "Frame")
+        self.slider = accessible(FrameSlider(), "Frame")
         self.slider.setToolTip("Drag to any frame")
         self.slider.sliderPressed.connect(controller.player.hold)
         self.slider.valueChanged.connect(controller.player.seek)
         self.slider.sliderReleased.connect(controller.player.let_go)
         self.buttons = {name: action_button(actions[name], words) for name, (words, _) in _BUTTONS.items()}
         self.play = self.buttons["toggle_play"]
-        self.words = named(QLabel(), "Position")
-        self.speed = named(QDoubleSpinBox(), "Frames a second")
-        self.stride = named(QSpinBox(), "Every so manieth frame")
+        self.words = accessible(QLabel(), "Position")
+        self.speed = accessible(QDoubleSpinBox(), "Frames per second")
+        self.stride = accessible(QSpinBox(), "Frames per update")
         self.loop = action_button(actions["player.toggle_loop"], "Loop", "Loop")
         self.newest = action_button(actions["player.toggle_newest"], "Stay at the newest frame", "Newest")
         for button, name in ((self.loop, "player.toggle_loop"), (self.newest, "player.toggle_newest")):
@@ -126,7 +126,7 @@ class Timeline(QWidget):
             self._show_playing()
 
     def _moved(self) -> None:
-        """The recording stands elsewhere, or there is none."""
+        """The position changed, or a recording was opened or closed."""
         position = self.controller.player.position
         self.setVisible(position is not None)
         if position is None:
@@ -145,7 +145,7 @@ class Timeline(QWidget):
 
     def _say(self, text: str) -> None:
         self.words.setText(text)
-        # As wide as it ever was: the slider must not move under the hand.
+        # Never narrower than before: the slider must not move while it is dragged.
         self.words.setMinimumWidth(max(self.words.minimumWidth(), self.words.sizeHint().width()))
 
     def _show_playing(self) -> None:
@@ -164,7 +164,7 @@ class Timeline(QWidget):
         self.speed.setDecimals(1)
         self.speed.setSingleStep(5.0)
         self.speed.setSuffix(" frames/s")
-        self.speed.setSpecialValueText("as fast as it goes")
+        self.speed.setSpecialValueText("unlimited")
         self.speed.setToolTip(f"{actions['faster'].toolTip()}\n{actions['slower'].toolTip()}\n{actions['unlimited'].toolTip()}")
         self.speed.setKeyboardTracking(False)
         self.speed.valueChanged.connect(lambda speed: self.controller.set_speed(speed or None))
@@ -190,7 +190,7 @@ class Timeline(QWidget):
 
 
 def in_words(position: PlaybackPosition) -> str:
-    """Frame, step and time; frames are counted from 1 for people."""
+    """Frame, step and time; frames are counted from 1 for the user."""
     if not position.frames:
         return "no frame yet"
     time = "" if position.time == position.step else f", t = {position.time:,.4g}"

@@ -1,4 +1,4 @@
-"""The strip under the cells of a live run: play, step, reset, how fast."""
+"""Transport controls under the cells of a live run: play, step, reset, speed."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 from viewer.controllers.controller import Controller
 from viewer.model.model import SPEEDS
 from viewer.model.status import Status
-from viewer.panels.base import named
+from viewer.model.wording import speed_in_words
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.icons import Sign, icon
 
 
@@ -26,7 +27,7 @@ class Transport(QWidget):
         self.play = action_button(actions["toggle_play"], "Play")
         self.play.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.step = action_button(actions["step_once"], "Step")
-        self.speed = named(QSlider(Qt.Orientation.Horizontal), "Speed")
+        self.speed = accessible(QSlider(Qt.Orientation.Horizontal), "Speed")
         self.speed.setRange(0, len(SPEEDS))
         self.speed.setPageStep(1)
         self.speed.setTickPosition(QSlider.TickPosition.TicksBelow)
@@ -49,12 +50,12 @@ class Transport(QWidget):
         self.show_source(None)
 
     def show_source(self, source: FrameSource | None) -> None:
-        """Something was opened, or closed (None); a recording has a strip of its own."""
+        """A source was opened, or closed (None); recordings have a timeline instead."""
         self.setVisible(source is not None and source.live)
         self.speed.setEnabled(source is not None and source.runs)
 
     def show_status(self, status: Status) -> None:
-        """New numbers."""
+        """Updates the play button."""
         if status.playing != self._playing:
             self._playing = status.playing
             self._show_playing()
@@ -67,10 +68,11 @@ class Transport(QWidget):
             self.speed.blockSignals(True)
             self.speed.setValue(place)
             self.speed.blockSignals(False)
-            self.speed_words.setText("unlimited" if model.speed is None else f"{model.speed:,.0f} beats/s")
+        if names & {"speed", "stride"}:
+            self.speed_words.setText(speed_in_words(model.speed, model.stride))
             self.speed.setAccessibleDescription(self.speed_words.text())
         if "stride" in names:
-            self.stride_words.setText(f"{model.stride:,} step{'s' if model.stride > 1 else ''} a beat")
+            self.stride_words.setText(f"{model.stride:,} step{'s' if model.stride > 1 else ''}/update")
         if "theme" in names:
             self.reset.setIcon(self._icon("reset"))
             self.step.setIcon(self._icon("step"))
@@ -89,7 +91,7 @@ class Transport(QWidget):
         self.controller.set_speed(SPEEDS[place] if place < len(SPEEDS) else None)
 
     def _settle(self) -> None:
-        """Sizes that hold for every text, so that nothing moves when one changes."""
+        """Fixes sizes that fit every text, so that nothing moves when one changes."""
         letters = self.fontMetrics()
         for button in (self.reset, self.play, self.step):
             button.setIconSize(QSize(letters.height(), letters.height()))
@@ -99,13 +101,13 @@ class Transport(QWidget):
         self._show_playing()
         self.speed.setMinimumWidth(3 * letters.height())
         self.speed.setMaximumWidth(12 * letters.height())
-        self.speed_words.setMinimumWidth(letters.horizontalAdvance("240 beats/s "))
-        self.stride_words.setMinimumWidth(letters.horizontalAdvance("1,024 steps a beat"))
+        self.speed_words.setMinimumWidth(letters.horizontalAdvance("9,999 steps/s "))
+        self.stride_words.setMinimumWidth(letters.horizontalAdvance("1,024 steps/update"))
         self.stride_words.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
 
 class ActionButton(QToolButton):
-    """A button that does what an action does, and can be pressed when that can be done."""
+    """A button that triggers an action, and is enabled with it."""
 
     def __init__(self, action: QAction, text: str) -> None:
         super().__init__()
@@ -114,7 +116,7 @@ class ActionButton(QToolButton):
         self.setAutoRaise(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.clicked.connect(action.trigger)
-        action.changed.connect(self._changed)  # a method: Qt calls none of a button that is gone
+        action.changed.connect(self._changed)  # a method: Qt disconnects it with the button
         self._changed()
 
     def _changed(self) -> None:
@@ -123,5 +125,5 @@ class ActionButton(QToolButton):
 
 
 def action_button(action: QAction, name: str, text: str = "") -> QToolButton:
-    """A button for an action, with the name that a screen reader says."""
-    return named(ActionButton(action, text), name)
+    """A button for an action, with an accessible name."""
+    return accessible(ActionButton(action, text), name)

@@ -1,1 +1,1 @@
-"""The main window: layout, menus, second view."""
+"""The main window: pages, menus, layout, second view, and embedding into other programs."""

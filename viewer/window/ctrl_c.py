@@ -1,4 +1,4 @@
-"""Ctrl-C in the terminal of a program whose main thread is Qt's."""
+"""Ctrl-C in the terminal closes the windows."""
 
 import signal
 import threading
@@ -12,10 +12,10 @@ from PySide6.QtWidgets import QApplication
 
 @contextmanager
 def closes_windows() -> Iterator[None]:
-    """Inside the block the first Ctrl-C closes all windows, as their user would; the next one is Python's own again.
+    """Inside the block the first Ctrl-C closes all windows, as the user would; the next one has its usual effect.
 
-    Python's own raises in whatever code happens to run, and is lost where that is a finalizer. Does nothing outside the main
-    thread, or where somebody else already takes the signal.
+    Python's own handler raises in any code, and the exception is lost inside a finalizer. Does nothing outside the main thread,
+    or where the program has a handler of its own.
     """
     own = (
         threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,4 +1,4 @@
-"""Small windows beside the window: numbers to give, the keys, the help. None of them stops anything."""
+"""Small non-modal dialogs: step numbers, shortcuts, help."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from viewer.dialogs.help_pages import HelpPage, ShortcutsPage
 from viewer.widgets.preferences import Preferences
 from viewer.window.layout import DockLayout
 
-_MOST = 2**31 - 1  # what Qt's box for numbers holds
+_MOST = 2**31 - 1  # largest number in a QInputDialog
 
 
 class Dialogs:
@@ -25,23 +25,23 @@ class Dialogs:
         self._help: HelpPage | None = None
 
     def step_many(self) -> None:
-        """Asks how many steps to take."""
-        self._ask("N steps", "Steps to take:", "steps", 100, lambda n: self.controller.go_to(self._step() + n))
+        """Asks for a number of steps to take."""
+        self._ask("N steps", "Number of steps:", "steps", 100, lambda n: self.controller.go_to(self._step() + n))
 
     def go_to(self) -> None:
-        """Asks which step to go to."""
-        label = f"Step to go to (it is at {self._step():,}):"
+        """Asks for a step to go to."""
+        label = f"Step to go to (present step {self._step():,}):"
         self._ask("Go to step", label, "go_to", 0, self.controller.go_to)
 
     def show_shortcuts(self) -> None:
-        """All keys on one page."""
+        """Opens the shortcuts page."""
         if self._shortcuts is None:
             self._shortcuts = ShortcutsPage(self.window, self.layout.lines())
             self._shortcuts.finished.connect(self._shortcuts_closed)
         _bring(self._shortcuts)
 
     def show_help(self) -> None:
-        """What one sees."""
+        """Opens the help page."""
         if self._help is None:
             self._help = HelpPage(self.window)
             self._help.finished.connect(self._help_closed)

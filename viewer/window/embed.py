@@ -1,4 +1,4 @@
-"""A window on a motor that somebody's own code has built, and may be stepping."""
+"""Windows on a motor of the user's own program, for `viewer.show`."""
 
 import atexit
 import sys
@@ -29,11 +29,11 @@ from viewer.window.ctrl_c import closes_windows
 from viewer.window.window import Window
 
 T = TypeVar("T")
-_PATIENCE_S = 10.0  # for the thread of the windows to end
+_PATIENCE_S = 10.0  # seconds to wait for the thread of the windows
 
 
 def open_window(motor: Aetheria_Motor, *, title: str, block: bool, steps: bool) -> "WindowHandle":
-    """What `viewer.show` does."""
+    """Implements `viewer.show`."""
     check_screen()
     app = QCoreApplication.instance()
     if app is None and block:
@@ -45,10 +45,10 @@ def open_window(motor: Aetheria_Motor, *, title: str, block: bool, steps: bool) 
 
 
 class WindowThread(QObject):
-    """Where windows live: a thread with a Qt application.
+    """A thread with a Qt application, where windows live.
 
     Attributes:
-        windows: those that are open.
+        windows: handles of the open windows.
     """
 
     _asked = Signal(object)
@@ -61,11 +61,11 @@ class WindowThread(QObject):
 
     @property
     def here(self) -> bool:
-        """Whether this is its thread."""
+        """Whether the caller runs in this thread."""
         return threading.get_ident() == self._thread
 
     def call(self, job: Callable[["WindowThread"], T]) -> T:
-        """Does a job in the windows' thread, and waits for what comes of it."""
+        """Runs a job in this thread, and waits for its result."""
         if self.here:
             return job(self)
         future: Future[T] = Future()
@@ -73,7 +73,7 @@ class WindowThread(QObject):
         def do() -> None:
             try:
                 future.set_result(job(self))
-            except BaseException as error:  # noqa: BLE001 - raised where it was asked for
+            except BaseException as error:  # noqa: BLE001 - raised in the calling thread
                 future.set_exception(error)
 
         self._asked.emit(do)
@@ -81,14 +81,14 @@ class WindowThread(QObject):
 
 
 class WindowHandle:
-    """A window that `show` opened. Its methods may be called from any thread.
+    """A window opened by `show`. Its methods may be called from any thread.
 
     Attributes:
-        closed: set when the window is gone.
+        closed: set when the window has been closed.
     """
 
     def __init__(self, thread: WindowThread, motor: Aetheria_Motor, title: str, steps: bool) -> None:
-        """Called in the home's thread."""
+        """Called in the thread of the windows."""
         self.closed = threading.Event()
         self._window_thread = thread
         self._window: Window | None = Window()
@@ -99,7 +99,7 @@ class WindowHandle:
         thread.windows.append(self)
 
     def close(self) -> None:
-        """Closes the window, if it is still open; from another thread, waits until it is gone."""
+        """Closes the window, if it is open; from another thread, waits until it is closed."""
 
         def close(_: WindowThread) -> None:
             if self._window is not None:
@@ -111,7 +111,7 @@ class WindowHandle:
             self.closed.wait(_PATIENCE_S)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Waits until the user has closed the window, or for so many seconds; whether it is closed."""
+        """Waits until the user has closed the window, or for so many seconds; returns whether it is closed."""
         if not self._window_thread.here:
             return self.closed.wait(seconds)
         if self._window is not None:
@@ -123,7 +123,7 @@ class WindowHandle:
         return self.closed.is_set()
 
     def ask(self, job: Callable[[Window], T]) -> T:
-        """Does something with the window, in its thread: `shown.ask(lambda window: window.grab().save("window.png"))`.
+        """Runs a job with the window, in its thread: `handle.ask(lambda window: window.grab().save("window.png"))`.
 
         Raises:
             ViewerError: the window is closed.
@@ -143,17 +143,17 @@ class WindowHandle:
         self.closed.set()
 
 
-_own: WindowThread | None = None  # in a thread of ours
+_own: WindowThread | None = None  # started here, for programs without a Qt application
 
 
 def _window_thread(app: QCoreApplication | None) -> WindowThread:
-    """Where the next window is to live."""
+    """The thread for the next window."""
     global _own
     if app is None:
         if sys.platform == "darwin":
             raise ViewerError(
-                "show: on macOS windows live in the main thread, which your code needs: show(motor, block=True) opens one that "
-                "steps the motor itself; in IPython or Jupyter, `%gui qt` first lets it go on beside your code"
+                "show: on macOS windows live in the main thread, which your code needs: show(motor, block=True) opens a window "
+                "that steps the motor itself; in IPython or Jupyter, use `%gui qt` first"
             )
         _own = _start()
     elif _own is None or app.thread() != _own.thread():
@@ -164,7 +164,7 @@ def _window_thread(app: QCoreApplication | None) -> WindowThread:
 
 
 def _alone(motor: Aetheria_Motor, title: str, steps: bool) -> WindowHandle:
-    """A window with an application of its own, in this thread, until it is closed."""
+    """A window with its own application, in the calling thread, until it is closed."""
     if sys.platform == "darwin" and threading.current_thread() is not threading.main_thread():
         raise ViewerError("show: on macOS windows live in the main thread only; call show() there")
     app = QApplication(sys.argv[:1])
@@ -178,7 +178,7 @@ def _alone(motor: Aetheria_Motor, title: str, steps: bool) -> WindowHandle:
 
 
 def _start() -> WindowThread:
-    """A thread for windows, for as long as the program lives."""
+    """Starts a thread for windows, which lives as long as the program."""
     started: Future[WindowThread] = Future()
     thread = threading.Thread(target=_live, args=(started,), name="aetheria windows", daemon=True)
     thread.start()
@@ -194,23 +194,23 @@ def _live(started: "Future[WindowThread]") -> None:
         qInstallMessageHandler(before)
         app.setQuitOnLastWindowClosed(False)
         thread = WindowThread()
-    except BaseException as error:  # noqa: BLE001 - raised where a window was asked for
+    except BaseException as error:  # noqa: BLE001 - raised in the calling thread
         started.set_exception(error)
         return
     started.set_result(thread)
     app.exec()
-    app.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)  # the windows that were just closed
+    app.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)  # windows just closed
     app.shutdown()
 
 
 def _but_for_the_thread(_: QtMsgType, __: QMessageLogContext, text: str) -> None:
-    """Says what Qt has to say, except that this is not the main thread: that is how it is meant."""
+    """Prints messages of Qt, except the one about another thread than the main thread, which is intended."""
     if "not created in the main() thread" not in text:
         print(text, file=sys.stderr)
 
 
 def _end(windows: WindowThread, thread: threading.Thread) -> None:
-    """Closes all windows and ends their thread: Python must not end before it."""
+    """Closes all windows and ends their thread before Python ends."""
 
     def quit_all(windows: WindowThread) -> None:
         for shown in list(windows.windows):

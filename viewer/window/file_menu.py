@@ -1,4 +1,4 @@
-"""What the File menu asks before something is kept or brought back. No dialog stops the window."""
+"""File menu: dialogs to save, load, record and film. All are non-modal."""
 
 from collections.abc import Callable
 
@@ -11,19 +11,19 @@ from viewer.controllers.controller import Controller
 from viewer.controllers.record import RecordSettings
 from viewer.dialogs.record_dialog import RecordDialog, file_stem
 from viewer.model.messages import Message
-from viewer.panels.base import named
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.canvas import Canvas
 from viewer.widgets.file_dialogs import ask_what_to_open, ask_where_to_save
 
 _FILMS = {".mp4": "MP4", ".gif": "GIF"}
 _STATES = {".safetensors": "State of a run"}
-_FILM_SIDE = 512  # pixels that the longer side of a film has at least, as it is suggested
+_FILM_SIDE = 512  # smallest suggested length in pixels of the longer side of a film
 
 
 class FileMenu:
-    """Dialogs of one window."""
+    """Dialogs of the File menu."""
 
     def __init__(self, window: QWidget, canvas: Canvas, controller: Controller) -> None:
         self.window = window
@@ -31,16 +31,16 @@ class FileMenu:
         self.controller = controller
 
     def save_numbers(self) -> None:
-        """Asks where to save what is plotted."""
+        """Asks where to save the plotted numbers."""
         series = self.controller.series
         ask_where_to_save(self.window, "Save numbers", "numbers.csv", {".csv": "Table"}, series.save_csv)
 
     def save_view(self) -> None:
-        """Asks where to save the canvas as it is seen now."""
+        """Asks where to save an image of the view."""
         pixels = pixels_of(self.canvas.viewport().grab().toImage())
         name = f"{self._stem()}-{self._step()}.png"
         save = self.controller.save
-        ask_where_to_save(self.window, "Save picture", name, {".png": "Image"}, lambda path: save.save_image(pixels, path))
+        ask_where_to_save(self.window, "Save image", name, {".png": "Image"}, lambda path: save.save_image(pixels, path))
 
     def save_state(self) -> None:
         """Asks where to save the state."""
@@ -48,20 +48,20 @@ class FileMenu:
         ask_where_to_save(self.window, "Save the state", name, _STATES, self.controller.save.save_state)
 
     def load_state(self) -> None:
-        """Asks which state to go on from."""
+        """Asks for a state to continue from."""
         ask_what_to_open(self.window, "Load a state", _STATES, self.controller.save.load_state)
 
     def copy_config(self) -> None:
-        """Puts the present config on the clipboard."""
+        """Copies the present config to the clipboard."""
 
         def copy() -> None:
             QGuiApplication.clipboard().setText(self.controller.save.config_toml())
-            self.controller.view.show_message(Message("note", "The config is on the clipboard, as TOML."))
+            self.controller.view.show_message(Message("note", "The config was copied as TOML."))
 
         self.controller.attempt(copy)
 
     def record(self) -> None:
-        """Stops the recording, or asks what to record."""
+        """Stops the recording, or opens the record dialog."""
         record, source = self.controller.record, self.controller.source
         if record.recording:
             record.stop()
@@ -72,14 +72,14 @@ class FileMenu:
         self.controller.record.start(settings)
 
     def film(self) -> None:
-        """Stops the film that is being made, or asks where to and how."""
+        """Stops the film, or asks for its file and settings."""
         film, source = self.controller.film, self.controller.source
         if film.task is not None:
             film.stop()
         elif isinstance(source, RecordingSource):
             FilmDialog(self.window, self.controller, source, self._film_recording).open()
         else:
-            ask_where_to_save(self.window, "Film what is shown", f"{self._stem()}.mp4", _FILMS, film.film_view)
+            ask_where_to_save(self.window, "Film the view", f"{self._stem()}.mp4", _FILMS, film.film_view)
 
     def _film_recording(self, scale: int, fps: float) -> None:
         film = self.controller.film
@@ -103,7 +103,7 @@ class FileMenu:
 
 
 class FilmDialog(QDialog):
-    """Asks how large and how fast a film of a recording is to be."""
+    """Asks for scale and frame rate of a film of a recording."""
 
     def __init__(
         self, parent: QWidget, controller: Controller, source: RecordingSource, wanted: Callable[[int, float], None]
@@ -111,10 +111,10 @@ class FilmDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Film the recording")
         self.source = source
-        self.scale = named(QSpinBox(), "Pixels a cell")
+        self.scale = accessible(QSpinBox(), "Pixels per cell")
         self.scale.setRange(1, 64)
         self.scale.setValue(max(1, min(64, -(-_FILM_SIDE // max(source.grid)))))
-        self.fps = named(QDoubleSpinBox(), "Pictures a second")
+        self.fps = accessible(QDoubleSpinBox(), "Frames per second")
         self.fps.setRange(0.1, 240)
         self.fps.setDecimals(1)
         self.fps.setValue(30)
@@ -125,8 +125,8 @@ class FilmDialog(QDialog):
         buttons.rejected.connect(self.reject)
         self.accepted.connect(lambda: wanted(self.scale.value(), self.fps.value()))
         form = QFormLayout(self)
-        form.addRow("&Pixels a cell", self.scale)
-        form.addRow("P&ictures a second", self.fps)
+        form.addRow("&Pixels per cell", self.scale)
+        form.addRow("&Frames per second", self.fps)
         form.addRow(self.takes)
         form.addRow(buttons)
         self.scale.valueChanged.connect(lambda _: self._say())
@@ -137,8 +137,8 @@ class FilmDialog(QDialog):
         frames, (height, width), scale = len(self.source.steps), self.source.grid, self.scale.value()
         seconds = frames / self.fps.value()
         self.takes.setText(
-            f"{frames:,} pictures of {width * scale:,} x {height * scale:,} pixels, {seconds:,.1f} seconds; in the colours and "
-            "levels in view"
+            f"{frames:,} frames of {width * scale:,} x {height * scale:,} pixels, {seconds:,.1f} seconds, with the present "
+            "colours and levels"
         )
 
 

@@ -1,4 +1,4 @@
-"""Where the panels are: the first time, as the user left them, and out of the way while there is nothing to look at."""
+"""Layout of the panels: initial, stored, and hidden on the gallery page."""
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QKeySequence
@@ -7,12 +7,13 @@ from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMe
 from viewer.controllers.controller import Controller
 from viewer.controllers.help import ShortcutLine
 from viewer.panels import PANELS, DockSpec
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.preferences import Preferences
 
-_VERSION = 2  # of what is preferences; a higher one forgets
+_VERSION = 2  # of the stored layout; a change discards older ones
 _FIRST_SIZE = (1280, 860)
-_CORNERS = {  # what is below lies under the cells only
+_CORNERS = {  # the bottom area lies under the cells only
     Qt.Corner.BottomLeftCorner: Qt.DockWidgetArea.LeftDockWidgetArea,
     Qt.Corner.BottomRightCorner: Qt.DockWidgetArea.RightDockWidgetArea,
 }
@@ -30,33 +31,33 @@ class DockLayout:
         self.preferences = preferences
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
-        self._seen: dict[QDockWidget, bool] = {}  # which were in front when their keys were pressed
+        self._seen: dict[QDockWidget, bool] = {}  # whether a panel was in front before its shortcut
         window.setDockNestingEnabled(True)
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for corner, area in _CORNERS.items():
             window.setCorner(corner, area)
-        self._before = menu.insertSeparator(menu.actions()[0])  # panels first, then what else there is
+        self._before = menu.insertSeparator(menu.actions()[0])  # panels come first in the menu
         for dock in PANELS:
             self._add(dock, dock.panel(controller), menu)
         for dock in PANELS:
             if dock.tab_of:
                 self.docks[dock.tab_of].raise_()
         for bar in window.findChildren(QTabBar):
-            named(bar, "Panels").setElideMode(Qt.TextElideMode.ElideNone)
+            accessible(bar, "Panels").setElideMode(Qt.TextElideMode.ElideNone)
         self._first_size()
         self._first_shares()
         self._first = window.saveState(_VERSION)
-        self._put_away = window.saveState(_VERSION)  # what was there before the panels were put away
+        self._put_away = window.saveState(_VERSION)  # layout before the panels were hidden
         self._away = False
         window.restoreGeometry(preferences.bytes("geometry"))
         window.restoreState(preferences.bytes("docks"), _VERSION)
 
     def lines(self) -> list[ShortcutLine]:
-        """The panels' keys, for the page of shortcuts."""
+        """Lines of the panels for the shortcuts page."""
         return [ShortcutLine(f"Panel: {dock.title}", (dock.key,), dock.tip) for dock in PANELS]
 
     def hide_panels(self) -> None:
-        """Hides every panel until `bring_panels_back`."""
+        """Hides every panel until `restore_panels`."""
         if not self._away:
             self._put_away = self.window.saveState(_VERSION)
             self._away = True
@@ -65,7 +66,7 @@ class DockLayout:
                 dock.toggleViewAction().setEnabled(False)
 
     def restore_panels(self) -> None:
-        """As they were."""
+        """Shows the panels as before `hide_panels`."""
         if self._away:
             self._away = False
             self.window.restoreState(self._put_away, _VERSION)
@@ -73,7 +74,7 @@ class DockLayout:
                 dock.toggleViewAction().setEnabled(True)
 
     def reset(self) -> None:
-        """As the first time the viewer was opened."""
+        """Restores the initial layout."""
         self.preferences.forget_bytes("geometry", "docks")
         self.window.showNormal()
         self._first_size()
@@ -83,7 +84,7 @@ class DockLayout:
             self.window.restoreState(self._first, _VERSION)
 
     def save(self) -> None:
-        """Keeps it for the next time."""
+        """Stores the layout in the preferences."""
         self.preferences.set_bytes("geometry", self.window.saveGeometry())
         self.preferences.set_bytes("docks", self._put_away if self._away else self.window.saveState(_VERSION))
 
@@ -107,7 +108,7 @@ class DockLayout:
         self.panels[dock.name], self.docks[dock.name] = panel, widget
 
     def _bring_to_front(self, dock: QDockWidget, shown: bool) -> None:
-        """A key takes a panel that is behind another to the front; only one that is seen is put away."""
+        """A shortcut raises a panel that is behind another one; only a visible panel is hidden."""
         if shown or not self._seen.get(dock, False):
             dock.show()
             dock.raise_()
@@ -115,11 +116,11 @@ class DockLayout:
     def _first_size(self) -> None:
         screen = self.window.screen() or QGuiApplication.primaryScreen()
         room = screen.availableGeometry()
-        rim = 2 * self.window.fontMetrics().height()  # of the frame that the window manager draws around it
+        rim = 2 * self.window.fontMetrics().height()  # for the window manager's frame
         self.window.resize(min(_FIRST_SIZE[0], room.width() - rim), min(_FIRST_SIZE[1], room.height() - rim))
 
     def _first_shares(self) -> None:
-        """The panel on top as high as it needs, for what is below has lists; as wide as all tabs, and a cell's numbers."""
+        """Initial sizes: the top panel as high as it needs; the column as wide as all tabs and the numbers of a cell."""
         view, tools = self.docks["view"], self.docks["tools"]
         self.window.resizeDocks([view, tools], [view.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
         metrics = self.window.fontMetrics()
@@ -130,15 +131,15 @@ class DockLayout:
 
 
 class _Title(QWidget):
-    """A dock's title bar: drag it to move the panel, double-click it to take the panel out of the window."""
+    """Title bar of a dock: drag it to move the panel, double-click it to detach the panel from the window."""
 
     def __init__(self, dock: QDockWidget, about: DockSpec) -> None:
         super().__init__(dock)
         title = QLabel(about.title)
-        close = named(QToolButton(), f"Close {about.title}")
+        close = accessible(QToolButton(), f"Close {about.title}")
         close.setText("\N{MULTIPLICATION SIGN}")
         close.setAutoRaise(True)
-        close.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keyboard has a key for each panel
+        close.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # each panel has a shortcut
         close.setToolTip(f"Close ({about.key})")
         close.clicked.connect(dock.close)
         row = QHBoxLayout(self)

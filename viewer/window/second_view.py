@@ -1,4 +1,4 @@
-"""The second picture: a canvas below a line that says what it shows, and in which field and levels."""
+"""The second view: a canvas with a heading for its field and levels."""
 
 from typing import Literal
 
@@ -11,13 +11,13 @@ from viewer.controllers.component import ViewInterface
 from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message
 from viewer.model.palette import colour_table
-from viewer.model.region import Region
 from viewer.model.status import Status
-from viewer.panels.base import named
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.canvas import Canvas
 from viewer.widgets.transport import action_button
+from viewer.window.canvas_view import CanvasView
 
 Levelling = Literal["auto", "percentile", "locked", "first"]
 _LEVELS: dict[Levelling, str] = {
@@ -29,16 +29,16 @@ _LEVELS: dict[Levelling, str] = {
 
 
 def short_title(source: FrameSource) -> str:
-    """What a source is called where there is little room: a recording by its file."""
+    """A short title of a source: the file name of a recording."""
     return source.recording.path.name if isinstance(source, RecordingSource) else source.title
 
 
 class ViewHeading(QWidget):
-    """A line over a canvas: what it shows, and whatever else is put into `row`."""
+    """A line over a canvas: its title, and further widgets in `row`."""
 
     def __init__(self, short_title: str) -> None:
         super().__init__()
-        self.words = named(QLabel(), short_title)
+        self.words = accessible(QLabel(), short_title)
         self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.words.setMinimumWidth(self.fontMetrics().horizontalAdvance("step 99,999"))
         self.row = QHBoxLayout(self)
@@ -47,28 +47,28 @@ class ViewHeading(QWidget):
         self.row.addWidget(self.words, 1)
 
     def say(self, text: str) -> None:
-        """Shows this, as far as there is room, and all of it as a tooltip."""
+        """Shows a text, as far as there is room, and all of it as a tooltip."""
         self.words.setText(text)
         self.words.setToolTip(text)
 
 
-class SecondView(QWidget):
-    """A `ViewInterface` for the second controller; what it has to tell goes to the window."""
+class SecondView(CanvasView, QWidget):
+    """The view of the second controller; its messages are shown by the window."""
 
     def __init__(self, window: ViewInterface, compare: CompareController, close: QAction) -> None:
         super().__init__()
         self.window_view, self.compare = window, compare
         self.canvas = Canvas()
-        self.canvas.setAccessibleName("Cells of the second picture")
-        self.heading = ViewHeading("Second picture")
-        self.field = named(QComboBox(), "Field of the second picture")
+        self.canvas.setAccessibleName("Cells of the second view")
+        self.heading = ViewHeading("Second view")
+        self.field = accessible(QComboBox(), "Field of the second view")
         self.field.textActivated.connect(self._choose_field)
-        self.universe = named(QSpinBox(), "Universe of the second picture")
+        self.universe = accessible(QSpinBox(), "Universe of the second view")
         self.universe.setPrefix("universe ")
         self.universe.valueChanged.connect(self._choose_universe)
-        self.levels = named(QComboBox(), "Levels of the second picture")
-        self.levels.setToolTip("Between which levels it is painted; as on the left: in its colours, too")
-        self.field.setToolTip("What of the cells is shown on the right")
+        self.levels = accessible(QComboBox(), "Levels of the second view")
+        self.levels.setToolTip("Levels of the second view; as on the left: with its colours, too")
+        self.field.setToolTip("The field on the right")
         for choice in (self.field, self.levels):
             choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
             choice.setMinimumContentsLength(4)
@@ -76,7 +76,7 @@ class SecondView(QWidget):
         for levelling, text in _LEVELS.items():
             self.levels.addItem(text, levelling)
         self.levels.activated.connect(self._choose_levels)
-        self.away = action_button(close, "Close the second picture", "\N{MULTIPLICATION SIGN}")
+        self.away = action_button(close, "Close the second view", "\N{MULTIPLICATION SIGN}")
         for widget in (self.field, self.universe, self.levels, self.away):
             self.heading.row.addWidget(widget)
         column = QVBoxLayout(self)
@@ -86,7 +86,7 @@ class SecondView(QWidget):
         column.addWidget(self.canvas, 1)
 
     def show_second(self) -> None:
-        """The second controller is there: shows its choices, now and whenever they change."""
+        """Shows the choices of the second controller, now and whenever they change."""
         second = self.compare.second
         assert second is not None
         assert second.source is not None
@@ -98,7 +98,7 @@ class SecondView(QWidget):
         second.model.listeners.append(self._changed)
         self._changed(frozenset({"view_settings", "grid_lines"}))
 
-    # -- what the user chooses -----------------------------------------------------------------------------------
+    # -- choices -------------------------------------------------------------------------------------------------
 
     def _choose_field(self, name: str) -> None:
         if self.compare.second is not None:
@@ -129,7 +129,7 @@ class SecondView(QWidget):
             if second.frame is not None and second.frame.field == settings.field:
                 self.show_frame(second.frame)
 
-    # -- what its controller asks --------------------------------------------------------------------------------
+    # -- view ----------------------------------------------------------------------------------------------------
 
     def show_source(self, source: FrameSource | None) -> None:
         """The recording was opened, or closed (None)."""
@@ -137,7 +137,7 @@ class SecondView(QWidget):
             self.canvas.set_grid(*source.grid)
 
     def show_frame(self, frame: RenderedFrame) -> None:
-        """Draws it."""
+        """Draws a frame."""
         second = self.compare.second
         if (
             second is not None
@@ -149,24 +149,12 @@ class SecondView(QWidget):
             self.heading.say(f"step {frame.step:,}, {short_title(second.source)}")
 
     def show_status(self, status: Status) -> None:
-        """The numbers below are those of the first picture."""
+        """Does nothing: the status bar shows the first view."""
 
     def show_message(self, message: Message) -> None:
-        """Tells the user, where the rest is told."""
+        """Shows a message in the window."""
         self.window_view.show_message(message)
 
     def show_waiting(self, what: str) -> None:
-        """Says what is being waited for."""
+        """Names the file being opened."""
         self.window_view.show_waiting(what)
-
-    def show_region(self, region: Region) -> None:
-        """Moves the view."""
-        self.canvas.show_region(region)
-
-    def centre(self, y: float, x: float) -> None:
-        """Moves the view so that this point, in cells, is in the middle."""
-        self.canvas.centre(y, x)
-
-    def zoom(self, factor: float | None) -> None:
-        """Zooms the canvas."""
-        self.canvas.zoom(factor)

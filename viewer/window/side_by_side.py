@@ -1,4 +1,4 @@
-"""Two canvases side by side, which show the same part of their grids."""
+"""Two canvases side by side that show the same part of their grids."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,23 +20,23 @@ _RECORDINGS = {".h5 *.hdf5": "Recordings"}
 
 
 class SideBySide(QSplitter):
-    """Holds the window's canvas, and beside it a second picture when there is one.
+    """Holds the window's canvas, and beside it the second view if there is one.
 
     Attributes:
-        compare: keeps the second picture at the step of the first.
-        pane: the second picture, or None.
+        compare: keeps the second view at the step of the first.
+        second_view: the second view, or None.
     """
 
     def __init__(self, controller: Controller, canvas: Canvas, actions: Mapping[str, QAction]) -> None:
         """
         Args:
-            controller, canvas: of the first picture.
-            actions: by name; asked only when a second picture comes.
+            controller, canvas: of the first view.
+            actions: by name; used when a second view is opened.
         """
         super().__init__(Qt.Orientation.Horizontal)
         self.controller, self.canvas, self._actions = controller, canvas, actions
         self.setChildrenCollapsible(False)
-        self.heading = ViewHeading("First picture")
+        self.heading = ViewHeading("First view")
         self.heading.hide()
         first = QWidget()
         column = QVBoxLayout(first)
@@ -51,34 +51,34 @@ class SideBySide(QSplitter):
         self.compare.listeners.append(self._second_changed)
         self._linking = False
         canvas.view_changed.connect(self._second_follows)
-        canvas.area_changed.connect(self._second_follows)  # it changed its size
+        canvas.area_changed.connect(self._second_follows)  # it was resized
         canvas.hovered.connect(self._mark)
         controller.model.listeners.append(self._changed)
 
     # -- actions -------------------------------------------------------------------------------------------------
 
     def compare_with(self) -> None:
-        """Asks for a recording to show beside what is open."""
+        """Asks for a recording to show beside the open source."""
         ask_what_to_open(self, "Compare with", _RECORDINGS, self.open_second)
 
     def compare_itself(self) -> None:
-        """The same recording again, in another field."""
+        """Shows the same recording again, in another field."""
         source = self.controller.source
         if isinstance(source, RecordingSource):
             self.open_second(source.recording.path)
 
     def open_second(self, path: Path) -> None:
-        """Shows a recording beside what is open."""
+        """Shows a recording beside the open source."""
         self.compare.open_second(lambda: open_recording(path))
 
     def close_second(self) -> None:
-        """Away with the second picture."""
+        """Closes the second view."""
         self.compare.close()
 
-    # -- what happens --------------------------------------------------------------------------------------------
+    # -- updates -------------------------------------------------------------------------------------------------
 
     def show_frame(self, frame: RenderedFrame) -> None:
-        """The first canvas shows another picture."""
+        """The first canvas shows a new frame."""
         source = self.controller.source
         if self.second_view is not None and source is not None:
             self.heading.say(f"step {frame.step:,}, {frame.field}, {short_title(source)}")
@@ -102,7 +102,7 @@ class SideBySide(QSplitter):
             self.setStretchFactor(1, 1)
             half = self.width() // 2
             self.setSizes([half, half])
-            self.heading.setFixedHeight(self.second_view.heading.sizeHint().height())  # cells of a row stand in line
+            self.heading.setFixedHeight(self.second_view.heading.sizeHint().height())  # so that rows of cells are aligned
             self.second_view.show_second()
             self.second_view.canvas.view_changed.connect(self._first_follows)
             self._second_follows()
@@ -124,14 +124,14 @@ class SideBySide(QSplitter):
             self._link(self.second_view.canvas, self.canvas)
 
     def _link(self, leads: Canvas, follows: Canvas) -> None:
-        """Has one canvas show what the other does; what it says of that is not heard."""
+        """Moves one canvas as the other, without moving that in turn."""
         if not self._linking:
             self._linking = True
             follows.show_like(leads.view_area)
             self._linking = False
 
     def _mark(self, y: int, x: int) -> None:
-        """Frames the cell under the mouse in the second picture, too."""
+        """Marks the cell under the mouse in the second view, too."""
         if self.second_view is not None:
             (rows, columns), (height, width) = self.canvas.grid, self.second_view.canvas.grid
             self.second_view.canvas.set_marker((y * height // rows, x * width // columns) if y >= 0 else None)

@@ -1,4 +1,4 @@
-"""The window: the canvas, the panels around it, and a menu entry for every action."""
+"""The main window: canvas, panels, and a menu entry for every action."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,6 @@ from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message
 from viewer.model.model import ViewerModel
 from viewer.model.palette import colour_table
-from viewer.model.region import Region
 from viewer.model.status import Status
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
@@ -44,21 +43,23 @@ from viewer.widgets.preferences import Preferences
 from viewer.widgets.status import StatusStrip
 from viewer.widgets.timeline import Timeline
 from viewer.widgets.transport import Transport
+from viewer.window.canvas_view import CanvasView
 from viewer.window.dialogs import Dialogs
 from viewer.window.drop_target import DropTarget
 from viewer.window.file_menu import FileMenu
 from viewer.window.layout import DockLayout
+from viewer.window.pages import Pages
 from viewer.window.side_by_side import SideBySide
 
-_NOTE_MS = 8000  # how long a note stays in the status bar
-_TICK_MS = 8  # twice as often as pictures come, so that none waits long
+_NOTE_MS = 8000  # time a note stays in the status bar
+_TICK_MS = 8  # twice as often as frames come, so that none waits long
 
 
-class Window(QMainWindow):
-    """The viewer's window; a `ViewInterface` to its controller.
+class Window(CanvasView, QMainWindow):
+    """The viewer's window: the view of its controller.
 
     Attributes:
-        controller: what it asks for everything.
+        controller: carries out the actions.
         actions_by_name: a QAction for each entry of the table of actions.
     """
 
@@ -72,23 +73,23 @@ class Window(QMainWindow):
         self.preferences = Preferences()
         self.controller = Controller(self, model or ViewerModel(theme=self.preferences.theme or theme.preferred()))
         self.preferences.watch(self.controller.model)
-        self._model_changed(frozenset({"theme"}))  # first, for sizes go by it
+        self._model_changed(frozenset({"theme"}))  # first, because sizes depend on it
         self.canvas = Canvas()
         self.canvas.area_changed.connect(self.controller.set_visible_area)
         self.file_menu = FileMenu(self, self.canvas, self.controller)
         self.canvas.moved_by_hand.connect(self.controller.follow.stop)
         self.brush_cursor = BrushCursor(self.canvas, self.controller)
         self.stage = QWidget()
-        self.below = QVBoxLayout(self.stage)  # strips under the canvas
+        self.below = QVBoxLayout(self.stage)  # canvas, and controls under it
         self.below.setContentsMargins(0, 0, 0, 0)
         self.below.setSpacing(0)
         self.side_by_side = SideBySide(self.controller, self.canvas, self.actions_by_name)
         self.below.addWidget(self.side_by_side, 1)
-        self.pages = QStackedWidget()
-        self.pages.addWidget(self.stage)
-        self.pages.currentChanged.connect(lambda _: self._update_visible())
-        self.setCentralWidget(self.pages)
-        self.banner = Banner(self.pages)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.stage)
+        self.stack.currentChanged.connect(lambda _: self._update_visible())
+        self.setCentralWidget(self.stack)
+        self.banner = Banner(self.stack)
         self.notices = Notices(self.controller, self.close)
         self.status_strip = StatusStrip(self.statusBar())
         self._menus: dict[str, QMenu] = {name: self.menuBar().addMenu(name) for name in MENUS}
@@ -96,10 +97,11 @@ class Window(QMainWindow):
             self._add_action(action)
         self.dock_layout = DockLayout(self, self.controller, self._menus["&Window"], self.preferences)
         self.panels, self.docks = self.dock_layout.panels, self.dock_layout.docks
-        self.entrance = DropTarget(self.controller, self.pages, self.stage, self.canvas, self.dock_layout, self.preferences)
-        self.reruns = RerunController(self.controller, self.entrance.open_queue)
+        self.pages = Pages(self.controller, self.stack, self.stage, self.canvas, self.dock_layout, self.preferences)
+        self.drop_target = DropTarget(self, self.pages.open_queue)
+        self.reruns = RerunController(self.controller, self.pages.open_queue)
         self.dialogs = Dialogs(self, self.controller, self.dock_layout, self.preferences)
-        self.banner.cancelled.connect(self.entrance.cancel)
+        self.banner.cancelled.connect(self.pages.cancel)
         self.transport = Transport(self.controller, self.actions_by_name)
         self.below.addWidget(self.transport)
         self.timeline = Timeline(self.controller, self.actions_by_name)
@@ -130,7 +132,7 @@ class Window(QMainWindow):
         self.actions_by_name[action.name] = made
 
     def _slot(self, name: str) -> Callable[[], object]:
-        """What an action calls: looked up when it is called, so that components may come later."""
+        """The method of an action, looked up when it is called: components may be made later."""
 
         def call() -> object:
             target: object = self if name.startswith("window.") else self.controller
@@ -141,14 +143,14 @@ class Window(QMainWindow):
 
         return call
 
-    # -- what the controller asks --------------------------------------------------------------------------------
+    # -- view ----------------------------------------------------------------------------------------------------
 
     def show_source(self, source: FrameSource | None) -> None:
-        """Something was opened, or closed (None)."""
+        """A source was opened, or closed (None)."""
         self.setWindowTitle("Aetheria" if source is None else f"{source.title} - Aetheria")
         if source is not None:
             self.canvas.set_grid(*source.grid)
-            self.entrance.show_canvas()
+            self.pages.show_canvas()
         self.transport.show_source(source)
         if source is None:
             self.status_strip.clear()
@@ -160,7 +162,7 @@ class Window(QMainWindow):
             made.setToolTip(_tip(made.data()) + (f"\nNot now: {reason}" if reason else ""))
 
     def show_frame(self, frame: RenderedFrame) -> None:
-        """Draws it."""
+        """Draws a frame."""
         choice, settings = self.controller.choice, self.controller.model.view_settings
         if choice is not None and settings is not None:
             self.canvas.show(frame, colour_table(settings, choice))
@@ -169,36 +171,24 @@ class Window(QMainWindow):
                 panel.show_frame(frame)
 
     def show_status(self, status: Status) -> None:
-        """Writes the numbers."""
+        """Shows the figures."""
         self.status_strip.show_status(status)
         self.transport.show_status(status)
         for panel in self.panels.values():
             panel.show_status(status)
 
     def show_message(self, message: Message) -> None:
-        """Tells the user: notes for a while, the rest until it is dismissed."""
+        """Shows a message: notes for a while, others until they are dismissed."""
         if message.kind == "note":
             self.statusBar().showMessage(message.text, _NOTE_MS)
         else:
             self.banner.tell(message)
 
     def show_waiting(self, what: str) -> None:
-        """Says what is being waited for."""
+        """Names the file being opened."""
         self.banner.wait_for(what)
 
-    def show_region(self, region: Region) -> None:
-        """Moves the view."""
-        self.canvas.show_region(region)
-
-    def centre(self, y: float, x: float) -> None:
-        """Moves the view."""
-        self.canvas.centre(y, x)
-
-    def zoom(self, factor: float | None) -> None:
-        """Zooms the canvas."""
-        self.canvas.zoom(factor)
-
-    # -- what happens to the window ------------------------------------------------------------------------------
+    # -- events --------------------------------------------------------------------------------------------------
 
     def _hovered(self, y: int, x: int) -> None:
         for panel in self.panels.values():
@@ -222,7 +212,7 @@ class Window(QMainWindow):
                 made.setChecked(bool(getattr(model, attribute)))
 
     def event(self, event: QEvent) -> bool:
-        """Keys go to the widget that has the focus, where it has a use for them; only elsewhere are they shortcuts."""
+        """Keys go to the focused widget if it has a use for them; otherwise they are shortcuts."""
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
             alone = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
             if alone and belongs_to(QApplication.focusWidget(), event.key()):
@@ -231,7 +221,7 @@ class Window(QMainWindow):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """A key that nobody had a use for: says why, if it is that of an action."""
+        """An unused key: names the reason if it is the shortcut of a disabled action."""
         super().keyPressEvent(event)
         key = QKeySequence(event.keyCombination())
         for made in self.actions_by_name.values():
@@ -240,13 +230,13 @@ class Window(QMainWindow):
                 self.show_message(Message("note", f"{plain(made.text())}: not now, {reason}"))
 
     def focusNextPrevChild(self, onwards: bool) -> bool:  # noqa: N802
-        """Passes over what is behind another panel, where nobody would see the focus."""
+        """Skips widgets hidden behind another panel."""
         moved = super().focusNextPrevChild(onwards)
         start = now = QApplication.focusWidget()
         while moved and behind_another(now):
             moved = super().focusNextPrevChild(onwards)
             now = QApplication.focusWidget()
-            if now is start:  # all the way round
+            if now is start:  # no other widget
                 break
         return moved
 
@@ -264,20 +254,20 @@ class Window(QMainWindow):
         self._update_visible()
 
     def _update_visible(self) -> None:
-        on = self.isVisible() and not self.isMinimized() and self.pages.currentWidget() is self.stage
+        on = self.isVisible() and not self.isMinimized() and self.stack.currentWidget() is self.stage
         self.controller.set_visible(on)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
-        self.entrance.invite(event)
+        self.drop_target.drag_entered(event)
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        self.entrance.take(event)
+        self.drop_target.dropped(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
-        """Stops the clock and closes what is open."""
+        """Stops the timer and closes the source."""
         self._timer.stop()
         self.dock_layout.save()
-        self.entrance.open_queue.cancel()
+        self.pages.open_queue.cancel()
         self.notices.stop()
         self.side_by_side.compare.close_all()
         self.controller.close()
@@ -286,11 +276,11 @@ class Window(QMainWindow):
     # -- actions -------------------------------------------------------------------------------------------------
 
     def dismiss(self) -> None:
-        """Away with what is in front of the cells, and back to them."""
+        """Dismisses the message over the cells, or returns to the cells."""
         if self.banner.isVisible():
             self.banner.dismiss()
         else:
-            self.entrance.show_canvas()
+            self.pages.show_canvas()
 
     def quit(self) -> None:
         """Closes the window."""

@@ -8,10 +8,11 @@ import h5py
 from numpy.typing import NDArray
 
 from aetheria.core.errors import RecordingError
+from aetheria.observe.request import AXIS_NAMES, Cut
 from aetheria.recording import checksums
 from aetheria.recording.compress import LZ4, ZSTANDARD, filters_of, read_row
 from aetheria.recording.frame_index import SERIES
-from aetheria.recording.recording import NOT_FIELDS, READ_ERRORS
+from aetheria.recording.header import NOT_FIELDS, READ_ERRORS, checksum_columns, recorded_slice
 from aetheria.recording.superblock import read_superblock
 from aetheria.recording.validate import TEXTS, check_attributes, check_read, check_series
 
@@ -30,6 +31,8 @@ class DamagedReader:
         path: of the file.
         attributes: of the file.
         fields, observables: names of the recorded fields.
+        grid: cells along each axis of the run's grid.
+        slice: the axes that were cut away from the fields when they were recorded.
         counted: committed frames by the file's own count.
         rows: that all datasets have; without checksums, counted rows only.
         status: how the run ended.
@@ -61,14 +64,15 @@ class DamagedReader:
         self.columns: dict[str, slice] = {}
         if self._sums is not None:
             self._check_layout(file)
-            named = str(self._sums.attrs["columns"]).split()
-            self.columns = {n: slice(named.index(n), named.index(n) + named.count(n)) for n in named}
-            if set(names) != set(named):
+            self.columns = checksum_columns(self._sums)
+            if set(names) != set(self.columns):
                 raise ValueError(f"it holds {', '.join(names)}, but checksums of {', '.join(self.columns)}")
             names = list(self.columns)
         self.observables = tuple(name for name in names if self._data[name].ndim == (1 if self.batch == 1 else 2))
         self.fields = tuple(name for name in names if name not in self.observables)
         self._check_types(names)
+        self.grid: tuple[int, ...] = tuple(map(int, self.attributes["grid"]))
+        self.slice = self._read_slice() if self.fields else {}
         self._count()
 
     def _read_attributes(self, file: h5py.File) -> dict[str, Any]:
@@ -96,6 +100,13 @@ class DamagedReader:
             self.problems.append(
                 "its attributes or axes were changed after they were written; check them before you trust them"
             )
+
+    def _read_slice(self) -> dict[str, Cut]:
+        sides = dict(zip(AXIS_NAMES[-len(self.grid) :], self.grid, strict=True))
+        for name in self.fields:  # all have the same
+            with suppress(*READ_ERRORS):
+                return recorded_slice(self._data[name], sides)
+        raise ValueError("the slice of its fields cannot be read")
 
     def _check_types(self, names: list[str]) -> None:
         # With a damaged type the same bytes are other numbers, and their checksums still match.

@@ -27,7 +27,7 @@ from aetheria.recording import checksums, schema
 from aetheria.recording.append import FORMAT
 from aetheria.recording.compress import append_compressed_row
 from aetheria.recording.hdf5_checksums import checksum_patches
-from aetheria.recording.recording import READ_ERRORS
+from aetheria.recording.header import READ_ERRORS
 from aetheria.recording.repair.damaged_reader import DamagedReader, RowError, row_numbers
 from aetheria.recording.superblock import PatchedFile
 from aetheria.recording.validate import check_file
@@ -123,15 +123,15 @@ def salvage(path: Path, out: Path, skip: Collection[str], announce: Callable[[st
 def _lay_out(damaged: DamagedReader, target: h5py.File) -> None:
     names = (*damaged.columns,) or (*damaged.fields, *damaged.observables)
     fields = tuple(Field(name, "", "1", (None, None), _no_cells, scalar=name in damaged.observables) for name in names)
-    spatial, grid = [damaged.dataset(name) for name in damaged.fields], tuple(map(int, damaged.attributes["grid"]))
-    height, width = spatial[0].shape[-3:-1] if damaged.fields[:1] == ("rgb",) else spatial[0].shape[-2:] if spatial else grid
+    spatial = [damaged.dataset(name) for name in damaged.fields]
     dtype: Any = spatial[0].dtype.name if spatial else "float32"
+    request = Request(fields, _size(damaged), dtype, slice=damaged.slice)
     attributes = {key: value for key, value in damaged.attributes.items() if key not in (checksums.LAYOUT, "Conventions")}
     attributes.pop("aetheria_schema")
     schema.create(
         target,
-        Request(fields, (height, width), dtype),
-        grid=(grid[0], grid[1]),
+        request,
+        grid=damaged.grid,
         batch=damaged.batch,
         codec=damaged.attributes["codec"],
         attributes=attributes,
@@ -143,6 +143,15 @@ def _lay_out(damaged: DamagedReader, target: h5py.File) -> None:
         for key in set(original) - checksums.HDF5_ATTRIBUTES:
             with suppress(*READ_ERRORS):  # `damaged` reports changed attributes
                 target[name].attrs[key] = original[key]
+
+
+def _size(damaged: DamagedReader) -> tuple[int, ...] | None:
+    """Values of the first field along each axis of the grid."""
+    if not damaged.fields:
+        return None
+    name = damaged.fields[0]
+    frame = damaged.dataset(name).shape[1:-1] if name == "rgb" else damaged.dataset(name).shape[1:]
+    return tuple(frame[1:] if damaged.batch > 1 else frame)
 
 
 def _no_cells(*_: Any) -> NoReturn:

@@ -54,7 +54,7 @@ def test_the_cell_under_the_mouse_is_read_out(window: Window, qtbot: QtBot) -> N
     assert "mouse" in panel.place.text()
     move_to(window, 5, 11, qtbot)
     expected = window.controller.source.motor.cells[0, :, 5, 11]  # type: ignore[union-attr]
-    table = panel.channel_table
+    table = panel.model
     shown = [[float(str(table.data(table.index(row, column)))) for column in range(2)] for row in range(2)]
     assert [shown[0][0], shown[1][0], shown[0][1], shown[1][1]] == pytest.approx(expected.tolist(), rel=0.05)
     assert table.headerData(1, Qt.Orientation.Vertical) == "psi_1"

@@ -27,14 +27,14 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.close()
 
 
-def test_an_error_stays_in_sight_until_it_is_dismissed_and_says_its_kind_in_words(window: Window, qtbot: QtBot) -> None:
+def test_an_error_stays_in_view_until_it_is_dismissed_and_says_its_kind_in_words(window: Window, qtbot: QtBot) -> None:
     window.show_message(Message("warning", "the plan is slower"))
     window.show_message(Message("error", "[grid] hieght: unknown key"))
     banner = window.banner
     assert banner.isVisible()
     assert (banner.kind.text(), banner.text.text()) == ("Error", "[grid] hieght: unknown key")
     assert banner.count.text() == "1 of 2"
-    assert banner.width() == window.pages.width()
+    assert banner.width() == window.stack.width()
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert (banner.kind.text(), banner.text.text(), banner.count.text()) == ("Warning", "the plan is slower", "")
     qtbot.mouseClick(banner.button, Qt.MouseButton.LeftButton)
@@ -59,7 +59,7 @@ def test_a_long_message_is_as_high_as_it_needs_and_grows_no_wider_than_the_windo
     low = window.banner.height()
     window.show_message(Message("error", "word " * 400))
     assert window.banner.height() > 2 * low
-    assert window.banner.geometry().right() < window.pages.width()
+    assert window.banner.geometry().right() < window.stack.width()
 
 
 def test_an_error_in_a_slot_is_told_and_the_window_lives_on(qtbot: QtBot) -> None:

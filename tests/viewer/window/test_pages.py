@@ -16,9 +16,9 @@ from pytestqt.qtbot import QtBot
 from aetheria.core.errors import AetheriaError
 from tests.viewer.controllers.test_open_queue import CONFIG, GLIDER
 from tests.viewer.fakes import live
-from viewer.__main__ import open_window
 from viewer.sources.live import LiveSource
 from viewer.widgets import theme
+from viewer.window.app import open_window
 from viewer.window.window import Window
 
 Open = Callable[..., Window]
@@ -48,8 +48,8 @@ def motor_shape(window: Window) -> tuple[int, ...]:
 
 def test_without_a_file_there_is_a_gallery_and_return_opens_the_card_in_focus(opened: Open, qtbot: QtBot) -> None:
     window = opened()
-    cards = window.entrance.gallery.cards
-    assert window.pages.currentWidget() is window.entrance.gallery
+    cards = window.pages.gallery.cards
+    assert window.stack.currentWidget() is window.pages.gallery
     assert not any(dock.isVisible() for dock in window.docks.values())
     qtbot.waitUntil(cards.hasFocus)
     names = [cards.item(row).text() for row in range(cards.count())]
@@ -60,7 +60,7 @@ def test_without_a_file_there_is_a_gallery_and_return_opens_the_card_in_focus(op
     qtbot.keyClick(cards, Qt.Key.Key_Return)
     assert window.banner.text.text() == "Opening Gosper's glider gun..."
     qtbot.waitUntil(lambda: motor_shape(window) == (1, 1, 80, 120), timeout=30_000)
-    assert window.pages.currentWidget() is window.stage
+    assert window.stack.currentWidget() is window.stage
     assert not window.banner.isVisible()
     source = window.controller.source
     assert source is not None
@@ -69,18 +69,18 @@ def test_without_a_file_there_is_a_gallery_and_return_opens_the_card_in_focus(op
 
 def test_a_click_on_a_card_opens_it(opened: Open, qtbot: QtBot) -> None:
     window = opened()
-    cards = window.entrance.gallery.cards
+    cards = window.pages.gallery.cards
     middle = cards.visualItemRect(cards.item(1)).center()
     qtbot.mouseClick(cards.viewport(), Qt.MouseButton.LeftButton, pos=middle)
     assert window.banner.text.text() == f"Opening {cards.item(1).text()}..."
     qtbot.keyClick(window, Qt.Key.Key_Escape)
-    assert not window.entrance.open_queue.waiting
+    assert not window.pages.open_queue.waiting
     assert not window.banner.isVisible()
-    assert window.pages.currentWidget() is window.entrance.gallery
+    assert window.stack.currentWidget() is window.pages.gallery
 
 
 def test_cards_say_aloud_what_they_show(opened: Open) -> None:
-    cards = opened().entrance.gallery.cards
+    cards = opened().pages.gallery.cards
     assert cards.accessibleName()
     for row in range(cards.count()):
         assert cards.item(row).text()
@@ -90,13 +90,13 @@ def test_cards_say_aloud_what_they_show(opened: Open) -> None:
 def test_the_gallery_covers_a_run_and_escape_goes_back_to_it(opened: Open, qtbot: QtBot) -> None:
     window = opened()
     window.controller.open(live())
-    assert window.pages.currentWidget() is window.stage
+    assert window.stack.currentWidget() is window.stage
     assert window.docks["view"].isVisible()
-    window.actions_by_name["window.entrance.show_gallery"].trigger()
+    window.actions_by_name["window.pages.show_gallery"].trigger()
     covered = (window.controller.visible, window.docks["view"].isVisible())
     assert covered == (False, False)  # and nothing is computed for it
-    qtbot.keyClick(window.entrance.gallery.cards, Qt.Key.Key_Escape)
-    assert window.pages.currentWidget() is window.stage
+    qtbot.keyClick(window.pages.gallery.cards, Qt.Key.Key_Escape)
+    assert window.stack.currentWidget() is window.stage
     assert window.docks["view"].isVisible()
     assert window.controller.visible
 
@@ -104,9 +104,9 @@ def test_the_gallery_covers_a_run_and_escape_goes_back_to_it(opened: Open, qtbot
 def test_closing_goes_back_to_the_gallery(opened: Open) -> None:
     window = opened()
     window.controller.open(live())
-    window.actions_by_name["window.entrance.close_source"].trigger()
+    window.actions_by_name["window.pages.close_source"].trigger()
     assert window.controller.source is None
-    assert window.pages.currentWidget() is window.entrance.gallery
+    assert window.stack.currentWidget() is window.pages.gallery
     assert not window.actions_by_name["toggle_play"].isEnabled()
 
 
@@ -131,7 +131,7 @@ def test_a_config_and_then_a_pattern_dropped_on_the_window_are_opened(opened: Op
     qtbot.waitUntil(lambda: motor_shape(window) == (1, 1, 32, 48))
     window.controller.toggle_play()
     assert drop(window, tmp_path / "glider.rle")
-    qtbot.waitUntil(lambda: "start of this run" in window.statusBar().currentMessage())
+    qtbot.waitUntil(lambda: "initial state of this run" in window.statusBar().currentMessage())
 
 
 def test_files_dropped_on_the_canvas_reach_the_window(opened: Open) -> None:
@@ -166,7 +166,7 @@ def test_a_wrong_file_is_told_over_the_gallery_and_the_window_lives_on(opened: O
 def test_open_asks_for_a_file_without_stopping_the_window(opened: Open, qtbot: QtBot, tmp_path: Path) -> None:
     window = opened()
     (tmp_path / "soup.toml").write_text(CONFIG)
-    window.actions_by_name["window.entrance.open_file"].trigger()
+    window.actions_by_name["window.pages.open_file"].trigger()
     dialog = window.findChild(QFileDialog)
     assert dialog is not None
     assert "*.toml" in dialog.nameFilters()[0]
@@ -180,11 +180,11 @@ def test_files_that_were_opened_are_offered_the_next_time(opened: Open, qtbot: Q
     (tmp_path / "soup.toml").write_text(CONFIG)
     first = opened(tmp_path / "soup.toml")
     qtbot.waitUntil(lambda: motor_shape(first) == (1, 1, 32, 48))
-    first.entrance.open_queue.open("quickstart")
+    first.pages.open_queue.open("quickstart")
     qtbot.waitUntil(lambda: motor_shape(first) == (1, 16, 96, 96), timeout=30_000)
     first.close()
     second = opened()
-    recent = second.entrance.gallery.recent
+    recent = second.pages.gallery.recent
     assert recent.isVisible()
     assert [recent.item(row).toolTip() for row in range(recent.count())] == [str(tmp_path / "soup.toml")]
     recent.setFocus()
@@ -192,7 +192,7 @@ def test_files_that_were_opened_are_offered_the_next_time(opened: Open, qtbot: Q
     qtbot.keyClick(recent, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: motor_shape(second) == (1, 1, 32, 48))
     (tmp_path / "soup.toml").unlink()
-    second.entrance.show_gallery()
+    second.pages.show_gallery()
     assert not recent.isVisible(), "what is no longer there is not offered"
 
 
@@ -209,7 +209,7 @@ def test_theme_and_panels_are_as_they_were_left_and_can_be_reset(opened: Open) -
     assert not second.docks["view"].isVisible()
     second.actions_by_name["window.dock_layout.reset"].trigger()
     assert second.docks["view"].isVisible()
-    second.entrance.show_gallery()
+    second.pages.show_gallery()
     second.close()  # from the gallery, where no panel is in view
     third = opened()
     third.controller.open(live())
@@ -217,7 +217,7 @@ def test_theme_and_panels_are_as_they_were_left_and_can_be_reset(opened: Open) -
 
 
 def test_thumbnails_are_painted(opened: Open) -> None:
-    cards = opened().entrance.gallery.cards
+    cards = opened().pages.gallery.cards
     frame = cards.visualItemRect(cards.item(0))
     image = cards.viewport().grab(frame).toImage().convertToFormat(QImage.Format.Format_RGB32)
     colours = {image.pixel(x, y) for x in range(0, image.width(), 2) for y in range(0, image.height() // 2, 2)}
@@ -229,7 +229,7 @@ def test_a_config_that_breaks_late_is_told_over_the_gallery(opened: Open, qtbot:
     window = opened(tmp_path / "late.toml")
     qtbot.waitUntil(lambda: window.banner.isVisible() and window.banner.kind.text() == "Error")
     assert "missing.safetensors: no such file" in window.banner.text.text()
-    assert window.pages.currentWidget() is window.entrance.gallery
+    assert window.stack.currentWidget() is window.pages.gallery
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_a_config_that_breaks_late_is_told_over_the_gallery(opened: Open, qtbot:
         ("missing.rle", None, None, "no such file"),
         ("missing.h5", None, None, "no such file"),
         (".", None, None, "a folder; expected a config"),
-        (__file__, None, None, "no kind of file that opens here; expected a config"),
-        ("missing.h5", None, "cpu", "--device is for configs"),
+        (__file__, None, None, "unknown kind of file; expected a config"),
+        ("missing.h5", None, "cpu", "--device applies to configs"),
     ],
 )
 def test_what_the_command_line_names_wrongly_is_refused_before_there_is_a_window(
