@@ -14,7 +14,7 @@ from aetheria.core.hardware import all_hardware
 from aetheria.laws import LAWS, GrowingNCA, Life
 from aetheria.laws.updates import QuantumLaw
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping import PlanName, compiler, first_candidate
+from aetheria.stepping import PlanName, compiler, first_plan
 from aetheria.training.setup import recommended
 
 _OPTIONAL = {"xarray": "to_xarray", "h5netcdf": "to_xarray", "hdf5plugin": "the codecs fast and compact", "av": "MP4 films"}
@@ -88,7 +88,7 @@ def _plans() -> Iterator[CheckResult]:
             law = law.to(device)
             grid = _USUAL_GRIDS[2 if 2 in law.ranks else law.ranks[0]]
             cells = torch.zeros(1, law.channels, *grid, device=device)
-            first = first_candidate(law, (cells, *law.initial_memory(cells)), "fp32")
+            first = first_plan(law, (cells, *law.initial_memory(cells)), "fp32")
             yield CheckResult(f"plan for {name} on {device}", f"{first.name}: {first.reason}")
 
 

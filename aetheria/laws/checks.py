@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 from aetheria.core.errors import ConfigError
 
 Boundary = Literal["periodic", "zero", "reflect"]
-BOUNDARIES: tuple[Boundary, ...] = get_args(Boundary)  # numbered in this order in the kernels (grid.h)
+BOUNDARIES: tuple[Boundary, ...] = get_args(Boundary)  # numbered in this order in the kernels (enums.h)
 RANKS: tuple[int, ...] = (1, 2, 3)  # numbers of axes that a grid may have
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from aetheria.laws.checks import Boundary
 
 Curve = Literal["polynomial", "exponential"]
-CURVES: tuple[Curve, ...] = ("polynomial", "exponential")  # numbered in this order in the kernel (lenia.cpp)
+CURVES: tuple[Curve, ...] = ("polynomial", "exponential")  # numbered in this order in the kernels (enums.h)
 
 
 @dataclass(frozen=True)

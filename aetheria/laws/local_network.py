@@ -9,9 +9,9 @@ from aetheria.core.errors import LawError
 from aetheria.laws.checks import Boundary
 
 Activation = Literal["none", "elu", "relu"]
-ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)  # numbered in this order in the kernels (lanes.h)
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)  # numbered in this order in the kernels (enums.h)
 Normalise = Literal["none", "cell", "grid"]
-NORMALISATIONS: tuple[Normalise, ...] = get_args(Normalise)  # numbered in this order in the kernels (cell_network.cpp)
+NORMALISATIONS: tuple[Normalise, ...] = get_args(Normalise)  # numbered in this order in the kernels (enums.h)
 Filters = tuple[tuple[tuple[float, ...], ...], ...]  # F filters, each 3 rows of 3
 
 

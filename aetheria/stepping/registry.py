@@ -1,7 +1,8 @@
-"""The plans there are, fastest first: the laws that each can step, and how it is made."""
+"""All plans, fastest first: the laws that each can step, and how it is made."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from aetheria.core.device import keep_freed_memory
 from aetheria.core.precision import Precision
@@ -15,6 +16,10 @@ from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import bit_packed_life as gpu_life
 from aetheria.stepping.gpu import local_network as gpu_network
 from aetheria.stepping.plan import Plan, State, Step, Stepwise, make_call, make_step
+from aetheria.stepping.unmodified import why_no_bit_rule
+
+Device = Literal["cpu", "cuda"]
+_DEVICES: dict[Device, str] = {"cpu": "the CPU", "cuda": "a CUDA GPU"}  # for people
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,11 @@ class StepProblem:
         return self.state[0].is_cuda
 
     @property
+    def device(self) -> Device:
+        """The kind of device that holds the cells."""
+        return "cuda" if self.on_cuda else "cpu"
+
+    @property
     def rank(self) -> int:
         """Number of grid axes."""
         return self.state[0].ndim - 2
@@ -42,16 +52,17 @@ class StepProblem:
 
 @dataclass(frozen=True)
 class PlanFactory:
-    """A plan that may be made.
+    """Makes a plan, and says which problems it can step.
 
     Attributes:
-        reason: to take it, for people.
-        refusal: why it cannot step a problem that it has the rank and the phases for; empty if it can.
-        worth: cell updates that a run must have for making it to pay.
+        reason: for choosing the plan, for people.
+        worth: cell updates in a run from which on making it pays.
+        refusal: why it cannot step a problem of its device, rank and phases, for people; empty if it can.
+        device: the only device that it is for; None: any.
         ranks: numbers of grid axes that it takes.
-        phased: takes laws of several phases.
-        follows_own_state: steps modules that change buffers of their own or draw their own random numbers as a plain loop does.
-        yields: whether the compiled plan is faster, once it is compiled.
+        phased: it takes laws of several phases.
+        follows_own_state: it steps modules that change their own buffers or draw random numbers, as a plain loop does.
+        slower_than_compiled: whether the compiled plan is faster, once it is compiled.
     """
 
     name: str
@@ -59,13 +70,16 @@ class PlanFactory:
     worth: int
     refusal: Callable[[StepProblem], str]
     make: Callable[[StepProblem], Plan]
+    device: Device | None = None
     ranks: tuple[int, ...] = (2,)
     phased: bool = False
     follows_own_state: bool = False
-    yields: Callable[[StepProblem], bool] = lambda _: False
+    slower_than_compiled: Callable[[StepProblem], bool] = lambda _: False
 
     def why_not(self, problem: StepProblem) -> str:
         """Why it cannot step a problem, for people; empty if it can."""
+        if self.device not in (None, problem.device):
+            return f"it is for {_DEVICES[self.device]}, and the cells are on {_DEVICES[problem.device]}"
         if problem.rank not in self.ranks:
             return f"it steps two-dimensional grids, and this one has {problem.rank} {'axis' if problem.rank == 1 else 'axes'}"
         if problem.law.phases > 1 and not self.phased:
@@ -73,9 +87,9 @@ class PlanFactory:
         return self.refusal(problem)
 
 
-# A cold compile takes 10 to 30 s on two cores; fewer cell updates than this are done sooner without.
+# A cold compile takes 10 to 30 s on two cores; eager steps do fewer cell updates than this in that time.
 WORTH_COMPILING = 2**24
-# Our own kernels for the CPU are compiled in 3 s, once for all runs.
+# The C++ kernels are compiled in 3 s, once for all runs.
 WORTH_BUILDING = 2**18
 ANY_RANK = (1, 2, 3)
 
@@ -87,7 +101,7 @@ def make_eager(problem: StepProblem) -> Plan:
 
 def _why_not_packed(problem: StepProblem) -> str:
     width = problem.state[0].shape[-1]
-    return cpu_life.why_not(problem.law) or (gpu_life.why_not_in_passes(problem.law, width) if problem.on_cuda else "")
+    return why_no_bit_rule(problem.law) or (gpu_life.why_not_in_passes(problem.law, width) if problem.on_cuda else "")
 
 
 def _make_packed(problem: StepProblem) -> Plan:
@@ -99,16 +113,8 @@ def _make_packed(problem: StepProblem) -> Plan:
     return Graphed("packed", passes, problem.law, problem.state)
 
 
-def _why_not_packed_stepwise(problem: StepProblem) -> str:
-    return cpu_life.why_not(problem.law) if problem.on_cuda else "on the CPU C++ takes any grid"
-
-
 def _make_packed_stepwise(problem: StepProblem) -> Plan:
     return Graphed("packed", gpu_life.PackedOnCuda(problem.law, problem.state[0]), problem.law, problem.state)
-
-
-def _why_not_ring(problem: StepProblem) -> str:
-    return "its kernel is for the CPU" if problem.on_cuda else cpu_lenia.why_not(problem.law, problem.precision)
 
 
 def _make_ring(problem: StepProblem) -> Plan:
@@ -127,19 +133,9 @@ def _make_fused(problem: StepProblem) -> Plan:
     return cpu_network.FusedOnCpu(problem.law)
 
 
-def _why_not_winograd(problem: StepProblem) -> str:
-    if problem.on_cuda:
-        return "on CUDA convolutions are left to cuDNN"
-    return winograd.why_not(problem.law, problem.precision)
-
-
 def _make_winograd(problem: StepProblem) -> Plan:
     keep_freed_memory()
     return winograd.Winograd(problem.law, problem.precision)
-
-
-def _why_not_graphed(problem: StepProblem) -> str:
-    return "" if problem.on_cuda else "graphs are CUDA's, and the cells are on the CPU"
 
 
 def _make_graphed(problem: StepProblem) -> Plan:
@@ -155,34 +151,44 @@ def _make_compiled(problem: StepProblem) -> Plan:
 PLAN_FACTORIES = (
     PlanFactory(
         "packed",
-        "two states, Moore neighbourhood: 64 cells a word, several steps a pass",
+        "two states, Moore neighbourhood: 64 cells in a word, several steps in a pass",
         WORTH_BUILDING,
         _why_not_packed,
         _make_packed,
     ),
     PlanFactory(
         "packed",
-        "64 cells a word, one step a pass: for more the grid is narrower than a word and periodic, or Triton is missing",
+        "64 cells in a word, one step in a pass: for more the grid is narrower than a word and periodic, or Triton is missing",
         WORTH_BUILDING,
-        _why_not_packed_stepwise,
+        lambda problem: why_no_bit_rule(problem.law),
         _make_packed_stepwise,
+        "cuda",
     ),
-    PlanFactory("fused", "a small ring: one kernel a step", WORTH_BUILDING, _why_not_ring, _make_ring),
+    PlanFactory(
+        "fused",
+        "a small ring: one kernel a step",
+        WORTH_BUILDING,
+        lambda problem: cpu_lenia.why_not(problem.law, problem.precision),
+        _make_ring,
+        "cpu",
+    ),
     PlanFactory("fused", "a small network at each cell: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused),
     PlanFactory(
         "winograd",
         "3x3 convolutions between many channels: a quarter of the products",
         WORTH_BUILDING,
-        _why_not_winograd,
+        lambda problem: winograd.why_not(problem.law, problem.precision),
         _make_winograd,
-        yields=lambda problem: winograd.yields(problem.law, problem.state),
+        "cpu",
+        slower_than_compiled=lambda problem: winograd.slower_than_compiled(problem.law, problem.state),
     ),
     PlanFactory(
         "graphed",
         "no faster form is known: steps are launched together",
         WORTH_COMPILING,
-        _why_not_graphed,
+        lambda _: "",
         _make_graphed,
+        "cuda",
         ANY_RANK,
     ),
     PlanFactory(
@@ -191,7 +197,7 @@ PLAN_FACTORIES = (
         WORTH_COMPILING,
         lambda _: "",
         _make_compiled,
-        ANY_RANK,
+        ranks=ANY_RANK,
         phased=True,
         follows_own_state=True,
     ),
@@ -201,9 +207,16 @@ PLAN_FACTORIES = (
 def automatic(problem: StepProblem) -> list[PlanFactory]:
     """The plans that "auto" would try for a long run, fastest first."""
     able = [factory for factory in PLAN_FACTORIES if not factory.why_not(problem)]
-    return sorted(able, key=lambda factory: factory.yields(problem))
+    return sorted(able, key=lambda factory: factory.slower_than_compiled(problem))
 
 
-def first_candidate(law: Law, state: State, precision: Precision) -> PlanFactory:
+def why_none(name: str, problem: StepProblem) -> str:
+    """Why no plan of this name can step a problem, for people."""
+    named = [factory for factory in PLAN_FACTORIES if factory.name == name]
+    here = [factory for factory in named if factory.device in (None, problem.device)]
+    return "; ".join(dict.fromkeys(factory.why_not(problem) for factory in here or named))
+
+
+def first_plan(law: Law, state: State, precision: Precision) -> PlanFactory:
     """The plan that "auto" would try first for a long run; nothing is compiled."""
     return automatic(StepProblem(law, state, precision))[0]

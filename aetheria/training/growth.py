@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
-from aetheria.stepping.cpu.training_step import Step, several
+from aetheria.stepping.cpu.training_step import Step, run_steps
 
 COLOURS = 4  # the first channels: red, green and blue premultiplied by alpha, and alpha
 
@@ -104,7 +104,7 @@ class GrowthPool:
     def grow(self, step: Step, cells: Tensor, seeds: Tensor, steps: int) -> Tensor:
         """The cells after `steps` steps."""
         count = torch.zeros(len(cells), dtype=torch.int64, device=cells.device)
-        return several(step, (cells, seeds, count), steps)[0]
+        return run_steps(step, (cells, seeds, count), steps)[0]
 
     def loss(self, cells: Tensor) -> Tensor:
         """Mean squared error of the colours, and a penalty on values beyond -2..2, which would grow without bound."""

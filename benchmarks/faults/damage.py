@@ -20,7 +20,7 @@ _TIMEOUT_S = 20.0
 
 
 def examine(path: str) -> None:
-    """Reads the frames of a damaged recording of the run of `kills`; prints numbers of correct and refused frames, and errors."""
+    """Reads the frames of a damaged recording of the run of `kills`; prints the numbers of correct and refused ones."""
     right, refused, wrong = 0, 0, []
     try:
         with Recording(path) as recording:

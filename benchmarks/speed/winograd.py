@@ -18,7 +18,8 @@ from aetheria.core.device import keep_freed_memory
 from aetheria.core.precision import Precision
 from aetheria.laws.layers import Conv
 from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel
-from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel, flat
+from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel
+from aetheria.stepping.cpu.kernel_layer import flat
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import Row, table
 
@@ -28,7 +29,7 @@ LAYERS = (
     *((64, 256, 256), (128, 192, 128), (128, 128, 128), (256, 96, 32), (64, 256, 512)),
 )
 # (side, inputs, between, others, outputs): those of its two ways up.
-DOUBLED = ((64, 256, 128, 64, 128), (128, 128, 64, 32, 32))
+UPSAMPLED = ((64, 256, 128, 64, 128), (128, 128, 64, 32, 32))
 POINTS = ((1.0, 2.0), (0.5, 1.0), (0.5**0.5, 2**0.5), (5 / 8, 3 / 2), (2 / 3, 3 / 2), (3 / 4, 3 / 2))
 Matrices = tuple[Tensor, Tensor, Tensor]
 
@@ -47,30 +48,30 @@ def milliseconds(side: int, inputs: int, outputs: int, rounds: int) -> list[floa
         lambda: own[1](short_cells),
     ]
     short, short_weight, short_cells = padded.bfloat16(), weight.bfloat16(), cells.bfloat16()
-    return _rates_by_grid(calls, rounds)
+    return _in_turn(calls, rounds)
 
 
-def milliseconds_doubled(side: int, inputs: int, middle: int, others: int, outputs: int, rounds: int) -> list[float]:
-    """Of a grid doubled in its sides, then filtered with others: one after the other and at once, in float32 and 16 bits."""
+def milliseconds_upsampled(side: int, inputs: int, middle: int, others: int, outputs: int, rounds: int) -> list[float]:
+    """Upsampling, then a 3x3 convolution with other channels: one after the other and merged, in float32 and 16 bits."""
     transposed, conv = nn.ConvTranspose2d(inputs, middle, 2, 2), Conv(middle + others, outputs, 3, "periodic", bias=False)
     low, skip = (torch.randn(1, n, size, size) for n, size in ((inputs, side), (others, 2 * side)))
     calls: list[Callable[[], Tensor]] = []
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     for precision in precisions:
-        mixer, own = (
+        upsampler, own = (
             PointwiseKernel(PointwiseConv(transposed, 2), precision),
             Conv3x3Kernel(Conv3x3(conv, "periodic"), precision),
         )
         cells, beside = (flat(part, own.stored) for part in (low, skip))
-        calls += [partial(_after, double, own, cells, beside) for double in (mixer.made, mixer)]
-    return _rates_by_grid(calls, rounds)
+        calls += [partial(_both, upsample, own, cells, beside) for upsample in (upsampler.compute, upsampler)]
+    return _in_turn(calls, rounds)
 
 
-def _after(double: Callable[[Tensor], Tensor], own: Conv3x3Kernel, cells: Tensor, beside: Tensor) -> Tensor:
-    return own(double(cells), beside)
+def _both(upsample: Callable[[Tensor], Tensor], own: Conv3x3Kernel, cells: Tensor, beside: Tensor) -> Tensor:
+    return own(upsample(cells), beside)
 
 
-def _rates_by_grid(calls: Sequence[Callable[[], Tensor]], rounds: int) -> list[float]:
+def _in_turn(calls: Sequence[Callable[[], Tensor]], rounds: int) -> list[float]:
     with torch.inference_mode():
         turns = [[_timed(call) for call in calls] for _ in range(rounds + 1)][1:]
     return [1e3 * statistics.median(times) for times in zip(*turns, strict=True)]
@@ -175,17 +176,17 @@ def main() -> None:
     lines += table(" | ".join((*heads, "direct / ours, fp32", "bf16 / 16 bits")), rows)
     lines += [
         "",
-        "A grid whose sides are doubled, with others beside it filtered: one after the other, and at once, the same way.",
+        "A transposed 2x2 convolution, then a 3x3 convolution with other channels: one after the other, and merged.",
         "",
     ]
-    doubled: list[Row] = []
-    for side, *channels in DOUBLED:
+    upsampled: list[Row] = []
+    for side, *channels in UPSAMPLED:
         inputs, between, others, outputs = channels
-        times = milliseconds_doubled(side // wanted.shrink, inputs, between, others, outputs, wanted.rounds)
+        times = milliseconds_upsampled(side // wanted.shrink, inputs, between, others, outputs, wanted.rounds)
         made = f"{inputs} to {between}, with {others} to {outputs}"
-        doubled.append([f"{side // wanted.shrink}^2", made, *(f"{one:.3g}" for one in times)])
-    heads = ("grid", "channels", "fp32, ms", "fp32 at once, ms", "16 bits, ms", "16 bits at once, ms")
-    lines += table(" | ".join(heads), doubled)
+        upsampled.append([f"{side // wanted.shrink}^2", made, *(f"{one:.3g}" for one in times)])
+    heads = ("grid", "channels", "fp32, ms", "fp32 merged, ms", "16 bits, ms", "16 bits merged, ms")
+    lines += table(" | ".join(heads), upsampled)
     note = "Distance from float64, root mean square over the result's, of white noise in 64 channels"
     lines += ["", f"{note}. What is multiplied is rounded to the precision named; sums are float32.", ""]
     lines += table("way | products | float32 | bfloat16", rounding_rows())

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from aetheria.core.device import keep_freed_memory
 from aetheria.laws import GrowingNCA
-from aetheria.stepping.cpu.training_step import several, training_step
+from aetheria.stepping.cpu.training_step import run_steps, training_step
 from benchmarks.harness.machine import publish
 
 Train = Callable[[], float]
@@ -52,7 +52,7 @@ def plain(law: GrowingNCA, cells: Tensor, target: Tensor, steps: int) -> Tensor:
 
 def ours(law: GrowingNCA, cells: Tensor, target: Tensor, steps: int) -> Tensor:
     """The loss after a rollout of the motor's own law, stepped for training."""
-    state = several(training_step(law), (cells, *law.initial_memory(cells)), steps)
+    state = run_steps(training_step(law), (cells, *law.initial_memory(cells)), steps)
     return F.mse_loss(state[0], target)
 
 

@@ -367,10 +367,10 @@ def test_a_failed_export_keeps_the_old_file(here: Path, monkeypatch: pytest.Monk
     old.write_bytes(b"precious")
     original = Recording.read
 
-    def torn(self: Recording, name: str, index: int) -> Any:
+    def torn(self: Recording, name: str, index: int, universe: int | None = None) -> Any:
         if index == 2:
             raise RecordingError("chunk 2 is torn")
-        return original(self, name, index)
+        return original(self, name, index, universe)
 
     monkeypatch.setattr(Recording, "read", torn)
     before = sorted(here.rglob("*"))

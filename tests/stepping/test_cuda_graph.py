@@ -33,7 +33,7 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     only = next(one for one in registry.PLAN_FACTORIES if one.name == "graphed")
     able = registry.PlanFactory(only.name, only.reason, only.worth, lambda _: "", only.make)
-    monkeypatch.setattr("aetheria.stepping.choose.CANDIDATES", (able,))
+    monkeypatch.setattr("aetheria.stepping.choose.PLAN_FACTORIES", (able,))
 
 
 def run(device: str, name: str, plan: str) -> list[Any]:

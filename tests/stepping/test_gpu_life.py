@@ -13,11 +13,11 @@ from torch import Tensor
 
 from aetheria.laws import Life
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping import compiled, cuda_graph
+from aetheria.stepping import bit_sliced_life, compiled, cuda_graph
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
-from aetheria.stepping.gpu import bit_packed_life, bit_sliced_life
+from aetheria.stepping.gpu import bit_packed_life
 from aetheria.stepping.gpu.bit_packed_life import PASSES, PackedInPasses
-from aetheria.stepping.registry import StepProblem, first_candidate
+from aetheria.stepping.registry import StepProblem, first_plan
 from tests.generated import given, settings, st
 
 if importlib.util.find_spec("triton") is None:
@@ -133,7 +133,7 @@ def test_every_pass_is_checked_when_it_is_compiled(device: str, monkeypatch: pyt
             after[0, 4, 0] ^= 1
 
     monkeypatch.setattr(PackedInPasses, "_pass", wrong)
-    with pytest.raises(RuntimeError, match="8 steps in one pass are not those in two"):
+    with pytest.raises(RuntimeError, match="8 steps in one pass differ from those in two"):
         plan.check(held)
 
 
@@ -190,13 +190,13 @@ def test_a_graphed_run_with_edits_of_cells_and_rule_is_that_of_the_law(like_cuda
 def test_grids_that_the_kernel_does_not_take_are_stepped_one_step_a_pass(like_cuda: None) -> None:
     law, cells = Life(), soup(1, 12, 63)
     assert "63 cells wide" in bit_packed_life.why_not_in_passes(law, 63)
-    assert "one step a pass" in first_candidate(law, (cells,), "fp32").reason
-    assert "several steps" in first_candidate(Life(boundary="zero"), (cells,), "fp32").reason
+    assert "one step in a pass" in first_plan(law, (cells,), "fp32").reason
+    assert "several steps" in first_plan(Life(boundary="zero"), (cells,), "fp32").reason
     motor = Aetheria_Motor(law, (12, 63), 1, "cpu", {"plan": "auto"}, initial=cells[0])
     motor.step(5)
     assert torch.equal(motor.cells, stepped(law, cells, 5))
     assert motor.plan is not None
-    assert (motor.plan.name, motor.plan.reason[:35]) == ("packed", "64 cells a word, one step a pass: f")
+    assert (motor.plan.name, motor.plan.reason[:35]) == ("packed", "64 cells in a word, one step in a pas")
 
 
 def test_a_kernel_that_fails_on_a_device_leaves_the_plan_of_one_step_a_pass(

@@ -1,13 +1,7 @@
 """Every plan against eager: the kernels of our own in float64 where it is not exact, on odd sizes, batches, all boundaries."""
 
 import copy
-import ctypes
-import shutil
-import subprocess
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,14 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from aetheria.core.device import keep_freed_memory
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws import DEEP_QCA, MLP, GrowingNCA, Law, Life, UNet
 from aetheria.laws.layers import Conv
 from aetheria.laws.local_network import CellNetwork, Dense, one_hot
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import compiled
-from aetheria.stepping.cpu import bit_packed_life, build
+from aetheria.stepping.cpu import bit_packed_life
 from aetheria.stepping.cpu.bit_packed_life import PackedOnCpu
 from aetheria.stepping.cpu.local_network import FusedOnCpu
 from aetheria.stepping.gpu.bit_packed_life import PackedOnCuda
@@ -310,8 +303,8 @@ def test_an_edited_table_is_another_rule_from_the_next_step_on() -> None:
         (UNet(1, 4), {"plan": "fused"}, "UNet is no network of one cell"),
         (MLP(1, 4, norm="group"), {"plan": "fused"}, "MLP is no network of one cell"),
         (MLP(1, 4), {"plan": "fused", "precision": "fp64"}, "its kernel computes in float32, and fp64 is wanted"),
-        (MLP(1, 4), {"plan": "packed"}, "MLP is not Life"),
-        (MLP(1, 4), {"plan": "graphed"}, "graphs are CUDA's, and the cells are on the CPU"),
+        (MLP(1, 4), {"plan": "packed"}, "MLP is no two-state outer-totalistic rule"),
+        (MLP(1, 4), {"plan": "graphed"}, "it is for a CUDA GPU, and the cells are on the CPU"),
     ],
 )
 def test_a_plan_that_cannot_step_this_law_is_refused(law: Law, cfg: dict[str, Any], words: str) -> None:
@@ -356,60 +349,7 @@ def test_a_kernel_that_gives_another_result_is_not_used(monkeypatch: pytest.Monk
     assert torch.equal(motor.cells, eager.cells)
 
 
-# -- building ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("AETHERIA_CACHE_DIR", str(tmp_path / "kernels"))
-    build.native_kernel.cache_clear()
-    yield tmp_path / "kernels"
-    build.native_kernel.cache_clear()
-
-
-def test_a_kernel_is_compiled_once_and_kept(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12)
-    assert len(list(empty_cache.iterdir())) == 1
-    build.native_kernel.cache_clear()
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("compiled again"))
-    build.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12)
-
-
-def test_without_a_compiler_auto_says_so_and_steps_all_the_same(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
-    motor = small_motor(small_law("Life"), cfg={"plan": "auto"})
-    with pytest.warns(RuntimeWarning, match=r"packed failed: NativeKernelError: no C\+\+ compiler found"):
-        motor.step(1)
-
-
-def test_a_compiler_that_fails_is_quoted(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = tmp_path / "cxx"
-    broken.write_text("#!/bin/sh\necho 'life.cpp: no such language' >&2\nexit 1\n")
-    broken.chmod(0o755)
-    monkeypatch.setenv("CXX", str(broken))
-    with pytest.raises(build.NativeKernelError, match=r"cannot compile life\.cpp: life\.cpp: no such language"):
-        build.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12)
-    assert list(empty_cache.iterdir()) == []
-
-
-def test_a_cache_that_cannot_be_written_is_replaced_by_a_temporary_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("AETHERIA_CACHE_DIR", str(tmp_path / "file" / "folder"))
-    build.native_kernel.cache_clear()
-    assert build.native_kernel("life.cpp", BIRTH=8, SURVIVAL=12).life
-    build.native_kernel.cache_clear()
-
-
-def test_memory_is_kept_where_the_c_library_can_and_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
-    glibc = SimpleNamespace(mallopt=lambda *setting: asked.append(setting))
-    for library in (glibc, SimpleNamespace()):
-        monkeypatch.setattr(ctypes, "CDLL", lambda _, library=library: library)
-        keep_freed_memory.cache_clear()
-        keep_freed_memory()
-        keep_freed_memory()
-    assert asked == [(-1, 2**31 - 1), (-4, 0)]
+# -- forms of laws ------------------------------------------------------------------------------------------------------
 
 
 def test_a_cell_network_says_what_its_law_computes() -> None:

@@ -15,7 +15,7 @@ from aetheria.laws import LAWS, GrowingNCA
 from aetheria.laws.checks import Boundary
 from aetheria.laws.local_network import CellNetwork, Dense
 from aetheria.stepping.cpu.build import NativeKernelError
-from aetheria.stepping.cpu.training_step import FiringStep, several, training_step
+from aetheria.stepping.cpu.training_step import SparseTrainingStep, run_steps, training_step
 
 
 def nca(boundary: Boundary = "periodic", fire_rate: float = 0.5, channels: int = 6, hidden: int = 16) -> GrowingNCA:
@@ -40,7 +40,7 @@ def rolled_out(step: Any, law: nn.Module, cells: Tensor, steps: int) -> tuple[Te
 def both(law: GrowingNCA, cells: Tensor, steps: int) -> tuple[tuple[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]:
     """What our step makes of the cells, and the law itself in float64."""
     exact = copy.deepcopy(law).double()
-    return rolled_out(FiringStep(law), law, cells, steps), rolled_out(exact, exact, cells.double(), steps)
+    return rolled_out(SparseTrainingStep(law), law, cells, steps), rolled_out(exact, exact, cells.double(), steps)
 
 
 def assert_the_same(ours: tuple[Tensor, list[Tensor]], laws: tuple[Tensor, list[Tensor]]) -> None:
@@ -88,7 +88,7 @@ def test_threads_change_no_bit() -> None:
         found = []
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            found.append(rolled_out(FiringStep(law), law, cells, 3))
+            found.append(rolled_out(SparseTrainingStep(law), law, cells, 3))
     finally:
         torch.set_num_threads(before)
     one, three = found
@@ -102,9 +102,9 @@ def test_several_steps_at_once_are_as_many_one_by_one(boundary: Boundary, steps:
     law, cells = nca(boundary, channels=16), grown(60, 50, 16)  # three chunks of rows a universe
 
     def at_once(after: Tensor, *memory: Tensor) -> Any:
-        return several(FiringStep(law), (after, *memory), steps)
+        return run_steps(SparseTrainingStep(law), (after, *memory), steps)
 
-    whole, pieces = rolled_out(at_once, law, cells, 1), rolled_out(FiringStep(law), law, cells, steps)
+    whole, pieces = rolled_out(at_once, law, cells, 1), rolled_out(SparseTrainingStep(law), law, cells, steps)
     assert torch.equal(whole[0], pieces[0])
     assert torch.equal(whole[1][0], pieces[1][0])
     assert_the_same(whole, pieces)  # the gradients of weights are summed in another order
@@ -112,17 +112,17 @@ def test_several_steps_at_once_are_as_many_one_by_one(boundary: Boundary, steps:
 
 def test_several_steps_of_any_law_are_its_steps() -> None:
     law, cells = nca("reflect"), grown(8, 8)
-    state = several(law, (cells, *law.initial_memory(cells)), 3)
+    state = run_steps(law, (cells, *law.initial_memory(cells)), 3)
     expected = (cells, *law.initial_memory(cells))
     for _ in range(3):
         expected = law(*expected)
     assert all(map(torch.equal, state, expected))
-    assert several(FiringStep(nca()), (cells,), 0) == (cells,)
+    assert run_steps(SparseTrainingStep(nca()), (cells,), 0) == (cells,)
 
 
 def test_nothing_alive_is_nothing_to_compute() -> None:
     law = nca()
-    cells, grads = rolled_out(FiringStep(law), law, torch.zeros(1, 6, 5, 5), 2)
+    cells, grads = rolled_out(SparseTrainingStep(law), law, torch.zeros(1, 6, 5, 5), 2)
     assert not cells.any()
     assert all(not grad.any() for grad in grads)
 
@@ -132,7 +132,7 @@ def test_what_is_no_number_kills_as_it_does_in_the_law() -> None:
     cells[0, 5, 6, 7] = torch.nan
     cells[0, 3, 2, 2] = torch.nan  # alpha: kills its neighbourhood, as in a max pool
     with torch.no_grad():
-        ours, laws = (step(cells, *law.initial_memory(cells, 5))[0] for step in (FiringStep(law), law))
+        ours, laws = (step(cells, *law.initial_memory(cells, 5))[0] for step in (SparseTrainingStep(law), law))
     assert not ours[0, :, 6, 7].any()
     torch.testing.assert_close(ours, laws, equal_nan=True)
 
@@ -203,13 +203,13 @@ def test_where_no_cell_dies_all_that_fire_are_asked() -> None:
 
 def test_autocast_changes_nothing() -> None:
     law, cells = nca(), grown(9, 12)
-    exact = rolled_out(FiringStep(law), law, cells, 3)
+    exact = rolled_out(SparseTrainingStep(law), law, cells, 3)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(rolled_out(FiringStep(law), law, cells, 3)[0], exact[0])
+        assert torch.equal(rolled_out(SparseTrainingStep(law), law, cells, 3)[0], exact[0])
 
 
 def test_other_laws_are_their_own_training_step() -> None:
-    assert isinstance(training_step(nca()), FiringStep)
+    assert isinstance(training_step(nca()), SparseTrainingStep)
     for law in (LAWS["MLP"](d_state=2), LAWS["Life"](), nca("reflect"), nca().double(), nn.Conv2d(3, 3, 1)):
         assert training_step(law) is law
 
@@ -217,7 +217,7 @@ def test_other_laws_are_their_own_training_step() -> None:
 def test_without_a_compiler_the_law_is_stepped_and_said_to_be(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def none(_: str) -> None:
+    def none(*_: object) -> None:
         raise NativeKernelError("no C++ compiler found (g++ or clang++)")
 
     monkeypatch.setattr("aetheria.stepping.cpu.training_step.native_kernel", none)

@@ -82,7 +82,7 @@ def test_other_operations_find_what_was_doubled() -> None:
     with torch.inference_mode():
         given, expected = PointwiseKernel(PointwiseConv(double, 2))(low), double(low)
         assert isinstance(given, LazyUpsampled)
-        assert repr(given).startswith("Doubled([[[[")
+        assert repr(given).startswith("LazyUpsampled([[[[")
         for use in (
             lambda x: x + 1,
             lambda x: torch.cat((x, x), 1),

@@ -17,13 +17,13 @@ from aetheria.laws.layers import ChannelNorm, Conv, Gated
 from aetheria.laws.updates import Residual
 from aetheria.stepping import compiled
 from aetheria.stepping.choose import choose_plan
-from aetheria.stepping.cpu import build, winograd
-from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel, mixing_of
-from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel, filtering_of
-from aetheria.stepping.cpu.lstm_cell import gated
+from aetheria.stepping.cpu import build, conv3x3, winograd
+from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel, as_pointwise_conv
+from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel, as_conv3x3
+from aetheria.stepping.cpu.lstm_cell import lstm_cell
 from aetheria.stepping.cpu.winograd import Winograd, share
 from aetheria.stepping.plan import State
-from aetheria.stepping.registry import first_candidate
+from aetheria.stepping.registry import first_plan
 from tests.small_laws import small_motor
 
 BOUNDARIES = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}
@@ -67,7 +67,7 @@ def filterings(draw: st.DrawFn) -> tuple[Conv3x3, tuple[Tensor, ...]]:
     norm = ChannelNorm(outputs) if outputs > 8 and draw(st.booleans()) else None
     if norm is not None:
         norm.scale.data = 1 + 0.3 * random(outputs, seed=2)
-    activation = draw(st.sampled_from(["none", "elu", "relu"]))
+    activation: Any = draw(st.sampled_from(["none", "elu", "relu"]))
     parts = tuple(random(shape[0], c, *shape[1:], seed=3 + i) for i, c in enumerate(channels))
     return Conv3x3(conv, boundary, norm, activation), parts
 
@@ -182,7 +182,7 @@ def test_gates_equal_float64(batch: int, width: int, height: int, length: int, s
     gates, memory = size * random(batch, 4 * width, height, length), small * random(batch, width, height, length, seed=1)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    ours = gated(gates, memory)
+    ours = lstm_cell(gates, memory)
     torch.set_num_threads(before)
     for one, other in zip(ours, Gated()(gates.double(), memory.double()), strict=True):
         assert (one - other).abs().max() < 1e-6 * small
@@ -191,12 +191,12 @@ def test_gates_equal_float64(batch: int, width: int, height: int, length: int, s
 def test_gates_keep_what_is_not_finite_and_refuse_other_shapes() -> None:
     poisoned, memory = torch.zeros(1, 4 * 5, 2, 2), torch.ones(1, 5, 2, 2)
     poisoned[0, 7, 1, 0] = float("nan")  # what cell (1, 0) accepts in channel 2
-    for part in gated(poisoned, memory):
+    for part in lstm_cell(poisoned, memory):
         assert part.isfinite().logical_not().nonzero().tolist() == [[0, 2, 1, 0]]
-    shut = gated(torch.full((1, 20, 2, 2), -torch.inf), memory)
+    shut = lstm_cell(torch.full((1, 20, 2, 2), -torch.inf), memory)
     assert not any(part.any() for part in shut)
     with pytest.raises(ValueError, match=r"gates \(1, 19, 2, 2\) given for memory \(1, 5, 2, 2\)"):
-        gated(poisoned[:, :19], memory)
+        lstm_cell(poisoned[:, :19], memory)
 
 
 def test_other_channels_than_it_was_made_for_are_refused() -> None:
@@ -211,8 +211,8 @@ def test_other_channels_than_it_was_made_for_are_refused() -> None:
 
 def test_which_layers_are_without_neighbours() -> None:
     wide: Any = {"in_channels": 16, "out_channels": 16}
-    assert mixing_of(nn.Conv2d(**wide, kernel_size=1)) is not None
-    assert mixing_of(nn.ConvTranspose2d(**wide, kernel_size=2, stride=2)) is not None
+    assert as_pointwise_conv(nn.Conv2d(**wide, kernel_size=1)) is not None
+    assert as_pointwise_conv(nn.ConvTranspose2d(**wide, kernel_size=2, stride=2)) is not None
     for other in (
         nn.Conv2d(**wide, kernel_size=1, stride=2),
         nn.Conv2d(**wide, kernel_size=1, padding=1),
@@ -222,7 +222,7 @@ def test_which_layers_are_without_neighbours() -> None:
         nn.ConvTranspose2d(**wide, kernel_size=2, stride=2, output_padding=1),
         nn.ConvTranspose2d(**wide, kernel_size=2, stride=2).double(),
     ):
-        assert mixing_of(other) is None
+        assert as_pointwise_conv(other) is None
 
 
 # -- laws --------------------------------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_a_law_of_the_users_own_steps_as_in_float64(padding: str) -> None:
 
 
 def test_layers_of_other_kinds_are_left_as_they_are() -> None:
-    assert filtering_of(Conv(16, 16, 3, "zero")) is not None
+    assert as_conv3x3(Conv(16, 16, 3, "zero")) is not None
     other_weights = Conv(16, 16, 3, "zero")
     other_weights.weight = nn.Parameter(torch.zeros(8, 16, 3, 3))
     for other in (
@@ -340,7 +340,7 @@ def test_layers_of_other_kinds_are_left_as_they_are() -> None:
         nn.ConvTranspose2d(16, 16, 3, padding=1),
         nn.utils.parametrizations.weight_norm(Conv(16, 16, 3, "zero")),
     ):
-        assert filtering_of(other) is None
+        assert as_conv3x3(other) is None
 
 
 # -- edits -------------------------------------------------------------------------------------------------------------
@@ -482,7 +482,7 @@ class Asking(nn.Module):
 def test_auto_takes_it_where_it_has_most_of_the_products(law: nn.Module, precision: Any, name: str) -> None:
     cells = torch.randn(1, 16, 16, 16)
     given = as_law(law, getattr(law, "d_state", 16))
-    assert first_candidate(given, (cells, *given.initial_memory(cells)), precision).name == name
+    assert first_plan(given, (cells, *given.initial_memory(cells)), precision).name == name
 
 
 def test_nothing_is_counted_where_weights_tell_that_it_has_most_of_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -490,9 +490,9 @@ def test_nothing_is_counted_where_weights_tell_that_it_has_most_of_the_products(
         raise AssertionError
 
     monkeypatch.setattr(winograd, "share", refuse)
-    assert not winograd.yields(UNet(8, 16), (torch.randn(1, 16, 16, 16),))
+    assert not winograd.slower_than_compiled(UNet(8, 16), (torch.randn(1, 16, 16, 16),))
     with pytest.raises(AssertionError):
-        winograd.yields(UNet(8, 8), (torch.randn(1, 16, 16, 16),))
+        winograd.slower_than_compiled(UNet(8, 8), (torch.randn(1, 16, 16, 16),))
 
 
 def test_where_the_compiled_step_is_faster_it_still_serves_runs_too_short_to_compile_for() -> None:
@@ -535,6 +535,6 @@ def test_a_law_that_minds_being_copied_steps_by_another_plan_with_a_warning(monk
 def test_memory_that_the_kernel_cannot_have_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
     motor = small_motor(UNet(1, 16), (16, 16), cfg={"plan": "winograd"})
     motor.warm_up()
-    monkeypatch.setattr(build.native_kernel("convolution.cpp"), "convolution", lambda *_: 1)
+    monkeypatch.setattr(build.native_kernel("conv3x3.cpp", conv3x3.Job), "conv3x3", lambda *_: 1)
     with pytest.raises(StateError, match="UNet: out of memory"):
         motor.step(1)

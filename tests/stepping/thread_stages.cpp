@@ -1,6 +1,6 @@
 // Stages shared by threads, many at a time: what they add up must not depend on how many threads do it. With "fork", in a
 // child of a process that has had threads too.
-#include "stages.h"
+#include "parallel_stages.h"
 
 #include <sys/wait.h>
 

@@ -12,7 +12,7 @@ from aetheria.training.imitation import imitate
 from aetheria.training.target_images import read_picture
 from aetheria.training.train_config import TrainConfig
 from benchmarks.training.growing import measure
-from benchmarks.training.learning import CONFIGS, numpy_step, life, record
+from benchmarks.training.learning import CONFIGS, life, numpy_step, record
 
 
 def test_life_is_learned_exactly_and_asked_about_densities_never_seen(tmp_path: Path) -> None:

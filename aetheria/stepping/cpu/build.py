@@ -1,4 +1,4 @@
-"""Kernels in C++: compiled by the machine's own compiler for its own processor, once, and kept."""
+"""Compiles the C++ kernels for this machine's processor, once, and loads them."""
 
 import ctypes
 import hashlib
@@ -12,15 +12,20 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from aetheria.laws.checks import BOUNDARIES
+from aetheria.laws.forms import CURVES
+from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS
+
 log = logging.getLogger(__name__)
 
 
 class NativeKernelError(RuntimeError):
-    """A kernel that could not be compiled here."""
+    """A kernel that cannot be compiled on this machine."""
 
 
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
-_HEADERS = ("columns.h", "crew.h", "grid.h", "lanes.h", "products.h", "stages.h", "transforms.h")
+# The positions in these lists are the numbers of named choices in the kernels (enums.h).
+_CHOICES = {"BOUNDARIES": BOUNDARIES, "ACTIVATIONS": ACTIVATIONS, "NORMALISATIONS": NORMALISATIONS, "CURVES": CURVES}
 
 
 def compiler() -> str | None:
@@ -28,27 +33,48 @@ def compiler() -> str | None:
     if wanted := os.environ.get("CXX"):
         if found := shutil.which(wanted):
             return found
-        log.warning('CXX: "%s" is no program; g++ or clang++ is taken', wanted)
+        log.warning('CXX: no program "%s" found; using g++ or clang++', wanted)
     return shutil.which("g++") or shutil.which("clang++")
 
 
+def choice_flags() -> list[str]:
+    """Compiler flags that define the named choices."""
+    return [f"-D{name}={','.join(choices).upper()}" for name, choices in _CHOICES.items()]
+
+
 @cache
-def native_kernel(source: str, **defines: int) -> ctypes.CDLL:
-    """The library compiled from `kernels/<source>` with these macros defined.
+def native_kernel(source: str, *structures: type[ctypes.Structure], **defines: int) -> ctypes.CDLL:
+    """The library compiled from `kernels/<source>`.
+
+    Args:
+        structures: those that the kernel is called with, under the names that they have in the source.
+        defines: macros, by name.
 
     Raises:
-        NativeKernelError: no compiler, or it fails; the first line of what it said.
+        NativeKernelError: no compiler, or it fails; with the first error message.
+        AssertionError: a structure has another size in the source.
     """
     folder = resources.files("aetheria.stepping") / "kernels"
-    texts = {name: (folder / name).read_text("utf-8") for name in (source, *_HEADERS)}
+    headers = sorted(file.name for file in folder.iterdir() if file.name.endswith(".h"))
+    texts = {name: (folder / name).read_text("utf-8") for name in (source, *headers)}
     command = compiler()
     if command is None:
         raise NativeKernelError("no C++ compiler found (g++ or clang++)")
-    flags = [*_FLAGS, *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
-    library = _kept_in() / f"{Path(source).stem}-{_fingerprint(texts, flags, command)}.so"
-    if not library.exists():
-        _build(command, flags, texts, source, library)
-    return ctypes.CDLL(str(library))
+    flags = [*_FLAGS, *choice_flags(), *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
+    path = _cache_folder() / f"{Path(source).stem}-{_fingerprint(texts, flags, command)}.so"
+    if not path.exists():
+        _build(command, flags, texts, source, path)
+    library = ctypes.CDLL(str(path))
+    for structure in structures:
+        _check_size(library, source, structure)
+    return library
+
+
+def _check_size(library: ctypes.CDLL, source: str, structure: type[ctypes.Structure]) -> None:
+    name, ours = structure.__name__, ctypes.sizeof(structure)
+    theirs = getattr(library, f"{name}_bytes")()
+    if theirs != ours:  # not an assert, which -O removes: the kernel would read memory that is not its own
+        raise AssertionError(f"{source}: {name} has {theirs} bytes there, and {ours} in {structure.__module__}")
 
 
 def _build(command: str, flags: list[str], texts: dict[str, str], source: str, library: Path) -> None:
@@ -61,13 +87,13 @@ def _build(command: str, flags: list[str], texts: dict[str, str], source: str, l
         )
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
-            said = next((line for line in lines if "error" in line), lines[0])
-            raise NativeKernelError(f"{command} cannot compile {source}: {said}")
-        built.replace(library)  # whole or not at all, whoever else compiles it now
+            message = next((line for line in lines if "error" in line), lines[0])
+            raise NativeKernelError(f"{command} cannot compile {source}: {message}")
+        built.replace(library)  # atomic: another process may be compiling the same kernel
 
 
-def _kept_in() -> Path:
-    """Where compiled kernels are kept: `$AETHERIA_CACHE_DIR`, or the user's cache folder; a temporary one if neither works."""
+def _cache_folder() -> Path:
+    """`$AETHERIA_CACHE_DIR`, or the user's cache folder; a temporary folder if it cannot be written."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(os.environ.get("AETHERIA_CACHE_DIR") or Path(home) / "aetheria")
     try:
@@ -75,16 +101,16 @@ def _kept_in() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError:
-        return _temporary()
+        return _temporary_folder()
 
 
 @cache
-def _temporary() -> Path:
+def _temporary_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="aetheria-"))
 
 
 def _fingerprint(texts: dict[str, str], flags: list[str], command: str) -> str:
-    """Changes with the source, the flags, the compiler and the processor that `-march=native` stands for."""
+    """A hash of the source, the flags, the compiler and the processor, for which `-march=native` compiles."""
     stat = Path(command).resolve().stat()
     parts = [*texts.values(), *flags, command, str(stat.st_mtime_ns), str(stat.st_size), platform.machine(), _processor()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

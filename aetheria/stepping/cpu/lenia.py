@@ -1,4 +1,4 @@
-"""The fused plan for Lenia on the CPU: the ring added up cell by cell, growth and clip in one pass, in C++."""
+"""The fused plan for Lenia on the CPU: a direct sum over the ring-shaped kernel, growth and clip in one pass."""
 
 import ctypes
 
@@ -10,22 +10,24 @@ from aetheria.laws.base import Law
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import CURVES, RingKernel
 from aetheria.stepping.cpu.build import native_kernel
+from aetheria.stepping.cpu.job import fields, run, threads_for
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import ring_kernel_of
 
-# Rings of more cells than this (R 17) are left to the FFT, which takes as long for any: benchmarks/results/rings.md.
+# Larger rings (R 18 and more) are left to the FFT, whose time does not depend on the ring: benchmarks/results/rings.md.
 MOST_WEIGHTS = 900
-# Weights that are left out weigh no more than this together: less than rounding does in float32.
+# The weights that are left out sum to no more than this, which float32 loses by rounding.
 NEGLIGIBLE = 1e-8
-_THREAD_PRODUCTS = 4_000_000  # that a thread is started for: what its start takes
 
 
-class _Job(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("weight", "cells", "next", "spare")),
-        *((name, ctypes.c_int64) for name in ("batch", "height", "width", "steps")),
-        *((name, ctypes.c_int32) for name in ("reach", "boundary", "growth", "threads")),
-        *((name, ctypes.c_float) for name in ("centre", "narrowness", "dt")),
+class Job(ctypes.Structure):
+    """As in `lenia.cpp`."""
+
+    _fields_ = fields(
+        "weight cells next spare",
+        int64="batch height width steps",
+        int32="reach boundary growth threads",
+        float32="centre narrowness dt",
     )
 
 
@@ -53,7 +55,7 @@ class FusedLenia(Plan):
         """
         ring = _ring(law)
         self._law, self._shape_key, self._weights = law, ring.shape_key, _weights(ring.kernel())
-        self._kernel = native_kernel("lenia.cpp").lenia
+        self._kernel = native_kernel("lenia.cpp", Job).lenia
 
     def pack(self, state: State) -> State:
         return (state[0].float().contiguous(),)
@@ -68,20 +70,18 @@ class FusedLenia(Plan):
         ring, (cells,), weights = _ring(self._law), held, self._weights
         batch, _, height, width = cells.shape
         after, spare = torch.empty_like(cells), torch.empty_like(cells) if steps > 1 else cells
-        products = steps * cells.numel() * weights.numel()
-        job = _Job(
+        job = Job(
             *(tensor.data_ptr() for tensor in (weights, cells, after, spare)),
             *(batch, height, width, steps),
             len(weights) - 1,
             BOUNDARIES.index(ring.boundary),
             CURVES.index(ring.growth),
-            max(1, min(torch.get_num_threads(), products // _THREAD_PRODUCTS)),
+            threads_for(steps * cells.numel() * weights.numel()),
             ring.centre,
             1 / ((9 if ring.growth == "polynomial" else 2) * ring.width**2),
             ring.dt,
         )
-        if self._kernel(ctypes.byref(job)):
-            raise MemoryError("the fused kernel's buffers")
+        run(self._kernel, job)
         return (after,)
 
 
@@ -92,7 +92,7 @@ def _ring(law: Law) -> RingKernel:
 
 
 def _weights(kernel: Tensor) -> Tensor:
-    """Weights `(reach + 1, reach + 1)`, float32, of the cells at [dx, dy]; those at dx 0 halved, for they are added twice."""
+    """Weights `(reach + 1, reach + 1)`, float32, of the cells at [dx, dy]; halved at dx 0, where the kernel adds them twice."""
     radius = len(kernel) // 2
     ascending = kernel.flatten().sort().values
     least = ascending[ascending.cumsum(0) > NEGLIGIBLE][0]

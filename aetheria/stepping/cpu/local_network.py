@@ -1,4 +1,4 @@
-"""The fused plan on the CPU: perceive, network and update of every cell in one pass, in C++."""
+"""The fused plan on the CPU for laws with a small network at each cell: perception, layers and update in one pass."""
 
 import ctypes
 import math
@@ -10,35 +10,29 @@ from torch import Tensor
 
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
+from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.hash_noise import threshold
-from aetheria.laws.local_network import CellNetwork, Dense, Filters
+from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS, CellNetwork, Dense, Filters
 from aetheria.stepping.cpu.build import native_kernel
+from aetheria.stepping.cpu.job import address, fields, plain, run, threads_for
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import network_of
 
-_BOUNDARIES = ("periodic", "zero", "reflect")  # numbered as in the kernel, like the next two
-_ACTIVATIONS = ("none", "elu", "relu")
-_NORMALISE = ("none", "cell", "grid")
+
+class Layer(ctypes.Structure):
+    """As in `local_network.cpp`."""
+
+    _fields_ = fields("weight bias scale", int32="inputs outputs activation", float32="eps")
 
 
-class _Layer(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("weight", "bias", "scale")),
-        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "activation")),
-        ("eps", ctypes.c_float),
-    )
+class Job(ctypes.Structure):
+    """As in `local_network.cpp`."""
 
-
-class _Job(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("layers", "filters", "cells", "next", "spare", "seed", "step")),
-        *((name, ctypes.c_int64) for name in ("batch", "channels", "height", "width", "steps", "fire_below")),
-        *(
-            (name, ctypes.c_int32)
-            for name in ("layer_count", "filter_count", "boundary", "normalise", "alive_channel", "threads")
-        ),
-        ("decay", ctypes.c_float),
-        ("alive_above", ctypes.c_float),
+    _fields_ = fields(
+        "layers filters cells next spare seed step",
+        int64="batch channels height width steps fire_below",
+        int32="layer_count filter_count boundary normalise alive_channel threads",
+        float32="decay alive_above",
     )
 
 
@@ -51,8 +45,8 @@ def _why_not(network: CellNetwork | str, precision: Precision) -> str:
     if isinstance(network, str):
         return network
     if (network.alive or network.fire_rate is not None) and (network.normalise != "none" or network.decay):
-        return "in its kernel cells that fire by chance or die neither decay nor are normalised"
-    # For bf16 too: on a CPU float32 in registers is faster than bfloat16 through memory, and nearer to the law.
+        return "its kernel has neither decay nor normalisation for cells that fire at random or die"
+    # For bf16 too: on a CPU float32 in registers is faster than bfloat16 in memory, and more accurate.
     return "its kernel computes in float32, and fp64 is wanted" if precision == "fp64" else ""
 
 
@@ -67,8 +61,8 @@ class FusedOnCpu(Plan):
             NativeKernelError: no C++ compiler.
         """
         self._law = law
-        self._network: CellNetwork | str | None = None  # as `stale` found it, for the steps that follow
-        self._kernel = native_kernel("cell_network.cpp").cell_network
+        self._network: CellNetwork | str | None = None  # from `stale`, for the steps that follow it
+        self._kernel = native_kernel("local_network.cpp", Layer, Job).local_network
 
     def pack(self, state: State) -> State:
         return tuple(tensor.contiguous() for tensor in state)
@@ -84,35 +78,34 @@ class FusedOnCpu(Plan):
         assert isinstance(network, CellNetwork)
         cells, *memory = held
         after, spare = torch.empty_like(cells), torch.empty_like(cells) if steps > 1 else cells
-        _run(self._kernel, network, (cells, after, spare), tuple(memory), steps)
+        _step(self._kernel, network, (cells, after, spare), tuple(memory), steps)
         return (after, memory[0], memory[1] + steps) if memory else (after,)
 
 
-def _run(kernel: Callable[..., int], network: CellNetwork, grids: State, memory: State, steps: int) -> None:
+def _step(kernel: Callable[..., int], network: CellNetwork, grids: State, memory: State, steps: int) -> None:
     batch, channels, height, width = grids[0].shape
-    # Kept in these names until the kernel returns: it gets bare addresses.
-    tensors = [[_plain(tensor) for tensor in (layer.weight, layer.bias, layer.scale)] for layer in network.layers]
-    layers = (_Layer * len(tensors))(*map(_layer, network.layers, tensors))
+    tensors = [[plain(tensor) for tensor in (layer.weight, layer.bias, layer.scale)] for layer in network.layers]
+    layers = (Layer * len(tensors))(*map(_layer, network.layers, tensors))
     filters = _filters(network.filters)
     alive_channel, alive_above = network.alive or (-1, 0.0)
     seed, step = memory or (None, None)
-    job = _Job(
+    products = sum(math.prod(layer.weight.shape) for layer in network.layers)
+    job = Job(
         ctypes.addressof(layers),
         filters.data_ptr(),
         *(grid.data_ptr() for grid in grids),
-        *map(_address, (seed, step)),
+        *map(address, (seed, step)),
         *(batch, channels, height, width, steps),
         -1 if network.fire_rate is None else threshold(network.fire_rate),
         *(len(layers), len(filters)),
-        _BOUNDARIES.index(network.boundary),
-        _NORMALISE.index(network.normalise),
+        BOUNDARIES.index(network.boundary),
+        NORMALISATIONS.index(network.normalise),
         alive_channel,
-        _threads(network, batch * height * width * steps),
+        threads_for(batch * height * width * steps * products),
         network.decay,
         alive_above,
     )
-    if kernel(ctypes.byref(job)):
-        raise MemoryError("the fused kernel's buffers")
+    run(kernel, job)
 
 
 @cache
@@ -120,20 +113,6 @@ def _filters(filters: Filters) -> Tensor:
     return torch.tensor(filters, dtype=torch.float32, device="cpu")
 
 
-def _layer(layer: Dense, tensors: list[Tensor | None]) -> _Layer:
+def _layer(layer: Dense, tensors: list[Tensor | None]) -> Layer:
     outputs, inputs = layer.weight.shape
-    return _Layer(*map(_address, tensors), inputs, outputs, _ACTIVATIONS.index(layer.activation), layer.eps)
-
-
-def _plain(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.detach().to(torch.float32).contiguous()
-
-
-def _address(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
-
-
-def _threads(network: CellNetwork, updates: int) -> int:
-    """As many as torch uses, but none that would be started for less than its start takes."""
-    products = sum(math.prod(layer.weight.shape) for layer in network.layers)
-    return max(1, min(torch.get_num_threads(), updates * products // 4_000_000))
+    return Layer(*map(address, tensors), inputs, outputs, ACTIVATIONS.index(layer.activation), layer.eps)

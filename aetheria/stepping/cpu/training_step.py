@@ -1,7 +1,7 @@
-"""A training step of laws whose cells fire at random: only cells that fire, and could live, are computed, in C++.
+"""Training steps of laws whose cells fire at random: only the cells that fire and may live are computed.
 
-What the law itself computes at every cell and then throws away is never computed here: half of it at the usual fire rate,
-nearly all of it while a pattern is small. Cells, gradients and masks are the law's own, to rounding.
+The law computes every cell and then discards those that do not fire: half of them at the usual fire rate, and nearly all while
+a pattern is small. Cells, gradients and masks equal the law's, up to rounding.
 """
 
 import ctypes
@@ -15,72 +15,71 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.laws.base import Law
+from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.hash_noise import threshold
-from aetheria.laws.local_network import CellNetwork, Filters
+from aetheria.laws.local_network import ACTIVATIONS, CellNetwork, Filters
 from aetheria.stepping.cpu.build import NativeKernelError, native_kernel
+from aetheria.stepping.cpu.job import fields, run, threads_for
 from aetheria.stepping.unmodified import network_of
 
 log = logging.getLogger(__name__)
 
-Step = Callable[..., Any]  # (cells, *memory) -> what the law gives
-_BOUNDARIES = ("periodic", "zero")  # numbered as in the kernel, like the next
-_ACTIVATIONS = ("none", "elu", "relu")
+Step = Callable[..., Any]  # (cells, *memory) -> the same, or the next cells alone
 
 
-class _Layer(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("weight", "bias", "weight_grad", "bias_grad")),
-        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "activation")),
-    )
+class Layer(ctypes.Structure):
+    """As in `training_step.cpp`."""
+
+    _fields_ = fields("weight bias weight_grad bias_grad", int32="inputs outputs activation")
 
 
-class _Job(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("layers", "filters", "cells", "asked", "kept")),
-        *((name, ctypes.c_void_p) for name in ("seed", "step", "grad", "back")),
-        *((name, ctypes.c_int64) for name in ("batch", "channels", "height", "width", "steps", "fire_below")),
-        *((name, ctypes.c_int32) for name in ("layer_count", "filter_count", "boundary", "alive_channel", "threads")),
-        ("alive_above", ctypes.c_float),
+class Job(ctypes.Structure):
+    """As in `training_step.cpp`."""
+
+    _fields_ = fields(
+        "layers filters cells active kept seed step grad previous_grad",
+        int64="batch channels height width steps fire_below",
+        int32="layer_count filter_count boundary alive_channel threads",
+        float32="alive_above",
     )
 
 
 def training_step(law: nn.Module) -> Step:
-    """The fastest step with the law's values and gradients: the law itself, or only its firing cells.
+    """The fastest step with the law's values and gradients: a `SparseTrainingStep` where there is one, else the law.
 
-    The second is for laws on the CPU, in float32, whose `cell_network` fires at random.
+    There is one for laws on the CPU, in float32, whose `cell_network` fires at random.
     """
     if not isinstance(law, Law):
         return law
     network = network_of(law)
-    if isinstance(network, str) or not _picks(network):
+    if isinstance(network, str) or not _fits(network):
         return law
-    # On a GPU the whole grid is one launch, and picking cells costs the CPU a look at how many there are.
+    # On a GPU the whole grid is one launch; to select cells, the CPU would have to wait for their number.
     if any(parameter.device.type != "cpu" or parameter.dtype != torch.float32 for parameter in law.parameters()):
         return law
     try:
-        return FiringStep(law)
+        return SparseTrainingStep(law)
     except NativeKernelError as error:
-        log.warning("training steps every cell, also those that do not fire: %s", error)
+        log.warning("training computes every cell, including those that do not fire: %s", error)
         return law
 
 
-def _picks(network: CellNetwork) -> bool:
-    """Whether this form is what `FiringStep` steps."""
+def _fits(network: CellNetwork) -> bool:
+    """Whether `SparseTrainingStep` can step this network."""
     return (
         network.fire_rate is not None
         and network.normalise == "none"
         and network.decay == 0
-        and network.boundary in _BOUNDARIES
+        and network.boundary != "reflect"
         and network.layers[-1].activation == "none"
         and all(layer.scale is None and layer.bias is not None for layer in network.layers)
     )
 
 
-class FiringStep:
-    """`forward(cells, seed, step)` of a law in `CellNetwork` form with a fire rate, at the cells that fire.
+class SparseTrainingStep:
+    """`forward(cells, seed, step)` of a law with a `CellNetwork` and a fire rate, computed at the cells that fire.
 
-    In float32, also where torch's autocast is on: a CPU computes the layers of some cells faster in its cache than in bfloat16
-    through memory.
+    In float32, even under autocast: a CPU computes some cells in its cache faster than all cells in bfloat16 in memory.
     """
 
     def __init__(self, law: Law) -> None:
@@ -89,7 +88,7 @@ class FiringStep:
             NativeKernelError: no C++ compiler.
         """
         self._law = law
-        self._kernel = native_kernel("firing.cpp")
+        self._kernel = native_kernel("training_step.cpp", Layer, Job)
 
     def __call__(self, cells: Tensor, seed: Tensor, step: Tensor, *, steps: int = 1) -> tuple[Tensor, ...]:
         network = self._law.cell_network()
@@ -100,9 +99,9 @@ class FiringStep:
         return after, seed, step + steps
 
 
-def several(step: Step, state: Sequence[Tensor], steps: int) -> Sequence[Tensor]:
-    """The state after some steps, of which none between is wanted: by one call where the law has one for them."""
-    if isinstance(step, FiringStep):
+def run_steps(step: Step, state: Sequence[Tensor], steps: int) -> Sequence[Tensor]:
+    """The state after some steps, without the states between them: in one kernel call where there is a kernel."""
+    if isinstance(step, SparseTrainingStep):
         return step(*state, steps=steps) if steps else state
     for _ in range(steps):
         state = step(*state)
@@ -110,7 +109,7 @@ def several(step: Step, state: Sequence[Tensor], steps: int) -> Sequence[Tensor]
 
 
 class _Steps(torch.autograd.Function):
-    """Some steps: `(B, C, H, W)` cells and the tensors of each layer in, the last cells out; all contiguous by channel."""
+    """Several steps: from cells `(B, C, H, W)` and the weight and bias of each layer to the last cells, channels last."""
 
     @staticmethod
     def forward(
@@ -126,54 +125,53 @@ class _Steps(torch.autograd.Function):
         batch, channels, height, width = cells.shape
         each = cells.new_empty(steps + 1, batch, height, width, channels)
         each[0] = cells.permute(0, 2, 3, 1)
-        asked, kept = (torch.empty(steps, batch, height, width, dtype=torch.uint8) for _ in range(2))
-        grids = {"cells": each, "asked": asked, "kept": kept, "seed": seed.contiguous(), "step": step.contiguous()}
-        _run(kernel.forwards, network, tensors, (), grids)
+        active, kept = (torch.empty(steps, batch, height, width, dtype=torch.uint8) for _ in range(2))
+        grids = {"cells": each, "active": active, "kept": kept, "seed": seed.contiguous(), "step": step.contiguous()}
+        _call(kernel.forward, network, tensors, (), grids)
         ctx.kernel, ctx.network = kernel, network
-        ctx.save_for_backward(each, asked, kept, *tensors)
+        ctx.save_for_backward(each, active, kept, *tensors)
         return each[-1].clone().permute(0, 3, 1, 2)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        each, asked, kept, *tensors = ctx.saved_tensors
+        each, active, kept, *tensors = ctx.saved_tensors
         grad = grads[0].permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-        back, own = torch.empty_like(grad), [tensor.new_empty(tensor.shape) for tensor in tensors]
-        grids = {"cells": each, "asked": asked, "kept": kept, "grad": grad, "back": back}
-        _run(ctx.kernel.backwards, ctx.network, tensors, own, grids)
-        before = back if len(asked) % 2 else grad
-        return None, None, None, None, None, before.permute(0, 3, 1, 2), *own
+        previous_grad, grads_of_tensors = torch.empty_like(grad), [tensor.new_empty(tensor.shape) for tensor in tensors]
+        grids = {"cells": each, "active": active, "kept": kept, "grad": grad, "previous_grad": previous_grad}
+        _call(ctx.kernel.backward, ctx.network, tensors, grads_of_tensors, grids)
+        first_grad = previous_grad if len(active) % 2 else grad  # the two buffers swap roles at each step
+        return None, None, None, None, None, first_grad.permute(0, 3, 1, 2), *grads_of_tensors
 
 
 @cache
-def _numbers(filters: Filters) -> Tensor:
+def _filters(filters: Filters) -> Tensor:
     return torch.tensor(filters, dtype=torch.float32)
 
 
-def _run(
+def _call(
     kernel: Callable[..., int],
     network: CellNetwork,
     tensors: Sequence[Tensor],
     grads: Sequence[Tensor],
     grids: dict[str, Tensor],
 ) -> None:
-    """Calls the kernel; `grids` by the names of the job's fields."""
+    """Calls the kernel; `grids` by the names of the job's fields, `grads` empty or one per tensor."""
     steps, batch, height, width, channels = grids["cells"].shape
-    steps -= 1  # the first are before any
-    # Kept in these names until the kernel returns: it gets bare addresses.
-    plain = [tensor.detach().contiguous() for tensor in tensors]
-    filters = _numbers(network.filters)
-    layers = (_Layer * len(network.layers))()
+    steps -= 1  # there are one more grids than steps
+    contiguous = [tensor.detach().contiguous() for tensor in tensors]  # in a variable, as the kernel gets only addresses
+    filters = _filters(network.filters)
+    layers = (Layer * len(network.layers))()
     for number, (layer, dense) in enumerate(zip(layers, network.layers, strict=True)):
-        layer.weight, layer.bias = (tensor.data_ptr() for tensor in plain[2 * number : 2 * number + 2])
+        layer.weight, layer.bias = (tensor.data_ptr() for tensor in contiguous[2 * number : 2 * number + 2])
         if grads:
             layer.weight_grad, layer.bias_grad = (grad.data_ptr() for grad in grads[2 * number : 2 * number + 2])
         layer.outputs, layer.inputs = dense.weight.shape
-        layer.activation = _ACTIVATIONS.index(dense.activation)
+        layer.activation = ACTIVATIONS.index(dense.activation)
     alive_channel, alive_above = network.alive or (-1, 0.0)
     products = batch * height * width * sum(math.prod(layer.weight.shape) for layer in network.layers)
     assert network.fire_rate is not None
-    job = _Job(
+    job = Job(
         layers=ctypes.addressof(layers),
         filters=filters.data_ptr(),
         **{name: tensor.data_ptr() for name, tensor in grids.items()},
@@ -185,11 +183,9 @@ def _run(
         fire_below=threshold(network.fire_rate),
         layer_count=len(layers),
         filter_count=len(filters),
-        boundary=_BOUNDARIES.index(network.boundary),
+        boundary=BOUNDARIES.index(network.boundary),
         alive_channel=alive_channel,
         alive_above=alive_above,
-        # As many as torch uses, but none that would be started for less than its start takes.
-        threads=max(1, min(torch.get_num_threads(), products // 4_000_000)),
+        threads=threads_for(products),
     )
-    if kernel(ctypes.byref(job)):
-        raise MemoryError("the buffers of a training step")
+    run(kernel, job)

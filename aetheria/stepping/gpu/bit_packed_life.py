@@ -1,4 +1,4 @@
-"""The packed plan on CUDA: Life-like rules on 64 cells a word, several steps a pass where the kernel takes the grid."""
+"""The packed plan on CUDA: Life-like rules on words of 64 cells, several steps in a pass where the kernel takes the grid."""
 
 import importlib.util
 
@@ -6,32 +6,34 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.base import Law
+from aetheria.laws.forms import BitRule
+from aetheria.stepping import bit_sliced_life
 from aetheria.stepping.compiled import Compiled
-from aetheria.stepping.cpu.bit_packed_life import rule_of
-from aetheria.stepping.gpu import bit_sliced_life
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import bit_rule_of
 
-PASSES = (8, 4, 2, 1)  # steps of the passes there are; the kernel is compiled for each
-BLOCK = 128  # lanes a program, one a thread
-LANES = 50_000  # that an H100 runs at once: 132 processors with registers for twelve warps of the kernel each
-FEWEST_ROWS, MOST_ROWS = 16, 256  # of a lane; it reads those it steps and up to sixteen more
+PASSES = (8, 4, 2, 1)  # steps in a pass; the kernel is compiled for each
+BLOCK = 128  # lanes in a program, one per thread
+LANES = 50_000  # lanes that an H100 runs at once: 132 processors with registers for twelve warps of the kernel each
+FEWEST_ROWS, MOST_ROWS = 16, 256  # rows that a lane steps; it reads up to sixteen more
 
 
 def why_not_in_passes(law: Law, width: int) -> str:
-    """Why grids of this width cannot be stepped several steps a pass, for people; empty if they can."""
+    """Why grids of this width cannot be stepped several steps in a pass, for people; empty if they can."""
     if law.boundary == "periodic" and width < bit_sliced_life.WORD:
-        return f"a periodic grid {width} cells wide; the kernel wants {bit_sliced_life.WORD}, or goes round more than once"
+        return f"a periodic grid {width} cells wide; the kernel needs {bit_sliced_life.WORD}, so as not to wrap around twice"
     return "" if importlib.util.find_spec("triton") else "Triton is not installed"
 
 
 class _Packed(Plan):
-    """Steps `Life` exactly; cells are held as words `(B, H, ceil(W / 64))`, int64."""
+    """Steps a `BitRule` exactly; the state is words `(B, H, ceil(W / 64))`, int64."""
 
     name = "packed"
 
     def __init__(self, law: Law, cells: Tensor) -> None:
-        self._law, self._rule = law, rule_of(law)
+        rule = bit_rule_of(law)
+        assert isinstance(rule, BitRule)
+        self._law, self._rule = law, rule
         self._width, self._type = cells.shape[-1], cells.dtype
 
     def pack(self, state: State) -> State:
@@ -45,12 +47,12 @@ class _Packed(Plan):
 
 
 class PackedOnCuda(_Packed):
-    """One step a pass, in compiled torch operations: any grid."""
+    """One step in a pass, in compiled torch operations, on any grid."""
 
     def __init__(self, law: Law, cells: Tensor) -> None:
         """
         Args:
-            cells: `(B, 1, H, W)`, for their shape and type. Raises what the compiler does.
+            cells: `(B, 1, H, W)`; only the shape and the type matter. Raises the compiler's exceptions.
         """
         super().__init__(law, cells)
         width, table, boundary = self._width, self._rule.table, self._rule.boundary
@@ -65,13 +67,13 @@ class PackedOnCuda(_Packed):
 
 
 class PackedInPasses(_Packed):
-    """Up to eight steps a pass, by a Triton kernel."""
+    """Up to eight steps in a pass, by a Triton kernel."""
 
     def __init__(self, law: Law, cells: Tensor, block: int = BLOCK) -> None:
         """
         Args:
-            cells: `(B, 1, H, W)`, for their shape and type; `why_not_in_passes` has nothing against them.
-            block: lanes a program, a power of two.
+            cells: `(B, 1, H, W)`; only the shape and the type matter. `why_not_in_passes` must be empty for their width.
+            block: lanes in a program, a power of two.
         """
         super().__init__(law, cells)
         table, self._boundary = self._rule.table, self._rule.boundary
@@ -79,7 +81,7 @@ class PackedInPasses(_Packed):
         self._block = block
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:
-        """What is held after `steps` steps; every second pass is written over what is given."""
+        """The state after `steps` steps; every second pass overwrites the given one."""
         words = held[0]
         spare = torch.empty_like(words)
         for taken in PASSES:
@@ -90,7 +92,7 @@ class PackedInPasses(_Packed):
         return (words,)
 
     def check(self, held: State) -> None:
-        """Compiles each pass, which may not happen while a graph is captured, and compares it with two of half as many steps.
+        """Compiles each pass, which is not possible while a graph is captured, and compares it with two of half as many steps.
 
         Raises:
             RuntimeError: they differ.
@@ -100,7 +102,7 @@ class PackedInPasses(_Packed):
         for steps in reversed(PASSES[:-1]):
             whole = self.advance((words.clone(),), steps)
             if not torch.equal(whole[0], self.advance(half, steps // 2)[0]):
-                raise RuntimeError(f"{steps} steps in one pass are not those in two")
+                raise RuntimeError(f"{steps} steps in one pass differ from those in two")
             half = whole
 
     def _pass(self, words: Tensor, after: Tensor, steps: int) -> None:
@@ -125,5 +127,5 @@ class PackedInPasses(_Packed):
                 rule=self._born_stays,
                 boundary=self._boundary,
                 block=self._block,
-                enable_fp_fusion=True,  # says so only because not to say it makes Triton warn
+                enable_fp_fusion=True,  # Triton's default; without it Triton warns
             )

@@ -1,15 +1,16 @@
-// Work in stages, shared by threads: every chunk of a stage is done before any of the next begins.
+// Work in stages, shared by threads: every chunk of a stage is done before any chunk of the next begins.
 #pragma once
 #include <atomic>
 #include <cstdint>
 #include <new>
 #include <vector>
 
-#include "crew.h"
+#include "thread_pool.h"
 
-// Calls work(stage, chunk) for each of `stages` * `chunks`, and between two stages once finish(stage). Each thread has a `work`
-// of its own, with its buffers, from make_work(); all are made first, so that what that throws leaves no thread behind.
-// Tickets are drawn in order, so a thread that draws one of a stage not yet open waits for it: no other barrier.
+// Calls work(stage, chunk) for each of `stages` * `chunks`, and finish(stage) at the end of each stage. Each thread has a `work`
+// of its own, with its buffers, made by make_work(). All are made before any thread starts, so that an exception in make_work
+// leaves no thread behind. Tickets are drawn in order; a thread whose ticket is of a stage not yet open waits for that stage, which
+// is all the synchronisation there is.
 template <class MakeWork, class Finish>
 void run_stages(int threads, int64_t stages, int64_t chunks, MakeWork make_work, Finish finish) {
     std::vector<decltype(make_work())> works;
@@ -30,7 +31,7 @@ void run_stages(int threads, int64_t stages, int64_t chunks, MakeWork make_work,
         }
     };
     if (threads < 2) return loop(0);
-    Crew* crew = crews().take();
-    crew->run(threads - 1, loop);
-    crews().give_back(crew);
+    ThreadPool* pool = idle_pools().acquire();
+    pool->run(threads - 1, loop);
+    idle_pools().release(pool);
 }

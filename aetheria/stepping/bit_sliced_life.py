@@ -1,4 +1,4 @@
-"""Life-like rules on words of 64 cells, in torch operations: what a GPU compiles.
+"""Life-like rules on words of 64 cells, in torch operations.
 
 Cell x of a row is bit x % 64 of word x // 64; the bits of a row's last word beyond its width are 0.
 """
@@ -21,7 +21,7 @@ def pack(cells: Tensor) -> Tensor:
     alive = F.pad(cells[:, 0] > 0.5, (0, -width % WORD))
     bits = alive.reshape(*alive.shape[:2], -1, WORD)
     words = torch.zeros(bits.shape[:-1], dtype=torch.int64, device=cells.device)
-    for i in range(WORD):  # one by one: all at once would take 64 times the memory
+    for i in range(WORD):  # all at once would take 64 times the memory
         words |= bits[..., i].long() << i
     return words
 
@@ -37,7 +37,7 @@ def unpack(words: Tensor, width: int, dtype: torch.dtype) -> Tensor:
 def step(words: Tensor, width: int, boundary: Boundary, table: Sequence[float]) -> Tensor:
     """One generation. `table`: next state by neighbours 0..8 of a dead cell, then of a live one."""
     west, cells, east = _beside(_with_rows_beyond(words, boundary), width, boundary)
-    # Each cell and its two neighbours in the row, added: one bit each of two words.
+    # Sum of each cell and its two neighbours in the row, as two bits.
     ones, twos = west ^ cells ^ east, (west & cells) | (east & (west ^ cells))
     above, here, below = (slice(0, -2), slice(1, -1), slice(2, None))
     low = [ones[:, rows] for rows in (above, here, below)]
@@ -75,7 +75,7 @@ def _beside(words: Tensor, width: int, boundary: Boundary) -> tuple[Tensor, Tens
         left, right = _bit(last, (width - 1) % WORD), _bit(first, 0)
     elif boundary == "reflect":
         left, right = _bit(first, 1), _bit(words[..., (width - 2) // WORD, None], (width - 2) % WORD)
-    # What lies east of the last cell follows it, in its word or in one more.
+    # The cell beyond the east edge follows the last cell, in the same word or in an extra one.
     tail = width % WORD
     cells = torch.cat((words[..., :-1], last | (right << tail)), -1) if tail else words
     before = torch.cat((left << 63, cells[..., :-1]), -1)
@@ -90,7 +90,7 @@ def _bit(words: Tensor, number: int) -> Tensor:
 
 
 def _rule(cells: Tensor, count: Sequence[Tensor], table: Sequence[float]) -> Tensor:
-    """Next state from the cells and the four bits of how many of nine, themselves included, live."""
+    """Next state from the cells and the four bits of the number of live cells in the 3x3 block around each."""
     after = torch.zeros_like(cells)
     for nine in range(10):
         born, stays = nine <= 8 and table[nine] > 0, nine >= 1 and table[9 + nine - 1] > 0

@@ -1,13 +1,15 @@
-// Float vectors as wide as the processor has them: one cell to a lane.
+// Float vectors of the processor's width, with one cell in each lane.
 #pragma once
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+
+#include "enums.h"
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
-// VECTORS x BLOCK accumulators, and what is multiplied, fit the registers.
+// VECTORS x BLOCK accumulators and their factors fit in the registers.
 #if defined(__AVX512F__)
 constexpr int LANES = 16, VECTORS = 4, BLOCK = 4;
 #elif defined(__AVX__)
@@ -17,13 +19,11 @@ constexpr int LANES = 4, VECTORS = 4, BLOCK = 4;
 #endif
 
 typedef float Vec __attribute__((vector_size(4 * LANES)));
-typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float UnalignedVec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
 
-enum Activation { NONE, ELU, RELU };
-
-inline Vec load(const float* p) { return *reinterpret_cast<const Loose*>(p); }
-inline void store(float* p, Vec v) { *reinterpret_cast<Loose*>(p) = v; }
+inline Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
+inline void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
 
 // The first `count` lanes, 1 to LANES; zeros in the others.
 inline Vec load_some(const float* p, int count) {
@@ -53,7 +53,7 @@ inline float sum_of(Vec x) {
     return lanes[0];
 }
 
-// In lane i the sum of the lanes of row i, of LANES rows.
+// Of LANES rows: the sum of each, in the lane of its number.
 inline Vec sums_of(const Vec* rows) {
 #if defined(__AVX512F__)
     __m512 four[4];  // rows 4i to 4i + 3, summed across quarters of a vector
@@ -93,7 +93,7 @@ inline Vec inverse_root(Vec x) {
     return x;
 }
 
-// 1 / norm from a sum of squares; NaN where the sum is none, so that a world that blew up does not turn to zeros.
+// 1 / norm from a sum of squares; NaN where the sum is not finite, so that cells that diverged do not become zeros.
 inline Vec inverse_norm(Vec sum) {
     const Vec infinity = Vec{} + INFINITY;
     const Vec factor = inverse_root(sum < 1e-30f ? Vec{} + 1e-30f : sum);

@@ -1,29 +1,30 @@
+// Selected columns of a row, one bit each.
 #pragma once
 #include <algorithm>
 
-#include "lanes.h"
+#include "simd.h"
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
-// Some of SIZE columns, as one bit each: `squeeze` brings their values side by side, `add` adds such values to them.
 template <int SIZE>
-struct Columns {
+struct ColumnMask {
     static constexpr int WORDS = SIZE / LANES;
     uint32_t bits[WORDS] = {};
-    int words = 0;  // that are in use
-    int64_t count = 0;
+    int words = 0;      // in use
+    int64_t count = 0;  // of the columns selected
 
-    void want(const uint8_t* wanted, int64_t columns) {
+    void select(const uint8_t* selected, int64_t columns) {
         count = 0;
         words = int((columns + LANES - 1) / LANES);
         for (int w = 0; w < words; w++) {
             bits[w] = 0;
-            for (int l = 0; l < LANES && w * LANES + l < columns; l++) bits[w] |= uint32_t(wanted[w * LANES + l] != 0) << l;
+            for (int l = 0; l < LANES && w * LANES + l < columns; l++) bits[w] |= uint32_t(selected[w * LANES + l] != 0) << l;
             count += __builtin_popcount(bits[w]);
         }
     }
-    void squeeze(const float* from, float* to) const {
+    // Copies the values of the selected columns to consecutive places.
+    void compress(const float* from, float* to) const {
         for (int w = 0; w < words; w++, from += LANES) {
 #if defined(__AVX512F__)
             _mm512_storeu_ps(to, _mm512_maskz_compress_ps(__mmask16(bits[w]), _mm512_loadu_ps(from)));
@@ -33,7 +34,8 @@ struct Columns {
 #endif
         }
     }
-    void add(const float* from, float* to) const {
+    // Adds consecutive values to the selected columns.
+    void expand_add(const float* from, float* to) const {
         for (int w = 0; w < words; w++, to += LANES) {
 #if defined(__AVX512F__)
             const __mmask16 mask(bits[w]);

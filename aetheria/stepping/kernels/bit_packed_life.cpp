@@ -1,16 +1,18 @@
 // Life-like rules on packed cells: 64 to a word, cell x of a row in bit x % 64 of word x / 64, counted by bit-sliced adders.
 //
-// BIRTH and SURVIVAL are macros: bit n of each says whether n neighbours give birth, or let survive. Several steps are taken
-// on a strip of rows while it is in cache: what is wrong at the strip's ends comes in by one row a step, so it is read with
-// that many rows more on either side.
+// BIRTH and SURVIVAL are macros: bit n says whether a cell with n live neighbours is born, or survives. Several steps are taken on
+// a strip of rows while it is in the cache. Wrong values spread from the strip's ends by one row a step, so as many extra rows as
+// steps are read on either side.
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
-#include "stages.h"
+#include "enums.h"
+#include "job.h"
+#include "parallel_stages.h"
 
-constexpr int STEPS = 8;                  // taken in one pass on a strip that is not the whole grid
-constexpr int64_t STRIP_BYTES = 192 << 10;  // of one of the two copies of a strip that are worked on
+constexpr int STEPS = 8;                    // in a pass over a strip that is not the whole grid
+constexpr int64_t STRIP_BYTES = 192 << 10;  // of each of the two buffers of a strip
 
 #if defined(__AVX512F__)
 constexpr int LANES = 8;
@@ -20,9 +22,15 @@ constexpr int LANES = 4;
 constexpr int LANES = 2;
 #endif
 typedef uint64_t Words __attribute__((vector_size(8 * LANES)));
-typedef uint64_t Loose __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef uint64_t UnalignedWords __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 
-enum Boundary { PERIODIC, ZERO, REFLECT };
+extern "C" struct Job {
+    const uint64_t* cells;   // (batch, height, words of a row), before the first step
+    uint64_t *next, *spare;  // two more such grids; the result is in `next`
+    int64_t batch, height, width, steps;
+    int32_t boundary, threads;
+};
+EXPORT_SIZE(Job)
 
 namespace {
 
@@ -33,7 +41,7 @@ struct Grid {
     int tail() const { return int(width - 64 * (words - 1)); }  // cells in the last word
 };
 
-// Next state of 64 * LANES cells from themselves and how many of the nine cells around and including each live.
+// Next state of 64 * LANES cells, from their state and the binary digits of the number of live cells in the 3x3 block around each.
 template <class W>
 W rule(W cells, W ones, W twos, W fours, W eights) {
     W next{};
@@ -48,9 +56,9 @@ W rule(W cells, W ones, W twos, W fours, W eights) {
     return next;
 }
 
-// The words from word FROM on of two vectors that lie side by side.
+// LANES words of two adjacent vectors, from word FROM on.
 template <int FROM, size_t... I>
-Words words_from(Words first, Words second, std::index_sequence<I...>) {
+Words shifted_words(Words first, Words second, std::index_sequence<I...>) {
 #if defined(__clang__)
     return __builtin_shufflevector(first, second, int(FROM + I)...);
 #else
@@ -62,17 +70,17 @@ struct alignas(64) CacheLine {
     uint64_t words[8];
 };
 
-// A strip of rows, each with a word more on either side for the cells beyond the edge, twice: before and after a step.
+// A strip of rows, before and after a step. Each row has an extra word at either end for the cells beyond the edge.
 //
-// W says what lies side by side in a vector: uint64_t: LANES words of a row of one grid; Words: the same word of LANES grids,
-// for batches of grids that are too narrow to fill a vector.
+// W is the unit that a vector holds: uint64_t for LANES words of a row of one grid; Words for the same word of LANES grids, in
+// batches of grids that are too narrow to fill a vector.
 template <class W>
 class Strip {
   public:
-    static constexpr int GRIDS = sizeof(W) / 8, NEXT = GRIDS;  // from a word to the next in its row
-    static constexpr int AT_ONCE = LANES / GRIDS;             // words of a row
+    static constexpr int GRIDS = sizeof(W) / 8, NEXT = GRIDS;  // NEXT: distance from a word to the next in its row
+    static constexpr int AT_ONCE = LANES / GRIDS;              // words of a row in a vector
 
-    // Whether rows are whole vectors, the last beside the first, so that nothing need be kept beyond their ends.
+    // Whether rows are whole vectors of a periodic grid: then they need no extra words.
     static bool is_ring(const Grid& g, int boundary) {
         return boundary == PERIODIC && g.tail() == 64 && g.words % AT_ONCE == 0;
     }
@@ -85,7 +93,7 @@ class Strip {
         : grid(g), boundary(boundary), ring(is_ring(g, boundary)), stride(words_of_row(g, boundary)),
           before(((most_rows + 2) * stride + LANES) / 8 + 1), after(before.size()) {}
 
-    // Takes `steps` steps of rows first..last of grids from..., `grids` of them, to to...
+    // Steps rows `first` to `last` of `grids` consecutive grids `steps` times, from `from` to `to`.
     void advance(const uint64_t* from, uint64_t* to, int64_t grids, int64_t first, int64_t last, int64_t steps) {
         const bool whole = first == 0 && last == grid.height;
         int64_t top = first - steps, bottom = last + steps;
@@ -114,19 +122,19 @@ class Strip {
     const int64_t stride;
     std::vector<CacheLine> before, after;
 
-    // Word 0, beyond its end, is the last of a vector, so that of a ring all vectors begin with a cache line.
+    // Word 0, beyond the left edge, is the last of a vector, so that the vectors of a row begin on a cache line.
     uint64_t* row(std::vector<CacheLine>& strip, int64_t r) { return strip.front().words + (r + 1) * stride + AT_ONCE - 1; }
 
-    void move(const uint64_t* from, uint64_t* to, int64_t from_step, int64_t to_step) const {  // a row's words
+    void move(const uint64_t* from, uint64_t* to, int64_t from_step, int64_t to_step) const {  // the words of a row
         for (int64_t w = 0; w < grid.words; w++) to[w * to_step] = from[w * from_step];
     }
 
-    void guard(int64_t r, int64_t like) {  // a row beyond the strip: as another, or dead
+    void guard(int64_t r, int64_t like) {  // sets a row beyond the strip: a copy of row `like`, or dead cells
         if (like < 0) std::fill_n(row(before, r), stride, 0);
         else std::copy_n(row(before, like), stride, row(before, r));
     }
 
-    struct Word {  // W wherever it lies
+    struct Word {  // a W at an address of any alignment
         uint64_t* at;
         operator W() const {
             W value;
@@ -136,9 +144,9 @@ class Strip {
         void operator=(W value) const { std::memcpy(at, &value, sizeof value); }
     };
 
-    void close(uint64_t* words) {  // sets the cells beyond either end of a row
+    void close(uint64_t* words) {  // sets the cells beyond both ends of a row
         if (ring) return;
-        auto word = [&](int64_t w) { return Word{words + w * NEXT}; };  // the first is 1
+        auto word = [&](int64_t w) { return Word{words + w * NEXT}; };  // the grid's first word is number 1
         const int tail = grid.tail();
         if (tail < 64) word(grid.words) = W(word(grid.words)) & ((uint64_t(1) << tail) - 1);
         const W first = word(1), last = word(grid.words);
@@ -150,19 +158,20 @@ class Strip {
         if (tail < 64) word(grid.words) = last | right << tail;
     }
 
-    static Words load(const uint64_t* p) { return *reinterpret_cast<const Loose*>(p); }
+    static Words load(const uint64_t* p) { return *reinterpret_cast<const UnalignedWords*>(p); }
 
-    void column(int64_t w, int64_t rows) {  // steps what lies side by side at w, row by row
+    void column(int64_t w, int64_t rows) {  // steps the vector at word w of each row
         const int64_t step = ring ? AT_ONCE : 1;
-        const int64_t behind = ring && w == 1 ? grid.words - step : -step, ahead = ring && w + step > grid.words ? 1 - w : step;
-        Words low[3], high[3], cells[3];  // of three rows: cell and its two neighbours added, in two bits
+        const int64_t previous = ring && w == 1 ? grid.words - step : -step;
+        const int64_t following = ring && w + step > grid.words ? 1 - w : step;
+        Words low[3], high[3], cells[3];  // of three rows: the sum of a cell and its two neighbours, in two bits; the cell
         auto add = [&](int64_t r, int at) {
             const uint64_t* p = row(before, r) + w * NEXT;
             const Words c = load(p);
-            Words left = load(p + behind * NEXT), right = load(p + ahead * NEXT);
+            Words left = load(p + previous * NEXT), right = load(p + following * NEXT);
             if (ring && AT_ONCE > 1) {
-                left = words_from<LANES - 1>(left, c, std::make_index_sequence<LANES>());
-                right = words_from<1>(c, right, std::make_index_sequence<LANES>());
+                left = shifted_words<LANES - 1>(left, c, std::make_index_sequence<LANES>());
+                right = shifted_words<1>(c, right, std::make_index_sequence<LANES>());
             }
             const Words west = c << 1 | left >> 63, east = c >> 1 | right << 63;
             low[at] = west ^ c ^ east;
@@ -174,7 +183,7 @@ class Strip {
             const Words ones = low[a] ^ low[b] ^ low[c], carry = (low[a] & low[b]) | (low[c] & (low[a] ^ low[b]));
             const Words two = high[a] ^ high[b] ^ high[c], four = (high[a] & high[b]) | (high[c] & (high[a] ^ high[b]));
             const Words more = two & carry;
-            Loose* to = reinterpret_cast<Loose*>(row(after, r) + w * NEXT);  // `auto` would drop the alignment
+            UnalignedWords* to = reinterpret_cast<UnalignedWords*>(row(after, r) + w * NEXT);  // `auto` would drop the alignment
             *to = rule<Words>(cells[b], ones, two ^ carry, four ^ more, four & more);
         };
         add(-1, 0);
@@ -186,30 +195,23 @@ class Strip {
     }
 };
 
-struct Run {
-    const uint64_t* from;
-    uint64_t *next, *spare;
-    int64_t steps;
-    int32_t boundary, threads;
-};
-
 template <class W>
-void run(const Grid& grid, const Run& job) {
-    constexpr int64_t together = Strip<W>::GRIDS;
-    const int64_t plane = grid.height * grid.words, groups = (grid.batch + together - 1) / together;
+void run(const Grid& grid, const Job& job) {
+    constexpr int64_t grids_at_once = Strip<W>::GRIDS;
+    const int64_t plane = grid.height * grid.words, groups = (grid.batch + grids_at_once - 1) / grids_at_once;
     const int64_t fit = std::max<int64_t>(8 * STEPS, STRIP_BYTES / (8 * Strip<W>::words_of_row(grid, job.boundary)));
     const bool uneven = groups < 2 * job.threads && groups % job.threads;
     const int64_t shares = uneven ? std::min<int64_t>(job.threads, grid.height / (8 * STEPS)) : 1;
     const int64_t strips = std::max<int64_t>((grid.height + fit - 1) / fit, shares);
     const int64_t rows = (grid.height + strips - 1) / strips, used = (grid.height + rows - 1) / rows;
-    const int64_t at_once = used == 1 ? job.steps : STEPS;  // over the ends of a whole grid nothing comes in
+    const int64_t at_once = used == 1 ? job.steps : STEPS;  // a whole grid has no ends from which wrong values spread
     const int64_t passes = (job.steps + at_once - 1) / at_once;
     auto target = [&](int64_t pass) { return (passes - pass) % 2 ? job.next : job.spare; };
     auto worker = [&] {
         return [&, strip = Strip<W>(grid, job.boundary, rows + 2 * STEPS)](int64_t pass, int64_t chunk) mutable {
-            const int64_t grid0 = chunk / used * together, first = chunk % used * rows;
-            strip.advance((pass ? target(pass - 1) : job.from) + grid0 * plane, target(pass) + grid0 * plane,
-                          std::min(together, grid.batch - grid0), first, std::min(grid.height, first + rows),
+            const int64_t grid0 = chunk / used * grids_at_once, first = chunk % used * rows;
+            strip.advance((pass ? target(pass - 1) : job.cells) + grid0 * plane, target(pass) + grid0 * plane,
+                          std::min(grids_at_once, grid.batch - grid0), first, std::min(grid.height, first + rows),
                           std::min(at_once, job.steps - pass * at_once));
         };
     };
@@ -220,7 +222,7 @@ void run(const Grid& grid, const Run& job) {
 
 extern "C" {
 
-// cells (rows, width) float32 <-> words (rows, words of a row); above a half is alive
+// Cells (rows, width) float32, alive above one half, to words (rows, words of a row).
 void pack(const float* cells, uint64_t* words, int64_t rows, int64_t width) {
     const int64_t per_row = (width + 63) / 64;
     for (int64_t r = 0; r < rows; r++, cells += width)
@@ -237,14 +239,11 @@ void unpack(const uint64_t* words, float* cells, int64_t rows, int64_t width) {
         for (int64_t x = 0; x < width; x++) cells[x] = float(words[r * per_row + x / 64] >> (x % 64) & 1);
 }
 
-// The result is in `next`; `spare` is another grid of (batch, height, words of a row).
-// 0, or 1 when memory for it cannot be had.
-int32_t life(const uint64_t* from, uint64_t* next, uint64_t* spare, int64_t batch, int64_t height, int64_t width, int64_t steps,
-             int32_t boundary, int32_t threads) try {
-    const Grid grid(batch, height, width);
-    const Run job{from, next, spare, steps, boundary, threads};
-    if (batch >= LANES && grid.words <= 2 * LANES) run<Words>(grid, job);
-    else run<uint64_t>(grid, job);
+// Returns 0, or 1 if out of memory.
+int32_t bit_packed_life(const Job* job) try {
+    const Grid grid(job->batch, job->height, job->width);
+    if (job->batch >= LANES && grid.words <= 2 * LANES) run<Words>(grid, *job);
+    else run<uint64_t>(grid, *job);
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;

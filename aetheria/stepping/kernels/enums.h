@@ -1,0 +1,9 @@
+// Named choices. The macros come from the lists in Python (build.py), so that both sides number them alike.
+#pragma once
+
+enum Boundary { BOUNDARIES };     // PERIODIC, ZERO, REFLECT
+enum Activation { ACTIVATIONS };  // NONE, ELU, RELU
+enum Curve { CURVES };            // POLYNOMIAL, EXPONENTIAL
+namespace normalisation {
+enum Normalisation { NORMALISATIONS };  // NONE, CELL, GRID
+}
