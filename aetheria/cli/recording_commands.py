@@ -150,11 +150,8 @@ def export(
     if out_file and out_file.suffix != f".{kinds[0]}":
         raise ConfigError(f"--out {out_file}: expected a name that ends in .{kinds[0]}")
     with Recording(file) as recording:
-        movie = (
-            Movie(recording, field, PictureStyle(colour_map, levels, universe, scale, _cuts(slice_)), first, last)
-            if shown
-            else None
-        )
+        style = PictureStyle(colour_map, levels, universe, scale, _cuts(slice_))
+        movie = Movie(recording, field, style, first, last) if shown else None
         # Pictures with the field's name: the run left its own under the recording's.
         names = {kind: f"{file.stem}-{movie.field}.{kind}" for kind in shown} if movie else {}
         targets = {kind: out_file or file.with_name(names.get(kind, f"{file.stem}.{kind}")) for kind in kinds}

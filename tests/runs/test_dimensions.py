@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -84,6 +85,13 @@ def config_of(text: str, **changes: Any) -> RunConfig:
     return RunConfig.checked(config.model_dump(exclude_none=True) | changes, "")
 
 
+def assert_brighter_where_larger(grey: NDArray[np.float64], values: NDArray[np.floating[Any]]) -> None:
+    """The picture shows these values in these places, through any rising curve."""
+    assert grey.shape == values.shape
+    assert (np.diff(grey.ravel()[np.argsort(values.ravel())]) >= 0).all()
+    assert len(np.unique(grey)) > values.size // 4
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_is_recorded_described_verified_and_exported(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text, grid = RUNS[name]
@@ -113,13 +121,13 @@ def test_slices_of_a_recording_are_exported(tmp_path: Path, monkeypatch: pytest.
     call("run", "x.toml", "--device", "cpu", "--quiet", "--out", "x.h5")
     with Recording("x.h5") as recording:
         last = np.asarray(recording[-1]["channel_0"][0], float)
-    style = ("--field", "channel_0", "--scale", "1", "--colour-map", "grey", "--levels", "-1", "1", "--overwrite")
+    style = ("--field", "channel_0", "--scale", "1", "--colour-map", "grey", "--levels", "-9", "9", "--overwrite")
     for option, expected in (("z=2", last[2]), ("y=mean", last.mean(1)), ("x=max", last.max(2))):
         call("export", "x.h5", "--png", "--slice", option, "--out", "x.png", *style)
         with Image.open("x.png") as image:
             grey = np.asarray(image.convert("L"), float)
         assert grey.shape == expected.shape
-        assert np.corrcoef(grey.ravel(), expected.clip(-1, 1).ravel())[0, 1] > 0.999
+        assert_brighter_where_larger(grey, expected)
     call("export", "x.h5", "--gif", "--slice", "z=2", *style)
     with Image.open("x-channel_0.gif") as film:
         assert (film.size, getattr(film, "n_frames", 1)) == ((10, 8), 7)
@@ -194,14 +202,14 @@ def test_slices_are_recorded_and_pictured(tmp_path: Path) -> None:
 
 
 def test_the_middle_slice_is_pictured_by_default(tmp_path: Path) -> None:
-    config = config_of(SPACE, picture={"field": "channel_0", "scale": 1, "colour_map": "grey", "levels": [-1.0, 1.0]})
+    config = config_of(SPACE, picture={"field": "channel_0", "scale": 1, "colour_map": "grey", "levels": [-9.0, 9.0]})
     run(config, tmp_path / "x.h5")
     with build_motor(config) as motor:
         motor.step(24)
         middle = motor.cells[0, 0, 3].numpy()
     with Image.open(tmp_path / "x.png") as image:
         grey = np.asarray(image.convert("L"), float)
-    assert np.corrcoef(grey.ravel(), middle.clip(-1, 1).ravel())[0, 1] > 0.999
+    assert_brighter_where_larger(grey, middle)
 
 
 @pytest.mark.parametrize(
