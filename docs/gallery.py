@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from aetheria.runs.config import load_config, shipped_configs
-from aetheria.runs.run import build_motor, paint
+from aetheria.runs.run import build_motor, render_picture
 
 SIDE, GAP, COLUMNS = 288, 16, 3
 
@@ -18,7 +18,7 @@ def tile(name: str) -> Image.Image:
     config = load_config(name)
     with build_motor(config, "cpu") as motor:
         motor.step(config.steps)
-        picture = paint(config, motor)
+        picture = render_picture(config, motor)
     factor = SIDE / max(picture.size)
     # Whole factors keep cells crisp; others are averaged.
     kind = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.BOX

@@ -18,9 +18,9 @@ from PySide6.QtWidgets import QApplication
 
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
-from viewer.__main__ import open_window
 from viewer.model.region import Region
 from viewer.sources.live import LiveSource
+from viewer.window.app import open_window
 from viewer.window.window import Window
 
 HERE = Path(__file__).parent

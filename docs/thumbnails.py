@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from aetheria.runs.config import load_config, shipped_configs
-from aetheria.runs.run import build_motor, paint
+from aetheria.runs.run import build_motor, render_picture
 
 SIZE = (256, 192)
 FOLDER = Path(__file__).parent.parent / "configs" / "thumbnails"
@@ -26,12 +26,12 @@ CHOICES = {
 def thumbnail(name: str) -> Image.Image:
     """The config's picture at a good step, filling `SIZE`."""
     config = load_config(name)
-    height, width = config.grid.height, config.grid.width
+    height, width = config.grid.sides
     step, (top, left, h, w) = CHOICES.get(name, (config.steps, (0, 0, height, width)))
     config = config.model_copy(update={"picture": config.picture.model_copy(update={"scale": 1})})
     with build_motor(config, "cpu") as motor:
         motor.step(step)
-        picture = paint(config, motor).crop((left, top, left + w, top + h))
+        picture = render_picture(config, motor).crop((left, top, left + w, top + h))
     factor = max(SIZE[0] / w, SIZE[1] / h)
     # Enlarged cells stay crisp; smaller ones are averaged.
     kind = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.BOX

@@ -1,4 +1,4 @@
-"""Set-up and fixtures of all suites; the `gpu` marker; what is skipped where an extra is not installed."""
+"""Settings of all tests: threads, extras that are not installed, and the `gpu` marker."""
 
 import os
 from collections.abc import Generator
@@ -6,9 +6,6 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from torch import nn
-
-from tests.small_laws import NAMES, small_law
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before Triton is imported: it has no GPU to compile for
@@ -59,16 +56,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(skip)
-
-
-@pytest.fixture(params=NAMES)
-def law_name(request: pytest.FixtureRequest) -> str:
-    """The name of each law in LAWS, and of a module that is no `Law`."""
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-def law(law_name: str) -> nn.Module:
-    """Each of those laws, small and moving."""
-    return small_law(law_name)

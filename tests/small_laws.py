@@ -1,20 +1,26 @@
-"""Every law of the registry, built small and so that it moves; and what the contract suite needs to step one by hand."""
+"""Every law of the registry, built small and so that it moves, in every rank it states; and how to step one by hand.
+
+Nothing here needs to know a new law: `SMALL` and the other tables are for laws whose defaults are large, slow or at rest.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from aetheria.laws import LAWS, GrowingNCA, Law, build_law
+from aetheria.laws import LAWS, GrowingNCA, Law, build_law, parameters
 from aetheria.laws.base import as_law
+from aetheria.laws.checks import RANKS, Boundary
+from aetheria.laws.layers import pad, window
+from aetheria.laws.updates import QuantumLaw
 from aetheria.motor.motor import Aetheria_Motor
 
 State = tuple[Tensor, ...]
 
-QUANTUM = ("MLP", "DEEP_QCA", "UNet", "ConvLSTM")
 PLAIN = "a user's module"
 NAMES = (*LAWS, PLAIN)
+QUANTUM = tuple(name for name, law in LAWS.items() if issubclass(law, QuantumLaw) and "output_scale" in parameters(law))
 SMALL: dict[str, dict[str, Any]] = {
     "MLP": {"d_state": 2, "hidden_channels": 8, "output_scale": 0.1},
     "DEEP_QCA": {"d_state": 2, "hidden_channels": 8, "output_scale": 0.1},
@@ -22,18 +28,19 @@ SMALL: dict[str, dict[str, Any]] = {
     "ConvLSTM": {"d_state": 2, "hidden_channels": 4, "output_scale": 0.1},
     "GrowingNCA": {"channels": 6, "hidden_channels": 16},
     "NeuralCA": {"channels": 2, "hidden_channels": 8, "radius": 3, "kernels": 2},
-    "Life": {},
     "Lenia": {"R": 5, "T": 4, "m": 0.4, "s": 0.1},
 }
-LOCAL: dict[str, Any] = {"normalise": "cell"}  # what the four quantum laws need to be local
+CERTAIN: dict[str, dict[str, Any]] = {"GrowingNCA": {"fire_rate": 1.0}}  # settings that leave nothing to chance
+GRIDS = {1: (40,), 2: (16, 20), 3: (12, 11, 13)}
 
 
 class Plain(nn.Module):
-    """What a user may bring: no base class, no traits, three real channels in and out."""
+    """A user's module: no base class, nothing stated, three real channels in and out."""
 
-    def __init__(self) -> None:
+    def __init__(self, rank: int = 2) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular")
+        kind = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[rank]
+        self.mix = kind(3, 3, 3, padding=1, padding_mode="circular")
         with torch.no_grad():
             self.mix.weight.mul_(4)  # or it would soon settle
 
@@ -42,13 +49,63 @@ class Plain(nn.Module):
         return torch.tanh(self.mix(cells))
 
 
-def small_law(name: str, *, seed: int = 0, **changes: Any) -> nn.Module:
-    """The law called `name`, small, with random weights that make it move."""
+class Cyclic(Law):
+    """A cell of 14 states takes the next one where a neighbour along an axis has it. Registered nowhere.
+
+    Source: R. Fisch, J. Gravner, D. Griffeath, "Cyclic cellular automata in two dimensions", 1991.
+    """
+
+    channels = 1
+    ranks = RANKS
+    radius = 1
+    states = 14
+    value_range = (0.0, 13.0)
+    exact = True
+
+    def __init__(self, *, boundary: Boundary = "periodic") -> None:
+        super().__init__()
+        self.boundary = boundary
+
+    def forward(self, cells: Tensor) -> Tensor:
+        after, grid = (cells + 1) % self.states, cells.shape[2:]
+        halo = pad(cells, 1, self.boundary)
+        moves = torch.zeros_like(cells, dtype=torch.bool)
+        for axis in range(len(grid)):
+            for side in (0, 2):
+                moves |= window(halo, [side if other == axis else 1 for other in range(len(grid))], grid) == after
+        return torch.where(moves, after, cells)
+
+
+UNLISTED: dict[str, type[Law]] = {"a law of 14 states": Cyclic}
+
+
+def class_of(name: str) -> type[Law]:
+    """The class of a registered law, or of one that only tests know."""
+    return UNLISTED[name] if name in UNLISTED else LAWS[name]
+
+
+def cases(*names: str) -> list[tuple[str, int]]:
+    """(name, rank) of each rank that each of these laws states; of all laws without names."""
+    return [(name, rank) for name in names or (*LAWS, *UNLISTED) for rank in class_of(name).ranks]
+
+
+def boundaries(name: str) -> tuple[str, ...]:
+    """The boundaries that a law can be built with."""
+    given = parameters(class_of(name)).get("boundary")
+    return (class_of(name).boundary,) if given is None else get_args(given.annotation)
+
+
+def small_law(name: str, rank: int | None = None, *, seed: int = 0, **changes: Any) -> nn.Module:
+    """The law called `name`, small, with random weights that make it move, for a grid of `rank` axes."""
     if name == PLAIN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Plain()
-    law = build_law(name, seed=seed, **(SMALL[name] | changes))
+            return Plain(rank or 2)
+    if rank is not None and "rank" in parameters(class_of(name)):
+        changes = {"rank": rank} | changes
+    if name in UNLISTED:
+        return UNLISTED[name](**changes)
+    law = build_law(name, seed=seed, **(SMALL.get(name, {}) | changes))
     if isinstance(law, GrowingNCA):  # starts with a last layer of zeros, which would leave every cell as it is
         generator = torch.Generator().manual_seed(seed)
         for parameter in law.update.parameters():
@@ -56,16 +113,16 @@ def small_law(name: str, *, seed: int = 0, **changes: Any) -> nn.Module:
     return law
 
 
-def local_law(name: str, **changes: Any) -> Law:
+def local_law(name: str, rank: int | None = None, **changes: Any) -> Law:
     """The law called `name` in its local form, in float64, ready to step by hand."""
-    settings = (LOCAL if name in QUANTUM else {}) | changes
-    law = small_law(name, **settings).double().eval()
+    local = {"normalise": "cell"} if "normalise" in parameters(class_of(name)) else {}
+    law = small_law(name, rank, **(local | changes)).double().eval()
     assert isinstance(law, Law)
     return law
 
 
 def width_of(law: nn.Module) -> int:
-    """What a motor wants as `d_state` for this law."""
+    """The `d_state` that a motor wants for this law."""
     width = getattr(law, "d_state", None) or getattr(law, "channels", 3)
     assert isinstance(width, int)
     return width
@@ -75,30 +132,36 @@ def wrapped(law: nn.Module) -> Law:
     return as_law(law, width_of(law))
 
 
-def small_motor(law: nn.Module, grid: tuple[int, int] = (16, 20), **changes: Any) -> Aetheria_Motor:
-    """An eager motor on the CPU; `cfg` and the motor's other arguments may be changed."""
+def fitting(law: Law, grid: tuple[int, ...]) -> tuple[int, ...]:
+    """The grid, or the next larger one whose sides are multiples of the law's divisor."""
+    return tuple(-(-side // law.divisor) * law.divisor for side in grid)
+
+
+def small_motor(law: nn.Module, grid: tuple[int, ...] | None = None, **changes: Any) -> Aetheria_Motor:
+    """An eager motor on the CPU; `cfg` and the motor's other arguments may be changed. In two dimensions where it can be."""
+    ranks = wrapped(law).ranks
+    grid = grid or fitting(wrapped(law), GRIDS[2 if 2 in ranks else ranks[0]])
     cfg = {"plan": "eager"} | changes.pop("cfg", {})
     arguments: dict[str, Any] = {"initial": "noise", "seed": 7} | changes
     return Aetheria_Motor(law, grid, width_of(law), "cpu", cfg, **arguments)
 
 
-def stepper(law: nn.Module) -> Callable[[State], State]:
-    """One step from state to state, without a motor in between."""
+def stepper(law: nn.Module) -> Callable[..., State]:
+    """One step from state to state, without a motor in between; a law of several phases takes the step's number."""
+    phases = getattr(law, "phases", 1)
 
-    def step(state: State) -> State:
+    def step(state: State, number: int = 0) -> State:
         with torch.no_grad():
-            out = law(*state)
+            out = law(*state, phase=number % phases) if phases > 1 else law(*state)
         return out if isinstance(out, tuple) else (out,)
 
     return step
 
 
-def fresh(law: Law, grid: tuple[int, int], *, batch: int = 1, seed: int = 3) -> State:
-    """Noise and its memory, float64, not from the motor."""
+def fresh(law: Law, grid: tuple[int, ...], *, batch: int = 1, seed: int = 3) -> State:
+    """The law's own random cells and its memory, float64, not from the motor."""
     generator = torch.Generator().manual_seed(seed)
-    cells = torch.rand(batch, law.channels, *grid, generator=generator, dtype=torch.float64)
-    if law.d_state is not None:
-        cells = cells - 0.5
+    cells = torch.stack([law.random_cells(grid, generator) for _ in range(batch)]).double()
     law.prepare(cells)
     memory = law.initial_memory(cells, 11) if law.stochastic else law.initial_memory(cells)  # type: ignore[call-arg]
     return (cells, *memory)

@@ -1,64 +1,45 @@
-"""Command line entry: `python -m viewer` and `aetheria view`."""
+"""Command line of the viewer: `aetheria view`, and `python -m viewer`. Qt is imported when a window is opened."""
 
-import logging
-import os
-import sys
-import threading
-from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
-from PySide6.QtWidgets import QApplication
+import typer
 
-from viewer.model.display import check_screen
-from viewer.sources.opening import check
-from viewer.sources.source import close_all_threads
-from viewer.window.ctrl_c import closes_windows
-from viewer.window.window import Window
+from aetheria.cli.shared import Device, Force, Overrides
+from aetheria.core.errors import ConfigError
 
 
-def main(path: str | Path | None = None, overrides: list[str] | None = None, device: str | None = None) -> int:
-    """Opens the window on a config or recording, or on the gallery; returns its exit code when it is closed.
-
-    Raises:
-        AetheriaError: the file cannot be opened.
-    """
-    check_screen()
-    app = QApplication.instance() or QApplication(sys.argv[:1])
-    with closes_windows():
-        window = open_window(path, overrides, device)
-        code = app.exec()
-    del window
-    return code
+def command(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="[CONFIG | RECORDING.h5]", help="What to open; without it, a gallery to choose from."),
+    ] = None,
+    set_: Overrides = None,
+    device: Device = None,
+    _force: Force = False,
+) -> None:
+    """Open a window on a live simulation or a recording."""
+    leave(main(what, set_, device))
 
 
-def open_window(path: str | Path | None = None, overrides: list[str] | None = None, device: str | None = None) -> Window:
-    """A window on a config or recording, playing, or on the gallery.
+def main(path: str | None = None, overrides: list[str] | None = None, device: str | None = None) -> int:
+    """Opens the window, and returns its exit code when it is closed.
 
     Raises:
-        AetheriaError: the file cannot be opened.
+        AetheriaError: the file cannot be opened, or the viewer's packages are missing.
     """
-    if path is not None:
-        check(path, overrides, device)  # before there is a window, so that errors appear on the command line
-    window = Window()
-    window.pages.open_queue.device = device
-    if path is None:
-        window.pages.show_gallery()
-    else:
-        window.pages.open_queue.open(path, overrides)
-    window.show()
-    return window
+    try:
+        from viewer.window.app import run_window
+    except ImportError as error:
+        raise ConfigError(f"view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' ({error})") from None
+    return run_window(path, overrides, device)
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the program at once, without waiting for plans that are still being compiled."""
-    close_all_threads()
-    if any(thread.name == "plan" for thread in threading.enumerate()):
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    """Ends the program."""
+    from viewer.window.app import exit_program
+
+    exit_program(code)
 
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1] if len(sys.argv) > 1 else None))
+    typer.run(command)

@@ -1,5 +1,7 @@
-"""What every command needs: where to print, and options that several have."""
+"""Consoles and options that several commands share."""
 
+import shutil
+import sys
 from typing import Annotated
 
 import typer
@@ -7,6 +9,11 @@ from rich.console import Console
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def program() -> str:
+    """The name of this program in the user's shell: after `make run` it is not on the PATH."""
+    return "aetheria" if shutil.which("aetheria") else sys.argv[0]
 
 
 def _force(context: typer.Context, wanted: bool) -> bool:
@@ -17,4 +24,7 @@ def _force(context: typer.Context, wanted: bool) -> bool:
     return wanted
 
 
-Force = Annotated[bool, typer.Option("--force", callback=_force, help="Take more than 80 % of the free memory, if need be.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:<number>.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors and warnings only.")]
+Force = Annotated[bool, typer.Option("--force", callback=_force, help="Use more than 80 % of the free memory if necessary.")]

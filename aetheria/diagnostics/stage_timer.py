@@ -1,4 +1,4 @@
-"""Where time goes, stage by stage: functions are wrapped while somebody watches, and cost nothing otherwise."""
+"""Time by stage: functions are wrapped while a profile is taken, and cost nothing otherwise."""
 
 import functools
 import threading
@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-STAGE = "stage: "  # what the name of a stage begins with in a trace
+STAGE = "stage: "  # prefix of a stage's name in a trace
 
 
 @dataclass(frozen=True)
-class Mark:
+class TimedFunction:
     """A function that is a stage: `owner.attribute`, of a module, class or object."""
 
     owner: Any
@@ -23,91 +23,91 @@ class Mark:
 
 
 @dataclass
-class Stage:
-    """What a stage took.
+class StageTime:
+    """The time of a stage.
 
     Attributes:
-        seconds: in it, without the stages inside it.
-        calls: how often it was entered.
-        beside: it ran in another thread than the one that watched.
+        seconds: without the stages inside it.
+        calls: number of calls.
+        in_background: it ran in another thread than the one that is profiled.
     """
 
     name: str
     seconds: float = 0.0
     calls: int = 0
-    beside: bool = False
+    in_background: bool = False
 
 
-class Stopwatch:
-    """Adds up the time of stages that may hold each other, in any number of threads."""
+class StageTimer:
+    """Adds up the time of stages, which may be nested, in any number of threads."""
 
     def __init__(self, device: torch.device) -> None:
         """
         Args:
-            device: on CUDA it is waited for at both ends of a stage, so that its work counts where it was asked for.
+            device: on CUDA it is synchronised at both ends of a stage, so that its work counts in the stage that queued it.
         """
         self._device = device
-        self._watcher = threading.get_ident()
+        self._profiled_thread = threading.get_ident()
         self._lock = threading.Lock()
-        self._stages: dict[tuple[str, bool], Stage] = {}
-        self._inside = threading.local()  # seconds that were spent in stages within the present one
+        self._stages: dict[tuple[str, bool], StageTime] = {}
+        self._inner = threading.local()  # seconds spent in stages inside the present one
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The longest first."""
+    def stages(self) -> tuple[StageTime, ...]:
+        """The stages, the longest first."""
         with self._lock:
             return tuple(sorted(self._stages.values(), key=lambda stage: -stage.seconds))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Counts what happens in the block as this stage's; a trace shows it too."""
-        outer = getattr(self._inside, "seconds", 0.0)
-        self._inside.seconds = 0.0
+        """Adds the time of the block to a stage; a trace shows it, too."""
+        outer = getattr(self._inner, "seconds", 0.0)
+        self._inner.seconds = 0.0
         began = self._now()
         try:
             with torch.autograd.profiler.record_function(STAGE + name):
                 yield
         finally:
-            took = self._now() - began
-            self._add(name, took - self._inside.seconds)
-            self._inside.seconds = outer + took
+            seconds = self._now() - began
+            self._record(name, seconds - self._inner.seconds)
+            self._inner.seconds = outer + seconds
 
     def _now(self) -> float:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return time.perf_counter()
 
-    def _add(self, name: str, seconds: float) -> None:
-        beside = threading.get_ident() != self._watcher
+    def _record(self, name: str, seconds: float) -> None:
+        in_background = threading.get_ident() != self._profiled_thread
         with self._lock:
-            stage = self._stages.setdefault((name, beside), Stage(name, beside=beside))
+            stage = self._stages.setdefault((name, in_background), StageTime(name, in_background=in_background))
             stage.seconds += seconds
             stage.calls += 1
 
 
 @contextmanager
-def watched(marks: Sequence[Mark], device: torch.device) -> Iterator[Stopwatch]:
-    """Wraps what is marked inside the block, and puts it back after."""
-    watch = Stopwatch(device)
-    before: list[tuple[Mark, bool, Callable[..., Any]]] = []
+def timed_stages(functions: Sequence[TimedFunction], device: torch.device) -> Iterator[StageTimer]:
+    """Wraps the functions inside the block, and puts the originals back after it."""
+    timer = StageTimer(device)
+    originals: list[tuple[TimedFunction, bool, Callable[..., Any]]] = []
     try:
-        for mark in marks:
-            function = getattr(mark.owner, mark.attribute)
-            before.append((mark, mark.attribute in vars(mark.owner), function))
-            setattr(mark.owner, mark.attribute, _timed(function, mark.stage, watch))
-        yield watch
+        for timed in functions:
+            original = getattr(timed.owner, timed.attribute)
+            originals.append((timed, timed.attribute in vars(timed.owner), original))
+            setattr(timed.owner, timed.attribute, _wrapped(original, timed.stage, timer))
+        yield timer
     finally:
-        for mark, own, function in reversed(before):
+        for timed, own, original in reversed(originals):
             if own:
-                setattr(mark.owner, mark.attribute, function)
+                setattr(timed.owner, timed.attribute, original)
             else:
-                delattr(mark.owner, mark.attribute)  # it was inherited, and is again
+                delattr(timed.owner, timed.attribute)  # the inherited function is visible again
 
 
-def _timed(function: Callable[..., Any], name: str, watch: Stopwatch) -> Callable[..., Any]:
+def _wrapped(function: Callable[..., Any], name: str, timer: StageTimer) -> Callable[..., Any]:
     @functools.wraps(function)
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        with watch.stage(name):
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with timer.stage(name):
             return function(*args, **kwargs)
 
-    return timed
+    return wrapper

@@ -14,8 +14,9 @@ from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.core.memory_limits import check_room
 from aetheria.files.atomic import atomic_write
 from aetheria.recording import Recording, schema
+from aetheria.recording.slices import slice_text
 
-_KEPT = ("long_name", "units", "colour_map", "scale_factor", "add_offset")  # attributes of a field that are copied
+_KEPT = ("long_name", "units", "colour_map", "scale_factor", "add_offset", "slice")  # attributes of a field that are copied
 
 
 def save_vtkhdf(recording: Recording, path: Path) -> None:
@@ -37,14 +38,14 @@ def save_vtkhdf(recording: Recording, path: Path) -> None:
         raise ConfigError(f"--vtkhdf: {recording.path} is still being written; ParaView cannot read it before it is closed")
     if not recording.fields or not count:
         raise RecordingError(f"{recording.path}: holds no field or no frame to show")
-    axes = {name: recording.axis(name) for name in ("y", "x")}
+    axes = [_vtk_axis(recording, name) for name in ("x", "y", "z")]
     with atomic_write(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
         root = file.create_group("VTKHDF")
         root.attrs["Version"] = np.array([2, 0])
         root.attrs.create("Type", np.bytes_(b"ImageData"), dtype=h5py.string_dtype("ascii", 9))
-        root.attrs["WholeExtent"] = np.array([0, len(axes["x"]) - 1, 0, len(axes["y"]) - 1, 0, 0])
-        root.attrs["Origin"] = np.array([axes["x"][0], axes["y"][0], 0.0])
-        root.attrs["Spacing"] = np.array([_spacing(axes["x"]), _spacing(axes["y"]), 1.0])
+        root.attrs["WholeExtent"] = np.array([end for centres in axes for end in (0, len(centres) - 1)])
+        root.attrs["Origin"] = np.array([centres[0] for centres in axes])
+        root.attrs["Spacing"] = np.array([_spacing(centres) for centres in axes])
         root.attrs["Direction"] = np.eye(3).ravel()
         steps = root.create_group("Steps")
         steps.attrs["NSteps"] = count
@@ -59,18 +60,28 @@ def save_vtkhdf(recording: Recording, path: Path) -> None:
 
 
 def _layouts(recording: Recording, field: str, source: str, count: int) -> list[tuple[str, h5py.VirtualLayout]]:
-    """The arrays of a field by name, `(frames, y, x)`, of colours `(frames, y, x, 3)`; a flat image has no z axis."""
+    """The arrays of a field by name, `(frames, *size)`, of colours `(frames, *size, 3)`; VTK wants no axis of length 1."""
     data = recording.dataset(field)
     universes = int(recording.attributes["universes"])
     frame = data.shape[1:] if universes == 1 else data.shape[2:]
+    index = tuple(0 if length == 1 else slice(None) for length in frame)
+    shape = tuple(length for length in frame if length > 1)
     dtype = np.float32 if data.dtype == np.float16 else data.dtype  # VTK has no half precision; HDF5 converts
     layouts = []
     for universe in range(universes):
         whole = h5py.VirtualSource(source, data.name, data.shape, data.dtype)
-        layout = h5py.VirtualLayout((count, *frame), dtype)
-        layout[:] = whole[:count] if universes == 1 else whole[:count, universe]
+        layout = h5py.VirtualLayout((count, *shape), dtype)
+        layout[:] = whole[(slice(count), *index) if universes == 1 else (slice(count), universe, *index)]
         layouts.append((field if universes == 1 else f"{field}_universe_{universe}", layout))
     return layouts
+
+
+def _vtk_axis(recording: Recording, name: str) -> NDArray[np.float64]:
+    """Centres along an axis; one point where the recording has none: at its slice, or 0."""
+    if name in recording.grid_axes:
+        return recording.axis(name)
+    cut = recording.slice.get(name)
+    return np.array([float(cut) if isinstance(cut, int) else 0.0])
 
 
 def _spacing(centres: NDArray[np.float64]) -> float:
@@ -96,7 +107,7 @@ def save_zarr(recording: Recording, path: Path) -> None:
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
         group.attrs.update(json.loads(metadata(recording)))
         for name, values in _series(recording).items():
-            axis = name if name in ("y", "x") else "time"
+            axis = name if name in recording.grid_axes else "time"
             group.create_array(name, data=values, dimension_names=[axis])
         for name in (*recording.fields, *recording.observables):
             _fill(group, recording, name)
@@ -122,12 +133,12 @@ def _fill(group: Any, recording: Recording, name: str) -> None:
 def _series(recording: Recording) -> dict[str, NDArray[Any]]:
     """The one-dimensional arrays: times and steps of the frames, and the axes."""
     frames = {"time": recording.times, "step": recording.steps, "wall_time": recording.wall_times}
-    return frames | {name: recording.axis(name) for name in ("y", "x")}
+    return frames | {name: recording.axis(name) for name in recording.grid_axes}
 
 
 def save_npz(recording: Recording, path: Path) -> None:
-    """Writes a compressed archive for `numpy.load`: all fields and observables, "time", "step", "wall_time", "y", "x", and
-    "metadata", JSON with the recording's attributes and config. Each field is held in memory.
+    """Writes a compressed archive for `numpy.load`: all fields and observables, "time", "step", "wall_time", the axes ("z",
+    "y", "x"), and "metadata", JSON with the recording's attributes and config. Each field is held in memory.
 
     Raises:
         StateError: a field does not fit into memory.
@@ -147,7 +158,7 @@ def _arrays(recording: Recording) -> dict[str, NDArray[Any]]:
 
 
 def _values(recording: Recording, name: str) -> NDArray[Any]:
-    """All committed frames of a field, `(frames, B, h, w)`, "rgb" `(frames, B, 3, h, w)`."""
+    """All committed frames of a field, `(frames, B, *size)`, "rgb" `(frames, B, 3, *size)`."""
     frames = len(recording)
     if not frames:
         return np.empty((0, *recording.dataset(name).shape[1:]))
@@ -161,7 +172,8 @@ def _values(recording: Recording, name: str) -> NDArray[Any]:
 def metadata(recording: Recording) -> str:
     """The recording's attributes, config (TOML) and status as JSON."""
     plain = {key: _plain(value) for key, value in recording.attributes.items()}
-    return json.dumps(plain | {"config": recording.config, "status": recording.status})
+    cuts = {"slice": slice_text(recording.slice)} if recording.slice else {}
+    return json.dumps(plain | cuts | {"config": recording.config, "status": recording.status})
 
 
 def _plain(value: Any) -> Any:

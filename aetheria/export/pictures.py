@@ -1,8 +1,9 @@
 """Pictures and movies of a recorded field."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aetheria.core.errors import ConfigError, RecordingError, nearest
+from aetheria.core.errors import ConfigError
+from aetheria.core.memory_limits import check_room
+from aetheria.export.field_frames import FieldFrames
 from aetheria.export.movies import GifWriter, MovieWriter, Mp4Writer
 from aetheria.files.atomic import atomic_write
 from aetheria.observe.colour_maps import colour_map, paint
+from aetheria.observe.request import Cut
 from aetheria.recording import Recording
 
 Levels = tuple[float, float]
+_PIXEL_BYTES = 24  # of memory for each pixel of a space-time picture, at the most
 _SAMPLED = 24  # frames from which levels are estimated
 
 
@@ -29,12 +34,14 @@ class PictureStyle:
         levels: values at the ends of the map; None to estimate them from the data.
         universe: of the batch.
         scale: size of a cell in pixels.
+        slice: axes to cut away, by name: at the index of a cell, or by the "mean" or "max" along the axis; 3-D fields need it.
     """
 
     colours: str | None = None
     levels: Levels | None = None
     universe: int = 0
     scale: int = 1
+    slice: Mapping[str, Cut] = dataclass_field(default_factory=dict)
 
 
 def picture(values: NDArray[np.generic], name: str, colours: str, levels: Levels, scale: int = 1) -> Image.Image:
@@ -78,9 +85,7 @@ def find_levels(samples: Sequence[NDArray[Any]], low: float | None, high: float 
 class Movie:
     """One field of a recording as a sequence of images.
 
-    Raises:
-        ConfigError: no such field, frame, universe or colour map, or levels that do not rise.
-        RecordingError: the recording holds no field at all.
+    A field with a single axis is drawn as one space-time picture instead; see `space_time_picture`.
     """
 
     def __init__(
@@ -97,68 +102,71 @@ class Movie:
             field: its name; None for the first one recorded, "rgb" before others.
             style: how to draw it.
             first, last: range of steps, ends included; None for the recording's.
+
+        Raises:
+            ConfigError: no such field, frame, universe, slice or colour map; falling levels; a 3-D field without a slice.
+            RecordingError: the recording holds no field.
         """
-        if not recording.fields:
-            raise RecordingError(f"{recording.path}: holds no field to show, only {', '.join(recording.observables)}")
-        self.recording = recording
-        self.field = field or ("rgb" if "rgb" in recording.fields else recording.fields[0])
-        if self.field in recording.observables:
-            raise ConfigError(f"--field {self.field}: is an observable; it has no picture")
-        if self.field not in recording.fields:
-            raise ConfigError(f"--field {self.field}: not recorded; {nearest(self.field, list(recording.fields))}")
-        self._data = recording.dataset(self.field)
         style = style or PictureStyle()
-        universes = int(recording.attributes["universes"])
-        if not 0 <= style.universe < universes:
-            raise ConfigError(f"universe: {style.universe} given; expected 0 to {universes - 1}")
-        steps = recording.steps
-        wanted = (steps >= (steps.min(initial=0) if first is None else first)) & (
-            steps <= (steps.max(initial=0) if last is None else last)
-        )
-        self.indices = np.flatnonzero(wanted)
-        if not len(self.indices):
-            ends = f"steps {steps[0]} to {steps[-1]}" if len(steps) else "no frames"
-            raise ConfigError(f"{recording.path}: no frame between steps {first} and {last}; it has {ends}")
-        self.universe, self.scale = style.universe, style.scale
-        self.colours = style.colours or str(self._data.attrs["colour_map"])
-        colour_map(self.colours)
-        self.levels = check_levels("--levels", style.levels) if style.levels else self._levels()
+        self._frames = frames = FieldFrames(recording, field, style.universe, style.slice, first, last)
+        self.field, self._scale = frames.field, style.scale
+        self._colours = style.colours or str(frames.attributes["colour_map"])
+        colour_map(self._colours)
+        self._levels = check_levels("--levels", style.levels) if style.levels else self._estimated_levels()
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self._frames)
 
     def __getitem__(self, position: int) -> Image.Image:
-        return picture(self._values(self.indices[position]), self.field, self.colours, self._pixel_levels(), self.scale)
+        values = self._frames.values(position)
+        return self._draw(values[..., None, :] if self.space_time else values)
 
     def __iter__(self) -> Iterator[Image.Image]:
         return (self[position] for position in range(len(self)))
 
     def step(self, position: int) -> int:
         """The step of image `position`."""
-        return int(self.recording.steps[self.indices[position]])
+        return int(self._frames.recording.steps[self._frames.indices[position]])
 
-    def _values(self, index: int) -> NDArray[np.generic]:
-        return self.recording[int(index)][self.field][self.universe]
+    @property
+    def space_time(self) -> bool:
+        """Whether the field has a single axis, so that each image is one row of pixels."""
+        return len(self._frames.axes) == 1
 
-    def _levels(self) -> Levels:
-        attributes = self._data.attrs
+    def space_time_picture(self) -> Image.Image:
+        """All images of a field with a single axis below each other, time downwards.
+
+        Raises:
+            StateError: not enough memory.
+        """
+        width = len(self._frames.recording.axis(self._frames.axes[0]))
+        nbytes = _PIXEL_BYTES * len(self) * width * self._scale**2
+        check_room(nbytes, f"a picture of {len(self):,} frames", "draw fewer (--from, --to), or use a smaller --scale")
+        return self._draw(np.stack([self._frames.values(position) for position in range(len(self))], -2))
+
+    def _draw(self, values: NDArray[np.generic]) -> Image.Image:
+        factor, offset = self._frames.packing()
+        stored_levels = (self._levels[0] - offset) / factor, (self._levels[1] - offset) / factor
+        return picture(values, self.field, self._colours, stored_levels, self._scale)
+
+    def _estimated_levels(self) -> Levels:
+        attributes = self._frames.attributes
         if "scale_factor" in attributes:
             return float(attributes["add_offset"]), float(attributes["add_offset"] + 255 * attributes["scale_factor"])
         low, high = attributes.get("valid_min"), attributes.get("valid_max")
-        sampled = self.indices[:: -(-len(self.indices) // _SAMPLED)]
-        return find_levels([self._values(index) for index in sampled], low, high)
-
-    def _pixel_levels(self) -> Levels:
-        """The levels in the units of the stored values."""
-        factor = float(self._data.attrs.get("scale_factor", 1.0))
-        offset = float(self._data.attrs.get("add_offset", 0.0))
-        return (self.levels[0] - offset) / factor, (self.levels[1] - offset) / factor
+        sampled = range(0, len(self), -(-len(self) // _SAMPLED))
+        return find_levels([self._frames.values(position) for position in sampled], low, high)
 
 
 def save_png(movie: Movie, path: Path, position: int = -1) -> None:
-    """Writes one image of a movie, by default the last."""
-    with atomic_write(path) as beside:
-        movie[range(len(movie))[position]].save(beside, "PNG")
+    """Writes one image of a movie, by default the last; of a field with a single axis its space-time picture.
+
+    Raises:
+        StateError: not enough memory for a space-time picture.
+    """
+    image = movie.space_time_picture() if movie.space_time else movie[range(len(movie))[position]]
+    with atomic_write(path) as temporary:
+        image.save(temporary, "PNG")
 
 
 def save_gif(movie: Movie, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
@@ -169,6 +177,9 @@ def save_gif(movie: Movie, path: Path, fps: float, progress: Callable[[int], obj
         path: of the file.
         fps: images a second.
         progress: is called with the number of images done, and may raise to stop.
+
+    Raises:
+        ConfigError: the field has a single axis.
     """
     _save(movie, GifWriter(path, 1 / fps), fps, progress)
 
@@ -177,12 +188,14 @@ def save_mp4(movie: Movie, path: Path, fps: float, progress: Callable[[int], obj
     """Writes a movie as H.264, which browsers play; arguments as for `save_gif`.
 
     Raises:
-        ConfigError: PyAV is not installed, or the pictures are smaller than 2 x 2 pixels.
+        ConfigError: PyAV is not installed, the pictures are smaller than 2 x 2 pixels, or the field has a single axis.
     """
     _save(movie, Mp4Writer(path, fps), fps, progress)
 
 
 def _save(movie: Movie, writer: MovieWriter, fps: float, progress: Callable[[int], object]) -> None:
+    if movie.space_time:
+        raise ConfigError(f"{movie.field}: has a single axis, and so no movie; expected --png, a picture with time downwards")
     with writer:
         for position, image in enumerate(movie):
             writer.write(np.asarray(image), position / fps)

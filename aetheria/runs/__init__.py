@@ -1,1 +1,1 @@
-"""Runs: described by a config, recorded, saved, resumed, replayed and verified."""
+"""Runs from a config: recorded, checkpointed, resumed, replayed and verified."""

@@ -1,4 +1,4 @@
-"""Checkpoints: the newest states of a run, beside its recording, from which it can be gone on with after whatever happened."""
+"""Checkpoints: the newest states of a run, saved beside its recording, from which it can be resumed."""
 
 import logging
 import re
@@ -15,11 +15,11 @@ from aetheria.runs.state_file import SavedState, capture, describe_state, read_s
 
 log = logging.getLogger(__name__)
 KEPT = 2
-MOMENTS = ("recording on disk", *WRITE_FAILPOINTS, "old checkpoints gone")
+FAILPOINTS = ("recording on disk", *WRITE_FAILPOINTS, "old checkpoints gone")
 
 
 class Checkpoints:
-    """Saves the state of a motor that is being recorded when that is due; keeps the newest two.
+    """Saves the state of a recorded motor when a checkpoint is due; keeps the newest two.
 
         with Recorder(motor, "run.h5") as recorder:
             checkpoints = Checkpoints(motor, recorder, every=1000)
@@ -28,8 +28,8 @@ class Checkpoints:
                 if checkpoints.due():
                     checkpoints.save()
 
-    A checkpoint is "run.h5.checkpoint-1000.safetensors", a saved state like any other. With it is kept how far the recording
-    had come, which is on the disk before it.
+    A checkpoint is "run.h5.checkpoint-1000.safetensors", a saved state with the position of the recording. The recording is
+    synced to the disk up to that position before the checkpoint is written.
     """
 
     def __init__(
@@ -46,41 +46,41 @@ class Checkpoints:
         Args:
             motor: steps in the thread that calls `save`.
             recorder: of that motor. Checkpoints of an older recording of this name are removed.
-            every: steps between two, 0 for no such rule.
-            minutes: between two, 0 for no such rule.
-            config: the run's full configuration as TOML.
-            newest: the one from which the run goes on.
+            every: steps between checkpoints, 0 for no such rule.
+            minutes: minutes between checkpoints, 0 for no such rule.
+            config: the run's full config as TOML.
+            newest: the checkpoint from which the run is resumed.
         """
         self._motor, self._recorder = motor, recorder
-        self._every, self._pause_s = every, 60 * minutes
+        self._every, self._interval_s = every, 60 * minutes
         self._config = config
         self._began = motor.step_count
-        # With another config, as of a run that shall go further than before, a new one is due at once.
+        # A run that is resumed with another config, of more steps perhaps, saves one at once, which holds that config.
         self._saved_at = newest.description.step if newest and newest.description.config == config else None
-        self._next = time.monotonic() + self._pause_s
-        self._clean()
+        self._next = time.monotonic() + self._interval_s
+        self._remove_stale()
 
     def due(self) -> bool:
-        """Whether it is time to save the present state."""
+        """Whether a checkpoint is due at the present step."""
         last, step = self._began if self._saved_at is None else self._saved_at, self._motor.step_count
         by_steps = bool(self._every) and step // self._every > last // self._every
-        by_time = bool(self._pause_s) and time.monotonic() >= self._next
+        by_time = bool(self._interval_s) and time.monotonic() >= self._next
         return by_steps or by_time
 
     def steps_left(self) -> int | None:
-        """Steps to the next checkpoint, as far as it is known."""
+        """Steps to the next checkpoint; None where only the time decides."""
         return self._every - self._motor.step_count % self._every if self._every else None
 
     def save(self) -> None:
-        """Saves the present state, unless it was. The one before it stays, and those before that go.
+        """Saves the present state, unless the newest checkpoint holds it, and removes all but the newest two.
 
         Raises:
-            DivergedError: the state holds NaN or Inf; those there are stay.
-            RecordingError: it cannot be written (DiskFullError: no space is left), or what the recorder failed with.
+            DivergedError: the state holds NaN or Inf; earlier checkpoints stay.
+            RecordingError: the file cannot be written, or the recorder has failed. DiskFullError: no space is left.
         """
         step = self._motor.step_count
         if self._saved_at != step:
-            with self._motor.turn:  # nobody edits between the two
+            with self._motor.turn:  # no edit may come between the position and the state
                 position = self._recorder.sync()
                 reached("recording on disk")
                 saved = capture(self._motor, self._config, position)
@@ -89,21 +89,21 @@ class Checkpoints:
             for old in checkpoints_of(self._recorder.path)[KEPT:]:
                 old.unlink(missing_ok=True)
             reached("old checkpoints gone")
-        self._next = time.monotonic() + self._pause_s
+        self._next = time.monotonic() + self._interval_s
 
-    def _clean(self) -> None:
-        """Removes what killed runs left half written, and what belongs to another recording or to a future that is dropped."""
+    def _remove_stale(self) -> None:
+        """Removes partial files of killed runs, and checkpoints of another recording or of steps that will be made again."""
         recording = self._recorder.path
-        for torn in recording.parent.glob(".*.safetensors"):
-            if re.fullmatch(rf"\.{re.escape(recording.name)}\.checkpoint-\d+\.\d+\.safetensors", torn.name):
-                torn.unlink(missing_ok=True)
+        for partial in recording.parent.glob(".*.safetensors"):
+            if re.fullmatch(rf"\.{re.escape(recording.name)}\.checkpoint-\d+\.\d+\.safetensors", partial.name):
+                partial.unlink(missing_ok=True)
         for path in checkpoints_of(recording):
-            if step_of(path) > self._began or not _belongs(path, self._recorder.id):
+            if step_of(path) > self._began or not _belongs_to(path, self._recorder.id):
                 path.unlink(missing_ok=True)
 
 
 def path_of(recording: Path, step: int) -> Path:
-    """Where the checkpoint of a recording at `step` is kept."""
+    """The file of the checkpoint of a recording at `step`."""
     return recording.with_name(f"{recording.name}.checkpoint-{step}.safetensors")
 
 
@@ -114,13 +114,13 @@ def checkpoints_of(recording: Path) -> list[Path]:
 
 
 def step_of(path: Path) -> int:
-    """The step in a checkpoint's name; -1 of another file."""
+    """The step in a checkpoint's name; -1 for any other file."""
     found = re.search(r"\.checkpoint-(\d+)\.safetensors$", path.name)
     return int(found[1]) if found else -1
 
 
 def newest_checkpoint(recording: Recording) -> SavedState | None:
-    """The newest checkpoint that is whole and that the recording covers. Each that is newer is named in a warning."""
+    """The newest checkpoint that is undamaged and not ahead of the recording. A warning names each newer one."""
     return next(_usable(recording), None)
 
 
@@ -130,20 +130,18 @@ def _usable(recording: Recording) -> Iterator[SavedState]:
         try:
             saved = read_state(path)
         except FileUnreadableError as error:
-            log.warning("%s; it is passed over", error)
+            log.warning("%s; it is skipped", error)
             continue
         position = saved.description.position
         if position is None or position.recording != recording.attributes.get("id"):
-            log.warning("%s: belongs to another recording; it is passed over", path)
+            log.warning("%s: belongs to another recording; it is skipped", path)
         elif position.frames > frames or position.edit_bytes > edit_bytes:
-            log.warning(
-                "%s: was made after frame %s, and the recording holds %s; it is passed over", path, position.frames, frames
-            )
+            log.warning("%s: was made after frame %s, and the recording holds %s; it is skipped", path, position.frames, frames)
         else:
             yield saved
 
 
-def _belongs(path: Path, recording: str) -> bool:
+def _belongs_to(path: Path, recording: str) -> bool:
     try:
         position = describe_state(path).position
     except AetheriaError:

@@ -1,14 +1,15 @@
-"""Runs described in TOML: read, checked, resolved, and written back."""
+"""Run configs: read from TOML, checked, completed with defaults, and written back."""
 
 import os
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import tomli_w
 from pydantic import ConfigDict
 from pydantic import Field as Setting
 
+from aetheria.core.device import AXES
 from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
 from aetheria.core.settings import Settings
 from aetheria.files.untrusted import MAX_TOML_BYTES, check_input, read_toml
@@ -17,19 +18,45 @@ from aetheria.motor.motor import MotorConfig
 from aetheria.observe.request import PixelType
 from aetheria.recording.schema import Codec
 
-_SIDE = 1 << 20
-_FILES = (("law", "weights"), ("initial", "path"))  # settings that name a file
+_LARGEST_SIDE = 1 << 20
+_FILE_KEYS = (("law", "weights"), ("initial", "path"))  # settings whose value is a file name
+Side = Annotated[int, Setting(gt=0, le=_LARGEST_SIDE)]
+Slice = dict[str, int | str]
 
 
-class Grid(Settings):
-    """Size of the grid in cells."""
+class GridConfig(Settings):
+    """Size of the grid in cells: `width` (1-D), `height` and `width` (2-D), all three (3-D); or the same as `shape`.
 
-    height: int = Setting(gt=0, le=_SIDE)
-    width: int = Setting(gt=0, le=_SIDE)
+    Attributes:
+        shape: [width], [height, width] or [depth, height, width].
+    """
+
+    depth: Side | None = None
+    height: Side | None = None
+    width: Side | None = None
+    shape: list[Side] | None = Setting(default=None, min_length=1, max_length=3)
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """(width,), (height, width) or (depth, height, width).
+
+        Raises:
+            ConfigError: both `shape` and a named side are given, or a side is missing.
+        """
+        named = [(axis, getattr(self, axis)) for axis in AXES if getattr(self, axis) is not None]
+        given = " and ".join(axis for axis, _ in named)
+        if self.shape is not None:
+            if named:
+                raise ConfigError(f"[grid] shape: {self.shape} given with {given}; expected one or the other")
+            return tuple(self.shape)
+        for axis in AXES[-max(1, len(named)) :]:
+            if getattr(self, axis) is None:
+                raise ConfigError(f"[grid] {axis}: missing; this key is required" + (f" with {given}" if given else ""))
+        return tuple(side for _, side in named)
 
 
-class LawTable(Settings):
-    """Which law: its name, weights, the seed of untrained weights; every other key is a parameter of the law."""
+class LawConfig(Settings):
+    """The law: its name, weights, and the seed of untrained weights; every other key is a parameter of the law."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -43,33 +70,45 @@ class LawTable(Settings):
         return dict(self.model_extra or {})
 
 
-class Record(Settings):
-    """What goes into the recording: see `aetheria.recording.Recorder`."""
+class RecordConfig(Settings):
+    """Contents of the recording: see `aetheria.recording.Recorder`.
+
+    Attributes:
+        slice: axis to index, "mean" or "max", as in {z = 16}: the axes to cut away.
+        size: cells to average down to, one number for each axis that is left.
+    """
 
     every: int = Setting(default=10, gt=0)
     fields: list[str] | None = Setting(default=None, min_length=1)
-    size: list[int] | None = Setting(default=None, min_length=2, max_length=2)
+    slice: Slice | None = Setting(default=None, min_length=1)
+    size: list[int] | None = Setting(default=None, min_length=1, max_length=3)
     dtype: PixelType = "float32"
     levels: dict[str, list[float]] = Setting(default_factory=dict)
     codec: Codec = "gzip"
 
 
-class Checkpoint(Settings):
-    """When the state is saved beside the recording, so that the run can be gone on with: whatever comes first.
+class CheckpointConfig(Settings):
+    """How often the state is saved beside the recording, to resume from; whichever of the two is due first.
 
     Attributes:
-        every: steps between two, 0 for no such rule.
-        minutes: between two, 0 for no such rule. With neither, none is ever saved; else one more at the end.
+        every: steps between checkpoints, 0 for no such rule.
+        minutes: minutes between checkpoints, 0 for no such rule. With both 0 none is saved; otherwise also one at the end.
     """
 
     every: int = Setting(default=0, ge=0)
     minutes: float = Setting(default=10.0, ge=0)
 
 
-class Picture(Settings):
-    """The PNG that a run leaves beside its recording."""
+class PictureConfig(Settings):
+    """The PNG of the last state, which a run leaves beside its recording.
+
+    Attributes:
+        slice: axis to index, "mean" or "max"; the middle along z when left out on a grid of three axes.
+        scale: pixels for each side of a cell.
+    """
 
     field: str | None = None
+    slice: Slice | None = Setting(default=None, min_length=1)
     colour_map: str | None = None
     levels: list[float] | None = Setting(default=None, min_length=2, max_length=2)
     scale: int = Setting(default=4, gt=0, le=64)
@@ -80,9 +119,9 @@ class RunConfig(Settings):
 
     Attributes:
         d_state: only for a registered module that does not state its channels.
-        steps: how many to take.
+        steps: number of steps.
         seed: of random initial cells and of stochastic laws.
-        batch: universes that step together.
+        batch: number of universes, stepped together.
     """
 
     title: str = ""
@@ -91,21 +130,28 @@ class RunConfig(Settings):
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
     batch: int = Setting(default=1, gt=0)
     device: str = "auto"
-    grid: Grid
-    law: LawTable
+    grid: GridConfig
+    law: LawConfig
     initial: Initial | None = None
     motor: MotorConfig = MotorConfig()
-    record: Record = Record()
-    checkpoint: Checkpoint = Checkpoint()
-    picture: Picture = Picture()
+    record: RecordConfig = RecordConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    picture: PictureConfig = PictureConfig()
+
+    @classmethod
+    def checked(cls, values: Any, where: str) -> Self:
+        """Reads `values`; raises ConfigError as `Settings.checked` does, and for a grid of contradictory or missing sides."""
+        config = super().checked(values, where)
+        _ = config.grid.sides
+        return config
 
     @classmethod
     def from_toml(cls, text: str, where: str) -> Self:
-        """A configuration from TOML, such as `to_toml` writes. Raises ConfigError, as `where` when it is no TOML."""
+        """A config from TOML as `to_toml` writes it. Raises ConfigError, which names `where` if the text is not TOML."""
         return cls.checked(read_toml(text, where), "")
 
     def to_toml(self) -> str:
-        """This configuration with every default filled in, as TOML."""
+        """This config with every default filled in, as TOML."""
         return to_toml(self)
 
 
@@ -115,22 +161,22 @@ def to_toml(settings: Settings) -> str:
 
 
 def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
-    """Reads a run from a TOML file, or a shipped one by its name ("quickstart").
+    """Reads the config of a run from a TOML file, or a shipped one by its name ("quickstart").
 
     Args:
-        path: files that the config names (weights, patterns) are looked for beside it.
+        path: file names in the config (weights, patterns) are relative to its folder.
         overrides: "key=value" with dotted keys, as in "law.decay=0.1"; values in TOML, bare words are strings.
 
     Raises:
-        FileUnreadableError: no such file, or not text.
-        ConfigError: no TOML, or settings that are unknown, missing or wrong; one line each.
+        FileUnreadableError: the file does not exist or is not text.
+        ConfigError: the file is not TOML, or settings are unknown, missing or wrong; one line each.
     """
     path = find_config(path)
     return RunConfig.checked(read_settings(path, overrides), "")
 
 
 def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, Any]:
-    """The values of a TOML file, changed by `overrides`, with the names of files it gives made absolute; not yet checked.
+    """The values of a TOML file, changed by `overrides`, with file names made absolute; not yet checked.
 
     Raises:
         FileUnreadableError, ConfigError: as for `load_config`.
@@ -142,8 +188,8 @@ def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, A
     except UnicodeDecodeError as error:
         raise FileUnreadableError(f"{path}: cannot be read; {error}") from error
     for override in overrides or []:
-        _override(values, override)
-    return _resolved(values, path.parent.resolve())
+        _apply_override(values, override)
+    return _with_absolute_paths(values, path.parent.resolve())
 
 
 def find_config(path: str | Path) -> Path:
@@ -164,7 +210,7 @@ def shipped_configs() -> dict[str, Path]:
     return {file.stem: file for file in sorted(folder.glob("*.toml"))} if folder else {}
 
 
-def _override(values: dict[str, Any], override: str) -> None:
+def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     *tables, last = key.strip().split(".")
     if not equals or not last:
@@ -177,14 +223,13 @@ def _override(values: dict[str, Any], override: str) -> None:
         values[last] = read_toml(f"value = {text}", "--set")["value"]
     except ConfigError:
         values[last] = text.strip()
-    if (*tables, last) in _FILES and isinstance(values[last], str):
-        values[last] = str(Path(values[last]).resolve())  # the shell stands in the current folder, not beside the config
+    if (*tables, last) in _FILE_KEYS and isinstance(values[last], str):
+        values[last] = str(Path(values[last]).resolve())  # relative to the current folder, not to the config's
 
 
-def _resolved(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """`values` with file names made absolute."""
+def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     resolved = dict(values)
-    for table, key in _FILES:
+    for table, key in _FILE_KEYS:
         inner = resolved.get(table)
         if isinstance(inner, dict) and isinstance(inner.get(key), str):
             resolved[table] = {**inner, key: os.path.normpath(folder / inner[key])}

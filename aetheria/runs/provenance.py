@@ -1,4 +1,4 @@
-"""What the last digits of a run depend on besides its config: versions, the device, how it is stepped."""
+"""Provenance of a run: versions, device and plan, on which the last bits of its cells depend besides its config."""
 
 from typing import Self
 
@@ -11,14 +11,14 @@ from aetheria.motor.motor import Aetheria_Motor
 
 
 class Provenance(Settings):
-    """Under the same circumstances the same run comes out to the last bit.
+    """Two runs of one config with equal provenance are equal to the last bit.
 
     Attributes:
         aetheria, torch: versions.
         device: its model.
-        threads: that torch uses on the CPU, among which it splits its sums; 0 on a GPU.
+        threads: of torch on the CPU, among which it splits its sums; 0 on a GPU.
         precision, deterministic: as for `MotorConfig`.
-        plan: by which the law was stepped.
+        plan: name of the plan that stepped the law.
     """
 
     aetheria: str
@@ -31,7 +31,7 @@ class Provenance(Settings):
 
     @classmethod
     def of(cls, motor: Aetheria_Motor) -> Self:
-        """Those of a motor now."""
+        """The provenance of a motor's next step."""
         return cls(
             aetheria=__version__,
             torch=str(torch.__version__),
@@ -43,6 +43,6 @@ class Provenance(Settings):
         )
 
     def differences(self, now: Self) -> list[str]:
-        """What differs now, for people; nothing when all is alike."""
+        """A line for each value that differs, for messages."""
         then = self.model_dump()
         return [f"{name} {then[name]}, now {value}" for name, value in now.model_dump().items() if value != then[name]]

@@ -1,4 +1,4 @@
-"""A recorded run again: the motor of its config, with every edit made at its step."""
+"""Replay of a recorded run: the motor of its config, with every edit repeated at its step."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,19 @@ from aetheria.runs.run import build_motor
 
 
 def replay(recording: Recording, step: int | None = None, device: str | None = None) -> Aetheria_Motor:
-    """The motor that was recorded, as it was at `step`: built from the recording's config, edited as it was, stepped there.
+    """The recorded motor at `step`: built from the recording's config, with its edits repeated.
 
-    At a step that was recorded it is as in the frame; at another the edits made at that step are made. By the same plan on
-    the same machine the cells are the same to the last bit, unless the plan was made in the background.
+    At a recorded step the motor is as in the frame; at any other, the edits of that step are made, too. The cells are equal to
+    the last bit by the same plan on the same machine, unless the plan was made in the background.
 
     Args:
         recording: of a run with a config.
         step: steps done; None for the last frame's.
-        device: instead of the config's.
+        device: replaces the config's.
 
     Raises:
-        RecordingError: no config, no frame, a step that the run did not come by, or weights that have changed since.
-        AetheriaError: whatever building the motor raises.
+        RecordingError: no config, no frame, a step before the first, or weights that have changed since.
+        AetheriaError: the motor cannot be built.
     """
     if not recording.config:
         raise RecordingError(f"{recording.path}: was recorded without a config; build its motor, and use repeat")
@@ -33,23 +33,23 @@ def replay(recording: Recording, step: int | None = None, device: str | None = N
     steps = recording.steps
     if step is None and not len(steps):
         raise RecordingError(f"{recording.path}: holds no frame; give the step to go to")
-    wanted = int(steps[-1]) if step is None else step
-    edits = edits_until(recording, wanted)
-    motor = build_motor(by_plan(config, recording, str(recording.attributes["plan"]), device), device)
+    target = int(steps[-1]) if step is None else step
+    edits = edits_until(recording, target)
+    motor = build_motor(with_recorded_plan(config, recording, str(recording.attributes["plan"]), device), device)
     recorded = recording.attributes["weights_sha256"]
     if weights_hash(motor.law) != recorded:
         raise RecordingError(f"{recording.path}: the law's weights are not those that were recorded (sha256 {recorded[:16]})")
-    repeat(motor, edits, wanted)
+    repeat(motor, edits, target)
     return motor
 
 
 def repeat(motor: Aetheria_Motor, edits: Sequence[Edit], step: int) -> None:
-    """Makes edits, each at its step, on a motor as it was at the start, and goes on to `step`.
+    """Repeats edits, each at its step, on a motor at its first step, and goes on to `step`.
 
-    What came before a whole state was loaded is not stepped through: the state says it all.
+    Steps before the last edit that replaces the whole state are not taken.
 
     Raises:
-        RecordingError: an edit, or `step`, lies behind the step that the motor has come to.
+        RecordingError: an edit, or `step`, lies before the motor's present step.
     """
     loaded = max((i for i, edit in enumerate(edits) if isinstance(edit, StateEdit)), default=0)
     for edit in edits[:loaded]:
@@ -57,33 +57,33 @@ def repeat(motor: Aetheria_Motor, edits: Sequence[Edit], step: int) -> None:
             edit.apply(motor)
     for i, edit in enumerate(edits[loaded:]):
         if i or not isinstance(edit, StateEdit):
-            _advance(motor, edit.step)
+            _step_to(motor, edit.step)
         edit.apply(motor)
-    _advance(motor, step)
+    _step_to(motor, step)
 
 
-def _advance(motor: Aetheria_Motor, step: int) -> None:
+def _step_to(motor: Aetheria_Motor, step: int) -> None:
     if step < motor.step_count:
         raise RecordingError(f"step {step}: lies before step {motor.step_count}, to which the edits lead")
     motor.step(step - motor.step_count)
 
 
 def config_of(recording: Recording, text: str) -> RunConfig:
-    """A config as TOML that was kept with a recording. Raises ConfigError when it is none."""
+    """A config in TOML from a recording or one of its checkpoints. Raises ConfigError when it is not a config."""
     return RunConfig.from_toml(text, f"{recording.path}: its config")
 
 
-def by_plan(config: RunConfig, recording: Recording, used: str, device: str | None) -> RunConfig:
-    """The config with the plan that was used, where it left that open and the device is of the kind that was recorded on."""
+def with_recorded_plan(config: RunConfig, recording: Recording, plan: str, device: str | None) -> RunConfig:
+    """The config with the recorded plan in place of "auto", if the device is of the recorded kind."""
     changes: dict[str, object] = {"plan_in_background": False}
-    on = str(recording.attributes["device"])
-    if config.motor.plan == "auto" and used and find_device(device or config.device).type == on.partition(":")[0]:
-        changes["plan"] = used
+    recorded_on = str(recording.attributes["device"])
+    if config.motor.plan == "auto" and plan and find_device(device or config.device).type == recorded_on.partition(":")[0]:
+        changes["plan"] = plan
     return config.model_copy(update={"motor": config.motor.model_copy(update=changes)})
 
 
 def edits_until(recording: Recording, step: int) -> list[Edit]:
-    """The edits that had been made when the run was at `step`."""
+    """The edits before `step`: at a recorded step those that its frame shows, at any other those of that step, too."""
     edits, steps = recording.edits, recording.steps
     before = int((steps <= step).sum())
     if before and int(steps[before - 1]) == step:

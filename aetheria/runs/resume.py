@@ -1,4 +1,4 @@
-"""Goes on with a run that was interrupted, killed or finished, from its newest checkpoint, and with its recording."""
+"""Resuming a run that was interrupted, killed or finished: from its newest checkpoint, in the same recording."""
 
 import logging
 import math
@@ -16,32 +16,33 @@ from aetheria.recording.metadata import weights_hash
 from aetheria.runs.checkpoint import checkpoints_of, newest_checkpoint
 from aetheria.runs.config import RunConfig
 from aetheria.runs.provenance import Provenance
-from aetheria.runs.replay import by_plan, config_of, edits_until, replay
-from aetheria.runs.run import Outcome, build_motor, checkpoints_for, conclude, recorded
-from aetheria.runs.session import Progress, Session
-from aetheria.runs.signals import Interrupts
+from aetheria.runs.replay import config_of, edits_until, replay, with_recorded_plan
+from aetheria.runs.run import RunResult, build_motor, checkpoints_for, finish, recorder_settings
+from aetheria.runs.session import RunProgress, Session
+from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
 
 log = logging.getLogger(__name__)
+LaterEdit = tuple[Edit, bool]  # and whether the frame of the edit's step shows it
 
 
 @dataclass(frozen=True)
-class Past:
-    """A run as its recording and its newest checkpoint tell it.
+class ResumePlan:
+    """The starting point and the remaining work of a resumed run.
 
     Attributes:
-        config: to go on by; its steps are those wanted now.
-        saved: the checkpoint; None to begin with the recording's first frame.
-        position: of the recording there.
-        first: step of the first frame.
-        later: edits made after it, each with whether the frame of its step shows it.
+        config: of the run, with the steps wanted now.
+        saved: the checkpoint; None to begin at the recording's first frame.
+        position: of the recording at that checkpoint.
+        first_step: of the first frame.
+        later_edits: the edits after the checkpoint.
     """
 
     config: RunConfig
     saved: SavedState | None
     position: ResumePoint
-    first: int
-    later: list[tuple[Edit, bool]]
+    first_step: int
+    later_edits: list[LaterEdit]
 
 
 def resume(
@@ -51,43 +52,44 @@ def resume(
     from_start: bool = False,
     device: str | None = None,
     started: Callable[[Aetheria_Motor], None] = lambda _: None,
-    progress: Callable[[Progress], None] = lambda _: None,
-) -> Outcome:
-    """Continues a run and its recording from the newest checkpoint that is whole and that the recording covers.
+    progress: Callable[[RunProgress], None] = lambda _: None,
+) -> RunResult:
+    """Resumes a run and its recording from the newest checkpoint that is undamaged and not ahead of the recording.
 
-    Frames after the checkpoint are made again; edits after it are made again, each at its step. With the same versions, device
-    model, precision, deterministic mode and plan, frames and state are those of a run never interrupted, to the last bit; else
-    a warning names what differs.
+    Frames after the checkpoint are made again, and edits after it are repeated, each at its step. With equal versions, device
+    model, precision, deterministic mode and plan, frames and state are those of a run never interrupted, to the last bit;
+    otherwise a warning names the differences.
 
     Args:
         path: the recording.
         steps: done at the end; None for the config's.
-        from_start: where there is no such checkpoint, make all frames again from the first.
-        device: instead of the config's.
+        from_start: if there is no such checkpoint, make all frames again from the first.
+        device: replaces the config's.
         started, progress: as for `run`.
 
     Raises:
-        RecordingError: no recording, none that can be gone on with, or no checkpoint.
-        ConfigError: the run is at its end, or beyond the steps given.
-        AetheriaError: whatever building the motor raises.
+        RecordingError: no recording, one that cannot be resumed, or no checkpoint.
+        ConfigError: the run is at its end, or past the steps given.
+        AetheriaError: the motor cannot be built.
     """
-    past = _past(path, steps, from_start)
-    with Interrupts() as interrupts, _motor(path, past, device) as motor:
+    plan = _plan(path, steps, from_start)
+    with SignalHandler() as signals, _motor(path, plan, device) as motor:
         started(motor)
         motor.warm_up()
-        if past.saved is not None:
-            _take_up(path, motor, past.saved)
-        interrupts.check()
-        interrupts.patience = math.inf  # nothing is left half made; the session listens again
-        recorder = Recorder(motor, path, **recorded(past.config), resume=past.position, until=past.config.steps)
-        checkpoints = checkpoints_for(past.config, motor, recorder, past.saved)
-        session = Session(motor, recorder, checkpoints, interrupts, past.config.steps, progress)
-        return conclude(session, past.config, lambda session: _go_on(session, past.later))
+        if plan.saved is not None:
+            _restore(path, motor, plan.saved)
+        signals.check()
+        signals.ignored = math.inf  # until the session handles them: no file is left half made
+        settings = recorder_settings(plan.config.record)
+        recorder = Recorder(motor, path, **settings, resume=plan.position, until=plan.config.steps)
+        checkpoints = checkpoints_for(plan.config, motor, recorder, plan.saved)
+        session = Session(motor, recorder, checkpoints, signals, plan.config.steps, progress)
+        return finish(session, plan.config, lambda session: _continue(session, plan.later_edits))
 
 
-def _past(path: Path, steps: int | None, from_start: bool) -> Past:
+def _plan(path: Path, steps: int | None, from_start: bool) -> ResumePlan:
     if is_being_written(path):
-        raise RecordingError(f"{path}: is being written; a run is gone on with when it has ended")
+        raise RecordingError(f"{path}: is being written; a run can be resumed when it has ended")
     with Recording(path) as recording:
         if not recording.config:
             raise RecordingError(f"{path}: was recorded without a config; build its motor, and use Recorder(..., resume=...)")
@@ -97,7 +99,7 @@ def _past(path: Path, steps: int | None, from_start: bool) -> Past:
             raise RecordingError(
                 f"{path}: there is {there} beside it; --from-start (from_start=True) makes its {len(recording)} frames again"
             )
-        first, last = _reach(recording)
+        first, last = _first_and_last_step(recording)
         step, position = first, ResumePoint(recording=recording.attributes.get("id", ""), frames=0, edits=0, edit_bytes=0)
         if saved is None:
             log.warning("%s: begins again with step %d", path, first)
@@ -105,70 +107,71 @@ def _past(path: Path, steps: int | None, from_start: bool) -> Past:
         elif saved.description.position is not None:
             step, position = saved.description.step, saved.description.position
         config = config_of(recording, saved.description.config if saved else recording.config)
-        ended = recording.status == "done" and not recording.note  # else it was killed as it closed, which is left to do
+        # A note says that the writer was killed, perhaps while it closed the file: then closing it is left to do.
+        ended = recording.status == "done" and not recording.note
         _check_steps(path, steps, max(last, step), ended)
         config = config.model_copy(update={"steps": steps or max(config.steps, last)})
-        return Past(config, saved, position, first, _later(recording, position.edits))
+        return ResumePlan(config, saved, position, first, _later_edits(recording, position.edits))
 
 
-def _reach(recording: Recording) -> tuple[int, int]:
-    """The steps of the first and the last frame."""
+def _first_and_last_step(recording: Recording) -> tuple[int, int]:
     steps = recording.steps
     return (int(steps[0]), int(steps[-1])) if len(steps) else (int(recording.attributes["first_step"]),) * 2
 
 
 def _check_steps(path: Path, wanted: int | None, done: int, ended: bool) -> None:
     if ended and (wanted is None or wanted <= done):
-        raise ConfigError(f"{path}: is at its end, step {done}; --steps with more than that goes on")
+        raise ConfigError(f"{path}: is at its end, step {done}; --steps with a larger number continues the run")
     if wanted is not None and wanted < done:
         raise ConfigError(f"{path}: --steps {wanted} given; expected {done} or more, which are done")
 
 
-def _later(recording: Recording, made: int) -> list[tuple[Edit, bool]]:
-    """The edits after the first `made`, and whether the frame of the same step shows them."""
+def _later_edits(recording: Recording, made: int) -> list[LaterEdit]:
+    """The edits after the first `made`."""
     shown = dict(zip(recording.steps.tolist(), recording.edits_before.tolist(), strict=True))
     return [(edit, number < shown.get(edit.step, 0)) for number, edit in enumerate(recording.edits[made:], made)]
 
 
-def _motor(path: Path, past: Past, device: str | None) -> Aetheria_Motor:
+def _motor(path: Path, plan: ResumePlan, device: str | None) -> Aetheria_Motor:
     with Recording(path) as recording:
-        if past.saved is None:
-            return replay(recording, past.first, device)
-        made = past.saved.description.made
-        config = by_plan(past.config, recording, made.plan if made else "", device)
-        # Not the config's initial cells: they may be of a file that is gone.
-        return build_motor(config, device, past.saved.tensors["cells"])
+        if plan.saved is None:
+            return replay(recording, plan.first_step, device)
+        made = plan.saved.description.made
+        config = with_recorded_plan(plan.config, recording, made.plan if made else "", device)
+        # Not from the config's initial cells: their file may be gone.
+        return build_motor(config, device, plan.saved.tensors["cells"])
 
 
-def _take_up(path: Path, motor: Aetheria_Motor, saved: SavedState) -> None:
-    """Makes a motor that stands ready one that goes on from a checkpoint."""
+def _restore(path: Path, motor: Aetheria_Motor, saved: SavedState) -> None:
+    """Puts a motor into the state of a checkpoint."""
     then = saved.description
     for name, value in then.controls.items():
         if motor.get_control(name) != value:
             motor.set_control(name, value)
+    saved.load(motor)
+    # After the state: it may hold buffers of the law, which count among its weights here.
     if weights_hash(motor.law) != then.weights_sha256:
         raise StateError(f"{path}: the law's weights are not those of the checkpoint (sha256 {then.weights_sha256[:16]})")
-    saved.load(motor)
     saved.load_random(motor)
     differences = then.made.differences(Provenance.of(motor)) if then.made else []
     if differences:
-        log.warning("%s: goes on otherwise than before, and not to the last bit: %s", path, "; ".join(differences))
+        log.warning("%s: resumed under other conditions, and not equal to the last bit: %s", path, "; ".join(differences))
 
 
-def _go_on(session: Session, later: list[tuple[Edit, bool]]) -> None:
+def _continue(session: Session, later_edits: list[LaterEdit]) -> None:
     motor = session.motor
     if session.checkpoints:
-        session.checkpoints.save()  # of a run that shall go further than before, so that its config says so
-    for edit, shown in later:
+        session.checkpoints.save()  # with the new config, if the run is to take more steps
+    for edit, shown in later_edits:
         if edit.step < motor.step_count:
             raise RecordingError(f"{session.recorder.path}: an edit at step {edit.step} lies before step {motor.step_count}")
         if not shown:
             session.step_to(edit.step)
         elif edit.step > motor.step_count:
             session.step_to(edit.step - 1)
-            with motor.unseen():  # the frame of its step shows the edit
+            with motor.unseen():  # the frame of that step is made after the edit
                 motor.step(1)
-        if session.interrupts.received:
+        if session.signals.received:
             return
         edit.apply(motor)
     session.step_to(session.total)

@@ -1,4 +1,4 @@
-"""A run from config to recording and picture: wires everything."""
+"""A run from a config: builds the motor, records it, checkpoints it, and leaves a picture of its end."""
 
 import math
 import time
@@ -13,28 +13,29 @@ from torch import nn
 from aetheria.core.errors import ConfigError
 from aetheria.export.pictures import check_levels, find_levels, picture
 from aetheria.files.atomic import atomic_write, check_output
-from aetheria.laws import build_law
+from aetheria.laws import build_law, find_law, parameters
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.motor.state import InitialCells
 from aetheria.observe.colour_maps import colour_map
-from aetheria.observe.fields import get_field
+from aetheria.observe.request import Request
 from aetheria.recording import Recorder
 from aetheria.recording.schema import filters
 from aetheria.runs.checkpoint import Checkpoints
-from aetheria.runs.config import LawTable, Record, RunConfig
-from aetheria.runs.session import Progress, Session
-from aetheria.runs.signals import Interrupts
+from aetheria.runs.config import LawConfig, RecordConfig, RunConfig
+from aetheria.runs.session import RunProgress, Session
+from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
 
 
 @dataclass
-class Outcome:
-    """How a run ended: "done", "interrupted" or "diverged", with what it left behind.
+class RunResult:
+    """The end of a run, and the files it left.
 
     Attributes:
+        status: "done", "interrupted" or "diverged".
         exit_code: 0 done, 4 diverged, 130 SIGINT, 143 SIGTERM.
-        message: for people, where there is something to say.
-        waited_s: how long the motor waited for the disk.
+        message: for the user; empty if there is nothing to say.
+        waited_s: seconds that the motor waited for the disk.
     """
 
     status: str
@@ -48,35 +49,42 @@ class Outcome:
     waited_s: float = 0.0
 
 
-def built_law(table: LawTable, d_state: int | None) -> tuple[nn.Module, int]:
-    """The law of a table, and its d_state; `d_state` is for a registered module that does not state its channels.
+def law_from_config(config: LawConfig, d_state: int | None, rank: int = 2) -> tuple[nn.Module, int]:
+    """The law of a config, and its d_state.
+
+    Args:
+        d_state: for a registered module that does not state its channels.
+        rank: number of axes of the grid; the default of a law's parameter `rank`.
 
     Raises:
         AetheriaError: as `build_law`, or d_state is missing.
     """
-    law = build_law(table.name, seed=table.seed, weights=table.weights, **table.parameters)
+    given = config.parameters
+    if "rank" in parameters(find_law(config.name)):
+        given = {"rank": rank} | given
+    law = build_law(config.name, seed=config.seed, weights=config.weights, **given)
     found = d_state or getattr(law, "d_state", None) or getattr(law, "channels", None)
     if found is None:
-        raise ConfigError(f"[config] d_state: missing; {table.name} does not state its channels")
+        raise ConfigError(f"[config] d_state: missing; {config.name} does not state its channels")
     return law, found
 
 
 def build_motor(config: RunConfig, device: str | None = None, initial: InitialCells = None) -> Aetheria_Motor:
-    """The motor that a config describes, ready to step.
+    """The motor of a config, ready to step.
 
     Args:
         config: a checked config.
-        device: instead of the config's.
-        initial: instead of the config's.
+        device: replaces the config's.
+        initial: replaces the config's.
 
     Raises:
-        AetheriaError: whatever the law, its weights, the initial cells or the device refuse.
+        AetheriaError: the law, its weights, the initial cells or the device are refused.
     """
-    law, d_state = built_law(config.law, config.d_state)
+    grid = config.grid.sides
+    law, d_state = law_from_config(config.law, config.d_state, len(grid))
     settings = config.motor
     if settings.planned_steps is None:
         settings = settings.model_copy(update={"planned_steps": config.steps})
-    grid = (config.grid.height, config.grid.width)
     cells = config.initial if initial is None else initial
     return Aetheria_Motor(
         law, grid, int(d_state), device or config.device, settings, initial=cells, batch=config.batch, seed=config.seed
@@ -91,42 +99,41 @@ def run(
     overwrite: bool = False,
     make_folder: bool = False,
     started: Callable[[Aetheria_Motor], None] = lambda _: None,
-    progress: Callable[[Progress], None] = lambda _: None,
-) -> Outcome:
+    progress: Callable[[RunProgress], None] = lambda _: None,
+) -> RunResult:
     """Runs `config` to its end, or to the first SIGINT or SIGTERM; writes `out` (.h5), a PNG and checkpoints beside it.
 
     Args:
-        config: what to run.
         out: the recording.
-        device: instead of the config's.
+        device: replaces the config's.
         overwrite: replace existing files.
-        make_folder: make the folder of `out` where it is missing.
+        make_folder: make the folder of `out` if it is missing.
         started: called once with the motor, before the first step.
         progress: called about ten times a second.
 
     Raises:
-        AetheriaError: before anything is written for bad input; after a clean close for a failing disk.
-        Interrupted: by a signal that came before the first step; nothing is written.
+        AetheriaError: for bad input before anything is written; for a failing disk after the recording is closed.
+        Interrupted: a signal came before the first step; nothing is written.
     """
     image = out.with_suffix(".png")
     for path in (out, image):
         check_output(path, overwrite, make_folder)
-    with Interrupts() as interrupts, build_motor(config, device) as motor:
-        check_wanted(config, motor)
+    with SignalHandler() as signals, build_motor(config, device) as motor:
+        check_outputs(config, motor)
         started(motor)
         motor.warm_up()
-        interrupts.check()
+        signals.check()
         if make_folder:
             out.parent.mkdir(exist_ok=True)
-        interrupts.patience = math.inf  # nothing is left half made; the session listens again
-        wanted = {**recorded(config), "config": config.to_toml(), "title": config.title, "until": config.steps}
-        recorder = Recorder(motor, out, **wanted, overwrite=overwrite)
-        session = Session(motor, recorder, checkpoints_for(config, motor, recorder), interrupts, config.steps, progress)
-        return conclude(session, config, lambda session: session.step_to(config.steps))
+        signals.ignored = math.inf  # until the session handles them: no file is left half made
+        settings = {**recorder_settings(config.record), "config": config.to_toml(), "title": config.title}
+        recorder = Recorder(motor, out, **settings, until=config.steps, overwrite=overwrite)
+        session = Session(motor, recorder, checkpoints_for(config, motor, recorder), signals, config.steps, progress)
+        return finish(session, config, lambda session: session.step_to(config.steps))
 
 
-def conclude(session: Session, config: RunConfig, work: Callable[[Session], None]) -> Outcome:
-    """Does what a session is for, and leaves the picture of how it ended."""
+def finish(session: Session, config: RunConfig, work: Callable[[Session], None]) -> RunResult:
+    """Does the work of a session, and writes the picture of the last state."""
     motor, recorder = session.motor, session.recorder
     image = recorder.path.with_suffix(".png")
     began = time.perf_counter()
@@ -134,9 +141,9 @@ def conclude(session: Session, config: RunConfig, work: Callable[[Session], None
     if ending.status == "diverged":
         image.unlink(missing_ok=True)
     else:
-        with atomic_write(image) as beside:
-            paint(config, motor).save(beside)
-    return Outcome(
+        with atomic_write(image) as temporary:
+            render_picture(config, motor).save(temporary)
+    return RunResult(
         status=ending.status,
         exit_code=ending.exit_code,
         steps=motor.step_count,
@@ -152,18 +159,18 @@ def conclude(session: Session, config: RunConfig, work: Callable[[Session], None
 def checkpoints_for(
     config: RunConfig, motor: Aetheria_Motor, recorder: Recorder, newest: SavedState | None = None
 ) -> Checkpoints | None:
-    """The checkpoints that a config wants, if any."""
-    wanted = config.checkpoint
-    if not wanted.every and not wanted.minutes:
+    """The checkpoints of a config; None if it has none."""
+    settings = config.checkpoint
+    if not settings.every and not settings.minutes:
         return None
-    return Checkpoints(motor, recorder, every=wanted.every, minutes=wanted.minutes, config=config.to_toml(), newest=newest)
+    return Checkpoints(motor, recorder, every=settings.every, minutes=settings.minutes, config=config.to_toml(), newest=newest)
 
 
-def check_wanted(config: RunConfig, motor: Aetheria_Motor) -> None:
-    """Raises ConfigError for a recording or picture that could not be made, before compiling rather than after it."""
+def check_outputs(config: RunConfig, motor: Aetheria_Motor) -> None:
+    """Raises ConfigError for a recording or picture that cannot be made: before a plan is compiled, not after."""
     filters(config.record.codec)
-    motor.subscribe(**_subscription(config.record)).close()
-    field = get_field(_picture_field(config, motor), motor.traits.d_state, motor.traits.channels, motor.traits.fields)
+    record_request(config.record, motor)
+    field = _picture_request(config, motor).fields[0]
     if field.scalar:
         raise ConfigError(f'[picture] field: "{field.name}" is an observable; expected a field with a picture')
     colour_map(config.picture.colour_map or field.colour_map)
@@ -171,43 +178,45 @@ def check_wanted(config: RunConfig, motor: Aetheria_Motor) -> None:
         check_levels("[picture] levels", config.picture.levels)
 
 
-def make_recorder(config: RunConfig, motor: Aetheria_Motor, out: Path, overwrite: bool) -> Recorder:
-    """The recorder that a config describes, from the motor's present step on; raises what `Recorder` does."""
-    return Recorder(
-        motor,
-        out,
-        **_subscription(config.record),
-        codec=config.record.codec,
-        overwrite=overwrite,
-        config=config.to_toml(),
-        title=config.title,
-    )
+def recorder_settings(record: RecordConfig) -> dict[str, Any]:
+    """The keyword arguments of `Recorder` that a config gives."""
+    return {"every": record.every, "codec": record.codec, **_request_settings(record)}
 
 
-def paint(config: RunConfig, motor: Aetheria_Motor) -> Image.Image:
-    """The picture of the present cells, universe 0, as the config wants it."""
-    wanted = config.picture
-    name = _picture_field(config, motor)
-    field = get_field(name, motor.traits.d_state, motor.traits.channels, motor.traits.fields)
-    values = motor.read(name)[0].cpu().numpy()
-    levels = (wanted.levels[0], wanted.levels[1]) if wanted.levels else find_levels([values], *field.range)
-    return picture(values, name, wanted.colour_map or field.colour_map, levels, wanted.scale)
+def record_request(record: RecordConfig, motor: Aetheria_Motor) -> Request:
+    """The request for the recorded frames. Raises ConfigError for fields, sizes, slices or levels that the motor refuses."""
+    try:
+        return motor.request(**_request_settings(record))
+    except ConfigError as error:
+        raise ConfigError(f"[record] {error}") from None
 
 
-def _picture_field(config: RunConfig, motor: Aetheria_Motor) -> str:
-    return config.picture.field or motor.traits.default_field
+def render_picture(config: RunConfig, motor: Aetheria_Motor) -> Image.Image:
+    """The picture of the present cells of universe 0, with the settings of [picture]."""
+    settings = config.picture
+    request = _picture_request(config, motor)
+    field = request.fields[0]
+    values = motor.look(request)[field.name][0]
+    levels = check_levels("[picture] levels", settings.levels) if settings.levels else find_levels([values], *field.range)
+    if values.ndim == 1 + (field.name == "rgb"):  # a grid of one axis: a picture of one row
+        values = values[..., None, :]
+    return picture(values, field.name, settings.colour_map or field.colour_map, levels, settings.scale)
 
 
-def recorded(config: RunConfig) -> dict[str, Any]:
-    """What a config records, as keywords of `Recorder`."""
-    return {**_subscription(config.record), "codec": config.record.codec}
+def _picture_request(config: RunConfig, motor: Aetheria_Motor) -> Request:
+    settings, grid = config.picture, config.grid.sides
+    cuts = settings.slice or ({"z": grid[0] // 2} if len(grid) == 3 else {})
+    try:
+        return motor.request([settings.field or motor.traits.default_field], universe=0, slice=cuts)  # type: ignore[arg-type]
+    except ConfigError as error:
+        raise ConfigError(f"[picture] {error}") from None
 
 
-def _subscription(record: Record) -> dict[str, Any]:
+def _request_settings(record: RecordConfig) -> dict[str, Any]:
     return {
         "fields": record.fields,
-        "every": record.every,
-        "size": (record.size[0], record.size[1]) if record.size else None,
+        "size": record.size,
         "dtype": record.dtype,
         "levels": {name: check_levels(f"[record] levels {name}", pair) for name, pair in record.levels.items()},
+        "slice": record.slice or {},
     }

@@ -1,4 +1,4 @@
-"""A run in progress: steps a motor while it is recorded, saves its state when that is due, and heeds signals."""
+"""A run in progress: steps a recorded motor, saves checkpoints when they are due, and stops for signals."""
 
 import math
 import time
@@ -9,14 +9,21 @@ from aetheria.core.errors import DivergedError
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 from aetheria.runs.checkpoint import Checkpoints
-from aetheria.runs.signals import Interrupted, Interrupts
+from aetheria.runs.signals import Interrupted, SignalHandler
 
-_PIECE_S = 0.1  # how long a piece of the run may take before signals and progress are looked at
+_REPORT_S = 0.1  # seconds between two reports of the progress: a chunk may take microseconds
 
 
 @dataclass(frozen=True)
-class Progress:
-    """A moment of a run, for whoever shows it: steps done, of how many, and seconds since it began with `first` steps done."""
+class RunProgress:
+    """The progress of a run.
+
+    Attributes:
+        first: steps done when the session began.
+        done: steps done now.
+        total: steps done at the end.
+        seconds: since the session began.
+    """
 
     motor: Aetheria_Motor
     recorder: Recorder
@@ -27,8 +34,8 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a run ended: "done", "interrupted" or "diverged", its exit code, and a message where there is something to say."""
+class RunEnding:
+    """The end of a run: "done", "interrupted" or "diverged", with an exit code and a message for the user."""
 
     status: str
     exit_code: int = 0
@@ -36,70 +43,78 @@ class Ending:
 
 
 class Session:
-    """From a motor that stands ready to the end of its recording."""
+    """Steps a motor to the end of its recording."""
 
     def __init__(
         self,
         motor: Aetheria_Motor,
         recorder: Recorder,
         checkpoints: Checkpoints | None,
-        interrupts: Interrupts,
+        signals: SignalHandler,
         total: int,
-        progress: Callable[[Progress], None],
+        progress: Callable[[RunProgress], None],
     ) -> None:
         """
         Args:
             motor: to step.
             recorder: of the motor; closed at the end.
-            checkpoints: of both; None where none are wanted.
-            interrupts: taken from here on so: the first signal is noted, the second raised.
+            checkpoints: of both; None for none.
+            signals: from now on the first signal ends the run in order, and the second raises.
             total: steps done at the end.
-            progress: called about ten times a second.
+            progress: called about ten times a second, between two chunks of steps, and at the end.
         """
-        self.motor, self.recorder, self.checkpoints, self.interrupts = motor, recorder, checkpoints, interrupts
+        self.motor, self.recorder, self.checkpoints, self.signals = motor, recorder, checkpoints, signals
         self.total = total
         self._progress = progress
         self._first, self._began = motor.step_count, time.perf_counter()
-        interrupts.patience = 1
+        self._next_report = self._began
+        signals.ignored = 1
 
-    def run(self, work: Callable[["Session"], None]) -> Ending:
-        """Does `work`, saves the state and closes the recording; closes it whatever happens.
+    def run(self, work: Callable[["Session"], None]) -> RunEnding:
+        """Calls `work`, saves a checkpoint and closes the recording, which is closed on any error, too.
 
         Raises:
-            AetheriaError: what went wrong, other than cells that turned NaN or Inf.
+            AetheriaError: any error other than cells that turned NaN or Inf.
         """
         try:
             with self.recorder:
-                self._carry_out(work)
-                if not self.interrupts.received:
-                    return Ending("done")
+                self._work_and_save(work)
+                if not self.signals.received:
+                    return RunEnding("done")
                 self.recorder.finish("interrupted")
-        except DivergedError as error:  # of the cells, or of what the recorder was given
-            return Ending("diverged", error.exit_code, str(error))
+        except DivergedError as error:  # found in the cells or by the recorder
+            return RunEnding("diverged", error.exit_code, str(error))
         where = f"interrupted at step {self.motor.step_count} of {self.total}"
-        return Ending("interrupted", self.interrupts.exit_code, where)
+        return RunEnding("interrupted", self.signals.exit_code, where)
 
     def step_to(self, step: int) -> None:
         """Steps until `step` steps are done, or a signal has come."""
-        self.motor.step(0)  # publishes what is due here
-        piece = 1
-        while (left := step - self.motor.step_count) > 0 and not self.interrupts.received:
-            before = time.perf_counter()
+        self.motor.step(0)  # publishes the frames that are due here
+        while (left := step - self.motor.step_count) > 0 and not self.signals.received:
             due = self.checkpoints.steps_left() if self.checkpoints else None
-            self.motor.step(min(piece, left, left if due is None else due))
-            now = time.perf_counter()
-            piece = max(1, piece * 2 if now - before < _PIECE_S / 2 else int(piece * _PIECE_S / (now - before)))
+            self.motor.step(left if due is None else min(left, due), self._between_chunks)
             if self.checkpoints and self.checkpoints.due():
                 self.checkpoints.save()
-            done = self.motor.step_count
-            self._progress(Progress(self.motor, self.recorder, self._first, done, self.total, now - self._began))
+        self._report()
 
-    def _carry_out(self, work: Callable[["Session"], None]) -> None:
+    def _between_chunks(self) -> bool:
+        """True ends the call of `step`, for a signal or a checkpoint."""
+        if time.perf_counter() >= self._next_report:
+            self._report()
+        return bool(self.signals.received) or (self.checkpoints is not None and self.checkpoints.due())
+
+    def _report(self) -> None:
+        now = time.perf_counter()
+        self._next_report = now + _REPORT_S
+        done, seconds = self.motor.step_count, now - self._began
+        self._progress(RunProgress(self.motor, self.recorder, self._first, done, self.total, seconds))
+
+    def _work_and_save(self, work: Callable[["Session"], None]) -> None:
         try:
             work(self)
             if self.checkpoints:
                 self.checkpoints.save()
         except Interrupted:
-            pass  # the second one: no checkpoint
+            pass  # by the second signal: no checkpoint
         finally:
-            self.interrupts.patience = math.inf  # the recording is closed, however many come
+            self.signals.ignored = math.inf  # the recording is closed, whatever signals come

@@ -1,8 +1,9 @@
-"""The state of a run in one file: cells, memory, step and seed as safetensors, with a description in JSON; no pickle.
+"""The saved state of a run: cells, memory, step and seed in one safetensors file, with a description in JSON; no pickle.
 
-Whatever reads safetensors reads it: "cells" `(B, C, H, W)`, "memory_0", "memory_1" ..., in a checkpoint the states of random
-generators (`aetheria.core.rng_state`), and under the key "aetheria_state" of the metadata what they are of. Under "sha256"
-stands the digest of all this, without which a file of version 2 is not taken for whole; version 1 had none.
+Any reader of safetensors opens it. Tensors: "cells" `(B, C, *grid)`, "memory_0", "memory_1" ..., "law.<module:name>" for state
+that the law's modules keep themselves, and in a checkpoint the states of random generators (`aetheria.core.rng_state`).
+Metadata: "aetheria_state", the description, and "sha256", the digest of description and tensors. A file of version 2 without a
+digest is refused; version 1 had none.
 """
 
 import hashlib
@@ -19,11 +20,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from aetheria.core.device import times
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.core.rng_state import NAMES, random_states, set_random_states
 from aetheria.core.settings import Settings
 from aetheria.files.atomic import durable_write
 from aetheria.files.untrusted import check_safetensors
+from aetheria.laws.own_state import to_files
 from aetheria.motor.cells import finite
 from aetheria.motor.edit_log import controls_of
 from aetheria.motor.motor import Aetheria_Motor
@@ -34,21 +37,23 @@ from aetheria.runs.provenance import Provenance
 VERSION = 2
 READABLE = (1, VERSION)
 _KEY, _DIGEST = "aetheria_state", "sha256"
+_LAW = "law."  # prefix of the tensors that the law's modules keep themselves
 
 
-class Description(Settings):
-    """What a state is of.
+class StateDescription(Settings):
+    """The description of a saved state.
 
     Attributes:
-        version: of this form.
+        version: of the file format.
         law: name of its class.
-        shape: (B, C, H, W).
+        shape: (B, C, *grid).
         step, seed: as for `Aetheria_Motor.state_dict`.
-        config: the run's configuration as TOML; empty when it was not run from one.
-        made: the circumstances of the run; None in version 1.
-        weights_sha256: of the law's tensors, with its controls as they were; empty in version 1.
-        controls: of the law, as they were.
-        position: of the recording that was being made, in a checkpoint.
+        config: the run's config as TOML; empty for a motor that was not built from one.
+        made: provenance of the run; None in version 1.
+        weights_sha256: of the law's tensors, with the values that its controls had; empty in version 1.
+        controls: values of the law's controls.
+        position: of the recording, in a checkpoint.
+        law_state: values other than tensors that the law's modules keep themselves.
     """
 
     version: int
@@ -61,52 +66,65 @@ class Description(Settings):
     weights_sha256: str = ""
     controls: dict[str, float | str] = Setting(default_factory=dict)
     position: ResumePoint | None = None
+    law_state: dict[str, Any] = Setting(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """A state as a file keeps it: what it is of, and its tensors by name."""
+    """A state with its description; tensors by the names in the file, on the CPU."""
 
-    description: Description
+    description: StateDescription
     tensors: Mapping[str, Tensor]
 
     def load(self, motor: Aetheria_Motor) -> None:
-        """Makes a motor go on from it. Raises what `Aetheria_Motor.load_state_dict` does."""
-        memory = tuple(self.tensors[name] for name in _memories(self.tensors))
-        step, seed = self.description.step, self.description.seed
-        motor.load_state_dict({"cells": self.tensors["cells"], "memory": memory, "step": step, "seed": seed})
+        """Puts a motor into this state. Raises what `Aetheria_Motor.load_state_dict` does."""
+        tensors, description = self.tensors, self.description
+        law = {name.removeprefix(_LAW): tensor for name, tensor in tensors.items() if name.startswith(_LAW)}
+        motor.load_state_dict(
+            {
+                "cells": tensors["cells"],
+                "memory": tuple(tensors[name] for name in _memories(tensors)),
+                "step": description.step,
+                "seed": description.seed,
+                "law": law | description.law_state,
+            }
+        )
 
     def load_random(self, motor: Aetheria_Motor) -> None:
-        """Sets the random generators of the process to what they were.
+        """Puts the random generators of the process into their saved states.
 
         Raises:
-            StateError: what is kept is no state of a generator.
+            StateError: a saved value is not a state of its generator.
         """
         try:
             set_random_states(self.tensors, motor.device)
         except (ValueError, TypeError, RuntimeError, IndexError, OverflowError) as error:
-            raise StateError(f"the random generators cannot go on from what was saved; {error}") from None
+            raise StateError(f"the random generators cannot be restored from the saved state; {error}") from None
 
 
 def capture(motor: Aetheria_Motor, config: str = "", position: ResumePoint | None = None) -> SavedState:
-    """A motor's present state, as it is kept in a file; with a position, the states of the random generators too.
+    """A copy of a motor's present state; with a position also of the states of the random generators.
 
     Args:
-        config: the run's full configuration as TOML.
+        config: the run's full config as TOML.
+        position: of the recording, for a checkpoint.
 
     Raises:
         DivergedError: the state holds NaN or Inf.
+        StateError: a module of the law keeps a value that no file can hold.
     """
     with motor.turn:
         state, controls, weights = motor.state_dict(), controls_of(motor.traits), weights_hash(motor.law)
     tensors = {"cells": state["cells"], **{f"memory_{k}": memory for k, memory in enumerate(state["memory"])}}
     if not all(finite(tensor) for tensor in tensors.values()):
         raise DivergedError(f"{motor.traits.name}: cells hold NaN or Inf at step {state['step']}; such a state is not saved")
+    law_tensors, law_values = to_files(state.get("law", {}))
+    tensors |= {_LAW + name: tensor for name, tensor in law_tensors.items()}
     copies = motor.optimizer.move_to_cpu_batch(list(tensors.values()))
-    kept = {name: copy.contiguous() for name, copy in zip(tensors, copies, strict=True)}
+    saved = {name: copy.contiguous() for name, copy in zip(tensors, copies, strict=True)}
     if position is not None:
-        kept |= random_states(motor.device)
-    description = Description(
+        saved |= random_states(motor.device)
+    description = StateDescription(
         version=VERSION,
         law=motor.traits.name,
         shape=motor.shape,
@@ -117,22 +135,23 @@ def capture(motor: Aetheria_Motor, config: str = "", position: ResumePoint | Non
         weights_sha256=weights,
         controls=controls,
         position=position,
+        law_state=law_values,
     )
-    return SavedState(description, kept)
+    return SavedState(description, saved)
 
 
 def write_state(saved: SavedState, path: Path) -> None:
-    """Writes a state; the file is whole or not there, also after a crash of the machine.
+    """Writes a state; after any failure, even of the machine, the file is complete or absent.
 
     Raises:
-        RecordingError: the file cannot be written, or reads back otherwise; DiskFullError when no space is left for it.
+        RecordingError: the file cannot be written, or reads back changed. DiskFullError: no space is left.
     """
     text = saved.description.model_dump_json()
     digest = _digest(text, saved.tensors)
 
     def verify(beside: Path) -> None:
         if _contents(beside)[0].get(_DIGEST) != digest:
-            raise RecordingError(f"{path}: what was written reads back otherwise; the disk, or memory, is failing")
+            raise RecordingError(f"{path}: reads back changed after it was written; the disk, or memory, is failing")
 
     try:
         with durable_write(path, verify) as beside:
@@ -145,18 +164,18 @@ def write_state(saved: SavedState, path: Path) -> None:
         raise RecordingError(f"{path}: cannot be written; {error}") from error
 
 
-def save_state(motor: Aetheria_Motor, path: Path, config: str = "") -> Description:
-    """Writes a motor's present state. For any thread; raises what `capture` and `write_state` do."""
+def save_state(motor: Aetheria_Motor, path: Path, config: str = "") -> StateDescription:
+    """Saves a motor's present state. For any thread; raises what `capture` and `write_state` do."""
     saved = capture(motor, config)
     write_state(saved, path)
     return saved.description
 
 
-def describe_state(path: Path) -> Description:
-    """What the state in a file is of; reads no tensor.
+def describe_state(path: Path) -> StateDescription:
+    """The description of the state in a file; reads no tensor.
 
     Raises:
-        FileUnreadableError: no such file, no state, or one of another version of Aetheria.
+        FileUnreadableError: no such file, not a saved state, or one of another version of Aetheria.
     """
     check_safetensors(path, "a saved state")
     try:
@@ -167,7 +186,7 @@ def describe_state(path: Path) -> Description:
 
 
 def is_state(path: Path) -> bool:
-    """Whether a file says that it holds a state; False of one that cannot be read."""
+    """Whether a file claims to be a saved state; False for one that cannot be read."""
     try:
         check_safetensors(path, "a saved state")
         with safe_open(path, "pt") as file:
@@ -177,10 +196,10 @@ def is_state(path: Path) -> bool:
 
 
 def read_state(path: Path) -> SavedState:
-    """The state in a file, which is whole.
+    """The state in a file, checked against its digest.
 
     Raises:
-        FileUnreadableError: no such file, or it is torn or no state.
+        FileUnreadableError: no such file, a damaged one, or not a saved state.
     """
     check_safetensors(path, "a saved state")
     try:
@@ -188,20 +207,20 @@ def read_state(path: Path) -> SavedState:
     except (OSError, SafetensorError) as error:
         raise FileUnreadableError(f"{path}: cannot be read as a saved state; {error}") from error
     description = _description(path, metadata)
-    names = set(tensors) - set(NAMES)
+    names = {name for name in tensors if name not in NAMES and not name.startswith(_LAW)}
     if names != {"cells", *_memories(tensors)}:
         raise FileUnreadableError(f"{path}: is damaged; it holds {', '.join(sorted(tensors)) or 'nothing'}")
     if tuple(tensors["cells"].shape) != description.shape:
-        raise FileUnreadableError(f"{path}: is damaged; its cells are not of the shape that it says")
+        raise FileUnreadableError(f"{path}: is damaged; its cells are not of the shape in its description")
     return SavedState(description, tensors)
 
 
-def load_state(motor: Aetheria_Motor, path: Path) -> Description:
-    """Makes a motor go on from a saved state; says what it is of.
+def load_state(motor: Aetheria_Motor, path: Path) -> StateDescription:
+    """Puts a motor into a saved state; returns its description.
 
     Raises:
-        FileUnreadableError: no such file, or it is torn or no state.
-        StateError: it is of another law or shape; or what `Aetheria_Motor.load_state_dict` raises.
+        FileUnreadableError: no such file, a damaged one, or not a saved state.
+        StateError: a state of another law or shape; or what `Aetheria_Motor.load_state_dict` raises.
     """
     saved = read_state(path)
     given, own = (saved.description.law, saved.description.shape), (motor.traits.name, motor.shape)
@@ -212,10 +231,10 @@ def load_state(motor: Aetheria_Motor, path: Path) -> Description:
 
 
 def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata, with the digest as it is and not as it says, and tensors of a file."""
+    """Metadata and tensors of a file. Raises FileUnreadableError when they do not have the digest in the metadata."""
     with safe_open(path, "pt") as file:
         metadata: dict[str, str] = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     if _DIGEST in metadata and metadata[_DIGEST] != (found := _digest(metadata.get(_KEY, ""), tensors)):
         raise FileUnreadableError(
             f"{path}: is damaged; its contents have the digest {found[:16]}, not {metadata[_DIGEST][:16]}"
@@ -223,9 +242,9 @@ def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return metadata, tensors
 
 
-def _description(path: Path, metadata: dict[str, str]) -> Description:
+def _description(path: Path, metadata: dict[str, str]) -> StateDescription:
     if _KEY not in metadata:
-        raise FileUnreadableError(f"{path}: is no saved state (safetensors of something else, weights perhaps)")
+        raise FileUnreadableError(f"{path}: is not a saved state (other safetensors, weights perhaps)")
     try:
         values: Any = json.loads(metadata[_KEY])
         version = values.get("version")
@@ -235,9 +254,9 @@ def _description(path: Path, metadata: dict[str, str]) -> Description:
             values = {key: value for key, value in values.items() if key not in ("precision", "made_by")}
         if (version == 1) == (_DIGEST in metadata):
             raise FileUnreadableError(f"{path}: is damaged; a saved state of version {version} and its digest do not agree")
-        return Description.model_validate(values)
+        return StateDescription.model_validate(values)
     except (ValueError, AttributeError, RecursionError) as error:
-        raise FileUnreadableError(f"{path}: is damaged; its description says {metadata[_KEY][:80]!r}") from error
+        raise FileUnreadableError(f"{path}: is damaged; its description is {metadata[_KEY][:80]!r}") from error
 
 
 def _digest(description: str, tensors: Mapping[str, Tensor]) -> str:
@@ -255,9 +274,9 @@ def _memories(tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def _named(law: str, shape: tuple[int, ...]) -> str:
-    batch, channels, height, width = shape
+    batch, channels, *grid = shape
     universes = f", {batch} universes" if batch > 1 else ""
-    return f"{law}, {height} x {width} cells, {channels} channels{universes}"
+    return f"{law}, {times(grid)} cells, {channels} channels{universes}"
 
 
 def _or(versions: tuple[int, ...]) -> str:

@@ -1,22 +1,22 @@
-"""Learning a law: from recordings, on whatever this machine has."""
+"""Training: a law learned from recordings, or to grow a picture."""
 
 from aetheria.stepping.cpu.training_step import training_step
 from aetheria.training.batch_size import MicroBatches, largest_batch, peak_memory
-from aetheria.training.batches import Batches, Draws
+from aetheria.training.batches import Batches, SampleSchedule
 from aetheria.training.imitation import TrainResult, imitate
 from aetheria.training.setup import Setup, recommended, setup_training
 from aetheria.training.train_config import TrainConfig, load_train_config
-from aetheria.training.trajectories import Sample, TrajectoryDataset
+from aetheria.training.trajectories import TrajectoryDataset, WindowSample
 
 __all__ = [
     "Batches",
-    "Draws",
     "MicroBatches",
-    "Sample",
+    "SampleSchedule",
     "Setup",
     "TrainConfig",
     "TrainResult",
     "TrajectoryDataset",
+    "WindowSample",
     "imitate",
     "largest_batch",
     "load_train_config",

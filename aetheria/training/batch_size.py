@@ -1,4 +1,4 @@
-"""Training in the memory there is: the largest batch that fits, and smaller pieces where it did not."""
+"""Training within the available memory: the largest batch that fits, and batches split into smaller parts."""
 
 import warnings
 from collections.abc import Callable
@@ -16,16 +16,17 @@ _RESET_PEAK = Path("/proc/self/clear_refs")  # Linux: "5" sets the peak of resid
 
 
 def largest_batch(probe: Callable[[int], int], room: int, *, start: int = 1, most: int = 1024, margin: float = 0.1) -> int:
-    """The largest batch whose step keeps a share `margin` of the memory free, found by trying.
+    """The largest batch whose step leaves a share `margin` of the memory free, found by trying.
 
-    Doubles from `start` while it fits, then halves the gap; a size whose need can be foreseen from the sizes before it to be
-    too large is not tried, because a CPU's allocator does not say no: the system kills instead.
+    Doubles from `start` while it fits, then bisects. A size whose predicted need is too large is not tried: on a CPU the system
+    would kill the process.
 
     Args:
-        probe: takes a training step on so many samples; the most bytes in use on the way. May run out of memory.
-        room: bytes there are in all.
+        probe: takes a training step on the given number of samples, and returns its peak memory in bytes; may run out
+                of memory.
+        room: bytes available in total.
         start: the first size to try.
-        most: never more than this.
+        most: the largest size to try.
         margin: share of `room` to leave free.
 
     Raises:
@@ -39,7 +40,7 @@ def largest_batch(probe: Callable[[int], int], room: int, *, start: int = 1, mos
     needs: dict[int, int] = {}
 
     def fits(size: int) -> bool:
-        if _foreseen(needs, size) > allowed:
+        if _predicted(needs, size) > allowed:
             return False
         try:
             needs[size] = probe(size)
@@ -60,8 +61,8 @@ def largest_batch(probe: Callable[[int], int], room: int, *, start: int = 1, mos
     return good
 
 
-def _foreseen(needs: dict[int, int], size: int) -> float:
-    """Bytes that a step on `size` samples will take, on the line through the two largest sizes measured below it; 0 unknown."""
+def _predicted(needs: dict[int, int], size: int) -> float:
+    """Bytes of a step on `size` samples, extrapolated from the two largest sizes measured below it; 0 if unknown."""
     below = sorted(n for n in needs if n < size)[-2:]
     if len(below) < 2:
         return 0
@@ -72,7 +73,7 @@ def _foreseen(needs: dict[int, int], size: int) -> float:
 def peak_memory(action: Callable[[], object], device: torch.device) -> int:
     """The most bytes in use while `action` runs: by torch on a CUDA device, by this process on the CPU.
 
-    Where the system keeps no peak that can be reset (it is no Linux), the CPU's figure is the process's largest so far.
+    On systems other than Linux, whose peak cannot be reset, the CPU's figure is the peak of the process so far.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -98,12 +99,12 @@ def peak_so_far(device: torch.device) -> int:
 
 
 class MicroBatches:
-    """Gradients of a batch in pieces that fit: at each out-of-memory the pieces are halved, and the batch begins again.
+    """Gradients of a batch in parts that fit into memory: when memory runs out, the parts are halved and the batch is repeated.
 
-    The pieces' gradients add up to the whole batch's, as the loss is a mean over samples.
+    The gradients of the parts add up to those of the batch, because the loss is a mean over samples.
 
     Attributes:
-        size: samples of a piece; None for the whole batch, until that does not fit.
+        size: samples of a part; None for the whole batch, until that does not fit.
     """
 
     def __init__(self, size: int | None = None) -> None:
@@ -126,35 +127,35 @@ class MicroBatches:
 
         Args:
             batch: tensors whose first axis is the sample.
-            loss: of a piece of the batch: a mean over its samples.
-            clear: takes back the gradients of the pieces before an out-of-memory: `optimizer.zero_grad`.
-            scale: of the loss before its gradients are taken; a `GradScaler`'s.
+            loss: of a part of the batch: a mean over its samples.
+            clear: removes the gradients of parts computed before memory ran out: `optimizer.zero_grad`.
+            scale: applied to the loss before its gradients are taken, as by a `GradScaler`.
 
         Raises:
             StateError: not even one sample fits.
         """
         while True:
-            total = self._pieces(batch, loss, scale)
+            total = self._in_parts(batch, loss, scale)
             if total is not None:
                 return total
-            # Outside the handler: there the traceback would still hold what filled the memory.
+            # Outside the exception handler, where the traceback would still hold the tensors.
             clear()
             self._halve(len(batch[0]))
 
-    def _pieces(
+    def _in_parts(
         self, batch: tuple[Tensor, ...], loss: Callable[..., Tensor], scale: Callable[[Tensor], Tensor]
     ) -> Tensor | None:
-        """The mean loss, or None where the memory did not last."""
+        """The mean loss, or None when memory ran out."""
         samples = len(batch[0])
         size = min(self.size or samples, samples)
         total: Tensor | None = None
         try:
-            for pieces in zip(*(torch.split(tensor, size) for tensor in batch), strict=True):
-                share = len(pieces[0]) / samples
-                value = loss(*pieces)
+            for part in zip(*(torch.split(tensor, size) for tensor in batch), strict=True):
+                share = len(part[0]) / samples
+                value = loss(*part)
                 scale(value * share).backward()  # type: ignore[no-untyped-call]
-                part = value.detach() * share
-                total = part if total is None else total + part
+                contribution = value.detach() * share
+                total = contribution if total is None else total + contribution
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -169,7 +170,7 @@ class MicroBatches:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         warnings.warn(
-            f"out of memory with {before} samples at once: going on with {self.size}, and their gradients added up",
+            f"out of memory with {before} samples at once: continuing with {self.size} at a time and summed gradients",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""Batches of windows for each training step, read ahead while the step before computes."""
+"""Batches of windows for the training steps, read ahead while the step before is computed."""
 
 import queue
 import random
@@ -14,51 +14,58 @@ from torch.utils.data import DataLoader, Sampler
 
 from aetheria.core.errors import AetheriaError
 from aetheria.training.distributed import ALONE, Processes
-from aetheria.training.trajectories import Sample, TrajectoryDataset
+from aetheria.training.trajectories import TrajectoryDataset, WindowSample
 
-_AHEAD = 2  # batches that wait, for each reading process
+_AHEAD = 2  # batches read ahead by each worker process
 _POLL_S = 0.1
 
 
-class Draws(Sampler[list[Sample]]):
-    """The samples of steps first..last-1: which windows, how many frames, which crops. Known from seed and step alone."""
+class SampleSchedule(Sampler[list[WindowSample]]):
+    """The samples of steps first..last-1: windows, numbers of frames and crops, drawn from seed and step alone."""
 
     def __init__(
-        self, windows: int, batch: int, frames: Callable[[int], int], first: int, last: int, seed: int, us: Processes = ALONE
+        self,
+        windows: int,
+        batch: int,
+        frames: Callable[[int], int],
+        first: int,
+        last: int,
+        seed: int,
+        processes: Processes = ALONE,
     ) -> None:
         """
         Args:
-            windows: how many to draw from, with replacement.
+            windows: number of windows, drawn with replacement.
             batch: samples of a step.
-            frames: of a window, at a step.
-            us: of whose processes each takes its share.
+            frames: gives the frames of a window at a step.
+            processes: that share each batch; this one gets its part.
         """
         self._windows, self._batch, self._frames = windows, batch, frames
-        self._steps, self._seed, self._us = range(first, last), seed, us
+        self._steps, self._seed, self._processes = range(first, last), seed, processes
 
-    def __iter__(self) -> Iterator[list[Sample]]:
+    def __iter__(self) -> Iterator[list[WindowSample]]:
         for step in self._steps:
-            chance = random.Random(f"{self._seed} {step}")  # noqa: S311 - no secret
+            rng = random.Random(f"{self._seed} {step}")  # noqa: S311 - no secret
             samples = [
-                Sample(chance.randrange(self._windows), self._frames(step), chance.getrandbits(48)) for _ in range(self._batch)
+                WindowSample(rng.randrange(self._windows), self._frames(step), rng.getrandbits(48)) for _ in range(self._batch)
             ]
-            yield list(self._us.share(samples))
+            yield list(self._processes.share(samples))
 
     def __len__(self) -> int:
         return len(self._steps)
 
 
 class Batches:
-    """Iterates over `(B, frames, C, h, w)` on a device; read by a thread, or by worker processes with handles of their own.
+    """Iterates over batches `(B, frames, C, h, w)` on a device, read by a thread or by worker processes with their own files.
 
     Attributes:
-        waited_s: seconds the training waited for data.
+        waited_s: seconds that the training waited for data.
     """
 
-    def __init__(self, dataset: TrajectoryDataset, draws: Draws, device: torch.device, workers: int = 0) -> None:
+    def __init__(self, dataset: TrajectoryDataset, schedule: SampleSchedule, device: torch.device, workers: int = 0) -> None:
         """
         Args:
-            workers: processes that read; with 0, a thread of this process does.
+            workers: number of processes that read; 0 for a thread of this process.
         """
         self.waited_s = 0.0
         self._dataset, self._device = dataset, device
@@ -67,9 +74,9 @@ class Batches:
         if workers:
             # Not "fork": a child would share the parent's open HDF5 files, and its locks in whatever state they are.
             settings: dict[str, Any] = {"prefetch_factor": _AHEAD, "multiprocessing_context": "spawn"}
-            self._source = iter(DataLoader(dataset, batch_sampler=draws, num_workers=workers, pin_memory=pinned, **settings))
+            self._source = iter(DataLoader(dataset, batch_sampler=schedule, num_workers=workers, pin_memory=pinned, **settings))
         else:
-            self._source = _Reader(dataset, draws, pinned)
+            self._source = _Reader(dataset, schedule, pinned)
 
     def __iter__(self) -> Iterator[tuple[Tensor]]:
         while True:
@@ -79,10 +86,10 @@ class Batches:
             if batch is None:
                 return
             yield (batch.to(self._device, non_blocking=True),)
-            del batch  # while the next is waited for, there is no need of it
+            del batch  # frees its memory before the next is waited for
 
     def close(self) -> None:
-        """Stops reading, ends the workers and closes the files. May be called at any time, and twice."""
+        """Stops reading, ends the workers and closes the files. May be called at any time, and more than once."""
         if isinstance(self._source, _Reader):
             self._source.close()
         self._source = iter(())  # worker processes end with their loader's iterator
@@ -96,19 +103,19 @@ class Batches:
 
 
 class _Reader(Iterator[Tensor]):
-    """Reads ahead in a thread: chunks are inflated while torch computes. One batch waits, and the next is being read."""
+    """Reads ahead in a thread, which decompresses while torch computes: one batch is ready, and the next is being read."""
 
-    def __init__(self, dataset: TrajectoryDataset, draws: Draws, pinned: bool) -> None:
+    def __init__(self, dataset: TrajectoryDataset, schedule: SampleSchedule, pinned: bool) -> None:
         self._queue: queue.Queue[Tensor | BaseException | None] = queue.Queue(1)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, args=(dataset, draws, pinned), name="training data", daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(dataset, schedule, pinned), name="training data", daemon=True)
         self._thread.start()
 
     def __next__(self) -> Tensor:
         found = self._queue.get()
         if isinstance(found, Tensor):
             return found
-        self._put(found)  # whoever asks again hears the same
+        self._put(found)  # the next call gets the same
         if found is None:
             raise StopIteration
         raise found
@@ -117,18 +124,18 @@ class _Reader(Iterator[Tensor]):
         self._stop.set()
         self._thread.join()
 
-    def _read(self, dataset: TrajectoryDataset, draws: Draws, pinned: bool) -> None:
+    def _read(self, dataset: TrajectoryDataset, schedule: SampleSchedule, pinned: bool) -> None:
         last: BaseException | None = None
         try:
-            for samples in draws:
+            for samples in schedule:
                 batch = dataset.batch(samples)
                 self._put(batch.pin_memory() if pinned else batch)
-                del batch  # or it would be there until the next is read
+                del batch  # frees its memory before the next is read
                 if self._stop.is_set():
                     return
         except AetheriaError as error:
             last = error
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the thread that trains
+        except Exception as error:  # noqa: BLE001 - any error is raised again in the thread that trains
             last = error
         self._put(last)
 

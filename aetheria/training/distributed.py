@@ -1,8 +1,9 @@
-"""Training on several devices: one process each, started by torchrun, each with its part of every batch.
+"""Data-parallel training: processes started by torchrun, each with its part of every batch.
 
-The processes hold the same weights from the first step on, because they start from the same, and add the same gradients up.
-Gradients are summed here, once a step, instead of by `DistributedDataParallel`: that hooks itself on one forward pass for each
-backward, where a rollout takes many, in pieces and with checkpoints; and a law's few weights leave nothing to overlap.
+All processes hold equal weights at every step, because they start from equal weights and apply the mean of their gradients.
+Gradients are averaged here, once per step, and not by `DistributedDataParallel`, which expects one forward pass for each
+backward pass; a rollout takes many, in parts and with recomputation. A law has so few weights that overlapping would gain
+nothing.
 """
 
 import os
@@ -22,12 +23,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that train together; one alone by default.
+    """The processes of a training; by default one alone.
 
     Attributes:
-        rank: of this process, from 0.
-        size: how many there are.
-        device: where this one trains, as `setup_training` takes it; None for what was asked for.
+        rank: number of this process, from 0.
+        size: number of processes.
+        device: of this process, as for `setup_training`; None for its default.
     """
 
     rank: int = 0
@@ -36,37 +37,35 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and talks: one of them does."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def share(self, samples: Sequence[T]) -> Sequence[T]:
-        """This process's part of a batch's samples; all parts are of one size.
+        """This process's part of a batch's samples; all parts have equal size.
 
         Raises:
-            ConfigError: the batch cannot be parted so.
+            ConfigError: the batch is not a multiple of the number of processes.
         """
         if len(samples) % self.size:
-            raise ConfigError(
-                f"batch: {len(samples)} samples for {self.size} processes; expected a multiple, so that each has the same share"
-            )
+            raise ConfigError(f"batch: {len(samples)} samples for {self.size} processes; expected a multiple of that number")
         return samples[self.rank :: self.size]
 
     def same_weights(self, model: nn.Module) -> None:
-        """Gives every process the parameters and buffers of the first."""
+        """Copies the parameters and buffers of the first process to all."""
         if self.size > 1:
             with torch.no_grad():
                 for tensor in model.state_dict().values():
                     dist.broadcast(tensor, 0)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replaces gradients by their mean over the processes: the gradients of the whole batch's mean loss.
+        """Replaces gradients by their mean over the processes, which are the gradients of the whole batch's mean loss.
 
         A parameter must have a gradient in every process or in none.
         """
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if self.size == 1 or not gradients:
             return
-        # All in one message: a law's are many and small.
+        # In one message: a law has many small gradients.
         together = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(together)
         parts = torch.split(together / self.size, [gradient.numel() for gradient in gradients])
@@ -82,42 +81,42 @@ class Processes:
         return total / self.size
 
     def any(self, claim: bool) -> bool:
-        """Whether any process says so: then all stop, or skip, at the same step, and none waits for ever."""
+        """Whether the claim is true in any process. All processes must call it, and get the same answer."""
         if self.size == 1:
             return claim
-        said = torch.tensor(float(claim), device=self.device)
-        dist.all_reduce(said, dist.ReduceOp.MAX)
-        return bool(said)
+        highest = torch.tensor(float(claim), device=self.device)
+        dist.all_reduce(highest, dist.ReduceOp.MAX)
+        return bool(highest)
 
 
 ALONE = Processes()
 
 
-def processes() -> int:
-    """How many torchrun started; 1 without it."""
+def process_count() -> int:
+    """Number of processes that torchrun started; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @contextmanager
-def team(device: str | None = None) -> Iterator[Processes]:
-    """Joins the processes that torchrun started, for as long as the block lasts; a `Processes` of one without torchrun.
+def join_processes(device: str | None = None) -> Iterator[Processes]:
+    """Joins the processes that torchrun started, for the length of the block; without torchrun a `Processes` of one.
 
-    Inside another such block it is the same team. A process can join once: torchrun's store remembers those who left, and who
-    comes back waits for them for ever.
+    Inside another such block it gives the same processes. A process can join only once: torchrun's store remembers those that
+    left, and a process that joined again would wait for them for ever.
 
     Args:
-        device: "cpu" for processes on the CPU; otherwise each takes the CUDA device of its number on this machine, if there are
-            any.
+        device: "cpu" for processes on the CPU; otherwise each uses the CUDA device of its number on this machine, if there is
+            one.
 
     Raises:
-        ConfigError: fewer CUDA devices than processes, or a device by number, of which each process would take the same.
+        ConfigError: fewer CUDA devices than processes, or a device by number, which all processes would share.
     """
-    if processes() == 1:
+    if process_count() == 1:
         yield Processes(device=device)
         return
     local = int(os.environ["LOCAL_RANK"])
     if device not in (None, "auto", "cpu", "cuda"):
-        raise ConfigError(f'device: "{device}" given with {processes()} processes; expected auto, cpu or cuda')
+        raise ConfigError(f'device: "{device}" given with {process_count()} processes; expected auto, cpu or cuda')
     own = "cpu" if device == "cpu" or not torch.cuda.is_available() else f"cuda:{local}"
     if own != "cpu":
         if local >= torch.cuda.device_count():
@@ -133,3 +132,6 @@ def team(device: str | None = None) -> Iterator[Processes]:
         yield Processes(dist.get_rank(), dist.get_world_size(), own)
     finally:
         dist.destroy_process_group()
+
+
+team = join_processes  # its name in the first documentation

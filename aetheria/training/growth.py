@@ -1,4 +1,4 @@
-"""Growing a picture from one cell, so that it lasts and heals: what is drawn for a training step, and how it is judged.
+"""The pool of states from which a law learns to grow a picture, to keep it and to heal it.
 
 Source: A. Mordvintsev et al., "Growing Neural Cellular Automata", Distill 2020, doi:10.23915/distill.00023.
 """
@@ -16,31 +16,36 @@ from aetheria.core.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
 from aetheria.stepping.cpu.training_step import Step, run_steps
 
-COLOURS = 4  # the first channels: red, green, blue, premultiplied by alpha, and alpha
+COLOURS = 4  # the first channels: red, green and blue premultiplied by alpha, and alpha
 
 
 @dataclass(frozen=True)
 class GrowthBatch:
-    """What one training step grows.
+    """The batch of a training step.
 
     Attributes:
-        cells: `(B, C, H, W)`: one a seed, some damaged, all others from the pool.
-        seeds: `(B, 2)`, from which the law draws what fires.
-        places: `(B,)` in the pool.
-        steps: to take.
+        cells: `(B, C, H, W)`: the first is one live cell, the last ones are damaged, all others are from the pool.
+        seeds: `(B, 2)`, seeds of the law's fire masks.
+        slots: `(B,)`, their indices in the pool.
+        steps: of the law to take.
     """
 
     cells: Tensor
     seeds: Tensor
-    places: Tensor
+    slots: Tensor
     steps: int
 
 
-class Growth:
-    """A picture to be grown, and a pool of states on the way, so that what is grown also lasts and heals.
+class GrowthPool:
+    """The picture to grow, and a pool of intermediate states, through which the picture becomes stable and heals.
 
-    Each training step goes on from states that earlier ones left in the pool. The worst of a batch begins again as one cell;
-    the best are damaged. What is drawn depends on the seed, the number of the step, and the pool, which `state_dict` holds.
+    Each training step starts from states that earlier steps stored in the pool. The worst of a batch is replaced by one live
+    cell; the best are damaged. A batch depends on the seed, the number of the step, and the pool, which `state_dict` holds.
+
+    Attributes:
+        target: `(4, H, W)`, the picture in the middle of the grid.
+        start: `(C, H, W)`, one live cell in the middle.
+        pool: `(states, C, H, W)`.
     """
 
     def __init__(
@@ -57,10 +62,10 @@ class Growth:
     ) -> None:
         """
         Args:
-            picture: `(4, h, w)`, in the middle of the grid.
-            pool: states that are kept.
-            damaged: of a batch, how many lose a part: a disc, or half of themselves.
-            steps: fewest and most that a training step takes.
+            picture: `(4, h, w)`, red, green and blue premultiplied by alpha, then alpha.
+            pool: number of states.
+            damaged: states of a batch that are damaged: a disc, or everything on one side of a line, is removed.
+            steps: fewest and most steps of the law in a training step.
 
         Raises:
             StateError: the picture is larger than the grid. ConfigError: numbers that do not fit together.
@@ -85,24 +90,24 @@ class Growth:
 
     def draw(self, number: int) -> GrowthBatch:
         """The batch of training step `number`."""
-        chance = random.Random(f"{self._seed} {number}")  # noqa: S311 - no secret
-        places = torch.tensor(chance.sample(range(len(self.pool)), self._batch))
-        cells = self.pool[places]
+        rng = random.Random(f"{self._seed} {number}")  # noqa: S311 - no secret
+        slots = torch.tensor(rng.sample(range(len(self.pool)), self._batch))
+        cells = self.pool[slots]
         order = self.error(cells).argsort(descending=True)
-        places, cells = places[order], cells[order]
+        slots, cells = slots[order], cells[order]
         cells[0] = self.start
         for i in range(self._batch - self._damaged, self._batch):
-            cells[i] *= ~wound(cells.shape[2], cells.shape[3], chance).to(cells.device)
-        seeds = torch.stack((torch.full((self._batch,), chance.getrandbits(48)), torch.arange(self._batch)), 1)
-        return GrowthBatch(cells, seeds, places, chance.randint(*self._steps))
+            cells[i] *= ~damage_mask(cells.shape[2], cells.shape[3], rng).to(cells.device)
+        seeds = torch.stack((torch.full((self._batch,), rng.getrandbits(48)), torch.arange(self._batch)), 1)
+        return GrowthBatch(cells, seeds, slots, rng.randint(*self._steps))
 
     def grow(self, step: Step, cells: Tensor, seeds: Tensor, steps: int) -> Tensor:
-        """The cells after so many steps."""
+        """The cells after `steps` steps."""
         count = torch.zeros(len(cells), dtype=torch.int64, device=cells.device)
         return run_steps(step, (cells, seeds, count), steps)[0]
 
     def loss(self, cells: Tensor) -> Tensor:
-        """Mean squared error of the colours, and a penalty on values beyond -2..2, which would not last."""
+        """Mean squared error of the colours, and a penalty on values beyond -2..2, which would grow without bound."""
         return self.error(cells).mean() + (cells - cells.clamp(-2, 2)).abs().mean()
 
     def error(self, cells: Tensor) -> Tensor:
@@ -115,30 +120,33 @@ class Growth:
         part = (slice(None), slice(COLOURS), slice(top, top + height), slice(left, left + width))
         return (cells[part] - self.target.to(cells)[part[1:]]).square().mean((1, 2, 3))
 
-    def keep(self, places: Tensor, cells: Tensor) -> None:
-        """Puts what was grown into the pool; what is not finite begins again."""
+    def store(self, slots: Tensor, cells: Tensor) -> None:
+        """Stores states in the pool; a state that is not finite is replaced by one live cell."""
         good = cells.isfinite().flatten(1).all(1)[:, None, None, None]
-        self.pool[places] = torch.where(good, cells.detach(), self.start.to(cells)).to(self.pool)
+        self.pool[slots] = torch.where(good, cells.detach(), self.start.to(cells)).to(self.pool)
 
     def state_dict(self) -> dict[str, Any]:
         """The pool."""
         return {"pool": self.pool.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on with a pool. Raises StateError when it is of another shape."""
+        """Restores a pool. Raises StateError when it has another shape."""
         if state["pool"].shape != self.pool.shape:
             raise StateError(f"pool: {tuple(state['pool'].shape)} given; expected {tuple(self.pool.shape)}")
         self.pool = state["pool"].clone()
 
 
-def wound(height: int, width: int, chance: random.Random) -> Tensor:
-    """`(H, W)` bool, what is lost: a disc somewhere in the middle half, of a tenth to two fifths of the shorter side; or, every
-    other time, all on one side of a straight line that passes near the middle."""
+def damage_mask(height: int, width: int, rng: random.Random) -> Tensor:
+    """`(H, W)` bool, True where cells are removed.
+
+    Half of the time a disc, centred in the middle half of the grid, with a radius of 0.1 to 0.4 of the shorter side; otherwise
+    all cells on one side of a line that passes near the middle.
+    """
     y, x = torch.arange(height)[:, None] + 0.5, torch.arange(width) + 0.5
     least = min(height, width)
-    if chance.random() < 0.5:
-        radius = least * chance.uniform(0.1, 0.4)
-        middle = [side * chance.uniform(0.25, 0.75) for side in (height, width)]
+    if rng.random() < 0.5:
+        radius = least * rng.uniform(0.1, 0.4)
+        middle = [side * rng.uniform(0.25, 0.75) for side in (height, width)]
         return (y - middle[0]).square() + (x - middle[1]).square() < radius**2
-    angle, beside = chance.uniform(0, 2 * math.pi), least * chance.uniform(-0.1, 0.1)
-    return (y - height / 2) * math.sin(angle) + (x - width / 2) * math.cos(angle) > beside
+    angle, offset = rng.uniform(0, 2 * math.pi), least * rng.uniform(-0.1, 0.1)
+    return (y - height / 2) * math.sin(angle) + (x - width / 2) * math.cos(angle) > offset

@@ -1,6 +1,5 @@
-"""A training from config to results: law, data, loop, report."""
+"""Training from recordings: a law learns to continue recorded trajectories."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,34 +11,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aetheria.core.errors import ConfigError, StateError
-from aetheria.files.atomic import atomic_write, check_output
+from aetheria.core.errors import ConfigError
+from aetheria.files.atomic import atomic_write
 from aetheria.laws.base import Law, as_law, check_grid
 from aetheria.laws.controls import Control
-from aetheria.runs.run import built_law
-from aetheria.runs.signals import Interrupts
+from aetheria.runs.run import law_from_config
 from aetheria.stepping.cpu.training_step import Step, training_step
 from aetheria.training import report
-from aetheria.training.batches import Batches, Draws
-from aetheria.training.distributed import Processes, team
-from aetheria.training.loop import Trainer, TrainStatus
-from aetheria.training.rollout import Rollout, observable, rollout_loss
+from aetheria.training.batches import Batches, SampleSchedule
+from aetheria.training.distributed import Processes, join_processes
+from aetheria.training.folder import prepare_folder
+from aetheria.training.loop import Trainer, TrainStatus, train_until_signal
+from aetheria.training.rollout import RolloutConfig, observable, rollout_loss
 from aetheria.training.setup import Setup, setup_training
-from aetheria.training.trackers import Tracker, default_trackers
+from aetheria.training.trackers import Tracker, open_trackers
 from aetheria.training.train_config import TrainConfig
 from aetheria.training.trajectories import TrajectoryDataset
 
-_MOST_SAMPLES = 1024  # of a step; more teach little more, and take long to try
+_MOST_SAMPLES = 1024  # of a step, for batch "auto": more add little, and take long to try
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a training ended, and what it left behind.
+    """The result of a training.
 
     Attributes:
         status: "done", "stopped early" or "interrupted".
-        errors: mean absolute error of a cell after 1, 2 .. steps, on what was held out; empty when interrupted, and in all
-            processes but the first.
+        step: of the training to which the results belong.
+        errors: mean absolute error of a cell after 1, 2 .. steps, on held-out data; empty when interrupted, and in all
+            processes but the leading one.
         folder: holds weights.safetensors, run.toml, rollout.png, errors.csv, last.pt, best.pt.
     """
 
@@ -50,44 +50,45 @@ class TrainResult:
     folder: Path
 
 
-class Imitation:
-    """The lesson of windows of recordings: the law's own rollouts shall follow them."""
+class ImitationObjective:
+    """The objective that the law's own rollouts follow windows of recordings."""
 
     def __init__(
         self,
         law: Law,
         dataset: TrajectoryDataset,
         config: TrainConfig,
-        rollout: Rollout,
+        rollout: RolloutConfig,
         setup: Setup,
-        us: Processes,
+        processes: Processes,
     ) -> None:
-        self._law, self._dataset = law, dataset
-        self._how, self._seed, self._rollout, self._setup, self._us = config.train, config.seed, rollout, setup, us
+        self._law, self._dataset, self._rollout, self._setup, self._processes = law, dataset, rollout, setup, processes
+        self._train, self._seed = config.train, config.seed
         self._batch = setup.batch
 
     def batches(self, first: int) -> Batches:
         """Windows `(B, frames, C, h, w)`, read ahead."""
-        how = self._how
-        draws = Draws(len(self._dataset), self._batch, how.frames, first, how.steps, self._seed, self._us)
-        return Batches(self._dataset, draws, self._setup.device, self._setup.workers)
+        schedule = SampleSchedule(
+            len(self._dataset), self._batch, self._train.frames, first, self._train.steps, self._seed, self._processes
+        )
+        return Batches(self._dataset, schedule, self._setup.device, self._setup.workers)
 
-    def loss(self, step: Step, batch: tuple[Tensor, ...], chance: torch.Generator) -> Tensor:
+    def loss(self, step: Step, batch: tuple[Tensor, ...], rng: torch.Generator) -> Tensor:
         """See `rollout_loss`."""
-        return rollout_loss(step, self._law, batch[0], self._rollout, chance)
+        return rollout_loss(step, self._law, batch[0], self._rollout, rng)
 
-    def learned(self) -> None:
-        """Brings learned controls back to where the law allows them to be."""
-        for name in self._how.learn:
-            keep_allowed(self._law, name)
+    def after_step(self) -> None:
+        """Moves learned controls back into their ranges."""
+        for name in self._train.learn:
+            clamp_control(self._law, name)
 
     def state_dict(self) -> dict[str, Any]:
-        """How many samples a step has, which may have been found by trying; which they are is known from the step."""
+        """The batch size, which may have been found by trying; the samples follow from the step."""
         return {"batch": self._batch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on with batches of the same size."""
-        self._batch = state.get("batch", self._batch)  # which earlier versions did not keep
+        """Restores the batch size."""
+        self._batch = state.get("batch", self._batch)  # missing in files of earlier versions
 
 
 def imitate(
@@ -101,80 +102,59 @@ def imitate(
     started: Callable[[Setup, TrajectoryDataset], None] = lambda *_: None,
     progress: Callable[[TrainStatus], None] = lambda _: None,
 ) -> TrainResult:
-    """Learns a law's next-state dynamics from recordings; heeds SIGINT and SIGTERM.
+    """Learns a law's next state from recordings, until the end or the first SIGINT or SIGTERM.
 
     Args:
-        folder: for what it leaves behind; made where it is missing.
-        device: instead of the config's.
-        resume: go on from the folder's last.pt.
-        overwrite: begin anew in a folder that holds a training.
-        trackers: who follows it; None for TensorBoard where it is installed.
+        folder: for the results; made if it is missing.
+        device: replaces the config's.
+        resume: continue from the folder's last.pt.
+        overwrite: replace an existing training in the folder.
+        trackers: receive the figures of the training; None for TensorBoard if it is installed.
 
     Raises:
-        AetheriaError: before anything is written for bad input; with the last good checkpoint kept after that.
+        AetheriaError: for bad input before anything is written; later errors keep the last good checkpoint.
     """
-    law = learner(config)
+    law = build_learner(config)
     train, held_out = datasets(config)
-    how = rollout_of(config, law, train)
-    with ExitStack() as open_:
-        us = open_.enter_context(team(device or config.device))
-        batch = config.train.batch
-        if batch == "auto":
-            if us.size > 1:
-                raise ConfigError('[train] batch: "auto" given, in several processes; expected a number, shared between them')
-        else:
-            us.share(range(batch))  # refused before anything is written
-        if us.leads:
-            prepare(folder, resume, overwrite)
-        us.any(False)  # the others wait for the folder
-        setup = setup_training(
-            law,
-            device=us.device,
-            precision=config.train.precision,
-            deterministic=config.train.deterministic,
-            workers=config.data.workers,
-            batch=None if batch == "auto" else batch,
-            step=None if resume else lambda setup, samples: trial(law, train, how, setup, samples),
-            most=min(len(train), _MOST_SAMPLES),
-        )
-        us.same_weights(law)
+    rollout = rollout_config(config, law, train)
+    with ExitStack() as stack:
+        processes = stack.enter_context(join_processes(device or config.device))
+        _check_batch(config, processes)
+        if processes.leads:
+            prepare_folder(folder, resume, overwrite)
+        processes.any(False)  # the others wait for the folder
+        setup = _set_up(config, law, train, rollout, processes, try_batches=not resume)
+        processes.same_weights(law)
         started(setup, train)
-        open_.enter_context(train)
-        open_.enter_context(held_out)
-        reports = list(trackers or ())
-        if trackers is None and us.leads:
-            reports = default_trackers(folder / "tensorboard")
-        for tracker in reports:
-            open_.callback(tracker.close)
-        lesson = Imitation(law, train, config, how, setup, us)
-        kept: dict[str, Any] = {"seed": config.seed, "config": config.to_toml()}
-        trainer = Trainer(law, config.train, lesson, setup, folder, trackers=reports, us=us, **kept)
+        stack.enter_context(train)
+        stack.enter_context(held_out)
+        reports = stack.enter_context(open_trackers(trackers, folder, default=processes.leads))
+        objective = ImitationObjective(law, train, config, rollout, setup, processes)
+        trainer = Trainer(
+            law,
+            config.train,
+            objective,
+            setup,
+            folder,
+            seed=config.seed,
+            config=config.to_toml(),
+            trackers=reports,
+            processes=processes,
+        )
         if resume:
             trainer.resume(folder / "last.pt")
-
-        def validate(average: Law) -> float:
-            if reports:
-                pixels = np.asarray(report.strip(average, held_out[0].to(setup.device)))
-                for tracker in reports:
-                    tracker.picture(trainer.step, "recorded above, learned below", pixels)
-            return float(report.horizon_errors(average, held_out, setup.device).mean())
-
-        with Interrupts() as interrupts:
-            interrupts.patience = 1  # the first signal ends the training in order
-            status = trainer.train(validate, stopped=lambda: bool(interrupts.received), progress=progress)
-        if status == "interrupted":
-            return TrainResult(status, interrupts.exit_code, trainer.step, np.zeros(0), folder)
-        if not us.leads:
-            return TrainResult(status, 0, trainer.step, np.zeros(0), folder)
+        status, exit_code = train_until_signal(trainer, _validation(trainer, held_out, reports, setup), progress)
+        if status == "interrupted" or not processes.leads:
+            return TrainResult(status, exit_code, trainer.step, np.zeros(0), folder)
         if (folder / "best.pt").exists():
             trainer.resume(folder / "best.pt")
-        errors = leave(trainer.average, config, held_out, folder, setup)
+        errors = write_results(trainer.average, config, held_out, folder, setup)
         return TrainResult(status, 0, trainer.step, errors, folder)
 
 
-def learner(config: TrainConfig) -> Law:
-    """The law that is to learn, with the controls that are learned as parameters; raises ConfigError for one without any."""
-    law = as_law(*built_law(config.law, config.d_state))
+def build_learner(config: TrainConfig) -> Law:
+    """The law to train, whose learned controls are parameters. Raises ConfigError for a law without parameters."""
+    law = as_law(*law_from_config(config.law, config.d_state))
     learn_controls(law, config.train.learn)
     if not any(True for _ in law.parameters()):
         raise ConfigError(f"[law] {law.name} has no weights; name controls to learn, as [train] learn = [...], or another law")
@@ -182,54 +162,46 @@ def learner(config: TrainConfig) -> Law:
 
 
 def datasets(config: TrainConfig) -> tuple[TrajectoryDataset, TrajectoryDataset]:
-    """To train on and to validate with: parts of the same recordings that share no frame."""
-    data, how = config.data, config.train
-    most = max(how.rollout[1], how.horizon) + 1
+    """The datasets for training and for validation: parts of the same recordings without a common frame."""
+    data, train_config = config.data, config.train
+    most = max(train_config.rollout[1], train_config.horizon) + 1
     every = TrajectoryDataset(data.recordings, most, stride=data.stride, periodic=data.periodic)
     train, held_out = every.split(data.validation, data.split)
     crop = (data.crop[0], data.crop[1]) if data.crop else None
-    return train.viewed(how.rollout[1] + 1, crop=crop, symmetries=data.symmetries), held_out.viewed(how.horizon + 1)
+    train = train.with_windows(train_config.rollout[1] + 1, crop=crop, symmetries=data.symmetries)
+    return train, held_out.with_windows(train_config.horizon + 1)
 
 
-def rollout_of(config: TrainConfig, law: Law, train: TrajectoryDataset) -> Rollout:
-    """How rollouts are taken; raises ConfigError where the law, the recordings and the crop do not go together."""
-    run, how = train.runs[0], config.train
+def rollout_config(config: TrainConfig, law: Law, train: TrajectoryDataset) -> RolloutConfig:
+    """The settings of rollouts. Raises ConfigError when law, recordings and crop do not fit together."""
+    run, settings = train.runs[0], config.train
     if law.channels != run.channels:
         raise ConfigError(f"[law] {law.name} has {law.channels} channels; the recordings of {run.law} have {run.channels}")
     check_grid(law, train.shape[1:])
     check_grid(law, (run.height, run.width))
-    for name in how.conserve:
+    for name in settings.conserve:
         observable(name, law)
     shrink = 0
     if train.shape[1:] != (run.height, run.width):
         if law.radius is None:
             raise ConfigError(
-                f"[data] crop: with {law.name} as it is a far-away cell matters, and a crop does not show it; leave crop "
-                'out, or give the law a local norm (normalise = "cell" or "none")'
+                f"[data] crop: {law.name} with these parameters depends on cells outside a crop; leave crop out, or give the "
+                'law a local norm (normalise = "cell" or "none")'
             )
         shrink = law.radius
-        if min(train.shape[1:]) <= 2 * shrink * how.rollout[1]:
+        if min(train.shape[1:]) <= 2 * shrink * settings.rollout[1]:
             raise ConfigError(
-                f"[data] crop: {list(train.shape[1:])} given; after {how.rollout[1]} steps of radius {shrink} nothing in it is "
-                f"known any more; expected more than {2 * shrink * how.rollout[1]} on each side, or a shorter rollout"
+                f"[data] crop: {list(train.shape[1:])} given; after {settings.rollout[1]} steps of radius {shrink} none of its "
+                f"cells is known; expected more than {2 * shrink * settings.rollout[1]} on each side, or a shorter rollout"
             )
-    return Rollout(how.loss, how.noise, how.truncate, how.checkpoint, shrink, how.conserve)
-
-
-def trial(law: Law, train: TrajectoryDataset, how: Rollout, setup: Setup, samples: int) -> None:
-    """Takes the gradients of so many samples of the longest rollout, of cells like those of the first recording."""
-    window = train[0][None].to(setup.device)
-    chance = torch.Generator().manual_seed(0)
-    with setup.numerics(), setup.autocast():
-        loss = rollout_loss(training_step(law), law, window.repeat(samples, 1, 1, 1, 1), how, chance)
-    setup.scaler().scale(loss).backward()  # type: ignore[no-untyped-call]
+    return RolloutConfig(settings.loss, settings.noise, settings.truncate, settings.checkpoint, shrink, settings.conserve)
 
 
 def learn_controls(law: Law, names: Sequence[str]) -> None:
-    """Makes controls of a law parameters, which are trained with the others.
+    """Makes controls of a law parameters, so that they are trained with its weights.
 
     Raises:
-        ConfigError: no such control, or one that is no number with a gradient.
+        ConfigError: no such control, or one that is not a number with a gradient.
     """
     for name in names:
         value = law.get_control(name)
@@ -240,36 +212,73 @@ def learn_controls(law: Law, names: Sequence[str]) -> None:
 
 
 @torch.no_grad()
-def keep_allowed(law: Law, name: str) -> None:
-    """Moves a control that is learned to the nearest end of its range, if it has left what is allowed."""
+def clamp_control(law: Law, name: str) -> None:
+    """Moves a learned control to the nearest end of its range, if it has left the range."""
     control = next(c for c in law.controls if c.name == name)
     held = getattr(law, name)
     if isinstance(control, Control) and not control.allowed(held.item()):
         held.clamp_(control.low, control.high)
 
 
-def prepare(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Makes the folder, or raises ConfigError where it holds a training that nobody wants replaced."""
-    last = folder / "last.pt"
-    if resume and not last.exists():
-        raise StateError(f"{last}: no such file; there is no training to resume")
-    if not resume and folder.exists() and any(folder.glob("*.pt")) and not overwrite:
-        raise ConfigError(f"{folder}: holds a training; --resume goes on with it, --overwrite begins anew")
-    folder.mkdir(parents=True, exist_ok=True)
-    check_output(folder / "run.toml", overwrite=True)
-    if not resume:
-        for old in folder.glob("*.pt"):
-            old.unlink()
-        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-
-
-def leave(law: Law, config: TrainConfig, held_out: TrajectoryDataset, folder: Path, setup: Setup) -> NDArray[np.float64]:
-    """Writes the report of a finished training; the errors by horizon."""
+def write_results(
+    law: Law, config: TrainConfig, held_out: TrajectoryDataset, folder: Path, setup: Setup
+) -> NDArray[np.float64]:
+    """Writes the results of a finished training; returns the errors by horizon."""
     errors = report.horizon_errors(law, held_out, setup.device)
     report.write_errors(errors, folder / "errors.csv")
-    with atomic_write(folder / "rollout.png") as beside:
-        report.strip(law, held_out[0].to(setup.device)).save(beside)
+    with atomic_write(folder / "rollout.png") as temporary:
+        report.rollout_strip(law, held_out[0].to(setup.device)).save(temporary)
     report.write_law(law, config, folder / "weights.safetensors")
-    with atomic_write(folder / "run.toml") as beside:
-        beside.write_text(report.run_toml(law, config, held_out.runs[0].path, "weights.safetensors"))
+    with atomic_write(folder / "run.toml") as temporary:
+        temporary.write_text(report.run_toml(law, config, held_out.runs[0].path, "weights.safetensors"))
     return errors
+
+
+def _check_batch(config: TrainConfig, processes: Processes) -> None:
+    batch = config.train.batch
+    if batch != "auto":
+        processes.share(range(batch))
+    elif processes.size > 1:
+        raise ConfigError('[train] batch: "auto" given, in several processes; expected a number, shared between them')
+
+
+def _set_up(
+    config: TrainConfig,
+    law: Law,
+    train: TrajectoryDataset,
+    rollout: RolloutConfig,
+    processes: Processes,
+    try_batches: bool,
+) -> Setup:
+    def trial_step(setup: Setup, samples: int) -> None:
+        """Computes the gradients of the longest rollout on copies of the first recorded window."""
+        window = train[0][None].to(setup.device)
+        rng = torch.Generator().manual_seed(0)
+        with setup.numerics(), setup.autocast():
+            loss = rollout_loss(training_step(law), law, window.repeat(samples, 1, 1, 1, 1), rollout, rng)
+        setup.scaler().scale(loss).backward()  # type: ignore[no-untyped-call]
+
+    batch = config.train.batch
+    return setup_training(
+        law,
+        device=processes.device,
+        precision=config.train.precision,
+        deterministic=config.train.deterministic,
+        workers=config.data.workers,
+        batch=None if batch == "auto" else batch,
+        step=trial_step if try_batches else None,
+        most=min(len(train), _MOST_SAMPLES),
+    )
+
+
+def _validation(
+    trainer: Trainer, held_out: TrajectoryDataset, trackers: Sequence[Tracker], setup: Setup
+) -> Callable[[Law], float]:
+    def validate(average: Law) -> float:
+        if trackers:
+            pixels = np.asarray(report.rollout_strip(average, held_out[0].to(setup.device)))
+            for tracker in trackers:
+                tracker.picture(trainer.step, "recorded above, learned below", pixels)
+        return float(report.horizon_errors(average, held_out, setup.device).mean())
+
+    return validate

@@ -1,4 +1,4 @@
-"""The training loop: steps, looks at what was held out, checkpoints; resumable to the bit on the CPU."""
+"""The training loop: steps of the optimizer, validation, and checkpoints; resumable to the bit on the CPU."""
 
 import copy
 import math
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from aetheria.core.errors import DivergedError
 from aetheria.laws.base import Law
 from aetheria.motor.initial import generator
+from aetheria.runs.signals import SignalHandler
 from aetheria.stepping.cpu.training_step import Step, training_step
 from aetheria.training import train_state
 from aetheria.training.batch_size import MicroBatches, peak_so_far
@@ -23,17 +24,21 @@ from aetheria.training.setup import Setup
 from aetheria.training.trackers import Tracker
 from aetheria.training.train_config import OptimConfig
 
-MOST_BAD = 3  # losses in a row that are no number, after which it stops
-_GRADIENTS_EVERY = 100
+MOST_BAD_LOSSES = 3  # losses of NaN or Inf in a row, after which the training ends
+_GRADIENTS_EVERY = 100  # steps between two histograms
+# Counters in a checkpoint: key in the file, attribute of the trainer.
+_COUNTERS = {"best": "best", "error": "error", "_slowed": "_rate_factor", "_bad": "_bad_losses", "_stale": "_stale_validations"}
 
 
 @dataclass(frozen=True)
 class TrainStatus:
-    """Where a training stands.
+    """The progress of a training.
 
     Attributes:
-        error: of the last look at what was held out; None before the first.
-        waited: share of the time that went into waiting for data.
+        step, steps: steps done, and steps of the whole training.
+        error: of the last validation; None before the first.
+        rate: steps per second.
+        waited: share of the time spent waiting for data.
     """
 
     step: int
@@ -45,25 +50,25 @@ class TrainStatus:
 
 
 class Objective(Protocol):
-    """What a law is taught: batches to learn from, and what is wrong with what it makes of them."""
+    """The objective of a training: its batches, and their loss."""
 
-    def batches(self, first: int) -> AbstractContextManager["Source"]:
-        """The batches of the training from step `first` to its end."""
+    def batches(self, first: int) -> AbstractContextManager["BatchSource"]:
+        """The batches of the training, from step `first` to its end."""
 
-    def loss(self, step: Step, batch: tuple[Tensor, ...], chance: torch.Generator) -> Tensor:
-        """The mean loss over the samples of a batch, or of a piece of one; `step` steps the law."""
+    def loss(self, step: Step, batch: tuple[Tensor, ...], rng: torch.Generator) -> Tensor:
+        """The mean loss over the samples of a batch, or of part of one; `step` steps the law."""
 
-    def learned(self) -> None:
-        """A step is over."""
+    def after_step(self) -> None:
+        """Called after each step of the optimizer."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What the batches to come depend on, beside their number."""
+        """The state on which later batches depend, besides the number of the step."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a `state_dict`."""
+        """Restores a `state_dict`."""
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Batches: tensors whose first axis is the sample.
 
     Attributes:
@@ -76,46 +81,47 @@ class Source(Protocol):
 
 
 class Trainer:
-    """Teaches a law a lesson.
+    """Trains a law for an objective.
 
     Attributes:
-        law: what is trained, in train mode while it is.
-        average: its averaged weights, or the law itself where none are kept; this is the result.
+        law: the law in training, in train mode during a step.
+        average: a copy with averaged weights, or the law itself if no average is kept; this is the result.
         step: steps done.
-        best: the lowest error on what was held out.
+        best: the lowest validation error so far.
+        error: the last validation error; None before the first.
     """
 
     def __init__(
         self,
         law: Law,
-        how: OptimConfig,
-        lesson: Objective,
+        optim: OptimConfig,
+        objective: Objective,
         setup: Setup,
         folder: Path,
         *,
         seed: int = 0,
         config: str = "",
         trackers: Sequence[Tracker] = (),
-        us: Processes = ALONE,
+        processes: Processes = ALONE,
     ) -> None:
         """
         Args:
-            law: on the device already; see `setup_training`.
-            folder: where last.pt and best.pt are written.
-            config: kept in them; only a training with the same resumes.
-            us: the processes that train together, each of which calls this; one of them writes.
+            law: on its device already; see `setup_training`.
+            folder: for last.pt and best.pt.
+            config: saved in them; a training can be resumed with the same config only.
+            processes: the processes that train together, each of which calls this; the leading one writes.
         """
-        self.law, self.how = law, how
+        self.law, self.optim = law, optim
         self.step, self.best = 0, math.inf
         self.error: float | None = None
-        self._lesson, self._setup, self._folder = lesson, setup, folder
-        self._seed, self._config, self._trackers, self._us = seed, config, trackers, us
-        self.average = copy.deepcopy(law).requires_grad_(False) if how.average else law
-        self._optimizer = torch.optim.AdamW(law.parameters(), how.learning_rate, weight_decay=how.weight_decay)
+        self._objective, self._setup, self._folder = objective, setup, folder
+        self._seed, self._config, self._trackers, self._processes = seed, config, trackers, processes
+        self.average = copy.deepcopy(law).requires_grad_(False) if optim.average else law
+        self._optimizer = torch.optim.AdamW(law.parameters(), optim.learning_rate, weight_decay=optim.weight_decay)
         self._scaler = setup.scaler()
-        self._micro = MicroBatches(how.micro_batch)
-        self._stepped: Step = torch.compile(law) if how.compile else training_step(law)
-        self._slowed, self._bad, self._stale = 1.0, 0, 0
+        self._micro_batches = MicroBatches(optim.micro_batch)
+        self._law_step: Step = torch.compile(law) if optim.compile else training_step(law)
+        self._rate_factor, self._bad_losses, self._stale_validations = 1.0, 0, 0
 
     def train(
         self,
@@ -124,63 +130,66 @@ class Trainer:
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[TrainStatus], None] = lambda _: None,
     ) -> str:
-        """Trains to the end, an early stop, or a signal; a checkpoint is on the disk then. How it ended, in a word or two.
+        """Trains to the end, an early stop, or a signal, and saves a checkpoint.
 
         Args:
-            validate: the error of a law, in eval mode, on what it was not taught.
-            stopped: asked after each step.
+            validate: returns the error of a law, in eval mode, on held-out data.
+            stopped: called after each step; True ends the training.
+
+        Returns:
+            "done", "stopped early" or "interrupted".
 
         Raises:
-            DivergedError: the loss was no number three times in a row; the last good checkpoint is kept.
-            DiskFullError: a checkpoint could not be written; the one before is kept.
+            DivergedError: the loss was NaN or Inf three times in a row; the last good checkpoint is kept.
+            DiskFullError: a checkpoint cannot be written; the one before is kept.
         """
         began = time.perf_counter()
-        with self._lesson.batches(self.step) as batches, self._setup.numerics():
+        with self._objective.batches(self.step) as batches, self._setup.numerics():
             first = self.step
             for batch in batches:
-                loss = self.learn_from(batch)
-                self._lesson.learned()
+                loss = self.train_step(batch)
+                self._objective.after_step()
                 self.step += 1
                 seconds = max(time.perf_counter() - began, 1e-9)
-                moment = TrainStatus(
-                    self.step, self.how.steps, loss, self.error, (self.step - first) / seconds, batches.waited_s / seconds
+                status = TrainStatus(
+                    self.step, self.optim.steps, loss, self.error, (self.step - first) / seconds, batches.waited_s / seconds
                 )
-                if self.step == self.how.steps or self.step % self.how.validate_every == 0:
-                    self._look(validate)
-                self._report(moment)
-                progress(moment)
-                if self.how.patience and self._stale >= self.how.patience:
+                if self.step == self.optim.steps or self.step % self.optim.validate_every == 0:
+                    self._validate(validate)
+                self._track(status)
+                progress(status)
+                if self.optim.patience and self._stale_validations >= self.optim.patience:
                     return "stopped early"
-                if self._us.any(stopped()):
+                if self._processes.any(stopped()):
                     self.save(self._folder / "last.pt")
                     return "interrupted"
         return "done"
 
     # -- a step --------------------------------------------------------------------------------------------------------
 
-    def learn_from(self, batch: tuple[Tensor, ...]) -> float:
-        """Takes one step of the optimizer; the loss. A loss that is no number is skipped, and the rate halved."""
+    def train_step(self, batch: tuple[Tensor, ...]) -> float:
+        """Takes one step of the optimizer; returns the loss. A loss of NaN or Inf changes no weight and halves the rate."""
         self.law.train()
-        chance = generator(self._seed, self.step * self._us.size + self._us.rank)
+        rng = generator(self._seed, self.step * self._processes.size + self._processes.rank)
 
-        def loss(*piece: Tensor) -> Tensor:
+        def loss(*samples: Tensor) -> Tensor:
             with self._setup.autocast():
-                return self._lesson.loss(self._stepped, piece, chance)
+                return self._objective.loss(self._law_step, samples, rng)
 
-        own = self._micro.backward(batch, loss, self._optimizer.zero_grad, self._scaler.scale)
-        value = self._us.mean(own).item()
+        own = self._micro_batches.backward(batch, loss, self._optimizer.zero_grad, self._scaler.scale)
+        value = self._processes.mean(own).item()
         if not math.isfinite(value):
             self._skip()
             return value
-        self._bad = 0
+        self._bad_losses = 0
         for group in self._optimizer.param_groups:
-            group["lr"] = self.how.learning_rate * self._slowed * rate(self.step, self.how)
-        self._us.average_gradients(self.law.parameters())
+            group["lr"] = self.optim.learning_rate * self._rate_factor * rate(self.step, self.optim)
+        self._processes.average_gradients(self.law.parameters())
         self._scaler.unscale_(self._optimizer)
-        if self.how.normalise:
+        if self.optim.normalise:
             normalise_gradients(self.law)
-        norm = nn.utils.clip_grad_norm_(self.law.parameters(), self.how.clip or math.inf)
-        # Scaled gradients overflow now and then, and the scaler sees to it; others are lost like the loss.
+        norm = nn.utils.clip_grad_norm_(self.law.parameters(), self.optim.clip or math.inf)
+        # Overflows of scaled gradients are normal, and handled by the scaler; any other overflow is skipped like a bad loss.
         if norm.isfinite() or self._scaler.is_enabled():
             self._scaler.step(self._optimizer)
             self._scaler.update()
@@ -188,54 +197,54 @@ class Trainer:
             self._skip()
         self._histograms()
         self._optimizer.zero_grad()
-        self._follow()
+        self._update_average()
         return value
 
     def _skip(self) -> None:
         self._optimizer.zero_grad()
-        self._bad += 1
-        self._slowed /= 2
-        if self._bad == MOST_BAD:
+        self._bad_losses += 1
+        self._rate_factor /= 2
+        if self._bad_losses == MOST_BAD_LOSSES:
             raise DivergedError(
-                f"the loss was no number {MOST_BAD} times in a row, up to step {self.step}, with the rate halved each time; "
-                f"the last good checkpoint is kept in {self._folder}; use a lower learning_rate, or a shorter rollout"
+                f"the loss was NaN or Inf {MOST_BAD_LOSSES} times in a row, up to step {self.step}, with the rate halved each "
+                f"time; the last good checkpoint is kept in {self._folder}; use a lower learning_rate, or a shorter rollout"
             )
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """Moves the averaged weights towards the present ones: faster at first, when there is nothing to remember."""
+    def _update_average(self) -> None:
+        """Moves the averaged weights towards the present ones: faster at first, when the average is of few steps."""
         if self.average is self.law:
             return
-        keep = min(self.how.average, (1 + self.step) / (10 + self.step))
+        keep = min(self.optim.average, (1 + self.step) / (10 + self.step))
         for mean, now in zip(self.average.parameters(), self.law.parameters(), strict=True):
             mean.lerp_(now, 1 - keep)
 
     # -- between steps -------------------------------------------------------------------------------------------------
 
-    def _look(self, validate: Callable[[Law], float]) -> None:
-        """Validates and writes last.pt, and best.pt where it is the best so far."""
+    def _validate(self, validate: Callable[[Law], float]) -> None:
+        """Validates, and writes last.pt, and best.pt if the error is the lowest so far."""
         self.average.eval()
-        # The same number in all processes, which stop early together or not at all.
+        # The mean is the same in all processes, so that all stop early at the same step.
         error = torch.tensor(validate(self.average), dtype=torch.float64, device=self._setup.device)
-        self.error = self._us.mean(error).item()
-        # Of two that are as good the later one: it has seen more.
+        self.error = self._processes.mean(error).item()
+        # Of two equal errors the later one is kept: that law has been trained longer.
         good = self.error <= self.best
-        self._stale = 0 if self.error < self.best else self._stale + 1
+        self._stale_validations = 0 if self.error < self.best else self._stale_validations + 1
         self.best = min(self.best, self.error)
         self.save(self._folder / "last.pt")
         if good:
             self.save(self._folder / "best.pt")
 
-    def _report(self, moment: TrainStatus) -> None:
+    def _track(self, status: TrainStatus) -> None:
         if not self._trackers:
             return
-        values = {"loss": moment.loss, "steps per second": moment.rate, "waited for data": moment.waited}
+        values = {"loss": status.loss, "steps per second": status.rate, "waited for data": status.waited}
         values["peak memory (MiB)"] = peak_so_far(self._setup.device) / 2**20
         values["learning rate"] = self._optimizer.param_groups[0]["lr"]
-        if moment.step % self.how.validate_every == 0 and self.error is not None:
+        if status.step % self.optim.validate_every == 0 and self.error is not None:
             values["validation error"] = self.error
         for tracker in self._trackers:
-            tracker.numbers(moment.step, values)
+            tracker.numbers(status.step, values)
 
     def _histograms(self) -> None:
         if not self._trackers or self.step % _GRADIENTS_EVERY:
@@ -248,8 +257,8 @@ class Trainer:
     # -- on disk -------------------------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Writes all that the rest of the training depends on; of several processes, one does."""
-        if not self._us.leads:
+        """Writes a checkpoint: the state on which the rest of the training depends. Only the leading process writes."""
+        if not self._processes.leads:
             return
         state: dict[str, Any] = {
             "config": self._config,
@@ -258,17 +267,17 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
-            "micro_batch": self._micro.size,
-            "lesson": self._lesson.state_dict(),
-            **{name: getattr(self, name) for name in _COUNTED},
+            "micro_batch": self._micro_batches.size,
+            "lesson": self._objective.state_dict(),
+            **{key: getattr(self, name) for key, name in _COUNTERS.items()},
         }
         train_state.save(state, path)
 
     def resume(self, path: Path) -> None:
-        """Goes on from what `save` wrote.
+        """Restores a checkpoint.
 
         Raises:
-            FileUnreadableError, StateError: it cannot be read, or is of a training with other settings.
+            FileUnreadableError: it cannot be read. StateError: it is of a training with another config.
         """
         state = train_state.load(path, self._config)
         self.step = state["step"]
@@ -276,21 +285,32 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
-        self._micro.size = state["micro_batch"]
-        self._lesson.load_state_dict(state["lesson"])
-        for name in _COUNTED:
-            setattr(self, name, state[name])
+        self._micro_batches.size = state["micro_batch"]
+        self._objective.load_state_dict(state["lesson"])
+        for key, name in _COUNTERS.items():
+            setattr(self, name, state[key])
 
 
-_COUNTED = ("best", "error", "_slowed", "_bad", "_stale")
+def train_until_signal(
+    trainer: Trainer, validate: Callable[[Law], float], progress: Callable[[TrainStatus], None]
+) -> tuple[str, int]:
+    """Trains as `Trainer.train` does, until the first SIGINT or SIGTERM; returns status and exit code.
+
+    Raises:
+        Interrupted: by a second signal. Otherwise as `Trainer.train`.
+    """
+    with SignalHandler() as signals:
+        signals.ignored = 1
+        status = trainer.train(validate, stopped=lambda: bool(signals.received), progress=progress)
+    return status, signals.exit_code if status == "interrupted" else 0
 
 
-def rate(step: int, how: OptimConfig) -> float:
-    """The share of the learning rate at a step: a straight rise, then half a wave of a cosine down to `final_rate`."""
-    if step < how.warm_up:
-        return (step + 1) / how.warm_up
-    past = (step - how.warm_up) / max(1, how.steps - how.warm_up)
-    return how.final_rate + (1 - how.final_rate) * (1 + math.cos(math.pi * past)) / 2
+def rate(step: int, optim: OptimConfig) -> float:
+    """The factor of the learning rate at a step: a linear rise, then half a cosine wave down to `final_rate`."""
+    if step < optim.warm_up:
+        return (step + 1) / optim.warm_up
+    past = (step - optim.warm_up) / max(1, optim.steps - optim.warm_up)
+    return optim.final_rate + (1 - optim.final_rate) * (1 + math.cos(math.pi * past)) / 2
 
 
 def normalise_gradients(law: Law) -> None:

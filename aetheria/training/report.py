@@ -1,4 +1,4 @@
-"""What a training leaves behind: how far the law follows, a strip to look at, weights, and a run of it."""
+"""Results of a training: errors by horizon, a strip of pictures, weights, and the config of a run."""
 
 import csv
 import tomllib
@@ -22,34 +22,31 @@ from aetheria.motor.state import fresh_memory
 from aetheria.observe.fields import get_field
 from aetheria.observe.request import view_of
 from aetheria.recording import Recording
-from aetheria.training.rollout import Rollout, rolled_out
+from aetheria.training.rollout import RolloutConfig, roll_out
 from aetheria.training.train_config import TrainConfig
 from aetheria.training.trajectories import TrajectoryDataset
 
-_COLUMNS = 8  # pictures of a strip
+_COLUMNS = 8  # pictures in a row of the strip
 _LEAST_SIDE = 96  # pixels of a picture
 
 
 @torch.no_grad()
-def follow(law: Law, window: Tensor, seed: int = 0) -> Tensor:
+def own_trajectory(law: Law, window: Tensor, seed: int = 0) -> Tensor:
     """The law's own trajectory `(B, frames, C, H, W)` from the first frame of a window, in eval mode."""
     law.eval()
     first = window[:, 0].contiguous(memory_format=torch.channels_last)
-    after = rolled_out(law, first, fresh_memory(law, first, seed), window.shape[1] - 1, Rollout())
+    after = roll_out(law, first, fresh_memory(law, first, seed), window.shape[1] - 1, RolloutConfig())
     return torch.stack([first, *after], 1)
 
 
 def horizon_errors(law: Law, dataset: TrajectoryDataset, device: torch.device, most: int = 16) -> NDArray[np.float64]:
-    """Mean absolute error of a cell after 1, 2 .. steps, over at most so many windows, evenly spaced.
-
-    A window at a time: memory does not grow with the horizon's batch.
-    """
+    """Mean absolute error of a cell after 1, 2 .. steps, over at most `most` windows, evenly spaced, one at a time."""
     total = np.zeros(dataset.frames - 1)
     chosen = np.unique(np.linspace(0, len(dataset) - 1, most).round().astype(int))
     for number in chosen:
         window = dataset[int(number)][None].to(device)
-        apart = (follow(law, window) - window).abs().mean((0, 2, 3, 4))
-        total += apart[1:].double().cpu().numpy()
+        errors = (own_trajectory(law, window) - window).abs().mean((0, 2, 3, 4))
+        total += errors[1:].double().cpu().numpy()
     return total / len(chosen)
 
 
@@ -61,33 +58,31 @@ def write_errors(errors: Sequence[float] | NDArray[np.float64], path: Path) -> N
         rows.writerows((step, f"{error:.6g}") for step, error in enumerate(errors, 1))
 
 
-def strip(law: Law, window: Tensor) -> Image.Image:
-    """Recorded above, the law's own rollout below, some moments of both, from a window `(frames, C, H, W)`."""
-    own = follow(law, window[None])[0]
-    failpoints = np.unique(np.linspace(0, len(window) - 1, _COLUMNS).round().astype(int))
+def rollout_strip(law: Law, window: Tensor) -> Image.Image:
+    """A strip of pictures of a window `(frames, C, H, W)`: recorded frames above, the law's own rollout below."""
+    own = own_trajectory(law, window[None])[0]
+    chosen = np.unique(np.linspace(0, len(window) - 1, _COLUMNS).round().astype(int)).tolist()
     field = get_field(law.default_field, law.d_state, law.channels, law.fields)
-    shown = [
-        [field(view_of(law, (cells[m : m + 1],)))[0].cpu().numpy() for m in failpoints.tolist()] for cells in (window, own)
-    ]
+    shown = [[field(view_of(law, (cells[i : i + 1],)))[0].cpu().numpy() for i in chosen] for cells in (window, own)]
     levels = find_levels(shown[0], *field.range)
     scale = max(1, -(-_LEAST_SIDE // min(window.shape[-2:])))
     rows = [[picture(values, field.name, field.colour_map, levels, scale) for values in row] for row in shown]
     width, height = rows[0][0].size
-    sheet = Image.new("RGB", (len(failpoints) * (width + 2) - 2, 2 * height + 2), "grey")
+    strip = Image.new("RGB", (len(chosen) * (width + 2) - 2, 2 * height + 2), "grey")
     for y, row in enumerate(rows):
         for x, image in enumerate(row):
-            sheet.paste(image.convert("RGB"), (x * (width + 2), y * (height + 2)))
-    return sheet
+            strip.paste(image.convert("RGB"), (x * (width + 2), y * (height + 2)))
+    return strip
 
 
 def learned_controls(law: Law) -> dict[str, float]:
-    """The controls that were learned, with their values, each inside what its law allows."""
+    """The learned controls with their values."""
     named = [c for c in law.controls if isinstance(c, Control) and isinstance(getattr(law, c.name), nn.Parameter)]
     return {control.name: getattr(law, control.name).item() for control in named}
 
 
 def write_law(law: Law, config: TrainConfig, path: Path) -> None:
-    """The weights as safetensors, with the config of the training inside; learned controls go into the run's TOML."""
+    """Writes the weights as safetensors with the config of the training; learned controls go into the run's config."""
     learned = learned_controls(law)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items() if name not in learned}
     with atomic_write(path) as beside:
@@ -95,7 +90,7 @@ def write_law(law: Law, config: TrainConfig, path: Path) -> None:
 
 
 def run_toml(law: Law, config: TrainConfig, recording: Path, weights: str) -> str:
-    """A run of the learned law, for `aetheria run` and `aetheria view`, on the grid and from the cells of a recording's run."""
+    """The config of a run of the learned law, with the grid and initial cells of a recorded run."""
     with Recording(recording) as source:
         height, width = (int(size) for size in source.attributes["grid"])
         given: dict[str, Any] = tomllib.loads(source.config) if source.config else {}

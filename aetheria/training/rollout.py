@@ -1,4 +1,4 @@
-"""Rollouts and their loss: how far a law's own trajectory parts from the recorded one."""
+"""Rollouts of a law, and their loss against a recorded trajectory."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,20 +17,20 @@ from aetheria.observe.request import view_of
 from aetheria.stepping.cpu.training_step import Step
 
 LossName = Literal["squared", "absolute", "cross_entropy"]
-_CERTAIN = 1e-6  # chances are kept this far from 0 and 1, where a logarithm is infinite
+_MARGIN = 1e-6  # probabilities are kept this far from 0 and 1, where a logarithm is infinite
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """How a rollout is taken and judged.
+class RolloutConfig:
+    """Settings of a rollout and its loss.
 
     Attributes:
-        loss: of a step: mean "squared" or "absolute" error, or "cross_entropy" of cells that are chances of a 1.
-        noise: standard deviation of what is added to the first cells, so that the law learns to find back.
-        truncate: steps after which gradients are not carried further back; None for never.
-        checkpoint: steps between the cells that are kept for the gradients; those between are computed again. None keeps all.
-        shrink: cells at each edge that are wrong after a step, as those beyond the edge of a crop are not known.
-        conserve: weight of each observable that shall stay what it was, in the loss.
+        loss: of a step: mean "squared" or "absolute" error, or "cross_entropy" of cells that are probabilities of a 1.
+        noise: standard deviation of noise added to the first cells, so that the law learns to correct errors.
+        truncate: steps through which gradients are carried back; None for all.
+        checkpoint: steps between cells that are stored for the gradients; those between are recomputed. None stores all.
+        shrink: cells at each edge that become unknown in a step, because cells beyond the edge of a crop are not known.
+        conserve: weights in the loss of the change of each observable that is to be conserved.
     """
 
     loss: LossName = "squared"
@@ -41,63 +41,63 @@ class Rollout:
     conserve: Mapping[str, float] = field(default_factory=dict)
 
 
-def rolled_out(step: Step, cells: Tensor, memory: tuple[Tensor, ...], steps: int, how: Rollout) -> list[Tensor]:
+def roll_out(step: Step, cells: Tensor, memory: tuple[Tensor, ...], steps: int, settings: RolloutConfig) -> list[Tensor]:
     """The cells after 1, 2 .. `steps` steps."""
 
-    def stretch(count: int, cells: Tensor, *memory: Tensor) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        seen = []
+    def segment(count: int, cells: Tensor, *memory: Tensor) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        stepped = []
         for _ in range(count):
             out = step(cells, *memory)
             cells, *rest = (out,) if isinstance(out, Tensor) else out
             memory = tuple(rest)
-            seen.append(cells)
-        return seen, memory
+            stepped.append(cells)
+        return stepped, memory
 
     trajectory: list[Tensor] = []
     while len(trajectory) < steps:
-        if how.truncate and trajectory and len(trajectory) % how.truncate == 0:
+        if settings.truncate and trajectory and len(trajectory) % settings.truncate == 0:
             cells, memory = cells.detach(), tuple(tensor.detach() for tensor in memory)
-        count = _until(len(trajectory), steps, how)
-        if how.checkpoint and torch.is_grad_enabled():
-            seen, memory = checkpoint(stretch, count, cells, *memory, use_reentrant=False)
+        count = _next_cut(len(trajectory), steps, settings)
+        if settings.checkpoint and torch.is_grad_enabled():
+            stepped, memory = checkpoint(segment, count, cells, *memory, use_reentrant=False)
         else:
-            seen, memory = stretch(count, cells, *memory)
-        trajectory += seen
-        cells = seen[-1]
+            stepped, memory = segment(count, cells, *memory)
+        trajectory += stepped
+        cells = stepped[-1]
     return trajectory
 
 
-def _until(done: int, steps: int, how: Rollout) -> int:
-    """Steps to the next cut: of gradients, of what is kept, or the end."""
-    cuts = [steps - done, *(every - done % every for every in (how.truncate, how.checkpoint) if every)]
+def _next_cut(done: int, steps: int, settings: RolloutConfig) -> int:
+    """Steps to the next cut of gradients, stored cells, or the end."""
+    cuts = [steps - done, *(every - done % every for every in (settings.truncate, settings.checkpoint) if every)]
     return min(cuts)
 
 
-def rollout_loss(step: Step, law: Law, window: Tensor, how: Rollout, chance: torch.Generator) -> Tensor:
+def rollout_loss(step: Step, law: Law, window: Tensor, settings: RolloutConfig, rng: torch.Generator) -> Tensor:
     """The mean loss over a rollout from the first frame of `(B, frames, C, h, w)` against the others.
 
     Args:
-        step: what steps; `law` itself or a faster form of it.
-        chance: of the noise, and of stochastic laws.
+        step: steps the law: `law` itself or a faster equivalent.
+        rng: for the noise, and for stochastic laws.
     """
     first = window[:, 0]
-    if how.noise:
-        first = first + how.noise * torch.randn(first.shape, generator=chance).to(first)
+    if settings.noise:
+        first = first + settings.noise * torch.randn(first.shape, generator=rng).to(first)
     first = first.contiguous(memory_format=torch.channels_last)
-    seed = int(torch.randint(2**62, (), generator=chance))
-    trajectory = rolled_out(step, first, fresh_memory(law, first, seed), window.shape[1] - 1, how)
+    seed = int(torch.randint(2**62, (), generator=rng))
+    trajectory = roll_out(step, first, fresh_memory(law, first, seed), window.shape[1] - 1, settings)
     losses = [
-        _LOSSES[how.loss](_inner(cells, how.shrink * number), _inner(window[:, number], how.shrink * number))
+        _LOSSES[settings.loss](_inner(cells, settings.shrink * number), _inner(window[:, number], settings.shrink * number))
         for number, cells in enumerate(trajectory, 1)
     ]
     total = torch.stack(losses).mean()
-    for name, weight in how.conserve.items():
+    for name, weight in settings.conserve.items():
         total = total + weight * drift(observable(name, law), law, window[:, 0], trajectory[-1])
     return total
 
 
 def observable(name: str, law: Law) -> Field:
-    """The observable called `name`. Raises ConfigError when this law has none of that name, or it is a picture."""
+    """The observable called `name`. Raises ConfigError when this law has no such observable."""
     found = get_field(name, law.d_state, law.channels, law.fields)
     if not found.scalar:
         raise ConfigError(f'[train] conserve: "{name}" is a picture; expected an observable, one number per universe')
@@ -115,10 +115,10 @@ def _inner(cells: Tensor, margin: int) -> Tensor:
     return cells[..., margin : cells.shape[-2] - margin, margin : cells.shape[-1] - margin] if margin else cells
 
 
-def _cross_entropy(chance: Tensor, target: Tensor) -> Tensor:
-    # Not binary_cross_entropy, which refuses autocast; and in float32, where 1 - 1e-6 is not 1.
-    chance = chance.float().clamp(_CERTAIN, 1 - _CERTAIN)
-    return -(target * chance.log() + (1 - target) * (1 - chance).log()).mean()
+def _cross_entropy(probability: Tensor, target: Tensor) -> Tensor:
+    # Not binary_cross_entropy, which refuses autocast. In float32, where 1 - 1e-6 is not 1.
+    probability = probability.float().clamp(_MARGIN, 1 - _MARGIN)
+    return -(target * probability.log() + (1 - target) * (1 - probability).log()).mean()
 
 
 _LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {

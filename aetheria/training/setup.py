@@ -1,4 +1,4 @@
-"""How to train on this machine: found by looking and by trying; everything can be set by hand."""
+"""Setup of a training: device, precision, readers and batch size, found from the hardware or given."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,19 +16,19 @@ from aetheria.training.batch_size import largest_batch, peak_memory
 
 TrainingPrecision = Literal["bf16", "fp16", "fp32"]
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-_MOST_WORKERS = 4  # readers that keep one device busy; more only hold memory
+_MOST_WORKERS = 4  # enough to keep one device busy; more only use memory
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a training computes with.
+    """Device and precision of a training.
 
     Attributes:
-        hardware: the device, and what it can do.
+        hardware: the device and its capabilities.
         precision: of the network: "bf16", "fp16" with gradients scaled, or "fp32". Weights and cells are float32 in each.
         tf32: matrix products and convolutions of float32 in TF32 (CUDA).
-        deterministic: cuDNN's deterministic algorithms; otherwise the fastest, found by trying.
-        workers: processes that read data.
+        deterministic: cuDNN's deterministic algorithms instead of the fastest, which it finds by trying.
+        workers: number of processes that read data.
         batch: samples of a training step.
     """
 
@@ -41,12 +41,12 @@ class Setup:
 
     @property
     def device(self) -> torch.device:
-        """Where it trains."""
+        """The device of the training."""
         return self.hardware.device
 
     @property
     def pin_memory(self) -> bool:
-        """Whether batches come through pinned memory, from which copies to the device do not wait."""
+        """Whether batches use pinned memory, from which copies to the device are asynchronous."""
         return self.device.type == "cuda"
 
     def autocast(self) -> AbstractContextManager[None]:
@@ -55,24 +55,24 @@ class Setup:
         return torch.autocast(self.device.type, _TYPES[self.precision] if reduced else torch.bfloat16, enabled=reduced)
 
     def scaler(self) -> torch.amp.GradScaler:
-        """Scales gradients so that float16 does not lose the small ones; does nothing in the other precisions."""
+        """Scales gradients so that small ones do not vanish in float16; does nothing in the other precisions."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def numerics(self) -> AbstractContextManager[None]:
-        """Sets TF32 and cuDNN inside the block, and restores the process's settings after."""
+        """Sets TF32 and cuDNN inside the block, and restores the settings of the process after it."""
         return numerics(Numerics(self.tf32, self.deterministic))
 
     def summary(self) -> str:
-        """In one line, for people."""
+        """One line of text."""
         scaled = " with gradients scaled" if self.precision == "fp16" else ""
         tf32 = ", float32 products in tf32" if self.tf32 else ""
         return f"{self.precision}{scaled}{tf32}, {self.workers} reading {'process' if self.workers == 1 else 'processes'}"
 
 
 def recommended(hardware: Hardware) -> Setup:
-    """What suits a device: bf16 where it is faster, else fp16, else fp32; TF32 where there is any."""
+    """The setup for a device: bf16 if it is fast there, else fp16, else fp32; TF32 if there is any."""
     precision: TrainingPrecision = "bf16" if hardware.bf16 else "fp16" if hardware.fp16 else "fp32"
-    # One core is left for the trainer, which on a CPU does the computing too.
+    # One core is left for the trainer.
     return Setup(hardware, precision, hardware.tf32, workers=max(0, min(hardware.cores - 1, _MOST_WORKERS)))
 
 
@@ -88,13 +88,13 @@ def setup_training(
     step: Callable[[Setup, int], object] | None = None,
     most: int = 1024,
 ) -> Setup:
-    """Makes `model` ready to train on a device, and says with what; None for what suits the hardware.
+    """Prepares `model` for training on a device. None stands for the default of the hardware.
 
     Args:
-        model: moved to the device, in float32, channels last, in train mode; in place.
-        batch: samples of a step; None for the largest that fits if there is a `step` to try it with, else 8.
-        step: takes a training step with a set-up on so many samples, and leaves no trace but gradients, which are cleared.
-        most: samples that are tried.
+        model: moved to the device, in float32, channels last and train mode, in place.
+        batch: samples of a step; None for the largest that fits if a `step` to try it with is given, else 8.
+        step: takes a training step on the given number of samples, and changes nothing but gradients, which are cleared.
+        most: largest number of samples to try.
 
     Raises:
         ConfigError: an unknown device, precision or number. StateError: not even one sample fits.
@@ -133,5 +133,5 @@ def _found_by_trying(model: nn.Module, setup: Setup, step: Callable[[Setup, int]
 
     room = setup.hardware.memory_free
     if setup.device.type == "cpu":
-        room += peak_memory(lambda: None, setup.device)  # what is free, and what this process has
+        room += peak_memory(lambda: None, setup.device)  # free memory, and that of this process
     return largest_batch(probe, room, most=most)

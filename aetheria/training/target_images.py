@@ -1,4 +1,4 @@
-"""Pictures to grow: of a file, or an emoji as a font of this machine draws it."""
+"""Target pictures to grow: from an image file, or an emoji drawn with a font of this machine."""
 
 import os
 import sys
@@ -14,29 +14,29 @@ from torch import Tensor
 from aetheria.core.errors import ConfigError, FileUnreadableError
 
 _FONTS = ("NotoColorEmoji*.ttf", "Apple Color Emoji.ttc", "seguiemj.ttf", "TwitterColorEmoji*.ttf")
-_HEIGHTS = (109, 160, 128)  # of Noto's bitmaps, of Apple's; fonts of outlines take any
+_HEIGHTS = (109, 160, 128)  # of Noto's and Apple's bitmaps; outline fonts accept any
 
 
 def read_picture(path: str | Path, size: int | None = None) -> Tensor:
-    """A picture as the law shows it: `(4, h, w)`, colours premultiplied by alpha, then alpha, in 0..1.
+    """An image as channels of cells `(4, h, w)` in 0..1: red, green, blue premultiplied by alpha, then alpha.
 
     Args:
         path: of a PNG or any other image that Pillow reads.
-        size: of its longer side, to which it is averaged down (or stretched); None for its own.
+        size: cells of its longer side, to which it is scaled; None for its own.
 
     Raises:
-        FileUnreadableError: no image. ConfigError: `size` below 1.
+        FileUnreadableError: not an image. ConfigError: `size` below 1.
     """
     _check(size)
     try:
         with Image.open(path) as image:
             return _premultiplied(image, size)
-    except Exception as error:  # a torn PNG raises SyntaxError too, and a bomb its own
+    except Exception as error:  # a damaged PNG raises SyntaxError, a decompression bomb an error of its own
         raise FileUnreadableError(f"{path}: cannot be read as an image; {error}") from error
 
 
 def draw_emoji(text: str, size: int | None = None) -> Tensor:
-    """An emoji as `read_picture` gives a file, cut to what is drawn, by the first font of colours that has it.
+    """An emoji, as channels like those of `read_picture`, cropped, from the first colour font that has it.
 
     Raises:
         ConfigError: no such font, or none that draws `text`; `size` below 1.
@@ -47,15 +47,15 @@ def draw_emoji(text: str, size: int | None = None) -> Tensor:
         for height in _HEIGHTS:
             try:
                 font = ImageFont.truetype(path, height)
-            except OSError:  # bitmaps of another height
+            except OSError:  # the font has bitmaps of another height
                 continue
             image = Image.new("RGBA", (2 * height, 2 * height))
             ImageDraw.Draw(image).text((height // 4, height // 4), text, font=font, embedded_color=True)
             if box := image.getbbox():
                 return _premultiplied(image.crop(box), size)
-    looked = f"{', '.join(path.name for path in fonts)} cannot draw it" if fonts else "no font with emoji is installed here"
+    problem = f"{', '.join(path.name for path in fonts)} cannot draw it" if fonts else "no font with emoji is installed here"
     raise ConfigError(
-        f'[picture] emoji: "{text}" given, but {looked}; install one (Debian: fonts-noto-color-emoji), or give a PNG by `path`'
+        f'[picture] emoji: "{text}" given, but {problem}; install one (Debian: fonts-noto-color-emoji), or give a PNG by `path`'
     )
 
 
@@ -66,7 +66,7 @@ def _check(size: int | None) -> None:
 
 def _premultiplied(image: Image.Image, size: int | None) -> Tensor:
     rgba = torch.from_numpy(np.asarray(image.convert("RGBA"), np.float32) / 255).permute(2, 0, 1)
-    # Before it is scaled: what lies under a clear pixel must not bleed into its neighbours.
+    # Premultiplied before scaling: the colour of a transparent pixel must not bleed into its neighbours.
     picture = torch.cat((rgba[:3] * rgba[3:], rgba[3:]))
     if size is None or size == max(picture.shape[1:]):
         return picture.contiguous()
@@ -76,7 +76,7 @@ def _premultiplied(image: Image.Image, size: int | None) -> Tensor:
 
 
 def _fonts() -> Iterator[Path]:
-    """Fonts of coloured emoji where this system keeps its fonts."""
+    """Colour emoji fonts in the font folders of this system."""
     home = Path.home()
     if sys.platform == "darwin":
         folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library" / "Fonts"]

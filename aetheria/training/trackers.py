@@ -1,5 +1,7 @@
-"""Where a training reports to: TensorBoard by default, or anything of this form."""
+"""Trackers of a training: TensorBoard, or any object with the methods of `Tracker`."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,7 +11,7 @@ from torch import Tensor
 
 
 class Tracker(Protocol):
-    """Whoever wants to follow a training. Called by the thread that trains, between two steps."""
+    """Receives the figures of a training, in the thread that trains, between two steps."""
 
     def numbers(self, step: int, values: dict[str, float]) -> None:
         """Loss, learning rate, throughput, memory, validation errors, by name."""
@@ -18,14 +20,14 @@ class Tracker(Protocol):
         """A picture `(height, width, 3)`."""
 
     def histogram(self, step: int, name: str, values: Tensor) -> None:
-        """How values are distributed: the gradients of one parameter."""
+        """The distribution of values: the gradients of one parameter."""
 
     def close(self) -> None:
-        """The training has ended."""
+        """Called at the end of the training."""
 
 
 class TensorBoard:
-    """Writes what `tensorboard --logdir FOLDER` shows."""
+    """Writes the event files that `tensorboard --logdir FOLDER` shows."""
 
     def __init__(self, folder: Path) -> None:
         """
@@ -50,8 +52,26 @@ class TensorBoard:
         self._writer.close()
 
 
+@contextmanager
+def open_trackers(given: Sequence[Tracker] | None, folder: Path, default: bool = True) -> Iterator[Sequence[Tracker]]:
+    """The given trackers, closed after the block.
+
+    Args:
+        given: None for TensorBoard in the folder, if `default` and if it is installed.
+        folder: of the training.
+        default: whether None stands for TensorBoard or for no tracker.
+    """
+    with ExitStack() as stack:
+        trackers = given
+        if trackers is None:
+            trackers = default_trackers(folder / "tensorboard") if default else []
+        for tracker in trackers:
+            stack.callback(tracker.close)
+        yield trackers
+
+
 def default_trackers(folder: Path) -> list[Tracker]:
-    """TensorBoard where it is installed; otherwise nobody."""
+    """TensorBoard if it is installed; otherwise none."""
     try:
         return [TensorBoard(folder)]
     except ImportError:

@@ -1,4 +1,4 @@
-"""A training described in TOML: which law, from which recordings, how."""
+"""Training configs: read from TOML, checked and completed with defaults."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,25 +7,25 @@ from pydantic import Field as Setting
 
 from aetheria.core.errors import ConfigError
 from aetheria.core.settings import Settings
-from aetheria.runs.config import LawTable, find_config, read_settings
+from aetheria.runs.config import LawConfig, find_config, read_settings
 from aetheria.runs.config import to_toml as dumped
 from aetheria.training.rollout import LossName
 from aetheria.training.setup import TrainingPrecision
 from aetheria.training.trajectories import Split
 
 
-class Data(Settings):
-    """What to learn from.
+class DataConfig(Settings):
+    """The recordings to learn from, and their use.
 
     Attributes:
-        recordings: files or patterns ("runs/*.h5"), beside the config.
-        stride: recorded frames to a step of the law.
+        recordings: files or patterns ("runs/*.h5"), relative to the config's folder.
+        stride: recorded frames per step of the law.
         crop: (height, width) of a random part of the grid for each sample; None for the whole grid.
-        symmetries: turn and mirror samples at random; only for laws that have the symmetries of the square.
+        symmetries: rotate and mirror samples at random; only for laws that have the symmetries of the square.
         periodic: the recorded grid is a torus.
-        validation: share held out.
-        split: by "run" (each universe of a recording is one) or by "time" (the end of each run).
-        workers: processes that read; 0 for a thread of the trainer's own.
+        validation: share of the data held out for validation.
+        split: by "run" (each universe of a recording counts as a run) or by "time" (the end of each run).
+        workers: number of processes that read; 0 for a thread of the training process.
     """
 
     recordings: list[str] = Setting(min_length=1)
@@ -39,20 +39,21 @@ class Data(Settings):
 
 
 class OptimConfig(Settings):
-    """How to train, whatever is learned.
+    """Settings of the optimizer and the training loop, common to all objectives.
 
     Attributes:
-        steps: of the optimizer.
-        micro_batch: samples at a time of a step's batch (all that fit, when left out).
-        learning_rate, weight_decay: of AdamW. The rate rises over `warm_up` steps and falls along a cosine to its `final_rate`.
-        clip: largest norm of the gradients; 0 for any.
-        normalise: divide each parameter's gradient by its norm first, so that a long rollout's cannot throw the weights about.
+        steps: number of steps of the optimizer.
+        micro_batch: samples computed at a time; all of a batch that fit, when left out.
+        learning_rate, weight_decay: of AdamW. The rate rises over `warm_up` steps, then falls along a cosine to the share
+            `final_rate` of itself.
+        clip: largest norm of the gradients; 0 for no limit.
+        normalise: divide each parameter's gradient by its norm first, to bound the gradients of long rollouts.
         average: share of the averaged weights that is kept in a step; 0 for no average. The averaged weights are the result.
         precision: of the network: "auto", "fp32", "bf16" or "fp16".
         compile: step through `torch.compile`.
-        deterministic: the same result from every training on the same machine; slower on a GPU.
-        validate_every: steps between two looks at how good it is, and between two checkpoints.
-        patience: looks without improvement after which it ends; 0 for none.
+        deterministic: equal results from every training on the same machine; slower on a GPU.
+        validate_every: steps between two validations, each with a checkpoint.
+        patience: validations without improvement after which the training ends; 0 for no such end.
     """
 
     steps: int = Setting(gt=0)
@@ -71,15 +72,15 @@ class OptimConfig(Settings):
     patience: int = Setting(default=0, ge=0)
 
 
-class Train(OptimConfig):
-    """How to learn from recordings.
+class ImitationConfig(OptimConfig):
+    """Settings of a training from recordings.
 
     Attributes:
         batch: samples of a step; "auto" for the most that fit into memory, found by trying.
-        rollout: steps of the law in a sample at first and at last; it grows over the share `curriculum` of the training.
-        loss, noise, truncate, checkpoint, conserve: see `aetheria.training.rollout.Rollout`.
-        learn: controls of the law that are learned too, as ["decay"].
-        horizon: steps of the rollouts that validate.
+        rollout: steps of the law in a sample, [first, last]; the number grows over the share `curriculum` of the training.
+        loss, noise, truncate, checkpoint, conserve: see `aetheria.training.rollout.RolloutConfig`.
+        learn: controls of the law that are learned, too, as ["decay"].
+        horizon: steps of the rollouts for validation.
     """
 
     batch: Annotated[int, Setting(gt=0)] | Literal["auto"] = 8
@@ -94,39 +95,39 @@ class Train(OptimConfig):
     horizon: int = Setting(default=20, gt=0)
 
     def frames(self, step: int) -> int:
-        """Frames of a sample at this step of the training: one more than the steps of its rollout."""
+        """Frames of a sample at a step of the training: one more than the steps of its rollout."""
         first, last = self.rollout
         grown = 1.0 if not self.curriculum else min(1.0, step / (self.curriculum * self.steps))
         return 1 + first + round(grown * (last - first))
 
 
 class TrainConfig(Settings):
-    """A training from recordings to a law.
+    """A training that learns a law from recordings.
 
     Attributes:
         d_state: only for a registered module that does not state its channels.
-        seed: of samples, noise and stochastic laws; that of the first weights is the law's own.
+        seed: of samples, noise and stochastic laws; [law] seed is that of the first weights.
     """
 
     title: str = ""
     d_state: int | None = Setting(default=None, gt=0)
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
     device: str = "auto"
-    law: LawTable
-    data: Data
-    train: Train
+    law: LawConfig
+    data: DataConfig
+    train: ImitationConfig
 
     def to_toml(self) -> str:
-        """This configuration with every default filled in, as TOML."""
+        """This config with every default filled in, as TOML."""
         return dumped(self)
 
 
 def load_train_config(path: str | Path, overrides: list[str] | None = None) -> TrainConfig:
-    """Reads a training from a TOML file; recordings and weights are looked for beside it.
+    """Reads a training from recordings from a TOML file; file names are relative to its folder.
 
     Raises:
-        FileUnreadableError: no such file, or not text.
-        ConfigError: no TOML, or settings that are unknown, missing or wrong; one line each.
+        FileUnreadableError: the file does not exist or is not text.
+        ConfigError: the file is not TOML, or settings are unknown, missing or wrong; one line each.
     """
     path = find_config(path)
     values = read_settings(path, overrides)
@@ -141,14 +142,14 @@ def load_train_config(path: str | Path, overrides: list[str] | None = None) -> T
     return config
 
 
-class Picture(Settings):
-    """What to grow: an image, or an emoji.
+class TargetConfig(Settings):
+    """The picture to grow: an image or an emoji.
 
     Attributes:
-        path: of a PNG or another image, beside the config.
-        emoji: a character, as the emoji font of this machine draws it.
+        path: of a PNG or another image, relative to the config's folder.
+        emoji: a character, drawn with an emoji font of this machine.
         size: cells of its longer side; its own pixels when left out.
-        grid: (height, width) that it grows in, in the middle.
+        grid: (height, width) of the grid, whose middle it fills.
     """
 
     path: str = ""
@@ -157,14 +158,14 @@ class Picture(Settings):
     grid: list[int] = Setting(min_length=2, max_length=2)
 
 
-class Nursery(OptimConfig):
-    """How to grow a picture.
+class GrowthPoolConfig(OptimConfig):
+    """Settings of a training that grows a picture.
 
     Attributes:
         batch: states of a step.
         rollout: fewest and most steps of the law in a step of the training.
-        pool: states that are kept to go on from.
-        damaged: of a batch, how many lose a disc or half of themselves, so that the law learns to heal.
+        pool: number of states kept as starting points.
+        damaged: states of a batch that lose a disc or a half, so that the law learns to heal.
     """
 
     batch: int = Setting(default=8, gt=0)
@@ -175,26 +176,26 @@ class Nursery(OptimConfig):
 
 
 class GrowConfig(Settings):
-    """A training from a picture to a law that grows it.
+    """A training that learns a law which grows a picture.
 
     Attributes:
-        seed: of what is drawn; that of the first weights is the law's own.
+        seed: of samples, damage and fire masks; [law] seed is that of the first weights.
     """
 
     title: str = ""
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
     device: str = "auto"
-    law: LawTable
-    picture: Picture
-    train: Nursery
+    law: LawConfig
+    picture: TargetConfig
+    train: GrowthPoolConfig
 
     def to_toml(self) -> str:
-        """This configuration with every default filled in, as TOML."""
+        """This config with every default filled in, as TOML."""
         return dumped(self)
 
 
 def load_training(path: str | Path, overrides: list[str] | None = None) -> TrainConfig | GrowConfig:
-    """Reads a training of either kind: one with a [picture] grows it; raises as `load_train_config` does."""
+    """Reads a training from a TOML file: with a [picture] one that grows it. Raises as `load_train_config` does."""
     path = find_config(path)
     values = read_settings(path, overrides)
     if "picture" not in values:

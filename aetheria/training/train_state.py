@@ -1,4 +1,4 @@
-"""The state of a training on disk: whole or not at all, and never the worse for a full disk."""
+"""Checkpoints of a training on disk: replaced only by a complete new file, also when the disk is full."""
 
 import errno
 from pathlib import Path
@@ -11,10 +11,10 @@ from aetheria.files.atomic import durable_write
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Writes a state beside `path`, on the disk, and puts it in its place; on any failure what was there stays.
+    """Writes a state to a temporary file and renames it to `path`; on any failure the old file stays.
 
     Raises:
-        DiskFullError: no space is left; the state before is kept.
+        DiskFullError: no space is left.
     """
     try:
         with durable_write(path, _read) as beside:
@@ -22,24 +22,26 @@ def save(state: dict[str, Any], path: Path) -> None:
     except (OSError, RuntimeError) as error:
         # torch's writer reports a full disk as a RuntimeError that does not say so.
         if isinstance(error, RuntimeError) or error.errno == errno.ENOSPC:
-            raise DiskFullError(f"{path}: cannot be written, the disk may be full; the one before is kept ({error})") from error
+            raise DiskFullError(f"{path}: cannot be written, the disk may be full; the old file is kept ({error})") from error
         raise
 
 
 def load(path: Path, config: str) -> dict[str, Any]:
-    """A state that `save` wrote, on the CPU, for a training of the same config.
+    """Reads a state that `save` wrote, to the CPU, for a training with the same config.
 
     Raises:
-        FileUnreadableError: missing or torn. StateError: of another config.
+        FileUnreadableError: missing or damaged. StateError: of another config.
     """
     if not path.is_file():
         raise FileUnreadableError(f"{path}: no such file; there is no training to resume")
     try:
         state = _read(path)
-    except Exception as error:  # a torn file makes the unpickler fail in any way
+    except Exception as error:  # a damaged file can raise anything
         raise FileUnreadableError(f"{path}: cannot be read; {error}") from error
     if state.get("config") != config:
-        raise StateError(f"{path}: is of a training with other settings; resume it with its own config, or train anew")
+        raise StateError(
+            f"{path}: is of a training with other settings; resume it with its own config, or start a new training"
+        )
     return state
 
 

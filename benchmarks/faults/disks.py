@@ -54,7 +54,7 @@ def _unasked(recorder: Recorder, nbytes: int) -> None:
     """Asks for no room."""
 
 
-def _wrong(path: Path, ended: Ended, code: int, lasting: bool = False) -> list[str]:
+def _wrong(path: Path, ended: Ended, code: int, durable_write: bool = False) -> list[str]:
     """What is wrong with how a run ended that should have ended with `code`."""
     if ended.code != 0 or len(ended.said.splitlines()) != 1:
         return [f"ended with {ended.code}: {ended.said[-300:]!r}"]
@@ -68,7 +68,7 @@ def _wrong(path: Path, ended: Ended, code: int, lasting: bool = False) -> list[s
             if len(recording) != said["frames"]:
                 return [f"{said['frames']} frames were committed, {len(recording)} are there"]
             # Where nothing can be written any more, not even that.
-            if recording.status not in ("disk full" if code == 3 else "failed", *(("running",) if lasting else ())):
+            if recording.status not in ("disk full" if code == 3 else "failed", *(("running",) if durable_write else ())):
                 return [f'status "{recording.status}"']
             apart = [i for i, f in enumerate(recording) if not np.array_equal(f["channel_0"], expected()[i])]
             return [f"frame {i} is not that of the run" for i in apart]
@@ -129,7 +129,7 @@ def _frames(ended: Ended) -> int:
 _NAMES = {errno.ENOSPC: "no space (ENOSPC)", errno.EIO: "input/output error (EIO)", errno.EROFS: "read-only disk (EROFS)"}
 FAULTS = [
     Fault(
-        f"{name}, {'once' if how == FAIL_ONCE else 'lasting'}, at the 1st, 2nd ... write and at random ones",
+        f"{name}, {'once' if how == FAIL_ONCE else 'durable_write'}, at the 1st, 2nd ... write and at random ones",
         f"exit code {3 if number == errno.ENOSPC else 5}; every committed frame readable",
         failing(number, how),
         few=4 if number == errno.ENOSPC else 2,

@@ -1,5 +1,6 @@
 """Files that nobody would write: configs and patterns made up by hypothesis, states and weights with bytes changed."""
 
+import math
 import random
 import tempfile
 import time
@@ -112,7 +113,7 @@ def _use_config(made: tuple[dict[str, Any], list[tuple[int, str]]]) -> None:
         path = Path(folder) / "run.toml"
         path.write_text(text, "utf-8", errors="surrogatepass")
         config = load_config(path)
-        if config.grid.height * config.grid.width * config.batch <= _SMALL:
+        if math.prod(config.grid.sides) * config.batch <= _SMALL:
             build_motor(config, "cpu").step(1)
 
 

@@ -22,7 +22,7 @@ from aetheria.core.errors import AetheriaError
 from aetheria.core.failpoints import on_failpoints
 from aetheria.recording.append import FAILPOINTS as REOPENING
 from aetheria.recording.recorder import FAILPOINTS as COMMITTING
-from aetheria.runs.checkpoint import MOMENTS as SAVING
+from aetheria.runs.checkpoint import FAILPOINTS as SAVING
 from aetheria.runs.checkpoint import checkpoints_of, step_of
 from aetheria.runs.state_file import read_state
 from benchmarks.faults.fault import Fault, Outcome

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from aetheria.diagnostics.bench import flops_per_step, seconds_per_step, stepper, synchronise, traffic_per_step
+from aetheria.diagnostics.bench import flops_per_step, seconds_per_step, synchronise, synchronised_step, traffic_per_step
 from aetheria.laws import ConvLSTM
 from benchmarks.harness.cases import Job, Ready, Who, build, cells_for, motor_for
 from benchmarks.harness.convolutions import convolutions
@@ -44,7 +44,7 @@ def ours(job: Job) -> Ready:
     plan = motor.warm_up()
     state = (motor.cells, *motor.memory)
     facts = {"traffic": traffic_per_step(state), "flops": flops_per_step(motor.law, state)}
-    return Ready(stepper(motor), plan.name, plan.reason, facts=facts)
+    return Ready(synchronised_step(motor), plan.name, plan.reason, facts=facts)
 
 
 def plain(job: Job, wrap: Callable[[Step], Step] = lambda model: model) -> Ready:

@@ -19,11 +19,11 @@ def cold_and_warm(**job: Any) -> dict[str, Finding]:
 
 def first_step(**job: Any) -> Finding:
     """Seconds until the first step is done, from before the first import ("whole") and from after the last ("after")."""
-    from aetheria.diagnostics.bench import stepper
+    from aetheria.diagnostics.bench import synchronised_step
     from benchmarks.harness.cases import Job, motor_for
 
     imported = time.perf_counter()
     motor = motor_for(Job(**job))
-    stepper(motor)(1)
+    synchronised_step(motor)(1)
     done = time.perf_counter()
     return {"plan": motor.warm_up().name, "whole": done - BEGAN, "after": done - imported}

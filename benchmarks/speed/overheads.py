@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from aetheria import Aetheria_Motor, Recorder
-from aetheria.diagnostics.bench import measure_ceilings, seconds_per_step, stepper, synchronise
+from aetheria.diagnostics.bench import measure_ceilings, seconds_per_step, synchronise, synchronised_step
 from benchmarks.harness.cases import Job, motor_for
 from benchmarks.harness.processes import Finding
 
@@ -51,7 +51,7 @@ def loop(seconds: float, most: int = 1000, **job: Any) -> Finding:
         most: the largest n; fewer steps where a step is slow.
     """
     motor = motor_for(Job(**job))
-    bare, each, step = bare_loop(motor), bare_loop(motor, at_once=False), stepper(motor)
+    bare, each, step = bare_loop(motor), bare_loop(motor, at_once=False), synchronised_step(motor)
     per_step = seconds_per_step(bare, seconds / 10)
     steps = max(1, min(most, int(seconds / 10 / per_step)))
 
@@ -71,7 +71,7 @@ def batches(seconds: float, grids: Sequence[tuple[int, int]], **job: Any) -> Fin
     Turns are short, so that many pass, and a slow moment of the machine meets all grids.
     """
     jobs = {f"{batch} x {side}^2": Job(**{**job, "batch": batch, "side": side}) for batch, side in grids}
-    steppers = {name: stepper(motor_for(one)) for name, one in jobs.items()}
+    steppers = {name: synchronised_step(motor_for(one)) for name, one in jobs.items()}
     most = max(one.cells for one in jobs.values())
     per_cell = max(seconds_per_step(step, seconds / 10) / jobs[name].cells for name, step in steppers.items())
     steps = max(1, int(seconds / 100 / (per_cell * most)))  # of the largest grid
@@ -86,7 +86,7 @@ def recorder(seconds: float, **job: Any) -> Finding:
     The recorder is opened before the clock starts; the file is complete and closed when it stops.
     """
     motor = motor_for(Job(**job))
-    step = stepper(motor)
+    step = synchronised_step(motor)
     per_step = seconds_per_step(step, seconds / 10)
     steps = EVERY * max(2, round(seconds / 6 / per_step / EVERY))
     with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from aetheria import Aetheria_Motor, Recorder
-from aetheria.diagnostics.bench import seconds_per_step, stepper
+from aetheria.diagnostics.bench import seconds_per_step, synchronised_step
 from benchmarks.harness.cases import CASES, Job, motor_for
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import Row, table
@@ -40,7 +40,7 @@ def watched(motor: Aetheria_Motor, rate: float) -> Iterator[None]:
 def cost(law: str, side: int, device: str, seconds: float, rate: float) -> Row:
     """Seconds of n steps with nobody looking, watched, and watched and recorded; and what left the device."""
     motor = motor_for(Job("ours", law, side, device=device))
-    step = stepper(motor)
+    step = synchronised_step(motor)
     steps = EVERY * max(2, round(seconds / seconds_per_step(step, seconds / 10) / EVERY))
     stats = motor.optimizer.transfer_stats
     moved: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""A picture grown from one cell: how near, how lasting, how well healed, after how much training.
+"""A picture grown from one cell: how near, how durable_write, how well healed, after how much training.
 
     python -m benchmarks.training.growing --out benchmarks/results/growing.md
 
@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from aetheria.training.grow import GROWN, LASTING, GrowResult, grow
+from aetheria.training.grow import GrowResult, grow
+from aetheria.training.growth_report import GROWN_STEP, LASTING_STEP
 from aetheria.training.train_config import GrowConfig, load_training
 from benchmarks.harness.machine import publish
 from benchmarks.training.learning import CONFIGS
@@ -37,8 +38,8 @@ class Growing:
     def table(self) -> tuple[list[str], bool]:
         """What was wanted and found; whether all was reached."""
         rows = [
-            (f"mean squared error at step {GROWN}", self.grown.errors[GROWN], NEAR),
-            (f"mean squared error at step {LASTING:,}", self.grown.errors[LASTING], NEAR),
+            (f"mean squared error at step {GROWN_STEP}", self.grown.errors[GROWN_STEP], NEAR),
+            (f"mean squared error at step {LASTING_STEP:,}", self.grown.errors[LASTING_STEP], NEAR),
             ("mean squared error 200 steps after half was lost, the worst of four halves", self.grown.healed, NEAR),
             ("seconds of training", self.seconds, IN_S),
         ]

@@ -23,7 +23,7 @@ from torch import Tensor
 from aetheria import Aetheria_Motor, Lenia, Life, Recorder
 from aetheria.laws.discrete.life import parse_rule
 from aetheria.runs.config import load_config
-from aetheria.runs.run import built_law
+from aetheria.runs.run import law_from_config
 from aetheria.training.imitation import imitate
 from aetheria.training.train_config import load_train_config
 from benchmarks.harness.machine import publish
@@ -99,7 +99,7 @@ def learn(config: str, folder: Path, recordings: str, changes: Sequence[str], si
     data = settings.data.model_copy(update={"recordings": [str(folder / recordings)]})
     imitate(settings.model_copy(update={"data": data}), folder / "learned", trackers=[], overwrite=True)
     run = load_config(folder / "learned" / "run.toml")
-    law, d_state = built_law(run.law, run.d_state)
+    law, d_state = law_from_config(run.law, run.d_state)
     return Aetheria_Motor(law, side, d_state, "cpu", {"plan": "eager"}, batch=len(UNSEEN))
 
 

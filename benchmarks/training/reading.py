@@ -19,8 +19,8 @@ from aetheria.core.device import keep_freed_memory
 from aetheria.laws import GrowingNCA
 from aetheria.stepping.cpu.training_step import training_step
 from aetheria.training.batch_size import peak_memory
-from aetheria.training.batches import Batches, Draws
-from aetheria.training.rollout import Rollout, rollout_loss
+from aetheria.training.batches import Batches, SampleSchedule
+from aetheria.training.rollout import RolloutConfig, rollout_loss
 from aetheria.training.trajectories import TrajectoryDataset
 from benchmarks.harness.machine import publish
 
@@ -49,7 +49,7 @@ def measure(path: Path, *, steps: int, batch: int, rollout: int) -> tuple[float,
     step, chance = training_step(law), torch.Generator().manual_seed(0)
 
     def train(window: Tensor) -> None:
-        rollout_loss(step, law, window, Rollout(), chance).backward()  # type: ignore[no-untyped-call]
+        rollout_loss(step, law, window, RolloutConfig(), chance).backward()  # type: ignore[no-untyped-call]
         law.zero_grad()
 
     present = torch.rand(batch, rollout + 1, *dataset.shape)
@@ -59,8 +59,8 @@ def measure(path: Path, *, steps: int, batch: int, rollout: int) -> tuple[float,
 
     def read_and_train() -> None:
         nonlocal waited, seconds
-        draws = Draws(len(dataset), batch, lambda _: rollout + 1, 0, steps, seed=0)
-        with Batches(dataset, draws, CPU) as batches:
+        schedule = SampleSchedule(len(dataset), batch, lambda _: rollout + 1, 0, steps, seed=0)
+        with Batches(dataset, schedule, CPU) as batches:
             began = time.perf_counter()
             for (window,) in batches:
                 train(window)

@@ -12,7 +12,15 @@ from typer.testing import CliRunner, Result
 from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError
 from aetheria.diagnostics import bench as bench_module
-from aetheria.diagnostics.bench import Ceilings, Report, bench, describe, flops_per_step, seconds_per_step, traffic_per_step
+from aetheria.diagnostics.bench import (
+    BenchReport,
+    Ceilings,
+    bench,
+    describe,
+    flops_per_step,
+    seconds_per_step,
+    traffic_per_step,
+)
 from aetheria.laws import MLP, GrowingNCA, Lenia, Life, build_law
 from aetheria.runs.config import load_config
 
@@ -43,9 +51,9 @@ def call(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["bench", *arguments])
 
 
-def made_up(seconds: float, *, traffic: int = 100, flops: int = 50) -> Report:
+def made_up(seconds: float, *, traffic: int = 100, flops: int = 50) -> BenchReport:
     ceilings = Ceilings(bandwidth=1000.0, arithmetic=1000.0)
-    return Report("MLP", "cpu", "fp32", (3, 4, 10, 20), "eager", "asked for", seconds, traffic, flops, ceilings)
+    return BenchReport("MLP", "cpu", "fp32", (3, 4, 10, 20), "eager", "asked for", seconds, traffic, flops, ceilings)
 
 
 # -- counting ----------------------------------------------------------------------------------------------------
@@ -130,7 +138,7 @@ def test_the_report_says_how_far_the_bound_is() -> None:
     assert said["rate"] == "200 ms/step, 5 steps/s, 0.003 Mcell/s"
     assert said["law"].endswith("10 x 20 cells, 4 channels, 3 universes")
     assert said["plan"] == "eager: asked for"
-    assert "several steps are taken a pass" in describe(made_up(0.05))["bound"]
+    assert "a pass takes several steps" in describe(made_up(0.05))["bound"]
     assert describe(made_up(0.2, flops=0))["arithmetic"] == "no products or convolutions were counted"
 
 

@@ -13,9 +13,9 @@ from torch import nn
 from aetheria import MLP, Aetheria_Motor, Life, Recorder
 from aetheria.core.errors import ConfigError
 from aetheria.diagnostics.bench import Ceilings
-from aetheria.diagnostics.profile_run import Operator, Profile, law_marks, profile, profile_run, tables
+from aetheria.diagnostics.profile_run import OperatorTime, Profile, law_stages, profile, profile_run, tables
 from aetheria.diagnostics.profile_training import profile_training
-from aetheria.diagnostics.stage_timer import Mark, Stage, Stopwatch, watched
+from aetheria.diagnostics.stage_timer import StageTime, StageTimer, TimedFunction, timed_stages
 from aetheria.laws import updates
 from aetheria.laws.neural.growing_nca import GrowingNCA
 from aetheria.motor.stepper import Stepper
@@ -83,42 +83,42 @@ class Clock:
 
 
 def test_a_stage_does_not_count_the_stages_inside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, watch = Clock(monkeypatch), Stopwatch(CPU)
-    with watch.stage("outer"):
+    clock, timer = Clock(monkeypatch), StageTimer(CPU)
+    with timer.stage("outer"):
         clock.wait(1)
         for _ in range(2):
-            with watch.stage("inner"):
+            with timer.stage("inner"):
                 clock.wait(10)
-                with watch.stage("innermost"):
+                with timer.stage("innermost"):
                     clock.wait(100)
         clock.wait(3)
-    assert watch.stages == (Stage("innermost", 200, 2), Stage("inner", 20, 2), Stage("outer", 4, 1))
+    assert timer.stages == (StageTime("innermost", 200, 2), StageTime("inner", 20, 2), StageTime("outer", 4, 1))
 
 
 def test_a_stage_that_fails_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, watch = Clock(monkeypatch), Stopwatch(CPU)
-    with watch.stage("outer"):
-        with pytest.raises(ValueError, match="no"), watch.stage("inner"):
+    clock, timer = Clock(monkeypatch), StageTimer(CPU)
+    with timer.stage("outer"):
+        with pytest.raises(ValueError, match="no"), timer.stage("inner"):
             clock.fail_after(2)
         clock.wait(1)
-    assert watch.stages == (Stage("inner", 2, 1), Stage("outer", 1, 1))
+    assert timer.stages == (StageTime("inner", 2, 1), StageTime("outer", 1, 1))
 
 
-def test_what_another_thread_does_is_beside(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, watch = Clock(monkeypatch), Stopwatch(CPU)
+def test_stages_of_another_thread_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, timer = Clock(monkeypatch), StageTimer(CPU)
 
     def write() -> None:
-        with watch.stage("writes"):
+        with timer.stage("writes"):
             clock.wait(5)
 
-    with watch.stage("steps"):
+    with timer.stage("steps"):
         thread = threading.Thread(target=write)
         thread.start()
         thread.join()
-    assert watch.stages == (Stage("writes", 5, 1, beside=True), Stage("steps", 5, 1))
+    assert timer.stages == (StageTime("writes", 5, 1, in_background=True), StageTime("steps", 5, 1))
 
 
-def test_what_is_watched_is_put_back_as_it_was() -> None:
+def test_functions_are_put_back_as_it_was() -> None:
     class Base:
         def work(self) -> int:
             return 3
@@ -129,10 +129,11 @@ def test_what_is_watched_is_put_back_as_it_was() -> None:
 
     one = Derived()
     before = Base.work, updates.normalised
-    with pytest.raises(ValueError, match="no"), watched([Mark(Base, "work", "a"), Mark(one, "work", "b")], CPU) as watch:  # noqa: PT012
+    functions = [TimedFunction(Base, "work", "a"), TimedFunction(one, "work", "b")]
+    with pytest.raises(ValueError, match="no"), timed_stages(functions, CPU) as timer:  # noqa: PT012
         assert one.work() == 3
         one.fail()
-    assert {stage.name: stage.calls for stage in watch.stages} == {"a": 1, "b": 1}
+    assert {stage.name: stage.calls for stage in timer.stages} == {"a": 1, "b": 1}
     assert (Base.work, updates.normalised) == before
     assert vars(one) == {}
     assert "work" not in vars(Derived)
@@ -143,7 +144,7 @@ def test_operators_are_counted_with_their_flops_and_bytes(tmp_path: Path) -> Non
     trace = tmp_path / "trace.json"
     owner = nn.Module()
     owner.forward = lambda: torch.bmm(a, b).relu_()
-    found = profile(lambda: [owner.forward() for _ in range(3)], [Mark(owner, "forward", "product")], CPU, trace)
+    found = profile(lambda: [owner.forward() for _ in range(3)], [TimedFunction(owner, "forward", "product")], CPU, trace)
     product = next(one for one in found.operators if one.name == "aten::bmm")
     assert (product.calls, product.flops) == (3, 3 * 2 * 2 * 64 * 32 * 48)
     assert product.allocated == 3 * 2 * 64 * 48 * 4
@@ -161,7 +162,7 @@ def test_every_law_says_what_its_parts_are() -> None:
     law = small_law("MLP").eval()
     cells = torch.rand(1, 4, 8, 8)
     with torch.inference_mode():
-        found = profile(lambda: law(cells), law_marks(law), CPU)
+        found = profile(lambda: law(cells), law_stages(law), CPU)
     calls = {stage.name: stage.calls for stage in found.stages}
     names = (
         "update",
@@ -179,9 +180,9 @@ def test_every_law_says_what_its_parts_are() -> None:
     growing = GrowingNCA(6, 8).eval()
     cells = torch.rand(1, 6, 8, 8)
     with torch.inference_mode():
-        found = profile(lambda: growing(cells, *growing.initial_memory(cells)), law_marks(growing), CPU)
+        found = profile(lambda: growing(cells, *growing.initial_memory(cells)), law_stages(growing), CPU)
     calls = {stage.name: stage.calls for stage in found.stages}
-    assert calls == {"update": 1, "chance": 1, "perceive": 1, "network: hidden": 1, "network: update": 1, "alive mask": 2}
+    assert calls == {"update": 1, "hash noise": 1, "perceive": 1, "network: hidden": 1, "network: update": 1, "alive mask": 2}
 
 
 def test_a_run_is_profiled_with_its_recorder_and_without_a_trace_left_in_the_code() -> None:
@@ -189,8 +190,8 @@ def test_a_run_is_profiled_with_its_recorder_and_without_a_trace_left_in_the_cod
     found = profile_run(RunConfig.checked(RUN, ""), steps=6)
     names = {stage.name: stage for stage in found.whole.stages}
     assert names["fields"].calls == 3
-    assert names["recorder"].beside
-    assert not names["step"].beside
+    assert names["recorder"].in_background
+    assert not names["step"].in_background
     assert found.report.plan == "eager"
     assert any(one.flops for one in found.parts.operators)
     assert Stepper.advance is before
@@ -199,14 +200,18 @@ def test_a_run_is_profiled_with_its_recorder_and_without_a_trace_left_in_the_cod
 
 def test_shares_are_of_the_thread_that_steps() -> None:
     whole = Profile(
-        1.0, (Stage("recorder", 9.0, 1, beside=True), Stage("step", 3.0, 2), Stage("fields", 1.0, 2)), {"step": 2**20}, (), 0
+        1.0,
+        (StageTime("recorder", 9.0, 1, in_background=True), StageTime("step", 3.0, 2), StageTime("fields", 1.0, 2)),
+        {"step": 2**20},
+        (),
+        0,
     )
-    report = type("Report", (), {"ceilings": Ceilings(1.0, 4e9), "plan": "eager"})()
-    product = Profile(1.0, (), {}, (Operator("aten::mm", 0.5, 1, 2**21, 10**9),), 0)
+    report = type("BenchReport", (), {"ceilings": Ceilings(1.0, 4e9), "plan": "eager"})()
+    product = Profile(1.0, (), {}, (OperatorTime("aten::mm", 0.5, 1, 2**21, 10**9),), 0)
     found = type("Found", (), {"report": report, "steps": 2, "whole": whole, "parts": product})()
     stage_table, _, _ = tables(found)
     columns = {str(column.header): list(column.cells) for column in stage_table.columns}
-    assert columns["share"] == ["beside", "75.0%", "25.0%"]
+    assert columns["share"] == ["background", "75.0%", "25.0%"]
     assert columns["MiB/step"] == ["", "0.50", "0.00"]
     found.whole = product
     *_, operators = tables(found)
@@ -239,7 +244,7 @@ def test_a_training_is_profiled_by_its_stages(text: str, tmp_path: Path, monkeyp
     Image.new("RGBA", (8, 8), "red").save("dot.png")
     Path("training.toml").write_text(text)
     found = profile_training(load_training("training.toml"), steps=5, trace=tmp_path / "trace.json")
-    stages = ("wait for data", "rollout and loss", "gradients", "clip, optimizer", "keep for later")
+    stages = ("wait for data", "rollout and loss", "gradients", "clip, optimizer", "after the step")
     assert {stage.name: stage.calls for stage in found.whole.stages} == dict.fromkeys(stages, 5)
     traced = {event["name"] for event in json.loads((tmp_path / "trace.json").read_text())["traceEvents"]}
     assert traced >= {f"stage: {name}" for name in stages}

@@ -1,4 +1,4 @@
-"""Recordings in the hands of other programs: ParaView's own reader, NumPy, Zarr, xarray, h5netcdf, h5py."""
+"""Recordings in other programs: ParaView's own reader, NumPy, Zarr, xarray, h5netcdf, h5py."""
 
 import json
 import sys
@@ -12,17 +12,15 @@ import pytest
 import torch
 import xarray
 import zarr
-from numpy.typing import NDArray
 from torch import nn
 from typer.testing import CliRunner
-from vtkmodules.util.numpy_support import vtk_to_numpy
-from vtkmodules.vtkIOHDF import vtkHDFReader
 
 from aetheria import GrowingNCA, Recorder, Recording
 from aetheria.cli import app
 from aetheria.core.errors import ConfigError, RecordingError, StateError
 from aetheria.export.formats import save_npz, save_vtkhdf, save_zarr
 from aetheria.motor.motor import Aetheria_Motor
+from tests.export.paraview import seen_by_paraview
 
 LEVELS = {"channel_3": (-1.0, 2.0)}
 
@@ -38,27 +36,6 @@ def record(path: Path, batch: int = 1, frames: int = 4, **options: Any) -> Path:
     return path
 
 
-def seen_by_paraview(path: Path) -> list[dict[str, NDArray[Any]]]:
-    """The arrays of each time step, as VTK's reader gives them, with the image's "time", "origin", "spacing" and "size"."""
-    reader = vtkHDFReader()
-    reader.SetFileName(str(path))
-    assert reader.CanReadFile(str(path))
-    reader.UpdateInformation()
-    steps = []
-    for step in range(reader.GetNumberOfSteps()):
-        reader.SetStep(step)
-        reader.Update()
-        image = reader.GetOutput()
-        points = image.GetPointData()
-        width, height, depth = image.GetDimensions()
-        assert depth == 1
-        arrays = {points.GetArrayName(k): vtk_to_numpy(points.GetArray(k)).copy() for k in range(points.GetNumberOfArrays())}
-        shaped = {name: array.reshape(height, width, *array.shape[1:]) for name, array in arrays.items()}
-        about = {"origin": image.GetOrigin(), "spacing": image.GetSpacing(), "time": reader.GetTimeValue()}
-        steps.append(shaped | {name: np.asarray(value) for name, value in about.items()})
-    return steps
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 def test_paraviews_own_reader_shows_every_frame(dtype: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = record(tmp_path / "run.h5", dtype=dtype, levels=LEVELS if dtype == "uint8" else None)
@@ -71,8 +48,8 @@ def test_paraviews_own_reader_shows_every_frame(dtype: Any, tmp_path: Path, monk
             shown = seen_by_paraview(sidecar)
             assert len(shown) == len(recording) == 4
             for image, frame, time in zip(shown, recording, recording.times, strict=True):
-                np.testing.assert_array_equal(image["channel_3"], frame["channel_3"][0])
-                np.testing.assert_array_equal(np.moveaxis(image["rgb"], -1, 0), frame["rgb"][0])
+                np.testing.assert_array_equal(image["channel_3"][0], frame["channel_3"][0])
+                np.testing.assert_array_equal(np.moveaxis(image["rgb"][0], -1, 0), frame["rgb"][0])
                 assert image["time"] == time
         assert sidecar.stat().st_size < 20_000
 
@@ -84,7 +61,7 @@ def test_paraview_sees_each_universe_and_averaged_fields_where_they_are(tmp_path
         shown = seen_by_paraview(tmp_path / "run.vtkhdf")
         for image, frame in zip(shown, recording, strict=True):
             for universe in (0, 1):
-                np.testing.assert_array_equal(image[f"channel_3_universe_{universe}"], frame["channel_3"][universe])
+                np.testing.assert_array_equal(image[f"channel_3_universe_{universe}"][0], frame["channel_3"][universe])
     assert shown[0]["origin"].tolist() == [1.5, 0.5, 0]  # centres of areas of 4 x 2 cells
     assert shown[0]["spacing"].tolist() == [4, 2, 1]
 

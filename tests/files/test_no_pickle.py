@@ -1,4 +1,4 @@
-"""No source of ours unpickles, evaluates or imports what a file says; the sources themselves are read for it."""
+"""No source unpickles, evaluates or imports the content of a file; the test parses the sources."""
 
 import ast
 from collections.abc import Iterator

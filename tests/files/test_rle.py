@@ -1,4 +1,4 @@
-"""RLE in both dialects: read what an independent encoder wrote, refuse what is torn."""
+"""RLE in both dialects: reads the output of an independent encoder, refuses truncated files."""
 
 import numpy as np
 import pytest

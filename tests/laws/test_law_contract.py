@@ -1,19 +1,30 @@
-"""What every law promises, asked of every entry of LAWS and of a module that is no `Law`."""
+"""The promises of every law, asked of each in every rank it states, of one of 14 states, and of a module that is no `Law`."""
 
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from aetheria.laws import LAWS, ConvLSTM, GrowingNCA, Law
+from aetheria.core.errors import LawError
+from aetheria.laws import ConvLSTM, GrowingNCA, Law
+from aetheria.laws.base import check_grid
+from aetheria.laws.checks import RANKS
+from aetheria.laws.layers import window
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping.trial import TOLERANCE
 from tests.small_laws import (
+    CERTAIN,
+    GRIDS,
     PLAIN,
     QUANTUM,
-    SMALL,
+    UNLISTED,
+    boundaries,
+    cases,
+    class_of,
+    fitting,
     fresh,
     local_law,
     small_law,
@@ -23,18 +34,29 @@ from tests.small_laws import (
     wrapped,
 )
 
-BOUNDARIES = ("periodic", "zero", "reflect")
 NARROW: dict[str, dict[str, Any]] = {name: {"d_state": 1, "hidden_channels": 2} for name in ("UNet", "ConvLSTM")}
-WITHOUT_CHANCE: dict[str, dict[str, Any]] = {"GrowingNCA": {"fire_rate": 1.0}}
 AVERAGING: tuple[dict[str, Any], ...] = ({"normalise": "grid"}, {"normalise": "none", "norm": "group"})
+SPOTS = {1: 32, 2: 6, 3: 4}  # cells along each axis that are changed, each in a universe of its own
+ODD = {1: ((11,), (23,), (64,)), 2: ((11, 23), (17, 12), (31, 11)), 3: ((11, 12, 13), (13, 11, 17))}
+
+Case = tuple[str, int]
+CASES = cases()
+EVERY = [*CASES, *((PLAIN, rank) for rank in RANKS)]
 
 
-def test_every_law_of_the_registry_is_under_contract() -> None:
-    assert set(SMALL) == set(LAWS)
+def each(some: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", some, ids=[f"{name} {rank}d" for name, rank in some])
 
 
-def test_a_step_keeps_shape_type_and_device(law: nn.Module) -> None:
-    motor = small_motor(law, batch=2)
+def motor_of(case: Case, law_seed: int = 0, **changes: Any) -> Aetheria_Motor:
+    name, rank = case
+    law = small_law(name, rank, seed=law_seed)
+    return small_motor(law, fitting(wrapped(law), GRIDS[rank]), **changes)
+
+
+@each(EVERY)
+def test_a_step_keeps_shape_type_and_device(case: Case) -> None:
+    motor = motor_of(case, batch=2)
     before = motor.cells, *motor.memory
     motor.step(2)
     after = motor.cells, *motor.memory
@@ -43,17 +65,19 @@ def test_a_step_keeps_shape_type_and_device(law: nn.Module) -> None:
     assert not torch.equal(after[0], before[0]), "this law stands still, and would pass anything"
 
 
-def test_a_step_leaves_its_input_as_it_was(law: nn.Module) -> None:
-    motor = small_motor(law, batch=2)
+@each(EVERY)
+def test_a_step_leaves_its_input_as_it_was(case: Case) -> None:
+    motor = motor_of(case, batch=2)
     state = motor.cells, *motor.memory
     kept = [tensor.clone() for tensor in state]
-    stepper(law)(state)
+    stepper(motor.law)(state)
     assert all(torch.equal(one, other) for one, other in zip(state, kept, strict=True))
 
 
-def test_the_same_seed_gives_the_same_run_and_another_seed_another(law_name: str) -> None:
+@each(EVERY)
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(case: Case) -> None:
     def run(seed: int) -> Tensor:
-        motor = small_motor(small_law(law_name, seed=seed), seed=seed)
+        motor = motor_of(case, seed, seed=seed)
         motor.step(3)
         return motor.cells
 
@@ -61,9 +85,10 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(law_name: str
     assert not torch.equal(run(1), run(2))
 
 
-def test_a_run_does_not_depend_on_how_its_steps_are_split(law_name: str) -> None:
+@each(EVERY)
+def test_a_run_does_not_depend_on_how_its_steps_are_split(case: Case) -> None:
     def run(*chunks: int) -> tuple[Tensor, ...]:
-        motor = small_motor(small_law(law_name), batch=2, cfg={"check_interval": 3, "empty_cache_interval": 2})
+        motor = motor_of(case, batch=2, cfg={"check_interval": 3, "empty_cache_interval": 2})
         for steps in chunks:
             motor.step(steps)
         return motor.cells, *motor.memory
@@ -73,12 +98,13 @@ def test_a_run_does_not_depend_on_how_its_steps_are_split(law_name: str) -> None
         assert all(torch.equal(one, other) for one, other in zip(run(*chunks), whole, strict=True))
 
 
-def test_a_run_goes_on_from_its_saved_state_as_if_never_interrupted(law_name: str) -> None:
-    motor = small_motor(small_law(law_name), batch=2)
+@each(EVERY)
+def test_a_run_goes_on_from_its_saved_state_as_if_never_interrupted(case: Case) -> None:
+    motor = motor_of(case, batch=2)
     motor.step(3)
     saved = motor.state_dict()
     motor.step(4)
-    other = small_motor(small_law(law_name), batch=2, seed=99)
+    other = motor_of(case, batch=2, seed=99)
     other.load_state_dict(saved)
     assert (other.step_count, other.seed) == (3, 7)
     other.step(4)
@@ -86,12 +112,13 @@ def test_a_run_goes_on_from_its_saved_state_as_if_never_interrupted(law_name: st
     assert all(torch.equal(one, two) for one, two in zip(other.memory, motor.memory, strict=True))
 
 
-def test_a_batch_of_three_equals_three_runs_of_one(law_name: str) -> None:
-    together = small_motor(small_law(law_name), batch=3, cfg={"precision": "fp64"})
+@each(EVERY)
+def test_a_batch_of_three_equals_three_runs_of_one(case: Case) -> None:
+    together = motor_of(case, batch=3, cfg={"precision": "fp64"})
     state = together.cells, *together.memory
     together.step(3)
     for universe in range(3):
-        alone = small_motor(small_law(law_name), initial=state[0][universe], cfg={"precision": "fp64"})
+        alone = motor_of(case, initial=state[0][universe], cfg={"precision": "fp64"})
         # The memory says which universe this is: the fire mask of universe 2 is its own.
         memory = tuple(t[universe : universe + 1] for t in state[1:])
         alone.load_state_dict({"cells": alone.cells, "memory": memory, "step": 0, "seed": 7})
@@ -99,25 +126,32 @@ def test_a_batch_of_three_equals_three_runs_of_one(law_name: str) -> None:
         torch.testing.assert_close(alone.cells[0], together.cells[universe], rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", LAWS)
-@pytest.mark.parametrize("shift", [(0, 1), (3, 1), (-1, 2)])
-def test_a_periodic_law_commutes_with_shifts_of_the_torus(name: str, shift: tuple[int, int]) -> None:
+def _certain(name: str, rank: int | None = None) -> Law:
+    return local_law(name, rank, **CERTAIN.get(name, {}))
+
+
+@each([case for case in CASES if "periodic" in boundaries(case[0]) and not _certain(case[0]).stochastic])
+@pytest.mark.parametrize("shift", [(0, 0, 1), (2, 3, 1), (1, -1, 2)])
+def test_a_periodic_law_commutes_with_shifts_of_the_torus(case: Case, shift: tuple[int, ...]) -> None:
     """By multiples of `divisor`, which is 1 for all but the pooled laws."""
-    law = local_law(name, **WITHOUT_CHANCE.get(name, {}))
-    state = fresh(law, (16, 20))
+    name, rank = case
+    law = _certain(name, rank)
+    grid = fitting(law, GRIDS[rank])
+    state = fresh(law, grid)
 
     def rolled(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        # Memory in space is a quarter of the grid's size, and moves a quarter as far.
+        # Memory in space may be smaller than the grid, and moves as much less.
         def roll(t: Tensor) -> Tensor:
-            return t.roll([law.divisor * by * t.shape[2] // 16 for by in shift], (2, 3))
+            return t.roll([law.divisor * by * t.shape[2] // grid[0] for by in shift[-rank:]], tuple(range(2, t.ndim)))
 
-        return tuple(roll(t) if t.ndim == 4 else t for t in tensors)
+        return tuple(roll(t) if t.ndim == rank + 2 else t for t in tensors)
 
     step = stepper(law)
-    one, other = step(step(rolled(state))), rolled(step(step(state)))
+    twice = step(step(state), 1)
+    one, other = step(step(rolled(state)), 1), rolled(twice)
     for a, b in zip(one, other, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
-    assert not torch.equal(other[0], step(step(state))[0])
+    assert not torch.equal(other[0], twice[0])
 
 
 @pytest.mark.parametrize("name", ["UNet", "ConvLSTM"])
@@ -129,140 +163,173 @@ def test_a_pooled_law_does_not_commute_with_a_shift_of_one(name: str) -> None:
     assert not torch.allclose(moved, step(state)[0].roll(1, 3), rtol=1e-6)
 
 
-def _touched(law: Law, side: int, spot: tuple[int, int]) -> Tensor:
-    """Chebyshev distances from `spot`, on the torus, of the cells that a change there alters in one step."""
-    state = fresh(law, (side, side))
-    other = state[0].clone()
-    # No clear-cut toggle: Life needs 0 <-> 1, the others any finite change.
-    other[0, :, spot[0], spot[1]] = 1 - other[0, :, spot[0], spot[1]].round()
+def _touched(law: Law, side: int, spots: list[tuple[int, ...]]) -> Tensor:
+    """Chebyshev distances on the torus from a cell that is changed to those that this alters in one step; for all spots."""
+    rank = len(spots[0])
+    grid = (side,) * rank
+    state = fresh(law, grid)
+    many = [tensor.expand(len(spots), *tensor.shape[1:]).clone() for tensor in state]
+    other = law.other_values(state[0])
+    for universe, spot in enumerate(spots):
+        at: Any = (slice(None), *spot)
+        many[0][universe][at] = other[0][at]
     step = stepper(law)
-    delta = (step((other, *state[1:]))[0] - step(state)[0]).abs().amax(1)[0]
+    delta = (step(tuple(many))[0] - step(state)[0]).abs().amax(1)
     # Lenia's FFT spreads rounding errors of 1e-16 over the whole grid.
-    y, x = torch.nonzero(delta > 1e-11 * delta.max(), as_tuple=True)
-    away = [torch.minimum((axis - at) % side, (at - axis) % side) for axis, at in zip((y, x), spot, strict=True)]
-    return torch.maximum(*away)
+    altered = torch.nonzero(delta > 1e-11 * delta.amax(tuple(range(1, rank + 1)), keepdim=True))
+    away = (altered[:, 1:] - torch.tensor(spots)[altered[:, 0]]) % side
+    return torch.minimum(away, side - away).amax(1)
 
 
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("name", LAWS)
-def test_a_change_travels_no_further_than_the_radius(name: str, boundary: str) -> None:
-    law = local_law(name, boundary=boundary, **NARROW.get(name, {}))
-    assert law.radius is not None
-    side = 4 * -(-(2 * law.radius + 6) // 4)
-    # Every place in the pooling grid, in the middle, where no edge is within reach.
-    middle = side // 2
-    touched = [_touched(law, side, (middle + k, middle + (k + 1) % 4)) for k in range(law.divisor)]
-    furthest = int(torch.cat(touched).max())
-    assert 0 < furthest <= law.radius
+@each(CASES)
+def test_a_change_travels_no_further_than_the_radius(case: Case) -> None:
+    name, rank = case
+    for boundary in boundaries(name):
+        law = local_law(name, rank, **_bounded(name, boundary), **NARROW.get(name, {}))
+        assert law.radius is not None
+        (side, *_) = fitting(law, (2 * law.radius + SPOTS[rank] + 3,))
+        # In the middle, at every place of the pooling grid.
+        middle = range((side - SPOTS[rank]) // 2, (side + SPOTS[rank]) // 2)
+        furthest = int(_touched(law, side, list(product(middle, repeat=rank))).max())
+        assert 0 < furthest <= law.radius
+
+
+def _bounded(name: str, boundary: str) -> dict[str, Any]:
+    return {"boundary": boundary} if len(boundaries(name)) > 1 else {}
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "radius"),
+    ("name", "rank", "settings", "radius"),
     [
-        ("MLP", {}, 1),
-        ("MLP", {"perceive": "self"}, 0),
-        ("DEEP_QCA", {}, 1),
-        ("DEEP_QCA", {"perceive": "sum"}, 1),
-        ("Life", {}, 1),
-        ("GrowingNCA", {"fire_rate": 1.0}, 2),
-        ("Lenia", {}, 5),
+        *(("MLP", rank, {}, 1) for rank in (1, 2, 3)),
+        *(("MLP", rank, {"perceive": "self"}, 0) for rank in (1, 2, 3)),
+        *(("DEEP_QCA", rank, {"perceive": perceive}, 1) for rank in (1, 2, 3) for perceive in ("each", "sum")),
+        *(("NeuralCA", rank, {"radius": radius}, radius) for rank in (1, 2, 3) for radius in (1, 3)),
+        ("Life", 2, {}, 1),
+        # A Lenia kernel falls to 0 at distance R exactly: the furthest cell that counts is one nearer.
+        *(("Lenia", rank, {}, 4) for rank in (1, 2, 3)),
     ],
 )
-def test_the_radius_is_no_larger_than_it_has_to_be(name: str, settings: dict[str, Any], radius: int) -> None:
-    law = local_law(name, **settings)
-    assert law.radius == radius
-    # A Lenia kernel falls to 0 at distance R exactly: the furthest cell that counts is one nearer.
-    needed = radius - 1 if name == "Lenia" else radius
-    furthest = max(int(_touched(law, 24, (y, x)).max()) for y in (8, 12) for x in (9, 12))
-    if name == "GrowingNCA":
-        furthest = _furthest_of_a_dying_cell()
-    assert furthest == needed
+def test_the_radius_is_no_larger_than_it_has_to_be(name: str, rank: int, settings: dict[str, Any], radius: int) -> None:
+    law = local_law(name, rank, **settings)
+    assert law.radius == (5 if name == "Lenia" else radius)
+    side = 12 if rank == 3 else 24
+    spots = list(product((side // 3, side // 2), repeat=rank))
+    assert int(_touched(law, side, spots).max()) == radius
 
 
-def _furthest_of_a_dying_cell() -> int:
-    """How far a Growing NCA cell is felt when its going kills the alpha that kept a neighbour's neighbour alive."""
-    law = local_law("GrowingNCA", fire_rate=1.0)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_dying_cell_of_growing_nca_is_felt_two_cells_away(rank: int) -> None:
+    """Its going kills the alpha that kept a neighbour's neighbour alive."""
+    law = local_law("GrowingNCA", rank, fire_rate=1.0)
     assert isinstance(law, GrowingNCA)
+    assert law.radius == 2
     with torch.no_grad():
         for parameter in law.parameters():
             parameter.zero_()
         # Alpha falls to 0 where the cell to the left is bright, through the Sobel-x gradient of channel 0.
-        law.hidden.weight[0, law.channels] = -8.0
+        law.hidden.weight[0, law.channels] = -32.0
         law.update.weight[3, 0] = -1.0
-    cells = torch.zeros(1, law.channels, 24, 24, dtype=torch.float64)
-    cells[0, 3, 12, 12] = 1
-    cells[0, 5, 12, 11] = 1  # a hidden channel of a cell that only this alpha keeps alive
+    cells = torch.zeros(1, law.channels, *(24,) * rank, dtype=torch.float64)
+    middle = (12,) * (rank - 1)
+    cells[(0, 3, *middle, 12)] = 1
+    cells[(0, 5, *middle, 11)] = 1  # a hidden channel of a cell that only this alpha keeps alive
     lit = cells.clone()
-    lit[0, 0, 12, 13] = -1.0
+    lit[(0, 0, *middle, 13)] = -1.0
     memory = law.initial_memory(cells)
     step = stepper(law)
     delta = (step((cells, *memory))[0] - step((lit, *memory))[0]).abs().amax(1)[0]
-    y, x = torch.nonzero(delta, as_tuple=True)
-    return int(torch.maximum((y - 12).abs(), (x - 13).abs()).max())
+    assert int((torch.nonzero(delta) - torch.tensor([*middle, 13])).abs().max()) == 2
 
 
-@pytest.mark.parametrize("name", QUANTUM)
-def test_a_law_that_averages_over_the_grid_claims_no_radius(name: str) -> None:
+@each(cases(*QUANTUM))
+def test_a_law_that_averages_over_the_grid_claims_no_radius(case: Case) -> None:
+    name, rank = case
+    side = 8 if rank == 3 else 16
     for settings in AVERAGING:
-        law = small_law(name, **settings)
-        assert wrapped(law).radius is None
+        law = small_law(name, rank, **settings)
         assert isinstance(law, Law)
-        assert len(_touched(law.double(), 16, (5, 6))) == 16 * 16
-    assert wrapped(small_law(name, normalise="none")).radius is not None
+        assert law.radius is None
+        assert len(_touched(law.double(), side, [(5,) * rank])) == side**rank
+    assert wrapped(small_law(name, rank, normalise="none")).radius is not None
+
+
+def test_a_module_that_states_nothing_claims_no_radius() -> None:
     assert wrapped(small_law(PLAIN)).radius is None
 
 
-@pytest.mark.parametrize("name", LAWS)
-def test_a_boundary_matters_at_the_edge_and_nowhere_else(name: str) -> None:
-    laws = {boundary: local_law(name, boundary=boundary, **NARROW.get(name, {})) for boundary in BOUNDARIES}
-    reach = laws["zero"].radius
-    assert reach is not None
-    grid = (4 * -(-(2 * reach + 5) // 4), 4 * -(-(2 * reach + 10) // 4))
-    after = {}
-    for boundary, law in laws.items():
-        law.load_state_dict(laws["zero"].state_dict())
-        after[boundary] = stepper(law)(fresh(law, grid))[0]
-    for one, other in (("periodic", "zero"), ("periodic", "reflect"), ("zero", "reflect")):
-        inside = (..., slice(reach, -reach), slice(reach, -reach))
-        torch.testing.assert_close(after[one][inside], after[other][inside], rtol=1e-12, atol=1e-14)
+def _cropped(cells: Tensor, radius: int) -> Tensor:
+    """The cells `(B, C, *grid)` that are further than `radius` from the edge."""
+    return window(cells, (radius,) * (cells.ndim - 2), [side - 2 * radius for side in cells.shape[2:]])
+
+
+@each([case for case in CASES if len(boundaries(case[0])) > 1])
+def test_a_boundary_matters_at_the_edge_and_nowhere_else(case: Case) -> None:
+    name, rank = case
+    laws = {boundary: local_law(name, rank, boundary=boundary, **NARROW.get(name, {})) for boundary in boundaries(name)}
+    law = next(iter(laws.values()))
+    assert law.radius is not None
+    grid = fitting(law, tuple(2 * law.radius + more for more in (5, 7, 10))[-rank:])
+    after = {boundary: stepper(law)(fresh(law, grid))[0] for boundary, law in laws.items()}
+    for one, other in combinations(laws, 2):
+        inside, same_inside = (_cropped(after[boundary], law.radius) for boundary in (one, other))
+        torch.testing.assert_close(inside, same_inside, rtol=1e-12, atol=1e-14)
         assert not torch.allclose(after[one], after[other], rtol=1e-9)
 
 
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("name", ["MLP", "DEEP_QCA", "Life", "Lenia"])
-def test_what_lies_beyond_the_edge_is_what_numpy_pads(name: str, boundary: str) -> None:
-    law, inner = local_law(name, boundary=boundary), local_law(name, boundary="zero")
-    inner.load_state_dict(law.state_dict())
+PADDED = cases("MLP", "DEEP_QCA", "NeuralCA", "Life", "Lenia", *UNLISTED)
+
+
+@each(PADDED)
+@pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
+def test_the_cells_beyond_the_edge_are_those_that_numpy_pads(case: Case, boundary: str) -> None:
+    name, rank = case
+    law, inner = local_law(name, rank, boundary=boundary), local_law(name, rank, boundary="zero")
     r = law.radius or 0
-    state = fresh(law, (13, 17))
+    state = fresh(law, (11, 13, 17)[-rank:])
     mode: Any = {"periodic": "wrap", "zero": "constant", "reflect": "reflect"}[boundary]
-    wide = torch.from_numpy(np.pad(state[0].numpy(), ((0, 0), (0, 0), (r, r), (r, r)), mode=mode))
-    expected = stepper(inner)((wide,))[0][..., r:-r, r:-r]
+    wide = torch.from_numpy(np.pad(state[0].numpy(), ((0, 0), (0, 0), *((r, r),) * rank), mode=mode))
+    expected = _cropped(stepper(inner)((wide,))[0], r)
     torch.testing.assert_close(stepper(law)(state)[0], expected, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("name", LAWS)
-def test_odd_and_oblong_grids_step_under_every_boundary(name: str, boundary: str) -> None:
-    law = small_law(name, boundary=boundary)
-    divisor = wrapped(law).divisor
-    for grid in ((11, 23), (17, 12), (31, 11)) if divisor == 1 else ((8, 12), (20, 8)):
-        motor = small_motor(law, grid, batch=2)
-        motor.step(2)
-        assert motor.cells.shape[2:] == grid
-        assert motor.cells.isfinite().all()
+@each(CASES)
+def test_odd_and_oblong_grids_step_under_every_boundary(case: Case) -> None:
+    name, rank = case
+    for boundary in boundaries(name):
+        law = small_law(name, rank, **_bounded(name, boundary))
+        for grid in {fitting(wrapped(law), grid) for grid in ODD[rank]}:
+            motor = small_motor(law, grid, batch=2)
+            motor.step(2)
+            assert motor.cells.shape[2:] == grid
+            assert motor.cells.isfinite().all()
 
 
-@pytest.mark.parametrize("name", QUANTUM)
-def test_probability_is_conserved_over_the_grid_or_at_each_cell(name: str) -> None:
-    whole = small_motor(small_law(name, normalise="grid", decay=0.1), batch=2)
-    each = small_motor(small_law(name, normalise="cell", decay=0.1), batch=2)
-    free = small_motor(small_law(name, normalise="none", decay=0.1), batch=2)
-    for motor in (whole, each, free):
+@each([case for case in CASES if wrapped(small_law(*case)).ranks != RANKS])
+def test_a_grid_of_another_rank_is_refused(case: Case) -> None:
+    name, rank = case
+    law = wrapped(small_law(name, rank))
+    wanted = "1 axis" if rank == 1 else f"{rank} axes"
+    for other in set(RANKS) - {rank}:
+        build = f"; build it with rank = {other}" if other in class_of(name).ranks else ""
+        with pytest.raises(LawError) as refused:
+            check_grid(law, (16,) * other)
+        assert str(refused.value).startswith(f"[law.{name.lower()}] grid 16")
+        assert str(refused.value).endswith(f" given; {name} steps grids of {wanted}{build}")
+
+
+@each(cases(*QUANTUM))
+def test_probability_is_conserved_over_the_grid_or_at_each_cell(case: Case) -> None:
+    name, rank = case
+    grid_wide, at_each, free = (
+        small_motor(small_law(name, rank, normalise=normalise, decay=0.1), GRIDS[rank], batch=2)
+        for normalise in ("grid", "cell", "none")
+    )
+    for motor in (grid_wide, at_each, free):
         motor.step(20)
-    np.testing.assert_allclose(whole.cells.double().square().sum((1, 2, 3)), 1, rtol=1e-6)
-    np.testing.assert_allclose(each.cells.double().square().sum(1), 1, rtol=1e-6)
-    assert abs(float(free.cells.double().square().sum((1, 2, 3))[0]) / (16 * 20) - 1) > 0.1
+    np.testing.assert_allclose(grid_wide.cells.double().square().flatten(1).sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(at_each.cells.double().square().sum(1), 1, rtol=1e-6)
+    assert abs(float(free.cells.double().square().sum(1)[0].mean()) - 1) > 0.1
 
 
 def _agrees(one: Tensor, other: Tensor, tolerance: float) -> bool:
@@ -271,10 +338,11 @@ def _agrees(one: Tensor, other: Tensor, tolerance: float) -> bool:
     return bool(far.double().mean() <= 1e-3)
 
 
+@each(EVERY)
 @pytest.mark.parametrize("precision", ["bf16", "tf32", "fp64"])
-def test_every_precision_stays_near_float32(law_name: str, precision: str) -> None:
-    plain = small_motor(small_law(law_name))
-    motor = small_motor(small_law(law_name), initial=plain.cells, cfg={"precision": precision})
+def test_every_precision_stays_near_float32(case: Case, precision: str) -> None:
+    plain = motor_of(case)
+    motor = motor_of(case, initial=plain.cells, cfg={"precision": precision})
     plain.step(1)
     motor.step(1)
     assert motor.cells.dtype == (torch.float64 if precision == "fp64" else torch.float32)
@@ -307,9 +375,11 @@ def test_memory_is_one_row_per_universe() -> None:
 
 
 @pytest.mark.gpu
-def test_a_gpu_steps_as_the_cpu_does(law_name: str) -> None:
-    here, law = small_motor(small_law(law_name), batch=2), small_law(law_name)
-    there = Aetheria_Motor(law, (16, 20), width_of(law), "cuda", {"plan": "eager"}, initial=here.cells, batch=2, seed=7)
+@each(EVERY)
+def test_a_gpu_steps_as_the_cpu_does(case: Case) -> None:
+    here, law = motor_of(case, batch=2), small_law(*case)
+    grid = here.cells.shape[2:]
+    there = Aetheria_Motor(law, grid, width_of(law), "cuda", {"plan": "eager"}, initial=here.cells, batch=2, seed=7)
     here.step(3)
     there.step(3)
     assert there.cells.is_cuda

@@ -1,4 +1,4 @@
-"""Checksums of recordings: what was changed on the disk is named, and never handed out."""
+"""Checksums of recordings: damage is reported with its place, and damaged values are never returned."""
 
 import zlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether the disk takes a recording: asked before it begins, and while it grows."""
+"""Disk space of recordings: checked before they begin, and while they grow."""
 
 import logging
 from pathlib import Path

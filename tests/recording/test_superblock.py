@@ -1,4 +1,4 @@
-"""What a kill leaves in the first bytes of a file, and that HDF5 takes what is put right there for its own."""
+"""Superblocks after a kill, and corrected ones, which HDF5 accepts."""
 
 import signal
 import subprocess

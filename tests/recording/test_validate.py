@@ -1,4 +1,4 @@
-"""Hostile recordings: what leads out of the file, runs code or claims what it does not hold is refused, and says why."""
+"""Hostile recordings: links out of the file, code and false claims are refused, with the reason."""
 
 import os
 import re

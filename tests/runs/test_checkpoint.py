@@ -14,7 +14,7 @@ from aetheria.core.failpoints import on_failpoints
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.feed import Frame
 from aetheria.recording import Recorder, Recording
-from aetheria.runs.checkpoint import MOMENTS, Checkpoints, checkpoints_of, newest_checkpoint, path_of
+from aetheria.runs.checkpoint import FAILPOINTS, Checkpoints, checkpoints_of, newest_checkpoint, path_of
 from aetheria.runs.state_file import is_state, load_state, read_state
 
 
@@ -198,4 +198,4 @@ def test_each_moment_of_a_save_is_told_once_and_in_order(recorded: Any) -> None:
     motor.step(3)
     with on_failpoints(told.append):
         checkpoints.save()
-    assert tuple(moment for moment in told if moment in MOMENTS) == MOMENTS
+    assert tuple(moment for moment in told if moment in FAILPOINTS) == FAILPOINTS

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -63,7 +64,9 @@ def test_every_shipped_config_builds_and_steps(name: str) -> None:
         ("[motor]\nprecison = 'fp32'", r"\[motor\] precison: unknown key; did you mean precision"),
         ("[record]\nevery = 0", r"\[record\] every: 0 given; must be greater than 0"),
         ("[record]\nevery = '10'", r"\[record\] every: '10' given; must be a valid integer"),
-        ("[record]\nsize = [4]", r"\[record\] size: \[4\] given; must have at least 2 items"),
+        ("[record]\nsize = []", r"\[record\] size: \[\] given; must have at least 1 item"),
+        ("[record]\nslice = {z = 1.5}", r"\[record.slice.z\] int: 1.5 given"),
+        ("[record]\nslice = {}", r"\[record\] slice: {} given; must have at least 1 item"),
         ("[initial]\nkind = 'seed'\nscale = nan", r"\[initial\] scale: nan given; must be a finite number"),
         ("[initial]\nkind = 'seed'\nscale = inf", r"\[initial\] scale: inf given"),
         ("[initial]\nkind = 'sead'", r"\[initial\] kind: 'sead' given; must be 'noise', 'seed'"),
@@ -85,12 +88,48 @@ def test_faults_are_named_by_table_and_key(tmp_path: Path, addition: str, words:
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(write(tmp_path, GOOD.replace("height", "hieght").replace("10", "-10")))
+        load_config(write(tmp_path, GOOD.replace("height", "hieght").replace("10", "-10").replace("12", "0")))
     assert str(caught.value).splitlines() == [
         "[config] steps: -10 given; must be greater than 0",
-        "[grid] height: missing; this key is required",
-        "[grid] hieght: unknown key; did you mean height? (known: height, width)",
+        "[grid] width: 0 given; must be greater than 0",
+        "[grid] hieght: unknown key; did you mean height? (known: depth, height, width, shape)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("grid", "sides"),
+    [
+        ({"width": 12}, (12,)),
+        ({"height": 8, "width": 12}, (8, 12)),
+        ({"depth": 4, "height": 8, "width": 12}, (4, 8, 12)),
+        ({"shape": [12]}, (12,)),
+        ({"shape": [4, 8, 12]}, (4, 8, 12)),
+    ],
+)
+def test_a_grid_has_one_to_three_sides(grid: dict[str, Any], sides: tuple[int, ...]) -> None:
+    config = RunConfig.checked({"steps": 1, "grid": grid, "law": {"name": "Life"}}, "")
+    assert config.grid.sides == sides
+    assert RunConfig.checked(tomllib.loads(config.to_toml()), "") == config
+
+
+@pytest.mark.parametrize(
+    ("grid", "line"),
+    [
+        ({"shape": [8, 12], "height": 8}, "[grid] shape: [8, 12] given with height; expected one or the other"),
+        ({"shape": [8], "height": 8, "width": 9}, "[grid] shape: [8] given with height and width; expected one or the other"),
+        ({}, "[grid] width: missing; this key is required"),
+        ({"height": 8}, "[grid] width: missing; this key is required with height"),
+        ({"depth": 4, "width": 12}, "[grid] height: missing; this key is required with depth and width"),
+        ({"shape": []}, "[grid] shape: [] given; must have at least 1 item, not 0"),
+        ({"shape": [1, 2, 3, 4]}, "[grid] shape: [1, 2, 3, 4] given; must have at most 3 items, not 4"),
+        ({"shape": [4, 0]}, "[grid.shape] 1: 0 given; must be greater than 0"),
+        ({"depth": 0, "height": 8, "width": 12}, "[grid] depth: 0 given; must be greater than 0"),
+    ],
+)
+def test_a_grid_without_clear_sides_is_refused_in_one_line(grid: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        RunConfig.checked({"steps": 1, "grid": grid, "law": {"name": "Life"}}, "")
+    assert str(caught.value) == line
 
 
 @pytest.mark.parametrize(

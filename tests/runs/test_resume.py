@@ -159,7 +159,7 @@ def test_on_a_gpu_too_with_random_numbers_of_its_own(path: Path, monkeypatch: py
 
 def test_a_run_that_was_killed_as_it_closed_is_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as killed:
-        killed.setattr(GrowingFile, "release", lambda _: None)
+        killed.setattr(GrowingFile, "clear_writer_mark", lambda _: None)
         run(config_of(), path)
     before = result_of(path)[0]
     with Recording(path) as recording:
@@ -170,13 +170,13 @@ def test_a_run_that_was_killed_as_it_closed_is_closed(path: Path, monkeypatch: p
     with Recording(path) as recording, h5py.File(path) as file:
         assert (recording.status, recording.note, len(file["step"])) == ("done", "", len(before))
     assert result_of(path)[0] == before
-    with pytest.raises(ConfigError, match="is at its end, step 40; --steps with more than that goes on"):
+    with pytest.raises(ConfigError, match="is at its end, step 40; --steps with a larger number continues the run"):
         resume(path)
 
 
 def test_a_finished_run_is_taken_further_and_an_end_is_an_end(path: Path) -> None:
     run(config_of(), path)
-    with pytest.raises(ConfigError, match="is at its end, step 40; --steps with more than that goes on"):
+    with pytest.raises(ConfigError, match="is at its end, step 40; --steps with a larger number continues the run"):
         resume(path)
     with pytest.raises(ConfigError, match="is at its end, step 40"):
         resume(path, steps=30)
@@ -229,7 +229,7 @@ def test_what_differs_is_named(path: Path, caplog: pytest.LogCaptureFixture) -> 
         assert resume(path, steps=50).status == "done"
     finally:
         torch.set_num_threads(threads)
-    assert f"goes on otherwise than before, and not to the last bit: threads {threads}, now {threads + 1}" in caplog.text
+    assert f"resumed under other conditions, and not equal to the last bit: threads {threads}, now {threads + 1}" in caplog.text
     caplog.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.__version__", "1.2.3")
@@ -381,4 +381,4 @@ def test_a_run_that_still_goes_is_left_alone(path: Path) -> None:
 
     with on_failpoints(meanwhile):
         assert run(config_of(), path).status == "done"
-    assert refused == [f"{path}: is being written; a run is gone on with when it has ended"]
+    assert refused == [f"{path}: is being written; a run can be resumed when it has ended"]

@@ -108,7 +108,7 @@ def rewritten(path: Path, description: dict[str, Any] | str | None, **tensors: t
 @pytest.mark.parametrize(
     ("description", "tensors", "words"),
     [
-        (None, {}, "is no saved state"),
+        (None, {}, "is not a saved state"),
         ("{", {}, "is damaged"),
         ("[]", {}, "is damaged"),
         ({"version": 3}, {}, "of version 3; expected version 1 or 2"),
@@ -257,5 +257,5 @@ def test_random_generators_that_cannot_go_on_are_named(tmp_path: Path) -> None:
     assert random.getstate() == before
     for name in ("random_cpu", "random_python", "random_numpy"):
         for bad in (torch.zeros(3, dtype=torch.int64), -saved.tensors[name].to(torch.int64), torch.zeros(0)):
-            with pytest.raises(StateError, match="random generators cannot go on from what was saved"):
+            with pytest.raises(StateError, match="random generators cannot be restored from the saved state"):
                 SavedState(saved.description, {name: bad}).load_random(motor)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from aetheria import MLP, Aetheria_Motor, Recorder, build_law
 from aetheria.core.errors import ConfigError
-from aetheria.training.distributed import Processes, team
+from aetheria.training.distributed import Processes, join_processes
 from tests.paths import ROOT
 from tests.training import two_processes
 
@@ -77,12 +77,12 @@ def test_two_processes_interrupted_and_resumed_leave_the_law_that_one_leaves(fou
 
 def test_one_process_alone_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with team("cpu") as us:
-        assert (us.leads, us.size, us.device) == (True, 1, "cpu")
-        assert us.share([1, 2, 3]) == [1, 2, 3]
-        assert us.any(True)
-        assert not us.any(False)
-        assert us.mean(torch.tensor(2.0)) == 2
+    with join_processes("cpu") as processes:
+        assert (processes.leads, processes.size, processes.device) == (True, 1, "cpu")
+        assert processes.share([1, 2, 3]) == [1, 2, 3]
+        assert processes.any(True)
+        assert not processes.any(False)
+        assert processes.mean(torch.tensor(2.0)) == 2
     assert not torch.distributed.is_initialized()
 
 
@@ -97,9 +97,9 @@ def test_shares_are_of_one_size_and_leave_nothing_out() -> None:
 def test_a_device_by_number_is_refused_with_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
-    with pytest.raises(ConfigError, match="with 2 processes; expected auto, cpu or cuda"), team("cuda:0"):
+    with pytest.raises(ConfigError, match="with 2 processes; expected auto, cpu or cuda"), join_processes("cuda:0"):
         pass
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ConfigError, match="1 CUDA devices for 2 processes or more"), team():
+    with pytest.raises(ConfigError, match="1 CUDA devices for 2 processes or more"), join_processes():
         pass

@@ -17,9 +17,10 @@ from aetheria.core.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
 from aetheria.runs.config import load_config
 from aetheria.runs.run import build_motor
-from aetheria.training import grow as module
-from aetheria.training.grow import grow, halved, sheet, trials
-from aetheria.training.growth import Growth
+from aetheria.training import growth_report
+from aetheria.training.grow import grow
+from aetheria.training.growth import GrowthPool
+from aetheria.training.growth_report import contact_sheet, evaluate, with_half_removed
 from aetheria.training.loop import TrainStatus
 from aetheria.training.train_config import GrowConfig, load_training
 from tests.cli.test_cli import call
@@ -36,10 +37,10 @@ def picture(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SEEN", (2, 64, 70, 80))
-    monkeypatch.setattr(module, "_WOUNDED", 70)
-    monkeypatch.setattr(module, "_HEALED", 75)
-    monkeypatch.setattr(module, "LASTING", 80)
+    monkeypatch.setattr(growth_report, "EVALUATED_STEPS", (2, 64, 70, 80))
+    monkeypatch.setattr(growth_report, "_DAMAGE_STEP", 70)
+    monkeypatch.setattr(growth_report, "_HEALED_STEP", 75)
+    monkeypatch.setattr(growth_report, "LASTING_STEP", 80)
 
 
 def config(path: Path, **changes: Any) -> GrowConfig:
@@ -64,8 +65,8 @@ def test_a_growing_leaves_a_law_that_runs(picture: Path, tmp_path: Path) -> None
 
 
 def test_an_interrupted_growing_goes_on_as_if_it_never_was(picture: Path, tmp_path: Path) -> None:
-    def interrupt(moment: TrainStatus) -> None:
-        if moment.step == 3:
+    def interrupt(status: TrainStatus) -> None:
+        if status.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
     whole = grow(config(picture), tmp_path / "whole", trackers=[])
@@ -94,7 +95,7 @@ def test_what_cannot_be_grown_is_refused_before_anything_is_written(
 
 def test_each_universe_loses_another_half() -> None:
     cells = torch.ones(4, 5, 6, 8)
-    kept = halved(cells)
+    kept = with_half_removed(cells)
     assert kept.sum((1, 2, 3)).tolist() == [5 * 24] * 4
     assert [float(kept[i, 0, 0, 0]) for i in range(4)] == [0, 1, 0, 1]
     assert (kept[0] + kept[1] == 1).all()
@@ -115,20 +116,20 @@ class Painted(GrowingNCA):
 def test_a_law_that_paints_the_picture_has_no_error() -> None:
     law = Painted(6, 8)
     target = torch.rand(4, 4, 4)
-    task = Growth(law, target, (8, 8), pool=4, batch=2, damaged=0)
-    law.target = task.target
-    seen, errors, healed = trials(law, task)
-    assert set(errors.values()) == {0.0}
-    assert healed == 0
-    assert torch.equal(seen[2][:4], task.target)
-    law.target = task.target + 0.5
-    assert trials(law, task)[2] == pytest.approx(0.25, rel=1e-5)
+    pool = GrowthPool(law, target, (8, 8), pool=4, batch=2, damaged=0)
+    law.target = pool.target
+    found = evaluate(law, pool)
+    assert set(found.errors.values()) == {0.0}
+    assert found.healed == 0
+    assert torch.equal(found.cells[2][:4], pool.target)
+    law.target = pool.target + 0.5
+    assert evaluate(law, pool).healed == pytest.approx(0.25, rel=1e-5)
 
 
 def test_the_sheet_shows_the_picture_on_white() -> None:
     target = torch.zeros(4, 2, 2)
     target[:, 0, 0] = torch.tensor([0.5, 0.0, 0.0, 0.5])
-    pixels = np.asarray(sheet({64: torch.zeros(6, 2, 2)}, target, scale=1))
+    pixels = np.asarray(contact_sheet({64: torch.zeros(6, 2, 2)}, target, scale=1))
     assert pixels.shape == (2, 4, 3)
     assert pixels[0, 0].tolist() == [255, 127, 127]
     assert (pixels[:, 2:] == 255).all()

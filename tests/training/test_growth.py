@@ -9,7 +9,7 @@ import torch
 
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
-from aetheria.training.growth import Growth, wound
+from aetheria.training.growth import GrowthPool, damage_mask
 from aetheria.training.loop import normalise_gradients
 
 
@@ -17,22 +17,22 @@ def square(side: int = 4) -> torch.Tensor:
     return torch.ones(4, side, side) * torch.tensor([0.8, 0.2, 0.0, 1.0])[:, None, None]
 
 
-def growth(**changes: Any) -> Growth:
+def growth(**changes: Any) -> GrowthPool:
     settings: dict[str, Any] = {"pool": 12, "batch": 4, "damaged": 1, "steps": (3, 5), "seed": 1}
-    return Growth(GrowingNCA(6, 8), square(), (10, 12), **(settings | changes))
+    return GrowthPool(GrowingNCA(6, 8), square(), (10, 12), **(settings | changes))
 
 
-def fill_pool(task: Growth) -> None:
+def fill_pool(pool: GrowthPool) -> None:
     """States of known, different errors: the more of the target, the better."""
-    for place in range(len(task.pool)):
-        task.pool[place] = 0
-        task.pool[place, :4] = task.target * place / (len(task.pool) - 1)
-        task.pool[place, 4:] = place
+    for place in range(len(pool.pool)):
+        pool.pool[place] = 0
+        pool.pool[place, :4] = pool.target * place / (len(pool.pool) - 1)
+        pool.pool[place, 4:] = place
 
 
 def test_a_picture_larger_than_the_grid_is_refused() -> None:
     with pytest.raises(StateError, match="11 x 11 pixels on a grid of 10 x 12"):
-        Growth(GrowingNCA(6, 8), square(11), (10, 12))
+        GrowthPool(GrowingNCA(6, 8), square(11), (10, 12))
 
 
 @pytest.mark.parametrize("wrong", [{"batch": 13}, {"batch": 0}, {"damaged": 4}, {"steps": (5, 3)}, {"steps": (0, 3)}])
@@ -52,18 +52,18 @@ def test_the_picture_lies_in_the_middle() -> None:
 
 
 def test_the_worst_begins_again_and_the_best_are_damaged() -> None:
-    task = growth(damaged=2)
-    fill_pool(task)
-    batch = task.draw(0)
-    assert len(set(batch.places.tolist())) == 4
-    assert batch.places.tolist() == sorted(batch.places.tolist())  # of error falling, as the pool was filled
-    assert torch.equal(batch.cells[0], task.start)
-    assert torch.equal(batch.cells[1], task.pool[batch.places[1]])
+    pool = growth(damaged=2)
+    fill_pool(pool)
+    batch = pool.draw(0)
+    assert len(set(batch.slots.tolist())) == 4
+    assert batch.slots.tolist() == sorted(batch.slots.tolist())  # of error falling, as the pool was filled
+    assert torch.equal(batch.cells[0], pool.start)
+    assert torch.equal(batch.cells[1], pool.pool[batch.slots[1]])
     for i in (2, 3):
-        lost = (batch.cells[i, 4] == 0) & (task.pool[batch.places[i], 4] > 0)
+        lost = (batch.cells[i, 4] == 0) & (pool.pool[batch.slots[i], 4] > 0)
         assert 0 < int(lost.sum()) < lost.numel() / 2
         assert (batch.cells[i][:, lost] == 0).all()
-        assert torch.equal(batch.cells[i][:, ~lost], task.pool[batch.places[i]][:, ~lost])
+        assert torch.equal(batch.cells[i][:, ~lost], pool.pool[batch.slots[i]][:, ~lost])
 
 
 def test_what_is_drawn_depends_on_seed_step_and_pool_alone() -> None:
@@ -83,7 +83,7 @@ def test_what_is_drawn_depends_on_seed_step_and_pool_alone() -> None:
 
 
 def test_a_wound_is_a_disc_or_half_of_everything() -> None:
-    wounds = [wound(60, 80, random.Random(i)) for i in range(400)]
+    wounds = [damage_mask(60, 80, random.Random(i)) for i in range(400)]
     corners = [int(w[[0, 0, -1, -1], [0, -1, 0, -1]].sum()) for w in wounds]  # no disc reaches one
     discs = [int(w.sum()) for w, count in zip(wounds, corners, strict=True) if not count]
     halves = [w for w, count in zip(wounds, corners, strict=True) if count]
@@ -98,34 +98,34 @@ def test_a_wound_is_a_disc_or_half_of_everything() -> None:
 
 
 def test_the_pool_takes_what_was_grown_but_nothing_that_blew_up() -> None:
-    task = growth()
-    fill_pool(task)
-    before, batch = task.pool.clone(), task.draw(0)
+    pool = growth()
+    fill_pool(pool)
+    before, batch = pool.pool.clone(), pool.draw(0)
     grown = torch.full_like(batch.cells, 0.25)
     grown[1, 0, 0, 0] = torch.nan
-    task.keep(batch.places, grown)
-    for i, place in enumerate(batch.places.tolist()):
-        assert torch.equal(task.pool[place], task.start if i == 1 else grown[i])
-    others = [place for place in range(12) if place not in batch.places.tolist()]
-    assert torch.equal(task.pool[others], before[others])
+    pool.store(batch.slots, grown)
+    for i, place in enumerate(batch.slots.tolist()):
+        assert torch.equal(pool.pool[place], pool.start if i == 1 else grown[i])
+    others = [place for place in range(12) if place not in batch.slots.tolist()]
+    assert torch.equal(pool.pool[others], before[others])
 
 
 # -- how it is judged --------------------------------------------------------------------------------------------
 
 
 def test_the_loss_is_of_colours_and_of_values_that_would_not_last() -> None:
-    task = growth()
+    pool = growth()
     cells = torch.zeros(2, 6, 10, 12)
-    cells[:, :4] = task.target
-    assert float(task.loss(cells)) == 0
+    cells[:, :4] = pool.target
+    assert float(pool.loss(cells)) == 0
     cells[0, 5, 0, 0] = -5  # hidden: 3 beyond -2
-    assert float(task.loss(cells)) == pytest.approx(3 / cells.numel())
+    assert float(pool.loss(cells)) == pytest.approx(3 / cells.numel())
     cells[0, 5, 0, 0] = 2
     cells[1, 3, 0, 0] = 1  # alpha where there is none
-    np.testing.assert_allclose(task.error(cells), [0, 1 / 480], rtol=1e-5)
-    assert task.picture_error(cells).tolist() == [0, 0]  # beside it
+    np.testing.assert_allclose(pool.error(cells), [0, 1 / 480], rtol=1e-5)
+    assert pool.picture_error(cells).tolist() == [0, 0]  # beside it
     cells[1, 0, 3, 4] += 0.5  # its corner
-    np.testing.assert_allclose(task.picture_error(cells), [0, 0.25 / 64], rtol=1e-5)
+    np.testing.assert_allclose(pool.picture_error(cells), [0, 0.25 / 64], rtol=1e-5)
 
 
 def test_gradients_have_the_length_one() -> None:
@@ -141,22 +141,22 @@ def test_a_law_learns_to_grow_a_square() -> None:
     """Judged by the law itself, stepped from one cell."""
     torch.manual_seed(0)
     law = GrowingNCA(8, 24, fire_rate=1.0)
-    task = Growth(law, square(), (8, 8), pool=16, batch=4, damaged=1, steps=(8, 12), seed=3)
+    pool = GrowthPool(law, square(), (8, 8), pool=16, batch=4, damaged=1, steps=(8, 12), seed=3)
     optimizer = torch.optim.Adam(law.parameters(), 8e-3)
     for number in range(120):
         if number == 80:
             optimizer.param_groups[0]["lr"] /= 4
-        batch = task.draw(number)
-        cells = task.grow(law, batch.cells, batch.seeds, batch.steps)
+        batch = pool.draw(number)
+        cells = pool.grow(law, batch.cells, batch.seeds, batch.steps)
         optimizer.zero_grad()
-        task.loss(cells).backward()
+        pool.loss(cells).backward()
         normalise_gradients(law)
         optimizer.step()
-        task.keep(batch.places, cells)
-    state: tuple[torch.Tensor, ...] = (task.start[None], *law.initial_memory(task.start[None], 77))
-    untrained = float(task.error(state[0]))
+        pool.store(batch.slots, cells)
+    state: tuple[torch.Tensor, ...] = (pool.start[None], *law.initial_memory(pool.start[None], 77))
+    untrained = float(pool.error(state[0]))
     with torch.inference_mode():
         for _ in range(10):
             state = law(*state)
     assert untrained > 0.09
-    assert float(task.error(state[0])) < untrained / 3
+    assert float(pool.error(state[0])) < untrained / 3

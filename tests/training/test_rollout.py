@@ -10,8 +10,8 @@ from aetheria.core.errors import ConfigError
 from aetheria.laws import MLP, ConvLSTM, GrowingNCA, Lenia, NeuralCA
 from aetheria.laws.base import Law
 from aetheria.training.imitation import learn_controls
-from aetheria.training.rollout import Rollout, drift, observable, rollout_loss
-from aetheria.training.train_config import Train
+from aetheria.training.rollout import RolloutConfig, drift, observable, rollout_loss
+from aetheria.training.train_config import ImitationConfig
 
 
 def law_of(kind: str) -> tuple[Law, int]:
@@ -31,7 +31,7 @@ def window_for(law: Law, frames: int = 5) -> Tensor:
     return torch.rand(2, frames, law.channels, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def loss_of(law: Law, d_state: int, window: Tensor, how: Rollout = Rollout()) -> Tensor:  # noqa: B008 - a frozen value
+def loss_of(law: Law, d_state: int, window: Tensor, how: RolloutConfig = RolloutConfig()) -> Tensor:  # noqa: B008 - a frozen value
     return rollout_loss(law, law, window, how, torch.Generator().manual_seed(3))
 
 
@@ -59,7 +59,7 @@ def test_loss_and_gradients_are_those_of_the_plain_loop(kind: str, kept_every: i
     law, d_state = law_of(kind)
     window = window_for(law)
     expected = by_hand(law, window)
-    got = loss_of(law, d_state, window, Rollout(checkpoint=kept_every))
+    got = loss_of(law, d_state, window, RolloutConfig(checkpoint=kept_every))
     torch.testing.assert_close(got, expected)
     torch.testing.assert_close(gradients(law, got), gradients(law, by_hand(law, window)))
 
@@ -68,7 +68,7 @@ def test_keeping_fewer_steps_keeps_fewer_tensors() -> None:
     law, d_state = law_of("MLP")
     window = window_for(law, frames=17)
 
-    def held(how: Rollout) -> int:
+    def held(how: RolloutConfig) -> int:
         sizes: dict[int, int] = {}
 
         def pack(tensor: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def test_keeping_fewer_steps_keeps_fewer_tensors() -> None:
             loss_of(law, d_state, window, how)
         return sum(sizes.values())
 
-    assert held(Rollout(checkpoint=4)) < held(Rollout()) / 3
+    assert held(RolloutConfig(checkpoint=4)) < held(RolloutConfig()) / 3
 
 
 def test_truncated_gradients_stop_where_they_are_cut() -> None:
@@ -89,7 +89,7 @@ def test_truncated_gradients_stop_where_they_are_cut() -> None:
     after = law(law(window[:, 0])).detach()
     halves.append(loss_of(law, d_state, torch.cat((after[:, None], window[:, 3:]), 1)))
     expected = gradients(law, torch.stack(halves).mean())
-    torch.testing.assert_close(gradients(law, loss_of(law, d_state, window, Rollout(truncate=2))), expected)
+    torch.testing.assert_close(gradients(law, loss_of(law, d_state, window, RolloutConfig(truncate=2))), expected)
 
 
 def test_the_margin_of_a_crop_is_not_judged() -> None:
@@ -98,7 +98,7 @@ def test_the_margin_of_a_crop_is_not_judged() -> None:
     torus = torch.rand(1, 1, 16, 16, dtype=torch.float64)
     truth = torch.rand(1, 3, 1, 16, 16, dtype=torch.float64)
     truth[:, 0] = torus
-    crop = loss_of(law, 1, truth[..., 2:13, 2:13], Rollout(shrink=1))
+    crop = loss_of(law, 1, truth[..., 2:13, 2:13], RolloutConfig(shrink=1))
     one, two = law(torus), law(law(torus))
     expected = [(one - truth[:, 1])[..., 3:12, 3:12].square().mean(), (two - truth[:, 2])[..., 4:11, 4:11].square().mean()]
     torch.testing.assert_close(crop, torch.stack(expected).mean())
@@ -110,7 +110,7 @@ def test_noise_is_added_to_the_first_cells_alone() -> None:
         law.out.weight.zero_()
         law.get_parameter("out.bias").zero_()  # cells stay
     window = torch.zeros(1, 2, 1, 64, 64, dtype=torch.float64)
-    assert loss_of(law, 1, window, Rollout(noise=0.5)).item() == pytest.approx(0.25, rel=0.1)
+    assert loss_of(law, 1, window, RolloutConfig(noise=0.5)).item() == pytest.approx(0.25, rel=0.1)
 
 
 def test_what_shall_be_conserved_is_in_the_loss() -> None:
@@ -119,7 +119,7 @@ def test_what_shall_be_conserved_is_in_the_loss() -> None:
     plain = loss_of(law, d_state, window)
     start, end = (cells.square().sum((1, 2, 3)) for cells in (window[:, 0], law(window[:, 0])))
     expected = plain + 3 * ((end - start) / start).square().mean()
-    got = loss_of(law, d_state, window, Rollout(conserve={"mass": 3.0}))
+    got = loss_of(law, d_state, window, RolloutConfig(conserve={"mass": 3.0}))
     assert got.item() == pytest.approx(expected.item(), rel=1e-5)
     assert drift(observable("mass", law), law, window[:, 0], window[:, 0]).item() == 0
     with pytest.raises(ConfigError, match='"density" is a picture; expected an observable'):
@@ -133,8 +133,8 @@ def test_losses_are_zero_for_what_is_right(loss: Any) -> None:
         law.out.weight.zero_()
         law.get_parameter("out.bias").fill_(1e3)  # every cell comes alive
     window = torch.ones(1, 3, 1, 8, 8, dtype=torch.float64)
-    assert loss_of(law, 1, window, Rollout(loss=loss)).item() < 1e-5
-    assert loss_of(law, 1, window - 1, Rollout(loss=loss)).item() > 0.9
+    assert loss_of(law, 1, window, RolloutConfig(loss=loss)).item() < 1e-5
+    assert loss_of(law, 1, window - 1, RolloutConfig(loss=loss)).item() > 0.9
 
 
 def test_decay_and_growth_are_learned_as_parameters() -> None:
@@ -151,5 +151,5 @@ def test_decay_and_growth_are_learned_as_parameters() -> None:
 
 
 def test_the_rollout_grows_from_first_to_last() -> None:
-    how = Train(steps=100, rollout=[1, 9], curriculum=0.5)
+    how = ImitationConfig(steps=100, rollout=[1, 9], curriculum=0.5)
     assert [how.frames(step) for step in (0, 25, 50, 99)] == [2, 6, 10, 10]

@@ -200,7 +200,7 @@ def test_pieces_give_the_gradients_of_the_whole_batch(most: int, size: int | Non
         value = micro.backward(batch, loss, layer.zero_grad)
         assert loss.sizes == [7]
     else:
-        with pytest.warns(RuntimeWarning, match="going on with"):
+        with pytest.warns(RuntimeWarning, match="continuing with"):
             value = micro.backward(batch, loss, layer.zero_grad)
         assert loss.sizes[-2] == size
     assert micro.size == size
@@ -220,7 +220,7 @@ def test_gradients_of_pieces_before_the_memory_ran_out_do_not_count_twice() -> N
         return layer(cells).mean()
 
     cells = torch.rand(4, 2).double()
-    with pytest.warns(RuntimeWarning, match="going on with 1"):
+    with pytest.warns(RuntimeWarning, match="continuing with 1"):
         MicroBatches(2).backward((cells,), loss, layer.zero_grad)
     torch.testing.assert_close(layer.weight.grad, cells.mean(0, keepdim=True))
 

@@ -19,16 +19,17 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from aetheria import MLP, Aetheria_Motor, GrowingNCA, Life, Recorder, Recording, laws
+from aetheria import MLP, Aetheria_Motor, GrowingNCA, Life, Recorder, Recording
 from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, ConfigError, DivergedError, StateError
+from aetheria.laws import registry
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from aetheria.training import imitation, train_state
-from aetheria.training.imitation import TrainResult, imitate, keep_allowed, learn_controls
+from aetheria.training.imitation import TrainResult, clamp_control, imitate, learn_controls
 from aetheria.training.loop import TrainStatus, rate
 from aetheria.training.rollout import rollout_loss
-from aetheria.training.train_config import Train, TrainConfig, load_train_config
+from aetheria.training.train_config import ImitationConfig, TrainConfig, load_train_config
 
 EAGER = {"plan": "eager"}
 
@@ -93,8 +94,8 @@ def test_a_resumed_training_ends_with_the_same_bits(runs: Path, tmp_path: Path, 
     config = settings(runs, train__average=average, train__noise=0.01, data__symmetries=True, train__steps=8)
     imitate(config, tmp_path / "whole", trackers=[])
 
-    def interrupt(moment: TrainStatus) -> None:
-        if moment.step == 4:
+    def interrupt(status: TrainStatus) -> None:
+        if status.step == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
     first = imitate(config, tmp_path / "halves", trackers=[], progress=interrupt)
@@ -164,7 +165,7 @@ def test_a_learned_control_stays_where_the_law_allows_it(runs: Path, tmp_path: P
     learn_controls(law, ["decay"])
     for value, kept in ((0.4, 0.4), (-0.2, 0.0), (1.5, 0.5)):
         nn.init.constant_(law.decay, value)  # type: ignore[arg-type]
-        keep_allowed(law, "decay")
+        clamp_control(law, "decay")
         assert law.get_control("decay") == pytest.approx(kept)
     # It would go below 0: the recorded law loses less than nothing.
     motor = Aetheria_Motor(Grows(), 16, 2, "cpu", EAGER, batch=2)
@@ -197,7 +198,7 @@ PSI = {"d_state": 1, "hidden_channels": 4, "normalise": "none", "output_scale": 
 def test_every_law_learns_from_recordings(
     law: dict[str, Any], recorded: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(laws, "entry_points", lambda **_: [EntryPoint("Ours", f"{__name__}:Ours", laws.ENTRY_POINTS)])
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [EntryPoint("Ours", f"{__name__}:Ours", registry.ENTRY_POINTS)])
     train = {"steps": 60, "batch": 8, "learning_rate": 0.01, "warm_up": 5, "rollout": [2, 2], "horizon": 3}
     data = {"recordings": [str(runs / f"{recorded}.h5")], "validation": 0.5}
     config = settings(runs, law=law, d_state=2 if law["name"] == "Ours" else None, data=data, train=train)
@@ -222,8 +223,8 @@ def test_the_batch_that_fits_is_found_and_kept(runs: Path, tmp_path: Path, monke
     monkeypatch.setattr(imitation, "rollout_loss", counted)
     config = settings(runs, train__batch="auto", train__steps=4)
 
-    def interrupt(moment: TrainStatus) -> None:
-        if moment.step == 2:
+    def interrupt(status: TrainStatus) -> None:
+        if status.step == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
     imitate(config, tmp_path / "out", trackers=[], progress=interrupt)
@@ -290,7 +291,7 @@ def test_the_command_line_trains_and_says_what_is_next(runs: Path, tmp_path: Pat
 
 
 def test_the_rate_rises_and_falls() -> None:
-    how = Train(steps=110, warm_up=10, final_rate=0.1)
+    how = ImitationConfig(steps=110, warm_up=10, final_rate=0.1)
     assert [rate(step, how) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
     assert rate(60, how) == pytest.approx(0.55)
     assert rate(110, how) == pytest.approx(0.1)
@@ -317,7 +318,7 @@ class Sick(nn.Module):
 
 
 def sick(runs: Path, folder: Path, calls: set[int], monkeypatch: pytest.MonkeyPatch) -> TrainResult:
-    monkeypatch.setattr("aetheria.training.imitation.built_law", lambda *_: (Sick(calls), 1))
+    monkeypatch.setattr("aetheria.training.imitation.law_from_config", lambda *_: (Sick(calls), 1))
     return imitate(settings(runs, train__rollout=[1, 1], train__loss="squared", train__steps=9), folder, trackers=[])
 
 
@@ -344,7 +345,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("aetheria.training.train_state.torch.save", full)
-    with pytest.raises(AetheriaError, match="disk may be full; the one before is kept"):
+    with pytest.raises(AetheriaError, match="disk may be full; the old file is kept"):
         train_state.save({"config": "", "step": 2}, tmp_path / "last.pt")
     assert train_state.load(tmp_path / "last.pt", "")["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
@@ -358,8 +359,8 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: py
     [
         ({"law__channels": 2}, "NeuralCA has 2 channels; the recordings of Life have 1"),
         ({"data__recordings": ["nowhere/*.h5"]}, "no recording found"),
-        ({"train__horizon": 40}, "needs 41 frames on end, and the longest stretch has 13"),
-        ({"data__crop": [4, 4]}, "after 2 steps of radius 1 nothing in it is known"),
+        ({"train__horizon": 40}, "needs 41 consecutive frames, and the longest segment has 13"),
+        ({"data__crop": [4, 4]}, "after 2 steps of radius 1 none of its cells is known"),
         ({"train__conserve": {"density": 1.0}}, '"density" is a picture'),
         ({"train__conserve": {"coherence": 1.0}}, "no such field of this law"),
         ({"law": {"name": "Life"}}, "Life has no weights"),
@@ -385,7 +386,7 @@ def test_a_training_is_not_overwritten_nor_resumed_by_accident(runs: Path, tmp_p
     with pytest.raises(StateError, match="there is no training to resume"):
         imitate(settings(runs), tmp_path / "out", trackers=[], resume=True)
     imitate(settings(runs), tmp_path / "out", trackers=[])
-    with pytest.raises(ConfigError, match="--resume goes on with it, --overwrite begins anew"):
+    with pytest.raises(ConfigError, match="--resume continues it, --overwrite replaces it"):
         imitate(settings(runs), tmp_path / "out", trackers=[])
     with pytest.raises(StateError, match="other settings"):
         imitate(settings(runs, train__batch=2), tmp_path / "out", trackers=[], resume=True)

@@ -12,7 +12,7 @@ import torch
 
 from aetheria import MLP, Aetheria_Motor, GrowingNCA, Life, Recorder, Recording
 from aetheria.core.errors import ConfigError, RecordingError
-from aetheria.training import Batches, Draws, Sample, TrajectoryDataset
+from aetheria.training import Batches, SampleSchedule, TrajectoryDataset, WindowSample
 
 EAGER = {"plan": "eager", "check_interval": 0}
 CPU = torch.device("cpu")
@@ -73,7 +73,7 @@ def test_a_crop_of_a_torus_crosses_its_edge_and_is_a_part_of_the_rolled_grid(lif
     with TrajectoryDataset([life_file], frames=2, crop=(5, 7)) as dataset:
         corners = set()
         for seed in range(40):
-            window = dataset[Sample(3, seed=seed)]
+            window = dataset[WindowSample(3, seed=seed)]
             found = [
                 (y, x)
                 for y in range(12)
@@ -89,14 +89,14 @@ def test_a_crop_of_a_torus_crosses_its_edge_and_is_a_part_of_the_rolled_grid(lif
 def test_a_crop_of_a_bounded_grid_stays_inside(life_file: Path, life: torch.Tensor) -> None:
     with TrajectoryDataset([life_file], frames=2, crop=(11, 15), periodic=False) as dataset:
         for seed in range(20):
-            window = dataset[Sample(3, seed=seed)]
+            window = dataset[WindowSample(3, seed=seed)]
             inside = [life[3:5, 0, :, y : y + 11, x : x + 15] for y in range(2) for x in range(2)]
             assert any(torch.equal(part, window) for part in inside)
 
 
 def test_the_symmetries_of_the_square_are_eight_and_commute_with_life(life_file: Path) -> None:
     with TrajectoryDataset([life_file], frames=2, crop=(12, 12), periodic=False, symmetries=True) as dataset:
-        windows = [dataset[Sample(2, seed=seed)] for seed in range(400)]
+        windows = [dataset[WindowSample(2, seed=seed)] for seed in range(400)]
     by_symmetry = {window.numpy().tobytes() for window in windows}
     assert len(by_symmetry) == 5 * 8  # five corners, eight symmetries
     law = Life()
@@ -106,8 +106,8 @@ def test_the_symmetries_of_the_square_are_eight_and_commute_with_life(life_file:
 
 def test_a_sample_is_the_same_whenever_it_is_read(life_file: Path) -> None:
     with TrajectoryDataset([life_file], frames=4, crop=(6, 6), symmetries=True) as dataset:
-        assert torch.equal(dataset[Sample(5, 3, seed=9)], dataset[Sample(5, 3, seed=9)])
-        assert dataset[Sample(5, 3, seed=9)].shape == (3, 1, 6, 6)
+        assert torch.equal(dataset[WindowSample(5, 3, seed=9)], dataset[WindowSample(5, 3, seed=9)])
+        assert dataset[WindowSample(5, 3, seed=9)].shape == (3, 1, 6, 6)
 
 
 def test_a_split_by_run_shares_no_universe_and_one_by_time_no_frame(life_file: Path, life: torch.Tensor) -> None:
@@ -130,7 +130,7 @@ def test_no_window_reaches_over_an_edit(tmp_path: Path) -> None:
         motor.set_cells(torch.zeros(1, 2, 2), at=(0, 0))
         motor.step(5)
     with TrajectoryDataset([tmp_path / "edited.h5"], frames=4) as dataset:
-        assert dataset.runs[0].stretches == ((0, 5), (6, 10))
+        assert dataset.runs[0].segments == ((0, 5), (6, 10))
         assert len(dataset) == 3 + 2
 
 
@@ -148,26 +148,26 @@ def test_opening_and_splitting_reads_no_cells(life_file: Path, monkeypatch: pyte
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_are_the_samples_drawn_and_leave_no_file_open(life_file: Path, workers: int) -> None:
     dataset = TrajectoryDataset([life_file], frames=4, crop=(6, 6))
-    draws = Draws(len(dataset), 5, lambda step: 2 + step, 0, 3, seed=7)
-    expected = [torch.stack([dataset[sample] for sample in samples]) for samples in draws]
+    schedule = SampleSchedule(len(dataset), 5, lambda step: 2 + step, 0, 3, seed=7)
+    expected = [torch.stack([dataset[sample] for sample in samples]) for samples in schedule]
     dataset.close()
-    with Batches(dataset, draws, CPU, workers) as batches:
+    with Batches(dataset, schedule, CPU, workers) as batches:
         for (batch,), wanted in zip(batches, expected, strict=True):
             assert torch.equal(batch, wanted)
     assert not [file for file in psutil.Process().open_files() if file.path == os.fspath(life_file)]
 
 
 def test_draws_go_on_from_any_step() -> None:
-    def drawn(first: int) -> list[list[Sample]]:
-        return list(Draws(100, 3, lambda _: 2, first, 10, seed=1))
+    def drawn(first: int) -> list[list[WindowSample]]:
+        return list(SampleSchedule(100, 3, lambda _: 2, first, 10, seed=1))
 
     assert drawn(0)[4:] == drawn(4)
-    assert drawn(0) != list(Draws(100, 3, lambda _: 2, 0, 10, seed=2))
+    assert drawn(0) != list(SampleSchedule(100, 3, lambda _: 2, 0, 10, seed=2))
 
 
 def test_reading_ends_early_without_a_trace(life_file: Path) -> None:
     dataset = TrajectoryDataset([life_file], frames=4)
-    batches = Batches(dataset, Draws(len(dataset), 2, lambda _: 4, 0, 1000, seed=0), CPU)
+    batches = Batches(dataset, SampleSchedule(len(dataset), 2, lambda _: 4, 0, 1000, seed=0), CPU)
     next(iter(batches))
     batches.close()
     batches.close()
@@ -176,7 +176,7 @@ def test_reading_ends_early_without_a_trace(life_file: Path) -> None:
 
 def test_a_cancelled_dataset_reads_no_more_and_whoever_waits_hears_of_it(life_file: Path) -> None:
     dataset = TrajectoryDataset([life_file], frames=4)
-    with Batches(dataset, Draws(len(dataset), 2, lambda _: 4, 0, 1000, seed=0), CPU) as batches:
+    with Batches(dataset, SampleSchedule(len(dataset), 2, lambda _: 4, 0, 1000, seed=0), CPU) as batches:
         dataset.cancel()
         with pytest.raises(RecordingError, match="cancelled"):
             list(batches)
@@ -188,17 +188,17 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
         noise.step(400)  # 100 MiB of cells
     with TrajectoryDataset([tmp_path / "noise.h5"], frames=4, crop=(32, 32)) as dataset:
         for window in range(20):
-            dataset[Sample(window, seed=window)]
+            dataset[WindowSample(window, seed=window)]
         before = psutil.Process().memory_info().rss
         for window in range(20, len(dataset), 2):
-            dataset[Sample(window, seed=window)]
+            dataset[WindowSample(window, seed=window)]
         assert psutil.Process().memory_info().rss - before < 20 * 2**20
 
 
 def test_nothing_that_was_read_is_kept(life_file: Path) -> None:
     """HDF5 itself would keep 8 MiB of each channel."""
     with TrajectoryDataset([life_file], frames=4) as dataset, Recording(life_file) as recording:
-        dataset.batch([Sample(window) for window in range(len(dataset))])
+        dataset.batch([WindowSample(window) for window in range(len(dataset))])
         slots, size, _ = recording.dataset("channel_0").id.get_access_plist().get_chunk_cache()
         assert slots
         assert size <= 2**18
@@ -244,7 +244,7 @@ def test_mixed_laws_and_shapes_are_refused(folder: Path, life_file: Path) -> Non
 
 
 def test_too_few_frames_for_the_rollout_say_how_many_there_are(life_file: Path) -> None:
-    with pytest.raises(ConfigError, match="needs 22 frames on end, and the longest stretch has 21"):
+    with pytest.raises(ConfigError, match="needs 22 consecutive frames, and the longest segment has 21"):
         TrajectoryDataset([life_file], frames=22)
 
 
@@ -265,7 +265,7 @@ def test_averages_and_changed_laws_are_refused(tmp_path: Path) -> None:
         motor.step(2)
         motor.set_control("rule", "B36/S23")
         motor.step(2)
-    with pytest.raises(RecordingError, match="rule was changed by hand at step 2"):
+    with pytest.raises(RecordingError, match="rule was edited at step 2"):
         TrajectoryDataset([tmp_path / "steered.h5"], frames=2)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aetheria.training.distributed import Processes, team
+from aetheria.training.distributed import Processes, join_processes
 from aetheria.training.imitation import imitate
 from aetheria.training.loop import TrainStatus
 from aetheria.training.train_config import TrainConfig
@@ -30,40 +30,40 @@ def loss(law: nn.Module, cells: Tensor) -> Tensor:
     return (after - cells.flip(-1)).square().mean()
 
 
-def train(us: Processes, seed: int) -> tuple[nn.Module, list[float]]:
+def train(processes: Processes, seed: int) -> tuple[nn.Module, list[float]]:
     """A few steps of AdamW, this process on its share."""
     law = small_law("MLP", seed=seed).double()
-    us.same_weights(law)
+    processes.same_weights(law)
     optimizer = torch.optim.AdamW(law.parameters(), 0.01)
     losses = []
     for step in range(STEPS):
         samples = batch(step)
         optimizer.zero_grad()
-        value = loss(law, samples[list(us.share(range(SAMPLES)))])
+        value = loss(law, samples[list(processes.share(range(SAMPLES)))])
         value.backward()
-        us.average_gradients(law.parameters())
-        losses.append(float(us.mean(value)))
+        processes.average_gradients(law.parameters())
+        losses.append(float(processes.mean(value)))
         optimizer.step()
     return law, losses
 
 
-def gradients_of_ddp(us: Processes) -> list[Tensor]:
+def gradients_of_ddp(processes: Processes) -> list[Tensor]:
     """Of one step of the law, as torch's own wrapper averages them."""
     law = DistributedDataParallel(small_law("MLP").double())
-    samples = batch(0)[list(us.share(range(SAMPLES)))]
+    samples = batch(0)[list(processes.share(range(SAMPLES)))]
     (law(samples) - samples.flip(-1)).square().mean().backward()
     return [parameter.grad for parameter in law.parameters() if parameter.grad is not None]
 
 
-def own_gradients(us: Processes) -> list[Tensor]:
+def own_gradients(processes: Processes) -> list[Tensor]:
     law = small_law("MLP").double()
-    samples = batch(0)[list(us.share(range(SAMPLES)))]
+    samples = batch(0)[list(processes.share(range(SAMPLES)))]
     (law(samples) - samples.flip(-1)).square().mean().backward()
-    us.average_gradients(law.parameters())
+    processes.average_gradients(law.parameters())
     return [parameter.grad for parameter in law.parameters() if parameter.grad is not None]
 
 
-def learn(folder: Path, us: Processes) -> None:
+def learn(folder: Path, processes: Processes) -> None:
     """A whole training from a recording, which this process takes its part in; several are interrupted, and go on."""
     values = {
         "law": {"name": "MLP", "d_state": 1, "hidden_channels": 4, "normalise": "none", "output_scale": 0.1},
@@ -71,34 +71,34 @@ def learn(folder: Path, us: Processes) -> None:
         "train": {"steps": 4, "batch": 4, "horizon": 2, "validate_every": 2, "rollout": [1, 2]},
         "device": "cpu",
     }
-    config, into = TrainConfig.checked(values, ""), folder / f"learned{us.size}"
+    config, into = TrainConfig.checked(values, ""), folder / f"learned{processes.size}"
 
     def interrupt(moment: TrainStatus) -> None:
-        if us.rank == 1 and moment.step == 3:
+        if processes.rank == 1 and moment.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
     ended = imitate(config, into, trackers=[], progress=interrupt)
-    if us.size > 1:
+    if processes.size > 1:
         assert (ended.status, ended.step) == ("interrupted", 3)
         ended = imitate(config, into, trackers=[], resume=True)
-    assert (ended.status, len(ended.errors)) == ("done", 2 if us.leads else 0)
+    assert (ended.status, len(ended.errors)) == ("done", 2 if processes.leads else 0)
 
 
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
-    with team("cpu") as us:
-        law, losses = train(us, seed=us.rank)  # other weights in each, until they are made the same
+    with join_processes("cpu") as processes:
+        law, losses = train(processes, seed=processes.rank)  # other weights in each, until they are made the same
         found = {
             "weights": law.state_dict(),
             "losses": losses,
-            "leads": us.leads,
-            "size": us.size,
-            "ddp": gradients_of_ddp(us),
-            "own": own_gradients(us),
-            "any": [us.any(us.rank == 1), us.any(False)],
+            "leads": processes.leads,
+            "size": processes.size,
+            "ddp": gradients_of_ddp(processes),
+            "own": own_gradients(processes),
+            "any": [processes.any(processes.rank == 1), processes.any(False)],
         }
-        torch.save(found, folder / f"rank{us.rank}.pt")
-        learn(folder, us)
+        torch.save(found, folder / f"rank{processes.rank}.pt")
+        learn(folder, processes)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import atomic_write
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig
-from aetheria.runs.state_file import Description, load_state, save_state
+from aetheria.runs.state_file import StateDescription, load_state, save_state
 from viewer.controllers.component import Component
 from viewer.model.messages import Message
 from viewer.sources.live import LiveSource
@@ -45,7 +45,7 @@ class SaveController(Component):
         if isinstance(source, LiveSource):
             source.submit_paused(lambda motor: _load(motor, path), lambda loaded: self._loaded(path, loaded))
 
-    def _loaded(self, path: Path, loaded: Description) -> None:
+    def _loaded(self, path: Path, loaded: StateDescription) -> None:
         for component in self.controller.components:
             component.restarted()
         self._note(f"Loaded {path.name}: step {loaded.step:,}.")
@@ -84,7 +84,7 @@ def _save_png(pixels: NDArray[np.uint8], path: Path) -> None:
         Image.fromarray(np.ascontiguousarray(pixels)).save(beside, "PNG")
 
 
-def _load(motor: Aetheria_Motor, path: Path) -> Description:
+def _load(motor: Aetheria_Motor, path: Path) -> StateDescription:
     description = load_state(motor, path)
     motor.refresh()
     return description

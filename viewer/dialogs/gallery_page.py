@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.model.gallery import GalleryEntry, gallery_entries
-from viewer.panels.base import named
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.preferences import Preferences
 
 _NAME, _STORY, _PICTURE = (int(Qt.ItemDataRole.UserRole) + n for n in range(3))
@@ -47,7 +47,7 @@ class GalleryPage(QWidget):
         super().__init__()
         self.preferences = preferences
         heading = _heading("Choose a simulation")
-        self.cards = named(_Chooser(), "Shipped simulations")
+        self.cards = accessible(_Chooser(), "Shipped simulations")
         self.cards.setViewMode(QListView.ViewMode.IconMode)
         self.cards.setItemDelegate(_Card(self.cards))
         self.cards.setResizeMode(QListView.ResizeMode.Adjust)
@@ -55,7 +55,7 @@ class GalleryPage(QWidget):
         self.cards.setUniformItemSizes(True)
         self.cards.picked.connect(lambda item: self.chosen.emit(item.data(_NAME), item.text()))
         self.recent_heading = _heading("Recent files")
-        self.recent = named(_Chooser(), "Recent files")
+        self.recent = accessible(_Chooser(), "Recent files")
         self.recent.picked.connect(lambda item: self.file_chosen.emit(item.data(_NAME)))
         self.look_for = QPushButton("&Open a file...")
         self.look_for.clicked.connect(self.asked_for_file)

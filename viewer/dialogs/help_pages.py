@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map
 from viewer.controllers.actions import ACTIONS
 from viewer.controllers.help import PAGE, ShortcutLine, sections
-from viewer.panels.base import named
+from viewer.widgets.accessibility import accessible
 
 
 class ShortcutsPage(QDialog):
@@ -33,11 +33,11 @@ class ShortcutsPage(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Shortcuts")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.words = named(QLineEdit(), "Search")
+        self.words = accessible(QLineEdit(), "Search")
         self.words.setPlaceholderText("Search for a key or a word")
         self.words.setClearButtonEnabled(True)
         self.words.textChanged.connect(self.search)
-        self.tree = named(QTreeWidget(), "Shortcuts")
+        self.tree = accessible(QTreeWidget(), "Shortcuts")
         self.tree.setHeaderLabels(["Action", "Keys", "Explanation"])
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -75,7 +75,7 @@ class HelpPage(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Help")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.text = named(_Pictured(), "Help")
+        self.text = accessible(_Pictured(), "Help")
         self.text.setMarkdown(PAGE)
         _lay_out(self, 76, 44, self.text)
 

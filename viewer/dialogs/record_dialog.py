@@ -28,8 +28,8 @@ from aetheria.recording.schema import Codec, filters
 from viewer.controllers.controller import Controller
 from viewer.controllers.record import RecordForecast, RecordSettings
 from viewer.model.view_settings import Levels
-from viewer.panels.base import named
 from viewer.sources.live import LiveSource
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.file_dialogs import ask_where_to_save, suggested
 
 _SETTLE_MS = 150  # after the last change, until the next estimate
@@ -56,16 +56,16 @@ class RecordDialog(QDialog):
         self._rest.setSingleShot(True)
         self._rest.setInterval(_SETTLE_MS)
         self._rest.timeout.connect(self._estimate)
-        self.fields = named(QListWidget(), "Fields to record")
-        self.every = named(QSpinBox(), "Steps between frames")
+        self.fields = accessible(QListWidget(), "Fields to record")
+        self.every = accessible(QSpinBox(), "Steps between frames")
         self.every.setRange(1, 1_000_000_000)
         self.every.setPrefix("every ")
         self.every.setValue(10)
-        self.extent = named(QComboBox(), "Size of the frames")
-        self.dtype = named(QComboBox(), "Type of the numbers")
-        self.codec = named(QComboBox(), "Compression")
-        self.path = named(QLineEdit(str(suggested(f"{file_stem(source.title)}.h5"))), "File")
-        self.takes = named(QLabel(), "Size estimate")
+        self.extent = accessible(QComboBox(), "Size of the frames")
+        self.dtype = accessible(QComboBox(), "Type of the numbers")
+        self.codec = accessible(QComboBox(), "Compression")
+        self.path = accessible(QLineEdit(str(suggested(f"{file_stem(source.title)}.h5"))), "File")
+        self.takes = accessible(QLabel(), "Size estimate")
         self._fill()
         self._lay_out()
         for signal in (

@@ -1,7 +1,5 @@
 """Base class of panels, and scrolling contents."""
 
-from typing import TypeVar
-
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
@@ -9,14 +7,6 @@ from viewer.controllers.controller import Controller
 from viewer.model.frame import RenderedFrame
 from viewer.model.status import Status
 from viewer.sources.source import FrameSource
-
-W = TypeVar("W", bound=QWidget)
-
-
-def named(widget: W, name: str) -> W:
-    """The widget, with an accessible name."""
-    widget.setAccessibleName(name)
-    return widget
 
 
 class ScrollPanel(QScrollArea):

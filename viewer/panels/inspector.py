@@ -22,10 +22,11 @@ from aetheria.observe.colour_maps import colour_map
 from viewer.controllers.controller import Controller
 from viewer.controllers.inspect import ChannelTable, channel_table
 from viewer.model.frame import CellValues
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
 from viewer.panels.plotting import PlotWidget
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 
 _ROWS, _COLUMNS = 5, 8  # height of the bars, and smallest width, in lines of text
 _NOTHING = ChannelTable((), (), np.empty((0, 0)))
@@ -38,8 +39,8 @@ class InspectorPanel(Panel):
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
         self.inspect = controller.inspect
-        self.place = named(QLabel(), "Position of the cell")
-        self.shown = named(QLabel(), "Displayed field of the cell")
+        self.place = accessible(QLabel(), "Position of the cell")
+        self.shown = accessible(QLabel(), "Displayed field of the cell")
         for label in (self.place, self.shown):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -48,13 +49,13 @@ class InspectorPanel(Panel):
         self.pin.setToolTip("Stay at this cell, or follow the mouse again (I, with the mouse over a cell)")
         self.pin.clicked.connect(lambda _: self.inspect.toggle_pin())
         self.model = _Table(self)
-        self.table = named(QTableView(), "Channels of the cell")
+        self.table = accessible(QTableView(), "Channels of the cell")
         self.table.setModel(self.model)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.table.setShowGrid(False)
-        self.bars = named(_Bars(), "Channels of the cell as bars")
+        self.bars = accessible(_Bars(), "Channels of the cell as bars")
         self._lay_out()
         self.inspect.listeners.append(self._draw)
         self.model_changed(frozenset({"theme", "pinned"}))

@@ -17,9 +17,10 @@ from PySide6.QtWidgets import (
 from aetheria.laws.controls import Control, TextControl, Value
 from viewer.controllers.controller import Controller
 from viewer.controllers.parameters import KNOWN_RULES
-from viewer.panels.base import Panel, named, scrolled
+from viewer.panels.base import Panel, scrolled
 from viewer.panels.number import NumberInput
 from viewer.sources.source import FrameSource
+from viewer.widgets.accessibility import accessible
 
 _DIGITS = 4  # digits of a number at the upper end of its slider
 
@@ -42,7 +43,7 @@ class LawPanel(Panel):
         self._column.addWidget(self.nothing)
         self._column.addWidget(self.reset_all)
         self.changes_title = QLabel("E&dits:")
-        self.changes = named(QListWidget(), "Edits since the start, with their steps")
+        self.changes = accessible(QListWidget(), "Edits since the start, with their steps")
         self.changes.setToolTip("Recordings hold the edits, so that the run can be repeated; a reset of the run clears them")
         self.changes.setWordWrap(True)
         self.changes.setMinimumHeight(4 * self.fontMetrics().height())
@@ -106,7 +107,7 @@ class _ControlRow(QWidget):
         self.reset = QPushButton("Reset")
         self.reset.setAccessibleName(f"Reset {control.name}")
         self.reset.setToolTip("Restore the initial value")
-        self.problem = named(QLabel(), f"Problem with {control.name}")
+        self.problem = accessible(QLabel(), f"Problem with {control.name}")
         self.problem.setWordWrap(True)
         self.grid = QGridLayout(self)
         self.grid.setContentsMargins(0, 0, 0, self.fontMetrics().height() // 2)
@@ -150,12 +151,12 @@ class _RuleRow(_ControlRow):
     def __init__(self, control: TextControl, choose: Callable[[str, Value], object]) -> None:
         super().__init__(control)
         self.choose = choose
-        self.text = named(QLineEdit(), control.name)
+        self.text = accessible(QLineEdit(), control.name)
         self.text.setToolTip(control.meaning)
         self.text.returnPressed.connect(lambda: self._choose(self.text.text().strip()))
         self.title.setBuddy(self.text)
         self.grid.addWidget(self.text, 1, 0, 1, 2)
-        self.known = named(QComboBox(), f"Well-known values of {control.name}")
+        self.known = accessible(QComboBox(), f"Well-known values of {control.name}")
         self.known.setToolTip("Well-known rules")
         for name, rule in KNOWN_RULES.items() if control.name == "rule" else ():
             self.known.addItem(f"{name}  {rule}", rule)

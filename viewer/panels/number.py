@@ -5,7 +5,7 @@ import math
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSlider, QWidget
 
-from viewer.panels.base import named
+from viewer.widgets.accessibility import accessible
 
 _STEPS = 1000  # places of the slider
 
@@ -41,11 +41,11 @@ class NumberInput(QWidget):
         """
         super().__init__()
         self.low, self.high, self.logarithmic = low, high, logarithmic
-        self.slider = named(QSlider(Qt.Orientation.Horizontal), f"{name}, slider")
+        self.slider = accessible(QSlider(Qt.Orientation.Horizontal), f"{name}, slider")
         self.slider.setRange(0, _STEPS)
         self.slider.setPageStep(_STEPS // 10)
         self.slider.setSingleStep(_STEPS // 100)
-        self.field = named(_Field(decimals), name)
+        self.field = accessible(_Field(decimals), name)
         self.field.setRange(low if least is None else least, high if most is None else most)
         self.field.setSingleStep(1 if decimals == 0 else (high - low) / 100)
         self.field.setSuffix(suffix)

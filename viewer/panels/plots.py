@@ -21,10 +21,11 @@ from viewer.controllers.controller import Controller
 from viewer.controllers.series import RATE
 from viewer.model.status import Status
 from viewer.model.time_series import Quantity, TimeSeries
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
 from viewer.panels.plotting import CompactAxis, Plot
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.file_dialogs import ask_where_to_save
 
 _COLOURS = {  # distinguishable for most eyes, on their background; the plots are labelled as well
@@ -46,7 +47,7 @@ class PlotsPanel(Panel):
         self.series = controller.series
         self.boxes: dict[str, QCheckBox] = {}
         self.plots: dict[str, _Plot] = {}
-        self.graphs = named(pg.GraphicsLayoutWidget(), "Plots")
+        self.graphs = accessible(pg.GraphicsLayoutWidget(), "Plots")
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
         self.area.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -56,7 +57,7 @@ class PlotsPanel(Panel):
         self.nothing = QLabel()
         self.nothing.setWordWrap(True)
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.universes = named(QComboBox(), "Universes in the plots")
+        self.universes = accessible(QComboBox(), "Universes in the plots")
         self.universes.addItems(["The displayed one", _ALL])
         self.universes.setToolTip("Plot only the displayed universe, or all of them")
         self.universes.currentIndexChanged.connect(lambda _: self.draw())

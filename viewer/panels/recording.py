@@ -7,9 +7,10 @@ from PySide6.QtWidgets import QFormLayout, QLabel
 
 from aetheria.recording import Recording
 from viewer.controllers.controller import Controller
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
+from viewer.widgets.accessibility import accessible
 
 _ROWS = ("File", "Title", "Law", "Grid", "Recorded", "Frames", "Steps", "Ended", "Fields", "Numbers", "Device", "Seed", "Made")
 _NONE = "No recording is open. Open one, or record a run."
@@ -22,12 +23,12 @@ class RecordingPanel(Panel):
         super().__init__(controller)
         self._form = QFormLayout(self)
         self._form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        self.nothing = named(QLabel(_NONE), "Recording")
+        self.nothing = accessible(QLabel(_NONE), "Recording")
         self.nothing.setWordWrap(True)
         self._form.addRow(self.nothing)
         self.values: dict[str, QLabel] = {}
         for row in _ROWS:
-            value = self.values[row] = named(QLabel(), row)
+            value = self.values[row] = accessible(QLabel(), row)
             value.setWordWrap(True)
             value.setTextFormat(Qt.TextFormat.PlainText)
             value.setTextInteractionFlags(

@@ -25,10 +25,11 @@ from viewer.controllers.stamps import Stamp, turned
 from viewer.controllers.tools import LARGEST
 from viewer.model.brush_settings import BrushSettings
 from viewer.model.model import Theme
-from viewer.panels.base import Panel, named, scrolled
+from viewer.panels.base import Panel, scrolled
 from viewer.panels.number import NumberInput
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.file_dialogs import ask_what_to_open
 
 _COLUMNS = 2
@@ -66,7 +67,7 @@ class ToolsPanel(Panel):
     # -- building ------------------------------------------------------------------------------------------------
 
     def _tools(self) -> QWidget:
-        box = named(QWidget(), "Tools")
+        box = accessible(QWidget(), "Tools")
         grid = QGridLayout(box)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(self.fontMetrics().height() // 3)
@@ -110,7 +111,7 @@ class ToolsPanel(Panel):
         self.form.addRow("An&gle", self.angle)
 
     def _patterns(self) -> QWidget:
-        self.patterns = named(QListWidget(), "Patterns")
+        self.patterns = accessible(QListWidget(), "Patterns")
         self.patterns.setViewMode(QListView.ViewMode.IconMode)
         self.patterns.setResizeMode(QListView.ResizeMode.Adjust)
         self.patterns.setMovement(QListView.Movement.Static)

@@ -22,10 +22,11 @@ from viewer.model.messages import Message
 from viewer.model.palette import histogram
 from viewer.model.status import Status
 from viewer.model.view_settings import FieldChoice, LevelMode, Levels
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
 from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
 from viewer.panels.histogram import HistogramPlot
 from viewer.sources.source import FrameSource
+from viewer.widgets.accessibility import accessible
 
 _MODES: dict[LevelMode, tuple[str, str]] = {
     "auto": ("Automatic", "The range of the field, or the lowest and highest visible value (A)"),
@@ -43,9 +44,9 @@ class ViewPanel(Panel):
         super().__init__(controller)
         self.field = _combo("Field", "The displayed field (N: the next)")
         self.field.textActivated.connect(controller.set_field)
-        self.meaning = named(QLabel(), "Meaning of the field")
+        self.meaning = accessible(QLabel(), "Meaning of the field")
         self.meaning.setWordWrap(True)
-        self.universe = named(QSpinBox(), "Universe")
+        self.universe = accessible(QSpinBox(), "Universe")
         self.universe.setToolTip("The displayed universe of the batch (U: the next)")
         self.universe.valueChanged.connect(lambda universe: controller.model.change_view(universe=universe))
         self.colours = _combo("Colour map", "Colours from low to high values (C: the next)")
@@ -55,21 +56,21 @@ class ViewPanel(Panel):
             self.mode.addItem(text, mode)
             self.mode.setItemData(self.mode.count() - 1, tip, _TOOLTIP)
         self.mode.activated.connect(self._choose_mode)
-        self.percentile = named(QDoubleSpinBox(), "Per cent of the values beyond the levels, at either end")
+        self.percentile = accessible(QDoubleSpinBox(), "Per cent of the values beyond the levels, at either end")
         self.percentile.setRange(0.0, 49.0)
         self.percentile.setDecimals(1)
         self.percentile.setSingleStep(0.5)
         self.percentile.setSuffix(" %")
         self.percentile.setToolTip("Share of the values beyond the levels, at either end")
         self.percentile.valueChanged.connect(lambda share: controller.model.change_view(percentile=share))
-        self.plot = named(HistogramPlot(), "Histogram of the visible values")
+        self.plot = accessible(HistogramPlot(), "Histogram of the visible values")
         self.plot.setToolTip("Number of visible cells by value, on a logarithmic scale; drag a line to lock the levels")
         self.plot.chosen.connect(lambda low, high: controller.levels_locked((low, high)))
-        self.bar = named(ColourBar(), "Colours from the lower to the upper level")
+        self.bar = accessible(ColourBar(), "Colours from the lower to the upper level")
         self.low, self.high = _number("Lower level"), _number("Upper level")
         self.low.editingFinished.connect(self._enter_levels)
         self.high.editingFinished.connect(self._enter_levels)
-        self.unit = named(QLabel(alignment=Qt.AlignmentFlag.AlignCenter), "Unit")
+        self.unit = accessible(QLabel(alignment=Qt.AlignmentFlag.AlignCenter), "Unit")
         self._form = QFormLayout()
         self._lay_out()
         self._drawn: object = None
@@ -198,7 +199,7 @@ class ViewPanel(Panel):
 
 
 def _combo(name: str, tip: str) -> QComboBox:
-    combo = named(QComboBox(), name)
+    combo = accessible(QComboBox(), name)
     combo.setToolTip(tip)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.setMinimumContentsLength(5)  # it grows with the panel
@@ -206,7 +207,7 @@ def _combo(name: str, tip: str) -> QComboBox:
 
 
 def _number(name: str) -> QLineEdit:
-    field = named(QLineEdit(), name)
+    field = accessible(QLineEdit(), name)
     field.setToolTip(f"{name}: enter another to lock the levels")
     return field
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QStatusBar, QWid
 
 from viewer.model.status import Status
 from viewer.model.wording import bytes_in_words, compact, playing_in_words
-from viewer.panels.base import named
+from viewer.widgets.accessibility import accessible
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ class StatusStrip(QWidget):
         self._spacing = 2 * self.fontMetrics().averageCharWidth()
         layout.setSpacing(self._spacing)
         for item in ITEMS:
-            self.labels[item.name] = named(QLabel(), item.name)
+            self.labels[item.name] = accessible(QLabel(), item.name)
             layout.addWidget(self.labels[item.name])
         layout.addStretch(1)
-        self.note = named(QLabel(), "Note")
+        self.note = accessible(QLabel(), "Note")
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         layout.addWidget(self.note)
         self._note = ""

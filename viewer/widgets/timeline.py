@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
 
 from viewer.controllers.controller import Controller
 from viewer.controllers.player import PlaybackPosition
-from viewer.panels.base import named
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.icons import Sign, icon
 from viewer.widgets.transport import action_button
 
@@ -87,16 +87,16 @@ class Timeline(QWidget):
         super().__init__()
         self.controller = controller
         self._playing = False
-        self.slider = named(FrameSlider(), "Frame")
+        self.slider = accessible(FrameSlider(), "Frame")
         self.slider.setToolTip("Drag to any frame")
         self.slider.sliderPressed.connect(controller.player.hold)
         self.slider.valueChanged.connect(controller.player.seek)
         self.slider.sliderReleased.connect(controller.player.let_go)
         self.buttons = {name: action_button(actions[name], words) for name, (words, _) in _BUTTONS.items()}
         self.play = self.buttons["toggle_play"]
-        self.words = named(QLabel(), "Position")
-        self.speed = named(QDoubleSpinBox(), "Frames per second")
-        self.stride = named(QSpinBox(), "Frames per update")
+        self.words = accessible(QLabel(), "Position")
+        self.speed = accessible(QDoubleSpinBox(), "Frames per second")
+        self.stride = accessible(QSpinBox(), "Frames per update")
         self.loop = action_button(actions["player.toggle_loop"], "Loop", "Loop")
         self.newest = action_button(actions["player.toggle_newest"], "Stay at the newest frame", "Newest")
         for button, name in ((self.loop, "player.toggle_loop"), (self.newest, "player.toggle_newest")):

@@ -10,9 +10,9 @@ from viewer.controllers.controller import Controller
 from viewer.model.model import SPEEDS
 from viewer.model.status import Status
 from viewer.model.wording import speed_in_words
-from viewer.panels.base import named
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.icons import Sign, icon
 
 
@@ -27,7 +27,7 @@ class Transport(QWidget):
         self.play = action_button(actions["toggle_play"], "Play")
         self.play.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.step = action_button(actions["step_once"], "Step")
-        self.speed = named(QSlider(Qt.Orientation.Horizontal), "Speed")
+        self.speed = accessible(QSlider(Qt.Orientation.Horizontal), "Speed")
         self.speed.setRange(0, len(SPEEDS))
         self.speed.setPageStep(1)
         self.speed.setTickPosition(QSlider.TickPosition.TicksBelow)
@@ -72,7 +72,7 @@ class Transport(QWidget):
             self.speed_words.setText(speed_in_words(model.speed, model.stride))
             self.speed.setAccessibleDescription(self.speed_words.text())
         if "stride" in names:
-            self.stride_words.setText(f"{model.stride:,} step{'s' if model.stride > 1 else ''} per update")
+            self.stride_words.setText(f"{model.stride:,} step{'s' if model.stride > 1 else ''}/update")
         if "theme" in names:
             self.reset.setIcon(self._icon("reset"))
             self.step.setIcon(self._icon("step"))
@@ -101,8 +101,8 @@ class Transport(QWidget):
         self._show_playing()
         self.speed.setMinimumWidth(3 * letters.height())
         self.speed.setMaximumWidth(12 * letters.height())
-        self.speed_words.setMinimumWidth(letters.horizontalAdvance("240,000 steps/s "))
-        self.stride_words.setMinimumWidth(letters.horizontalAdvance("1,024 steps per update"))
+        self.speed_words.setMinimumWidth(letters.horizontalAdvance("9,999 steps/s "))
+        self.stride_words.setMinimumWidth(letters.horizontalAdvance("1,024 steps/update"))
         self.stride_words.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
 
@@ -126,4 +126,4 @@ class ActionButton(QToolButton):
 
 def action_button(action: QAction, name: str, text: str = "") -> QToolButton:
     """A button for an action, with an accessible name."""
-    return named(ActionButton(action, text), name)
+    return accessible(ActionButton(action, text), name)

@@ -152,8 +152,8 @@ def _window_thread(app: QCoreApplication | None) -> WindowThread:
     if app is None:
         if sys.platform == "darwin":
             raise ViewerError(
-                "show: on macOS windows live in the main thread, which your code needs: show(motor, block=True) opens a window that "
-                "steps the motor itself; in IPython or Jupyter, use `%gui qt` first"
+                "show: on macOS windows live in the main thread, which your code needs: show(motor, block=True) opens a window "
+                "that steps the motor itself; in IPython or Jupyter, use `%gui qt` first"
             )
         _own = _start()
     elif _own is None or app.thread() != _own.thread():

@@ -11,9 +11,9 @@ from viewer.controllers.controller import Controller
 from viewer.controllers.record import RecordSettings
 from viewer.dialogs.record_dialog import RecordDialog, file_stem
 from viewer.model.messages import Message
-from viewer.panels.base import named
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.canvas import Canvas
 from viewer.widgets.file_dialogs import ask_what_to_open, ask_where_to_save
 
@@ -111,10 +111,10 @@ class FilmDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Film the recording")
         self.source = source
-        self.scale = named(QSpinBox(), "Pixels per cell")
+        self.scale = accessible(QSpinBox(), "Pixels per cell")
         self.scale.setRange(1, 64)
         self.scale.setValue(max(1, min(64, -(-_FILM_SIDE // max(source.grid)))))
-        self.fps = named(QDoubleSpinBox(), "Frames per second")
+        self.fps = accessible(QDoubleSpinBox(), "Frames per second")
         self.fps.setRange(0.1, 240)
         self.fps.setDecimals(1)
         self.fps.setValue(30)
@@ -137,8 +137,8 @@ class FilmDialog(QDialog):
         frames, (height, width), scale = len(self.source.steps), self.source.grid, self.scale.value()
         seconds = frames / self.fps.value()
         self.takes.setText(
-            f"{frames:,} frames of {width * scale:,} x {height * scale:,} pixels, {seconds:,.1f} seconds, with the present colours "
-            "and levels"
+            f"{frames:,} frames of {width * scale:,} x {height * scale:,} pixels, {seconds:,.1f} seconds, with the present "
+            "colours and levels"
         )
 
 

@@ -7,7 +7,8 @@ from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMe
 from viewer.controllers.controller import Controller
 from viewer.controllers.help import ShortcutLine
 from viewer.panels import PANELS, DockSpec
-from viewer.panels.base import Panel, named
+from viewer.panels.base import Panel
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.preferences import Preferences
 
 _VERSION = 2  # of the stored layout; a change discards older ones
@@ -42,7 +43,7 @@ class DockLayout:
             if dock.tab_of:
                 self.docks[dock.tab_of].raise_()
         for bar in window.findChildren(QTabBar):
-            named(bar, "Panels").setElideMode(Qt.TextElideMode.ElideNone)
+            accessible(bar, "Panels").setElideMode(Qt.TextElideMode.ElideNone)
         self._first_size()
         self._first_shares()
         self._first = window.saveState(_VERSION)
@@ -135,7 +136,7 @@ class _Title(QWidget):
     def __init__(self, dock: QDockWidget, about: DockSpec) -> None:
         super().__init__(dock)
         title = QLabel(about.title)
-        close = named(QToolButton(), f"Close {about.title}")
+        close = accessible(QToolButton(), f"Close {about.title}")
         close.setText("\N{MULTIPLICATION SIGN}")
         close.setAutoRaise(True)
         close.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # each panel has a shortcut

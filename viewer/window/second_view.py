@@ -12,9 +12,9 @@ from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message
 from viewer.model.palette import colour_table
 from viewer.model.status import Status
-from viewer.panels.base import named
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
+from viewer.widgets.accessibility import accessible
 from viewer.widgets.canvas import Canvas
 from viewer.widgets.transport import action_button
 from viewer.window.canvas_view import CanvasView
@@ -38,7 +38,7 @@ class ViewHeading(QWidget):
 
     def __init__(self, short_title: str) -> None:
         super().__init__()
-        self.words = named(QLabel(), short_title)
+        self.words = accessible(QLabel(), short_title)
         self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.words.setMinimumWidth(self.fontMetrics().horizontalAdvance("step 99,999"))
         self.row = QHBoxLayout(self)
@@ -61,12 +61,12 @@ class SecondView(CanvasView, QWidget):
         self.canvas = Canvas()
         self.canvas.setAccessibleName("Cells of the second view")
         self.heading = ViewHeading("Second view")
-        self.field = named(QComboBox(), "Field of the second view")
+        self.field = accessible(QComboBox(), "Field of the second view")
         self.field.textActivated.connect(self._choose_field)
-        self.universe = named(QSpinBox(), "Universe of the second view")
+        self.universe = accessible(QSpinBox(), "Universe of the second view")
         self.universe.setPrefix("universe ")
         self.universe.valueChanged.connect(self._choose_universe)
-        self.levels = named(QComboBox(), "Levels of the second view")
+        self.levels = accessible(QComboBox(), "Levels of the second view")
         self.levels.setToolTip("Levels of the second view; as on the left: with its colours, too")
         self.field.setToolTip("The field on the right")
         for choice in (self.field, self.levels):

@@ -1,4 +1,4 @@
-"""What is saved of damaged recordings is bit for bit what was recorded, and the damaged file stays as it is."""
+"""Repair: saved frames are bit for bit those recorded, and the damaged file is not changed."""
 
 import dataclasses
 import json

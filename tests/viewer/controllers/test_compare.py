@@ -203,7 +203,7 @@ def test_a_hidden_window_reads_nothing_for_the_second(
     assert not second.visible
 
 
-def test_a_sight_of_a_coarser_grid_shows_the_same_part_of_it() -> None:
+def test_a_viewport_of_a_coarser_grid_shows_the_same_part_of_it() -> None:
     fine = Viewport(grid=(100, 200), screen=(300, 400), scale=4.0, y=25.0, x=150.0)
     coarse = Viewport(grid=(50, 100), screen=(280, 400)).matching(fine)
     assert (coarse.grid, coarse.screen) == ((50, 100), (280, 400))

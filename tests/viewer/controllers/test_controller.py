@@ -152,7 +152,7 @@ def test_a_reset_while_it_plays_ends_at_the_start(controller: Controller) -> Non
     assert motor_of(controller).step_count == 0
 
 
-def test_a_long_beat_can_be_stopped(controller: Controller) -> None:
+def test_a_long_update_can_be_stopped(controller: Controller) -> None:
     controller.model.set(stride=1 << 20, speed=1.0)
     controller.toggle_play()
     wait_until(lambda: motor_of(controller).step_count > 100, controller)
@@ -166,7 +166,7 @@ def test_a_long_beat_can_be_stopped(controller: Controller) -> None:
     assert motor_of(controller).step_count == stopped
 
 
-def test_another_speed_holds_at_once_and_not_after_the_next_beat(controller: Controller) -> None:
+def test_another_speed_holds_at_once_and_not_after_the_next_update(controller: Controller) -> None:
     controller.set_speed(0.001)
     controller.toggle_play()
     wait_until(lambda: motor_of(controller).step_count == 1, controller)
@@ -178,7 +178,7 @@ def test_another_speed_holds_at_once_and_not_after_the_next_beat(controller: Con
     wait_until(lambda: motor_of(controller).step_count > before + 5, controller)
 
 
-def test_only_what_is_in_sight_leaves_the_device(controller: Controller, view: FakeView) -> None:
+def test_only_what_is_in_view_leaves_the_device(controller: Controller, view: FakeView) -> None:
     stats = motor_of(controller).optimizer.transfer_stats
     controller.set_visible_area(Region(4, 8, 6, 10), (600, 1000))
     wait_until(lambda: view.frames[-1].region == Region(4, 8, 6, 10), controller)
@@ -219,7 +219,7 @@ class Explodes(nn.Module):
         return torch.where(cells > 5, torch.inf, cells + 1)
 
 
-def test_cells_that_turn_infinite_pause_the_run_and_keep_the_last_good_picture(view: FakeView) -> None:
+def test_cells_that_turn_infinite_pause_the_run_and_keep_the_last_finite_frame(view: FakeView) -> None:
     motor = Aetheria_Motor(Explodes(), 8, 1, "cpu", {"plan": "eager", "check_interval": 0}, initial=torch.zeros(1, 8, 8))
     controller = Controller(view)
     controller.open(live(motor))
@@ -300,7 +300,7 @@ def test_a_step_that_fails_is_told_and_the_controller_lives_on(view: FakeView) -
     controller.close()
 
 
-def test_a_config_is_shown_at_first_as_its_picture_is_painted(view: FakeView) -> None:
+def test_a_config_is_shown_at_first_as_its_picture_table_says(view: FakeView) -> None:
     controller = Controller(view)
     controller.open(open_config("r_pentomino"))
     settings = controller.model.view_settings

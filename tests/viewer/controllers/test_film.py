@@ -76,7 +76,7 @@ def test_a_film_of_the_view_holds_the_pictures_that_were_shown(
         wait_until(partial(shot, controller, step + 1), controller)
     assert "filming view" in controller.film.status_text()
     controller.film.stop()
-    wait_until(lambda: told(view, f"pictures in view{suffix}"), controller)
+    wait_until(lambda: told(view, f"frames to view{suffix}"), controller)
     settings, choice = controller.model.view_settings, controller.choice
     assert settings is not None
     assert choice is not None
@@ -92,7 +92,7 @@ def test_a_film_without_a_picture_is_not_written(controller: Controller, view: F
     controller.frame = None
     controller.film.film_view(tmp_path / "x.gif")
     controller.film.stop()
-    wait_until(lambda: told(view, "x.gif was given up"), controller)
+    wait_until(lambda: told(view, "x.gif was cancelled"), controller)
     assert not list(tmp_path.iterdir())
 
 
@@ -191,7 +191,7 @@ def test_a_film_of_a_recording_holds_all_its_frames_as_they_look_now(
     playing.model.change_view(colours="ice", level_mode="locked", levels=(0.0, 2.0))
     wait_until(lambda: view.frames[-1].levels == (0.0, 2.0), playing)
     playing.film.film_recording(tmp_path / "run.mp4", scale=4, fps=10)
-    wait_until(lambda: told(view, "Filmed 11 pictures in run.mp4"), playing)
+    wait_until(lambda: told(view, "Saved 11 frames to run.mp4"), playing)
     frames = frames_of(tmp_path / "run.mp4")
     with Recording(tmp_path / "run.h5") as recording:
         film = Movie(recording, "channel_0", PictureStyle("ice", (0.0, 2.0), scale=4))
@@ -216,5 +216,5 @@ def test_a_film_of_a_recording_can_be_given_up(
     playing.film.stop()
     assert playing.film.status_text() == ""
     gate.set()
-    wait_until(lambda: told(view, "run.mp4 was given up, nothing was written"), playing)
+    wait_until(lambda: told(view, "run.mp4 was cancelled, nothing was written"), playing)
     assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]

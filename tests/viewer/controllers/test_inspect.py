@@ -40,7 +40,7 @@ def read_from(source: LiveSource, places: list[tuple[int, int, int]]) -> list[Ce
     return read
 
 
-def test_a_cell_is_read_with_all_its_channels_and_the_field_in_sight(source: LiveSource) -> None:
+def test_a_cell_is_read_with_all_its_channels_and_the_field_in_view(source: LiveSource) -> None:
     (cell,) = read_from(source, [(5, 11, 1)])
     expected = source.motor.cells[1, :, 5, 11].double().numpy()
     assert np.array_equal(cell.channels, expected)
@@ -104,7 +104,7 @@ def test_a_pinned_cell_stays_and_without_the_mouse_the_last_one_does(controller:
     assert inspect.cell_position == (1, 2)
 
 
-def test_a_pin_without_mouse_or_reading_is_in_the_middle_of_what_is_in_sight(controller: Controller) -> None:
+def test_a_pin_without_mouse_or_reading_is_in_the_middle_of_what_is_in_view(controller: Controller) -> None:
     controller.inspect.toggle_pin()
     assert controller.model.pinned == (12, 16)
 

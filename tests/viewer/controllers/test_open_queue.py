@@ -98,8 +98,8 @@ def test_a_config_is_opened_beside_the_window_and_plays(open_queue: OpenQueue, v
         ("wire.rle", "x = 1, y = 1, rule = WireWorld\no!", 'made for the rule "WireWorld"'),
         ("lenia.rle", "x = 2, y = 1, rule = Lenia\npAqB!", "states up to"),
         ("torn.npy", "nothing of the kind", "cannot be read as a .npy array"),
-        ("picture.png", "no picture", "an image becomes the cells of a run; open one first"),
-        ("letter.doc", "Dear Sir", "no kind of file that opens here; expected a config (.toml)"),
+        ("picture.png", "no picture", "an image is used as the cells of a run; first open a run"),
+        ("letter.doc", "Dear Sir", "unknown kind of file; expected a config (.toml)"),
         ("torn.safetensors", "no weights", "cannot be read as weights"),
     ],
 )
@@ -171,7 +171,7 @@ def test_a_pattern_becomes_the_start_of_the_open_run(open_queue: OpenQueue, view
     wait_until(lambda: view.messages, open_queue.controller)
     assert motor_of(open_queue) is motor
     assert (motor.step_count, int(motor.cells.sum())) == (0, 5)
-    assert "glider.rle is the start of this run now" in view.messages[0].text
+    assert "glider.rle is the initial state of this run now" in view.messages[0].text
     open_queue.controller.step_many(4)
     wait_until(lambda: motor.step_count == 4, open_queue.controller)
     open_queue.controller.reset()
@@ -211,7 +211,7 @@ def test_a_pattern_that_is_too_large_for_the_open_grid_opens_on_a_larger_one(
     open_queue.open(tmp_path / "line.rle")
     run_callbacks(open_queue)
     assert motor_of(open_queue).shape == (1, 1, 128, 448)
-    assert "does not fit the grid that was open" in view.messages[0].text
+    assert "does not fit the open grid" in view.messages[0].text
 
 
 def test_a_pattern_dropped_on_lenia_is_read_in_shades(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_cells_go_into_a_run_they_fit_and_the_others_say_what_is_needed(tmp_path
         assert not isinstance(change, NewRun)
         change.apply(source.motor)
         assert source.motor.cells.sum() == alive
-    with pytest.raises(AetheriaError, match="takes cells of 24 x 32 at most, in 1 channel"):
+    with pytest.raises(AetheriaError, match="takes at most 24 x 32 cells, in 1 channel"):
         import_file(tmp_path / "large.npy", source)
     source.close()
 
@@ -267,7 +267,7 @@ def test_weights_go_into_the_open_law_where_they_fit(open_queue: OpenQueue, view
     wait_until(lambda: motor.step_count == 3, open_queue.controller)
     open_queue.open(tmp_path / "w.safetensors")
     wait_until(lambda: view.messages, open_queue.controller)
-    assert view.messages[0].text == "The law goes on with the weights of w.safetensors"
+    assert view.messages[0].text == "The law continues with the weights of w.safetensors"
     assert motor_of(open_queue) is motor
     assert motor.step_count == 3
     with safe_open(tmp_path / "w.safetensors", "pt") as file:
@@ -286,7 +286,7 @@ def test_weights_of_another_shape_open_a_growing_nca_of_theirs(open_queue: OpenQ
 def test_weights_that_fit_nothing_say_so(tmp_path: Path) -> None:
     save_file({"conv.weight": torch.zeros(3)}, tmp_path / "w.safetensors")
     source = live()
-    with pytest.raises(AetheriaError, match=r"w\.safetensors: the weights fit no Growing NCA.*Open a config of the law"):
+    with pytest.raises(AetheriaError, match=r"w\.safetensors: the weights fit no Growing NCA.*First open a config of the law"):
         import_file(tmp_path / "w.safetensors", source)
     source.close()
 
@@ -310,7 +310,7 @@ def test_a_saved_state_goes_on_in_the_run_it_is_of_and_else_in_one_of_its_own(
     wait_until(lambda: motor.step_count == 33, open_queue.controller)
     open_queue.open(tmp_path / "state.safetensors")
     wait_until(lambda: view.messages, open_queue.controller)
-    assert view.messages[0].text == "Goes on from state.safetensors, at step 20"
+    assert view.messages[0].text == "Continues from state.safetensors, at step 20"
     assert motor_of(open_queue) is motor
     assert motor.step_count == 20
     open_queue.controller.open(live())  # of another size

@@ -137,7 +137,7 @@ def test_a_full_disk_ends_the_recording_and_the_run_goes_on(
     monkeypatch.setattr(psutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
     wait_until(lambda: told(view, "the disk is full"), controller)
     (message,) = [message for message in view.messages if message.kind == "error"]
-    assert "the run goes on without it" in message.text
+    assert "the run continues without it" in message.text
     after = motor.step_count
     wait_until(lambda: motor.step_count > after + 50, controller)
     assert controller.source is not None
@@ -230,7 +230,7 @@ def test_the_estimate_speaks_of_frames_minutes_and_free_space(
     controller.record.estimate(settings, said.append)
     wait_until(lambda: said, controller)
     assert said[0].text == (
-        "At the most 3.04 KiB a frame; at the present pace 120 frames and 365 KiB a minute. "
+        "At most 3.04 KiB per frame; at the present speed 120 frames and 365 KiB per minute. "
         "3.00 GiB are free, enough for 6 days."
     )
     controller.record.estimate(RecordSettings(path, ("chanel_0",)), said.append)

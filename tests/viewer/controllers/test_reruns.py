@@ -79,7 +79,7 @@ def test_the_config_of_a_recording_is_run_from_its_start(window: Window, qtbot: 
         np.testing.assert_array_equal(source.motor.cells[:, 0].numpy(), recording[1]["channel_0"])
 
 
-def test_a_recorded_run_goes_on_from_the_frame_in_sight(window: Window, qtbot: QtBot, path: Path) -> None:
+def test_a_recorded_run_goes_on_from_the_frame_in_view(window: Window, qtbot: QtBot, path: Path) -> None:
     window.controller.open(open_recording(path))
     window.controller.player.seek(3)
     window.controller.set_speed(1.0)
@@ -121,7 +121,7 @@ def test_the_panel_says_what_was_recorded(window: Window, qtbot: QtBot, path: Pa
     window.controller.open(open_recording(record_nca(tmp_path / "nca.h5", batch=2, size=(6, 10))))
     qtbot.waitUntil(panel.values["Recorded"].isVisible)
     assert panel.values["Grid"].text() == "20 \N{MULTIPLICATION SIGN} 12 cells, 2 universes"
-    assert panel.values["Recorded"].text() == "10 \N{MULTIPLICATION SIGN} 6 pictures of it"
+    assert panel.values["Recorded"].text() == "frames of 10 \N{MULTIPLICATION SIGN} 6 pixels"
     window.controller.close()
     assert not panel.values["Grid"].isVisible()
     assert panel.nothing.isVisible()

@@ -122,6 +122,6 @@ def test_the_config_of_a_recording_is_the_one_in_the_file(view: FakeView, tmp_pa
     controller.open(RecordingSource(Recording(record_life(tmp_path / "run.h5", steps=3, config="steps = 3\n"))))
     assert controller.save.config_toml() == "steps = 3\n"
     controller.open(live(life()))
-    with pytest.raises(ConfigError, match="made without one"):
+    with pytest.raises(ConfigError, match="has no config"):
         controller.save.config_toml()
     controller.close()

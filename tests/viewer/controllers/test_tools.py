@@ -244,7 +244,7 @@ def test_a_brush_that_makes_no_sense_is_not_taken_in_hand(controller: Controller
     controller.close()
     controller.tools.draw()
     assert controller.model.tool == "pan"
-    assert "only a live run" in view.messages[-1].text
+    assert "only live runs" in view.messages[-1].text
 
 
 def test_pressing_without_a_brush_paints_nothing(controller: Controller) -> None:
@@ -280,7 +280,7 @@ def test_a_turned_glider_flies_another_way(controller: Controller) -> None:
     assert torch.equal(motor.cells[0, 0], glider.roll((1, -1), (0, 1)))
 
 
-def test_a_mirrored_pattern_is_that_in_sight_with_left_and_right_exchanged() -> None:
+def test_a_mirrored_pattern_is_that_in_view_with_left_and_right_exchanged() -> None:
     controller = Controller(FakeView())
     pattern = Stamp("F", np.array([[0, 1, 1], [1, 1, 0], [0, 1, 0], [0, 1, 0]], np.float32))
 

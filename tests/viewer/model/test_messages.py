@@ -28,10 +28,10 @@ from viewer.model.messages import Message, MessageStack, explain
         (OSError(errno.ENOSPC, "No space left on device", "run.h5"), "The disk is full"),
         (
             DiskFullError("run.h5: no space is left; 12 frames are readable"),
-            "12 frames are readable. Make room, or choose another",
+            "12 frames are readable. Free some space, or choose another",
         ),
         (PermissionError(errno.EACCES, "Permission denied", "run.h5"), "run.h5"),
-        (MemoryError(), "not enough memory"),
+        (MemoryError(), "Out of memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"), "smaller grid"),
         (RuntimeError("CUDA error: unspecified launch failure\nCompile with ..."), 'device = "cpu"'),
         (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),

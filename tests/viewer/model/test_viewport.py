@@ -85,7 +85,7 @@ def test_the_scale_has_a_round_number_of_cells(most: float, length: int) -> None
     assert bar_length(most) == length
 
 
-def test_over_the_edge_of_a_torus_all_rows_or_columns_are_in_sight() -> None:
+def test_over_the_edge_of_a_torus_all_rows_or_columns_are_in_view() -> None:
     viewport = Viewport((200, 300), (100, 100), 2.0, 10.0, 150.0)
     assert viewport.region() == Region(0, 125, 35, 50)
     assert replace(viewport, wraps=True).region() == Region(0, 125, 200, 50)

@@ -46,7 +46,7 @@ def lines(panel: PlotsPanel, name: str) -> list[tuple[list[float], list[float]]]
     return [(list(x), list(y)) for x, y in drawn if x is not None and len(x)]
 
 
-def test_the_panel_in_sight_plots_the_population_of_the_universe_in_sight(
+def test_the_panel_in_view_plots_the_population_of_the_universe_in_view(
     window: Window, panel: PlotsPanel, qtbot: QtBot
 ) -> None:
     assert panel.boxes["population"].isChecked()
@@ -87,7 +87,7 @@ def test_numbers_that_come_faster_than_anyone_reads_are_drawn_together(
     assert drawn == [100, 119], "and the last of them"
 
 
-def test_the_buttons_are_in_sight_however_many_numbers_are_offered(window: Window, panel: PlotsPanel, qtbot: QtBot) -> None:
+def test_the_buttons_are_in_view_however_many_numbers_are_offered(window: Window, panel: PlotsPanel, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: len(panel.boxes) > 4)
     buttons = (panel.export, panel.clear, panel.universes)
     qtbot.waitUntil(lambda: all(button.visibleRegion().boundingRect() == button.rect() for button in buttons))

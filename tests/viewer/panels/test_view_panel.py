@@ -70,7 +70,7 @@ def test_the_field_is_chosen_by_name_and_explained_with_its_component_and_unit(w
     assert panel.low.text() == "-3.1416"
 
 
-def test_the_histogram_counts_the_cells_in_sight(window: Window, qtbot: QtBot) -> None:
+def test_the_histogram_counts_the_cells_in_view(window: Window, qtbot: QtBot) -> None:
     panel = panel_of(window)
     show_field(window, "real_0", qtbot)
     seen = window.controller.source.motor.cells[0, 0]  # type: ignore[union-attr]

@@ -68,7 +68,7 @@ def contents(path: Path, name: str) -> NDArray[Any]:
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_picture_equals_the_file_at_every_frame(controller: Controller, path: Path) -> None:
+def test_a_frame_equals_the_file_at_every_frame(controller: Controller, path: Path) -> None:
     opened(controller, record_life(path, steps=5))
     controller.set_field("energy")
     energy = contents(path, "energy")
@@ -93,7 +93,7 @@ def test_fields_are_described_by_the_file(controller: Controller, path: Path) ->
     assert (source.grid, source.universes, source.live) == ((12, 20), 1, False)
 
 
-def test_only_the_cells_in_sight_are_shown_averaged_to_the_screen(controller: Controller, path: Path) -> None:
+def test_only_the_cells_in_view_are_shown_averaged_to_the_screen(controller: Controller, path: Path) -> None:
     opened(controller, record_life(path, steps=3))
     controller.set_field("energy")
     controller.set_visible_area(Region(4, 8, 6, 10), (3, 5))
@@ -318,7 +318,7 @@ def test_nobody_looking_means_nothing_is_read(controller: Controller, path: Path
 # -- levels ----------------------------------------------------------------------------------------------------------
 
 
-def test_levels_are_found_in_the_frame_in_sight_and_can_be_locked(controller: Controller, path: Path) -> None:
+def test_levels_are_found_in_the_frame_in_view_and_can_be_locked(controller: Controller, path: Path) -> None:
     opened(controller, record_life(path, steps=20))
     controller.set_field("energy")
     energy = contents(path, "energy")
@@ -447,7 +447,7 @@ def test_a_recording_is_known_by_its_contents_and_takes_no_settings(tmp_path: Pa
     source = open_any(path)
     assert isinstance(source, RecordingSource)
     source.close()
-    with pytest.raises(ConfigError, match="--set is for configs"):
+    with pytest.raises(ConfigError, match="--set applies to configs"):
         open_any(path, ["seed=3"])
 
 
@@ -487,7 +487,7 @@ def test_a_file_cut_short_while_it_plays_is_told_once(controller: Controller, vi
     assert len(view.messages) == 1
 
 
-def test_a_file_that_is_replaced_while_it_grows_is_told_and_stays_in_sight(
+def test_a_file_that_is_replaced_while_it_grows_is_told_and_stays_in_view(
     controller: Controller, view: FakeView, path: Path, tmp_path: Path, writer: subprocess.Popen[str]
 ) -> None:
     source = opened(controller, path)
@@ -496,7 +496,7 @@ def test_a_file_that_is_replaced_while_it_grows_is_told_and_stays_in_sight(
     shown(controller, 5)
     record_life(tmp_path / "other.h5").replace(path)
     wait_until(lambda: view.messages, controller)
-    assert "run.h5: was replaced" in view.messages[0].text
+    assert "run.h5: file was replaced" in view.messages[0].text
     source.seek(2)
     shown(controller, 2)
 
@@ -526,7 +526,7 @@ from viewer.sources.opening import open_recording
 
 source = open_recording(sys.argv[1])
 source.playhead.loop = True
-source.pace(None, 1)
+source.set_speed(None, 1)
 source.play(True)
 """
 

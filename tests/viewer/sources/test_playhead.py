@@ -12,7 +12,7 @@ def updates(playhead: Playhead, times: list[float]) -> list[int]:
     return stands
 
 
-def test_a_reel_moves_once_a_beat_and_stops_at_the_end() -> None:
+def test_a_playhead_moves_once_an_update_and_stops_at_the_end() -> None:
     playhead = Playhead(4)
     playhead.speed = 10.0
     playhead.play(True, 0.0)
@@ -72,7 +72,7 @@ def test_a_stride_shows_every_nth_frame() -> None:
     assert not playhead.playing
 
 
-def test_missed_beats_are_left_out_and_counted_but_not_a_whole_pause() -> None:
+def test_missed_updates_are_skipped_and_counted_but_not_a_whole_pause() -> None:
     playhead = Playhead(1000)
     playhead.speed = 100.0
     playhead.play(True, 0.0)

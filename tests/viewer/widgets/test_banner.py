@@ -27,7 +27,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
     window.close()
 
 
-def test_an_error_stays_in_sight_until_it_is_dismissed_and_says_its_kind_in_words(window: Window, qtbot: QtBot) -> None:
+def test_an_error_stays_in_view_until_it_is_dismissed_and_says_its_kind_in_words(window: Window, qtbot: QtBot) -> None:
     window.show_message(Message("warning", "the plan is slower"))
     window.show_message(Message("error", "[grid] hieght: unknown key"))
     banner = window.banner

@@ -62,7 +62,7 @@ def test_the_bar_says_how_it_goes_in_words_and_prefixes(strip: StatusStrip) -> N
         "60 frames/s, 12 dropped",
         "cuda:0 \N{MIDDLE DOT} graphed",
         "1.50 GiB",
-        "2.38 MiB/s off the device",
+        "2.38 MiB/s transferred",
     ]
     assert strip.labels["Device and plan"].toolTip() == "the fastest of three that were tried"
     strip.show_status(Status(step=0, playing=False, recording="recording run.h5, 12 frames"))
@@ -84,10 +84,10 @@ def test_a_narrow_bar_leaves_out_what_is_worth_least(bar: QStatusBar, strip: Sta
     bar.resize(420, 30)
     qtbot.waitUntil(lambda: strip.width() < 420)
     assert texts(strip)[:2] == ["playing", "step 1,234,567"]
-    assert "2.38 MiB/s off the device" not in texts(strip)
+    assert "2.38 MiB/s transferred" not in texts(strip)
     assert strip.minimumSizeHint().width() == 0
     bar.resize(1600, 30)
-    qtbot.waitUntil(lambda: "2.38 MiB/s off the device" in texts(strip))
+    qtbot.waitUntil(lambda: "2.38 MiB/s transferred" in texts(strip))
 
 
 def test_a_note_stands_beside_the_numbers_and_goes_again(bar: QStatusBar, strip: StatusStrip) -> None:
@@ -142,7 +142,7 @@ def test_space_presses_the_button_that_has_the_focus(window: Window, qtbot: QtBo
     assert not source.status().playing
 
 
-def test_the_slider_goes_from_one_beat_a_second_to_unlimited(window: Window) -> None:
+def test_the_slider_goes_from_one_step_a_second_to_unlimited(window: Window) -> None:
     transport, model = window.transport, window.controller.model
     seen = []
     for place in range(transport.speed.maximum() + 1):
@@ -152,12 +152,12 @@ def test_the_slider_goes_from_one_beat_a_second_to_unlimited(window: Window) -> 
     assert transport.speed_words.text() == "unlimited"
     window.controller.slower()
     assert transport.speed.value() == len(SPEEDS) - 1
-    assert transport.speed_words.text() == "240 beats/s"
+    assert transport.speed_words.text() == "240 steps/s"
     transport.more.click()
     assert model.stride == 2
-    assert transport.stride_words.text() == "2 steps a beat"
+    assert transport.stride_words.text() == "2 steps/update"
     transport.fewer.click()
-    assert transport.stride_words.text() == "1 step a beat"
+    assert transport.stride_words.text() == "1 step/update"
 
 
 def test_the_window_can_be_made_narrow(window: Window, qtbot: QtBot) -> None:

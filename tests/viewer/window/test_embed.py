@@ -49,7 +49,7 @@ def test_a_script_goes_on_stepping_while_the_window_shows_and_edits_and_ends_cle
     done = script(
         """
         shown = show(motor, title="mine")
-        steps = lambda window: window.controller.picture.step if window.controller.picture else -1
+        steps = lambda window: window.controller.frame.step if window.controller.frame else -1
         for step in range(300):
             motor.step(1)
             assert motor.step_count == step + 1
@@ -57,7 +57,7 @@ def test_a_script_goes_on_stepping_while_the_window_shows_and_edits_and_ends_cle
         motor.step(1)
         until(lambda: shown.ask(steps) == 301)
         everything = torch.ones(1, 24, 32)
-        shown.ask(lambda window: window.controller.source.ask(lambda m: m.set_cells(everything)))
+        shown.ask(lambda window: window.controller.source.submit_with_motor(lambda m: m.set_cells(everything)))
         until(lambda: int(motor.cells.sum()) == 24 * 32)
         print(shown.ask(lambda window: window.windowTitle()), threading.current_thread() is threading.main_thread())
         """,
@@ -100,7 +100,7 @@ def test_no_widget_is_left_for_another_thread_to_destroy(fresh_settings: Path) -
         """
         import gc, shiboken6
         from PySide6.QtWidgets import QApplication, QWidget
-        from viewer import embed
+        from viewer.window import embed
         from viewer.sources.live import LiveSource
         from viewer.window.window import Window
 
@@ -126,8 +126,8 @@ def test_no_widget_is_left_for_another_thread_to_destroy(fresh_settings: Path) -
             return orphaned, [type(w).__name__ for w in widgets if shiboken6.isValid(w) and shiboken6.ownedByPython(w)]
 
         gc.disable()  # and while the windows' thread works, this one waits: what is dropped there is still there to be seen
-        home = embed._home(None)
-        print(*home.call(opened))
+        windows = embed._window_thread(None)
+        print(*windows.call(opened))
         """,
         fresh_settings,
     )
@@ -173,7 +173,7 @@ def test_a_window_that_is_waited_for_steps_the_motor_and_ctrl_c_closes_it(where:
 def test_where_there_is_no_screen_it_says_so_and_what_to_do(fresh_settings: Path) -> None:
     done = script("show(motor)", fresh_settings, QT_QPA_PLATFORM="", DISPLAY="", WAYLAND_DISPLAY="")
     assert done.returncode == 1
-    assert "ViewerError: there is no screen here" in done.stderr
+    assert "ViewerError: no screen found" in done.stderr
 
 
 def test_beside_a_qt_application_the_window_joins_it(qtbot: QtBot) -> None:

@@ -91,7 +91,7 @@ def note(window: Window) -> str:
 def test_r_records_and_stops_and_the_file_is_whole(window: Window, qtbot: QtBot, folder: Path) -> None:
     press(window, qtbot, Qt.Key.Key_R)
     dialog = opened(window, qtbot, RecordDialog)
-    qtbot.waitUntil(lambda: "a frame" in dialog.takes.text())
+    qtbot.waitUntil(lambda: "per frame" in dialog.takes.text())
     assert "are free" in dialog.takes.text()
     dialog.every.setValue(3)
     for row in range(dialog.fields.count()):
@@ -135,7 +135,7 @@ def test_the_record_dialog_says_what_is_wrong_and_when_a_file_would_be_replaced(
     assert not window.controller.record.recording
 
 
-def test_eight_bits_are_between_the_levels_in_sight(window: Window, qtbot: QtBot) -> None:
+def test_eight_bits_are_between_the_levels_in_view(window: Window, qtbot: QtBot) -> None:
     window.controller.set_field("channel_0")
     press(window, qtbot, Qt.Key.Key_R)
     dialog = opened(window, qtbot, RecordDialog)
@@ -158,7 +158,7 @@ def test_m_films_what_is_shown_until_it_is_pressed_again(window: Window, qtbot: 
     window.controller.step_once()
     qtbot.waitUntil(lambda: film.task is not None and film.task.done == 2)
     press(window, qtbot, Qt.Key.Key_M)
-    qtbot.waitUntil(lambda: note(window).startswith("Filmed 2 pictures in my-soup.gif"))
+    qtbot.waitUntil(lambda: note(window).startswith("Saved 2 frames to my-soup.gif"))
     with Image.open(folder / "my-soup.gif") as image:
         assert image.format == "GIF"
 
@@ -170,10 +170,10 @@ def test_a_recording_is_filmed_in_the_size_and_rate_that_is_asked_for(window: Wi
     dialog = opened(window, qtbot, FilmDialog)
     dialog.scale.setValue(3)
     dialog.fps.setValue(5)
-    assert "6 pictures of 60 x 36 pixels, 1.2 seconds" in dialog.takes.text()
+    assert "6 frames of 60 x 36 pixels, 1.2 seconds" in dialog.takes.text()
     dialog.accept()
     assert choose(window, qtbot, "film.gif") == "run.mp4"
-    qtbot.waitUntil(lambda: note(window).startswith("Filmed 6 pictures in film.gif"))
+    qtbot.waitUntil(lambda: note(window).startswith("Saved 6 frames to film.gif"))
     with Image.open(folder / "film.gif") as image:
         assert image.size == (60, 36)
 

@@ -70,7 +70,7 @@ def test_the_window_lives_on_while_it_asks_and_escape_takes_no_steps(window: Win
     step = source_of(window).motor.step_count
     qtbot.waitUntil(lambda: source_of(window).motor.step_count > step + 3)
     dialog = window.findChildren(QInputDialog)[-1]
-    assert "Step to go to (it is at" in dialog.labelText()
+    assert "Step to go to (present step" in dialog.labelText()
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     assert source_of(window).status().playing
 
@@ -125,7 +125,7 @@ def test_the_help_page_shows_its_pictures(window: Window, qtbot: QtBot) -> None:
     page = window.dialogs._help
     assert page is not None
     qtbot.waitUntil(page.isVisible)
-    assert "What one sees" in page.text.toPlainText()
+    assert "The viewer" in page.text.toPlainText()
     image = page.text.viewport().grab().toImage()
     found = {image.pixelColor(x, y).name() for x in range(0, image.width(), 2) for y in range(0, image.height(), 2)}
     for name in ("ember", "phase"):

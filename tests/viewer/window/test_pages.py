@@ -16,9 +16,9 @@ from pytestqt.qtbot import QtBot
 from aetheria.core.errors import AetheriaError
 from tests.viewer.controllers.test_open_queue import CONFIG, GLIDER
 from tests.viewer.fakes import live
-from viewer.__main__ import open_window
 from viewer.sources.live import LiveSource
 from viewer.widgets import theme
+from viewer.window.app import open_window
 from viewer.window.window import Window
 
 Open = Callable[..., Window]
@@ -131,7 +131,7 @@ def test_a_config_and_then_a_pattern_dropped_on_the_window_are_opened(opened: Op
     qtbot.waitUntil(lambda: motor_shape(window) == (1, 1, 32, 48))
     window.controller.toggle_play()
     assert drop(window, tmp_path / "glider.rle")
-    qtbot.waitUntil(lambda: "start of this run" in window.statusBar().currentMessage())
+    qtbot.waitUntil(lambda: "initial state of this run" in window.statusBar().currentMessage())
 
 
 def test_files_dropped_on_the_canvas_reach_the_window(opened: Open) -> None:
@@ -240,8 +240,8 @@ def test_a_config_that_breaks_late_is_told_over_the_gallery(opened: Open, qtbot:
         ("missing.rle", None, None, "no such file"),
         ("missing.h5", None, None, "no such file"),
         (".", None, None, "a folder; expected a config"),
-        (__file__, None, None, "no kind of file that opens here; expected a config"),
-        ("missing.h5", None, "cpu", "--device is for configs"),
+        (__file__, None, None, "unknown kind of file; expected a config"),
+        ("missing.h5", None, "cpu", "--device applies to configs"),
     ],
 )
 def test_what_the_command_line_names_wrongly_is_refused_before_there_is_a_window(

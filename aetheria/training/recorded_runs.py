@@ -1,4 +1,4 @@
-"""Recordings as something to learn from: what each holds, found without reading a frame."""
+"""Recordings as training data: their contents, found from metadata without reading a frame."""
 
 import glob
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aetheria.core.device import times
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.files.untrusted import read_toml
 from aetheria.motor.edits import ControlEdit
@@ -16,16 +17,17 @@ from aetheria.recording import Recording
 
 
 @dataclass(frozen=True)
-class Run:
-    """One recording, by its metadata.
+class RecordedRun:
+    """One recording, described by its metadata.
 
     Attributes:
         path: of the file.
-        law: name of the law that made it, and what else tells it from others.
+        law: name of the law that was recorded.
+        identity: name, weights and parameters of that law, which tell it from others.
         channels, height, width: of its cells.
-        universes: how many ran together.
+        universes: number of universes stepped together.
         every: steps between two frames.
-        stretches: (first, last) frames between which nobody changed anything by hand and no frame is missing.
+        segments: (first, last) frames between which there is no edit and no frame is missing.
     """
 
     path: Path
@@ -36,14 +38,14 @@ class Run:
     width: int
     universes: int
     every: int
-    stretches: tuple[tuple[int, int], ...]
+    segments: tuple[tuple[int, int], ...]
 
 
 def find_recordings(patterns: Sequence[str | Path]) -> list[Path]:
-    """The files that names and patterns ("runs/*.h5") stand for, each once, in order of their names.
+    """The files that match names and patterns ("runs/*.h5"), each once, ordered by name.
 
     Raises:
-        ConfigError: a name or pattern that stands for no file.
+        ConfigError: a name or pattern that matches no file.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
@@ -56,31 +58,34 @@ def find_recordings(patterns: Sequence[str | Path]) -> list[Path]:
     return list(found)
 
 
-def examine(path: Path) -> Run:
-    """Reads what a recording says of itself.
+def read_run(path: Path) -> RecordedRun:
+    """Reads the metadata of a recording.
 
     Raises:
-        RecordingError: it cannot be read, or does not hold the whole cells.
+        RecordingError: it cannot be read, or does not hold all cells of a two-dimensional grid.
     """
     with Recording(path) as recording:
         about = recording.attributes
-        height, width = (int(size) for size in about["grid"])
+        grid = tuple(int(side) for side in about["grid"])
+        if len(grid) != 2:
+            raise RecordingError(f"{path}: holds a grid of {times(grid)} cells; laws are learned from grids of two axes")
+        height, width = grid
         channels, universes = int(about["channels"]), int(about["universes"])
         _check_whole(recording)
         every = int(about["every"])
-        stretches = _stretches(recording.steps, recording.edits_before, every)
+        segments = _find_segments(recording.steps, recording.edits_before, every)
         identity = (str(about["law"]), str(about["weights_sha256"]), _law_table(recording.config))
-        return Run(path, str(about["law"]), identity, channels, height, width, universes, every, stretches)
+        return RecordedRun(path, str(about["law"]), identity, channels, height, width, universes, every, segments)
 
 
 def _check_whole(recording: Recording) -> None:
-    """Raises RecordingError unless it holds every channel at full size, of one law."""
+    """Raises RecordingError unless it holds every channel at full size, and its law was never changed."""
     path, about = recording.path, recording.attributes
     missing = [name for name in channel_names(int(about["channels"])) if name not in recording.fields]
     if missing:
         raise RecordingError(
-            f"{path}: holds {', '.join(recording.fields)}, but not {missing[0]}; to be learned from, a run must record "
-            'every channel: [record] fields = ["cells"]'
+            f"{path}: holds {', '.join(recording.fields)}, but not {missing[0]}; training needs "
+            'every channel, as recorded by [record] fields = ["cells"]'
         )
     found, grid = recording.dataset("channel_0").shape[-2:], tuple(about["grid"])
     if found != grid:
@@ -90,24 +95,24 @@ def _check_whole(recording: Recording) -> None:
     changed = next((edit for edit in recording.edits if isinstance(edit, ControlEdit)), None)
     if changed:
         raise RecordingError(
-            f"{path}: {changed.name} was changed by hand at step {changed.step}, so that it shows two laws; record a run of one"
+            f"{path}: {changed.name} was edited at step {changed.step}, so that it shows two laws; record a run of one law"
         )
 
 
-def check_alike(runs: Sequence[Run]) -> None:
-    """Raises ConfigError unless all are of one law, one shape of cells and one interval."""
+def check_alike(runs: Sequence[RecordedRun]) -> None:
+    """Raises ConfigError unless all have the same law, shape of cells and interval."""
     first = runs[0]
     for run in runs[1:]:
-        for what, ours, theirs in (
+        for name, one, other in (
             ("law", first.identity, run.identity),
             ("channels", first.channels, run.channels),
             ("grid", (first.height, first.width), (run.height, run.width)),
             ("steps between frames", first.every, run.every),
         ):
-            if ours != theirs:
-                shown = (first.law, run.law) if what == "law" and first.law != run.law else (ours, theirs)
+            if one != other:
+                shown = (first.law, run.law) if name == "law" and first.law != run.law else (one, other)
                 raise ConfigError(
-                    f"[data] recordings: {first.path.name} and {run.path.name} differ in {what}: {shown[0]} and {shown[1]}; "
+                    f"[data] recordings: {first.path.name} and {run.path.name} differ in {name}: {shown[0]} and {shown[1]}; "
                     "expected recordings of one law on grids of one size"
                 )
 
@@ -117,15 +122,15 @@ def channel_names(channels: int) -> list[str]:
     return [f"channel_{channel}" for channel in range(channels)]
 
 
-def _stretches(steps: NDArray[np.int64], edits: NDArray[np.int64], every: int) -> tuple[tuple[int, int], ...]:
+def _find_segments(steps: NDArray[np.int64], edits: NDArray[np.int64], every: int) -> tuple[tuple[int, int], ...]:
     if not len(steps):
         return ()
-    torn = np.flatnonzero((np.diff(steps) != every) | (np.diff(edits) != 0))
-    firsts, lasts = [0, *(torn + 1).tolist()], [*torn.tolist(), len(steps) - 1]
+    breaks = np.flatnonzero((np.diff(steps) != every) | (np.diff(edits) != 0))
+    firsts, lasts = [0, *(breaks + 1).tolist()], [*breaks.tolist(), len(steps) - 1]
     return tuple(zip(firsts, lasts, strict=True))
 
 
 def _law_table(config: str) -> str:
-    """The law's own table of a config; of a run without a config, nothing is known."""
+    """The parameters of the law in a config; empty for a run without a config."""
     table = read_toml(config, "a recording's config").get("law", {}) if config else {}
     return repr(sorted((key, value) for key, value in table.items() if key not in ("weights", "seed")))

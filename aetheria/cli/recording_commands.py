@@ -1,4 +1,4 @@
-"""Commands on recordings: what one holds, and what other programs read."""
+"""Commands on recordings: info, verify, repair and export."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,22 +14,21 @@ if TYPE_CHECKING:
     from aetheria.export.pictures import Movie
     from aetheria.recording import Recording
 
-
-_MAX_PROBLEMS = 12  # lines about what was wrong
+_MAX_PROBLEMS = 12  # lines printed about a damaged file
 
 
 def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> None:
-    """Show what a recording holds and how to open it."""
+    """Show the contents of a recording and ways to open it."""
+    from aetheria.core.device import times
     from aetheria.recording import Recording
 
     with Recording(file) as recording:
         a, count = recording.attributes, len(recording)
         steps = recording.steps
-        height, width = a["grid"]
         rows = {
             "status": recording.status,
             "title": a["title"],
-            "law": f"{a['law']}, {a['channels']} channels, {height} x {width} cells, {a['universes']} universe(s)",
+            "law": f"{a['law']}, {a['channels']} channels, {times(a['grid'])} cells, {a['universes']} universe(s)",
             "frames": f"{count:,}" + (f", steps {steps[0]:,} to {steps[-1]:,}, every {a['every']}" if count else ""),
             "fields": ", ".join(f"{n} {recording.dataset(n).shape[1:]} {recording.dataset(n).dtype}" for n in recording.fields),
             "observables": ", ".join(recording.observables),
@@ -68,32 +67,32 @@ def verify(
     file: Annotated[Path, typer.Argument(help="A recording (.h5) of a run from a config.")],
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>; as recorded by default.")] = None,
 ) -> None:
-    """Make a recorded run again and say whether it comes out to the last bit (exit code 0), or where not (6)."""
+    """Run a recorded run again: exit code 0 if all frames are equal to the last bit, 6 and the first difference if not."""
     from aetheria.recording import Recording
-    from aetheria.runs.verify import verify as make_again
+    from aetheria.runs.verify import verify as run_again
 
     with Recording(file) as recording:
-        verdict = make_again(recording, device)
-    if verdict.identical:
-        out.print(f"[green]identical[/] {escape(str(file))}: all {verdict.frames:,} frames, to the last bit")
+        result = run_again(recording, device)
+    if result.identical:
+        out.print(f"[green]identical[/] {escape(str(file))}: all {result.frames:,} frames, to the last bit")
     else:
         out.print(
-            f"[red]differs[/] {escape(str(file))}: at step {verdict.step:,} {escape(verdict.field)} of universe "
-            f"{verdict.universe} is another, by {verdict.apart:.3g} at most; the {verdict.frames:,} frames before are identical"
+            f"[red]differs[/] {escape(str(file))}: at step {result.step:,} {escape(result.field)} of universe "
+            f"{result.universe} differs by up to {result.largest:.3g}; the {result.frames:,} frames before are identical"
         )
-    for circumstance in verdict.provenance:
-        out.print(f"  recorded with {escape(circumstance)}")
-    raise typer.Exit(0 if verdict.identical else 6)
+    for difference in result.provenance:
+        out.print(f"  recorded with {escape(difference)}")
+    raise typer.Exit(0 if result.identical else 6)
 
 
 def repair(
     file: Annotated[Path, typer.Argument(help="A recording (.h5) that is damaged, or whose writer was killed.")],
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="The recording to make; NAME.repaired.h5 beside it by default.")
+        Path | None, typer.Option("--out", help="The new recording; NAME.repaired.h5 beside it by default.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Make a whole recording of what can be read of a damaged one: exit code 0, or 6 if something of it is lost."""
+    """Save the readable frames of a damaged recording in a new file: exit code 0, or 6 if something is lost."""
     from aetheria.recording.repair.repair import repair as save
 
     target = out_file or file.with_name(f"{file.stem}.repaired{file.suffix}")
@@ -107,7 +106,7 @@ def repair(
     for line in saved.problems[:_MAX_PROBLEMS]:
         out.print(f"  found  {escape(line)}")
     if len(saved.problems) > _MAX_PROBLEMS:
-        out.print(f"  found  {len(saved.problems) - _MAX_PROBLEMS:,} more such")
+        out.print(f"  found  {len(saved.problems) - _MAX_PROBLEMS:,} more of these")
     raise typer.Exit(0 if saved.complete else 6)
 
 
@@ -116,22 +115,22 @@ def export(
     png: Annotated[bool, typer.Option("--png", help="The last frame as a PNG.")] = False,
     gif: Annotated[bool, typer.Option("--gif", help="The frames as an endless GIF.")] = False,
     mp4: Annotated[bool, typer.Option("--mp4", help="The frames as an MP4 film (needs PyAV).")] = False,
-    vtkhdf: Annotated[bool, typer.Option("--vtkhdf", help="A small file by which ParaView shows the recording.")] = False,
-    npz: Annotated[bool, typer.Option("--npz", help="Everything as a NumPy archive.")] = False,
-    zarr: Annotated[bool, typer.Option("--zarr", help="Everything as a Zarr store (needs zarr).")] = False,
+    vtkhdf: Annotated[bool, typer.Option("--vtkhdf", help="A small file through which ParaView opens the recording.")] = False,
+    npz: Annotated[bool, typer.Option("--npz", help="All data as a NumPy archive.")] = False,
+    zarr: Annotated[bool, typer.Option("--zarr", help="All data as a Zarr store (needs zarr).")] = False,
     out_file: Annotated[Path | None, typer.Option("--out", help="File to write; beside the recording by default.")] = None,
     field: Annotated[str | None, typer.Option(help="Field to show; the first one recorded by default.")] = None,
     colour_map: Annotated[str | None, typer.Option(help="ember, ice, grey, phase or balance.")] = None,
     first: Annotated[int | None, typer.Option("--from", help="First step.")] = None,
     last: Annotated[int | None, typer.Option("--to", help="Last step.")] = None,
     levels: Annotated[tuple[float, float] | None, typer.Option(help="Values at the ends of the colour map.")] = None,
-    universe: Annotated[int, typer.Option(help="Which universe of a batch.")] = 0,
-    fps: Annotated[float, typer.Option(min=0.1, max=240, help="Frames a second.")] = 20.0,
-    scale: Annotated[int, typer.Option(min=1, max=64, help="Size of a cell in pixels.")] = 4,
+    universe: Annotated[int, typer.Option(help="Number of the universe in a batch.")] = 0,
+    fps: Annotated[float, typer.Option(min=0.1, max=240, help="Frames per second.")] = 20.0,
+    scale: Annotated[int, typer.Option(min=1, max=64, help="Pixels for each side of a cell.")] = 4,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     _force: Force = False,
 ) -> None:
-    """Make a picture or film of a recording, or what other programs read: ParaView, NumPy, Zarr."""
+    """Export a recording as a picture or film, or for ParaView, NumPy or Zarr."""
     from aetheria.export.pictures import Movie, PictureStyle
     from aetheria.files.atomic import check_output
     from aetheria.recording import Recording
@@ -142,7 +141,7 @@ def export(
     if not kinds:
         raise ConfigError("export: expected one or more of --png, --gif, --mp4, --vtkhdf, --npz, --zarr")
     if out_file and len(kinds) > 1:
-        raise ConfigError(f"export: --out names one file, but {' and '.join('--' + k for k in kinds)} were asked for")
+        raise ConfigError(f"export: --out names one file, but {' and '.join('--' + k for k in kinds)} are given")
     if out_file and out_file.suffix != f".{kinds[0]}":
         raise ConfigError(f"--out {out_file}: expected a name that ends in .{kinds[0]}")
     with Recording(file) as recording:

@@ -1,4 +1,4 @@
-"""A recording taken up again: what is made again takes the place of what was there, and nothing else changes."""
+"""Resumed recordings: repeated frames replace the old ones, and nothing else changes."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Commands about speed and about this machine: how fast it steps, where the time goes, and whether it is well."""
+"""Commands that measure this machine: bench, profile and doctor."""
 
 import os
 from pathlib import Path
@@ -7,19 +7,19 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from aetheria.cli.shared import Force, out
+from aetheria.cli.shared import Device, Force, Overrides, out
 from aetheria.core.errors import ConfigError
 
 
 def bench(
     config: Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.")],
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
-    seconds: Annotated[float, typer.Option(help="How long to time steps for, about.")] = 2.0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Time exactly so many steps instead.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+    set_: Overrides = None,
+    seconds: Annotated[float, typer.Option(help="Time to measure for, approximately.")] = 2.0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Number of steps to time, instead of --seconds.")] = None,
+    device: Device = None,
     _force: Force = False,
 ) -> None:
-    """Measure how fast a config steps here, and how far that is from what this machine can do."""
+    """Measure the stepping rate of a config, and compare it with the limits of this machine."""
     from aetheria.diagnostics.bench import bench as measure
     from aetheria.diagnostics.bench import describe
     from aetheria.runs.config import load_config
@@ -31,14 +31,16 @@ def bench(
 
 def profile(
     config: Annotated[str, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.")],
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps to watch; as many as take a moment by default.")] = None,
-    trace: Annotated[Path | None, typer.Option(help="The trace; runs/<config>-trace.json by default.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+    set_: Overrides = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Number of steps to profile; about 0.3 s of them by default.")
+    ] = None,
+    trace: Annotated[Path | None, typer.Option(help="The trace file; runs/<config>-trace.json by default.")] = None,
+    device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing trace.")] = False,
 ) -> None:
-    """Show where the time and memory of a run or a training go, by stage and by operator, and leave a Chrome trace."""
-    # Before torch is imported: its profiler talks to whoever debugs it.
+    """Profile a run or a training: time and memory by stage and by operator, and a Chrome trace."""
+    # Before torch is imported, or its profiler prints debug messages.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from aetheria.diagnostics.bench import describe
@@ -56,14 +58,14 @@ def profile(
     settings = load_training(config, set_) if "train" in read_settings(path, set_) else load_config(config, set_)
     if trace is None:
         target.parent.mkdir(exist_ok=True)
-    about: dict[str, str]
+    summary: dict[str, str]
     if isinstance(settings, RunConfig):
-        found = profile_run(settings, device=device, steps=steps, trace=target)
-        about, shown = describe(found.report), tables(found)
+        of_run = profile_run(settings, device=device, steps=steps, trace=target)
+        summary, shown = describe(of_run.report), tables(of_run)
     else:
-        taught = profile_training(settings, device=device, steps=steps or 3, trace=target)
-        about, shown = taught.describe(), taught.tables()
-    for key, value in about.items():
+        of_training = profile_training(settings, device=device, steps=steps or 3, trace=target)
+        summary, shown = of_training.describe(), of_training.tables()
+    for key, value in summary.items():
         out.print(f"[bold]{key:12}[/]{escape(value)}")
     for table in shown:
         out.print("", table)
@@ -74,11 +76,11 @@ def doctor() -> None:
     """Examine this machine: devices, precisions, compiler, versions, and a short self-test."""
     from aetheria.diagnostics.doctor import examine, healthy
 
-    findings = []
-    for finding in examine():
-        findings.append(finding)
-        mark = "[green]ok[/]" if finding.good else "[red]!![/]"
-        out.print(f"{mark} {escape(finding.what):26} {escape(finding.value)}")
-        if finding.hint:
-            out.print(f"   {'':26} [dim]{escape(finding.hint)}[/]")
-    raise typer.Exit(0 if healthy(findings) else 1)
+    results = []
+    for result in examine():
+        results.append(result)
+        mark = "[green]ok[/]" if result.good else "[red]!![/]"
+        out.print(f"{mark} {escape(result.name):26} {escape(result.value)}")
+        if result.hint:
+            out.print(f"   {'':26} [dim]{escape(result.hint)}[/]")
+    raise typer.Exit(0 if healthy(results) else 1)

@@ -1,0 +1,146 @@
+"""Commands that run a config and train a law."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, program
+from aetheria.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aetheria.runs.run import RunResult
+    from aetheria.training.grow import GrowResult
+    from aetheria.training.imitation import TrainResult
+
+_STATUS = {"done": "[green]done[/]", "interrupted": "[yellow]interrupted[/]", "diverged": "[red]diverged[/]"}
+_SHOWN_STEPS = (1, 2, 5, 10, 20, 50, 100)  # of a rollout, whose errors are printed
+
+
+def run(
+    config: Annotated[
+        str | None, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RECORDING.h5", help="Resume this run from its newest checkpoint.")
+    ] = None,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="With --resume, if there is no checkpoint: make all frames again.")
+    ] = False,
+    set_: Overrides = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of the config's.")] = None,
+    out_file: Annotated[Path | None, typer.Option("--out", help="The recording; runs/<config>.h5 by default.")] = None,
+    device: Device = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording and picture.")] = False,
+    quiet: Quiet = False,
+    _force: Force = False,
+) -> None:
+    """Run a config to an HDF5 recording and a picture, with checkpoints beside them; or resume such a run."""
+    from aetheria.cli.progress import RunDisplay
+
+    for name, given in {"CONFIG": config, "--set": set_, "--out": out_file, "--overwrite": overwrite}.items():
+        if resume is not None and given:
+            raise ConfigError(f"--resume: {name} given too; a run is resumed with its own config and file")
+    if resume is None and (config is None or from_start):
+        raise ConfigError("run: expected a CONFIG, or --resume RECORDING.h5" + (" with --from-start" if from_start else ""))
+    display = RunDisplay(out, err, quiet)
+    options: dict[str, Any] = {"device": device, "started": display.started, "progress": display.progress}
+    try:
+        with display:
+            if resume is not None:
+                result = _resume(resume, steps=steps, from_start=from_start, **options)
+            else:
+                result = _run(str(config), set_, steps, out_file, overwrite=overwrite, **options)
+    except KeyboardInterrupt as error:
+        err.print("interrupted before the first step; nothing was written")
+        raise typer.Exit(getattr(error, "exit_code", 130)) from None
+    _report_run(result, quiet)
+    raise typer.Exit(result.exit_code)
+
+
+def _run(config: str, set_: list[str] | None, steps: int | None, out_file: Path | None, **options: Any) -> "RunResult":
+    from aetheria.runs.config import find_config, load_config
+    from aetheria.runs.run import run as run_config
+
+    settings = load_config(config, [*(set_ or []), *([f"steps={steps}"] if steps else [])])
+    target = out_file or Path("runs") / f"{find_config(config).stem}.h5"
+    if target.suffix not in (".h5", ".hdf5"):
+        raise ConfigError(f"--out {target}: expected a name that ends in .h5")
+    return run_config(settings, target, make_folder=out_file is None, **options)
+
+
+def _resume(recording: Path, **options: Any) -> "RunResult":
+    from aetheria.runs.resume import resume
+
+    return resume(recording, **options)
+
+
+def _report_run(result: "RunResult", quiet: bool) -> None:
+    command, file = escape(program()), escape(str(result.recording))
+    if result.message:
+        err.print(f"{_STATUS[result.status]}: {escape(result.message)}")
+    if quiet:
+        return
+    out.print(f"{_STATUS[result.status]} {result.steps:,} steps in {result.seconds:.1f} s, {result.frames:,} frames committed")
+    if result.waited_s > 0.1:
+        out.print(f"  the motor waited {result.waited_s:.1f} s for the disk")
+    out.print(f"  recording  {file}")
+    if result.picture:
+        out.print(f"  picture    {escape(str(result.picture))}")
+    if result.status == "interrupted":
+        out.print(f"Next: {command} run --resume {file}   |   {command} info {file}")
+    else:
+        out.print(f"Next: {command} info {file}   |   {command} export {file} --gif")
+
+
+def train(
+    config: Annotated[str, typer.Argument(help="A TOML file with \\[law], \\[train], and \\[data] or a \\[picture].")],
+    set_: Overrides = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="For the results; runs/<config> by default.")] = None,
+    device: Device = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the training in that folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing training in that folder.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn a law from recordings, or a law that grows a picture."""
+    from aetheria.cli.progress import TrainingDisplay
+    from aetheria.runs.config import find_config
+    from aetheria.training.grow import GrowResult, grow
+    from aetheria.training.imitation import TrainResult, imitate
+    from aetheria.training.train_config import GrowConfig, load_training
+
+    leads = os.environ.get("RANK", "0") == "0"  # the first of torchrun's processes prints
+    quiet = quiet or not leads
+    settings = load_training(config, set_)
+    folder = out_folder or Path("runs") / find_config(config).stem
+    options: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
+    result: TrainResult | GrowResult
+    with TrainingDisplay(out, err, quiet) as display:
+        if isinstance(settings, GrowConfig):
+            result = grow(settings, folder, started=display.growing, progress=display.progress, **options)
+        else:
+            result = imitate(settings, folder, started=display.started, progress=display.progress, **options)
+    if result.exit_code:
+        if leads:
+            err.print(f"{_STATUS['interrupted']} at step {result.step:,}; --resume continues")
+        raise typer.Exit(result.exit_code)
+    if not quiet:
+        _report_training(result, folder)
+
+
+def _report_training(result: "TrainResult | GrowResult", folder: Path) -> None:
+    from aetheria.training.grow import GrowResult
+
+    name = escape(str(folder))
+    out.print(f"[green]{result.status}[/], the result has {result.step:,} steps of training")
+    if isinstance(result, GrowResult):
+        errors = ", ".join(f"{error:.3g} at step {step}" for step, error in result.errors.items() if step >= 64)
+        out.print(f"  error       {errors}; {result.healed:.3g} at 200 steps after half of it was removed")
+        out.print(f"  results     {name}: weights.safetensors, run.toml, grown.png")
+    else:
+        shown = sorted({*_SHOWN_STEPS, len(result.errors)} & set(range(1, len(result.errors) + 1)))
+        out.print("  mean error  " + ", ".join(f"{result.errors[step - 1]:.3g} after {step}" for step in shown))
+        out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
+    out.print(f"Next: {escape(program())} run {name}/run.toml")
