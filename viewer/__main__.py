@@ -4,7 +4,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from aetheria.cli.shared import Force
+from aetheria.cli.shared import Device, Force, Overrides
 from aetheria.core.errors import ConfigError
 
 
@@ -13,8 +13,8 @@ def command(
         str | None,
         typer.Argument(metavar="[CONFIG | RECORDING.h5]", help="What to open; without it, a gallery to choose from."),
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:<number>.")] = None,
+    set_: Overrides = None,
+    device: Device = None,
     _force: Force = False,
 ) -> None:
     """Open a window on a live simulation or a recording."""

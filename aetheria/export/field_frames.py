@@ -65,7 +65,7 @@ class FieldFrames:
 
     def values(self, position: int) -> NDArray[np.generic]:
         """The stored values of a frame: `(*axes)`; of "rgb" `(3, *axes)`."""
-        values = self.recording[int(self.indices[position])][self.field][self._universe]
+        values = self.recording.read(self.field, int(self.indices[position]), self._universe)[0]
         if not self._cuts:
             return values
         axes = self.recording.grid_axes

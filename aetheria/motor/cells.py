@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.core.block import Block
@@ -55,9 +54,7 @@ class BlockUpdate:
         return updated
 
 
-def checked_update(
-    cells: Tensor | NDArray[np.generic], at: Sequence[int] | None, universe: int | None, spec: CellSpec
-) -> BlockUpdate:
+def checked_update(cells: object, at: Sequence[int] | None, universe: int | None, spec: CellSpec) -> BlockUpdate:
     """Cells `(C, *size)` or `(B, C, *size)` that are to replace a block with its corner at `at`, or all.
 
     Args:
@@ -73,6 +70,7 @@ def checked_update(
     if at is not None and len(at) != rank:
         raise StateError(f"cells: corner {tuple(at)} given; the grid of {times(grid)} has {rank} axes")
     corner = (0,) * rank if at is None else tuple(map(int, at))
+    cells = as_tensor(cells)
     size = tuple(grid) if at is None else tuple(map(int, cells.shape[-rank:])) if cells.ndim >= rank else (0,) * rank
     block = checked_block((Block(corner, size),), tuple(grid))
     checked = checked_cells(cells, replace(spec, shape=(batch if universe is None else 1, channels, *size)))
@@ -98,16 +96,20 @@ def checked_block(given: Sequence[Block | int], grid: tuple[int, ...]) -> Block:
     return block
 
 
-def checked_cells(cells: Tensor | NDArray[np.generic], spec: CellSpec) -> Tensor:
+def checked_cells(cells: object, spec: CellSpec) -> Tensor:
     """Cells of one universe `(C, *grid)` or all `(B, C, *grid)`, laid out for stepping: a copy, in inference mode.
 
+    Cells of a law with one channel may come without that axis, `(*grid)`.
+
     Raises:
-        StateError: another shape than the spec's, complex numbers, NaN or Inf.
+        StateError: another shape than the spec's, no real numbers, NaN or Inf.
     """
-    given = torch.as_tensor(cells)
+    given = as_tensor(cells)
     if given.is_complex():
         raise StateError("cells: complex numbers given; expected real and imaginary blocks, (B, 2d, *grid)")
     shape = spec.shape
+    if shape[1] == 1 and given.shape == shape[2:]:
+        given = given[None]
     if tuple(given.shape) not in (shape, shape[1:]):
         axes = ", ".join(("depth", "height", "width")[-len(spec.grid) :])
         raise StateError(f"cells: shape {tuple(given.shape)}; expected {shape} or {shape[1:]} (universes, channels, {axes})")
@@ -116,6 +118,26 @@ def checked_cells(cells: Tensor | NDArray[np.generic], spec: CellSpec) -> Tensor
         if not finite(ready):
             raise StateError("cells: NaN or Inf given; expected finite values")
         return ready.contiguous(memory_format=memory_format(ready))
+
+
+def as_tensor(values: object) -> Tensor:
+    """A tensor of any array of numbers: of either byte order, any strides, long doubles, nested lists.
+
+    Raises:
+        StateError: the values are no array of numbers.
+    """
+    if isinstance(values, Tensor):
+        return values
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # nested lists of different lengths
+        raise StateError(f"cells: {error}; expected an array of numbers") from None
+    if array.dtype.kind not in "biufc":
+        raise StateError(f"cells: an array of {array.dtype} given; expected numbers")
+    if array.dtype.kind in "fc" and array.dtype.itemsize > 8 * (1 + (array.dtype.kind == "c")):
+        array = array.astype(complex if array.dtype.kind == "c" else float)  # long doubles, which torch has not
+    # torch takes no other byte order and no negative strides, and warns of read-only memory.
+    return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
 
 
 def finite(cells: Tensor) -> bool:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
@@ -160,13 +159,12 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
 
     # -- changes -------------------------------------------------------------------------------------------------
 
-    def set_cells(
-        self, cells: Tensor | NDArray[np.generic], at: Sequence[int] | None = None, universe: int | None = None
-    ) -> None:
+    def set_cells(self, cells: Tensor | ArrayLike, at: Sequence[int] | None = None, universe: int | None = None) -> None:
         """Replaces the cells, or a block of them; memory and step stay.
 
         Args:
-            cells: `(C, *size)`, every universe alike, or `(B, C, *size)`.
+            cells: `(C, *size)`, every universe alike, or `(B, C, *size)`: a tensor, an array, or nested lists. For a law of one
+                channel `(*size)` will do.
             at: corner of the block, (top, left) in two dimensions; None for the whole grid.
             universe: the only one that changes; then `cells` is `(C, *size)`. None for all.
 

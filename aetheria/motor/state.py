@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aetheria.core.errors import StateError
@@ -14,7 +13,7 @@ from aetheria.motor.cells import CellSpec, checked_cells
 from aetheria.motor.initial import Initial, make_initial
 from aetheria.stepping import State
 
-InitialCells = Initial | Tensor | NDArray[np.generic] | str | None
+InitialCells = Initial | Tensor | ArrayLike | None
 
 
 def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int) -> State:
@@ -23,8 +22,9 @@ def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int) -> S
     Raises:
         StateError: cells that do not fit. ConfigError, FileUnreadableError: as for `make_initial`.
     """
-    given = initial if isinstance(initial, Tensor | np.ndarray) else make_initial(initial, law, spec.shape, seed)
-    cells = checked_cells(given, spec)
+    if initial is None or isinstance(initial, Initial | str):
+        initial = make_initial(initial, law, spec.shape, seed)
+    cells = checked_cells(initial, spec)
     with torch.inference_mode():
         return (cells, *fresh_memory(law, cells, seed))
 

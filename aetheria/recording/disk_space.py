@@ -69,7 +69,7 @@ class DiskBudget:
         if least > free:
             raise DiskFullError(
                 f"{needed}, at least {size(least)} after, and {size(max(free, 0))} are free; "
-                "make room, or record fewer or smaller frames ([record] every, size, dtype)"
+                "make room, or record fewer or smaller frames ([record] every, size, slice, dtype)"
             )
         log.warning("%s, and %s are free; when the disk is full the run stops, and its frames are kept", needed, size(free))
 

@@ -215,8 +215,8 @@ def _picture_request(config: RunConfig, motor: Aetheria_Motor) -> Request:
 def _request_settings(record: RecordConfig) -> dict[str, Any]:
     return {
         "fields": record.fields,
-        "size": tuple(record.size) if record.size else None,
+        "size": record.size,
         "dtype": record.dtype,
         "levels": {name: check_levels(f"[record] levels {name}", pair) for name, pair in record.levels.items()},
-        **({"slice": record.slice} if record.slice else {}),
+        "slice": record.slice or {},
     }

@@ -1,4 +1,4 @@
-"""How a law is advanced. `choose_plan` picks; every plan gives what eager gives, to stated tolerances."""
+"""Plans: the ways to step a law. `choose_plan` picks one; all equal the eager plan within stated tolerances."""
 
 from aetheria.stepping.choose import PlanName, choose_plan
 from aetheria.stepping.cpu.build import compiler

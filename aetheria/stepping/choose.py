@@ -1,4 +1,4 @@
-"""Picks a plan, checks it against eager, and falls back, loudly, where it fails."""
+"""Chooses a plan, checks it against the eager plan, and falls back with a warning where it fails."""
 
 import logging
 import math
@@ -32,12 +32,12 @@ def choose_plan(
 
     Args:
         wanted: a plan by name, or "auto": the fastest that can step this law on this device in this precision, and that pays
-            if `planned_steps` are all that will be taken.
+            for a run of `planned_steps`.
         own: the state that the law's modules keep themselves; None to find out here.
 
     Raises:
-        LawError: the law cannot step this state, or returns something of another shape.
-        ConfigError: the plan asked for cannot step this law on this device in this precision.
+        LawError: the law cannot step this state, or returns other shapes.
+        ConfigError: the requested plan cannot step this law on this device in this precision.
     """
     own = OwnState(law) if own is None else own
     problem = StepProblem(law, state, precision)
@@ -91,7 +91,7 @@ def _updates(problem: StepProblem, planned_steps: int | None) -> int | None:
 
 
 def _too_short(problem: StepProblem, planned_steps: int | None) -> str:
-    return f"{_updates(problem, planned_steps) or 0:,} cell updates are done before a compile would be"
+    return f"{_updates(problem, planned_steps) or 0:,} cell updates take less time than compiling"
 
 
 def _first_that_works(trial: Trial, factories: list[PlanFactory]) -> tuple[Plan | None, list[str]]:
@@ -100,7 +100,7 @@ def _first_that_works(trial: Trial, factories: list[PlanFactory]) -> tuple[Plan 
     for factory in factories:
         try:
             plan = trial.checked(factory)
-        except Exception as error:  # noqa: BLE001 - whatever a compiler or its backend can throw
+        except Exception as error:  # noqa: BLE001 - a compiler or its backend can raise anything
             failures.append(_failure(factory.name, error))
         else:
             plan.reason = factory.reason
@@ -109,6 +109,6 @@ def _first_that_works(trial: Trial, factories: list[PlanFactory]) -> tuple[Plan 
 
 
 def _failure(name: str, error: Exception) -> str:
-    cause = getattr(error, "inner_exception", error)  # what Dynamo wraps
+    cause = getattr(error, "inner_exception", error)  # Dynamo wraps the cause
     why = f"{type(cause).__name__}: {str(cause).strip()}".splitlines()[0]
     return f"{name} failed: {why}"

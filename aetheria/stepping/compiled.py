@@ -1,4 +1,4 @@
-"""The compiled plan: the whole step as one function made by `torch.compile`."""
+"""The compiled plan: the whole step as one function of `torch.compile`."""
 
 import types
 import warnings
@@ -9,34 +9,34 @@ from aetheria.stepping.plan import State, Step, Stepwise
 
 
 class Compiled(Stepwise):
-    """One compiled function from state to next state: in one piece, static shapes, compiled when made."""
+    """One compiled function from state to next state, without graph breaks, for static shapes."""
 
     def __init__(self, step: Step, state: State, name: str = "compiled", phases: int = 1) -> None:
-        """Compiles, which takes seconds, for states like this one. Raises whatever the compiler does."""
+        """Compiles for states like this one, which takes seconds. Raises the compiler's exceptions."""
         super().__init__(name, compile_step(step), phases)
         self._source = step
         with warnings.catch_warnings():
-            # Lenia's FFT is called, not generated, and its spectrum alone is complex: nothing to warn of.
+            # Only Lenia's spectrum is complex, and its FFT is a library call: the warning does not apply.
             warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex", UserWarning)
-            # Twice, the second time from its own output, so that a call that recompiles does so here; and every phase.
+            # Two steps, the second from the first's output, so that a recompilation happens here; and every phase.
             self.advance(self.pack(tuple(tensor.clone() for tensor in state)), max(2, phases))
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:
         try:
             return super().advance(held, steps, first)
         except Exception as error:
-            from torch._dynamo.exc import FailOnRecompileLimitHit  # not before it is needed: it imports the compiler
+            from torch._dynamo.exc import FailOnRecompileLimitHit  # here, because it imports the compiler
 
             if not isinstance(error, FailOnRecompileLimitHit):
                 raise
-            # A law whose own floats, constants to the compiler, are changed again and again. What is held is as it was.
+            # The law's plain floats, constants to the compiler, were edited many times. The packed state is unchanged.
             self.step = compile_step(self._source)
             return super().advance(held, steps, first)
 
 
 def compile_step(step: Step) -> Step:
-    """`step`, to be compiled at its first call, in one piece and for static shapes."""
-    # Dynamo keeps its cache, and its limit on recompiles, per code object: each motor gets one of its own.
+    """`step`, compiled at its first call, without graph breaks and for static shapes."""
+    # Dynamo's cache and its limit of recompilations belong to a code object: each motor gets one of its own.
     assert isinstance(step, types.FunctionType)
     own = types.FunctionType(step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__)
     # With Inductor's own random numbers a module that draws some would come out differently than in a plain loop.

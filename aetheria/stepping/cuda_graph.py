@@ -1,4 +1,4 @@
-"""The graphed plan on CUDA: many steps recorded as one graph and launched at once."""
+"""The graphed plan on CUDA: several steps captured as one graph and launched together."""
 
 from collections.abc import Iterable
 
@@ -7,17 +7,17 @@ from torch import Tensor, nn
 
 from aetheria.stepping.plan import Plan, State
 
-LENGTHS = (16, 8, 4, 2, 1)  # steps of the graphs there are
+LENGTHS = (16, 8, 4, 2, 1)  # steps in a graph
 
 
 class Graphed(Plan):
-    """Replays graphs of 16 to 1 steps of another plan, over buffers that stay where they are.
+    """Replays graphs of 16 to 1 steps of another plan, on buffers at fixed addresses.
 
-    Weights edited in place count from the next replay. What was held before is overwritten by the next `advance`.
+    Weights edited in place count from the next replay. `advance` overwrites the packed state.
     """
 
     def __init__(self, name: str, inner: Plan, law: nn.Module, state: State) -> None:
-        """Captures, on the calling thread, which is to be the one that steps. Raises whatever capturing does."""
+        """Captures the graphs, on the thread that will step. Raises the exceptions of capturing."""
         self.name = name
         self._inner = inner
         self._law = law
@@ -29,7 +29,7 @@ class Graphed(Plan):
             self._graphs[steps] = self._captured(steps)
 
     def _warm_up(self) -> None:
-        """Steps once outside any graph: what compiles or asks for memory at a first call may not do so while captured."""
+        """Steps outside any graph: first calls compile or allocate, which is not allowed during a capture."""
         device = self._buffers[0].device
         with torch.cuda.device(device):
             stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -41,9 +41,9 @@ class Graphed(Plan):
     def _captured(self, steps: int) -> torch.cuda.CUDAGraph:
         device = self._buffers[0].device
         graph = torch.cuda.CUDAGraph()
-        # One pool for all: they never run at the same time. Other threads (a recorder, a viewer) may use CUDA meanwhile.
+        # One pool for all graphs, which never run at the same time. Other threads (recorder, viewer) may use CUDA meanwhile.
         pool = next((other.pool() for other in self._graphs.values()), None)
-        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's own is for the first device it met
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's default is on the first device that it used
         with torch.cuda.device(device), torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
             _copy(self._inner.advance(self._buffers, steps), self._buffers)
         return graph
@@ -58,7 +58,7 @@ class Graphed(Plan):
         return self._inner.probe(held)
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:
-        self._inner.refresh()  # a replay calls no Python
+        self._inner.refresh()  # here, because a replay calls no Python
         with torch.cuda.device_of(held[0]):  # type: ignore[no-untyped-call]
             if held is not self._buffers:
                 _copy(held, self._buffers)

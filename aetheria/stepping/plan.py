@@ -1,4 +1,4 @@
-"""A plan: a way to take n steps; and the one-step function that most plans are built from."""
+"""`Plan`: a way to take n steps; and the function for one step, on which most plans are based."""
 
 from collections.abc import Callable
 
@@ -12,46 +12,46 @@ Step = Callable[..., State]
 
 
 class Plan:
-    """Takes steps, with the state in a form of its own: `unpack(advance(pack(state), n))` is the state n steps on.
+    """Steps a state in a form of the plan's own: `unpack(advance(pack(state), n))` is the state n steps later.
 
     Attributes:
         name: "eager", "compiled" ...
-        reason: why this plan was picked, for people.
+        reason: why this plan was chosen, for people.
     """
 
     name: str
     reason: str = ""
 
     def pack(self, state: State) -> State:
-        """The public state `(cells, *memory)` in the form that is stepped."""
+        """The public state `(cells, *memory)` in the plan's own form."""
         return state
 
     def unpack(self, held: State) -> State:
-        """What is stepped as the public state."""
+        """The public state, from the plan's own form."""
         return held
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:
-        """The held state after `steps` steps. The state held before is not to be used again.
+        """The packed state after `steps` steps. The given one may be overwritten: do not use it again.
 
         Args:
-            first: steps done before, for laws with phases.
+            first: steps done before these, for laws with phases.
         """
         raise NotImplementedError
 
     def probe(self, held: State) -> Tensor:
-        """What of the held state shows whether the cells are finite."""
+        """A tensor that is finite exactly if the cells are."""
         return held[0]
 
     def refresh(self) -> None:
-        """Takes over the law's numbers as they are now, where the steps do not read them from the law itself."""
+        """Takes over the law's current numbers, where steps do not read them from the law itself."""
 
     def stale(self) -> bool:
-        """Whether the law was changed in a way that this plan cannot follow, so that a new one is needed."""
+        """Whether the law was edited in a way that needs a new plan."""
         return False
 
 
 class Stepwise(Plan):
-    """Calls one function from state to next state, again and again."""
+    """Calls a function from state to next state, step by step."""
 
     def __init__(self, name: str, step: Step, phases: int = 1) -> None:
         self.name = name
@@ -73,12 +73,12 @@ class Stepwise(Plan):
 
 
 def memory_format(cells: Tensor) -> torch.memory_format:
-    """Channels last for two-dimensional grids of several channels, where convolutions run fastest so; else contiguous."""
+    """Channels last for two-dimensional grids of several channels, on which convolutions run fastest; else contiguous."""
     return torch.channels_last if cells.ndim == 4 and cells.shape[1] > 1 else torch.contiguous_format
 
 
 def settled(tensor: Tensor, like: Tensor) -> Tensor:
-    """`tensor` in the type and memory layout of `like`, so that a step's output is like its input in every way."""
+    """`tensor` in the type and memory layout of `like`: a step's output must match its input in both."""
     tensor = tensor.to(like.dtype)
     return tensor.contiguous(memory_format=memory_format(like)) if tensor.ndim == 4 else tensor.contiguous()
 

@@ -1,4 +1,4 @@
-"""Checks that a law is what its class states, so that a kernel may step it."""
+"""Checks that a law still computes what its class states, so that a kernel may step it."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,12 +12,12 @@ from aetheria.laws.local_network import CellNetwork
 
 Form = TypeVar("Form")
 
-# Not part of a step.
+# Methods that no step calls.
 _HARMLESS = ("random_cells", "seed_cell", "other_values", "normalised", "pattern_values", "obeys", "noise", "live_cell", "fit")
 
 
 def network_of(law: Law) -> CellNetwork | str:
-    """The law's `CellNetwork`, or the reason why it has none that may be relied on."""
+    """The law's `CellNetwork`, or the reason why it has none that is valid."""
     network = _form_of(law, law.cell_network, f"{law.name} is no network of one cell and its neighbours")
     if isinstance(network, str):
         return network
@@ -27,19 +27,19 @@ def network_of(law: Law) -> CellNetwork | str:
 
 
 def bit_rule_of(law: Law) -> BitRule | str:
-    """The law's `BitRule`, or the reason why it has none that may be relied on."""
+    """The law's `BitRule`, or the reason why it has none that is valid."""
     rule = _form_of(law, law.bit_rule, f"{law.name} is no two-state outer-totalistic rule")
     return rule if isinstance(rule, str) or set(rule.table) <= {0.0, 1.0} else "its table holds more than 0 and 1"
 
 
 def why_no_bit_rule(law: Law) -> str:
-    """Why the law has no `BitRule` that may be relied on, for people; empty if it has one."""
+    """Why the law has no valid `BitRule`, for people; empty if it has one."""
     rule = bit_rule_of(law)
     return rule if isinstance(rule, str) else ""
 
 
 def ring_kernel_of(law: Law) -> RingKernel | str:
-    """The law's `RingKernel`, or the reason why it has none that may be relied on."""
+    """The law's `RingKernel`, or the reason why it has none that is valid."""
     return _form_of(law, law.ring_kernel, f"{law.name} is no ring-shaped kernel with a growth curve")
 
 
@@ -47,7 +47,7 @@ def _form_of(law: Law, method: Callable[[], Form | None], otherwise: str) -> For
     name = method.__name__
     try:
         form = method()
-    except Exception as error:  # noqa: BLE001 - a layer was replaced by one of another kind: eager may well step that
+    except Exception as error:  # noqa: BLE001 - a layer may have been replaced by one of another kind, which eager can step
         return f"{law.name}.{name}() failed: {error}"
     if form is None:
         return otherwise
@@ -55,14 +55,14 @@ def _form_of(law: Law, method: Callable[[], Form | None], otherwise: str) -> For
 
 
 def altered(law: Law, owner: type) -> str:
-    """Why a law is no longer what the class `owner` says of it, for people; empty if it is.
+    """How a law differs from its class `owner`, for people; empty if it does not.
 
-    A kernel calls neither the methods that a subclass or an instance overrides nor the hooks that somebody registered.
+    A kernel calls neither methods that a subclass or an instance overrides nor registered hooks.
     """
     kinds = type(law).__mro__
     for kind in kinds[: kinds.index(owner)]:
         for name, value in vars(kind).items():
-            # "__call__" too, but every class has an "__init__" of its own.
+            # Including "__call__"; but every class has an "__init__" of its own.
             if callable(value) and hasattr(owner, name) and name not in (*_HARMLESS, "__init__"):
                 return f"{kind.__name__} overrides {name}"
     if not _methods(owner).isdisjoint(vars(law)):

@@ -101,7 +101,7 @@ def frames_per_second(side: int, seconds: float, speed: float | None) -> Row:
     window.controller.set_speed(speed)
     window.controller.model.set(stride=8)
     window.controller.toggle_play()
-    spin(1.5)
+    spin(min(1.5, seconds))
     drawn = Drawn(window)
     source = window.controller.source
     assert source is not None
@@ -144,7 +144,7 @@ def answers(side: int, seconds: float) -> list[Row]:
     window.controller.open(LiveSource(motor))
     window.controller.unlimited()
     window.controller.toggle_play()
-    spin(1.0)
+    spin(min(1.0, seconds))
     late: list[float] = []
     last = time.perf_counter()
     timer = QTimer()
@@ -183,7 +183,7 @@ def showing(side: int, seconds: float, rate: float) -> list[Row]:
     for _ in range(5):
         for state in found:
             controller.set_visible(state == "shown")
-            ticking(controller, 0.3, shown_at)
+            ticking(controller, min(0.3, seconds / 5), shown_at)
             steps, sent, seen, began = motor.step_count, stats.bytes, view.pictures, time.perf_counter()
             ticking(controller, seconds / 5, shown_at)
             took = time.perf_counter() - began
@@ -305,7 +305,7 @@ from PySide6.QtWidgets import QApplication
 from viewer.window.app import open_window
 app = QApplication([])
 window = open_window(sys.argv[1])
-while window.controller.picture is None:
+while window.controller.frame is None:
     app.processEvents()
 print(time.perf_counter() - began)
 window.close()
@@ -315,15 +315,15 @@ os._exit(0)
 """
 
 
-def first_pictures(configs: list[str], repeats: int) -> list[Row]:
-    """Seconds from before the imports to the first picture, each in a new process, after one that is not counted."""
+def first_pictures(configs: list[str], repeats: int, warm_ups: int = 1) -> list[Row]:
+    """Seconds from before the imports to the first picture, each in a new process, after `warm_ups` that are not counted."""
     rows: list[Row] = []
     for config in configs:
         times = []
-        for _ in range(repeats + 1):
+        for _ in range(warm_ups + repeats):
             done = subprocess.run([sys.executable, "-c", _FIRST_PICTURE, config], capture_output=True, text=True, check=True)
             times.append(float(done.stdout.splitlines()[-1]))
-        rows.append([config, f"{statistics.median(times[1:]):.2f}"])
+        rows.append([config, f"{statistics.median(times[warm_ups:]):.2f}"])
     return rows
 
 
@@ -350,11 +350,11 @@ def report(quick: bool) -> list[str]:
         ),
         "Leaks": (
             "after | resident MiB | threads | widgets",
-            lambda: leaks(20 if quick else 5000, 2 if quick else 200),
+            lambda: leaks(5 if quick else 5000, 1 if quick else 200),
         ),
         "From the command to the first picture, s, in a new process": (
             "config | s",
-            lambda: first_pictures(["quickstart"] if quick else ["quickstart", "unet", "orbium"], 1 if quick else 3),
+            lambda: first_pictures(["quickstart"], 1, 0) if quick else first_pictures(["quickstart", "unet", "orbium"], 3),
         ),
     }
     lines = ["Offscreen, so that painting is done by the processor alone.", ""]

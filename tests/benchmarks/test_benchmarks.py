@@ -5,6 +5,7 @@ import importlib.util
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import nn
 from aetheria.laws import ConvLSTM, GrowingNCA
 from aetheria.stepping import compiled
 from benchmarks.accuracy import drift, quantised
-from benchmarks.harness import findings
+from benchmarks.harness import findings, peers
 from benchmarks.harness.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.harness.convolutions import convolutions_of
 from benchmarks.harness.findings import Findings, Options
@@ -35,7 +36,7 @@ needs_cax = pytest.mark.skipif(
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks run here, without seconds of start-up each; CAX, whose threads would stay, is left out."""
+    """Tasks run here, without seconds of start-up each, and nothing is compiled; CAX, whose threads would stay, is left out."""
 
     def call(task: str, environment: object = None, **arguments: Any) -> Finding:
         module, _, function = task.partition(":")
@@ -45,6 +46,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (findings, first_step):
         monkeypatch.setattr(module, "apart", call)
+    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
 
 
 # -- peers compute what we do ------------------------------------------------------------------------------------
@@ -84,6 +86,16 @@ def test_a_model_is_wrapped_within_the_plain_loop() -> None:
     with torch.no_grad():
         plain_step(law, wrap)(*plain_state(law, cells_for(Job("plain", "MLP", 8), law), ()))
     assert seen == [torch.float32]  # the network gets real channels; the update around it is complex
+
+
+def test_the_compiled_peer_computes_what_the_law_does() -> None:
+    law = build("Life")
+    cells = cells_for(Job("compiled", "Life", 16), law)
+    with torch.no_grad():
+        step = plain_step(law, partial(peers._compiled, graphs=False))
+        after = plain_loop(step, plain_state(law, cells, ()), 2)
+        assert torch.equal(cells_of(after), law(law(cells)))
+    assert not torch.equal(cells_of(after), cells)
 
 
 @needs_cax
@@ -148,7 +160,7 @@ def test_the_stepping_benchmark_fills_every_table(
     assert capsys.readouterr().out == text
     sections = dict(part.split("\n", 1) for part in text.split("\n## ")[1:])
     assert list(sections) == list(stepping._NOTES)
-    for title in ("RateMeter", "Peers", "Batches", "The motor's loop", "First step"):
+    for title in ("Rates", "Peers", "Batches", "The motor's loop", "First step"):
         assert "| Life | " in sections[title]
         assert "| GrowingNCA | " in sections[title]
     assert "| GrowingNCA | eager | " in sections["Recorder"]
@@ -181,6 +193,7 @@ def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPat
     rings.main()
     assert "| 13 | 516 | 64^2 | 64 | 13 | 4.92 |" in capsys.readouterr().out
     monkeypatch.undo()
+    monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     assert min(rings.milliseconds(5, 32, 0.01)) > 0
 
 
@@ -211,7 +224,7 @@ def test_minimal_filtering_is_measured_against_direct_convolutions(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["winograd", "--rounds", "1", "--shrink", "16"])
     monkeypatch.setattr(winograd, "LAYERS", ((64, 16, 32), (128, 32, 16)))
-    monkeypatch.setattr(winograd, "DOUBLED", ((64, 32, 16, 16, 16),))
+    monkeypatch.setattr(winograd, "UPSAMPLED", ((64, 32, 16, 16, 16),))
     threads = torch.get_num_threads()
     winograd.main()
     torch.set_num_threads(threads)

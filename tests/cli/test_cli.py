@@ -18,10 +18,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from aetheria.cli import app
+from aetheria.cli import app, extensions
 from aetheria.core.errors import AetheriaError, RecordingError
-from aetheria.laws import registry
+from aetheria.laws import build_law, registry
 from aetheria.recording import Recording
+from tests.paths import ROOT
 
 CONFIG = """
 title = "a soup"
@@ -258,6 +259,53 @@ def test_doctor_says_what_to_install_where_no_compiler_is_found(monkeypatch: pyt
     assert "install g++" in finding.hint
 
 
+def view_is_installed(monkeypatch: pytest.MonkeyPatch, target: str = "viewer.__main__:command") -> None:
+    point = EntryPoint("view", target, extensions.ENTRY_POINTS)
+    monkeypatch.setattr(extensions, "entry_points", lambda **_: [point])
+
+
+def test_a_command_of_another_package_is_loaded_from_its_entry_point(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    view_is_installed(monkeypatch)
+    opened: list[Any] = []
+    monkeypatch.setattr("viewer.__main__.main", lambda *given: opened.append(given) or 7)
+    result = call("view", "soup.toml", "--set", "steps=3", "--device", "cpu")
+    assert (result.exit_code, opened) == (7, [("soup.toml", ["steps=3"], "cpu")])
+    assert "Open a window on a live simulation or a recording." in call("--help").output
+
+
+@pytest.mark.parametrize("target", ["viewer.nowhere:command", None])
+def test_view_without_the_viewer_says_what_to_install(monkeypatch: pytest.MonkeyPatch, target: str | None) -> None:
+    if target:
+        view_is_installed(monkeypatch, target)
+    else:
+        monkeypatch.setattr(extensions, "entry_points", lambda **_: [])
+    error = failure("view")
+    assert error.exit_code == 2
+    assert "view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' (" in str(error)
+    assert call("--help").exit_code == 0
+    assert call("jump").exit_code == 2
+
+
+def test_quantise_makes_a_smaller_file_that_loads(here: Path) -> None:
+    lizard = ROOT / "configs/weights/growing_nca_lizard.safetensors"
+    result = call("quantise", str(lizard), "small.safetensors")
+    assert result.exit_code == 0, result.output
+    assert "small.safetensors: 10 KiB, 3.4 times smaller than 33 KiB" in result.output
+    law, exact = (build_law("GrowingNCA", weights=path) for path in ("small.safetensors", lizard))
+    largest = max(float((a - b).detach().abs().max()) for a, b in zip(law.parameters(), exact.parameters(), strict=True))
+    assert 0 < largest < 0.01
+    assert "small.safetensors: exists; use --overwrite" in str(failure("quantise", str(lizard), "small.safetensors"))
+    assert call("quantise", str(lizard), "small.safetensors", "--overwrite").exit_code == 0
+    for source, target, code, words in (
+        (str(lizard), "small.pt", 2, "small.pt: expected a name that ends in .safetensors"),
+        ("nowhere.safetensors", "new.safetensors", 5, "nowhere.safetensors: no such file"),
+        ("soup.toml", "new.safetensors", 2, "soup.toml: expected a name that ends in .safetensors"),
+    ):
+        error = failure("quantise", source, target)
+        assert (error.exit_code, words in str(error)) == (code, True), error
+        assert not Path(target).exists() or target == "small.safetensors"
+
+
 def test_help_names_the_tables_of_a_training() -> None:
     said = " ".join(call("train", "--help").output.replace("│", " ").split())
     assert "[law], [train], and [data] or a [picture]." in said
@@ -314,10 +362,10 @@ def test_a_failed_export_keeps_the_old_file(here: Path, monkeypatch: pytest.Monk
     old.write_bytes(b"precious")
     original = Recording.read
 
-    def torn(self: Recording, name: str, index: int) -> Any:
+    def torn(self: Recording, name: str, index: int, universe: int | None = None) -> Any:
         if index == 2:
             raise RecordingError("chunk 2 is torn")
-        return original(self, name, index)
+        return original(self, name, index, universe)
 
     monkeypatch.setattr(Recording, "read", torn)
     before = sorted(here.rglob("*"))

@@ -102,25 +102,27 @@ def lowbias32(word: int) -> int:
     return word ^ (word >> 16)
 
 
-def python_word(seed: int, universe: int, step: int, y: int, x: int) -> int:
-    """The word of one cell: the hash chained over the halves of seed, universe and step, then y, then x."""
+def python_word(seed: int, universe: int, step: int, *cell: int) -> int:
+    """The word of one cell: the hash chained over the halves of seed, universe and step, then the cell's place by axes."""
     golden, key = 0x9E3779B9, 0
     for part in (seed, seed >> 32, universe, step, step >> 32):
         key = lowbias32((key * golden ^ part) % WORD)
-    row = lowbias32((key + y * golden) % WORD)
-    return lowbias32((row + x * golden) % WORD)
+    for place in cell:
+        key = lowbias32((key + place * golden) % WORD)
+    return key
 
 
-def drawn(seed: int, step: int, universes: int = 1, grid: tuple[int, int] = (256, 256)) -> torch.Tensor:
+def drawn(seed: int, step: int, universes: int = 1, grid: tuple[int, ...] = (256, 256)) -> torch.Tensor:
     pair = torch.tensor([[seed, u] for u in range(universes)])
     return hash_words(pair, torch.full((universes,), step), grid)
 
 
 @pytest.mark.parametrize(("seed", "step"), [(0, 0), (7, 399), (2**31 - 1, 2**32 + 5), (2**63 - 1, 2**40), (-3, 1)])
-def test_the_words_are_those_of_python_integers(seed: int, step: int) -> None:
-    given = drawn(seed, step, 3, (5, 6))
-    expected = [[[python_word(seed, u, step, y, x) for x in range(6)] for y in range(5)] for u in range(3)]
-    assert given.tolist() == expected
+@pytest.mark.parametrize("grid", [(7,), (5, 6), (3, 4, 5)])
+def test_the_words_are_those_of_python_integers(seed: int, step: int, grid: tuple[int, ...]) -> None:
+    given = drawn(seed, step, 3, grid)
+    for universe, *cell in np.ndindex(3, *grid):
+        assert int(given[(universe, *cell)]) == python_word(seed, universe, step, *cell)
 
 
 def test_the_scrambler_is_one_to_one() -> None:

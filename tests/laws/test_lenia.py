@@ -17,24 +17,25 @@ Array = NDArray[np.float64]
 ANIMALS = ("O2u", "O2ui", "OG2g", "OG2r")
 
 
-def lenia(law: Lenia, grid: int | tuple[int, int] = 64, *, precision: str = "fp32", **changes: Any) -> Aetheria_Motor:
+def lenia(law: Lenia, grid: int | tuple[int, ...] = 64, *, precision: str = "fp32", **changes: Any) -> Aetheria_Motor:
     return Aetheria_Motor(law, grid, 1, "cpu", {"plan": "eager", "precision": precision}, **changes)
 
 
 def numpy_core(shape: str, r: float) -> float:
+    if shape == "gaussian":
+        return math.exp(-((r - 0.5) ** 2) / (2 * 0.15**2))
     if not 0 < r < 1:
         return 0.0
     return (4 * r * (1 - r)) ** 4 if shape == "polynomial" else math.exp(4 - 1 / (r * (1 - r)))
 
 
-def numpy_kernel(R: int, b: list[float], core: str = "polynomial") -> Array:
+def numpy_kernel(R: int, b: list[float], core: str = "polynomial", rank: int = 2) -> Array:
     """The paper's kernel, cell by cell: ring number floor(B r), place in the ring the rest."""
-    kernel = np.zeros((2 * R + 1, 2 * R + 1))
-    for y in range(-R, R + 1):
-        for x in range(-R, R + 1):
-            r = math.sqrt(x * x + y * y) / R * len(b)
-            if r < len(b):
-                kernel[y + R, x + R] = b[int(r)] * numpy_core(core, r - int(r))
+    kernel = np.zeros((2 * R + 1,) * rank)
+    for at in np.ndindex(kernel.shape):
+        r = math.dist(at, (R,) * rank) / R * len(b)
+        if r < len(b):
+            kernel[at] = b[int(r)] * numpy_core(core, r - int(r))
     return kernel / kernel.sum()
 
 
@@ -47,11 +48,12 @@ def numpy_growth(shape: str, u: Array, m: float, s: float) -> Array:
 def numpy_step(cells: Array, law: Lenia) -> Array:
     """A <- clip(A + G(K * A) / T), by adding up weighted shifts of the padded grid: no Fourier transform."""
     mode: Any = {"periodic": "wrap", "zero": "constant", "reflect": "reflect"}[law.boundary]
-    kernel, (height, width) = numpy_kernel(law.R, law.b, law.core), cells.shape
+    kernel = numpy_kernel(law.R, law.b, law.core, cells.ndim)
     wide = np.pad(cells, law.R, mode=mode)
     potential = np.zeros_like(cells)
-    for y, x in np.argwhere(kernel):
-        potential += kernel[y, x] * wide[y : y + height, x : x + width]
+    for at in np.argwhere(kernel):
+        index: Any = tuple(slice(start, start + side) for start, side in zip(at, cells.shape, strict=True))
+        potential += kernel[tuple(at)] * wide[index]
     return np.clip(cells + numpy_growth(law.growth, potential, law.m, law.s) / law.T, 0, 1)
 
 
@@ -119,45 +121,53 @@ def test_an_animal_that_is_too_thin_dies() -> None:
     assert values(motor).sum() == 0
 
 
-@pytest.mark.parametrize("core", ["polynomial", "exponential"])
+@pytest.mark.parametrize("core", ["polynomial", "exponential", "gaussian"])
 @pytest.mark.parametrize("b", [[1.0], [0.5, 1.0, 0.25], [1.0, 0.0]])
-@pytest.mark.parametrize("R", [4, 13])
-def test_the_kernel_is_the_papers(core: Any, b: list[float], R: int) -> None:
-    np.testing.assert_allclose(Lenia(R=R, b=b, core=core).kernel(), numpy_kernel(R, b, core), rtol=1e-9, atol=1e-15)
+@pytest.mark.parametrize(("R", "rank"), [(4, 1), (13, 1), (4, 2), (13, 2), (4, 3), (7, 3)])
+def test_the_kernel_is_the_papers(core: Any, b: list[float], R: int, rank: int) -> None:
+    kernel = Lenia(R=R, b=b, core=core).kernel(rank)
+    np.testing.assert_allclose(kernel, numpy_kernel(R, b, core, rank), rtol=1e-9, atol=1e-15)
 
 
-def test_the_kernel_sums_to_one_is_symmetric_and_ends_at_its_radius() -> None:
-    kernel = Lenia(R=9, b=[1.0, 0.3]).kernel().numpy()
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_the_kernel_sums_to_one_is_symmetric_and_ends_at_its_radius(rank: int) -> None:
+    kernel = Lenia(R=9, b=[1.0, 0.3]).kernel(rank).numpy()
     assert kernel.sum() == pytest.approx(1, abs=1e-14)
     assert (kernel >= 0).all()
-    for other in (kernel.T, kernel[::-1], kernel[:, ::-1]):
-        np.testing.assert_array_equal(kernel, other)
-    y, x = np.ogrid[-9:10, -9:10]
-    assert not kernel[y**2 + x**2 >= 81].any()
-    assert kernel[9, 9] == 0, "the cell itself is no neighbour of its own"
-    assert kernel[9, 9 + 8] > 0
+    for axis in range(rank):
+        np.testing.assert_array_equal(kernel, np.flip(kernel, axis))
+        np.testing.assert_allclose(kernel, kernel.swapaxes(0, axis), rtol=1e-12)
+    square = sum(axis.astype(float) ** 2 for axis in np.ogrid[(slice(-9, 10),) * rank])
+    assert not kernel[square >= 81].any()
+    middle = (9,) * (rank - 1)
+    assert kernel[(*middle, 9)] == 0, "the cell itself is no neighbour of its own"
+    assert kernel[(*middle, 9 + 8)] > 0
 
 
+@pytest.mark.parametrize("grid", [(41,), (21, 34), (13, 14, 9)], ids=["1d", "2d", "3d"])
 @pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
 @pytest.mark.parametrize("growth", ["polynomial", "exponential"])
-@pytest.mark.parametrize("core", ["polynomial", "exponential"])
-def test_every_core_growth_and_boundary_equals_direct_convolution(core: Any, growth: Any, boundary: Any) -> None:
-    law = Lenia(R=6, T=5, m=0.4, s=0.07, b=[0.6, 1.0], core=core, growth=growth, boundary=boundary)
-    start = np.random.default_rng(5).random((1, 21, 34))
-    motor = lenia(law, (21, 34), precision="fp64", initial=start)
+@pytest.mark.parametrize("core", ["polynomial", "exponential", "gaussian"])
+def test_every_core_growth_and_boundary_equals_direct_convolution(
+    core: Any, growth: Any, boundary: Any, grid: tuple[int, ...]
+) -> None:
+    R = 4 if len(grid) == 3 else 6
+    law = Lenia(R=R, T=5, m=0.4, s=0.07, b=[0.6, 1.0], core=core, growth=growth, boundary=boundary)
+    start = np.random.default_rng(5).random((1, *grid))
+    motor = lenia(law, grid, precision="fp64", initial=start)
     cells = values(motor)
     for _ in range(5):
         cells = numpy_step(cells, law)
     motor.step(5)
     np.testing.assert_allclose(values(motor), cells, rtol=0, atol=1e-12)
-    assert ((cells > 0.01) & (cells < 0.99)).sum() > 50, "most cells are clipped, which would hide an error"
+    assert ((cells > 0.01) & (cells < 0.99)).sum() > cells.size // 20, "most cells are clipped, which would hide an error"
 
 
 def test_the_grid_may_be_as_narrow_as_the_kernel_and_no_narrower() -> None:
     law = Lenia(R=5)
     motor = lenia(law, (11, 12), initial="noise")
     motor.step(1)
-    for grid in ((10, 40), (40, 10), (1, 1)):
+    for grid in ((10, 40), (40, 10), (1, 1), (10,), (12, 12, 10)):
         with pytest.raises(LawError, match=r"\[law\.lenia\] grid .* must be at least 11"):
             lenia(Lenia(R=5), grid, initial="noise")
 
@@ -193,7 +203,8 @@ def test_an_animal_brings_its_parameters_and_yields_to_those_given() -> None:
         ({"b": []}, "expected ring heights"),
         ({"b": [0.0, 0.0]}, "expected ring heights"),
         ({"b": [1.0, -1.0]}, "expected ring heights"),
-        ({"core": "gaussian"}, "expected one of polynomial, exponential"),
+        ({"core": "step"}, "expected one of polynomial, exponential, gaussian"),
+        ({"growth": "gaussian"}, "expected one of polynomial, exponential"),
         ({"growth": "step"}, "expected one of polynomial, exponential"),
         ({"boundary": "torus"}, "expected one of periodic, zero, reflect"),
     ],

@@ -19,26 +19,37 @@ from tests.small_laws import QUANTUM, small_motor
 Array = NDArray[np.float64]
 Weights = Mapping[str, Array]
 MOORE = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+GRIDS = {1: (12,), 2: (8, 12), 3: (4, 6, 5)}
 
 
-# -- the layers, on one universe (C, H, W) -----------------------------------------------------------------------
+# -- the layers, on one universe (C, *grid) -----------------------------------------------------------------------
 
 
 def padded(values: Array, boundary: str) -> Array:
     mode: Any = {"periodic": "wrap", "zero": "constant", "reflect": "reflect"}[boundary]
-    return np.pad(values, ((0, 0), (1, 1), (1, 1)), mode=mode)
+    return np.pad(values, ((0, 0), *((1, 1),) * (values.ndim - 1)), mode=mode)
+
+
+def window(wide: Array, corner: tuple[int, ...], grid: tuple[int, ...]) -> Array:
+    """The cells of a padded grid from `corner` on."""
+    index: Any = (..., *(slice(start, start + side) for start, side in zip(corner, grid, strict=True)))
+    return wide[index]
+
+
+def along(values: Array, like: Array) -> Array:
+    """One number a channel, for all cells."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def conv(values: Array, w: Weights, name: str, boundary: str) -> Array:
-    """A 1x1 or 3x3 convolution, as a sum over shifts of the padded grid."""
-    kernel = w[f"{name}.weight"]
-    size, (height, width) = kernel.shape[-1], values.shape[1:]
-    wide = padded(values, boundary) if size == 3 else values
-    shifts = [(y, x) for y in range(size) for x in range(size)]
-    out = sum(np.einsum("oc,chw->ohw", kernel[:, :, y, x], wide[:, y : y + height, x : x + width]) for y, x in shifts)
+    """A convolution over 1 or 3 cells along each axis, as a sum over shifts of the padded grid."""
+    kernel, grid = w[f"{name}.weight"], values.shape[1:]
+    wide = padded(values, boundary) if kernel.shape[-1] == 3 else values
+    shifts = list(np.ndindex(kernel.shape[2:]))
+    out = sum(np.tensordot(kernel[(..., *shift)], window(wide, shift, grid), 1) for shift in shifts)
     assert isinstance(out, np.ndarray)
     bias = w.get(f"{name}.bias")
-    return out if bias is None else out + bias[:, None, None]
+    return out if bias is None else out + along(bias, out)
 
 
 def upconv(values: Array, w: Weights, name: str) -> Array:
@@ -66,11 +77,11 @@ def sigmoid(values: Array) -> Array:
 def norm(values: Array, w: Weights, name: str) -> Array:
     """Over the channels of each cell, over groups of 8 channels and the grid, or not at all: whichever has weights."""
     if f"{name}.scale" in w:
-        return values / np.sqrt((values**2).mean(0) + 1e-6) * w[f"{name}.scale"][:, None, None]
+        return values / np.sqrt((values**2).mean(0) + 1e-6) * along(w[f"{name}.scale"], values)
     if f"{name}.weight" in w:
         grouped = values.reshape(max(len(values) // 8, 1), -1)
         grouped = (grouped - grouped.mean(1, keepdims=True)) / np.sqrt(grouped.var(1, keepdims=True) + 1e-5)
-        return grouped.reshape(values.shape) * w[f"{name}.weight"][:, None, None] + w[f"{name}.bias"][:, None, None]
+        return grouped.reshape(values.shape) * along(w[f"{name}.weight"], values) + along(w[f"{name}.bias"], values)
     return values
 
 
@@ -88,8 +99,8 @@ def numpy_mlp(cells: Array, w: Weights, law: MLP) -> Array:
 
 
 def numpy_deep_qca(cells: Array, w: Weights, law: DEEP_QCA) -> Array:
-    wide, (height, width) = padded(cells, law.boundary), cells.shape[1:]
-    seen = [wide[:, 1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in MOORE]
+    wide, rank = padded(cells, law.boundary), cells.ndim - 1
+    seen = [window(wide, shift, cells.shape[1:]) for shift in np.ndindex((3,) * rank) if shift != (1,) * rank]
     return per_cell(conv(np.sum(seen, 0) if law.summed else np.concatenate(seen), w, "perceive", "zero"), w)
 
 
@@ -151,10 +162,8 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize(
     ("name", "own"),
     [
-        ("MLP", {}),
-        ("MLP", {"perceive": "self"}),
-        ("DEEP_QCA", {}),
-        ("DEEP_QCA", {"perceive": "sum"}),
+        *(("MLP", {"perceive": perceive, "rank": rank}) for perceive in ("moore", "self") for rank in (1, 2, 3)),
+        *(("DEEP_QCA", {"perceive": perceive, "rank": rank}) for perceive in ("each", "sum") for rank in (1, 2, 3)),
         ("UNet", {}),
         ("ConvLSTM", {}),
     ],
@@ -163,7 +172,7 @@ def test_three_steps_equal_numpy(name: str, own: dict[str, Any], settings: dict[
     hidden = 16 if settings.get("norm") == "group" else 3
     law = scrambled(build_law(name, seed=1, d_state=2, hidden_channels=hidden, output_scale=0.2, **own, **settings))
     assert isinstance(law, QuantumLaw)
-    motor = small_motor(law, (8, 12), batch=2, cfg={"precision": "fp64"})
+    motor = small_motor(law, GRIDS[own.get("rank", 2)], batch=2, cfg={"precision": "fp64"})
     w = {key: tensor.numpy() for key, tensor in law.state_dict().items()}
     runs = [(motor.cells[u].numpy(), [m[u].numpy() for m in motor.memory]) for u in range(2)]
     start = motor.cells
@@ -215,9 +224,12 @@ def test_the_layers_of_the_unet_and_convlstm_have_the_widths_of_the_issue() -> N
 
 
 def test_the_perceptions_have_the_widths_of_the_issue() -> None:
-    given = [MLP(3, 7), MLP(3, 7, perceive="self"), DEEP_QCA(3, 7), DEEP_QCA(3, 7, perceive="sum")]
-    shapes = [tuple(law.state_dict()["perceive.weight"].shape) for law in given]
-    assert shapes == [(7, 6, 3, 3), (7, 6, 1, 1), (7, 48, 1, 1), (7, 6, 1, 1)]
+    for rank in (1, 2, 3):
+        moore, alone = MLP(3, 7, rank=rank), MLP(3, 7, perceive="self", rank=rank)
+        each, summed = DEEP_QCA(3, 7, rank=rank), DEEP_QCA(3, 7, perceive="sum", rank=rank)
+        shapes = [tuple(law.state_dict()["perceive.weight"].shape) for law in (moore, alone, each, summed)]
+        one = (1,) * rank
+        assert shapes == [(7, 6, *(3,) * rank), (7, 6, *one), (7, 6 * (3**rank - 1), *one), (7, 6, *one)]
 
 
 @pytest.mark.parametrize("name", QUANTUM)

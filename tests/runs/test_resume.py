@@ -159,7 +159,7 @@ def test_on_a_gpu_too_with_random_numbers_of_its_own(path: Path, monkeypatch: py
 
 def test_a_run_that_was_killed_as_it_closed_is_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as killed:
-        killed.setattr(GrowingFile, "release", lambda _: None)
+        killed.setattr(GrowingFile, "clear_writer_mark", lambda _: None)
         run(config_of(), path)
     before = result_of(path)[0]
     with Recording(path) as recording:

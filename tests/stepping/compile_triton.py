@@ -64,8 +64,9 @@ def check_registers(cubin: bytes) -> None:
 
 def main() -> None:
     triton.runtime.driver.set_active(Absent())
-    for module, name in ((local_network_kernel, "step_cells"), (local_network_kernel, "judge"), (life_kernel, "step_words")):
-        setattr(module, name, Compiles(getattr(module, name)))
+    for module, names in ((local_network_kernel, ("step_cells", "mask_cells")), (life_kernel, ("step_words",))):
+        for name in names:
+            setattr(module, name, Compiles(getattr(module, name)))
     cases: tuple[tuple[str, Precision], ...] = (("MLP", "fp32"), ("DEEP_QCA", "tf32"), ("GrowingNCA", "bf16"))
     for name, precision in cases:
         law = small_law(name)

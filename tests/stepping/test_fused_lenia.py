@@ -55,9 +55,12 @@ def test_the_ring_added_up_equals_the_law_in_float64(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "THREAD_PRODUCTS", 1)
         patch.setattr(torch, "get_num_threads", lambda: threads)
-        given = advanced(FusedLenia(law), (cells,), steps)
-    # Rounding of the potential grows by the slope of growth, up to 1.8 / s, at each step.
-    assert_close(given, stepped(law, (cells,), steps), 2e-6 * (1 + 2 / law.s / law.T) ** (steps - 1) + 1e-6 / law.s / law.T)
+        (given,), (expected,) = advanced(FusedLenia(law), (cells,), steps), stepped(law, (cells,), steps)
+    # Rounding of the potential grows by the slope of growth, up to 1.8 / s, at each step. It is relative to the first cells: a
+    # pattern that dies leaves nothing but rounding.
+    tolerance = 2e-6 * (1 + 2 / law.s / law.T) ** (steps - 1) + 1e-6 / law.s / law.T
+    assert given.shape == expected.shape
+    assert (given - expected).abs().max() <= tolerance * cells.max()
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

@@ -19,9 +19,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from aetheria import MLP, Aetheria_Motor, GrowingNCA, Life, Recorder, Recording, laws
+from aetheria import MLP, Aetheria_Motor, GrowingNCA, Life, Recorder, Recording
 from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, ConfigError, DivergedError, StateError
+from aetheria.laws import registry
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from aetheria.training import imitation, train_state
@@ -197,7 +198,7 @@ PSI = {"d_state": 1, "hidden_channels": 4, "normalise": "none", "output_scale": 
 def test_every_law_learns_from_recordings(
     law: dict[str, Any], recorded: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(laws, "entry_points", lambda **_: [EntryPoint("Ours", f"{__name__}:Ours", laws.ENTRY_POINTS)])
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [EntryPoint("Ours", f"{__name__}:Ours", registry.ENTRY_POINTS)])
     train = {"steps": 60, "batch": 8, "learning_rate": 0.01, "warm_up": 5, "rollout": [2, 2], "horizon": 3}
     data = {"recordings": [str(runs / f"{recorded}.h5")], "validation": 0.5}
     config = settings(runs, law=law, d_state=2 if law["name"] == "Ours" else None, data=data, train=train)
@@ -358,8 +359,8 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: py
     [
         ({"law__channels": 2}, "NeuralCA has 2 channels; the recordings of Life have 1"),
         ({"data__recordings": ["nowhere/*.h5"]}, "no recording found"),
-        ({"train__horizon": 40}, "needs 41 frames on end, and the longest stretch has 13"),
-        ({"data__crop": [4, 4]}, "after 2 steps of radius 1 nothing in it is known"),
+        ({"train__horizon": 40}, "needs 41 consecutive frames, and the longest segment has 13"),
+        ({"data__crop": [4, 4]}, "after 2 steps of radius 1 none of its cells is known"),
         ({"train__conserve": {"density": 1.0}}, '"density" is a picture'),
         ({"train__conserve": {"coherence": 1.0}}, "no such field of this law"),
         ({"law": {"name": "Life"}}, "Life has no weights"),
@@ -385,7 +386,7 @@ def test_a_training_is_not_overwritten_nor_resumed_by_accident(runs: Path, tmp_p
     with pytest.raises(StateError, match="there is no training to resume"):
         imitate(settings(runs), tmp_path / "out", trackers=[], resume=True)
     imitate(settings(runs), tmp_path / "out", trackers=[])
-    with pytest.raises(ConfigError, match="--resume goes on with it, --overwrite begins anew"):
+    with pytest.raises(ConfigError, match="--resume continues it, --overwrite replaces it"):
         imitate(settings(runs), tmp_path / "out", trackers=[])
     with pytest.raises(StateError, match="other settings"):
         imitate(settings(runs, train__batch=2), tmp_path / "out", trackers=[], resume=True)

@@ -244,7 +244,7 @@ def test_mixed_laws_and_shapes_are_refused(folder: Path, life_file: Path) -> Non
 
 
 def test_too_few_frames_for_the_rollout_say_how_many_there_are(life_file: Path) -> None:
-    with pytest.raises(ConfigError, match="needs 22 frames on end, and the longest stretch has 21"):
+    with pytest.raises(ConfigError, match="needs 22 consecutive frames, and the longest segment has 21"):
         TrajectoryDataset([life_file], frames=22)
 
 

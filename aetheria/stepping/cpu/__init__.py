@@ -1,1 +1,1 @@
-"""Plans and kernels for the CPU, in C++."""
+"""Plans for the CPU, with kernels in C++ (`stepping/kernels`)."""

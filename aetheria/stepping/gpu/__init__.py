@@ -1,1 +1,1 @@
-"""Plans and kernels for CUDA, in Triton."""
+"""Plans for CUDA, with kernels in Triton."""

@@ -1,23 +1,23 @@
 """Triton kernel that takes up to eight steps of a Life-like rule in one pass over words of 64 cells.
 
-Each lane walks down the rows of a column of its own and shares nothing with the others. What it reads of a row is a window of
-64 cells that begins anywhere: 48 to step, and eight more on either side, into which one wrong cell a step may creep. Of each
-generation in between it keeps the sums of the last two rows, so the row of the last generation follows that of the first by
-as many rows as steps are taken. Import this only where Triton is.
+Each lane walks down the rows of a column of its own and shares nothing with the others. From a row it reads a window of 64
+cells, not aligned to words: 48 to step, and eight more on either side, into which wrong cells spread by one a step. Of each
+generation it keeps the sums of the last two rows, so that a row of the last generation is complete as many rows after that of
+the first as steps are taken. Import this module only where Triton is installed.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, disallow-untyped-decorators=False
 
 import triton
 import triton.language as tl
 
-HALO = tl.constexpr(8)  # the most steps a pass
-OWN = tl.constexpr(48)
+HALO = tl.constexpr(8)  # the most steps in a pass
+OWN = tl.constexpr(48)  # cells that a lane steps in a row
 UNITS = tl.constexpr(3)  # of 16 cells, in which they are written
 
 
 @triton.jit
-def part(row, x, words):
-    """64 cells of a row of `words` words, from cell `x` on, which may lie outside; there they are dead."""
+def bits_from(row, x, words):
+    """64 cells of a row of `words` words, from cell `x` on; dead outside the row."""
     word, shift = x >> 6, (x & 63).to(tl.uint64)
     low = tl.load(row + word, mask=(word >= 0) & (word < words), other=0).to(tl.uint64)
     high = tl.load(row + word + 1, mask=(word >= -1) & (word < words - 1), other=0).to(tl.uint64)
@@ -26,23 +26,23 @@ def part(row, x, words):
 
 @triton.jit
 def window(row, x, width, words, boundary: tl.constexpr):
-    """64 cells of a row, from cell `x` on; beyond its ends those that "periodic" puts there, or dead ones."""
+    """64 cells of a row, from cell `x` on; beyond its ends those of the other end for "periodic", else dead ones."""
     if boundary == "periodic":
         x = tl.where(x < 0, x + width, tl.where(x >= width, x - width, x))
-        return part(row, x, words) | part(row, x - width, words)
-    return part(row, x, words)
+        return bits_from(row, x, words) | bits_from(row, x - width, words)
+    return bits_from(row, x, words)
 
 
 @triton.jit
 def bit(number):
-    """A window in which that cell alone lives; none if it lies outside."""
+    """A window in which only cell `number` lives; none if it is outside."""
     one = tl.full(number.shape, 1, tl.uint64) << (number & 63).to(tl.uint64)
     return tl.where((number >= 0) & (number < 64), one, 0)
 
 
 @triton.jit
 def first_cells(number):
-    """A window in which the cells before that number live."""
+    """A window in which the cells before cell `number` live."""
     every = tl.full(number.shape, -1, tl.int64).to(tl.uint64)
     return tl.where(number <= 0, 0, every >> (64 - tl.minimum(tl.maximum(number, 1), 64)).to(tl.uint64))
 
@@ -55,12 +55,12 @@ def full_add(a, b, c):
 
 @triton.jit
 def next_state(cells, one, two, four, eight, rule: tl.constexpr):
-    """Next state from the cells and how many of the nine around and including each live."""
+    """Next state from the cells and the binary digits of the number of live cells in the 3x3 block around each."""
     after = cells ^ cells
     for nine in tl.static_range(10):
         if rule[nine][0] or rule[nine][1]:
             these = (one if nine & 1 else ~one) & (two if nine & 2 else ~two) & (four if nine & 4 else ~four)
-            if nine < 2 or nine >= 8:  # no other count has the same three bits as one of 2 to 7
+            if nine < 2 or nine >= 8:  # 0 and 8, 1 and 9 have the same lower three bits
                 these &= eight if nine >= 8 else ~eight
             if not rule[nine][0]:
                 these &= cells
@@ -72,7 +72,7 @@ def next_state(cells, one, two, four, eight, rule: tl.constexpr):
 
 @triton.jit
 def edged(cells, inside, left, right, live, boundary: tl.constexpr):
-    """Cells with those beyond the edges as the boundary has them. `live`: whether their row is one of the grid's."""
+    """Cells with those beyond the edges set by the boundary. `live`: whether their row is in the grid."""
     if boundary == "zero":
         cells &= tl.where(live, inside, 0)
     if boundary == "reflect":
@@ -81,8 +81,8 @@ def edged(cells, inside, left, right, live, boundary: tl.constexpr):
 
 
 @triton.jit
-def line(y, height, boundary: tl.constexpr):
-    """The row that stands at `y`: "reflect" counts down the grid and up again."""
+def source_row(y, height, boundary: tl.constexpr):
+    """The row that the boundary puts at `y`, which "reflect" counts down the grid and up again."""
     if boundary == "reflect":
         y = tl.minimum(y, 2 * height - 2 - y)
     return y
@@ -93,13 +93,13 @@ def step_words(
     before, after, lanes, height, width, columns, segments, rows,
     steps: tl.constexpr, rule: tl.constexpr, boundary: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
-    """Takes `steps` steps of `block` columns of `rows` rows per program.
+    """Takes `steps` steps of `block` lanes, each `rows` rows long, per program.
 
     Args:
         before: `(B, H, W / 64)` int64, rounded up; the bits of a row's last word beyond its width are 0.
-        after: the same as `(B, H, 4 * W / 64)` int16.
-        lanes: how many columns of rows there are: `B * segments * columns`.
-        rule: for 0 to 9 live cells, the one in the middle included: whether a dead one is born, whether a live one stays.
+        after: the same words as `(B, H, 4 * W / 64)` int16.
+        lanes: number of lanes: `B * segments * columns`.
+        rule: for 0 to 9 live cells in the 3x3 block: whether a dead cell in the middle is born, whether a live one survives.
         boundary: "periodic" for a width of 64 or more; "zero"; "reflect".
     """
     lane = tl.program_id(0) * block + tl.arange(0, block)
@@ -114,19 +114,19 @@ def step_words(
     inside = first_cells(width - x) & ~first_cells(-x)
     left, right = bit(-1 - x), bit(width - x)
 
-    # The row that is read: for "zero" as it is, else counted in the period in which rows repeat.
+    # The row that is read; except for "zero", counted modulo the period in which rows repeat.
     period = tl.maximum(2 * height - 2, 1) if boundary == "reflect" else height
     y = first - steps
     if boundary != "zero":
         y = (y + steps * period) % period
 
     none = tl.zeros((block,), tl.uint64)
-    # Of each generation: the sums of two rows, in two bits each, and the cells of the later row.
+    # For each generation: the sums of two rows, in two bits each, and the cells of the later row.
     held = ((none, none, none, none, none),) * steps
     for r in range(0, rows + 2 * steps, 2):
         for half in tl.static_range(2):
             live = (y >= 0) & (y < height) if boundary == "zero" else real
-            row = before + tl.where(live, line(y, height, boundary), 0).to(tl.int64) * words
+            row = before + tl.where(live, source_row(y, height, boundary), 0).to(tl.int64) * words
             cells = window(row, x, width, words, boundary)
             cells = edged(cells, inside, left, right, live, boundary)
             kept = held[:0]
@@ -135,7 +135,7 @@ def step_words(
                 ones, twos = full_add(cells << 1, cells, cells >> 1)
                 low, carry = full_add(one, other_one, ones)
                 high, four = full_add(two, other_two, twos)
-                # The newest row takes the place of the oldest, which alternates: nothing is moved.
+                # The newest row replaces the oldest, in alternate places: nothing is moved.
                 kept += ((ones, twos, other_one, other_two, cells) if half == 0 else (one, two, ones, twos, cells),)
                 more = high & carry
                 cells = next_state(middle, low, high ^ carry, four ^ more, four & more, rule)

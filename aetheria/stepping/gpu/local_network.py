@@ -1,4 +1,4 @@
-"""Steps any law of the form `CellNetwork` with one fused Triton kernel, which reads and writes each cell once a step."""
+"""The fused plan on CUDA for laws with a `CellNetwork`: a Triton kernel reads and writes each cell once a step."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -17,17 +17,18 @@ from aetheria.stepping.unmodified import network_of
 Tap = tuple[int, int, float]  # row and column offset from the cell, coefficient
 Groups = tuple[tuple[tuple[Tap, ...], ...], ...]  # group of filters, then tap, then filter
 
-WIDEST = 128  # of layers: two of them, and the weights between, must fit the registers and the shared memory
+WIDEST = 128  # layer: two layers and the weights between them must fit in the registers and the shared memory
 MOST_CHANNELS = 64
-JUDGED = 256  # cells per program of the kernel that judges who is alive
+MASKED = 256  # cells per program of the kernel for the alive mask
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """How the kernel is laid out.
+class KernelLayout:
+    """The size of a program of the kernel, and the precision of its products.
 
     Attributes:
         block: cells per program.
+        warps: warps per program.
         product: how matrices are multiplied: "ieee" (float32, without tensor cores), "tf32", "bf16", or "tf32x3" (three TF32
             products that together keep nearly all of float32's digits).
     """
@@ -37,12 +38,12 @@ class Tuning:
     product: str
 
 
-def tuning_for(widest: int, precision: Precision) -> Tuning:
-    """A layout for layers up to `widest` wide; compiled for compute capability 9.0, at most 120 bytes a thread spill."""
+def layout_for(widest: int, precision: Precision) -> KernelLayout:
+    """The layout for layers up to `widest` wide; compiled for compute capability 9.0, a thread spills 120 bytes at most."""
     if precision == "fp32":
-        # From 64 x 64 weights on, "ieee" unrolls into tens of thousands of instructions that spill kilobytes a thread.
-        return Tuning(64, 4, "ieee") if widest <= 32 else Tuning(128, 8, "tf32x3")
-    return Tuning(128 if widest <= 64 else 64, 4, precision)
+        # From 64 x 64 weights on, "ieee" unrolls into tens of thousands of instructions, which spill kilobytes in each thread.
+        return KernelLayout(64, 4, "ieee") if widest <= 32 else KernelLayout(128, 8, "tf32x3")
+    return KernelLayout(128 if widest <= 64 else 64, 4, precision)
 
 
 def why_not(law: Law, precision: Precision) -> str:
@@ -55,7 +56,7 @@ def why_not(law: Law, precision: Precision) -> str:
     if any(layer.weight.dtype != torch.float32 for layer in network.layers):
         return "the kernel reads weights in float32"
     if network.alive is not None and network.normalise != "none":
-        return "the kernel cannot both normalise and mask the dead"
+        return "the kernel cannot both normalise and mask dead cells"
     if (channels := _channels(network)) > MOST_CHANNELS:
         return f"{channels} channels; the kernel has room for {MOST_CHANNELS}"
     if (widest := max(len(layer.weight) for layer in network.layers)) > WIDEST:
@@ -64,11 +65,11 @@ def why_not(law: Law, precision: Precision) -> str:
 
 
 class FusedOnCuda(Plan):
-    """Takes steps of one law in a form of the state that spares passes over the cells.
+    """Steps a law in a form of the state that saves passes over the cells.
 
-    That form, "held": cells `(B, C, H, W)` float32, contiguous; then, where the law normalises over the grid, the sum of
-    their squares `(B,)`, by whose root they have yet to be divided; or, where cells die, which to keep, `(B, H, W)` bool,
-    where the others have yet to be cleared; then the law's memory.
+    The packed state: cells `(B, C, H, W)` float32, contiguous; for laws that normalise over the grid, the sum of the squares
+    `(B,)`, by whose root the cells are still to be divided; for laws whose cells die, a mask `(B, H, W)` bool of the cells to
+    keep, outside which they are still to be cleared; then the law's memory.
     """
 
     name = "fused"
@@ -76,29 +77,28 @@ class FusedOnCuda(Plan):
     def __init__(self, law: Law, precision: Precision, block: int | None = None) -> None:
         """
         Args:
-            law: its weights are read anew at each step.
-            block: cells per program, a power of two, at least 16; None for a size that suits the law's width.
+            law: its weights are read again at each step.
+            block: cells per program, a power of two, at least 16; None: by the law's width.
 
         Raises:
-            LawError: the kernel cannot step this law, and why.
+            LawError: the kernel cannot step this law; with the reason.
         """
         if why := why_not(law, precision):
-            raise LawError(f"{type(law).__name__}: {why}")
+            raise LawError(f"{law.name}: {why}")
         network = _network(law)
         self._law, self._form = law, _form(network)
-        self._tuning = tuning_for(max(len(layer.weight) for layer in network.layers), precision)
-        self._block = block or self._tuning.block
+        self._layout = layout_for(max(len(layer.weight) for layer in network.layers), precision)
+        self._block = block or self._layout.block
         self._totals = network.normalise == "grid"
         self._dies = network.alive is not None
         self._groups = _grouped(network.filters, _channels(network))
         device = network.layers[0].weight.device
-        # On the device and filled in place: a graph reads them where they were when it was captured.
+        # On the device and filled in place: a CUDA graph keeps reading the addresses at which it was captured.
         self._decay, self._below = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
         self._filled = (0.0, 0)
         self.refresh()
 
     def pack(self, state: State) -> State:
-        """The public state as it is held between steps."""
         cells, *memory = (tensor.contiguous() for tensor in state)
         cells = cells.float()
         if self._totals:
@@ -108,7 +108,6 @@ class FusedOnCuda(Plan):
         return (cells, *memory)
 
     def unpack(self, held: State) -> State:
-        """What is held as the public state."""
         cells, *rest = held
         if self._totals:
             total, *memory = rest
@@ -131,7 +130,7 @@ class FusedOnCuda(Plan):
     def refresh(self) -> None:
         network = _network(self._law)
         numbers = (network.decay, threshold(network.fire_rate or 0))
-        # What is filled while a graph is captured would be filled again at each replay.
+        # Not while a graph is captured: it would fill them again at each replay.
         if numbers != self._filled and not (self._decay.is_cuda and torch.cuda.is_current_stream_capturing()):
             with torch.inference_mode():
                 self._decay.fill_(numbers[0])
@@ -143,7 +142,7 @@ class FusedOnCuda(Plan):
         return isinstance(network, str) or self._form != _form(network)
 
     def step(self, *held: Tensor) -> State:
-        """One step, without waiting for the device. What is given stays as it is."""
+        """One step, without waiting for the device. The given state stays as it is."""
         with torch.no_grad(), torch.cuda.device_of(held[0]):  # type: ignore[no-untyped-call]  # by torch's stubs
             return self._step(_network(self._law), *held)
 
@@ -158,13 +157,13 @@ class FusedOnCuda(Plan):
         if partial is not None:
             return (after, partial.sum(1), *memory)
         if keep is not None:
-            return (after, _judged(network, cells, keep, after), *memory)
+            return (after, _next_mask(network, cells, keep, after), *memory)
         return (after, *memory)
 
     def _launch(
         self, network: CellNetwork, cells: Tensor, total: Tensor | None, keep: Tensor | None, memory: State
     ) -> tuple[Tensor, Tensor | None]:
-        """The next cells, not yet normalised or cleared, and the partial sums of their squares `(B, tiles)` if wanted."""
+        """The next cells, not yet normalised or cleared; with a total, also partial sums of their squares, `(B, tiles)`."""
         from aetheria.stepping.gpu.local_network_kernel import step_cells
 
         batch, channels, height, width = cells.shape
@@ -195,24 +194,24 @@ class FusedOnCuda(Plan):
             layers=tuple((n := len(layer.weight), _padded(n), layer.activation, layer.eps) for layer in network.layers),
             boundary=network.boundary,
             each=network.normalise == "cell",
-            product=self._tuning.product,
+            product=self._layout.product,
             rows=rows,
             columns=columns,
-            num_warps=self._tuning.warps,
+            num_warps=self._layout.warps,
             enable_fp_fusion=True,  # Triton's default until 3.10
         )
         return after, partial
 
 
-def _judged(network: CellNetwork, cells: Tensor, keep: Tensor, moved: Tensor) -> Tensor:
-    """Which cells to keep of `moved`, which came of the kept ones of `cells`."""
-    from aetheria.stepping.gpu.local_network_kernel import judge
+def _next_mask(network: CellNetwork, cells: Tensor, keep: Tensor, moved: Tensor) -> Tensor:
+    """The mask of the cells to keep in `moved`, the step of the cells that `keep` selects."""
+    from aetheria.stepping.gpu.local_network_kernel import mask_cells
 
     assert network.alive is not None
     channel, threshold = network.alive
     batch, channels, height, width = cells.shape
     after = torch.empty_like(keep)
-    judge[(batch * -(-height * width // JUDGED),)](
+    mask_cells[(batch * -(-height * width // MASKED),)](
         cells,
         keep,
         moved,
@@ -223,14 +222,14 @@ def _judged(network: CellNetwork, cells: Tensor, keep: Tensor, moved: Tensor) ->
         channel=channel,
         threshold=threshold,
         boundary=network.boundary,
-        block=JUDGED,
-        enable_fp_fusion=True,  # says so only because not to say it makes Triton warn
+        block=MASKED,
+        enable_fp_fusion=True,  # Triton's default; without it Triton warns
     )
     return after
 
 
 def _form(network: CellNetwork) -> tuple[object, ...]:
-    """All of a network but the values of its weights, decay and fire rate: what a kernel is compiled for."""
+    """Everything that a kernel is compiled for: a network without the values of its weights, decay and fire rate."""
     layers = tuple((layer.weight.shape, layer.activation, layer.eps) for layer in network.layers)
     update = (network.normalise, network.fire_rate is None, network.alive)
     return (network.filters, layers, network.boundary, *update)
@@ -247,20 +246,20 @@ def _channels(network: CellNetwork) -> int:
 
 
 def _padded(size: int) -> int:
-    """The side of a tile that holds `size` values: a power of two, at least 16, which `tl.dot` wants."""
+    """The side of a tile that holds `size` values: a power of two, at least 16, as `tl.dot` requires."""
     return max(16, 1 << (size - 1).bit_length())
 
 
 def _tile(block: int, height: int) -> tuple[int, int]:
-    """Rows and columns of a tile of `block` cells: 32 columns, a warp's, unless the grid is too low for the rows."""
+    """Rows and columns of a tile of `block` cells: 32 columns (a warp), or more if the grid has too few rows."""
     rows = min(max(block // 32, 1), 1 << (height - 1).bit_length())
     return rows, block // rows
 
 
 def _grouped(filters: Filters, channels: int) -> Groups:
-    """The taps of the filters, in groups that fill a tile of inputs: a law of 2 channels has room for 8 filters in 16 rows.
+    """The taps of the filters, in groups that fill a tile of inputs: for 2 channels, 8 filters fit in 16 rows.
 
-    Within a group each filter has as many taps as the longest, the rest with coefficient 0.
+    Within a group all filters have as many taps as the longest, padded with coefficient 0.
     """
     share = 1 << (channels - 1).bit_length()
     together = min(_padded(channels) // share, 1 << (len(filters) - 1).bit_length())

@@ -1,15 +1,15 @@
-"""Triton kernels that step a `CellNetwork`: one for the cells, one for who is alive.
+"""Triton kernels that step a `CellNetwork`: one for the cells, one for the alive mask.
 
 Tiles are `(values, cells)` where memory is read or written, so that neighbouring threads touch neighbouring cells, and
 `(cells, values)` where matrices are multiplied. A tile's sides are powers of two, 16 or more; its padding holds zeros.
-Arguments of type `tl.constexpr` are compiled in. Import this only where Triton is.
+Arguments of type `tl.constexpr` are compiled in. Import this module only where Triton is installed.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, disallow-untyped-decorators=False
 
 import triton
 import triton.language as tl
 
-# As `aetheria.laws.updates.normalised` and `aetheria.laws.hash_noise` have them.
+# As in `aetheria.laws.updates.normalised` and `aetheria.laws.hash_noise`.
 TINY = tl.constexpr(1e-30)
 GOLDEN = tl.constexpr(0x9E3779B9)
 FACTOR_1 = tl.constexpr(0x7FEB352D)
@@ -18,7 +18,7 @@ FACTOR_2 = tl.constexpr(0x846CA68B)
 
 @triton.jit
 def mix(word):
-    """Scrambles words as `chance.mix` does, in uint32, which wraps."""
+    """Scrambles words as `hash_noise.mix` does, in uint32, which wraps."""
     word = word ^ (word >> 16)
     word = word * tl.cast(FACTOR_1, tl.uint32)
     word = word ^ (word >> 15)
@@ -28,7 +28,7 @@ def mix(word):
 
 @triton.jit
 def fires(seed, step, y, x, below):
-    """Which of the cells `(y, x)` fire: `chance.fires` for the universe whose seed and step lie at the pointers."""
+    """Whether the cells `(y, x)` fire, as in `hash_noise.fire_mask`; `seed` and `step` point to those of the universe."""
     golden = tl.cast(GOLDEN, tl.uint32)
     first, number, now = tl.load(seed), tl.load(seed + 1), tl.load(step)
     key = mix(first.to(tl.uint32))
@@ -48,8 +48,8 @@ def scale_of(total):
 
 
 @triton.jit
-def stand_in(i, size, boundary: tl.constexpr):
-    """The index that the boundary puts in the place of `i`, at most one past an edge; "zero" leaves it outside."""
+def source_index(i, size, boundary: tl.constexpr):
+    """The index of the cell that the boundary puts at `i`, at most one past an edge; "zero" leaves it outside."""
     if boundary == "periodic":
         i = tl.where(i < 0, i + size, tl.where(i >= size, i - size, i))
     if boundary == "reflect":
@@ -58,10 +58,10 @@ def stand_in(i, size, boundary: tl.constexpr):
 
 
 @triton.jit
-def look(planes, keep, wanted, y, x, height, width, boundary: tl.constexpr):
-    """The values at `(y, x)` in the planes of one universe; zero where outside, not kept or, if given, not `wanted`."""
-    y = stand_in(y, height, boundary)
-    x = stand_in(x, width, boundary)
+def load_cells(planes, keep, wanted, y, x, height, width, boundary: tl.constexpr):
+    """The values at `(y, x)` in the planes of one universe; zero outside, where not kept and, if given, where not `wanted`."""
+    y = source_index(y, height, boundary)
+    x = source_index(x, width, boundary)
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     if keep is not None:
         inside &= tl.load(keep + y * width + x, mask=inside, other=0) != 0
@@ -70,9 +70,9 @@ def look(planes, keep, wanted, y, x, height, width, boundary: tl.constexpr):
 
 
 @triton.jit
-def of_filter(slot, tap: tl.constexpr, part: tl.constexpr):
-    """Part of a tap (row offset, column offset, coefficient) for each input: `slot` tells of which filter it is."""
-    # Of one filter alone it stays a constant, and the addresses cheap.
+def tap_part(slot, tap: tl.constexpr, part: tl.constexpr):
+    """Part of a tap (row offset, column offset, coefficient) for each input; `slot` is the number of its filter."""
+    # With one filter it stays a constant, which keeps the addresses cheap.
     value = tap[0][part]
     for s in tl.static_range(1, len(tap)):
         value = tl.where(slot == s, tap[s][part], value)
@@ -80,17 +80,17 @@ def of_filter(slot, tap: tl.constexpr, part: tl.constexpr):
 
 
 @triton.jit
-def tap_of(
+def apply_tap(
     planes, keep, real, slot, y, x, height, width,
     tap: tl.constexpr, boundary: tl.constexpr,
 ):  # fmt: skip
-    """`(inputs, cells)`: what one tap of each filter adds to it."""
-    coefficient = of_filter(slot, tap, 2)
-    y += of_filter(slot, tap, 0)
-    x += of_filter(slot, tap, 1)
+    """`(inputs, cells)`: the contribution of one tap of each filter."""
+    coefficient = tap_part(slot, tap, 2)
+    y += tap_part(slot, tap, 0)
+    x += tap_part(slot, tap, 1)
     if len(tap) > 1:
-        real &= coefficient != 0.0  # not read: 0 times NaN would be NaN
-    return coefficient * look(planes, keep, real, y, x, height, width, boundary)
+        real &= coefficient != 0.0  # taps that only pad are not read: 0 times NaN would be NaN
+    return coefficient * load_cells(planes, keep, real, y, x, height, width, boundary)
 
 
 @triton.jit
@@ -103,9 +103,9 @@ def perceive(
     i = tl.arange(0, inputs)[:, None]
     slot, channel = i // share, i % share
     planes = cells + channel.to(tl.int64) * (height * width)
-    seen = tap_of(planes, keep, channel < channels, slot, y, x, height, width, taps[0], boundary)
+    seen = apply_tap(planes, keep, channel < channels, slot, y, x, height, width, taps[0], boundary)
     for t in tl.static_range(1, len(taps)):
-        seen += tap_of(planes, keep, channel < channels, slot, y, x, height, width, taps[t], boundary)
+        seen += apply_tap(planes, keep, channel < channels, slot, y, x, height, width, taps[t], boundary)
     return seen
 
 
@@ -157,11 +157,11 @@ def finish(h, bias, scale, outputs: tl.constexpr, activation: tl.constexpr, eps:
     if bias is not None:
         h += tl.load(bias + out, mask=out < outputs, other=0.0)
     if outputs < h.shape[1]:
-        h = tl.where(out < outputs, h, 0.0)  # an Inf times the padding's zeros is NaN
+        h = tl.where(out < outputs, h, 0.0)  # Inf times the padding's zeros would be NaN
     if scale is not None:
         h *= tl.rsqrt(tl.sum(h * h, 1) / outputs + eps)[:, None]
         h *= tl.load(scale + out, mask=out < outputs, other=0.0)
-    # Both comparisons are false for NaN, which goes through.
+    # Both comparisons are false for NaN, which is kept.
     if activation == "elu":
         h = tl.where(h > 0.0, h, tl.exp(h) - 1.0)
     if activation == "relu":
@@ -181,16 +181,17 @@ def step_cells(
 
     Args:
         cells, after: `(B, C, H, W)` float32, before and after.
-        total: `(B,)`, the sum of the squares of `cells`, which count as divided by its root; None: they count as they are.
-        keep: `(B, H, W)` bool; where false, `cells` count as zero. None: all are kept.
-        seed, step: `(B, 2)` and `(B,)` int64; None: every cell fires.
+        total: `(B,)`, the sum of the squares of `cells`, by whose root they are divided as they are read; None: they are not.
+        keep: `(B, H, W)` bool; where false, cells are read as zero. None: all are kept.
+        seed, step: `(B, 2)` and `(B,)` int64; None: all cells fire.
         weights, biases, scales: one per layer, as `Dense` has them.
-        partial: one float32 per program, which becomes the sum of the squares of its tile of `after`; or None.
-        decay, below: the share of the cells lost, float32, and the word under which a cell fires, int64; of one element.
+        partial: one float32 per program, for the sum of the squares of its tile of `after`; or None.
+        decay, below: of one element: the share of the cells that is lost, float32; the random word below which a cell fires,
+            int64.
         groups: per group of filters that fill a tile of `inputs`: per tap, per filter: (row, column, coefficient).
         layers: per layer: (outputs, outputs padded, activation, eps).
         each: whether each cell is divided by its norm.
-        product: "bf16", or what `tl.dot` knows as a precision of its input.
+        product: "bf16", or an input precision of `tl.dot`.
     """
     across = tl.cdiv(width, columns)
     tiles = across * tl.cdiv(height, rows)
@@ -209,7 +210,7 @@ def step_cells(
     )  # fmt: skip
     if total is not None:
         scale = scale_of(tl.load(total + universe))
-        h *= scale  # the filters and the product are linear, and this is the smaller tile to multiply
+        h *= scale  # as the filters and the product are linear; of the tiles that could be scaled, this one is smaller
     h = finish(h, biases[0], scales[0], layers[0][0], layers[0][2], layers[0][3])
     for n in tl.static_range(1, len(layers)):
         h = next_layer(h, weights[n], layers[n - 1][0], layers[n][0], layers[n][1], product)
@@ -219,7 +220,7 @@ def step_cells(
     channel = tl.arange(0, delta.shape[0])[:, None]
     planes = channel.to(tl.int64) * (height * width)
     inside = (channel < channels) & (y < height) & (x < width)
-    own = look(cells + planes, keep, channel < channels, y, x, height, width, "zero")
+    own = load_cells(cells + planes, keep, channel < channels, y, x, height, width, "zero")
     if total is not None:
         own *= scale
     lost = tl.load(decay)
@@ -236,20 +237,20 @@ def step_cells(
 
 @triton.jit
 def lives(plane, keep, y, x, height, width, threshold: tl.constexpr, boundary: tl.constexpr):
-    """Whether some value in the 3x3 neighbourhood is above the threshold; a NaN there is none, as in `max_pool2d`."""
-    most = look(plane, keep, None, y, x, height, width, boundary)
+    """Whether a value in the 3x3 neighbourhood is above the threshold; false with a NaN there, as with `max_pool2d`."""
+    most = load_cells(plane, keep, None, y, x, height, width, boundary)
     for tap in tl.static_range(9):
-        value = look(plane, keep, None, y + tap // 3 - 1, x + tap % 3 - 1, height, width, boundary)
+        value = load_cells(plane, keep, None, y + tap // 3 - 1, x + tap % 3 - 1, height, width, boundary)
         most = tl.maximum(most, value, propagate_nan=tl.PropagateNan.ALL)
     return most > threshold
 
 
 @triton.jit
-def judge(
+def mask_cells(
     cells, keep, moved, keep_after, height, width,
     channels: tl.constexpr, channel: tl.constexpr, threshold: tl.constexpr, boundary: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
-    """Keeps the cells that live both in `cells` under `keep` and in `moved`; `block` cells per program."""
+    """Sets `keep_after` for cells that live both in `cells`, masked by `keep`, and in `moved`; `block` cells per program."""
     size = height * width
     tiles = tl.cdiv(size, block)
     universe = (tl.program_id(0) // tiles).to(tl.int64)
