@@ -104,7 +104,8 @@ class InspectorPanel(Panel):
             self.model.fill(_NOTHING)
             self.bars.hide()
             return
-        self.place.setText(f"y {cell.y}, x {cell.x}")
+        plane = self.controller.plane
+        self.place.setText(f"y {cell.y}, x {cell.x}" if plane is None else plane.position(cell.y, cell.x))
         self.shown.setText("\n".join(self._in_words(cell)))
         found = channel_table(cell)
         self.model.fill(found)

@@ -40,6 +40,7 @@ from viewer.widgets.canvas import Canvas
 from viewer.widgets.icons import program_icon
 from viewer.widgets.keys import FocusKeeper, behind_another, belongs_to
 from viewer.widgets.preferences import Preferences
+from viewer.widgets.slice_bar import SliceBar
 from viewer.widgets.status import StatusStrip
 from viewer.widgets.timeline import Timeline
 from viewer.widgets.transport import Transport
@@ -102,6 +103,8 @@ class Window(CanvasView, QMainWindow):
         self.reruns = RerunController(self.controller, self.pages.open_queue)
         self.dialogs = Dialogs(self, self.controller, self.dock_layout, self.preferences)
         self.banner.cancelled.connect(self.pages.cancel)
+        self.slice_bar = SliceBar(self.controller)
+        self.below.addWidget(self.slice_bar)
         self.transport = Transport(self.controller, self.actions_by_name)
         self.below.addWidget(self.transport)
         self.timeline = Timeline(self.controller, self.actions_by_name)
@@ -148,9 +151,11 @@ class Window(CanvasView, QMainWindow):
     def show_source(self, source: FrameSource | None) -> None:
         """A source was opened, or closed (None)."""
         self.setWindowTitle("Aetheria" if source is None else f"{source.title} - Aetheria")
-        if source is not None:
-            self.canvas.set_grid(*source.grid)
+        plane = self.controller.plane
+        if plane is not None:
+            self.show_plane(plane)
             self.pages.show_canvas()
+        self.slice_bar.show_source(source)
         self.transport.show_source(source)
         if source is None:
             self.status_strip.clear()
