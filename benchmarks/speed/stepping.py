@@ -23,8 +23,8 @@ _NOTES = {
     "Ceilings": "Measured in this run: bytes read and written in a copy of 256 MiB, and a square matrix product.",
     "Rates": "GB/s: the state read and written once per step, whatever the plan does. GFLOP/s: matrix products and "
     "convolutions of the law; sums, norms, activations, comparisons and FFTs are not counted, and all cells are, although the "
-    "fused GrowingNCA computes only the half that fires. On the grids of the peers: medians over rounds in turn. Peak: of the whole process on "
-    "the CPU, of the allocator on a GPU.",
+    "fused GrowingNCA computes only the half that fires. On the grids of the peers: medians over rounds in turn. Peak: of the "
+    "whole process on the CPU, of the allocator on a GPU.",
     "Peers": "plain: the eager loop of `benchmarks/harness/plain.py`; compiled: the same around "
     '`torch.compile(model, mode="reduce-overhead")`; CAX: its own jitted scan, GrowingNCA with zero padding (it has no '
     "torus); convolutions: those of one step alone, channels last.",

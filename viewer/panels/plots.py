@@ -21,7 +21,7 @@ from viewer.controllers.controller import Controller
 from viewer.controllers.series import RATE
 from viewer.model.status import Status
 from viewer.model.time_series import Quantity, TimeSeries
-from viewer.panels.base import Panel
+from viewer.panels.panel import Panel
 from viewer.panels.plotting import CompactAxis, Plot
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
