@@ -129,7 +129,7 @@ def _frames(ended: Ended) -> int:
 _NAMES = {errno.ENOSPC: "no space (ENOSPC)", errno.EIO: "input/output error (EIO)", errno.EROFS: "read-only disk (EROFS)"}
 FAULTS = [
     Fault(
-        f"{name}, {'once' if how == FAIL_ONCE else 'durable_write'}, at the 1st, 2nd ... write and at random ones",
+        f"{name}, {'once' if how == FAIL_ONCE else 'lasting'}, at the 1st, 2nd ... write and at random ones",
         f"exit code {3 if number == errno.ENOSPC else 5}; every committed frame readable",
         failing(number, how),
         few=4 if number == errno.ENOSPC else 2,
