@@ -194,9 +194,10 @@ class MotorReader:
         Args:
             fields: names of fields, "cells" for every channel apart; None for the law's default field.
             size: side, or a number for each axis that is shown, to average down to on the device.
-            delivery: "latest" (one waits, late ones are never made) or "lossless" (all; the motor waits for the reader).
+            delivery: "latest" (one waits, late ones are never made), "recent" (the newest `capacity` wait) or "lossless" (all;
+                the motor waits for the reader).
             dtype: "float32", "float16" or "uint8"; uint8 maps `levels[field]`, or the field's range, to 0..255.
-            capacity: frames that a lossless subscription may hold.
+            capacity: frames that a recent or lossless subscription may hold.
             part: region, slice, universe and reduction; see `Request`.
 
         Raises:

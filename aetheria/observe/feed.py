@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from aetheria.core.errors import ConfigError, StateError
 from aetheria.observe.request import Request
 
 log = logging.getLogger(__name__)
-Delivery = Literal["latest", "lossless"]
+Delivery = Literal["latest", "recent", "lossless"]
 _EARLY = 0.25  # share of a period by which a frame may come early: chunks as long as a period must not miss every second one
 _POLL = 0.05  # seconds between checks that the other side still exists
 _TOLD_S = 1.0  # seconds of waiting in total after which a warning is logged
@@ -49,8 +49,9 @@ class Frame:
 class Subscription:
     """Frames for one reader; made by `motor.subscribe`, closed by `close` or at the end of a `with` block.
 
-    "latest" keeps one frame waiting and has none made while it waits. "lossless" keeps every frame in a queue of
-    `capacity`; when it is full the motor waits. Iterating ends when the subscription is closed and empty.
+    "latest" keeps one frame waiting and has none made while it waits. "recent" keeps the newest `capacity` frames, and the
+    motor never waits. "lossless" keeps every frame in a queue of `capacity`; when it is full the motor waits. Iterating ends
+    when the subscription is closed and empty.
 
     Attributes:
         every: steps between frames, counted from step 0.
@@ -58,15 +59,15 @@ class Subscription:
         rate: frames a second at the most, or None for a frame at every due step.
         handed: frames handed over ("lossless").
         waited_s: seconds the motor has waited for this reader.
-        dropped: frames that were due and not made because one was waiting, or replaced while they waited ("latest").
+        dropped: frames that were due and not made because one was waiting, or replaced while they waited ("latest", "recent").
         behind: the last frame that was due was dropped, so that the waiting or last read frame is not the newest.
     """
 
     def __init__(self, every: int, request: Request, delivery: Delivery, capacity: int, rate: float | None = None) -> None:
         if not all(isinstance(n, int) and n >= 1 for n in (every, capacity)):
             raise ConfigError(f"subscription: every {every!r}, capacity {capacity!r}; expected whole numbers of 1 or more")
-        if delivery not in ("latest", "lossless"):
-            raise ConfigError(f'subscription delivery: "{delivery}" given; expected latest or lossless')
+        if delivery not in get_args(Delivery):
+            raise ConfigError(f'subscription delivery: "{delivery}" given; expected one of {", ".join(get_args(Delivery))}')
         if rate is not None and (delivery != "latest" or every != 1 or not 0 < rate <= 1000):
             raise ConfigError(
                 f'subscription rate: {rate!r} given, every {every}, delivery "{delivery}"; expected up to 1000 a second, '
@@ -127,7 +128,7 @@ class Subscription:
         self._next = 0.0
 
     def put(self, frame: Frame) -> None:
-        """Hands a frame over; a full lossless queue makes the caller wait. A closed subscription ignores it.
+        """Hands a frame over; only a full lossless queue makes the caller wait. A closed subscription ignores it.
 
         Raises:
             StateError: the queue is full and no other thread reads it.
@@ -139,6 +140,13 @@ class Subscription:
             with suppress(queue.Full):
                 if not self.closed:
                     self._frames.put_nowait(newest)
+            return
+        if self.delivery == "recent" and self._failure is None:
+            if self._frames.full():
+                self._take_back()
+            with suppress(queue.Full):
+                if not self.closed:
+                    self._frames.put_nowait(frame)
             return
         asked, full = time.monotonic(), self._frames.full()
         while not self.closed:

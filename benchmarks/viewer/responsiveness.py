@@ -32,9 +32,11 @@ from benchmarks.harness.tables import Row, table
 from viewer.controllers.controller import Controller
 from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message
+from viewer.model.plane import Plane
 from viewer.model.region import Region
 from viewer.model.status import Status
-from viewer.sources.live import LiveSource, frame_of
+from viewer.sources.live import LiveSource
+from viewer.sources.live_frames import frame_of
 from viewer.sources.source import FrameSource
 from viewer.window.window import Window
 
@@ -52,6 +54,9 @@ class NoWindow:
         self.pictures = 0
 
     def show_source(self, source: FrameSource | None) -> None:
+        """Nothing."""
+
+    def show_plane(self, plane: Plane) -> None:
         """Nothing."""
 
     def show_frame(self, frame: RenderedFrame) -> None:
@@ -226,7 +231,7 @@ def picture_cost(law: str, field: str, side: int, repeats: int) -> Row:
     for _ in range(repeats):
         motor.step(1)
         began = time.process_time()
-        frame = frame_of(motor.look(request), request, (side, side))
+        frame = frame_of(motor.look(request), request)
         made = time.process_time()
         window.show_frame(frame)
         QCoreApplication.processEvents()

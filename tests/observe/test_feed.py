@@ -66,6 +66,16 @@ def test_latest_keeps_one_frame_and_makes_none_while_it_waits(motor: Aetheria_Mo
     assert subscription.get(0) is None
 
 
+def test_recent_keeps_the_newest_frames_in_order_and_the_motor_never_waits(motor: Aetheria_Motor) -> None:
+    with motor.subscribe(delivery="recent", capacity=4, fields=["density"]) as frames:
+        motor.step(9)
+        assert frames.dropped == 6
+        assert [frame.step for frame in iter(lambda: frames.get(0), None)] == [6, 7, 8, 9]
+        motor.restart()  # as under no recorder
+        motor.step(1)
+        assert [frame.step for frame in iter(lambda: frames.get(0), None)] == [0, 1]
+
+
 def test_transfers_are_counted_in_frames_and_bytes(motor: Aetheria_Motor) -> None:
     subscription = motor.subscribe(every=5, size=4, dtype="uint8", levels={"channel_0": (0, 100)}, delivery="lossless")
     motor.step(10)

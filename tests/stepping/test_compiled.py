@@ -17,8 +17,8 @@ from aetheria.core.errors import LawError
 from aetheria.laws import Lenia, Life
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import compiled as compiling
+from aetheria.stepping.factories import WORTH_BUILDING, WORTH_COMPILING
 from aetheria.stepping.plan import Step, Stepwise
-from aetheria.stepping.registry import WORTH_BUILDING, WORTH_COMPILING
 from aetheria.stepping.trial import TOLERANCE
 from tests.small_laws import NAMES, Plain, small_law, small_motor, width_of
 

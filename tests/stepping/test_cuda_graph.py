@@ -9,7 +9,7 @@ from torch import nn
 
 from aetheria.laws import Life
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping import compiled, cuda_graph, registry
+from aetheria.stepping import compiled, cuda_graph, factories
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
 from tests.small_laws import small_law, width_of
 
@@ -31,8 +31,8 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Graphed, "_warm_up", lambda _: None)
     monkeypatch.setattr(Graphed, "_captured", captured)
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
-    only = next(one for one in registry.PLAN_FACTORIES if one.name == "graphed")
-    able = registry.PlanFactory(only.name, only.reason, only.worth, lambda _: "", only.make)
+    only = next(one for one in factories.PLAN_FACTORIES if one.name == "graphed")
+    able = factories.PlanFactory(only.name, only.reason, only.worth, lambda _: "", only.make)
     monkeypatch.setattr("aetheria.stepping.choose.PLAN_FACTORIES", (able,))
 
 

@@ -22,8 +22,8 @@ from aetheria.stepping.cpu.conv1x1 import PointwiseConv, PointwiseKernel, as_poi
 from aetheria.stepping.cpu.conv3x3 import Conv3x3, Conv3x3Kernel, as_conv3x3
 from aetheria.stepping.cpu.lstm_cell import lstm_cell
 from aetheria.stepping.cpu.winograd import Winograd, share
+from aetheria.stepping.factories import first_plan
 from aetheria.stepping.plan import State
-from aetheria.stepping.registry import first_plan
 from tests.small_laws import small_motor
 
 BOUNDARIES = {"periodic": "circular", "zero": "constant", "reflect": "reflect"}

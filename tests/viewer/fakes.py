@@ -11,6 +11,7 @@ from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.controller import Controller
 from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message
+from viewer.model.plane import Plane
 from viewer.model.region import Region
 from viewer.model.status import Status
 from viewer.sources.live import LiveSource
@@ -27,11 +28,15 @@ class FakeView:
         self.messages: list[Message] = []
         self.waited_for: list[str] = []
         self.regions: list[Region] = []
+        self.planes: list[Plane] = []
         self.zooms: list[float | None] = []
         self.centres: list[tuple[float, float]] = []
 
     def show_source(self, source: FrameSource | None) -> None:
         self.sources.append(source)
+
+    def show_plane(self, plane: Plane) -> None:
+        self.planes.append(plane)
 
     def show_frame(self, frame: RenderedFrame) -> None:
         self.frames.append(frame)

@@ -10,8 +10,9 @@ from typing import Literal
 from viewer.sources.source import FrameSource
 
 # What must be open: any source, a run ("live") or a recording; "run": a source that can be started and stopped here, unlike a
-# run that the user's own code steps; "stepped": a run that the viewer steps; "phase": a run of complex amplitudes.
-Needs = Literal["nothing", "source", "run", "live", "stepped", "phase", "recording"]
+# run that the user's own code steps; "stepped": a run that the viewer steps; "phase": a run of complex amplitudes;
+# "volume": a grid of three axes.
+Needs = Literal["nothing", "source", "run", "live", "stepped", "phase", "recording", "volume"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("window.canvas.pan_right", "Move &right", ("Ctrl+Right",), "&View", "Move the view to the right"),
     Action("window.canvas.pan_up", "Move &up", ("Ctrl+Up",), "&View", "Move the view up"),
     Action("window.canvas.pan_down", "Move &down", ("Ctrl+Down",), "&View", "Move the view down"),
+    Action("next_slice", "Next &slice", ("Shift+PgUp",), "&View", "Show the next slice of the volume", "volume"),
+    Action("previous_slice", "Previous s&lice", ("Shift+PgDown",), "&View", "Show the previous slice of the volume", "volume"),
+    Action("next_axis", "Slice a&xis", ("Shift+X",), "&View", "Slice the volume across its next axis", "volume"),
     Action("toggle_follow", "Fo&llow", ("Shift+F",), "&View", "Keep the centre of mass in the middle", "live", "follow"),
     Action("toggle_grid", "&Grid lines", ("G",), "&View", "Draw lines between large cells", "source", "grid_lines"),
     Action(
@@ -219,6 +223,8 @@ def why_not(needs: Needs, source: FrameSource | None) -> str:
         return "this is a recording"
     if needs == "phase" and not any(choice.cyclic for choice in source.fields):
         return "only laws of complex amplitudes have a phase"
+    if needs == "volume" and source.plane.slice is None:
+        return "only grids of three dimensions have slices"
     if needs == "recording" and source.live:
         return "this is not a recording"
     if needs in ("run", "stepped") and not source.runs:

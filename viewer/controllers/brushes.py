@@ -90,6 +90,8 @@ def why_brush_unusable(brush: str, target: PaintTarget) -> str:
     """The reason why a brush is unavailable for these cells; empty when it is available."""
     if brush in ("vortex", "wave") and not target.complex:
         return "only laws of complex amplitudes have a phase"
+    if brush == "vortex" and target.grid[0] == 1:
+        return "a vortex needs two dimensions"
     return ""
 
 

@@ -77,6 +77,7 @@ class CompareController(Component):
         if stands is not None and stands != self._stands:
             self._stands = stands
             second.go_to(stands[0])
+        self._match_slice()
         self._paint()
         second.tick()
 
@@ -105,6 +106,16 @@ class CompareController(Component):
             same = isinstance(first, RecordingSource) and first.title == second.source.title
             second.set_field(names[(names.index(settings.field) + same) % len(names)])
         second.model.change_view(universe=universe)
+
+    def _match_slice(self) -> None:
+        """Shows the same slice of two volumes; an index is scaled to the other's size."""
+        first, second = self.controller.plane, None if self.second is None else self.second.plane
+        if first is None or second is None or first.slice is None or second.slice is None or first.axes != second.axes:
+            return
+        axis, cut = first.slice.axis, first.slice.cut
+        cut = cut * second.sides[axis] // first.sides[axis] if isinstance(cut, int) else cut
+        if self.second is not None and (axis, cut) != (second.slice.axis, second.slice.cut):
+            self.second.set_slice(axis, cut)
 
     def _paint(self) -> None:
         frame, settings, second = self.controller.frame, self.controller.model.view_settings, self.second

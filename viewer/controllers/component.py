@@ -6,6 +6,7 @@ from typing import Protocol
 from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message
 from viewer.model.model import ViewerModel
+from viewer.model.plane import Plane
 from viewer.model.region import Region
 from viewer.model.status import Status
 from viewer.model.view_settings import FieldChoice
@@ -17,6 +18,9 @@ class ViewInterface(Protocol):
 
     def show_source(self, source: FrameSource | None) -> None:
         """A source was opened, or closed (None)."""
+
+    def show_plane(self, plane: Plane) -> None:
+        """Shows a plane of another shape of the same source, all of it."""
 
     def show_frame(self, frame: RenderedFrame) -> None:
         """Draws a new frame."""
@@ -58,6 +62,10 @@ class ComponentHost(Protocol):
     frame: RenderedFrame | None
     visible: bool
     components: list["Component"]
+
+    @property
+    def plane(self) -> Plane | None:
+        """The plane that is shown; None without a source."""
 
     @property
     def choice(self) -> FieldChoice | None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from aetheria.core.errors import AetheriaError
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.colour_maps import COLOUR_MAPS
 from viewer.controllers.component import Component, ViewInterface
 from viewer.controllers.divergence import DivergenceGuard
 from viewer.controllers.film import FilmController
@@ -19,18 +18,19 @@ from viewer.controllers.record import RecordController
 from viewer.controllers.save import SaveController
 from viewer.controllers.series import SeriesController
 from viewer.controllers.tools import ToolController
+from viewer.controllers.view_commands import ViewCommands
 from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message, explain
 from viewer.model.model import SPEEDS, ViewerModel
 from viewer.model.region import Region
-from viewer.model.view_settings import FieldChoice, FrameRequest, LevelMode, Levels
+from viewer.model.view_settings import FrameRequest
 from viewer.sources.live import LiveSource
 from viewer.sources.source import FrameSource, Worker
 
 _STATUS_S = 0.25
 
 
-class Controller:
+class Controller(ViewCommands):
     """Carries out the user's actions and keeps the window up to date; `tick` is called about sixty times a second.
 
     Attributes:
@@ -82,15 +82,14 @@ class Controller:
         if isinstance(source, Worker):
             source.on_failure(self.failed)
             source.on_restart(self.restarted)
-        height, width = source.grid
-        self.model.set(
-            view_settings=source.first_view_settings, region=Region(0, 0, height, width), follow=False, stride=1, tool="pan"
-        )
+        settings = source.first_view_settings
+        region = Region(0, 0, *replace(source.plane, slice=settings.slice).grid)
+        self.model.set(view_settings=settings, region=region, follow=False, stride=1, tool="pan")
         source.set_speed(self.model.speed, self.model.stride)
         self.view.show_source(source)
         for component in self.components:
             component.opened(source)
-        self.view.show_region(Region(0, 0, height, width))
+        self.view.show_region(region)
         self._show()
 
     def close(self) -> None:
@@ -136,7 +135,8 @@ class Controller:
 
     def _fits(self, frame: RenderedFrame) -> bool:
         settings = self.model.view_settings
-        return settings is not None and (frame.field, frame.universe) == (settings.field, settings.universe)
+        shown = frame.field, frame.universe, frame.slice
+        return settings is not None and shown == (settings.field, settings.universe, settings.slice)
 
     def _show_new_frame(self, frame: RenderedFrame) -> None:
         if self.divergence.worth_showing(frame):
@@ -154,86 +154,6 @@ class Controller:
     def set_visible_area(self, region: Region, size: tuple[int, int]) -> None:
         """Sets the visible cells, and the (height, width) of their area in pixels."""
         self.model.set(region=region, size=size)
-
-    @property
-    def choice(self) -> FieldChoice | None:
-        """The displayed field."""
-        settings = self.model.view_settings
-        if self.source is None or settings is None:
-            return None
-        return next((choice for choice in self.source.fields if choice.name == settings.field), None)
-
-    def set_field(self, name: str) -> None:
-        """Shows a field, in its default colours and with automatic levels."""
-        self.model.change_view(field=name, colours=None, level_mode="auto", levels=None)
-
-    def next_field(self) -> None:
-        """Shows the next field."""
-        self._turn_field(1)
-
-    def previous_field(self) -> None:
-        """Shows the previous field."""
-        self._turn_field(-1)
-
-    def _turn_field(self, by: int) -> None:
-        if self.source is not None and self.model.view_settings is not None:
-            names = [choice.name for choice in self.source.fields]
-            self.set_field(names[(names.index(self.model.view_settings.field) + by) % len(names)])
-
-    def next_universe(self) -> None:
-        """Shows the next universe of the batch."""
-        if self.source is not None and self.model.view_settings is not None:
-            self.model.change_view(universe=(self.model.view_settings.universe + 1) % self.source.universes)
-
-    def next_colours(self) -> None:
-        """Switches to the next colour map."""
-        choice, settings = self.choice, self.model.view_settings
-        if choice is not None and settings is not None:
-            maps = list(COLOUR_MAPS)
-            self.model.change_view(colours=maps[(maps.index(settings.colours or choice.colours) + 1) % len(maps)])
-
-    def levels_auto(self) -> None:
-        """Levels from the lowest to the highest visible value."""
-        self.model.change_view(level_mode="auto", levels=None)
-
-    def levels_percentile(self) -> None:
-        """Levels without the outermost values."""
-        self.model.change_view(level_mode="percentile", levels=None)
-
-    def levels_locked(self, levels: Levels | None = None) -> None:
-        """Fixes the levels: the given ones, or the present ones."""
-        present = levels or (self.frame.levels if self.frame is not None else None)
-        mode: LevelMode = "locked" if present is not None else "auto"
-        self.model.change_view(level_mode=mode, levels=present)
-
-    def fit(self) -> None:
-        """Shows the whole grid."""
-        if self.source is not None:
-            self.view.show_region(Region(0, 0, *self.source.grid))
-
-    def one_to_one(self) -> None:
-        """One pixel per cell."""
-        self.view.zoom(None)
-
-    def zoom_in(self) -> None:
-        """Zooms in by a factor of two."""
-        self.view.zoom(2.0)
-
-    def zoom_out(self) -> None:
-        """Zooms out by a factor of two."""
-        self.view.zoom(0.5)
-
-    def toggle_follow(self) -> None:
-        """Starts or stops following the centre of mass."""
-        self.model.set(follow=not self.model.follow)
-
-    def toggle_grid(self) -> None:
-        """Shows or hides the lines between cells."""
-        self.model.set(grid_lines=not self.model.grid_lines)
-
-    def toggle_theme(self) -> None:
-        """Switches between the light and the dark theme."""
-        self.model.set(theme="light" if self.model.theme == "dark" else "dark")
 
     # -- run -----------------------------------------------------------------------------------------------------
 
@@ -303,8 +223,9 @@ class Controller:
         """The run is back at its start: tells the components, and requests a frame."""
         for component in self.components:
             component.restarted()
-        if isinstance(self.source, LiveSource):
-            self.source.submit_with_motor(lambda motor: motor.refresh())
+        source = self.source
+        if isinstance(source, LiveSource):
+            source.submit(lambda: source.refresh(restarted=True))
 
     # -- changes of the model ------------------------------------------------------------------------------------
 

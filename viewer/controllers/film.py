@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +146,7 @@ class FilmExport:
 
     recording: Path
     field: str
-    look: PictureStyle
+    style: PictureStyle
     fps: float = 30.0
 
 
@@ -164,7 +164,7 @@ class RecordingFilm(FilmTask):
     def encode(self) -> None:
         save = save_gif if self.path.suffix.lower() == ".gif" else save_mp4
         with Recording(self.export.recording) as recording:
-            film = Movie(recording, self.export.field, self.export.look)
+            film = Movie(recording, self.export.field, self.export.style)
             self.total = len(film)
             save(film, self.path, self.export.fps, self._progress)
 
@@ -202,8 +202,9 @@ class FilmController(Component):
         source, settings, frame = self.controller.source, self.controller.model.view_settings, self.controller.frame
         if self.task is not None or not isinstance(source, RecordingSource) or settings is None or frame is None:
             return
-        film_look = PictureStyle(settings.colours, frame.levels, settings.universe, scale)
-        self._start(RecordingFilm(path, FilmExport(source.recording.path, settings.field, film_look, fps)))
+        cuts = replace(source.plane, slice=settings.slice).cuts
+        style = PictureStyle(settings.colours, frame.levels, settings.universe, scale, cuts)
+        self._start(RecordingFilm(path, FilmExport(source.recording.path, settings.field, style, fps)))
 
     def stop(self) -> None:
         """Ends the film: a film of the view is complete, one of a recording is cancelled."""

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from viewer.sources.source import FrameSource
 _EVERY_S = 0.1  # between two measurements of the centre of mass
 _SOON_S = 1 / 60  # while the speed is unknown: on a torus only motion by less than half the grid between two measurements shows
 _GLIDE_S = 0.15  # time constant of the view's approach
-_CENTRE = ("centre_y", "centre_x")
 Point = tuple[float, float]
 
 
@@ -83,7 +82,9 @@ class FollowController(Component):
     def wraps(self) -> bool:
         """Whether the view is drawn as a torus."""
         source = self.controller.source
-        return self.controller.model.follow and isinstance(source, LiveSource) and source.motor.traits.boundary == "periodic"
+        if not self.controller.model.follow or not isinstance(source, LiveSource) or source.plane.space_time:
+            return False
+        return source.motor.traits.boundary == "periodic"
 
     def stop(self) -> None:
         """Stops following; called when the user moves the view."""
@@ -102,7 +103,9 @@ class FollowController(Component):
         source, model, now = self.controller.source, self.controller.model, time.monotonic()
         if not model.follow or not self.controller.visible or not isinstance(source, LiveSource) or model.view_settings is None:
             return
-        if not set(_CENTRE) <= set(source.observables):
+        plane = replace(source.plane, slice=model.view_settings.slice)
+        names = [f"centre_{axis}" for axis in plane.shown]
+        if not set(names) <= set(source.observables):
             self.stop()
             self.controller.view.show_message(Message("note", "This law has no observable for its centre of mass."))
             return
@@ -115,17 +118,20 @@ class FollowController(Component):
             if now - self._due > _EVERY_S:  # the run stood still
                 self._wait = _SOON_S
             self._frame, self._due, self._wait = frame, now + self._wait, min(2 * self._wait, _EVERY_S)
-            source.submit_with_motor(lambda motor: _centre_of_mass(motor, universe), self._centre_found, "follow")
+            source.submit_with_motor(lambda motor: _centre_of_mass(motor, names, universe), self._centre_found, "follow")
         self._glide(now, moving)
 
-    def _centre_found(self, found: tuple[Point, float]) -> None:
-        centre, seen = found
-        if not self.controller.model.follow or not all(map(math.isfinite, centre)):
+    def _centre_found(self, found: tuple[list[float], float]) -> None:
+        places, seen = found
+        plane, region = self.controller.plane, self.controller.model.region
+        if not self.controller.model.follow or not all(map(math.isfinite, places)) or plane is None or region is None:
             return
+        y = region.top + region.height / 2 if plane.space_time else places[0]  # rows are steps, which do not move
+        centre = (y, places[-1])
         if self._track is not None:
             self._track = self._track.then(centre, seen)
-        elif self.controller.source is not None:
-            self._track = CentreTrack(centre, seen, torus=self.controller.source.grid if self.wraps else None)
+        else:
+            self._track = CentreTrack(centre, seen, torus=plane.grid if self.wraps else None)
 
     def _glide(self, now: float, moving: bool) -> None:
         passed, self._before = min(now - self._before, 0.1), now
@@ -138,6 +144,8 @@ class FollowController(Component):
     def _model_changed(self, changed: frozenset[str]) -> None:
         if "follow" in changed:
             self._forget()
+        if "view_settings" in changed:
+            self._track = None  # the axes of the plane may be others
         if changed & {"speed", "stride"}:
             self._wait, self._due = _SOON_S, 0.0
 
@@ -145,8 +153,8 @@ class FollowController(Component):
         self._track, self._view, self._frame, self._due, self._wait = None, None, None, 0.0, _SOON_S
 
 
-def _centre_of_mass(motor: Aetheria_Motor, universe: int) -> tuple[Point, float]:
-    """(y, x) in the plane of cells, where cell 0 covers 0 to 1, and the time of that state."""
-    frame = motor.look(motor.request(_CENTRE, universe=universe))
-    y, x = (float(np.asarray(frame[name]).ravel()[0]) for name in _CENTRE)
-    return (y + 0.5, x + 0.5), time.monotonic() - (time.time() - frame.wall_time)
+def _centre_of_mass(motor: Aetheria_Motor, names: list[str], universe: int) -> tuple[list[float], float]:
+    """Its place along each axis, where cell 0 covers 0 to 1, and the time of that state."""
+    frame = motor.look(motor.request(names, universe=universe))
+    places = [float(np.asarray(frame[name]).ravel()[0]) + 0.5 for name in names]
+    return places, time.monotonic() - (time.time() - frame.wall_time)

@@ -69,6 +69,13 @@ turns once. All colours of this map are equally light; lightness has no meaning 
 
 Laws with colours of their own (the lizard, for example) are shown in them, over white, without levels and colour maps.
 
+## One and three dimensions
+
+A grid of one dimension is shown as a **space-time picture**: each row is a step (with a step scale above one, every so
+many steps), and the newest is at the bottom. Brushes paint on the newest row. A grid of three dimensions is shown as a
+**slice**: the bar under the cells selects its axis and index (*Shift+PgUp* and *Shift+PgDown*; *Shift+X* for the axis),
+or the mean or maximum along the axis. Brushes paint on the slice.
+
 ## Levels
 
 The values at the two ends of a colour map are its **levels**. *Automatic* (*A*) takes the range of the field, or the

@@ -79,8 +79,9 @@ def in_words(edits: Iterable[Edit]) -> tuple[str, ...]:
 def _what(edit: Edit) -> str:
     match edit:
         case CellsEdit():
-            height, width = edit.values.shape[-2:]
-            return f"cells near ({edit.at[0] + height // 2}, {edit.at[1] + width // 2})"
+            sides = edit.values.shape[-len(edit.at) :]
+            middle = ", ".join(str(first + side // 2) for first, side in zip(edit.at, sides, strict=True))
+            return f"cells near ({middle})"
         case ControlEdit():
             return f"{edit.name} = {edit.value}"
         case RestartEdit():

@@ -53,7 +53,7 @@ class ParameterController(Component):
                 if source is self.controller.source and turn == self._asked[name]:
                     self._is_set(name, *answer)
 
-            source.submit_with_motor(lambda motor: _set(motor, name, value), is_set, f"control {name}")
+            source.submit(lambda: _set(source, name, value), is_set, f"control {name}")
 
     def reset(self, name: str) -> None:
         """Restores the initial value of a control."""
@@ -120,13 +120,13 @@ def _set_all(motor: Aetheria_Motor, values: Mapping[str, Value]) -> None:
             motor.set_control(name, value)
 
 
-def _set(motor: Aetheria_Motor, name: str, value: Value) -> tuple[Value, str]:
+def _set(source: LiveSource, name: str, value: Value) -> tuple[Value, str]:
     """Sets a control in the worker thread; returns the value that holds now, and the reason of a refusal."""
     problem = ""
     try:
-        motor.set_control(name, value)
+        source.motor.set_control(name, value)
     except ConfigError as error:
         problem = str(error).partition("] ")[2] or str(error)  # without "[law.life] ": it is shown beside the field
     else:
-        motor.refresh()
-    return motor.get_control(name), problem
+        source.refresh()
+    return source.motor.get_control(name), problem

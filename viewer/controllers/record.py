@@ -31,7 +31,7 @@ class RecordSettings:
     path: Path
     fields: tuple[str, ...]
     every: int = 10
-    size: tuple[int, int] | None = None
+    size: tuple[int, ...] | None = None
     dtype: PixelType = "float32"
     codec: Codec = "gzip"
     levels: tuple[tuple[str, Levels], ...] = ()

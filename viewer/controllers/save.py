@@ -43,7 +43,7 @@ class SaveController(Component):
         """Continues from a saved state of this law and grid, paused."""
         source = self.controller.source
         if isinstance(source, LiveSource):
-            source.submit_paused(lambda motor: _load(motor, path), lambda loaded: self._loaded(path, loaded))
+            source.submit_paused(lambda _: _load(source, path), lambda loaded: self._loaded(path, loaded))
 
     def _loaded(self, path: Path, loaded: StateDescription) -> None:
         for component in self.controller.components:
@@ -84,7 +84,7 @@ def _save_png(pixels: NDArray[np.uint8], path: Path) -> None:
         Image.fromarray(np.ascontiguousarray(pixels)).save(beside, "PNG")
 
 
-def _load(motor: Aetheria_Motor, path: Path) -> StateDescription:
-    description = load_state(motor, path)
-    motor.refresh()
+def _load(source: LiveSource, path: Path) -> StateDescription:
+    description = load_state(source.motor, path)
+    source.refresh(restarted=True)
     return description

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from aetheria.core.errors import StateError
 from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.brushes import BrushName, Dab, PaintTarget, apply_dab, touched_regions
+from viewer.model.plane import Plane
 from viewer.model.region import Region
 
 Array = NDArray[Any]
@@ -39,6 +40,7 @@ class Stroke:
     Attributes:
         brush: name of the brush.
         universe: the painted universe, None for all.
+        plane: the plane it is painted on; regions are those of its present cells.
         patches: previous values of each changed cell; after undo, the painted ones.
         target: properties of the cells, None until the first dab.
         step: of the last change.
@@ -46,6 +48,7 @@ class Stroke:
 
     brush: BrushName
     universe: int | None
+    plane: Plane
     patches: list[StrokePatch] = field(default_factory=list)
     target: PaintTarget | None = None
     touched: NDArray[np.bool_] | None = None
@@ -81,7 +84,7 @@ class Painter:
         touches = [(region, dab) for dab in dabs for region in touched_regions(dab, stroke.target)]
         for block, members in grouped([region for region, _ in touches]):
             with self.motor.turn:
-                before = self._read(block, stroke.universe)
+                before = self._read(block, stroke)
                 after = before.copy()
                 for region, dab in (touches[k] for k in members):
                     part = _part(after, block, region)
@@ -107,8 +110,9 @@ class Painter:
         self._forget_another_run()
         if self.done:
             self.done[-1].touched = None  # it is complete
-        stroke.target = replace(self.target, unit=self._unit(stroke.universe))
-        stroke.touched = np.zeros(self.target.grid, np.bool_)
+        present = stroke.plane.present
+        stroke.target = replace(self.target, grid=(present.height, present.width), unit=self._unit(stroke.universe))
+        stroke.touched = np.zeros(stroke.target.grid, np.bool_)
         stroke.step = self.motor.step_count
 
     def _unit(self, universe: int | None) -> float:
@@ -122,7 +126,7 @@ class Painter:
     def _remember(self, stroke: Stroke, block: Region, before: Array, after: Array) -> None:
         if stroke.touched is None:
             return  # dropped: too large
-        touched = _part(stroke.touched, Region(0, 0, *self.target.grid), block)
+        touched = _part(stroke.touched, Region(0, 0, *stroke.touched.shape), block)
         fresh = (before != after).any((0, 1)) & ~touched
         touched |= fresh
         if fresh.any():
@@ -139,7 +143,7 @@ class Painter:
         now: list[StrokePatch] = []
         for block, members in grouped([patch.region for patch in stroke.patches]):
             with self.motor.turn:
-                cells = self._read(block, stroke.universe)
+                cells = self._read(block, stroke)
                 for patch in (stroke.patches[k] for k in members):
                     part = _part(cells, block, patch.region)
                     now.append(replace(patch, values=part[..., patch.where]))
@@ -160,20 +164,21 @@ class Painter:
             forgotten = self.done.pop(0)
             forgotten.patches, forgotten.touched = [], None
 
-    def _read(self, block: Region, universe: int | None) -> Array:
+    def _read(self, region: Region, stroke: Stroke) -> Array:
         """A copy of the cells of a rectangle, `(B or 1, C, h, w)`."""
-        cells = self.motor.cells_at(*block.as_tuple())
-        wanted = cells if universe is None else cells[universe : universe + 1]
-        return self.motor.optimizer.move_to_cpu_batch([wanted])[0].numpy()
+        cells = self.motor.cells_at(stroke.plane.block(region))
+        wanted = cells if stroke.universe is None else cells[stroke.universe : stroke.universe + 1]
+        return stroke.plane.flat(self.motor.optimizer.move_to_cpu_batch([wanted])[0].numpy())
 
-    def _write(self, block: Region, cells: Array, stroke: Stroke) -> None:
+    def _write(self, region: Region, cells: Array, stroke: Stroke) -> None:
+        block = stroke.plane.block(region)
         if not np.isfinite(cells).all():
+            corner = ", ".join(map(str, block.corner))
             raise StateError(
-                f"The cells near ({block.top}, {block.left}) hold NaN or Inf; paint over all of them at full strength, or "
-                "reset the run"
+                f"The cells near ({corner}) hold NaN or Inf; paint over all of them at full strength, or reset the run"
             )
-        given = cells if stroke.universe is None else cells[0]
-        self.motor.set_cells(given, at=(block.top, block.left), universe=stroke.universe)
+        given = stroke.plane.deep(cells if stroke.universe is None else cells[0])
+        self.motor.set_cells(given, at=block.corner, universe=stroke.universe)
         stroke.step = self.motor.step_count
 
 

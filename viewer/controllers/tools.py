@@ -7,12 +7,11 @@ import math
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
-from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.brushes import BRUSHES, BrushName, Dab, PaintTarget, paint_target_of, why_brush_unusable
 from viewer.controllers.component import Component, ComponentHost
 from viewer.controllers.stamps import Stamp, read_stamp, stamps_for, turned
+from viewer.controllers.stroke_commands import Command, run_commands
 from viewer.controllers.strokes import MEMORY, Painter, Stroke
 from viewer.model.messages import Message
 from viewer.model.region import Region
@@ -21,8 +20,6 @@ from viewer.sources.source import FrameSource
 
 LARGEST = 512  # largest diameter of a brush in cells
 _ONCE = ("stamp", "vortex")  # painted once per stroke, where the mouse is pressed
-
-Command = tuple[Stroke, list[Dab]] | Literal["undo", "redo"]
 
 
 class ToolController(Component):
@@ -48,6 +45,7 @@ class ToolController(Component):
         self._at = (0.0, 0.0)  # last position of the mouse
         self._since = 0.0  # distance in cells since the last dab
         self._dabs = 0
+        controller.model.listeners.append(self._model_changed)
 
     # -- tool ----------------------------------------------------------------------------------------------------
 
@@ -88,8 +86,11 @@ class ToolController(Component):
 
     def why_not(self, brush: str) -> str:
         """The reason why a brush is unavailable; empty when it is available."""
-        if self.target is None:
+        plane = self.controller.plane
+        if self.target is None or plane is None:
             return "only live runs can be painted"
+        if not plane.paintable:
+            return "a mean or maximum cannot be painted; show a slice at an index"
         return why_brush_unusable(brush, self.target)
 
     def larger(self) -> None:
@@ -133,7 +134,14 @@ class ToolController(Component):
         """The cells that the tool would touch here, and whether their outline is round; None without a brush."""
         tool = self.controller.model.tool
         dab = self._dab(tool, y, x) if tool in BRUSHES else None
-        return None if dab is None else (Region(*dab.corner, *dab.size), tool != "stamp")
+        return None if dab is None else self.outline(dab)
+
+    def outline(self, dab: Dab) -> tuple[Region, bool]:
+        """The cells of the plane that a dab covers, and whether their outline is round."""
+        plane = self.controller.plane
+        if plane is not None and plane.space_time:
+            return Region(plane.present.top, dab.corner[1], 1, dab.size[1]), False
+        return Region(*dab.corner, *dab.size), dab.brush != "stamp"
 
     # -- strokes -------------------------------------------------------------------------------------------------
 
@@ -141,9 +149,14 @@ class ToolController(Component):
         """Begins a stroke with the current brush, or with the eraser."""
         model = self.controller.model
         brush = next((name for name in BRUSHES if name == model.tool), None)
-        if self._painter is None or brush is None or model.view_settings is None:
+        plane = self.controller.plane
+        if self._painter is None or brush is None or model.view_settings is None or plane is None:
             return
-        self._stroke = Stroke("erase" if erase else brush, None if model.brush.everywhere else model.view_settings.universe)
+        if reason := self.why_not(brush):
+            self._note(f"The {brush} brush is not available: {reason}")
+            return
+        universe = None if model.brush.everywhere else model.view_settings.universe
+        self._stroke = Stroke("erase" if erase else brush, universe, plane)
         self._at, self._since = (y, x), 0.0
         self._add_dabs([(y, x)])
 
@@ -194,6 +207,8 @@ class ToolController(Component):
         stamp = self.chosen_stamp if name == "stamp" else None
         if name == "stamp" and stamp is None:
             return None
+        if self.target is not None and self.target.grid[0] == 1:
+            y = 0.5  # a row: the mouse may be on any of its past states
         return Dab(name, settings, y, x, seed, None if stamp is None else turned(stamp, settings))
 
     # -- commands ------------------------------------------------------------------------------------------------
@@ -203,10 +218,10 @@ class ToolController(Component):
         if isinstance(source, LiveSource) and painter is not None:
             commands = self._commands
             commands.append(command)
-            source.submit_with_motor(lambda motor: _run_commands(commands, painter, motor), self._commands_done, name="steer")
+            source.submit(lambda: run_commands(commands, painter, source.refresh), self._commands_done, name="paint")
 
     def _commands_done(self, missing: str) -> None:
-        """Called in the window's thread with the result of `_run_commands`."""
+        """Called in the window's thread with the result of `run_commands`."""
         painter, source = self._painter, self.controller.source
         if painter is None or not isinstance(source, LiveSource):
             return
@@ -228,10 +243,11 @@ class ToolController(Component):
             self._notify()
             return
         motor = source.motor
-        self.target = paint_target_of(motor.traits, source.grid)
+        present = source.plane.present
+        self.target = paint_target_of(motor.traits, (present.height, present.width))
         self._painter = Painter(motor, self.target)
-        apart = 64 if self.target.hard else 24
-        self.controller.model.change_brush(size=max(1, min(source.grid) // apart), pattern="", turns=0, mirrored=False)
+        size = min(source.plane.shape) // (64 if self.target.hard else 24)
+        self.controller.model.change_brush(size=max(1, size), pattern="", turns=0, mirrored=False)
         source.submit(lambda: stamps_for(motor.traits), self._set_stamps)
         self._notify()
 
@@ -248,12 +264,19 @@ class ToolController(Component):
             source.submit(painter.forget)
         self._notify()
 
+    def _model_changed(self, changed: frozenset[str]) -> None:
+        if "view_settings" in changed:
+            if self._stroke is not None and self._stroke.plane != self.controller.plane:
+                self._stroke = None
+            self._notify()  # brushes need a slice at an index
+
     def _forget(self) -> None:
         self._stroke, self.pending_dabs = None, []
         self.undoable = self.redoable = 0
 
     def _set_stamps(self, stamps: tuple[Stamp, ...]) -> None:
-        self.stamps = (*stamps, *self.stamps)
+        highest = self.target.grid[0] if self.target is not None else 0
+        self.stamps = (*(stamp for stamp in stamps if stamp.values.shape[0] <= highest), *self.stamps)
         self._notify()
 
     def _add_stamp(self, stamp: Stamp) -> None:
@@ -268,34 +291,3 @@ class ToolController(Component):
     def _notify(self) -> None:
         for listener in list(self.listeners):
             listener()
-
-
-def _run_commands(commands: deque[Command], painter: Painter, motor: Aetheria_Motor) -> str:
-    """Carries out the queued commands in the worker; returns "undo" or "redo" where no stroke was left for it."""
-    missing = ""
-    error: Exception | None = None
-    while commands:
-        command = commands.popleft()
-        with motor.turn:  # once for several commands: waiting for it may take a step
-            try:
-                if isinstance(command, str):
-                    missing = "" if (painter.undo() if command == "undo" else painter.redo()) else command
-                else:
-                    stroke, dabs = command
-                    painter.paint(stroke, [*dabs, *_queued_dabs(commands, stroke)])
-            except Exception as failure:  # noqa: BLE001 - raised after the other commands, which may be elsewhere on the grid
-                error = error or failure
-            motor.refresh()
-    if error is not None:
-        raise error
-    return missing
-
-
-def _queued_dabs(commands: deque[Command], stroke: Stroke) -> list[Dab]:
-    """Removes further dabs of the same stroke from the queue: painting them together reads the cells once."""
-    dabs: list[Dab] = []
-    while commands and isinstance(commands[0], tuple) and commands[0][0] is stroke:
-        command = commands.popleft()
-        assert isinstance(command, tuple)
-        dabs += command[1]
-    return dabs

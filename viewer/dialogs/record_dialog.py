@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
+from aetheria.core.device import times
 from aetheria.core.errors import ConfigError
 from aetheria.observe.request import PixelType
 from aetheria.recording.schema import Codec, filters
@@ -33,7 +34,7 @@ from viewer.widgets.accessibility import accessible
 from viewer.widgets.file_dialogs import ask_where_to_save, suggested
 
 _SETTLE_MS = 150  # after the last change, until the next estimate
-_FRACTIONS = {1: "Every cell", 2: "Half as high and wide", 4: "A quarter", 8: "An eighth", 16: "A sixteenth"}
+_FRACTIONS = {1: "Every cell", 2: "Half of each side", 4: "A quarter", 8: "An eighth", 16: "A sixteenth"}
 _TYPES: dict[PixelType, str] = {
     "float32": "32 bits, exact",
     "float16": "16 bits",
@@ -60,7 +61,7 @@ class RecordDialog(QDialog):
         self.every = accessible(QSpinBox(), "Steps between frames")
         self.every.setRange(1, 1_000_000_000)
         self.every.setPrefix("every ")
-        self.every.setValue(10)
+        self.every.setValue(1 if source.plane.space_time else 10)  # a space-time picture needs every step
         self.extent = accessible(QComboBox(), "Size of the frames")
         self.dtype = accessible(QComboBox(), "Type of the numbers")
         self.codec = accessible(QComboBox(), "Compression")
@@ -85,11 +86,11 @@ class RecordDialog(QDialog):
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             shown = view is not None and name == view.field
             item.setCheckState(Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
-        height, width = self.source.grid
+        shape = self.source.plane.shape
         for divisor, words in _FRACTIONS.items():
-            if min(height, width) >= divisor:
-                size = (height // divisor, width // divisor)
-                self.extent.addItem(f"{words}: {size[0]:,} x {size[1]:,}", None if divisor == 1 else size)
+            if min(shape) >= divisor:
+                size = tuple(side // divisor for side in shape)
+                self.extent.addItem(f"{words}: {times(size)}", None if divisor == 1 else size)
         for dtype, words in _TYPES.items():
             self.dtype.addItem(words, dtype)
         for codec, words in _CODECS.items():

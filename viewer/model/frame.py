@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from viewer.model.plane import PlaneSlice
 from viewer.model.region import Region
 from viewer.model.view_settings import Levels
 
@@ -16,7 +17,7 @@ class RenderedFrame:
 
     Attributes:
         step: step of the displayed cells.
-        field, universe, region: the displayed part of the cells.
+        field, universe, region, slice: the displayed part of the cells; the region is one of the plane.
         pixels: uint8, `(h, w)` indices into a colour table, or `(h, w, 3)` colours.
         levels: the values of pixels 0 and 255.
         finite: the displayed values hold no NaN or Inf. Other frames are not drawn.
@@ -29,6 +30,7 @@ class RenderedFrame:
     pixels: NDArray[np.uint8]
     levels: Levels
     finite: bool = True
+    slice: PlaneSlice | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class CellValues:
 
     Attributes:
         step: step of the values.
-        y, x, universe: position of the cell.
+        y, x, universe: position of the cell on the plane.
         channels: `(C,)` as stored; empty where they are unknown (a recording without channels).
         d_state: number of amplitudes, psi_k = channels[k] + i channels[d_state + k]; None for real cells.
         fields: values by field name, three for "rgb": the displayed field of a live source, all recorded fields of a

@@ -1,13 +1,14 @@
 """Levels, histograms and colour tables. No Qt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.observe.colour_maps import colour_map
 from aetheria.runs.config import RunConfig
+from viewer.model.plane import Plane
 from viewer.model.view_settings import FieldChoice, Levels, ViewSettings
 
 _BINS = 64
@@ -23,14 +24,18 @@ class Histogram:
     edges: NDArray[np.float64]
 
 
-def first_view_settings(fields: Sequence[FieldChoice], config: RunConfig | None) -> ViewSettings:
-    """The first field, with colours and levels of the config's [picture] table if that is for this field."""
-    name = fields[0].name
-    wanted = config.picture if config is not None else None
-    if wanted is None or wanted.field not in (None, name):
-        return ViewSettings(name)
-    levels = (wanted.levels[0], wanted.levels[1]) if wanted.levels else None
-    return ViewSettings(name, colours=wanted.colour_map, level_mode="locked" if levels else "auto", levels=levels)
+def first_view_settings(fields: Sequence[FieldChoice], plane: Plane, config: RunConfig | None) -> ViewSettings:
+    """The first field, with slice, colours and levels of the config's [picture] table if that is for this field."""
+    settings = ViewSettings(fields[0].name, slice=plane.slice)
+    picture = config.picture if config is not None else None
+    if picture is None or picture.field not in (None, settings.field):
+        return settings
+    cuts = [] if picture.slice is None else [(axis, cut) for axis, cut in picture.slice.items() if axis in plane.axes]
+    if plane.slice is not None and len(cuts) == 1:
+        axis, cut = cuts[0]
+        settings = replace(settings, slice=plane.with_slice(axis, cut).slice)  # type: ignore[arg-type]
+    levels = (picture.levels[0], picture.levels[1]) if picture.levels else None
+    return replace(settings, colours=picture.colour_map, level_mode="locked" if levels else "auto", levels=levels)
 
 
 def colour_table(settings: ViewSettings, choice: FieldChoice) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from aetheria.core.block import Block
+
 
 @dataclass(frozen=True)
 class Region:
@@ -12,9 +14,10 @@ class Region:
     height: int
     width: int
 
-    def as_tuple(self) -> tuple[int, int, int, int]:
-        """(top, left, height, width)."""
-        return self.top, self.left, self.height, self.width
+    @property
+    def block(self) -> Block:
+        """The rectangle in the form that a motor's request takes."""
+        return Block((self.top, self.left), (self.height, self.width))
 
     def shared(self, other: "Region") -> "Region | None":
         """The intersection, None if it is empty."""

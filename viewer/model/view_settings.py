@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from viewer.model.plane import PlaneSlice
 from viewer.model.region import Region
 
 Levels = tuple[float, float]
@@ -29,6 +30,7 @@ class ViewSettings:
         colours: name of a colour map; None for the default of the field.
         level_mode: "auto" (lowest to highest visible value), "percentile" (without the outermost `percentile` per cent at
             either end) or "locked" (`levels`).
+        slice: the displayed slice of a volume; None for other grids.
     """
 
     field: str
@@ -37,6 +39,7 @@ class ViewSettings:
     level_mode: LevelMode = "auto"
     percentile: float = 1.0
     levels: Levels | None = None
+    slice: PlaneSlice | None = None
 
 
 @dataclass(frozen=True)

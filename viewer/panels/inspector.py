@@ -22,7 +22,7 @@ from aetheria.observe.colour_maps import colour_map
 from viewer.controllers.controller import Controller
 from viewer.controllers.inspect import ChannelTable, channel_table
 from viewer.model.frame import CellValues
-from viewer.panels.base import Panel
+from viewer.panels.panel import Panel
 from viewer.panels.plotting import PlotWidget
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
@@ -104,7 +104,8 @@ class InspectorPanel(Panel):
             self.model.fill(_NOTHING)
             self.bars.hide()
             return
-        self.place.setText(f"y {cell.y}, x {cell.x}")
+        plane = self.controller.plane
+        self.place.setText(f"y {cell.y}, x {cell.x}" if plane is None else plane.position(cell.y, cell.x))
         self.shown.setText("\n".join(self._in_words(cell)))
         found = channel_table(cell)
         self.model.fill(found)

@@ -1,13 +1,14 @@
 """Recording panel: law, grid, length and origin of the open recording."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QLabel
 
 from aetheria.recording import Recording
 from viewer.controllers.controller import Controller
-from viewer.panels.base import Panel
+from viewer.model.plane import Plane
+from viewer.panels.panel import Panel
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
@@ -42,7 +43,7 @@ class RecordingPanel(Panel):
     def show_source(self, source: FrameSource | None) -> None:
         recording = source.recording if isinstance(source, RecordingSource) else None
         self._form.setRowVisible(self.nothing, recording is None)
-        texts = {} if recording is None or source is None else about(recording, source.grid)
+        texts = {} if recording is None or source is None else about(recording, source.plane)
         for row, value in self.values.items():
             value.setText(texts.get(row, ""))
             self._form.setRowVisible(value, bool(texts.get(row)))
@@ -72,17 +73,17 @@ class RecordingPanel(Panel):
             self._form.setRowVisible(self.values[row], True)
 
 
-def about(recording: Recording, shown: tuple[int, int]) -> Mapping[str, str]:
-    """The constant rows; `shown` is the size of the recorded frames."""
+def about(recording: Recording, plane: Plane) -> Mapping[str, str]:
+    """The constant rows; `plane` is one of the recorded frames."""
     attributes = recording.attributes
-    height, width = (int(side) for side in attributes["grid"])
     universes, channels = int(attributes["universes"]), int(attributes["channels"])
-    smaller = "" if shown == (height, width) else f"frames of {shown[1]} \N{MULTIPLICATION SIGN} {shown[0]} pixels"
+    cut = "".join(f", {axis} = {at}" for axis, at in recording.slice.items())
+    smaller = "" if plane.shape == tuple(recording.grid) else f"frames of {_times(plane.shape)} pixels{cut}"
     return {
         "File": str(recording.path),
         "Title": str(attributes["title"]),
         "Law": f"{attributes['law']}, {channels} channel{'s' if channels > 1 else ''}",
-        "Grid": f"{width} \N{MULTIPLICATION SIGN} {height} cells" + (f", {universes} universes" if universes > 1 else ""),
+        "Grid": f"{_times(recording.grid)} cells" + (f", {universes} universes" if universes > 1 else ""),
         "Recorded": smaller,
         "Fields": ", ".join(recording.fields),
         "Numbers": ", ".join(recording.observables),
@@ -90,3 +91,8 @@ def about(recording: Recording, shown: tuple[int, int]) -> Mapping[str, str]:
         "Seed": str(attributes["seed"]),
         "Made": str(attributes["created"]).replace("T", " ").replace("+00:00", " UTC"),
     }
+
+
+def _times(sides: Sequence[int]) -> str:
+    """Width first, as images are described."""
+    return " \N{MULTIPLICATION SIGN} ".join(str(side) for side in reversed(sides))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aetheria.core.device import times
 from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError, LawError, StateError
 from aetheria.files.rle import read_rle_file
 from aetheria.files.untrusted import read_array
@@ -99,10 +100,9 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
     except StateError as error:
         if kind == "rle" and motor.traits.bit_rule() is not None:
             return NewRun(_life_from_rle(path), f"{path.name} does not fit the open grid: opened on a larger one")
-        _, channels, height, width = motor.shape
         raise StateError(
-            f"{error}. The open run ({source.title}) takes at most {height} x {width} cells, in {channels} channel(s); "
-            "open a run with a larger grid first, or close this one"
+            f"{error}. The open run ({source.title}) takes at most {times(motor.shape[2:])} cells, in {motor.shape[1]} "
+            "channel(s); open a run with a larger grid first, or close this one"
         ) from None
     if not source.runs:  # its steps are counted by the code that steps it
         return RunChange(source, lambda motor: motor.set_cells(cells), False, f"The cells are those of {path.name} now", {})
@@ -175,10 +175,9 @@ def _state(path: Path, source: LiveSource | None) -> RunChange | NewRun:
     if source is not None and motor is not None and (motor.traits.name, motor.shape) == (saved.law, saved.shape):
         return RunChange(source, lambda motor: load_state(motor, path), True, note, {})
     if not saved.config:
-        height, width = saved.shape[2:]
         raise StateError(
-            f"{path.name}: a state of {saved.law} on {height} x {width} cells, saved without the config of its run; first open "
-            "such a run"
+            f"{path.name}: a state of {saved.law} on {times(saved.shape[2:])} cells, saved without the config of its run; "
+            "first open such a run"
         )
     config = RunConfig.from_toml(saved.config, f"{path}: the config it was saved with")
     return NewRun(config, note, lambda motor: load_state(motor, path))

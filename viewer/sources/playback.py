@@ -4,23 +4,22 @@ import atexit
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
 
 from aetheria.core.cpu_threads import one_thread
 from aetheria.core.errors import ConfigError, RecordingError
-from aetheria.observe.downsample import downsample, finite, interleaved, quantise, sample
 from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig
 from viewer.model.frame import CellValues, RenderedFrame
-from viewer.model.palette import find_levels, first_view_settings
+from viewer.model.palette import first_view_settings
 from viewer.model.region import Region
 from viewer.model.status import Status
-from viewer.model.view_settings import FrameRequest, Levels, ViewSettings
+from viewer.model.view_settings import FrameRequest
 from viewer.sources.frame_reader import FrameReader
+from viewer.sources.frame_renderer import FrameRenderer
 from viewer.sources.playhead import Playhead
 from viewer.sources.source import RateMeter, Worker, close_all_threads, close_at_exit
 
@@ -28,8 +27,6 @@ from viewer.sources.source import RateMeter, Worker, close_all_threads, close_at
 atexit.register(close_all_threads)
 T = TypeVar("T")
 _POLL_S = 0.25  # seconds between checks for new frames
-_LEVELS_S = 0.25  # seconds between updates of the levels during playback
-_SAMPLE = 128  # side of the sample of cells for the levels
 
 
 class RecordingSource(Worker):
@@ -61,20 +58,20 @@ class RecordingSource(Worker):
         self.title = f"{recording.attributes['title'] or recording.attributes['law']} ({recording.path.name})"
         self.universes = int(recording.attributes["universes"])
         self._reader = FrameReader(recording)
-        self.fields, self.grid = tuple(self._reader.choices.values()), self._reader.grid
+        self.fields, self.plane = tuple(self._reader.choices.values()), self._reader.plane
         self.observables = recording.observables
-        self.first_view_settings = first_view_settings(self.fields, _config(recording))
+        self.first_view_settings = first_view_settings(self.fields, self.plane, _config(recording))
         self.dt = float(recording.attributes["dt"])
         self.ending = recording.status
         self.steps = recording.steps
         self.playhead = Playhead(len(self.steps))
         position = recording.path.stat()
         self._file_identity = position.st_dev, position.st_ino, position.st_size
-        self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)
+        self._renderer = FrameRenderer(self._reader.choices)
+        self.samples = self._renderer.samples
         self._request: FrameRequest | None = None
         self._ready: deque[RenderedFrame] = deque(maxlen=1)
-        self._levels: tuple[ViewSettings, Levels] | None = None
-        self._levels_due = self._poll_due = 0.0
+        self._poll_due = 0.0
         self._taken = self._played = 0  # frames shown; steps played
         self._shown, self._passed = RateMeter(), RateMeter()
         super().__init__("recording source")
@@ -105,38 +102,29 @@ class RecordingSource(Worker):
         frame_request, index = self._request, self.playhead.at
         if frame_request is None or index >= len(self.steps):
             return
-        settings, region = frame_request.view_settings, frame_request.region
-        values = self._reader.values(settings.field, index, settings.universe, region)
-        step = int(self.steps[index])
-        levels = self._find_levels(settings, step, values)
-        reduced = downsample(values, frame_request.size, self._reader.choices[settings.field].cyclic)
-        pixels = interleaved(quantise(reduced, levels)[0].numpy())
-        whole = bool(finite(reduced))  # a mean over NaN or Inf is not finite either
-        self._ready.append(RenderedFrame(step, settings.field, settings.universe, region, pixels, levels, whole))
-
-    def _find_levels(self, settings: ViewSettings, step: int, values: Tensor) -> Levels:
-        now = time.monotonic()
-        same = self._levels is not None and self._levels[0] == settings
-        before = self._levels[1] if self._levels is not None and same and self.playhead.playing else None
-        if before is not None and now < self._levels_due:
-            return before
-        seen = sample(values, (_SAMPLE, _SAMPLE)).numpy()
-        self.samples.append((step, seen))
-        levels = find_levels(settings, self._reader.choices[settings.field], seen, before)
-        self._levels, self._levels_due = (settings, levels), now + _LEVELS_S
-        return levels
+        settings = frame_request.view_settings
+        plane = replace(self.plane, slice=settings.slice)
+        found = self._reader.values(settings.field, index, settings.universe, plane, frame_request.region)
+        if found is not None:
+            step, moving = int(self.steps[index]), self.playhead.playing
+            self._ready.append(self._renderer.render(step, frame_request, *found, moving))
 
     def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
         self.submit(lambda: self._cell(y, x, universe), lambda cell: None if cell is None else then(cell), "inspect")
 
     def _cell(self, y: int, x: int, universe: int) -> CellValues | None:
-        """All recorded fields of a cell in the frame in view; None before the first frame."""
-        index = self.playhead.at
-        if index >= len(self.steps):
+        """All recorded fields of a cell in the frame in view; None where there is no frame."""
+        index, frame_request = self.playhead.at, self._request
+        if index >= len(self.steps) or frame_request is None:
             return None
-        values = {choice.name: self._reader.values(choice.name, index, universe, Region(y, x, 1, 1)) for choice in self.fields}
-        fields = {name: value.double().numpy().reshape(-1) for name, value in values.items()}
-        return CellValues(int(self.steps[index]), y, x, universe, np.empty(0), None, fields)
+        plane, fields = replace(self.plane, slice=frame_request.view_settings.slice), {}
+        for choice in self.fields:
+            found = self._reader.values(choice.name, index, universe, plane, Region(y, x, 1, 1))
+            if found is None:
+                return None
+            fields[choice.name] = found[1].double().numpy().reshape(-1)
+        age = plane.grid[0] - 1 - y if plane.space_time else 0
+        return CellValues(int(self.steps[index - age]), y, x, universe, np.empty(0), None, fields)
 
     # -- position -----------------------------------------------------------------------------------------------
 

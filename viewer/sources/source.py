@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aetheria.observe.fields import FIELDS
 from viewer.model.frame import CellValues, RenderedFrame
+from viewer.model.plane import Plane
 from viewer.model.status import Status
 from viewer.model.view_settings import FieldChoice, FrameRequest, ViewSettings
 
@@ -26,7 +27,7 @@ class FrameSource(Protocol):
 
     Attributes:
         title: title shown to the user.
-        grid: (height, width) in cells.
+        plane: the initial plane of the grid.
         universes: number of universes.
         fields: the fields to choose from, the initial one first.
         observables: names of the numbers per universe that can be plotted.
@@ -37,7 +38,7 @@ class FrameSource(Protocol):
     """
 
     title: str
-    grid: tuple[int, int]
+    plane: Plane
     universes: int
     fields: tuple[FieldChoice, ...]
     observables: tuple[str, ...]
@@ -261,6 +262,6 @@ def field_choices(offered: tuple[str, ...], d_state: int | None, channels: int, 
     return tuple(sorted(choices, key=lambda choice: choice.name != first))
 
 
-def observable_names(offered: tuple[str, ...]) -> tuple[str, ...]:
-    """The observables of a law."""
-    return tuple(stem for stem in offered if FIELDS[stem].scalar)
+def observable_names(offered: tuple[str, ...], rank: int) -> tuple[str, ...]:
+    """The observables of a law on a grid with so many axes."""
+    return tuple(stem for stem in offered if FIELDS[stem].scalar and FIELDS[stem].least_rank <= rank)

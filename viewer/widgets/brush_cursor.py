@@ -109,7 +109,7 @@ class BrushCursor(QObject):
     def _draw_pending(self) -> None:
         path = QPainterPath()
         for dab in self.controller.tools.pending_dabs[-_MOST_PENDING:]:
-            self._add(path, Region(*dab.corner, *dab.size), dab.brush != "stamp")
+            self._add(path, *self.controller.tools.outline(dab))
         self.pending_dabs.setPath(path)
 
     def _add(self, path: QPainterPath, region: Region, is_round: bool) -> None:

@@ -1,5 +1,6 @@
 """The part of a view that its canvas carries out."""
 
+from viewer.model.plane import Plane
 from viewer.model.region import Region
 from viewer.widgets.canvas import Canvas
 
@@ -8,6 +9,10 @@ class CanvasView:
     """Base class of the views: moves and zooms their canvas."""
 
     canvas: Canvas
+
+    def show_plane(self, plane: Plane) -> None:
+        """Shows a plane of another shape, all of it."""
+        self.canvas.set_grid(*plane.grid)
 
     def show_region(self, region: Region) -> None:
         """Moves and zooms the view to a region."""

@@ -76,7 +76,7 @@ class FileMenu:
         film, source = self.controller.film, self.controller.source
         if film.task is not None:
             film.stop()
-        elif isinstance(source, RecordingSource):
+        elif isinstance(source, RecordingSource) and not source.plane.space_time:
             FilmDialog(self.window, self.controller, source, self._film_recording).open()
         else:
             ask_where_to_save(self.window, "Film the view", f"{self._stem()}.mp4", _FILMS, film.film_view)
@@ -110,10 +110,11 @@ class FilmDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Film the recording")
-        self.source = source
+        plane = controller.plane
+        self.source, self._grid = source, source.plane.grid if plane is None else plane.grid
         self.scale = accessible(QSpinBox(), "Pixels per cell")
         self.scale.setRange(1, 64)
-        self.scale.setValue(max(1, min(64, -(-_FILM_SIDE // max(source.grid)))))
+        self.scale.setValue(max(1, min(64, -(-_FILM_SIDE // max(self._grid)))))
         self.fps = accessible(QDoubleSpinBox(), "Frames per second")
         self.fps.setRange(0.1, 240)
         self.fps.setDecimals(1)
@@ -134,7 +135,7 @@ class FilmDialog(QDialog):
         self._say()
 
     def _say(self) -> None:
-        frames, (height, width), scale = len(self.source.steps), self.source.grid, self.scale.value()
+        frames, (height, width), scale = len(self.source.steps), self._grid, self.scale.value()
         seconds = frames / self.fps.value()
         self.takes.setText(
             f"{frames:,} frames of {width * scale:,} x {height * scale:,} pixels, {seconds:,.1f} seconds, with the present "

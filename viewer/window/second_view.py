@@ -1,5 +1,6 @@
 """The second view: a canvas with a heading for its field and levels."""
 
+from dataclasses import replace
 from typing import Literal
 
 from PySide6.QtCore import QSignalBlocker
@@ -134,7 +135,7 @@ class SecondView(CanvasView, QWidget):
     def show_source(self, source: FrameSource | None) -> None:
         """The recording was opened, or closed (None)."""
         if source is not None:
-            self.canvas.set_grid(*source.grid)
+            self.show_plane(replace(source.plane, slice=source.first_view_settings.slice))
 
     def show_frame(self, frame: RenderedFrame) -> None:
         """Draws a frame."""

@@ -90,7 +90,7 @@ def test_fields_are_described_by_the_file(controller: Controller, path: Path) ->
     density = next(choice for choice in source.fields if choice.name == "density")
     assert (density.unit, density.range, density.cyclic) == ("1/cell", (0.0, None), False)
     assert source.observables == ()
-    assert (source.grid, source.universes, source.live) == ((12, 20), 1, False)
+    assert (source.plane.grid, source.universes, source.live) == ((12, 20), 1, False)
 
 
 def test_only_the_cells_in_view_are_shown_averaged_to_the_screen(controller: Controller, path: Path) -> None:
@@ -121,7 +121,7 @@ def test_angles_are_averaged_on_the_circle(controller: Controller, path: Path) -
 
 def test_a_smaller_picture_than_the_grid_is_shown_in_its_own_cells(controller: Controller, path: Path) -> None:
     source = opened(controller, record_life(path, steps=2, size=(6, 10)))
-    assert source.grid == (6, 10)
+    assert source.plane.grid == (6, 10)
     frame = shown(controller, 0)
     assert frame.pixels.shape == (6, 10)
     np.testing.assert_allclose(frame.pixels, pixels_of(contents(path, "channel_0")[0], frame.levels), atol=1)

@@ -1,0 +1,128 @@
+"""Frames of a motor whose grid has one axis: a space-time picture, with a row for every step. No Qt."""
+
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.observe.feed import Subscription
+from viewer.model.frame import CellValues, RenderedFrame
+from viewer.model.plane import Plane
+from viewer.model.region import Region
+from viewer.model.view_settings import FieldChoice, FrameRequest
+from viewer.sources.frame_renderer import FrameRenderer
+from viewer.sources.live_frames import read_cell
+from viewer.sources.row_history import RowHistory
+
+_WAITING = 4096  # rows that the motor may be ahead of the picture; if it is further, the picture begins anew
+
+
+class SpaceTimeFrames:
+    """Subscribes to the whole row at every `interval` steps, and renders the rows kept."""
+
+    def __init__(self, motor: Aetheria_Motor, plane: Plane, choices: Mapping[str, FieldChoice]) -> None:
+        self.motor, self._plane = motor, plane
+        self._renderer = FrameRenderer(choices)
+        self.samples: deque[tuple[int, NDArray[np.generic]]] = self._renderer.samples
+        self.dropped = 0
+        self._history = RowHistory(plane.grid[0])
+        self._interval = 1
+        self._request: FrameRequest | None = None
+        self._subscription: Subscription | None = None
+        self._recorded: tuple[str, int, int] | None = None  # field, universe and interval of the rows
+        self._ready: deque[RenderedFrame] = deque(maxlen=1)
+
+    def next_frame(self) -> RenderedFrame | None:
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            return None
+
+    def request(self, frame_request: FrameRequest | None) -> None:
+        self._request = frame_request
+        if frame_request is None:
+            self._stop()
+            return
+        settings = frame_request.view_settings
+        if self._recorded != (settings.field, settings.universe, self._interval):
+            self._start(settings.field, settings.universe)
+        self._draw(moving=False)
+
+    def refresh(self, restarted: bool = False) -> None:
+        if self._recorded is None:
+            return
+        field, universe, interval = self._recorded
+        with self.motor.turn:
+            self._read_rows()
+            if restarted:
+                self._history.clear()
+            received = self.motor.look(self.motor.request([field], universe=universe))
+            last = self._history.step
+            if (
+                last is None or not last < received.step < last + interval
+            ):  # else a row in between, which the picture leaves out
+                self._history.append(received.step, received[field][0])
+        self._draw(moving=False)
+
+    def set_interval(self, steps: int) -> None:
+        self._interval = steps
+        self.request(self._request)
+
+    def invalidate_levels(self) -> None:
+        """Does nothing: `refresh` finds the levels anew."""
+
+    def background_work(self) -> float | None:
+        """Reads new rows and renders them."""
+        if self._request is None:
+            return None
+        if self._read_rows():
+            self._draw(moving=True)
+        return 1 / self._request.rate
+
+    def read_cell(self, y: int, x: int, universe: int) -> CellValues | None:
+        if self._request is None or self._recorded is None:
+            return None
+        age = self._history.capacity - 1 - y
+        if age == 0:
+            return read_cell(self.motor, self._plane, self._request.view_settings, y, x, universe)
+        found, step = self._history.values(Region(y, x, 1, 1)), self._history.step
+        if found is None or step is None:
+            return None
+        values = found[1].double().numpy().ravel()
+        return CellValues(step - age * self._history.interval, y, x, universe, np.empty(0), None, {self._recorded[0]: values})
+
+    def _start(self, field: str, universe: int) -> None:
+        self._stop()
+        self._recorded = field, universe, self._interval
+        self._history.interval = self._interval
+        self._subscription = self.motor.subscribe(
+            every=self._interval, fields=[field], universe=universe, delivery="recent", capacity=_WAITING
+        )
+        self.refresh(restarted=True)
+
+    def _stop(self) -> None:
+        self._recorded = None
+        self._history.clear()
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+
+    def _read_rows(self) -> bool:
+        """Takes over the rows that wait; returns whether there were any."""
+        found = False
+        while self._subscription is not None and self._recorded is not None and self._subscription.waiting:
+            received = self._subscription.get(0)
+            if received is not None:
+                self._history.append(received.step, received[self._recorded[0]][0])
+                found = True
+        return found
+
+    def _draw(self, *, moving: bool) -> None:
+        if self._request is None:
+            return
+        found, step = self._history.values(self._request.region), self._history.step
+        if found is not None and step is not None:
+            self.dropped += len(self._ready)
+            self._ready.append(self._renderer.render(step, self._request, *found, moving))
