@@ -9,7 +9,7 @@ from torch import nn
 
 from aetheria.laws import Life
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping import compiled, cuda_graph
+from aetheria.stepping import compiled, cuda_graph, factories
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
 from tests.small_laws import small_law, width_of
 

@@ -1,12 +1,9 @@
 """Plots panel: observables over time, one below the other, with a common axis of steps."""
 
-import numpy as np
 import pyqtgraph as pg
-from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
-from PySide6.QtGui import QFontMetrics, QHideEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
-    QApplication,
     QCheckBox,
     QComboBox,
     QHBoxLayout,
@@ -18,11 +15,10 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.controllers.controller import Controller
-from viewer.controllers.series import RATE
 from viewer.model.status import Status
-from viewer.model.time_series import Quantity, TimeSeries
+from viewer.model.time_series import Quantity
 from viewer.panels.panel import Panel
-from viewer.panels.plotting import CompactAxis, Plot
+from viewer.panels.series_plot import PlotPens, SeriesPlot, spoken
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.accessibility import accessible
@@ -34,7 +30,6 @@ _COLOURS = {  # distinguishable for most eyes, on their background; the plots ar
 }
 _ROWS = 5  # smallest height of a plot in lines of text
 _HEIGHT = 13  # initial height of the panel in lines of text
-_MOST = 24  # largest number of universes drawn
 _REST_MS = 250  # between two drawings of new data, because drawing the axes takes as long as several frames
 _ALL = "All, the displayed one thick"
 
@@ -46,7 +41,7 @@ class PlotsPanel(Panel):
         super().__init__(controller)
         self.series = controller.series
         self.boxes: dict[str, QCheckBox] = {}
-        self.plots: dict[str, _Plot] = {}
+        self.plots: dict[str, SeriesPlot] = {}
         self.graphs = accessible(pg.GraphicsLayoutWidget(), "Plots")
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
@@ -207,9 +202,9 @@ class PlotsPanel(Panel):
         names = [quantity.name for quantity in self.series.offered]
         units = {quantity.name: quantity.unit for quantity in self.series.offered}
         self.plots = {}
-        first: _Plot | None = None
+        first: SeriesPlot | None = None
         for row, name in enumerate(chosen):
-            plot = _Plot(name, units[name], names.index(name), last=row == len(chosen) - 1)
+            plot = SeriesPlot(name, units[name], names.index(name), last=row == len(chosen) - 1)
             plot.belong_to(self.graphs)
             self.graphs.addItem(plot, row, 0)
             if first is None:
@@ -219,92 +214,10 @@ class PlotsPanel(Panel):
             self.plots[name] = plot
         self.graphs.setMinimumHeight(len(chosen) * _ROWS * self.fontMetrics().lineSpacing())
 
-    def _draw(self, plot: "_Plot") -> None:
+    def _draw(self, plot: SeriesPlot) -> None:
         settings, model = self.controller.model.view_settings, self.controller.model
         palette = _COLOURS[model.theme]
-        shades = _Shades(palette[plot.number % len(palette)], theme.colour(model.theme, "dim").name())
+        shades = PlotPens(palette[plot.number % len(palette)], theme.colour(model.theme, "dim").name())
         plot.colour(theme.colour(model.theme, "text").name())
         every = self.universes.isVisible() and self.universes.currentIndex() == 1
         plot.show_runs(list(self.series.stretches), settings.universe if settings is not None else 0, every, shades)
-
-
-class _Shades:
-    """Pens of a plot: for the displayed universe, other universes, and earlier runs."""
-
-    def __init__(self, main: str, dim: str) -> None:
-        self.main = pg.mkPen(main, width=2)
-        self.other = pg.mkPen(pg.mkColor(main).lighter(70), width=1)
-        self.before = pg.mkPen(dim, width=1, style=Qt.PenStyle.DotLine)
-
-
-class _Plot(Plot):
-    """One quantity over the steps."""
-
-    def __init__(self, name: str, unit: str, number: int, last: bool) -> None:
-        super().__init__(axisItems={side: _PlotAxis(side) for side in ("left", "bottom")})
-        self.name, self.number = name, number
-        self.setMouseEnabled(y=False)
-        self._called = spoken(name) if unit == "1" or name == RATE else f"{spoken(name)} [{unit}]"
-        self._label = pg.LabelItem(self._called, justify="left")  # inside: no room beside the axis
-        self._label.setParentItem(self.getViewBox())
-        self._label.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(4, -2))
-        self.showGrid(x=True, y=True, alpha=0.15)
-        self.setClipToView(True)
-        self.setDownsampling(auto=True, mode="peak")
-        if last:
-            self.setLabel("bottom", "step")
-        else:
-            self.getAxis("bottom").setStyle(showValues=False)
-        self._curves: list[pg.PlotDataItem] = []
-        self._mark = pg.InfiniteLine(angle=90)
-        self._mark.setVisible(False)
-        self.addItem(self._mark, ignoreBounds=True)
-
-    def colour(self, text: str) -> None:
-        """Sets the colour of axes and text."""
-        for side in ("left", "bottom"):
-            axis = self.getAxis(side)
-            axis.setPen(text)
-            axis.setTextPen(text)
-        self._mark.setPen(text)
-        self._label.setText(self._called, color=text)
-
-    def mark(self, step: int | None) -> None:
-        """Draws a line at the present step of a recording."""
-        self._mark.setVisible(step is not None)
-        if step is not None:
-            self._mark.setValue(step)
-
-    def show_runs(self, stretches: list[TimeSeries], universe: int, every: bool, shades: _Shades) -> None:
-        """Draws the displayed universe, or all of them; earlier runs are dotted."""
-        wanted: list[tuple[NDArray[np.int64], NDArray[np.float64], object]] = []
-        for run in stretches:
-            if self.name not in run.names:
-                continue
-            values = run.values(self.name)
-            present = run is stretches[-1]
-            others = range(min(values.shape[1], _MOST)) if every and present else ()
-            wanted += [(run.steps, values[:, u], shades.other) for u in others if u != universe]
-            wanted.append((run.steps, values[:, min(universe, values.shape[1] - 1)], shades.main if present else shades.before))
-        while len(self._curves) < len(wanted):
-            self._curves.append(self.plot(connect="finite"))
-        for curve in self._curves[len(wanted) :]:
-            curve.setData([], [])
-        for curve, (steps, values, pen) in zip(self._curves, wanted, strict=False):
-            curve.setData(steps, values, pen=pen, connect="finite")
-
-
-class _PlotAxis(CompactAxis):
-    """An axis of fixed width, so that the plots stand in line."""
-
-    def __init__(self, orientation: str) -> None:
-        super().__init__(orientation)
-        self.setStyle(maxTickLevel=0)  # grid lines at the numbers only, because drawing lines is slow
-        if orientation == "left":
-            metrics = QFontMetrics(QApplication.font())
-            self.setWidth(metrics.horizontalAdvance("-000.00 k") + metrics.height())
-
-
-def spoken(name: str) -> str:
-    """A name for the user: "Centre x" for "centre_x"."""
-    return "Steps/s" if name == RATE else name.replace("_", " ").capitalize()

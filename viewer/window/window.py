@@ -31,6 +31,7 @@ from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message
 from viewer.model.model import ViewerModel
 from viewer.model.palette import colour_table
+from viewer.model.plane import Plane
 from viewer.model.status import Status
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
@@ -49,6 +50,7 @@ from viewer.window.dialogs import Dialogs
 from viewer.window.drop_target import DropTarget
 from viewer.window.file_menu import FileMenu
 from viewer.window.layout import DockLayout
+from viewer.window.menu_action import menu_action, tooltip
 from viewer.window.pages import Pages
 from viewer.window.side_by_side import SideBySide
 
@@ -122,19 +124,12 @@ class Window(CanvasView, QMainWindow):
     # -- building ------------------------------------------------------------------------------------------------
 
     def _add_action(self, action: Action) -> None:
-        made = QAction(action.text, self)
-        made.setShortcuts([QKeySequence(key) for key in action.keys])
-        made.setToolTip(_tip(action))
-        made.setStatusTip(action.tip)
-        made.setData(action)
-        made.setCheckable(bool(action.checked))
-        slot = self._slot(action.name)
-        made.triggered.connect(lambda _checked=False: slot())
+        made = menu_action(self, action, self._method(action.name))
         self._menus[action.menu].addAction(made)
         self.addAction(made)
         self.actions_by_name[action.name] = made
 
-    def _slot(self, name: str) -> Callable[[], object]:
+    def _method(self, name: str) -> Callable[[], object]:
         """The method of an action, looked up when it is called: components may be made later."""
 
         def call() -> object:
@@ -164,7 +159,12 @@ class Window(CanvasView, QMainWindow):
         for made in self.actions_by_name.values():
             reason = why_not(made.data().needs, source)
             made.setEnabled(not reason)
-            made.setToolTip(_tip(made.data()) + (f"\nNot now: {reason}" if reason else ""))
+            made.setToolTip(tooltip(made.data()) + (f"\nNot now: {reason}" if reason else ""))
+
+    def show_plane(self, plane: Plane) -> None:
+        """Shows a plane of another shape, all of it."""
+        super().show_plane(plane)
+        self.canvas.set_wraps(self.controller.follow.wraps)
 
     def show_frame(self, frame: RenderedFrame) -> None:
         """Draws a frame."""
@@ -290,7 +290,3 @@ class Window(CanvasView, QMainWindow):
     def quit(self) -> None:
         """Closes the window."""
         self.close()
-
-
-def _tip(action: Action) -> str:
-    return f"{action.tip} ({action.keys[0]})"

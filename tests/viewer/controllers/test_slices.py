@@ -62,7 +62,7 @@ def test_any_slice_equals_the_cells(controller: Controller, view: FakeView, axis
 def test_mean_and_maximum_equal_those_of_the_cells(controller: Controller, view: FakeView, axis: str) -> None:
     controller.model.change_view(level_mode="locked", levels=(0.0, 1.0))
     for cut in ("mean", "max"):
-        controller.set_slice(axis, cut)  # type: ignore[arg-type]
+        controller.set_slice(axis, cut)
         values = getattr(volume(controller), cut)("zyx".index(axis))
         wait_until(partial(shows, view, axis, cut, values), controller)
 

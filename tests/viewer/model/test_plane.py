@@ -27,7 +27,7 @@ def test_the_cells_under_a_region_of_a_slice_are_those_of_the_array(axis: str, g
     region = Region(1, 2, 2, 3)
     assert plane.grid == grid
     found = plane.flat(VOLUME[plane.block(region).index])
-    whole = VOLUME.take(3, "zyx".index(axis))
+    whole = np.take(VOLUME, 3, "zyx".index(axis))
     assert np.array_equal(found, whole[1:3, 2:5])
     assert np.array_equal(plane.deep(found), VOLUME[plane.block(region).index])
 

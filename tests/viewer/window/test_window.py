@@ -43,7 +43,7 @@ def test_every_action_has_a_menu_a_tooltip_and_a_shortcut_of_its_own(window: Win
         assert action.menu in MENUS
         assert made.shortcuts()
         assert action.tip in made.toolTip()
-        assert callable(window._slot(action.name))
+        assert callable(window._method(action.name))
 
 
 def test_space_plays_and_pauses(window: Window, qtbot: QtBot) -> None:
