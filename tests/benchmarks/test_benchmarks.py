@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from aetheria.diagnostics import bench
 from aetheria.laws import ConvLSTM, GrowingNCA
 from aetheria.stepping import compiled
 from benchmarks.accuracy import drift, quantised
@@ -47,6 +48,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (measurements, first_step):
         monkeypatch.setattr(module, "run_isolated", call)
     monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+    monkeypatch.setattr(bench, "CEILING_S", 0.01)
 
 
 # -- peers compute what we do ------------------------------------------------------------------------------------
