@@ -1,4 +1,4 @@
-"""Benchmarks keep working: each runs here at a tiny size, its figures not looked at; and peers compute what we do."""
+"""Benchmarks at a tiny size, without asserting times; and peers that compute the same as ours."""
 
 import importlib
 import importlib.util
@@ -342,7 +342,7 @@ def test_reading_is_measured_on_a_recording_that_does_not_compress(tmp_path: Pat
     assert 0 <= waiting <= 1
 
 
-def test_the_cost_of_recording_is_told_by_its_parts_and_against_another_checkout() -> None:
+def test_the_cost_of_recording_is_reported_by_parts_and_against_another_checkout() -> None:
     found = recording_cost.compare([ROOT, ROOT], {"Life 64^2": 3}, rounds=1, side=16)
     ((other, this),) = found["Life 64^2"]
     for one in (other, this):

@@ -1,4 +1,4 @@
-"""Faults happen for real, as often as there is time for; `make soak` makes them happen as often as promised."""
+"""Fault injection, a few times each; `make soak` repeats it as often as promised."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from benchmarks.faults.reliability import FAULTS, combine, report
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_what_is_promised_holds_when(fault: Fault) -> None:
+def test_a_fault_has_the_expected_result(fault: Fault) -> None:
     result = fault.inject(fault.few)
     assert result.runs >= fault.few
     assert result.failures == []

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: commands, exit codes, and what is left behind."""
+"""The command line: commands, exit codes, messages and files."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def failure(*arguments: str) -> AetheriaError:
     return result.exception
 
 
-def test_what_does_not_fit_into_memory_is_refused_unless_it_is_forced(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_too_large_for_memory_is_refused_unless_forced(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     little = psutil.virtual_memory()._replace(available=1000)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
     assert "are taken at most; use a smaller grid or batch" in str(failure("run", "soup.toml", "--out", "soup.h5"))
@@ -74,7 +74,7 @@ def shell(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
-def test_a_run_leaves_a_recording_and_a_picture_and_says_where(here: Path) -> None:
+def test_a_run_leaves_a_recording_and_a_picture_and_prints_their_paths(here: Path) -> None:
     result = call("run", "soup.toml")
     assert result.exit_code == 0, result.output
     assert "done 60 steps" in result.output
@@ -109,7 +109,7 @@ def test_options_change_steps_output_and_settings_and_quiet_is_quiet(here: Path)
         assert list(recording.steps) == [0, 10, 20, 30]
 
 
-def test_nothing_is_overwritten_unasked(here: Path) -> None:
+def test_nothing_is_overwritten_without_the_option(here: Path) -> None:
     assert call("run", "soup.toml", "--steps", "1").exit_code == 0
     before = (here / "runs/soup.h5").read_bytes()
     error = failure("run", "soup.toml")
@@ -250,7 +250,7 @@ def test_doctor_reports_and_tests_this_machine() -> None:
     }
 
 
-def test_doctor_says_what_to_install_where_no_compiler_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_the_remedy_for_a_missing_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     from aetheria.diagnostics import doctor
 
     monkeypatch.setattr("shutil.which", lambda _: None)
@@ -396,7 +396,7 @@ def test_bad_export_arguments_end_with_2(here: Path, arguments: list[str], words
     assert words in str(error)
 
 
-def test_a_file_given_on_the_command_line_is_looked_for_where_one_stands(here: Path) -> None:
+def test_files_on_the_command_line_are_relative_to_the_current_folder(here: Path) -> None:
     (here / "configs").mkdir()
     (here / "soup.toml").rename(here / "configs/soup.toml")
     (here / "block.rle").write_text("x = 2, y = 2\n2o$2o!")

@@ -1,4 +1,4 @@
-"""`aetheria bench`: what is counted, against figures by hand; what is said; what is refused. No figure of time is looked at."""
+"""`aetheria bench`: counts compared with figures by hand, messages, and bad input; no time is asserted."""
 
 import math
 from pathlib import Path

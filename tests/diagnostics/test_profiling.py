@@ -1,4 +1,4 @@
-"""Where time and memory go: stages, operators, and the trace."""
+"""Profiles: stages, operators, memory, and the trace."""
 
 import json
 import threading
@@ -118,7 +118,7 @@ def test_stages_of_another_thread_are_marked(monkeypatch: pytest.MonkeyPatch) ->
     assert timer.stages == (StageTime("writes", 5, 1, in_background=True), StageTime("steps", 5, 1))
 
 
-def test_functions_are_put_back_as_it_was() -> None:
+def test_functions_are_restored() -> None:
     class Base:
         def work(self) -> int:
             return 3
@@ -158,7 +158,7 @@ def test_operators_are_counted_with_their_flops_and_bytes(tmp_path: Path) -> Non
     assert names.count("aten::bmm") == 3
 
 
-def test_every_law_says_what_its_parts_are() -> None:
+def test_every_law_has_stages() -> None:
     law = small_law("MLP").eval()
     cells = torch.rand(1, 4, 8, 8)
     with torch.inference_mode():
@@ -185,7 +185,7 @@ def test_every_law_says_what_its_parts_are() -> None:
     assert calls == {"update": 1, "hash noise": 1, "perceive": 1, "network: hidden": 1, "network: update": 1, "alive mask": 2}
 
 
-def test_a_run_is_profiled_with_its_recorder_and_without_a_trace_left_in_the_code() -> None:
+def test_a_run_is_profiled_with_its_recorder_and_the_code_is_restored() -> None:
     before = Stepper.advance
     found = profile_run(RunConfig.checked(RUN, ""), steps=6)
     names = {stage.name: stage for stage in found.whole.stages}

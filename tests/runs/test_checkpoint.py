@@ -1,4 +1,4 @@
-"""Checkpoints: when they are made, which are kept, and which one a run goes on from."""
+"""Checkpoints: when they are saved, which are kept, and which one a run is resumed from."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_minutes_pass_too(recorded: Any, monkeypatch: pytest.MonkeyPatch) -> Non
             checkpoints.save()
 
 
-def test_a_checkpoint_says_how_far_the_recording_had_come(path: Path, recorded: Any) -> None:
+def test_a_checkpoint_holds_the_position_of_the_recording(path: Path, recorded: Any) -> None:
     motor, recorder = recorded
     checkpoints = Checkpoints(motor, recorder, every=1, config="a = 1\n")
     motor.step(25)
@@ -119,7 +119,7 @@ def test_a_writer_that_fails_ends_a_save(path: Path, monkeypatch: pytest.MonkeyP
     assert checkpoints_of(path) == []
 
 
-def test_the_newest_that_is_whole_and_covered_is_chosen_and_the_others_are_named(
+def test_the_newest_usable_checkpoint_is_chosen_and_newer_ones_are_named(
     path: Path, recorded: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     motor, recorder = recorded
@@ -152,7 +152,7 @@ def test_the_newest_that_is_whole_and_covered_is_chosen_and_the_others_are_named
     assert "was made after frame 4, and the recording holds 3" in caplog.text
 
 
-def test_what_killed_and_older_runs_left_is_removed_and_nothing_else(path: Path) -> None:
+def test_files_of_killed_and_older_runs_are_removed_and_nothing_else(path: Path) -> None:
     motor = life()
     with Recorder(motor, path) as recorder:
         motor.step(5)
@@ -191,11 +191,11 @@ def test_cells_that_are_not_finite_leave_the_last_good_checkpoint(path: Path) ->
         assert recording.status == "diverged"
 
 
-def test_each_moment_of_a_save_is_told_once_and_in_order(recorded: Any) -> None:
+def test_each_failpoint_of_a_save_is_reached_once_and_in_order(recorded: Any) -> None:
     motor, recorder = recorded
-    told: list[str] = []
+    reached: list[str] = []
     checkpoints = Checkpoints(motor, recorder, every=1)
     motor.step(3)
-    with on_failpoints(told.append):
+    with on_failpoints(reached.append):
         checkpoints.save()
-    assert tuple(moment for moment in told if moment in FAILPOINTS) == FAILPOINTS
+    assert tuple(failpoint for failpoint in reached if failpoint in FAILPOINTS) == FAILPOINTS

@@ -1,4 +1,4 @@
-"""Configs: read, checked with every fault named, resolved, and written back."""
+"""Run configs: read, checked with every error named, completed, and written back."""
 
 import tomllib
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_short_config_gets_every_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(shipped_configs()))
-def test_what_is_written_back_reads_as_the_same_config(name: str) -> None:
+def test_a_config_written_back_reads_as_the_same_config(name: str) -> None:
     config = load_config(name)
     assert RunConfig.checked(tomllib.loads(config.to_toml()), "") == config
 
@@ -169,7 +169,7 @@ def test_an_override_that_is_none_is_refused(tmp_path: Path, override: str) -> N
         load_config(write(tmp_path, GOOD), [override])
 
 
-def test_files_are_looked_for_beside_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_names_are_relative_to_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "glider.rle").write_text("x = 3, y = 3\nbob$2bo$3o!")
     path = write(tmp_path, GOOD + "[initial]\nkind = 'rle'\npath = 'glider.rle'")
     monkeypatch.chdir("/")

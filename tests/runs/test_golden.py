@@ -1,4 +1,4 @@
-"""Recordings that earlier versions made: one of each schema, read and made again."""
+"""Recordings of earlier versions, one of each schema: read and replayed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Runs gone on with: frames and state are those of a run never interrupted, and what cannot be is said."""
+"""Resumed runs equal uninterrupted ones; runs that cannot be resumed are refused."""
 
 import os
 import random
@@ -77,14 +77,14 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def signalled(number: int, moment: str, times: int = 1, nth: int = 1) -> Callable[[str], None]:
-    """Sends this process a signal when it comes to a moment."""
+def signalled(number: int, failpoint: str, times: int = 1, nth: int = 1) -> Callable[[str], None]:
+    """Sends this process a signal when it reaches a failpoint."""
     seen = 0
 
     def act(reached: str) -> None:
         nonlocal seen
-        seen += reached == moment
-        if reached == moment and seen == nth:
+        seen += reached == failpoint
+        if reached == failpoint and seen == nth:
             for _ in range(times):
                 os.kill(os.getpid(), number)
 
@@ -92,7 +92,7 @@ def signalled(number: int, moment: str, times: int = 1, nth: int = 1) -> Callabl
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_an_interrupted_run_is_gone_on_with_to_the_bit(path: Path, law: str) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(path: Path, law: str) -> None:
     whole = path.with_name("whole.h5")
     run(config_of(law), whole)
     with on_failpoints(signalled(signal.SIGINT, "file verified", nth=2)):
@@ -133,7 +133,7 @@ def seeded(seed: int) -> None:
     random.gauss(), np.random.standard_normal()  # noqa: NPY002 - each keeps a second number for the next time
 
 
-def test_the_random_numbers_of_a_law_of_ones_own_go_on_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_numbers_of_a_users_law_are_resumed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aetheria.runs.run.build_law", lambda *_, **__: Drifts())
     config = config_of(d_state=1, initial={"kind": "noise"})
     seeded(4)
@@ -177,7 +177,7 @@ def test_a_run_that_was_killed_as_it_closed_is_closed(path: Path, monkeypatch: p
         resume(path)
 
 
-def test_a_finished_run_is_taken_further_and_an_end_is_an_end(path: Path) -> None:
+def test_a_finished_run_can_take_more_steps_but_not_fewer(path: Path) -> None:
     run(config_of(), path)
     with pytest.raises(ConfigError, match="is at its end, step 40; --steps with a larger number continues the run"):
         resume(path)
@@ -193,7 +193,7 @@ def test_a_finished_run_is_taken_further_and_an_end_is_an_end(path: Path) -> Non
     assert resume(path).steps == 200, "the steps last asked for were forgotten"
 
 
-def test_without_a_checkpoint_nothing_is_lost_unasked(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_checkpoint_frames_are_made_again_only_on_request(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run(config_of(checkpoint={"every": 0, "minutes": 0}), path)
     assert not checkpoints_of(path)
     ended(path, "running")
@@ -224,7 +224,7 @@ def test_it_falls_back_to_the_older_checkpoint_and_says_so(path: Path, caplog: p
     assert equal(path, path.with_name("whole.h5"))
 
 
-def test_what_differs_is_named(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_differences_of_provenance_are_named(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run(config_of(), path)
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
@@ -277,7 +277,7 @@ def steered(path: Path, steps: int) -> Aetheria_Motor:
     return motor
 
 
-def test_edits_are_made_again_each_where_it_was(path: Path) -> None:
+def test_edits_are_repeated_at_their_steps(path: Path) -> None:
     motor = steered(path, 24)
     with Recording(path) as recording:
         before = [(f.step, f.edits, f["rgb"].tobytes()) for f in recording]
@@ -350,7 +350,7 @@ def test_a_full_disk_at_a_checkpoint_ends_the_run_with_its_frames(path: Path, mo
     assert resume(path, from_start=True).status == "done"
 
 
-def test_the_command_line_goes_on_and_says_how(path: Path) -> None:
+def test_the_command_line_resumes_and_reports(path: Path) -> None:
     toml = path.with_suffix(".toml")
     toml.write_text(config_of().to_toml())
     with on_failpoints(signalled(signal.SIGINT, "file verified", nth=2)):
@@ -373,11 +373,11 @@ def test_the_command_line_goes_on_and_says_how(path: Path) -> None:
         assert words in str(error)
 
 
-def test_a_run_that_still_goes_is_left_alone(path: Path) -> None:
+def test_a_run_in_progress_is_refused(path: Path) -> None:
     refused: list[str] = []
 
-    def meanwhile(moment: str) -> None:
-        if moment == "old checkpoints gone" and not refused:
+    def meanwhile(failpoint: str) -> None:
+        if failpoint == "old checkpoints gone" and not refused:
             with pytest.raises(RecordingError) as caught:
                 resume(path)
             refused.append(str(caught.value))
@@ -387,7 +387,7 @@ def test_a_run_that_still_goes_is_left_alone(path: Path) -> None:
     assert refused == [f"{path}: is being written; a run can be resumed when it has ended"]
 
 
-def test_a_law_with_state_of_its_own_goes_on_from_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_law_with_state_of_its_own_is_resumed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter that is lost, or advanced twice, would change every later cell."""
     point = EntryPoint("Counting", "tests.runs.test_state_file:Counting", registry.ENTRY_POINTS)
     monkeypatch.setattr(registry, "entry_points", lambda **_: [point])

@@ -1,4 +1,4 @@
-"""States in files: what is saved comes back to the bit, and what is no state is refused."""
+"""Saved states: restored to the bit, and refused when damaged or of another kind."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ def equal(one: Aetheria_Motor, other: Aetheria_Motor) -> bool:
 
 
 @pytest.mark.parametrize("make", [growing, remembering, life])
-def test_a_state_comes_back_to_the_bit_and_so_does_all_that_follows(tmp_path: Path, make: Any) -> None:
+def test_a_state_is_restored_to_the_bit_with_all_later_steps(tmp_path: Path, make: Any) -> None:
     motor, path = make(), tmp_path / "x.safetensors"
     motor.step(7)
     saved = save_state(motor, path, 'title = "x"')
@@ -122,7 +122,7 @@ def rewritten(path: Path, description: dict[str, Any] | str | None, **tensors: t
         ({}, {"memory_0": torch.zeros(1)}, "memory"),
     ],
 )
-def test_what_is_damaged_or_no_state_is_refused(
+def test_damaged_files_and_other_contents_are_refused(
     tmp_path: Path, description: dict[str, Any] | str | None, tensors: dict[str, torch.Tensor], words: str
 ) -> None:
     motor, path = life(), tmp_path / "x.safetensors"
@@ -136,7 +136,7 @@ def test_what_is_damaged_or_no_state_is_refused(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"plainly not", b"\xff" * 40, b"\x08\0\0\0\0\0\0\0{}      "])
-def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_other_files_than_safetensors_are_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "x.safetensors"
     if content is not None:
         path.write_bytes(content)
@@ -207,9 +207,7 @@ def test_no_damage_goes_unseen(tmp_path: Path) -> None:
         assert all(torch.equal(found.tensors[name], tensor) for name, tensor in expected.tensors.items())
 
 
-def test_what_reads_back_otherwise_does_not_take_the_place_of_a_good_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_reads_back_changed_does_not_replace_a_good_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     motor, path = life(), tmp_path / "x.safetensors"
     save_state(motor, path)
     good = path.read_bytes()
@@ -248,7 +246,7 @@ def test_a_state_that_cannot_be_written_says_why_and_leaves_nothing(tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
-def test_random_generators_that_cannot_go_on_are_named(tmp_path: Path) -> None:
+def test_invalid_states_of_random_generators_are_refused(tmp_path: Path) -> None:
     motor = life()
     position = ResumePoint(recording="", frames=0, edits=0, edit_bytes=0)
     saved = capture(motor, position=position)
@@ -282,7 +280,7 @@ def counting() -> Aetheria_Motor:
     return Aetheria_Motor(Counting(), 6, 1, "cpu", EAGER, initial=torch.ones(1, 6, 6))
 
 
-def test_the_state_that_a_module_keeps_itself_comes_back(tmp_path: Path) -> None:
+def test_the_state_that_a_module_keeps_itself_is_restored(tmp_path: Path) -> None:
     motor, other, path = counting(), counting(), tmp_path / "x.safetensors"
     motor.step(7)
     save_state(motor, path)

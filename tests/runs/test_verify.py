@@ -1,4 +1,4 @@
-"""A recorded run made again: identical to the last bit, or where it is not."""
+"""Verification of recorded runs: identical, or the first difference."""
 
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def record(path: Path, settings: dict[str, Any], wanted: str = "float32", batch:
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("wanted", RECORDS)
-def test_a_run_made_again_is_identical_edits_and_all(tmp_path: Path, wanted: str, batch: int) -> None:
+def test_a_second_run_with_its_edits_is_identical(tmp_path: Path, wanted: str, batch: int) -> None:
     record(tmp_path / "run.h5", NCA, wanted, batch)
     with Recording(tmp_path / "run.h5") as recording:
         assert len(recording) > 3

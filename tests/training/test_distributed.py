@@ -1,4 +1,4 @@
-"""Two processes train as one does."""
+"""Training in two processes equals training in one."""
 
 import subprocess
 import sys
@@ -59,7 +59,7 @@ def test_gradients_are_those_of_torchs_own_wrapper(found: list[dict[str, Any]]) 
         torch.testing.assert_close(rank["own"], rank["ddp"], rtol=1e-12, atol=1e-15)
 
 
-def test_one_leads_and_what_one_says_all_hear(found: list[dict[str, Any]]) -> None:
+def test_one_process_leads_and_a_claim_of_one_reaches_all(found: list[dict[str, Any]]) -> None:
     assert [(rank["leads"], rank["size"], rank["any"]) for rank in found] == [
         (True, 2, [True, False]),
         (False, 2, [True, False]),
@@ -75,7 +75,7 @@ def test_two_processes_interrupted_and_resumed_leave_the_law_that_one_leaves(fou
     torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-6)
 
 
-def test_one_process_alone_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_process_needs_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with join_processes("cpu") as processes:
         assert (processes.leads, processes.size, processes.device) == (True, 1, "cpu")

@@ -1,4 +1,4 @@
-"""Trainings that grow a picture: what they leave behind, resumed, refused."""
+"""Trainings that grow a picture: results, resuming, and bad input."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ def config(path: Path, **changes: Any) -> GrowConfig:
     return GrowConfig.checked(values, "")
 
 
-def test_a_growing_leaves_a_law_that_runs(picture: Path, tmp_path: Path) -> None:
+def test_the_results_of_growing_run(picture: Path, tmp_path: Path) -> None:
     found = grow(config(picture), tmp_path / "out", trackers=[])
     assert (found.status, found.exit_code) == ("done", 0)
     assert set(found.errors) == {2, 64, 70, 80}
@@ -64,7 +64,7 @@ def test_a_growing_leaves_a_law_that_runs(picture: Path, tmp_path: Path) -> None
         assert all(torch.equal(tensor, weights[name]) for name, tensor in motor.law.state_dict().items())
 
 
-def test_an_interrupted_growing_goes_on_as_if_it_never_was(picture: Path, tmp_path: Path) -> None:
+def test_a_resumed_growing_equals_an_uninterrupted_one(picture: Path, tmp_path: Path) -> None:
     def interrupt(status: TrainStatus) -> None:
         if status.step == 3:
             os.kill(os.getpid(), signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Growing a picture: what is drawn, how it is judged, and that a law learns from it."""
+"""The pool of growing states: batches, damage, loss, and a law that learns from it."""
 
 import random
 from typing import Any
@@ -66,7 +66,7 @@ def test_the_worst_begins_again_and_the_best_are_damaged() -> None:
         assert torch.equal(batch.cells[i][:, ~lost], pool.pool[batch.slots[i]][:, ~lost])
 
 
-def test_what_is_drawn_depends_on_seed_step_and_pool_alone() -> None:
+def test_a_batch_depends_on_seed_step_and_pool_alone() -> None:
     one, other = growth(), growth()
     fill_pool(one)
     other.load_state_dict(one.state_dict())
@@ -82,7 +82,7 @@ def test_what_is_drawn_depends_on_seed_step_and_pool_alone() -> None:
         growth(pool=13).load_state_dict(one.state_dict())
 
 
-def test_a_wound_is_a_disc_or_half_of_everything() -> None:
+def test_damage_is_a_disc_or_a_half() -> None:
     wounds = [damage_mask(60, 80, random.Random(i)) for i in range(400)]
     corners = [int(w[[0, 0, -1, -1], [0, -1, 0, -1]].sum()) for w in wounds]  # no disc reaches one
     discs = [int(w.sum()) for w, count in zip(wounds, corners, strict=True) if not count]
@@ -97,7 +97,7 @@ def test_a_wound_is_a_disc_or_half_of_everything() -> None:
     assert all(any(half[place] for half in halves) for place in middles)
 
 
-def test_the_pool_takes_what_was_grown_but_nothing_that_blew_up() -> None:
+def test_the_pool_stores_finite_states_only() -> None:
     pool = growth()
     fill_pool(pool)
     before, batch = pool.pool.clone(), pool.draw(0)

@@ -1,4 +1,4 @@
-"""Laws found again in recordings of them; the full sizes are `make train-check`."""
+"""Laws learned from recordings of them, at small sizes; full sizes are `make train-check`."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from benchmarks.training.growing import measure
 from benchmarks.training.learning import CONFIGS, life, numpy_step, record
 
 
-def test_life_is_learned_exactly_and_asked_about_densities_never_seen(tmp_path: Path) -> None:
+def test_life_is_learned_exactly_at_densities_that_were_not_recorded(tmp_path: Path) -> None:
     result = life("B3/S23", tmp_path, side=64, steps=5, changes=["train.steps=150", "train.batch=2"])
     assert result.measured == "0 of 5 x 16,384 cells wrong, 512 of 512 neighbourhoods right"
     assert result.reached
@@ -49,7 +49,7 @@ def test_lenias_growth_is_found_in_recordings(tmp_path: Path) -> None:
     assert found["s"] == pytest.approx(0.1, abs=0.005)
 
 
-def test_a_picture_is_grown_and_what_was_found_of_it_told(tmp_path: Path) -> None:
+def test_a_picture_is_grown_and_its_figures_are_reported(tmp_path: Path) -> None:
     small = ["law.hidden_channels=32", "picture.size=6", "picture.grid=[8, 8]", "train.rollout=[12, 20]", "train.pool=32"]
     short = ["train.steps=150", "train.validate_every=150", "train.batch=4", "train.average=0.9", "train.learning_rate=0.01"]
     found = measure(tmp_path, [*small, *short, "train.damaged=1"])

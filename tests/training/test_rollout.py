@@ -1,4 +1,4 @@
-"""Rollouts and their loss: gradients equal those of the plain loop, however they are cut, kept or computed again."""
+"""Rollouts and their loss: gradients equal those of the plain loop, also truncated or recomputed."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def test_loss_and_gradients_are_those_of_the_plain_loop(kind: str, kept_every: i
     torch.testing.assert_close(gradients(law, got), gradients(law, by_hand(law, window)))
 
 
-def test_keeping_fewer_steps_keeps_fewer_tensors() -> None:
+def test_storing_fewer_steps_stores_fewer_tensors() -> None:
     law, d_state = law_of("MLP")
     window = window_for(law, frames=17)
 
@@ -92,7 +92,7 @@ def test_truncated_gradients_stop_where_they_are_cut() -> None:
     torch.testing.assert_close(gradients(law, loss_of(law, d_state, window, RolloutConfig(truncate=2))), expected)
 
 
-def test_the_margin_of_a_crop_is_not_judged() -> None:
+def test_the_margin_of_a_crop_is_not_in_the_loss() -> None:
     """On a crop of a torus, the inner cells' loss equals that of the same cells stepped on the whole torus."""
     law = NeuralCA(1, 4, radius=1).double()
     torus = torch.rand(1, 1, 16, 16, dtype=torch.float64)
@@ -113,7 +113,7 @@ def test_noise_is_added_to_the_first_cells_alone() -> None:
     assert loss_of(law, 1, window, RolloutConfig(noise=0.5)).item() == pytest.approx(0.25, rel=0.1)
 
 
-def test_what_shall_be_conserved_is_in_the_loss() -> None:
+def test_conserved_observables_are_in_the_loss() -> None:
     law, d_state = MLP(2, 8, output_scale=0.1, normalise="none", decay=0.5).double(), 2
     window = window_for(law, frames=2)
     plain = loss_of(law, d_state, window)
@@ -127,7 +127,7 @@ def test_what_shall_be_conserved_is_in_the_loss() -> None:
 
 
 @pytest.mark.parametrize("loss", ["squared", "absolute", "cross_entropy"])
-def test_losses_are_zero_for_what_is_right(loss: Any) -> None:
+def test_losses_are_zero_for_correct_cells(loss: Any) -> None:
     law = NeuralCA(1, 4, values="bits").double()
     with torch.no_grad():
         law.out.weight.zero_()

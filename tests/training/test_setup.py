@@ -1,4 +1,4 @@
-"""Looking at the hardware, choosing for it, and staying within its memory."""
+"""Setup of a training: hardware, precision, batch size and memory."""
 
 from dataclasses import replace
 from mmap import mmap
@@ -144,7 +144,7 @@ def test_a_margin_of_the_memory_stays_free() -> None:
     assert largest_batch(lambda size: int(needs * size), room=1000, margin=0.25) == 75
 
 
-def test_a_size_that_can_be_foreseen_to_be_too_large_is_not_tried() -> None:
+def test_a_size_predicted_to_be_too_large_is_not_tried() -> None:
     tried: list[int] = []
 
     def probe(size: int) -> int:
@@ -189,7 +189,7 @@ class Short:
 
 
 @pytest.mark.parametrize(("most", "size"), [(7, None), (3, 3), (1, 1)])
-def test_pieces_give_the_gradients_of_the_whole_batch(most: int, size: int | None) -> None:
+def test_parts_give_the_gradients_of_the_whole_batch(most: int, size: int | None) -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(3, 3, 3).double()
     batch = (torch.rand(7, 3, 8, 8).double(), torch.rand(7, 3, 6, 6).double())
@@ -208,7 +208,7 @@ def test_pieces_give_the_gradients_of_the_whole_batch(most: int, size: int | Non
     torch.testing.assert_close([parameter.grad for parameter in layer.parameters()], list(wanted))
 
 
-def test_gradients_of_pieces_before_the_memory_ran_out_do_not_count_twice() -> None:
+def test_gradients_of_parts_before_memory_ran_out_do_not_count_twice() -> None:
     layer = nn.Linear(2, 1, bias=False).double()
     calls = 0
 
@@ -225,7 +225,7 @@ def test_gradients_of_pieces_before_the_memory_ran_out_do_not_count_twice() -> N
     torch.testing.assert_close(layer.weight.grad, cells.mean(0, keepdim=True))
 
 
-def test_what_is_no_lack_of_memory_is_raised_and_so_is_one_sample_too_many() -> None:
+def test_other_errors_than_lack_of_memory_are_raised_and_so_is_a_single_sample_too_large() -> None:
     layer = nn.Linear(1, 1)
     with pytest.raises(RuntimeError, match="shapes"):
         MicroBatches().backward((torch.zeros(2, 1),), lambda _: raised(RuntimeError("shapes")), layer.zero_grad)

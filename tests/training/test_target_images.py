@@ -1,4 +1,4 @@
-"""Pictures to grow: read from files, and drawn by an emoji font."""
+"""Target pictures: from files, and drawn with an emoji font."""
 
 import io
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_scaling_keeps_the_amount_of_colour_and_the_shape(tmp_path: Path) -> Non
     assert torch.equal(read_picture(tmp_path / "p.png", 32), read_picture(tmp_path / "p.png"))
 
 
-def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+def test_other_files_than_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n")
     for name in ("torn.png", "missing.png"):
         with pytest.raises(FileUnreadableError, match=name):
@@ -77,7 +77,7 @@ def emoji_font(path: Path, height: int) -> None:
 
 
 @pytest.mark.parametrize("height", [109, 160])
-def test_an_emoji_is_what_the_font_draws_cut_to_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, height: int) -> None:
+def test_an_emoji_is_the_cropped_glyph_of_the_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, height: int) -> None:
     emoji_font(tmp_path / "font.ttf", height)
     monkeypatch.setattr(target_images, "_fonts", lambda: iter([tmp_path / "font.ttf"]))
     drawn = draw_emoji(MUSHROOM)
@@ -91,7 +91,7 @@ def test_an_emoji_is_what_the_font_draws_cut_to_that(tmp_path: Path, monkeypatch
         draw_emoji("\N{LIZARD}")
 
 
-def test_without_a_font_of_emoji_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_emoji_font_the_error_has_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target_images, "_FONTS", ())
     with pytest.raises(ConfigError, match="no font with emoji is installed here; install one"):
         draw_emoji(MUSHROOM)

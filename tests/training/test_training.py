@@ -1,4 +1,4 @@
-"""Trainings from recordings to a law that runs; resumed, interrupted, diverging; and what they refuse."""
+"""Trainings from recordings: results, resuming, interruption, divergence, and bad input."""
 
 import math
 import os
@@ -71,7 +71,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
 
 
-def test_a_training_leaves_a_law_that_runs_and_views(runs: Path, tmp_path: Path) -> None:
+def test_the_results_of_a_training_run(runs: Path, tmp_path: Path) -> None:
     config = settings(runs, title="Life")
     learned = imitate(config, tmp_path / "out", trackers=[])
     assert learned.status == "done"
@@ -114,7 +114,7 @@ def test_micro_batches_give_the_gradients_of_the_batch(runs: Path, tmp_path: Pat
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_the_average_of_the_weights_is_what_is_left(runs: Path, tmp_path: Path) -> None:
+def test_the_average_of_the_weights_is_the_result(runs: Path, tmp_path: Path) -> None:
     """After one step the average is a mean of the first weights and the trained, 1/10 to 9/10."""
     imitate(settings(runs, train__average=0.99, train__steps=1), tmp_path / "averaged", trackers=[])
     state = train_state.load(tmp_path / "averaged" / "last.pt", settings(runs, train__average=0.99, train__steps=1).to_toml())
@@ -258,7 +258,7 @@ class Told:
         self.closed = True
 
 
-def test_a_tracker_hears_of_everything_and_is_closed(runs: Path, tmp_path: Path) -> None:
+def test_a_tracker_gets_all_figures_and_is_closed(runs: Path, tmp_path: Path) -> None:
     told = Told()
     imitate(settings(runs), tmp_path / "out", trackers=[told])
     assert len(told.values["loss"]) == 6
@@ -270,7 +270,7 @@ def test_a_tracker_hears_of_everything_and_is_closed(runs: Path, tmp_path: Path)
     assert told.closed
 
 
-def test_tensorboard_hears_by_default(runs: Path, tmp_path: Path) -> None:
+def test_tensorboard_is_the_default_tracker(runs: Path, tmp_path: Path) -> None:
     imitate(settings(runs), tmp_path / "out")
     events = EventAccumulator(str(tmp_path / "out" / "tensorboard"))
     events.Reload()
@@ -280,7 +280,7 @@ def test_tensorboard_hears_by_default(runs: Path, tmp_path: Path) -> None:
     assert "gradient of kernel" in events.Tags()["histograms"]
 
 
-def test_the_command_line_trains_and_says_what_is_next(runs: Path, tmp_path: Path) -> None:
+def test_the_command_line_trains_and_names_the_next_command(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "learn.toml").write_text(settings(runs).to_toml())
     ended = CliRunner().invoke(app, ["train", str(tmp_path / "learn.toml"), "--out", str(tmp_path / "out")])
     assert ended.exit_code == 0, ended.output
@@ -322,12 +322,12 @@ def sick(runs: Path, folder: Path, calls: set[int], monkeypatch: pytest.MonkeyPa
     return imitate(settings(runs, train__rollout=[1, 1], train__loss="squared", train__steps=9), folder, trackers=[])
 
 
-def test_a_loss_that_is_no_number_is_skipped(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_of_nan_is_skipped(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sick(runs, tmp_path / "out", {2, 3, 5, 8}, monkeypatch).status == "done"
     assert all(value.isfinite().all() for value in weights(tmp_path / "out").values())
 
 
-def test_three_in_a_row_end_it_and_the_last_good_checkpoint_stays(
+def test_three_losses_of_nan_end_the_training_and_keep_the_last_good_checkpoint(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(DivergedError, match="3 times in a row, up to step 6"):
@@ -368,7 +368,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: py
         ({"device": "cuda:77"}, "cuda:77"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_written(
+def test_bad_input_is_refused_before_anything_is_written(
     runs: Path, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(AetheriaError, match=message):

@@ -1,4 +1,4 @@
-"""Windows of recordings: equal to what was stepped, drawn without loading, by any number of readers."""
+"""Windows of recordings: equal to the stepped cells, read lazily, by any number of readers."""
 
 import os
 from pathlib import Path
@@ -157,7 +157,7 @@ def test_batches_are_the_samples_drawn_and_leave_no_file_open(life_file: Path, w
     assert not [file for file in psutil.Process().open_files() if file.path == os.fspath(life_file)]
 
 
-def test_draws_go_on_from_any_step() -> None:
+def test_a_schedule_continues_from_any_step() -> None:
     def drawn(first: int) -> list[list[WindowSample]]:
         return list(SampleSchedule(100, 3, lambda _: 2, first, 10, seed=1))
 
@@ -174,7 +174,7 @@ def test_reading_ends_early_without_a_trace(life_file: Path) -> None:
     assert not [file for file in psutil.Process().open_files() if file.path == os.fspath(life_file)]
 
 
-def test_a_cancelled_dataset_reads_no_more_and_whoever_waits_hears_of_it(life_file: Path) -> None:
+def test_a_cancelled_dataset_refuses_reads_and_raises_in_the_waiting_thread(life_file: Path) -> None:
     dataset = TrajectoryDataset([life_file], frames=4)
     with Batches(dataset, SampleSchedule(len(dataset), 2, lambda _: 4, 0, 1000, seed=0), CPU) as batches:
         dataset.cancel()
@@ -195,7 +195,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
         assert psutil.Process().memory_info().rss - before < 20 * 2**20
 
 
-def test_nothing_that_was_read_is_kept(life_file: Path) -> None:
+def test_windows_are_not_kept_after_reading(life_file: Path) -> None:
     """HDF5 itself would keep 8 MiB of each channel."""
     with TrajectoryDataset([life_file], frames=4) as dataset, Recording(life_file) as recording:
         dataset.batch([WindowSample(window) for window in range(len(dataset))])

@@ -1,4 +1,4 @@
-"""What each process of `test_distributed` does; started by torchrun, not by pytest."""
+"""The processes of `test_distributed`, started by torchrun, not by pytest."""
 
 import os
 import signal
@@ -73,8 +73,8 @@ def learn(folder: Path, processes: Processes) -> None:
     }
     config, into = TrainConfig.checked(values, ""), folder / f"learned{processes.size}"
 
-    def interrupt(moment: TrainStatus) -> None:
-        if processes.rank == 1 and moment.step == 3:
+    def interrupt(status: TrainStatus) -> None:
+        if processes.rank == 1 and status.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
     ended = imitate(config, into, trackers=[], progress=interrupt)
