@@ -1,6 +1,7 @@
 """Recordings as training data: their contents, found from metadata without reading a frame."""
 
 import glob
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.files.untrusted import read_toml
 from aetheria.motor.edits import ControlEdit
 from aetheria.recording import Recording
+
+_MOST_OPEN = 16  # files at a time; the least recently used one is closed for the next
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,27 @@ def check_alike(runs: Sequence[RecordedRun]) -> None:
                     f"[data] recordings: {first.path.name} and {run.path.name} differ in {name}: {shown[0]} and {shown[1]}; "
                     "expected recordings of one law on grids of one size"
                 )
+
+
+class OpenRecordings:
+    """Recordings open in this process, at most `_MOST_OPEN`."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[Path, Recording] = OrderedDict()
+
+    def open(self, path: Path) -> Recording:
+        """The recording in a file, opened if it is not open."""
+        if path not in self._open:
+            while len(self._open) >= _MOST_OPEN:
+                self._open.popitem(last=False)[1].close()
+            self._open[path] = Recording(path)
+        self._open.move_to_end(path)
+        return self._open[path]
+
+    def close(self) -> None:
+        """Closes all of them; they can be opened again."""
+        while self._open:
+            self._open.popitem()[1].close()
 
 
 def channel_names(channels: int) -> list[str]:

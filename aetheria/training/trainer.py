@@ -3,11 +3,10 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from aetheria.stepping.cpu.training_step import Step, training_step
 from aetheria.training import train_state
 from aetheria.training.batch_size import MicroBatches, peak_so_far
 from aetheria.training.distributed import ALONE, Processes
+from aetheria.training.objective import Objective
 from aetheria.training.setup import Setup
 from aetheria.training.trackers import Tracker
 from aetheria.training.train_config import OptimConfig
@@ -47,37 +47,6 @@ class TrainStatus:
     error: float | None
     rate: float
     waited: float
-
-
-class Objective(Protocol):
-    """The objective of a training: its batches, and their loss."""
-
-    def batches(self, first: int) -> AbstractContextManager["BatchSource"]:
-        """The batches of the training, from step `first` to its end."""
-
-    def loss(self, step: Step, batch: tuple[Tensor, ...], rng: torch.Generator) -> Tensor:
-        """The mean loss over the samples of a batch, or of part of one; `step` steps the law."""
-
-    def after_step(self) -> None:
-        """Called after each step of the optimizer."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state on which later batches depend, besides the number of the step."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores a `state_dict`."""
-
-
-class BatchSource(Protocol):
-    """Batches: tensors whose first axis is the sample.
-
-    Attributes:
-        waited_s: seconds that the training waited for them.
-    """
-
-    waited_s: float
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]: ...
 
 
 class Trainer:

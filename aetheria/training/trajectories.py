@@ -3,7 +3,6 @@
 import math
 import mmap
 import random
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from aetheria.core.errors import ConfigError, RecordingError
-from aetheria.recording import Recording
 from aetheria.recording.compress import read_row
-from aetheria.training.recorded_runs import RecordedRun, channel_names, check_alike, find_recordings, read_run
+from aetheria.training.recorded_runs import OpenRecordings, RecordedRun, channel_names, check_alike, find_recordings, read_run
 
 Split = Literal["run", "time"]
-_MOST_OPEN = 16  # files at a time; the least recently used one is closed for the next
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class TrajectoryDataset(Dataset[Tensor]):
         check_alike(self.runs)
         self.stride, self.periodic = stride, periodic
         self._cancelled = False
-        self._handles = _Handles()
+        self._recordings = OpenRecordings()
         self._segments = self._all_segments()
         self._set_shape(frames, crop, symmetries)
         if not len(self):
@@ -181,7 +178,7 @@ class TrajectoryDataset(Dataset[Tensor]):
 
     def close(self) -> None:
         """Closes this process's files; the next read opens them again."""
-        self._handles.close()
+        self._recordings.close()
 
     def __enter__(self) -> Self:
         return self
@@ -191,7 +188,7 @@ class TrajectoryDataset(Dataset[Tensor]):
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker process gets the metadata, not the open files.
-        return self.__dict__ | {"_handles": _Handles()}
+        return self.__dict__ | {"_recordings": OpenRecordings()}
 
     # -- which windows there are ---------------------------------------------------------------------------------------
 
@@ -214,7 +211,7 @@ class TrajectoryDataset(Dataset[Tensor]):
 
     def _part(self, segments: Sequence[_Segment]) -> Self:
         part = object.__new__(type(self))
-        part.__dict__.update(self.__dict__ | {"_handles": _Handles()})
+        part.__dict__.update(self.__dict__ | {"_recordings": OpenRecordings()})
         part._set_segments(segments)
         return part
 
@@ -251,7 +248,7 @@ class TrajectoryDataset(Dataset[Tensor]):
         (top, left), (height, width) = corner, self._size
         columns = np.arange(left, left + width) % run.width
         cells = np.empty((frames, run.channels, height, width), np.float32)
-        recording = self._handles.open(run.path)
+        recording = self._recordings.open(run.path)
         for channel, name in enumerate(channel_names(run.channels)):
             data = recording.dataset(name)
             for frame in range(frames):
@@ -283,22 +280,3 @@ class TrajectoryDataset(Dataset[Tensor]):
             return cells
         rotated = np.rot90(cells, rng.randrange(4), (-2, -1))
         return rotated[..., ::-1] if rng.random() < 0.5 else rotated
-
-
-class _Handles:
-    """Recordings open in this process, at most `_MOST_OPEN`."""
-
-    def __init__(self) -> None:
-        self._open: OrderedDict[Path, Recording] = OrderedDict()
-
-    def open(self, path: Path) -> Recording:
-        if path not in self._open:
-            while len(self._open) >= _MOST_OPEN:
-                self._open.popitem(last=False)[1].close()
-            self._open[path] = Recording(path)
-        self._open.move_to_end(path)
-        return self._open[path]
-
-    def close(self) -> None:
-        while self._open:
-            self._open.popitem()[1].close()
