@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from aetheria.core.device import times
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.session import RunProgress
-from aetheria.training.loop import TrainStatus
 from aetheria.training.setup import Setup
+from aetheria.training.trainer import TrainStatus
 from aetheria.training.trajectories import TrajectoryDataset
 
 

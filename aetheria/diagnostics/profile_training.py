@@ -19,9 +19,9 @@ from aetheria.training.batch_size import MicroBatches
 from aetheria.training.distributed import ALONE
 from aetheria.training.grow import GrowthObjective, growing_law, growth_pool
 from aetheria.training.imitation import ImitationObjective, build_learner, datasets, rollout_config
-from aetheria.training.loop import BatchSource, Objective, Trainer
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.train_config import GrowConfig, TrainConfig
+from aetheria.training.trainer import BatchSource, Objective, Trainer
 
 _REPEATS = 6  # five of `profile`, and one that counts operations
 

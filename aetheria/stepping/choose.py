@@ -11,8 +11,8 @@ from aetheria.core.errors import ConfigError
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
+from aetheria.stepping.factories import PLAN_FACTORIES, PlanFactory, StepProblem, automatic, make_eager, why_none
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.registry import PLAN_FACTORIES, PlanFactory, StepProblem, automatic, make_eager, why_none
 from aetheria.stepping.trial import Trial
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from aetheria.core.device import is_out_of_memory
 from aetheria.core.errors import LawError
 from aetheria.core.rng_state import random_states, set_random_states
 from aetheria.laws.own_state import OwnState
+from aetheria.stepping.factories import PlanFactory, StepProblem
 from aetheria.stepping.plan import Plan, State, settled
-from aetheria.stepping.registry import PlanFactory, StepProblem
 
 # Per precision: how far a plan may be from eager after two steps, relative to the largest cell.
 TOLERANCE = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 5e-2, "fp64": 1e-10}

@@ -22,11 +22,11 @@ from aetheria.training.distributed import process_count
 from aetheria.training.folder import prepare_folder
 from aetheria.training.growth import GrowthPool
 from aetheria.training.growth_report import GrowthEvaluation, contact_sheet, evaluate
-from aetheria.training.loop import Trainer, TrainStatus, train_until_signal
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.target_images import draw_emoji, read_picture
 from aetheria.training.trackers import Tracker, open_trackers
 from aetheria.training.train_config import GrowConfig
+from aetheria.training.trainer import Trainer, TrainStatus, train_until_signal
 
 
 @dataclass(frozen=True)

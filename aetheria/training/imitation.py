@@ -21,11 +21,11 @@ from aetheria.training import report
 from aetheria.training.batches import Batches, SampleSchedule
 from aetheria.training.distributed import Processes, join_processes
 from aetheria.training.folder import prepare_folder
-from aetheria.training.loop import Trainer, TrainStatus, train_until_signal
 from aetheria.training.rollout import RolloutConfig, observable, rollout_loss
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.trackers import Tracker, open_trackers
 from aetheria.training.train_config import TrainConfig
+from aetheria.training.trainer import Trainer, TrainStatus, train_until_signal
 from aetheria.training.trajectories import TrajectoryDataset
 
 _MOST_SAMPLES = 1024  # of a step, for batch "auto": more add little, and take long to try

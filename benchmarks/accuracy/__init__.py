@@ -1,1 +1,1 @@
-"""Differences from float64."""
+"""Accuracy benchmarks: differences from float64."""

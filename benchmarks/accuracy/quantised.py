@@ -1,4 +1,4 @@
-"""What weights in eight bits cost and give: files, rollouts and rates of each law; and torchao's int8 arithmetic beside ours.
+"""Weights in eight bits: file size, accuracy and rate of each law; and torchao's int8 arithmetic in comparison with ours.
 
 python -m benchmarks.accuracy.quantised --out benchmarks/results/quantised.md
 """
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from aetheria.laws import GrowingNCA, Law, UNet, load_weights
 from aetheria.laws.int8_weights import dequantised, quantise_file, quantised
-from benchmarks.accuracy.drift import apartness, lively
+from benchmarks.accuracy.drift import moving_law, relative_difference
 from benchmarks.harness.cases import CASES, Job, build, motor_for
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import NOTHING, Row, table
@@ -27,20 +27,21 @@ from benchmarks.harness.tables import NOTHING, Row, table
 Nets = dict[str, Callable[[Tensor], Tensor]]
 LAWS = [name for name, case in CASES.items() if case.network]
 _NOTE = (
-    "Rollouts from the same cells, eager, fp32: difference of the cells with eight-bit weights from those with their own, "
-    "root mean square over the root mean square of the cells. The weights are multiplied out when they are loaded, so that "
-    "both step by the same plan: what their rates differ by is noise. GrowingNCA has the trained lizard's weights, the "
-    "others random ones (standard deviation of the last layer 0.02). Times are processor time, one thread, medians of turns."
+    "Rollouts from equal cells, eager, fp32: difference of the cells with eight-bit weights from those with the original "
+    "weights, root mean square over the root mean square of the cells. The weights are converted to float32 when they are "
+    "loaded, so that both step by the same plan: differences of the rates are noise. GrowingNCA has the trained lizard's "
+    "weights, the others random ones (standard deviation of the last layer 0.02). Times are CPU time, one thread, medians "
+    "of turns."
 )
 _AO_NOTE = (
-    "The network of a law alone, compiled, one step. torchao's `quantize_` takes `nn.Linear` alone, and no law has one: its "
-    "rows are of GrowingNCA's two 1x1 convolutions rewritten as matrices. Convolutions torchao takes through export (pt2e, "
-    "X86 Inductor). Error: of the network's output, largest and root mean square, over those of fp32's output."
+    "The network of a law alone, compiled, one step. torchao's `quantize_` supports only `nn.Linear`, which no law has: "
+    "its rows are of GrowingNCA's two 1x1 convolutions rewritten as matrices. Convolutions are quantised through export "
+    "(pt2e, X86 Inductor). Error: of the network's output, largest and root mean square, over those of fp32's output."
 )
 
 
 def files(law: Law, folder: Path) -> tuple[Law, int, int]:
-    """A copy of `law` that has gone through a file in eight bits, and the bytes of both files."""
+    """A copy of `law` with weights from an eight-bit file, and the sizes of both files in bytes."""
     whole, eight = folder / "whole.safetensors", folder / "eight.safetensors"
     save_file(law.state_dict(), whole)
     quantise_file(whole, eight)
@@ -50,8 +51,8 @@ def files(law: Law, folder: Path) -> tuple[Law, int, int]:
 
 
 def rollout(name: str, side: int, checkpoints: Sequence[int], steps: int, repeats: int) -> Row:
-    """The law's row: sizes, error of the weights, drift at each checkpoint, and rates over `steps` steps."""
-    law = lively(name)
+    """The row of a law: file sizes, error of the weights, drift at each checkpoint, and rates over `steps` steps."""
+    law = moving_law(name)
     with tempfile.TemporaryDirectory() as folder:
         eight, size, small = files(law, Path(folder))
     job = Job("ours", name, side, plan="eager")
@@ -60,37 +61,37 @@ def rollout(name: str, side: int, checkpoints: Sequence[int], steps: int, repeat
     for checkpoint in sorted(checkpoints):
         for motor in (exact, rough):
             motor.step(checkpoint - motor.step_count)
-        drifts.append(f"{apartness(rough.cells, exact.cells.double())[1]:.1e}")
+        drifts.append(f"{relative_difference(rough.cells, exact.cells.double())[1]:.1e}")
     job = Job("ours", name, side)
     motors = [motor_for(job, one) for one in (law, eight)]
     plan = motors[0].warm_up().name
-    rates = in_turns([partial(motor.step, steps) for motor in motors], repeats)
+    rates = median_seconds_in_turn([partial(motor.step, steps) for motor in motors], repeats)
     sizes = [f"{size / 1024:.0f}", f"{small / 1024:.0f}", f"{size / small:.2f}"]
     return [name, *sizes, f"{weight_error(law):.1e}", *drifts, plan, *(f"{rate / steps * 1e3:.4g}" for rate in rates)]
 
 
-def in_turns(actions: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """Median processor seconds of each; they take turns, so that a busy machine is busy for all of them."""
+def median_seconds_in_turn(actions: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Median CPU seconds of each action, run in turns, so that a busy machine affects all equally."""
     times: list[list[float]] = [[] for _ in actions]
     for turn in range(repeats + 1):
         for action, taken in zip(actions, times, strict=True):
             began = time.process_time()
             action()
-            if turn:  # the first warms up
+            if turn:  # the first is a warm-up
                 taken.append(time.process_time() - began)
     return [statistics.median(taken) for taken in times]
 
 
 def weight_error(law: Law) -> float:
-    """Root mean square change of the weights that were quantised, over their own."""
+    """Root mean square error of the quantised weights, over the root mean square of the weights."""
     own = {key: tensor for key, tensor in law.state_dict().items() if tensor.ndim >= 2}
     back = dequantised(quantised(own))
-    apart = sum(float((back[key] - own[key]).square().sum()) for key in own)
-    return float((apart / sum(float(tensor.square().sum()) for tensor in own.values())) ** 0.5)
+    run_isolated = sum(float((back[key] - own[key]).square().sum()) for key in own)
+    return float((run_isolated / sum(float(tensor.square().sum()) for tensor in own.values())) ** 0.5)
 
 
 def torchao_rows(side: int, repeats: int) -> list[Row]:
-    """The network alone, in torchao's int8, in bf16 and in fp32; one row that says so where torchao is not installed."""
+    """Rows of the network alone, in torchao's int8, in bf16 and in fp32; one row if torchao is not installed."""
     try:
         import torchao  # noqa: F401
     except ImportError:
@@ -103,13 +104,13 @@ def torchao_rows(side: int, repeats: int) -> list[Row]:
 def _as_matrices(side: int, repeats: int) -> list[Row]:
     from torchao.quantization import Int8DynamicActivationInt8WeightConfig, Int8WeightOnlyConfig, quantize_
 
-    law = lively("GrowingNCA")
+    law = moving_law("GrowingNCA")
     assert isinstance(law, GrowingNCA)
     net = nn.Sequential(nn.Linear(48, 128), nn.ReLU(), nn.Linear(128, 16)).eval()
     layers = zip(("0", "2"), (law.hidden, law.update), strict=True)
     wanted = {f"{i}.{key}": tensor for i, layer in layers for key, tensor in layer.state_dict().items()}
     net.load_state_dict({key: tensor.flatten(1) if tensor.ndim > 1 else tensor for key, tensor in wanted.items()})
-    # Cells as a grown lizard has them, side^2 of them, one a row.
+    # The cells of a grown lizard, side^2 of them, one per row.
     motor = motor_for(Job("ours", "GrowingNCA", 64, plan="eager"), copy.deepcopy(law))
     motor.step(64)
     cells = law.perceive(motor.cells).movedim(1, -1).flatten(0, 2)
@@ -125,8 +126,8 @@ def _as_matrices(side: int, repeats: int) -> list[Row]:
         quantize_(other, config)
         nets[what] = other
     whole = motor_for(Job("ours", "GrowingNCA", side, plan="fused"), law)
-    whole.set_cells(torch.rand(whole.cells.shape))  # every cell alive, as above
-    (seconds,) = in_turns([partial(whole.step, 1)], repeats)
+    whole.set_cells(torch.rand(whole.cells.shape))  # all cells alive, as above
+    (seconds,) = median_seconds_in_turn([partial(whole.step, 1)], repeats)
     row = ["GrowingNCA", "fp32, the whole step in our fused kernel", f"{seconds * 1e3:.4g}", NOTHING, NOTHING, NOTHING]
     return [*_network_rows("GrowingNCA as matrices", nets, cells, exact, repeats), row]
 
@@ -161,39 +162,39 @@ def _convolutions(side: int, repeats: int) -> list[Row]:
     quantizer = x86.X86InductorQuantizer()
     quantizer.set_global(x86.get_default_x86_inductor_quantization_config())
     prepared = prepare_pt2e(torch.export.export(net, (cells,)).module(), quantizer)
-    prepared(cells)  # on the very cells it is judged by: it can do no better
+    prepared(cells)  # calibrated on the cells of the comparison: its best case
     nets: Nets = {"fp32": net, "bf16": in_bf16, "int8 weights and cells (torchao, pt2e)": convert_pt2e(prepared)}
     return _network_rows("UNet", nets, cells, exact, repeats)
 
 
 def _network_rows(law: str, nets: Nets, cells: Tensor, exact: Tensor, repeats: int) -> list[Row]:
-    """A row for each arithmetic; the first is what the others are compared with."""
+    """A row for each arithmetic, compared with the first."""
     compiled = {what: torch.compile(net) for what, net in nets.items()}
-    times = in_turns([partial(net, cells) for net in compiled.values()], repeats)
+    times = median_seconds_in_turn([partial(net, cells) for net in compiled.values()], repeats)
     rows: list[Row] = []
     for (what, net), seconds in zip(compiled.items(), times, strict=True):
-        apart = (net(cells).float() - exact).abs()
-        largest = float(apart.max() / exact.abs().max())
-        rms = float(apart.square().mean().sqrt() / exact.square().mean().sqrt())
+        run_isolated = (net(cells).float() - exact).abs()
+        largest = float(run_isolated.max() / exact.abs().max())
+        rms = float(run_isolated.square().mean().sqrt() / exact.square().mean().sqrt())
         rows.append([law, what, f"{seconds * 1e3:.4g}", f"{times[0] / seconds:.2f}", f"{largest:.1e}", f"{rms:.1e}"])
     return rows
 
 
 def main() -> None:
-    """Prints the tables, and writes them where `--out` says."""
+    """Prints the tables, and writes them to `--out`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--laws", nargs="+", choices=LAWS, default=LAWS)
     parser.add_argument("--side", type=int, default=32, help="side of the grid of the rollouts")
     parser.add_argument("--steps", nargs="+", type=int, default=[1, 10, 100])
-    parser.add_argument("--timed", type=int, default=20, help="steps that are timed")
+    parser.add_argument("--timed", type=int, default=20, help="number of timed steps")
     parser.add_argument("--repeats", type=int, default=7, help="turns of each contestant")
     parser.add_argument("--arithmetic", type=int, default=128, metavar="SIDE", help="side for torchao's int8; 0 for none")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     lines = [f"Grid {wanted.side}^2. {_NOTE}", ""]
     steps = " | ".join(f"after {n:,}" for n in sorted(wanted.steps))
-    header = f"law | KiB | KiB in int8 | smaller by | weights moved | {steps} | plan | fp32, ms/step | int8, ms/step"
+    header = f"law | KiB | KiB in int8 | times smaller | error of weights | {steps} | plan | fp32, ms/step | int8, ms/step"
     lines += table(header, [rollout(name, wanted.side, wanted.steps, wanted.timed, wanted.repeats) for name in wanted.laws])
     if wanted.arithmetic:
         lines += ["", "## Arithmetic in int8", "", f"Grid {wanted.arithmetic}^2. {_AO_NOTE}", ""]

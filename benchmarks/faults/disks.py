@@ -1,4 +1,4 @@
-"""Disks that fill up or fail while a recording is written to them."""
+"""Disks that fill up or fail during a recording."""
 
 import ctypes
 import errno
@@ -16,26 +16,26 @@ import numpy as np
 
 from aetheria import Recorder, Recording
 from aetheria.core.errors import AetheriaError
-from benchmarks.faults.fault import Fault, Outcome
+from benchmarks.faults.fault import Fault, FaultResult
+from benchmarks.faults.fork_server import ChildResult, fork_server
 from benchmarks.faults.kills import FRAMES, edit, expected, motor
-from benchmarks.faults.nursery import Ended, nursery
 
 FAIL_ONCE, FAIL_FROM_THEN_ON = 3, 4  # of writes.c
-_WRITES = 1010  # to the file, of a whole run
-_SMALL, _SIZES = 40 * 1024, 16  # of disks: with each size a page more than the one before, and none takes the whole run
+_WRITES = 1010  # to the file, in a whole run
+_SMALL, _SIZES = 40 * 1024, 16  # of disks: each one page larger than the one before, and all too small for the run
 
 
 def record(path: str, nth: int = 0, how: int = 0, number: int = 0, ask: bool = True) -> None:
-    """Records the run on a disk that fails at its `nth` write; prints frames committed, exit code and message as JSON.
+    """Records the run on a disk that fails at the `nth` write; prints committed frames, exit code and message as JSON.
 
     Args:
-        ask: whether the recorder finds out how much room there is.
+        ask: whether the recorder queries the free space.
     """
     if nth:
         ctypes.CDLL(None).writes_arm(b"run", ctypes.c_long(nth), how, number)
     if not ask:
         Recorder._check_space = _unasked  # type: ignore[method-assign, assignment]
-    said: dict[str, Any] = {"frames": 0, "code": 0, "message": ""}
+    report: dict[str, Any] = {"frames": 0, "code": 0, "message": ""}
     recorder = None
     try:
         with motor() as running:
@@ -46,70 +46,70 @@ def record(path: str, nth: int = 0, how: int = 0, number: int = 0, ask: bool = T
                         edit(running)
                     running.step(1)
     except AetheriaError as error:
-        said |= {"code": error.exit_code, "message": str(error)}
-    print(json.dumps(said | {"frames": recorder.frames if recorder else 0}))
+        report |= {"code": error.exit_code, "message": str(error)}
+    print(json.dumps(report | {"frames": recorder.frames if recorder else 0}))
 
 
 def _unasked(recorder: Recorder, nbytes: int) -> None:
-    """Asks for no room."""
+    """Does not query the free space."""
 
 
-def _wrong(path: Path, ended: Ended, code: int, durable_write: bool = False) -> list[str]:
-    """What is wrong with how a run ended that should have ended with `code`."""
-    if ended.code != 0 or len(ended.said.splitlines()) != 1:
-        return [f"ended with {ended.code}: {ended.said[-300:]!r}"]
-    said = json.loads(ended.said)
-    if said["code"] != code or (code and path.name not in said["message"]):
-        return [f"exit code {said['code']}, expected {code}: {said['message']}"]
+def _wrong(path: Path, ended: ChildResult, code: int, lasting: bool = False) -> list[str]:
+    """Unexpected results of a run that should have ended with `code`."""
+    if ended.code != 0 or len(ended.output.splitlines()) != 1:
+        return [f"ended with {ended.code}: {ended.output[-300:]!r}"]
+    report = json.loads(ended.output)
+    if report["code"] != code or (code and path.name not in report["message"]):
+        return [f"exit code {report['code']}, expected {code}: {report['message']}"]
     if not path.exists():
-        return [] if not said["frames"] else ["the file is gone"]
+        return [] if not report["frames"] else ["the file is gone"]
     try:
         with Recording(path) as recording:
-            if len(recording) != said["frames"]:
-                return [f"{said['frames']} frames were committed, {len(recording)} are there"]
-            # Where nothing can be written any more, not even that.
-            if recording.status not in ("disk full" if code == 3 else "failed", *(("running",) if durable_write else ())):
+            if len(recording) != report["frames"]:
+                return [f"{report['frames']} frames were committed, the file holds {len(recording)}"]
+            # On a lasting failure the status cannot be written either.
+            if recording.status not in ("disk full" if code == 3 else "failed", *(("running",) if lasting else ())):
                 return [f'status "{recording.status}"']
-            apart = [i for i, f in enumerate(recording) if not np.array_equal(f["channel_0"], expected()[i])]
-            return [f"frame {i} is not that of the run" for i in apart]
+            run_isolated = [i for i, f in enumerate(recording) if not np.array_equal(f["channel_0"], expected()[i])]
+            return [f"frame {i} differs from the run" for i in run_isolated]
     except AetheriaError as error:
         return [f"{error}"]
 
 
-def failing(number: int, how: int) -> Callable[[int], Outcome]:
-    """A write fails, one or all from then on: the first, the second, ..., and some at random."""
+def failing(number: int, how: int) -> Callable[[int], FaultResult]:
+    """A write fails, or all writes from then on: each of the first writes, and some at random."""
 
-    def inflict(times: int) -> Outcome:
-        outcome, dice, frames = Outcome(), random.Random(number), 0
+    def inject(times: int) -> FaultResult:
+        result, dice, frames = FaultResult(), random.Random(number), 0
         code = 3 if number == errno.ENOSPC else 5
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "run.h5"
             for nth in [*range(1, times // 2 + 1), *(dice.randrange(times, _WRITES) for _ in range(times - times // 2))]:
                 path.unlink(missing_ok=True)
-                ended = nursery().run("benchmarks.faults.disks:record", path=str(path), nth=nth, how=how, number=number)
-                outcome.wrong += [f"write {nth}: {line}" for line in _wrong(path, ended, code, how == FAIL_FROM_THEN_ON)]
-                outcome.runs += 1
+                ended = fork_server().run("benchmarks.faults.disks:record", path=str(path), nth=nth, how=how, number=number)
+                result.failures += [f"write {nth}: {line}" for line in _wrong(path, ended, code, how == FAIL_FROM_THEN_ON)]
+                result.runs += 1
                 frames += _frames(ended)
-        outcome.found = f"{frames:,} committed frames, all readable"
-        return outcome
+        result.summary = f"{frames:,} committed frames, all readable"
+        return result
 
-    return inflict
+    return inject
 
 
-def filling(times: int) -> Outcome:
-    """A small disk runs full; in every second run the recorder does not ask for room before each frame, and HDF5 fails."""
-    outcome, frames = Outcome(), 0
+def filling(times: int) -> FaultResult:
+    """A small disk fills up; in every second run the recorder does not query the free space, and HDF5 fails."""
+    result, frames = FaultResult(), 0
     for run in range(times):
         ask = run % 2 == 0
         size = _SMALL + 4096 * (run // 2 % _SIZES) + (2**20 if ask else 0)
         with _disk(size) as folder:
             path = folder / "run.h5"
-            ended = nursery().run("benchmarks.faults.disks:record", path=str(path), ask=ask)
-            outcome.wrong += [f"{size:,} bytes: {line}" for line in _wrong(path, ended, 3)]
+            ended = fork_server().run("benchmarks.faults.disks:record", path=str(path), ask=ask)
+            result.failures += [f"{size:,} bytes: {line}" for line in _wrong(path, ended, 3)]
             frames += _frames(ended)
-        outcome.runs += 1
-    outcome.found = f"{frames:,} committed frames, all readable"
-    return outcome
+        result.runs += 1
+    result.summary = f"{frames:,} committed frames, all readable"
+    return result
 
 
 @contextmanager
@@ -122,14 +122,14 @@ def _disk(nbytes: int) -> Iterator[Path]:
             subprocess.run(["umount", folder], check=True, capture_output=True)
 
 
-def _frames(ended: Ended) -> int:
-    return int(json.loads(ended.said.splitlines()[-1])["frames"]) if ended.code == 0 else 0
+def _frames(ended: ChildResult) -> int:
+    return int(json.loads(ended.output.splitlines()[-1])["frames"]) if ended.code == 0 else 0
 
 
 _NAMES = {errno.ENOSPC: "no space (ENOSPC)", errno.EIO: "input/output error (EIO)", errno.EROFS: "read-only disk (EROFS)"}
 FAULTS = [
     Fault(
-        f"{name}, {'once' if how == FAIL_ONCE else 'durable_write'}, at the 1st, 2nd ... write and at random ones",
+        f"{name}, {'once' if how == FAIL_ONCE else 'lasting'}, at the first writes and at random ones",
         f"exit code {3 if number == errno.ENOSPC else 5}; every committed frame readable",
         failing(number, how),
         few=4 if number == errno.ENOSPC else 2,
@@ -138,7 +138,7 @@ FAULTS = [
     for number, name in _NAMES.items()
     for how in (FAIL_ONCE, FAIL_FROM_THEN_ON)
 ]
-if os.geteuid() == 0:  # only it may mount
+if os.geteuid() == 0:  # only root may mount
     FAULTS.append(
         Fault("a small disk runs full (tmpfs)", "exit code 3; every committed frame readable", filling, few=4, many=40)
     )

@@ -1,4 +1,4 @@
-"""Runs that end before their last step: by a value that is no number, or by a signal before the first."""
+"""Runs that end early: by NaN, or by a signal before the first step."""
 
 import os
 import random
@@ -17,12 +17,12 @@ from aetheria.core.errors import AetheriaError
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.checkpoint import checkpoints_of
 from aetheria.runs.state_file import read_state
-from benchmarks.faults.fault import Fault, Outcome
-from benchmarks.faults.nursery import nursery
-from benchmarks.faults.resumes import STEPS, lay_out, live, undisturbed
+from benchmarks.faults.fault import Fault, FaultResult
+from benchmarks.faults.fork_server import fork_server
+from benchmarks.faults.resumes import STEPS, lay_out, run_cli, uninterrupted
 
 _EVERY = 10  # steps between checkpoints
-_BUILT_S = 3.0  # about what a compiler takes for a law's kernel
+_COMPILE_S = 3.0  # approximate time to compile the kernel of a law
 _FUSED = """
 steps = 40
 [grid]
@@ -38,7 +38,7 @@ plan = "fused"
 
 
 def diverge(folder: str, step: int) -> None:
-    """Runs GrowingNCA, of which one cell is no number from `step` steps on (it dies of it, and takes its neighbours along)."""
+    """Runs GrowingNCA with NaN in one cell from `step` steps on, which spreads to its neighbours."""
     law = GrowingNCA.forward
 
     def forward(self: GrowingNCA, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
@@ -48,27 +48,27 @@ def diverge(folder: str, step: int) -> None:
         return (torch.where(here & (then[1] >= step).view(-1, 1, 1, 1), torch.nan, now), *then)
 
     GrowingNCA.forward = forward  # type: ignore[method-assign, assignment]
-    live(folder, resume=False)
+    run_cli(folder, resume=False)
 
 
-def diverging(times: int) -> Outcome:
-    """A cell becomes NaN at any step: the run ends with 4, its frames and newest checkpoint are of before."""
-    outcome, dice = Outcome(), random.Random(6)
+def diverging(times: int) -> FaultResult:
+    """A cell becomes NaN at a random step."""
+    result, dice = FaultResult(), random.Random(6)
     with tempfile.TemporaryDirectory() as place:
         for number in range(times):
             lay_out(folder := Path(place) / str(number), "GrowingNCA", STEPS, _EVERY)
             step = dice.randrange(1, STEPS + 1)
-            ended = nursery().run("benchmarks.faults.ends:diverge", folder=str(folder), step=step)
-            outcome.runs += 1
+            ended = fork_server().run("benchmarks.faults.ends:diverge", folder=str(folder), step=step)
+            result.runs += 1
             found = [f"{ended}"] if ended.code != 4 else _diverged(folder / "run.h5", step)
-            outcome.wrong += [f"at step {step}: {line}" for line in found]
+            result.failures += [f"at step {step}: {line}" for line in found]
             shutil.rmtree(folder)
-    return outcome
+    return result
 
 
 def _diverged(path: Path, step: int) -> list[str]:
-    """What is wrong with a run that diverged at this step: nothing, or one line."""
-    frames = {frame[0]: frame[1] for frame in undisturbed("GrowingNCA", STEPS)[0]}
+    """Unexpected results of a run that diverged at this step, in at most one line."""
+    frames = {frame[0]: frame[1] for frame in uninterrupted("GrowingNCA", STEPS)[0]}
     try:
         with Recording(path) as recording:
             if recording.status != "diverged":
@@ -76,7 +76,7 @@ def _diverged(path: Path, step: int) -> list[str]:
             (name,) = recording.fields
             for frame in recording:
                 if frame.step >= step or frame[name].tobytes() != frames[frame.step]:
-                    return [f"the frame of step {frame.step} is not that of the run"]
+                    return [f"the frame of step {frame.step} differs from the run"]
         kept = [read_state(checkpoint) for checkpoint in checkpoints_of(path)]
     except AetheriaError as error:
         return [f"{error}"]
@@ -89,38 +89,38 @@ def _diverged(path: Path, step: int) -> list[str]:
 
 
 def build(folder: str, number: int, after: float) -> None:
-    """Runs a law whose kernel is to be compiled first; the signal comes so many seconds after that has begun."""
+    """Runs a law whose kernel must be compiled; the signal comes `after` seconds of compilation."""
     os.environ["AETHERIA_CACHE_DIR"] = f"{folder}/kernels"
     prepare = Aetheria_Motor.warm_up
 
     def warm_up(motor: Aetheria_Motor, *given: Any) -> Any:
         threading.Timer(after, os.kill, (os.getpid(), number)).start()
         made = prepare(motor, *given)
-        threading.Event().wait(max(0.0, after))  # where it was made sooner
+        threading.Event().wait(max(0.0, after))  # if compilation was faster
         return made
 
     Aetheria_Motor.warm_up = warm_up  # type: ignore[assignment, method-assign]
-    live(folder, resume=False)
+    run_cli(folder, resume=False)
 
 
-def building(times: int) -> Outcome:
+def building(times: int) -> FaultResult:
     """SIGINT or SIGTERM while a plan is compiled."""
-    outcome, dice = Outcome(), random.Random(7)
+    result, dice = FaultResult(), random.Random(7)
     with tempfile.TemporaryDirectory() as place:
         for run in range(times):
             (folder := Path(place) / str(run)).mkdir()
             (folder / "run.toml").write_text(_FUSED)
-            kind, after = (signal.SIGINT, signal.SIGTERM)[run % 2], dice.uniform(0.0, _BUILT_S)
-            ended = nursery().run("benchmarks.faults.ends:build", folder=str(folder), number=kind, after=after)
-            outcome.runs += 1
+            kind, after = (signal.SIGINT, signal.SIGTERM)[run % 2], dice.uniform(0.0, _COMPILE_S)
+            ended = fork_server().run("benchmarks.faults.ends:build", folder=str(folder), number=kind, after=after)
+            result.runs += 1
             left = sorted(path.name for path in folder.iterdir() if path.name not in ("run.toml", "kernels"))
             if ended.code != 128 + kind or left:
-                outcome.wrong.append(f"{kind.name} after {after:.1f} s: {ended}, {left}")
+                result.failures.append(f"{kind.name} after {after:.1f} s: {ended}, {left}")
             shutil.rmtree(folder)
-    return outcome
+    return result
 
 
 FAULTS = [
-    Fault("NaN in a cell at a step", "exit code 4, diverged; frames and checkpoints of before are kept", diverging, 2, 100),
-    Fault("SIGINT and SIGTERM while a plan is compiled", "130 and 143; nothing is left", building, 1, 20),
+    Fault("NaN in a cell at a step", "exit code 4, diverged; earlier frames and checkpoints are kept", diverging, 2, 100),
+    Fault("SIGINT and SIGTERM while a plan is compiled", "exit codes 130 and 143; no file is left", building, 1, 20),
 ]

@@ -1,36 +1,36 @@
-"""What a fault is, and what came of making it happen."""
+"""Faults to inject into runs and recordings, and the results of injecting them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
 @dataclass
-class Outcome:
-    """What came of a fault that was made to happen.
+class FaultResult:
+    """The result of injecting a fault.
 
     Attributes:
-        runs: how often it was.
-        wrong: a line for each time that what must come of it did not.
-        found: figures for people.
+        runs: number of injections.
+        failures: a line for each injection with an unexpected result.
+        summary: figures for the report.
     """
 
     runs: int = 0
-    wrong: list[str] = field(default_factory=list)
-    found: str = ""
+    failures: list[str] = field(default_factory=list)
+    summary: str = ""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that may happen to a run.
+    """A fault of a run or a recording.
 
     Attributes:
-        what, target: for the table: what happens, and what must come of it.
-        inflict: makes it happen so often.
-        few, many: how often, in the tests and in `make soak`.
+        name, expected: for the report: the fault, and the required behaviour.
+        inject: injects it the given number of times.
+        few, many: number of injections in the tests and in `make soak`.
     """
 
-    what: str
-    target: str
-    inflict: Callable[[int], Outcome]
+    name: str
+    expected: str
+    inject: Callable[[int], FaultResult]
     few: int
     many: int

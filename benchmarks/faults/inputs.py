@@ -1,4 +1,4 @@
-"""Files that nobody would write: configs and patterns made up by hypothesis, states and weights with bytes changed."""
+"""Malformed files: random configs and patterns, and states and weights with changed bytes."""
 
 import math
 import random
@@ -23,10 +23,10 @@ from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig, load_config
 from aetheria.runs.run import build_motor
 from aetheria.runs.state_file import load_state, save_state
-from benchmarks.faults.fault import Fault, Outcome
+from benchmarks.faults.fault import Fault, FaultResult
 
-_LONGEST_S = 20.0  # that any of these files may take, on a machine that has other things to do
-_SMALL = 1 << 14  # cells up to which what a config asks for is also built
+_LONGEST_S = 20.0  # for one of these files, on a busy machine
+_SMALL = 1 << 14  # cells up to which the motor of a config is also built
 _BASE: dict[str, Any] = {
     "steps": 3,
     "grid": {"height": 16, "width": 16},
@@ -58,50 +58,50 @@ RUNS = st.one_of(
         lambda runs: "".join(f"{count}{tag}" for count, tag in runs) + "!"
     ),
     st.tuples(st.integers(-1, 10**12), st.integers(-1, 10**12), st.text("bo$3!", max_size=20)).map(
-        lambda made: f"x = {made[0]}, y = {made[1]}, rule = B3/S23\n{made[2]}!"
+        lambda example: f"x = {example[0]}, y = {example[1]}, rule = B3/S23\n{example[2]}!"
     ),
 )
-_SAME = settings(  # each time the same
+_SAME = settings(  # the same examples in every run
     derandomize=True, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
 
 
-def _made_up(strategy: st.SearchStrategy[Any], use: Callable[[Any], object]) -> Callable[[int], Outcome]:
-    """Uses so many made-up things; each must end in success or an error of ours, and soon."""
+def _random_examples(strategy: st.SearchStrategy[Any], use: Callable[[Any], object]) -> Callable[[int], FaultResult]:
+    """Uses random examples; each must end in success or an AetheriaError, within `_LONGEST_S`."""
 
-    def inflict(times: int) -> Outcome:
-        outcome, refused = Outcome(), []
+    def inject(times: int) -> FaultResult:
+        result, refused = FaultResult(), []
 
         @settings(_SAME, max_examples=times)
         @given(strategy)
-        def each(made: Any) -> None:
-            outcome.runs += 1
-            refused.append(_refused(lambda: use(made), repr(made)[:200], outcome))
+        def each(example: Any) -> None:
+            result.runs += 1
+            refused.append(_refused(lambda: use(example), repr(example)[:200], result))
 
         each()
-        outcome.found = f"{sum(refused):,} refused, {outcome.runs - sum(refused):,} fine"
-        return outcome
+        result.summary = f"{sum(refused):,} refused, {result.runs - sum(refused):,} accepted"
+        return result
 
-    return inflict
+    return inject
 
 
-def _refused(use: Callable[[], object], what: str, outcome: Outcome) -> bool:
-    """Whether it was refused by an error of ours; anything else that is raised is noted, and so is taking too long."""
+def _refused(use: Callable[[], object], what: str, result: FaultResult) -> bool:
+    """Whether it was refused with an AetheriaError; any other error, and a long duration, is a failure."""
     began = time.monotonic()
     try:
         use()
     except AetheriaError:
         return True
-    except Exception as error:  # noqa: BLE001 - that is what is looked for
-        outcome.wrong.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
+    except Exception as error:  # noqa: BLE001 - any other error is a failure
+        result.failures.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
     finally:
         if time.monotonic() - began > _LONGEST_S:
-            outcome.wrong.append(f"{what}: took {time.monotonic() - began:.0f} s")
+            result.failures.append(f"{what}: took {time.monotonic() - began:.0f} s")
     return False
 
 
-def _use_config(made: tuple[dict[str, Any], list[tuple[int, str]]]) -> None:
-    changes, typed = made
+def _use_config(example: tuple[dict[str, Any], list[tuple[int, str]]]) -> None:
+    changes, typed = example
     values = dict(_BASE)
     for key, value in changes.items():
         table = _BASE.get(key)
@@ -118,26 +118,26 @@ def _use_config(made: tuple[dict[str, Any], list[tuple[int, str]]]) -> None:
 
 
 def _mutated(whole: bytes, random: random.Random) -> bytes:
-    """A file with some bytes changed, cut, put in or repeated; half of the time near its beginning, where the header is."""
-    torn = bytearray(whole)
+    """A copy with some bytes changed, removed, inserted or repeated; half of the time near the header."""
+    damaged = bytearray(whole)
     for _ in range(random.randint(1, 4)):
-        at = random.randrange(min(len(torn), 300) if random.random() < 0.5 else len(torn))
+        at = random.randrange(min(len(damaged), 300) if random.random() < 0.5 else len(damaged))
         match random.randrange(4):
             case 0:
-                torn[at] ^= random.randint(1, 255)
+                damaged[at] ^= random.randint(1, 255)
             case 1:
-                del torn[at : at + random.choice([1, 8, len(torn)])]
+                del damaged[at : at + random.choice([1, 8, len(damaged)])]
             case 2:
-                torn[at:at] = random.choice([b"\0", b"\xff" * 8, b"9" * 20, b"[" * 50, torn[at : at + 40]])
+                damaged[at:at] = random.choice([b"\0", b"\xff" * 8, b"9" * 20, b"[" * 50, damaged[at : at + 40]])
             case 3:
-                torn[at : at + 8] = random.choice([0, 2**31, 2**62, 2**64 - 1]).to_bytes(8, "little")
-        torn = torn or bytearray(b"\0")
-    return bytes(torn)
+                damaged[at : at + 8] = random.choice([0, 2**31, 2**62, 2**64 - 1]).to_bytes(8, "little")
+        damaged = damaged or bytearray(b"\0")
+    return bytes(damaged)
 
 
-def damaged_states(times: int) -> Outcome:
-    """A saved state with bytes changed: refused, or to the bit what was saved."""
-    outcome, refused, chance = Outcome(), 0, random.Random(5)
+def damaged_states(times: int) -> FaultResult:
+    """A saved state with changed bytes: refused, or equal to the bit."""
+    result, refused, chance = FaultResult(), 0, random.Random(5)
     with tempfile.TemporaryDirectory() as folder:
         motor = Aetheria_Motor(MLP(2, 4), 12, 2, "cpu", {"plan": "eager"}, seed=3)
         motor.step(2)
@@ -145,23 +145,23 @@ def damaged_states(times: int) -> Outcome:
         save_state(motor, path, "steps = 3\n")
         whole = path.read_bytes()
         for number in range(times):
-            outcome.runs += 1
+            result.runs += 1
             path.write_bytes(_mutated(whole, chance))
             other = Aetheria_Motor(MLP(2, 4), 12, 2, "cpu", {"plan": "eager"}, seed=9)
-            no = _refused(lambda other=other: load_state(other, path), f"state {number}", outcome)  # type: ignore[misc]
+            no = _refused(lambda other=other: load_state(other, path), f"state {number}", result)  # type: ignore[misc]
             refused += no
-            if not no and not torch.equal(other.cells, wanted) and not outcome.wrong:
-                outcome.wrong.append(f"state {number}: other cells were loaded, and nothing said")
-    outcome.found = f"{refused:,} refused, {outcome.runs - refused:,} as saved"
-    return outcome
+            if not no and not torch.equal(other.cells, wanted) and not result.failures:
+                result.failures.append(f"state {number}: other cells were loaded without an error")
+    result.summary = f"{refused:,} refused, {result.runs - refused:,} as saved"
+    return result
 
 
-def damaged_weights(times: int) -> Outcome:
-    """Weights with bytes changed, safetensors and `.pt`: refused, or finite weights of the right shapes."""
-    outcome, refused, chance = Outcome(), 0, random.Random(6)
+def damaged_weights(times: int) -> FaultResult:
+    """Weights with changed bytes, safetensors and `.pt`: refused, or finite weights of the right shapes."""
+    result, refused, chance = FaultResult(), 0, random.Random(6)
     law = build_law("MLP", d_state=2, hidden_channels=4)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of what it thinks it found in a torn pickle
+        warnings.simplefilter("ignore")  # torch warns of damaged pickles
         kinds: dict[str, Callable[[Any, Path], None]] = {".safetensors": save_file, ".pt": torch.save}
         wholes = {}
         for suffix, save in kinds.items():
@@ -170,19 +170,21 @@ def damaged_weights(times: int) -> Outcome:
             wholes[path] = path.read_bytes()
         for number in range(times):
             path, whole = list(wholes.items())[number % 2]
-            outcome.runs += 1
+            result.runs += 1
             path.write_bytes(_mutated(whole, chance))
-            refused += _refused(lambda path=path: load_weights(law, path), f"weights {number} {path.suffix}", outcome)  # type: ignore[misc]
+            refused += _refused(lambda path=path: load_weights(law, path), f"weights {number} {path.suffix}", result)  # type: ignore[misc]
             if not all(tensor.isfinite().all() for tensor in law.state_dict().values()):
-                outcome.wrong.append(f"weights {number}: NaN or Inf was loaded")
-    outcome.found = f"{refused:,} refused, {outcome.runs - refused:,} read"
-    return outcome
+                result.failures.append(f"weights {number}: NaN or Inf was loaded")
+    result.summary = f"{refused:,} refused, {result.runs - refused:,} read"
+    return result
 
 
-_CLEAR = "a clear error, or success; nothing else, no hang"
+_CLEAR = "a clear error or success; no other error, no hang"
 FAULTS = [
-    Fault("configs made up by hypothesis", _CLEAR, _made_up(CONFIGS, _use_config), 150, 10_000),
-    Fault("RLE patterns made up by hypothesis", _CLEAR, _made_up(RUNS, lambda text: read_rle(text, "made up")), 300, 10_000),
-    Fault("saved states with bytes changed", "a clear error, or the state to the bit", damaged_states, 60, 1_000),
-    Fault("weights with bytes changed (safetensors, .pt)", _CLEAR, damaged_weights, 60, 1_000),
+    Fault("random configs (hypothesis)", _CLEAR, _random_examples(CONFIGS, _use_config), 150, 10_000),
+    Fault(
+        "random RLE patterns (hypothesis)", _CLEAR, _random_examples(RUNS, lambda text: read_rle(text, "example")), 300, 10_000
+    ),
+    Fault("saved states with changed bytes", "a clear error or the state to the bit", damaged_states, 60, 1_000),
+    Fault("weights with changed bytes (safetensors, .pt)", _CLEAR, damaged_weights, 60, 1_000),
 ]

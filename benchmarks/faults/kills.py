@@ -1,4 +1,4 @@
-"""SIGKILL while a recording is written: at random moments, then what the file says against the run that was not killed."""
+"""SIGKILL of the writer of a recording, whose file is then compared with an uninterrupted run."""
 
 import ctypes
 import json
@@ -22,41 +22,41 @@ from aetheria.core.errors import AetheriaError
 from aetheria.core.failpoints import on_failpoints
 from aetheria.recording.recorder import FAILPOINTS
 from aetheria.recording.schema import Codec
-from benchmarks.faults.fault import Fault, Outcome
-from benchmarks.faults.nursery import nursery
+from benchmarks.faults.fault import Fault, FaultResult
+from benchmarks.faults.fork_server import fork_server
 
 CODECS: tuple[Codec, ...] = ("gzip", "fast", "compact")
 FRAMES = 60
-_TIMED = 3  # runs that are not killed, to know how long one takes
+_TIMED = 3  # uninterrupted runs, to measure their duration
 
 
 def motor() -> Aetheria_Motor:
-    """Life, small, always the same."""
+    """A motor of Life on a small grid; always the same run."""
     return Aetheria_Motor(Life(), 48, 1, "cpu", {"plan": "eager"}, seed=4)
 
 
 def edit(running: Aetheria_Motor) -> None:
-    """What is changed by hand at every fifth step."""
+    """The edit that the run makes at every fifth step."""
     running.set_cells(torch.ones(1, 3, 3), at=(running.step_count % 40, 7))
 
 
 def record(
-    path: str, codec: Codec, promises: str, strike: tuple[int, int] | None = None, moment: str = "", nth: int = 1
+    path: str, codec: Codec, promises: str, strike: tuple[int, int] | None = None, failpoint: str = "", nth: int = 1
 ) -> None:
-    """Records the run; after each step, the frames whose commit has returned are written to `promises`.
+    """Records the run; after each step writes the number of committed frames to `promises`.
 
-    Says when the file is there, and in the end how many seconds it took from then.
+    Prints a line when the file exists, and at the end the seconds since then.
 
     Args:
-        strike: at which write to the file to be killed, and how (see `writes.c`).
-        moment: of a commit at which to be killed, when it is reached for the `nth` time.
+        strike: number of the write to the file at which to be killed, and the mode (see `writes.c`).
+        failpoint: failpoint at which to be killed, when it is reached for the `nth` time.
     """
     reached = 0
 
     def act(now: str) -> None:
         nonlocal reached
-        reached += now == moment
-        if now == moment and reached == nth:
+        reached += now == failpoint
+        if now == failpoint and reached == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
     if strike:
@@ -76,7 +76,7 @@ def record(
 
 @cache
 def expected() -> list[NDArray[np.float32]]:
-    """The frames of the run that was not killed."""
+    """The frames of the uninterrupted run."""
     frames = []
     with motor() as running:
         for _ in range(FRAMES):
@@ -84,7 +84,7 @@ def expected() -> list[NDArray[np.float32]]:
             if running.step_count % 5 == 0:
                 edit(running)
             running.step(1)
-    # The first frame of a step is made before it is edited, and a recorder's first frame when it begins to step.
+    # A frame is made before the edit of its step, except the recorder's first, which is made when stepping begins.
     with motor() as running:
         edit(running)
         frames[0] = running.read("channel_0").numpy().copy()
@@ -92,19 +92,19 @@ def expected() -> list[NDArray[np.float32]]:
 
 
 def examine(path: str, promised: int) -> None:
-    """Prints what is wrong with a recording whose writer was killed, as a list of JSON: empty, or one line."""
+    """Prints the failures of a recording whose writer was killed, as a JSON list of at most one line."""
     print(json.dumps(wrong_with(Path(path), promised)))
 
 
 def wrong_with(path: Path, promised: int) -> list[str]:
-    """What is wrong with a recording of the run of which so many frames were promised: nothing, or one line."""
+    """The failures of a recording in which `promised` frames were committed, in at most one line."""
     try:
         with Recording(path) as recording:
             if len(recording) < promised:
-                return [f"{promised} frames were promised, {len(recording)} are there"]
+                return [f"{promised} frames were committed, the file holds {len(recording)}"]
             for index, frame in enumerate(recording):
                 if frame.step != index or not np.array_equal(frame["channel_0"], expected()[index]):
-                    return [f"frame {index} is not that of the run"]
+                    return [f"frame {index} differs from the run"]
             if len(recording) and len(recording.edits) < recording[-1].edits:
                 return ["edits before the last frame are missing"]
     except AetheriaError as error:
@@ -112,11 +112,11 @@ def wrong_with(path: Path, promised: int) -> list[str]:
     return []
 
 
-def at_random(codec: Codec) -> Callable[[int], Outcome]:
-    """Kills the writer at random moments between its first step and its last."""
+def at_random(codec: Codec) -> Callable[[int], FaultResult]:
+    """Kills the writer at random times between its first and last step."""
 
-    def inflict(times: int) -> Outcome:
-        outcome, dice, frames, alive = Outcome(), random.Random(1), 0, 0
+    def inject(times: int) -> FaultResult:
+        result, dice, frames, alive = FaultResult(), random.Random(1), 0, 0
         with tempfile.TemporaryDirectory() as folder:
             path, promises = Path(folder) / "run.h5", Path(folder) / "promises"
             whole = statistics.median(_run(codec, path, promises, None)[1] or 0.0 for _ in range(_TIMED))
@@ -124,75 +124,79 @@ def at_random(codec: Codec) -> Callable[[int], Outcome]:
                 promised, took = _run(codec, path, promises, dice.uniform(0, whole))
                 frames += promised
                 alive += took is None and path.exists()
-                outcome.runs += 1
+                result.runs += 1
                 if path.exists() or promised:
-                    found = nursery().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
-                    outcome.wrong += json.loads(found.said.splitlines()[-1]) if found.code == 0 else [f"{found}"]
+                    found = fork_server().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
+                    result.failures += json.loads(found.output.splitlines()[-1]) if found.code == 0 else [f"{found}"]
         if alive < times / 2:
-            outcome.wrong.append(f"only {alive} of {times} were killed while they wrote: this shows nothing")
-        outcome.found = f"{alive} killed while there was a file; {frames:,} frames were committed, none lost"
-        return outcome
+            result.failures.append(f"only {alive} of {times} were killed while writing: the test has no power")
+        result.summary = f"{alive} killed after the file existed; {frames:,} frames were committed, none lost"
+        return result
 
-    return inflict
+    return inject
 
 
-def _run(codec: Codec, path: Path, promises: Path, moment: float | None) -> tuple[int, float | None]:
-    """Records into a new file, killed so many seconds after the beginning: frames promised; seconds if it came to its end."""
+def _run(codec: Codec, path: Path, promises: Path, delay: float | None) -> tuple[int, float | None]:
+    """Records a new file, killed `delay` seconds after its start; returns committed frames, and seconds if it finished."""
     path.unlink(missing_ok=True)
     promises.write_bytes(bytes(8))
-    ended = nursery().run(
+    ended = fork_server().run(
         "benchmarks.faults.kills:record",
-        signals=[] if moment is None else [(moment, signal.SIGKILL)],
+        signals=[] if delay is None else [(delay, signal.SIGKILL)],
         from_word=True,
         path=str(path),
         codec=codec,
         promises=str(promises),
     )
-    said = ended.said.split()
-    return int.from_bytes(promises.read_bytes(), "little"), float(said[1]) if len(said) > 1 else None
+    words = ended.output.split()
+    return int.from_bytes(promises.read_bytes(), "little"), float(words[1]) if len(words) > 1 else None
 
 
-def at_moment(times: int) -> Outcome:
-    """Kills the writer at each named moment of a recording's life in turn."""
-    outcome, dice, frames = Outcome(), random.Random(8), 0
+def at_failpoints(times: int) -> FaultResult:
+    """Kills the writer at each failpoint of a recording in turn."""
+    result, dice, frames = FaultResult(), random.Random(8), 0
     with tempfile.TemporaryDirectory() as folder:
         path, promises = Path(folder) / "run.h5", Path(folder) / "promises"
         for number in range(times):
             path.unlink(missing_ok=True)
             promises.write_bytes(bytes(8))
-            moment = FAILPOINTS[number % len(FAILPOINTS)]
-            # A writer that has fallen behind writes the edits of many steps at once.
-            nth = 1 if moment.startswith("recording") else dice.randrange(1, 3 if moment == "edits flushed" else 12)
+            failpoint = FAILPOINTS[number % len(FAILPOINTS)]
+            # A writer that is behind writes the edits of many steps at once, so this failpoint is reached less often.
+            nth = 1 if failpoint.startswith("recording") else dice.randrange(1, 3 if failpoint == "edits flushed" else 12)
             arguments: dict[str, Any] = {
                 "path": str(path),
                 "codec": "gzip",
                 "promises": str(promises),
-                "moment": moment,
+                "failpoint": failpoint,
                 "nth": nth,
             }
-            ended = nursery().run("benchmarks.faults.kills:record", **arguments)
-            outcome.runs += 1
+            ended = fork_server().run("benchmarks.faults.kills:record", **arguments)
+            result.runs += 1
             if ended.code != -signal.SIGKILL:
-                outcome.wrong.append(f"at {moment}: {ended}")
+                result.failures.append(f"at {failpoint}: {ended}")
             promised = int.from_bytes(promises.read_bytes(), "little")
-            if moment in FAILPOINTS[:2] and not path.exists() and not promised:
+            if failpoint in FAILPOINTS[:2] and not path.exists() and not promised:
                 continue
             frames += promised
-            found = nursery().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
-            told = json.loads(found.said.splitlines()[-1]) if found.code == 0 else [f"{found}"]
-            outcome.wrong += [f"at {moment}: {line}" for line in told]
-    outcome.found = f"{frames:,} committed frames, none lost"
-    return outcome
+            found = fork_server().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
+            told = json.loads(found.output.splitlines()[-1]) if found.code == 0 else [f"{found}"]
+            result.failures += [f"at {failpoint}: {line}" for line in told]
+    result.summary = f"{frames:,} committed frames, none lost"
+    return result
 
 
 FAULTS = [
     Fault(
-        "SIGKILL inside each sub-step of a commit", "old or new, never mixed", at_moment, len(FAILPOINTS), 30 * len(FAILPOINTS)
+        "SIGKILL at each failpoint of a commit",
+        "the old or the new frames, never a mixture",
+        at_failpoints,
+        len(FAILPOINTS),
+        30 * len(FAILPOINTS),
     ),
     *(
         Fault(
-            f"SIGKILL of the writer at random moments, codec {codec}",
-            "every file opens; no committed frame lost, none half written",
+            f"SIGKILL of the writer at random times, codec {codec}",
+            "every file opens; no committed frame is lost or partial",
             at_random(codec),
             few=5,
             many=200,

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from aetheria import Recorder, Recording
-from benchmarks.faults.fault import Fault, Outcome
+from benchmarks.faults.fault import Fault, FaultResult
+from benchmarks.faults.fork_server import TIMEOUT_S, fork_server, second_fork_server
 from benchmarks.faults.kills import FRAMES, edit, expected, motor, wrong_with
-from benchmarks.faults.nursery import PATIENCE_S, nursery, second_nursery
 
 
 def record(path: str, pause_s: float) -> None:
@@ -37,7 +37,7 @@ def linger(path: str, dies: bool) -> None:
 
 def follow(path: Path) -> tuple[list[str], int]:
     """Reads what is written until it has ended; what was wrong, and how many frames were read while it was written."""
-    read, known, deadline = 0, 0, time.monotonic() + PATIENCE_S
+    read, known, deadline = 0, 0, time.monotonic() + TIMEOUT_S
     while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.001)
     with Recording(path) as recording:
@@ -45,67 +45,67 @@ def follow(path: Path) -> tuple[list[str], int]:
             ended = recording.status != "running"
             count = len(recording)
             if count < known:
-                return [f"{known} frames were there, then {count}"], read
+                return [f"{known} frames, then {count}"], read
             for index in range(known, count):
                 frame = recording[index]
                 if frame.step != index or not np.array_equal(frame["channel_0"], expected()[index]):
-                    return [f"frame {index} is not that of the run"], read
+                    return [f"frame {index} differs from the run"], read
                 if len(recording.edits) < frame.edits:
                     return [f"edits before frame {index} are missing"], read
             read, known = read + (0 if ended else count - known), count
             if ended:
-                return [] if known == FRAMES else [f"it ended with {known} frames"], read
-    return ["it did not end"], read
+                return [] if known == FRAMES else [f"the run ended with {known} frames"], read
+    return ["the run did not end"], read
 
 
-def following(times: int) -> Outcome:
-    """A reader follows from the first frame on; what it reads is right, and only grows."""
-    outcome, frames = Outcome(), 0
+def following(times: int) -> FaultResult:
+    """A reader follows a run from its first frame."""
+    result, frames = FaultResult(), 0
     expected()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.h5"
         for number in range(times):
             path.unlink(missing_ok=True)
-            nursery().start("benchmarks.faults.readers:record", path=str(path), pause_s=0.002 * (number % 3))
+            fork_server().start("benchmarks.faults.readers:record", path=str(path), pause_s=0.002 * (number % 3))
             wrong, read = follow(path)
-            outcome.wrong += wrong
+            result.failures += wrong
             frames += read
-            outcome.runs += 1
-            if (ended := nursery().wait()).code != 0:
-                outcome.wrong.append(f"the writer: {ended}")
-    outcome.found = f"{frames:,} frames read while the run went on, all right"
-    return outcome
+            result.runs += 1
+            if (ended := fork_server().wait()).code != 0:
+                result.failures.append(f"the writer: {ended}")
+    result.summary = f"{frames:,} frames read during the runs, all correct"
+    return result
 
 
-def struck(times: int) -> Outcome:
-    """Readers are stopped, end without closing, or are killed: the writer goes on as if nobody had read."""
-    outcome, dice = Outcome(), random.Random(9)
+def struck(times: int) -> FaultResult:
+    """Readers are stopped, end without closing the file, or are killed."""
+    result, dice = FaultResult(), random.Random(9)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.h5"
         for number in range(times):
             path.unlink(missing_ok=True)
-            nursery().start("benchmarks.faults.readers:record", path=str(path), pause_s=0.003)
+            fork_server().start("benchmarks.faults.readers:record", path=str(path), pause_s=0.003)
             while not path.exists():
                 time.sleep(0.001)
-            how, moment = ("stopped", "dead", "killed")[number % 3], dice.uniform(0.01, 0.15)
+            how, delay = ("stopped", "dead", "killed")[number % 3], dice.uniform(0.01, 0.15)
             signals = {
-                "stopped": [(moment, signal.SIGSTOP), (moment + 1, signal.SIGKILL)],
+                "stopped": [(delay, signal.SIGSTOP), (delay + 1, signal.SIGKILL)],
                 "dead": [],
-                "killed": [(moment, signal.SIGKILL)],
+                "killed": [(delay, signal.SIGKILL)],
             }[how]
-            second_nursery().start("benchmarks.faults.readers:linger", path=str(path), dies=how == "dead", signals=signals)
-            writer, reader = nursery().wait(), second_nursery().wait()
-            outcome.runs += 1
+            second_fork_server().start("benchmarks.faults.readers:linger", path=str(path), dies=how == "dead", signals=signals)
+            writer, reader = fork_server().wait(), second_fork_server().wait()
+            result.runs += 1
             if writer.code != 0:
-                outcome.wrong.append(f"reader {how}: the writer: {writer}")
+                result.failures.append(f"reader {how}: the writer: {writer}")
             if reader.code != (9 if how == "dead" else -signal.SIGKILL):
-                outcome.wrong.append(f"reader {how}: the reader: {reader}")
-            outcome.wrong += [f"reader {how}: {line}" for line in wrong_with(path, FRAMES)]
-    outcome.found = "all frames of all runs right"
-    return outcome
+                result.failures.append(f"reader {how}: the reader: {reader}")
+            result.failures += [f"reader {how}: {line}" for line in wrong_with(path, FRAMES)]
+    result.summary = "all frames of all runs correct"
+    return result
 
 
 FAULTS = [
-    Fault("a reader follows", "no half frame, and their number only grows", following, 3, 200),
+    Fault("a reader follows a run", "no partial frame; the number of frames only grows", following, 3, 200),
     Fault("a reader stalls, ends without closing, is killed", "the writer is unaffected", struck, 3, 150),
 ]

@@ -1,4 +1,4 @@
-"""Makes everything happen to runs that may happen to them, and tells what came of it.
+"""Injects faults into runs and recordings, and reports the results.
 
 python -m benchmarks.faults.reliability --full --out docs/reliability.md
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.faults import damage, disks, ends, inputs, kills, readers, resumes, soak, writers
-from benchmarks.faults.fault import Fault, Outcome
+from benchmarks.faults.fault import Fault, FaultResult
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import table
 
@@ -17,54 +17,52 @@ FAULTS: list[Fault] = [
     fault for kind in (kills, writers, readers, disks, damage, resumes, ends, inputs, soak) for fault in kind.FAULTS
 ]
 
-_HEADER = "fault | times | result | wanted"
-_OF_PARTS = (
-    "Put together from runs of `python -m benchmarks.faults.reliability --full --only WORDS`, each of some of the faults."
-)
+_HEADER = "fault | runs | result | expected"
+_OF_PARTS = "Combined from runs of `python -m benchmarks.faults.reliability --full --only WORDS`, each with some of the faults."
 
 
 def report(faults: list[Fault], full: bool) -> tuple[list[str], bool]:
-    """The table of faults, and whether each came out as it must."""
+    """The table of faults, and whether all results are as expected."""
     rows, wrong = [], []
     for fault in faults:
-        outcome = fault.inflict(fault.many if full else fault.few)
-        rows.append([fault.what, f"{outcome.runs:,}", _result(outcome), fault.target])
-        wrong += [f"- {fault.what}: {line}" for line in outcome.wrong[:10]]
+        result = fault.inject(fault.many if full else fault.few)
+        rows.append([fault.name, f"{result.runs:,}", _result(result), fault.expected])
+        wrong += [f"- {fault.name}: {line}" for line in result.failures[:10]]
         sys.stderr.write(f"{' | '.join(rows[-1])}\n")
     lines = table(_HEADER, rows)
-    return lines + (["", "What went wrong, at most ten lines each:", "", *wrong] if wrong else []), not wrong
+    return lines + (["", "Unexpected results, at most ten lines for each fault:", "", *wrong] if wrong else []), not wrong
 
 
-def together(parts: Sequence[Path]) -> tuple[list[str], bool]:
-    """The table put together from reports of some faults each, later ones first; faults that are in none are said not to be."""
-    names = {fault.what for fault in FAULTS}
+def combine(parts: Sequence[Path]) -> tuple[list[str], bool]:
+    """The table combined from reports of some faults each, the last report first; faults in no report are marked."""
+    names = {fault.name for fault in FAULTS}
     found: dict[str, list[str]] = {}
     for part in parts:
         rows = (line.strip("| ").split(" | ") for line in part.read_text().splitlines())
         found |= {row[0]: row for row in rows if row[0] in names}
-    table_rows = [found.get(fault.what, [fault.what, "0", "**not made to happen**", fault.target]) for fault in FAULTS]
-    return table(_HEADER, table_rows), all(row[2].startswith("as wanted") for row in table_rows)
+    table_rows = [found.get(fault.name, [fault.name, "0", "**not run**", fault.expected]) for fault in FAULTS]
+    return table(_HEADER, table_rows), all(row[2].startswith("as expected") for row in table_rows)
 
 
-def _result(outcome: Outcome) -> str:
-    if outcome.wrong:
-        return f"**{len(outcome.wrong)} of {outcome.runs:,} wrong**"
-    return f"as wanted; {outcome.found}" if outcome.found else "as wanted"
+def _result(result: FaultResult) -> str:
+    if result.failures:
+        return f"**{len(result.failures)} of {result.runs:,} unexpected**"
+    return f"as expected; {result.summary}" if result.summary else "as expected"
 
 
 def main() -> None:
-    """Prints the table, writes it where `--out` says, and ends with 1 if anything came out as it must not."""
+    """Prints the table, writes it to `--out`, and exits with 1 for any unexpected result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--full", action="store_true", help="as often as promised; otherwise as often as in the tests")
+    parser.add_argument("--full", action="store_true", help="as many injections as promised; otherwise as many as in the tests")
     parser.add_argument("--only", default="", metavar="WORDS", help="only faults with these words in their name")
-    parser.add_argument("--parts", type=Path, nargs="+", help="reports made by --only, to be put together; nothing is run")
+    parser.add_argument("--parts", type=Path, nargs="+", help="reports made with --only, to combine; nothing is run")
     wanted = parser.parse_args()
     if wanted.parts:
-        lines, good = together(wanted.parts)
+        lines, good = combine(wanted.parts)
         lines = [_OF_PARTS, "", *lines]
     else:
-        lines, good = report([fault for fault in FAULTS if wanted.only in fault.what], wanted.full)
+        lines, good = report([fault for fault in FAULTS if wanted.only in fault.name], wanted.full)
     publish("What runs and recordings survive", lines, wanted.out)
     sys.exit(not good)
 

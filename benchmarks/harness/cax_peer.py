@@ -9,8 +9,8 @@ from typing import Any
 
 from aetheria.laws.neural.growing_nca import ALPHA
 from benchmarks.harness import cases
-from benchmarks.harness.cases import CASES, Job, Ready, build
-from benchmarks.harness.processes import NotHereError, peak_bytes
+from benchmarks.harness.cases import CASES, Contestant, Job, build
+from benchmarks.harness.processes import UnavailableError, peak_bytes
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or the peak would be most of the GPU
 
@@ -24,7 +24,7 @@ try:
     from cax.cs.life import Life
     from flax import nnx
 except ImportError as error:
-    raise NotHereError("not installed") from error
+    raise UnavailableError("not installed") from error
 
 
 class GrowingNCA(ComplexSystem):  # type: ignore[misc]  # a class of an extra, which mypy skips
@@ -41,11 +41,11 @@ class GrowingNCA(ComplexSystem):  # type: ignore[misc]  # a class of an extra, w
         return self.update(state, self.perceive(state), input)
 
 
-def contestant(job: Job) -> Ready:
-    """CAX with the cells that ours start from.
+def cax_contestant(job: Job) -> Contestant:
+    """CAX with our initial cells.
 
     Raises:
-        NotHereError: JAX does not have the device.
+        UnavailableError: JAX does not have the device.
     """
     device = _device(job.device)
     with jax.default_device(device):
@@ -59,11 +59,11 @@ def contestant(job: Job) -> Ready:
     def peak() -> int:
         return peak_bytes() if job.device == "cpu" else device.memory_stats()["peak_bytes_in_use"]
 
-    return Ready(advance, f"jax {jax.__version__}", peak=peak)
+    return Contestant(advance, f"jax {jax.__version__}", peak=peak)
 
 
 def system_for(law: str, side: int) -> Any:
-    """CAX's system that computes what our law of `CASES` does (GrowingNCA with weights of its own)."""
+    """CAX's equivalent of our law of `CASES` (GrowingNCA with other weights)."""
     if law == "Life":
         birth, survival = Life.birth_survival_from_string("B3/S23")
         return Life(birth=birth, survival=survival, rngs=nnx.Rngs(0))
@@ -71,7 +71,7 @@ def system_for(law: str, side: int) -> Any:
 
 
 def cells_for(job: Job) -> Any:
-    """Our initial cells as CAX holds them: `(H, W, C)`, alpha last."""
+    """Our initial cells in CAX's layout: `(H, W, C)`, alpha last."""
     cells = cases.cells_for(job, build(job.law))[0].permute(1, 2, 0).numpy()
     if job.law == "GrowingNCA":
         cells = cells[..., [c for c in range(cells.shape[-1]) if c != ALPHA] + [ALPHA]]
@@ -79,7 +79,7 @@ def cells_for(job: Job) -> Any:
 
 
 def cells_after(laws: list[str], side: int, steps: int) -> dict[str, list[list[list[float]]]]:
-    """CAX's cells `(H, W, C)` after so many steps, by law, to compare with ours."""
+    """CAX's cells `(H, W, C)` after `steps` steps, by law, to compare with ours."""
     return {law: system_for(law, side)(cells_for(Job("CAX", law, side)), num_steps=steps).tolist() for law in laws}
 
 
@@ -101,4 +101,4 @@ def _device(kind: str) -> Any:
     try:
         return jax.devices("cpu" if kind == "cpu" else "gpu")[0]
     except RuntimeError as error:
-        raise NotHereError("JAX has no GPU here") from error
+        raise UnavailableError("JAX has no GPU here") from error

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from aetheria.diagnostics.bench import synchronise
-from benchmarks.harness.cases import Job, Ready, motor_for
+from benchmarks.harness.cases import Contestant, Job, motor_for
 
 _CONVOLUTION = torch.ops.aten.convolution.default
 
@@ -27,7 +27,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
         return func(*args, **(kwargs or {}))
 
 
-def convolutions(job: Job) -> Ready:
+def convolutions(job: Job) -> Contestant:
     """The convolution calls of one step, on inputs of the same shapes, channels last, in the job's precision."""
     motor = motor_for(replace(job, plan="eager"))
     dtype = torch.bfloat16 if job.precision == "bf16" else torch.float32
@@ -40,7 +40,7 @@ def convolutions(job: Job) -> Ready:
                     _CONVOLUTION(*call)
         synchronise(motor.device)
 
-    return Ready(advance, "convolutions", f"{len(calls)} calls")
+    return Contestant(advance, "convolutions", f"{len(calls)} calls")
 
 
 def convolutions_of(law: torch.nn.Module, state: tuple[Tensor, ...]) -> list[tuple[Any, ...]]:

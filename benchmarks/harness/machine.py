@@ -1,4 +1,4 @@
-"""The machine a result was measured on, in one line, and a median that warms up first."""
+"""Description of the machine, reports headed by it, and median times."""
 
 import datetime
 import platform
@@ -25,7 +25,7 @@ def describe_machine() -> str:
 
 
 def publish(title: str, lines: Sequence[str], out: Path | None) -> None:
-    """Prints a report, Markdown, headed by the machine and the day; and writes it to `out` if there is one."""
+    """Prints a Markdown report headed by the machine and the date; writes it to `out` if given."""
     head = [f"# {title}", "", f"{describe_machine()}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.", ""]
     text = "\n".join([*head, *lines]) + "\n"
     sys.stdout.write(text)
@@ -34,7 +34,7 @@ def publish(title: str, lines: Sequence[str], out: Path | None) -> None:
 
 
 def median_seconds(action: Callable[[], object], repeats: int) -> float:
-    """Median time of `action` over `repeats` calls, after one that is not timed."""
+    """Median time of `repeats` calls of `action`, after an untimed one."""
     action()
     times = []
     for _ in range(repeats):

@@ -1,8 +1,8 @@
-"""The loop most people write: the peer that every plan is measured against.
+"""The plain loop: the implementation that most people write, against which every plan is measured.
 
 Complex64 state `(B, H, W, d)`, split into real and imaginary parts, concatenated and permuted to NCHW at each step, library
 convolutions with circular padding, normalised at each step, `empty_cache` and `synchronize` every 50 steps. It takes the
-weights of one of our laws, so that both compute the same thing, which the tests check.
+weights of one of our laws, and computes the same, which the tests check.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Wrap = Callable[[Step], Step]
 
 
 def plain_state(law: nn.Module, cells: Tensor, memory: State) -> State:
-    """Our state as the plain loop holds it."""
+    """Our state in the layout of the plain loop."""
     if isinstance(law, QuantumLaw):
         real, imag = cells.chunk(2, 1)
         return (torch.complex(real, imag).permute(0, 2, 3, 1).contiguous(), *memory)

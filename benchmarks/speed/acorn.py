@@ -39,8 +39,8 @@ def main() -> None:
     rate = wanted.steps * wanted.side**2 / (ended - ready) / 1e9
     text = (
         f"# Acorn on a torus\n\n{describe_machine()}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.\n\n"
-        f"{wanted.side}^2, plan {plan.name}: {population} cells at generation {wanted.steps:,}, {ended - began:.2f} s in all "
-        f"(cells made, plan tried and, the first time, compiled: {ready - began:.2f} s), {rate:,.0f} Gcell/s.\n"
+        f"{wanted.side}^2, plan {plan.name}: {population} cells at generation {wanted.steps:,}, {ended - began:.2f} s in total "
+        f"(initial cells, choice of the plan and, the first time, compilation: {ready - began:.2f} s), {rate:,.0f} Gcell/s.\n"
     )
     sys.stdout.write(text)
     if wanted.out:

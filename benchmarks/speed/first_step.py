@@ -1,24 +1,24 @@
-"""How long a new process takes to its first step, with empty compile caches and with filled ones."""
+"""Time from the start of a process to the first step, with empty and with filled compile caches."""
 
 import tempfile
 import time
 from typing import Any
 
-from benchmarks.harness.processes import BEGAN, Finding, apart
+from benchmarks.harness.processes import STARTED, Measurement, run_isolated
 
-# Where we, Inductor, Triton and all that heeds the XDG directories keep what was compiled.
+# Folders of compiled code: ours, Inductor's, Triton's, and those in the XDG cache.
 CACHES = ("AETHERIA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "XDG_CACHE_HOME")
 
 
-def cold_and_warm(**job: Any) -> dict[str, Finding]:
-    """Two processes after one another that share caches, empty at first: "cold", then "warm"."""
+def cold_and_warm(**job: Any) -> dict[str, Measurement]:
+    """The first steps of two consecutive processes that share initially empty caches: "cold" and "warm"."""
     with tempfile.TemporaryDirectory() as folder:
         caches = {name: f"{folder}/{name.lower()}" for name in CACHES}
-        return {when: apart("benchmarks.speed.first_step:first_step", caches, **job) for when in ("cold", "warm")}
+        return {when: run_isolated("benchmarks.speed.first_step:first_step", caches, **job) for when in ("cold", "warm")}
 
 
-def first_step(**job: Any) -> Finding:
-    """Seconds until the first step is done, from before the first import ("whole") and from after the last ("after")."""
+def first_step(**job: Any) -> Measurement:
+    """Seconds to the end of the first step, from before the first import ("whole") and from after the last ("after")."""
     from aetheria.diagnostics.bench import synchronised_step
     from benchmarks.harness.cases import Job, motor_for
 
@@ -26,4 +26,4 @@ def first_step(**job: Any) -> Finding:
     motor = motor_for(Job(**job))
     synchronised_step(motor)(1)
     done = time.perf_counter()
-    return {"plan": motor.warm_up().name, "whole": done - BEGAN, "after": done - imported}
+    return {"plan": motor.warm_up().name, "whole": done - STARTED, "after": done - imported}

@@ -1,4 +1,4 @@
-"""What a headless run costs besides its steps: start-up, the check for NaN and Inf, the motor's own loop, recording.
+"""Overheads of a headless run: start-up, the check for NaN and Inf, the motor's loop, and recording.
 
 python -m benchmarks.speed.headless --out benchmarks/results/headless.md
 """
@@ -23,7 +23,7 @@ MAIN = [sys.executable, "-c", "from aetheria.cli import main; main()"]
 
 
 def start_up(repeats: int) -> list[str]:
-    """Wall time of whole processes: --help, and the quickstart eager and compiled with nothing cached."""
+    """Wall time of whole processes: --help, and the quickstart eager and compiled, with empty caches."""
     rows = ["| command | s |", "|---|---|"]
     rows.append(f"| `aetheria --help` | {median_seconds(lambda: _call('--help'), repeats):.2f} |")
     for plan in ("auto", "compiled"):
@@ -36,7 +36,7 @@ def start_up(repeats: int) -> list[str]:
 
 
 def stepping(side: int, steps: int, repeats: int) -> list[str]:
-    """Per law: one step, and what the motor, the check and the recorder add to it."""
+    """Per law: the time of a step, and the overheads of motor, check and recorder."""
     rows = [
         "| law | ms/step, bare loop | motor.step(n) / bare | check, % of 100 steps | recorder every 10 / without |",
         "|---|---|---|---|---|",
@@ -62,7 +62,7 @@ def _call(*arguments: str, **environment: str) -> None:
 
 
 def main() -> None:
-    """Prints the tables, and writes them where `--out` says."""
+    """Prints the tables, and writes them to `--out`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--side", type=int, default=256, help="side of the grid in cells")

@@ -1,4 +1,4 @@
-"""What the motor and a recorder cost besides the steps, and the machine's ceilings. Each a task for `processes.apart`."""
+"""Overheads of the motor and of a recorder, and the limits of the machine: tasks for `processes.run_isolated`."""
 
 import statistics
 import tempfile
@@ -14,20 +14,20 @@ import torch
 from aetheria import Aetheria_Motor, Recorder
 from aetheria.diagnostics.bench import measure_ceilings, seconds_per_step, synchronise, synchronised_step
 from benchmarks.harness.cases import Job, motor_for
-from benchmarks.harness.processes import Finding
+from benchmarks.harness.processes import Measurement
 
 EVERY = 10
 
 
-def ceilings(device: str, precision: Any, quick: bool = False) -> Finding:
-    """Bytes a second in a large copy, FLOP/s in a large matrix product."""
+def ceilings(device: str, precision: Any, quick: bool = False) -> Measurement:
+    """Bytes per second in a large copy, FLOP/s in a large matrix product."""
     sizes = {"copy_bytes": 1 << 20, "product_side": 64} if quick else {}
     found = measure_ceilings(torch.device(device), precision, **sizes)
     return {"bandwidth": found.bandwidth, "arithmetic": found.arithmetic}
 
 
 def bare_loop(motor: Aetheria_Motor, at_once: bool = True) -> Callable[[int], None]:
-    """What the motor's plan steps with, and nothing around it: all steps in one call, or a loop with a call for each."""
+    """The motor's plan without the motor's loop: all steps in one call, or a call for each step."""
     plan = motor.warm_up()
     with torch.inference_mode():
         held = plan.pack((motor.cells, *motor.memory))
@@ -42,13 +42,13 @@ def bare_loop(motor: Aetheria_Motor, at_once: bool = True) -> Callable[[int], No
     return advance
 
 
-def loop(seconds: float, most: int = 1000, **job: Any) -> Finding:
-    """Seconds of `motor.step(n)` with nobody subscribed ("motor") and with the feed off ("off"), and of the plan alone: a call
-    for each step ("each"), and all in one ("bare").
+def loop(seconds: float, most: int = 1000, **job: Any) -> Measurement:
+    """Seconds of `motor.step(n)` without subscribers ("motor") and with the feed off ("off"), and of the plan alone: a call for
+    each step ("each"), and all steps in one call ("bare").
 
     Args:
-        seconds: of timed steps, about.
-        most: the largest n; fewer steps where a step is slow.
+        seconds: of timed steps, approximately.
+        most: the largest n; less for slow steps.
     """
     motor = motor_for(Job(**job))
     bare, each, step = bare_loop(motor), bare_loop(motor, at_once=False), synchronised_step(motor)
@@ -62,13 +62,13 @@ def loop(seconds: float, most: int = 1000, **job: Any) -> Finding:
 
     actions = {"bare": lambda: bare(steps), "motor": lambda: step(steps), "off": without_feed, "each": lambda: each(steps)}
     repeats = max(5, min(51, int(seconds / (3 * steps * per_step))))
-    return {"plan": motor.warm_up().name, "steps": steps, **alternately(actions, repeats)}
+    return {"plan": motor.warm_up().name, "steps": steps, **median_seconds_alternating(actions, repeats)}
 
 
-def batches(seconds: float, grids: Sequence[tuple[int, int]], **job: Any) -> Finding:
-    """Cells a second on grids of (universes, side), by "universes x side^2"; each turn steps as many cells.
+def batches(seconds: float, grids: Sequence[tuple[int, int]], **job: Any) -> Measurement:
+    """Cells per second on grids of (universes, side), by "universes x side^2"; each turn steps equal numbers of cells.
 
-    Turns are short, so that many pass, and a slow moment of the machine meets all grids.
+    Turns are short and many, so that a slow phase of the machine affects all grids.
     """
     jobs = {f"{batch} x {side}^2": Job(**{**job, "batch": batch, "side": side}) for batch, side in grids}
     steppers = {name: synchronised_step(motor_for(one)) for name, one in jobs.items()}
@@ -76,14 +76,14 @@ def batches(seconds: float, grids: Sequence[tuple[int, int]], **job: Any) -> Fin
     per_cell = max(seconds_per_step(step, seconds / 10) / jobs[name].cells for name, step in steppers.items())
     steps = max(1, int(seconds / 100 / (per_cell * most)))  # of the largest grid
     actions = {name: partial(step, steps * most // jobs[name].cells) for name, step in steppers.items()}
-    found = alternately(actions, max(5, min(51, int(seconds / (len(jobs) * steps * per_cell * most)))))
+    found = median_seconds_alternating(actions, max(5, min(51, int(seconds / (len(jobs) * steps * per_cell * most)))))
     return {name: most * steps / median for name, median in found.items()}
 
 
-def recorder(seconds: float, **job: Any) -> Finding:
+def recorder(seconds: float, **job: Any) -> Measurement:
     """Seconds of n steps "without" and "with" a recorder of every tenth step: default field, float32 and codec.
 
-    The recorder is opened before the clock starts; the file is complete and closed when it stops.
+    The time does not include opening the recorder; it includes closing the file.
     """
     motor = motor_for(Job(**job))
     step = synchronised_step(motor)
@@ -108,8 +108,8 @@ def recorder(seconds: float, **job: Any) -> Finding:
     return {"plan": motor.warm_up().name, "steps": steps, "without": bare, "with": more}
 
 
-def alternately(actions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each action, all of them taken in turn, so that a drift of the machine meets them alike."""
+def median_seconds_alternating(actions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each action, run in turns, so that a drift of the machine affects all equally."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for action in actions.values():
         action()

@@ -1,4 +1,4 @@
-"""What recording costs in the checkout of Aetheria that is first on the path: run as a script, in a process of its own.
+"""Time of recording in the checkout of Aetheria that is first on the path; a script, run in a process of its own.
 
 PYTHONPATH=CHECKOUT python benchmarks/speed/recorded.py '{"case": "Life 512^2", "frames": 60}'
 """
@@ -21,7 +21,7 @@ from aetheria import Aetheria_Motor, GrowingNCA, Life, Recorder
 from aetheria.recording import recorder
 
 EVERY = 10  # steps between frames
-_WARM = 3  # frames that are not counted: the first ones find their caches cold
+_WARM_UP = 3  # frames that are not counted, while caches are cold
 
 
 def _life(side: int) -> Aetheria_Motor:
@@ -37,28 +37,34 @@ CASES: dict[str, tuple[Callable[[int], Aetheria_Motor], int, str]] = {  # a moto
     "Life 64^2": (_life, 64, "channel_0"),
     "GrowingNCA 256^2, rgb": (_growing, 256, "rgb"),
 }
-_WATCHED = {"_commit": "commit", "_check_values": "finite?", "_check_space": "room?", "_append": "append", "append": "append"}
+_TIMED_METHODS = {
+    "_commit": "commit",
+    "_check_values": "finite check",
+    "_check_space": "space check",
+    "_append": "append",
+    "append": "append",
+}
 
 
-class Parts:
-    """Processor seconds of commits and of their parts, in the thread that makes them; "wall" are a commit's by the clock."""
+class CommitTimes:
+    """CPU seconds of commits and of their parts in the recorder's thread; "wall" is the wall time of a commit."""
 
     def __init__(self) -> None:
         self.commits: list[dict[str, float]] = []
         self._now: dict[str, float] = defaultdict(float)
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def timing(self) -> Iterator[None]:
         """Times commits in the block."""
         with ExitStack() as patched:
-            self._watch(patched, recorder.Recorder, _WATCHED)
-            if hasattr(recorder, "GrowingFile"):  # which older recorders have not
-                self._watch(patched, recorder.GrowingFile, _WATCHED)
+            self._patch(patched, recorder.Recorder, _TIMED_METHODS)
+            if hasattr(recorder, "GrowingFile"):  # missing in older recorders
+                self._patch(patched, recorder.GrowingFile, _TIMED_METHODS)
             if hasattr(recorder, "checksums"):
-                self._watch(patched, recorder.checksums, {"of_field": "checksums", "of_row": "checksums"})
+                self._patch(patched, recorder.checksums, {"of_field": "checksums", "of_row": "checksums"})
             yield
 
-    def _watch(self, patched: ExitStack, owner: Any, parts: dict[str, str]) -> None:
+    def _patch(self, patched: ExitStack, owner: Any, parts: dict[str, str]) -> None:
         for name, part in parts.items():
             if hasattr(owner, name):
                 patched.enter_context(patch.object(owner, name, self._timed(getattr(owner, name), part)))
@@ -79,19 +85,19 @@ class Parts:
 
 
 def measure(case: str, frames: int, side: int | None = None) -> dict[str, float]:
-    """Records so many frames of a case.
+    """Records `frames` frames of a case.
 
     Returns:
-        Medians of the frames: "commit", "wall" and the parts. Of the run: "rate", steps a second, and "process", processor
-        seconds a frame of all its threads, steps included.
+        Medians over the frames: "commit", "wall" and the parts. Over the run: "rate", steps per second, and "process", CPU
+        seconds per frame of all threads, with the steps.
     """
     torch.set_num_threads(1)
     make, usual, field = CASES[case]
-    parts = Parts()
+    parts = CommitTimes()
     with tempfile.TemporaryDirectory() as folder, make(side or usual) as motor:
         with Recorder(motor, Path(folder) / "warm.h5", fields=[field], every=EVERY):
-            motor.step(_WARM * EVERY)
-        with parts.watching():
+            motor.step(_WARM_UP * EVERY)
+        with parts.timing():
             with Recorder(motor, Path(folder) / "run.h5", fields=[field], every=EVERY):
                 began, used = time.perf_counter(), time.process_time()
                 motor.step(frames * EVERY)

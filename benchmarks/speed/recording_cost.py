@@ -1,4 +1,4 @@
-"""What a recorder costs, by its parts; with the path of another checkout of Aetheria, against that one.
+"""Cost of a recorder, by its parts; with the path of another checkout of Aetheria, in comparison with it.
 
 python -m benchmarks.speed.recording_cost --against ../before --rounds 7 --out benchmarks/results/recording_cost.md
 """
@@ -15,21 +15,21 @@ from benchmarks.harness.machine import publish
 from benchmarks.harness.processes import ROOT
 from benchmarks.harness.tables import table
 
-Finding = dict[str, float]
-Round = list[Finding]  # of each checkout, one after the other
+Times = dict[str, float]
+Round = list[Times]  # of each checkout in turn
 FRAMES = {"Life 512^2": 100, "Life 64^2": 200, "GrowingNCA 256^2, rgb": 8}
-_PARTS = ("finite?", "room?", "append", "checksums")
-_MEANING = (
-    "A run with a recorder of every tenth step, float32, gzip, on one thread; a process for each round of each checkout, taken "
-    "in turn, and the median of the rounds. A commit in ms of the processor, and in brackets by the clock; its parts: whether "
-    "the values are finite, whether the disk has room, compressing and appending them, checksums, and the rest, most of it "
-    "flushing and counting. What is compared is compared within each round: least and most in brackets. Steps a "
-    "second by the clock; processor ms a frame of all threads, with the ten steps."
+_PARTS = ("finite check", "space check", "append", "checksums")
+_NOTE = (
+    "A run with a recorder of every tenth step, float32, gzip, on one thread; a process for each round of each checkout, "
+    "in turn, and the median of the rounds. A commit in ms of CPU time, and in brackets of wall time; its parts: the check"
+    " for NaN and Inf, the check of the disk's space, compressing and appending the values, checksums, and the rest, "
+    "mostly flushing and counting. Comparisons are made within each round; least and most in brackets. Steps per second of"
+    " wall time; CPU ms per frame of all threads, with its ten steps."
 )
 
 
-def measured(checkout: Path, case: str, frames: int, side: int | None = None) -> Finding:
-    """What `benchmarks.speed.recorded` finds in a checkout, in a process of its own."""
+def measured(checkout: Path, case: str, frames: int, side: int | None = None) -> Times:
+    """The result of `benchmarks.speed.recorded` for a checkout, in a process of its own."""
     command = [
         sys.executable,
         str(ROOT / "benchmarks/speed/recorded.py"),
@@ -37,12 +37,12 @@ def measured(checkout: Path, case: str, frames: int, side: int | None = None) ->
     ]
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkout, env=environment)
-    found: Finding = json.loads(done.stdout)
+    found: Times = json.loads(done.stdout)
     return found
 
 
 def compare(checkouts: list[Path], frames: dict[str, int], rounds: int, side: int | None = None) -> dict[str, list[Round]]:
-    """For each case, round for round, what each checkout comes to."""
+    """The times of each case, by round and checkout."""
     return {
         case: [[measured(checkout, case, count, side) for checkout in checkouts] for _ in range(rounds)]
         for case, count in frames.items()
@@ -50,7 +50,7 @@ def compare(checkouts: list[Path], frames: dict[str, int], rounds: int, side: in
 
 
 def lines_of(found: dict[str, list[Round]]) -> list[str]:
-    """The table of what was found, and a line for each case that compares the last checkout with the first."""
+    """The table of the times, and a line for each case that compares the last checkout with the first."""
     rows, ratios = [], []
     for case, rounds in found.items():
         for label, taken in zip(("this", "the other"), list(zip(*rounds, strict=True))[::-1], strict=False):
@@ -63,17 +63,17 @@ def lines_of(found: dict[str, list[Round]]) -> list[str]:
             commit, frame = (_change(rounds, name) for name in ("commit", "process"))
             ratios.append(f"- {case}: a commit {commit}, a frame with its steps {frame}.")
     lines = table(f"case | checkout | a commit | {' | '.join(_PARTS)} | rest | steps/s | a frame", rows)
-    return lines + (["", "This checkout against the other, in time of the processor:", "", *ratios] if ratios else [])
+    return lines + (["", "This checkout against the other, in CPU time:", "", *ratios] if ratios else [])
 
 
 def _change(rounds: list[Round], name: str) -> str:
-    """By how much the last checkout differs from the first: the median of the rounds, then the least and the most."""
+    """The relative change from the first to the last checkout: median, least and most over the rounds."""
     changes = sorted(taken[-1][name] / taken[0][name] - 1 for taken in rounds)
     return f"{statistics.median(changes):+.1%} ({changes[0]:+.1%} to {changes[-1]:+.1%})"
 
 
 def main() -> None:
-    """Prints the table, and writes it where `--out` says."""
+    """Prints the table, and writes it to `--out`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", type=Path, metavar="CHECKOUT")
     parser.add_argument("--rounds", type=int, default=7)
@@ -83,7 +83,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     lines = lines_of(compare(checkouts, FRAMES, wanted.rounds))
     load = f"Load of the machine ({os.cpu_count()} cores): {before:.1f} before, {os.getloadavg()[0]:.1f} after."
-    publish("What recording costs", [_MEANING, load, "", *lines], wanted.out)
+    publish("What recording costs", [_NOTE, load, "", *lines], wanted.out)
 
 
 if __name__ == "__main__":

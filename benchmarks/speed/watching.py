@@ -1,4 +1,4 @@
-"""What it costs to be watched and recorded: steps, bytes off the device, and memory.
+"""Cost of live viewing and recording: steps, bytes transferred from the device, and memory.
 
 python -m benchmarks.speed.watching --out benchmarks/results/watching.md
 """
@@ -19,15 +19,17 @@ from aetheria.diagnostics.bench import seconds_per_step, synchronised_step
 from benchmarks.harness.cases import CASES, Job, motor_for
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import Row, table
-from benchmarks.speed.overheads import EVERY, alternately
+from benchmarks.speed.overheads import EVERY, median_seconds_alternating
 
-NETWORKS = [law for law, case in CASES.items() if case.network]  # nobody records every tenth of a million steps a second
+NETWORKS = [
+    law for law, case in CASES.items() if case.network
+]  # laws without a network are too fast to record every tenth step
 _MB = 1e6
 
 
 @contextmanager
-def watched(motor: Aetheria_Motor, rate: float) -> Iterator[None]:
-    """A reader in another thread takes uint8 frames of the default field, at most `rate` a second, as a window does."""
+def viewed(motor: Aetheria_Motor, rate: float) -> Iterator[None]:
+    """A reader in another thread gets uint8 frames of the default field, at most `rate` per second, as a window does."""
     field = motor.traits.default_field
     levels = {} if field == "rgb" else {field: (0.0, 1.0)}
     with motor.watch(motor.request([field], dtype="uint8", levels=levels), rate) as frames:
@@ -38,7 +40,7 @@ def watched(motor: Aetheria_Motor, rate: float) -> Iterator[None]:
 
 
 def cost(law: str, side: int, device: str, seconds: float, rate: float) -> Row:
-    """Seconds of n steps with nobody looking, watched, and watched and recorded; and what left the device."""
+    """Seconds of n steps alone, viewed, and viewed and recorded; and the transferred bytes."""
     motor = motor_for(Job("ours", law, side, device=device))
     step = synchronised_step(motor)
     steps = EVERY * max(2, round(seconds / seconds_per_step(step, seconds / 10) / EVERY))
@@ -52,19 +54,19 @@ def cost(law: str, side: int, device: str, seconds: float, rate: float) -> Row:
 
     def with_viewer() -> None:
         before = stats.bytes
-        with watched(motor, rate):
+        with viewed(motor, rate):
             step(steps)
-        moved["watched"] = stats.bytes - before
+        moved["viewed"] = stats.bytes - before
 
     with tempfile.TemporaryDirectory() as folder:
 
         def with_both() -> None:
             with ExitStack() as readers:
                 readers.enter_context(Recorder(motor, Path(folder) / "run.h5", every=EVERY, overwrite=True))
-                readers.enter_context(watched(motor, rate))
+                readers.enter_context(viewed(motor, rate))
                 step(steps)
 
-        found = alternately({"alone": alone, "watched": with_viewer, "both": with_both}, 5)
+        found = median_seconds_alternating({"alone": alone, "viewed": with_viewer, "both": with_both}, 5)
     each = steps * motor.read(motor.traits.default_field).nbytes
     return [
         law,
@@ -72,20 +74,20 @@ def cost(law: str, side: int, device: str, seconds: float, rate: float) -> Row:
         motor.warm_up().name,
         f"{steps:,}",
         f"{found['alone']:.3f}",
-        f"{found['watched'] / found['alone']:.3f}",
+        f"{found['viewed'] / found['alone']:.3f}",
         f"{found['both'] / found['alone']:.3f}",
         f"{moved['alone']:,}",
-        f"{moved['watched'] / _MB:,.1f}",
+        f"{moved['viewed'] / _MB:,.1f}",
         f"{each / _MB:,.1f}",
-        f"{1 - moved['watched'] / each:.0%}",
+        f"{1 - moved['viewed'] / each:.0%}",
     ]
 
 
 def memory(law: str, side: int, device: str, steps: int) -> Row:
-    """Bytes of the state, and what is used besides, after a few steps and after many."""
+    """Bytes of the state, and memory in use after a few steps and after many."""
     motor = motor_for(Job("ours", law, side, device=device))
     state = sum(tensor.nbytes for tensor in (motor.cells, *motor.memory))
-    # Past the longest chunk of a plan, and the first clean-ups.
+    # More than the longest chunk of a plan and the first clean-ups.
     motor.step(2000)
     before = _used(device)
     began = time.perf_counter()
@@ -105,7 +107,7 @@ def memory(law: str, side: int, device: str, steps: int) -> Row:
 
 
 def _used(device: str) -> int:
-    """Allocated on the GPU, or resident in the process."""
+    """Bytes allocated on the GPU, or resident in the process."""
     if device == "cuda":
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated()
@@ -116,12 +118,12 @@ def report(laws: Sequence[str], side: int, device: str, seconds: float, rate: fl
     """Both tables."""
     where = "allocated at most" if device == "cuda" else "resident"
     return [
-        f"Watched: frames of the default field, uint8, at most {rate:g} a second, taken by another thread. Recorded: every "
-        f"{EVERY} steps, float32, default codec. Medians of 5 in turn. Each step: as many bytes as the default field has in "
-        "float32, at every step. A cheap law takes many steps between two frames, a dear one few.",
+        f"Viewed: frames of the default field, uint8, at most {rate:g} per second, read by another thread. Recorded: every "
+        f"{EVERY} steps, float32, default codec. Medians of 5 in turn. Each step: the bytes of the default field in float32"
+        " at every step. A fast law takes many steps between two frames, a slow one few.",
         "",
         *table(
-            "law | grid | plan | steps | alone, s | watched | and recorded | bytes alone | watched, MB | each step, MB | less",
+            "law | grid | plan | steps | alone, s | viewed | and recorded | bytes alone | viewed, MB | each step, MB | less",
             [cost(law, side, device, seconds, rate) for law in laws],
         ),
         "",
@@ -135,19 +137,19 @@ def report(laws: Sequence[str], side: int, device: str, seconds: float, rate: fl
 
 
 def main() -> None:
-    """Prints the tables, and writes them where `--out` says."""
+    """Prints the tables, and writes them to `--out`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--laws", nargs="+", choices=list(CASES), default=list(NETWORKS))
-    parser.add_argument("--side", type=int, default=512, help="side of the grid that is watched; memory: a quarter of it")
+    parser.add_argument("--side", type=int, default=512, help="side of the viewed grid; a quarter of it for the memory")
     parser.add_argument("--device", choices=["cpu", "cuda"], default=device)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of steps, about, in each measurement")
-    parser.add_argument("--rate", type=float, default=60.0, help="frames a second")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of steps in each measurement, approximately")
+    parser.add_argument("--rate", type=float, default=60.0, help="frames per second")
     parser.add_argument("--steps", type=int, default=100_000 if device == "cuda" else 2_000, help="for the memory table")
     wanted = parser.parse_args()
     lines = report(wanted.laws, wanted.side, wanted.device, wanted.seconds, wanted.rate, wanted.steps)
-    publish("Being watched", lines, wanted.out)
+    publish("Live viewing", lines, wanted.out)
 
 
 if __name__ == "__main__":

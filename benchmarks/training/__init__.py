@@ -1,1 +1,1 @@
-"""Training: rates and results."""
+"""Training benchmarks: rates and results."""

@@ -1,9 +1,9 @@
-"""A picture grown from one cell: how near, how durable_write, how well healed, after how much training.
+"""Growing a picture: accuracy, stability, healing, and time of the training.
 
     python -m benchmarks.training.growing --out benchmarks/results/growing.md
 
-Trains what `configs/training/mushroom.toml` says, as `aetheria train` would, and looks at what it left behind as
-`aetheria.training.grow` does; what grew is left beside the results as a picture. Ends with 1 where a target is missed.
+Trains `configs/training/mushroom.toml` as `aetheria train` does, and evaluates the result as `aetheria.training.growth_report`
+does; the grown pictures are saved beside the results. Exits with 1 if a target is missed.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from aetheria.training.train_config import GrowConfig, load_training
 from benchmarks.harness.machine import publish
 from benchmarks.training.learning import CONFIGS
 
-NEAR, IN_S = 0.01, 900.0
+MOST_ERROR, MOST_SECONDS = 0.01, 900.0
 
 
 @dataclass(frozen=True)
-class Growing:
-    """What was trained, how it ended, and the seconds and the processor's seconds it took, looks at it included."""
+class GrowingRun:
+    """A training: its config, result, wall time and CPU time in seconds, with validation."""
 
     config: GrowConfig
     grown: GrowResult
@@ -36,31 +36,31 @@ class Growing:
     processor: float
 
     def table(self) -> tuple[list[str], bool]:
-        """What was wanted and found; whether all was reached."""
+        """The table of figures and targets, and whether all targets were reached."""
         rows = [
-            (f"mean squared error at step {GROWN_STEP}", self.grown.errors[GROWN_STEP], NEAR),
-            (f"mean squared error at step {LASTING_STEP:,}", self.grown.errors[LASTING_STEP], NEAR),
-            ("mean squared error 200 steps after half was lost, the worst of four halves", self.grown.healed, NEAR),
-            ("seconds of training", self.seconds, IN_S),
+            (f"mean squared error at step {GROWN_STEP}", self.grown.errors[GROWN_STEP], MOST_ERROR),
+            (f"mean squared error at step {LASTING_STEP:,}", self.grown.errors[LASTING_STEP], MOST_ERROR),
+            ("mean squared error 200 steps after one half was removed, largest of four halves", self.grown.healed, MOST_ERROR),
+            ("seconds of training", self.seconds, MOST_SECONDS),
         ]
-        lines = ["| | found | wanted | reached |", "|---|---|---|---|"]
+        lines = ["| | measured | target | reached |", "|---|---|---|---|"]
         lines += [
             f"| {what} | {found:.4g} | under {most:g} | {'yes' if found < most else 'NO'} |" for what, found, most in rows
         ]
         return lines, all(found < most for _, found, most in rows)
 
 
-def measure(folder: Path, changes: Sequence[str] = ()) -> Growing:
-    """Trains the shipped picture, with these changes of its settings."""
+def measure(folder: Path, changes: Sequence[str] = ()) -> GrowingRun:
+    """Trains the shipped config with changed settings."""
     config = load_training(CONFIGS / "mushroom.toml", list(changes))
     assert isinstance(config, GrowConfig)
     began, processor = time.perf_counter(), time.process_time()
     grown = grow(config, folder / "grown", trackers=[])
-    return Growing(config, grown, time.perf_counter() - began, time.process_time() - processor)
+    return GrowingRun(config, grown, time.perf_counter() - began, time.process_time() - processor)
 
 
 def main() -> None:
-    """Grows it and says how well."""
+    """Trains and reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -73,7 +73,7 @@ def main() -> None:
     lines = [
         f"{how.steps:,} steps of training, batch {how.batch}, {how.rollout[0]} to {how.rollout[1]} steps each; "
         f"{law['channels']} channels, hidden {law['hidden_channels']}; threads: {torch.get_num_threads()}, "
-        f"{found.processor:.0f} s of the processor. Errors are of the colours over the picture's 24 x 24 cells, from one cell, "
+        f"{found.processor:.0f} s of CPU time. Errors are of the colours over the picture's 24 x 24 cells, from one cell, "
         "means of four runs.",
         "",
         *table,

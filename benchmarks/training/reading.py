@@ -1,9 +1,9 @@
-"""What reading costs a training: resident memory above the training's own, and the share of time spent waiting for data.
+"""Cost of reading in a training: additional resident memory, and the share of time spent waiting for data.
 
     python -m benchmarks.training.reading --out benchmarks/results/reading.md
 
 A recording of noise is trained on by Growing NCA: 16 channels, 128^2 cells, rollouts of 8 steps. The
-training's own memory is what the same steps take on cells that are there already.
+memory of the training itself is measured with the same steps on cells in memory.
 """
 
 import argparse
@@ -29,21 +29,21 @@ MIB = 2**20
 
 
 class Noise(nn.Module):
-    """Cells that compress badly."""
+    """A law whose cells compress badly."""
 
     def forward(self, cells: Tensor) -> Tensor:
         return torch.frac(cells * 977.7 + 0.137)
 
 
 def record_noise(path: Path, frames: int, side: int, channels: int) -> None:
-    """So many frames, `4 side^2 channels` bytes each."""
+    """Records `frames` frames of `4 side^2 channels` bytes each."""
     motor = Aetheria_Motor(Noise(), side, channels, "cpu", {"plan": "eager", "check_interval": 0})
     with motor, Recorder(motor, path, fields=["cells"]):
         motor.step(frames - 1)
 
 
 def measure(path: Path, *, steps: int, batch: int, rollout: int) -> tuple[float, float]:
-    """MiB above the training's own, and the share of time that the training waits."""
+    """Additional memory of reading in MiB, and the share of time that the training waits."""
     dataset = TrajectoryDataset([path], rollout + 1)
     law = GrowingNCA(dataset.shape[0], 128)
     step, chance = training_step(law), torch.Generator().manual_seed(0)
@@ -71,7 +71,7 @@ def measure(path: Path, *, steps: int, batch: int, rollout: int) -> tuple[float,
 
 
 def main() -> None:
-    """Records, trains, and says what it cost."""
+    """Records, trains and reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mib", type=int, default=2048, help="size of the recording's cells")
     parser.add_argument("--steps", type=int, default=40)
@@ -90,9 +90,9 @@ def main() -> None:
             f"{given.mib:,} frames of 1 MiB (16 x 128^2 cells), {size:,.0f} MiB on the disk; {given.steps} steps, batch 4,",
             "rollouts of 8; one thread computes, one reads.",
             "",
-            "| | found | wanted |",
+            "| | measured | target |",
             "|---|---|---|",
-            f"| resident memory above the training's own | {above:.0f} MiB | under 300 MiB |",
+            f"| resident memory in addition to the training's own | {above:.0f} MiB | under 300 MiB |",
             f"| share of the time waiting for data | {waiting:.1%} | under 5 % |",
         ],
         given.out,

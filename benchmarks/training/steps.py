@@ -1,4 +1,4 @@
-"""Training steps of Growing NCA: ours, the plain loop's and CAX's, in one run, one after the other and round again.
+"""Training steps of Growing NCA: ours, the plain loop's and CAX's, in one run, in turns.
 
     python -m benchmarks.training.steps --out benchmarks/results/training.md
 
@@ -26,7 +26,7 @@ Train = Callable[[], float]
 
 
 def law_for(channels: int, hidden: int) -> GrowingNCA:
-    """Growing NCA in which something happens."""
+    """Growing NCA with random weights that change the cells."""
     torch.manual_seed(0)
     law = GrowingNCA(channels, hidden)
     torch.nn.init.normal_(law.update.weight, std=0.02)
@@ -59,7 +59,7 @@ def ours(law: GrowingNCA, cells: Tensor, target: Tensor, steps: int) -> Tensor:
 def trainer(
     loss: Callable[..., Tensor], batch: int, steps: int, side: int, channels: int, hidden: int, layout: torch.memory_format
 ) -> Train:
-    """One training step, ready to be timed; law, cells and target in this layout."""
+    """A training step to be timed; law, cells and target in this layout."""
     law: GrowingNCA = law_for(channels, hidden).to(memory_format=layout)  # type: ignore[call-overload]  # by torch
     generator = torch.Generator().manual_seed(1)
     pair = (torch.rand(batch, channels, side, side, generator=generator) for _ in range(2))
@@ -108,7 +108,7 @@ def cax_trainer(batch: int, steps: int, side: int) -> Train | None:
 
 
 def measure(contestants: dict[str, Train], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each round, one contestant after the other; a first round is not timed."""
+    """Seconds of each contestant in each round; an untimed round comes first."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for repeat in range(repeats + 1):
         for name, train in contestants.items():

@@ -14,16 +14,17 @@ import pytest
 import torch
 from torch import nn
 
+from aetheria.diagnostics import bench
 from aetheria.laws import ConvLSTM, GrowingNCA
 from aetheria.stepping import compiled
 from benchmarks.accuracy import drift, quantised
-from benchmarks.harness import findings, peers
+from benchmarks.harness import measurements, peers
 from benchmarks.harness.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.harness.convolutions import convolutions_of
-from benchmarks.harness.findings import Findings, Options
+from benchmarks.harness.measurements import Measurements, Options
 from benchmarks.harness.peers import rate
 from benchmarks.harness.plain import cells_of, plain_loop, plain_state, plain_step
-from benchmarks.harness.processes import ROOT, Finding, NotHereError, apart
+from benchmarks.harness.processes import ROOT, Measurement, UnavailableError, run_isolated
 from benchmarks.harness.targets import Target, targets
 from benchmarks.speed import acorn, first_step, headless, recording_cost, rings, shares, stepping, watching, winograd
 from benchmarks.training import reading, steps
@@ -38,15 +39,16 @@ needs_cax = pytest.mark.skipif(
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks run here, without seconds of start-up each, and nothing is compiled; CAX, whose threads would stay, is left out."""
 
-    def call(task: str, environment: object = None, **arguments: Any) -> Finding:
+    def call(task: str, environment: object = None, **arguments: Any) -> Measurement:
         module, _, function = task.partition(":")
-        if arguments.get("who") == "CAX":
+        if arguments.get("contestant") == "CAX":
             return {"missing": "not installed"}
         return getattr(importlib.import_module(module), function)(**arguments)
 
-    for module in (findings, first_step):
-        monkeypatch.setattr(module, "apart", call)
+    for module in (measurements, first_step):
+        monkeypatch.setattr(module, "run_isolated", call)
     monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+    monkeypatch.setattr(bench, "CEILING_S", 0.01)
 
 
 # -- peers compute what we do ------------------------------------------------------------------------------------
@@ -101,7 +103,7 @@ def test_the_compiled_peer_computes_what_the_law_does() -> None:
 @needs_cax
 def test_cax_computes_what_the_law_does() -> None:
     tolerance = {"Life": 0.0, "Lenia": 1e-4}
-    theirs = apart("benchmarks.harness.cax_peer:cells_after", laws=list(tolerance), side=48, steps=4)
+    theirs = run_isolated("benchmarks.harness.cax_peer:cells_after", laws=list(tolerance), side=48, steps=4)
     for name, atol in tolerance.items():
         motor = motor_for(Job("ours", name, 48, plan="eager"))
         before = motor.cells
@@ -112,17 +114,17 @@ def test_cax_computes_what_the_law_does() -> None:
 
 @needs_cax
 def test_a_contestant_answers_from_a_process_of_its_own() -> None:
-    found = apart("benchmarks.harness.peers:rate", seconds=0.01, **asdict(Job("CAX", "GrowingNCA", 16)))
+    found = run_isolated("benchmarks.harness.peers:rate", seconds=0.01, **asdict(Job("CAX", "GrowingNCA", 16)))
     assert found["plan"].startswith("jax ")
     assert found["seconds"] > 0
 
 
 def test_a_process_that_fails_says_why() -> None:
-    assert apart("benchmarks.nowhere:rate") == {"missing": "ModuleNotFoundError: No module named 'benchmarks.nowhere'"}
+    assert run_isolated("benchmarks.nowhere:rate") == {"missing": "ModuleNotFoundError: No module named 'benchmarks.nowhere'"}
 
 
 def test_cax_is_not_asked_for_laws_that_it_does_not_have() -> None:
-    with pytest.raises(NotHereError, match="not in CAX"):
+    with pytest.raises(UnavailableError, match="not in CAX"):
         rate(0.01, **asdict(Job("CAX", "MLP", 16)))
 
 
@@ -165,7 +167,7 @@ def test_the_stepping_benchmark_fills_every_table(
         assert "| GrowingNCA | " in sections[title]
     assert "| GrowingNCA | eager | " in sections["Recorder"]
     assert "| Life | 32^2 | fp32 | CAX | not installed | " in sections["Peers"]
-    assert "| not measured |" in sections["What had to be reached"]  # these grids are not the targets'
+    assert "| not measured |" in sections["Targets"]  # these grids are not the targets'
 
 
 def test_the_drift_benchmark_prints_a_row_for_each_precision_and_checkpoint(
@@ -264,24 +266,24 @@ def test_the_viewer_is_measured(tmp_path: Path) -> None:
 
 def test_drift_is_measured_against_the_size_of_the_cells() -> None:
     exact = torch.tensor([3.0, 4.0, 0.0, 0.0], dtype=torch.float64)  # root mean square 2.5
-    largest, rms = drift.apartness(exact.float() + torch.tensor([0.0, 0.5, 0.0, 0.0]), exact)
+    largest, rms = drift.relative_difference(exact.float() + torch.tensor([0.0, 0.5, 0.0, 0.0]), exact)
     assert (largest, rms) == (pytest.approx(0.2), pytest.approx(0.1))
-    lively = torch.cat([torch.zeros(100), torch.randn(1000, generator=torch.Generator().manual_seed(0))]).double()
-    nudged = drift.off(lively)
-    assert drift.apartness(nudged, lively)[1] == pytest.approx(1e-6, rel=0.1)
+    cells = torch.cat([torch.zeros(100), torch.randn(1000, generator=torch.Generator().manual_seed(0))]).double()
+    nudged = drift.nudged_cells(cells)
+    assert drift.relative_difference(nudged, cells)[1] == pytest.approx(1e-6, rel=0.1)
     assert not nudged[:100].any()
 
 
-# -- what is made of the findings --------------------------------------------------------------------------------
+# -- what is made of the measurements --------------------------------------------------------------------------------
 
 
-def found_with(seconds: dict[Job, float]) -> Findings:
+def found_with(seconds: dict[Job, float]) -> Measurements:
     facts = {"plan": "eager", "traffic": 1000, "flops": 0, "peak": 1}
-    return Findings(Options("cpu", list(CASES)), {job: [{"seconds": s, **facts}] for job, s in seconds.items()})
+    return Measurements(Options("cpu", list(CASES)), {job: [{"seconds": s, **facts}] for job, s in seconds.items()})
 
 
 def target(all_targets: list[Target], words: str) -> Target:
-    return next(one for one in all_targets if words in one.what)
+    return next(one for one in all_targets if words in one.name)
 
 
 def test_targets_are_computed_from_the_medians_of_the_run() -> None:
@@ -290,7 +292,7 @@ def test_targets_are_computed_from_the_medians_of_the_run() -> None:
     run.sizes["MLP"] = {"1 x 256^2": 8.0, "1 x 2048^2": 6.4}
     run.rates[peer] += [{"seconds": 5.0}, {"seconds": 5.5}, {"missing": "killed by signal 9"}]
     against = target(targets(run), "MLP, fp32, 256^2: against the plain loop")
-    assert (against.wanted, against.measured, against.met) == (6, 5.5, False)
+    assert (against.value, against.measured, against.met) == (6, 5.5, False)
     large = target(targets(run), "MLP: throughput at 2048^2")
     assert (large.measured, large.met) == (pytest.approx(0.8), False)
     assert target(targets(run), "UNet, bf16").met is None
@@ -299,26 +301,26 @@ def test_targets_are_computed_from_the_medians_of_the_run() -> None:
 def test_grids_that_would_take_too_long_are_skipped_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[Job] = []
 
-    def answer(task: str, seconds: float, **job: Any) -> Finding:
+    def answer(task: str, seconds: float, **job: Any) -> Measurement:
         measured.append(Job(**job))
         return {"seconds": Job(**job).cells * 1e-6, "plan": "eager"}
 
-    monkeypatch.setattr(findings, "apart", answer)
-    run = Findings(Options("cpu", ["MLP"], longest=2.0))
+    monkeypatch.setattr(measurements, "run_isolated", answer)
+    run = Measurements(Options("cpu", ["MLP"], longest=2.0))
     run.measure_rates("MLP")
-    assert [job.side for job in measured if job.who == "ours" and job.precision == "fp32"] == [256, 256, 64, 1024]
+    assert [job.side for job in measured if job.contestant == "ours" and job.precision == "fp32"] == [256, 256, 64, 1024]
     assert run.missing(Job("ours", "MLP", 2048)) == "skipped: about 4 s/step"
 
 
 def test_contestants_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
 
-    def answer(task: str, who: str, **_: object) -> Finding:
-        order.append(who)
+    def answer(task: str, contestant: str, **_: object) -> Measurement:
+        order.append(contestant)
         return {"seconds": 1.0, "plan": ""}
 
-    monkeypatch.setattr(findings, "apart", answer)
-    Findings(Options("cpu", ["Life"], sides=[32])).measure_rates("Life")
+    monkeypatch.setattr(measurements, "run_isolated", answer)
+    Measurements(Options("cpu", ["Life"], sides=[32])).measure_rates("Life")
     assert order == ["ours", "plain", "compiled", "CAX", "plain", "compiled", "CAX", "ours"]
 
 
@@ -344,7 +346,7 @@ def test_the_cost_of_recording_is_told_by_its_parts_and_against_another_checkout
     found = recording_cost.compare([ROOT, ROOT], {"Life 64^2": 3}, rounds=1, side=16)
     ((other, this),) = found["Life 64^2"]
     for one in (other, this):
-        assert 0 < sum(one[part] for part in ("finite?", "room?", "append", "checksums")) < 2 * one["commit"]
+        assert 0 < sum(one[part] for part in ("finite check", "space check", "append", "checksums")) < 2 * one["commit"]
     other.update(commit=0.002, process=0.004)
     this.update(commit=0.001, process=0.005)
     lines = recording_cost.lines_of(found)

@@ -267,7 +267,12 @@ def view_is_installed(monkeypatch: pytest.MonkeyPatch, target: str = "viewer.__m
 def test_a_command_of_another_package_is_loaded_from_its_entry_point(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view_is_installed(monkeypatch)
     opened: list[Any] = []
-    monkeypatch.setattr("viewer.__main__.main", lambda *given: opened.append(given) or 7)
+
+    def opening(*given: Any) -> int:
+        opened.append(given)
+        return 7
+
+    monkeypatch.setattr("viewer.__main__.main", opening)
     result = call("view", "soup.toml", "--set", "steps=3", "--device", "cpu")
     assert (result.exit_code, opened) == (7, [("soup.toml", ["steps=3"], "cpu")])
     assert "Open a window on a live simulation or a recording." in call("--help").output

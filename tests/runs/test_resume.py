@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, ConfigError, DiskFullError, RecordingError, StateError
 from aetheria.core.failpoints import on_failpoints
 from aetheria.core.rng_state import NAMES
+from aetheria.laws import registry
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
 from aetheria.recording.growing_file import GrowingFile
@@ -27,6 +29,7 @@ from aetheria.runs.resume import resume
 from aetheria.runs.run import build_motor, run
 from aetheria.runs.signals import Interrupted
 from aetheria.runs.state_file import read_state
+from aetheria.runs.verify import verify
 from tests.paths import ROOT
 
 WEIGHTS = ROOT / "configs" / "weights" / "growing_nca_lizard.safetensors"
@@ -382,3 +385,17 @@ def test_a_run_that_still_goes_is_left_alone(path: Path) -> None:
     with on_failpoints(meanwhile):
         assert run(config_of(), path).status == "done"
     assert refused == [f"{path}: is being written; a run can be resumed when it has ended"]
+
+
+def test_a_law_with_state_of_its_own_goes_on_from_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter that is lost, or advanced twice, would change every later cell."""
+    point = EntryPoint("Counting", "tests.runs.test_state_file:Counting", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
+    changes: dict[str, Any] = {"law": {"name": "Counting"}, "d_state": 1, "initial": {"kind": "noise"}}
+    run(config_of(**changes), path.with_name("whole.h5"))
+    with on_failpoints(signalled(signal.SIGINT, "file verified", nth=2)):
+        assert run(config_of(**changes), path).status == "interrupted"
+    assert resume(path).status == "done"
+    assert equal(path, path.with_name("whole.h5"))
+    with Recording(path) as recording:
+        assert verify(recording).identical

@@ -259,3 +259,37 @@ def test_random_generators_that_cannot_go_on_are_named(tmp_path: Path) -> None:
         for bad in (torch.zeros(3, dtype=torch.int64), -saved.tensors[name].to(torch.int64), torch.zeros(0)):
             with pytest.raises(StateError, match="random generators cannot be restored from the saved state"):
                 SavedState(saved.description, {name: bad}).load_random(motor)
+
+
+class Counting(nn.Module):
+    """Keeps state of its own: a buffer, an attribute and a generator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: torch.Tensor
+        self.register_buffer("steps", torch.zeros(()))
+        self.seen = 0
+        self.generator = torch.Generator().manual_seed(5)
+
+    def forward(self, cells: torch.Tensor) -> torch.Tensor:
+        self.steps += 1
+        self.seen += 2
+        noise = torch.rand(cells.shape, generator=self.generator)
+        return 0.9 * cells + self.steps + self.seen + noise
+
+
+def counting() -> Aetheria_Motor:
+    return Aetheria_Motor(Counting(), 6, 1, "cpu", EAGER, initial=torch.ones(1, 6, 6))
+
+
+def test_the_state_that_a_module_keeps_itself_comes_back(tmp_path: Path) -> None:
+    motor, other, path = counting(), counting(), tmp_path / "x.safetensors"
+    motor.step(7)
+    save_state(motor, path)
+    assert sorted(load_file(path)) == ["cells", "law.plain:generator", "law.plain:steps"]
+    assert describe_state(path).law_state == {"plain:seen": 14}
+    other.step(2)
+    load_state(other, path)
+    for each in (motor, other):
+        each.step(5)
+    assert torch.equal(motor.cells, other.cells)

@@ -21,8 +21,8 @@ from aetheria.training import growth_report
 from aetheria.training.grow import grow
 from aetheria.training.growth import GrowthPool
 from aetheria.training.growth_report import contact_sheet, evaluate, with_half_removed
-from aetheria.training.loop import TrainStatus
 from aetheria.training.train_config import GrowConfig, load_training
+from aetheria.training.trainer import TrainStatus
 from tests.cli.test_cli import call
 from tests.paths import ROOT
 

@@ -10,7 +10,7 @@ import torch
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
 from aetheria.training.growth import GrowthPool, damage_mask
-from aetheria.training.loop import normalise_gradients
+from aetheria.training.trainer import normalise_gradients
 
 
 def square(side: int = 4) -> torch.Tensor:

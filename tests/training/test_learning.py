@@ -12,19 +12,19 @@ from aetheria.training.imitation import imitate
 from aetheria.training.target_images import read_picture
 from aetheria.training.train_config import TrainConfig
 from benchmarks.training.growing import measure
-from benchmarks.training.learning import CONFIGS, by_counting, life, record
+from benchmarks.training.learning import CONFIGS, life, numpy_step, record
 
 
 def test_life_is_learned_exactly_and_asked_about_densities_never_seen(tmp_path: Path) -> None:
     result = life("B3/S23", tmp_path, side=64, steps=5, changes=["train.steps=150", "train.batch=2"])
-    assert result.found == "0 of 5 x 16,384 cells wrong, 512 of 512 neighbourhoods right"
+    assert result.measured == "0 of 5 x 16,384 cells wrong, 512 of 512 neighbourhoods right"
     assert result.reached
 
 
 @pytest.mark.parametrize("rule", ["B3/S23", "B36/S23"])
 def test_the_oracle_counts_as_life_does(rule: str) -> None:
     cells = (torch.rand(2, 1, 20, 30, generator=torch.Generator().manual_seed(0)) < 0.5).float()
-    np.testing.assert_array_equal(by_counting(cells[:, 0].numpy().astype(np.uint8), rule), Life(rule)(cells)[:, 0].numpy())
+    np.testing.assert_array_equal(numpy_step(cells[:, 0].numpy().astype(np.uint8), rule), Life(rule)(cells)[:, 0].numpy())
 
 
 def test_lenias_growth_is_found_in_recordings(tmp_path: Path) -> None:

@@ -27,9 +27,9 @@ from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from aetheria.training import imitation, train_state
 from aetheria.training.imitation import TrainResult, clamp_control, imitate, learn_controls
-from aetheria.training.loop import TrainStatus, rate
 from aetheria.training.rollout import rollout_loss
 from aetheria.training.train_config import ImitationConfig, TrainConfig, load_train_config
+from aetheria.training.trainer import TrainStatus, rate
 
 EAGER = {"plan": "eager"}
 

@@ -11,8 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aetheria.training.distributed import Processes, join_processes
 from aetheria.training.imitation import imitate
-from aetheria.training.loop import TrainStatus
 from aetheria.training.train_config import TrainConfig
+from aetheria.training.trainer import TrainStatus
 from tests.small_laws import small_law
 
 SAMPLES, STEPS, ROLLOUT = 6, 3, 4

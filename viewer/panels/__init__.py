@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 
-from viewer.panels.base import Panel
 from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
+from viewer.panels.panel import Panel
 from viewer.panels.plots import PlotsPanel
 from viewer.panels.recording import RecordingPanel
 from viewer.panels.tools import ToolsPanel

@@ -22,7 +22,7 @@ from aetheria.observe.colour_maps import colour_map
 from viewer.controllers.controller import Controller
 from viewer.controllers.inspect import ChannelTable, channel_table
 from viewer.model.frame import CellValues
-from viewer.panels.base import Panel
+from viewer.panels.panel import Panel
 from viewer.panels.plotting import PlotWidget
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 from aetheria.laws.controls import Control, TextControl, Value
 from viewer.controllers.controller import Controller
 from viewer.controllers.parameters import KNOWN_RULES
-from viewer.panels.base import Panel, scrolled
 from viewer.panels.number import NumberInput
+from viewer.panels.panel import Panel, scrolled
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
 

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 from viewer.controllers.controller import Controller
 from viewer.model.status import Status
 from viewer.model.time_series import Quantity
-from viewer.panels.base import Panel
+from viewer.panels.panel import Panel
 from viewer.panels.series_plot import PlotPens, SeriesPlot, spoken
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFormLayout, QLabel
 from aetheria.recording import Recording
 from viewer.controllers.controller import Controller
 from viewer.model.plane import Plane
-from viewer.panels.base import Panel
+from viewer.panels.panel import Panel
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible

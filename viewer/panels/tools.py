@@ -25,8 +25,8 @@ from viewer.controllers.stamps import Stamp, turned
 from viewer.controllers.tools import LARGEST
 from viewer.model.brush_settings import BrushSettings
 from viewer.model.model import Theme
-from viewer.panels.base import Panel, scrolled
 from viewer.panels.number import NumberInput
+from viewer.panels.panel import Panel, scrolled
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.accessibility import accessible

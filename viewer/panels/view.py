@@ -22,9 +22,9 @@ from viewer.model.messages import Message
 from viewer.model.palette import histogram
 from viewer.model.status import Status
 from viewer.model.view_settings import FieldChoice, LevelMode, Levels
-from viewer.panels.base import Panel
 from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
 from viewer.panels.histogram import HistogramPlot
+from viewer.panels.panel import Panel
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
 

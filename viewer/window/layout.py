@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMe
 from viewer.controllers.controller import Controller
 from viewer.controllers.help import ShortcutLine
 from viewer.panels import PANELS, DockSpec
-from viewer.panels.base import Panel
+from viewer.panels.panel import Panel
 from viewer.widgets.accessibility import accessible
 from viewer.widgets.preferences import Preferences
 

@@ -42,7 +42,7 @@ from viewer.widgets.icons import program_icon
 from viewer.widgets.keys import FocusKeeper, behind_another, belongs_to
 from viewer.widgets.preferences import Preferences
 from viewer.widgets.slice_bar import SliceBar
-from viewer.widgets.status import StatusStrip
+from viewer.widgets.status_strip import StatusStrip
 from viewer.widgets.timeline import Timeline
 from viewer.widgets.transport import Transport
 from viewer.window.canvas_view import CanvasView

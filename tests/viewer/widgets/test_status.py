@@ -14,7 +14,7 @@ from tests.viewer.fakes import live
 from viewer.model.model import SPEEDS
 from viewer.model.status import Status
 from viewer.sources.live import LiveSource
-from viewer.widgets.status import ITEMS, StatusStrip
+from viewer.widgets.status_strip import ITEMS, StatusStrip
 from viewer.window.window import Window
 
 BUSY = Status(
