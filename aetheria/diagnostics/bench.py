@@ -22,6 +22,7 @@ from aetheria.stepping import State
 # The copy is larger than any cache; the product is so large that its edges cost nothing.
 COPY_BYTES = 256 << 20
 PRODUCT_SIDE = {"cpu": 2048, "cuda": 8192}
+CEILING_S = 0.5  # of measuring each
 _TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
 
 
@@ -184,13 +185,13 @@ def measure_ceilings(
 def _copy_bandwidth(device: torch.device, size: int) -> float:
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    return 2 * size / seconds_per_step(_repeated(lambda: target.copy_(source), device), 0.5)
+    return 2 * size / seconds_per_step(_repeated(lambda: target.copy_(source), device), CEILING_S)
 
 
 def _product_rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
     a, b = torch.randn(2, side, side, device=device).to(dtype)
     out = torch.empty_like(a)
-    return 2 * side**3 / seconds_per_step(_repeated(lambda: torch.mm(a, b, out=out), device), 0.5)
+    return 2 * side**3 / seconds_per_step(_repeated(lambda: torch.mm(a, b, out=out), device), CEILING_S)
 
 
 def _repeated(action: Callable[[], object], device: torch.device) -> Callable[[int], None]:

@@ -42,9 +42,6 @@ plan = "eager"
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(CONFIG)
-    # Ceilings of a moment.
-    monkeypatch.setattr(bench_module, "COPY_BYTES", 1 << 16)
-    monkeypatch.setattr(bench_module, "PRODUCT_SIDE", {"cpu": 16, "cuda": 16})
 
 
 def call(*arguments: str) -> Result:
