@@ -1,4 +1,6 @@
-"""Lenia's ring added up cell by cell against the compiled FFT step, by the ring's radius: where the one should yield.
+"""The direct sum over Lenia's ring against the compiled FFT step, by the ring's radius.
+
+It shows the radius up to which plan "auto" should take the direct sum.
 
 python -m benchmarks.speed.rings --out benchmarks/results/rings.md
 """
@@ -55,7 +57,7 @@ def main() -> None:
             fft, ring = milliseconds(radius, side, wanted.seconds)
             rows.append([str(radius), f"{weights:,}", f"{side}^2", f"{fft:.4g}", f"{ring:.4g}", f"{fft / ring:.3g}"])
     lines = [f"Exponential core and growth, periodic, float32, {torch.get_num_threads()} threads of torch.", ""]
-    lines += [f'Plan "auto" adds up rings of {MOST_WEIGHTS:,} cells at the most.', ""]
+    lines += [f'Plan "auto" sums rings of up to {MOST_WEIGHTS:,} cells directly.', ""]
     lines += table("R | cells in the ring | grid | compiled FFT, ms/step | fused ring, ms/step | FFT / ring", rows)
     publish("Rings", lines, wanted.out)
 

@@ -1,4 +1,6 @@
-"""The winograd plan against the compiled one, by the share of products it takes: where the one should yield.
+"""The winograd plan against the compiled one, by the share of a step's products in its convolutions.
+
+It shows the share from which on plan "auto" should take winograd.
 
 python -m benchmarks.speed.shares --out benchmarks/results/shares.md
 """
@@ -92,7 +94,7 @@ def main() -> None:
         rows.append(row)
     lines = [
         f"Grid {wanted.side}^2, {CHANNELS} channels, {torch.get_num_threads()} threads of torch; milliseconds a step. Share: "
-        "of all products of a step those in convolutions that the kernel takes.",
+        "of a step's products, in convolutions of the kernel.",
         "",
         f'Plan "auto" takes `winograd` where the share is {LEAST_SHARE} or more, and where a run is too short to compile for.',
         "",

@@ -1,4 +1,4 @@
-"""3x3 convolutions by minimal filtering against direct ones: time by layer, and rounding by tile and points of evaluation.
+"""3x3 convolutions by minimal filtering against direct ones: time by layer; rounding by tile size and evaluation points.
 
 python -m benchmarks.speed.winograd --out benchmarks/results/winograd.md
 """

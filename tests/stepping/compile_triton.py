@@ -1,4 +1,7 @@
-"""Compiles the kernels for an H100, with or without one, and prints their names: `python -m tests.stepping.compile_triton`."""
+"""Compiles the Triton kernels for an H100, which need not be there, and prints their names.
+
+python -m tests.stepping.compile_triton
+"""
 
 import re
 import subprocess
@@ -19,7 +22,7 @@ from tests.small_laws import fresh, small_law
 
 
 class Absent:
-    """What Triton asks a driver before it compiles."""
+    """Stands in for a driver: answers what Triton asks before it compiles."""
 
     def get_current_target(self) -> GPUTarget:
         return GPUTarget("cuda", 90, 32)
@@ -40,7 +43,7 @@ class Compiles:
     def __getitem__(self, grid: tuple[int, ...]) -> Any:
         def launch(*args: Any, **options: Any) -> None:
             compiled = self.kernel.warmup(*args, grid=grid, **options)
-            # Wide products go to the tensor cores; float32's narrow ones do not.
+            # Only products in float32 ("ieee") do without tensor cores.
             uses_cores = "wgmma" in compiled.asm["ptx"]
             assert uses_cores == (options.get("product", "ieee") != "ieee")
             print(compiled.name)
@@ -51,7 +54,7 @@ class Compiles:
 
 
 def check_registers(cubin: bytes) -> None:
-    """Nothing of packed Life's kernel spills, and there is room for the twelve warps that `LANES` counts on."""
+    """Packed Life's kernel spills no registers, and a processor has room for the twelve warps that `LANES` assumes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(cubin)

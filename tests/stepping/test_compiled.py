@@ -1,6 +1,6 @@
-"""The compiled plan: what eager gives, without recompiling; and eager where compiling fails or does not pay.
+"""The compiled plan equals eager without recompiling; where compiling fails or does not pay, the eager plan is taken.
 
-Compiling costs seconds a law, so each law is compiled once here and asked everything.
+Compiling takes seconds for each law, so each is compiled once for all tests.
 """
 
 import warnings
@@ -27,7 +27,7 @@ Pair = tuple[Aetheria_Motor, Aetheria_Motor]
 
 @pytest.fixture(scope="module", autouse=True)
 def two_threads() -> Iterator[None]:
-    """The generated code is another for several threads than for one."""
+    """Code generated for several threads differs from that for one."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -71,7 +71,7 @@ def test_every_step_compiled_equals_the_same_step_eager(pair: Pair) -> None:
             assert torch.equal(compiled.cells, eager.cells)
 
 
-def test_nothing_is_compiled_again_after_the_first_step(pair: Pair) -> None:
+def test_no_step_after_the_first_is_compiled_again(pair: Pair) -> None:
     compiled, _ = pair
     with torch._dynamo.config.patch(error_on_recompile=True):
         compiled.step(1)
@@ -113,7 +113,7 @@ def test_weights_edited_in_place_count_from_the_next_step(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp64"])
-def test_a_law_compiled_in_another_precision_equals_itself_eager(precision: str) -> None:
+def test_compiled_equals_eager_in_other_precisions(precision: str) -> None:
     compiled = small_motor(small_law("DEEP_QCA"), cfg={"plan": "compiled", "precision": precision})
     eager = small_motor(small_law("DEEP_QCA"), cfg={"precision": precision})
     for _ in range(3):
@@ -190,7 +190,7 @@ def test_a_compiler_that_is_missing_is_named_in_the_warning(monkeypatch: pytest.
 
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planning as usual, without the seconds of the compiler, and of plans that compile only."""
+    """Plans are chosen as usual, without the seconds of the compiler."""
     monkeypatch.setattr(compiling, "compile_step", lambda step: step)
 
 
@@ -216,13 +216,13 @@ def test_auto_compiles_unless_the_run_is_known_to_be_short(planned: int | None, 
 @pytest.mark.parametrize(
     ("planned", "name"), [(0, "eager"), (WORTH_BUILDING // 256 - 1, "eager"), (WORTH_BUILDING // 256, "packed")]
 )
-def test_auto_takes_a_kernel_of_our_own_for_shorter_runs_than_it_would_compile_for(planned: int, name: str) -> None:
+def test_auto_builds_a_kernel_for_shorter_runs_than_it_compiles_for(planned: int, name: str) -> None:
     motor = Aetheria_Motor(Life(), (8, 32), 1, "cpu", {"plan": "auto", "planned_steps": planned})
     assert motor.warm_up().name == name
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_a_plan_asked_for_is_taken_however_short_the_run() -> None:
+def test_a_requested_plan_is_taken_for_a_run_of_any_length() -> None:
     for plan in ("eager", "compiled"):
         motor = small_motor(small_law("Life"), cfg={"plan": plan, "planned_steps": 1})
         motor.step(1)
@@ -244,7 +244,7 @@ class Shrinking(nn.Module):
         (nn.Identity(1), None),
     ],
 )
-def test_a_module_that_is_no_law_says_so_at_the_first_step(module: nn.Module, message: str | None, plan: str) -> None:
+def test_a_module_that_is_no_law_is_refused_at_the_first_step(module: nn.Module, message: str | None, plan: str) -> None:
     motor = Aetheria_Motor(module, 8, 3, "cpu", {"plan": plan})
     if message is None:
         motor.step(1)

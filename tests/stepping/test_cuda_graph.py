@@ -1,4 +1,4 @@
-"""CUDA graphs: how chunks, buffers and edits play together, on the CPU with work remembered instead of captured."""
+"""CUDA graphs: chunks, buffers and edits; on the CPU with graphs that call the work again instead of replaying it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from tests.small_laws import small_law, width_of
 
 
 class Remembered:
-    """What a graph is to `Graphed`: work over buffers that stay where they are, done again by `replay`."""
+    """Stands in for a CUDA graph: work on fixed buffers, which `replay` does again."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.replay = work
@@ -23,7 +23,7 @@ class Remembered:
 
 @pytest.fixture
 def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`Graphed` on the CPU, with nothing of CUDA's."""
+    """`Graphed` on the CPU, without CUDA."""
 
     def captured(self: Graphed, steps: int) -> Remembered:
         return Remembered(lambda: cuda_graph._copy(self._inner.advance(self._buffers, steps), self._buffers))
@@ -37,7 +37,7 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(device: str, name: str, plan: str) -> list[Any]:
-    """A run with frames, reads, edits and odd chunks; everything that anybody saw of it, in order."""
+    """All states and frames of a run with reads, edits and odd chunks, in order."""
     law = small_law(name)
     motor = Aetheria_Motor(law, (16, 20), width_of(law), device, {"plan": plan}, seed=7, initial="noise", batch=2)
     seen: list[Any] = []
@@ -73,13 +73,13 @@ def assert_same(some: list[Any], others: list[Any], exact: bool) -> None:
 
 @pytest.mark.parametrize("name", ["MLP", "GrowingNCA", "ConvLSTM", "Life"])
 @pytest.mark.usefixtures("remembering")
-def test_what_anybody_sees_of_a_graphed_run_is_what_eager_shows(name: str) -> None:
+def test_a_graphed_run_gives_the_frames_and_states_of_eager(name: str) -> None:
     assert_same(run("cpu", name, "graphed"), run("cpu", name, "eager"), exact=True)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["MLP", "DEEP_QCA", "UNet", "ConvLSTM", "GrowingNCA", "Life", "Lenia"])
-def test_what_anybody_sees_of_a_graphed_run_on_a_gpu_is_what_eager_shows(name: str) -> None:
+def test_a_graphed_run_on_a_gpu_gives_the_frames_and_states_of_eager(name: str) -> None:
     assert_same(run("cuda", name, "graphed"), run("cuda", name, "eager"), exact=name == "Life")
 
 
@@ -87,7 +87,7 @@ def test_what_anybody_sees_of_a_graphed_run_on_a_gpu_is_what_eager_shows(name: s
 @pytest.mark.parametrize(
     ("name", "plan"), [("MLP", "fused"), ("DEEP_QCA", "fused"), ("GrowingNCA", "fused"), ("Life", "packed")]
 )
-def test_our_own_kernels_in_graphs_on_a_gpu_show_what_eager_shows(name: str, plan: str) -> None:
+def test_our_kernels_in_graphs_on_a_gpu_give_the_frames_and_states_of_eager(name: str, plan: str) -> None:
     assert_same(run("cuda", name, plan), run("cuda", name, "eager"), exact=name == "Life")
 
 

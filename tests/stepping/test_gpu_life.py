@@ -1,4 +1,4 @@
-"""Several steps of packed Life in one pass of a Triton kernel, against the law, bit for bit.
+"""The Triton kernel for packed Life, several steps in a pass, equals the law bit for bit.
 
 Without a CUDA device Triton interprets the kernel on the CPU; with one it compiles it, and the same tests run on the device.
 """
@@ -35,7 +35,7 @@ on_each_device = pytest.mark.parametrize("device", DEVICES)
 
 @pytest.fixture(autouse=True)
 def short_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lanes of few rows: interpreted, the time goes with the rows of a lane, and not with the number of lanes in a program."""
+    """Lanes of few rows: the interpreter's time depends on the rows of a lane, not on the number of lanes in a program."""
     if INTERPRETED:
         monkeypatch.setattr(bit_packed_life, "FEWEST_ROWS", 3)
 
@@ -75,7 +75,7 @@ def soups(draw: st.DrawFn) -> tuple[Life, Tensor]:
 @on_each_device
 @settings(max_examples=16, deadline=None, derandomize=True)
 @given(given=soups(), steps=st.sampled_from(PASSES), rows=st.sampled_from((1, 3, 6)))
-def test_one_pass_of_any_grid_is_so_many_steps_of_the_law(
+def test_one_pass_equals_as_many_steps_of_the_law_on_any_grid(
     device: str, given: tuple[Life, Tensor], steps: int, rows: int
 ) -> None:
     law, cells = given
@@ -86,13 +86,13 @@ def test_one_pass_of_any_grid_is_so_many_steps_of_the_law(
 
 @on_each_device
 @pytest.mark.parametrize("rule", RULES)
-def test_any_rule_becomes_a_circuit(rule: str, device: str) -> None:
+def test_every_case_of_birth_and_survival_equals_the_law(rule: str, device: str) -> None:
     law, cells = Life(rule, boundary="zero"), soup(1, 20, 70)
     assert torch.equal(in_passes(law, cells, (2,), device), stepped(law, cells, 2))
 
 
 @on_each_device
-def test_how_steps_are_split_into_chunks_changes_no_bit(device: str) -> None:
+def test_splitting_steps_into_chunks_changes_no_bit(device: str) -> None:
     law, cells = Life(boundary="reflect"), soup(2, 7, 100)
     expected = stepped(law, cells, 13)
     for chunks in ((13,), (0, 5, 0, 8)):
@@ -100,7 +100,7 @@ def test_how_steps_are_split_into_chunks_changes_no_bit(device: str) -> None:
 
 
 @on_each_device
-def test_three_universes_step_as_each_alone_however_many_share_a_program(device: str) -> None:
+def test_three_universes_step_as_each_alone_in_programs_of_any_size(device: str) -> None:
     law, cells = Life(), soup(3, 6, 64)
     expected = torch.cat([in_passes(law, cells[i : i + 1], (3,), device) for i in range(3)])
     for block in (2, 128):
@@ -108,7 +108,7 @@ def test_three_universes_step_as_each_alone_however_many_share_a_program(device:
 
 
 @on_each_device
-def test_bits_beyond_the_width_stay_dead_though_births_need_no_neighbour(device: str) -> None:
+def test_bits_beyond_the_width_stay_dead_where_births_need_no_neighbour(device: str) -> None:
     for boundary in ("periodic", "zero", "reflect"):
         plan = PackedInPasses(Life("B0/S", boundary=boundary), soup(1, 5, 67), 64)
         (words,) = plan.advance(plan.pack((soup(1, 5, 67).to(device),)), 3)
@@ -125,7 +125,7 @@ def test_gliders_cross_the_seams_of_lanes_and_words_and_the_edges(device: str) -
 
 
 @on_each_device
-def test_every_pass_is_checked_when_it_is_compiled(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_pass_is_found_when_it_is_compiled(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bit_packed_life, "PASSES", PASSES[1:])  # the longest takes long to interpret
     law, cells = Life(), soup(1, 9, 64)
     plan = PackedInPasses(law, cells, 64)
@@ -149,7 +149,7 @@ def test_every_pass_is_checked_when_it_is_compiled(device: str, monkeypatch: pyt
 
 
 class Remembered:
-    """What a graph is to `Graphed`: work over buffers that stay where they are, done again by `replay`."""
+    """Stands in for a CUDA graph: work on fixed buffers, which `replay` does again."""
 
     def __init__(self, work: Any) -> None:
         self.replay = work
@@ -157,7 +157,7 @@ class Remembered:
 
 @pytest.fixture
 def like_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plans that CUDA has for Life, on the CPU: interpreted, and remembered instead of captured."""
+    """The plans for Life on CUDA, on the CPU: interpreted, with graphs that call the work again."""
 
     def captured(self: Graphed, steps: int) -> Remembered:
         return Remembered(lambda: cuda_graph._copy(self._inner.advance(self._buffers, steps), self._buffers))
@@ -179,7 +179,7 @@ def test_an_even_number_of_passes_ends_in_the_buffer_in_which_it_began(monkeypat
     assert plan.advance(held, 1)[0] is not held[0]
 
 
-def test_a_graphed_run_with_edits_of_cells_and_rule_is_that_of_the_law(like_cuda: None) -> None:
+def test_a_graphed_run_with_edits_of_cells_and_rule_equals_the_law(like_cuda: None) -> None:
     law = Life()
     cells = soup(2, 12, 70)
     motor = Aetheria_Motor(law, (12, 70), 1, "cpu", {"plan": "packed"}, initial=cells[0], batch=2)
@@ -198,7 +198,7 @@ def test_a_graphed_run_with_edits_of_cells_and_rule_is_that_of_the_law(like_cuda
     assert isinstance(motor.plan._inner, PackedInPasses)
 
 
-def test_grids_that_the_kernel_does_not_take_are_stepped_one_step_a_pass(like_cuda: None) -> None:
+def test_grids_that_the_kernel_cannot_step_take_one_step_in_a_pass(like_cuda: None) -> None:
     law, cells = Life(), soup(1, 12, 63)
     assert "63 cells wide" in bit_packed_life.why_not_in_passes(law, 63)
     assert "one step in a pass" in first_plan(law, (cells,), "fp32").reason
@@ -211,9 +211,7 @@ def test_grids_that_the_kernel_does_not_take_are_stepped_one_step_a_pass(like_cu
     assert motor.plan.reason.startswith("64 cells in a word, one step in a pass: ")
 
 
-def test_a_kernel_that_fails_on_a_device_leaves_the_plan_of_one_step_a_pass(
-    like_cuda: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_a_failing_kernel_one_step_is_taken_in_a_pass(like_cuda: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> None:
         raise RuntimeError("no such instruction")
 
@@ -228,7 +226,7 @@ def test_a_kernel_that_fails_on_a_device_leaves_the_plan_of_one_step_a_pass(
 @pytest.mark.gpu
 @pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])
 @pytest.mark.parametrize(("batch", "grid"), [(1, (1024, 1024)), (1, (777, 1001)), (65, (64, 64)), (3, (50, 65))])
-def test_a_run_on_a_gpu_is_that_of_the_law(batch: int, grid: tuple[int, int], boundary: Any) -> None:
+def test_a_run_on_a_gpu_equals_the_law(batch: int, grid: tuple[int, int], boundary: Any) -> None:
     law, cells = Life(boundary=boundary), soup(batch, *grid)
     motor = Aetheria_Motor(law, grid, 1, "cuda", {"plan": "packed"}, initial=cells[0], batch=batch)
     motor.set_cells(cells.cuda())
@@ -239,7 +237,7 @@ def test_a_run_on_a_gpu_is_that_of_the_law(batch: int, grid: tuple[int, int], bo
 
 
 @pytest.mark.gpu
-def test_a_grid_of_two_gibibits_is_stepped_right_to_its_last_corner() -> None:
+def test_a_grid_of_four_gibicells_is_stepped_to_its_last_corner() -> None:
     """Offsets beyond 2^31 cells: a glider in the last corner, the rest dead."""
     small, large = torch.zeros(1, 1, 64, 64), 1 << 16
     for y, x in ((50, 51), (51, 52), (52, 50), (52, 51), (52, 52)):

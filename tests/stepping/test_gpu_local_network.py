@@ -1,4 +1,4 @@
-"""The fused Triton kernel against the laws' own eager steps in float64, and against a network written out in PyTorch.
+"""The fused Triton kernel equals the laws' eager steps in float64, and random networks written as formulas in PyTorch.
 
 Without a CUDA device Triton interprets the kernel on the CPU (conftest says so before Triton is imported); with one it
 compiles it, and the same tests run on the device.
@@ -55,7 +55,7 @@ LAWS: dict[str, tuple[str, dict[str, Any]]] = {
 NEAR: dict[Precision, float] = {"fp32": 5e-6, "tf32": 1e-2, "bf16": 5e-2}
 GRID = (9, 33)  # several tiles along both axes, the last ones incomplete
 ONE_TILE = (3, 20)
-BLOCK = {"cpu": 256, "cuda": None}  # interpreted, the time goes with the number of programs
+BLOCK = {"cpu": 256, "cuda": None}  # the interpreter's time depends on the number of programs
 pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in :RuntimeWarning")  # NumPy's, in the interpreter
 
 
@@ -114,7 +114,7 @@ CASES += [(case, one) for case in ("MLP moore grid", "GrowingNCA") for one in BO
 
 
 @pytest.mark.parametrize(("case", "boundary"), CASES)
-def test_two_steps_are_those_of_the_law_in_float64(case: str, boundary: Boundary, device: str) -> None:
+def test_two_steps_equal_the_law_in_float64(case: str, boundary: Boundary, device: str) -> None:
     name, changes = LAWS[case]
     law = moving(name, boundary=boundary, **changes)
     state = noise(law)
@@ -125,14 +125,14 @@ def test_two_steps_are_those_of_the_law_in_float64(case: str, boundary: Boundary
 
 @pytest.mark.parametrize("grid", [(1, 40), (1, 1), (17, 1), (2, 64), (9, 32)])
 @pytest.mark.parametrize("name", ["DEEP_QCA", "GrowingNCA"])
-def test_any_size_of_grid_is_stepped(name: str, grid: tuple[int, int], device: str) -> None:
+def test_grids_of_any_size_equal_the_law_in_float64(name: str, grid: tuple[int, int], device: str) -> None:
     law = moving(name)
     state = noise(law, grid)
     assert_near(fused(law, state, 2, device), exact(law, state, 2), NEAR["fp32"])
 
 
 @pytest.mark.parametrize("block", [16, 256])
-def test_any_block_gives_the_same(block: int, device: str) -> None:
+def test_blocks_of_any_size_equal_the_law_in_float64(block: int, device: str) -> None:
     law = moving("MLP")
     state = noise(law, (5, 20), batch=2)
     assert_near(fused(law, state, 2, device, block=block), exact(law, state, 2), NEAR["fp32"])
@@ -140,7 +140,7 @@ def test_any_block_gives_the_same(block: int, device: str) -> None:
 
 @pytest.fixture
 def bfloat16_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes Triton's interpreter multiply bfloat16; by itself it multiplies the integers that hold it."""
+    """Makes Triton's interpreter multiply bfloat16 values; it would multiply the integers that hold them."""
     import triton.language as tl
     from triton.runtime import interpreter
 
@@ -160,7 +160,7 @@ def bfloat16_products(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("bfloat16_products")
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
 @pytest.mark.parametrize("case", ["MLP moore grid", "DEEP_QCA each none", "GrowingNCA 16"])
-def test_lower_precision_stays_near(case: str, precision: Precision, device: str) -> None:
+def test_lower_precisions_stay_near_the_law(case: str, precision: Precision, device: str) -> None:
     name, changes = LAWS[case]
     law = moving(name, **changes)
     state = noise(law, ONE_TILE)
@@ -182,7 +182,7 @@ def test_universes_step_as_each_alone(case: str, device: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["MLP moore grid", "MLP moore cell decay", "GrowingNCA"])
-def test_showing_what_was_held_gives_it_back_to_the_bit(case: str) -> None:
+def test_unpacking_a_packed_state_gives_it_back_bit_for_bit(case: str) -> None:
     name, changes = LAWS[case]
     law = moving(name, **changes)
     network, state = FusedOnCuda(law, "fp32"), noise(law)
@@ -190,7 +190,7 @@ def test_showing_what_was_held_gives_it_back_to_the_bit(case: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["MLP", "GrowingNCA"])
-def test_a_step_leaves_what_it_is_given(name: str, device: str) -> None:
+def test_a_step_does_not_change_its_input(name: str, device: str) -> None:
     law = moving(name).to(device)
     network = FusedOnCuda(law, "fp32", BLOCK[device])
     held = network.pack(tuple(tensor.to(device) for tensor in noise(law.cpu(), ONE_TILE)))
@@ -219,7 +219,7 @@ def test_edited_weights_count_from_the_next_step(how: str, device: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "control"), [("DEEP_QCA", "decay"), ("GrowingNCA", "fire_rate")])
-def test_a_control_is_honoured_by_the_kernel_there_is(name: str, control: str, device: str) -> None:
+def test_a_changed_control_needs_no_new_kernel(name: str, control: str, device: str) -> None:
     law = moving(name).to(device)
     network = FusedOnCuda(law, "fp32", BLOCK[device])
     state = noise(moving(name), ONE_TILE)
@@ -237,7 +237,7 @@ def test_a_control_is_honoured_by_the_kernel_there_is(name: str, control: str, d
 @pytest.mark.parametrize(
     ("rate", "seed", "step"), [(0.5, 0, 0), (0.01, -3, 7), (0.9, 2**40 + 5, 2**35 + 1), (1.0, 2**63 - 1, 2**32 - 1)]
 )
-def test_the_cells_that_fire_are_those_of_chance(rate: float, seed: int, step: int, device: str) -> None:
+def test_the_cells_that_fire_are_those_of_the_hash_noise(rate: float, seed: int, step: int, device: str) -> None:
     law: Any = GrowingNCA(4, 16, fire_rate=rate)
     nn.init.ones_(law.update.bias)
     cells = torch.ones(3, 4, *ONE_TILE)
@@ -252,7 +252,7 @@ def test_the_cells_that_fire_are_those_of_chance(rate: float, seed: int, step: i
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 @pytest.mark.parametrize("case", ["MLP moore cell decay", "MLP self none", "DEEP_QCA each grid decay", "DEEP_QCA sum cell"])
-def test_what_is_not_finite_spreads_as_in_the_law(case: str, value: float, device: str) -> None:
+def test_nan_and_inf_spread_as_in_the_law(case: str, value: float, device: str) -> None:
     name, changes = LAWS[case]
     law = moving(name, **changes)
     state = noise(law, (9, 11))
@@ -283,7 +283,7 @@ def test_dead_cells_stay_dead_and_the_living_spread(device: str) -> None:
 
 @pytest.mark.parametrize("value", [0.0, 1e-9])
 @pytest.mark.parametrize("normalise", ["grid", "cell"])
-def test_a_world_of_nothing_stays_so_and_one_of_almost_nothing_is_normalised(normalise: str, value: float, device: str) -> None:
+def test_zero_cells_stay_zero_and_tiny_cells_are_normalised(normalise: str, value: float, device: str) -> None:
     law: Any = small_law("MLP", normalise=normalise)
     with torch.no_grad():
         for parameter in law.out.parameters():
@@ -293,7 +293,7 @@ def test_a_world_of_nothing_stays_so_and_one_of_almost_nothing_is_normalised(nor
 
 
 @pytest.mark.parametrize("normalise", ["grid", "cell"])
-def test_a_world_whose_norm_overflows_is_nan_and_not_zero(normalise: str, device: str) -> None:
+def test_cells_whose_norm_overflows_become_nan_and_not_zero(normalise: str, device: str) -> None:
     law = moving("MLP", normalise=normalise)
     cells = torch.full((1, law.channels, *ONE_TILE), 1e30)
     assert bool(fused(law, (cells,), 1, device)[0].isnan().all())
@@ -309,7 +309,7 @@ def test_a_world_whose_norm_overflows_is_nan_and_not_zero(normalise: str, device
         ("DEEP_QCA", {"d_state": 33}, "fp32", "66 channels"),
     ],
 )
-def test_a_law_that_does_not_fit_is_refused_with_the_reason(
+def test_laws_that_the_kernel_cannot_step_are_refused_with_the_reason(
     name: str, changes: dict[str, Any], precision: Precision, why: str
 ) -> None:
     law = small_law(name, **changes)
@@ -324,14 +324,14 @@ def test_weights_in_float64_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["MLP", "DEEP_QCA", "GrowingNCA"])
-def test_describing_a_law_reads_no_tensor_and_so_never_waits_for_the_device(name: str) -> None:
+def test_cell_network_reads_no_tensor_and_so_never_waits_for_the_device(name: str) -> None:
     """On the meta device there is nothing to read."""
     assert isinstance(law := small_law(name), Law)
     assert law.to("meta").cell_network() is not None
 
 
 class Given(Law):
-    """A network as it is given, and its own reading of what that means."""
+    """A law made from a network, with the network's formula as its step."""
 
     stochastic = False
 
@@ -370,7 +370,7 @@ LEFT_AND_UP = ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_what_is_not_finite_reaches_only_the_cells_whose_filters_read_it(value: float, device: str) -> None:
+def test_nan_and_inf_reach_only_the_cells_whose_filters_read_them(value: float, device: str) -> None:
     """Neither a coefficient of 0 nor a tile's padding counts as reading. An Inf stays one and does not become NaN."""
     layers = (Dense(torch.ones(3, 4), None, "relu"), Dense(torch.ones(2, 3), None, "none"))
     law = Given(moved_to(CellNetwork((LEFT, LEFT_AND_UP), layers, "zero"), device))
@@ -419,7 +419,7 @@ def networks(draw: st.DrawFn) -> CellNetwork:
 @pytest.mark.parametrize("device", DEVICES)
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(network=networks(), grid=st.tuples(st.integers(2, 6), st.integers(2, 40)))
-def test_any_network_steps_as_written_out_in_pytorch(device: str, network: CellNetwork, grid: tuple[int, int]) -> None:
+def test_any_network_equals_its_formula_in_pytorch(device: str, network: CellNetwork, grid: tuple[int, int]) -> None:
     law = Given(network)
     state = noise(law, grid)
     cells = law(state[0].double())
@@ -439,7 +439,7 @@ def moved_to(network: CellNetwork, device: str) -> CellNetwork:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["MLP", "DEEP_QCA", "GrowingNCA"])
-def test_steps_in_a_cuda_graph_are_those_outside(name: str) -> None:
+def test_steps_in_a_cuda_graph_equal_those_outside(name: str) -> None:
     law = moving(name).cuda()
     network = FusedOnCuda(law, "fp32")
     held = network.pack(tuple(tensor.cuda() for tensor in noise(moving(name))))
@@ -451,7 +451,7 @@ def test_steps_in_a_cuda_graph_are_those_outside(name: str) -> None:
     assert all(map(torch.equal, got, wanted))
 
 
-def test_the_kernels_compile_for_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+def test_the_kernels_compile_for_an_absent_gpu(tmp_path: Path) -> None:
     """The interpreter accepts what the compiler does not. In a process of its own, where Triton does not interpret."""
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     environment |= {"TRITON_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}

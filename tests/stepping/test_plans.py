@@ -1,4 +1,4 @@
-"""Every plan against eager: the kernels of our own in float64 where it is not exact, on odd sizes, batches, all boundaries."""
+"""The fused and packed plans equal eager steps in float64 on odd sizes, batches and all boundaries; choosing a plan."""
 
 import copy
 import warnings
@@ -135,7 +135,7 @@ def test_threads_and_chunks_change_no_bit_of_a_fused_run(name: str) -> None:
         assert all(map(torch.equal, results[0], other))
 
 
-def test_only_cells_that_can_change_are_asked_and_the_result_is_the_same() -> None:
+def test_a_seed_on_dead_ground_grows_as_in_the_law() -> None:
     law = GrowingNCA(6, 12)
     lively(law)
     seeded = torch.zeros(1, 6, 40, 300)
@@ -144,7 +144,7 @@ def test_only_cells_that_can_change_are_asked_and_the_result_is_the_same() -> No
     assert_close(advanced(FusedOnCpu(law), state, 12), stepped(law, state, 12))
 
 
-def test_a_fire_rate_below_every_word_fires_nothing() -> None:
+def test_a_fire_rate_below_every_random_word_fires_no_cell() -> None:
     law = GrowingNCA(4, 8, fire_rate=1e-12)
     lively(law)
     state = state_for(law, 1, 8, 9)
@@ -154,7 +154,7 @@ def test_a_fire_rate_below_every_word_fires_nothing() -> None:
 
 @pytest.mark.parametrize("law", [lively(MLP(2, 8)), lively(GrowingNCA(5, 8)), lively(DEEP_QCA(2, 8, normalise="none"))])
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_what_is_not_finite_stays_so_where_eager_keeps_it(law: Law, poison: float) -> None:
+def test_cells_are_finite_where_they_are_in_eager(law: Law, poison: float) -> None:
     state = state_for(law, 1, 12, 20)
     state[0][0, 1, 6, 12] = poison
     given, expected = advanced(FusedOnCpu(law), state, 2)[0], stepped(law, state, 2)[0]
@@ -237,7 +237,7 @@ def test_packed_equals_eager_exactly(
     [(1, 150, 1024), (4, 9, 512), (2, 70, 576), (8, 9, 64), (9, 70, 256), (17, 5, 100), (8, 1, 128), (1, 1, 512), (8, 99, 960)],
 )
 @pytest.mark.parametrize("threads", [1, 2])
-def test_packed_rows_of_whole_vectors_and_batches_that_share_one_equal_eager(
+def test_packed_rows_of_whole_vectors_and_small_grids_of_a_batch_equal_eager(
     threads: int, batch: int, height: int, width: int, boundary: Any
 ) -> None:
     law, cells = Life(boundary=boundary), soup(batch, *at_least_two(boundary, height, width), 1)
@@ -280,7 +280,7 @@ def test_an_r_pentomino_has_116_cells_at_generation_1103() -> None:
     assert int(motor.cells.sum()) == 116
 
 
-def test_an_edited_table_is_another_rule_from_the_next_step_on() -> None:
+def test_an_edited_table_is_another_rule_from_the_next_step() -> None:
     law = Life()
     motor = Aetheria_Motor(law, (20, 70), 1, "cpu", {"plan": "packed"}, initial=soup(1, 20, 70, 2)[0])
     motor.step(3)
@@ -307,7 +307,7 @@ def test_an_edited_table_is_another_rule_from_the_next_step_on() -> None:
         (MLP(1, 4), {"plan": "graphed"}, "it is for a CUDA GPU, and the cells are on the CPU"),
     ],
 )
-def test_a_plan_that_cannot_step_this_law_is_refused(law: Law, cfg: dict[str, Any], words: str) -> None:
+def test_a_requested_plan_that_cannot_step_the_law_is_refused(law: Law, cfg: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         small_motor(law, (16, 16), cfg=cfg).step(1)
 
@@ -315,7 +315,7 @@ def test_a_plan_that_cannot_step_this_law_is_refused(law: Law, cfg: dict[str, An
 @pytest.mark.parametrize(
     ("name", "plan"), [("MLP", "fused"), ("DEEP_QCA", "fused"), ("GrowingNCA", "fused"), ("Life", "packed")]
 )
-def test_auto_takes_our_own_kernel_and_a_run_with_pauses_edits_and_reads_equals_eager(name: str, plan: str) -> None:
+def test_auto_takes_our_kernel_and_a_run_with_pauses_edits_and_reads_equals_eager(name: str, plan: str) -> None:
     fast, eager = (small_motor(small_law(name), cfg={"plan": one}) for one in ("auto", "eager"))
     for motor in (fast, eager):
         motor.step(2)
@@ -332,7 +332,7 @@ def test_auto_takes_our_own_kernel_and_a_run_with_pauses_edits_and_reads_equals_
     assert_close((fast.cells, *fast.memory), (eager.cells, *eager.memory), 0 if name == "Life" else 1e-3)
 
 
-def test_a_kernel_that_gives_another_result_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_with_another_result_than_eager_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     original = FusedOnCpu.advance
 
     def wrong(self: FusedOnCpu, held: State, steps: int) -> State:
@@ -352,7 +352,7 @@ def test_a_kernel_that_gives_another_result_is_not_used(monkeypatch: pytest.Monk
 # -- forms of laws ------------------------------------------------------------------------------------------------------
 
 
-def test_a_cell_network_says_what_its_law_computes() -> None:
+def test_a_cell_network_is_the_formula_of_its_law() -> None:
     """The description itself, evaluated naively, is the law."""
     for law in (lively(MLP(2, 5, normalise="none")), lively(DEEP_QCA(2, 5, normalise="none", decay=0.1))):
         law = law.double()
@@ -373,7 +373,7 @@ def test_a_cell_network_says_what_its_law_computes() -> None:
         torch.testing.assert_close(law(cells)[0], expected)
 
 
-def test_planning_says_nothing_when_nothing_is_wrong() -> None:
+def test_choosing_a_plan_warns_of_nothing_where_nothing_is_wrong() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in ("MLP", "Life"):
@@ -388,7 +388,7 @@ def network(filters: int = 1, weight: tuple[int, int] = (6, 4), out: tuple[int, 
     return CellNetwork(one_hot(*[(1, 1)] * filters), changes.pop("layers", layers), "periodic", **changes)
 
 
-def test_a_description_whose_shapes_do_not_fit_is_refused() -> None:
+def test_a_cell_network_with_shapes_that_do_not_fit_is_refused() -> None:
     network()
     for wrong in (
         {"filters": 2},
@@ -411,7 +411,7 @@ class Swapped(MLP):
         setattr(self, "hidden", nn.Sequential(self.hidden, nn.Dropout()))  # noqa: B010 - of another type
 
 
-def test_a_law_whose_description_fails_or_no_longer_fits_steps_by_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_law_whose_cell_network_fails_or_no_longer_fits_steps_by_another_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     wide = MLP(1, 4)
     wide.perceive = Conv(2, 4, 5, "periodic")
@@ -421,7 +421,7 @@ def test_a_law_whose_description_fails_or_no_longer_fits_steps_by_another_plan(m
         assert small_motor(law, (16, 16), cfg={"plan": "auto"}).warm_up().name == "compiled"
 
 
-def test_a_hook_registered_while_running_is_called_from_the_next_step_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_registered_during_a_run_is_called_from_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     law = MLP(1, 4)
     motor = small_motor(law, (16, 16), cfg={"plan": "auto"})
@@ -477,7 +477,7 @@ class Backwards(Life):
         return 1 - super().forward(cells)
 
 
-def test_a_kernel_steps_no_subclass_that_steps_otherwise_nor_a_law_with_hooks() -> None:
+def test_subclasses_with_another_step_and_laws_with_hooks_are_refused() -> None:
     hooked = MLP(1, 4)
     hooked.hidden.register_forward_hook(lambda *_: None)
     for law, plan, words in (
@@ -490,7 +490,7 @@ def test_a_kernel_steps_no_subclass_that_steps_otherwise_nor_a_law_with_hooks() 
     assert small_motor(Quieter(1, 4), (16, 16), cfg={"plan": "auto"}).warm_up().name == "fused"
 
 
-def test_memory_that_a_kernel_cannot_have_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_out_of_memory_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
     motor = small_motor(small_law("MLP"), cfg={"plan": "fused"})
     motor.warm_up()
     assert isinstance(motor.plan, FusedOnCpu)
@@ -500,7 +500,7 @@ def test_memory_that_a_kernel_cannot_have_is_an_error_that_names_the_law(monkeyp
 
 
 @pytest.mark.parametrize("law", [MLP(2, 8), GrowingNCA(16)], ids=["MLP", "GrowingNCA"])
-def test_universes_step_in_a_large_batch_as_each_does_alone_to_the_last_bit(law: Law) -> None:
+def test_universes_of_a_large_batch_step_as_each_alone_bit_for_bit(law: Law) -> None:
     state = state_for(lively(law), 20, 40, 37)  # so many that more rows are taken together
     together = advanced(FusedOnCpu(law), state, 3)[0]
     for universe in range(0, 20, 7):

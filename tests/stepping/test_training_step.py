@@ -1,4 +1,4 @@
-"""The training step that computes firing cells alone: cells and gradients are the law's own, asked in float64."""
+"""The sparse training step: cells and gradients equal the law's in float64."""
 
 import copy
 import dataclasses
@@ -58,7 +58,7 @@ def grown(height: int, width: int, channels: int = 6) -> Tensor:
 
 @pytest.mark.parametrize("boundary", ["periodic", "zero"])
 @pytest.mark.parametrize("fire_rate", [0.5, 1.0])
-def test_cells_and_gradients_are_those_of_the_law(boundary: Boundary, fire_rate: float) -> None:
+def test_cells_and_gradients_equal_the_law_in_float64(boundary: Boundary, fire_rate: float) -> None:
     ours, laws = both(nca(boundary, fire_rate), grown(16, 20), 5)
     assert (laws[0][1] == 0).any()
     assert laws[0][1].any()  # the pattern lives, and not everywhere
@@ -74,7 +74,7 @@ def test_cells_and_gradients_are_those_of_the_law(boundary: Boundary, fire_rate:
     width=st.integers(1, 70),
     fire_rate=st.floats(0.05, 1),
 )
-def test_any_size_is_stepped_like_the_law(
+def test_networks_and_grids_of_any_size_equal_the_law_in_float64(
     boundary: Boundary, channels: int, hidden: int, height: int, width: int, fire_rate: float
 ) -> None:
     law = nca(boundary, fire_rate, channels, hidden)
@@ -98,7 +98,7 @@ def test_threads_change_no_bit() -> None:
 
 @pytest.mark.parametrize("steps", [2, 5])
 @pytest.mark.parametrize("boundary", ["periodic", "zero"])
-def test_several_steps_at_once_are_as_many_one_by_one(boundary: Boundary, steps: int) -> None:
+def test_several_steps_in_one_call_equal_as_many_calls(boundary: Boundary, steps: int) -> None:
     law, cells = nca(boundary, channels=16), grown(60, 50, 16)  # three chunks of rows a universe
 
     def at_once(after: Tensor, *memory: Tensor) -> Any:
@@ -110,7 +110,7 @@ def test_several_steps_at_once_are_as_many_one_by_one(boundary: Boundary, steps:
     assert_the_same(whole, pieces)  # the gradients of weights are summed in another order
 
 
-def test_several_steps_of_any_law_are_its_steps() -> None:
+def test_run_steps_steps_any_law() -> None:
     law, cells = nca("reflect"), grown(8, 8)
     state = run_steps(law, (cells, *law.initial_memory(cells)), 3)
     expected = (cells, *law.initial_memory(cells))
@@ -120,14 +120,14 @@ def test_several_steps_of_any_law_are_its_steps() -> None:
     assert run_steps(SparseTrainingStep(nca()), (cells,), 0) == (cells,)
 
 
-def test_nothing_alive_is_nothing_to_compute() -> None:
+def test_dead_cells_stay_dead_and_have_no_gradients() -> None:
     law = nca()
     cells, grads = rolled_out(SparseTrainingStep(law), law, torch.zeros(1, 6, 5, 5), 2)
     assert not cells.any()
     assert all(not grad.any() for grad in grads)
 
 
-def test_what_is_no_number_kills_as_it_does_in_the_law() -> None:
+def test_nan_kills_cells_as_in_the_law() -> None:
     law, cells = nca(fire_rate=1.0), grown(12, 14)
     cells[0, 5, 6, 7] = torch.nan
     cells[0, 3, 2, 2] = torch.nan  # alpha: kills its neighbourhood, as in a max pool
@@ -137,7 +137,7 @@ def test_what_is_no_number_kills_as_it_does_in_the_law() -> None:
     torch.testing.assert_close(ours, laws, equal_nan=True)
 
 
-def test_deeper_networks_with_elu_too() -> None:
+def test_a_deeper_network_with_elu_equals_the_law() -> None:
     class Deeper(GrowingNCA):
         def cell_network(self) -> CellNetwork:
             network = super().cell_network()
@@ -158,7 +158,7 @@ def test_deeper_networks_with_elu_too() -> None:
     assert_the_same(*both(law, grown(8, 8), 3))
 
 
-def test_weights_may_lie_in_any_order() -> None:
+def test_weights_of_any_memory_layout_equal_the_law() -> None:
     class Turned(GrowingNCA):
         def cell_network(self) -> CellNetwork:
             network = super().cell_network()
@@ -172,7 +172,7 @@ def test_weights_may_lie_in_any_order() -> None:
     assert_the_same(*both(law, grown(9, 12), 3))
 
 
-def test_a_law_that_is_no_longer_what_it_says_is_stepped_as_it_is() -> None:
+def test_a_law_that_differs_from_its_cell_network_is_its_own_training_step() -> None:
     class Other(GrowingNCA):
         def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
             return 2 * super().change(cells, *memory)
@@ -183,7 +183,7 @@ def test_a_law_that_is_no_longer_what_it_says_is_stepped_as_it_is() -> None:
         assert training_step(law) is law
 
 
-def test_where_no_cell_dies_all_that_fire_are_asked() -> None:
+def test_where_no_cell_dies_all_cells_that_fire_are_computed() -> None:
     class Undying(GrowingNCA):
         def cell_network(self) -> CellNetwork:
             network = super().cell_network()
@@ -214,7 +214,7 @@ def test_other_laws_are_their_own_training_step() -> None:
         assert training_step(law) is law
 
 
-def test_without_a_compiler_the_law_is_stepped_and_said_to_be(
+def test_without_a_compiler_the_law_is_the_step_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def none(*_: object) -> None:

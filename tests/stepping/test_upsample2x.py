@@ -1,4 +1,4 @@
-"""A transposed 2x2 convolution and the 3x3 one after it as one, against both in float64; and what it is to anything else."""
+"""A transposed 2x2 convolution merged with the 3x3 convolution after it equals both in float64; lazy upsampling."""
 
 import copy
 from typing import Any
@@ -44,7 +44,7 @@ def apart(given: Tensor, expected: Tensor) -> float:
     bias=st.booleans(),
     precision=st.sampled_from(["fp32", "bf16"]),
 )
-def test_doubling_and_then_filtering_equals_both_in_float64(
+def test_a_merged_convolution_equals_both_in_float64(
     batch: int,
     channels: int,
     middle: int,
@@ -66,7 +66,7 @@ def test_doubling_and_then_filtering_equals_both_in_float64(
         assert apart(given, F.elu(exact(double, conv, low, skip))) < (1e-5 if precision == "fp32" else 2e-2)
 
 
-def test_weights_of_both_as_one_are_those_of_a_filter_of_the_source_for_each_place() -> None:
+def test_composed_weights_are_a_filter_of_the_source_for_each_place() -> None:
     first, second, low = torch.randn(3, 2, 2, 2), torch.randn(4, 2, 3, 3), torch.randn(1, 3, 5, 6)
     high = F.conv2d(F.pad(F.conv_transpose2d(low, first, stride=2), (1, 1, 1, 1), mode="circular"), second)
     for place, weight in enumerate(composed(first, second)):
@@ -77,7 +77,7 @@ def test_weights_of_both_as_one_are_those_of_a_filter_of_the_source_for_each_pla
         torch.testing.assert_close(here, high.roll((-1 - down, -1 - across), (2, 3))[..., ::2, ::2])
 
 
-def test_other_operations_find_what_was_doubled() -> None:
+def test_other_operations_compute_the_upsampled_values() -> None:
     double, low = nn.ConvTranspose2d(16, 20, 2, 2), torch.randn(2, 16, 3, 4)
     with torch.inference_mode():
         given, expected = PointwiseKernel(PointwiseConv(double, 2))(low), double(low)
@@ -95,7 +95,7 @@ def test_other_operations_find_what_was_doubled() -> None:
             torch.testing.assert_close(use(given), use(expected))
 
 
-def test_what_is_edited_in_either_counts_from_the_next_call() -> None:
+def test_weights_edited_in_either_convolution_count_from_the_next_call() -> None:
     double, conv = nn.ConvTranspose2d(32, 16, 2, 2), Conv(32, 16, 3, "periodic")
     low, skip = torch.randn(1, 32, 4, 4), torch.randn(1, 16, 8, 8)
     mixer, own = PointwiseKernel(PointwiseConv(double, 2)), Conv3x3Kernel(Conv3x3(conv, "periodic", ChannelNorm(16)))

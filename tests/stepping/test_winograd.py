@@ -1,4 +1,4 @@
-"""The winograd plan against float64: the convolution alone, laws built of it, and what may be done to a law meanwhile."""
+"""The winograd plan equals float64: convolutions alone, and laws with them; edits of a law during a run; choosing the plan."""
 
 import copy
 from typing import Any
@@ -84,7 +84,7 @@ def test_the_kernel_equals_the_convolution_in_float64(case: tuple[Conv3x3, tuple
 
 @settings(max_examples=60, deadline=None)
 @given(case=filterings(), size=st.sampled_from([1e-12, 1.0, 1e12]))
-def test_in_16_bits_the_kernel_is_near_float64_whatever_the_size_of_the_cells(
+def test_in_16_bits_the_kernel_is_near_float64_for_cells_of_any_magnitude(
     case: tuple[Conv3x3, tuple[Tensor, ...]], size: float
 ) -> None:
     filtering, parts = case
@@ -116,7 +116,7 @@ def test_in_16_bits_sums_stay_right_where_all_products_have_one_sign() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_what_is_not_finite_stays_so(poison: float, precision: Any) -> None:
+def test_nan_and_inf_spread_over_their_neighbourhood_only(poison: float, precision: Any) -> None:
     conv, cells = Conv(16, 16, 3, "periodic"), random(1, 16, 12, 12)
     cells[0, 3, 5, 5] = poison
     with torch.inference_mode():
@@ -157,7 +157,7 @@ def test_many_tiles_channels_and_threads_change_no_bit(
     bias=st.booleans(),
     precision=st.sampled_from(["fp32", "bf16"]),
 )
-def test_layers_without_neighbours_equal_float64(
+def test_pointwise_convolutions_equal_float64(
     batch: int, channels: int, outputs: int, height: int, width: int, spread: int, bias: bool, precision: Any
 ) -> None:
     kind: Any = nn.ConvTranspose2d if spread > 1 else nn.Conv2d
@@ -177,7 +177,7 @@ def test_layers_without_neighbours_equal_float64(
     size=st.sampled_from([1e-6, 1.0, 30.0, 1e4]),
     threads=st.integers(1, 3),
 )
-def test_gates_equal_float64(batch: int, width: int, height: int, length: int, size: float, threads: int) -> None:
+def test_an_lstm_cell_equals_float64(batch: int, width: int, height: int, length: int, size: float, threads: int) -> None:
     small = min(size, 1.0)
     gates, memory = size * random(batch, 4 * width, height, length), small * random(batch, width, height, length, seed=1)
     before = torch.get_num_threads()
@@ -188,7 +188,7 @@ def test_gates_equal_float64(batch: int, width: int, height: int, length: int, s
         assert (one - other).abs().max() < 1e-6 * small
 
 
-def test_gates_keep_what_is_not_finite_and_refuse_other_shapes() -> None:
+def test_an_lstm_cell_keeps_nan_and_refuses_other_shapes() -> None:
     poisoned, memory = torch.zeros(1, 4 * 5, 2, 2), torch.ones(1, 5, 2, 2)
     poisoned[0, 7, 1, 0] = float("nan")  # what cell (1, 0) accepts in channel 2
     for part in lstm_cell(poisoned, memory):
@@ -199,7 +199,7 @@ def test_gates_keep_what_is_not_finite_and_refuse_other_shapes() -> None:
         lstm_cell(poisoned[:, :19], memory)
 
 
-def test_other_channels_than_it_was_made_for_are_refused() -> None:
+def test_an_input_with_other_channels_is_refused() -> None:
     cells = torch.zeros(1, 17, 4, 4)
     for own in (
         Conv3x3Kernel(Conv3x3(Conv(16, 16, 3, "zero"), "zero")),
@@ -209,7 +209,7 @@ def test_other_channels_than_it_was_made_for_are_refused() -> None:
             own(cells)
 
 
-def test_which_layers_are_without_neighbours() -> None:
+def test_only_pointwise_convolutions_of_enough_channels_are_replaced() -> None:
     wide: Any = {"in_channels": 16, "out_channels": 16}
     assert as_pointwise_conv(nn.Conv2d(**wide, kernel_size=1)) is not None
     assert as_pointwise_conv(nn.ConvTranspose2d(**wide, kernel_size=2, stride=2)) is not None
@@ -319,12 +319,12 @@ class Users(Law):
 
 
 @pytest.mark.parametrize("padding", ["circular", "zeros", "reflect"])
-def test_a_law_of_the_users_own_steps_as_in_float64(padding: str) -> None:
+def test_a_law_of_a_user_steps_as_in_float64(padding: str) -> None:
     law = Users(padding).eval()
     assert_steps_like(law, Winograd(law), (random(2, 16, 13, 18),), 2)
 
 
-def test_layers_of_other_kinds_are_left_as_they_are() -> None:
+def test_only_plain_3x3_convolutions_of_enough_channels_are_replaced() -> None:
     assert as_conv3x3(Conv(16, 16, 3, "zero")) is not None
     other_weights = Conv(16, 16, 3, "zero")
     other_weights.weight = nn.Parameter(torch.zeros(8, 16, 3, 3))
@@ -346,7 +346,7 @@ def test_layers_of_other_kinds_are_left_as_they_are() -> None:
 # -- edits -------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_edited_in_place_counts_from_the_next_step() -> None:
+def test_weights_and_controls_edited_in_place_count_from_the_next_step() -> None:
     law = lively(ConvLSTM(2, 16))
     plan, state = Winograd(law), state_for(law)
     before = advanced(plan, state)
@@ -358,7 +358,7 @@ def test_what_is_edited_in_place_counts_from_the_next_step() -> None:
     assert apart(before[0], stepped(law, state)[0]) > 1e-3
 
 
-def test_parameters_that_are_replaced_count_from_the_next_step() -> None:
+def test_replaced_parameters_count_from_the_next_step() -> None:
     law = lively(UNet(2, 16))
     plan, state = Winograd(law), state_for(law)
     for module in (law.down2[0], law.down2[1], law.out):
@@ -367,7 +367,7 @@ def test_parameters_that_are_replaced_count_from_the_next_step() -> None:
     assert_steps_like(law, plan, state)
 
 
-def test_a_plan_is_stale_once_a_layer_is_another() -> None:
+def test_a_replaced_layer_makes_the_plan_stale() -> None:
     for edit in (
         lambda law: law.down2.__setitem__(3, Conv(32, 32, 3, "zero")),
         lambda law: law.down2.__setitem__(2, nn.ReLU()),
@@ -397,7 +397,7 @@ def test_gates_that_are_hooked_or_replaced_are_left_to_the_law() -> None:
         assert_steps_like(law, Winograd(law), state_for(law))
 
 
-def test_hooks_are_called_wherever_they_are() -> None:
+def test_hooks_on_any_module_are_called() -> None:
     law = lively(UNet(2, 16))
     called: list[str] = []
     for name in ("down1", "down2.0", "down2.1", "join1.2", "up1", ""):
@@ -408,7 +408,7 @@ def test_hooks_are_called_wherever_they_are() -> None:
     assert sorted(called) == sorted(2 * ["down1", "down2.0", "down2.1", "join1.2", "up1", ""])
 
 
-def test_methods_that_a_subclass_overrides_are_called() -> None:
+def test_overridden_methods_are_called() -> None:
     class Louder(UNet):
         def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
             return tuple(3 * part for part in super().predict(cells, *memory))
@@ -422,7 +422,7 @@ def test_methods_that_a_subclass_overrides_are_called() -> None:
 
 @pytest.mark.parametrize("kind", [UNet, ConvLSTM])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_auto_takes_it_and_a_run_with_pauses_and_edits_equals_eager(kind: type[UNet], precision: str) -> None:
+def test_auto_takes_winograd_and_a_run_with_pauses_and_edits_equals_eager(kind: type[UNet], precision: str) -> None:
     law = lively(kind(2, 16))
     motors = [
         small_motor(copy.deepcopy(law), (20, 24), cfg={"plan": plan, "precision": precision}) for plan in ("auto", "eager")
@@ -438,7 +438,7 @@ def test_auto_takes_it_and_a_run_with_pauses_and_edits_equals_eager(kind: type[U
     assert apart(fast.cells, eager.cells) < (1e-4 if precision == "fp32" else 0.1)
 
 
-def test_the_share_of_products_counts_each_weight_at_its_own_size_of_the_grid() -> None:
+def test_the_share_of_products_counts_each_weight_once_per_cell_of_its_grid() -> None:
     def hooked(*_: object) -> None:
         raise AssertionError
 
@@ -479,13 +479,13 @@ class Asking(nn.Module):
         (MLP(8, 32, norm="group"), "bf16", "compiled"),
     ],
 )
-def test_auto_takes_it_where_it_has_most_of_the_products(law: nn.Module, precision: Any, name: str) -> None:
+def test_auto_takes_winograd_where_it_has_most_of_the_products(law: nn.Module, precision: Any, name: str) -> None:
     cells = torch.randn(1, 16, 16, 16)
     given = as_law(law, getattr(law, "d_state", 16))
     assert first_plan(given, (cells, *given.initial_memory(cells)), precision).name == name
 
 
-def test_nothing_is_counted_where_weights_tell_that_it_has_most_of_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_products_are_counted_where_the_weights_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> float:
         raise AssertionError
 
@@ -495,7 +495,7 @@ def test_nothing_is_counted_where_weights_tell_that_it_has_most_of_the_products(
         winograd.slower_than_compiled(UNet(8, 8), (torch.randn(1, 16, 16, 16),))
 
 
-def test_where_the_compiled_step_is_faster_it_still_serves_runs_too_short_to_compile_for() -> None:
+def test_winograd_steps_runs_too_short_to_compile_for() -> None:
     cells = torch.randn(1, 16, 64, 64)
     assert choose_plan(MLP(8, 32, norm="group"), (cells,), planned_steps=100).name == "winograd"
 
@@ -507,7 +507,7 @@ def test_where_the_compiled_step_is_faster_it_still_serves_runs_too_short_to_com
         (UNet(1, 16), "fp64", "its kernel computes in float32, and fp64 is wanted"),
     ],
 )
-def test_laws_that_it_does_not_step_are_refused_with_the_reason(law: Law, precision: str, words: str) -> None:
+def test_laws_that_winograd_cannot_step_are_refused_with_the_reason(law: Law, precision: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         small_motor(law, (16, 16), cfg={"plan": "winograd", "precision": precision}).warm_up()
 
@@ -525,14 +525,14 @@ class Peeking(nn.Module):
         return self.conv(cells)
 
 
-def test_a_law_that_minds_being_copied_steps_by_another_plan_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_law_that_cannot_be_copied_steps_by_another_plan_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     motor = small_motor(Residual(Peeking(), 16), (16, 16), cfg={"plan": "auto"})
     with pytest.warns(RuntimeWarning, match="Residual steps by plan compiled.*winograd failed: AssertionError"):
         motor.step(1)
 
 
-def test_memory_that_the_kernel_cannot_have_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_out_of_memory_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
     motor = small_motor(UNet(1, 16), (16, 16), cfg={"plan": "winograd"})
     motor.warm_up()
     monkeypatch.setattr(build.native_kernel("conv3x3.cpp", conv3x3.Job), "conv3x3", lambda *_: 1)

@@ -1,4 +1,4 @@
-"""The kernel that adds up Lenia's ring, against the law's own Fourier transforms in float64; when it is taken, and refused."""
+"""The direct sum over Lenia's ring equals the law's Fourier transforms in float64; when the plan is taken, and refused."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def lenias(draw: st.DrawFn) -> Lenia:
     steps=st.integers(1, 3),
     threads=st.integers(1, 3),
 )
-def test_the_ring_added_up_equals_the_law_in_float64(
+def test_the_direct_sum_equals_the_law_in_float64(
     law: Lenia, batch: int, extra: tuple[int, int], steps: int, threads: int
 ) -> None:
     cells = soup(law, batch, *(2 * law.R + 1 + more for more in extra))
@@ -65,7 +65,7 @@ def test_the_ring_added_up_equals_the_law_in_float64(
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("size", [(27, 27), (600, 40), (33, 600), (64, 512), (130, 1030)])
-def test_tall_wide_and_least_grids_equal_the_law_in_float64(size: tuple[int, int], boundary: Any) -> None:
+def test_tall_wide_and_minimal_grids_equal_the_law_in_float64(size: tuple[int, int], boundary: Any) -> None:
     law = Lenia(core="exponential", growth="exponential", m=0.3, s=0.06, boundary=boundary)
     cells = soup(law, 2, *size)
     given, expected = advanced(FusedLenia(law), (cells,), 2), stepped(law, (cells,), 2)
@@ -90,7 +90,7 @@ def test_threads_and_chunks_change_no_bit() -> None:
         assert torch.equal(results[0], other)
 
 
-def test_a_batch_is_as_many_runs_of_one_and_a_torus_has_no_edge_bit_for_bit() -> None:
+def test_universes_step_as_each_alone_and_a_torus_has_no_edge_bit_for_bit() -> None:
     law = Lenia(m=0.3, s=0.06)
     cells, plan = soup(law, 3, 70, 50), FusedLenia(law)
     together = advanced(plan, (cells,), 3)[0]
@@ -100,7 +100,7 @@ def test_a_batch_is_as_many_runs_of_one_and_a_torus_has_no_edge_bit_for_bit() ->
     assert torch.equal(moved, together.roll((13, 21), (-2, -1)))
 
 
-def test_tiles_of_a_large_batch_of_small_grids_are_stepped_together_bit_for_bit() -> None:
+def test_universes_of_a_large_batch_of_small_grids_step_as_each_alone_bit_for_bit() -> None:
     law = Lenia(R=6, m=0.3, s=0.06, boundary="reflect")
     cells, plan = soup(law, 70, 24, 50), FusedLenia(law)
     together = advanced(plan, (cells,), 3)[0]
@@ -133,7 +133,7 @@ def motor(law: Lenia, plan: str = "auto", side: int = 48, precision: str = "fp32
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_auto_takes_it_and_agrees_with_eager(precision: str) -> None:
+def test_auto_takes_the_fused_plan_and_agrees_with_eager(precision: str) -> None:
     fast, eager = (motor(Lenia(m=0.3, s=0.06), plan, precision=precision) for plan in ("auto", "eager"))
     for one in (fast, eager):
         one.step(3)
@@ -149,7 +149,7 @@ def test_auto_takes_it_and_agrees_with_eager(precision: str) -> None:
     [{"m": 0.35}, {"s": 0.1}, {"T": 3.0}, {"growth": "exponential"}, {"R": 9}, {"b": [1.0, 0.5]}, {"core": "exponential"}],
     ids=str,
 )
-def test_settings_edited_while_running_count_from_the_next_step_on(edits: dict[str, Any]) -> None:
+def test_parameters_edited_during_a_run_count_from_the_next_step(edits: dict[str, Any]) -> None:
     usual: dict[str, Any] = {"R": 7, "m": 0.3, "s": 0.06, "growth": "polynomial", "core": "polynomial"}
     law = Lenia(**usual)
     edited = motor(law)
@@ -165,7 +165,7 @@ def test_settings_edited_while_running_count_from_the_next_step_on(edits: dict[s
     assert edited.plan.name == "fused"
 
 
-def test_a_ring_height_edited_in_place_counts_from_the_next_step_on() -> None:
+def test_a_ring_height_edited_in_place_counts_from_the_next_step() -> None:
     law = Lenia(R=7, m=0.3, s=0.06, b=[1.0, 1.0])
     edited = motor(law)
     edited.step(1)
@@ -175,7 +175,7 @@ def test_a_ring_height_edited_in_place_counts_from_the_next_step_on() -> None:
     assert_close((edited.cells,), stepped(Lenia(R=7, m=0.3, s=0.06, b=[1.0, 0.2]), (cells,), 1), 1e-5)
 
 
-def test_a_radius_edited_to_one_that_the_grid_cannot_hold_is_an_error() -> None:
+def test_a_radius_edited_to_more_than_the_grid_holds_is_an_error() -> None:
     law = Lenia(R=5)
     running = motor(law, side=16)
     running.step(1)
@@ -204,7 +204,7 @@ class Doubled(Lenia):
         return 2 * super().potential(cells)
 
 
-def test_laws_that_the_kernel_does_not_step_are_refused_with_the_reason() -> None:
+def test_laws_that_the_kernel_cannot_step_are_refused_with_the_reason() -> None:
     hooked, replaced = Lenia(R=5), Lenia(R=5)
     hooked.register_forward_hook(lambda *_: None)
     setattr(replaced, "kernel", lambda *_: torch.ones(11, 11) / 121)  # noqa: B010 - a method
@@ -219,7 +219,7 @@ def test_laws_that_the_kernel_does_not_step_are_refused_with_the_reason() -> Non
             motor(law, "fused", precision=precision).warm_up()
 
 
-def test_a_hook_registered_while_running_is_called_from_the_next_step_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_registered_during_a_run_is_called_from_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     law = Lenia(R=5)
     running = motor(law)
@@ -230,7 +230,7 @@ def test_a_hook_registered_while_running_is_called_from_the_next_step_on(monkeyp
     assert called
 
 
-def test_memory_that_the_kernel_cannot_have_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_out_of_memory_is_an_error_that_names_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
     running = motor(Lenia(R=5))
     running.warm_up()
     monkeypatch.setattr(running.plan, "_kernel", lambda _: 1)

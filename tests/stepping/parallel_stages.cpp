@@ -1,5 +1,5 @@
-// Stages shared by threads, many at a time: what they add up must not depend on how many threads do it. With "fork", in a
-// child of a process that has had threads too.
+// Sums over stages of work, by several callers at a time: the result must not depend on the number of threads. With "fork", also
+// in a child of a process that has had threads.
 #include "parallel_stages.h"
 
 #include <sys/wait.h>
