@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,6 +12,7 @@ from aetheria.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from aetheria.export.pictures import Movie
+    from aetheria.observe.request import Cut
     from aetheria.recording import Recording
 
 _MAX_PROBLEMS = 12  # lines printed about a damaged file
@@ -97,10 +98,10 @@ def repair(
 
     target = out_file or file.with_name(f"{file.stem}.repaired{file.suffix}")
     saved = save(file, target, overwrite=overwrite)
-    said = "[green]saved[/]" if saved.complete else "[yellow]saved in part[/]"
+    status = "[green]saved[/]" if saved.complete else "[yellow]saved in part[/]"
     behind = f", {saved.uncounted:,} more that were not committed yet" if saved.uncounted else ""
     frames = f"{saved.frames - saved.uncounted:,} of {saved.counted:,} frames{behind}, {saved.edits:,} edits"
-    out.print(f"{said} {escape(str(target))}: {frames}")
+    out.print(f"{status} {escape(str(target))}: {frames}")
     for line in saved.losses():
         out.print(f"  lost   {line}")
     for line in saved.problems[:_MAX_PROBLEMS]:
@@ -125,6 +126,10 @@ def export(
     last: Annotated[int | None, typer.Option("--to", help="Last step.")] = None,
     levels: Annotated[tuple[float, float] | None, typer.Option(help="Values at the ends of the colour map.")] = None,
     universe: Annotated[int, typer.Option(help="Number of the universe in a batch.")] = 0,
+    slice_: Annotated[
+        list[str] | None,
+        typer.Option("--slice", metavar="AXIS=CUT", help="Cut an axis away, as z=16, z=mean or z=max; needed in 3-D."),
+    ] = None,
     fps: Annotated[float, typer.Option(min=0.1, max=240, help="Frames per second.")] = 20.0,
     scale: Annotated[int, typer.Option(min=1, max=64, help="Pixels for each side of a cell.")] = 4,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
@@ -145,25 +150,39 @@ def export(
     if out_file and out_file.suffix != f".{kinds[0]}":
         raise ConfigError(f"--out {out_file}: expected a name that ends in .{kinds[0]}")
     with Recording(file) as recording:
-        film = Movie(recording, field, PictureStyle(colour_map, levels, universe, scale), first, last) if shown else None
+        style = PictureStyle(colour_map, levels, universe, scale, _cuts(slice_))
+        movie = Movie(recording, field, style, first, last) if shown else None
         # Pictures with the field's name: the run left its own under the recording's.
-        names = {kind: f"{file.stem}-{film.field}.{kind}" for kind in shown} if film else {}
+        names = {kind: f"{file.stem}-{movie.field}.{kind}" for kind in shown} if movie else {}
         targets = {kind: out_file or file.with_name(names.get(kind, f"{file.stem}.{kind}")) for kind in kinds}
         for kind, target in targets.items():
             check_output(target, overwrite, a_folder=kind == "zarr")
         for kind, target in targets.items():
-            said = _show(film, kind, target, fps) if film and kind in shown else _copy(recording, kind, target)
-            out.print(f"{escape(str(target))}: {said}")
+            text = _show(movie, kind, target, fps) if movie and kind in shown else _copy(recording, kind, target)
+            out.print(f"{escape(str(target))}: {text}")
 
 
-def _show(film: "Movie", kind: str, target: Path, fps: float) -> str:
+def _cuts(given: list[str] | None) -> "dict[str, Cut]":
+    """The slice that options such as "z=16" ask for; the values are checked against the grid later."""
+    cuts: dict[str, Any] = {}
+    for text in given or []:
+        axis, equals, cut = text.partition("=")
+        if not equals or not axis or axis in cuts:
+            raise ConfigError(f"--slice {text}: expected AXIS=INDEX, AXIS=mean or AXIS=max, each axis once, as in --slice z=16")
+        cuts[axis] = int(cut) if cut.removeprefix("-").isdecimal() else cut
+    return cuts
+
+
+def _show(movie: "Movie", kind: str, target: Path, fps: float) -> str:
     from aetheria.export.pictures import save_gif, save_mp4, save_png
 
     if kind == "png":
-        save_png(film, target)
-        return f"{film.field}, step {film.step(-1)}"
-    (save_gif if kind == "gif" else save_mp4)(film, target, fps)
-    return f"{film.field}, {len(film)} frames, steps {film.step(0)} to {film.step(-1)}"
+        save_png(movie, target)
+        if movie.space_time:
+            return f"{movie.field}, space-time picture of steps {movie.step(0)} to {movie.step(-1)}"
+        return f"{movie.field}, step {movie.step(-1)}"
+    (save_gif if kind == "gif" else save_mp4)(movie, target, fps)
+    return f"{movie.field}, {len(movie)} frames, steps {movie.step(0)} to {movie.step(-1)}"
 
 
 def _copy(recording: "Recording", kind: str, target: Path) -> str:

@@ -100,7 +100,7 @@ class CheckpointConfig(Settings):
 
 
 class PictureConfig(Settings):
-    """The PNG of the last state, which a run leaves beside its recording.
+    """The PNG that a run leaves beside its recording: the last state, or in 1-D the last frames, time downwards.
 
     Attributes:
         slice: axis to index, "mean" or "max"; the middle along z when left out on a grid of three axes.

@@ -11,20 +11,22 @@ from PIL import Image
 from torch import nn
 
 from aetheria.core.errors import ConfigError
-from aetheria.export.pictures import check_levels, find_levels, picture
+from aetheria.export.pictures import Movie, PictureStyle, check_levels, find_levels, picture
 from aetheria.files.atomic import atomic_write, check_output
 from aetheria.laws import build_law, find_law, parameters
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.motor.state import InitialCells
 from aetheria.observe.colour_maps import colour_map
 from aetheria.observe.request import Request
-from aetheria.recording import Recorder
+from aetheria.recording import Recorder, Recording
 from aetheria.recording.schema import filters
 from aetheria.runs.checkpoint import Checkpoints
 from aetheria.runs.config import LawConfig, RecordConfig, RunConfig
 from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
+
+_MOST_ROWS = 1024  # frames in the space-time picture that a run leaves
 
 
 @dataclass
@@ -142,7 +144,7 @@ def finish(session: Session, config: RunConfig, work: Callable[[Session], None])
         image.unlink(missing_ok=True)
     else:
         with atomic_write(image) as temporary:
-            render_picture(config, motor).save(temporary)
+            _final_picture(config, motor, recorder.path).save(temporary)
     return RunResult(
         status=ending.status,
         exit_code=ending.exit_code,
@@ -198,9 +200,23 @@ def render_picture(config: RunConfig, motor: Aetheria_Motor) -> Image.Image:
     field = request.fields[0]
     values = motor.look(request)[field.name][0]
     levels = check_levels("[picture] levels", settings.levels) if settings.levels else find_levels([values], *field.range)
-    if values.ndim == 1 + (field.name == "rgb"):  # a grid of one axis: a picture of one row
+    if values.ndim == 1 + (field.name == "rgb"):  # a single axis: a picture of one row
         values = values[..., None, :]
     return picture(values, field.name, settings.colour_map or field.colour_map, levels, settings.scale)
+
+
+def _final_picture(config: RunConfig, motor: Aetheria_Motor, recording: Path) -> Image.Image:
+    """The picture of the last state; on a grid of one axis the space-time picture of the last frames, if they were recorded."""
+    settings = config.picture
+    if len(config.grid.sides) > 1:
+        return render_picture(config, motor)
+    with Recording(recording) as frames:
+        field = settings.field or motor.traits.default_field
+        if field not in frames.fields or not len(frames):
+            return render_picture(config, motor)
+        levels = check_levels("[picture] levels", settings.levels) if settings.levels else None
+        style = PictureStyle(settings.colour_map, levels, scale=settings.scale)
+        return Movie(frames, field, style, int(frames.steps[-_MOST_ROWS:][0])).space_time_picture()
 
 
 def _picture_request(config: RunConfig, motor: Aetheria_Motor) -> Request:
