@@ -14,7 +14,7 @@ from aetheria.observe.downsample import interleaved
 from aetheria.observe.feed import Frame, Subscription
 from aetheria.observe.request import Request
 from viewer.model.frame import CellValues, RenderedFrame
-from viewer.model.palette import find_levels
+from viewer.model.palette import fitted_levels
 from viewer.model.plane import Plane, PlaneSlice
 from viewer.model.region import Region
 from viewer.model.view_settings import FieldChoice, FrameRequest, Levels, ViewSettings
@@ -192,7 +192,7 @@ class GridFrames:
         received = self.motor.look(request)
         values = received[settings.field]
         self.samples.append((received.step, values))
-        self._levels = find_levels(settings, self._choices[settings.field], values, self._levels if ease else None)
+        self._levels = fitted_levels(settings, self._choices[settings.field], values, self._levels if ease else None)
         self._probed = (received.step, frame_request)
 
 

@@ -137,7 +137,7 @@ class Timeline(QWidget):
         self.slider.setValue(position.frame_index)
         self.slider.blockSignals(False)
         self.slider.setEnabled(position.frames > 1)
-        self._say(in_words(position))
+        self._say(position_text(position))
         self.slider.setAccessibleDescription(self.position_text.text())
         if position.playing != self._playing:
             self._playing = position.playing
@@ -189,7 +189,7 @@ class Timeline(QWidget):
         whole.addLayout(row)
 
 
-def in_words(position: PlaybackPosition) -> str:
+def position_text(position: PlaybackPosition) -> str:
     """Frame, step and time; frames are counted from 1 for the user."""
     if not position.frames:
         return "no frame yet"
