@@ -146,7 +146,5 @@ class FilmDialog(QDialog):
 def pixels_of(image: QImage) -> NDArray[np.uint8]:
     """The colours `(h, w, 3)` of an image."""
     plain = image.convertToFormat(QImage.Format.Format_RGB888)
-    rows = np.frombuffer(plain.constBits(), np.uint8).reshape(
-        plain.height(), plain.bytesPerLine()
-    )
-    return rows[:, : 3 * without_mnemonic.width()].reshape(without_mnemonic.height(), without_mnemonic.width(), 3).copy()
+    rows = np.frombuffer(plain.constBits(), np.uint8).reshape(plain.height(), plain.bytesPerLine())
+    return rows[:, : 3 * plain.width()].reshape(plain.height(), plain.width(), 3).copy()
