@@ -68,15 +68,18 @@ class GridFrames:
         motor: Aetheria_Motor,
         plane: Plane,
         choices: Mapping[str, FieldChoice],
+        settings: ViewSettings,
         submit: Callable[[Callable[[], None], None, str], None],
     ) -> None:
         """
         Args:
             plane: of the motor's grid, at any slice.
             choices: the fields, by name.
+            settings: the initial view.
             submit: runs a named job in the thread of the source.
         """
         self.motor, self._plane, self._choices, self._submit = motor, plane, choices, submit
+        self._settings = settings
         self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)
         self._request: FrameRequest | None = None
         self._subscription: Subscription | None = None
@@ -149,9 +152,8 @@ class GridFrames:
         return _PROBE_S
 
     def read_cell(self, y: int, x: int, universe: int) -> CellValues | None:
-        return (
-            None if self._request is None else read_cell(self.motor, self._plane, self._request.view_settings, y, x, universe)
-        )
+        settings = self._settings if self._request is None else self._request.view_settings
+        return read_cell(self.motor, self._plane, settings, y, x, universe)
 
     def _late(self) -> bool:
         """Whether the newest frame is older than the newest cells or than the request."""

@@ -45,7 +45,7 @@ def shows(window: Window, index: int) -> bool:
     """Whether the frame is in the picture, the slider and the words."""
     frame = window.controller.frame
     words = f"frame {index + 1} of {FRAMES}, step {2 * index}"
-    return frame is not None and (frame.step, window.timeline.slider.value(), window.timeline.words.text()) == (
+    return frame is not None and (frame.step, window.timeline.slider.value(), window.timeline.position_text.text()) == (
         2 * index,
         index,
         words,

@@ -99,10 +99,10 @@ def test_the_page_of_shortcuts_is_searched_as_one_types(window: Window, qtbot: Q
     page = window.findChild(ShortcutsPage)
     assert page is not None
     qtbot.waitUntil(page.isActiveWindow)
-    qtbot.keyClicks(page.words, "start seed")
+    qtbot.keyClicks(page.query, "start seed")
     lines = [item.text(0) for menu, found in page._lines if not menu.isHidden() for item, _ in found if not item.isHidden()]
     assert lines == ["New seed"]
-    page.words.clear()
+    page.query.clear()
     panels = [item.text(0) for _, found in page._lines for item, _ in found if item.text(0).startswith("Panel: ")]
     assert panels == [f"Panel: {dock.title}" for dock in PANELS]
     qtbot.keyClick(page, Qt.Key.Key_Escape)
