@@ -1,8 +1,8 @@
-"""Forms in which a law can be handed to a kernel: two-state rules and ring kernels; see also `local_network`."""
+"""Descriptions of laws for kernels: two-state rules and ring kernels; see also `local_network`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,12 @@ Curve = Literal["polynomial", "exponential"]
 CURVES: tuple[Curve, ...] = ("polynomial", "exponential")  # numbered in this order in the kernels (enums.h)
 
 
-@dataclass(frozen=True)
-class BitRule:
+class BitRule(NamedTuple):
     """A two-state outer-totalistic rule on the Moore neighbourhood of a two-dimensional grid.
 
     Attributes:
         table: the next state, 0.0 or 1.0, by `9 * alive + live neighbours`: 18 numbers.
-        boundary: what lies beyond the edge.
+        boundary: the cells beyond the edge.
     """
 
     table: tuple[float, ...]
@@ -36,7 +35,7 @@ class RingKernel:
         growth: 2 max(0, 1 - (u - m)^2 / (9 s^2))^4 - 1 ("polynomial") or 2 exp(-(u - m)^2 / (2 s^2)) - 1 ("exponential").
         centre, width: m and s.
         dt: time units per step.
-        boundary: what lies beyond the edge.
+        boundary: the cells beyond the edge.
         shape_key: changes when the kernel does, and is cheap to compare.
     """
 

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from aetheria.cli import app, extensions
+from aetheria.cli import app, extensions, main
 from aetheria.core.errors import AetheriaError, RecordingError
-from aetheria.laws import build_law, registry
+from aetheria.laws import LAWS, build_law, registry
 from aetheria.recording import Recording
 from tests.paths import ROOT
 
@@ -157,8 +157,14 @@ def test_errors_are_printed_without_a_traceback_and_set_the_exit_code(here: Path
     assert result.returncode == 5
     assert result.stderr.startswith("error nowhere.toml: no such file")
     assert "Traceback" not in result.stderr
-    assert shell("run", "soup.toml", "--steps", "0").returncode == 2
-    assert shell("jump").returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [["run", "soup.toml", "--steps", "0"], ["jump"]])
+def test_wrong_arguments_end_with_2(here: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["aetheria", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
 
 
 # 50: density overflows a while before the cells do; 1e9: at once; "grid": the norm does, and zero cells would look healthy.
@@ -242,12 +248,14 @@ def test_doctor_reports_and_tests_this_machine() -> None:
     for words in ("Python", "torch", "C++ compiler", "precisions on cpu", "fused = eager on cpu", "Life on cpu"):
         assert f"ok {words}" in result.output
     plans = dict(re.findall(r"ok plan for (\w+) on cpu +(\w+): \w+", result.output))
-    assert plans == {
+    assert plans.keys() == LAWS.keys()
+    known = {
         **dict.fromkeys(("MLP", "DEEP_QCA", "GrowingNCA", "Lenia"), "fused"),
         **dict.fromkeys(("UNet", "ConvLSTM"), "winograd"),
         "NeuralCA": "compiled",
         "Life": "packed",
     }
+    assert {name: plans[name] for name in known} == known
 
 
 def test_doctor_names_the_remedy_for_a_missing_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,7 +430,7 @@ def test_a_registered_law_that_fails_is_named(here: Path, monkeypatch: pytest.Mo
 
 
 def test_a_network_too_large_for_memory_is_refused(here: Path) -> None:
-    error = failure("run", "soup.toml", "--set", "law={name='mlp', d_state=2, hidden_channels=10000000}")
+    error = failure("run", "soup.toml", "--set", "law={name='mlp', d_state=2, perceive='self', hidden_channels=10000000}")
     assert error.exit_code == 2
     assert "out of memory; use a smaller grid, batch or network" in str(error)
 

@@ -149,15 +149,17 @@ def test_a_saved_state_of_another_shape_is_refused() -> None:
 def test_other_threads_are_served_while_the_motor_steps() -> None:
     motor = counter()
     steps: list[int] = []
-    stepping = threading.Thread(target=lambda: motor.step(200_000))
+    served = threading.Event()
+    stepping = threading.Thread(target=lambda: motor.step(2_000_000, until=served.is_set))
     stepping.start()
-    while stepping.is_alive() and len(steps) < 20:
+    while stepping.is_alive() and len(set(steps)) < 5:
         cells = motor.cells
         assert (cells == cells[0, 0, 0, 0]).all(), "a torn read"
         steps.append(int(cells[0, 0, 0, 0]))
+    served.set()
     stepping.join()
-    assert len(set(steps)) > 1, "served only after the last step"
-    assert (motor.cells == 200_000).all()
+    assert len(set(steps)) == 5, "served only after the last step"
+    assert (motor.cells == motor.step_count).all()
 
 
 def test_only_one_thread_may_step() -> None:
