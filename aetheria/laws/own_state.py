@@ -64,7 +64,16 @@ class OwnState:
         return {name: _copied(value) for name, value in self._values() if name in self.changed} if self.changed else {}
 
     def load(self, values: Mapping[str, Value]) -> None:
-        """Puts the state of `saved` back; what it does not name begins anew."""
+        """Puts the state of `saved` back; values that it does not name begin anew.
+
+        Raises:
+            StateError: a name that is no buffer or plain attribute of these modules, as in a forged file.
+        """
+        modules = dict(self._modules)
+        for key in values:
+            path, _, name = key.rpartition(":")
+            if path not in modules or not _may_be_state(modules[path], name):
+                raise StateError(f"state of the law: {key!r} given; no module keeps state of this name")
         self.changed |= values.keys() & self.initial.keys()
         self.restore({name: self.initial[name] for name in self.changed} | dict(values))
 
@@ -131,6 +140,13 @@ def to_files(values: Mapping[str, Value]) -> tuple[dict[str, Tensor], dict[str, 
 
 def _foreign(module: nn.Module) -> bool:
     return not f"{type(module).__module__}.".startswith(_STATELESS)
+
+
+def _may_be_state(module: nn.Module, name: str) -> bool:
+    """Whether a name is that of a buffer or of plain data, or of an attribute that a step has yet to make."""
+    if name in _SKIPPED or name in module._parameters or name in module._modules or name.startswith("__"):
+        return False
+    return name in module._buffers or not hasattr(module, name) or _is_data(getattr(module, name))
 
 
 def _is_data(value: object) -> bool:

@@ -250,7 +250,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
         with loop.lock:
             before = stepper.step
+            stepper.own.load(state.get("law", {}))  # first: it may refuse
             stepper.state, stepper.step, stepper.seed = given, step, seed
-            stepper.own.load(state.get("law", {}))
             loop.edits.add_state(before)
             loop.feed.show_again()

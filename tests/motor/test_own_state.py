@@ -215,6 +215,16 @@ def test_a_value_that_no_file_can_hold_is_refused_by_name() -> None:
     assert plain == {"a:n": [1, 2]}
 
 
+@pytest.mark.parametrize("name", ["plain:forward", "plain:training", "plain:_buffers", "plain:__class__", "plain:w", "other:n", "n"])
+def test_a_forged_state_cannot_replace_anything_but_state(name: str) -> None:
+    law = Clock()
+    law.register_parameter("w", nn.Parameter(torch.zeros(1)))
+    motor = motor_of(law)
+    with pytest.raises(StateError, match="no module keeps state of this name"):
+        motor.load_state_dict({**motor.state_dict(), "law": {name: 1}})
+    motor.step(1)
+
+
 def test_modules_of_torch_and_aetheria_are_not_looked_through() -> None:
     assert not OwnState(as_law(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)), 1))
     assert OwnState(as_law(Clock(), 1))

@@ -116,7 +116,7 @@ def test_a_reset_runs_a_pattern_under_its_own_rule_again_and_warns_of_nothing(
     wait_until(lambda: motor.step_count == 0 and not controller.parameters.is_changed("rule"), controller)
     assert torch.equal(motor.cells, first)
     assert motor.edits == ()
-    assert caplog.messages == []
+    assert [one.getMessage() for one in caplog.records if one.name.startswith(("aetheria", "viewer"))] == []
 
 
 def test_a_reset_that_is_refused_leaves_the_law_as_it_was(controller: Controller, tmp_path: Path) -> None:
