@@ -215,7 +215,9 @@ def test_a_value_that_no_file_can_hold_is_refused_by_name() -> None:
     assert plain == {"a:n": [1, 2]}
 
 
-@pytest.mark.parametrize("name", ["plain:forward", "plain:training", "plain:_buffers", "plain:__class__", "plain:w", "other:n", "n"])
+@pytest.mark.parametrize(
+    "name", ["plain:forward", "plain:training", "plain:_buffers", "plain:__class__", "plain:w", "other:n", "n"]
+)
 def test_a_forged_state_cannot_replace_anything_but_state(name: str) -> None:
     law = Clock()
     law.register_parameter("w", nn.Parameter(torch.zeros(1)))
