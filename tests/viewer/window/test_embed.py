@@ -21,6 +21,7 @@ from viewer.sources.live import LiveSource
 
 _BEGIN = """
 import os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
 import torch
 torch.set_num_threads(1)
 from PySide6.QtCore import QSettings
