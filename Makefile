@@ -4,11 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help run test lint bench train-check soak clean
+# Processes that run the tests; their torch has a thread each.
+WORKERS ?= 2
+
+.PHONY: help run test check lint thumbnails bench train-check soak clean
 
 help:
 	@echo "make run    install and run configs/quickstart.toml: a recording and a picture in runs/"
 	@echo "make test   install what tests need; lint, types, import layers, and all tests"
+	@echo "make check  lint, types, import layers, and the fast tests of the changed files (BASE=COMMIT: since then)"
+	@echo "make thumbnails  draw the pictures of the gallery (CONFIGS=NAME: of this config alone)"
 	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about an hour)"
 	@echo "make train-check  learn Life, B36/S23, Lenia and a picture as well as docs/training.md says (half an hour)"
 	@echo "make soak   kill, fill, cut and damage runs as often as promised; docs/reliability.md (about an hour)"
@@ -37,7 +42,14 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: lint
+	files=$$($(BIN)/python -m tests.changed $(or $(BASE),HEAD)); \
+	if [ -n "$$files" ]; then $(BIN)/python -m pytest -q -n $(WORKERS) $$files; else echo "no tests of the changed files"; fi
+
+thumbnails: $(VENV)/.installed
+	$(BIN)/python docs/thumbnails.py $(CONFIGS)
 
 bench: $(VENV)/.installed
 	$(INSTALL) -e '.[bench,viewer]'

@@ -1,4 +1,4 @@
-"""Makes the pictures of the viewer in README.md and viewer.md: opens the real window, does things, and photographs it.
+"""Makes the pictures of the viewer in README.md and viewer.md: opens the real window, acts on it, and saves screenshots.
 
 QT_QPA_PLATFORM=offscreen python docs/screenshots.py
 """
@@ -12,10 +12,15 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+import torch
 from PySide6.QtCore import QCoreApplication, QEventLoop, QPointF, QSettings, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
+from torch import Tensor
 
+from aetheria import Lenia
+from aetheria.laws.base import Law
+from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from viewer.model.region import Region
@@ -81,7 +86,7 @@ def stroke(window: Window, *cells: tuple[float, float]) -> None:
 
 
 def gallery() -> None:
-    """What one sees first."""
+    """The first page."""
     window = opened()
     photograph(window, "gallery")
     window.close()
@@ -124,11 +129,53 @@ def recording() -> None:
         window = opened(path, "view", "plots")
         if window.controller.model.theme == "dark":
             window.controller.toggle_theme()
-        spin(lambda: window.controller.frame is not None and window.controller.frame.step > 150)
-        window.controller.toggle_play()
+        window.controller.go_to(150)
+        spin(lambda: window.controller.frame is not None and window.controller.frame.step == 150)
         photograph(window, "recording")
         window.close()
         wait(0.5)
+
+
+class Rule110(Law):
+    """Wolfram's elementary rule 110: the next state by those of the left, own and right cell, as bits of 110."""
+
+    channels = 1
+    ranks = (1,)
+    radius = 1
+    states = 2
+
+    def forward(self, cells: Tensor) -> Tensor:
+        neighbourhood = 4 * cells.roll(1, -1) + 2 * cells + cells.roll(-1, -1)
+        return (110 >> neighbourhood.int() & 1).to(cells.dtype)
+
+
+def shown(motor: Aetheria_Motor, title: str, step: int) -> Window:
+    """A window on a motor, at a step."""
+    window = opened()
+    window.controller.open(LiveSource(motor, title=title))
+    window.docks["view"].show()
+    window.docks["tools"].show()
+    window.controller.go_to(step)
+    spin(lambda: window.controller.frame is not None and window.controller.frame.step == step)
+    window.controller.fit()
+    return window
+
+
+def row() -> None:
+    """A grid of one dimension: rule 110, a row for each step."""
+    cells = (torch.rand(1, 480, generator=torch.Generator().manual_seed(4)) < 0.5).float()
+    window = shown(Aetheria_Motor(Rule110(), (480,), 1, "cpu", {"plan": "eager"}, initial=cells), "Rule 110", 700)
+    photograph(window, "1d")
+    window.close()
+
+
+def volume() -> None:
+    """A grid of three dimensions: Lenia, one slice."""
+    motor = Aetheria_Motor(Lenia(), (48, 64, 96), 1, "cpu", {"plan": "eager"}, initial="noise")
+    window = shown(motor, "Lenia in three dimensions", 14)
+    window.controller.set_slice("y", 30)
+    photograph(window, "3d")
+    window.close()
 
 
 def main() -> None:
@@ -138,7 +185,7 @@ def main() -> None:
     QSettings.setDefaultFormat(QSettings.Format.IniFormat)
     with tempfile.TemporaryDirectory() as folder:
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
-        for scene in (gallery, lizard, waves, recording):
+        for scene in (gallery, lizard, waves, recording, row, volume):
             scene()
 
 

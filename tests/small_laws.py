@@ -6,6 +6,7 @@ Nothing here needs to know a new law: `SMALL` and the other tables are for laws 
 from collections.abc import Callable
 from typing import Any, get_args
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from aetheria.laws.updates import QuantumLaw
 from aetheria.motor.motor import Aetheria_Motor
 
 State = tuple[Tensor, ...]
+Case = tuple[str, int]  # the name of a law, and the rank that it is built for
 
 PLAIN = "a user's module"
 NAMES = (*LAWS, PLAIN)
@@ -84,9 +86,14 @@ def class_of(name: str) -> type[Law]:
     return UNLISTED[name] if name in UNLISTED else LAWS[name]
 
 
-def cases(*names: str) -> list[tuple[str, int]]:
+def cases(*names: str) -> list[Case]:
     """(name, rank) of each rank that each of these laws states; of all laws without names."""
     return [(name, rank) for name in names or (*LAWS, *UNLISTED) for rank in class_of(name).ranks]
+
+
+def each(some: list[Case]) -> pytest.MarkDecorator:
+    """Runs a test for each of these as its `case`."""
+    return pytest.mark.parametrize("case", some, ids=[f"{name} {rank}d" for name, rank in some])
 
 
 def boundaries(name: str) -> tuple[str, ...]:

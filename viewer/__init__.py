@@ -26,9 +26,9 @@ def show(motor: "Aetheria_Motor", *, title: str = "", block: bool = False, steps
         ViewerError: there is no screen, or no window can be opened in this thread; the message names the remedy.
     """
     try:
-        from viewer.window.embed import open_window  # imported late, because it loads Qt
+        from viewer.window.embed import open_motor_window  # imported late, because it loads Qt
     except ImportError as error:
         from viewer.model.display import ViewerError
 
         raise ViewerError(f"show: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' ({error})") from None
-    return open_window(motor, title=title, block=block, steps=block if steps is None else steps)
+    return open_motor_window(motor, title=title, block=block, steps=block if steps is None else steps)

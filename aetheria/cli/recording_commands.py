@@ -98,10 +98,10 @@ def repair(
 
     target = out_file or file.with_name(f"{file.stem}.repaired{file.suffix}")
     saved = save(file, target, overwrite=overwrite)
-    said = "[green]saved[/]" if saved.complete else "[yellow]saved in part[/]"
+    status = "[green]saved[/]" if saved.complete else "[yellow]saved in part[/]"
     behind = f", {saved.uncounted:,} more that were not committed yet" if saved.uncounted else ""
     frames = f"{saved.frames - saved.uncounted:,} of {saved.counted:,} frames{behind}, {saved.edits:,} edits"
-    out.print(f"{said} {escape(str(target))}: {frames}")
+    out.print(f"{status} {escape(str(target))}: {frames}")
     for line in saved.losses():
         out.print(f"  lost   {line}")
     for line in saved.problems[:_MAX_PROBLEMS]:

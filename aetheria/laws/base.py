@@ -31,7 +31,7 @@ class Law(Controlled):
         ranks: numbers of grid axes that the law can step, as in (2,) or (1, 2, 3). Where an instance is built for one of
             them (parameter `rank`), its class states them all.
         radius: how many cells a change can travel in one step; None if a far-away cell can matter.
-        boundary: what lies beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell).
+        boundary: the cells beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell).
         stochastic: draws random numbers; then `initial_memory(cells, seed)` takes the motor's seed.
         phases: number of alternating sub-rules; if above 1, `forward` takes `phase=step % phases`, an int from the motor.
         d_state: complex amplitudes per cell (`channels = 2 * d_state`), or None when cells are real.
@@ -46,7 +46,7 @@ class Law(Controlled):
         default_field, fields: see `aetheria.observe.fields`.
         default_initial: kind of initial cells used when none is given; see `aetheria.motor.initial`.
         reads_patterns: pattern files (RLE) can be its initial cells; see `pattern_values`.
-        animal: code of the shipped creature whose parameters it has, or None.
+        animal: code of the shipped creature with the law's parameters, or None.
         controls: parameters that may be changed while it is stepped; see `aetheria.laws.controls`.
     """
 
@@ -162,7 +162,7 @@ class PlainLaw(Law):
     """A module that is no `Law`, with the defaults of `Law`; of its attributes only `initial_memory(cells)` is used."""
 
     ranks = (1, 2, 3)
-    tipping = True  # nobody knows
+    tipping = True  # not known, so to be expected
 
     def __init__(self, module: nn.Module, channels: int) -> None:
         super().__init__()

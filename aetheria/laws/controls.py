@@ -1,4 +1,4 @@
-"""Parameters of a law that may be changed while it is stepped, without a restart and without compiling again."""
+"""Controls: parameters of a law that can be changed between steps, without a restart or a recompile."""
 
 import math
 from collections.abc import Callable
@@ -25,10 +25,10 @@ class Control:
     Attributes:
         name: of the law's attribute.
         meaning: in words, with its unit.
-        low, high: what a slider offers; all of it is allowed, and more may be.
+        low, high: ends of a slider; all values between them are allowed, others may be.
         allowed: whether a finite number is allowed.
-        wanted: what `allowed` says, for people.
-        as_tensor: the number as compiled code is to read it, `()`: float64, which becomes the law's own type, or whole.
+        wanted: the condition that `allowed` checks, in words.
+        as_tensor: makes the tensor `()` that compiled code reads: float64, to be cast to the law's type, or an integer.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Control:
     as_tensor: Callable[[float], Tensor] = _exact
 
     def checked(self, value: Any, where: str) -> float:
-        """`value` as a float. Raises ConfigError when it is no number that is allowed."""
+        """`value` as a float. Raises ConfigError when it is not an allowed number."""
         number = isinstance(value, Real) and not isinstance(value, bool)
         if not (number and math.isfinite(value) and self.allowed(float(value))):
             raise ConfigError(f"{where} {self.name}: {value!r} given; expected {self.wanted}")
@@ -63,17 +63,17 @@ class TextControl:
 class Controlled(nn.Module):
     """A module with controls.
 
-    A number reads and writes as a float attribute. Compiled code would take a float for a constant, and be compiled anew for
-    each value; so `live` gives it as a tensor of one element, a buffer that is no part of the state dict.
+    A number reads and writes as a float attribute. Compiled code would treat a float as a constant and be recompiled for each
+    value, so `live` gives it as a tensor of one element, a buffer outside the state dict.
 
     Attributes:
-        controls: what may be changed, in the order in which to show it.
+        controls: the controls, in the order of display.
     """
 
     controls: ClassVar[tuple[Control | TextControl, ...]] = ()
 
     def get_control(self, name: str) -> Value:
-        """The present value of a control. Raises ConfigError when there is none of this name."""
+        """The present value of a control. Raises ConfigError when no control has this name."""
         value = getattr(self, self._control(name).name)
         return value.item() if isinstance(value, Tensor) else value
 
@@ -85,7 +85,7 @@ class Controlled(nn.Module):
         """
         control = self._control(name)
         held = getattr(self, name)
-        if isinstance(control, Control) and isinstance(held, Tensor):  # made a parameter, to be learned
+        if isinstance(control, Control) and isinstance(held, Tensor):  # a parameter of the module, to be learned
             with torch.inference_mode():
                 held.fill_(control.checked(value, self._where()))
         else:
@@ -100,7 +100,7 @@ class Controlled(nn.Module):
         control = next((c for c in self.controls if c.name == name), None)
         if not isinstance(control, Control):
             super().__setattr__(name, value)
-        elif isinstance(value, Tensor):  # the user's own, which stands for itself
+        elif isinstance(value, Tensor):  # the user's own tensor is used as it is
             self._buffers.pop(_buffer(name), None)
             super().__setattr__(name, value)
         else:
@@ -109,7 +109,7 @@ class Controlled(nn.Module):
             self._mirror(control, checked)
 
     def _mirror(self, control: Control, value: float) -> None:
-        """Brings the buffer of a number to its value, in place where there is one: compiled code knows its address."""
+        """Writes a number into its buffer; in place where there is one, because compiled code holds its address."""
         tensor = control.as_tensor(value)
         held = self._buffers.get(_buffer(control.name))
         if held is None:
@@ -121,7 +121,7 @@ class Controlled(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # by torch's stubs
-        for control in self.controls:  # from float32 to float64 a number gets back the digits that it had lost
+        for control in self.controls:  # a cast from float32 to float64 restores the digits that float32 had cut off
             if isinstance(control, Control) and _buffer(control.name) in self._buffers:
                 self._mirror(control, getattr(self, control.name))
         return self

@@ -1,4 +1,4 @@
-"""Forms in which a law can be handed to a kernel: two-state rules and ring kernels; see also `local_network`."""
+"""Descriptions of laws for kernels: two-state rules and ring kernels; see also `local_network`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class BitRule:
 
     Attributes:
         table: the next state, 0.0 or 1.0, by `9 * alive + live neighbours`: 18 numbers.
-        boundary: what lies beyond the edge.
+        boundary: the cells beyond the edge.
     """
 
     table: tuple[float, ...]
@@ -36,7 +36,7 @@ class RingKernel:
         growth: 2 max(0, 1 - (u - m)^2 / (9 s^2))^4 - 1 ("polynomial") or 2 exp(-(u - m)^2 / (2 s^2)) - 1 ("exponential").
         centre, width: m and s.
         dt: time units per step.
-        boundary: what lies beyond the edge.
+        boundary: the cells beyond the edge.
         shape_key: changes when the kernel does, and is cheap to compare.
     """
 

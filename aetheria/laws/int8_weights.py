@@ -28,7 +28,7 @@ def quantised(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             found[name] = tensor
             continue
         rows = tensor.float().flatten(1)
-        # A row of zeros stays one whatever its scale.
+        # Not 0 for a row of zeros, which is divided by it.
         scale = (rows.abs().amax(1) / _MOST).clamp_min(torch.finfo(torch.float32).tiny)
         found[name] = (rows / scale[:, None]).round().to(torch.int8).reshape(tensor.shape)
         found[name + _SCALE] = scale
@@ -47,7 +47,7 @@ def dequantised(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def quantise_file(source: str | Path, target: str | Path) -> None:
-    """Writes the weights of a .safetensors file in eight bits; what else the file says of itself comes along.
+    """Writes the weights of a .safetensors file in eight bits, with the metadata of the file.
 
     Raises:
         ConfigError: not .safetensors. FileUnreadableError: `source` cannot be read.
@@ -60,7 +60,7 @@ def quantise_file(source: str | Path, target: str | Path) -> None:
     try:
         with safe_open(source, "pt") as file:
             tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - no mapping
-    except Exception as error:  # whatever a torn header makes of itself
+    except Exception as error:  # a torn header can raise anything
         raise FileUnreadableError(f"{source}: cannot be read as weights; {first_line(error)}") from error
     with atomic_write(target) as beside:
         save_file(quantised(tensors), beside, metadata)

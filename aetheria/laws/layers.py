@@ -1,4 +1,4 @@
-"""Building blocks of the neural laws: padding by boundary, local norms, convolutions that know their boundary."""
+"""Building blocks of the neural laws: padding, windows, sums over neighbourhoods, convolutions with a boundary, norms."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -56,14 +56,14 @@ def moore_sum(halo: Tensor) -> Tensor:
 
 
 def joined(*parts: Tensor) -> Tensor:
-    """The channels of all parts, one part after the other."""
+    """All parts concatenated along the channels."""
     return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
 
 class _SameSize:
-    """A convolution over 1 or 3 cells along each axis that keeps the size of the grid; the boundary says what lies beyond.
+    """A convolution over 1 or 3 cells along each axis that keeps the size of the grid and pads by its boundary.
 
-    Several inputs count as one, channel after channel.
+    Several inputs are concatenated along the channels.
     """
 
     kernel_size: tuple[int, ...]
@@ -77,19 +77,19 @@ class _SameSize:
 
 
 class Conv1d(_SameSize, nn.Conv1d):
-    """Convolution over 1 or 3 cells of a row that knows its boundary."""
+    """Convolution over 1 or 3 cells of a row, with a boundary."""
 
 
 class Conv(_SameSize, nn.Conv2d):
-    """1x1 or 3x3 convolution that knows its boundary."""
+    """1x1 or 3x3 convolution, with a boundary; several inputs are concatenated along the channels."""
 
 
 class Conv3d(_SameSize, nn.Conv3d):
-    """1x1x1 or 3x3x3 convolution that knows its boundary."""
+    """1x1x1 or 3x3x3 convolution, with a boundary."""
 
 
 class ConvBlock(nn.Sequential):
-    """Layers one after the other; several inputs count as one, channel after channel."""
+    """Layers one after the other; several inputs are concatenated along the channels."""
 
     def forward(self, *parts: Tensor) -> Tensor:
         return super().forward(joined(*parts))  # type: ignore[no-untyped-call]  # by torch's stubs
@@ -115,7 +115,7 @@ class ChannelNorm(nn.Module):
 
 
 class Gated(nn.Module):
-    """What an LSTM does with its gates: the next hidden and cell state `(B, C, H, W)`.
+    """The gates of an LSTM: gives the next hidden and cell state `(B, C, H, W)`.
 
     Gates `(B, 4C, H, W)`, before their sigmoid or tanh: forget, accept, output, candidate. Source: S. Hochreiter and
     J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997; forget gates: F. Gers et al., 2000.
@@ -128,7 +128,7 @@ class Gated(nn.Module):
 
 
 def make_conv(rank: int, inputs: int, outputs: int, size: int, boundary: Boundary) -> Convolution:
-    """A convolution over `size` (1 or 3) cells along each of `rank` axes that knows its boundary."""
+    """A convolution over `size` (1 or 3) cells along each of `rank` axes, with a boundary."""
     kinds: dict[int, Callable[..., Convolution]] = {1: Conv1d, 2: Conv, 3: Conv3d}
     return kinds[rank](inputs, outputs, size, boundary)
 

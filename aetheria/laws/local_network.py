@@ -1,4 +1,4 @@
-"""The form that many laws share, so that one fused kernel can step them all: a small network at every cell."""
+"""`CellNetwork`: a small network at every cell, the common form of many laws that one fused kernel can step."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -44,12 +44,12 @@ class CellNetwork:
     Attributes:
         filters: F filters, each 3 rows of 3.
         layers: two or more.
-        boundary: what lies beyond the edge.
+        boundary: the cells beyond the edge.
         decay: share of the cells lost per step.
         normalise: "none", "cell" or "grid", as `QuantumLaw` has them.
-        fire_rate: chance that a cell fires, drawn by `aetheria.laws.hash_noise` from the memory (seed, step); None: all do.
-        alive: (channel, threshold): a cell that has not more than the threshold in its 3x3 neighbourhood, before the step
-            or after, becomes zero; None: all live.
+        fire_rate: chance that a cell fires, drawn by `aetheria.laws.hash_noise` from the memory (seed, step); None if all do.
+        alive: (channel, threshold): a cell with nothing above the threshold in its 3x3 neighbourhood, before or after the
+            step, becomes zero; None if all cells live.
     """
 
     filters: Filters

@@ -21,7 +21,7 @@ LawClass = TypeVar("LawClass", bound=type[Law])
 LAWS: dict[str, type[Law]] = {}
 ENTRY_POINTS = "aetheria.laws"
 
-# The order in which people see the laws: these, then all others by module.
+# Order of display: these first, then all others by module.
 _FIRST = ("MLP", "DEEP_QCA", "UNet", "ConvLSTM", "GrowingNCA", "NeuralCA", "Life", "Lenia")
 
 
@@ -70,7 +70,7 @@ def find_law(name: str) -> Any:
 def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
-    except Exception as error:  # whatever importing somebody's package can throw
+    except Exception as error:  # importing a package can raise anything
         raise ConfigError(
             f'[law] name: "{point.name}" is registered as {point.value}, which cannot be imported: '
             f"{type(error).__name__}: {error}"
@@ -107,7 +107,7 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
                 law: nn.Module = law_class(**given)
         except AetheriaError:
             raise
-        except Exception as error:  # of a registered law's own making, or torch's on a size it cannot build
+        except Exception as error:  # raised by the law itself, or by torch for a size it cannot build
             raise ConfigError(f"[{where}] cannot be built: {type(error).__name__}: {error}") from error
     if weights is not None:
         load_weights(law, weights)
@@ -124,7 +124,7 @@ def _settings_of(law_class: Any) -> type[Settings]:
         for name, p in parameters(law_class).items()
     }
     with warnings.catch_warnings():
-        # A parameter called `copy`, say, hides a method that is not used here.
+        # A parameter may have the name of a method of pydantic's models (`copy`), which is not used here.
         warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
         return create_model(f"{law_class.__name__}Settings", __base__=Settings, **fields)
 

@@ -1,4 +1,4 @@
-"""How a network's output becomes the next cells: `Quantum` for complex amplitudes, `Residual` for real cells."""
+"""Update rules around a network: `Quantum` and its base `QuantumLaw` for complex amplitudes, `Residual` for real cells."""
 
 import math
 

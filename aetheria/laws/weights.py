@@ -1,4 +1,4 @@
-"""Trained weights into a law: safetensors, or `.pt` read without running code from it."""
+"""Loads trained weights into a law: from safetensors, or `.pt` read without running code from it."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from aetheria.laws.int8_weights import dequantised
 
 
 def load_weights(law: nn.Module, path: str | Path) -> None:
-    """Loads a file of tensors into `law`, every one by name; raises what `fitting_weights` does."""
+    """Loads the tensors of a file into `law` by name; raises as `fitting_weights` does."""
     law.load_state_dict(fitting_weights(law, path))
 
 
 def fitting_weights(law: nn.Module, path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a file, if they are all that `law` has, by name, and no others; in the law's shapes.
+    """The tensors of a file in the law's shapes, if their names are exactly those of the law's tensors.
 
     The weight of a convolution over one cell may be stored as a matrix `(outputs, inputs)`, and any weight in eight bits
     (`quantised`).
@@ -51,7 +51,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dequantised(load_file(path))
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a torn file makes the unpickler fail in any way: IndexError, KeyError, struct.error ...
+    except Exception as error:  # a torn file can make the unpickler raise anything: IndexError, KeyError, struct.error ...
         raise FileUnreadableError(f"{path}: cannot be read as weights; {first_line(error)}") from error
     if not isinstance(tensors, dict) or not all(isinstance(k, str) and _is_plain(t) for k, t in tensors.items()):
         raise FileUnreadableError(
@@ -65,5 +65,5 @@ def _as_matrix(shape: torch.Size) -> tuple[int, ...]:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether it is a tensor of numbers that lie somewhere: neither sparse nor quantised nor without storage."""
+    """Whether it is a dense tensor in memory: not sparse, not quantised, not on the meta device."""
     return isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized

@@ -149,13 +149,13 @@ def write_state(saved: SavedState, path: Path) -> None:
     text = saved.description.model_dump_json()
     digest = _digest(text, saved.tensors)
 
-    def verify(beside: Path) -> None:
-        if _contents(beside)[0].get(_DIGEST) != digest:
+    def verify(temporary: Path) -> None:
+        if _contents(temporary)[0].get(_DIGEST) != digest:
             raise RecordingError(f"{path}: reads back changed after it was written; the disk, or memory, is failing")
 
     try:
-        with durable_write(path, verify) as beside:
-            save_file(dict(saved.tensors), beside, {_KEY: text, _DIGEST: digest})
+        with durable_write(path, verify) as temporary:
+            save_file(dict(saved.tensors), temporary, {_KEY: text, _DIGEST: digest})
     except AetheriaError:
         raise
     except (OSError, SafetensorError) as error:

@@ -1,4 +1,4 @@
-"""Evaluation of a law that grows a picture: errors by step, healing after damage, and a sheet of what grew."""
+"""Evaluation of a law that grows a picture: errors by step, healing after damage, and a contact sheet of the grown pictures."""
 
 from dataclasses import dataclass
 
@@ -71,7 +71,7 @@ def with_half_removed(cells: Tensor) -> Tensor:
 def contact_sheet(cells: dict[int, Tensor], target: Tensor, scale: int = 6) -> Image.Image:
     """The target, then the cells by step, side by side on white."""
     shown = [target, *(grown[:COLOURS] for _, grown in sorted(cells.items()))]
-    # Colours are premultiplied by alpha: white fills what alpha leaves.
+    # Colours are premultiplied by alpha: white fills the rest.
     rgb = [(one[:3] + 1 - one[3:].clamp(0, 1)).clamp(0, 1).cpu().numpy() for one in shown]
     pixels: NDArray[np.uint8] = np.asarray(np.concatenate(rgb, 2).transpose(1, 2, 0) * 255, np.uint8)
     image = Image.fromarray(pixels)

@@ -52,7 +52,7 @@ def horizon_errors(law: Law, dataset: TrajectoryDataset, device: torch.device, m
 
 def write_errors(errors: Sequence[float] | NDArray[np.float64], path: Path) -> None:
     """The errors by step, as CSV."""
-    with atomic_write(path) as beside, beside.open("w", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("step", "mean_absolute_error"))
         rows.writerows((step, f"{error:.6g}") for step, error in enumerate(errors, 1))
@@ -85,8 +85,8 @@ def write_law(law: Law, config: TrainConfig, path: Path) -> None:
     """Writes the weights as safetensors with the config of the training; learned controls go into the run's config."""
     learned = learned_controls(law)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items() if name not in learned}
-    with atomic_write(path) as beside:
-        save_file(tensors, beside, {"config": config.to_toml()})
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, {"config": config.to_toml()})
 
 
 def run_toml(law: Law, config: TrainConfig, recording: Path, weights: str) -> str:

@@ -17,8 +17,8 @@ def save(state: dict[str, Any], path: Path) -> None:
         DiskFullError: no space is left.
     """
     try:
-        with durable_write(path, _read) as beside:
-            torch.save(state, beside)
+        with durable_write(path, _read) as temporary:
+            torch.save(state, temporary)
     except (OSError, RuntimeError) as error:
         # torch's writer reports a full disk as a RuntimeError that does not say so.
         if isinstance(error, RuntimeError) or error.errno == errno.ENOSPC:

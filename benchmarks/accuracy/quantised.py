@@ -118,13 +118,13 @@ def _as_matrices(side: int, repeats: int) -> list[Row]:
     cells = cells.repeat(-(-(side**2) // len(cells)), 1)[: side**2].contiguous()
     exact = net(cells)
     nets: Nets = {"fp32": net}
-    for what, config in (
+    for name, config in (
         ("int8 weights (torchao)", Int8WeightOnlyConfig()),
         ("int8 weights and cells (torchao)", Int8DynamicActivationInt8WeightConfig()),
     ):
         other = copy.deepcopy(net)
         quantize_(other, config)
-        nets[what] = other
+        nets[name] = other
     whole = motor_for(Job("ours", "GrowingNCA", side, plan="fused"), law)
     whole.set_cells(torch.rand(whole.cells.shape))  # all cells alive, as above
     (seconds,) = median_seconds_in_turn([partial(whole.step, 1)], repeats)
@@ -169,14 +169,14 @@ def _convolutions(side: int, repeats: int) -> list[Row]:
 
 def _network_rows(law: str, nets: Nets, cells: Tensor, exact: Tensor, repeats: int) -> list[Row]:
     """A row for each arithmetic, compared with the first."""
-    compiled = {what: torch.compile(net) for what, net in nets.items()}
+    compiled = {name: torch.compile(net) for name, net in nets.items()}
     times = median_seconds_in_turn([partial(net, cells) for net in compiled.values()], repeats)
     rows: list[Row] = []
-    for (what, net), seconds in zip(compiled.items(), times, strict=True):
+    for (name, net), seconds in zip(compiled.items(), times, strict=True):
         run_isolated = (net(cells).float() - exact).abs()
         largest = float(run_isolated.max() / exact.abs().max())
         rms = float(run_isolated.square().mean().sqrt() / exact.square().mean().sqrt())
-        rows.append([law, what, f"{seconds * 1e3:.4g}", f"{times[0] / seconds:.2f}", f"{largest:.1e}", f"{rms:.1e}"])
+        rows.append([law, name, f"{seconds * 1e3:.4g}", f"{times[0] / seconds:.2f}", f"{largest:.1e}", f"{rms:.1e}"])
     return rows
 
 

@@ -1,1 +1,1 @@
-"""What may happen to a run: each fault a function that makes it happen, and what must come of it."""
+"""Fault injection: crashes, full disks, damaged files, signals; and the required behaviour."""

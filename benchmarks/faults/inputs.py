@@ -85,7 +85,7 @@ def _random_examples(strategy: st.SearchStrategy[Any], use: Callable[[Any], obje
     return inject
 
 
-def _refused(use: Callable[[], object], what: str, result: FaultResult) -> bool:
+def _refused(use: Callable[[], object], name: str, result: FaultResult) -> bool:
     """Whether it was refused with an AetheriaError; any other error, and a long duration, is a failure."""
     began = time.monotonic()
     try:
@@ -93,10 +93,10 @@ def _refused(use: Callable[[], object], what: str, result: FaultResult) -> bool:
     except AetheriaError:
         return True
     except Exception as error:  # noqa: BLE001 - any other error is a failure
-        result.failures.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
+        result.failures.append(f"{name}: {type(error).__name__}: {str(error)[:200]}")
     finally:
         if time.monotonic() - began > _LONGEST_S:
-            result.failures.append(f"{what}: took {time.monotonic() - began:.0f} s")
+            result.failures.append(f"{name}: took {time.monotonic() - began:.0f} s")
     return False
 
 

@@ -61,7 +61,7 @@ def record(
 
     if strike:
         ctypes.CDLL(None).writes_arm(b"run", ctypes.c_long(strike[0]), strike[1], 0)
-    told = os.open(promises, os.O_WRONLY | os.O_CREAT)
+    descriptor = os.open(promises, os.O_WRONLY | os.O_CREAT)
     with on_failpoints(act), motor() as running, Recorder(running, path, codec=codec, overwrite=True) as recorder:
         print("begins", flush=True)
         began = time.perf_counter()
@@ -69,8 +69,8 @@ def record(
             if running.step_count % 5 == 0:
                 edit(running)
             running.step(1)
-            os.pwrite(told, recorder.frames.to_bytes(8, "little"), 0)
-    os.pwrite(told, recorder.frames.to_bytes(8, "little"), 0)
+            os.pwrite(descriptor, recorder.frames.to_bytes(8, "little"), 0)
+    os.pwrite(descriptor, recorder.frames.to_bytes(8, "little"), 0)
     print(time.perf_counter() - began)
 
 
@@ -179,8 +179,8 @@ def at_failpoints(times: int) -> FaultResult:
                 continue
             frames += promised
             found = fork_server().run("benchmarks.faults.kills:examine", path=str(path), promised=promised)
-            told = json.loads(found.output.splitlines()[-1]) if found.code == 0 else [f"{found}"]
-            result.failures += [f"at {failpoint}: {line}" for line in told]
+            failures = json.loads(found.output.splitlines()[-1]) if found.code == 0 else [f"{found}"]
+            result.failures += [f"at {failpoint}: {line}" for line in failures]
     result.summary = f"{frames:,} committed frames, none lost"
     return result
 

@@ -1,4 +1,4 @@
-"""Readers that follow a recording while it is written: what they see, and what the writer makes of their end."""
+"""Readers that follow a recording, stall or are killed; the writer must not be affected."""
 
 import os
 import random
@@ -16,7 +16,7 @@ from benchmarks.faults.kills import FRAMES, edit, expected, motor, wrong_with
 
 
 def record(path: str, pause_s: float) -> None:
-    """Records the run of `kills`, resting after each step."""
+    """Records the run of `kills`, with a pause after each step."""
     with motor() as running, Recorder(running, path, overwrite=True):
         while running.step_count < FRAMES - 1:
             if running.step_count % 5 == 0:
@@ -26,7 +26,7 @@ def record(path: str, pause_s: float) -> None:
 
 
 def linger(path: str, dies: bool) -> None:
-    """Reads whatever there is, again and again; with `dies` until some frames are there, and then ends without closing."""
+    """Reads all frames repeatedly; with `dies` ends without closing the file after some frames."""
     recording = Recording(path)
     while True:
         for index in range(len(recording)):
@@ -36,7 +36,7 @@ def linger(path: str, dies: bool) -> None:
 
 
 def follow(path: Path) -> tuple[list[str], int]:
-    """Reads what is written until it has ended; what was wrong, and how many frames were read while it was written."""
+    """Follows a recording to its end; returns failures, and the number of frames read before the end."""
     read, known, deadline = 0, 0, time.monotonic() + TIMEOUT_S
     while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.001)

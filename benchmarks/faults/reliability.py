@@ -63,7 +63,7 @@ def main() -> None:
         lines = [_OF_PARTS, "", *lines]
     else:
         lines, good = report([fault for fault in FAULTS if wanted.only in fault.name], wanted.full)
-    publish("What runs and recordings survive", lines, wanted.out)
+    publish("Faults that runs and recordings survive", lines, wanted.out)
     sys.exit(not good)
 
 

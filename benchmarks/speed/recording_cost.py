@@ -83,7 +83,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     lines = lines_of(compare(checkouts, FRAMES, wanted.rounds))
     load = f"Load of the machine ({os.cpu_count()} cores): {before:.1f} before, {os.getloadavg()[0]:.1f} after."
-    publish("What recording costs", [_NOTE, load, "", *lines], wanted.out)
+    publish("Cost of recording", [_NOTE, load, "", *lines], wanted.out)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class GrowingRun:
         ]
         lines = ["| | measured | target | reached |", "|---|---|---|---|"]
         lines += [
-            f"| {what} | {found:.4g} | under {most:g} | {'yes' if found < most else 'NO'} |" for what, found, most in rows
+            f"| {name} | {found:.4g} | under {most:g} | {'yes' if found < most else 'NO'} |" for name, found, most in rows
         ]
         return lines, all(found < most for _, found, most in rows)
 

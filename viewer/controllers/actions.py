@@ -25,7 +25,7 @@ class Action:
         keys: shortcuts in Qt's notation, the displayed one first.
         menu: title of its menu.
         tip: one sentence for tooltips.
-        needs: the kind of source it needs; see `why_not`.
+        needs: the kind of source it needs; see `why_unavailable`.
         checked: the attribute of the model that it toggles; empty for other actions.
     """
 
@@ -213,7 +213,7 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 
-def why_not(needs: Needs, source: FrameSource | None) -> str:
+def why_unavailable(needs: Needs, source: FrameSource | None) -> str:
     """The reason why an action with these needs is unavailable; empty when it is available."""
     if needs == "nothing":
         return ""

@@ -20,7 +20,7 @@ from viewer.controllers.series import SeriesController
 from viewer.controllers.tools import ToolController
 from viewer.controllers.view_commands import ViewCommands
 from viewer.model.frame import RenderedFrame
-from viewer.model.messages import Message, explain
+from viewer.model.messages import Message, error_text
 from viewer.model.model import SPEEDS, ViewerModel
 from viewer.model.region import Region
 from viewer.model.view_settings import FrameRequest
@@ -113,7 +113,7 @@ class Controller(ViewCommands):
 
     def failed(self, error: Exception) -> None:
         """Reports an error to the user."""
-        self.view.show_message(Message("error", explain(error)))
+        self.view.show_message(Message("error", error_text(error)))
 
     # -- time ----------------------------------------------------------------------------------------------------
 

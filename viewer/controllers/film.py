@@ -15,7 +15,7 @@ from aetheria.export.pictures import Movie, PictureStyle, save_gif, save_mp4
 from aetheria.recording import Recording
 from viewer.controllers.component import Component, ComponentHost
 from viewer.model.frame import RenderedFrame
-from viewer.model.messages import Message, explain
+from viewer.model.messages import Message, error_text
 from viewer.model.palette import colour_table
 from viewer.model.wording import bytes_in_words, shortened
 from viewer.sources.playback import RecordingSource
@@ -90,7 +90,7 @@ class FilmTask:
         except _StoppedError:
             self.outcome = Message("note", f"{self.path.name} was cancelled, nothing was written.")
         except Exception as error:  # noqa: BLE001 - any error is reported to the user
-            self.outcome = Message("error", f"{self.path.name} was not written. {explain(error)}")
+            self.outcome = Message("error", f"{self.path.name} was not written. {error_text(error)}")
 
 
 class _StoppedError(Exception):

@@ -33,12 +33,12 @@ def sections(actions: Iterable[Action], panels: Iterable[ShortcutLine]) -> dict[
     """All shortcuts by menu; the panels are in the Window menu, the mouse comes last."""
     found: dict[str, list[ShortcutLine]] = {menu: [] for menu in MENUS}
     for action in actions:
-        found[action.menu].append(ShortcutLine(plain(action.text), action.keys, action.tip))
+        found[action.menu].append(ShortcutLine(without_mnemonic(action.text), action.keys, action.tip))
     found["&Window"] = [*panels, *found["&Window"]]
-    return {plain(menu): lines for menu, lines in found.items() if lines} | {"Mouse on the cells": list(MOUSE)}
+    return {without_mnemonic(menu): lines for menu, lines in found.items() if lines} | {"Mouse on the cells": list(MOUSE)}
 
 
-def plain(text: str) -> str:
+def without_mnemonic(text: str) -> str:
     """Menu text without its mnemonic mark."""
     return text.replace("&", "").removesuffix("...")
 

@@ -41,7 +41,7 @@ class History(Component):
         # Not during a stroke: reading the edits takes the motor's lock for up to a step.
         if self._stale and now >= self._due and not self.busy() and isinstance(source, LiveSource):
             self._stale, self._due = False, now + _APART_S
-            source.submit_with_motor(lambda motor: in_words(motor.edits), self._set_lines, name="changes")
+            source.submit_with_motor(lambda motor: edit_lines(motor.edits), self._set_lines, name="changes")
 
     def opened(self, source: FrameSource) -> None:
         self._stale = True
@@ -60,10 +60,10 @@ class History(Component):
                 listener()
 
 
-def in_words(edits: Iterable[Edit]) -> tuple[str, ...]:
+def edit_lines(edits: Iterable[Edit]) -> tuple[str, ...]:
     """The newest `MOST` lines of text.
 
-    >>> in_words([ControlEdit(3, "m", 0.2), ControlEdit(9, "m", 0.15), RestartEdit(7)])
+    >>> edit_lines([ControlEdit(3, "m", 0.2), ControlEdit(9, "m", 0.15), RestartEdit(7)])
     ('steps 3 to 9: m = 0.15 (2 changes)', 'step 0: seed 7')
     """
     lines = []

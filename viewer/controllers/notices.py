@@ -15,7 +15,7 @@ from typing import Any
 
 import aetheria
 from viewer.controllers.component import Component, ComponentHost
-from viewer.model.messages import Message, explain
+from viewer.model.messages import Message, error_text
 
 _OURS = str(Path(aetheria.__file__).parent)
 
@@ -55,7 +55,7 @@ class Notices(Component):
             self._interrupted()
             return True
         if isinstance(error, Exception):
-            self.controller.view.show_message(Message("error", f"Unexpected error. {explain(error)}"))
+            self.controller.view.show_message(Message("error", f"Unexpected error. {error_text(error)}"))
         return False
 
     def tick(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from viewer.controllers.component import Component
 from viewer.controllers.controller import Controller
-from viewer.model.messages import Message, explain
+from viewer.model.messages import Message, error_text
 from viewer.sources.importing import SUFFIXES, NewRun, RunChange, import_file
 from viewer.sources.live import LiveSource
 from viewer.sources.opening import live_source, open_any
@@ -85,7 +85,7 @@ class OpenQueue(Component):
         self.controller.view.show_waiting("")
         match opening.result:
             case Exception() as error:
-                words, name = explain(error), Path(opening.path).name
+                words, name = error_text(error), Path(opening.path).name
                 self.controller.view.show_message(Message("error", words if name in words else f"{name}: {words}"))
                 self.on_failed()
                 return

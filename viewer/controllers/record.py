@@ -16,7 +16,7 @@ from aetheria.recording import Recorder
 from aetheria.recording.disk_space import frame_bytes, free_bytes
 from aetheria.recording.schema import Codec
 from viewer.controllers.component import Component, ComponentHost
-from viewer.model.messages import Message, explain
+from viewer.model.messages import Message, error_text
 from viewer.model.view_settings import Levels
 from viewer.model.wording import bytes_in_words, duration_in_words, shortened
 from viewer.sources.live import LiveSource
@@ -118,7 +118,7 @@ class RecordingSession:
             recorder.finish()
             size = self.settings.path.stat().st_size
         except (AetheriaError, OSError) as error:
-            return Message("error", f"The recording ended, and the run continues without it. {explain(error)}")
+            return Message("error", f"The recording ended, and the run continues without it. {error_text(error)}")
         return Message("note", f"Recorded {recorder.frames:,} frames in {name}, {bytes_in_words(size)}.")
 
 

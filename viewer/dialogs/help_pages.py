@@ -33,10 +33,10 @@ class ShortcutsPage(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Shortcuts")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.words = accessible(QLineEdit(), "Search")
-        self.words.setPlaceholderText("Search for a key or a word")
-        self.words.setClearButtonEnabled(True)
-        self.words.textChanged.connect(self.search)
+        self.query = accessible(QLineEdit(), "Search")
+        self.query.setPlaceholderText("Search for a key or a word")
+        self.query.setClearButtonEnabled(True)
+        self.query.textChanged.connect(self.search)
         self.tree = accessible(QTreeWidget(), "Shortcuts")
         self.tree.setHeaderLabels(["Action", "Keys", "Explanation"])
         self.tree.setRootIsDecorated(False)
@@ -46,7 +46,7 @@ class ShortcutsPage(QDialog):
             self._add(title, lines)
         self.tree.expandAll()
         self.tree.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        _lay_out(self, 88, 40, self.words, self.tree)
+        _lay_out(self, 88, 40, self.query, self.tree)
 
     def search(self, words: str) -> None:
         """Shows the lines that contain all of these words."""

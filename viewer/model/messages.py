@@ -20,7 +20,7 @@ class Message:
     text: str
 
 
-def explain(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Error text for the user, with a remedy where one is known."""
     text = str(error).strip()
     if isinstance(error, DiskFullError):

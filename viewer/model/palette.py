@@ -52,7 +52,7 @@ def histogram(values: NDArray[np.generic], levels: Levels) -> Histogram:
     return Histogram(counts, edges)
 
 
-def find_levels(
+def fitted_levels(
     settings: ViewSettings, choice: FieldChoice, values: NDArray[np.generic], before: Levels | None = None
 ) -> Levels:
     """Levels for the visible values.

@@ -11,8 +11,8 @@ from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
 from viewer.panels.panel import Panel
 from viewer.panels.plots import PlotsPanel
-from viewer.panels.recording import RecordingPanel
-from viewer.panels.tools import ToolsPanel
+from viewer.panels.recording_panel import RecordingPanel
+from viewer.panels.tools_panel import ToolsPanel
 from viewer.panels.view import ViewPanel
 
 

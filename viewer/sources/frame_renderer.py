@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aetheria.observe.downsample import downsample, finite, interleaved, quantise, sample
 from viewer.model.frame import RenderedFrame
-from viewer.model.palette import find_levels
+from viewer.model.palette import fitted_levels
 from viewer.model.region import Region
 from viewer.model.view_settings import FieldChoice, FrameRequest, Levels, ViewSettings
 
@@ -63,6 +63,6 @@ class FrameRenderer:
             return before
         seen = sample(values, (_SAMPLE, _SAMPLE)).numpy()
         self.samples.append((step, seen))
-        levels = find_levels(settings, self._choices[settings.field], seen, before)
+        levels = fitted_levels(settings, self._choices[settings.field], seen, before)
         self._levels, self._levels_due = (settings, levels), now + _LEVELS_S
         return levels

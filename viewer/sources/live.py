@@ -59,7 +59,7 @@ class LiveSource(Worker):
         self._frames: LiveFrames = (
             SpaceTimeFrames(motor, self.plane, choices)
             if self.plane.space_time
-            else GridFrames(motor, self.plane, choices, self.submit)
+            else GridFrames(motor, self.plane, choices, self.first_view_settings, self.submit)
         )
         self.samples = self._frames.samples
         self._request: FrameRequest | None = None

@@ -14,7 +14,7 @@ from aetheria.observe.downsample import interleaved
 from aetheria.observe.feed import Frame, Subscription
 from aetheria.observe.request import Request
 from viewer.model.frame import CellValues, RenderedFrame
-from viewer.model.palette import find_levels
+from viewer.model.palette import fitted_levels
 from viewer.model.plane import Plane, PlaneSlice
 from viewer.model.region import Region
 from viewer.model.view_settings import FieldChoice, FrameRequest, Levels, ViewSettings
@@ -68,15 +68,18 @@ class GridFrames:
         motor: Aetheria_Motor,
         plane: Plane,
         choices: Mapping[str, FieldChoice],
+        settings: ViewSettings,
         submit: Callable[[Callable[[], None], None, str], None],
     ) -> None:
         """
         Args:
             plane: of the motor's grid, at any slice.
             choices: the fields, by name.
+            settings: the initial view.
             submit: runs a named job in the thread of the source.
         """
         self.motor, self._plane, self._choices, self._submit = motor, plane, choices, submit
+        self._settings = settings
         self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)
         self._request: FrameRequest | None = None
         self._subscription: Subscription | None = None
@@ -149,9 +152,8 @@ class GridFrames:
         return _PROBE_S
 
     def read_cell(self, y: int, x: int, universe: int) -> CellValues | None:
-        return (
-            None if self._request is None else read_cell(self.motor, self._plane, self._request.view_settings, y, x, universe)
-        )
+        settings = self._settings if self._request is None else self._request.view_settings
+        return read_cell(self.motor, self._plane, settings, y, x, universe)
 
     def _late(self) -> bool:
         """Whether the newest frame is older than the newest cells or than the request."""
@@ -190,7 +192,7 @@ class GridFrames:
         received = self.motor.look(request)
         values = received[settings.field]
         self.samples.append((received.step, values))
-        self._levels = find_levels(settings, self._choices[settings.field], values, self._levels if ease else None)
+        self._levels = fitted_levels(settings, self._choices[settings.field], values, self._levels if ease else None)
         self._probed = (received.step, frame_request)
 
 

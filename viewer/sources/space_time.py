@@ -60,9 +60,8 @@ class SpaceTimeFrames:
                 self._history.clear()
             received = self.motor.look(self.motor.request([field], universe=universe))
             last = self._history.step
-            if (
-                last is None or not last < received.step < last + interval
-            ):  # else a row in between, which the picture leaves out
+            between = last is not None and last < received.step < last + interval  # two rows, and left out
+            if not between:
                 self._history.append(received.step, received[field][0])
         self._draw(moving=False)
 

@@ -27,9 +27,9 @@ class SliceBar(QWidget):
         self.index = accessible(QSlider(Qt.Orientation.Horizontal), "Index of the slice")
         self.index.setToolTip("Index of the slice (Shift+PgUp, Shift+PgDown)")
         self.index.valueChanged.connect(lambda _: self._chosen())
-        self.words = accessible(QLabel(), "Slice")
+        self.position_text = accessible(QLabel(), "Slice")
         row = QHBoxLayout(self)
-        for widget in (self.axis, self.kind, self.index, self.words):
+        for widget in (self.axis, self.kind, self.index, self.position_text):
             row.addWidget(widget, 1 if widget is self.index else 0)
         controller.model.listeners.append(self.model_changed)
         self.show_source(None)
@@ -43,7 +43,7 @@ class SliceBar(QWidget):
                 self.axis.clear()
                 self.axis.addItems(plane.axes)
             widest = f"{max(plane.shape):,} of 0 to {max(plane.shape):,}"
-            self.words.setMinimumWidth(self.fontMetrics().horizontalAdvance(widest))
+            self.position_text.setMinimumWidth(self.fontMetrics().horizontalAdvance(widest))
         self.model_changed(frozenset({"view_settings"}))
 
     def model_changed(self, names: frozenset[str]) -> None:
@@ -61,7 +61,7 @@ class SliceBar(QWidget):
                 self.index.setValue(cut)
         self.index.setEnabled(isinstance(cut, int))
         # Indices count from 0, as in configs and files.
-        self.words.setText(f"{cut:,} of 0 to {count - 1:,}" if isinstance(cut, int) else f"of {count:,}")
+        self.position_text.setText(f"{cut:,} of 0 to {count - 1:,}" if isinstance(cut, int) else f"of {count:,}")
 
     def _chosen(self) -> None:
         plane = self.controller.plane

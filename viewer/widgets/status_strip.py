@@ -18,7 +18,7 @@ class StatusItem:
 
     Attributes:
         name: accessible name.
-        words: makes the text from a status; empty for nothing.
+        text: makes the text from a status; empty for nothing.
         sample: text of the usual width.
         worth: items of the least worth are hidden first when there is no room.
         tip: explanation for the tooltip.
@@ -26,7 +26,7 @@ class StatusItem:
     """
 
     name: str
-    words: Callable[[Status], str]
+    text: Callable[[Status], str]
     sample: str
     worth: int
     tip: str
@@ -118,7 +118,7 @@ class StatusStrip(QWidget):
         """Shows the figures of a status."""
         letters = self.fontMetrics()
         for item in ITEMS:
-            label, text = self.labels[item.name], item.words(status)
+            label, text = self.labels[item.name], item.text(status)
             label.setText(text)
             label.setToolTip((item.reason and item.reason(status)) or item.tip)
             widest = max(letters.horizontalAdvance(text), letters.horizontalAdvance(item.sample)) if text else 0

@@ -94,7 +94,7 @@ class Timeline(QWidget):
         self.slider.sliderReleased.connect(controller.player.let_go)
         self.buttons = {name: action_button(actions[name], words) for name, (words, _) in _BUTTONS.items()}
         self.play = self.buttons["toggle_play"]
-        self.words = accessible(QLabel(), "Position")
+        self.position_text = accessible(QLabel(), "Position")
         self.speed = accessible(QDoubleSpinBox(), "Frames per second")
         self.stride = accessible(QSpinBox(), "Frames per update")
         self.loop = action_button(actions["player.toggle_loop"], "Loop", "Loop")
@@ -130,23 +130,23 @@ class Timeline(QWidget):
         position = self.controller.player.position
         self.setVisible(position is not None)
         if position is None:
-            self.words.setMinimumWidth(0)
+            self.position_text.setMinimumWidth(0)
             return
         self.slider.blockSignals(True)
         self.slider.setRange(0, max(0, position.frames - 1))
         self.slider.setValue(position.frame_index)
         self.slider.blockSignals(False)
         self.slider.setEnabled(position.frames > 1)
-        self._say(in_words(position))
-        self.slider.setAccessibleDescription(self.words.text())
+        self._say(position_text(position))
+        self.slider.setAccessibleDescription(self.position_text.text())
         if position.playing != self._playing:
             self._playing = position.playing
             self._show_playing()
 
     def _say(self, text: str) -> None:
-        self.words.setText(text)
+        self.position_text.setText(text)
         # Never narrower than before: the slider must not move while it is dragged.
-        self.words.setMinimumWidth(max(self.words.minimumWidth(), self.words.sizeHint().width()))
+        self.position_text.setMinimumWidth(max(self.position_text.minimumWidth(), self.position_text.sizeHint().width()))
 
     def _show_playing(self) -> None:
         self.play.setAccessibleName("Pause" if self._playing else "Play")
@@ -179,7 +179,7 @@ class Timeline(QWidget):
         whole, row = QVBoxLayout(self), QHBoxLayout()
         above = QHBoxLayout()
         above.addWidget(self.slider, 1)
-        above.addWidget(self.words)
+        above.addWidget(self.position_text)
         whole.addLayout(above)
         for button in self.buttons.values():
             row.addWidget(button)
@@ -189,7 +189,7 @@ class Timeline(QWidget):
         whole.addLayout(row)
 
 
-def in_words(position: PlaybackPosition) -> str:
+def position_text(position: PlaybackPosition) -> str:
     """Frame, step and time; frames are counted from 1 for the user."""
     if not position.frames:
         return "no frame yet"

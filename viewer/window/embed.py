@@ -32,7 +32,7 @@ T = TypeVar("T")
 _PATIENCE_S = 10.0  # seconds to wait for the thread of the windows
 
 
-def open_window(motor: Aetheria_Motor, *, title: str, block: bool, steps: bool) -> "WindowHandle":
+def open_motor_window(motor: Aetheria_Motor, *, title: str, block: bool, steps: bool) -> "WindowHandle":
     """Implements `viewer.show`."""
     check_screen()
     app = QCoreApplication.instance()

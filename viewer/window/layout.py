@@ -12,6 +12,7 @@ from viewer.widgets.accessibility import accessible
 from viewer.widgets.preferences import Preferences
 
 _VERSION = 2  # of the stored layout; a change discards older ones
+_STORED = {"view": "look"}  # names in stored layouts that differ from those of the panels
 _FIRST_SIZE = (1280, 860)
 _CORNERS = {  # the bottom area lies under the cells only
     Qt.Corner.BottomLeftCorner: Qt.DockWidgetArea.LeftDockWidgetArea,
@@ -90,7 +91,7 @@ class DockLayout:
 
     def _add(self, dock: DockSpec, panel: Panel, menu: QMenu) -> None:
         widget = QDockWidget(dock.title, self.window)
-        widget.setObjectName(dock.name)
+        widget.setObjectName(_STORED.get(dock.name, dock.name))
         widget.setWidget(panel)
         widget.setTitleBarWidget(_Title(widget, dock))
         self.window.addDockWidget(dock.area, widget)

@@ -39,18 +39,18 @@ class ViewHeading(QWidget):
 
     def __init__(self, short_title: str) -> None:
         super().__init__()
-        self.words = accessible(QLabel(), short_title)
-        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.words.setMinimumWidth(self.fontMetrics().horizontalAdvance("step 99,999"))
+        self.title = accessible(QLabel(), short_title)
+        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.title.setMinimumWidth(self.fontMetrics().horizontalAdvance("step 99,999"))
         self.row = QHBoxLayout(self)
         gap = self.fontMetrics().height() // 4
         self.row.setContentsMargins(2 * gap, gap, gap, gap)
-        self.row.addWidget(self.words, 1)
+        self.row.addWidget(self.title, 1)
 
     def say(self, text: str) -> None:
         """Shows a text, as far as there is room, and all of it as a tooltip."""
-        self.words.setText(text)
-        self.words.setToolTip(text)
+        self.title.setText(text)
+        self.title.setToolTip(text)
 
 
 class SecondView(CanvasView, QWidget):

@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.controllers.actions import ACTIONS, MENUS, Action, why_not
+from viewer.controllers.actions import ACTIONS, MENUS, Action, why_unavailable
 from viewer.controllers.controller import Controller
-from viewer.controllers.help import plain
+from viewer.controllers.help import without_mnemonic
 from viewer.controllers.notices import Notices
 from viewer.controllers.reruns import RerunController
 from viewer.model.frame import RenderedFrame
@@ -157,7 +157,7 @@ class Window(CanvasView, QMainWindow):
         for panel in self.panels.values():
             panel.show_source(source)
         for made in self.actions_by_name.values():
-            reason = why_not(made.data().needs, source)
+            reason = why_unavailable(made.data().needs, source)
             made.setEnabled(not reason)
             made.setToolTip(tooltip(made.data()) + (f"\nNot now: {reason}" if reason else ""))
 
@@ -231,8 +231,8 @@ class Window(CanvasView, QMainWindow):
         key = QKeySequence(event.keyCombination())
         for made in self.actions_by_name.values():
             if not made.isEnabled() and key in made.shortcuts():
-                reason = why_not(made.data().needs, self.controller.source)
-                self.show_message(Message("note", f"{plain(made.text())}: not now, {reason}"))
+                reason = why_unavailable(made.data().needs, self.controller.source)
+                self.show_message(Message("note", f"{without_mnemonic(made.text())}: not now, {reason}"))
 
     def focusNextPrevChild(self, onwards: bool) -> bool:  # noqa: N802
         """Skips widgets hidden behind another panel."""

@@ -1,4 +1,4 @@
-"""Lenia: Life made smooth in space, time and state."""
+"""Lenia: continuous in space, time and state."""
 
 import json
 import math
@@ -24,7 +24,7 @@ from aetheria.laws.registry import register
 
 Core = Literal["polynomial", "exponential", "gaussian"]
 CORES: tuple[Core, ...] = get_args(Core)
-_GAUSSIAN = 0.15  # width of the Gaussian core, of a ring's
+_GAUSSIAN = 0.15  # standard deviation of the Gaussian core, as a share of a ring's width
 
 
 @cache
@@ -202,7 +202,7 @@ class Lenia(Law):
         return RingKernel(self.kernel, self.growth, self.m, self.s, 1 / self.T, self.boundary, key)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """Uniform noise in patches of the kernel's size, on half of the grid: white noise over all of it dies at once."""
+        """Uniform noise in patches of the kernel's size, on half of the grid: white noise everywhere dies at once."""
         cells = torch.rand(1, *grid, generator=generator)
         patches = (torch.rand([-(-side // self.R) for side in grid], generator=generator) < 0.5).float()
         for axis in range(len(grid)):

@@ -1,4 +1,4 @@
-"""Life and its relatives."""
+"""Life and the other two-state outer-totalistic rules on the Moore neighbourhood."""
 
 import re
 
@@ -48,7 +48,7 @@ class Life(Law):
 
     @property
     def rule(self) -> str:
-        """In capitals. A new one holds from the next step on; raises ConfigError when it is none."""
+        """The rule, in capitals. A new one applies from the next step on; raises ConfigError when it is not a rule."""
         return self._rule
 
     @rule.setter
@@ -86,7 +86,7 @@ def parse_rule(rule: str) -> tuple[frozenset[int], frozenset[int]]:
     """The neighbour counts for birth and for survival in "B<digits>/S<digits>".
 
     Raises:
-        ConfigError: `rule` is no such rule.
+        ConfigError: `rule` is not B<digits>/S<digits> with digits 0-8.
     """
     found = re.fullmatch(r"B([0-8]*)/S([0-8]*)", rule, re.IGNORECASE) if isinstance(rule, str) else None
     if not found:

@@ -33,7 +33,7 @@ class GrowingNCA(Law):
     ranks = RANKS
     sobel: Tensor
 
-    radius = 2  # the mask after the update looks at neighbours that perceived theirs
+    radius = 2  # the alive mask reads neighbours that were updated from their own neighbours
     stochastic = True
     alive = (ALPHA, ALIVE)
     tipping = True

@@ -1,4 +1,4 @@
-"""NeuralCA: learned kernels, then a small network at every cell; for laws that are known from recordings alone."""
+"""NeuralCA: learned kernels, then a small network at every cell; for learning laws from recordings."""
 
 from typing import Literal
 
@@ -14,10 +14,10 @@ from aetheria.laws.layers import correlate, make_dense, pad, window
 from aetheria.laws.registry import register
 
 Values = Literal["real", "unit", "bits"]
-_SPREAD = 16.0  # what the first kernels make of a neighbourhood of ones
-_STEEP = 2.0  # how much steeper than usual hidden units are at first
-_SMALL = 0.1  # of the usual output at first: cells hardly change
-_DIRECT = 2  # up to this radius a convolution is summed tap by tap; beyond, it is a product of spectra
+_SPREAD = 16.0  # sum of an untrained kernel over a neighbourhood of ones
+_STEEP = 2.0  # factor on the initial weights of hidden units
+_SMALL = 0.1  # factor on the initial output: cells hardly change
+_DIRECT = 2  # largest radius of a direct convolution; wider kernels are multiplied as spectra
 
 
 @register
@@ -49,7 +49,7 @@ class NeuralCA(Law):
             channels: C.
             hidden_channels: width of the hidden layer.
             radius: of the kernels, `(2 radius + 1)^n` weights a channel.
-            kernels: how many averages of its neighbourhood a cell sees.
+            kernels: number of weighted sums over its neighbourhood that a cell perceives.
             rank: number of grid axes n, 1, 2 or 3.
             values: of a cell: "real", "unit" or "bits".
             boundary: "periodic", "zero" or "reflect".
@@ -76,12 +76,12 @@ class NeuralCA(Law):
         self.scale = _SPREAD / (channels * side**rank)
         self.hidden = make_dense(rank, kernels, hidden_channels)
         self.out = make_dense(rank, hidden_channels, channels)
-        # Each hidden unit turns at an average of its own: together they can draw a narrow growth curve. Averages of bits go up
-        # to 1, and where none turns (B36/S23 at 6 and 7 of 8) nothing is learned; those of other cells are mostly below 1/2.
+        # Each hidden unit switches at another average, so that together they can draw a narrow growth curve. Averages of bits
+        # reach 1, and nothing is learned where no unit switches (B36/S23 at 6 and 7 of 8); other averages are mostly below 1/2.
         with torch.no_grad():
             self.hidden.weight.mul_(_STEEP)
-            turn = _SPREAD * (1 if values == "bits" else 1 / 2) * torch.rand(self.hidden.weight.shape)
-            self.hidden.bias.copy_(-(self.hidden.weight * turn).sum(tuple(range(1, rank + 2))))  # type: ignore[union-attr]  # it has a bias
+            switch = _SPREAD * (1 if values == "bits" else 1 / 2) * torch.rand(self.hidden.weight.shape)
+            self.hidden.bias.copy_(-(self.hidden.weight * switch).sum(tuple(range(1, rank + 2))))  # type: ignore[union-attr]  # it has a bias
             if values != "bits":
                 self.out.weight.mul_(_SMALL)
                 self.out.bias.mul_(_SMALL)  # type: ignore[union-attr]
@@ -95,7 +95,7 @@ class NeuralCA(Law):
         side, grid = self.kernel.shape[-1], cells.shape[2:]
         if min(wide.shape[2:]) < side:
             raise LawError(f"[law.neuralca] grid {times(grid)}: must be at least {side} on each side, the kernel's width")
-        # No spectra in bfloat16: torch has none.
+        # torch has no FFT in bfloat16.
         exact = torch.promote_types(cells.dtype, torch.float32)
         summed = _correlated(wide.to(exact), self.scale * self.kernel.to(exact)).to(cells.dtype)
         return window(summed, (halo,) * len(grid), grid)
@@ -112,7 +112,7 @@ class NeuralCA(Law):
         after = cells + out
         if self.values == "real":
             return after
-        # A clipped cell has no gradient of its own, and would never learn to come back.
+        # A clipped cell passes no gradient, and would stay clipped throughout the training.
         return after + (after.clamp(0, 1) - after).detach() if self.training else after.clamp(0, 1)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""ConvLSTM: a UNet that remembers."""
+"""ConvLSTM: a UNet with a convolutional LSTM before its bottleneck."""
 
 import torch
 from torch import Tensor

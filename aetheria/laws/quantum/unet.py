@@ -1,4 +1,4 @@
-"""UNet: a network that sees the grid at three scales."""
+"""UNet: a network on the grid at three scales, for two-dimensional grids."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,8 +15,8 @@ class UNet(QuantumLaw):
     """U-shaped network of widths h, 2h, 4h and a bottleneck of 8h at a quarter of the size.
 
     Source: O. Ronneberger, P. Fischer, T. Brox, "U-Net", MICCAI 2015 (here with periodic padding and two halvings).
-    Height and width must be multiples of 4. The pooling grid is fixed to the cells: the law commutes with shifts by
-    multiples of 4 only.
+    Two-dimensional grids only; height and width must be multiples of 4. The pooling grid is fixed to the cells: the law
+    commutes with shifts by multiples of 4 only.
     """
 
     divisor = 4
@@ -56,7 +56,7 @@ class UNet(QuantumLaw):
         self.add_memory(4 * h)
 
     def add_memory(self, width: int) -> None:
-        """Makes what `remember` needs at the lowest level, of `width` channels; a plain UNet needs nothing."""
+        """Makes the layers of `remember`, at the lowest level of `width` channels; a plain UNet has none."""
 
     def predict(self, cells: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         full = self.down1(cells)
@@ -67,7 +67,7 @@ class UNet(QuantumLaw):
         return self.out(full), *after
 
     def remember(self, low: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        """What goes on to the bottleneck `(B, 4h, H/4, W/4)`, then the next memory; a plain UNet has none."""
+        """The input of the bottleneck `(B, 4h, H/4, W/4)`, followed by the next memory; a plain UNet has none."""
         return (low,)
 
 
@@ -79,7 +79,7 @@ def _block(inputs: int, outputs: int, boundary: Boundary, norm: Norm) -> ConvBlo
 
 
 def reach(deep_convolutions: int) -> int:
-    """How many cells a change can travel in one pass: the widest interval of inputs that one output cell depends on."""
+    """Radius of the network in cells: the furthest input that one output cell depends on."""
     widest = 0
     for cell in range(4):
         low, high = (cell - 2) // 2 - 2, (cell + 2) // 2 + 2  # two convolutions at full size, two at half

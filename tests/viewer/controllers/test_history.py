@@ -10,7 +10,7 @@ from aetheria.motor.edits import CellsEdit, ControlEdit, Edit, RestartEdit, Stat
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, live, wait_until
 from viewer.controllers.controller import Controller
-from viewer.controllers.history import MOST, in_words
+from viewer.controllers.history import MOST, edit_lines
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_changes_of_one_kind_in_a_row_share_a_line() -> None:
         ControlEdit(1301, "s", 0.02),
         StateEdit(1302, 50, 7, state),
     ]
-    assert in_words(edits) == (
+    assert edit_lines(edits) == (
         "step 0: seed 7",
         "steps 12 to 1,300: cells near (32, 43) (2 changes)",
         "steps 1,300 to 1,301: m = 0.25 (2 changes)",
@@ -44,8 +44,8 @@ def test_changes_of_one_kind_in_a_row_share_a_line() -> None:
 
 def test_only_the_newest_lines_are_told() -> None:
     edits = [ControlEdit(step, "ms"[step % 2], 0.1) for step in range(3 * MOST)]
-    assert len(in_words(edits)) == MOST
-    assert in_words(edits)[-1].startswith(f"step {3 * MOST - 1}:")
+    assert len(edit_lines(edits)) == MOST
+    assert edit_lines(edits)[-1].startswith(f"step {3 * MOST - 1}:")
 
 
 def test_strokes_and_parameters_are_listed_with_their_step_until_the_run_is_reset(controller: Controller) -> None:

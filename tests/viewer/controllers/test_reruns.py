@@ -15,7 +15,7 @@ from aetheria.recording import Recording
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from tests.viewer.recordings import record_life, record_nca
-from viewer.panels.recording import RecordingPanel
+from viewer.panels.recording_panel import RecordingPanel
 from viewer.sources.live import LiveSource
 from viewer.sources.opening import open_recording
 from viewer.window.window import Window

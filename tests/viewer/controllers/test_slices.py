@@ -9,7 +9,7 @@ import torch
 
 from tests.viewer.fakes import FakeView, live, wait_until
 from tests.viewer.grids import shift
-from viewer.controllers.actions import why_not
+from viewer.controllers.actions import why_unavailable
 from viewer.controllers.controller import Controller
 from viewer.model.frame import CellValues
 from viewer.model.plane import PlaneSlice
@@ -90,7 +90,7 @@ def test_slices_are_passed_one_by_one_and_end_at_the_edges(controller: Controlle
 def test_a_flat_grid_has_no_slices(view: FakeView) -> None:
     controller = Controller(view)
     controller.open(live())
-    assert why_not("volume", controller.source)
+    assert why_unavailable("volume", controller.source)
     controller.next_slice()
     controller.next_axis()
     assert controller.model.view_settings is not None

@@ -18,7 +18,7 @@ from aetheria.core.errors import ConfigError, DiskFullError
 from tests.viewer.fakes import FakeView
 from viewer.controllers.controller import Controller
 from viewer.controllers.notices import Notices
-from viewer.model.messages import Message, MessageStack, explain
+from viewer.model.messages import Message, MessageStack, error_text
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ from viewer.model.messages import Message, MessageStack, explain
     ],
 )
 def test_an_error_says_what_went_wrong_and_what_to_do(error: Exception, says: str) -> None:
-    assert says in explain(error)
+    assert says in error_text(error)
 
 
 def test_the_newest_message_is_on_top_and_dismissing_it_shows_the_one_before() -> None:

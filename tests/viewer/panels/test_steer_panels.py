@@ -17,7 +17,7 @@ from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import life, live
 from viewer.panels.law import LawPanel, _NumberRow, _RuleRow
 from viewer.panels.number import NumberInput
-from viewer.panels.tools import ToolsPanel
+from viewer.panels.tools_panel import ToolsPanel
 from viewer.window.window import Window
 
 Key = Qt.Key

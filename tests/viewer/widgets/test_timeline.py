@@ -18,7 +18,7 @@ from tests.viewer.recordings import record_life
 from viewer.controllers.player import PlaybackPosition
 from viewer.sources.opening import open_recording
 from viewer.sources.playback import RecordingSource
-from viewer.widgets.timeline import in_words
+from viewer.widgets.timeline import position_text
 from viewer.window.window import Window
 
 FRAMES = 41
@@ -45,7 +45,7 @@ def shows(window: Window, index: int) -> bool:
     """Whether the frame is in the picture, the slider and the words."""
     frame = window.controller.frame
     words = f"frame {index + 1} of {FRAMES}, step {2 * index}"
-    return frame is not None and (frame.step, window.timeline.slider.value(), window.timeline.words.text()) == (
+    return frame is not None and (frame.step, window.timeline.slider.value(), window.timeline.position_text.text()) == (
         2 * index,
         index,
         words,
@@ -187,6 +187,6 @@ def test_each_part_can_be_reached_by_keyboard_and_has_a_name(window: Window, qtb
 
 
 def test_positions_are_told_in_words() -> None:
-    assert in_words(PlaybackPosition(0, 0, 0, 0.0, False, "running")) == "no frame yet"
-    assert in_words(PlaybackPosition(9, 1234, 90, 90.0, False, "done")) == "frame 10 of 1,234, step 90"
-    assert in_words(PlaybackPosition(9, 10, 9000, 900.0, True, "done")) == "frame 10 of 10, step 9,000, t = 900"
+    assert position_text(PlaybackPosition(0, 0, 0, 0.0, False, "running")) == "no frame yet"
+    assert position_text(PlaybackPosition(9, 1234, 90, 90.0, False, "done")) == "frame 10 of 1,234, step 90"
+    assert position_text(PlaybackPosition(9, 10, 9000, 900.0, True, "done")) == "frame 10 of 10, step 9,000, t = 900"

@@ -48,7 +48,7 @@ def test_only_a_volume_has_a_slice_bar(window: Window, qtbot: QtBot) -> None:
     opened(window, qtbot, *GRID)
     assert window.slice_bar.isVisible()
     assert [window.slice_bar.axis.itemText(k) for k in range(3)] == ["z", "y", "x"]
-    assert window.slice_bar.words.text() == "3 of 0 to 5"
+    assert window.slice_bar.position_text.text() == "3 of 0 to 5"
     opened(window, qtbot, 9, 12)
     assert not window.slice_bar.isVisible()
     opened(window, qtbot, 20)
@@ -67,7 +67,7 @@ def test_the_bar_selects_index_axis_and_mean(window: Window, qtbot: QtBot) -> No
     bar.kind.setCurrentIndex(bar.kind.findData("mean"))
     bar.kind.activated.emit(bar.kind.currentIndex())
     qtbot.waitUntil(lambda: slice_of(window) == PlaneSlice("x", "mean"))
-    assert (bar.index.isEnabled(), bar.words.text()) == (False, "of 12")
+    assert (bar.index.isEnabled(), bar.position_text.text()) == (False, "of 12")
 
 
 def test_keys_pass_through_the_slices(window: Window, qtbot: QtBot) -> None:

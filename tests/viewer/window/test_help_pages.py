@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 
 from aetheria.observe.colour_maps import colour_map
 from tests.viewer.fakes import life, live
-from viewer.controllers.actions import ACTIONS, MENUS, Needs, why_not
-from viewer.controllers.help import MOUSE, PAGE, plain, sections
+from viewer.controllers.actions import ACTIONS, MENUS, Needs, why_unavailable
+from viewer.controllers.help import MOUSE, PAGE, sections, without_mnemonic
 from viewer.dialogs.help_pages import ShortcutsPage, strip, wheel
 from viewer.panels import PANELS
 from viewer.sources.live import LiveSource
@@ -90,8 +90,10 @@ def test_going_to_a_step_and_the_number_given_is_offered_again(window: Window, q
 def test_every_action_and_panel_is_on_the_page_of_shortcuts() -> None:
     shown = sections(ACTIONS, [])
     listed = {(line.text, line.keys) for lines in shown.values() for line in lines}
-    assert listed == {(plain(action.text), action.keys) for action in ACTIONS} | {(line.text, line.keys) for line in MOUSE}
-    assert list(shown)[:-1] == [plain(menu) for menu in MENUS if any(action.menu == menu for action in ACTIONS)]
+    assert listed == {(without_mnemonic(action.text), action.keys) for action in ACTIONS} | {
+        (line.text, line.keys) for line in MOUSE
+    }
+    assert list(shown)[:-1] == [without_mnemonic(menu) for menu in MENUS if any(action.menu == menu for action in ACTIONS)]
 
 
 def test_the_page_of_shortcuts_is_searched_as_one_types(window: Window, qtbot: QtBot) -> None:
@@ -99,10 +101,10 @@ def test_the_page_of_shortcuts_is_searched_as_one_types(window: Window, qtbot: Q
     page = window.findChild(ShortcutsPage)
     assert page is not None
     qtbot.waitUntil(page.isActiveWindow)
-    qtbot.keyClicks(page.words, "start seed")
+    qtbot.keyClicks(page.query, "start seed")
     lines = [item.text(0) for menu, found in page._lines if not menu.isHidden() for item, _ in found if not item.isHidden()]
     assert lines == ["New seed"]
-    page.words.clear()
+    page.query.clear()
     panels = [item.text(0) for _, found in page._lines for item, _ in found if item.text(0).startswith("Panel: ")]
     assert panels == [f"Panel: {dock.title}" for dock in PANELS]
     qtbot.keyClick(page, Qt.Key.Key_Escape)
@@ -172,7 +174,7 @@ def test_an_action_can_be_done_with_what_it_needs(
     ours, theirs = live(), LiveSource(life(), steps_it=False)
     try:
         sources = (None, Recording(), ours, theirs)
-        assert [not why_not(needs, s) for s in sources] == [nothing, recording, stepped, watched]  # type: ignore[arg-type]
+        assert [not why_unavailable(needs, s) for s in sources] == [nothing, recording, stepped, watched]  # type: ignore[arg-type]
     finally:
         ours.close()
         theirs.close()

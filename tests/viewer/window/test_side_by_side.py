@@ -76,8 +76,8 @@ def test_the_same_recording_shows_two_fields_side_by_side(window: Window, qtbot:
     assert pane.isVisible()
     assert abs(pane.width() - window.canvas.width()) < 40
     assert (pane.field.currentText(), pane.levels.currentText()) == ("energy", "automatic")
-    assert pane.heading.words.text() == "step 0, run.h5"
-    assert window.side_by_side.heading.words.text() == "step 0, channel_0, run.h5"
+    assert pane.heading.title.text() == "step 0, run.h5"
+    assert window.side_by_side.heading.title.text() == "step 0, channel_0, run.h5"
     assert pane.canvas.mapTo(window, QPoint()).y() == window.canvas.mapTo(window, QPoint()).y()
 
 

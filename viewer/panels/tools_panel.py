@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from viewer.controllers.actions import ACTIONS
 from viewer.controllers.brushes import BRUSHES
 from viewer.controllers.controller import Controller
-from viewer.controllers.help import plain
+from viewer.controllers.help import without_mnemonic
 from viewer.controllers.stamps import Stamp, turned
 from viewer.controllers.tools import LARGEST
 from viewer.model.brush_settings import BrushSettings
@@ -74,7 +74,7 @@ class ToolsPanel(Panel):
         group = QButtonGroup(self)
         for place, name in enumerate(("pan", *BRUSHES)):
             action = _ACTIONS[f"tools.{name}"]
-            button = self._button(action.name, f"{plain(action.text)} {action.keys[0]}")
+            button = self._button(action.name, f"{without_mnemonic(action.text)} {action.keys[0]}")
             button.setCheckable(True)
             group.addButton(button)
             grid.addWidget(button, place // _COLUMNS, place % _COLUMNS)
@@ -84,7 +84,7 @@ class ToolsPanel(Panel):
     def _button(self, name: str, text: str) -> QPushButton:
         action = _ACTIONS[name]
         button = QPushButton(text)
-        button.setAccessibleName(plain(action.text))
+        button.setAccessibleName(without_mnemonic(action.text))
         button.setToolTip(f"{action.tip} ({action.keys[0]})")
         # A click leaves the keyboard focus on the canvas: Space plays, and does not press the button again.
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
