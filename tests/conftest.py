@@ -1,6 +1,7 @@
 """Settings of all tests: threads, extras that are not installed, and the `gpu` marker."""
 
 import os
+import signal
 from collections.abc import Generator
 from importlib.util import find_spec
 
@@ -34,6 +35,9 @@ collect_ignore = [] if find_spec("PySide6") and find_spec("pytestqt") else ["vie
 
 
 def pytest_configure() -> None:
+    # A background job of a shell has SIGINT ignored, and so would the processes that tests start.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
 
 

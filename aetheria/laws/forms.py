@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,7 @@ Curve = Literal["polynomial", "exponential"]
 CURVES: tuple[Curve, ...] = ("polynomial", "exponential")  # numbered in this order in the kernels (enums.h)
 
 
-@dataclass(frozen=True)
-class BitRule:
+class BitRule(NamedTuple):
     """A two-state outer-totalistic rule on the Moore neighbourhood of a two-dimensional grid.
 
     Attributes:

@@ -31,8 +31,8 @@ def pad(cells: Tensor, radius: int, boundary: Boundary) -> Tensor:
         index: Any = (..., *(place.view(-1, *[1] * (rank - 1 - axis)) for axis, place in enumerate(places)))
         return cells[index]
     for axis in range(2, cells.ndim):
-        last, first = cells.narrow(axis, cells.shape[axis] - radius, radius), cells.narrow(axis, 0, radius)
-        cells = torch.cat((last, cells, first), axis)
+        last = cells.narrow(axis, cells.shape[axis] - radius, radius)
+        cells = torch.cat((last, cells, cells.narrow(axis, 0, radius)), axis)
     return cells
 
 
@@ -50,8 +50,8 @@ def correlate(halo: Tensor, weight: Tensor, *, groups: int = 1) -> Tensor:
 def moore_sum(halo: Tensor) -> Tensor:
     """Sum over the 3^n cells around and at each cell, of cells `(B, C, *grid)` padded by one."""
     for axis in range(2, halo.ndim):
-        before, at, after = (halo.narrow(axis, start, halo.shape[axis] - 2) for start in range(3))
-        halo = before + at + after
+        size = halo.shape[axis] - 2
+        halo = halo.narrow(axis, 0, size) + halo.narrow(axis, 1, size) + halo.narrow(axis, 2, size)
     return halo
 
 

@@ -13,7 +13,7 @@ from aetheria.stepping.bit_sliced_life import WORD
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.cpu.job import address, fields, run
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.unmodified import bit_rule_of
+from aetheria.stepping.unmodified import bit_rule_of, keeps_bit_rule
 
 THREAD_UPDATES = 30_000_000  # cell updates that are worth starting a thread for: about a millisecond
 
@@ -71,7 +71,7 @@ class PackedOnCpu(Plan):
         return (after,)
 
     def stale(self) -> bool:
-        return self._rule != bit_rule_of(self._law)
+        return not keeps_bit_rule(self._law, self._rule)
 
 
 def _pointers(*tensors: Tensor) -> list[ctypes.c_void_p]:

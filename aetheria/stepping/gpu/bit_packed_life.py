@@ -10,7 +10,7 @@ from aetheria.laws.forms import BitRule
 from aetheria.stepping import bit_sliced_life
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.unmodified import bit_rule_of
+from aetheria.stepping.unmodified import bit_rule_of, keeps_bit_rule
 
 PASSES = (8, 4, 2, 1)  # steps in a pass; the kernel is compiled for each
 BLOCK = 128  # lanes in a program, one per thread
@@ -43,7 +43,7 @@ class _Packed(Plan):
         return (bit_sliced_life.unpack(held[0], self._width, self._type),)
 
     def stale(self) -> bool:
-        return self._rule != bit_rule_of(self._law)
+        return not keeps_bit_rule(self._law, self._rule)
 
 
 class PackedOnCuda(_Packed):
