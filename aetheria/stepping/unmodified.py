@@ -34,7 +34,7 @@ def bit_rule_of(law: Law) -> BitRule | str:
 
 def keeps_bit_rule(law: Law, rule: BitRule) -> bool:
     """Whether the law still has this rule, which was valid; in a fraction of the time of `bit_rule_of`."""
-    return law.bit_rule() == rule and not altered(law, _owner(type(law), "bit_rule"))
+    return law.bit_rule() == rule and not altered(law, _owner(law, "bit_rule"))
 
 
 def why_no_bit_rule(law: Law) -> str:
@@ -56,7 +56,7 @@ def _form_of(law: Law, method: Callable[[], Form | None], otherwise: str) -> For
         return f"{law.name}.{name}() failed: {error}"
     if form is None:
         return otherwise
-    return altered(law, _owner(type(law), name)) or form
+    return altered(law, _owner(law, name)) or form
 
 
 def altered(law: Law, owner: type) -> str:
@@ -75,8 +75,13 @@ def altered(law: Law, owner: type) -> str:
     return "it has forward hooks, which a kernel does not call" if _hooked(law) else ""
 
 
+def _owner(law: Law, method: str) -> type:
+    kind: type = type(law)
+    return _definer(kind, method)
+
+
 @cache
-def _owner(kind: type[Law], method: str) -> type:
+def _definer(kind: type, method: str) -> type:
     """The class that defines a method of `kind`."""
     return next(base for base in kind.__mro__ if method in vars(base))
 
