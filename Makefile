@@ -42,11 +42,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: lint
 	files=$$($(BIN)/python -m tests.changed $(or $(BASE),HEAD)); \
-	if [ -n "$$files" ]; then $(BIN)/python -m pytest -q -n $(WORKERS) $$files; else echo "no tests of the changed files"; fi
+	if [ -n "$$files" ]; then $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $$files; else echo "no tests of the changed files"; fi
 
 thumbnails: $(VENV)/.installed
 	$(BIN)/python docs/thumbnails.py $(CONFIGS)

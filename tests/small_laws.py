@@ -16,6 +16,7 @@ from aetheria.laws.checks import RANKS, Boundary
 from aetheria.laws.layers import pad, window
 from aetheria.laws.updates import QuantumLaw
 from aetheria.motor.motor import Aetheria_Motor
+from aetheria.stepping.trial import TOLERANCE
 
 State = tuple[Tensor, ...]
 Case = tuple[str, int]  # the name of a law, and the rank that it is built for
@@ -151,6 +152,19 @@ def small_motor(law: nn.Module, grid: tuple[int, ...] | None = None, **changes: 
     cfg = {"plan": "eager"} | changes.pop("cfg", {})
     arguments: dict[str, Any] = {"initial": "noise", "seed": 7} | changes
     return Aetheria_Motor(law, grid, width_of(law), "cpu", cfg, **arguments)
+
+
+def agree(compiled: Aetheria_Motor, eager: Aetheria_Motor, precision: str = "fp32") -> bool:
+    """Cells and memory within the stated tolerance of the largest; of one cell in a thousand a threshold may tip."""
+    for one, other in zip((compiled.cells, *compiled.memory), (eager.cells, *eager.memory), strict=True):
+        if not one.is_floating_point():
+            if not torch.equal(one, other):
+                return False
+            continue
+        far = (one - other).abs() > TOLERANCE[precision] * float(other.abs().max())
+        if float(far.double().mean()) > 1e-3:
+            return False
+    return True
 
 
 def stepper(law: nn.Module) -> Callable[..., State]:

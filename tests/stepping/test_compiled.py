@@ -19,8 +19,8 @@ from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import compiled as compiling
 from aetheria.stepping.factories import WORTH_BUILDING, WORTH_COMPILING
 from aetheria.stepping.plan import Step, Stepwise
-from aetheria.stepping.trial import TOLERANCE
-from tests.small_laws import NAMES, Plain, small_law, small_motor, width_of
+from tests.laws.test_controls import NUMBERS, values
+from tests.small_laws import NAMES, Plain, agree, small_law, small_motor, width_of
 
 Pair = tuple[Aetheria_Motor, Aetheria_Motor]
 
@@ -40,19 +40,6 @@ def pair(request: pytest.FixtureRequest) -> Pair:
     compiled = small_motor(small_law(request.param), batch=2, cfg={"plan": "compiled"})
     compiled.step(1)
     return compiled, small_motor(small_law(request.param), batch=2)
-
-
-def agree(compiled: Aetheria_Motor, eager: Aetheria_Motor, precision: str = "fp32") -> bool:
-    """Cells and memory within the stated tolerance of the largest; of one cell in a thousand a threshold may tip."""
-    for one, other in zip((compiled.cells, *compiled.memory), (eager.cells, *eager.memory), strict=True):
-        if not one.is_floating_point():
-            if not torch.equal(one, other):
-                return False
-            continue
-        far = (one - other).abs() > TOLERANCE[precision] * float(other.abs().max())
-        if float(far.double().mean()) > 1e-3:
-            return False
-    return True
 
 
 def test_every_step_compiled_equals_the_same_step_eager(pair: Pair) -> None:
@@ -111,6 +98,21 @@ def test_weights_edited_in_place_count_from_the_next_step(pair: Pair) -> None:
     eager.step(1)
     assert agree(compiled, eager)
     assert torch.allclose(compiled.cells, unedited, rtol=1e-3) == (not edited)
+
+
+@pytest.mark.parametrize("pair", NUMBERS, indirect=True)
+def test_twenty_values_of_each_control_are_honoured_without_compiling_again(pair: Pair) -> None:
+    compiled, eager = pair
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for control in NUMBERS[eager.traits.name]:
+            for value in values(eager.traits.name, control, 20):
+                eager.load_state_dict(compiled.state_dict())
+                for motor in pair:
+                    motor.set_control(control, value)
+                    motor.step(1)
+                assert agree(compiled, eager), (control, value)
+    assert compiled.plan is not None
+    assert compiled.plan.name == "compiled"
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp64"])
