@@ -539,7 +539,7 @@ def test_a_damaged_file_is_refused_soon(path: Path) -> None:
     for found in re.finditer(b"EADB|EAIB", whole):  # blocks of the index of chunks
         bad_checksums[found.start() + 12] ^= 0xFF
     paths = [path.with_name("short.h5"), path.with_name("checksums.h5")]
-    for damaged, contents in zip(paths, (whole[: len(whole) // 2], bad_checksums), strict=True):
+    for damaged, contents in zip(paths, (whole[: len(whole) // 2], bytes(bad_checksums)), strict=True):
         damaged.write_bytes(contents)
     # In a process of its own: while HDF5 looks again and again, no other thread may use it, nor may the process end.
     command = [sys.executable, "-c", _READ, *map(str, paths)]
