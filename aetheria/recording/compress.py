@@ -21,6 +21,7 @@ MAX_RATIO = {h5z.FILTER_SHUFFLE: 1, h5z.FILTER_FLETCHER32: 1, h5z.FILTER_DEFLATE
 _LEVEL = 1
 _OURS = (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32)
 _CHECKSUM_BYTES = 64  # added to a chunk by checksums, at the most
+_MARGIN = 1 << 12  # bytes by which incompressible chunks grow, besides an eighth of their size
 
 
 def append_row(data: h5py.Dataset, row: int, values: Any) -> None:
@@ -64,7 +65,7 @@ def read_row(data: h5py.Dataset, row: int, part: slice = slice(None)) -> NDArray
     nbytes = math.prod(data.chunks) * data.dtype.itemsize
     decoded = filters == _OURS and data.chunks[0] == 1
     for corner in _corners(data, row, wanted):
-        mask, stored = data.id.read_direct_chunk(corner)
+        mask, stored = stored_chunk(data, corner)
         if decoded and not mask:
             _paste(
                 values,
@@ -75,6 +76,25 @@ def read_row(data: h5py.Dataset, row: int, part: slice = slice(None)) -> NDArray
             decoded = False
             _check_size(stored, nbytes, [code for i, code in enumerate(filters) if not mask >> i & 1])
     return values if decoded else np.asarray(data[row, part])
+
+
+def stored_chunk(data: h5py.Dataset, corner: tuple[int, ...]) -> tuple[int, bytes]:
+    """The filters that a chunk skips, as bits, and its stored bytes.
+
+    Args:
+        corner: indices of its first value.
+
+    Raises:
+        ValueError, OSError, RuntimeError: it is missing, or larger than any codec makes it.
+    """
+    nbytes = math.prod(data.chunks) * data.dtype.itemsize
+    # In a buffer of our size: h5py would take as much memory as the file states.
+    buffer = np.empty(nbytes + nbytes // 8 + _MARGIN, np.uint8)
+    try:
+        mask, stored = data.id.read_direct_chunk(corner, out=buffer)
+    except ValueError:
+        raise ValueError(f"a chunk of {nbytes:,} bytes is stored in more than {buffer.nbytes:,}") from None
+    return mask, bytes(stored)
 
 
 def filters_of(data: h5py.Dataset) -> tuple[int, ...]:
@@ -105,13 +125,29 @@ def _check_size(stored: bytes, nbytes: int, filters: Sequence[int]) -> None:
     if h5z.FILTER_DEFLATE in filters:
         size = len(zlib.decompressobj().decompress(stored, most + 1))
     elif LZ4 in filters:
-        size = int.from_bytes(stored[:8], "big")
+        size = _lz4_size(stored)
     elif ZSTANDARD in filters:
         size = _zstandard_size(stored)
     else:
         size = len(stored)
     if size > most:
         raise ValueError(f"a chunk of {nbytes:,} bytes would decode to more")
+
+
+def _lz4_size(stored: bytes) -> int:
+    """The decoded size that a chunk of HDF5's LZ4 filter states, if all blocks that it then reads are there.
+
+    Source: the format's description in HDF5 registered filter plugins, filter 32004: sizes are big-endian.
+    """
+    size, block, at = int.from_bytes(stored[:8], "big"), int.from_bytes(stored[8:12], "big"), 12
+    blocks = math.ceil(size / block) if block else 0
+    if size and not 0 < blocks <= len(stored) // 4:
+        raise ValueError("a chunk of LZ4 blocks that are not all there")
+    for _ in range(blocks):
+        at += 4 + int.from_bytes(stored[at : at + 4], "big")
+    if at > len(stored):
+        raise ValueError("a chunk of LZ4 blocks that are not all there")
+    return size
 
 
 def _zstandard_size(stored: bytes) -> int:

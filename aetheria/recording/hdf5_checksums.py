@@ -9,10 +9,12 @@ Source: HDF5 File Format Specification 3.0: IV.A.1.b "Version 2 Data Object Head
 """
 
 import mmap
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from aetheria.recording.hdf5.heaps import GLOBAL_PREFIX, MOST_GLOBAL, object_end
 from aetheria.recording.superblock import checksum, closed_superblock
 
 _CONTINUED = 16  # type of the header message that names a continuation block
@@ -47,6 +49,50 @@ def checksum_patches(path: Path) -> tuple[dict[int, bytes], int]:
             if patch := _patch(content, block):
                 patches[patch[0]] = patch[1]
     return patches, len(patches) - 1
+
+
+def heap_patches(path: Path) -> dict[int, bytes]:
+    """The patches that give damaged objects of global heaps a size, so that HDF5 comes to the end of each heap.
+
+    An object with a damaged prefix becomes one that extends to the next one that can be read; what it held is lost.
+
+    Raises:
+        OSError, ValueError: the file cannot be read, or is empty.
+    """
+    patches: dict[int, bytes] = {}
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = content.find(b"GCOL\x01")
+        while at >= 0:
+            length = _number(content, at + 8, 8)
+            if length <= min(MOST_GLOBAL, len(content) - at):
+                patches |= {at + place: prefix for place, prefix in _heap_patches(content[at : at + length]).items()}
+            at = content.find(b"GCOL\x01", at + 1)
+    return patches
+
+
+def _heap_patches(heap: bytes) -> dict[int, bytes]:
+    patches: dict[int, bytes] = {}
+    last, place = 0, GLOBAL_PREFIX
+    while place + GLOBAL_PREFIX <= len(heap):
+        number, end = _number(heap, place, 2), object_end(heap, place)
+        if end is None or 0 < number <= last:
+            there = range(place + GLOBAL_PREFIX, len(heap) - GLOBAL_PREFIX, 8)
+            end = next((one for one in there if _resumes(heap, one, last)), len(heap))
+            number = last + 1 if end < len(heap) else 0
+            size = end - place - (GLOBAL_PREFIX if number else 0)
+            patches[place] = struct.pack("<HHxxxxQ", number, min(1, number), size)
+        last, place = max(last, number), end
+    return patches
+
+
+def _resumes(heap: bytes, place: int, last: int) -> bool:
+    """Whether undamaged objects follow from a place to the end of a heap: with rising numbers, and free space as the last."""
+    while place + GLOBAL_PREFIX <= len(heap):
+        number, end = _number(heap, place, 2), object_end(heap, place)
+        if end is None or 0 < number <= last + 1 or _number(heap, place + 4, 4):
+            return False
+        last, place = number, end
+    return True
 
 
 def _patch(content: mmap.mmap, block: _MetadataBlock) -> tuple[int, bytes] | None:
@@ -179,5 +225,5 @@ def _belongs(content: mmap.mmap, at: int, signature: bytes, owner: int) -> bool:
     return content[at : at + 4] == signature and content[at + 6 : at + 14] == owner.to_bytes(8, "little")
 
 
-def _number(content: mmap.mmap, at: int, width: int) -> int:
+def _number(content: mmap.mmap | bytes, at: int, width: int) -> int:
     return int.from_bytes(content[at : at + width], "little")

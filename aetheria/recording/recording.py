@@ -21,7 +21,7 @@ from aetheria.recording.frame_index import SERIES, ChecksumError, FrameIndex
 from aetheria.recording.header import READ_ERRORS, read_header
 from aetheria.recording.open_files import open_shared
 from aetheria.recording.superblock import looks_like_hdf5
-from aetheria.recording.validate import check_read
+from aetheria.recording.validate import check_read, read_rows
 
 if TYPE_CHECKING:
     import xarray
@@ -77,7 +77,7 @@ class Recording:
         self.fields, self.observables = header.fields, header.observables
         self.grid, self.slice, self.grid_axes = header.grid, header.slice, header.grid_axes
         self._batch, self._data, self._log = header.batch, header.data, header.log
-        self._rows = FrameIndex(self._data, self._log.get("checksums"), header.columns)
+        self._rows = FrameIndex(self._data, self._log.get("checksums"), header.columns, self.path)
 
     def __len__(self) -> int:
         """Number of committed frames; grows while a run is being recorded."""
@@ -160,8 +160,7 @@ class Recording:
             if not 0 <= count <= len(edits):
                 what = f"is damaged; {count:,} bytes of edits are counted, {len(edits):,} are there"
                 raise DamagedRecordingError(self.path, what)
-            check_read(edits, count, self.path)
-            lines: list[bytes] = edits[:count].tobytes().splitlines()
+            lines: list[bytes] = read_rows(edits, 0, count, self.path).tobytes().splitlines()
         return lines
 
     @property
@@ -177,7 +176,7 @@ class Recording:
             raise RecordingError(f'{self.path}: observable "{name}" not recorded; {nearest(name, list(self.observables))}')
         count = len(self)
         with self._reading(name):
-            values: NDArray[np.float64] = self._data[name][:count].reshape(count, self._batch)
+            values: NDArray[np.float64] = read_rows(self._data[name], 0, count, self.path).reshape(count, self._batch)
             for index, row in enumerate(values):
                 self._rows.check(name, index, row, self._batch)
         return values
@@ -191,8 +190,7 @@ class Recording:
         if name not in self._data:
             raise RecordingError(f"{self.path}: has no axis {name}")
         with self._reading(name):
-            check_read(self._data[name], len(self._data[name]), self.path)
-            values: NDArray[np.float64] = self._data[name][:]
+            values: NDArray[np.float64] = read_rows(self._data[name], 0, len(self._data[name]), self.path)
         return values
 
     def axes(self, name: str) -> tuple[str, ...]:

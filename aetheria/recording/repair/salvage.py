@@ -26,11 +26,11 @@ from aetheria.observe.request import Request
 from aetheria.recording import checksums, schema
 from aetheria.recording.append import FORMAT
 from aetheria.recording.compress import append_compressed_row
-from aetheria.recording.hdf5_checksums import checksum_patches
+from aetheria.recording.hdf5.structure import check_structure
+from aetheria.recording.hdf5_checksums import checksum_patches, heap_patches
 from aetheria.recording.header import READ_ERRORS
 from aetheria.recording.repair.damaged_reader import DamagedReader, RowError, row_numbers
 from aetheria.recording.superblock import PatchedFile
-from aetheria.recording.validate import check_file
 
 EDITS = "edits"  # announced, like the number of a row, before the edits are read
 
@@ -98,14 +98,22 @@ def salvage(path: Path, out: Path, skip: Collection[str], announce: Callable[[st
     report = RepairReport()
     try:
         patches, sums = checksum_patches(path)
-        source = h5py.File(PatchedFile(path, patches), "r")
+        heaps = heap_patches(path)
+        content = PatchedFile(path, patches | heaps)
+        structure = check_structure(content, path, lenient=True)
+        source = h5py.File(content, "r")
+    except DamagedRecordingError as error:  # which names `aetheria repair`
+        raise RecordingError(f"{path}: nothing can be saved; it {error.what}") from error
+    except RecordingError as error:
+        raise RecordingError(f"{path}: nothing can be saved; it {str(error).removeprefix(f'{path}: ')}") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise RecordingError(f"{path}: nothing can be saved; {error}") from error
     if sums:
         report.problems.append(f"{sums} checksums of HDF5's metadata did not match")
+    if heaps:
+        report.problems.append(f"{len(heaps)} objects of HDF5's heap of texts were damaged")
     try:
-        check_file(source, path)
-        damaged = DamagedReader(source, path)
+        damaged = DamagedReader(source, path, structure.damaged)
         report.problems += damaged.problems
         with h5py.File(out, "w", **FORMAT) as target:
             _lay_out(damaged, target)
@@ -140,7 +148,7 @@ def _lay_out(damaged: DamagedReader, target: h5py.File) -> None:
         if target[name].shape[1:] != damaged.dataset(name).shape[1:]:
             raise RecordingError(f"{damaged.path}: nothing can be saved; {name} is {damaged.dataset(name).shape[1:]} a frame")
         original = damaged.dataset(name).attrs
-        for key in set(original) - checksums.HDF5_ATTRIBUTES:
+        for key in set(original) - checksums.HDF5_ATTRIBUTES - damaged.unreadable(name):
             with suppress(*READ_ERRORS):  # `damaged` reports changed attributes
                 target[name].attrs[key] = original[key]
 
