@@ -77,7 +77,7 @@ def _heap_patches(heap: bytes) -> dict[int, bytes]:
         number, end = _number(heap, place, 2), object_end(heap, place)
         if end is None or 0 < number <= last:
             there = range(place + GLOBAL_PREFIX, len(heap) - GLOBAL_PREFIX, 8)
-            end = next((one for one in there if _resumes(heap, one, last)), len(heap))
+            end = next((one for one in there if _resumes(heap, one, last + 1)), len(heap))
             number = last + 1 if end < len(heap) else 0
             size = end - place - (GLOBAL_PREFIX if number else 0)
             patches[place] = struct.pack("<HHxxxxQ", number, min(1, number), size)
@@ -89,7 +89,7 @@ def _resumes(heap: bytes, place: int, last: int) -> bool:
     """Whether undamaged objects follow from a place to the end of a heap: with rising numbers, and free space as the last."""
     while place + GLOBAL_PREFIX <= len(heap):
         number, end = _number(heap, place, 2), object_end(heap, place)
-        if end is None or 0 < number <= last + 1 or _number(heap, place + 4, 4):
+        if end is None or 0 < number <= last or _number(heap, place + 4, 4):
             return False
         last, place = number, end
     return True
