@@ -1,13 +1,13 @@
 """Loads trained weights into a law: from safetensors, or `.pt` read without running code from it."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError, FileUnreadableError, LawError
-from aetheria.files.untrusted import check_archive, check_safetensors, first_line
+from aetheria.files.tensors import read_archive, read_safetensors
 from aetheria.laws.int8_weights import dequantised
 
 
@@ -46,13 +46,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a `.safetensors` or `.pt`/`.pth` file, on the CPU; weights in eight bits multiplied out."""
     if path.suffix not in (".safetensors", ".pt", ".pth"):
         raise ConfigError(f"{path}: unknown kind of weights; expected .safetensors, .pt or .pth")
-    (check_safetensors if path.suffix == ".safetensors" else check_archive)(path, "weights")
-    try:
-        if path.suffix == ".safetensors":
-            return dequantised(load_file(path))
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a torn file can make the unpickler raise anything: IndexError, KeyError, struct.error ...
-        raise FileUnreadableError(f"{path}: cannot be read as weights; {first_line(error)}") from error
+    tensors: Any = read_safetensors(path, "weights")[0] if path.suffix == ".safetensors" else read_archive(path, "weights")
     if not isinstance(tensors, dict) or not all(isinstance(k, str) and _is_plain(t) for k, t in tensors.items()):
         raise FileUnreadableError(
             f"{path}: expected a state dict (names to plain tensors), as `torch.save(law.state_dict())` writes"

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from aetheria.core.errors import ConfigError, FileUnreadableError
+from aetheria.core.errors import ConfigError
+from aetheria.files.untrusted import read_image
 
 _FONTS = ("NotoColorEmoji*.ttf", "Apple Color Emoji.ttc", "seguiemj.ttf", "TwitterColorEmoji*.ttf")
 _HEIGHTS = (109, 160, 128)  # of Noto's and Apple's bitmaps; outline fonts accept any
@@ -21,18 +22,14 @@ def read_picture(path: str | Path, size: int | None = None) -> Tensor:
     """An image as channels of cells `(4, h, w)` in 0..1: red, green, blue premultiplied by alpha, then alpha.
 
     Args:
-        path: of a PNG or any other image that Pillow reads.
+        path: of a PNG, JPEG or BMP.
         size: cells of its longer side, to which it is scaled; None for its own.
 
     Raises:
         FileUnreadableError: not an image. ConfigError: `size` below 1.
     """
     _check(size)
-    try:
-        with Image.open(path) as image:
-            return _premultiplied(image, size)
-    except Exception as error:  # a damaged PNG raises SyntaxError, a decompression bomb an error of its own
-        raise FileUnreadableError(f"{path}: cannot be read as an image; {error}") from error
+    return _premultiplied(read_image(Path(path)), size)
 
 
 def draw_emoji(text: str, size: int | None = None) -> Tensor:
