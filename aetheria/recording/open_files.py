@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -51,7 +52,8 @@ class SharedFile:
             self.readers -= 1
             if not self.readers:
                 del _OPEN[self._key]
-                self.file.close()
+                with suppress(OSError, RuntimeError):  # of a damaged file; nothing is lost
+                    self.file.close()
 
 
 _OPEN: dict[tuple[int, int], SharedFile] = {}

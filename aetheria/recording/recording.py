@@ -26,6 +26,8 @@ from aetheria.recording.validate import check_read, read_rows
 if TYPE_CHECKING:
     import xarray
 
+STATUSES = ("running", "done", "interrupted", "diverged", "disk full", "failed")
+
 
 class Recording:
     """A recorded run: a sequence of `Frame`s, equal to those the motor handed out.
@@ -157,7 +159,7 @@ class Recording:
             counted.refresh()
             count = int(counted[()])
             edits.refresh()  # after the count, so that all that is counted is there
-            if not 0 <= count <= len(edits):
+            if not 0 <= count <= len(edits) or (count < len(edits) and not self._shared.growing):
                 what = f"is damaged; {count:,} bytes of edits are counted, {len(edits):,} are there"
                 raise DamagedRecordingError(self.path, what)
             lines: list[bytes] = read_rows(edits, 0, count, self.path).tobytes().splitlines()
@@ -168,7 +170,10 @@ class Recording:
         """How the run ended: "done", "interrupted", "diverged", "disk full" or "failed"; "running" also if it was killed."""
         with self._reading("status"):
             self._data["status"].refresh()
-            return bytes(self._data["status"][()]).decode()
+            status = bytes(self._data["status"][()]).decode(errors="replace")
+            if status not in STATUSES:
+                raise ValueError(f"it is {status!r}; expected one of {', '.join(STATUSES)}")
+            return status
 
     def observable(self, name: str) -> NDArray[np.float64]:
         """An observable over time, `(frames, B)`."""

@@ -99,8 +99,9 @@ class FractalHeap:
         self._content, self._at = content, at
         header = content.block(at, 146, b"FRHP\0")
         self.id_bytes, filters, flags, most = (header.number(width) for width in (2, 2, 1, 4))
-        _, self._huge_tree = header.number(8), header.number(8)
-        header.take(80)  # free space, and counts
+        _, huge = header.number(8), header.number(8)
+        header.take(56)  # free space, and the sizes of what is in blocks
+        huge_count, _, tiny_count = header.number(8), header.number(8), header.number(8)
         shape = tuple(header.number(width) for width in (2, 8, 8, 2, 2))
         root, rows = header.number(8), header.number(2)
         self._first, self._offset_bytes, most_rows = _SHAPES.get(self.id_bytes, (0, 0, 0))
@@ -111,7 +112,9 @@ class FractalHeap:
             f"the heap at {at:,} is of another form",
         )
         self._blocks: dict[int, bytes] = {}  # by number
-        self._huge: dict[int, tuple[int, int]] | None = None
+        records = tree_records(content, huge, _HUGE_OBJECTS) if huge != UNDEFINED else []
+        require(len(records) == huge_count and not tiny_count, f"the heap at {at:,} has other objects than it states")
+        self._huge = {number: (place, size) for place, size, number in (struct.unpack("<QQQ", one) for one in records)}
         if root != UNDEFINED:
             self._read_blocks(root, rows)
 
@@ -148,8 +151,9 @@ class FractalHeap:
         kind = cursor.number(1)
         require(len(id_) == self.id_bytes and kind in (0, 0x10), f"the heap at {self._at:,} has no object {id_.hex()}")
         if kind:
-            at, length = self._huge_object(cursor.number(self.id_bytes - 1))
-            return self._content.read(at, length)
+            number = cursor.number(self.id_bytes - 1)
+            require(number in self._huge, f"the heap at {self._at:,} has no large object {number}")
+            return self._content.read(*self._huge[number])
         offset, length = cursor.number(self._offset_bytes), cursor.number(2)
         number = self._block_at(offset)
         begin = offset - self._block_place(number)[0]
@@ -159,14 +163,6 @@ class FractalHeap:
             prefix <= begin and 0 < length <= _MOST and begin + length <= len(block), "a heap object is not within its block"
         )
         return block[begin : begin + length]
-
-    def _huge_object(self, key: int) -> tuple[int, int]:
-        if self._huge is None:
-            records = [struct.unpack("<QQQ", r) for r in tree_records(self._content, self._huge_tree, _HUGE_OBJECTS)]
-            self._huge = {number: (at, length) for at, length, number in records}
-        if key not in self._huge:
-            raise MalformedError(f"the heap at {self._at:,} has no large object {key}")
-        return self._huge[key]
 
     def _block_place(self, number: int) -> tuple[int, int]:
         """Offset and length of a direct block."""
