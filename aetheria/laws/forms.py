@@ -1,4 +1,4 @@
-"""Descriptions of laws for kernels: two-state rules and ring kernels; see also `local_network`."""
+"""Descriptions of laws for kernels: rules on the 3x3 block and ring kernels; see also `local_network`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +24,21 @@ class BitRule(NamedTuple):
 
     table: tuple[float, ...]
     boundary: Boundary
+
+
+class BlockRule(NamedTuple):
+    """A rule of whole states on the block of 3x3 cells of a two-dimensional grid.
+
+    Attributes:
+        table: 512 bits, as in `rules.block_table`: whether a dead middle cell is born and a live one stays alive.
+        states: number of states. Cells of state 1 are alive; a live cell that does not stay alive, and any of a higher state, goes
+            on to the next one, and from the last to 0.
+        boundary: the cells beyond the edge; see `laws.topology`.
+    """
+
+    table: int
+    states: int
+    boundary: str
 
 
 @dataclass(frozen=True)

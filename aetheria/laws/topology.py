@@ -1,6 +1,6 @@
-"""Cells beyond the edges of a two-dimensional grid: a torus, dead cells, mirrors, and edges that are joined with a twist or shift.
+"""Cells beyond the edges of a two-dimensional grid: a torus, dead cells, mirrors, edges joined with a twist or shift.
 
-Sources: the joined edges are those of the bounded grids in Golly's help ("Bounded grids"); J. R. Weeks, "The Shape of Space", 2002.
+Sources: the joined edges are those of Golly's help, "Bounded grids"; J. R. Weeks, "The Shape of Space", 2002.
 """
 
 import re
@@ -17,8 +17,8 @@ from aetheria.laws.checks import BOUNDARIES
 
 Whole = NDArray[np.int64]
 TWISTED = (
-    '"periodic-x+3" (a torus; what leaves at the top comes back 3 cells further right), "periodic-y-2", "klein-x" (what leaves at '
-    'the top comes back mirrored), "klein-y", "klein-x+1", "klein-y+1", "cross-surface" or "sphere"'
+    '"periodic-x+3" (a torus whose top and bottom are joined with a shift of 3), "periodic-y-2", "klein-x" (top and bottom are '
+    'joined mirrored), "klein-y", "klein-x+1", "klein-y+1", "cross-surface" or "sphere"'
 )
 _JOINED = re.compile(r"(periodic|klein)-([xy])([+-]\d{1,9})?")
 
@@ -35,7 +35,8 @@ def is_twisted(boundary: str) -> bool:
     found = _JOINED.fullmatch(boundary)
     if not found:
         return boundary in ("cross-surface", "sphere")
-    return found[1] == "periodic" or int(found[3] or 0) in (0, 1)
+    shift = int(found[3] or 0)
+    return shift != 0 if found[1] == "periodic" else shift in (0, 1)
 
 
 def check_topology_grid(boundary: str, grid: tuple[int, ...], where: str) -> None:
@@ -88,7 +89,7 @@ def twisted_halo(cells: Tensor, radius: int, boundary: str) -> Tensor:
     return cells.flatten(-2).index_select(-1, index).view(*cells.shape[:-2], height + 2 * radius, width + 2 * radius)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 @lru_cache(maxsize=8)
 def _halo_sources(height: int, width: int, radius: int, boundary: str, device: torch.device) -> Tensor:
     y, x = np.mgrid[-radius : height + radius, -radius : width + radius]

@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import nn
 
 from aetheria.laws.base import Law
-from aetheria.laws.forms import BitRule, RingKernel
+from aetheria.laws.forms import BitRule, BlockRule, RingKernel
 from aetheria.laws.local_network import CellNetwork
 
 Form = TypeVar("Form")
@@ -41,6 +41,22 @@ def why_no_bit_rule(law: Law) -> str:
     """Why the law has no valid `BitRule`, for people; empty if it has one."""
     rule = bit_rule_of(law)
     return rule if isinstance(rule, str) else ""
+
+
+def block_rule_of(law: Law) -> BlockRule | str:
+    """The law's `BlockRule`, or the reason why it has none that is valid."""
+    return _form_of(law, law.block_rule, f"{law.name} is no rule on the block of 3x3 cells")
+
+
+def why_no_block_rule(law: Law) -> str:
+    """Why the law has no valid `BlockRule`, for people; empty if it has one."""
+    rule = block_rule_of(law)
+    return rule if isinstance(rule, str) else ""
+
+
+def keeps_block_rule(law: Law, rule: BlockRule) -> bool:
+    """Whether the law still has this rule, which was valid."""
+    return law.block_rule() == rule and not altered(law, _owner(law, "block_rule"))
 
 
 def ring_kernel_of(law: Law) -> RingKernel | str:

@@ -26,69 +26,76 @@ namespace {
 constexpr int MAX_PLANES = 8;
 constexpr int64_t CELLS_OF_CHUNK = 1 << 17;
 
+// PLANES: bits of a state.
+template <int PLANES>
 class Grid {
     const Job& job;
-    const uint64_t *from = nullptr;
     const BlockRule rule;
-    const uint64_t inside;  // bits of a row's last word that are cells
-    std::vector<uint64_t> alive;
+    const int64_t words, plane;  // words of a row, and of a plane
+    const uint64_t inside;       // bits of a row's last word that are cells
+    const uint64_t* from = nullptr;
+    std::vector<uint64_t> alive, lives;  // of a row: cells in state 1, with a word more at either end; cells alive after the step
     std::vector<uint8_t> numbers[3];
 
-    const int64_t words = (job.width + 63) / 64, plane = words * job.height;
-
-    uint64_t live_word(int64_t y, int64_t w) const {  // whose cells are in state 1
-        uint64_t word = from[y * words + w];
-        for (int64_t p = 1; p < job.planes; p++) word &= ~from[p * plane + y * words + w];
-        return word;
-    }
     uint64_t live_cell(int64_t source) const {
-        return source < 0 ? 0 : live_word(source / job.width, source % job.width / 64) >> source % job.width % 64 & 1;
+        if (source < 0) return 0;
+        const uint64_t* at = from + source / job.width * words + source % job.width / 64;
+        uint64_t word = at[0];
+        for (int p = 1; p < PLANES; p++) word &= ~at[p * plane];
+        return word >> source % job.width % 64 & 1;
     }
 
     // The row numbers of row y, which may lie beyond the edge.
     void read(int64_t y, uint8_t* out) {
-        uint64_t left, right;
-        if (y >= 0 && y < job.height) {
-            const int64_t *columns = job.around + 2 * (job.width + 2);
-            for (int64_t w = 0; w < words; w++) alive[1 + w] = live_word(y, w);
-            left = live_cell(columns[y]), right = live_cell(columns[job.height + y]);
-        } else {
-            const int64_t* row = job.around + (y < 0 ? 0 : job.width + 2);
+        const bool beyond = y < 0 || y >= job.height;
+        const int64_t* row = job.around + (y < 0 ? 0 : job.width + 2);
+        const int64_t* columns = job.around + 2 * (job.width + 2);
+        if (beyond) {
             std::fill(alive.begin(), alive.end(), 0);
             for (int64_t x = 0; x < job.width; x++) alive[1 + x / 64] |= live_cell(row[1 + x]) << x % 64;
-            left = live_cell(row[0]), right = live_cell(row[job.width + 1]);
+        } else {
+            const uint64_t* at = from + y * words;
+            for (int64_t w = 0; w < words; w++) {
+                uint64_t word = at[w];
+                for (int p = 1; p < PLANES; p++) word &= ~at[p * plane + w];
+                alive[1 + w] = word;
+            }
         }
+        const uint64_t left = live_cell(beyond ? row[0] : columns[y]);
+        const uint64_t right = live_cell(beyond ? row[job.width + 1] : columns[job.height + y]);
         alive[0] = left << 63;
         alive[1 + words] = 0;
-        alive[1 + job.width / 64] &= job.width % 64 ? inside : 0;  // the word of the cell to the right of the last one
-        alive[1 + job.width / 64] |= right << job.width % 64;
+        alive[1 + job.width / 64] |= right << job.width % 64;  // bits beyond the width are 0
         for (int64_t w = 1; w <= words; w++) {
             const uint64_t west = alive[w] << 1 | alive[w - 1] >> 63, east = alive[w] >> 1 | alive[w + 1] << 63;
             row_numbers(west, alive[w], east, out + 64 * (w - 1));
         }
     }
 
-    // Writes the next states of 64 cells, of which `lives` are alive if they are or were alive or dead.
-    void decay(const uint64_t* at, uint64_t* to, uint64_t lives, uint64_t mask) const {
-        uint64_t state[MAX_PLANES], more[MAX_PLANES], occupied = 0, carry = ~uint64_t(0), last = ~uint64_t(0);
-        for (int64_t p = 0; p < job.planes; p++) {
-            state[p] = at[p * plane];
-            if (p) occupied |= state[p];
-            more[p] = state[p] ^ carry;
-            carry &= state[p];
-            last &= (job.states - 1) >> p & 1 ? state[p] : ~state[p];
+    // Writes a row of next states, from those before and from `lives`.
+    void decay(const uint64_t* at, uint64_t* __restrict to) const {
+        for (int64_t w = 0; w < words; w++) {
+            uint64_t more[PLANES], occupied = 0, carry = ~uint64_t(0), last = ~uint64_t(0);
+            for (int p = 0; p < PLANES; p++) {
+                const uint64_t state = at[p * plane + w];
+                if (p) occupied |= state;
+                more[p] = state ^ carry;
+                carry &= state;
+                last &= (job.states - 1) >> p & 1 ? state : ~state;
+            }
+            const uint64_t keeps = ~occupied & (lives[w] | ~at[w]);  // dead before, or alive before and after
+            for (int p = 0; p < PLANES; p++) {
+                const uint64_t older = more[p] & ~last & ~keeps;
+                to[p * plane + w] = p ? older : older | (keeps & lives[w]);
+            }
         }
-        const uint64_t fixed = ~occupied & (lives | ~state[0]);  // dead before, or alive before and after
-        for (int64_t p = 0; p < job.planes; p++) {
-            const uint64_t up = more[p] & ~last & ~fixed;
-            to[p * plane] = (p ? up : up | (fixed & lives)) & mask;
-        }
+        for (int p = 0; p < PLANES; p++) to[p * plane + words - 1] &= inside;
     }
 
   public:
     explicit Grid(const Job& job)
-        : job(job), rule(*reinterpret_cast<const BlockTable*>(job.table)),
-          inside(job.width % 64 ? (uint64_t(1) << job.width % 64) - 1 : ~uint64_t(0)), alive((job.width + 63) / 64 + 2) {
+        : job(job), rule(*reinterpret_cast<const BlockTable*>(job.table)), words((job.width + 63) / 64), plane(words * job.height),
+          inside(job.width % 64 ? (uint64_t(1) << job.width % 64) - 1 : ~uint64_t(0)), alive(words + 2), lives(words) {
         for (auto& row : numbers) row.resize(words * 64);
     }
 
@@ -98,15 +105,28 @@ class Grid {
         for (int64_t y = first; y < last; y++) {
             read(y + 1, numbers[(y + 2) % 3].data());
             const uint8_t *north = numbers[y % 3].data(), *middle = numbers[(y + 1) % 3].data(), *south = numbers[(y + 2) % 3].data();
-            for (int64_t w = 0; w < words; w++) {
-                const uint64_t lives = rule(north + 64 * w, middle + 64 * w, south + 64 * w);
-                const uint64_t mask = w + 1 < words ? ~uint64_t(0) : inside;
-                if (job.planes == 1) after[y * words + w] = lives & mask;
-                else decay(before + y * words + w, after + y * words + w, lives, mask);
-            }
+            uint64_t* out = PLANES == 1 ? after + y * words : lives.data();
+            for (int64_t w = 0; w < words; w++) out[w] = rule(north + 64 * w, middle + 64 * w, south + 64 * w);
+            if (PLANES == 1) out[words - 1] &= inside;
+            else decay(before + y * words, after + y * words);
         }
     }
 };
+
+template <int PLANES>
+void run(const Job& job) {
+    const int64_t grid = PLANES * job.height * ((job.width + 63) / 64);
+    const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job.width, 1, job.height);
+    const int64_t chunks = (job.height + rows - 1) / rows;
+    auto target = [&](int64_t pass) { return (job.steps - pass) % 2 ? job.next : job.spare; };
+    auto worker = [&] {
+        return [&, each = Grid<PLANES>(job)](int64_t pass, int64_t chunk) mutable {
+            const int64_t at = chunk / chunks * grid, first = chunk % chunks * rows;
+            each.step((pass ? target(pass - 1) : job.cells) + at, target(pass) + at, first, std::min(job.height, first + rows));
+        };
+    };
+    run_stages(job.threads, job.steps, job.batch * chunks, worker, [](int64_t) {});
+}
 
 }  // namespace
 
@@ -138,17 +158,8 @@ void unpack(const uint64_t* words, float* cells, int64_t planes, int64_t rows, i
 
 // Returns 0, or 1 if out of memory.
 int32_t block_rule(const Job* job) try {
-    const int64_t words = (job->width + 63) / 64, grid = job->planes * job->height * words;
-    const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job->width, 1, job->height);
-    const int64_t chunks = (job->height + rows - 1) / rows;
-    auto target = [&](int64_t pass) { return (job->steps - pass) % 2 ? job->next : job->spare; };
-    auto worker = [&] {
-        return [&, each = Grid(*job)](int64_t pass, int64_t chunk) mutable {
-            const int64_t at = chunk / chunks * grid, first = chunk % chunks * rows;
-            each.step((pass ? target(pass - 1) : job->cells) + at, target(pass) + at, first, std::min(job->height, first + rows));
-        };
-    };
-    run_stages(job->threads, job->steps, job->batch * chunks, worker, [](int64_t) {});
+    static void (*const runs[MAX_PLANES])(const Job&) = {run<1>, run<2>, run<3>, run<4>, run<5>, run<6>, run<7>, run<8>};
+    runs[job->planes - 1](*job);
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
