@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, BlockRule, RingKernel
+from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel
 from aetheria.laws.local_network import CellNetwork
 from aetheria.laws.topology import check_topology_grid
 
@@ -150,6 +150,10 @@ class Law(Controlled):
 
     def block_rule(self) -> BlockRule | None:
         """This law as a rule of whole states on the block of 3x3 cells; None for a law of another form."""
+        return None
+
+    def count_rule(self) -> CountRule | None:
+        """This law as a rule of whole states by counts over a neighbourhood; None for a law of another form."""
         return None
 
     def ring_kernel(self) -> RingKernel | None:

@@ -73,13 +73,18 @@ def source(y: Whole, x: Whole, grid: tuple[int, int], boundary: str) -> Whole:
     return y * width + x
 
 
-def around(grid: tuple[int, int], boundary: str) -> Whole:
-    """The sources of the cells next to the edges: the rows above and below (width + 2 each), the columns left and right."""
+def around(grid: tuple[int, int], boundary: str, reach: int = 1) -> Whole:
+    """The sources of the cells up to `reach` beyond the edges.
+
+    First `reach` rows above and below the grid (width + 2 reach each), from the top down, then for each row of the grid `reach`
+    cells to its left, then to its right.
+    """
     height, width = grid
-    along, down = np.arange(-1, width + 1), np.arange(height)
-    rows = [source(np.full_like(along, y), along, grid, boundary) for y in (-1, height)]
-    columns = [source(down, np.full_like(down, x), grid, boundary) for x in (-1, width)]
-    return np.concatenate((*rows, *columns))
+    along, down = np.arange(-reach, width + reach), np.arange(height)
+    above_below = [*range(-reach, 0), *range(height, height + reach)]
+    blocks = [np.meshgrid(above_below, along, indexing="ij")]
+    blocks += [np.meshgrid(down, np.arange(first, first + reach), indexing="ij") for first in (-reach, width)]
+    return np.concatenate([source(y, x, grid, boundary).ravel() for y, x in blocks])
 
 
 def twisted_halo(cells: Tensor, radius: int, boundary: str) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import nn
 
 from aetheria.laws.base import Law
-from aetheria.laws.forms import BitRule, BlockRule, RingKernel
+from aetheria.laws.forms import BitRule, BlockRule, CountRule, RingKernel
 from aetheria.laws.local_network import CellNetwork
 
 Form = TypeVar("Form")
@@ -57,6 +57,22 @@ def why_no_block_rule(law: Law) -> str:
 def keeps_block_rule(law: Law, rule: BlockRule) -> bool:
     """Whether the law still has this rule, which was valid."""
     return law.block_rule() == rule and not altered(law, _owner(law, "block_rule"))
+
+
+def count_rule_of(law: Law) -> CountRule | str:
+    """The law's `CountRule`, or the reason why it has none that is valid."""
+    return _form_of(law, law.count_rule, f"{law.name} is no rule by counts over a neighbourhood")
+
+
+def why_no_count_rule(law: Law) -> str:
+    """Why the law has no valid `CountRule`, for people; empty if it has one."""
+    rule = count_rule_of(law)
+    return rule if isinstance(rule, str) else ""
+
+
+def keeps_count_rule(law: Law, rule: CountRule) -> bool:
+    """Whether the law still has this rule, which was valid."""
+    return law.count_rule() == rule and not altered(law, _owner(law, "count_rule"))
 
 
 def ring_kernel_of(law: Law) -> RingKernel | str:

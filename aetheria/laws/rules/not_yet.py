@@ -13,13 +13,11 @@ _LIST = r"(?:\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)?"  # counts above 9 need commas
 
 # By family: its notation, and examples.
 _FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "Larger than Life": (r"R\d+,.*|\d+,\d+,\d+,\d+,\d+", ("R5,C0,M1,S34..58,B34..45,NM", "R2,C2,S2-3,B3,NN", "5,34,45,34,58")),
     "Elementary": (r"W\d+", ("W110",)),
     "Life in three dimensions": (
         rf"(?=.*\d[,-]\d)B{_LIST}/S{_LIST}",
         ("B5/S4,5", "B5-7/S6", "B6/S5,6,7"),
     ),
-    "Life-like on triangles": (r"(?:B[\dXYZ]*/?S[\dXYZ]*|[\dXYZ]*/[\dXYZ]*)L[A-Z]?", ("B4/S2345L",)),
     "Margolus": (r"M?S?,?D?\d+(?:[;,]\d+){15}", ("MS,D0;8;4;3;2;5;9;7;1;6;10;11;12;13;14;15",)),
 }
 
