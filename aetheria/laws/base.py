@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel
+from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, TreeRule
 from aetheria.laws.local_network import CellNetwork
 from aetheria.laws.topology import check_topology_grid
 
@@ -154,6 +154,10 @@ class Law(Controlled):
 
     def count_rule(self) -> CountRule | None:
         """This law as a rule of whole states by counts over a neighbourhood; None for a law of another form."""
+        return None
+
+    def tree_rule(self) -> TreeRule | None:
+        """This law as a rule of whole states by a decision tree over the 3x3 block; None for a law of another form."""
         return None
 
     def ring_kernel(self) -> RingKernel | None:

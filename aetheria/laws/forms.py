@@ -68,6 +68,21 @@ class CountRule:
     boundary: str
 
 
+class TreeRule(NamedTuple):
+    """A rule of whole states by a decision tree over the 3x3 block of a two-dimensional grid.
+
+    Attributes:
+        inputs: the cells (y, x) of the block, y down, in the order in which they are asked.
+        children: `(nodes, states)`, int32: the node to go to by the state of an input, from node 0 on; for the last input the
+            next state.
+        boundary: the cells beyond the edge; see `laws.topology`.
+    """
+
+    inputs: tuple[tuple[int, int], ...]
+    children: NDArray[np.int32]
+    boundary: str
+
+
 @dataclass(frozen=True)
 class RingKernel:
     """cells <- clip(cells + dt * growth(kernel * cells), 0, 1), on one channel of a two-dimensional grid.

@@ -79,7 +79,7 @@ class LargerThanLife(Law):
     def prepare(self, cells: Tensor) -> None:
         if self.boundary == "reflect" and min(cells.shape[2:]) <= self.radius:
             raise LawError(
-                f'[law.largerthanlife] boundary "reflect" with a neighbourhood of {self.radius} cells to each side: the grid has '
+                f'[law.largerthanlife] boundary "reflect" with {self.radius} cells counted to each side: the grid has '
                 f"a side of {min(cells.shape[2:])}; expected more than {self.radius}"
             )
 

@@ -6,7 +6,6 @@ Whoever adds the law of a family moves its entry into a module of its own, which
 import re
 from functools import partial
 
-from aetheria.laws.rules.names import TABLE_BY_PLAIN_NAME, plain
 from aetheria.laws.rules.rule import Reader, Rule, notation
 
 _LIST = r"(?:\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)?"  # counts above 9 need commas
@@ -29,9 +28,3 @@ def _recognised(family: str, pattern: re.Pattern[str], text: str) -> Rule | None
 for _family, (_pattern, _examples) in _FAMILIES.items():
     _read: Reader = partial(_recognised, _family, re.compile(_pattern, re.IGNORECASE))
     notation(_family, *_examples)(_read)
-
-
-@notation("Rule table", "WireWorld", "JvN29")
-def _table(text: str) -> Rule | None:
-    known = TABLE_BY_PLAIN_NAME.get(plain(text))
-    return Rule("Rule table", known) if known else None
