@@ -11,15 +11,16 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
 from torch import nn
 
 from aetheria.core.device import memory_named
-from aetheria.core.errors import AetheriaError, ConfigError, nearest
+from aetheria.core.errors import AetheriaError, ConfigError, LawError, nearest
 from aetheria.core.settings import Settings
 from aetheria.laws.base import Law
-from aetheria.laws.weights import load_weights
+from aetheria.laws.weights import WeightFile, read_weights
 
 LawClass = TypeVar("LawClass", bound=type[Law])
 
 LAWS: dict[str, type[Law]] = {}
 ENTRY_POINTS = "aetheria.laws"
+_LARGEST_SMALL = 1 << 16  # a number of weights, or of anything that a parameter counts, that does no harm
 
 # Order of display: these first, then all others by module.
 _FIRST = ("MLP", "DEEP_QCA", "UNet", "ConvLSTM", "GrowingNCA", "NeuralCA", "Life", "Lenia")
@@ -90,7 +91,7 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
     Args:
         seed: of the random starting weights.
         weights: file to load them from instead.
-        settings: the law's own parameters.
+        settings: the law's own parameters; of those left out, the ones that the file of weights states are taken from there.
 
     Raises:
         ConfigError: an unknown law or parameter, or a value of the wrong type or range.
@@ -98,8 +99,10 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
     """
     law_class = find_law(name)
     where = f"law.{law_class.__name__.lower()}"
-    checked = _settings_of(law_class).checked(settings, where)
-    given = {key: getattr(checked, key) for key in checked.model_fields_set}
+    file = None if weights is None else read_weights(weights)
+    if file is not None:
+        settings = _stated(law_class, file, settings) | settings
+    given = _checked(law_class, settings, where)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
@@ -109,9 +112,35 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
             raise
         except Exception as error:  # raised by the law itself, or by torch for a size it cannot build
             raise ConfigError(f"[{where}] cannot be built: {type(error).__name__}: {error}") from error
-    if weights is not None:
-        load_weights(law, weights)
+    if file is not None:
+        law.load_state_dict(file.fitting(law))
     return law
+
+
+def _checked(law_class: Any, settings: dict[str, Any], where: str) -> dict[str, Any]:
+    checked = _settings_of(law_class).checked(settings, where)
+    return {key: getattr(checked, key) for key in checked.model_fields_set}
+
+
+def _stated(law_class: Any, file: WeightFile, settings: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of the law that a file of weights states, if the law is not much larger than the file with them."""
+    stated = {key: value for key, value in file.parameters(law_class.__name__).items() if key not in settings}
+    if not stated:
+        return {}
+    where = f"{file.path}: law.{law_class.__name__.lower()}"
+    given = _checked(law_class, stated | settings, where)
+    held = sum(tensor.numel() for tensors in file.groups.values() for tensor in tensors.values())
+    too_large = LawError(f"{where}: its parameters are those of a larger law than its {held:,} weights make")
+    if any(isinstance(value, int) and value > max(held, _LARGEST_SMALL) for value in stated.values()):
+        raise too_large
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):  # shapes without memory
+            wanted = sum(tensor.numel() for tensor in law_class(**given).state_dict().values())
+    except Exception:  # noqa: BLE001 - a law that cannot be built so, or not at all: the caller builds it, and says why
+        return stated
+    if wanted > 2 * held + _LARGEST_SMALL:
+        raise too_large
+    return stated
 
 
 def _settings_of(law_class: Any) -> type[Settings]:
