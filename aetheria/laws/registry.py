@@ -2,25 +2,27 @@
 
 import inspect
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from aetheria.core.device import memory_named
 from aetheria.core.errors import AetheriaError, ConfigError, LawError, nearest
 from aetheria.core.settings import Settings
 from aetheria.laws.base import Law
-from aetheria.laws.weights import WeightFile, read_weights
+from aetheria.laws.weights import read_weights
 
 LawClass = TypeVar("LawClass", bound=type[Law])
 
 LAWS: dict[str, type[Law]] = {}
 ENTRY_POINTS = "aetheria.laws"
-_LARGEST_SMALL = 1 << 16  # a number of weights, or of anything that a parameter counts, that does no harm
+_LARGEST_SMALL = 1 << 22  # numbers that do no harm
 
 # Order of display: these first, then all others by module.
 _FIRST = ("MLP", "DEEP_QCA", "UNet", "ConvLSTM", "GrowingNCA", "NeuralCA", "Life", "Lenia")
@@ -100,10 +102,14 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
     law_class = find_law(name)
     where = f"law.{law_class.__name__.lower()}"
     file = None if weights is None else read_weights(weights)
-    if file is not None:
-        settings = _stated(law_class, file, settings) | settings
-    given = _checked(law_class, settings, where)
-    with torch.random.fork_rng(devices=[]):
+    limit: AbstractContextManager[Any] = nullcontext()
+    stated = file.parameters(law_class.__name__) if file is not None else {}
+    if file is not None and stated.keys() - settings.keys():
+        # A law's numbers are made several times while it is built; a file may not make it more than some times its size.
+        limit = _AtMost(64 * file.numbers + _LARGEST_SMALL, f"{file.path}: {where}")
+        _checked(law_class, stated | settings, f"{file.path}: {where}")
+    given = _checked(law_class, stated | settings, where)
+    with torch.random.fork_rng(devices=[]), limit:
         torch.manual_seed(seed)
         try:
             with memory_named(f"[{where}]"):
@@ -122,25 +128,20 @@ def _checked(law_class: Any, settings: dict[str, Any], where: str) -> dict[str, 
     return {key: getattr(checked, key) for key in checked.model_fields_set}
 
 
-def _stated(law_class: Any, file: WeightFile, settings: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of the law that a file of weights states, if the law is not much larger than the file with them."""
-    stated = {key: value for key, value in file.parameters(law_class.__name__).items() if key not in settings}
-    if not stated:
-        return {}
-    where = f"{file.path}: law.{law_class.__name__.lower()}"
-    given = _checked(law_class, stated | settings, where)
-    held = sum(tensor.numel() for tensors in file.groups.values() for tensor in tensors.values())
-    too_large = LawError(f"{where}: its parameters are those of a larger law than its {held:,} weights make")
-    if any(isinstance(value, int) and value > max(held, _LARGEST_SMALL) for value in stated.values()):
-        raise too_large
-    try:
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):  # shapes without memory
-            wanted = sum(tensor.numel() for tensor in law_class(**given).state_dict().values())
-    except Exception:  # noqa: BLE001 - a law that cannot be built so, or not at all: the caller builds it, and says why
-        return stated
-    if wanted > 2 * held + _LARGEST_SMALL:
-        raise too_large
-    return stated
+class _AtMost(TorchFunctionMode):
+    """Ends the building of a law by parameters from a file that make it far larger than the weights in that file."""
+
+    def __init__(self, numbers: int, where: str) -> None:
+        super().__init__()
+        self._left, self._where = numbers, where
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):  # made, but not yet written to: memory is taken when it is
+            self._left -= result.numel()
+            if self._left < 0:
+                raise LawError(f"{self._where}: its parameters make a law far larger than its weights")
+        return result
 
 
 def _settings_of(law_class: Any) -> type[Settings]:

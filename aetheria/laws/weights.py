@@ -106,6 +106,11 @@ class WeightFile:
             log.warning("%s: has no %s, which is taken as 0", self.path, first.zeros)
         return first.tensors
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers its tensors hold."""
+        return sum(tensor.numel() for tensors in self.groups.values() for tensor in tensors.values())
+
     def parameters(self, law: str) -> dict[str, Any]:
         """The parameters of the law of this name that the file states; empty if it states none, or those of another law."""
         try:
