@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -44,6 +45,17 @@ def test_an_old_file_that_claims_more_than_it_holds_is_refused(tmp_path: Path) -
     path.write_bytes(whole.replace(claim, b"J\xff\xff\xff\x7f" + claim[2:]))
     with pytest.raises(FileUnreadableError, match="claim more bytes than the file has"):
         read_tensor_file(path)
+
+
+def test_an_old_file_whose_tensor_is_larger_than_its_storage_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    whole = old({"w": torch.arange(3.0)}, path)
+    assert whole.count(b"K\x03\x85") == 1  # the shape (3,)
+    path.write_bytes(whole.replace(b"K\x03\x85", b"J\x00\x00\x00\x10\x85"))  # 1 GiB
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(FileUnreadableError, match="cannot be read as weights"):
+        read_tensor_file(path)
+    assert psutil.Process().memory_info().rss - before < 2**28
 
 
 @pytest.mark.parametrize("zipped", [True, False])
