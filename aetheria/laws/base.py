@@ -14,6 +14,7 @@ from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
 from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, TreeRule
 from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.summary import one_line, table
 from aetheria.laws.topology import check_topology_grid
 
 PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of every law
@@ -86,6 +87,12 @@ class Law(Controlled):
     def name(self) -> str:
         """The name of the class, for messages and files."""
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return table(self)
 
     def initial_memory(self, cells: Tensor) -> tuple[Tensor, ...]:
         """Memory to go with fresh cells; each tensor's first axis is the universe. Empty for a law without memory."""
@@ -202,16 +209,19 @@ class PlainLaw(Law):
         return self.plain.load_state_dict(state_dict, *args, **given)
 
 
-def as_law(module: nn.Module, d_state: int) -> Law:
+def as_law(module: nn.Module, d_state: int | None = None) -> Law:
     """The module itself where it is a `Law`, else the module wrapped as one.
 
     Args:
         module: a `Law`, or any module `(B, C, *grid) -> (B, C, *grid)`.
-        d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise.
+        d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise. May be left
+            out where the module states it: a `Law` does, another module by an attribute `channels`.
 
     Raises:
-        LawError: `d_state` is not the law's own. ConfigError: it is no positive whole number.
+        LawError: `d_state` is not the law's own, or missing. ConfigError: it is no positive whole number.
     """
+    if d_state is None:
+        d_state = _stated_size(module)
     if isinstance(d_state, bool) or not isinstance(d_state, int) or d_state < 1:
         raise ConfigError(f"d_state: {d_state!r} given; expected a whole number of 1 or more")
     if not isinstance(module, Law):
@@ -226,6 +236,16 @@ def as_law(module: nn.Module, d_state: int) -> Law:
             f"d_state {d_state}: {module.name} has {module.channels} real channels; for a real law d_state is that number"
         )
     return module
+
+
+def _stated_size(module: nn.Module) -> int:
+    found = getattr(module, "d_state", None) if isinstance(module, Law) else None
+    found = found or getattr(module, "channels", None)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise LawError(
+            f"d_state: missing; {type(module).__name__} does not state its channels: give their number, or set its `channels`"
+        )
+    return found
 
 
 def module_of(law: Law) -> nn.Module:
