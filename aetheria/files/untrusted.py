@@ -26,6 +26,7 @@ IMAGE_FORMATS = ("PNG", "JPEG", "BMP")  # Pillow reads others too, and starts a 
 _PIXEL_BYTES = 56  # of memory for each pixel while it is decoded, scaled and converted to float32
 _PIECE = 1 << 20  # bytes that are read at once
 _MOST_PER_BYTE = 8 * 1032  # pixels that a byte of a file can stand for: eight bits, deflated
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours and cursor movements
 # Possessive, and anchored where a part can begin: otherwise this search itself would take quadratic time.
 _PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![\w\\-])(?:{_PART}[ \t]*+\.[ \t]*+){{{MAX_TOML_DEPTH + 4}}}")
@@ -155,5 +156,6 @@ def _check_png(path: Path) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a library's error message, for one of ours."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    """The first line of a library's error message, for one of ours, without what a terminal would obey."""
+    said = _ESCAPE.sub("", (str(error).strip() or type(error).__name__).splitlines()[0][:300])
+    return "".join(letter if letter.isprintable() else "?" for letter in said)

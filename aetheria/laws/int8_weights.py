@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import atomic_write
-from aetheria.files.tensors import read_safetensors, write_safetensors
+from aetheria.files.checked_tensors import read_safetensors, write_safetensors
 
 _SCALE = ".int8_scale"
 _MOST = 127  # symmetric: zero is exact, and -128 is not used

@@ -23,7 +23,7 @@ from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, Fi
 from aetheria.core.rng_state import NAMES, random_states, set_random_states
 from aetheria.core.settings import Settings
 from aetheria.files.atomic import durable_write
-from aetheria.files.tensors import check_safetensors, digest_of
+from aetheria.files.checked_tensors import check_safetensors, digest_of
 from aetheria.laws.own_state import to_files
 from aetheria.motor.cells import finite
 from aetheria.motor.edit_log import controls_of

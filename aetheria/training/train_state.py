@@ -8,7 +8,7 @@ import torch
 
 from aetheria.core.errors import DiskFullError, FileUnreadableError, StateError
 from aetheria.files.atomic import durable_write
-from aetheria.files.tensors import read_archive
+from aetheria.files.checked_tensors import read_archive
 
 
 def save(state: dict[str, Any], path: Path) -> None:

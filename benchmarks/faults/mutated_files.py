@@ -21,8 +21,8 @@ from torch import Tensor
 
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.core.errors import AetheriaError
+from aetheria.files.checked_tensors import write_safetensors
 from aetheria.files.rle import read_rle_file
-from aetheria.files.tensors import write_safetensors
 from aetheria.files.untrusted import read_array, read_image
 from aetheria.laws import MLP
 from aetheria.laws.weights import read_tensors
@@ -175,6 +175,10 @@ def _read_array(path: Path) -> dict[str, Any]:
     return {"array": f"{array.dtype} {array.tolist()}"}
 
 
+def _read_image(path: Path) -> dict[str, Any]:
+    return {"pixels": np.asarray(read_image(path)).tobytes().hex()}
+
+
 FORMATS: dict[str, Format] = {
     "recordings (gzip)": Format(".h5", record, read_recording, ChangeHdf5),
     "recordings (LZ4)": Format(".h5", partial(record, codec="fast"), read_recording, ChangeHdf5),
@@ -184,9 +188,8 @@ FORMATS: dict[str, Format] = {
     "states of trainings (.pt)": Format(".pt", make_training, read_training, _PLAIN_HEADER),
     "weights (safetensors)": Format(".safetensors", make_weights, lambda path: _plain(read_tensors(path)), _PLAIN_TEXT),
     "weights (.pt)": Format(".pt", make_weights, lambda path: _plain(read_tensors(path)), _PLAIN_HEADER),
-    "images (PNG)": Format(
-        ".png", make_image, lambda path: {"pixels": np.asarray(read_image(path)).tobytes().hex()}, lambda _: change_png
-    ),
+    "images (PNG)": Format(".png", make_image, _read_image, _PLAIN_HEADER),
+    "images (PNG) with matching checksums": Format(".png", make_image, _read_image, lambda _: change_png, checked=False),
     "patterns (RLE)": Format(
         ".rle", partial(_write, content=_RLE), lambda path: {"cells": repr(read_rle_file(path))}, _PLAIN_TEXT, checked=False
     ),

@@ -83,7 +83,7 @@ def change_header(content: bytearray, dice: random.Random) -> None:
 
 
 def change_png(content: bytearray, dice: random.Random) -> None:
-    """Changes a field of a part of a PNG, and corrects the checksum of that part half of the time."""
+    """Changes a field of a part of a PNG, and corrects the checksum of that part, as a forger does."""
     parts, at = [], 8
     while at + 8 <= len(content):
         length = int.from_bytes(content[at : at + 4], "big")
@@ -93,7 +93,7 @@ def change_png(content: bytearray, dice: random.Random) -> None:
     place = at + dice.randrange(12 + length)
     width = dice.choice((1, 2, 4))
     content[place : place + width] = (dice.choice(_NUMBERS) & ((1 << 8 * width) - 1)).to_bytes(width, "big")
-    if dice.random() < 0.5:
+    if len(content) >= at + 12 + length:
         content[at + 8 + length : at + 12 + length] = zlib.crc32(content[at + 4 : at + 8 + length]).to_bytes(4, "big")
 
 

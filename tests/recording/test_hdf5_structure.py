@@ -249,18 +249,32 @@ def test_filters_in_another_order_are_refused(path: Path) -> None:
     assert "odd has the HDF5 filters [1, 1]; expected shuffle, one that compresses" in refused(path)
 
 
+LZ4: dict[str, Any] = schema.filters("fast")
+PLAIN_LZ4 = LZ4 | {"shuffle": False, "fletcher32": False}
+CHECKED = {"compression": 4, "fletcher32": True}
+
+
 @pytest.mark.parametrize(
-    ("stored", "words"),
+    ("filters", "stored", "words"),
     [
-        (bytes(10_000), "is stored in more than"),
-        (struct.pack(">QI", 768, 0), "not all there"),  # no end, in blocks of no bytes
-        (struct.pack(">QII", 768, 768, 2**31), "not all there"),
+        (PLAIN_LZ4, bytes(10_000), "is stored in more than"),
+        (PLAIN_LZ4, struct.pack(">QI", 768, 0), "not all there"),  # no end, in blocks of no bytes
+        (PLAIN_LZ4, struct.pack(">QII", 768, 768, 2**31), "not all there"),
+        (PLAIN_LZ4, bytes(6), "not all there"),
+        (PLAIN_LZ4, struct.pack(">QII", 16, 16, 16) + bytes(16), "would decode to fewer"),
+        (CHECKED, b"ab", "its checksum does not match"),  # HDF5 would read on beyond the end
+        ({"compression": 4}, zlib.compress(bytes(700)), "would decode to fewer"),
+        ({"compression": 4}, zlib.compress(bytes(800)), "would decode to more"),
+        ({"compression": 4}, b"plainly not deflated", "cannot be inflated"),
+        ({"shuffle": True}, bytes(100), "would decode to fewer"),
     ],
 )
-def test_a_chunk_that_would_lead_its_decoder_astray_is_refused(stored: bytes, words: str, tmp_path: Path) -> None:
+def test_a_chunk_that_would_lead_its_decoder_astray_is_refused(
+    filters: dict[str, Any], stored: bytes, words: str, tmp_path: Path
+) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        filters: Any = schema.filters("fast") | {"shuffle": False, "fletcher32": False}
-        data = file.create_dataset("x", (1, 12, 16), np.float32, maxshape=(None, 12, 16), chunks=(1, 12, 16), **filters)
+        shape: dict[str, Any] = {"shape": (1, 12, 16), "maxshape": (None, 12, 16), "chunks": (1, 12, 16)}
+        data = file.create_dataset("x", dtype=np.float32, **shape, **filters)
         data.id.write_direct_chunk((0, 0, 0), stored)
         with pytest.raises(ValueError, match=words):
             read_row(data, 0)

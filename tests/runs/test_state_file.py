@@ -14,7 +14,7 @@ from torch import nn
 
 from aetheria import ConvLSTM, GrowingNCA, Life
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
-from aetheria.files.tensors import digest_of
+from aetheria.files.checked_tensors import digest_of
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording.append import ResumePoint
 from aetheria.runs.state_file import READABLE, SavedState, capture, describe_state, load_state, read_state, save_state

@@ -7,6 +7,7 @@ Aetheria writes have a digest in their metadata.
 """
 
 import hashlib
+import io
 import json
 import math
 import pickletools
@@ -14,14 +15,14 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aetheria.core.errors import FileUnreadableError
+from aetheria.core.errors import AetheriaError, FileUnreadableError
 from aetheria.core.memory_limits import check_room
 from aetheria.files.untrusted import check_input, first_line
 
@@ -32,9 +33,16 @@ MAX_PICKLE = 16 * 2**20  # bytes
 DIGEST = "contents_sha256"  # in the metadata
 # Bytes of each of safetensors' types that torch holds.
 _TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_TYPES |= {"F8_E4M3": 1, "F8_E5M2": 1}
 _END, _END_64 = 22, 76  # bytes of the record at the end of an archive, without a comment, and of the large one before it
-_BUILT = re.compile(r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch (\w+Storage|Size|\w*\d+)")
+_FLAGS, _FOLDER = 0x808, 0x10  # of an entry: sizes that follow it, names in UTF-8; an attribute
+_BUILT = re.compile(
+    r"collections (OrderedDict|Counter|defaultdict)|__builtin__ (set|complex|dict|list)|_codecs encode"
+    r"|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter)|torch(\.storage)? (\w+Storage|Size|device|bool|\w*\d+)"
+)
 _CALLS = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"}  # torch.save writes none
+_SMALL = 64 * 2**20  # bytes of repeated numbers that any file may claim
+SAVE_PLAIN = "save the tensors alone, with torch.save(module.state_dict(), path)"
 
 
 def check_safetensors(path: Path, wanted: str) -> None:
@@ -129,8 +137,11 @@ def read_archive(path: Path, wanted: str) -> Any:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         held = sum(_bytes_of(tensor) for tensor in _tensors_in(content))
-        if held > 2 * size:  # each may be there twice, under two names
-            raise ValueError(f"claims tensors of {held:,} bytes in a file of {size:,}")
+        check_room(2 * held, f"{path}: {wanted}", "use a smaller one")
+        if held > 2 * size + _SMALL:  # each may be there twice, under two names
+            raise ValueError(f"its tensors claim {held:,} bytes in a file of {size:,}")
+    except AetheriaError:
+        raise
     except Exception as error:  # a torn file can make the unpickler raise anything: IndexError, KeyError, struct.error ...
         raise FileUnreadableError(f"{path}: cannot be read as {wanted}; {first_line(error)}") from error
     return content
@@ -143,10 +154,10 @@ def _check_entries(path: Path, size: int) -> int:
         entries = archive.infolist()
         total = sum(entry.file_size for entry in entries)
         names = {entry.filename for entry in entries}
-        stored = all(e.compress_type == zipfile.ZIP_STORED and e.file_size == e.compress_size for e in entries)
+        stored = all(map(_is_stored, entries))
         if len(entries) > MAX_ENTRIES or total > size or not stored or len(names) < len(entries):
             raise ValueError(
-                f"{len(entries):,} entries of {total:,} bytes in a file of {size:,}, or compressed ones; "
+                f"{len(entries):,} entries of {total:,} bytes in a file of {size:,}, or compressed ones, or folders; "
                 f"expected what torch.save writes, {MAX_ENTRIES:,} entries at most"
             )
         if damaged := archive.testzip():
@@ -155,8 +166,14 @@ def _check_entries(path: Path, size: int) -> int:
             if entry.filename.endswith(".pkl"):
                 if entry.file_size > MAX_PICKLE:
                     raise ValueError(f"its pickle has {entry.file_size:,} bytes; expected {MAX_PICKLE:,} at most")
-                _check_pickle(archive.read(entry))
+                check_pickle(io.BytesIO(archive.read(entry)))
     return total
+
+
+def _is_stored(entry: zipfile.ZipInfo) -> bool:
+    """Whether an entry is a plain file as torch.save writes it; of a folder torch would give memory as it was before."""
+    plain = not entry.flag_bits & ~_FLAGS and not entry.external_attr & _FOLDER and not entry.is_dir() and not entry.volume
+    return plain and entry.compress_type == zipfile.ZIP_STORED and entry.file_size == entry.compress_size
 
 
 def _check_end(path: Path, size: int) -> None:
@@ -177,11 +194,22 @@ def _check_end(path: Path, size: int) -> None:
         raise ValueError("it is not an archive as torch.save writes it, or its end is missing")
 
 
-def _check_pickle(content: bytes) -> None:
-    """Raises ValueError for a pickle that builds anything but tensors and plain data; nothing is unpickled."""
-    for operation, argument, _ in pickletools.genops(content):
-        if operation.name in _CALLS or (operation.name == "GLOBAL" and not _BUILT.fullmatch(str(argument))):
-            raise ValueError(f"its pickle wants {str(argument)[:80]!r}; expected tensors, numbers and texts only")
+def check_pickle(file: BinaryIO) -> None:
+    """Checks the pickle that comes next in a file; nothing is unpickled.
+
+    Raises:
+        ValueError: it builds anything but tensors and plain data.
+    """
+    for operation, argument, _ in pickletools.genops(file):
+        name = str(argument)[:80]
+        if operation.name == "GLOBAL" and name.startswith("torch._utils _rebuild_") and not _BUILT.fullmatch(name):
+            raise ValueError(f"expected a state dict of plain tensors; one is sparse, quantised or without data ({name[22:]})")
+        if operation.name in _CALLS or (operation.name == "GLOBAL" and not _BUILT.fullmatch(name)):
+            named = name.replace(" ", ".")
+            raise ValueError(
+                f"it holds Python objects ({named}), which are not loaded because they could run code; "
+                f"where it was made, {SAVE_PLAIN}"
+            )
 
 
 def _tensors_in(content: Any) -> Iterator[Tensor]:
