@@ -38,7 +38,8 @@ _END, _END_64 = 22, 76  # bytes of the record at the end of an archive, without 
 _FLAGS, _FOLDER = 0x808, 0x10  # of an entry: sizes that follow it, names in UTF-8; an attribute
 _BUILT = re.compile(
     r"collections (OrderedDict|Counter|defaultdict)|__builtin__ (set|complex|dict|list)|_codecs encode"
-    r"|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter)|torch(\.storage)? (\w+Storage|Size|device|bool|\w*\d+)"
+    r"|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter)"
+    r"|torch(\.storage)? (\w+Storage|Size|device|bool|(u?int|b?float|complex)\d+\w*)"
 )
 _CALLS = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"}  # torch.save writes none
 _SMALL = 64 * 2**20  # bytes of repeated numbers that any file may claim

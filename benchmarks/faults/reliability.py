@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.faults import damage, disks, ends, inputs, kills, readers, resumes, soak, writers
+from benchmarks.faults import damage, disks, ends, inputs, kills, mutated_files, readers, resumes, soak, writers
 from benchmarks.faults.fault import Fault, FaultResult
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import table
 
 FAULTS: list[Fault] = [
-    fault for kind in (kills, writers, readers, disks, damage, resumes, ends, inputs, soak) for fault in kind.FAULTS
+    fault
+    for kind in (kills, writers, readers, disks, damage, mutated_files, resumes, ends, inputs, soak)
+    for fault in kind.FAULTS
 ]
 
 _HEADER = "fault | runs | result | expected"
