@@ -302,6 +302,12 @@ def test_recordings_of_all_schemas_and_attributes_of_other_programs_are_let_thro
     with h5py.File(path, "r+") as file:  # in HDF5's oldest form
         file.attrs["comment"] = "text"
         file.attrs["numbers"] = np.arange(40.0)
+    with h5py.File(path, "r+", **FORMAT) as file:  # with B-trees by order, too
+        group = file.create_group("more", track_order=True)
+        for number in range(50):
+            group.attrs[f"attribute {number}"] = number
+            group.create_group(f"group {number}")
+        group.attrs["large"] = np.arange(50_000.0)
     for one in (path, *GOLDEN.glob("*.h5")):
         with one.open("rb") as content:
             assert check_structure(content, one).damaged == {}

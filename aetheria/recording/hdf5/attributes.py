@@ -17,7 +17,7 @@ MAX_ATTRIBUTES = 512  # of one object
 MAX_ATTRIBUTE_BYTES = 8 * 2**20  # of one attribute; the configuration, of up to 1 MiB, is one
 MAX_BYTES = 64 * 2**20  # of all attributes
 MAX_TEXTS = 64  # of one attribute
-_BY_NAME = 8  # type of a B-tree
+_BY_NAME, _BY_ORDER = 8, 9  # types of B-trees
 AXES, BACK = b"DIMENSION_LIST", b"REFERENCE_LIST"  # which link axes and scales; HDF5 follows the addresses in them
 _FORMS = {AXES: "references", BACK: "back references"}
 
@@ -51,8 +51,9 @@ def _stored_in_heap(content: Content, cursor: Cursor) -> list[bytes]:
     if at == UNDEFINED:
         return []
     heap = FractalHeap(content, at)
-    require(heap.id_bytes == 8, "damaged attributes")
     records = tree_records(content, names, _BY_NAME)
+    ordered = len(tree_records(content, cursor.number(8), _BY_ORDER)) if flags & 2 else len(records)
+    require(heap.id_bytes == 8 and ordered == len(records), "damaged attributes")
     require(not any(record[8] for record in records), "an attribute that is shared")
     return [heap.object(record[:8]) for record in records]
 

@@ -18,11 +18,10 @@ _VERSIONS = range(1, 6)  # of types
 # IEEE 754 numbers: by size, the place of the sign and the properties (places and widths of exponent and mantissa, bias).
 _FLOATS = {
     2: (15, bytes.fromhex("000010000a05000a0f000000")),
-    4: (31, bytes.fromhex("0000200017080017 7f000000")),
+    4: (31, bytes.fromhex("00002000170800177f000000")),
     8: (63, bytes.fromhex("00004000340b0034ff030000")),
 }
 _BOOLEAN = b"FALSE\0TRUE\0\0\x01"  # the names and values of h5py's enumeration
-_OBJECT = bytes.fromhex("0000000800000000")[:3] + b"\x08\0\0\0"  # flags and size of a reference to an object
 # Of the attribute REFERENCE_LIST: a reference "dataset" at 0, and a number "dimension" at 8, without the type's versions.
 _BACK_REFERENCE = (b"dataset\0\0", b"dimension\0\x08", b"\0\0\0\x04\0\0\0\0\0\x20\0")
 

@@ -49,7 +49,7 @@ MAX_DEPTH = 4  # of nested groups
 MAX_CHUNK_BYTES = 8 * 2**20  # of a compressed chunk: twice the recorder's limit
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SUPERBLOCK_BYTES = 48
-_BY_NAME = 5  # type of a B-tree
+_BY_NAME, _BY_ORDER = 5, 6  # types of B-trees
 _SHUFFLE, _DEFLATE, _FLETCHER = 2, 1, 3
 _ORDER = {_SHUFFLE: 0, _DEFLATE: 1, LZ4: 1, ZSTANDARD: 1, _FLETCHER: 2}  # in which a recorder applies filters, each once
 
@@ -184,8 +184,9 @@ class _Walk:
         if at == UNDEFINED:
             return []
         heap = FractalHeap(self._content, at)
-        require(heap.id_bytes == 7, f"{where} has damaged links")
         records = tree_records(self._content, names, _BY_NAME)
+        ordered = len(tree_records(self._content, cursor.number(8), _BY_ORDER)) if flags & 2 else len(records)
+        require(heap.id_bytes == 7 and ordered == len(records), f"{where} has damaged links")
         if len(records) > MAX_OBJECTS:
             raise ForeignError(f"{where} holds more than {MAX_OBJECTS:,} names; no recording does")
         return [heap.object(record[4:]) for record in records]

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -96,6 +96,25 @@ def salvage(path: Path, out: Path, skip: Collection[str], announce: Callable[[st
     with suppress(ImportError):  # decodes "fast" and "compact" recordings
         importlib.import_module("hdf5plugin")
     report = RepairReport()
+    source, unreadable = _open_source(path, report)
+    try:
+        damaged = DamagedReader(source, path, unreadable)
+        report.problems += damaged.problems
+        with h5py.File(out, "w", **FORMAT) as target:
+            _lay_out(damaged, target)
+            _save_edits(damaged, target, report, skip, announce)
+            _save_frames(damaged, target, report, skip, announce)
+            _conclude(damaged, target, report)
+    except DamagedRecordingError as error:  # which names `aetheria repair`
+        raise RecordingError(f"{path}: nothing can be saved; it {error.what}") from error
+    finally:
+        with suppress(*READ_ERRORS):  # HDF5 may be unable to close a damaged file
+            source.close()
+    return report
+
+
+def _open_source(path: Path, report: RepairReport) -> tuple[h5py.File, Mapping[tuple[str, str], str]]:
+    """Opens the damaged file, with what can be mended in its metadata; and the attributes that must not be read."""
     try:
         patches, sums = checksum_patches(path)
         heaps = heap_patches(path)
@@ -112,20 +131,7 @@ def salvage(path: Path, out: Path, skip: Collection[str], announce: Callable[[st
         report.problems.append(f"{sums} checksums of HDF5's metadata did not match")
     if heaps:
         report.problems.append(f"{len(heaps)} objects of HDF5's heap of texts were damaged")
-    try:
-        damaged = DamagedReader(source, path, structure.damaged)
-        report.problems += damaged.problems
-        with h5py.File(out, "w", **FORMAT) as target:
-            _lay_out(damaged, target)
-            _save_edits(damaged, target, report, skip, announce)
-            _save_frames(damaged, target, report, skip, announce)
-            _conclude(damaged, target, report)
-    except DamagedRecordingError as error:  # which names `aetheria repair`
-        raise RecordingError(f"{path}: nothing can be saved; it {error.what}") from error
-    finally:
-        with suppress(*READ_ERRORS):  # HDF5 may be unable to close a damaged file
-            source.close()
-    return report
+    return source, structure.damaged
 
 
 def _lay_out(damaged: DamagedReader, target: h5py.File) -> None:
