@@ -14,6 +14,7 @@ from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.checks import Boundary
 from aetheria.laws.controls import Controlled
 from aetheria.laws.forms import Animal, BitRule, RingKernel
+from aetheria.laws.law_field import LawField
 from aetheria.laws.local_network import CellNetwork
 
 PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of every law
@@ -41,9 +42,12 @@ class Law(Controlled):
         exact: every plan gives the same bits as the eager step.
         tipping: rounding can tip a cell over a threshold, so that plans may differ in a few cells.
         divisor: the grid's sides must be multiples of this.
+        divisor_reason: the reason for it, for people; None for a network that halves the grid.
+        reversible: `reverse` gives the state one step before.
         alive: (channel, threshold) above which a cell counts as alive, or None when nothing is dead or alive.
         dt: time units per step.
         default_field, fields: see `aetheria.observe.fields`.
+        own_fields: fields and observables that this law alone has, named in `fields`, too; see `aetheria.laws.law_field`.
         default_initial: kind of initial cells used when none is given; see `aetheria.motor.initial`.
         reads_patterns: pattern files (RLE) can be its initial cells; see `pattern_values`.
         animal: code of the shipped creature with the law's parameters, or None.
@@ -63,10 +67,13 @@ class Law(Controlled):
     exact: bool = False
     tipping: bool = False
     divisor: int = 1
+    divisor_reason: str | None = None
+    reversible: bool = False
     alive: tuple[int, float] | None = None
     dt: float = 1.0
     default_field: str = "channel_0"
     fields: tuple[str, ...] = ("channel", "density", "energy", "gradient", "mass", *PLOTTED)
+    own_fields: tuple[LawField, ...] = ()
     default_initial: str = "noise"
     reads_patterns: bool = False
     animal: str | None = None
@@ -94,6 +101,19 @@ class Law(Controlled):
         """The change Delta `(B, C, *grid)` that the next step makes to the cells."""
         out = self(cells, *memory)
         return (out if isinstance(out, Tensor) else out[0]) - cells
+
+    def reverse(self, cells: Tensor, *memory: Tensor, **phase: int) -> Tensor | tuple[Tensor, ...]:
+        """The state one step before, in the form that `forward` returns; only of a reversible law.
+
+        Args:
+            cells, memory: the state.
+            phase: for laws of several phases: `phase`, that of the step that is taken back.
+        """
+        raise NotImplementedError
+
+    def why_not_grid(self, grid: tuple[int, ...]) -> str:
+        """Why a grid of these sides cannot be stepped, for people, beyond its rank and the divisor; empty if it can."""
+        return ""
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Random initial cells `(C, *grid)` that are not at rest: states drawn evenly, or numbers in 0..1."""
@@ -230,8 +250,13 @@ def check_grid(law: Law, grid: tuple[int, ...]) -> None:
         raise LawError(f"{where}: {given} given; {law.name} steps grids of {wanted}{build}")
     for axis, size in zip(AXES[-len(grid) :], grid, strict=True):
         if size % law.divisor:
-            halvings = int(math.log2(law.divisor))
-            how_often = {1: "once", 2: "twice"}.get(halvings, f"{halvings} times")
-            raise LawError(f"{where}: {axis} must be a multiple of {law.divisor}, because the network halves it {how_often}")
+            reason = law.divisor_reason or _halved(int(math.log2(law.divisor)))
+            raise LawError(f"{where}: {axis} must be a multiple of {law.divisor}, because {reason}")
         if law.boundary == "reflect" and size // law.divisor < 2:
             raise LawError(f'{where}: {axis} must be at least {2 * law.divisor} for boundary "reflect"')
+    if why_not := law.why_not_grid(grid):
+        raise LawError(f"{where}: {why_not}")
+
+
+def _halved(times_halved: int) -> str:
+    return f"the network halves it { ({1: 'once', 2: 'twice'}.get(times_halved, f'{times_halved} times')) }"

@@ -50,7 +50,7 @@ class ViewPanel(Panel):
         self.universe.setToolTip("The displayed universe of the batch (U: the next)")
         self.universe.valueChanged.connect(lambda universe: controller.model.change_view(universe=universe))
         self.colours = _combo("Colour map", "Colours from low to high values (C: the next)")
-        self.colours.textActivated.connect(lambda name: controller.model.change_view(colours=name))
+        self.colours.textActivated.connect(self._use_colours)
         self.mode = _combo("Levels", "The values at the ends of the colour map")
         for mode, (text, tip) in _MODES.items():
             self.mode.addItem(text, mode)
@@ -94,10 +94,19 @@ class ViewPanel(Panel):
         column.addWidget(self.bar)
         column.addLayout(ends)
         column.addStretch(1)
-        size = swatch_size(self.fontMetrics())
-        self.colours.setIconSize(size)
+        self.colours.setIconSize(swatch_size(self.fontMetrics()))
         for name in COLOUR_MAPS:
-            self.colours.addItem(swatch(name, size, self.devicePixelRatioF()), name)
+            self._offer_colours(name)
+
+    def _use_colours(self, text: str) -> None:
+        self.controller.model.change_view(colours=self.colours.itemData(self.colours.findText(text)))
+
+    def _offer_colours(self, name: str) -> int:
+        """The place of a colour map among the choices, where it is added if it is missing, as a law's palette may be."""
+        if self.colours.findData(name) < 0:
+            icon = swatch(name, self.colours.iconSize(), self.devicePixelRatioF())
+            self.colours.addItem(icon, "states" if name.startswith("#") else name, name)
+        return self.colours.findData(name)
 
     # -- updates -------------------------------------------------------------------------------------------------
 
@@ -124,7 +133,7 @@ class ViewPanel(Panel):
         mapped = settings.field != _OWN_COLOURS
         self.field.setCurrentText(settings.field)
         self.meaning.setText(_explained(choice))
-        self.colours.setCurrentText(settings.colours or choice.colours)
+        self.colours.setCurrentIndex(self._offer_colours(settings.colours or choice.colours))
         self.mode.setCurrentIndex(list(_MODES).index(settings.level_mode))
         with QSignalBlocker(self.universe), QSignalBlocker(self.percentile):
             self.universe.setValue(settings.universe)
