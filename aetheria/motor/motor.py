@@ -10,7 +10,7 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from aetheria.core.device import find_device, grid_of
-from aetheria.core.errors import ConfigError, StateError
+from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.core.memory_limits import bytes_of, check_states
 from aetheria.core.precision import Precision
 from aetheria.core.settings import Settings
@@ -147,6 +147,28 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             StateError: `n` is negative, or a lossless subscription is full and nobody reads it.
         """
         return self._loop.step(n, until)
+
+    def reverse(self, n: int = 1) -> None:
+        """Takes `n` steps back, one by one; only of a reversible law, back to step 0 at the most.
+
+        Raises:
+            LawError: the law is not reversible. StateError: more steps than were done, or a recorder is running.
+        """
+        loop, stepper, law = self._loop, self._loop.stepper, self.traits
+        if not law.reversible:
+            raise LawError(f"reverse: {law.name} cannot be run back; expected a reversible law, as SecondOrder or Q2R")
+        if loop.feed.lossless():
+            raise StateError("reverse: a recorder is running, and its steps only go forward; finish it first")
+        with loop.lock, torch.inference_mode():
+            before, state = stepper.step, stepper.state
+            if not 0 <= n <= before:
+                raise StateError(f"reverse: {n} steps given; expected 0 to {before}, the steps that were done")
+            for number in range(before - 1, before - 1 - n, -1):
+                found = law.reverse(*state, **({"phase": number % law.phases} if law.phases > 1 else {}))
+                state = found if isinstance(found, tuple) else (found,)
+            stepper.state, stepper.step = state, before - n
+            loop.edits.add_state(before)
+            loop.feed.show_again()
 
     def warm_up(self) -> Plan:
         """Picks a plan, and compiles if that is the plan, now instead of at the first step.
