@@ -164,7 +164,8 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             if not 0 <= n <= before:
                 raise StateError(f"reverse: {n} steps given; expected 0 to {before}, the steps that were done")
             for number in range(before - 1, before - 1 - n, -1):
-                found = law.reverse(*state, **({"phase": number % law.phases} if law.phases > 1 else {}))
+                phase: dict[str, Any] = {"phase": number % law.phases} if law.phases > 1 else {}
+                found = law.reverse(*state, **phase)
                 state = found if isinstance(found, tuple) else (found,)
             stepper.state, stepper.step = state, before - n
             loop.edits.add_state(before)

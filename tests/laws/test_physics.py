@@ -150,7 +150,7 @@ def test_the_identity_of_the_sandpile_group_changes_no_recurrent_pile(grid: tupl
 
 def test_grains_are_lost_over_open_edges_only() -> None:
     for boundary, kept in (("periodic", True), ("zero", False)):
-        law = Sandpile(boundary=boundary)  # type: ignore[arg-type]
+        law = Sandpile(boundary=boundary)
         one = motor(law, torch.stack([law.random_cells((9, 11), torch.Generator().manual_seed(1))]))
         before = float(one.read("mass"))
         one.step(20)
@@ -291,11 +291,11 @@ def test_a_spreading_ring_is_round_in_fhp_and_square_in_hpp() -> None:
         (lambda: Margolus("MS,D" + ";".join(["16"] * 16)), "rule: 16 given for a block"),
         (lambda: Margolus("MS,D0;1"), "MS,D0;1"),
         (lambda: Sandpile(0), r"\[law.sandpile\] grains: 0 given; expected a whole number from 1 to 16777216"),
-        (lambda: Sandpile(boundary="reflect"), r"\[law.sandpile\] boundary: .reflect. given; expected one of zero, periodic"),  # type: ignore[arg-type]
+        (lambda: Sandpile(boundary="reflect"), r"\[law.sandpile\] boundary: .reflect. given; expected one of zero, periodic"),
         (lambda: Ising(-0.1), r"\[law.ising\] beta: -0.1 given; expected a finite number of 0 or more"),
-        (lambda: Ising(dynamics="glauber"), "dynamics: .glauber. given; expected one of heat_bath, metropolis"),  # type: ignore[arg-type]
-        (lambda: Q2R(boundary="reflect"), r"\[law.q2r\] boundary: .reflect. given"),  # type: ignore[arg-type]
-        (lambda: FHP("IV"), r"\[law.fhp\] model: .IV. given; expected one of I, II, III"),  # type: ignore[arg-type]
+        (lambda: Ising(dynamics="glauber"), "dynamics: .glauber. given; expected one of heat_bath, metropolis"),
+        (lambda: Q2R(boundary="reflect"), r"\[law.q2r\] boundary: .reflect. given"),
+        (lambda: FHP("IV"), r"\[law.fhp\] model: .IV. given; expected one of I, II, III"),
         (lambda: ForestFire(growth=1.5), r"\[law.forestfire\] growth: 1.5 given; expected 0 <= growth <= 1"),
         (lambda: ContactProcess(dt=0), r"\[law.contactprocess\] dt: 0 given; expected 0 < dt <= 1"),
     ],

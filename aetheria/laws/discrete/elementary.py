@@ -62,4 +62,4 @@ class Elementary(StateLaw):
 
     @property
     def rule_string(self) -> str:
-        return f"W{self.rule}" if (self.states, self.radius) == (2, 1) else f"W{self.rule} k{self.states} r{self.radius}"
+        return f"W{self.rule}" if (self.states, self.radius) == (2, 1) else f"{{{self.rule},{self.states},{self.radius}}}"

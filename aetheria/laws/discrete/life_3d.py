@@ -1,6 +1,5 @@
 """Life3D: birth and survival by the number of live neighbours in three dimensions."""
 
-import re
 from itertools import product
 from typing import Literal
 
@@ -12,6 +11,8 @@ from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_w
 from aetheria.laws.layers import moore_sum, pad
 from aetheria.laws.neighbourhoods import Offset, shifted
 from aetheria.laws.registry import register
+from aetheria.laws.rules import same_rule
+from aetheria.laws.rules.life_3d import read_lists, written
 from aetheria.laws.states import MOST_STATES, StateLaw
 
 Neighbours = Literal[26, 18, 12, 8, 6]
@@ -51,8 +52,12 @@ class Life3D(StateLaw):
         self.neighbours = neighbours
         self.set_states(check_whole("[law.life3d]", 2, MOST_STATES, states=states))
         self.boundary = check_boundary(boundary, "life3d")
-        self.birth, self.survival = parse_lists(rule, neighbours, "[law.life3d] rule")
-        self.rule = rule.upper()
+        try:
+            self.birth, self.survival = read_lists(rule, neighbours)
+        except ValueError as error:
+            wanted = 'expected B<list>/S<list>, as in "B5-7/S4,5"'
+            raise ConfigError(f'[law.life3d] rule: "{rule}" given; {wanted}; {error}') from None
+        self.rule = written(self.birth, self.survival)
         counts = [float(n in some) for some in (self.birth, self.survival) for n in range(27)]
         self.register_buffer("table", torch.tensor(counts, dtype=torch.uint8), persistent=False)
 
@@ -82,31 +87,10 @@ class Life3D(StateLaw):
     def rule_string(self) -> str:
         return self.rule
 
+    def obeys(self, rule: str) -> bool:
+        return same_rule(rule, self.rule)
+
 
 def places_of(neighbours: int) -> list[Offset]:
     """The places of 26, 18, 12, 8 or 6 neighbours relative to a cell."""
     return [place for place in product((-1, 0, 1), repeat=3) if sum(map(bool, place)) in _DIFFERING[neighbours]]
-
-
-def parse_lists(rule: str, most: int, where: str) -> tuple[frozenset[int], frozenset[int]]:
-    """The neighbour counts for birth and for survival in "B<list>/S<list>", lists as "4,5" or "5-7".
-
-    Raises:
-        ConfigError: `rule` is not of that form, or a number is above `most`.
-    """
-    found = re.fullmatch(r"B([\d,.-]*)/S([\d,.-]*)", rule, re.IGNORECASE) if isinstance(rule, str) else None
-    lists = found and [_counts(part, most) for part in found.groups()]
-    if not lists or lists[0] is None or lists[1] is None:
-        raise ConfigError(f'{where}: "{rule}" given; expected B<list>/S<list> of numbers from 0 to {most}, as in "B5-7/S4,5"')
-    return lists[0], lists[1]
-
-
-def _counts(text: str, most: int) -> frozenset[int] | None:
-    counts: set[int] = set()
-    for part in text.split(",") if text else []:
-        found = re.fullmatch(r"(\d{1,3})(?:(?:-|\.\.)(\d{1,3}))?", part)
-        low, high = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-        if not low <= high <= most:
-            return None
-        counts |= set(range(low, high + 1))
-    return frozenset(counts)

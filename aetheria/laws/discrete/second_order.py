@@ -1,20 +1,17 @@
 """SecondOrder: reversible rules made of any rule by subtracting the past."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Law
 from aetheria.laws.checks import RANKS, Boundary, check_rank
-from aetheria.laws.discrete.elementary import Elementary
-from aetheria.laws.discrete.life import Life
 from aetheria.laws.discrete.life_3d import Life3D
 from aetheria.laws.registry import register
+from aetheria.laws.rules import law_from_rule
 from aetheria.laws.states import StateLaw
 
-_LAWS: dict[int, tuple[Callable[..., Law], str]] = {1: (Elementary, "W150"), 2: (Life, "B1357/S02468"), 3: (Life3D, "B4/S4")}
+_USUAL = {1: "W150", 2: "B1357/S02468", 3: "B4/S4"}  # by rank
 
 
 @register
@@ -29,27 +26,25 @@ class SecondOrder(StateLaw):
 
     channels = 2
     ranks = RANKS
-    radius = 1
+    radius: int | None = 1
     reversible = True
 
-    def __init__(self, rule: str | None = None, *, rank: int = 2, boundary: Boundary = "periodic") -> None:
+    def __init__(self, rule: str | None = None, *, rank: int | None = None, boundary: Boundary = "periodic") -> None:
         """
         Args:
-            rule: for a grid of one axis as "W150", of two as "B3/S23", of three as "B5/S4,5"; None for one worth watching.
-            rank: number of grid axes, 1, 2 or 3.
-            boundary: "periodic", "zero" or "reflect".
+            rule: of any law of whole states in one channel, as `law_from_rule` reads it: "B3/S23", "W150", "B5/S4,5"; for
+                rank = 3 also as `Life3D` does. None for one worth watching.
+            rank: number of grid axes, 1, 2 or 3; None for that of the rule, or two.
+            boundary: of the rule's law.
 
         Raises:
-            ConfigError: no such rule.
+            ConfigError: no such rule, or one that steps other grids.
         """
         super().__init__()
-        self.ranks = (check_rank(rank, "secondorder"),)
-        make, usual = _LAWS[rank]
-        try:
-            self.inner = make(usual if rule is None else rule, boundary=boundary)
-        except ConfigError as error:
-            raise ConfigError(f"[law.secondorder] rule for a grid with rank = {rank}: {error}") from error
-        self.boundary = self.inner.boundary
+        if rank is not None:
+            check_rank(rank, "secondorder")
+        self.inner = _law_of(_USUAL[rank or 2] if rule is None else rule, rank, boundary)
+        self.ranks, self.radius, self.boundary = self.inner.ranks, self.inner.radius, self.inner.boundary
         assert self.inner.states is not None
         self.set_states(self.inner.states)
 
@@ -73,4 +68,17 @@ class SecondOrder(StateLaw):
 
     @property
     def rule_string(self) -> str:
-        return f"{self.inner.rule_string} R"
+        return f"{self.inner.rule_string}R"  # as in "W150R", which `law_from_rule` reads
+
+
+def _law_of(rule: str, rank: int | None, boundary: Boundary) -> Law:
+    where = "[law.secondorder] rule"
+    try:
+        law = Life3D(rule, boundary=boundary) if rank == 3 else law_from_rule(rule, boundary=boundary)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if law.states is None or law.channels != 1 or law.phases != 1 or law.stochastic:
+        raise ConfigError(f'{where}: "{rule}" given, of law {law.name}; expected a rule of whole states in one channel')
+    if rank not in (None, *law.ranks):
+        raise ConfigError(f'{where}: "{rule}" given, for grids with rank = {law.ranks[0]}; expected one for rank = {rank}')
+    return law

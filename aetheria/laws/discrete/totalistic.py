@@ -51,4 +51,4 @@ class Totalistic(StateLaw):
 
     @property
     def rule_string(self) -> str:
-        return f"code {self.code} k{self.states} r{self.radius}"
+        return f"{{{self.code},{{{self.states},1}},{self.radius}}}"
