@@ -13,6 +13,7 @@ from aetheria.laws.layers import pad, window
 
 Offset = tuple[int, ...]
 Neighbourhood = Literal["moore", "von_neumann", "circular", "cross"]
+MOST_RADIUS = 20  # of laws whose neighbours are visited one by one
 NEIGHBOURHOODS: tuple[Neighbourhood, ...] = get_args(Neighbourhood)
 _INSIDE: dict[str, Callable[[Offset, int], bool]] = {
     "moore": lambda offset, radius: max(map(abs, offset)) <= radius,
@@ -34,7 +35,7 @@ def offsets(neighbourhood: Neighbourhood, radius: int, rank: int) -> list[Offset
 
 def shifted(cells: Tensor, places: Sequence[Offset], boundary: Boundary) -> Iterator[Tensor]:
     """For each place the cells `(B, C, *grid)` that lie there, seen from every cell."""
-    reach = max((abs(n) for place in places for n in place), default=0)
+    reach = max(max(map(abs, place)) for place in places)
     halo, grid = pad(cells, reach, boundary), cells.shape[2:]
     for place in places:
         yield window(halo, [reach + n for n in place], grid)
@@ -69,24 +70,25 @@ class Surroundings:
         neighbourhood: which cells count.
         radius: how far they reach.
         boundary: the cells beyond the edge.
+        numbers: how many they are on a grid of one, two and three axes.
     """
 
     neighbourhood: Neighbourhood
     radius: int
     boundary: Boundary
+    numbers: tuple[int, ...]
 
     @classmethod
-    def checked(cls, law: str, neighbourhood: str, radius: int, boundary: str) -> Self:
-        """These settings of a law; raises ConfigError when one is none, or the radius is not from 1 to 50."""
-        return cls(
-            check_choice(neighbourhood, NEIGHBOURHOODS, f"[law.{law}] neighbourhood"),
-            check_whole(f"[law.{law}]", 1, 50, radius=radius),
-            check_boundary(boundary, law),
-        )
+    def checked(cls, law: str, neighbourhood: Neighbourhood, radius: int, boundary: str) -> Self:
+        """These settings of a law; raises ConfigError when one is none, or the radius is not from 1 to 20."""
+        check_choice(neighbourhood, NEIGHBOURHOODS, f"[law.{law}] neighbourhood")
+        check_whole(f"[law.{law}]", 1, MOST_RADIUS, radius=radius)
+        numbers = tuple(len(offsets(neighbourhood, radius, rank)) for rank in RANKS)
+        return cls(neighbourhood, radius, check_boundary(boundary, law), numbers)
 
     def number(self, rank: int) -> int:
         """Number of neighbours on a grid with `rank` axes."""
-        return len(offsets(self.neighbourhood, self.radius, rank))
+        return self.numbers[rank - 1]
 
     def count(self, those: Tensor) -> Tensor:
         """How many neighbours of each cell are marked in `(B, C, *grid)` bool, as uint8 or int32."""

@@ -34,7 +34,7 @@ class Cyclic(StateLaw):
         Args:
             states: number n of states, 2 to 256.
             threshold: neighbours in the next state that it takes, 1 or more.
-            radius: range of the neighbourhood in cells, 1 to 50.
+            radius: range of the neighbourhood in cells, 1 to 20.
             neighbourhood: "moore", "von_neumann", "circular" or "cross".
             boundary: "periodic", "zero" (cells beyond the edge have state 0) or "reflect".
 

@@ -43,7 +43,7 @@ class ForestFire(StochasticStateLaw):
         Args:
             growth: chance of an empty cell to become a tree in a step.
             lightning: chance of a tree to catch fire without a burning neighbour.
-            radius: range of the neighbourhood in cells, 1 to 50.
+            radius: range of the neighbourhood in cells, 1 to 20.
             neighbourhood: "moore", "von_neumann", "circular" or "cross".
             boundary: "periodic" or "zero" (nothing burns beyond the edge).
 

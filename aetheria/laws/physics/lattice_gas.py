@@ -50,7 +50,7 @@ class LatticeGas(StateLaw):
     directions: Sequence[tuple[int, int]]
     units: tuple[float, float] = (1.0, 1.0)
     default_field = "density"
-    fields = ("density", "state", "mass", "momentum_x", "momentum_y", "energy", *PLOTTED)
+    fields = ("density", "state", "channel", "mass", "momentum_x", "momentum_y", "energy", *PLOTTED)
     own_fields = (
         LawField("density", "number of particles in the cell", "particles", (0, 7), _density),
         LawField("mass", "number of particles", "particles", (0, None), _mass, scalar=True),

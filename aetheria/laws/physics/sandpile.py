@@ -38,7 +38,7 @@ class Sandpile(Law):
     value_range = (0.0, None)
     exact = True
     default_field = "grains"
-    fields = ("grains", "mass", "unstable", "energy", *PLOTTED)
+    fields = ("grains", "channel", "mass", "unstable", "energy", *PLOTTED)
     own_fields = (
         LawField("grains", "grains at the cell", "grains", (0, None), _grains),
         LawField("unstable", "number of cells that topple in the next step", "cells", (0, None), _unstable, scalar=True),

@@ -46,7 +46,7 @@ class SIR(StochasticStateLaw):
             infection: chance that one infected neighbour infects a cell in a step.
             recovery: chance of an infected cell to recover in a step.
             waning: chance of a recovered cell to become susceptible in a step.
-            radius: range of the neighbourhood in cells, 1 to 50.
+            radius: range of the neighbourhood in cells, 1 to 20.
             neighbourhood: "moore", "von_neumann", "circular" or "cross".
             boundary: "periodic", "zero" or "reflect".
 

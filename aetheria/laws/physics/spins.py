@@ -50,7 +50,7 @@ class SpinLaw(StateLaw):
     value_range = (0.0, 1.0)
     palette = ((24, 32, 64), (240, 226, 190))
     phases = 2
-    fields = ("state", "magnetisation", "spin_energy", "count", "energy", *PLOTTED)
+    fields = ("state", "channel", "magnetisation", "spin_energy", "count", "energy", *PLOTTED)
     own_fields = (
         LawField("magnetisation", "mean spin, up 1 and down -1", "1", (-1, 1), _magnetisation, scalar=True),
         LawField("spin_energy", "-sum over bonds of s s'", "J", (None, None), _energy, scalar=True),
