@@ -1,5 +1,6 @@
 """Pattern files of any format: recognised by their content, then by their suffix, and read by the reader of their format."""
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from aetheria.files.rle import MAX_CELLS as MAX_CELLS
 from aetheria.files.rle import read_rle as read_rle
 from aetheria.files.untrusted import check_input
 
+log = logging.getLogger(__name__)
 WANTED = "a pattern (RLE, plaintext .cells, Life 1.05 or 1.06, MCell, macrocell)"
 Reader = Callable[[str, str, int], Pattern]
 _BY_FIRST_LINE: tuple[tuple[str, Reader], ...] = (
@@ -49,13 +51,18 @@ def read_pattern(path: Path, live: int = 1) -> Pattern:
 
     Raises:
         FileUnreadableError: it is missing, is of another kind (which the message names), or is refused by its reader.
+
+    What a user should know of a file that is read all the same is logged as a warning.
     """
     check_input(path, WANTED)
     kind = recognised(path)
     if kind is not None and kind.key != "pattern":
         raise FileUnreadableError(f"{path}: is {kind.name}; expected {WANTED}" + (f". Its use: {kind.use}" if kind.use else ""))
     text = read_pattern_text(path, WANTED)
-    return _reader(text, path)(text, str(path), live)
+    pattern = _reader(text, path)(text, str(path), live)
+    for note in pattern.notes:
+        log.warning(note)
+    return pattern
 
 
 read_rle_file = read_pattern  # its name up to version 0.1, when RLE was the only format

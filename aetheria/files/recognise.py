@@ -62,13 +62,15 @@ class FileKind:
 def recognised(path: Path) -> FileKind | None:
     """The kind of a file by its content, or by its suffix where that says nothing; None for one of no known kind.
 
-    The file must be a regular one: see `aetheria.files.untrusted.check_input`.
+    A pipe or a device is not read, nor waited for.
     """
     try:
+        if not path.is_file():
+            return None
         with path.open("rb") as file:
             head = file.read(_HEAD)
-    except OSError:
-        head = b""
+    except (OSError, ValueError):  # ValueError: a name with a null in it
+        return None
     key = _by_content(head) or _SUFFIXES.get(path.suffix.lower()) or _text_kind(head)
     if key is None and path.suffix.lower() in PATTERN_SUFFIXES:
         key = "pattern"

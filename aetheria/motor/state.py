@@ -11,6 +11,7 @@ from aetheria.core.errors import StateError
 from aetheria.laws.base import Law
 from aetheria.motor.cells import CellSpec, checked_cells
 from aetheria.motor.initial import Initial, make_initial
+from aetheria.motor.values import law_values
 from aetheria.stepping import State
 
 InitialCells = Initial | Tensor | ArrayLike | None
@@ -24,6 +25,8 @@ def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int) -> S
     """
     if initial is None or isinstance(initial, Initial | str):
         initial = make_initial(initial, law, spec.shape, seed)
+    else:
+        initial = law_values(initial, law, "initial")
     cells = checked_cells(initial, spec)
     with torch.inference_mode():
         return (cells, *fresh_memory(law, cells, seed))

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import logging
 import os
 import socket
 from pathlib import Path
