@@ -57,7 +57,7 @@ def read_pattern(path: Path, live: int = 1) -> Pattern:
     check_input(path, WANTED)
     kind = recognised(path)
     if kind is not None and kind.key != "pattern":
-        raise FileUnreadableError(f"{path}: is {kind.name}; expected {WANTED}" + (f". Its use: {kind.use}" if kind.use else ""))
+        raise FileUnreadableError(f"{path}: {kind.instead_of(WANTED)}")
     text = read_pattern_text(path, WANTED)
     pattern = _reader(text, path)(text, str(path), live)
     for note in pattern.notes:

@@ -1,9 +1,10 @@
 """Recognises files by their first bytes, so that one given in the wrong place is refused by name, with its right use."""
 
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+from aetheria.core.shell import shell_quoted
 
 _SUFFIXES = {".toml": "config", ".rule": "rule file", ".npz": "archive"}
 _MAGIC = (
@@ -55,8 +56,9 @@ class FileKind:
     name: str
     use: str
 
-    def __str__(self) -> str:
-        return f"{self.name}: {self.use}" if self.use else self.name
+    def instead_of(self, wanted: str) -> str:
+        """The end of an error message for a file of this kind where another was wanted."""
+        return f"is {self.name}; expected {wanted}" + (f". Its use: {self.use}" if self.use else "")
 
 
 def recognised(path: Path) -> FileKind | None:
@@ -77,7 +79,7 @@ def recognised(path: Path) -> FileKind | None:
     if key is None:
         return None
     name, use = _NAMES[key]
-    return FileKind(key, name, use.format(path=shlex.quote(str(path))))
+    return FileKind(key, name, use.format(path=shell_quoted(path)))
 
 
 def _by_content(head: bytes) -> str | None:

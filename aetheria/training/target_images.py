@@ -52,7 +52,7 @@ def draw_emoji(text: str, size: int | None = None) -> Tensor:
             image = Image.new("RGBA", (2 * height, 2 * height))
             ImageDraw.Draw(image).text((height // 4, height // 4), text, font=font, embedded_color=True)
             if box := image.getbbox():
-                return _premultiplied(np.asarray(image.crop(box), np.float32) / 255, size)
+                return _premultiplied(np.asarray(np.asarray(image.crop(box)) / 255, np.float32), size)
     problem = f"{', '.join(path.name for path in fonts)} cannot draw it" if fonts else "no font with emoji is installed here"
     raise ConfigError(
         f'[picture] emoji: "{text}" given, but {problem}; install one (Debian: fonts-noto-color-emoji), or give a PNG by `path`'
