@@ -153,9 +153,5 @@ def _report_training(result: "TrainResult | GrowResult", folder: Path, quiet: bo
         shown = sorted({*_SHOWN_STEPS, len(result.errors)} & set(range(1, len(result.errors) + 1)))
         out.print("  mean error  " + ", ".join(f"{result.errors[step - 1]:.3g} after {step}" for step in shown))
         out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
-<<<<<<< HEAD
-    out.print(f"Next: {escape(program())} run {escape(shell_quoted(folder / 'run.toml'))}")
-=======
     if not diverged:
-        out.print(f"Next: {escape(program())} run {name}/run.toml")
->>>>>>> main
+        out.print(f"Next: {escape(program())} run {escape(shell_quoted(folder / 'run.toml'))}")

@@ -24,7 +24,7 @@ from aetheria.files.untrusted import read_array
 from aetheria.laws.base import Law
 from aetheria.laws.continuous.lenia import lenia_animal
 from aetheria.laws.rules import read_rule
-from aetheria.motor.values import law_values, nearest_states
+from aetheria.motor.values import dead_or_alive, law_values
 
 log = logging.getLogger(__name__)
 Kind = Literal["noise", "seed", "random_phase", "pattern", "rle", "animal", "npy", "image"]
@@ -39,7 +39,7 @@ class Initial(Settings):
         kind: "noise" (what suits the law), "seed" (one live cell), "random_phase" (amplitudes of equal size), "pattern" (a
             pattern file of any format; "rle" is the same), "animal" (a shipped Lenia creature), "npy" (`(H, W)`, `(C, H, W)`
             or `(B, C, H, W)`) or "image" (PNG, JPEG, BMP or TIFF; colours for laws with colour channels, brightness
-            otherwise, rounded to the states of a law that has some).
+            otherwise; in a law of whole states cells brighter than half are alive).
         path: of the file, for "pattern", "npy" and "image".
         code: of the creature, for "animal"; the law's own when left out.
         at: the pattern's centre in cells, a number for each axis ((y, x) in two dimensions); the grid's middle when left out.
@@ -75,7 +75,7 @@ def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...]
         return torch.stack([make(tuple(grid), generator(seed, u)) for u in range(batch)])
     pattern = _scaled(_pattern(initial, law, tuple(grid)), initial, law, tuple(grid))
     if initial.kind == "image":
-        pattern = nearest_states(pattern, law, str(initial.path))
+        pattern = dead_or_alive(pattern, law, str(initial.path))
     cells = torch.zeros(shape)
     _place(cells, pattern, initial)
     return law.normalised(cells)
@@ -171,7 +171,7 @@ def _say_rule(named: str, path: Path, law: Law, grid: tuple[int, ...]) -> None:
     except ConfigError:
         return
     if bounded is not None and (bounded.boundary, (bounded.height, bounded.width)) != (law.boundary, grid):
-        here = f"{_SURFACES[law.boundary]} of {times(grid)} cells"
+        here = f"{_SURFACES.get(law.boundary, f'grid with {law.boundary} edges')} of {times(grid)} cells"
         log.warning("%s was made for a %s (rule %s) and runs on a %s", path, bounded, named, here)
 
 

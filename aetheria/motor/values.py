@@ -49,14 +49,14 @@ def wanted_values(law: Law) -> str:
     return f"{law.name} has values {' '.join(filter(None, ends))}"
 
 
-def nearest_states(brightness: Tensor, law: Law, where: str) -> Tensor:
-    """Brightness of 0 to 1 as whole states; says so where greys were rounded. Unchanged for a law of real values."""
+def dead_or_alive(brightness: Tensor, law: Law, where: str) -> Tensor:
+    """Brightness of 0 to 1 as the states 0 and 1, live above a half, with a word on greys; unchanged for real values."""
     if law.states is None:
         return brightness
-    states = (brightness * (law.states - 1)).round()
-    if not torch.equal(states, brightness * (law.states - 1)):
-        _say(f"{where}: greys were rounded; {wanted_values(law)}")
-    return states
+    alive = (brightness > 0.5).to(brightness.dtype)
+    if not torch.equal(alive, brightness):
+        _say(f"{where}: has greys; cells brighter than half are alive, for {law.name} has whole states")
+    return alive
 
 
 def _wrong(values: Tensor, law: Law) -> float | None:

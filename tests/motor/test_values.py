@@ -127,7 +127,7 @@ def test_an_image_becomes_whole_states_and_its_greys_are_said(tmp_path: Path, ca
     with caplog.at_level(logging.WARNING):
         cells = make_initial(initial, Life(), SHAPE, 0)
         assert cells[0, 0, 4, 2:6].tolist() == [0, 0, 1, 1]
-        assert "greys were rounded; Life has the states 0 and 1" in caplog.text
+        assert "has greys; cells brighter than half are alive" in caplog.text
         caplog.clear()
         assert make_initial(initial, Lenia(R=3), SHAPE, 0)[0, 0, 4, 3] == pytest.approx(100 / 255)
         Image.fromarray(np.array([[0, 255]], np.uint8)).save(tmp_path / "b.png")

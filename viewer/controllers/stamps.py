@@ -54,8 +54,9 @@ def read_stamp(path: Path, law: Law | None = None) -> Stamp:
         raise FileUnreadableError(f"{path}: the pattern is empty")
     if law is not None and pattern.rule and not law.obeys(pattern.rule):
         log.warning("%s was made for rule %s and is painted into %s", path.name, pattern.rule, law.rule_string)
-    whole = law is None or (law.states or 0) > 2
-    values = np.asarray(cells > 0, np.float32) if law is None or whole else law.pattern_values(cells, str(path))
+    values = np.asarray(cells, np.float32) if law is None else law.pattern_values(cells, str(path))
+    if law is None or law.states is not None:
+        values = np.asarray(values > 0, np.float32)
     return Stamp(pattern.name or path.stem, values, path.name)
 
 

@@ -12,7 +12,7 @@ from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError
 from aetheria.files.patterns import PATTERN_SUFFIXES, Pattern, read_pattern
 from aetheria.files.recognise import recognised
 from aetheria.files.untrusted import check_input, read_array
-from aetheria.laws.rules import BoundedGrid, Rule, read_rule
+from aetheria.laws.rules import Rule, law_from_rule, read_rule
 from aetheria.laws.weights import fitting_weights, read_tensors
 from aetheria.motor.initial import Initial, Kind, make_initial
 from aetheria.motor.motor import Aetheria_Motor
@@ -135,11 +135,10 @@ def _run_of_pattern(path: Path) -> NewRun:
     pattern = read_pattern(path)
     rule = _rule_of(pattern, path)
     height, width = pattern.cells.shape
-    law = {"name": rule.law, **rule.settings}
-    bounded = rule.grid
+    law, bounded = {"name": rule.law, **rule.settings}, rule.grid
     if bounded is None:
         return NewRun(_config_of_pattern(path, law, (_room(height), _room(width))))
-    if _obeyed(bounded, (height, width)):
+    if height <= bounded.height and width <= bounded.width and _has_boundary(rule):
         if bounded.boundary != "periodic":
             law["boundary"] = bounded.boundary
         return NewRun(_config_of_pattern(path, law, (bounded.height, bounded.width)))
@@ -154,9 +153,8 @@ def _rule_of(pattern: Pattern, path: Path) -> Rule:
         rule = read_rule(pattern.rule or "B3/S23", path.name)
     except ConfigError as error:
         if states <= 1:
-            raise ConfigError(
-                f'{path.name}: made for the rule "{pattern.rule}"; {str(error).partition("given; ")[2]}'
-            ) from None
+            reason = str(error).partition("given; ")[2]
+            raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}"; {reason}') from None
         rule = None
     if rule is not None and rule.law is None:
         raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}", {rule.family}; no law of Aetheria runs it yet')
@@ -168,8 +166,13 @@ def _rule_of(pattern: Pattern, path: Path) -> Rule:
     return rule
 
 
-def _obeyed(bounded: BoundedGrid, size: tuple[int, int]) -> bool:
-    return bounded.boundary is not None and size[0] <= bounded.height and size[1] <= bounded.width
+def _has_boundary(rule: Rule) -> bool:
+    """Whether the rule's law has the boundary of the rule's bounded grid."""
+    try:
+        law_from_rule(str(rule))
+    except ConfigError:
+        return False
+    return True
 
 
 def _config_of_pattern(path: Path, law: dict[str, Any], grid: tuple[int, int]) -> RunConfig:
