@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from aetheria.stepping.factories import Device
 
@@ -32,11 +32,11 @@ NOMINAL: Mapping[Device, NominalMachine] = {
 _TRANSFORM = 20  # passes over the values that a Fourier transform counts as
 
 
-class StepCost(TorchDispatchMode):
+class StepCost(TorchFunctionMode):
     """Counts the operations of torch inside the block, the values that they read and write, and their products."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = self.values = self.products = 0
 
     def seconds(self, device: Device, larger: float = 1.0) -> float:
@@ -45,14 +45,15 @@ class StepCost(TorchDispatchMode):
         work = self.values / machine.values + self.products / machine.products
         return self.operations / machine.operations + larger * work
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if not func.is_view:
-            name = func.overloadpacket.__name__
-            tensors = [tensor for value in (*args, out) for tensor in _tensors(value)]
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        given, made = [tensor for value in (*args, *kwargs.values()) for tensor in _tensors(value)], _tensors(out)
+        name = getattr(func, "__name__", "")
+        if made and (name.endswith("_") or not _are_views(made, given)):
             self.operations += 1
-            self.values += sum(tensor.numel() for tensor in tensors) * (_TRANSFORM if "fft" in name else 1)
-            self.products += _products(name, args, out)
+            self.values += sum(tensor.numel() for tensor in (*given, *made)) * (_TRANSFORM if "fft" in name else 1)
+            self.products += _products(name, given, made[0])
         return out
 
 
@@ -62,10 +63,15 @@ def _tensors(value: object) -> list[Tensor]:
     return [one for one in value if isinstance(one, Tensor)] if isinstance(value, list | tuple) else []
 
 
-def _products(name: str, args: Any, out: Any) -> int:
+def _are_views(made: list[Tensor], given: list[Tensor]) -> bool:
+    storages = {tensor.untyped_storage().data_ptr() for tensor in given}
+    return all(tensor.untyped_storage().data_ptr() in storages for tensor in made)
+
+
+def _products(name: str, given: list[Tensor], made: Tensor) -> int:
     """Multiplications of a matrix product or a convolution; 0 for other operations."""
-    if "conv" in name and len(args) > 1 and isinstance(out, Tensor):
-        return int(max(out.numel(), args[0].numel()) * args[1][0].numel())
-    if name in ("mm", "bmm", "matmul", "linear", "addmm", "baddbmm") and isinstance(out, Tensor):
-        return int(out.numel() * args["add" in name].shape[-1])
+    if "conv" in name and len(given) > 1:
+        return max(made.numel(), given[0].numel()) * given[1][0].numel()
+    if name in ("mm", "bmm", "matmul", "linear", "addmm", "baddbmm") and given[0].ndim:
+        return made.numel() * given["add" in name].shape[-1]
     return 0
