@@ -105,13 +105,19 @@ def _spans(side: int, size: int, unit: int) -> list[tuple[int, int]]:
 
 def _packed(problem: StepProblem, plan: Plan, windows: Sequence[Block]) -> tuple[State, list[State]]:
     """The state with random cells in the windows, packed; and each window's state."""
-    cells = problem.state[0].clone()
-    for window in windows:
-        cells[window.index] = random_cells(problem.law, cells[window.index])
-    state = (cells, *problem.state[1:])
-    starts = [tuple(settled(tensor.clone(), tensor) for tensor in _part(state, window, len(cells))) for window in windows]
-    # A plan may overwrite what it has packed, which can be the given tensors themselves.
-    return plan.pack((cells, *(tensor.clone() for tensor in state[1:]))), starts
+    cells, *memory = problem.state
+    before = [cells[window.index].clone() for window in windows]
+    try:  # in the given cells, for as long as they are packed: a copy of a large grid is much memory
+        for window in windows:
+            cells[window.index] = random_cells(problem.law, cells[window.index])
+        starts = [tuple(settled(t.clone(), t) for t in _part(problem.state, window, len(cells))) for window in windows]
+        held = plan.pack((cells, *(tensor.clone() for tensor in memory)))
+        if any(tensor.data_ptr() == cells.data_ptr() for tensor in held):  # a plan may overwrite what it has packed
+            held = tuple(tensor.clone() for tensor in held)
+    finally:
+        for window, kept in reversed(list(zip(windows, before, strict=True))):
+            cells[window.index] = kept
+    return held, starts
 
 
 def _part(state: State, block: Block, universes: int) -> State:

@@ -39,3 +39,25 @@ def plain(tensor: Tensor | None) -> Tensor | None:
 def address(tensor: Tensor | None) -> int | None:
     """Of the first value; None for no tensor."""
     return None if tensor is None else tensor.data_ptr()
+
+
+class StepBuffers:
+    """The two grids between which a kernel steps: kept, because glibc finds no room for a new one between freed ones.
+
+    A kernel that takes n steps reads a first grid and writes, by turns, a last one and a spare one.
+    """
+
+    def __init__(self) -> None:
+        self._last: Tensor | None = None
+        self._other: Tensor | None = None
+
+    def around(self, cells: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """The last and the spare grid for `steps` steps from `cells`, which may be one of them if the last call led there."""
+        if cells is not self._last:  # given by others, who may read them again
+            self._last = self._other = None  # first, so that their memory is free
+            self._last, self._other = torch.empty_like(cells), torch.empty_like(cells) if steps > 1 else None
+            return self._last, cells if self._other is None else self._other
+        other = torch.empty_like(cells) if self._other is None else self._other
+        # After an even number of steps the last grid is the first one again.
+        self._last, self._other = (other, cells) if steps % 2 else (cells, other)
+        return self._last, self._other
