@@ -33,7 +33,9 @@ class MotorConfig(Settings):
     Attributes:
         plan: "auto", or one by name: "eager", "compiled", "graphed" (CUDA), "winograd", "fused",
             "packed" (two-state rules).
-        planned_steps: how many steps the run will take, if known; a short run is not worth compiling.
+        planned_steps: how many steps the run will take, if known: its plan is made at the first step, unless the run is so
+            short that compiling does not pay. None, with plan "auto": steps are eager at first, and a plan is made after as
+            many as cost what making it does, a number that depends on the law and the grid alone.
         plan_in_background: step eagerly while the plan is made (CPU). The step at which it takes over depends on timing, and
             with it the last digits of all that follows.
         precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
@@ -149,13 +151,13 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         return self._loop.step(n, until)
 
     def warm_up(self) -> Plan:
-        """Picks a plan, and compiles if that is the plan, now instead of at the first step.
+        """Picks a plan, and compiles if that is the plan, now instead of after a number of eager steps.
 
         Raises:
             LawError: the law cannot step these cells.
         """
         with self._loop.lock:
-            return self._loop.stepper.current()
+            return self._loop.stepper.warm_up()
 
     # -- changes -------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class StepCost(TorchFunctionMode):
     """Counts the operations of torch inside the block, the values that they read and write, and their products."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.operations = self.values = self.products = 0
 
     def seconds(self, device: Device, larger: float = 1.0) -> float:

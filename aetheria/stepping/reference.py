@@ -74,4 +74,4 @@ def _parts(tensor: Tensor) -> tuple[Tensor, ...]:
     axis = max(0, tensor.ndim - 2)
     rows = tensor.shape[axis] if tensor.ndim else 1
     each = max(1, _COMPARED * rows // tensor.numel())
-    return tensor.split(each, axis) if tensor.ndim else (tensor,)
+    return tuple(torch.split(tensor, each, axis)) if tensor.ndim else (tensor,)

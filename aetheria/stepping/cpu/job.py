@@ -42,22 +42,20 @@ def address(tensor: Tensor | None) -> int | None:
 
 
 class StepBuffers:
-    """The two grids between which a kernel steps: kept, because glibc finds no room for a new one between freed ones.
+    """The grids between which a kernel steps: kept, because glibc finds no room for a new one between freed ones.
 
     A kernel that takes n steps reads a first grid and writes, by turns, a last one and a spare one.
     """
 
     def __init__(self) -> None:
-        self._last: Tensor | None = None
-        self._other: Tensor | None = None
+        self._grids: list[Tensor] = []
 
     def around(self, cells: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """The last and the spare grid for `steps` steps from `cells`, which may be one of them if the last call led there."""
-        if cells is not self._last:  # given by others, who may read them again
-            self._last = self._other = None  # first, so that their memory is free
-            self._last, self._other = torch.empty_like(cells), torch.empty_like(cells) if steps > 1 else None
-            return self._last, cells if self._other is None else self._other
-        other = torch.empty_like(cells) if self._other is None else self._other
-        # After an even number of steps the last grid is the first one again.
-        self._last, self._other = (other, cells) if steps % 2 else (cells, other)
-        return self._last, self._other
+        """The last and the spare grid for `steps` steps from `cells`, which stay as they are."""
+        if not any(grid is cells for grid in self._grids):
+            self._grids = []  # first, so that their memory is free; results of steps from elsewhere are not overwritten
+        others = [grid for grid in self._grids if grid is not cells]
+        while len(others) < min(steps, 2):
+            others.append(torch.empty_like(cells))
+            self._grids.append(others[-1])
+        return others[0], others[1] if steps > 1 else cells
