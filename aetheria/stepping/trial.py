@@ -95,7 +95,7 @@ class Trial:
         Raises:
             RuntimeError: it does not agree. Exception: whatever a compiler or its backend throws.
         """
-        if not (factory.any_grid and self._is_small):
+        if self._problem.on_cuda or not (factory.any_grid and self._is_small):
             return self._compared(factory, self._whole)
         self._compared(factory, self._reference)
         plan = factory.make(self._problem)
