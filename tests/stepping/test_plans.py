@@ -448,6 +448,21 @@ def test_the_default_dtype_of_the_process_changes_nothing(dtype: torch.dtype) ->
     assert_close(given[1], expected[1])
 
 
+def test_a_kernel_overwrites_neither_given_cells_nor_results_of_steps_from_elsewhere() -> None:
+    law = lively(MLP(2, 8))
+    state = state_for(law, 1, 9, 12)
+    plan, before = FusedOnCpu(law), state[0].clone()
+    results = [advanced(plan, state, steps) for steps in (1, 2, 3, 4)]
+    assert torch.equal(state[0], before)
+    for steps, result in zip((1, 2, 3, 4), results, strict=True):
+        assert torch.equal(result[0], advanced(FusedOnCpu(law), state, steps)[0])
+        for further in (1, 2, 3):
+            held = tuple(tensor.clone() for tensor in result)
+            assert torch.equal(advanced(plan, result, further)[0], advanced(FusedOnCpu(law), held, further)[0])
+            assert torch.equal(result[0], held[0])
+            result = held
+
+
 def test_no_steps_change_nothing() -> None:
     for plan, state in (
         (FusedOnCpu(lively(MLP(2, 8))), state_for(MLP(2, 8), 1, 9, 12)),
