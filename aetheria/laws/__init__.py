@@ -15,6 +15,7 @@ from aetheria.laws.registry import find_law as find_law
 from aetheria.laws.registry import parameters as parameters
 from aetheria.laws.registry import plugins as plugins
 from aetheria.laws.registry import register as register
+from aetheria.laws.rules import law_from_rule as law_from_rule
 from aetheria.laws.updates import Quantum as Quantum
 from aetheria.laws.updates import Residual as Residual
 from aetheria.laws.weights import load_weights as load_weights

@@ -1,7 +1,5 @@
 """Life and the other two-state outer-totalistic rules on the Moore neighbourhood."""
 
-import re
-
 import torch
 from torch import Tensor
 
@@ -12,6 +10,9 @@ from aetheria.laws.controls import TextControl
 from aetheria.laws.forms import BitRule
 from aetheria.laws.layers import moore_sum, pad
 from aetheria.laws.registry import register
+from aetheria.laws.rules import read_rule, same_rule
+
+_WANTED = 'expected B<digits>/S<digits> with digits 0-8, as in "B3/S23"'
 
 
 @register
@@ -35,11 +36,12 @@ class Life(Law):
     def __init__(self, rule: str = "B3/S23", *, boundary: Boundary = "periodic") -> None:
         """
         Args:
-            rule: neighbour counts for birth and survival, as in "B36/S23"; "B/S" kills everything.
+            rule: neighbour counts for birth and survival, as in "B36/S23", in any notation of `read_rule` or by name; "B/S"
+                kills everything.
             boundary: "periodic", "zero" or "reflect".
 
         Raises:
-            ConfigError: `rule` is not B<digits>/S<digits> with digits 0-8.
+            ConfigError: `rule` is no Life-like rule.
         """
         super().__init__()
         self.boundary = check_boundary(boundary, "life")
@@ -48,15 +50,16 @@ class Life(Law):
 
     @property
     def rule(self) -> str:
-        """The rule, in capitals. A new one applies from the next step on; raises ConfigError when it is not a rule."""
+        """The rule, as in "B3/S23". A new one applies from the next step on; raises ConfigError when it is not a rule."""
         return self._rule
 
     @rule.setter
     def rule(self, rule: str) -> None:
-        counts = parse_rule(rule)
+        text = _checked(rule)
+        counts = parse_rule(text)
         with torch.inference_mode():
             self.table.copy_(torch.tensor([float(n in some) for some in counts for n in range(9)]))
-        self._rule = rule.upper()
+        self._rule = text
 
     def forward(self, cells: Tensor) -> Tensor:
         alive = (cells > 0.5).to(torch.int32)
@@ -73,22 +76,28 @@ class Life(Law):
         return self._rule
 
     def obeys(self, rule: str) -> bool:
-        try:
-            return parse_rule(rule.split(":")[0]) == parse_rule(self.rule)
-        except ConfigError:
-            return False
+        return same_rule(rule, self.rule)
 
     def bit_rule(self) -> BitRule:
         return BitRule(tuple(self.table.tolist()), self.boundary)
 
 
 def parse_rule(rule: str) -> tuple[frozenset[int], frozenset[int]]:
-    """The neighbour counts for birth and for survival in "B<digits>/S<digits>".
+    """The neighbour counts for birth and for survival of a Life-like rule, in any notation or by name.
 
     Raises:
-        ConfigError: `rule` is not B<digits>/S<digits> with digits 0-8.
+        ConfigError: `rule` is no Life-like rule.
     """
-    found = re.fullmatch(r"B([0-8]*)/S([0-8]*)", rule, re.IGNORECASE) if isinstance(rule, str) else None
-    if not found:
-        raise ConfigError(f'[law.life] rule: "{rule}" given; expected B<digits>/S<digits> with digits 0-8, as in "B3/S23"')
-    return frozenset(map(int, found[1])), frozenset(map(int, found[2]))
+    birth, _, survival = _checked(rule).partition("/")
+    return frozenset(map(int, birth[1:])), frozenset(map(int, survival[1:]))
+
+
+def _checked(text: str) -> str:
+    """A Life-like rule as B<digits>/S<digits>."""
+    where = "[law.life] rule"
+    rule = read_rule(text, where, _WANTED)
+    if rule.law != "Life":
+        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; it is a rule of another family: {rule.family}')
+    if rule.grid is not None:
+        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; the grid and its boundary are settings of their own')
+    return rule.text
