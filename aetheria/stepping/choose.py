@@ -94,7 +94,7 @@ def eager_start(law: Law, state: State, *, precision: Precision = "fp32", own: O
     own = OwnState(law) if own is None else own
     problem = StepProblem(law, state, precision)
     with _undisturbed(problem, own):
-        trial = Trial(problem, own, steps=1)
+        trial = Trial(problem, own, steps=1, counted=True)
         factories = automatic(problem)
         able = [factory for factory in factories if not trial.why_not(factory)]
     plan = make_eager(problem)

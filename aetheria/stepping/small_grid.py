@@ -59,6 +59,7 @@ def random_cells(law: Law, like: Tensor) -> Tensor:
     return settled(drawn.to(like.device), like)
 
 
+@torch.inference_mode()
 def check_windows(problem: StepProblem, plan: Plan) -> None:
     """Takes a step of the large grid by the plan, and compares windows of it with eager steps of these windows alone.
 

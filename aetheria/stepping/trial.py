@@ -1,6 +1,7 @@
 """Trials: a law is stepped eagerly twice, and plans are compared with that."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -32,13 +33,14 @@ class Trial:
         changed: names of the law's own state that the steps changed.
         draws: the law draws random numbers of its own.
         unrepeatable: two steps from the same state differ, with the same random numbers too.
-        seconds: of an eager step of the given state, on a nominal machine.
+        seconds: of an eager step of the given state, on a nominal machine; 0 where they are not counted.
     """
 
-    def __init__(self, problem: StepProblem, own: OwnState, steps: int = 2) -> None:
+    def __init__(self, problem: StepProblem, own: OwnState, steps: int = 2, *, counted: bool = False) -> None:
         """
         Args:
             steps: eager ones; two for plans to be compared with.
+            counted: count the cost of an eager step.
 
         Raises:
             LawError: the law cannot step this state, or returns something of another shape.
@@ -48,7 +50,8 @@ class Trial:
         self._first_own = own.capture()
         self._random = random_states(self._device) if own else {}
         marks = own.marks()
-        self._reference, self.seconds = self._counted()
+        self.seconds = 0.0
+        self._reference = self._first_reference(counted)
         self.changed = own.note_changes(marks) if own else set()
         self._last_own = own.capture()
         self.draws = bool(own) and _differ(self._random, random_states(self._device))
@@ -57,22 +60,24 @@ class Trial:
             self._rewind()
             self.unrepeatable = not all(map(_equal, self._again(), self._reference.after))
 
-    def _counted(self) -> tuple[Reference, float]:
-        """Eager steps of a small grid, or of the state itself; and the nominal seconds of an eager step of the state."""
+    def _first_reference(self, counted: bool) -> Reference:
+        """Eager steps of a small grid, or of the state itself."""
         # A module of unknown kind may keep something of the grid's size, or count on it.
         small = None if self._own else small_problem(self._problem)
         if small is not None:
             try:
-                return self._stepped(small)
+                return self._stepped(small, counted)
             except (LawError, RuntimeError):
                 pass  # its memory, or a layer, does not go with another grid
-        return self._stepped(_telling(self._problem))
+        return self._stepped(_telling(self._problem), counted)
 
-    def _stepped(self, problem: StepProblem) -> tuple[Reference, float]:
-        with StepCost() as cost:
+    def _stepped(self, problem: StepProblem, counted: bool = False) -> Reference:
+        cost = StepCost()
+        with cost if counted else nullcontext():
             reference = Reference(problem, eager_steps(problem, problem.state, self._steps))
         larger = self._problem.state[0].numel() / problem.state[0].numel()
-        return reference, cost.seconds(problem.device, larger) / self._steps
+        self.seconds = cost.seconds(problem.device, larger) / self._steps
+        return reference
 
     def _again(self) -> State:
         problem = self._reference.problem
@@ -109,10 +114,7 @@ class Trial:
     @cached_property
     def _whole(self) -> Reference:
         """Eager steps of the whole grid."""
-        if not self._is_small:
-            return self._reference
-        problem = _telling(self._problem)
-        return Reference(problem, eager_steps(problem, problem.state, self._steps))
+        return self._stepped(_telling(self._problem)) if self._is_small else self._reference
 
     def _compared(self, factory: PlanFactory, reference: Reference) -> Plan:
         self._rewind()
