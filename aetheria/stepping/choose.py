@@ -111,7 +111,7 @@ def eager_start(law: Law, state: State, *, precision: Precision = "fp32", own: O
 def _undisturbed(problem: StepProblem, own: OwnState) -> Iterator[None]:
     """Puts the law's own state and the random generators back after the block."""
     device = problem.state[0].device
-    with own.undisturbed(device), torch.random.fork_rng(devices=[device] if problem.on_cuda else []):
+    with own.undisturbed(device), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
 
 
