@@ -30,6 +30,8 @@ IMAGE_FORMATS = ("PNG", "JPEG", "BMP")  # Pillow reads others too, and starts a 
 _PIXEL_BYTES = 56  # of memory for each pixel while it is decoded, scaled and converted to float32
 # Bytes of each of safetensors' types that torch holds.
 _TENSOR_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_TENSOR_TYPES |= {"F8_E4M3": 1, "F8_E5M2": 1}
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours and cursor movements
 # Possessive, and anchored where a part can begin: otherwise this search itself would take quadratic time.
 _PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![\w\\-])(?:{_PART}[ \t]*+\.[ \t]*+){{{MAX_TOML_DEPTH + 4}}}")
@@ -197,5 +199,6 @@ def check_archive(path: Path, wanted: str) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a library's error message, for one of ours."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    """The first line of a library's error message, for one of ours, without what a terminal would obey."""
+    said = _ESCAPE.sub("", (str(error).strip() or type(error).__name__).splitlines()[0][:300])
+    return "".join(letter if letter.isprintable() else "?" for letter in said)

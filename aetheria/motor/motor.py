@@ -73,7 +73,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         self,
         model: nn.Module,
         grid_size: int | Sequence[int],
-        d_state: int,
+        d_state: int | None = None,
         device: str | torch.device | None = None,
         cfg: MotorConfig | Mapping[str, Any] | None = None,
         *,
@@ -86,11 +86,12 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             model: a law, or any module `(B, C, *grid) -> (B, C, *grid)`. Moved to the device, converted to the precision and
                 set to eval mode, in place: motors of different device or precision need a module each.
             grid_size: (width,), (height, width) or (depth, height, width) in cells; one number for a square's side.
-            d_state: complex amplitudes d per cell (C = 2d), or real channels C for a law of real cells.
+            d_state: complex amplitudes d per cell (C = 2d), or real channels C for a law of real cells; may be left out where
+                the law states it.
             device: "cpu", "cuda", "cuda:1" ...; None for CUDA if there is one, else the CPU.
             cfg: settings; see `MotorConfig`.
-            initial: cells `(C, *grid)` or `(B, C, *grid)`, a kind ("noise", "seed", "random_phase", ...) or an `Initial`;
-                None for what suits the law.
+            initial: cells `(C, *grid)` or `(B, C, *grid)`, a kind ("noise", "seed", "random_phase", ...), a table as in a
+                config ({"kind": "rle", "path": ...}) or an `Initial`; None for what suits the law.
             batch: number B of independent universes.
             seed: of random cells and of stochastic laws; universe u draws from (seed, u).
 

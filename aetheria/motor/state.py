@@ -15,15 +15,17 @@ from aetheria.motor.cells import CellSpec, checked_cells
 from aetheria.motor.initial import Initial, make_initial
 from aetheria.stepping import PlanName, State, first_plan
 
-InitialCells = Initial | Tensor | ArrayLike | None
+InitialCells = Initial | Mapping[str, Any] | Tensor | ArrayLike | None
 
 
 def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int) -> State:
-    """Initial cells, and the memory that goes with them.
+    """Initial cells, given or described (by a kind, or as in a config), and the memory that goes with them.
 
     Raises:
         StateError: cells that do not fit. ConfigError, FileUnreadableError: as for `make_initial`.
     """
+    if isinstance(initial, Mapping):
+        initial = Initial.checked(dict(initial), "initial")
     if initial is None or isinstance(initial, Initial | str):
         initial = make_initial(initial, law, spec.shape, seed)
     cells = checked_cells(initial, spec)

@@ -190,7 +190,7 @@ def test_a_graphed_run_with_edits_of_cells_and_rule_equals_the_law(like_cuda: No
     motor.set_cells(expected.flip(-1))
     motor.step(3)
     expected = stepped(law, expected.flip(-1), 3)
-    law.get_buffer("table").copy_(Life("B36/S125").get_buffer("table"))
+    law.rule = "B36/S125"
     motor.step(9)
     expected = stepped(Life("B36/S125"), expected, 9)
     assert torch.equal(motor.cells, expected)
