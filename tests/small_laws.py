@@ -14,7 +14,7 @@ from aetheria.laws import LAWS, GrowingNCA, Law, build_law, parameters
 from aetheria.laws.base import as_law
 from aetheria.laws.updates import QuantumLaw
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping.trial import TOLERANCE
+from aetheria.stepping.reference import TOLERANCE
 
 State = tuple[Tensor, ...]
 Case = tuple[str, int]  # the name of a law, and the rank that it is built for

@@ -22,7 +22,10 @@ from aetheria.laws.weights import load_weights as load_weights
 
 if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.laws.continuous.lenia import Lenia as Lenia
+    from aetheria.laws.discrete.generations import Generations as Generations
+    from aetheria.laws.discrete.larger_than_life import LargerThanLife as LargerThanLife
     from aetheria.laws.discrete.life import Life as Life
+    from aetheria.laws.discrete.rule_table import RuleTable as RuleTable
     from aetheria.laws.neural.growing_nca import GrowingNCA as GrowingNCA
     from aetheria.laws.neural.neural_ca import NeuralCA as NeuralCA
     from aetheria.laws.quantum.convlstm import ConvLSTM as ConvLSTM

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
-from aetheria.laws.checks import Boundary
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, RingKernel
+from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, TreeRule
 from aetheria.laws.law_field import LawField
 from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.summary import one_line, table
+from aetheria.laws.topology import check_topology_grid
 
 PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of every law
 Colour = tuple[int, int, int]
@@ -32,7 +33,8 @@ class Law(Controlled):
         ranks: numbers of grid axes that the law can step, as in (2,) or (1, 2, 3). Where an instance is built for one of
             them (parameter `rank`), its class states them all.
         radius: how many cells a change can travel in one step; None if a far-away cell can matter.
-        boundary: the cells beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell).
+        boundary: the cells beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell); laws of
+            whole states in two dimensions may join their edges otherwise, see `aetheria.laws.topology`.
         stochastic: draws random numbers; then `initial_memory(cells, seed)` takes the motor's seed.
         phases: number of alternating sub-rules; if above 1, `forward` takes `phase=step % phases`, an int from the motor.
         d_state: complex amplitudes per cell (`channels = 2 * d_state`), or None when cells are real.
@@ -57,7 +59,7 @@ class Law(Controlled):
     channels: int
     ranks: tuple[int, ...] = (2,)
     radius: int | None = None
-    boundary: Boundary = "periodic"
+    boundary: str = "periodic"
     stochastic: bool = False
     phases: int = 1
     d_state: int | None = None
@@ -92,6 +94,12 @@ class Law(Controlled):
     def name(self) -> str:
         """The name of the class, for messages and files."""
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return table(self)
 
     def initial_memory(self, cells: Tensor) -> tuple[Tensor, ...]:
         """Memory to go with fresh cells; each tensor's first axis is the universe. Empty for a law without memory."""
@@ -135,16 +143,27 @@ class Law(Controlled):
         """Cells `(B, C, *grid)` with the total that the law keeps, where it keeps one; else the cells themselves."""
         return cells
 
+    @property
+    def live_state(self) -> int:
+        """The whole number that a live cell of a two-state pattern file stands for in `pattern_values`."""
+        return 255 if self._shades else 1
+
     def pattern_values(self, states: NDArray[np.integer[Any]], where: str) -> NDArray[np.float32]:
-        """The cell values that the whole numbers of a pattern file stand for.
+        """The cell values that the whole numbers of a pattern file stand for: states, or n/255 for values of 0 to 1.
 
         Raises:
             StateError: a number that the law has no value for.
         """
+        if self._shades:
+            return np.asarray(states / 255, np.float32)
         most = (self.states or 2) - 1
         if states.max(initial=0) > most:
             raise StateError(f"{where}: states up to {states.max()}; {self.name} has states 0 to {most}")
         return states.astype(np.float32)
+
+    @property
+    def _shades(self) -> bool:
+        return self.states is None and self.value_range == (0, 1)
 
     @property
     def rule_string(self) -> str:
@@ -152,8 +171,8 @@ class Law(Controlled):
         return self.name
 
     def obeys(self, rule: str) -> bool:
-        """Whether this law is the rule that a pattern file names; True for a law that has no rule string."""
-        return True
+        """Whether this law is the rule that a pattern file names; a law without notation knows its own name only."""
+        return rule.strip().casefold() == self.name.casefold()
 
     def creatures(self) -> Sequence[Animal]:
         """Patterns shipped for this law, its own first; empty for most laws."""
@@ -165,6 +184,18 @@ class Law(Controlled):
 
     def bit_rule(self) -> BitRule | None:
         """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
+        return None
+
+    def block_rule(self) -> BlockRule | None:
+        """This law as a rule of whole states on the block of 3x3 cells; None for a law of another form."""
+        return None
+
+    def count_rule(self) -> CountRule | None:
+        """This law as a rule of whole states by counts over a neighbourhood; None for a law of another form."""
+        return None
+
+    def tree_rule(self) -> TreeRule | None:
+        """This law as a rule of whole states by a decision tree over the 3x3 block; None for a law of another form."""
         return None
 
     def ring_kernel(self) -> RingKernel | None:
@@ -209,16 +240,19 @@ class PlainLaw(Law):
         return self.plain.load_state_dict(state_dict, *args, **given)
 
 
-def as_law(module: nn.Module, d_state: int) -> Law:
+def as_law(module: nn.Module, d_state: int | None = None) -> Law:
     """The module itself where it is a `Law`, else the module wrapped as one.
 
     Args:
         module: a `Law`, or any module `(B, C, *grid) -> (B, C, *grid)`.
-        d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise.
+        d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise. May be left
+            out where the module states it: a `Law` does, another module by an attribute `channels`.
 
     Raises:
-        LawError: `d_state` is not the law's own. ConfigError: it is no positive whole number.
+        LawError: `d_state` is not the law's own, or missing. ConfigError: it is no positive whole number.
     """
+    if d_state is None:
+        d_state = _stated_size(module)
     if isinstance(d_state, bool) or not isinstance(d_state, int) or d_state < 1:
         raise ConfigError(f"d_state: {d_state!r} given; expected a whole number of 1 or more")
     if not isinstance(module, Law):
@@ -235,6 +269,16 @@ def as_law(module: nn.Module, d_state: int) -> Law:
     return module
 
 
+def _stated_size(module: nn.Module) -> int:
+    found = getattr(module, "d_state", None) if isinstance(module, Law) else None
+    found = found or getattr(module, "channels", None)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise LawError(
+            f"d_state: missing; {type(module).__name__} does not state its channels: give their number, or set its `channels`"
+        )
+    return found
+
+
 def module_of(law: Law) -> nn.Module:
     """The module that was given to `as_law`."""
     return law.plain if isinstance(law, PlainLaw) else law
@@ -248,6 +292,7 @@ def check_grid(law: Law, grid: tuple[int, ...]) -> None:
         wanted = "1 axis" if law.ranks == (1,) else f"{' or '.join(map(str, law.ranks))} axes"
         given = "1 axis" if len(grid) == 1 else f"{len(grid)} axes"
         raise LawError(f"{where}: {given} given; {law.name} steps grids of {wanted}{build}")
+    check_topology_grid(law.boundary, grid, f"[law.{law.name.lower()}] grid")
     for axis, size in zip(AXES[-len(grid) :], grid, strict=True):
         if size % law.divisor:
             reason = law.divisor_reason or _halved(int(math.log2(law.divisor)))
@@ -258,5 +303,6 @@ def check_grid(law: Law, grid: tuple[int, ...]) -> None:
         raise LawError(f"{where}: {why_not}")
 
 
-def _halved(times_halved: int) -> str:
-    return f"the network halves it { ({1: 'once', 2: 'twice'}.get(times_halved, f'{times_halved} times')) }"
+def _halved(halvings: int) -> str:
+    how_often = {1: "once", 2: "twice"}.get(halvings, f"{halvings} times")
+    return f"the network halves it {how_often}"

@@ -33,7 +33,7 @@ def offsets(neighbourhood: Neighbourhood, radius: int, rank: int) -> list[Offset
     return [offset for offset in every if any(offset) and _INSIDE[neighbourhood](offset, radius)]
 
 
-def shifted(cells: Tensor, places: Sequence[Offset], boundary: Boundary) -> Iterator[Tensor]:
+def shifted(cells: Tensor, places: Sequence[Offset], boundary: str) -> Iterator[Tensor]:
     """For each place the cells `(B, C, *grid)` that lie there, seen from every cell."""
     reach = max(max(map(abs, place)) for place in places)
     halo, grid = pad(cells, reach, boundary), cells.shape[2:]
@@ -41,7 +41,7 @@ def shifted(cells: Tensor, places: Sequence[Offset], boundary: Boundary) -> Iter
         yield window(halo, [reach + n for n in place], grid)
 
 
-def neighbour_sum(cells: Tensor, neighbourhood: Neighbourhood, radius: int, boundary: Boundary) -> Tensor:
+def neighbour_sum(cells: Tensor, neighbourhood: Neighbourhood, radius: int, boundary: str) -> Tensor:
     """Sum over the neighbours of each cell, without itself, of `(B, C, *grid)`; in the type of `cells`."""
     if neighbourhood == "moore":
         return box_sum(pad(cells, radius, boundary), radius) - cells

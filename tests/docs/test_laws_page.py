@@ -23,7 +23,7 @@ def test_every_law_has_a_row_with_its_ranks_and_boundaries(name: str) -> None:
     row = ROWS[name]
     ranks, edges = next(pair for pair in pairwise(row) if re.match(r"[123]( [123])*(,|$)", pair[0]))
     assert tuple(map(int, re.findall(r"\b[123]\b", ranks))) == LAWS[name].ranks
-    if edges != "as the rule":
+    if edges != "as the rule" and not edges.endswith("joined edges"):
         assert sorted(edges.split()) == sorted(boundary[0] for boundary in boundaries(name))
 
 

@@ -6,8 +6,6 @@ Source: Golly's help, "Bounded grids".
 import re
 from dataclasses import dataclass
 
-from aetheria.laws.checks import Boundary
-
 SURFACES = {"P": "plane", "T": "torus", "K": "Klein bottle", "C": "cross-surface", "S": "sphere"}
 _SIDE = r"(\d{1,9})(\*?)([+-]\d{1,9})?"
 _SUFFIX = re.compile(rf"([PTKCS]){_SIDE}(?:,{_SIDE})?", re.IGNORECASE)
@@ -33,12 +31,17 @@ class BoundedGrid:
     twist_y: bool = False
 
     @property
-    def boundary(self) -> Boundary | None:
-        """The law's boundary that is the same; None for a surface of another kind."""
-        bounded = self.height > 0 and self.width > 0
-        if not bounded or self.shift_x or self.shift_y:
+    def boundary(self) -> str | None:
+        """The law's boundary that is the same (see `aetheria.laws.topology`); None where a side is unbounded."""
+        if not (self.height and self.width):
             return None
-        return {"P": "zero", "T": "periodic"}.get(self.surface)  # type: ignore[return-value]
+        if self.surface in "CS":
+            return "cross-surface" if self.surface == "C" else "sphere"
+        if self.surface == "K":
+            return f"klein-{'x' if self.twist_x else 'y'}{_signed(self.shift_x or self.shift_y)}"
+        if self.shift_x or self.shift_y:
+            return f"periodic-{'x' if self.shift_x else 'y'}{_signed(self.shift_x or self.shift_y)}"
+        return "zero" if self.surface == "P" else "periodic"
 
     @property
     def suffix(self) -> str:
@@ -74,7 +77,18 @@ def read_bounded_grid(suffix: str) -> BoundedGrid:
         )
     if (grid.shift_x or grid.shift_y) and (surface not in "TK" or (grid.shift_x and grid.shift_y)):
         raise ValueError(f'the bounded grid ":{suffix}" is none: a torus or a Klein bottle may have one shifted side')
+    if surface == "K" and not _shifts_as_it_twists(grid):
+        raise ValueError(
+            f'the bounded grid ":{suffix}" is none: of a Klein bottle the twisted side may be shifted, by 1, if it is even'
+        )
     return grid
+
+
+def _shifts_as_it_twists(grid: BoundedGrid) -> bool:
+    """Whether a Klein bottle's shift, if any, is one of a twisted side of even length, by one."""
+    if grid.shift_x:
+        return grid.twist_x and grid.shift_x == 1 and grid.width % 2 == 0
+    return not grid.shift_y or (grid.twist_y and grid.shift_y == 1 and grid.height % 2 == 0)
 
 
 def _signed(shift: int) -> str:

@@ -72,4 +72,3 @@ def plain(name: str) -> str:
 
 
 BY_PLAIN_NAME = {plain(name): text for name, text in NAMES.items()}
-TABLE_BY_PLAIN_NAME = {plain(name): name for name in TABLES}
