@@ -212,12 +212,7 @@ def test_a_pattern_without_a_run_opens_life_under_its_own_rule_on_a_grid_with_ro
     [
         ("T90,80", (80, 90), "periodic", ""),
         ("P90,80", (80, 90), "zero", ""),
-        (
-            "K90*,80",
-            (128, 128),
-            "periodic",
-            "made for a Klein bottle of 80 x 90 cells (rule B3/S23:K90*,80)",
-        ),
+        ("K90*,80", (80, 90), "klein-x", ""),
         ("T2,2", (128, 128), "periodic", "made for a torus of 2 x 2 cells"),
         ("T0,80", (128, 128), "periodic", "made for a torus of 80 x unbounded cells"),
     ],
