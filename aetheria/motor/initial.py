@@ -72,6 +72,8 @@ def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...]
     batch, _, *grid = shape
     if initial.kind in ("noise", "random_phase"):
         make = law.random_cells if initial.kind == "noise" else partial(_random_phase, law)
+        if batch == 1:
+            return make(tuple(grid), generator(seed, 0))[None]  # not copied: it may be as large as memory allows
         return torch.stack([make(tuple(grid), generator(seed, u)) for u in range(batch)])
     pattern = _scaled(_pattern(initial, law, tuple(grid)), initial, law, tuple(grid))
     if initial.kind == "image":

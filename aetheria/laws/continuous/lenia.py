@@ -164,9 +164,10 @@ class Lenia(Law):
             raise LawError(f"[law.lenia] grid {times(grid)}: must be at least {side} on each side, the kernel's width")
         halo = 0 if self.boundary == "periodic" else 2 * self.R
         kernel = torch.zeros([size + halo for size in grid], dtype=torch.float64)
-        kernel[(slice(side),) * rank] = self.kernel(rank)
         # Centred on cell 0 the kernel is even, so its spectrum is real.
-        spectrum = torch.fft.rfftn(kernel.roll((-self.R,) * rank, tuple(range(rank)))).real
+        places = [torch.arange(-self.R, self.R + 1) % size for size in kernel.shape]
+        kernel[torch.meshgrid(places, indexing="ij")] = self.kernel(rank)
+        spectrum = torch.fft.rfftn(kernel).real
         self._spectra[self._kind(cells)] = spectrum.to(cells.device, cells.dtype)
 
     def potential(self, cells: Tensor) -> Tensor:

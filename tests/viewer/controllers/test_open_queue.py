@@ -415,7 +415,7 @@ def test_a_plan_that_could_not_be_made_in_the_background_is_told(open_queue: Ope
 
     with warnings.catch_warnings(record=True), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("always")
-        patch.setattr("aetheria.motor.stepper.choose_plan", fails)
+        patch.setattr("aetheria.motor.planner.choose_plan", fails)
         notices = Notices(open_queue.controller, lambda: None)
         (tmp_path / "soup.toml").write_text(CONFIG.replace('plan = "eager"', 'plan = "compiled"'))
         open_queue.open(tmp_path / "soup.toml")
