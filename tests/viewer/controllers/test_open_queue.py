@@ -98,7 +98,7 @@ def test_a_config_is_opened_beside_the_window_and_plays(open_queue: OpenQueue, v
         ("bad.toml", CONFIG.replace("height", "hieght"), "[grid] hieght: unknown key; did you mean height?"),
         ("torn.toml", "steps = ", "is not TOML"),
         ("torn.rle", "x = 3, y = 3\nbob$", 'the runs end without "!"'),
-        ("jvn.rle", "x = 1, y = 1, rule = JvN29\npA!", 'made for the rule "JvN29", Rule table; no law of Aetheria runs it yet'),
+        ("super.rle", "x = 1, y = 1, rule = LifeSuper\npA!", 'made for the rule "LifeSuper", Rule table; no law of Aetheria'),
         ("unknown.rle", "x = 1, y = 1, rule = B3/T23\no!", 'made for the rule "B3/T23"'),
         ("lenia.rle", "x = 2, y = 1, rule = Lenia\npAqB!", "states up to"),
         ("torn.npy", "nothing of the kind", "cannot be read as a .npy array"),
