@@ -98,8 +98,7 @@ def test_a_config_is_opened_beside_the_window_and_plays(open_queue: OpenQueue, v
         ("bad.toml", CONFIG.replace("height", "hieght"), "[grid] hieght: unknown key; did you mean height?"),
         ("torn.toml", "steps = ", "is not TOML"),
         ("torn.rle", "x = 3, y = 3\nbob$", 'the runs end without "!"'),
-        ("wire.rle", "x = 1, y = 1, rule = WireWorld\no!", 'made for the rule "WireWorld"'),
-        ("larger.rle", "x = 1, y = 1, rule = R5,C0,M1,S34..58,B34..45,NM\no!", "R5,C0,M1,S34..58,B34..45,NM"),
+        ("super.rle", "x = 1, y = 1, rule = LifeSuper\npA!", 'made for the rule "LifeSuper", Rule table; no law of Aetheria'),
         ("unknown.rle", "x = 1, y = 1, rule = B3/T23\no!", 'made for the rule "B3/T23"'),
         ("lenia.rle", "x = 2, y = 1, rule = Lenia\npAqB!", "states up to"),
         ("torn.npy", "nothing of the kind", "cannot be read as a .npy array"),
@@ -213,12 +212,7 @@ def test_a_pattern_without_a_run_opens_life_under_its_own_rule_on_a_grid_with_ro
     [
         ("T90,80", (80, 90), "periodic", ""),
         ("P90,80", (80, 90), "zero", ""),
-        (
-            "K90*,80",
-            (128, 128),
-            "periodic",
-            "made for a Klein bottle of 80 x 90 cells (rule B3/S23:K90*,80)",
-        ),
+        ("K90*,80", (80, 90), "klein-x", ""),
         ("T2,2", (128, 128), "periodic", "made for a torus of 2 x 2 cells"),
         ("T0,80", (128, 128), "periodic", "made for a torus of 80 x unbounded cells"),
     ],
@@ -233,6 +227,26 @@ def test_a_bounded_grid_is_obeyed_where_it_can_be_and_said_where_not(
     assert opened.config.law.parameters.get("boundary", "periodic") == boundary
     assert note in opened.note
     assert bool(note) == bool(opened.note)
+
+
+@pytest.mark.parametrize(
+    ("rule", "law", "size", "note"),
+    [
+        ("345/2/4", "Generations", (128, 128), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM", "LargerThanLife", (128, 128), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM:P90,80", "LargerThanLife", (80, 90), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM:K90*,80", "LargerThanLife", (128, 128), "made for a Klein bottle of 80 x 90 cells"),
+        ("WireWorld", "RuleTable", (128, 128), ""),
+        ("B2-a/S12", "Life", (128, 128), ""),
+    ],
+)
+def test_a_pattern_opens_the_law_of_its_rule(rule: str, law: str, size: tuple[int, int], note: str, tmp_path: Path) -> None:
+    (tmp_path / "glider.rle").write_text(GLIDER.replace("B3/S23", rule))
+    opened = import_file(tmp_path / "glider.rle", None)
+    assert isinstance(opened, NewRun)
+    assert opened.config.law.name == law
+    assert opened.config.grid.sides == size
+    assert note in opened.note
 
 
 @pytest.mark.parametrize("name", ["glider.cells", "glider.lif", "glider.cells.gz", "glider"])
