@@ -1,5 +1,6 @@
 """Commands on recordings: info, verify, repair and export."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from rich.markup import escape
 
 from aetheria.cli.shared import Force, out
 from aetheria.core.errors import ConfigError
+from aetheria.core.shell import shell_quoted
 
 if TYPE_CHECKING:
     from aetheria.export.pictures import Movie
@@ -50,18 +52,18 @@ def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> No
         if a["codec"] != "gzip":
             out.print(f'\ncodec "{a["codec"]}": import hdf5plugin before opening it with xarray or h5py')
         unfinished, abandoned = recording.status == "running", bool(recording.note)
-    name = escape(str(file))
+    name, argument = escape(json.dumps(str(file), ensure_ascii=False)), escape(shell_quoted(file))
     out.print("\n[bold]open it[/]")
-    out.print(f'  aetheria.Recording("{name}")')
+    out.print(f"  aetheria.Recording({name})")
     if abandoned:
-        out.print(f"  other programs: after aetheria run --resume {name}, or aetheria repair {name}")
+        out.print(f"  other programs: after aetheria run --resume {argument}, or aetheria repair {argument}")
         return
     if unfinished:
-        out.print(f'  h5py.File("{name}", "r", swmr=True)')
+        out.print(f'  h5py.File({name}, "r", swmr=True)')
         out.print("  (it is being written)")
         return
-    out.print(f'  xarray.open_dataset("{name}", engine="h5netcdf")')
-    out.print(f'  h5py.File("{name}", "r")')
+    out.print(f'  xarray.open_dataset({name}, engine="h5netcdf")')
+    out.print(f'  h5py.File({name}, "r")')
 
 
 def verify(

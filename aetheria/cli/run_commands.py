@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, program
 from aetheria.core.errors import ConfigError
+from aetheria.core.shell import shell_quoted
 
 if TYPE_CHECKING:
     from aetheria.runs.run import RunResult
@@ -78,7 +79,7 @@ def _resume(recording: Path, **options: Any) -> "RunResult":
 
 
 def _report_run(result: "RunResult", quiet: bool) -> None:
-    command, file = escape(program()), escape(str(result.recording))
+    command, file = escape(program()), escape(shell_quoted(result.recording))
     if result.message:
         err.print(f"{_STATUS[result.status]}: {escape(result.message)}")
     if quiet:
@@ -86,7 +87,7 @@ def _report_run(result: "RunResult", quiet: bool) -> None:
     out.print(f"{_STATUS[result.status]} {result.steps:,} steps in {result.seconds:.1f} s, {result.frames:,} frames committed")
     if result.waited_s > 0.1:
         out.print(f"  the motor waited {result.waited_s:.1f} s for the disk")
-    out.print(f"  recording  {file}")
+    out.print(f"  recording  {escape(str(result.recording))}")
     if result.picture:
         out.print(f"  picture    {escape(str(result.picture))}")
     if result.status == "interrupted":
@@ -153,4 +154,4 @@ def _report_training(result: "TrainResult | GrowResult", folder: Path, quiet: bo
         out.print("  mean error  " + ", ".join(f"{result.errors[step - 1]:.3g} after {step}" for step in shown))
         out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
     if not diverged:
-        out.print(f"Next: {escape(program())} run {name}/run.toml")
+        out.print(f"Next: {escape(program())} run {escape(shell_quoted(folder / 'run.toml'))}")

@@ -2,18 +2,25 @@
 
 import shutil
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from aetheria.core.shell import shell_quoted
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def program() -> str:
-    """The name of this program in the user's shell: after `make run` it is not on the PATH."""
-    return "aetheria" if shutil.which("aetheria") else sys.argv[0]
+    """The command of this program in the user's shell: after `make run` it is not on the PATH."""
+    if shutil.which("aetheria"):
+        return "aetheria"
+    if Path(sys.argv[0]).name == "__main__.py":
+        return f"{shell_quoted(sys.executable)} -m aetheria"
+    return shell_quoted(sys.argv[0])
 
 
 def _force(context: typer.Context, wanted: bool) -> bool:

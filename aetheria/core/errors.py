@@ -7,6 +7,8 @@ builtin, and carries the exit code of the command line.
 from difflib import get_close_matches
 from pathlib import Path
 
+from aetheria.core.shell import shell_quoted
+
 
 class AetheriaError(Exception):
     """Root of every error that Aetheria raises on purpose."""
@@ -58,7 +60,7 @@ class DamagedRecordingError(RecordingError):
     """
 
     def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path}: {what}; `aetheria repair {path}` saves what can be read")
+        super().__init__(f"{path}: {what}; `aetheria repair {shell_quoted(path)}` saves what can be read")
         self.what = what
 
 

@@ -52,7 +52,8 @@ def save_vtkhdf(recording: Recording, path: Path) -> None:
         steps["Values"] = recording.times
         offsets = steps.create_group("PointDataOffsets")
         points = root.create_group("PointData")
-        source = os.path.relpath(recording.path.resolve(), path.resolve().parent)
+        # HDF5 reads "%b" in the name of a virtual dataset's source as a number, and "%%" as "%".
+        source = os.path.relpath(recording.path.resolve(), path.resolve().parent).replace("%", "%%")
         for field in recording.fields:
             for name, layout in _layouts(recording, field, source, count):
                 points.create_virtual_dataset(name, layout)

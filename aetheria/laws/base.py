@@ -123,16 +123,27 @@ class Law(Controlled):
         """Cells `(B, C, *grid)` with the total that the law keeps, where it keeps one; else the cells themselves."""
         return cells
 
+    @property
+    def live_state(self) -> int:
+        """The whole number that a live cell of a two-state pattern file stands for in `pattern_values`."""
+        return 255 if self._shades else 1
+
     def pattern_values(self, states: NDArray[np.integer[Any]], where: str) -> NDArray[np.float32]:
-        """The cell values that the whole numbers of a pattern file stand for.
+        """The cell values that the whole numbers of a pattern file stand for: states, or n/255 for values of 0 to 1.
 
         Raises:
             StateError: a number that the law has no value for.
         """
+        if self._shades:
+            return np.asarray(states / 255, np.float32)
         most = (self.states or 2) - 1
         if states.max(initial=0) > most:
             raise StateError(f"{where}: states up to {states.max()}; {self.name} has states 0 to {most}")
         return states.astype(np.float32)
+
+    @property
+    def _shades(self) -> bool:
+        return self.states is None and self.value_range == (0, 1)
 
     @property
     def rule_string(self) -> str:
@@ -140,8 +151,8 @@ class Law(Controlled):
         return self.name
 
     def obeys(self, rule: str) -> bool:
-        """Whether this law is the rule that a pattern file names; True for a law that has no rule string."""
-        return True
+        """Whether this law is the rule that a pattern file names; a law without notation knows its own name only."""
+        return rule.strip().casefold() == self.name.casefold()
 
     def creatures(self) -> Sequence[Animal]:
         """Patterns shipped for this law, its own first; empty for most laws."""

@@ -24,6 +24,7 @@ from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.reading import MotorReader
 from aetheria.motor.state import InitialCells, check_room_for, checked_state, fresh_state
 from aetheria.motor.stepper import Stepper
+from aetheria.motor.values import law_values
 from aetheria.stepping import Plan, PlanName
 
 
@@ -172,9 +173,10 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             universe: the only one that changes; then `cells` is `(C, *size)`. None for all.
 
         Raises:
-            StateError: another shape, a block that leaves the grid, or values that are not finite.
+            StateError: another shape, a block that leaves the grid, or values that the law's cells cannot have; see
+                `aetheria.motor.values`.
         """
-        update = checked_update(cells, at, universe, self._spec)
+        update = checked_update(law_values(cells, self.traits, "cells"), at, universe, self._spec)
         loop = self._loop
         with loop.lock, torch.inference_mode():
             loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])

@@ -13,6 +13,7 @@ from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.motor.cells import CellSpec, checked_cells
 from aetheria.motor.initial import Initial, make_initial
+from aetheria.motor.values import law_values
 from aetheria.stepping import PlanName, State, first_plan
 
 InitialCells = Initial | Mapping[str, Any] | Tensor | ArrayLike | None
@@ -28,6 +29,8 @@ def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int) -> S
         initial = Initial.checked(dict(initial), "initial")
     if initial is None or isinstance(initial, Initial | str):
         initial = make_initial(initial, law, spec.shape, seed)
+    else:
+        initial = law_values(initial, law, "initial")
     cells = checked_cells(initial, spec)
     with torch.inference_mode():
         return (cells, *fresh_memory(law, cells, seed))

@@ -1,6 +1,7 @@
 """Run configs: read from TOML, checked, completed with defaults, and written back."""
 
 import os
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -12,7 +13,9 @@ from pydantic import Field as Setting
 from aetheria.core.device import AXES
 from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
 from aetheria.core.settings import Settings
+from aetheria.files.recognise import recognised
 from aetheria.files.untrusted import MAX_TOML_BYTES, check_input, read_toml
+from aetheria.laws import find_law, parameters
 from aetheria.motor.initial import Initial
 from aetheria.motor.motor import MotorConfig
 from aetheria.observe.request import PixelType
@@ -20,6 +23,7 @@ from aetheria.recording.schema import Codec
 
 _LARGEST_SIDE = 1 << 20
 _FILE_KEYS = (("law", "weights"), ("initial", "path"))  # settings whose value is a file name
+_WANTED = "a config (.toml)"
 Side = Annotated[int, Setting(gt=0, le=_LARGEST_SIDE)]
 Slice = dict[str, int | str]
 
@@ -146,6 +150,18 @@ class RunConfig(Settings):
         return config
 
     @classmethod
+    def places(cls, values: Any) -> dict[str, list[str]]:
+        """The places of known keys, with the parameters of the law that `values` name."""
+        found = super().places(values)
+        law = values.get("law") if isinstance(values, dict) else None
+        name = law.get("name") if isinstance(law, dict) else None
+        if isinstance(name, str):
+            with suppress(ConfigError):
+                for parameter in parameters(find_law(name)):
+                    found.setdefault(parameter, []).append(f"law.{parameter}")
+        return found
+
+    @classmethod
     def from_toml(cls, text: str, where: str) -> Self:
         """A config from TOML as `to_toml` writes it. Raises ConfigError, which names `where` if the text is not TOML."""
         return cls.checked(read_toml(text, where), "")
@@ -181,8 +197,12 @@ def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, A
     Raises:
         FileUnreadableError, ConfigError: as for `load_config`.
     """
+    size = check_input(path, _WANTED)
+    kind = recognised(path)
+    if kind is not None and kind.key != "config":
+        raise FileUnreadableError(f"{path}: {kind.instead_of(_WANTED)}")
     try:
-        if (size := check_input(path, "a config")) > MAX_TOML_BYTES:
+        if size > MAX_TOML_BYTES:
             raise ConfigError(f"{path}: {size:,} bytes, larger than the {MAX_TOML_BYTES:,} that a config may have")
         values = read_toml(path.read_text("utf-8-sig"), str(path))
     except UnicodeDecodeError as error:
@@ -200,6 +220,8 @@ def find_config(path: str | Path) -> Path:
     shipped = shipped_configs()
     if str(path) in shipped:
         return shipped[str(path)]
+    if given.exists() or given.is_symlink():
+        check_input(given, _WANTED)
     raise FileUnreadableError(f"{path}: no such file, nor a shipped config; {nearest(given.stem, list(shipped))}")
 
 

@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.core.device import times
@@ -49,7 +48,7 @@ def _animal(entry: dict[str, Any]) -> Animal:
         "core": CURVES[given["kn"] - 1],
         "growth": CURVES[given["gn"] - 1],
     }
-    cells = np.asarray(read_rle(entry["cells"], entry["code"]).cells / 255, np.float32)
+    cells = np.asarray(read_rle(entry["cells"], entry["code"], 255).cells / 255, np.float32)
     return Animal(entry["code"], entry["name"], parameters, cells)
 
 
@@ -190,10 +189,6 @@ class Lenia(Law):
     def forward(self, cells: Tensor) -> Tensor:
         growth = _growth(self.growth, self.potential(cells), self.live("m"), self.live("s"))
         return (cells + growth / self.live("T")).clamp(0, 1)
-
-    def pattern_values(self, states: NDArray[np.integer[Any]], where: str) -> NDArray[np.float32]:
-        """Lenia's RLE files write a cell as a whole number of 0 to 255."""
-        return np.asarray(states / 255, np.float32)
 
     def creatures(self) -> Sequence[Animal]:
         return tuple(sorted(lenia_animals().values(), key=lambda animal: animal.code != self.animal))
