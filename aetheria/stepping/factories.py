@@ -202,6 +202,7 @@ PLAN_FACTORIES = (
         lambda problem: why_no_block_rule(problem.law),
         _make_block,
         "cpu",
+        any_grid=True,
     ),
     PlanFactory(
         "packed",
@@ -210,6 +211,7 @@ PLAN_FACTORIES = (
         lambda problem: why_no_count_rule(problem.law),
         _make_count,
         "cpu",
+        any_grid=True,
     ),
     PlanFactory(
         "packed",
@@ -218,6 +220,7 @@ PLAN_FACTORIES = (
         lambda problem: why_no_tree_rule(problem.law),
         _make_tree,
         "cpu",
+        any_grid=True,
     ),
     PlanFactory(
         "fused",
