@@ -12,6 +12,7 @@ from aetheria.core.errors import ConfigError
 from aetheria.core.shell import shell_quoted
 
 if TYPE_CHECKING:
+    from aetheria.runs.config import RunConfig
     from aetheria.runs.run import RunResult
     from aetheria.training.grow import GrowResult
     from aetheria.training.imitation import TrainResult
@@ -22,7 +23,11 @@ _SHOWN_STEPS = (1, 2, 5, 10, 20, 50, 100)  # of a rollout, whose errors are prin
 
 def run(
     config: Annotated[
-        str | None, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A TOML file, the name of a shipped config, as in quickstart, a pattern file, or a rule, as in 345/2/4.",
+            show_default=False,
+        ),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RECORDING.h5", help="Resume this run from its newest checkpoint.")
@@ -32,6 +37,7 @@ def run(
     ] = False,
     set_: Overrides = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of the config's.")] = None,
+    grid: Annotated[str | None, typer.Option("--grid", help="For a rule or a pattern: height x width, as in 512x256.")] = None,
     out_file: Annotated[Path | None, typer.Option("--out", help="The recording; runs/<config>.h5 by default.")] = None,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording and picture.")] = False,
@@ -41,7 +47,7 @@ def run(
     """Run a config to an HDF5 recording and a picture, with checkpoints beside them; or resume such a run."""
     from aetheria.cli.progress import RunDisplay
 
-    for name, given in {"CONFIG": config, "--set": set_, "--out": out_file, "--overwrite": overwrite}.items():
+    for name, given in {"CONFIG": config, "--set": set_, "--grid": grid, "--out": out_file, "--overwrite": overwrite}.items():
         if resume is not None and given:
             raise ConfigError(f"--resume: {name} given too; a run is resumed with its own config and file")
     if resume is None and (config is None or from_start):
@@ -53,7 +59,7 @@ def run(
             if resume is not None:
                 result = _resume(resume, steps=steps, from_start=from_start, **options)
             else:
-                result = _run(str(config), set_, steps, out_file, overwrite=overwrite, **options)
+                result = _run(str(config), set_, steps, grid, out_file, overwrite=overwrite, **options)
     except KeyboardInterrupt as error:
         err.print("interrupted before the first step; nothing was written")
         raise typer.Exit(getattr(error, "exit_code", 130)) from None
@@ -61,15 +67,31 @@ def run(
     raise typer.Exit(result.exit_code)
 
 
-def _run(config: str, set_: list[str] | None, steps: int | None, out_file: Path | None, **options: Any) -> "RunResult":
-    from aetheria.runs.config import find_config, load_config
+def _run(
+    config: str, set_: list[str] | None, steps: int | None, grid: str | None, out_file: Path | None, **options: Any
+) -> "RunResult":
     from aetheria.runs.run import run as run_config
 
-    settings = load_config(config, [*(set_ or []), *([f"steps={steps}"] if steps else [])])
-    target = out_file or Path("runs") / f"{find_config(config).stem}.h5"
+    settings, name = _settings(config, set_, steps, grid)
+    target = out_file or Path("runs") / f"{name}.h5"
     if target.suffix not in (".h5", ".hdf5"):
         raise ConfigError(f"--out {target}: expected a name that ends in .h5")
     return run_config(settings, target, make_folder=out_file is None, **options)
+
+
+def _settings(given: str, set_: list[str] | None, steps: int | None, grid: str | None) -> "tuple[RunConfig, str]":
+    """The config that is meant, and a name for its files."""
+    from aetheria.runs.config import changed_config, find_config, is_config, load_config
+    from aetheria.runs.short_config import read_grid, short_config
+
+    if is_config(given):
+        if grid:
+            raise ConfigError(f"--grid {grid}: {given} is a config; use --set grid.height=... and --set grid.width=...")
+        return load_config(given, [*(set_ or []), *([f"steps={steps}"] if steps else [])]), find_config(given).stem
+    settings, name, note = short_config(given, read_grid(grid) if grid else None, steps)
+    if note:
+        err.print(escape(note))
+    return changed_config(settings, set_), name
 
 
 def _resume(recording: Path, **options: Any) -> "RunResult":

@@ -16,6 +16,7 @@ from aetheria.core.settings import Settings
 from aetheria.files.recognise import recognised
 from aetheria.files.untrusted import MAX_TOML_BYTES, check_input, read_toml
 from aetheria.laws import find_law, parameters
+from aetheria.laws.rules import read_rule
 from aetheria.motor.initial import Initial
 from aetheria.motor.motor import MotorConfig
 from aetheria.observe.request import PixelType
@@ -60,7 +61,10 @@ class GridConfig(Settings):
 
 
 class LawConfig(Settings):
-    """The law: its name, weights, and the seed of untrained weights; every other key is a parameter of the law."""
+    """The law: its name, weights, and the seed of untrained weights; every other key is a parameter of the law.
+
+    In a file a rule may stand without a name: the law that runs it is then filled in; see `aetheria.laws.rules`.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -145,7 +149,7 @@ class RunConfig(Settings):
     @classmethod
     def checked(cls, values: Any, where: str) -> Self:
         """Reads `values`; raises ConfigError as `Settings.checked` does, and for a grid of contradictory or missing sides."""
-        config = super().checked(values, where)
+        config = super().checked(_with_law_of_rule(values), where)
         _ = config.grid.sides
         return config
 
@@ -191,6 +195,23 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     return RunConfig.checked(read_settings(path, overrides), "")
 
 
+def is_config(given: str) -> bool:
+    """Whether a text is to be read as a config: a file of one, the name of a shipped one, or a file that is no pattern."""
+    path = Path(given)
+    if path.suffix == ".toml" or given in shipped_configs():
+        return True
+    kind = recognised(path)
+    return path.exists() if kind is None else kind.key != "pattern"
+
+
+def changed_config(config: RunConfig, overrides: list[str] | None) -> RunConfig:
+    """A config with settings changed by `overrides`, as for `load_config`."""
+    values = config.model_dump(mode="json", exclude_none=True)
+    for override in overrides or []:
+        _apply_override(values, override)
+    return RunConfig.checked(values, "")
+
+
 def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, Any]:
     """The values of a TOML file, changed by `overrides`, with file names made absolute; not yet checked.
 
@@ -230,6 +251,24 @@ def shipped_configs() -> dict[str, Path]:
     package = Path(str(resources.files("aetheria")))
     folder = next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), None)
     return {file.stem: file for file in sorted(folder.glob("*.toml"))} if folder else {}
+
+
+def _with_law_of_rule(values: Any) -> Any:
+    """The values of a config whose [law] has a rule and no name: with the law that runs it, and its bounded grid, if any."""
+    law = values.get("law") if isinstance(values, dict) else None
+    if not isinstance(law, dict) or "name" in law or not isinstance(law.get("rule"), str):
+        return values
+    rule = read_rule(law["rule"], "[law] rule")
+    if rule.law is None:
+        raise ConfigError(f"[law] rule: {rule.text}: {rule.family}; no law of Aetheria runs it yet")
+    others = {key: value for key, value in law.items() if key != "rule"}
+    values = {**values, "law": {"name": rule.law, **rule.settings, **others}}
+    if rule.grid is not None:
+        if rule.grid.boundary is None:
+            raise ConfigError(f"[law] rule: {rule}: a {rule.grid}; expected two sides")
+        values["law"].setdefault("boundary", rule.grid.boundary)
+        values.setdefault("grid", {"height": rule.grid.height, "width": rule.grid.width})
+    return values
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:

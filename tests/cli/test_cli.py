@@ -436,14 +436,12 @@ def test_python_m_aetheria_is_the_command_line(here: Path) -> None:
 
 def test_another_file_than_a_config_is_named_and_its_use_is_said(here: Path) -> None:
     assert call("run", "soup.toml", "--steps", "1", "--out", "my run.h5").exit_code == 0
-    (here / "glider.rle").write_text("x = 3, y = 3\nbo$2bo$3o!")
     np.save("a.npy", np.eye(3))
     (here / "folder").mkdir()
     os.mkfifo("pipe.toml")
     for name, words in {
         "my run.h5": "is a recording; expected a config (.toml). Its use: aetheria view 'my run.h5', "
         "or aetheria run --resume 'my run.h5'",
-        "glider.rle": "is a pattern; expected a config (.toml). Its use: aetheria view glider.rle, or [initial] kind = ",
         "a.npy": "is a NumPy array; expected a config",
         "folder": "is a folder; expected a config",
         "pipe.toml": "is a device or a pipe; expected a config",
