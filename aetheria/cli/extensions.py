@@ -1,12 +1,15 @@
 """Commands that packages add through the entry-point group `aetheria.commands`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from aetheria.core.errors import ConfigError
+from aetheria.core.printable import printable
 
 ENTRY_POINTS = "aetheria.commands"
 # Listed even if the package's metadata are missing, as after a checkout that was not installed again.
@@ -15,6 +18,14 @@ _NEEDS = {"view": "the viewer needs PySide6 and pyqtgraph: pip install 'aetheria
 
 class ExtensibleGroup(TyperGroup):
     """The commands of Aetheria, then those of entry points, each a function with typer's annotations, loaded when asked for."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _printable_usage_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _printable_usage_errors():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # click's own Context
         own = super().list_commands(ctx)
@@ -35,6 +46,17 @@ class ExtensibleGroup(TyperGroup):
         except Exception as error:  # noqa: BLE001 - importing a package can raise anything
             function = _unavailable(cmd_name, error)
         return _as_command(cmd_name, function)
+
+
+@contextmanager
+def _printable_usage_errors() -> Iterator[None]:
+    """Makes the arguments that a usage error quotes printable. Typer's class of these errors is not public."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message") and isinstance(getattr(error, "message", None), str):
+            error.message = printable(error.message, keep="\n")  # type: ignore[attr-defined]
+        raise
 
 
 def _points() -> dict[str, EntryPoint]:

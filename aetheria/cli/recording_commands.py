@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from aetheria.cli.shared import Force, out
+from aetheria.cli.shared import Force, out, plain
 from aetheria.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,14 +42,14 @@ def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> No
         }
         for key, value in rows.items():
             if value:
-                out.print(f"[bold]{key:12}[/]{escape(str(value))}")
+                out.print(f"[bold]{key:12}[/]{plain(value)}")
         if recording.config:
             out.print("\n[bold]config[/]")
-            out.print(escape(recording.config.strip()))
+            out.print(plain(recording.config.strip()))
         if a["codec"] != "gzip":
             out.print(f'\ncodec "{a["codec"]}": import hdf5plugin before opening it with xarray or h5py')
         unfinished, abandoned = recording.status == "running", bool(recording.note)
-    name = escape(str(file))
+    name = plain(file)
     out.print("\n[bold]open it[/]")
     out.print(f'  aetheria.Recording("{name}")')
     if abandoned:
@@ -75,14 +74,14 @@ def verify(
     with Recording(file) as recording:
         result = run_again(recording, device)
     if result.identical:
-        out.print(f"[green]identical[/] {escape(str(file))}: all {result.frames:,} frames, to the last bit")
+        out.print(f"[green]identical[/] {plain(file)}: all {result.frames:,} frames, to the last bit")
     else:
         out.print(
-            f"[red]differs[/] {escape(str(file))}: at step {result.step:,} {escape(result.field)} of universe "
+            f"[red]differs[/] {plain(file)}: at step {result.step:,} {plain(result.field)} of universe "
             f"{result.universe} differs by up to {result.largest:.3g}; the {result.frames:,} frames before are identical"
         )
     for difference in result.provenance:
-        out.print(f"  recorded with {escape(difference)}")
+        out.print(f"  recorded with {plain(difference)}")
     raise typer.Exit(0 if result.identical else 6)
 
 
@@ -101,11 +100,11 @@ def repair(
     status = "[green]saved[/]" if saved.complete else "[yellow]saved in part[/]"
     behind = f", {saved.uncounted:,} more that were not committed yet" if saved.uncounted else ""
     frames = f"{saved.frames - saved.uncounted:,} of {saved.counted:,} frames{behind}, {saved.edits:,} edits"
-    out.print(f"{status} {escape(str(target))}: {frames}")
+    out.print(f"{status} {plain(target)}: {frames}")
     for line in saved.losses():
         out.print(f"  lost   {line}")
     for line in saved.problems[:_MAX_PROBLEMS]:
-        out.print(f"  found  {escape(line)}")
+        out.print(f"  found  {plain(line)}")
     if len(saved.problems) > _MAX_PROBLEMS:
         out.print(f"  found  {len(saved.problems) - _MAX_PROBLEMS:,} more of these")
     raise typer.Exit(0 if saved.complete else 6)
@@ -159,7 +158,7 @@ def export(
             check_output(target, overwrite, a_folder=kind == "zarr")
         for kind, target in targets.items():
             text = _show(movie, kind, target, fps) if movie and kind in shown else _copy(recording, kind, target)
-            out.print(f"{escape(str(target))}: {text}")
+            out.print(f"{plain(target)}: {text}")
 
 
 def _cuts(given: list[str] | None) -> "dict[str, Cut]":

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, program
+from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, plain, program
 from aetheria.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def run(
             raise ConfigError(f"--resume: {name} given too; a run is resumed with its own config and file")
     if resume is None and (config is None or from_start):
         raise ConfigError("run: expected a CONFIG, or --resume RECORDING.h5" + (" with --from-start" if from_start else ""))
-    display = RunDisplay(out, err, quiet)
+    display = RunDisplay(out, quiet)
     options: dict[str, Any] = {"device": device, "started": display.started, "progress": display.progress}
     try:
         with display:
@@ -78,9 +77,9 @@ def _resume(recording: Path, **options: Any) -> "RunResult":
 
 
 def _report_run(result: "RunResult", quiet: bool) -> None:
-    command, file = escape(program()), escape(str(result.recording))
+    command, file = plain(program()), plain(result.recording)
     if result.message:
-        err.print(f"{_STATUS[result.status]}: {escape(result.message)}")
+        err.print(f"{_STATUS[result.status]}: {plain(result.message)}")
     if quiet:
         return
     out.print(f"{_STATUS[result.status]} {result.steps:,} steps in {result.seconds:.1f} s, {result.frames:,} frames committed")
@@ -88,7 +87,7 @@ def _report_run(result: "RunResult", quiet: bool) -> None:
         out.print(f"  the motor waited {result.waited_s:.1f} s for the disk")
     out.print(f"  recording  {file}")
     if result.picture:
-        out.print(f"  picture    {escape(str(result.picture))}")
+        out.print(f"  picture    {plain(result.picture)}")
     if result.status == "interrupted":
         out.print(f"Next: {command} run --resume {file}   |   {command} info {file}")
     else:
@@ -117,7 +116,7 @@ def train(
     folder = out_folder or Path("runs") / find_config(config).stem
     options: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
     result: TrainResult | GrowResult
-    with TrainingDisplay(out, err, quiet) as display:
+    with TrainingDisplay(out, quiet) as display:
         if isinstance(settings, GrowConfig):
             result = grow(settings, folder, started=display.growing, progress=display.progress, **options)
         else:
@@ -133,7 +132,7 @@ def train(
 def _report_training(result: "TrainResult | GrowResult", folder: Path) -> None:
     from aetheria.training.grow import GrowResult
 
-    name = escape(str(folder))
+    name = plain(folder)
     out.print(f"[green]{result.status}[/], the result has {result.step:,} steps of training")
     if isinstance(result, GrowResult):
         errors = ", ".join(f"{error:.3g} at step {step}" for step, error in result.errors.items() if step >= 64)
@@ -143,4 +142,4 @@ def _report_training(result: "TrainResult | GrowResult", folder: Path) -> None:
         shown = sorted({*_SHOWN_STEPS, len(result.errors)} & set(range(1, len(result.errors) + 1)))
         out.print("  mean error  " + ", ".join(f"{result.errors[step - 1]:.3g} after {step}" for step in shown))
         out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
-    out.print(f"Next: {escape(program())} run {name}/run.toml")
+    out.print(f"Next: {plain(program())} run {name}/run.toml")

@@ -4,14 +4,27 @@ Messages have the form *place: value given; values expected, and the reason*. Ea
 builtin, and carries the exit code of the command line.
 """
 
+import shlex
 from difflib import get_close_matches
 from pathlib import Path
+
+from aetheria.core.printable import printable
 
 
 class AetheriaError(Exception):
     """Root of every error that Aetheria raises on purpose."""
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        """
+        Args:
+            lines: of the message; nearly always one. Text of files and arguments in them is made printable.
+        """
+        super().__init__(*map(printable, lines))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 class ConfigError(AetheriaError, ValueError):
@@ -58,14 +71,35 @@ class DamagedRecordingError(RecordingError):
     """
 
     def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path}: {what}; `aetheria repair {path}` saves what can be read")
+        super().__init__(f"{path}: {what}; `aetheria repair {quoted(path)}` saves what can be read")
         self.what = what
+
+
+class NoSuchFrameError(AetheriaError, IndexError):
+    """An index beyond the frames of a recording."""
+
+    exit_code = 2
+
+
+class NoSuchFieldError(AetheriaError, KeyError):
+    """A name that is none of a frame's fields."""
+
+    exit_code = 2
 
 
 class DiskFullError(RecordingError):
     """No space is left for the recording; what was committed stays readable."""
 
     exit_code = 3
+
+
+def quoted(path: str | Path) -> str:
+    """A file name as part of a shell command, quoted where it needs to be.
+
+    >>> quoted("my run.h5")
+    "'my run.h5'"
+    """
+    return shlex.quote(str(path))
 
 
 def nearest(name: str, known: list[str]) -> str:

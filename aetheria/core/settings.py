@@ -23,7 +23,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError("\n".join(explain(cls, error, where))) from None
+            raise ConfigError(*explain(cls, error, where)) from None
 
 
 def explain(model: type[BaseModel], error: ValidationError, where: str) -> list[str]:

@@ -38,7 +38,7 @@ def fitting_weights(law: nn.Module, path: str | Path) -> dict[str, Tensor]:
         elif not given.isfinite().all():
             faults.append(f"{name}: holds NaN or Inf")
     if faults:
-        raise LawError(f"{path}: does not fit {type(law).__name__}\n  " + "\n  ".join(sorted(faults)))
+        raise LawError(f"{path}: does not fit {type(law).__name__}", *(f"  {fault}" for fault in sorted(faults)))
     return {name: tensor.reshape(own[name].shape) for name, tensor in tensors.items()}
 
 

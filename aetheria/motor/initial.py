@@ -1,7 +1,6 @@
 """Initial cells: noise, one live cell, random phases, or a pattern from a file, placed and scaled."""
 
 import hashlib
-import logging
 import operator
 from functools import partial
 from pathlib import Path
@@ -18,13 +17,14 @@ from torch import Tensor
 from aetheria.core.block import Block
 from aetheria.core.device import times
 from aetheria.core.errors import ConfigError, FileUnreadableError, StateError
+from aetheria.core.printable import get_logger
 from aetheria.core.settings import Settings
 from aetheria.files.rle import read_rle_file
 from aetheria.files.untrusted import read_array, read_image
 from aetheria.laws.base import Law
 from aetheria.laws.continuous.lenia import lenia_animal
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 Kind = Literal["noise", "seed", "random_phase", "rle", "animal", "npy", "image"]
 _FILES = ("rle", "npy", "image")
 

@@ -1,6 +1,5 @@
 """The stepper: the state of one law, in the form of the plan that advances it."""
 
-import logging
 import threading
 import warnings
 
@@ -9,13 +8,14 @@ from torch import Tensor
 
 from aetheria.core.device import memory_named
 from aetheria.core.errors import DivergedError
+from aetheria.core.printable import get_logger
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.stepping import Plan, PlanName, State, choose_plan
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class Stepper:

@@ -1,6 +1,5 @@
 """The header of a recording: attributes, fields and axes, read and checked when the file is opened."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import h5py
 import numpy as np
 
 from aetheria.core.errors import AetheriaError, ConfigError, DamagedRecordingError, RecordingError
+from aetheria.core.printable import get_logger
 from aetheria.observe.request import AXIS_NAMES, Cut, check_slice
 from aetheria.recording import checksums, schema
 from aetheria.recording.open_files import SharedFile
@@ -21,7 +21,7 @@ READ_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, Attribute
 NOT_FIELDS = {"time", "step", "wall_time", "edits_before", "log", "frames", "status", "universe", *AXIS_NAMES, "colour"}
 
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class Header:
