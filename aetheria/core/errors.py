@@ -99,7 +99,11 @@ def quoted(path: str | Path) -> str:
     >>> quoted("my run.h5")
     "'my run.h5'"
     """
-    return shlex.quote(str(path))
+    text = str(path)
+    if printable(text) == text:
+        return shlex.quote(text)
+    # What cannot be printed is given as bash and zsh take it.
+    return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 def nearest(name: str, known: list[str]) -> str:

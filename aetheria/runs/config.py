@@ -9,8 +9,10 @@ import tomli_w
 from pydantic import ConfigDict
 from pydantic import Field as Setting
 
-from aetheria.core.device import AXES
+from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
+from aetheria.core.notebook import html_table
+from aetheria.core.printable import counted, printable
 from aetheria.core.settings import Settings
 from aetheria.files.untrusted import MAX_TOML_BYTES, check_input, read_toml
 from aetheria.motor.initial import Initial
@@ -153,6 +155,25 @@ class RunConfig(Settings):
     def to_toml(self) -> str:
         """This config with every default filled in, as TOML."""
         return to_toml(self)
+
+    def __repr__(self) -> str:
+        title = f' "{self.title}"' if self.title else ""
+        return printable(f"<RunConfig{title}: {', '.join(self._overview().values())}>")
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return html_table("RunConfig", {"title": self.title, **self._overview()}, more=self.to_toml())
+
+    def _overview(self) -> dict[str, str]:
+        universes = f", {counted(self.batch, 'universe')}" if self.batch > 1 else ""
+        rule = self.law.parameters.get("rule")
+        return {
+            "law": self.law.name + (f" {rule}" if rule else ""),
+            "cells": f"{times(self.grid.sides)} cells{universes}",
+            "length": counted(self.steps, "step"),
+            "seed": f"seed {self.seed}",
+        }
 
 
 def to_toml(settings: Settings) -> str:
