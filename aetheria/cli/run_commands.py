@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, plain, program
-from aetheria.core.errors import ConfigError
+from aetheria.core.errors import ConfigError, quoted
+from aetheria.core.printable import counted
 
 if TYPE_CHECKING:
     from aetheria.runs.run import RunResult
@@ -77,15 +78,16 @@ def _resume(recording: Path, **options: Any) -> "RunResult":
 
 
 def _report_run(result: "RunResult", quiet: bool) -> None:
-    command, file = plain(program()), plain(result.recording)
+    command, file = plain(program()), plain(quoted(result.recording))
     if result.message:
         err.print(f"{_STATUS[result.status]}: {plain(result.message)}")
     if quiet:
         return
-    out.print(f"{_STATUS[result.status]} {result.steps:,} steps in {result.seconds:.1f} s, {result.frames:,} frames committed")
+    steps, frames = counted(result.steps, "step"), counted(result.frames, "frame")
+    out.print(f"{_STATUS[result.status]} {steps} in {result.seconds:.1f} s, {frames} committed")
     if result.waited_s > 0.1:
         out.print(f"  the motor waited {result.waited_s:.1f} s for the disk")
-    out.print(f"  recording  {file}")
+    out.print(f"  recording  {plain(result.recording)}")
     if result.picture:
         out.print(f"  picture    {plain(result.picture)}")
     if result.status == "interrupted":
@@ -142,4 +144,4 @@ def _report_training(result: "TrainResult | GrowResult", folder: Path) -> None:
         shown = sorted({*_SHOWN_STEPS, len(result.errors)} & set(range(1, len(result.errors) + 1)))
         out.print("  mean error  " + ", ".join(f"{result.errors[step - 1]:.3g} after {step}" for step in shown))
         out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
-    out.print(f"Next: {plain(program())} run {name}/run.toml")
+    out.print(f"Next: {plain(program())} run {plain(quoted(folder / 'run.toml'))}")

@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from aetheria.core.errors import AetheriaError, ConfigError, DamagedRecordingError, RecordingError
+from aetheria.core.errors import AetheriaError, ConfigError, DamagedRecordingError, RecordingError, quoted
 from aetheria.core.printable import get_logger
 from aetheria.observe.request import AXIS_NAMES, Cut, check_slice
 from aetheria.recording import checksums, schema
@@ -48,7 +48,7 @@ class Header:
         file = shared.file
         version = file.attrs.get("aetheria_schema")
         if np.ndim(version) or version not in schema.READABLE:
-            made = "is not an Aetheria recording" if version is None else f"has schema {version}"
+            made = "is an HDF5 file, but is not an Aetheria recording" if version is None else f"has schema {version}"
             raise RecordingError(f"{path}: {made}; expected schema {' or '.join(map(str, schema.READABLE))}")
         self.attributes: dict[str, Any] = dict(file.attrs)
         check_attributes(self.attributes)
@@ -71,7 +71,7 @@ class Header:
         if shared.abandoned:
             self.note = (
                 f"its writer was killed: {int(self.data['frames'][()]):,} frames are committed, later ones never were; "
-                f"`aetheria run --resume {path}` continues it, `aetheria repair {path}` makes a closed copy"
+                f"`aetheria run --resume {quoted(path)}` continues it, `aetheria repair {quoted(path)}` makes a closed copy"
             )
             log.warning("%s: %s", path, self.note)
 

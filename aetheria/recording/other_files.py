@@ -25,8 +25,19 @@ _KINDS = {
 }
 
 
+_WANTED = "expected a recording (.h5)"
+
+
 def kind_of(path: Path) -> str:
     """The kind of a file that is no recording, in words, with the command for it where there is one."""
+    return _KINDS[path.suffix.lower()].format(file=quoted(path)) if _is_known(path) else f"{_state_of(path)}; {_WANTED}"
+
+
+def _is_known(path: Path) -> bool:
+    return path.suffix.lower() in _KINDS and path.is_file()
+
+
+def _state_of(path: Path) -> str:
     try:
         about = path.stat()
     except FileNotFoundError:
@@ -39,7 +50,7 @@ def kind_of(path: Path) -> str:
         return "is a device or a pipe"
     if not about.st_size:
         return "is empty"
-    return _KINDS.get(path.suffix.lower(), "is not a recording, nor any other HDF5 file").format(file=quoted(path))
+    return "is no HDF5 file"
 
 
 def reason(error: Exception) -> str:
@@ -54,4 +65,4 @@ def not_opened(path: Path, error: Exception) -> RecordingError:
         return RecordingError(f"{path}: cannot be opened; {os.strerror(number)}")
     if looks_like_hdf5(path):
         return DamagedRecordingError(path, "cannot be read as HDF5")
-    return RecordingError(f"{path}: {kind_of(path)}; expected a recording (.h5)")
+    return RecordingError(f"{path}: {kind_of(path)}")

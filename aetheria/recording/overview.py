@@ -36,9 +36,9 @@ class Overviewed(Protocol):
 
 
 def size_in_words(attributes: Mapping[str, Any]) -> str:
-    """Cells, channels and universes, as "256 x 256 cells, 1 channel"."""
+    """Channels, cells and universes, as "1 channel, 256 x 256 cells"."""
     universes = int(attributes["universes"])
-    words = f"{times(tuple(attributes['grid']))} cells, {counted(int(attributes['channels']), 'channel')}"
+    words = f"{counted(int(attributes['channels']), 'channel')}, {times(tuple(attributes['grid']))} cells"
     return words + (f", {counted(universes, 'universe')}" if universes > 1 else "")
 
 

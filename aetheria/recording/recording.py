@@ -61,7 +61,7 @@ class Recording(FrameSequence):
         """
         self.path = Path(path)
         if not self.path.is_file():
-            raise RecordingError(f"{self.path}: {kind_of(self.path)}; expected a recording (.h5)")
+            raise RecordingError(f"{self.path}: {kind_of(self.path)}")
         with suppress(ImportError):  # decodes "fast" and "compact" recordings
             importlib.import_module("hdf5plugin")
         try:

@@ -62,7 +62,7 @@ class LawConfig(Settings):
 
     model_config = ConfigDict(extra="allow")
 
-    name: str
+    name: str = Setting(examples=['name = "Life"'])
     weights: str | None = None
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
 
@@ -128,12 +128,12 @@ class RunConfig(Settings):
 
     title: str = ""
     d_state: int | None = Setting(default=None, gt=0)
-    steps: int = Setting(gt=0)
+    steps: int = Setting(gt=0, examples=["steps = 1000"])
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
     batch: int = Setting(default=1, gt=0)
     device: str = "auto"
-    grid: GridConfig
-    law: LawConfig
+    grid: GridConfig = Setting(examples=["grid = { height = 256, width = 256 }"])
+    law: LawConfig = Setting(examples=['law = { name = "Life" }'])
     initial: Initial | None = None
     motor: MotorConfig = MotorConfig()
     record: RecordConfig = RecordConfig()

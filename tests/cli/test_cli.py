@@ -204,7 +204,7 @@ def test_info_says_what_a_recording_holds_and_how_to_open_it(here: Path) -> None
     call("run", "soup.toml")
     result = call("info", "runs/soup.h5")
     assert result.exit_code == 0
-    for words in ("done", "a soup", "Life, 1 channels, 32 x 48", "4, steps 0 to 60, every 20", "population", 'name = "life"'):
+    for words in ("done", "a soup", "Life, 1 channel, 32 x 48", "4, steps 0 to 60, every 20", "population", 'name = "life"'):
         assert words in result.output
     assert 'xarray.open_dataset("runs/soup.h5", engine="h5netcdf")' in result.output
     (here / "junk.h5").write_bytes(b"junk")

@@ -198,7 +198,7 @@ def test_a_recording_says_what_it_holds_also_when_it_is_closed(path: Path) -> No
     with Recording(path) as recording:
         frame = recording[1]
         assert repr(recording) == (
-            f"<Recording {path}: Life, 20 x 30 cells, 1 channel, 3 frames, steps 0 to 10, every 5, done>"
+            f"<Recording {path}: Life, 1 channel, 20 x 30 cells, 3 frames, steps 0 to 10, every 5, done>"
         )
         text, image = checked(recording)
         assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b[31m" in text

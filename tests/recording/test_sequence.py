@@ -222,7 +222,7 @@ def test_a_failure_of_the_system_is_no_damage(path: Path, number: int, monkeypat
         ("w.safetensors", b"x", "is a file of weights"),
         ("run.png", b"\x89PNG", "is a picture"),
         ("run.npz", b"PK", "is a NumPy file"),
-        ("run.h5", b"junk", "is not a recording, nor any other HDF5 file"),
+        ("run.h5", b"junk", "is no HDF5 file; expected a recording"),
         ("run.h5", b"", "is empty"),
         (".", b"", "is a folder"),
         ("nothing.h5", None, "no such file"),

@@ -65,7 +65,7 @@ def test_every_shipped_config_builds_and_steps(name: str) -> None:
         ("[record]\nevery = 0", r"\[record\] every: 0 given; must be greater than 0"),
         ("[record]\nevery = '10'", r"\[record\] every: '10' given; must be a valid integer"),
         ("[record]\nsize = []", r"\[record\] size: \[\] given; must have at least 1 item"),
-        ("[record]\nslice = {z = 1.5}", r"\[record.slice.z\] int: 1.5 given"),
+        ("[record]\nslice = {z = 1.5}", r"\[record.slice\] z: 1.5 given; must be a valid integer or a valid string"),
         ("[record]\nslice = {}", r"\[record\] slice: {} given; must have at least 1 item"),
         ("[initial]\nkind = 'seed'\nscale = nan", r"\[initial\] scale: nan given; must be a finite number"),
         ("[initial]\nkind = 'seed'\nscale = inf", r"\[initial\] scale: inf given"),
