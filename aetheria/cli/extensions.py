@@ -9,11 +9,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from aetheria.core.errors import ConfigError
+from aetheria.core.extras import VIEWER_NEEDS
 from aetheria.core.printable import printable
 
 ENTRY_POINTS = "aetheria.commands"
 # Listed even if the package's metadata are missing, as after a checkout that was not installed again.
-_NEEDS = {"view": "the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]'"}
+_NEEDS = {"view": VIEWER_NEEDS}
 
 
 class ExtensibleGroup(TyperGroup):

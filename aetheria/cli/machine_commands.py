@@ -72,7 +72,7 @@ def profile(
 
 
 def doctor() -> None:
-    """Examine this machine: devices, precisions, compiler, versions, and a short self-test."""
+    """Examine this machine: packages, devices, CUDA, precisions, compiler, and a short self-test."""
     from aetheria.diagnostics.doctor import examine, healthy
 
     results = []

@@ -10,11 +10,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
 from aetheria.core.errors import quoted
 from aetheria.core.printable import printable
+
+# `rich.markup.escape` doubles a backslash at the end of a text: what could be markup is exchanged for private characters.
+_HIDDEN = {ord("["): "\ue000", ord("\\"): "\ue001"}
+_SHOWN = {0xE000: "[", 0xE001: "\\"}
 
 
 class PrintableConsole(Console):
@@ -24,7 +27,9 @@ class PrintableConsole(Console):
         super().__init__(highlight=False, soft_wrap=True, emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(printable(text, keep="\n\t"), **options)
+        rendered = super().render_str(printable(text, keep="\n\t"), **options)
+        rendered.plain = rendered.plain.translate(_SHOWN)
+        return rendered
 
 
 out = PrintableConsole()
@@ -33,7 +38,7 @@ err = PrintableConsole(stderr=True)
 
 def plain(text: object) -> str:
     """Text of a file or an argument for a line that the consoles print: on one line, and without markup."""
-    return escape(printable(text))
+    return printable(text).translate(_HIDDEN)
 
 
 def print_error(error: Exception) -> None:

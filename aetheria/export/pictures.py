@@ -143,7 +143,11 @@ class Movie:
         """
         width = len(self._frames.recording.axis(self._frames.axes[0]))
         nbytes = _PIXEL_BYTES * len(self) * width * self._scale**2
-        check_room(nbytes, f"a picture of {len(self):,} frames", "draw fewer (--from, --to), or each n-th (--every), or use a smaller --scale")
+        check_room(
+            nbytes,
+            f"a picture of {len(self):,} frames",
+            "draw fewer (--from, --to), or each n-th (--every), or use a smaller --scale",
+        )
         return self._draw(np.stack([self._frames.values(position) for position in range(len(self))], -2))
 
     def _draw(self, values: NDArray[np.generic]) -> Image.Image:

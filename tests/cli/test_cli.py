@@ -294,7 +294,9 @@ def test_view_without_the_viewer_says_what_to_install(monkeypatch: pytest.Monkey
         monkeypatch.setattr(extensions, "entry_points", lambda **_: [])
     error = failure("view")
     assert error.exit_code == 2
-    assert "view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' (" in str(error)
+    assert "view: the viewer needs PySide6 and pyqtgraph: pip install '.[viewer]' in the folder of Aetheria's source (" in str(
+        error
+    )
     assert call("--help").exit_code == 0
     assert call("jump").exit_code == 2
 

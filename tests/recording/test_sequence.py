@@ -149,7 +149,7 @@ def test_live_frames_are_mappings_too() -> None:
         frame["density"]
     other = Frame(frame.step, 0.0, {"channel_0": frame["channel_0"].copy()})
     assert frame == other
-    other.fields["channel_0"][:] = np.nan  # type: ignore[index]
+    other.fields["channel_0"][:] = np.nan
     assert frame != other
     assert other == Frame(frame.step, 0.0, {"channel_0": other["channel_0"].copy()})
 
