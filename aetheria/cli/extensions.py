@@ -15,6 +15,7 @@ from aetheria.core.printable import printable
 ENTRY_POINTS = "aetheria.commands"
 # Listed even if the package's metadata are missing, as after a checkout that was not installed again.
 _NEEDS = {"view": VIEWER_NEEDS}
+_MISSING = "not_available"
 
 
 class ExtensibleGroup(TyperGroup):
@@ -66,15 +67,17 @@ def _points() -> dict[str, EntryPoint]:
 
 def _as_command(name: str, function: Callable[..., None]) -> TyperCommand:
     app = typer.Typer(add_completion=False)
-    app.command(name)(function)
+    # One that is not available takes any arguments, to say so.
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True} if function.__name__ == _MISSING else {}
+    app.command(name, context_settings=anything)(function)
     return typer.main.get_command(app)  # type: ignore[return-value]
 
 
 def _unavailable(name: str, error: Exception) -> Callable[..., None]:
     needs = _NEEDS.get(name, "cannot be imported")
 
-    def command(_: typer.Context) -> None:
+    def not_available(_: typer.Context) -> None:
         raise ConfigError(f"{name}: {needs} ({error})")
 
-    command.__doc__ = f"Not available: {needs}."
-    return command
+    not_available.__doc__ = f"Not available: {needs}.".replace("[", "\\[")  # or the help would take it for markup
+    return not_available
