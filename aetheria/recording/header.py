@@ -48,8 +48,10 @@ class Header:
         file = shared.file
         version = file.attrs.get("aetheria_schema")
         if np.ndim(version) or version not in schema.READABLE:
-            made = "is an HDF5 file, but is not an Aetheria recording" if version is None else f"has schema {version}"
-            raise RecordingError(f"{path}: {made}; expected schema {' or '.join(map(str, schema.READABLE))}")
+            if version is None:
+                raise RecordingError(f"{path}: is an HDF5 file, but is not an Aetheria recording")
+            wanted = " or ".join(map(str, schema.READABLE))
+            raise RecordingError(f"{path}: has schema {version}; expected schema {wanted}, which this version of Aetheria reads")
         self.attributes: dict[str, Any] = dict(file.attrs)
         check_attributes(self.attributes)
         self.config = str(self.attributes.pop("config"))
