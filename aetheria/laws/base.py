@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
-from aetheria.laws.checks import Boundary
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, RingKernel
+from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, TreeRule
 from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.topology import check_topology_grid
 
 PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of every law
 Colour = tuple[int, int, int]
@@ -31,7 +31,8 @@ class Law(Controlled):
         ranks: numbers of grid axes that the law can step, as in (2,) or (1, 2, 3). Where an instance is built for one of
             them (parameter `rank`), its class states them all.
         radius: how many cells a change can travel in one step; None if a far-away cell can matter.
-        boundary: the cells beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell).
+        boundary: the cells beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell); laws of
+            whole states in two dimensions may join their edges otherwise, see `aetheria.laws.topology`.
         stochastic: draws random numbers; then `initial_memory(cells, seed)` takes the motor's seed.
         phases: number of alternating sub-rules; if above 1, `forward` takes `phase=step % phases`, an int from the motor.
         d_state: complex amplitudes per cell (`channels = 2 * d_state`), or None when cells are real.
@@ -53,7 +54,7 @@ class Law(Controlled):
     channels: int
     ranks: tuple[int, ...] = (2,)
     radius: int | None = None
-    boundary: Boundary = "periodic"
+    boundary: str = "periodic"
     stochastic: bool = False
     phases: int = 1
     d_state: int | None = None
@@ -147,6 +148,18 @@ class Law(Controlled):
         """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
         return None
 
+    def block_rule(self) -> BlockRule | None:
+        """This law as a rule of whole states on the block of 3x3 cells; None for a law of another form."""
+        return None
+
+    def count_rule(self) -> CountRule | None:
+        """This law as a rule of whole states by counts over a neighbourhood; None for a law of another form."""
+        return None
+
+    def tree_rule(self) -> TreeRule | None:
+        """This law as a rule of whole states by a decision tree over the 3x3 block; None for a law of another form."""
+        return None
+
     def ring_kernel(self) -> RingKernel | None:
         """This law as one symmetric convolution followed by a growth curve; None for a law of another form."""
         return None
@@ -228,6 +241,7 @@ def check_grid(law: Law, grid: tuple[int, ...]) -> None:
         wanted = "1 axis" if law.ranks == (1,) else f"{' or '.join(map(str, law.ranks))} axes"
         given = "1 axis" if len(grid) == 1 else f"{len(grid)} axes"
         raise LawError(f"{where}: {given} given; {law.name} steps grids of {wanted}{build}")
+    check_topology_grid(law.boundary, grid, f"[law.{law.name.lower()}] grid")
     for axis, size in zip(AXES[-len(grid) :], grid, strict=True):
         if size % law.divisor:
             halvings = int(math.log2(law.divisor))

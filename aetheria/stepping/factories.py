@@ -9,14 +9,17 @@ from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.cpu import bit_packed_life as cpu_life
+from aetheria.stepping.cpu import block_rule as cpu_block
 from aetheria.stepping.cpu import lenia as cpu_lenia
 from aetheria.stepping.cpu import local_network as cpu_network
+from aetheria.stepping.cpu import neighbour_count as cpu_count
+from aetheria.stepping.cpu import rule_tree as cpu_tree
 from aetheria.stepping.cpu import winograd
 from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import bit_packed_life as gpu_life
 from aetheria.stepping.gpu import local_network as gpu_network
 from aetheria.stepping.plan import Plan, State, Step, Stepwise, make_call, make_step
-from aetheria.stepping.unmodified import why_no_bit_rule
+from aetheria.stepping.unmodified import why_no_bit_rule, why_no_block_rule, why_no_count_rule, why_no_tree_rule
 
 Device = Literal["cpu", "cuda"]
 _DEVICES: dict[Device, str] = {"cpu": "the CPU", "cuda": "a CUDA GPU"}  # for people
@@ -117,6 +120,21 @@ def _make_packed_stepwise(problem: StepProblem) -> Plan:
     return Graphed("packed", gpu_life.PackedOnCuda(problem.law, problem.state[0]), problem.law, problem.state)
 
 
+def _make_block(problem: StepProblem) -> Plan:
+    keep_freed_memory()
+    return cpu_block.BlockRuleOnCpu(problem.law, problem.state[0])
+
+
+def _make_count(problem: StepProblem) -> Plan:
+    keep_freed_memory()
+    return cpu_count.NeighbourCountOnCpu(problem.law, problem.state[0])
+
+
+def _make_tree(problem: StepProblem) -> Plan:
+    keep_freed_memory()
+    return cpu_tree.RuleTreeOnCpu(problem.law, problem.state[0])
+
+
 def _make_ring(problem: StepProblem) -> Plan:
     keep_freed_memory()
     return cpu_lenia.FusedLenia(problem.law)
@@ -163,6 +181,30 @@ PLAN_FACTORIES = (
         lambda problem: why_no_bit_rule(problem.law),
         _make_packed_stepwise,
         "cuda",
+    ),
+    PlanFactory(
+        "packed",
+        "whole states on the 3x3 block: the bits of 64 cells in a word, next states from a table",
+        WORTH_BUILDING,
+        lambda problem: why_no_block_rule(problem.law),
+        _make_block,
+        "cpu",
+    ),
+    PlanFactory(
+        "packed",
+        "whole states by counts: a byte a cell, running sums along rows",
+        WORTH_BUILDING,
+        lambda problem: why_no_count_rule(problem.law),
+        _make_count,
+        "cpu",
+    ),
+    PlanFactory(
+        "packed",
+        "whole states by a table: a byte a cell, a decision tree over the 3x3 block",
+        WORTH_BUILDING,
+        lambda problem: why_no_tree_rule(problem.law),
+        _make_tree,
+        "cpu",
     ),
     PlanFactory(
         "fused",

@@ -124,7 +124,7 @@ def test_nothing_is_overwritten_without_the_option(here: Path) -> None:
     [
         (["nowhere.toml"], 5, "nowhere.toml: no such file"),
         (["soup.toml", "--set", "law.name=lief"], 2, "did you mean Life"),
-        (["soup.toml", "--set", "law.rule=B3S23"], 2, 'rule: "B3S23" given'),
+        (["soup.toml", "--set", "law.rule=B3T23"], 2, 'rule: "B3T23" given'),
         (["soup.toml", "--set", "record.fields=['densty']"], 2, 'field "densty"'),
         (["soup.toml", "--set", "picture.field=population"], 2, "is an observable"),
         (["soup.toml", "--set", "picture.levels=[1,1]"], 2, "[picture] levels: [1.0, 1.0] given"),

@@ -127,7 +127,7 @@ class Lenia(Law):
             raise ConfigError(f"{where} b: {self.b} given; expected ring heights of 0 or more, one above 0")
         self.core = check_choice(core or usual["core"], CORES, f"{where} core")
         self.growth = check_choice(growth or usual["growth"], CURVES, f"{where} growth")
-        self.boundary = check_boundary(boundary, "lenia")
+        self.boundary: Boundary = check_boundary(boundary, "lenia")
         if animal is not None:
             self.default_initial = "animal"
         self._spectra: dict[tuple[object, ...], Tensor] = {}
