@@ -51,7 +51,7 @@ class Header:
             if version is None:
                 raise RecordingError(f"{path}: is an HDF5 file, but is not an Aetheria recording")
             wanted = " or ".join(map(str, schema.READABLE))
-            raise RecordingError(f"{path}: has schema {version}; expected schema {wanted}, which this version of Aetheria reads")
+            raise RecordingError(f"{path}: has schema {version}; expected schema {wanted}, which this Aetheria reads")
         self.attributes: dict[str, Any] = dict(file.attrs)
         check_attributes(self.attributes)
         self.config = str(self.attributes.pop("config"))
