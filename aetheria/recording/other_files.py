@@ -30,11 +30,13 @@ _WANTED = "expected a recording (.h5)"
 
 def kind_of(path: Path) -> str:
     """The kind of a file that is no recording, in words, with the command for it where there is one."""
-    return _KINDS[path.suffix.lower()].format(file=quoted(path)) if _is_known(path) else f"{_state_of(path)}; {_WANTED}"
+    known = path.suffix.lower() in _KINDS and path.is_file()
+    return _KINDS[path.suffix.lower()].format(file=quoted(path)) if known else f"{_state_of(path)}; {_WANTED}"
 
 
-def _is_known(path: Path) -> bool:
-    return path.suffix.lower() in _KINDS and path.is_file()
+def is_of_another_kind(path: Path) -> bool:
+    """Whether a file is of a kind that no recording is, by its name and its first bytes."""
+    return path.suffix.lower() in _KINDS and not looks_like_hdf5(path)
 
 
 def _state_of(path: Path) -> str:

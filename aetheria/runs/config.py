@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from pydantic import Field as Setting
 
 from aetheria.core.device import AXES, times
-from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
+from aetheria.core.errors import ConfigError, FileUnreadableError, nearest, quoted
 from aetheria.core.notebook import html_table
 from aetheria.core.printable import counted, printable
 from aetheria.core.settings import Settings
@@ -193,7 +193,10 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
         ConfigError: the file is not TOML, or settings are unknown, missing or wrong; one line each.
     """
     path = find_config(path)
-    return RunConfig.checked(read_settings(path, overrides), "")
+    values = read_settings(path, overrides)
+    if "train" in values:
+        raise ConfigError(f"{path}: is the config of a training, with a table [train]; `aetheria train {quoted(path)}` runs it")
+    return RunConfig.checked(values, "")
 
 
 def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, Any]:

@@ -85,6 +85,21 @@ def test_a_config_given_to_info_is_named_with_its_command(here: Path) -> None:
     assert said == "my soup.toml: is a config (TOML), not a recording; `aetheria run 'my soup.toml'` runs it"
 
 
+@pytest.mark.parametrize("command", ["verify", "repair", "export"])
+def test_a_config_is_no_damaged_recording_for_any_command(here: Path, command: str) -> None:
+    said = failure(command, "my soup.toml", *(["--npz"] if command == "export" else []))
+    assert said == "my soup.toml: is a config (TOML), not a recording; `aetheria run 'my soup.toml'` runs it"
+    assert [file.name for file in here.iterdir()] == ["my soup.toml"]
+
+
+def test_configs_of_runs_and_trainings_are_told_apart(here: Path) -> None:
+    said = failure("train", "my soup.toml")
+    assert said == "my soup.toml: is the config of a run, without a table [train]; `aetheria run 'my soup.toml'` runs it"
+    Path("learn.toml").write_text('[law]\nname = "GrowingNCA"\n[train]\nsteps = 3\n[picture]\nemoji = "x"\n')
+    said = failure("run", "learn.toml")
+    assert said == "learn.toml: is the config of a training, with a table [train]; `aetheria train learn.toml` runs it"
+
+
 def test_a_minimal_config_is_told_what_is_missing_with_examples(here: Path) -> None:
     Path("min.toml").write_text('[law]\nname = "Life"\n')
     assert failure("run", "min.toml").split("\n") == [
