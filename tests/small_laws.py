@@ -16,7 +16,7 @@ from aetheria.laws.checks import RANKS, Boundary
 from aetheria.laws.layers import pad, window
 from aetheria.laws.updates import QuantumLaw
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping.trial import TOLERANCE
+from aetheria.stepping.reference import TOLERANCE
 
 State = tuple[Tensor, ...]
 Case = tuple[str, int]  # the name of a law, and the rank that it is built for

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aetheria.cli.extensions import ExtensibleGroup
-from aetheria.cli.law_commands import laws, quantise
+from aetheria.cli.law_commands import import_weights, laws, quantise
 from aetheria.cli.machine_commands import bench, doctor, profile
 from aetheria.cli.recording_commands import export, info, repair, verify
 from aetheria.cli.run_commands import run, train
@@ -25,7 +25,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, "
     "6 verify found a difference or repair could not save everything, 130 interrupted.",
 )
-for command in (run, train, info, verify, repair, export, laws, quantise, bench, profile, doctor):
+for command in (run, train, info, verify, repair, export, laws, quantise, import_weights, bench, profile, doctor):
     app.command()(command)
 
 

@@ -67,7 +67,7 @@ class RunDisplay(_Display):
         used = float(memory.get("gpu_allocated_mb", memory.get("resident_mb", 0)))
         self._bar.update(
             self._task,
-            description=motor.plan.name if motor.plan else "",
+            description=motor.plan.name,
             completed=now.done,
             total=now.total,
             rates=f"{rate:,.0f} steps/s  {rate * cells / 1e6:,.1f} Mcells/s  {used:,.0f} MB  {now.recorder.frames:,} frames",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aetheria.cli.shared import Force, out, plain
-from aetheria.core.errors import ConfigError, quoted
+from aetheria.core.errors import ConfigError
 from aetheria.core.printable import counted
+from aetheria.core.shell import shell_quoted
 
 if TYPE_CHECKING:
     from aetheria.export.pictures import Movie
@@ -56,7 +57,7 @@ def _contents(recording: "Recording") -> dict[str, object]:
 
 
 def _ways_to_open(recording: "Recording") -> list[str]:
-    file, name = quoted(recording.path), json.dumps(str(recording.path), ensure_ascii=False)
+    file, name = shell_quoted(recording.path), json.dumps(str(recording.path), ensure_ascii=False)
     lines = [f"aetheria view {file}", f"aetheria.Recording({name})"]
     if recording.note:
         return [*lines, f"other programs: after aetheria run --resume {file}, or aetheria repair {file}"]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, plain, program
-from aetheria.core.errors import ConfigError, quoted
+from aetheria.core.errors import ConfigError
 from aetheria.core.printable import counted
+from aetheria.core.shell import shell_quoted
 
 if TYPE_CHECKING:
     from aetheria.runs.run import RunResult
@@ -78,7 +79,7 @@ def _resume(recording: Path, **options: Any) -> "RunResult":
 
 
 def _report_run(result: "RunResult", quiet: bool) -> None:
-    command, file = plain(program()), plain(quoted(result.recording))
+    command, file = plain(program()), plain(shell_quoted(result.recording))
     if result.message:
         err.print(f"{_STATUS[result.status]}: {plain(result.message)}")
     if quiet:
@@ -123,19 +124,28 @@ def train(
             result = grow(settings, folder, started=display.growing, progress=display.progress, **options)
         else:
             result = imitate(settings, folder, started=display.started, progress=display.progress, **options)
-    if result.exit_code:
+    if result.status == "interrupted":
         if leads:
             err.print(f"{_STATUS['interrupted']} at step {result.step:,}; --resume continues")
-        raise typer.Exit(result.exit_code)
-    if not quiet:
-        _report_training(result, folder)
+    elif leads:
+        _report_training(result, folder, quiet)
+    raise typer.Exit(result.exit_code)
 
 
-def _report_training(result: "TrainResult | GrowResult", folder: Path) -> None:
+def _report_training(result: "TrainResult | GrowResult", folder: Path, quiet: bool) -> None:
     from aetheria.training.grow import GrowResult
 
-    name = plain(folder)
-    out.print(f"[green]{result.status}[/], the result has {result.step:,} steps of training")
+    name, diverged = plain(folder), result.status == "diverged"
+    if diverged:
+        err.print(
+            f"{_STATUS['diverged']}: the last error, {result.last_error:.3g}, is far above that of empty cells; train longer, "
+            "with a lower learning_rate, or a shorter rollout"
+        )
+    if quiet:
+        return
+    if not diverged:
+        out.print(f"[green]{result.status}[/]")
+    out.print(f"the result has {result.step:,} steps of training")
     if isinstance(result, GrowResult):
         errors = ", ".join(f"{error:.3g} at step {step}" for step, error in result.errors.items() if step >= 64)
         out.print(f"  error       {errors}; {result.healed:.3g} at 200 steps after half of it was removed")
@@ -144,4 +154,5 @@ def _report_training(result: "TrainResult | GrowResult", folder: Path) -> None:
         shown = sorted({*_SHOWN_STEPS, len(result.errors)} & set(range(1, len(result.errors) + 1)))
         out.print("  mean error  " + ", ".join(f"{result.errors[step - 1]:.3g} after {step}" for step in shown))
         out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
-    out.print(f"Next: {plain(program())} run {plain(quoted(folder / 'run.toml'))}")
+    if not diverged:
+        out.print(f"Next: {plain(program())} run {plain(shell_quoted(folder / 'run.toml'))}")

@@ -6,14 +6,15 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from aetheria.core.errors import quoted
 from aetheria.core.printable import printable
+from aetheria.core.shell import shell_quoted
 
 # `rich.markup.escape` doubles a backslash at the end of a text: what could be markup is exchanged for private characters.
 _HIDDEN = {ord("["): "\ue000", ord("\\"): "\ue001"}
@@ -78,8 +79,12 @@ def printed_warnings() -> Iterator[None]:
 
 
 def program() -> str:
-    """The name of this program in the user's shell: after `make run` it is not on the PATH."""
-    return "aetheria" if shutil.which("aetheria") else quoted(sys.argv[0])
+    """The command of this program in the user's shell: after `make run` it is not on the PATH."""
+    if shutil.which("aetheria"):
+        return "aetheria"
+    if Path(sys.argv[0]).name == "__main__.py":
+        return f"{shell_quoted(sys.executable)} -m aetheria"
+    return shell_quoted(sys.argv[0])
 
 
 def _force(context: typer.Context, wanted: bool) -> bool:

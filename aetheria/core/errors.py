@@ -4,11 +4,11 @@ Messages have the form *place: value given; values expected, and the reason*. Ea
 builtin, and carries the exit code of the command line.
 """
 
-import shlex
 from difflib import get_close_matches
 from pathlib import Path
 
 from aetheria.core.printable import printable
+from aetheria.core.shell import shell_quoted
 
 
 class AetheriaError(Exception):
@@ -71,7 +71,7 @@ class DamagedRecordingError(RecordingError):
     """
 
     def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path}: {what}; `aetheria repair {quoted(path)}` saves what can be read")
+        super().__init__(f"{path}: {what}; `aetheria repair {shell_quoted(path)}` saves what can be read")
         self.what = what
 
 
@@ -91,19 +91,6 @@ class DiskFullError(RecordingError):
     """No space is left for the recording; what was committed stays readable."""
 
     exit_code = 3
-
-
-def quoted(path: str | Path) -> str:
-    """A file name as part of a shell command, quoted where it needs to be.
-
-    >>> quoted("my run.h5")
-    "'my run.h5'"
-    """
-    text = str(path)
-    if printable(text) == text:
-        return shlex.quote(text)
-    # What cannot be printed is given as bash and zsh take it.
-    return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -178,7 +178,7 @@ def _equals_eager(plan: PlanName, device: str) -> CheckResult:
         warnings.simplefilter("always")
         for motor in motors:
             motor.step(4)
-    if (used := motors[1].plan) is not None and used.name == plan:
+    if motors[1].plan.name == plan:
         difference = float((motors[0].cells - motors[1].cells).abs().max())
         return CheckResult(name, f"largest difference {difference:.1e} after 4 steps of GrowingNCA", difference < 1e-4)
     return CheckResult(name, "it failed; laws step by another plan", False, str(caught[-1].message) if caught else "")
@@ -189,9 +189,11 @@ def _life_is_exact(device: str) -> CheckResult:
     cells = motor.cells
     cells[0, 0, [1, 2, 3, 3, 3], [2, 3, 1, 2, 3]] = 1  # a glider
     motor.set_cells(cells)
+    motor.warm_up()
     motor.step(64)  # once around the torus
-    plan = motor.plan.name if motor.plan else ""
-    return CheckResult(f"Life on {device}", f"a glider circles the torus (plan {plan})", bool((motor.cells == cells).all()))
+    return CheckResult(
+        f"Life on {device}", f"a glider circles the torus (plan {motor.plan.name})", bool((motor.cells == cells).all())
+    )
 
 
 def healthy(results: list[CheckResult]) -> bool:

@@ -14,6 +14,7 @@ from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
 from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, TreeRule
 from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.summary import one_line, table
 from aetheria.laws.topology import check_topology_grid
 
 PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of every law
@@ -87,6 +88,12 @@ class Law(Controlled):
         """The name of the class, for messages and files."""
         return type(self).__name__
 
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return table(self)
+
     def initial_memory(self, cells: Tensor) -> tuple[Tensor, ...]:
         """Memory to go with fresh cells; each tensor's first axis is the universe. Empty for a law without memory."""
         return ()
@@ -116,16 +123,27 @@ class Law(Controlled):
         """Cells `(B, C, *grid)` with the total that the law keeps, where it keeps one; else the cells themselves."""
         return cells
 
+    @property
+    def live_state(self) -> int:
+        """The whole number that a live cell of a two-state pattern file stands for in `pattern_values`."""
+        return 255 if self._shades else 1
+
     def pattern_values(self, states: NDArray[np.integer[Any]], where: str) -> NDArray[np.float32]:
-        """The cell values that the whole numbers of a pattern file stand for.
+        """The cell values that the whole numbers of a pattern file stand for: states, or n/255 for values of 0 to 1.
 
         Raises:
             StateError: a number that the law has no value for.
         """
+        if self._shades:
+            return np.asarray(states / 255, np.float32)
         most = (self.states or 2) - 1
         if states.max(initial=0) > most:
             raise StateError(f"{where}: states up to {states.max()}; {self.name} has states 0 to {most}")
         return states.astype(np.float32)
+
+    @property
+    def _shades(self) -> bool:
+        return self.states is None and self.value_range == (0, 1)
 
     @property
     def rule_string(self) -> str:
@@ -133,8 +151,8 @@ class Law(Controlled):
         return self.name
 
     def obeys(self, rule: str) -> bool:
-        """Whether this law is the rule that a pattern file names; True for a law that has no rule string."""
-        return True
+        """Whether this law is the rule that a pattern file names; a law without notation knows its own name only."""
+        return rule.strip().casefold() == self.name.casefold()
 
     def creatures(self) -> Sequence[Animal]:
         """Patterns shipped for this law, its own first; empty for most laws."""
@@ -202,16 +220,19 @@ class PlainLaw(Law):
         return self.plain.load_state_dict(state_dict, *args, **given)
 
 
-def as_law(module: nn.Module, d_state: int) -> Law:
+def as_law(module: nn.Module, d_state: int | None = None) -> Law:
     """The module itself where it is a `Law`, else the module wrapped as one.
 
     Args:
         module: a `Law`, or any module `(B, C, *grid) -> (B, C, *grid)`.
-        d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise.
+        d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise. May be left
+            out where the module states it: a `Law` does, another module by an attribute `channels`.
 
     Raises:
-        LawError: `d_state` is not the law's own. ConfigError: it is no positive whole number.
+        LawError: `d_state` is not the law's own, or missing. ConfigError: it is no positive whole number.
     """
+    if d_state is None:
+        d_state = _stated_size(module)
     if isinstance(d_state, bool) or not isinstance(d_state, int) or d_state < 1:
         raise ConfigError(f"d_state: {d_state!r} given; expected a whole number of 1 or more")
     if not isinstance(module, Law):
@@ -226,6 +247,16 @@ def as_law(module: nn.Module, d_state: int) -> Law:
             f"d_state {d_state}: {module.name} has {module.channels} real channels; for a real law d_state is that number"
         )
     return module
+
+
+def _stated_size(module: nn.Module) -> int:
+    found = getattr(module, "d_state", None) if isinstance(module, Law) else None
+    found = found or getattr(module, "channels", None)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise LawError(
+            f"d_state: missing; {type(module).__name__} does not state its channels: give their number, or set its `channels`"
+        )
+    return found
 
 
 def module_of(law: Law) -> nn.Module:

@@ -28,15 +28,16 @@ def overview(motor: MotorReader) -> dict[str, str]:
         "device": f"{motor.device}, {str(motor.dtype).removeprefix('torch.')}",
         "step": f"{motor.step_count:,}",
         "seed": str(motor.seed),
-        "plan": "chosen at the first step" if plan is None else f"{plan.name}: {plan.reason}" if plan.reason else plan.name,
+        "plan": f"{plan.name}: {plan.reason}" if plan.reason else plan.name,
     }
 
 
 def one_line(motor: MotorReader) -> str:
     """The `repr` of a motor."""
     rows = overview(motor)
-    plan = motor.plan.name if motor.plan else "none yet"
-    return printable(f"<Aetheria_Motor: {rows['law']}, {rows['cells']}, on {rows['device']}, step {rows['step']}, plan {plan}>")
+    return printable(
+        f"<Aetheria_Motor: {rows['law']}, {rows['cells']}, on {rows['device']}, step {rows['step']}, plan {motor.plan.name}>"
+    )
 
 
 def as_html(motor: MotorReader) -> str:

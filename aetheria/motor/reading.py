@@ -141,13 +141,18 @@ class MotorReader:
         return self.traits.get_control(name)
 
     @property
-    def plan(self) -> Plan | None:
-        """How the law is advanced; None before the first step."""
+    def plan(self) -> Plan:
+        """How the law is advanced; before the first step, how it will be. Its `reason` says why, and what comes next."""
         return self._loop.stepper.plan
 
     @property
+    def fixed_plan(self) -> str:
+        """Name of the plan that takes all steps from here on; empty while that is open."""
+        return self._loop.stepper.fixed_plan
+
+    @property
     def planning(self) -> bool:
-        """Whether a plan is being made in the background."""
+        """Whether a plan is being made."""
         return self._loop.stepper.planning
 
     # -- edits ---------------------------------------------------------------------------------------------------

@@ -156,7 +156,8 @@ def _rgb(view: View, _: int) -> Tensor:
 
 
 def _population(view: View, _: int) -> Tensor:
-    assert view.alive is not None
+    if view.alive is None:
+        raise ConfigError('field "population": the law does not say which cells are alive (its attribute `alive` is None)')
     channel, threshold = view.alive
     # Summed as integers: float32 stops counting by ones at 2^24.
     return (view.cells[:, channel] > threshold).sum(view.axes).double()

@@ -7,8 +7,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from aetheria.core.errors import AetheriaError, ConfigError, DamagedRecordingError, RecordingError, quoted
+from aetheria.core.errors import AetheriaError, ConfigError, DamagedRecordingError, RecordingError
 from aetheria.core.printable import get_logger
+from aetheria.core.shell import shell_quoted
 from aetheria.observe.request import AXIS_NAMES, Cut, check_slice
 from aetheria.recording import checksums, schema
 from aetheria.recording.open_files import SharedFile
@@ -71,9 +72,10 @@ class Header:
         self._check_axes()
         self.columns = checksum_columns(self.log.get("checksums"))
         if shared.abandoned:
+            quoted = shell_quoted(path)
             self.note = (
                 f"its writer was killed: {int(self.data['frames'][()]):,} frames are committed, later ones never were; "
-                f"`aetheria run --resume {quoted(path)}` continues it, `aetheria repair {quoted(path)}` makes a closed copy"
+                f"`aetheria run --resume {quoted}` continues it, `aetheria repair {quoted}` makes a closed copy"
             )
             log.warning("%s: %s", path, self.note)
 

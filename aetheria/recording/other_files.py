@@ -6,37 +6,35 @@ import re
 import stat
 from pathlib import Path
 
-from aetheria.core.errors import DamagedRecordingError, RecordingError, quoted
+from aetheria.core.errors import DamagedRecordingError, RecordingError
+from aetheria.files.recognise import FileKind, recognised
 from aetheria.files.untrusted import first_line
 from aetheria.recording.superblock import looks_like_hdf5
 
 # Failures of the system, which say nothing about the file's content.
 _OF_THE_SYSTEM = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE}
-_KINDS = {
-    ".toml": "is a config (TOML), not a recording; `aetheria run {file}` runs it",
-    ".rle": "is a pattern, not a recording; `aetheria view {file}` shows it",
-    ".safetensors": "is a file of weights or of a state, not a recording",
-    ".vtkhdf": "is a file for ParaView, which points at a recording",
-    **dict.fromkeys((".cells", ".lif", ".life", ".mc", ".mcl"), "is a pattern, not a recording"),
-    **dict.fromkeys((".pt", ".pth"), "is a file of weights, not a recording"),
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff"), "is a picture, not a recording"),
-    **dict.fromkeys((".npy", ".npz"), "is a NumPy file, not a recording"),
-    ".mp4": "is a film, not a recording",
-}
-
-
-_WANTED = "expected a recording (.h5)"
+_WANTED = "a recording (.h5)"
+_RECORDINGS = (".h5", ".hdf5")
+_BY_TEXT = ("config", "pattern", "rule file", "web page")
 
 
 def kind_of(path: Path) -> str:
-    """The kind of a file that is no recording, in words, with the command for it where there is one."""
-    known = path.suffix.lower() in _KINDS and path.is_file()
-    return _KINDS[path.suffix.lower()].format(file=quoted(path)) if known else f"{_state_of(path)}; {_WANTED}"
+    """The kind of a file that is no recording, in words, with its use."""
+    kind = _other_kind(path)
+    return kind.instead_of(_WANTED) if kind else f"{_state_of(path)}; expected {_WANTED}"
 
 
 def is_of_another_kind(path: Path) -> bool:
     """Whether a file is of a kind that no recording is, by its name and its first bytes."""
-    return path.suffix.lower() in _KINDS and not looks_like_hdf5(path)
+    return _other_kind(path) is not None
+
+
+def _other_kind(path: Path) -> FileKind | None:
+    kind = recognised(path)
+    # A damaged recording may begin with anything, also with the config that it holds.
+    if kind is None or kind.key == "recording" or (kind.key in _BY_TEXT and path.suffix.lower() in _RECORDINGS):
+        return None
+    return kind
 
 
 def _state_of(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Run configs: read from TOML, checked, completed with defaults, and written back."""
 
 import os
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -10,11 +11,14 @@ from pydantic import ConfigDict
 from pydantic import Field as Setting
 
 from aetheria.core.device import AXES, times
-from aetheria.core.errors import ConfigError, FileUnreadableError, nearest, quoted
+from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
 from aetheria.core.notebook import html_table
 from aetheria.core.printable import counted, printable
 from aetheria.core.settings import Settings
+from aetheria.core.shell import shell_quoted
+from aetheria.files.recognise import recognised
 from aetheria.files.untrusted import MAX_TOML_BYTES, check_input, read_toml
+from aetheria.laws import find_law, parameters
 from aetheria.motor.initial import Initial
 from aetheria.motor.motor import MotorConfig
 from aetheria.observe.request import PixelType
@@ -22,6 +26,7 @@ from aetheria.recording.schema import Codec
 
 _LARGEST_SIDE = 1 << 20
 _FILE_KEYS = (("law", "weights"), ("initial", "path"))  # settings whose value is a file name
+_WANTED = "a config (.toml)"
 Side = Annotated[int, Setting(gt=0, le=_LARGEST_SIDE)]
 Slice = dict[str, int | str]
 
@@ -148,6 +153,18 @@ class RunConfig(Settings):
         return config
 
     @classmethod
+    def places(cls, values: Any) -> dict[str, list[str]]:
+        """The places of known keys, with the parameters of the law that `values` name."""
+        found = super().places(values)
+        law = values.get("law") if isinstance(values, dict) else None
+        name = law.get("name") if isinstance(law, dict) else None
+        if isinstance(name, str):
+            with suppress(ConfigError):
+                for parameter in parameters(find_law(name)):
+                    found.setdefault(parameter, []).append(f"law.{parameter}")
+        return found
+
+    @classmethod
     def from_toml(cls, text: str, where: str) -> Self:
         """A config from TOML as `to_toml` writes it. Raises ConfigError, which names `where` if the text is not TOML."""
         return cls.checked(read_toml(text, where), "")
@@ -195,7 +212,9 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     path = find_config(path)
     values = read_settings(path, overrides)
     if "train" in values:
-        raise ConfigError(f"{path}: is the config of a training, with a table [train]; `aetheria train {quoted(path)}` runs it")
+        raise ConfigError(
+            f"{path}: is the config of a training, with a table [train]; `aetheria train {shell_quoted(path)}` runs it"
+        )
     return RunConfig.checked(values, "")
 
 
@@ -205,8 +224,12 @@ def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, A
     Raises:
         FileUnreadableError, ConfigError: as for `load_config`.
     """
+    size = check_input(path, _WANTED)
+    kind = recognised(path)
+    if kind is not None and kind.key != "config":
+        raise FileUnreadableError(f"{path}: {kind.instead_of(_WANTED)}")
     try:
-        if (size := check_input(path, "a config")) > MAX_TOML_BYTES:
+        if size > MAX_TOML_BYTES:
             raise ConfigError(f"{path}: {size:,} bytes, larger than the {MAX_TOML_BYTES:,} that a config may have")
         values = read_toml(path.read_text("utf-8-sig"), str(path))
     except UnicodeDecodeError as error:
@@ -224,6 +247,8 @@ def find_config(path: str | Path) -> Path:
     shipped = shipped_configs()
     if str(path) in shipped:
         return shipped[str(path)]
+    if given.exists() or given.is_symlink():
+        check_input(given, _WANTED)
     raise FileUnreadableError(f"{path}: no such file, nor a shipped config; {nearest(given.stem, list(shipped))}")
 
 

@@ -24,6 +24,11 @@ from aetheria.stepping.unmodified import why_no_bit_rule, why_no_block_rule, why
 Device = Literal["cpu", "cuda"]
 _DEVICES: dict[Device, str] = {"cpu": "the CPU", "cuda": "a CUDA GPU"}  # for people
 
+# A cold compile takes 10 to 30 s on two cores; eager steps do fewer cell updates than this in that time.
+WORTH_COMPILING, COMPILING_S = 2**24, 10.0
+# The C++ kernels are compiled in 3 s, once for all runs, and loaded in a tenth of a second.
+WORTH_BUILDING, BUILDING_S = 2**18, 1.0
+
 
 @dataclass(frozen=True)
 class StepProblem:
@@ -64,7 +69,10 @@ class PlanFactory:
         device: the only device that it is for; None: any.
         ranks: numbers of grid axes that it takes.
         phased: it takes laws of several phases.
+        any_grid: on the CPU it is the same code for grids of all sizes, so that it can be tried on a small one.
         follows_own_state: it steps modules that change their own buffers or draw random numbers, as a plain loop does.
+        seconds: of eager steps, on a nominal machine, after which a run of unknown length makes it.
+        ready: whether it can be made at once, without a compiler.
         slower_than_compiled: whether the compiled plan is faster, once it is compiled.
     """
 
@@ -76,7 +84,10 @@ class PlanFactory:
     device: Device | None = None
     ranks: tuple[int, ...] = (2,)
     phased: bool = False
+    any_grid: bool = False
     follows_own_state: bool = False
+    seconds: float = BUILDING_S
+    ready: Callable[[StepProblem], bool] = lambda _: False
     slower_than_compiled: Callable[[StepProblem], bool] = lambda _: False
 
     def why_not(self, problem: StepProblem) -> str:
@@ -90,10 +101,6 @@ class PlanFactory:
         return self.refusal(problem)
 
 
-# A cold compile takes 10 to 30 s on two cores; eager steps do fewer cell updates than this in that time.
-WORTH_COMPILING = 2**24
-# The C++ kernels are compiled in 3 s, once for all runs.
-WORTH_BUILDING = 2**18
 ANY_RANK = (1, 2, 3)
 
 
@@ -105,6 +112,10 @@ def make_eager(problem: StepProblem) -> Plan:
 def _why_not_packed(problem: StepProblem) -> str:
     width = problem.state[0].shape[-1]
     return why_no_bit_rule(problem.law) or (gpu_life.why_not_in_passes(problem.law, width) if problem.on_cuda else "")
+
+
+def _packed_is_built(problem: StepProblem) -> bool:
+    return not problem.on_cuda and cpu_life.is_built(problem.law)
 
 
 def _make_packed(problem: StepProblem) -> Plan:
@@ -173,6 +184,8 @@ PLAN_FACTORIES = (
         WORTH_BUILDING,
         _why_not_packed,
         _make_packed,
+        any_grid=True,
+        ready=_packed_is_built,
     ),
     PlanFactory(
         "packed",
@@ -213,8 +226,16 @@ PLAN_FACTORIES = (
         lambda problem: cpu_lenia.why_not(problem.law, problem.precision),
         _make_ring,
         "cpu",
+        any_grid=True,
     ),
-    PlanFactory("fused", "a small network at each cell: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused),
+    PlanFactory(
+        "fused",
+        "a small network at each cell: one kernel a step",
+        WORTH_BUILDING,
+        _why_not_fused,
+        _make_fused,
+        any_grid=True,
+    ),
     PlanFactory(
         "winograd",
         "3x3 convolutions between many channels: a quarter of the products",
@@ -222,6 +243,7 @@ PLAN_FACTORIES = (
         lambda problem: winograd.why_not(problem.law, problem.precision),
         _make_winograd,
         "cpu",
+        any_grid=True,
         slower_than_compiled=lambda problem: winograd.slower_than_compiled(problem.law, problem.state),
     ),
     PlanFactory(
@@ -232,6 +254,7 @@ PLAN_FACTORIES = (
         _make_graphed,
         "cuda",
         ANY_RANK,
+        seconds=COMPILING_S,
     ),
     PlanFactory(
         "compiled",
@@ -242,6 +265,7 @@ PLAN_FACTORIES = (
         ranks=ANY_RANK,
         phased=True,
         follows_own_state=True,
+        seconds=COMPILING_S,
     ),
 )
 

@@ -18,6 +18,7 @@ from aetheria.export.pictures import find_levels, picture
 from aetheria.files.atomic import atomic_write
 from aetheria.laws.base import Law
 from aetheria.laws.controls import Control
+from aetheria.laws.weights import law_note
 from aetheria.motor.state import fresh_memory
 from aetheria.observe.fields import get_field
 from aetheria.observe.request import view_of
@@ -48,6 +49,12 @@ def horizon_errors(law: Law, dataset: TrajectoryDataset, device: torch.device, m
         errors = (own_trajectory(law, window) - window).abs().mean((0, 2, 3, 4))
         total += errors[1:].double().cpu().numpy()
     return total / len(chosen)
+
+
+def empty_error(dataset: TrajectoryDataset, most: int = 16) -> float:
+    """The mean absolute error of empty cells in at most `most` windows; 1 if the recorded cells are empty, too."""
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, most).round().astype(int))
+    return float(np.mean([dataset[int(number)].abs().mean().item() for number in chosen])) or 1.0
 
 
 def write_errors(errors: Sequence[float] | NDArray[np.float64], path: Path) -> None:
@@ -82,11 +89,12 @@ def learned_controls(law: Law) -> dict[str, float]:
 
 
 def write_law(law: Law, config: TrainConfig, path: Path) -> None:
-    """Writes the weights as safetensors with the config of the training; learned controls go into the run's config."""
+    """Writes the weights as safetensors, with the config of the training, and the law's parameters with learned controls."""
     learned = learned_controls(law)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items() if name not in learned}
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, {"config": config.to_toml()})
+        note = law_note(config.law.name, {**config.law.parameters, **learned})
+        save_file(tensors, temporary, {"config": config.to_toml(), **note})
 
 
 def run_toml(law: Law, config: TrainConfig, recording: Path, weights: str) -> str:

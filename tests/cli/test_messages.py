@@ -29,6 +29,12 @@ every = 10
 """
 
 
+NO_RECORDING = (
+    "my soup.toml: is a config; expected a recording (.h5). "
+    "Its use: aetheria run 'my soup.toml', or aetheria view 'my soup.toml'"
+)
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -82,13 +88,13 @@ def test_every_nth_frame_is_exported_and_options_of_pictures_are_not_ignored(her
 
 def test_a_config_given_to_info_is_named_with_its_command(here: Path) -> None:
     said = failure("info", "my soup.toml")
-    assert said == "my soup.toml: is a config (TOML), not a recording; `aetheria run 'my soup.toml'` runs it"
+    assert said == NO_RECORDING
 
 
 @pytest.mark.parametrize("command", ["verify", "repair", "export"])
 def test_a_config_is_no_damaged_recording_for_any_command(here: Path, command: str) -> None:
     said = failure(command, "my soup.toml", *(["--npz"] if command == "export" else []))
-    assert said == "my soup.toml: is a config (TOML), not a recording; `aetheria run 'my soup.toml'` runs it"
+    assert said == NO_RECORDING
     assert [file.name for file in here.iterdir()] == ["my soup.toml"]
 
 
@@ -141,12 +147,12 @@ class _Union(Settings):
 @pytest.mark.parametrize(
     ("values", "lines"),
     [
-        ({"several": [1, 2.5]}, ["[t.several] 1: 2.5 given; must be a valid integer or a valid string"]),
+        ({"several": [1, 2.5]}, ["[t.several] 1: 2.5 given; must be a whole number or a text"]),
         ({"several": 3}, ["[t] several: 3 given; must be a valid list"]),
-        ({"named": {"int": "x"}}, ["[t.named] int: 'x' given; must be a valid integer or a valid number"]),
-        ({"either": "x"}, ["[t] either: 'x' given; must be a table or a valid integer"]),
+        ({"named": {"int": "x"}}, ["[t.named] int: 'x' given; must be a number"]),
+        ({"either": "x"}, ["[t] either: 'x' given; must be a table or a whole number"]),
         ({"qqqq": None}, ["[t] qqqq: unknown key; known: either, several, named"]),
-        ({"named": {"x": None}}, ["[t.named] x: nothing given; must be a valid integer or a valid number"]),
+        ({"named": {"x": None}}, ["[t.named] x: nothing given; must be a number"]),
         ("text", ["[t] 'text' given; must be a table"]),
         (None, ["[t] nothing given; must be a table"]),
     ],

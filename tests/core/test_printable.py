@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from aetheria.core.errors import ConfigError, NoSuchFieldError, RecordingError, quoted
+from aetheria.core.errors import ConfigError, NoSuchFieldError, RecordingError
 from aetheria.core.printable import counted, get_logger, printable
+from aetheria.core.shell import shell_quoted
 from tests.paths import ROOT
 
 HOSTILE = {
@@ -92,7 +93,7 @@ def test_every_logger_of_ours_is_made_by_get_logger() -> None:
     ],
 )
 def test_file_names_in_commands_are_quoted_for_a_shell(name: str, command: str) -> None:
-    assert quoted(Path(name)) == command
+    assert shell_quoted(Path(name)) == command
 
 
 def test_counted_nouns() -> None:

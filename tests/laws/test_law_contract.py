@@ -13,7 +13,7 @@ from torch import Tensor
 from aetheria.laws import ConvLSTM
 from aetheria.laws.checks import RANKS
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping.trial import TOLERANCE
+from aetheria.stepping.reference import TOLERANCE
 from tests.small_laws import (
     GRIDS,
     PLAIN,

@@ -13,6 +13,7 @@ from aetheria.core.errors import ConfigError, FileUnreadableError
 from aetheria.files.rule_file import parse_rule_file
 from aetheria.laws.discrete.rule_table import shipped_tables
 from aetheria.laws.rules.tables import SHIPPED
+from docs import jvn29_table
 from tests.oracles import oracle
 from tests.paths import GOLDEN
 
@@ -48,6 +49,18 @@ def test_every_neighbourhood_and_symmetry_steps_as_in_golly(case: str, tmp_path:
 @pytest.mark.parametrize("case", ["wireworld_soup", "wireworld_circuit"])
 def test_wireworld_steps_as_in_golly(case: str) -> None:
     check("wireworld_jvn", case, "wireworld")
+
+
+def test_von_neumanns_automaton_steps_as_in_golly() -> None:
+    check("wireworld_jvn", "jvn29_soup", "JvN29")
+
+
+def test_the_shipped_tree_of_von_neumanns_automaton_is_its_definition() -> None:
+    cells = np.random.default_rng(3).integers(0, jvn29_table.STATES, (200, 200))
+    north, west, east, south = (np.roll(cells, shift, axis) for shift, axis in ((1, 0), (1, 1), (-1, 1), (-1, 0)))
+    motor = motor_on(RuleTable("JvN29"), cells, "eager")
+    motor.step(1)
+    np.testing.assert_array_equal(motor.cells[0, 0].numpy(), jvn29_table.next_states(north, west, east, south, cells))
 
 
 def test_langtons_loop_divides_as_it_does_in_golly() -> None:

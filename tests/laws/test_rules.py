@@ -10,7 +10,7 @@ from aetheria.laws.discrete.life import parse_rule
 from aetheria.laws.rules import NOTATIONS, read_rule, same_rule
 
 EXAMPLES = [(family.family, text) for family in NOTATIONS.values() for text in family.examples]
-OTHERS = ["R5,C0,M1,S34..58,B34..45,NM", "345/2/4", "W110", "JvN29"]
+OTHERS = ["R5,C0,M1,S34..58,B34..45,NM", "345/2/4", "W110", "Nobili32"]
 
 
 @pytest.mark.parametrize(

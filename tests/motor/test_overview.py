@@ -65,7 +65,7 @@ def test_a_motor_says_what_it_is() -> None:
     motor = life(batch=3, seed=7)
     assert (
         repr(motor)
-        == "<Aetheria_Motor: Life B3/S23, 20 x 30 cells, 1 channel, 3 universes, on cpu, float32, step 0, plan none yet>"
+        == "<Aetheria_Motor: Life B3/S23, 20 x 30 cells, 1 channel, 3 universes, on cpu, float32, step 0, plan eager>"
     )
     motor.step(1200)
     assert repr(motor).endswith("step 1,200, plan eager>")
@@ -115,7 +115,7 @@ def test_a_notebook_never_steps_the_motor_nor_chooses_a_plan(monkeypatch: pytest
     repr(motor)
     _, image = checked(motor)
     assert image is not None
-    assert (Costly.steps, motor.step_count, motor.plan, before) == (0, 0, None, before)
+    assert (Costly.steps, motor.step_count, motor.plan.name, before) == (0, 0, "eager", before)
 
 
 def test_a_busy_motor_is_shown_without_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:

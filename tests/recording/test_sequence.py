@@ -216,12 +216,12 @@ def test_a_failure_of_the_system_is_no_damage(path: Path, number: int, monkeypat
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("orbium.toml", b"steps = 3", "is a config .TOML., not a recording; `aetheria run .*orbium.toml` runs it"),
-        ("my soup.toml", b"steps = 3", "`aetheria run '.*my soup.toml'` runs it"),
-        ("glider.rle", b"x = 3", "is a pattern, not a recording"),
-        ("w.safetensors", b"x", "is a file of weights"),
-        ("run.png", b"\x89PNG", "is a picture"),
-        ("run.npz", b"PK", "is a NumPy file"),
+        ("orbium.toml", b"steps = 3", "is a config; expected a recording .*Its use: aetheria run .*orbium.toml"),
+        ("my soup.toml", b"steps = 3", "aetheria run '.*my soup.toml'"),
+        ("glider.rle", b"x = 3, y = 3", "is a pattern; expected a recording"),
+        ("run.png", b"\x89PNG\r\n\x1a\n", "is an image; expected a recording"),
+        ("run.npz", b"PK\x03\x04", "is an archive of weights or arrays"),
+        ("run.h5", b"[law]\nname = 'Life'", "is no HDF5 file; expected a recording"),
         ("run.h5", b"junk", "is no HDF5 file; expected a recording"),
         ("run.h5", b"", "is empty"),
         (".", b"", "is a folder"),

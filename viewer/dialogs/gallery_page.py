@@ -62,8 +62,8 @@ class GalleryPage(QWidget):
         self.look_for = QPushButton("&Open a file...")
         self.look_for.clicked.connect(self.asked_for_file)
         hint = QLabel(
-            "Or drop a file on this window: a config (.toml), a recording (.h5), a pattern (.rle), cells (.npy, .png), "
-            "weights or a saved state (.safetensors)."
+            "Or drop a file on this window: a config (.toml), a recording (.h5), a pattern (.rle, .cells, .lif, .mcl, .mc), "
+            "cells (.npy, .png), weights or a saved state (.safetensors)."
         )
         hint.setWordWrap(True)
         column = QVBoxLayout(self)

@@ -1,8 +1,7 @@
 """Import of patterns, arrays, images, weights and states, into the open run or as new runs. No Qt."""
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from aetheria.core.device import times
 from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError, LawError, StateError
-from aetheria.files.rle import read_rle_file
-from aetheria.files.untrusted import read_array
-from aetheria.laws.discrete.life import parse_rule
+from aetheria.files.patterns import PATTERN_SUFFIXES, Pattern, read_pattern
+from aetheria.files.recognise import recognised
+from aetheria.files.untrusted import check_input, read_array
+from aetheria.laws.rules import Rule, law_from_rule, read_rule
 from aetheria.laws.weights import fitting_weights, read_tensors
 from aetheria.motor.initial import Initial, Kind, make_initial
 from aetheria.motor.motor import Aetheria_Motor
@@ -20,9 +20,15 @@ from aetheria.runs.config import RunConfig
 from aetheria.runs.state_file import describe_state, is_state, load_state
 from viewer.sources.live import LiveSource
 
-_KINDS: dict[str, Kind] = {".rle": "rle", ".npy": "npy", ".png": "image"}
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(PATTERN_SUFFIXES, "pattern"),
+    ".npy": "npy",
+    **dict.fromkeys(IMAGE_SUFFIXES, "image"),
+}
 _WEIGHTS = (".safetensors", ".pt", ".pth")
 SUFFIXES = (*_KINDS, *_WEIGHTS)
+_SUFFIX_OF = {"pattern": ".rle", "array": ".npy", "image": ".png", "tensors": ".safetensors", "archive": ".pt"}
 _WHOLE = 64  # smallest side of an array that is used as the whole grid; smaller arrays become patterns in a larger grid
 
 
@@ -73,22 +79,30 @@ def import_file(path: Path, source: LiveSource | None) -> RunChange | NewRun:
     Raises:
         AetheriaError: it cannot be read, or fits neither; the message says what would fit.
     """
-    if not path.is_file():
-        raise FileUnreadableError(f"{path}: no such file")
-    suffix = path.suffix.lower()
+    check_input(path, "a pattern, an array, an image, weights or a saved state")
+    suffix = suffix_of(path)
     if suffix in _WEIGHTS:
         return _state(path, source) if is_state(path) else _weights(path, source)
     kind = _KINDS[suffix]
-    if source is not None and (kind != "rle" or source.motor.traits.reads_patterns):
+    if source is not None and (kind != "pattern" or source.motor.traits.reads_patterns):
         return _cells(path, kind, source)
-    if kind == "rle":
-        return NewRun(_life_from_rle(path))
+    if kind == "pattern":
+        return _run_of_pattern(path)
     if kind == "npy":
         return NewRun(_life_from_array(path))
     raise ConfigError(
         f"{path.name}: an image is used as the cells of a run; first open a run with a grid of that size (a config, or "
         "a run of the gallery), then open the image"
     )
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that tells the kind of a file: its own where that is known, else one by its content."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return suffix
+    kind = recognised(path)
+    return suffix if kind is None else {**_SUFFIX_OF, "recording": ".h5", "config": ".toml"}.get(kind.key, suffix)
 
 
 def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
@@ -98,8 +112,9 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
     try:
         cells = make_initial(initial, motor.traits, motor.shape, motor.seed)
     except StateError as error:
-        if kind == "rle" and motor.traits.bit_rule() is not None:
-            return NewRun(_life_from_rle(path), f"{path.name} does not fit the open grid: opened on a larger one")
+        if kind == "pattern" and motor.traits.bit_rule() is not None:
+            run = _run_of_pattern(path)
+            return replace(run, note=f"{path.name} does not fit the open grid: opened on a larger one. {run.note}".strip())
         raise StateError(
             f"{error}. The open run ({source.title}) takes at most {times(motor.shape[2:])} cells, in {motor.shape[1]} "
             "channel(s); open a run with a larger grid first, or close this one"
@@ -115,49 +130,74 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
     )
 
 
-def _life_from_rle(path: Path) -> RunConfig:
-    pattern = read_rle_file(path)
-    if pattern.cells.max(initial=0) > 1:
+def _run_of_pattern(path: Path) -> NewRun:
+    """A run of the rule that a pattern names, on its bounded grid where there is one, else on a grid with room."""
+    pattern = read_pattern(path)
+    rule = _rule_of(pattern, path)
+    height, width = pattern.cells.shape
+    law, bounded = {"name": rule.law, **rule.settings}, rule.grid
+    if bounded is None:
+        return NewRun(_config_of_pattern(path, law, (_room(height), _room(width))))
+    if height <= bounded.height and width <= bounded.width and _has_boundary(rule):
+        if bounded.boundary != "periodic":
+            law["boundary"] = bounded.boundary
+        return NewRun(_config_of_pattern(path, law, (bounded.height, bounded.width)))
+    size = _room(height), _room(width)
+    note = f"{path.name} was made for a {bounded} (rule {rule}): opened on a torus of {times(size)} cells"
+    return NewRun(_config_of_pattern(path, law, size), note)
+
+
+def _rule_of(pattern: Pattern, path: Path) -> Rule:
+    states = int(pattern.cells.max(initial=0))
+    try:
+        rule = read_rule(pattern.rule or "B3/S23", path.name)
+    except ConfigError as error:
+        if states <= 1:
+            reason = str(error).partition("given; ")[2]
+            raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}"; {reason}') from None
+        rule = None
+    if rule is not None and rule.law is None:
+        raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}", {rule.family}; no law of Aetheria runs it yet')
+    if rule is None or (states > 1 and rule.law == "Life"):
         raise StateError(
-            f"{path.name}: states up to {pattern.cells.max()}, as of Lenia; first open a run of Lenia (Orbium in the gallery), "
+            f"{path.name}: states up to {states}, as of Lenia; first open a run of Lenia (Orbium in the gallery), "
             "then open the pattern"
         )
-    return _life(path, "rle", (pattern.cells.shape[0], pattern.cells.shape[1]), _rule(pattern.rule, path))
+    return rule
 
 
-def _rule(named: str | None, path: Path) -> str:
-    """B/S notation of the rule in an RLE header; "23/3" is an older notation."""
-    rule = (named or "B3/S23").split(":")[0]
-    if old := re.fullmatch(r"([0-8]*)/([0-8]*)", rule):
-        rule = f"B{old[2]}/S{old[1]}"
+def _has_boundary(rule: Rule) -> bool:
+    """Whether the rule's law has the boundary of the rule's bounded grid."""
     try:
-        parse_rule(rule)
+        law_from_rule(str(rule))
     except ConfigError:
-        raise ConfigError(
-            f'{path.name}: made for the rule "{named}"; expected a Life-like rule, as in B3/S23 (or first open the run it was '
-            "made for first)"
-        ) from None
-    return rule.upper()
+        return False
+    return True
+
+
+def _config_of_pattern(path: Path, law: dict[str, Any], grid: tuple[int, int]) -> RunConfig:
+    return _config(
+        title=path.stem,
+        grid={"height": grid[0], "width": grid[1]},
+        law=law,
+        initial={"kind": "pattern", "path": str(path.resolve())},
+    )
 
 
 def _life_from_array(path: Path) -> RunConfig:
     array = read_array(path)
-    if array.ndim != 2 or not array.size or not np.isin(array, (0, 1)).all():
+    bits = (0, 255) if array.dtype == np.uint8 and array.max(initial=0) > 1 else (0, 1)
+    if array.ndim != 2 or not array.size or not np.isin(array, bits).all():
         raise ConfigError(
             f"{path.name}: an array is used as the cells of a run; first open a run that it fits, or give a 2-D array of 0 "
             "and 1 for Life"
         )
-    height, width = array.shape
-    return _life(path, "npy", (height, width), "B3/S23", whole=min(height, width) >= _WHOLE)
-
-
-def _life(path: Path, kind: Kind, size: tuple[int, int], rule: str, whole: bool = False) -> RunConfig:
-    height, width = size if whole else (_room(size[0]), _room(size[1]))
+    height, width = array.shape if min(array.shape) >= _WHOLE else map(_room, array.shape)
     return _config(
         title=path.stem,
         grid={"height": height, "width": width},
-        law={"name": "Life", "rule": rule},
-        initial={"kind": kind, "path": str(path.resolve())},
+        law={"name": "Life", "rule": "B3/S23"},
+        initial={"kind": "npy", "path": str(path.resolve())},
     )
 
 

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -54,20 +55,38 @@ def native_kernel(source: str, *structures: type[ctypes.Structure], **defines: i
         NativeKernelError: no compiler, or it fails; with the first error message.
         AssertionError: a structure has another size in the source.
     """
-    folder = resources.files("aetheria.stepping") / "kernels"
-    headers = sorted(file.name for file in folder.iterdir() if file.name.endswith(".h"))
-    texts = {name: (folder / name).read_text("utf-8") for name in (source, *headers)}
     command = compiler()
     if command is None:
         raise NativeKernelError("no C++ compiler found (g++ or clang++)")
-    flags = [*_FLAGS, *choice_flags(), *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
-    path = _cache_folder() / f"{Path(source).stem}-{_fingerprint(texts, flags, command)}.so"
+    flags, texts = _flags(defines), _texts(source)
+    path = _library(command, flags, texts, source)
     if not path.exists():
         _build(command, flags, texts, source, path)
     library = ctypes.CDLL(str(path))
     for structure in structures:
         _check_size(library, source, structure)
     return library
+
+
+def is_cached(source: str, **defines: int) -> bool:
+    """Whether `native_kernel` has no need to compile."""
+    command = compiler()
+    return command is not None and _library(command, _flags(defines), _texts(source), source).exists()
+
+
+def _flags(defines: Mapping[str, int]) -> list[str]:
+    return [*_FLAGS, *choice_flags(), *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
+
+
+def _texts(source: str) -> dict[str, str]:
+    """The source and all headers, by name."""
+    folder = resources.files("aetheria.stepping") / "kernels"
+    headers = sorted(file.name for file in folder.iterdir() if file.name.endswith(".h"))
+    return {name: (folder / name).read_text("utf-8") for name in (source, *headers)}
+
+
+def _library(command: str, flags: list[str], texts: dict[str, str], source: str) -> Path:
+    return _cache_folder() / f"{Path(source).stem}-{_fingerprint(texts, flags, command)}.so"
 
 
 def _check_size(library: ctypes.CDLL, source: str, structure: type[ctypes.Structure]) -> None:
