@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, program
+from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, plain, program
 from aetheria.core.errors import ConfigError
+from aetheria.core.printable import counted
 from aetheria.core.shell import shell_quoted
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(
             raise ConfigError(f"--resume: {name} given too; a run is resumed with its own config and file")
     if resume is None and (config is None or from_start):
         raise ConfigError("run: expected a CONFIG, or --resume RECORDING.h5" + (" with --from-start" if from_start else ""))
-    display = RunDisplay(out, err, quiet)
+    display = RunDisplay(out, quiet)
     options: dict[str, Any] = {"device": device, "started": display.started, "progress": display.progress}
     try:
         with display:
@@ -101,17 +101,18 @@ def _resume(recording: Path, **options: Any) -> "RunResult":
 
 
 def _report_run(result: "RunResult", quiet: bool) -> None:
-    command, file = escape(program()), escape(shell_quoted(result.recording))
+    command, file = plain(program()), plain(shell_quoted(result.recording))
     if result.message:
-        err.print(f"{_STATUS[result.status]}: {escape(result.message)}")
+        err.print(f"{_STATUS[result.status]}: {plain(result.message)}")
     if quiet:
         return
-    out.print(f"{_STATUS[result.status]} {result.steps:,} steps in {result.seconds:.1f} s, {result.frames:,} frames committed")
+    steps, frames = counted(result.steps, "step"), counted(result.frames, "frame")
+    out.print(f"{_STATUS[result.status]} {steps} in {result.seconds:.1f} s, {frames} committed")
     if result.waited_s > 0.1:
         out.print(f"  the motor waited {result.waited_s:.1f} s for the disk")
-    out.print(f"  recording  {escape(str(result.recording))}")
+    out.print(f"  recording  {plain(result.recording)}")
     if result.picture:
-        out.print(f"  picture    {escape(str(result.picture))}")
+        out.print(f"  picture    {plain(result.picture)}")
     if result.status == "interrupted":
         out.print(f"Next: {command} run --resume {file}   |   {command} info {file}")
     else:
@@ -140,7 +141,7 @@ def train(
     folder = out_folder or Path("runs") / find_config(config).stem
     options: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
     result: TrainResult | GrowResult
-    with TrainingDisplay(out, err, quiet) as display:
+    with TrainingDisplay(out, quiet) as display:
         if isinstance(settings, GrowConfig):
             result = grow(settings, folder, started=display.growing, progress=display.progress, **options)
         else:
@@ -156,7 +157,7 @@ def train(
 def _report_training(result: "TrainResult | GrowResult", folder: Path, quiet: bool) -> None:
     from aetheria.training.grow import GrowResult
 
-    name, diverged = escape(str(folder)), result.status == "diverged"
+    name, diverged = plain(folder), result.status == "diverged"
     if diverged:
         err.print(
             f"{_STATUS['diverged']}: the last error, {result.last_error:.3g}, is far above that of empty cells; train longer, "
@@ -176,4 +177,4 @@ def _report_training(result: "TrainResult | GrowResult", folder: Path, quiet: bo
         out.print("  mean error  " + ", ".join(f"{result.errors[step - 1]:.3g} after {step}" for step in shown))
         out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
     if not diverged:
-        out.print(f"Next: {escape(program())} run {escape(shell_quoted(folder / 'run.toml'))}")
+        out.print(f"Next: {plain(program())} run {plain(shell_quoted(folder / 'run.toml'))}")

@@ -10,9 +10,12 @@ import tomli_w
 from pydantic import ConfigDict
 from pydantic import Field as Setting
 
-from aetheria.core.device import AXES
+from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
+from aetheria.core.notebook import html_table
+from aetheria.core.printable import counted, printable
 from aetheria.core.settings import Settings
+from aetheria.core.shell import shell_quoted
 from aetheria.files.recognise import recognised
 from aetheria.files.untrusted import MAX_TOML_BYTES, check_input, read_toml
 from aetheria.laws import find_law, parameters
@@ -68,7 +71,7 @@ class LawConfig(Settings):
 
     model_config = ConfigDict(extra="allow")
 
-    name: str
+    name: str = Setting(examples=['name = "Life"'])
     weights: str | None = None
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
 
@@ -134,12 +137,12 @@ class RunConfig(Settings):
 
     title: str = ""
     d_state: int | None = Setting(default=None, gt=0)
-    steps: int = Setting(gt=0)
+    steps: int = Setting(gt=0, examples=["steps = 1000"])
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
     batch: int = Setting(default=1, gt=0)
     device: str = "auto"
-    grid: GridConfig
-    law: LawConfig
+    grid: GridConfig = Setting(examples=["grid = { height = 256, width = 256 }"])
+    law: LawConfig = Setting(examples=['law = { name = "Life" }'])
     initial: Initial | None = None
     motor: MotorConfig = MotorConfig()
     record: RecordConfig = RecordConfig()
@@ -174,6 +177,25 @@ class RunConfig(Settings):
         """This config with every default filled in, as TOML."""
         return to_toml(self)
 
+    def __repr__(self) -> str:
+        title = f' "{self.title}"' if self.title else ""
+        return printable(f"<RunConfig{title}: {', '.join(self._overview().values())}>")
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return html_table("RunConfig", {"title": self.title, **self._overview()}, more=self.to_toml())
+
+    def _overview(self) -> dict[str, str]:
+        universes = f", {counted(self.batch, 'universe')}" if self.batch > 1 else ""
+        rule = self.law.parameters.get("rule")
+        return {
+            "law": self.law.name + (f" {rule}" if rule else ""),
+            "cells": f"{times(self.grid.sides)} cells{universes}",
+            "length": counted(self.steps, "step"),
+            "seed": f"seed {self.seed}",
+        }
+
 
 def to_toml(settings: Settings) -> str:
     """Settings with every default filled in, as TOML."""
@@ -192,7 +214,12 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
         ConfigError: the file is not TOML, or settings are unknown, missing or wrong; one line each.
     """
     path = find_config(path)
-    return RunConfig.checked(read_settings(path, overrides), "")
+    values = read_settings(path, overrides)
+    if "train" in values:
+        raise ConfigError(
+            f"{path}: is the config of a training, with a table [train]; `aetheria train {shell_quoted(path)}` runs it"
+        )
+    return RunConfig.checked(values, "")
 
 
 def is_config(given: str) -> bool:

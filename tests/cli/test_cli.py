@@ -205,7 +205,7 @@ def test_info_says_what_a_recording_holds_and_how_to_open_it(here: Path) -> None
     call("run", "soup.toml")
     result = call("info", "runs/soup.h5")
     assert result.exit_code == 0
-    for words in ("done", "a soup", "Life, 1 channels, 32 x 48", "4, steps 0 to 60, every 20", "population", 'name = "life"'):
+    for words in ("done", "a soup", "Life, 1 channel, 32 x 48", "4, steps 0 to 60, every 20", "population", 'name = "life"'):
         assert words in result.output
     assert 'xarray.open_dataset("runs/soup.h5", engine="h5netcdf")' in result.output
     (here / "junk.h5").write_bytes(b"junk")
@@ -295,7 +295,9 @@ def test_view_without_the_viewer_says_what_to_install(monkeypatch: pytest.Monkey
         monkeypatch.setattr(extensions, "entry_points", lambda **_: [])
     error = failure("view")
     assert error.exit_code == 2
-    assert "view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' (" in str(error)
+    assert "view: the viewer needs PySide6 and pyqtgraph: pip install '.[viewer]' in the folder of Aetheria's source (" in str(
+        error
+    )
     assert call("--help").exit_code == 0
     assert call("jump").exit_code == 2
 
