@@ -90,7 +90,7 @@ def _settings(given: str, set_: list[str] | None, steps: int | None, grid: str |
         return load_config(given, [*(set_ or []), *([f"steps={steps}"] if steps else [])]), find_config(given).stem
     settings, name, note = short_config(given, read_grid(grid) if grid else None, steps)
     if note:
-        err.print(escape(note))
+        err.print(plain(note))
     return changed_config(settings, set_), name
 
 
