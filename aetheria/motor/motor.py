@@ -210,7 +210,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         fresh = fresh_state(self.traits, initial, self._spec, seed)
         with loop.lock:
             self._initial = initial
-            stepper.state, stepper.step, stepper.seed = fresh, 0, seed
+            stepper.go_to(fresh, 0, seed)
             stepper.own.begin_anew()
             loop.edits.restart()
             if initial is not self._first_initial:
@@ -251,6 +251,6 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         with loop.lock:
             before = stepper.step
             stepper.own.load(state.get("law", {}))  # first: it may refuse
-            stepper.state, stepper.step, stepper.seed = given, step, seed
+            stepper.go_to(given, step, seed)
             loop.edits.add_state(before)
             loop.feed.show_again()
