@@ -86,7 +86,7 @@ class Subscription:
         self._asked_at: int | None = None
         self._next = 0.0  # when the next frame of a `rate` is due, by the monotonic clock
         # Not a queue.Queue: it is written in Python, and Ctrl-C can interrupt it where its own lock is not held as it believes.
-        self._frames: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()  # None wakes the reader
         self._capacity = 1 if delivery == "latest" else capacity
         self._taken: queue.SimpleQueue[None] = queue.SimpleQueue()  # wakes a motor that waits for room
         self._read_step = -1  # of the last frame that was read ("lossless")
@@ -174,7 +174,7 @@ class Subscription:
             self.waited_s += waited
 
     def get(self, timeout: float | None = None) -> Frame | None:
-        """The next frame; waits up to `timeout` seconds. None when closed and empty, or out of time."""
+        """The next frame; waits up to `timeout` seconds. None when closed and empty, out of time, or woken."""
         self._reader = threading.current_thread()
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -187,6 +187,8 @@ class Subscription:
                 if closed or left <= 0:
                     return None
                 continue
+            if frame is None:
+                return None
             if self._taken.empty():
                 self._taken.put(None)
             # A motor that was interrupted hands a frame over again, where it does not know whether it had.
@@ -201,6 +203,10 @@ class Subscription:
     def close(self) -> None:
         """Ends the subscription; waiting frames can still be read."""
         self.closed = True
+
+    def wake(self) -> None:
+        """Makes a waiting `get` return now."""
+        self._frames.put(None)
 
     def __iter__(self) -> Iterator[Frame]:
         while (frame := self.get()) is not None:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from aetheria.core.device import times
-from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
+from aetheria.core.errors import AetheriaError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.core.rng_state import NAMES, random_states, set_random_states
 from aetheria.core.settings import Settings
 from aetheria.files.atomic import durable_write
@@ -159,8 +159,6 @@ def write_state(saved: SavedState, path: Path) -> None:
     except AetheriaError:
         raise
     except (OSError, SafetensorError) as error:
-        if "os error 28" in str(error) or getattr(error, "errno", None) == 28:
-            raise DiskFullError(f"{path}: the disk is full; nothing was saved") from error
         raise RecordingError(f"{path}: cannot be written; {error}") from error
 
 

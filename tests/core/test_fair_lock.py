@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import ExitStack, nullcontext
+from functools import partial
 
 import pytest
 
@@ -109,13 +110,17 @@ def test_ctrl_c_at_every_point_of_entering_and_leaving_leaves_the_lock_to_others
         with turns if situation == "waiting" else nullcontext():
             thread.start()
             if situation == "waiting":
-                until(lambda turns=turns, strike=strike: turns._waiting or strike.done)
+                until(partial(_waits_or_was_struck, turns, strike))
         thread.join(10)
         assert strike.failure is None
         assert not thread.is_alive()
         assert free_for_others(turns), strike.where
         struck = strike.done
     assert number > 6
+
+
+def _waits_or_was_struck(turns: FairLock, strike: Strike) -> bool:
+    return bool(turns._waiting) or strike.done
 
 
 def enter_and_leave(turns: FairLock) -> None:
