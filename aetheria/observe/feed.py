@@ -21,6 +21,7 @@ Delivery = Literal["latest", "recent", "lossless"]
 _EARLY = 0.25  # share of a period by which a frame may come early: chunks as long as a period must not miss every second one
 _POLL = 0.05  # seconds between checks that the other side still exists
 _TOLD_S = 1.0  # seconds of waiting in total after which a warning is logged
+_GRACE_S = 0.5  # in which a motor reaches the next frame, most often, before it raises the error of a reader
 _PATIENCE = 5.0  # seconds that a full lossless queue waits for a first reader
 
 
@@ -91,6 +92,7 @@ class Subscription:
         self._taken: queue.SimpleQueue[None] = queue.SimpleQueue()  # wakes a motor that waits for room
         self._read_step = -1  # of the last frame that was read ("lossless")
         self._failure: BaseException | None = None
+        self._failed_at = 0.0
         self._reader: threading.Thread | None = None
 
     def wants(self, step: int) -> bool:
@@ -197,8 +199,14 @@ class Subscription:
                 return frame
 
     def fail(self, error: BaseException) -> None:
-        """Reports that the reader is broken: the motor's next step raises `error`."""
+        """Reports that the reader is broken: the motor raises `error` at the next frame, or after half a second of steps."""
+        self._failed_at = time.monotonic()
         self._failure = error
+
+    def check(self) -> None:
+        """Raises the error that the reader reported, if that was half a second ago."""
+        if self._failure is not None and time.monotonic() > self._failed_at + _GRACE_S:
+            raise self._failure
 
     def close(self) -> None:
         """Ends the subscription; waiting frames can still be read."""
@@ -290,6 +298,8 @@ class Feed:
             subscription, frame = self._undelivered[0]
             subscription.put(frame)
             del self._undelivered[0]
+        for subscription in self._open():
+            subscription.check()
 
     def lossless(self) -> int:
         """Number of open subscriptions that must not miss a frame."""

@@ -7,7 +7,6 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import BinaryIO
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from aetheria.recording.append import ResumePoint
 from aetheria.recording.disk_space import DiskBudget
 from aetheria.recording.edit_lines import EditLines
 from aetheria.recording.frame_index import SERIES
-from aetheria.recording.growing_file import GrowingFile
+from aetheria.recording.growing_file import GrowingFile, KeptFile
 from aetheria.recording.lock import WriteLock
 from aetheria.recording.write_errors import disk_full, recording_error, status_of
 
@@ -37,7 +36,7 @@ class FrameWriter:
         path: of the file.
         frames: number of committed frames.
         error: that ended the writing.
-        kept: the file for reading, where its name was lost while it was written.
+        kept: the content of the file, where its name was lost while it was written.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class FrameWriter:
         """
         self.path, self.frames = path, frames
         self.error: AetheriaError | None = None
-        self.kept: BinaryIO | None = None
+        self.kept: KeptFile | None = None
         self._file, self._lock, self._subscription, self._edits, self._budget = file, lock, subscription, edits, budget
         self._batch, self._dt, self._essential = batch, dt, essential
         self._broken = False  # HDF5 could not write, and will never be able to flush what it holds
@@ -206,8 +205,8 @@ class FrameWriter:
         if not self._lost and not self._file.in_place():
             self._lost = True
             self.error = self.error or RecordingError(
-                f"{self.path}: was deleted, moved or replaced while it was written, after {self.frames} frames; "
-                "Recorder.save_as(PATH) saves them"
+                f"{self.path}: was deleted, moved or replaced while it was written, at frame {self.frames}; "
+                "the frames are kept, and Recorder.save_as saves them"
             )
             self._stop_motor(self.error)
 
@@ -229,7 +228,7 @@ class FrameWriter:
         if self._broken:
             self._file.force_status(status_of(self.error) if self.error else "failed")
         if self._lost:
-            self.kept = self._file.duplicate()
+            self.kept = self._file.keep()
         self._file.abandon()
         try:
             if not self._broken and not self._lost:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 from weakref import WeakSet
 
 import h5py
@@ -19,6 +19,7 @@ from aetheria.recording.compress import append_compressed_row, append_row
 from aetheria.recording.schema import FieldLayout
 from aetheria.recording.superblock import clear_writer_mark
 
+_PIECE = 1 << 20  # bytes that are copied at a time
 _UNCLOSED: list[object] = []  # files that HDF5 could not close; if they were freed, h5py would try again and print errors
 
 
@@ -43,6 +44,7 @@ class GrowingFile:
         self.id = str(file.attrs.get("id", ""))
         # Opened now: at the end there may be no free descriptor, and no folder for temporary files.
         self._unnamed = _unnamed_file(path.parent)
+        self._as_is = True
         _OPEN.add(self)
 
     @classmethod
@@ -140,19 +142,20 @@ class GrowingFile:
         except OSError:
             return False
 
-    def duplicate(self) -> BinaryIO | None:
-        """The file for reading, whatever becomes of its name; None without a free descriptor."""
+    def keep(self) -> "KeptFile | None":
+        """The content of the file, whatever becomes of its name; None without a free descriptor."""
         try:
-            return os.fdopen(os.dup(self._descriptor), "rb")
+            return KeptFile(os.dup(self._descriptor))
         except OSError:
             return None
 
     def abandon(self) -> None:
         """Closes the file and leaves its content as it is, as if the process had been killed.
 
-        HDF5 cannot close a file that it cannot write, and crashes at exit: its last writes are sent to an unnamed file.
+        HDF5 cannot close a file that it cannot write, and crashes at exit: its last writes are sent to an unnamed file. Where the
+        system refuses that, by a limit on descriptors, HDF5 closes the file in its own way.
         """
-        self._redirect()
+        self._as_is = self._redirect()
         _OPEN.discard(self)
         os.close(self._unnamed)
         try:
@@ -160,17 +163,38 @@ class GrowingFile:
         except (OSError, RuntimeError):
             _UNCLOSED.append((self._file, self._data))
 
-    def _redirect(self) -> None:
-        with suppress(OSError):  # by a limit on descriptors: HDF5 then closes the file in its own way
+    def _redirect(self) -> bool:
+        try:
             os.dup2(self._unnamed, self._descriptor)
+        except OSError:
+            return False
+        return True
 
     def clear_writer_mark(self) -> None:
         """Marks an abandoned file whose content is complete as closed."""
-        clear_writer_mark(self._path)
+        if self._as_is:
+            clear_writer_mark(self._path)
 
     @property
     def _descriptor(self) -> int:
         return int(self._file.id.get_vfd_handle())
+
+
+class KeptFile:
+    """A recording that was written to its end, and has no name."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def save(self, path: Path) -> None:
+        """Writes it to a file, which is then closed as any recording. Raises OSError."""
+        with path.open("wb") as file:
+            while piece := os.pread(self._descriptor, _PIECE, file.tell()):
+                file.write(piece)
+        clear_writer_mark(path)
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
 
 
 _OPEN: WeakSet[GrowingFile] = WeakSet()

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -25,7 +24,6 @@ from aetheria.recording.frame_writer import FrameWriter
 from aetheria.recording.growing_file import GrowingFile
 from aetheria.recording.lock import WriteLock
 from aetheria.recording.metadata import describe
-from aetheria.recording.superblock import clear_writer_mark
 from aetheria.recording.write_errors import recording_error, status_of
 
 log = logging.getLogger(__name__)
@@ -175,10 +173,7 @@ class Recorder:
             raise RecordingError(f"{self.path}: is where it was written, or could not be kept open; copy it instead")
         check_output(target, overwrite)
         with atomic_write(target) as temporary:
-            kept.seek(0)
-            with temporary.open("wb") as file:
-                shutil.copyfileobj(kept, file)
-            clear_writer_mark(temporary)
+            kept.save(temporary)
 
     @property
     def frames(self) -> int:
