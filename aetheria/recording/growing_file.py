@@ -152,8 +152,8 @@ class GrowingFile:
     def abandon(self) -> None:
         """Closes the file and leaves its content as it is, as if the process had been killed.
 
-        HDF5 cannot close a file that it cannot write, and crashes at exit: its last writes are sent to an unnamed file. Where the
-        system refuses that, by a limit on descriptors, HDF5 closes the file in its own way.
+        HDF5 cannot close a file that it cannot write, and crashes at exit: its last writes are sent to an unnamed file. Where
+        the system refuses that, by a limit on descriptors, HDF5 closes the file in its own way.
         """
         self._as_is = self._redirect()
         _OPEN.discard(self)

@@ -34,6 +34,12 @@ def run_python(code: str, folder: Path, *more: str) -> subprocess.CompletedProce
     return subprocess.run([sys.executable, "-c", script, *more], cwd=folder, capture_output=True, text=True, timeout=60)
 
 
+def step_for(motor: Aetheria_Motor, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        motor.step(1)
+
+
 def check_frames(path: Path, count: int, status: str) -> None:
     with Recording(path) as recording, life() as motor:
         assert (recording.status, len(recording), recording.note) == (status, count, "")
@@ -93,10 +99,11 @@ def test_a_dropped_recorder_closes_its_file_gives_its_lock_back_and_says_so(tmp_
     def record() -> None:
         _unfinished = Recorder(motor, path)
         motor.step(20)
+        del _unfinished
+        gc.collect()
 
     with pytest.warns(ResourceWarning, match=r"run\.h5: its Recorder was dropped without finish\(\)"):
         record()
-        gc.collect()
     assert not is_being_written(path)
     check_frames(path, 21, "interrupted")
     motor.step(5)
@@ -126,26 +133,27 @@ def test_to_finish_takes_neither_a_temporary_folder_nor_a_descriptor(tmp_path: P
 def test_a_file_that_is_lost_while_it_is_written_is_noticed_and_can_be_saved(how: str, tmp_path: Path) -> None:
     (folder := tmp_path / "runs").mkdir()
     path = folder / "run.h5"
-    motor, recorder = life(), None
-    with (
-        pytest.raises(RecordingError, match=r"run\.h5: was deleted, moved or replaced") as caught,
-        Recorder(motor, path) as recorder,
-    ):
-        motor.step(10)
-        recorder.sync()
-        {
-            "deleted": path.unlink,
-            "replaced": lambda: (tmp_path / "other").write_text("other") and (tmp_path / "other").replace(path),
-            "the folder is moved": lambda: folder.rename(tmp_path / "moved"),
-        }[how]()
-        lost, deadline = motor.step_count, time.monotonic() + 30
-        while motor.step_count < 10**9 and time.monotonic() < deadline:
-            motor.step(1)
+    motor = life()
+    recorder = Recorder(motor, path)
+    motor.step(10)
+    recorder.sync()
+    if how == "deleted":
+        path.unlink()
+    elif how == "replaced":
+        (tmp_path / "other").write_text("other")
+        (tmp_path / "other").replace(path)
+    else:
+        folder.rename(tmp_path / "moved")
+    lost = motor.step_count
+    with pytest.raises(RecordingError, match=r"run\.h5: was deleted, moved or replaced"):
+        step_for(motor, 30)
+    with pytest.raises(RecordingError, match=r"run\.h5: was deleted, moved or replaced") as caught:
+        recorder.finish()
     assert caught.value.exit_code == 5
     assert motor.step_count < lost + 100
     assert recorder.lost
+    (tmp_path / "there.h5").touch()
     with pytest.raises(ConfigError, match="exists"):
-        (tmp_path / "there.h5").touch()
         recorder.save_as(tmp_path / "there.h5")
     recorder.save_as(tmp_path / "saved.h5")
     with Recording(tmp_path / "saved.h5") as recording:
@@ -161,10 +169,8 @@ def test_a_lost_file_is_noticed_between_two_frames_too(tmp_path: Path) -> None:
     recorder = Recorder(motor, path, every=10**6)
     motor.step(1)
     path.unlink()
-    deadline = time.monotonic() + 30
     with pytest.raises(RecordingError, match="deleted"):
-        while time.monotonic() < deadline:
-            motor.step(1)
+        step_for(motor, 30)
     with pytest.raises(RecordingError, match="deleted"):
         recorder.finish()
 
