@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,10 @@ class Frame:
 
     def __getitem__(self, name: str) -> NDArray[np.generic]:
         return self.fields[name]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the arrays themselves: they may be on their way from a device, or in a file."""
+        return Frame, (self.step, self.wall_time, dict(self.fields), self.request, self.edits)
 
 
 class Subscription:

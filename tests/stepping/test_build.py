@@ -88,7 +88,7 @@ def quick_compiler(empty_cache: Path, tiny_library: bytes, monkeypatch: pytest.M
         Path(words[-1]).write_bytes(tiny_library)
         return subprocess.CompletedProcess(words, 0, "", "")
 
-    monkeypatch.setattr(build.subprocess, "run", compiled_at_once)
+    monkeypatch.setattr(subprocess, "run", compiled_at_once)
     return empty_cache
 
 
