@@ -12,8 +12,9 @@ from aetheria.motor.edit_log import EditLog
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.pace import Pace
 from aetheria.motor.stepper import Stepper
-from aetheria.observe.feed import Feed, Frame, Subscription, next_multiple
+from aetheria.observe.feed import Feed, Subscription, next_multiple
 from aetheria.observe.fields import View
+from aetheria.observe.frame import Frame
 from aetheria.observe.render import render
 from aetheria.observe.request import Request, view_of
 
@@ -135,8 +136,8 @@ class StepLoop:
     def _chunk(self, most: int) -> int:
         """Takes a chunk of at most `most` steps; returns their number. Raises DivergedError when a check finds NaN or Inf."""
         before = self.stepper.step
-        steps = self._next_stop(before + most) - before
         plan = self.stepper.current()  # not to be timed: it may compile
+        steps = self._next_stop(before + most) - before
         began = time.perf_counter()
         self.stepper.advance(plan, steps)
         self._wait_for_device()
@@ -157,9 +158,11 @@ class StepLoop:
                 before.synchronize()
 
     def _next_stop(self, end: int) -> int:
-        """The step at which the next frame, check, clean-up or pause for other threads is due."""
+        """The step at which the next frame, check, clean-up, plan or pause for other threads is due."""
         step = self.stepper.step
         stops = [end, step + self._pace.steps]
+        if (switch := self.stepper.switch) is not None:
+            stops.append(switch)
         stops += [next_multiple(step, interval) for interval in self._intervals() if interval]
         due = self.feed.next_due(step)
         return min(stops if due is None else [*stops, due])

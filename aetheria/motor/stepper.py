@@ -1,8 +1,5 @@
 """The stepper: the state of one law, in the form of the plan that advances it."""
 
-import logging
-import threading
-import warnings
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,9 +11,8 @@ from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
-from aetheria.stepping import Plan, PlanName, State, choose_plan
-
-log = logging.getLogger(__name__)
+from aetheria.motor.planner import Planner
+from aetheria.stepping import Plan, PlanName, State
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,6 @@ class Stepper:
 
     Attributes:
         law: the law being stepped.
-        plan: how the law is advanced; None before the first step.
         own: the state that the law's modules keep themselves.
     """
 
@@ -66,16 +61,10 @@ class Stepper:
             background: make the plan in another thread (CPU only: CUDA graphs belong to the thread that captures them).
         """
         self.law = law
-        self.plan: Plan | None = None
         self.own = OwnState(law)
-        self._planning = False
         self._optimizer = optimizer
-        self._wanted: PlanName = wanted
-        self._planned_steps = planned_steps
-        # A module with state of its own cannot be tried by another thread while this one steps it.
-        self._background = background and optimizer.device.type == "cpu" and wanted != "eager" and not self.own
+        self._planner = Planner(law, self.own, optimizer, wanted=wanted, planned_steps=planned_steps, background=background)
         self._now = Moment(0, seed, None)
-        self._ready: Plan | Exception | None = None  # made in the background
         optimizer.step_count = lambda: self.step
 
     @property
@@ -110,9 +99,24 @@ class Stepper:
         self._now = Moment(step, seed, state)
 
     @property
+    def plan(self) -> Plan:
+        """How the law is advanced, or will be."""
+        return self._planner.described(self.step)
+
+    @property
+    def fixed_plan(self) -> str:
+        """Name of the plan that takes all steps from here on; empty while that is open."""
+        return self._planner.fixed_plan
+
+    @property
     def planning(self) -> bool:
-        """Whether a plan is being made in the background; steps are eager until it is ready."""
-        return self._planning and self._ready is None
+        """Whether a plan is being made; if that is in the background, steps are eager until it is ready."""
+        return self._planner.planning
+
+    @property
+    def switch(self) -> int | None:
+        """The step at which another plan takes over; None if the present one stays."""
+        return self._planner.switch(self.step)
 
     def probe(self) -> Tensor:
         """A tensor that holds NaN or Inf if the cells do, in the form that is held now."""
@@ -161,63 +165,17 @@ class Stepper:
             return (after if isinstance(after, Tensor) else after[0]) - cells
 
     def current(self) -> Plan:
-        """The plan for the next steps.
+        """The plan for the steps up to `switch`.
 
         Raises:
             LawError: the law cannot step these cells.
         """
-        if self._ready is not None:
-            self._take_over(self._ready)
-        plan = self.plan
-        if plan is None or plan.stale():
+        plan = self._planner.plan_at(self.step, lambda: self.state)
+        if plan is not self._now.plan:
             self.state = self.state  # in the public form alone, which the next plan can read
-            plan = self.plan = self._chosen("eager" if self._background else self._wanted)
-            if self._background and not self._planning:
-                self._plan_in_background(plan)
         return plan
 
-    def _chosen(self, wanted: PlanName) -> Plan:
-        with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
-            return choose_plan(
-                self.law,
-                self.state,
-                wanted=wanted,
-                precision=self._optimizer.precision,
-                planned_steps=self._planned_steps,
-                own=self.own,
-            )
-
-    def _plan_in_background(self, meanwhile: Plan) -> None:
-        state = tuple(tensor.clone() for tensor in self.state)
-        meanwhile.reason = "until the plan made in the background is ready"
-        self._planning = True
-
-        def work() -> None:
-            try:
-                with torch.inference_mode(), self._optimizer.numerics():
-                    self._ready = choose_plan(
-                        self.law,
-                        state,
-                        wanted=self._wanted,
-                        precision=self._optimizer.precision,
-                        planned_steps=self._planned_steps,
-                    )
-            except Exception as error:  # noqa: BLE001 - reported by the stepping thread
-                self._ready = error
-
-        # No daemon: those are torn down at exit wherever they are, and torch's code does not survive that.
-        threading.Thread(target=work, name="plan", daemon=False).start()
-
-    def _take_over(self, ready: Plan | Exception) -> None:
-        """Goes on by the plan that the background made."""
-        self._ready, self._planning = None, False
-        if isinstance(ready, Exception):
-            self._wanted = "eager"
-            assert self.plan is not None
-            self.plan.reason = str(ready)
-            warnings.warn(
-                f"{self.law.name} goes on by plan eager: same result, slower. Reason: {ready}", RuntimeWarning, stacklevel=2
-            )
-            return
-        self.plan = ready
-        log.info("plan %s takes over", ready.name)
+    def warm_up(self) -> Plan:
+        """Makes the plan now instead of after a number of eager steps, and returns it. Raises what `current` does."""
+        self._planner.make_now()
+        return self.current()

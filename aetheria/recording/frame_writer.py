@@ -1,6 +1,5 @@
 """The writer thread of a recording: commits frames, and closes the file, whatever becomes of the recorder and of Python."""
 
-import logging
 import os
 import threading
 from collections import deque
@@ -12,7 +11,9 @@ import numpy as np
 
 from aetheria.core.errors import AetheriaError, ConfigError, DivergedError, RecordingError
 from aetheria.core.failpoints import reached
-from aetheria.observe.feed import Frame, Subscription
+from aetheria.core.printable import get_logger
+from aetheria.observe.feed import Subscription
+from aetheria.observe.frame import Frame
 from aetheria.recording import checksums, schema
 from aetheria.recording.append import ResumePoint
 from aetheria.recording.disk_space import DiskBudget
@@ -22,7 +23,7 @@ from aetheria.recording.growing_file import GrowingFile, KeptFile
 from aetheria.recording.lock import WriteLock
 from aetheria.recording.write_errors import disk_full, recording_error, status_of
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 _POLL_S = 0.2  # between checks that the file is still in its place, and Python still running
 
 

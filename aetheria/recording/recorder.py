@@ -1,7 +1,6 @@
 """Writes a recording while the motor runs: a writer thread behind a bounded, lossless queue."""
 
 import io
-import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -13,6 +12,7 @@ from weakref import finalize
 import h5py
 
 from aetheria.core.errors import AetheriaError, RecordingError
+from aetheria.core.printable import get_logger
 from aetheria.files.atomic import atomic_write, check_output
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.request import Cut, PixelType
@@ -26,7 +26,7 @@ from aetheria.recording.lock import WriteLock
 from aetheria.recording.metadata import describe
 from aetheria.recording.write_errors import recording_error, status_of
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 FAILPOINTS = (
     "recording laid out",
     "recording opened",

@@ -50,7 +50,7 @@ def test_without_a_compiler_auto_warns_and_steps_by_another_plan(empty_cache: Pa
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     motor = small_motor(small_law("Life"), cfg={"plan": "auto"})
     with pytest.warns(RuntimeWarning, match=r"packed failed: NativeKernelError: no C\+\+ compiler found"):
-        motor.step(1)
+        motor.warm_up()
 
 
 def test_the_error_of_a_failing_compiler_is_quoted(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

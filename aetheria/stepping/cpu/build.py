@@ -3,23 +3,24 @@
 import atexit
 import ctypes
 import hashlib
-import logging
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from aetheria.core.printable import get_logger
 from aetheria.files.atomic import sync
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import CURVES
 from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class NativeKernelError(RuntimeError):
@@ -57,18 +58,38 @@ def native_kernel(source: str, *structures: type[ctypes.Structure], **defines: i
         NativeKernelError: no compiler, or it fails; with the first error message.
         AssertionError: a structure has another size in the source.
     """
-    folder = resources.files("aetheria.stepping") / "kernels"
-    headers = sorted(file.name for file in folder.iterdir() if file.name.endswith(".h"))
-    texts = {name: (folder / name).read_text("utf-8") for name in (source, *headers)}
     command = compiler()
     if command is None:
         raise NativeKernelError("no C++ compiler found (g++ or clang++)")
-    flags = [*_FLAGS, *choice_flags(), *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
-    name = f"{Path(source).stem}-{_fingerprint(texts, flags, command)}"
+    flags, texts = _flags(defines), _texts(source)
+    name = _name(command, flags, texts, source)
     library = _cached(_cache_folder(), name) or _built(command, flags, texts, source, name)
     for structure in structures:
         _check_size(library, source, structure)
     return library
+
+
+def is_cached(source: str, **defines: int) -> bool:
+    """Whether `native_kernel` has no need to compile."""
+    command = compiler()
+    name = command and _name(command, _flags(defines), _texts(source), source)
+    return any(_cache_folder().glob(f"{name}-*.so"))
+
+
+def _flags(defines: Mapping[str, int]) -> list[str]:
+    return [*_FLAGS, *choice_flags(), *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
+
+
+def _texts(source: str) -> dict[str, str]:
+    """The source and all headers, by name."""
+    folder = resources.files("aetheria.stepping") / "kernels"
+    headers = sorted(file.name for file in folder.iterdir() if file.name.endswith(".h"))
+    return {name: (folder / name).read_text("utf-8") for name in (source, *headers)}
+
+
+def _name(command: str, flags: list[str], texts: dict[str, str], source: str) -> str:
+    """The first part of a library's name."""
+    return f"{Path(source).stem}-{_fingerprint(texts, flags, command)}"
 
 
 def _check_size(library: ctypes.CDLL, source: str, structure: type[ctypes.Structure]) -> None:
