@@ -1,6 +1,5 @@
 """The command line `aetheria`."""
 
-import errno
 import sys
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from aetheria.cli.recording_commands import export, info, repair, verify
 from aetheria.cli.run_commands import run, train
 from aetheria.cli.shared import out, print_error, printed_warnings
 from aetheria.core.errors import AetheriaError
+from aetheria.files.full_disk import is_disk_full
 
 # torch, h5py and NumPy are imported inside the commands: --help must not wait for them.
 app = typer.Typer(
@@ -56,4 +56,4 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:  # from libraries that write pictures and films
         print_error(error)
-        sys.exit(3 if error.errno == errno.ENOSPC else 5)
+        sys.exit(3 if is_disk_full(error) else 5)

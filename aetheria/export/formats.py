@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.core.memory_limits import check_room
 from aetheria.export.names import exported_names
-from aetheria.files.atomic import atomic_write
+from aetheria.files.atomic import atomic_write, remove_leftovers, temporary_name
 from aetheria.recording import Recording, schema
 from aetheria.recording.slices import slice_text
 
@@ -109,8 +109,10 @@ def save_zarr(recording: Recording, path: Path) -> None:
         raise ConfigError("--zarr needs zarr: pip install zarr") from None
     if path.exists() and not (path / "zarr.json").is_file():
         raise ConfigError(f"{path}: is not a Zarr store; it is not replaced by one")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    remove_leftovers(path.parent, path.name.__eq__)
+    temporary = temporary_name(path)
     try:
+        temporary.mkdir()
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
         group.attrs.update(json.loads(metadata(recording)))
         for name, values in _series(recording).items():

@@ -1,8 +1,9 @@
 """The motor: holds the cells on a device and steps a law."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from numpy.typing import ArrayLike
@@ -178,7 +179,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
                 phase: dict[str, Any] = {"phase": number % law.phases} if law.phases > 1 else {}
                 found = law.reverse(*state, **phase)
                 state = found if isinstance(found, tuple) else (found,)
-            stepper.state, stepper.step = state, before - n
+            stepper.go_to(state, before - n, stepper.seed)
             loop.edits.add_state(before)
             loop.feed.show_again()
 
@@ -245,7 +246,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         fresh = fresh_state(self.traits, initial, self._spec, seed)
         with loop.lock:
             self._initial = initial
-            stepper.state, stepper.step, stepper.seed = fresh, 0, seed
+            stepper.go_to(fresh, 0, seed)
             stepper.own.begin_anew()
             loop.edits.restart()
             if initial is not self._first_initial:
@@ -275,17 +276,45 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         """Goes on from a `state_dict`.
 
         Raises:
-            StateError: keys missing, or tensors of other shapes.
+            StateError: keys missing, a step or seed that no motor has, tensors of other shapes, NaN or Inf.
         """
         loop, stepper = self._loop, self._loop.stepper
         with loop.lock:
             own_memory = stepper.state[1:]
-        given, step, seed = checked_state(state, own_memory, self._spec), int(state["step"]), int(state["seed"])
+        given, step, seed = checked_state(state, own_memory, self._spec)
         if loop.feed.lossless() and step < stepper.step:
             raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
         with loop.lock:
             before = stepper.step
             stepper.own.load(state.get("law", {}))  # first: it may refuse
-            stepper.state, stepper.step, stepper.seed = given, step, seed
+            stepper.go_to(given, step, seed)
             loop.edits.add_state(before)
             loop.feed.show_again()
+
+    # -- copies --------------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles law, settings, whole state and edits; a copy has locks of its own, and no subscriptions."""
+        loop, law = self._loop, self.traits
+        with loop.lock:
+            made = (self.law, self.shape[2:], law.d_state or law.channels, str(self.device), self.config)
+            state = {"memory": (), **self.state_dict()}
+            own = loop.stepper.own
+            kept = (self._initial, self._first_initial, own.initial, set(own.changed), loop.edits.saved())
+        return _restored, (type(self), made, state, kept)
+
+    def __copy__(self) -> Self:
+        """As `copy.deepcopy`: two motors that step one module would change each other's state."""
+        return copy.deepcopy(self)
+
+
+def _restored(
+    kind: type[Aetheria_Motor], made: tuple[Any, ...], state: Mapping[str, Any], kept: tuple[Any, ...]
+) -> Aetheria_Motor:
+    cells = state["cells"]
+    motor = kind(*made, initial=cells, batch=len(cells), seed=state["seed"])
+    stepper = motor._loop.stepper
+    motor._initial, motor._first_initial, stepper.own.initial, stepper.own.changed, edits = kept
+    stepper.go_to(*checked_state(state, stepper.state[1:], motor._spec))
+    motor._loop.edits.restore(edits)
+    return motor

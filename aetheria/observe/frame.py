@@ -65,6 +65,10 @@ class Frame(Mapping[str, NDArray[np.generic]]):
 
     __hash__ = None  # type: ignore[assignment]  # as a dict: it is compared by its arrays
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the arrays themselves: they may be on their way from a device, or in a file."""
+        return Frame, (self.step, self.wall_time, dict(self.fields), self.request, self.edits)
+
     def __repr__(self) -> str:
         return f"<Frame: step {self.step:,}, {printable(', '.join(self))}>"
 

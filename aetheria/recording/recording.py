@@ -272,6 +272,10 @@ class Recording(FrameSequence):
             self.closed = True
             self._shared.release()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the path: a copy opens the file again."""
+        return type(self), (self.path.absolute(),)
+
     def __enter__(self) -> Self:
         return self
 

@@ -46,6 +46,13 @@ class Plan:
         """
         raise NotImplementedError
 
+    def reached(self, held: State) -> tuple[State, int]:
+        """After an exception in `advance(held, ...)`: the newest whole state in packed form, and its steps since `held`.
+
+        For a plan that leaves `held` as it was until it returns; others keep account of their steps.
+        """
+        return held, 0
+
     def probe(self, held: State) -> Tensor:
         """A tensor that is finite exactly if the cells are."""
         return held[0]
