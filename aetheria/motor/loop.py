@@ -13,8 +13,9 @@ from aetheria.motor.edit_log import EditLog
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.pace import Pace
 from aetheria.motor.stepper import Stepper
-from aetheria.observe.feed import Feed, Frame, Subscription, next_multiple
+from aetheria.observe.feed import Feed, Subscription, next_multiple
 from aetheria.observe.fields import View
+from aetheria.observe.frame import Frame
 from aetheria.observe.render import render
 from aetheria.observe.request import Request, view_of
 

@@ -21,6 +21,7 @@ from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
 from aetheria.motor.loop import StepLoop, check_interval
 from aetheria.motor.optimizer import GPUOptimizer
+from aetheria.motor.overview import as_html, one_line
 from aetheria.motor.reading import MotorReader
 from aetheria.motor.state import InitialCells, check_room_for, checked_state, fresh_state
 from aetheria.motor.stepper import Stepper
@@ -137,6 +138,12 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         edits = EditLog(stepper, optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
         interval = check_interval(spec.shape) if self.config.check_interval is None else self.config.check_interval
         super().__init__(StepLoop(stepper, optimizer, edits, interval), spec)
+
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     # -- stepping ------------------------------------------------------------------------------------------------
 

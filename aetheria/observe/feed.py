@@ -1,49 +1,24 @@
 """Subscriptions to the fields of a motor, and the delivery of frames to them."""
 
-import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
 from aetheria.core.errors import ConfigError, StateError
+from aetheria.core.printable import get_logger
+from aetheria.observe.frame import Frame
 from aetheria.observe.request import Request
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 Delivery = Literal["latest", "recent", "lossless"]
 _EARLY = 0.25  # share of a period by which a frame may come early: chunks as long as a period must not miss every second one
 _POLL = 0.05  # seconds between checks that the other side still exists
 _TOLD_S = 1.0  # seconds of waiting in total after which a warning is logged
 _PATIENCE = 5.0  # seconds that a full lossless queue waits for a first reader
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The fields of one subscription at one step.
-
-    Attributes:
-        step: steps done when it was made.
-        wall_time: seconds since the epoch.
-        fields: by name, `(B, *size)`, "rgb" `(B, 3, *size)`, observables `(B,)`; reading one waits for its transfer.
-        request: of the subscription; None in a recording.
-        edits: number of edits that the motor had ever logged; in a recording, of those in `Recording.edits` before the frame.
-    """
-
-    step: int
-    wall_time: float
-    fields: Mapping[str, NDArray[np.generic]]
-    request: Request | None = None
-    edits: int = 0
-
-    def __getitem__(self, name: str) -> NDArray[np.generic]:
-        return self.fields[name]
 
 
 class Subscription:

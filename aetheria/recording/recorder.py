@@ -15,7 +15,7 @@ from aetheria.core.errors import AetheriaError, ConfigError, DivergedError
 from aetheria.core.failpoints import reached
 from aetheria.files.atomic import check_output
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.observe.request import Cut, PixelType
 from aetheria.recording import checksums, schema
 from aetheria.recording.append import FORMAT, ResumePoint

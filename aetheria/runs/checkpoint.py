@@ -1,6 +1,5 @@
 """Checkpoints: the newest states of a run, saved beside its recording, from which it can be resumed."""
 
-import logging
 import re
 import time
 from collections.abc import Iterator
@@ -8,12 +7,13 @@ from pathlib import Path
 
 from aetheria.core.errors import AetheriaError, FileUnreadableError
 from aetheria.core.failpoints import reached
+from aetheria.core.printable import get_logger
 from aetheria.files.atomic import FAILPOINTS as WRITE_FAILPOINTS
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
 from aetheria.runs.state_file import SavedState, capture, describe_state, read_state, write_state
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 KEPT = 2
 FAILPOINTS = ("recording on disk", *WRITE_FAILPOINTS, "old checkpoints gone")
 

@@ -190,7 +190,9 @@ def record_request(record: RecordConfig, motor: Aetheria_Motor) -> Request:
     try:
         return motor.request(**_request_settings(record))
     except ConfigError as error:
-        raise ConfigError(f"[record] {error}") from None
+        stray = str(error).startswith("levels: ") and "are asked for" in str(error)
+        remedy = "; drop them with --set 'record.levels={}', or give levels for those fields" if stray else ""
+        raise ConfigError(f"[record] {error}{remedy}") from None
 
 
 def render_picture(config: RunConfig, motor: Aetheria_Motor) -> Image.Image:

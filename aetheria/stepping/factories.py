@@ -224,6 +224,7 @@ PLAN_FACTORIES = (
         lambda problem: why_no_block_rule(problem.law),
         _make_block,
         "cpu",
+        any_grid=True,
     ),
     PlanFactory(
         "packed",
@@ -232,6 +233,7 @@ PLAN_FACTORIES = (
         lambda problem: why_no_count_rule(problem.law),
         _make_count,
         "cpu",
+        any_grid=True,
     ),
     PlanFactory(
         "packed",
@@ -240,6 +242,7 @@ PLAN_FACTORIES = (
         lambda problem: why_no_tree_rule(problem.law),
         _make_tree,
         "cpu",
+        any_grid=True,
     ),
     PlanFactory(
         "fused",

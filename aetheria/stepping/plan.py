@@ -5,7 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from aetheria.core.notebook import html_table
 from aetheria.core.precision import Precision
+from aetheria.core.printable import printable
 
 State = tuple[Tensor, ...]  # cells (B, C, *grid), then the law's memory
 Step = Callable[..., State]
@@ -21,6 +23,12 @@ class Plan:
 
     name: str
     reason: str = ""
+
+    def __repr__(self) -> str:
+        return printable(f"<Plan {self.name}: {self.reason}>" if self.reason else f"<Plan {self.name}>")
+
+    def _repr_html_(self) -> str:
+        return html_table("Plan", {"name": self.name, "reason": self.reason})
 
     def pack(self, state: State) -> State:
         """The public state `(cells, *memory)` in the plan's own form."""

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from aetheria import Life
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame, Subscription
+from aetheria.observe.feed import Subscription
 from aetheria.observe.fields import Field
+from aetheria.observe.frame import Frame
 from aetheria.stepping import State
 
 EAGER = {"plan": "eager"}

@@ -23,7 +23,7 @@ from aetheria import GrowingNCA, Law, Life
 from aetheria.core.errors import ConfigError, DiskFullError, DivergedError, RecordingError
 from aetheria.core.failpoints import on_failpoints
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.recording import Recorder, Recording, schema
 from aetheria.recording.growing_file import GrowingFile
 from aetheria.recording.schema import Codec
@@ -414,7 +414,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "no such file"), (b"", "cannot be read as HDF5"), (b"\x89HDF\r\n\x1a\n" + b"x" * 500, "cannot be read as HDF5")],
+    [(None, "no such file"), (b"", "is empty"), (b"\x89HDF\r\n\x1a\n" + b"x" * 500, "cannot be read as HDF5")],
 )
 def test_what_is_no_recording_is_refused(path: Path, content: bytes | None, words: str) -> None:
     if content is not None:

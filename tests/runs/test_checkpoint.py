@@ -12,7 +12,7 @@ from aetheria import Life
 from aetheria.core.errors import DivergedError, RecordingError
 from aetheria.core.failpoints import on_failpoints
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.recording import Recorder, Recording
 from aetheria.runs.checkpoint import FAILPOINTS, Checkpoints, checkpoints_of, newest_checkpoint, path_of
 from aetheria.runs.state_file import is_state, load_state, read_state

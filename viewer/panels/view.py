@@ -27,6 +27,7 @@ from viewer.panels.histogram import HistogramPlot
 from viewer.panels.panel import Panel
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
+from viewer.widgets.plain_text import plain_tooltip, set_plain_text
 
 _MODES: dict[LevelMode, tuple[str, str]] = {
     "auto": ("Automatic", "The range of the field, or the lowest and highest visible value (A)"),
@@ -118,7 +119,7 @@ class ViewPanel(Panel):
         self.field.clear()
         for index, choice in enumerate(source.fields):
             self.field.addItem(choice.name)
-            self.field.setItemData(index, _explained(choice), _TOOLTIP)
+            self.field.setItemData(index, plain_tooltip(_explained(choice)), _TOOLTIP)
         with QSignalBlocker(self.universe):
             self.universe.setRange(0, source.universes - 1)
         self._form.setRowVisible(self.universe, source.universes > 1)
@@ -132,7 +133,7 @@ class ViewPanel(Panel):
             return
         mapped = settings.field != _OWN_COLOURS
         self.field.setCurrentText(settings.field)
-        self.meaning.setText(_explained(choice))
+        set_plain_text(self.meaning, _explained(choice))
         self.colours.setCurrentIndex(self._offer_colours(settings.colours or choice.colours))
         self.mode.setCurrentIndex(list(_MODES).index(settings.level_mode))
         with QSignalBlocker(self.universe), QSignalBlocker(self.percentile):
@@ -144,7 +145,7 @@ class ViewPanel(Panel):
         for widget in (self.plot, self.bar, self.low, self.unit, self.high):
             widget.setVisible(mapped)
         self.bar.set_map(settings.colours or choice.colours if mapped else None)
-        self.unit.setText("" if choice.unit == "1" else choice.unit)
+        set_plain_text(self.unit, "" if choice.unit == "1" else choice.unit)
         self._drawn = None
         self._draw()
 

@@ -2,7 +2,6 @@
 
 import ctypes
 import hashlib
-import logging
 import os
 import platform
 import shutil
@@ -13,11 +12,12 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from aetheria.core.printable import get_logger
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import CURVES
 from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class NativeKernelError(RuntimeError):

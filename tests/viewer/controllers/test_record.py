@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.recording import Recorder, Recording
 from aetheria.recording.disk_space import frame_bytes
 from aetheria.runs.config import RunConfig
