@@ -80,7 +80,7 @@ def test_a_run_leaves_a_recording_and_a_picture_and_prints_their_paths(here: Pat
     assert result.exit_code == 0, result.output
     assert "done 60 steps" in result.output
     assert "runs/soup.h5" in result.output
-    assert re.search(r"Next: \S+ info runs/soup.h5 .* export runs/soup.h5 --gif", result.output)
+    assert re.search(r"Next: \S.* info runs/soup.h5 .* export runs/soup.h5 --gif", result.output)
     with Recording(here / "runs/soup.h5") as recording:
         assert list(recording.steps) == [0, 20, 40, 60]
         assert recording.attributes["title"] == "a soup"
