@@ -120,7 +120,7 @@ class Planner:
             self._in_use = self._start.plan
         else:
             if self._plan is None or self._plan.stale():
-                self._plan = self._in_use = None
+                self._plan = None
                 self._plan = self._chosen("eager" if self._background else self._wanted, state())
                 if self._background and not self._making:
                     self._make_in_background(state(), self._plan)
