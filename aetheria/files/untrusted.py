@@ -22,7 +22,7 @@ from aetheria.core.memory_limits import check_room
 MAX_TOML_BYTES = 2**18
 MAX_TOML_DEPTH = 8  # of nested tables and lists; a run has three
 MAX_ARRAY_HEADER = 10_000  # NumPy's own limit: it parses the header as a Python literal
-IMAGE_FORMATS = ("PNG", "JPEG", "BMP")  # Pillow reads others too, and starts a program for one of them (EPS)
+IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")  # Pillow reads others too, and starts a program for one of them (EPS)
 _PIXEL_BYTES = 56  # of memory for each pixel while it is decoded, scaled and converted to float32
 _PIECE = 1 << 20  # bytes that are read at once
 _MOST_PER_BYTE = 8 * 1032  # pixels that a byte of a file can stand for: eight bits, deflated
@@ -113,16 +113,21 @@ def read_array(path: Path) -> NDArray[np.generic]:
         raise FileUnreadableError(f"{path}: cannot be read as a .npy array of numbers; {first_line(error)}") from error
 
 
-def read_image(path: Path) -> Image.Image:
-    """Decodes a PNG, JPEG or BMP, if memory has room for its pixels.
+def read_image(path: Path, formats: tuple[str, ...] = IMAGE_FORMATS) -> Image.Image:
+    """Decodes a PNG, JPEG, BMP or TIFF (its first page), if memory has room for its pixels.
+
+    Args:
+        formats: of Pillow, that are read.
 
     Raises:
         FileUnreadableError: it is another kind of file.
         StateError: not enough memory.
     """
-    size = check_input(path, f"an image ({', '.join(IMAGE_FORMATS)})")
+    wanted = f"an image ({', '.join(formats)})"
+    size = check_input(path, wanted)
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
+        # By a file of ours: given a path, Pillow maps the pixels of a turned TIFF in the wrong order (13.0).
+        with path.open("rb") as file, Image.open(file, formats=formats) as image:
             width, height = image.size
             check_room(width * height * _PIXEL_BYTES, f"{path}: an image of {height} x {width} pixels", "make it smaller")
             if width * height > size * _MOST_PER_BYTE:
@@ -134,7 +139,7 @@ def read_image(path: Path) -> Image.Image:
     except Exception as error:  # Pillow raises SyntaxError for a truncated PNG, and its own for a bomb
         if isinstance(error, AetheriaError):
             raise
-        raise FileUnreadableError(f"{path}: cannot be read as an image; {first_line(error)}") from error
+        raise FileUnreadableError(f"{path}: cannot be read as {wanted}; {first_line(error)}") from error
 
 
 def _check_png(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The laws by name: registration, plugins of installed packages, and building one from the table of a config."""
 
 import inspect
+import re
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import EntryPoint, entry_points
@@ -56,18 +57,26 @@ def plugins() -> dict[str, EntryPoint]:
 
 
 def find_law(name: str) -> Any:
-    """The class (or factory) of the law called `name`, in any case: Aetheria's own, then registered ones.
+    """The class (or factory) of the law called `name`: Aetheria's own, then registered ones.
+
+    Case does not matter, nor do `-`, `_` and spaces where no name is equal without them.
 
     Raises:
         ConfigError: no such law; names the closest.
     """
-    for known, law in LAWS.items():
-        if known.lower() == name.lower():
-            return law
-    for known, point in plugins().items():
-        if known.lower() == name.lower():
-            return _loaded(point)
+    for plain in (str.lower, _plain_name):
+        for known, law in LAWS.items():
+            if plain(known) == plain(name):
+                return law
+        for known, point in plugins().items():
+            if plain(known) == plain(name):
+                return _loaded(point)
     raise ConfigError(f'[law] name: "{name}" given; {nearest(name, [*LAWS, *plugins()])}')
+
+
+def _plain_name(name: str) -> str:
+    """A name without case, `-`, `_` and spaces, as in "growingnca"."""
+    return re.sub(r"[-_\s]", "", name).lower()
 
 
 def _loaded(point: EntryPoint) -> Any:

@@ -30,6 +30,7 @@ TEXTS = (
     "weights_sha256",
     "aetheria_version",
 )
+STATUSES = ("running", "done", "interrupted", "diverged", "disk full", "failed")
 _WHOLE = ("universes", "channels", "every", "seed", "first_step")
 # HDF5 has a record of half a KiB for each chunk that it reads.
 _MOST_PIECES, _LEAST_PIECE = 64, 512
@@ -115,3 +116,11 @@ def check_series(data: Mapping[str, h5py.Dataset]) -> None:
     ):
         if name not in data or data[name].ndim != axes or data[name].dtype.kind not in kinds:
             raise ValueError(f"{name} is missing or of another form")
+
+
+def checked_status(stored: bytes) -> str:
+    """The status of a recording. Raises ValueError for a text that no recorder writes."""
+    status = stored.decode(errors="replace")
+    if status not in STATUSES:
+        raise ValueError(f"it is {status!r}; expected one of {', '.join(STATUSES)}")
+    return status

@@ -1,5 +1,6 @@
 """Mutated files of all formats: whatever is read equals the original or is refused, in time and within a GiB of memory."""
 
+import gzip
 import json
 import random
 import resource
@@ -22,7 +23,7 @@ from torch import Tensor
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.core.errors import AetheriaError
 from aetheria.files.checked_tensors import write_safetensors
-from aetheria.files.rle import read_rle_file
+from aetheria.files.patterns import read_pattern
 from aetheria.files.untrusted import read_array, read_image
 from aetheria.laws import MLP
 from aetheria.laws.weights import read_tensors
@@ -164,7 +165,23 @@ def _write(path: Path, content: str) -> None:
     path.write_text(content)
 
 
+def _read_pattern(path: Path) -> dict[str, Any]:
+    return {"cells": repr(read_pattern(path))}
+
+
+def _write_packed(path: Path) -> None:
+    path.write_bytes(gzip.compress(_RLE.encode()))
+
+
 _RLE = "#C A pattern.\nx = 36, y = 9, rule = B3/S23\n24bo11b$22bobo11b$12b2o6b2o12b2o$11bo3bo4b2o12b2o$!\n"
+_PATTERNS = {
+    "RLE": (".rle", _RLE),
+    ".cells": (".cells", "!Name: Glider\n!\n.O.\n..O\nOOO\n\n..........O\n"),
+    "Life 1.05": (".lif", "#Life 1.05\n#D A glider.\n#N\n#P -1 -1\n.*.\n..*\n***\n#P 20 30\n**\n**\n"),
+    "Life 1.06": (".life", "#Life 1.06\n0 -1\n1 0\n-1 1\n0 1\n1 1\n40 50\n"),
+    "MCell": (".mcl", "#MCell 4.00\n#GAME Life\n#RULE 23/3\n#BOARD 40x40\n#SPEED 100\n#WRAP 1\n#L .A$..A$3A\n"),
+    "macrocell": (".mc", "[M2] (golly 2.0)\n#R B3/S23\n$$$$$$.*$*$$\n$$**$.*$\n4 0 1 2 0\n5 3 0 0 3\n"),
+}
 _TOML = (
     'title = "a run"\nsteps = 30\nseed = 4\n[grid]\nheight = 16\nwidth = 24\n[law]\nname = "Life"\nrule = "B3/S23"\n'
     '[motor]\nplan = "eager"\n[record]\nevery = 2\nfields = ["channel_0", "population"]\n'
@@ -197,9 +214,12 @@ FORMATS: dict[str, Format] = {
     ),
     "images (PNG)": Format(".png", make_image, _read_image, _PLAIN_HEADER),
     "images (PNG) with matching checksums": Format(".png", make_image, _read_image, lambda _: change_png, checked=False),
-    "patterns (RLE)": Format(
-        ".rle", partial(_write, content=_RLE), lambda path: {"cells": repr(read_rle_file(path))}, _PLAIN_TEXT, checked=False
-    ),
+    "images (TIFF)": Format(".tiff", make_image, _read_image, _PLAIN_HEADER, checked=False),
+    **{
+        f"patterns ({name})": Format(suffix, partial(_write, content=text), _read_pattern, _PLAIN_TEXT, checked=False)
+        for name, (suffix, text) in _PATTERNS.items()
+    },
+    "patterns (gzip)": Format(".rle.gz", _write_packed, _read_pattern, _PLAIN_HEADER, checked=False),
     "configs (TOML)": Format(
         ".toml",
         partial(_write, content=_TOML),
@@ -349,7 +369,7 @@ FAULTS = [
         _SAFE if found.checked else "a file of the format or a clear error; no crash, 5 s or 1 GiB",
         partial(inject, kind=kind),
         few=12 if found.suffix == ".h5" else 20,
-        many=_MANY.get(kind, 550),
+        many=_MANY.get(kind, 300 if kind.startswith("patterns") else 500),
     )
     for kind, found in FORMATS.items()
 ] + [

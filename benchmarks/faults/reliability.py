@@ -8,16 +8,43 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.faults import damage, disks, ends, inputs, kills, mutated_files, readers, resumes, soak, writers
+from benchmarks.faults import (
+    calls,
+    command_line,
+    damage,
+    disks,
+    ends,
+    exits,
+    inputs,
+    interrupts,
+    kills,
+    mutated_files,
+    readers,
+    resumes,
+    soak,
+    writers,
+)
 from benchmarks.faults.fault import Fault, FaultResult
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import table
 
-FAULTS: list[Fault] = [
-    fault
-    for kind in (kills, writers, readers, disks, damage, mutated_files, resumes, ends, inputs, soak)
-    for fault in kind.FAULTS
-]
+_KINDS = (
+    kills,
+    command_line,
+    writers,
+    readers,
+    disks,
+    calls,
+    damage,
+    mutated_files,
+    resumes,
+    ends,
+    exits,
+    interrupts,
+    inputs,
+    soak,
+)
+FAULTS: list[Fault] = [fault for kind in _KINDS for fault in kind.FAULTS]
 
 _HEADER = "fault | runs | result | expected"
 _OF_PARTS = "Combined from runs of `python -m benchmarks.faults.reliability --full --only WORDS`, each with some of the faults."

@@ -25,8 +25,9 @@ class RuleTable(Law):
 
     Cells: one channel, states 0 .. n - 1. Tables over the cell and its von Neumann, Moore or hexagonal neighbours, or its two
     neighbours in a row. Transitions are tried in order, with all their symmetries; a cell for which none holds keeps its state.
-    Source: Golly's help, "RuleLoader". Shipped: WireWorld (B. Silverman, 1987) and Langtons-Loops (C. G. Langton,
-    "Self-reproduction in cellular automata", Physica D 10, 1984, p. 135).
+    Source: Golly's help, "RuleLoader". Shipped: WireWorld (B. Silverman, 1987), Langtons-Loops (C. G. Langton,
+    "Self-reproduction in cellular automata", Physica D 10, 1984, p. 135) and JvN29 (J. von Neumann, "Theory of Self-Reproducing
+    Automata", 1966).
     """
 
     channels = 1
@@ -34,7 +35,7 @@ class RuleTable(Law):
     exact = True
     reads_patterns = True
     alive = (0, 0.5)
-    fields = ("channel", "population", "energy", *PLOTTED)
+    fields = ("channel", "state", "population", "count", "energy", *PLOTTED)
     _children: Tensor
 
     def __init__(self, rule: str = "WireWorld", *, boundary: str = "periodic") -> None:

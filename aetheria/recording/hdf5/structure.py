@@ -76,6 +76,7 @@ def check_structure(file: BinaryIO | io.RawIOBase, path: Path, lenient: bool = F
     Raises:
         DamagedRecordingError: metadata that HDF5 would not write.
         RecordingError: an object that no recording holds, or more than a limit; names the object and the limit.
+        OSError: it is no HDF5 file, or cannot be read.
     """
     try:
         content = Content(file)
@@ -92,12 +93,13 @@ def _root(content: Content) -> int:
     ours = content.size > _SUPERBLOCK_BYTES + 4 and content.read(_SUPERBLOCK_BYTES, 4) == b"OHDR"  # the root group's place
     if head.left < _SUPERBLOCK_BYTES or head.take(8) != _SIGNATURE:
         require(not ours, "it does not begin with HDF5's signature")
-        raise ForeignError("cannot be read as HDF5; it does not begin with HDF5's signature")
+        raise OSError("it does not begin with HDF5's signature")
     version, sizes = head.number(1), head.take(2)
     if version != 3 or sizes != b"\x08\x08":
         require(not ours, f"its superblock has version {version}")
-        kind = "cannot be read as HDF5" if version > 3 else "is not an Aetheria recording"
-        raise ForeignError(f"{kind}; its HDF5 superblock has version {version}, expected 3")
+        if version > 3:
+            raise OSError(f"its superblock has version {version}")
+        raise ForeignError(f"is not an Aetheria recording; its HDF5 superblock has version {version}, expected 3")
     written, base, extension, end = (head.number(width) for width in (1, 8, 8, 8))
     require(written > 0 or end <= content.size, f"{content.size:,} of its {end:,} bytes are there")
     require(base == 0 and extension == UNDEFINED, "its superblock is of another form")
