@@ -304,7 +304,7 @@ _EXPECTED = {
     "as it was": "read as they were",
     "in part": "read in part, the damage named",
     "refused": "refused",
-    "other data": "read as another file of the format, which has no checksums",
+    "other data": "read as another file, which no checksum tells",
 }
 KEEP: Path | None = None  # folder for files with unexpected outcomes
 

@@ -156,7 +156,7 @@ def read_link(cursor: Cursor) -> Link:
     kind = cursor.number(1) if flags & 8 else 0
     cursor.take(8 * bool(flags & 4) + bool(flags & 16))
     name = cursor.take(cursor.number(1 << (flags & 3)))
-    require(0 < len(name) <= 1024 and b"\0" not in name and b"/" not in name, "a link with a damaged name")
+    require(0 < len(name) < 1 << 16 and b"\0" not in name and b"/" not in name, "a link with a damaged name")
     return Link(name, cursor.number(8) if not kind else None, kind)
 
 
