@@ -12,6 +12,7 @@ from torch import Tensor
 
 from aetheria.core.block import Block
 from aetheria.laws.base import Law
+from aetheria.laws.topology import is_twisted
 from aetheria.stepping.factories import StepProblem
 from aetheria.stepping.plan import Plan, State, settled
 from aetheria.stepping.reference import check_agreement, eager_steps
@@ -33,7 +34,9 @@ def small_problem(problem: StepProblem) -> StepProblem | None:
     cells, law = problem.state[0], problem.law
     grid, rank = tuple(cells.shape[2:]), cells.ndim - 2
     unit = math.lcm(_UNITS[rank], law.divisor)
-    least = (-(-max(side, 4 * (law.radius or 0)) // unit) * unit for side in _SIDES[rank])
+    # Some surfaces of joined edges must be square.
+    fewest = (max(_SIDES[rank]),) * rank if is_twisted(law.boundary) else _SIDES[rank]
+    least = (-(-max(side, 4 * (law.radius or 0)) // unit) * unit for side in fewest)
     sides = tuple(_reduced(side, fewest, unit) for side, fewest in zip(grid, least, strict=True))
     batch = _reduced(len(cells), _UNIVERSES, _UNIVERSES)
     if (batch, *sides) == (len(cells), *grid):
@@ -87,7 +90,7 @@ def check_windows(problem: StepProblem, plan: Plan) -> None:
 
 def _windows(problem: StepProblem) -> list[Block]:
     law, grid = problem.law, tuple(problem.state[0].shape[2:])
-    if law.radius is None:
+    if law.radius is None or is_twisted(law.boundary):  # joined edges are those of the whole grid alone
         return []
     unit = math.lcm(_UNITS[len(grid)], law.divisor)
     size = -(-(_WINDOW + 2 * law.radius) // unit) * unit

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from aetheria import law_from_rule
 from aetheria.laws import MLP, ConvLSTM, GrowingNCA, Law, Lenia, Life, UNet
 from aetheria.laws.base import as_law
 from aetheria.laws.own_state import OwnState
@@ -117,6 +118,25 @@ def test_our_kernels_pass_the_trial_for_a_large_grid(law: Any, boundary: str) ->
         plan = choose_plan(given.law, given.state)
     assert plan.name in ("packed", "fused", "winograd")
     assert all(map(torch.equal, given.state, before)), "the trial left its marks in the state"
+
+
+@pytest.mark.parametrize(
+    ("rule", "boundary"),
+    [
+        *(("B3/S23", boundary) for boundary in ("sphere", "cross-surface", "klein-x", "periodic-y+3")),
+        ("345/2/4", "sphere"),
+        ("R2,C0,M1,S5..9,B6..8,NM", "zero"),
+    ],
+)
+def test_kernels_of_other_rules_and_surfaces_pass_the_trial_and_wrong_ones_do_not(rule: str, boundary: str) -> None:
+    given = problem(law_from_rule(rule, boundary=boundary), (700, 700))
+    small = small_problem(given)
+    assert small is not None
+    assert small.state[0].shape[2:] == ((124, 316) if boundary == "zero" else (316, 316))
+    with torch.inference_mode():
+        assert choose_plan(given.law, given.state).name == "packed"
+    with pytest.raises(RuntimeError, match="does not agree"):
+        Trial(given, OwnState(given.law)).checked(factory(at(0)))
 
 
 def test_an_empty_large_grid_hides_no_wrong_plan() -> None:
