@@ -1,19 +1,18 @@
 """The command line `aetheria`."""
 
-import errno
 import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from aetheria.cli.extensions import ExtensibleGroup
 from aetheria.cli.law_commands import import_weights, laws, quantise
 from aetheria.cli.machine_commands import bench, doctor, profile
 from aetheria.cli.recording_commands import export, info, repair, verify
 from aetheria.cli.run_commands import run, train
-from aetheria.cli.shared import err, out
+from aetheria.cli.shared import out, print_error, printed_warnings
 from aetheria.core.errors import AetheriaError
+from aetheria.files.full_disk import is_disk_full
 
 # torch, h5py and NumPy are imported inside the commands: --help must not wait for them.
 app = typer.Typer(
@@ -40,11 +39,12 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    context.with_resource(printed_warnings())
 
 
 def main() -> None:
@@ -52,8 +52,8 @@ def main() -> None:
     try:
         app()
     except AetheriaError as error:
-        err.print(f"[red]error[/] {escape(str(error))}")
+        print_error(error)
         sys.exit(error.exit_code)
     except OSError as error:  # from libraries that write pictures and films
-        err.print(f"[red]error[/] {escape(str(error))}")
-        sys.exit(3 if error.errno == errno.ENOSPC else 5)
+        print_error(error)
+        sys.exit(3 if is_disk_full(error) else 5)

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from aetheria.cli.shared import out, program
+from aetheria.cli.shared import out, plain, program
 from aetheria.core.errors import ConfigError
 
 
@@ -15,14 +14,14 @@ def laws() -> None:
     from aetheria.laws import LAWS, parameters, plugins
 
     for name, law in LAWS.items():
-        out.print(f"[bold]{name}[/]  {escape((law.__doc__ or '').strip().splitlines()[0])}")
+        out.print(f"[bold]{name}[/]  {plain((law.__doc__ or '').strip().splitlines()[0])}")
         shown = [f"{key}={p.default}" if p.default is not p.empty else key for key, p in parameters(law).items()]
-        out.print(f"  parameters  {escape(', '.join(shown))}")
+        out.print(f"  parameters  {plain(', '.join(shown))}")
         out.print(f"  radius      {_radius(name)}")
         out.print(f"  grids       {', '.join(f'{rank}-D' for rank in law.ranks)}")
         out.print(f"  fields      {', '.join(law.fields)} (shows {law.default_field})")
     for name, point in plugins().items():
-        out.print(f"[bold]{escape(name)}[/]  registered by {escape(point.value)}")
+        out.print(f"[bold]{plain(name)}[/]  registered by {plain(point.value)}")
 
 
 def _radius(name: str) -> str:
@@ -48,9 +47,7 @@ def quantise(
     check_output(target, overwrite)
     quantise_file(weights, target)
     before, after = weights.stat().st_size, target.stat().st_size
-    out.print(
-        f"{escape(str(target))}: {after / 1024:,.0f} KiB, {before / after:.1f} times smaller than {before / 1024:,.0f} KiB"
-    )
+    out.print(f"{plain(target)}: {after / 1024:,.0f} KiB, {before / after:.1f} times smaller than {before / 1024:,.0f} KiB")
 
 
 def import_weights(
@@ -72,11 +69,11 @@ def import_weights(
     check_output(target, overwrite)
     found = import_growing_nca(weights, stated, part)
     found.save(target)
-    law, name = found.law, escape(str(target))
+    law, name = found.law, plain(target)
     out.print(f"{name}: GrowingNCA of {law.channels} channels, {law.hidden.out_channels} hidden, from layout {layout}")
     for remark in found.remarks:
-        out.print(f"  {escape(remark)}")
-    out.print(f"Next: {escape(program())} view {name}")
+        out.print(f"  {plain(remark)}")
+    out.print(f"Next: {plain(program())} view {name}")
 
 
 def _change(text: str) -> tuple[str, Any]:

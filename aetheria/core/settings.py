@@ -1,6 +1,7 @@
 """Base class of settings: unknown keys are refused, and errors name the key."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,7 +24,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError("\n".join(explain(cls, error, where, cls.places(values)))) from None
+            raise ConfigError(*explain(cls, error, values, where)) from None
 
     @classmethod
     def places(cls, values: Any) -> dict[str, list[str]]:  # noqa: ARG003 - for settings that depend on others
@@ -38,68 +39,82 @@ class Settings(BaseModel):
         return found
 
 
-def explain(
-    model: type[BaseModel], error: ValidationError, where: str, places: dict[str, list[str]] | None = None
-) -> list[str]:
-    """The errors of a validation, a line each, in the form `[grid] hieght: unknown key; ...`.
+def explain(model: type[Settings], error: ValidationError, values: Any, where: str) -> list[str]:
+    """The errors of a validation of `values`, a line each, in the form `[grid] hieght: unknown key; ...`."""
+    details: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # by key; a value of several types has an error for each
+    for detail in error.errors():
+        details.setdefault(_path(dict(detail), values), []).append(dict(detail))
+    places = model.places(values)
+    return [_line(model, path, of_key, where, places) for path, of_key in details.items()]
 
-    Args:
-        places: of known keys; see `Settings.places`.
-    """
-    details: list[dict[str, Any]] = [dict(detail) for detail in error.errors()]
-    lines: list[str] = []
-    done: set[tuple[int | str, ...]] = set()
-    for detail in details:
-        place = detail["loc"][:-1]
-        alternatives = [other for other in details if _one_of(other) and other["loc"][:-1] == place]
-        if _one_of(detail) and len(alternatives) > 1:  # a union: an error for each of its types
-            if place not in done:
-                wanted = " or ".join(map(_wanted, alternatives))
-                lines.append(_line(model, {**detail, "loc": place, "msg": f"must be {wanted}"}, where, places or {}))
-            done.add(place)
+
+def _path(detail: dict[str, Any], values: Any) -> tuple[str, ...]:
+    """The keys that lead to the value of an error, without the names that pydantic adds for the types of a union."""
+    path = []
+    for part in detail["loc"]:
+        if isinstance(values, Mapping):
+            there = part in values
         else:
-            lines.append(_line(model, detail, where, places or {}))
-    return lines
+            there = isinstance(values, list | tuple) and isinstance(part, int) and part < len(values)
+        if there:
+            values = values[part]
+        elif detail["type"] != "missing" or part != detail["loc"][-1]:
+            continue
+        path.append(str(part))
+    return tuple(path)
+
+
+def _line(
+    model: type[BaseModel], path: tuple[str, ...], details: list[dict[str, Any]], where: str, places: dict[str, list[str]]
+) -> str:
+    table, key = path[:-1], path[-1] if path else ""
+    place = f"[{'.'.join([where, *table]) if where else '.'.join(table) or 'config'}]" + (f" {key}:" if key else "")
+    detail = details[0]
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"{place} unknown key; {_known(model, path, places)}"
+        case "missing":
+            field = _table(model, table).model_fields.get(key)
+            example = f", as in {field.examples[0]}" if field and field.examples else ""
+            return f"{place} missing; this key is required{example}"
+        case _:
+            wanted = list(dict.fromkeys(map(_wanted, details)))
+            if {_WORDS["int"], _WORDS["float"]} <= set(wanted):
+                wanted.remove(_WORDS["int"])  # any number will do
+            said = _said(detail) if len(details) == 1 else f"must be {' or '.join(wanted)}"
+            return f"{place} {_shown(detail['input'])} given; {said}"
+
+
+def _known(model: type[BaseModel], path: tuple[str, ...], places: dict[str, list[str]]) -> str:
+    """The keys that an unknown one may stand for, in its table or in another."""
+    known = nearest(path[-1], list(_table(model, path[:-1]).model_fields))
+    elsewhere = [found for found in places.get(path[-1], []) if found != ".".join(path)]
+    if elsewhere and not known.startswith("did you mean"):
+        return f"did you mean {' or '.join(elsewhere)}? ({known})"
+    return known
 
 
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
-    "str": "a text",
+    "string": "a text",
     "bool": "true or false",
     "list": "a list",
     "dict": "a table",
+    "model": "a table",
 }
 
 
-def _one_of(detail: dict[str, Any]) -> bool:
-    """Whether this may be the error of one type of a union, whose name pydantic adds to the place."""
-    return detail["loc"][-1] in _WORDS
-
-
 def _wanted(detail: dict[str, Any]) -> str:
-    wrong_type = str(detail["type"]).endswith(("_type", "_from_float", "_parsing"))
-    return _WORDS[detail["loc"][-1]] if wrong_type else str(detail["msg"]).removeprefix("Input should be ")
+    """The values expected by one type of a union."""
+    found = re.fullmatch("([a-z]+)_(?:type|from_float|parsing)", detail["type"])
+    return _WORDS.get(found[1], "") if found and found[1] in _WORDS else _said(detail).removeprefix("must be ")
 
 
-def _line(model: type[BaseModel], detail: dict[str, Any], where: str, places: dict[str, list[str]]) -> str:
-    path = [str(part) for part in detail["loc"]]
-    table, key = path[:-1], path[-1] if path else ""
-    place = f"[{'.'.join([where, *table]) if where else '.'.join(table) or 'config'}]"
-    match detail["type"]:
-        case "extra_forbidden":
-            known = nearest(key, list(_table(model, table).model_fields))
-            elsewhere = [found for found in places.get(key, []) if found != ".".join([*table, key])]
-            if elsewhere and not known.startswith("did you mean"):
-                known = f"did you mean {' or '.join(elsewhere)}? ({known})"
-            return f"{place} {key}: unknown key; {known}"
-        case "missing":
-            return f"{place} {key}: missing; this key is required"
-        case _:
-            said = re.sub(r"^(\w+) should ", "must ", str(detail["msg"]).removeprefix("Value error, "))
-            said = said.replace(" after validation", "")
-            said = re.sub(r"be a valid dictionary( or instance of \w+)?", "be a table", said)
-            return f"{place} {key}: {_shown(detail['input'])} given; {said}"
+def _said(detail: dict[str, Any]) -> str:
+    said = re.sub(r"^(\w+) should ", "must ", str(detail["msg"]).removeprefix("Value error, "))
+    said = said.replace(" after validation", "")
+    return re.sub(r"be a valid dictionary( or instance of \w+)?", "be a table", said)
 
 
 def _shown(value: Any) -> str:
@@ -112,7 +127,7 @@ def _shown(value: Any) -> str:
     return given if len(given) <= 60 else given[:57] + "..."
 
 
-def _table(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
+def _table(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel]:
     """The settings class that `path` leads to, as far as it can be followed."""
     for part in path:
         field = model.model_fields.get(part)

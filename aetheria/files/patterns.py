@@ -1,11 +1,11 @@
 """Pattern files of any format: recognised by their content, then by their suffix, and read by the reader of their format."""
 
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from aetheria.core.errors import FileUnreadableError
+from aetheria.core.printable import get_logger
 from aetheria.files.life_105 import read_life_105
 from aetheria.files.life_106 import read_life_106
 from aetheria.files.macrocell import read_macrocell
@@ -19,7 +19,7 @@ from aetheria.files.rle import MAX_CELLS as MAX_CELLS
 from aetheria.files.rle import read_rle as read_rle
 from aetheria.files.untrusted import check_input
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 WANTED = "a pattern (RLE, plaintext .cells, Life 1.05 or 1.06, MCell, macrocell)"
 Reader = Callable[[str, str, int], Pattern]
 _BY_FIRST_LINE: tuple[tuple[str, Reader], ...] = (

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, TreeRule
+from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
+from aetheria.laws.law_field import LawField
 from aetheria.laws.local_network import CellNetwork
 from aetheria.laws.summary import one_line, table
 from aetheria.laws.topology import check_topology_grid
@@ -43,9 +44,12 @@ class Law(Controlled):
         exact: every plan gives the same bits as the eager step.
         tipping: rounding can tip a cell over a threshold, so that plans may differ in a few cells.
         divisor: the grid's sides must be multiples of this.
+        divisor_reason: the reason for it, for people; None for a network that halves the grid.
+        reversible: `reverse` gives the state one step before.
         alive: (channel, threshold) above which a cell counts as alive, or None when nothing is dead or alive.
         dt: time units per step.
         default_field, fields: see `aetheria.observe.fields`.
+        own_fields: fields and observables that this law alone has, named in `fields`, too; see `aetheria.laws.law_field`.
         default_initial: kind of initial cells used when none is given; see `aetheria.motor.initial`.
         reads_patterns: pattern files (RLE) can be its initial cells; see `pattern_values`.
         animal: code of the shipped creature with the law's parameters, or None.
@@ -65,10 +69,13 @@ class Law(Controlled):
     exact: bool = False
     tipping: bool = False
     divisor: int = 1
+    divisor_reason: str | None = None
+    reversible: bool = False
     alive: tuple[int, float] | None = None
     dt: float = 1.0
     default_field: str = "channel_0"
     fields: tuple[str, ...] = ("channel", "density", "energy", "gradient", "mass", *PLOTTED)
+    own_fields: tuple[LawField, ...] = ()
     default_initial: str = "noise"
     reads_patterns: bool = False
     animal: str | None = None
@@ -102,6 +109,19 @@ class Law(Controlled):
         """The change Delta `(B, C, *grid)` that the next step makes to the cells."""
         out = self(cells, *memory)
         return (out if isinstance(out, Tensor) else out[0]) - cells
+
+    def reverse(self, cells: Tensor, *memory: Tensor, **phase: int) -> Tensor | tuple[Tensor, ...]:
+        """The state one step before, in the form that `forward` returns; only of a reversible law.
+
+        Args:
+            cells, memory: the state.
+            phase: for laws of several phases: `phase`, that of the step that is taken back.
+        """
+        raise NotImplementedError
+
+    def why_not_grid(self, grid: tuple[int, ...]) -> str:
+        """Why a grid of these sides cannot be stepped, for people, beyond its rank and the divisor; empty if it can."""
+        return ""
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Random initial cells `(C, *grid)` that are not at rest: states drawn evenly, or numbers in 0..1."""
@@ -164,6 +184,10 @@ class Law(Controlled):
 
     def bit_rule(self) -> BitRule | None:
         """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
+        return None
+
+    def row_rule(self) -> RowRule | None:
+        """This law as a two-state rule on three cells of a row; None for a law of another form."""
         return None
 
     def block_rule(self) -> BlockRule | None:
@@ -275,8 +299,14 @@ def check_grid(law: Law, grid: tuple[int, ...]) -> None:
     check_topology_grid(law.boundary, grid, f"[law.{law.name.lower()}] grid")
     for axis, size in zip(AXES[-len(grid) :], grid, strict=True):
         if size % law.divisor:
-            halvings = int(math.log2(law.divisor))
-            how_often = {1: "once", 2: "twice"}.get(halvings, f"{halvings} times")
-            raise LawError(f"{where}: {axis} must be a multiple of {law.divisor}, because the network halves it {how_often}")
+            reason = law.divisor_reason or _halved(int(math.log2(law.divisor)))
+            raise LawError(f"{where}: {axis} must be a multiple of {law.divisor}, because {reason}")
         if law.boundary == "reflect" and size // law.divisor < 2:
             raise LawError(f'{where}: {axis} must be at least {2 * law.divisor} for boundary "reflect"')
+    if why_not := law.why_not_grid(grid):
+        raise LawError(f"{where}: {why_not}")
+
+
+def _halved(halvings: int) -> str:
+    how_often = {1: "once", 2: "twice"}.get(halvings, f"{halvings} times")
+    return f"the network halves it {how_often}"

@@ -1,7 +1,6 @@
 """Trained weights from files: the part of a file that fits a law, by the names and shapes of its tensors."""
 
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.core.errors import AetheriaError, LawError
+from aetheria.core.printable import get_logger
 from aetheria.files.tensor_files import read_tensor_file
 from aetheria.files.untrusted import read_toml
 from aetheria.laws.int8_weights import dequantised
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 Tensors = Mapping[str, Tensor]
 # What torch puts into the names of a module's tensors when it wraps the module: compiled, on several devices, recomputed.
 WRAPPERS = frozenset({"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
@@ -95,7 +95,7 @@ class WeightFile:
         if not good:
             place, fit = min(fits.items(), key=lambda one: len(one[1].faults))
             of = f" in its part {shown(place)}" if place else ""
-            raise LawError(f"{self.path}: does not fit {name}{of}\n  " + "\n  ".join(_listed(sorted(fit.faults))))
+            raise LawError(f"{self.path}: does not fit {name}{of}", *(f"  {fault}" for fault in _listed(sorted(fit.faults))))
         first, *others = good.values()
         if not all(_equal(first.tensors, other.tensors) for other in others):
             raise LawError(

@@ -1,7 +1,6 @@
 """Initial cells: noise, one live cell, random phases, or a pattern from a file, placed and scaled."""
 
 import hashlib
-import logging
 import operator
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from aetheria.core.block import Block
 from aetheria.core.device import times
 from aetheria.core.errors import ConfigError, FileUnreadableError, StateError
+from aetheria.core.printable import get_logger
 from aetheria.core.settings import Settings
 from aetheria.files.images import read_rgba
 from aetheria.files.patterns import Pattern, read_pattern
@@ -26,7 +26,7 @@ from aetheria.laws.continuous.lenia import lenia_animal
 from aetheria.laws.rules import read_rule
 from aetheria.motor.values import dead_or_alive, law_values
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 Kind = Literal["noise", "seed", "random_phase", "pattern", "rle", "animal", "npy", "image"]
 _FILES = ("pattern", "rle", "npy", "image")
 _SURFACES = {"periodic": "torus", "zero": "plane", "reflect": "mirrored grid"}

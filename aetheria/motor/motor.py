@@ -1,8 +1,9 @@
 """The motor: holds the cells on a device and steps a law."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from numpy.typing import ArrayLike
@@ -10,7 +11,7 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from aetheria.core.device import find_device, grid_of
-from aetheria.core.errors import ConfigError, StateError
+from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.core.memory_limits import EAGER_STATES, KERNEL_STATES, bytes_of, check_states
 from aetheria.core.precision import Precision
 from aetheria.core.settings import Settings
@@ -21,6 +22,7 @@ from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
 from aetheria.motor.loop import StepLoop, check_interval
 from aetheria.motor.optimizer import GPUOptimizer
+from aetheria.motor.overview import as_html, one_line
 from aetheria.motor.reading import MotorReader
 from aetheria.motor.state import InitialCells, check_room_for, checked_state, fresh_state
 from aetheria.motor.stepper import Stepper
@@ -138,6 +140,12 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         interval = check_interval(spec.shape) if self.config.check_interval is None else self.config.check_interval
         super().__init__(StepLoop(stepper, optimizer, edits, interval), spec)
 
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
     # -- stepping ------------------------------------------------------------------------------------------------
 
     def step(self, n: int = 1, until: Callable[[], bool] | None = None) -> int:
@@ -151,6 +159,29 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             StateError: `n` is negative, or a lossless subscription is full and nobody reads it.
         """
         return self._loop.step(n, until)
+
+    def reverse(self, n: int = 1) -> None:
+        """Takes `n` steps back, one by one; only of a reversible law, back to step 0 at the most.
+
+        Raises:
+            LawError: the law is not reversible. StateError: more steps than were done, or a recorder is running.
+        """
+        loop, stepper, law = self._loop, self._loop.stepper, self.traits
+        if not law.reversible:
+            raise LawError(f"reverse: {law.name} cannot be run back; expected a reversible law, as SecondOrder or Q2R")
+        if loop.feed.lossless():
+            raise StateError("reverse: a recorder is running, and its steps only go forward; finish it first")
+        with loop.lock, torch.inference_mode():
+            before, state = stepper.step, stepper.state
+            if not 0 <= n <= before:
+                raise StateError(f"reverse: {n} steps given; expected 0 to {before}, the steps that were done")
+            for number in range(before - 1, before - 1 - n, -1):
+                phase: dict[str, Any] = {"phase": number % law.phases} if law.phases > 1 else {}
+                found = law.reverse(*state, **phase)
+                state = found if isinstance(found, tuple) else (found,)
+            stepper.go_to(state, before - n, stepper.seed)
+            loop.edits.add_state(before)
+            loop.feed.show_again()
 
     def warm_up(self) -> Plan:
         """Picks a plan, and compiles if that is the plan, now instead of after a number of eager steps.
@@ -215,7 +246,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         fresh = fresh_state(self.traits, initial, self._spec, seed)
         with loop.lock:
             self._initial = initial
-            stepper.state, stepper.step, stepper.seed = fresh, 0, seed
+            stepper.go_to(fresh, 0, seed)
             stepper.own.begin_anew()
             loop.edits.restart()
             if initial is not self._first_initial:
@@ -245,17 +276,45 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         """Goes on from a `state_dict`.
 
         Raises:
-            StateError: keys missing, or tensors of other shapes.
+            StateError: keys missing, a step or seed that no motor has, tensors of other shapes, NaN or Inf.
         """
         loop, stepper = self._loop, self._loop.stepper
         with loop.lock:
             own_memory = stepper.state[1:]
-        given, step, seed = checked_state(state, own_memory, self._spec), int(state["step"]), int(state["seed"])
+        given, step, seed = checked_state(state, own_memory, self._spec)
         if loop.feed.lossless() and step < stepper.step:
             raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
         with loop.lock:
             before = stepper.step
             stepper.own.load(state.get("law", {}))  # first: it may refuse
-            stepper.state, stepper.step, stepper.seed = given, step, seed
+            stepper.go_to(given, step, seed)
             loop.edits.add_state(before)
             loop.feed.show_again()
+
+    # -- copies --------------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles law, settings, whole state and edits; a copy has locks of its own, and no subscriptions."""
+        loop, law = self._loop, self.traits
+        with loop.lock:
+            made = (self.law, self.shape[2:], law.d_state or law.channels, str(self.device), self.config)
+            state = {"memory": (), **self.state_dict()}
+            own = loop.stepper.own
+            kept = (self._initial, self._first_initial, own.initial, set(own.changed), loop.edits.saved())
+        return _restored, (type(self), made, state, kept)
+
+    def __copy__(self) -> Self:
+        """As `copy.deepcopy`: two motors that step one module would change each other's state."""
+        return copy.deepcopy(self)
+
+
+def _restored(
+    kind: type[Aetheria_Motor], made: tuple[Any, ...], state: Mapping[str, Any], kept: tuple[Any, ...]
+) -> Aetheria_Motor:
+    cells = state["cells"]
+    motor = kind(*made, initial=cells, batch=len(cells), seed=state["seed"])
+    stepper = motor._loop.stepper
+    motor._initial, motor._first_initial, stepper.own.initial, stepper.own.changed, edits = kept
+    stepper.go_to(*checked_state(state, stepper.state[1:], motor._spec))
+    motor._loop.edits.restore(edits)
+    return motor

@@ -1,6 +1,5 @@
 """The planner: which plan takes the next steps, and when it is made."""
 
-import logging
 import math
 import threading
 import warnings
@@ -10,12 +9,13 @@ from contextlib import contextmanager
 import torch
 
 from aetheria.core.device import memory_named
+from aetheria.core.printable import get_logger
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.stepping import EagerStart, Plan, PlanName, State, choose_plan, eager_start
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class ComingPlan(Plan):

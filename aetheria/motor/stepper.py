@@ -1,5 +1,7 @@
 """The stepper: the state of one law, in the form of the plan that advances it."""
 
+from dataclasses import dataclass, replace
+
 import torch
 from torch import Tensor
 
@@ -13,13 +15,29 @@ from aetheria.motor.planner import Planner
 from aetheria.stepping import Plan, PlanName, State
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A state and the number of steps that made it. Replaced as a whole, so that Ctrl-C never parts the two.
+
+    Attributes:
+        step: steps done.
+        seed: of the run's initial cells and random numbers.
+        shown: cells and memory in the public form, or None where only `held` is there.
+        held: cells and memory in the form of `plan`, or None.
+    """
+
+    step: int
+    seed: int
+    shown: State | None
+    held: State | None = None
+    plan: Plan | None = None
+
+
 class Stepper:
     """Advances a state `(cells, *memory)`. Not safe for threads: for the holder of the step loop's lock.
 
     Attributes:
         law: the law being stepped.
-        step: steps done.
-        seed: of the run's initial cells and random numbers.
         own: the state that the law's modules keep themselves.
     """
 
@@ -43,29 +61,42 @@ class Stepper:
             background: make the plan in another thread (CPU only: CUDA graphs belong to the thread that captures them).
         """
         self.law = law
-        self.step = 0
-        self.seed = seed
         self.own = OwnState(law)
         self._optimizer = optimizer
         self._planner = Planner(law, self.own, optimizer, wanted=wanted, planned_steps=planned_steps, background=background)
-        self._plan: Plan | None = None  # of `_held`
-        self._held: State | None = None  # the state in the plan's own form, or None when `_shown` is newer
-        self._shown: State | None = None
+        self._now = Moment(0, seed, None)
         optimizer.step_count = lambda: self.step
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self._now.step
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run's initial cells and random numbers."""
+        return self._now.seed
 
     @property
     def state(self) -> State:
         """Cells and memory in the public form."""
-        if self._shown is None:
-            assert self._plan is not None
-            assert self._held is not None
-            with torch.inference_mode():
-                self._shown = self._plan.unpack(self._held)
-        return self._shown
+        now = self._now
+        if now.shown is not None:
+            return now.shown
+        assert now.plan is not None
+        assert now.held is not None
+        with torch.inference_mode():
+            shown = now.plan.unpack(now.held)
+        self._now = replace(now, shown=shown)
+        return shown
 
     @state.setter
     def state(self, state: State) -> None:
-        self._held, self._shown = None, state
+        self.go_to(state, self._now.step, self._now.seed)
+
+    def go_to(self, state: State, step: int, seed: int) -> None:
+        """Replaces state, step and seed together."""
+        self._now = Moment(step, seed, state)
 
     @property
     def plan(self) -> Plan:
@@ -89,8 +120,9 @@ class Stepper:
 
     def probe(self) -> Tensor:
         """A tensor that holds NaN or Inf if the cells do, in the form that is held now."""
-        if self._plan is not None and self._held is not None:
-            return self._plan.probe(self._held)
+        now = self._now
+        if now.plan is not None and now.held is not None:
+            return now.plan.probe(now.held)
         return self.state[0]
 
     def check_finite(self) -> None:
@@ -101,14 +133,27 @@ class Stepper:
                 raise DivergedError(f"{self.law.name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
 
     def advance(self, plan: Plan, steps: int) -> None:
-        """Takes steps by the plan that `current` gave just now."""
+        """Takes steps by the plan that `current` gave just now. Steps that an exception interrupts were not taken."""
         marks = self.own.marks() if self.own else None
         with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
-            held = plan.pack(self.state) if self._held is None else self._held
-            self._held, self._shown = plan.advance(held, steps, self.step), None
-        self.step += steps
+            self._advance(plan, steps)
         if marks is not None:
             self.own.note_changes(marks)
+
+    def _advance(self, plan: Plan, steps: int) -> None:
+        own, state = self.own.saved(), self.state if self._now.plan is not plan else None
+        now = self._now
+        held = now.held if state is None else plan.pack(state)
+        assert held is not None
+        try:
+            self._now = Moment(now.step + steps, now.seed, None, plan.advance(held, steps, now.step), plan)
+        except BaseException:
+            newest, taken = plan.reached(held)
+            if self._now is now:
+                if taken == 0:
+                    self.own.restore(own)
+                self._now = Moment(now.step + taken, now.seed, None, newest, plan)
+            raise
 
     def change(self) -> Tensor:
         """The change `(B, C, *grid)` that the next step makes; evaluating it changes nothing."""
@@ -126,8 +171,8 @@ class Stepper:
             LawError: the law cannot step these cells.
         """
         plan = self._planner.plan_at(self.step, lambda: self.state)
-        if plan is not self._plan:
-            self.state, self._plan = self.state, plan  # in the public form, which the next plan can read
+        if plan is not self._now.plan:
+            self.state = self.state  # in the public form alone, which the next plan can read
         return plan
 
     def warm_up(self) -> Plan:

@@ -4,17 +4,17 @@ Values that the law's cells can have are taken as they are. An array of bytes (u
 law's highest value; that is logged. Everything else is refused.
 """
 
-import logging
 from functools import cache
 
 import torch
 from torch import Tensor
 
 from aetheria.core.errors import StateError
+from aetheria.core.printable import get_logger
 from aetheria.laws.base import Law
 from aetheria.motor.cells import as_tensor
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 _ROUNDING = 1e-5  # by which values may leave the law's range
 
 

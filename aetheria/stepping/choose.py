@@ -1,6 +1,5 @@
 """Chooses a plan, checks it against the eager plan, and falls back with a warning where it fails."""
 
-import logging
 import math
 import warnings
 from collections.abc import Iterator
@@ -12,13 +11,14 @@ import torch
 
 from aetheria.core.errors import ConfigError
 from aetheria.core.precision import Precision
+from aetheria.core.printable import get_logger
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
 from aetheria.stepping.factories import PLAN_FACTORIES, PlanFactory, StepProblem, automatic, make_eager, why_none
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.trial import Trial
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 PlanName = Literal["auto", "eager", "compiled", "graphed", "winograd", "fused", "packed"]
 
 

@@ -20,7 +20,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.controls import Control
 from aetheria.laws.weights import law_note
 from aetheria.motor.state import fresh_memory
-from aetheria.observe.fields import get_field
+from aetheria.observe.law_fields import field_of
 from aetheria.observe.request import view_of
 from aetheria.recording import Recording
 from aetheria.training.rollout import RolloutConfig, roll_out
@@ -69,7 +69,7 @@ def rollout_strip(law: Law, window: Tensor) -> Image.Image:
     """A strip of pictures of a window `(frames, C, H, W)`: recorded frames above, the law's own rollout below."""
     own = own_trajectory(law, window[None])[0]
     chosen = np.unique(np.linspace(0, len(window) - 1, _COLUMNS).round().astype(int)).tolist()
-    field = get_field(law.default_field, law.d_state, law.channels, law.fields)
+    field = field_of(law, law.default_field)
     shown = [[field(view_of(law, (cells[i : i + 1],)))[0].cpu().numpy() for i in chosen] for cells in (window, own)]
     levels = find_levels(shown[0], *field.range)
     scale = max(1, -(-_LEAST_SIDE // min(window.shape[-2:])))

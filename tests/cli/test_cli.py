@@ -80,7 +80,7 @@ def test_a_run_leaves_a_recording_and_a_picture_and_prints_their_paths(here: Pat
     assert result.exit_code == 0, result.output
     assert "done 60 steps" in result.output
     assert "runs/soup.h5" in result.output
-    assert re.search(r"Next: \S+ info runs/soup.h5 .* export runs/soup.h5 --gif", result.output)
+    assert re.search(r"Next: \S.* info runs/soup.h5 .* export runs/soup.h5 --gif", result.output)
     with Recording(here / "runs/soup.h5") as recording:
         assert list(recording.steps) == [0, 20, 40, 60]
         assert recording.attributes["title"] == "a soup"
@@ -205,7 +205,7 @@ def test_info_says_what_a_recording_holds_and_how_to_open_it(here: Path) -> None
     call("run", "soup.toml")
     result = call("info", "runs/soup.h5")
     assert result.exit_code == 0
-    for words in ("done", "a soup", "Life, 1 channels, 32 x 48", "4, steps 0 to 60, every 20", "population", 'name = "life"'):
+    for words in ("done", "a soup", "Life, 1 channel, 32 x 48", "4, steps 0 to 60, every 20", "population", 'name = "life"'):
         assert words in result.output
     assert 'xarray.open_dataset("runs/soup.h5", engine="h5netcdf")' in result.output
     (here / "junk.h5").write_bytes(b"junk")
@@ -295,7 +295,9 @@ def test_view_without_the_viewer_says_what_to_install(monkeypatch: pytest.Monkey
         monkeypatch.setattr(extensions, "entry_points", lambda **_: [])
     error = failure("view")
     assert error.exit_code == 2
-    assert "view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' (" in str(error)
+    assert "view: the viewer needs PySide6 and pyqtgraph: pip install '.[viewer]' in the folder of Aetheria's source (" in str(
+        error
+    )
     assert call("--help").exit_code == 0
     assert call("jump").exit_code == 2
 
@@ -436,14 +438,12 @@ def test_python_m_aetheria_is_the_command_line(here: Path) -> None:
 
 def test_another_file_than_a_config_is_named_and_its_use_is_said(here: Path) -> None:
     assert call("run", "soup.toml", "--steps", "1", "--out", "my run.h5").exit_code == 0
-    (here / "glider.rle").write_text("x = 3, y = 3\nbo$2bo$3o!")
     np.save("a.npy", np.eye(3))
     (here / "folder").mkdir()
     os.mkfifo("pipe.toml")
     for name, words in {
         "my run.h5": "is a recording; expected a config (.toml). Its use: aetheria view 'my run.h5', "
         "or aetheria run --resume 'my run.h5'",
-        "glider.rle": "is a pattern; expected a config (.toml). Its use: aetheria view glider.rle, or [initial] kind = ",
         "a.npy": "is a NumPy array; expected a config",
         "folder": "is a folder; expected a config",
         "pipe.toml": "is a device or a pipe; expected a config",

@@ -1,4 +1,4 @@
-"""The promises of every law, asked of each in every rank it states, of one of 14 states, and of a module that is no `Law`.
+"""The promises of every law, asked of each in every rank it states, and of a module that is no `Law`.
 
 How far and where a step reaches is asked in `test_law_locality.py`.
 """

@@ -1,5 +1,6 @@
 """Rule tables against cells of Golly, for every neighbourhood and symmetry; trees; files that are wrong."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,8 @@ from aetheria.core.errors import ConfigError, FileUnreadableError
 from aetheria.files.rule_file import parse_rule_file
 from aetheria.laws.discrete.rule_table import shipped_tables
 from aetheria.laws.rules.tables import SHIPPED
-from docs import jvn29_table
 from tests.oracles import oracle
-from tests.paths import GOLDEN
+from tests.paths import GOLDEN, ROOT
 
 TABLE = "@TABLE\nn_states:3\nneighborhood:vonNeumann\nsymmetries:none\n"
 
@@ -56,11 +56,16 @@ def test_von_neumanns_automaton_steps_as_in_golly() -> None:
 
 
 def test_the_shipped_tree_of_von_neumanns_automaton_is_its_definition() -> None:
-    cells = np.random.default_rng(3).integers(0, jvn29_table.STATES, (200, 200))
+    spec = importlib.util.spec_from_file_location("jvn29_table", ROOT / "docs" / "jvn29_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    definition = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(definition)
+    cells = np.random.default_rng(3).integers(0, definition.STATES, (200, 200))
     north, west, east, south = (np.roll(cells, shift, axis) for shift, axis in ((1, 0), (1, 1), (-1, 1), (-1, 0)))
     motor = motor_on(RuleTable("JvN29"), cells, "eager")
     motor.step(1)
-    np.testing.assert_array_equal(motor.cells[0, 0].numpy(), jvn29_table.next_states(north, west, east, south, cells))
+    np.testing.assert_array_equal(motor.cells[0, 0].numpy(), definition.next_states(north, west, east, south, cells))
 
 
 def test_langtons_loop_divides_as_it_does_in_golly() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from aetheria import Life, law_from_rule
 from aetheria.core.errors import ConfigError
+from aetheria.laws import Margolus
 from aetheria.laws.discrete.life import parse_rule
 from aetheria.laws.rules import NOTATIONS, read_rule, same_rule
 
@@ -171,3 +172,48 @@ def test_a_hostile_text_takes_no_time() -> None:
     for text in ("B" + "2a-" * 30_000, "2-" * 49_000 + "/!", "R1," + "9," * 40_000 + "\n", "1" * 99_000 + "x/S"):
         with pytest.raises(ConfigError):
             law_from_rule(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "same", "canonical", "law"),
+    [
+        ("W110", "w0110", "W110", "Elementary"),
+        ("{102,3,1}", "{0102,3,1}", "{102,3,1}", "Elementary"),
+        ("{30,2,1}", "W30", "W30", "Elementary"),
+        ("code 777", "{777,{3,1},1}", "{777,{3,1},1}", "Totalistic"),
+        ("W150R", "w150r", "W150R", "SecondOrder"),
+        ("B5-7/S6", "b5,6,7/s6", "B5,6,7/S6", "Life3D"),
+        ("B4-4/S4", "B4/S4-4", "B4-4/S4", "Life3D"),
+        ("Life 4555", "B5/S4,5", "B5/S4,5", "Life3D"),
+        ("Critters", "MS,D15,14,13,3,11,5,6,1,7,9,10,2,12,4,8,0", "MS,D15;14;13;3;11;5;6;1;7;9;10;2;12;4;8;0", "Margolus"),
+    ],
+)
+def test_rules_of_other_dimensions_and_blocks_build_their_laws(text: str, same: str, canonical: str, law: str) -> None:
+    rule = read_rule(text)
+    assert rule == read_rule(same)
+    assert (rule.text, rule.law) == (canonical, law)
+    built = law_from_rule(text)
+    assert built.name == law
+    assert built.rule_string == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("W256", "it looks like Elementary, but its number is above 255"),
+        ("W256R", "it looks like Second-order, but its number is above 255"),
+        ("B27/S4,5", "looks like Life in three dimensions, but a cell has 26 neighbours, not 27"),
+        ("B7-5/S4,5", "the range 7-5 is empty"),
+        ("MS,D16;8;4;3;2;5;9;7;1;6;10;11;12;13;14;15", "looks like Margolus, but a block has a number from 0 to 15"),
+    ],
+)
+def test_broken_rules_of_other_dimensions_and_blocks_are_told_apart(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        law_from_rule(text)
+
+
+@pytest.mark.parametrize(("name", "preset"), [("bbm", "bbm"), ("critters", "critters"), ("tron", "tron")])
+def test_the_tables_of_named_block_rules_are_those_of_the_presets(name: str, preset: str) -> None:
+    named, made = law_from_rule(name), Margolus(preset)
+    assert isinstance(named, Margolus)
+    assert named.tables.tolist() == made.tables.tolist()

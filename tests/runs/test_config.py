@@ -164,7 +164,7 @@ def test_a_grid_without_clear_sides_is_refused_in_one_line(grid: dict[str, Any],
     ("override", "words"),
     [
         ("law.name=lief", 'name: "lief" given; did you mean Life'),
-        ("law.rule=B9/S23", 'rule: "B9/S23" given; expected B<digits>/S<digits>'),
+        ("law.rule=B9/S23", 'rule: "B9/S23" given; expected a two-state rule'),
         ("law.ruel=B3/S23", r"\[law.life\] ruel: unknown key; did you mean rule"),
         ("law.boundary=open", 'boundary: "open" given|boundary: .open. given'),
         ("law.weights=nowhere.safetensors", "nowhere.safetensors: no such file"),

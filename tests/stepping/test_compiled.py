@@ -14,14 +14,19 @@ from torch import Tensor, nn
 from torch._dynamo.exc import RecompileError
 
 from aetheria.core.errors import LawError
-from aetheria.laws import Lenia, Life
+from aetheria.laws import LAWS, Lenia, Life
+from aetheria.laws.controls import Control
+from aetheria.laws.states import StateLaw
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import compiled as compiling
 from aetheria.stepping.factories import WORTH_BUILDING, WORTH_COMPILING
 from aetheria.stepping.plan import Step, Stepwise
 from tests.laws.test_controls import NUMBERS, values
-from tests.small_laws import NAMES, Plain, agree, small_law, small_motor, width_of
+from tests.small_laws import GRIDS, NAMES, Plain, agree, fitting, fresh, small_law, small_motor, width_of, wrapped
 
+# Compiling takes seconds for each: of the laws of whole states one stands for all, which are captured.
+WHOLE_STATES = [name for name, law in LAWS.items() if issubclass(law, StateLaw)]
+COMPILED = [name for name in NAMES if name not in WHOLE_STATES or name == "ForestFire"]
 Pair = tuple[Aetheria_Motor, Aetheria_Motor]
 
 
@@ -34,7 +39,7 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=COMPILED)
 def pair(request: pytest.FixtureRequest) -> Pair:
     """A compiled motor that has taken one step, and an eager one of the same law."""
     compiled = small_motor(small_law(request.param), batch=2, cfg={"plan": "compiled"})
@@ -55,6 +60,28 @@ def test_every_step_compiled_equals_the_same_step_eager(pair: Pair) -> None:
         assert not torch.equal(eager.cells, before)
         if isinstance(eager.law, Life):
             assert torch.equal(compiled.cells, eager.cells)
+
+
+@pytest.mark.parametrize("name", WHOLE_STATES)
+def test_a_law_of_whole_states_is_captured_as_one_graph_that_equals_eager(name: str) -> None:
+    law = wrapped(small_law(name))
+    rank = 2 if 2 in law.ranks else law.ranks[0]
+    state = fresh(law, fitting(law, GRIDS[rank]), batch=2)
+    captured = torch.compile(law, backend="eager", fullgraph=True, dynamic=False)
+
+    def check() -> None:
+        for phase in range(law.phases):
+            given = {"phase": phase} if law.phases > 1 else {}
+            with torch.inference_mode():
+                found, expected = captured(*state, **given), law(*state, **given)
+            for one, other in zip(*((x if isinstance(x, tuple) else (x,)) for x in (found, expected)), strict=True):
+                assert torch.equal(one, other)
+
+    check()
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for control in (control for control in law.controls if isinstance(control, Control)):
+            law.set_control(control.name, 0.3 * control.high)
+            check()
 
 
 def test_no_step_after_the_first_is_compiled_again(pair: Pair) -> None:

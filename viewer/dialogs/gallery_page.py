@@ -19,8 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from aetheria.core.printable import printable
 from viewer.model.gallery import GalleryEntry, gallery_entries
 from viewer.widgets.accessibility import accessible
+from viewer.widgets.plain_text import plain_tooltip
 from viewer.widgets.preferences import Preferences
 
 _NAME, _STORY, _PICTURE = (int(Qt.ItemDataRole.UserRole) + n for n in range(3))
@@ -82,9 +84,9 @@ class GalleryPage(QWidget):
             path = Path(file)
             if not path.exists():
                 continue
-            item = QListWidgetItem(f"{path.name}   in {path.parent}")
+            item = QListWidgetItem(printable(f"{path.name}   in {path.parent}"))
             item.setData(_NAME, file)
-            item.setToolTip(file)
+            item.setToolTip(plain_tooltip(file))
             self.recent.addItem(item)
         for widget in (self.recent, self.recent_heading):
             widget.setVisible(self.recent.count() > 0)

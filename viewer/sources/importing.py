@@ -9,14 +9,14 @@ import numpy as np
 
 from aetheria.core.device import times
 from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError, LawError, StateError
-from aetheria.files.patterns import PATTERN_SUFFIXES, Pattern, read_pattern
+from aetheria.files.patterns import PATTERN_SUFFIXES
 from aetheria.files.recognise import recognised
 from aetheria.files.untrusted import check_input, read_array
-from aetheria.laws.rules import Rule, law_from_rule, read_rule
 from aetheria.laws.weights import fitting_weights, read_tensors
 from aetheria.motor.initial import Initial, Kind, make_initial
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig
+from aetheria.runs.short_config import config_of_pattern, room
 from aetheria.runs.state_file import describe_state, is_state, load_state
 from viewer.sources.live import LiveSource
 
@@ -131,57 +131,8 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
 
 
 def _run_of_pattern(path: Path) -> NewRun:
-    """A run of the rule that a pattern names, on its bounded grid where there is one, else on a grid with room."""
-    pattern = read_pattern(path)
-    rule = _rule_of(pattern, path)
-    height, width = pattern.cells.shape
-    law, bounded = {"name": rule.law, **rule.settings}, rule.grid
-    if bounded is None:
-        return NewRun(_config_of_pattern(path, law, (_room(height), _room(width))))
-    if height <= bounded.height and width <= bounded.width and _has_boundary(rule):
-        if bounded.boundary != "periodic":
-            law["boundary"] = bounded.boundary
-        return NewRun(_config_of_pattern(path, law, (bounded.height, bounded.width)))
-    size = _room(height), _room(width)
-    note = f"{path.name} was made for a {bounded} (rule {rule}): opened on a torus of {times(size)} cells"
-    return NewRun(_config_of_pattern(path, law, size), note)
-
-
-def _rule_of(pattern: Pattern, path: Path) -> Rule:
-    states = int(pattern.cells.max(initial=0))
-    try:
-        rule = read_rule(pattern.rule or "B3/S23", path.name)
-    except ConfigError as error:
-        if states <= 1:
-            reason = str(error).partition("given; ")[2]
-            raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}"; {reason}') from None
-        rule = None
-    if rule is not None and rule.law is None:
-        raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}", {rule.family}; no law of Aetheria runs it yet')
-    if rule is None or (states > 1 and rule.law == "Life"):
-        raise StateError(
-            f"{path.name}: states up to {states}, as of Lenia; first open a run of Lenia (Orbium in the gallery), "
-            "then open the pattern"
-        )
-    return rule
-
-
-def _has_boundary(rule: Rule) -> bool:
-    """Whether the rule's law has the boundary of the rule's bounded grid."""
-    try:
-        law_from_rule(str(rule))
-    except ConfigError:
-        return False
-    return True
-
-
-def _config_of_pattern(path: Path, law: dict[str, Any], grid: tuple[int, int]) -> RunConfig:
-    return _config(
-        title=path.stem,
-        grid={"height": grid[0], "width": grid[1]},
-        law=law,
-        initial={"kind": "pattern", "path": str(path.resolve())},
-    )
+    """A run of the rule that a pattern names."""
+    return NewRun(*config_of_pattern(path))
 
 
 def _life_from_array(path: Path) -> RunConfig:
@@ -192,19 +143,13 @@ def _life_from_array(path: Path) -> RunConfig:
             f"{path.name}: an array is used as the cells of a run; first open a run that it fits, or give a 2-D array of 0 "
             "and 1 for Life"
         )
-    height, width = array.shape if min(array.shape) >= _WHOLE else map(_room, array.shape)
+    height, width = array.shape if min(array.shape) >= _WHOLE else map(room, array.shape)
     return _config(
         title=path.stem,
         grid={"height": height, "width": width},
         law={"name": "Life", "rule": "B3/S23"},
         initial={"kind": "npy", "path": str(path.resolve())},
     )
-
-
-def _room(cells: int) -> int:
-    """Side of a grid with room for a pattern of so many cells a side to grow: a multiple of 64."""
-    margin = min(max(48, cells // 2), 512)
-    return -(-(cells + 2 * margin) // 64) * 64
 
 
 def _state(path: Path, source: LiveSource | None) -> RunChange | NewRun:

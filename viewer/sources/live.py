@@ -48,13 +48,13 @@ class LiveSource(Worker):
         self.motor = motor
         self.config = config
         self.title = title or motor.traits.name
-        self.universes, channels = motor.shape[:2]
+        self.universes = motor.shape[0]
         self.plane = plane_of(motor.shape[2:])
         traits = motor.traits
         first = self._first_field(config) or traits.default_field
-        self.fields = field_choices(traits.fields, traits.d_state, channels, first)
+        self.fields = field_choices(traits, first)
         self.first_view_settings = first_view_settings(self.fields, self.plane, config)
-        self.observables = observable_names(traits.fields, len(self.plane.shape))
+        self.observables = observable_names(traits, len(self.plane.shape))
         choices = {choice.name: choice for choice in self.fields}
         self._frames: LiveFrames = (
             SpaceTimeFrames(motor, self.plane, choices)

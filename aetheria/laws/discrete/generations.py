@@ -33,7 +33,7 @@ class Generations(Law):
     reads_patterns = True
     alive = (0, 0.5)
     default_field = "channel_0"
-    fields = ("channel", "population", "energy", *PLOTTED)
+    fields = ("channel", "state", "population", "count", "energy", *PLOTTED)
     controls = (TextControl("rule", 'survivals/births/states, as in "345/2/4"; the number of states stays'),)
     _table: Tensor
 

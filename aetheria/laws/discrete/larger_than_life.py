@@ -35,7 +35,7 @@ class LargerThanLife(Law):
     exact = True
     reads_patterns = True
     alive = (0, 0.5)
-    fields = ("channel", "population", "energy", *PLOTTED)
+    fields = ("channel", "state", "population", "count", "energy", *PLOTTED)
     controls = (TextControl("rule", 'range, states and counts, as in "R5,C0,M1,S34..58,B34..45,NM"; range and states stay'),)
 
     def __init__(self, rule: str = "R5,C0,M1,S34..58,B34..45,NM", *, boundary: Boundary = "periodic") -> None:

@@ -35,7 +35,7 @@ class RuleTable(Law):
     exact = True
     reads_patterns = True
     alive = (0, 0.5)
-    fields = ("channel", "population", "energy", *PLOTTED)
+    fields = ("channel", "state", "population", "count", "energy", *PLOTTED)
     _children: Tensor
 
     def __init__(self, rule: str = "WireWorld", *, boundary: str = "periodic") -> None:

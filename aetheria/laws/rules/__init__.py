@@ -2,11 +2,11 @@
 
 `read_rule` says what a text names: its family, its canonical form, the law that runs it, and the bounded grid of its suffix.
 `law_from_rule` builds that law. A family is one `@notation` function in a module of this package (or of any package that
-registers laws); names such as "HighLife" are in `names`. A family whose law does not exist yet is recognised all the same
-(`not_yet`), so that its rules are refused by name.
+registers laws); names such as "HighLife" are in `names`.
 """
 
 from aetheria.laws.rules.bounded_grid import BoundedGrid as BoundedGrid
+from aetheria.laws.rules.reader import BrokenRuleError as BrokenRuleError
 from aetheria.laws.rules.reader import law_from_rule as law_from_rule
 from aetheria.laws.rules.reader import read_rule as read_rule
 from aetheria.laws.rules.reader import same_rule as same_rule

@@ -46,6 +46,14 @@ NAMES = {
     # Generations
     "Brian's Brain": "/2/3",
     "Star Wars": "345/2/4",
+    # Margolus
+    "BBM": "MS,D0;8;4;3;2;5;9;7;1;6;10;11;12;13;14;15",
+    "Billiard balls": "MS,D0;8;4;3;2;5;9;7;1;6;10;11;12;13;14;15",
+    "Critters": "MS,D15;14;13;3;11;5;6;1;7;9;10;2;12;4;8;0",
+    "Tron": "MS,D15;1;2;3;4;5;6;7;8;9;10;11;12;13;14;0",
+    # Three dimensions
+    "Life 4555": "B5/S4,5",
+    "Life 5766": "B6/S5,6,7",
     # Larger than Life
     "Bosco": "R5,C0,M1,S34..58,B34..45,NM",
     "Bosco's Rule": "R5,C0,M1,S34..58,B34..45,NM",

@@ -14,6 +14,10 @@ WANTED = 'expected a rule, as in "B3/S23", or a name, as in "HighLife"'
 _LONGEST = 100_000  # characters of a rule text
 
 
+class BrokenRuleError(ConfigError):
+    """A text that looks like a rule of a known family, and is none."""
+
+
 def read_rule(text: str, where: str = "rule", wanted: str = WANTED) -> Rule:
     """What a rule text names: of any family, in any notation, or by name; with or without a bounded grid.
 
@@ -23,7 +27,7 @@ def read_rule(text: str, where: str = "rule", wanted: str = WANTED) -> Rule:
         wanted: the texts that are expected, for errors.
 
     Raises:
-        ConfigError: no family knows the text, or it is a broken rule of one; the message says which.
+        ConfigError: no family knows the text. BrokenRuleError: it is a broken rule of one; the message says which.
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         raise ConfigError(f"{where}: {_short(text)} given; {wanted}")
@@ -32,7 +36,7 @@ def read_rule(text: str, where: str = "rule", wanted: str = WANTED) -> Rule:
         grid = read_bounded_grid(suffix) if colon else None
         rule = _read(BY_PLAIN_NAME.get(plain(body), "".join(body.split())))
     except ValueError as error:
-        raise ConfigError(f"{where}: {_short(text)} given; {wanted}; {error}") from None
+        raise BrokenRuleError(f"{where}: {_short(text)} given; {wanted}; {error}") from None
     if rule is None:
         known = nearest(body, [*NAMES, *TABLES]).partition(" (")[0]
         guess = f"; {known}" if known.startswith("did you mean") else ""

@@ -98,8 +98,8 @@ def test_a_config_is_opened_beside_the_window_and_plays(open_queue: OpenQueue, v
         ("bad.toml", CONFIG.replace("height", "hieght"), "[grid] hieght: unknown key; did you mean height?"),
         ("torn.toml", "steps = ", "is not TOML"),
         ("torn.rle", "x = 3, y = 3\nbob$", 'the runs end without "!"'),
-        ("wire.rle", "x = 1, y = 1, rule = WireWorld\no!", 'made for the rule "WireWorld"'),
-        ("larger.rle", "x = 1, y = 1, rule = R5,C0,M1,S34..58,B34..45,NM\no!", "R5,C0,M1,S34..58,B34..45,NM"),
+        ("super.rle", "x = 1, y = 1, rule = LifeSuper\npA!", 'made for the rule "LifeSuper", Rule table; no law of Aetheria'),
+        ("nobili.rle", "x = 1, y = 1, rule = Nobili32\no!", 'made for the rule "Nobili32"'),
         ("unknown.rle", "x = 1, y = 1, rule = B3/T23\no!", 'made for the rule "B3/T23"'),
         ("lenia.rle", "x = 2, y = 1, rule = Lenia\npAqB!", "states up to"),
         ("torn.npy", "nothing of the kind", "cannot be read as a .npy array"),
@@ -205,7 +205,7 @@ def test_a_pattern_without_a_run_opens_life_under_its_own_rule_on_a_grid_with_ro
         opened = import_file(tmp_path / "glider.rle", None)
         assert isinstance(opened, NewRun)
         assert opened.config.law.parameters == {"rule": rule}
-        assert (opened.config.grid.height, opened.config.grid.width) == (128, 128)
+        assert (opened.config.grid.height, opened.config.grid.width) == (512, 512)
 
 
 @pytest.mark.parametrize(
@@ -213,14 +213,9 @@ def test_a_pattern_without_a_run_opens_life_under_its_own_rule_on_a_grid_with_ro
     [
         ("T90,80", (80, 90), "periodic", ""),
         ("P90,80", (80, 90), "zero", ""),
-        (
-            "K90*,80",
-            (128, 128),
-            "periodic",
-            "made for a Klein bottle of 80 x 90 cells (rule B3/S23:K90*,80)",
-        ),
-        ("T2,2", (128, 128), "periodic", "made for a torus of 2 x 2 cells"),
-        ("T0,80", (128, 128), "periodic", "made for a torus of 80 x unbounded cells"),
+        ("K90*,80", (80, 90), "klein-x", ""),
+        ("T2,2", (512, 512), "periodic", "made for a torus of 2 x 2 cells"),
+        ("T0,80", (512, 512), "periodic", "made for a torus of 80 x unbounded cells"),
     ],
 )
 def test_a_bounded_grid_is_obeyed_where_it_can_be_and_said_where_not(
@@ -233,6 +228,26 @@ def test_a_bounded_grid_is_obeyed_where_it_can_be_and_said_where_not(
     assert opened.config.law.parameters.get("boundary", "periodic") == boundary
     assert note in opened.note
     assert bool(note) == bool(opened.note)
+
+
+@pytest.mark.parametrize(
+    ("rule", "law", "size", "note"),
+    [
+        ("345/2/4", "Generations", (512, 512), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM", "LargerThanLife", (512, 512), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM:P90,80", "LargerThanLife", (80, 90), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM:K90*,80", "LargerThanLife", (512, 512), "made for a Klein bottle of 80 x 90 cells"),
+        ("WireWorld", "RuleTable", (512, 512), ""),
+        ("B2-a/S12", "Life", (512, 512), ""),
+    ],
+)
+def test_a_pattern_opens_the_law_of_its_rule(rule: str, law: str, size: tuple[int, int], note: str, tmp_path: Path) -> None:
+    (tmp_path / "glider.rle").write_text(GLIDER.replace("B3/S23", rule))
+    opened = import_file(tmp_path / "glider.rle", None)
+    assert isinstance(opened, NewRun)
+    assert opened.config.law.name == law
+    assert opened.config.grid.sides == size
+    assert note in opened.note
 
 
 @pytest.mark.parametrize("name", ["glider.cells", "glider.lif", "glider.cells.gz", "glider"])
@@ -262,7 +277,7 @@ def test_a_pattern_that_is_too_large_for_the_open_grid_opens_on_a_larger_one(
     open_queue.controller.open(live())
     open_queue.open(tmp_path / "line.rle")
     run_callbacks(open_queue)
-    assert motor_of(open_queue).shape == (1, 1, 128, 448)
+    assert motor_of(open_queue).shape == (1, 1, 512, 640)
     assert "does not fit the open grid" in view.messages[0].text
 
 
@@ -300,7 +315,7 @@ def test_an_array_of_zeros_and_ones_opens_as_life_and_others_do_not(tmp_path: Pa
     assert isinstance(grid, NewRun)
     assert isinstance(small, NewRun)
     assert (grid.config.grid.height, grid.config.grid.width) == (100, 80)
-    assert (small.config.grid.height, small.config.grid.width) == (128, 128)
+    assert (small.config.grid.height, small.config.grid.width) == (512, 512)
     with pytest.raises(AetheriaError, match="2-D array of 0 and 1"):
         import_file(tmp_path / "grey.npy", None)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aetheria import MLP, GrowingNCA, Lenia, Life
+from aetheria import MLP, GrowingNCA, Lenia, Life, law_from_rule
 from aetheria.core.errors import FileUnreadableError, StateError
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, life, live, wait_until
@@ -351,6 +351,9 @@ def test_stamps_of_any_format_have_the_values_of_the_laws_cells(tmp_path: Path, 
     (tmp_path / "b.rle").write_text("#O É\nx = 2, y = 1, rule = 345/2/4\nAC!", "latin-1")
     assert read_stamp(tmp_path / "b.rle", Lenia()).values.tolist() == [[np.float32(1 / 255), np.float32(3 / 255)]]
     assert "b.rle was made for rule 345/2/4 and is painted into Lenia" in caplog.text
+    assert read_stamp(tmp_path / "b.rle", law_from_rule("345/2/4")).values.tolist() == [[1, 1]]
+    with pytest.raises(StateError, match="states up to 3; Generations has states 0 to 2"):
+        read_stamp(tmp_path / "b.rle", law_from_rule("/2/3"))
     with pytest.raises(StateError, match="states up to 3; Life has states 0 to 1"):
         read_stamp(tmp_path / "b.rle", Life())
 
