@@ -152,9 +152,7 @@ def test_two_threads_that_nest_the_other_ones_block_do_not_wait_for_each_other_f
     wrong: list[bool] = []
 
     def inside(wanted: Numerics) -> None:
-        for _ in range(50):
-            if BACKENDS.cudnn.deterministic != wanted.deterministic:
-                wrong.append(True)
+        wrong.extend(True for _ in range(50) if BACKENDS.cudnn.deterministic != wanted.deterministic)
 
     def work(outer: Numerics, inner: Numerics) -> None:
         for _ in range(20):

@@ -2,6 +2,8 @@
 
 import importlib.util
 from dataclasses import dataclass
+from itertools import accumulate, zip_longest
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,16 +12,33 @@ from aetheria.core.errors import LawError
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.hash_noise import threshold
-from aetheria.laws.local_network import CellNetwork, Filters
+from aetheria.laws.local_network import ACTIVATIONS, CellNetwork, Filters
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import network_of
 
 Tap = tuple[int, int, float]  # row and column offset from the cell, coefficient
-Groups = tuple[tuple[tuple[Tap, ...], ...], ...]  # group of filters, then tap, then filter
+NO_TAP: Tap = (0, 0, 0.0)
 
 WIDEST = 128  # layer: two layers and the weights between them must fit in the registers and the shared memory
 MOST_CHANNELS = 64
 MASKED = 256  # cells per program of the kernel for the alive mask
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Filters in groups of `together`, with flat numbers, as the kernel takes them.
+
+    Attributes:
+        taps: row, column and coefficient of each tap: group by group, tap by tap, filter by filter.
+        firsts: number of the first tap of each group.
+        counts: taps of each filter in a group.
+        together: filters in a group.
+    """
+
+    taps: tuple[int | float, ...]
+    firsts: tuple[int, ...]
+    counts: tuple[int, ...]
+    together: int
 
 
 @dataclass(frozen=True)
@@ -187,12 +206,20 @@ class FusedOnCuda(Plan):
             self._below,
             height,
             width,
-            groups=self._groups,
+            height * width,
+            taps=self._groups.taps,
+            firsts=self._groups.firsts,
+            counts=self._groups.counts,
+            together=self._groups.together,
             inputs=_padded(channels),
             filters=len(network.filters),
             channels=channels,
-            layers=tuple((n := len(layer.weight), _padded(n), layer.activation, layer.eps) for layer in network.layers),
+            outputs=tuple(len(layer.weight) for layer in network.layers),
+            padded=tuple(_padded(len(layer.weight)) for layer in network.layers),
+            activations=tuple(ACTIVATIONS.index(layer.activation) for layer in network.layers),
+            epsilons=tuple(layer.eps for layer in network.layers),
             boundary=network.boundary,
+            index=index_type(height, width),
             each=network.normalise == "cell",
             product=self._layout.product,
             rows=rows,
@@ -218,10 +245,12 @@ def _next_mask(network: CellNetwork, cells: Tensor, keep: Tensor, moved: Tensor)
         after,
         height,
         width,
+        height * width,
         channels=channels,
         channel=channel,
         threshold=threshold,
         boundary=network.boundary,
+        index=index_type(height, width),
         block=MASKED,
         enable_fp_fusion=True,  # Triton's default; without it Triton warns
     )
@@ -256,6 +285,13 @@ def _tile(block: int, height: int) -> tuple[int, int]:
     return rows, block // rows
 
 
+def index_type(height: int, width: int) -> Any:
+    """Triton's type of an offset in a plane of this size."""
+    import triton.language as tl
+
+    return tl.int64 if height * width >= 2**31 else tl.int32
+
+
 def _grouped(filters: Filters, channels: int) -> Groups:
     """The taps of the filters, in groups that fill a tile of inputs: for 2 channels, 8 filters fit in 16 rows.
 
@@ -264,15 +300,17 @@ def _grouped(filters: Filters, channels: int) -> Groups:
     share = 1 << (channels - 1).bit_length()
     together = min(_padded(channels) // share, 1 << (len(filters) - 1).bit_length())
     taps = [_taps(kernel) for kernel in filters]
-    taps += [()] * (-len(taps) % together)
-    return tuple(_group(taps[i : i + together]) for i in range(0, len(taps), together))
+    taps += [[]] * (-len(taps) % together)
+    groups = [_interleaved(taps[i : i + together]) for i in range(0, len(taps), together)]
+    counts = tuple(len(group) // together for group in groups)
+    firsts = tuple(accumulate(map(len, groups[:-1]), initial=0))
+    return Groups(tuple(number for group in groups for tap in group for number in tap), firsts, counts, together)
 
 
-def _group(filters: list[tuple[Tap, ...]]) -> tuple[tuple[Tap, ...], ...]:
-    longest = max(1, *map(len, filters))
-    none: Tap = (0, 0, 0.0)
-    return tuple(tuple(taps[t] if t < len(taps) else none for taps in filters) for t in range(longest))
+def _interleaved(filters: list[list[Tap]]) -> list[Tap]:
+    """The first tap of each filter, then the second ..."""
+    return [tap for taps in zip_longest(*filters, fillvalue=NO_TAP) for tap in taps] or [NO_TAP] * len(filters)
 
 
-def _taps(kernel: tuple[tuple[float, ...], ...]) -> tuple[Tap, ...]:
-    return tuple((y - 1, x - 1, kernel[y][x]) for y in range(3) for x in range(3) if kernel[y][x])
+def _taps(kernel: tuple[tuple[float, ...], ...]) -> list[Tap]:
+    return [(y - 1, x - 1, kernel[y][x]) for y in range(3) for x in range(3) if kernel[y][x]]
