@@ -55,6 +55,7 @@ class Stepper:
         self.own = OwnState(law)
         self._planning = False
         self._optimizer = optimizer
+        self._precision = optimizer.precision  # that the plan was made for
         self._wanted: PlanName = wanted
         self._planned_steps = planned_steps
         # A module with state of its own cannot be tried by another thread while this one steps it.
@@ -89,11 +90,16 @@ class Stepper:
             return self.plan.probe(self._held)
         return self.state[0]
 
+    @property
+    def may_diverge(self) -> bool:
+        """Whether the cells could hold NaN or Inf in the form that is held now."""
+        held = self._held if self.plan is not None and self._held is not None else self.state
+        return held[0].is_floating_point()
+
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells, unless their plan holds whole numbers."""
         with torch.inference_mode():
-            probe = self.probe()
-            if probe.is_floating_point() and not finite(probe):
+            if self.may_diverge and not finite(self.probe()):
                 raise DivergedError(f"{self.law.name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
 
     def advance(self, plan: Plan, steps: int) -> None:
@@ -124,7 +130,9 @@ class Stepper:
         if self._ready is not None:
             self._take_over(self._ready)
         plan = self.plan
-        if plan is None or plan.stale():
+        # Products in the old precision are built into graphs and kernels.
+        if plan is None or plan.stale() or self._precision != self._optimizer.precision:
+            self._precision = self._optimizer.precision
             self.state, self.plan = self.state, None  # in the public form, which the next plan can read
             plan = self.plan = self._chosen("eager" if self._background else self._wanted)
             if self._background and not self._planning:

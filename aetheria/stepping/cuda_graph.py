@@ -1,10 +1,12 @@
 """The graphed plan on CUDA: several steps captured as one graph and launched together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from aetheria.stepping.fingerprint import Fingerprint
 from aetheria.stepping.plan import Plan, State
 
 LENGTHS = (16, 8, 4, 2, 1)  # steps in a graph
@@ -20,10 +22,9 @@ class Graphed(Plan):
         """Captures the graphs, on the thread that will step. Raises the exceptions of capturing."""
         self.name = name
         self._inner = inner
-        self._law = law
         self._buffers = tuple(tensor.clone() for tensor in inner.pack(state))
-        self._addresses = _addresses(law)
         self._warm_up()
+        self._fingerprint = Fingerprint(law)  # after the warm-up, in which a law may make tensors that its steps read
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         for steps in LENGTHS:
             self._graphs[steps] = self._captured(steps)
@@ -44,7 +45,7 @@ class Graphed(Plan):
         # One pool for all graphs, which never run at the same time. Other threads (recorder, viewer) may use CUDA meanwhile.
         pool = next((other.pool() for other in self._graphs.values()), None)
         stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's default is on the first device that it used
-        with torch.cuda.device(device), torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
+        with torch.cuda.device(device), _stream_restored(), torch.cuda.graph(graph, pool, stream, "thread_local"):
             _copy(self._inner.advance(self._buffers, steps), self._buffers)
         return graph
 
@@ -69,13 +70,19 @@ class Graphed(Plan):
         return self._buffers
 
     def stale(self) -> bool:
-        return self._addresses != _addresses(self._law) or self._inner.stale()
+        return self._fingerprint.changed() or self._inner.stale()
+
+
+@contextmanager
+def _stream_restored() -> Iterator[None]:
+    """Makes this thread's stream current again after a capture that fails; torch leaves that of the capture."""
+    before = torch.cuda.current_stream()
+    try:
+        yield
+    finally:
+        torch.cuda.set_stream(before)
 
 
 def _copy(tensors: Iterable[Tensor], to: Iterable[Tensor]) -> None:
     for source, target in zip(tensors, to, strict=True):
         target.copy_(source)
-
-
-def _addresses(law: nn.Module) -> list[int]:
-    return [tensor.data_ptr() for tensor in (*law.parameters(), *law.buffers())]

@@ -5,7 +5,6 @@ compiles it, and the same tests run on the device.
 """
 
 import copy
-import importlib.util
 import os
 import subprocess
 import sys
@@ -30,15 +29,8 @@ from aetheria.stepping.gpu.local_network import FusedOnCuda, why_not
 from tests.generated import given, settings, st
 from tests.paths import ROOT
 from tests.small_laws import State, fresh, small_law, stepper
+from tests.stepping.interpreted import DEVICES
 
-if importlib.util.find_spec("triton") is None:
-    pytest.skip("Triton is not installed", allow_module_level=True)
-
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICES = [
-    pytest.param("cpu", marks=pytest.mark.skipif(not INTERPRETED, reason="in this process Triton compiles for the GPU")),
-    pytest.param("cuda", marks=pytest.mark.gpu),
-]
 BOUNDARIES: tuple[Boundary, ...] = ("periodic", "zero", "reflect")
 LAWS: dict[str, tuple[str, dict[str, Any]]] = {
     "MLP moore grid": ("MLP", {"d_state": 1}),
