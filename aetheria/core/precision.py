@@ -129,7 +129,7 @@ def _write(values: _Values) -> None:
 
 
 def _set(wanted: Numerics, before: _Values) -> None:
-    precision, cpu = "tf32" if wanted.tf32 else "ieee", torch.backends.mkldnn.matmul.fp32_precision
+    precision, cpu = "tf32" if wanted.tf32 else "ieee", _newer()[-1][0].fp32_precision
     matmul = "medium" if wanted.tf32 and cpu == "bf16" else "high" if wanted.tf32 else "highest"
     contradicts = cpu in ("tf32", "bf16") and not wanted.tf32
     newer = (precision, precision, precision, "ieee" if contradicts else before.newer[-1])
