@@ -68,6 +68,8 @@ class NeuralCA(Law):
             self.alive = (0, 0.5 if values == "bits" else 0.1)
             self.value_range = (0.0, 1.0)
             self.tipping = True
+        else:  # no value says whether a cell lives
+            self.fields = tuple(name for name in self.fields if name != "population")
         if values == "bits":
             self.states = 2
         side = 2 * radius + 1
