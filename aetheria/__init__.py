@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.laws import Residual as Residual
     from aetheria.laws import UNet as UNet
     from aetheria.laws import build_law as build_law
+    from aetheria.laws import law_from_rule as law_from_rule
     from aetheria.laws import lenia_animal as lenia_animal
     from aetheria.laws import load_weights as load_weights
     from aetheria.motor.motor import Aetheria_Motor as Aetheria_Motor
@@ -40,7 +41,7 @@ if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
 
 
 _HOME = {
-    "aetheria.laws": "LAWS Law Quantum Residual build_law lenia_animal load_weights",
+    "aetheria.laws": "LAWS Law Quantum Residual build_law law_from_rule lenia_animal load_weights",
     "aetheria.core.memory_limits": "forced",
     "aetheria.motor.motor": "Aetheria_Motor MotorConfig",
     "aetheria.recording": "Recorder Recording",

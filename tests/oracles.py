@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tests.paths import GOLDEN
 
@@ -37,3 +39,14 @@ def oracle(file: str, case: str) -> Oracle:
         parameters = json.loads(str(found["meta"]))["cases"][case]
     wide = {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
     return Oracle(parameters, wide)
+
+
+def cells_of(states: NDArray[Any]) -> Tensor:
+    """Whole states `(*grid)` as the cells `(1, 1, *grid)` of a law of one channel."""
+    return torch.from_numpy(np.ascontiguousarray(states, np.float32))[None, None]
+
+
+def names_of(file: str) -> list[str]:
+    """The names of the cases in tests/golden/<file>.npz."""
+    with np.load(GOLDEN / f"{file}.npz") as found:
+        return list(json.loads(str(found["meta"]))["cases"])

@@ -28,7 +28,8 @@ def show(motor: "Aetheria_Motor", *, title: str = "", block: bool = False, steps
     try:
         from viewer.window.embed import open_motor_window  # imported late, because it loads Qt
     except ImportError as error:
+        from aetheria.core.extras import VIEWER_NEEDS
         from viewer.model.display import ViewerError
 
-        raise ViewerError(f"show: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' ({error})") from None
+        raise ViewerError(f"show: {VIEWER_NEEDS} ({error})") from None
     return open_motor_window(motor, title=title, block=block, steps=block if steps is None else steps)

@@ -6,6 +6,7 @@ import typer
 
 from aetheria.cli.shared import Device, Force, Overrides
 from aetheria.core.errors import ConfigError
+from aetheria.core.extras import VIEWER_NEEDS
 
 
 def command(
@@ -30,7 +31,7 @@ def main(path: str | None = None, overrides: list[str] | None = None, device: st
     try:
         from viewer.window.app import run_window
     except ImportError as error:
-        raise ConfigError(f"view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' ({error})") from None
+        raise ConfigError(f"view: {VIEWER_NEEDS} ({error})") from None
     return run_window(path, overrides, device)
 
 

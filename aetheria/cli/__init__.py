@@ -1,19 +1,18 @@
 """The command line `aetheria`."""
 
-import errno
 import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from aetheria.cli.extensions import ExtensibleGroup
-from aetheria.cli.law_commands import laws, quantise
+from aetheria.cli.law_commands import import_weights, laws, quantise
 from aetheria.cli.machine_commands import bench, doctor, profile
 from aetheria.cli.recording_commands import export, info, repair, verify
 from aetheria.cli.run_commands import run, train
-from aetheria.cli.shared import err, out
+from aetheria.cli.shared import out, print_error, printed_warnings
 from aetheria.core.errors import AetheriaError
+from aetheria.files.full_disk import is_disk_full
 
 # torch, h5py and NumPy are imported inside the commands: --help must not wait for them.
 app = typer.Typer(
@@ -26,7 +25,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, "
     "6 verify found a difference or repair could not save everything, 130 interrupted.",
 )
-for command in (run, train, info, verify, repair, export, laws, quantise, bench, profile, doctor):
+for command in (run, train, info, verify, repair, export, laws, quantise, import_weights, bench, profile, doctor):
     app.command()(command)
 
 
@@ -40,11 +39,12 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    context.with_resource(printed_warnings())
 
 
 def main() -> None:
@@ -52,8 +52,8 @@ def main() -> None:
     try:
         app()
     except AetheriaError as error:
-        err.print(f"[red]error[/] {escape(str(error))}")
+        print_error(error)
         sys.exit(error.exit_code)
     except OSError as error:  # from libraries that write pictures and films
-        err.print(f"[red]error[/] {escape(str(error))}")
-        sys.exit(3 if error.errno == errno.ENOSPC else 5)
+        print_error(error)
+        sys.exit(3 if is_disk_full(error) else 5)

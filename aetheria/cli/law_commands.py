@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from aetheria.cli.shared import out
+from aetheria.cli.shared import out, plain, program
+from aetheria.core.errors import ConfigError
 
 
 def laws() -> None:
@@ -14,14 +14,14 @@ def laws() -> None:
     from aetheria.laws import LAWS, parameters, plugins
 
     for name, law in LAWS.items():
-        out.print(f"[bold]{name}[/]  {escape((law.__doc__ or '').strip().splitlines()[0])}")
+        out.print(f"[bold]{name}[/]  {plain((law.__doc__ or '').strip().splitlines()[0])}")
         shown = [f"{key}={p.default}" if p.default is not p.empty else key for key, p in parameters(law).items()]
-        out.print(f"  parameters  {escape(', '.join(shown))}")
+        out.print(f"  parameters  {plain(', '.join(shown))}")
         out.print(f"  radius      {_radius(name)}")
         out.print(f"  grids       {', '.join(f'{rank}-D' for rank in law.ranks)}")
         out.print(f"  fields      {', '.join(law.fields)} (shows {law.default_field})")
     for name, point in plugins().items():
-        out.print(f"[bold]{escape(name)}[/]  registered by {escape(point.value)}")
+        out.print(f"[bold]{plain(name)}[/]  registered by {plain(point.value)}")
 
 
 def _radius(name: str) -> str:
@@ -47,6 +47,43 @@ def quantise(
     check_output(target, overwrite)
     quantise_file(weights, target)
     before, after = weights.stat().st_size, target.stat().st_size
-    out.print(
-        f"{escape(str(target))}: {after / 1024:,.0f} KiB, {before / after:.1f} times smaller than {before / 1024:,.0f} KiB"
-    )
+    out.print(f"{plain(target)}: {after / 1024:,.0f} KiB, {before / after:.1f} times smaller than {before / 1024:,.0f} KiB")
+
+
+def import_weights(
+    weights: Annotated[Path, typer.Argument(metavar="FILE", help="Weights of a Growing NCA: .pt, .safetensors, .npz ...")],
+    target: Annotated[Path, typer.Option("--out", metavar="OUT.safetensors", help="The file to write.")],
+    layout: Annotated[str, typer.Option("--layout", help="The order of its numbers, by name: see docs/training.md.")] = "",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the layout; repeatable.")] = None,
+    part: Annotated[str | None, typer.Option("--part", help="Beginning of the names, if several parts hold weights.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Rearrange the weights of a Growing NCA of another program, whose layout is stated, for GrowingNCA."""
+    from aetheria.files.atomic import check_output
+    from aetheria.laws.neural.foreign_weights import import_growing_nca
+    from aetheria.laws.neural.nca_layout import LAYOUTS, find_layout
+
+    if not layout:
+        raise ConfigError(f"--layout: missing; expected one of {', '.join(LAYOUTS)}, as docs/training.md describes them")
+    stated = find_layout(layout, dict(map(_change, set_ or [])))
+    check_output(target, overwrite)
+    found = import_growing_nca(weights, stated, part)
+    found.save(target)
+    law, name = found.law, plain(target)
+    out.print(f"{name}: GrowingNCA of {law.channels} channels, {law.hidden.out_channels} hidden, from layout {layout}")
+    for remark in found.remarks:
+        out.print(f"  {plain(remark)}")
+    out.print(f"Next: {plain(program())} view {name}")
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """A key and its value, in TOML or as a bare word."""
+    from aetheria.files.untrusted import read_toml
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f'--set {text}: expected key=value, as in "edges=periodic"')
+    try:
+        return key.strip(), read_toml(f"value = {value}", "--set")["value"]
+    except ConfigError:
+        return key.strip(), value.strip()

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from aetheria.cli.shared import Device, Force, Overrides, out
+from aetheria.cli.shared import Device, Force, Overrides, out, plain
 from aetheria.core.errors import ConfigError
 
 
@@ -26,7 +25,7 @@ def bench(
 
     report = measure(load_config(config, set_), device=device, seconds=seconds, steps=steps)
     for key, value in describe(report).items():
-        out.print(f"[bold]{key:12}[/]{escape(value)}")
+        out.print(f"[bold]{key:12}[/]{plain(value)}")
 
 
 def profile(
@@ -66,21 +65,21 @@ def profile(
         of_training = profile_training(settings, device=device, steps=steps or 3, trace=target)
         summary, shown = of_training.describe(), of_training.tables()
     for key, value in summary.items():
-        out.print(f"[bold]{key:12}[/]{escape(value)}")
+        out.print(f"[bold]{key:12}[/]{plain(value)}")
     for table in shown:
         out.print("", table)
-    out.print(f"\ntrace       {escape(str(target))}: open it in chrome://tracing or ui.perfetto.dev")
+    out.print(f"\ntrace       {plain(target)}: open it in chrome://tracing or ui.perfetto.dev")
 
 
 def doctor() -> None:
-    """Examine this machine: devices, precisions, compiler, versions, and a short self-test."""
+    """Examine this machine: packages, devices, CUDA, precisions, compiler, and a short self-test."""
     from aetheria.diagnostics.doctor import examine, healthy
 
     results = []
     for result in examine():
         results.append(result)
         mark = "[green]ok[/]" if result.good else "[red]!![/]"
-        out.print(f"{mark} {escape(result.name):26} {escape(result.value)}")
+        out.print(f"{mark} {plain(result.name):26} {plain(result.value)}")
         if result.hint:
-            out.print(f"   {'':26} [dim]{escape(result.hint)}[/]")
+            out.print(f"   {'':26} [dim]{plain(result.hint)}[/]")
     raise typer.Exit(0 if healthy(results) else 1)

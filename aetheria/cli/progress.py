@@ -1,17 +1,15 @@
-"""Progress of runs and trainings on the terminal: a header, a progress bar, and warnings above it."""
+"""Progress of runs and trainings on the terminal: a header and a progress bar."""
 
-import logging
 import math
-import warnings
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.logging import RichHandler
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from aetheria.cli.shared import plain
 from aetheria.core.device import times
+from aetheria.core.printable import counted
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.session import RunProgress
 from aetheria.training.setup import Setup
@@ -20,10 +18,10 @@ from aetheria.training.trajectories import TrajectoryDataset
 
 
 class _Display:
-    """A progress bar on `out`; warnings and log records on `err` without breaking it."""
+    """A progress bar on `out`. Warnings that are printed meanwhile appear above it."""
 
-    def __init__(self, out: Console, err: Console, quiet: bool) -> None:
-        self._out, self._err, self._quiet = out, err, quiet
+    def __init__(self, out: Console, quiet: bool) -> None:
+        self._out, self._quiet = out, quiet
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -34,26 +32,17 @@ class _Display:
             disable=quiet,
         )
         self._task: TaskID | None = None
-        self._log = RichHandler(console=err, show_time=False, show_path=False, level=logging.WARNING)
-        self._warn = warnings.showwarning
 
     def __enter__(self) -> Self:
-        logging.getLogger("aetheria").addHandler(self._log)
-        warnings.showwarning = self._show_warning  # type: ignore[assignment]  # ignores the arguments it does not need
         self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.stop()
-        warnings.showwarning = self._warn
-        logging.getLogger("aetheria").removeHandler(self._log)
-
-    def _show_warning(self, message: Warning | str, category: type[Warning], *_: object) -> None:
-        self._err.print(f"[yellow]warning[/] {escape(str(message))}")
 
 
 class RunDisplay(_Display):
-    """Display of a run; with `quiet` of its warnings only."""
+    """Display of a run; nothing with `quiet`."""
 
     def started(self, motor: Aetheria_Motor) -> None:
         """Prints the law, device and grid."""
@@ -62,7 +51,8 @@ class RunDisplay(_Display):
         batch, channels, *grid = motor.shape
         universes = f", {batch} universes" if batch > 1 else ""
         self._out.print(
-            f"[bold]{escape(motor.traits.name)}[/] on {motor.device}: {times(grid)} cells, {channels} channels{universes}"
+            f"[bold]{plain(motor.traits.name)}[/] on {motor.device}: {times(grid)} cells, "
+            f"{counted(channels, 'channel')}{universes}"
         )
         self._task = self._bar.add_task("preparing", total=None, rates="")
 
@@ -77,7 +67,7 @@ class RunDisplay(_Display):
         used = float(memory.get("gpu_allocated_mb", memory.get("resident_mb", 0)))
         self._bar.update(
             self._task,
-            description=motor.plan.name if motor.plan else "",
+            description=motor.plan.name,
             completed=now.done,
             total=now.total,
             rates=f"{rate:,.0f} steps/s  {rate * cells / 1e6:,.1f} Mcells/s  {used:,.0f} MB  {now.recorder.frames:,} frames",
@@ -85,14 +75,15 @@ class RunDisplay(_Display):
 
 
 class TrainingDisplay(_Display):
-    """Display of a training; with `quiet` of its warnings only."""
+    """Display of a training; nothing with `quiet`."""
 
     def started(self, setup: Setup, dataset: TrajectoryDataset) -> None:
         """Prints the recordings, device and precision."""
         if not self._quiet:
+            windows, runs = counted(len(dataset), "window"), counted(len(dataset.runs), "recording")
             self._out.print(
-                f"[bold]{len(dataset):,} windows[/] of {len(dataset.runs)} recordings of {escape(dataset.runs[0].law)}, "
-                f"{times(dataset.shape)}; on {setup.device}, {setup.summary()}"
+                f"[bold]{windows}[/] of {runs} of {plain(dataset.runs[0].law)}, {times(dataset.shape)}; "
+                f"on {setup.device}, {setup.summary()}"
             )
             self._task = self._bar.add_task("training", total=None, rates="")
 

@@ -1,14 +1,17 @@
 """Commands on recordings: info, verify, repair and export."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from aetheria.cli.shared import Force, out
+from aetheria.cli.shared import Force, out, plain
 from aetheria.core.errors import ConfigError
+from aetheria.core.printable import counted
+from aetheria.core.shell import shell_quoted
 
 if TYPE_CHECKING:
     from aetheria.export.pictures import Movie
@@ -19,49 +22,59 @@ _MAX_PROBLEMS = 12  # lines printed about a damaged file
 
 
 def info(file: Annotated[Path, typer.Argument(help="A recording (.h5).")]) -> None:
-    """Show the contents of a recording and ways to open it."""
-    from aetheria.core.device import times
+    """Show the contents of a recording, ways to open it, and its config."""
     from aetheria.recording import Recording
 
     with Recording(file) as recording:
-        a, count = recording.attributes, len(recording)
-        steps = recording.steps
-        rows = {
-            "status": recording.status,
-            "title": a["title"],
-            "law": f"{a['law']}, {a['channels']} channels, {times(a['grid'])} cells, {a['universes']} universe(s)",
-            "frames": f"{count:,}" + (f", steps {steps[0]:,} to {steps[-1]:,}, every {a['every']}" if count else ""),
-            "fields": ", ".join(f"{n} {recording.dataset(n).shape[1:]} {recording.dataset(n).dtype}" for n in recording.fields),
-            "observables": ", ".join(recording.observables),
-            "edits": recording.edit_count,
-            "size": f"{file.stat().st_size / 2**20:.2f} MiB",
-            "made": f"{a['created']} on {a['device_name']} ({a['device']}, {a['precision']}), seed {a['seed']}",
-            "versions": f"aetheria {a['aetheria_version']}, torch {a['torch_version']}, HDF5 {a['hdf5_version']}",
-            "weights": f"sha256 {a['weights_sha256'][:16]}",
-            "repaired": a.get("repaired", ""),
-            "note": recording.note,
-        }
-        for key, value in rows.items():
+        for key, value in _contents(recording).items():
             if value:
-                out.print(f"[bold]{key:12}[/]{escape(str(value))}")
+                out.print(f"[bold]{key:12}[/]{plain(value)}")
+        out.print("\n[bold]open it[/]")
+        for line in _ways_to_open(recording):
+            out.print(f"  {plain(line)}")
         if recording.config:
-            out.print("\n[bold]config[/]")
-            out.print(escape(recording.config.strip()))
-        if a["codec"] != "gzip":
-            out.print(f'\ncodec "{a["codec"]}": import hdf5plugin before opening it with xarray or h5py')
-        unfinished, abandoned = recording.status == "running", bool(recording.note)
-    name = escape(str(file))
-    out.print("\n[bold]open it[/]")
-    out.print(f'  aetheria.Recording("{name}")')
-    if abandoned:
-        out.print(f"  other programs: after aetheria run --resume {name}, or aetheria repair {name}")
-        return
-    if unfinished:
-        out.print(f'  h5py.File("{name}", "r", swmr=True)')
-        out.print("  (it is being written)")
-        return
-    out.print(f'  xarray.open_dataset("{name}", engine="h5netcdf")')
-    out.print(f'  h5py.File("{name}", "r")')
+            config, note = _present_config(recording)
+            out.print(f"\n[bold]config[/]{plain(note)}")
+            for line in config.strip().split("\n"):
+                out.print(plain(line))
+
+
+def _contents(recording: "Recording") -> dict[str, object]:
+    from aetheria.recording.overview import overview
+
+    a, steps = recording.attributes, recording.steps
+    count = f"{len(steps):,}" + (f", steps {steps[0]:,} to {steps[-1]:,}, every {a['every']}" if len(steps) else "")
+    return {
+        **overview(recording),
+        "frames": count,
+        "fields": ", ".join(f"{n} {recording.dataset(n).shape[1:]} {recording.dataset(n).dtype}" for n in recording.fields),
+        "edits": recording.edit_count,
+        "size": f"{recording.path.stat().st_size / 2**20:.2f} MiB",
+        "versions": f"aetheria {a['aetheria_version']}, torch {a['torch_version']}, HDF5 {a['hdf5_version']}",
+        "weights": f"sha256 {a['weights_sha256'][:16]}",
+        "repaired": a.get("repaired", ""),
+    }
+
+
+def _ways_to_open(recording: "Recording") -> list[str]:
+    file, name = shell_quoted(recording.path), json.dumps(str(recording.path), ensure_ascii=False)
+    lines = [f"aetheria view {file}", f"aetheria.Recording({name})"]
+    if recording.note:
+        return [*lines, f"other programs: after aetheria run --resume {file}, or aetheria repair {file}"]
+    if recording.status == "running":
+        return [*lines, f'h5py.File({name}, "r", swmr=True)', "(it is being written)"]
+    lines += [f'xarray.open_dataset({name}, engine="h5netcdf")', f'h5py.File({name}, "r")']
+    codec = recording.attributes["codec"]
+    return lines if codec == "gzip" else [*lines, f'(codec "{codec}": import hdf5plugin before xarray or h5py)']
+
+
+def _present_config(recording: "Recording") -> tuple[str, str]:
+    """The config with the steps that are done, if it was resumed beyond its own; and a note on that."""
+    steps, last = re.search(r"^steps = (\d+)$", recording.config, re.MULTILINE), recording.steps[-1:]
+    if not steps or not len(last) or int(last[0]) <= int(steps[1]):
+        return recording.config, ""
+    changed = recording.config[: steps.start()] + f"steps = {last[0]}" + recording.config[steps.end() :]
+    return changed, f"  (resumed beyond its {int(steps[1]):,} steps)"
 
 
 def verify(
@@ -75,14 +88,14 @@ def verify(
     with Recording(file) as recording:
         result = run_again(recording, device)
     if result.identical:
-        out.print(f"[green]identical[/] {escape(str(file))}: all {result.frames:,} frames, to the last bit")
+        out.print(f"[green]identical[/] {plain(file)}: all {result.frames:,} frames, to the last bit")
     else:
         out.print(
-            f"[red]differs[/] {escape(str(file))}: at step {result.step:,} {escape(result.field)} of universe "
+            f"[red]differs[/] {plain(file)}: at step {result.step:,} {plain(result.field)} of universe "
             f"{result.universe} differs by up to {result.largest:.3g}; the {result.frames:,} frames before are identical"
         )
     for difference in result.provenance:
-        out.print(f"  recorded with {escape(difference)}")
+        out.print(f"  recorded with {plain(difference)}")
     raise typer.Exit(0 if result.identical else 6)
 
 
@@ -100,12 +113,12 @@ def repair(
     saved = save(file, target, overwrite=overwrite)
     status = "[green]saved[/]" if saved.complete else "[yellow]saved in part[/]"
     behind = f", {saved.uncounted:,} more that were not committed yet" if saved.uncounted else ""
-    frames = f"{saved.frames - saved.uncounted:,} of {saved.counted:,} frames{behind}, {saved.edits:,} edits"
-    out.print(f"{status} {escape(str(target))}: {frames}")
+    frames = f"{saved.frames - saved.uncounted:,} of {saved.counted:,} frames{behind}, {counted(saved.edits, 'edit')}"
+    out.print(f"{status} {plain(target)}: {frames}")
     for line in saved.losses():
-        out.print(f"  lost   {line}")
+        out.print(f"  lost   {plain(line)}")
     for line in saved.problems[:_MAX_PROBLEMS]:
-        out.print(f"  found  {escape(line)}")
+        out.print(f"  found  {plain(line)}")
     if len(saved.problems) > _MAX_PROBLEMS:
         out.print(f"  found  {len(saved.problems) - _MAX_PROBLEMS:,} more of these")
     raise typer.Exit(0 if saved.complete else 6)
@@ -124,6 +137,7 @@ def export(
     colour_map: Annotated[str | None, typer.Option(help="ember, ice, grey, phase or balance.")] = None,
     first: Annotated[int | None, typer.Option("--from", help="First step.")] = None,
     last: Annotated[int | None, typer.Option("--to", help="Last step.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Show each n-th of these frames only.", metavar="N")] = 1,
     levels: Annotated[tuple[float, float] | None, typer.Option(help="Values at the ends of the colour map.")] = None,
     universe: Annotated[int, typer.Option(help="Number of the universe in a batch.")] = 0,
     slice_: Annotated[
@@ -136,6 +150,7 @@ def export(
     _force: Force = False,
 ) -> None:
     """Export a recording as a picture or film, or for ParaView, NumPy or Zarr."""
+    from aetheria.export.names import exported_names
     from aetheria.export.pictures import Movie, PictureStyle
     from aetheria.files.atomic import check_output
     from aetheria.recording import Recording
@@ -145,21 +160,24 @@ def export(
     kinds = [*shown, *copied]
     if not kinds:
         raise ConfigError("export: expected one or more of --png, --gif, --mp4, --vtkhdf, --npz, --zarr")
+    of_pictures = {"--field": field, "--from": first, "--to": last, "--slice": slice_, "--levels": levels}
+    if not shown and (stray := [name for name, given in of_pictures.items() if given is not None] + ["--every"] * (every > 1)):
+        raise ConfigError(f"export: {stray[0]} given; it is for --png, --gif and --mp4, and --{kinds[0]} takes all frames")
     if out_file and len(kinds) > 1:
         raise ConfigError(f"export: --out names one file, but {' and '.join('--' + k for k in kinds)} are given")
     if out_file and out_file.suffix != f".{kinds[0]}":
         raise ConfigError(f"--out {out_file}: expected a name that ends in .{kinds[0]}")
     with Recording(file) as recording:
         style = PictureStyle(colour_map, levels, universe, scale, _cuts(slice_))
-        movie = Movie(recording, field, style, first, last) if shown else None
+        movie = Movie(recording, field, style, first, last, every) if shown else None
         # Pictures with the field's name: the run left its own under the recording's.
-        names = {kind: f"{file.stem}-{movie.field}.{kind}" for kind in shown} if movie else {}
+        names = {kind: f"{file.stem}-{exported_names(recording)[movie.field]}.{kind}" for kind in shown} if movie else {}
         targets = {kind: out_file or file.with_name(names.get(kind, f"{file.stem}.{kind}")) for kind in kinds}
         for kind, target in targets.items():
             check_output(target, overwrite, a_folder=kind == "zarr")
         for kind, target in targets.items():
             text = _show(movie, kind, target, fps) if movie and kind in shown else _copy(recording, kind, target)
-            out.print(f"{escape(str(target))}: {text}")
+            out.print(f"{plain(target)}: {plain(text)}")
 
 
 def _cuts(given: list[str] | None) -> "dict[str, Cut]":
@@ -182,7 +200,7 @@ def _show(movie: "Movie", kind: str, target: Path, fps: float) -> str:
             return f"{movie.field}, space-time picture of steps {movie.step(0)} to {movie.step(-1)}"
         return f"{movie.field}, step {movie.step(-1)}"
     (save_gif if kind == "gif" else save_mp4)(movie, target, fps)
-    return f"{movie.field}, {len(movie)} frames, steps {movie.step(0)} to {movie.step(-1)}"
+    return f"{movie.field}, {counted(len(movie), 'frame')}, steps {movie.step(0)} to {movie.step(-1)}"
 
 
 def _copy(recording: "Recording", kind: str, target: Path) -> str:
@@ -190,4 +208,4 @@ def _copy(recording: "Recording", kind: str, target: Path) -> str:
 
     save: Callable[[Recording, Path], None] = {"vtkhdf": save_vtkhdf, "npz": save_npz, "zarr": save_zarr}[kind]
     save(recording, target)
-    return f"{', '.join((*recording.fields, *recording.observables))}, {len(recording):,} frames"
+    return f"{', '.join((*recording.fields, *recording.observables))}, {counted(len(recording), 'frame')}"

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, program
+from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, plain, program
 from aetheria.core.errors import ConfigError
+from aetheria.core.printable import counted
+from aetheria.core.shell import shell_quoted
 
 if TYPE_CHECKING:
+    from aetheria.runs.config import RunConfig
     from aetheria.runs.run import RunResult
     from aetheria.training.grow import GrowResult
     from aetheria.training.imitation import TrainResult
@@ -21,7 +23,11 @@ _SHOWN_STEPS = (1, 2, 5, 10, 20, 50, 100)  # of a rollout, whose errors are prin
 
 def run(
     config: Annotated[
-        str | None, typer.Argument(help="A TOML file, or the name of a shipped config, as in quickstart.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A TOML file, the name of a shipped config, as in quickstart, a pattern file, or a rule, as in 345/2/4.",
+            show_default=False,
+        ),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RECORDING.h5", help="Resume this run from its newest checkpoint.")
@@ -31,6 +37,7 @@ def run(
     ] = False,
     set_: Overrides = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of the config's.")] = None,
+    grid: Annotated[str | None, typer.Option("--grid", help="For a rule or a pattern: height x width, as in 512x256.")] = None,
     out_file: Annotated[Path | None, typer.Option("--out", help="The recording; runs/<config>.h5 by default.")] = None,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording and picture.")] = False,
@@ -40,19 +47,19 @@ def run(
     """Run a config to an HDF5 recording and a picture, with checkpoints beside them; or resume such a run."""
     from aetheria.cli.progress import RunDisplay
 
-    for name, given in {"CONFIG": config, "--set": set_, "--out": out_file, "--overwrite": overwrite}.items():
+    for name, given in {"CONFIG": config, "--set": set_, "--grid": grid, "--out": out_file, "--overwrite": overwrite}.items():
         if resume is not None and given:
             raise ConfigError(f"--resume: {name} given too; a run is resumed with its own config and file")
     if resume is None and (config is None or from_start):
         raise ConfigError("run: expected a CONFIG, or --resume RECORDING.h5" + (" with --from-start" if from_start else ""))
-    display = RunDisplay(out, err, quiet)
+    display = RunDisplay(out, quiet)
     options: dict[str, Any] = {"device": device, "started": display.started, "progress": display.progress}
     try:
         with display:
             if resume is not None:
                 result = _resume(resume, steps=steps, from_start=from_start, **options)
             else:
-                result = _run(str(config), set_, steps, out_file, overwrite=overwrite, **options)
+                result = _run(str(config), set_, steps, grid, out_file, overwrite=overwrite, **options)
     except KeyboardInterrupt as error:
         err.print("interrupted before the first step; nothing was written")
         raise typer.Exit(getattr(error, "exit_code", 130)) from None
@@ -60,15 +67,31 @@ def run(
     raise typer.Exit(result.exit_code)
 
 
-def _run(config: str, set_: list[str] | None, steps: int | None, out_file: Path | None, **options: Any) -> "RunResult":
-    from aetheria.runs.config import find_config, load_config
+def _run(
+    config: str, set_: list[str] | None, steps: int | None, grid: str | None, out_file: Path | None, **options: Any
+) -> "RunResult":
     from aetheria.runs.run import run as run_config
 
-    settings = load_config(config, [*(set_ or []), *([f"steps={steps}"] if steps else [])])
-    target = out_file or Path("runs") / f"{find_config(config).stem}.h5"
+    settings, name = _settings(config, set_, steps, grid)
+    target = out_file or Path("runs") / f"{name}.h5"
     if target.suffix not in (".h5", ".hdf5"):
         raise ConfigError(f"--out {target}: expected a name that ends in .h5")
     return run_config(settings, target, make_folder=out_file is None, **options)
+
+
+def _settings(given: str, set_: list[str] | None, steps: int | None, grid: str | None) -> "tuple[RunConfig, str]":
+    """The config that is meant, and a name for its files."""
+    from aetheria.runs.config import changed_config, find_config, is_config, load_config
+    from aetheria.runs.short_config import read_grid, short_config
+
+    if is_config(given):
+        if grid:
+            raise ConfigError(f"--grid {grid}: {given} is a config; use --set grid.height=... and --set grid.width=...")
+        return load_config(given, [*(set_ or []), *([f"steps={steps}"] if steps else [])]), find_config(given).stem
+    settings, name, note = short_config(given, read_grid(grid) if grid else None, steps)
+    if note:
+        err.print(plain(note))
+    return changed_config(settings, set_), name
 
 
 def _resume(recording: Path, **options: Any) -> "RunResult":
@@ -78,17 +101,18 @@ def _resume(recording: Path, **options: Any) -> "RunResult":
 
 
 def _report_run(result: "RunResult", quiet: bool) -> None:
-    command, file = escape(program()), escape(str(result.recording))
+    command, file = plain(program()), plain(shell_quoted(result.recording))
     if result.message:
-        err.print(f"{_STATUS[result.status]}: {escape(result.message)}")
+        err.print(f"{_STATUS[result.status]}: {plain(result.message)}")
     if quiet:
         return
-    out.print(f"{_STATUS[result.status]} {result.steps:,} steps in {result.seconds:.1f} s, {result.frames:,} frames committed")
+    steps, frames = counted(result.steps, "step"), counted(result.frames, "frame")
+    out.print(f"{_STATUS[result.status]} {steps} in {result.seconds:.1f} s, {frames} committed")
     if result.waited_s > 0.1:
         out.print(f"  the motor waited {result.waited_s:.1f} s for the disk")
-    out.print(f"  recording  {file}")
+    out.print(f"  recording  {plain(result.recording)}")
     if result.picture:
-        out.print(f"  picture    {escape(str(result.picture))}")
+        out.print(f"  picture    {plain(result.picture)}")
     if result.status == "interrupted":
         out.print(f"Next: {command} run --resume {file}   |   {command} info {file}")
     else:
@@ -117,24 +141,33 @@ def train(
     folder = out_folder or Path("runs") / find_config(config).stem
     options: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
     result: TrainResult | GrowResult
-    with TrainingDisplay(out, err, quiet) as display:
+    with TrainingDisplay(out, quiet) as display:
         if isinstance(settings, GrowConfig):
             result = grow(settings, folder, started=display.growing, progress=display.progress, **options)
         else:
             result = imitate(settings, folder, started=display.started, progress=display.progress, **options)
-    if result.exit_code:
+    if result.status == "interrupted":
         if leads:
             err.print(f"{_STATUS['interrupted']} at step {result.step:,}; --resume continues")
-        raise typer.Exit(result.exit_code)
-    if not quiet:
-        _report_training(result, folder)
+    elif leads:
+        _report_training(result, folder, quiet)
+    raise typer.Exit(result.exit_code)
 
 
-def _report_training(result: "TrainResult | GrowResult", folder: Path) -> None:
+def _report_training(result: "TrainResult | GrowResult", folder: Path, quiet: bool) -> None:
     from aetheria.training.grow import GrowResult
 
-    name = escape(str(folder))
-    out.print(f"[green]{result.status}[/], the result has {result.step:,} steps of training")
+    name, diverged = plain(folder), result.status == "diverged"
+    if diverged:
+        err.print(
+            f"{_STATUS['diverged']}: the last error, {result.last_error:.3g}, is far above that of empty cells; train longer, "
+            "with a lower learning_rate, or a shorter rollout"
+        )
+    if quiet:
+        return
+    if not diverged:
+        out.print(f"[green]{result.status}[/]")
+    out.print(f"the result has {result.step:,} steps of training")
     if isinstance(result, GrowResult):
         errors = ", ".join(f"{error:.3g} at step {step}" for step, error in result.errors.items() if step >= 64)
         out.print(f"  error       {errors}; {result.healed:.3g} at 200 steps after half of it was removed")
@@ -143,4 +176,5 @@ def _report_training(result: "TrainResult | GrowResult", folder: Path) -> None:
         shown = sorted({*_SHOWN_STEPS, len(result.errors)} & set(range(1, len(result.errors) + 1)))
         out.print("  mean error  " + ", ".join(f"{result.errors[step - 1]:.3g} after {step}" for step in shown))
         out.print(f"  results     {name}: weights.safetensors, run.toml, rollout.png, errors.csv")
-    out.print(f"Next: {escape(program())} run {name}/run.toml")
+    if not diverged:
+        out.print(f"Next: {plain(program())} run {plain(shell_quoted(folder / 'run.toml'))}")

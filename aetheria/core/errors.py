@@ -7,11 +7,24 @@ builtin, and carries the exit code of the command line.
 from difflib import get_close_matches
 from pathlib import Path
 
+from aetheria.core.printable import printable
+from aetheria.core.shell import shell_quoted
+
 
 class AetheriaError(Exception):
     """Root of every error that Aetheria raises on purpose."""
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        """
+        Args:
+            lines: of the message; nearly always one. Text of files and arguments in them is made printable.
+        """
+        super().__init__(*map(printable, lines))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 class ConfigError(AetheriaError, ValueError):
@@ -58,8 +71,20 @@ class DamagedRecordingError(RecordingError):
     """
 
     def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path}: {what}; `aetheria repair {path}` saves what can be read")
+        super().__init__(f"{path}: {what}; `aetheria repair {shell_quoted(path)}` saves what can be read")
         self.what = what
+
+
+class NoSuchFrameError(AetheriaError, IndexError):
+    """An index beyond the frames of a recording."""
+
+    exit_code = 2
+
+
+class NoSuchFieldError(AetheriaError, KeyError):
+    """A name that is none of a frame's fields."""
+
+    exit_code = 2
 
 
 class DiskFullError(RecordingError):

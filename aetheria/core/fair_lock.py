@@ -1,54 +1,60 @@
-"""First-come, first-served reentrant lock.
+"""First-come, first-served reentrant lock that survives Ctrl-C.
 
 The stepping thread releases it between chunks and acquires it again at once; with an ordinary lock it would win every time,
 and a viewer that reads the cells would starve.
+
+KeyboardInterrupt can be raised between any two operations of the main thread, also inside `__enter__` and `__exit__`. So the
+lock itself is Python's `RLock`, which is entered and left in one operation, and the queue before it is a deque, which a thread
+joins and leaves in one operation; each can be repeated where it is not known whether it was done.
 """
 
-import threading
+from _thread import LockType, RLock, allocate_lock
 from collections import deque
-from types import TracebackType
+from contextlib import suppress
+
+_POLL_S = 0.05  # between looks at the queue: an interrupted thread may have left it without waking the next one
 
 
-class FairLock:
+class FairLock(RLock):  # type: ignore[misc]  # final in the stubs only
     """A lock that serves threads in the order of their arrival; the holder may enter again."""
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._waiting: deque[threading.Event] = deque()
-        self._holder: int | None = None
-        self._depth = 0
+        self._waiting: deque[LockType] = deque()  # a locked lock for each thread; the first one waits for the holder
 
-    def __enter__(self) -> None:
-        me = threading.get_ident()
-        with self._guard:
-            if self._holder == me:
-                self._depth += 1
-                return
-            if self._holder is None and not self._waiting:
-                self._holder, self._depth = me, 1
-                return
-            turn = threading.Event()
-            self._waiting.append(turn)
+    @property
+    def depth(self) -> int:
+        """How many times the calling thread has entered it."""
+        return int(repr(self).partition(" count=")[2].split()[0]) if self._is_owned() else 0  # type: ignore[attr-defined]
+
+    def release_to(self, depth: int) -> None:
+        """Leaves it until the calling thread has entered it no more than `depth` times: after an exception in a block."""
+        while self.depth > depth:
+            self.release()
+
+    def __enter__(self) -> bool:  # type: ignore[override]  # another name of `acquire` in the stubs
+        depth, turn = self.depth, allocate_lock()
         try:
-            turn.wait()
-        except BaseException:  # Ctrl-C: the next thread must not wait for this one
-            with self._guard:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
-                else:
-                    self._pass_on()
+            if not depth:
+                self._wait(turn)
+            self.acquire()
+            return self._leave(turn)  # no line after it: the lock is held
+        except BaseException:
+            self._leave(turn)
+            self.release_to(depth)
             raise
-        with self._guard:
-            self._holder, self._depth = me, 1
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with self._guard:
-            self._depth -= 1
-            if self._depth == 0:
-                self._pass_on()
+    def _wait(self, turn: LockType) -> None:
+        """Waits until this thread is the first in the queue."""
+        turn.acquire()
+        self._waiting.append(turn)
+        while self._waiting[0] is not turn:
+            turn.acquire(timeout=_POLL_S)
 
-    def _pass_on(self) -> None:
-        # A number that no thread has: no other thread may enter before the next one in line wakes up.
-        self._holder = -1 if self._waiting else None
+    def _leave(self, turn: LockType) -> bool:
+        """Leaves the queue, and wakes the thread that is now its first; may be repeated. True."""
+        if turn in self._waiting:
+            self._waiting.remove(turn)
         if self._waiting:
-            self._waiting.popleft().set()
+            with suppress(IndexError, RuntimeError):  # the first one has left, or was woken before
+                self._waiting[0].release()
+        return True

@@ -10,9 +10,10 @@ import torch
 from aetheria.core.errors import StateError
 
 SHARE = 0.8  # of the free memory; the rest is for allocations that no estimate counts
-# States that are alive at once, at the least, measured over laws: the present and the next one, the intermediates of a step,
-# and, while a plan is made, the states that it is compared with. Wide networks need more.
-EAGER_STATES, PLANNED_STATES = 6, 10
+# States that are alive at once, at the least, measured over laws; wide networks need more. Eager steps: the present one, the
+# next one, and the intermediates of a step. A plan that is compared with eager steps of the whole grid: the states of both.
+# A kernel of ours, which is tried on a small grid: the present one, the next one, and one between two steps.
+EAGER_STATES, PLANNED_STATES, KERNEL_STATES = 6, 10, 3
 _forced = False
 
 
@@ -51,20 +52,19 @@ def check_room(nbytes: int, what: str, instead: str, available: int | None = Non
         )
 
 
-def check_states(shape: tuple[int, ...], nbytes: int, planned: bool, available: int) -> None:
+def check_states(shape: tuple[int, ...], nbytes: int, states: int, available: int) -> None:
     """Raises StateError when there is no room to step cells `(B, C, *grid)`.
 
     Args:
         shape: of the cells, for the error.
         nbytes: of one state: the cells, and the law's memory where it is known.
-        planned: whether a plan is to be made and compared with the law as it is.
+        states: that are alive at once.
         available: bytes free on the device.
     """
-    states = PLANNED_STATES if planned else EAGER_STATES
     check_room(
         states * nbytes,
         f"grid {' x '.join(map(str, shape[2:]))}, {shape[0]} universes of {shape[1]} channels: stepping",
-        "use a smaller grid or batch" + (', or plan "eager"' if planned else ""),
+        "use a smaller grid or batch" + (', or plan "eager"' if states == PLANNED_STATES else ""),
         available,
     )
 

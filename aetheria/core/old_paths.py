@@ -41,7 +41,7 @@ _MOVED = {
     "memory": "core.memory_limits",
     "moments": "core.failpoints",
     "optimizer": "motor.optimizer",
-    "patterns": "files.rle",
+    "patterns": "files.patterns",
     "pixels": "observe.downsample",
     "profiling": "diagnostics.profile_run",
     "progress": "cli.progress",

@@ -31,6 +31,7 @@ class FieldFrames:
         cuts: Mapping[str, Cut],
         first: int | None,
         last: int | None,
+        every: int = 1,
     ) -> None:
         """
         Args:
@@ -39,6 +40,7 @@ class FieldFrames:
             universe: of the batch.
             cuts: axes to cut away, as in `Request.slice`.
             first, last: range of steps, ends included; None for the recording's.
+            every: 1 for all of these frames, n for each n-th of them.
 
         Raises:
             ConfigError: no such field, universe, frame or slice, or three axes are left.
@@ -49,9 +51,12 @@ class FieldFrames:
         self.attributes = recording.dataset(self.field).attrs
         universes = int(recording.attributes["universes"])
         if not 0 <= universe < universes:
-            raise ConfigError(f"universe: {universe} given; expected 0 to {universes - 1}")
+            wanted = f"0 to {universes - 1}" if universes > 1 else "0, the only one"
+            raise ConfigError(f"universe: {universe} given; expected {wanted}")
+        if every < 1:
+            raise ConfigError(f"every: {every} given; expected 1 or more frames")
         self._universe = universe
-        self.indices = _frames_between(recording, first, last)
+        self.indices = _frames_between(recording, first, last)[::every]
         self._cuts = _slice_in_pixels(recording, cuts)
         self.axes = tuple(axis for axis in recording.grid_axes if axis not in cuts)
         if len(self.axes) == 3:
@@ -102,9 +107,11 @@ def _frames_between(recording: Recording, first: int | None, last: int | None) -
     low = steps.min(initial=0) if first is None else first
     high = steps.max(initial=0) if last is None else last
     indices = np.flatnonzero((steps >= low) & (steps <= high))
+    if not len(steps):
+        raise ConfigError(f"{recording.path}: holds no frames yet")
     if not len(indices):
-        ends = f"steps {steps[0]} to {steps[-1]}" if len(steps) else "no frames"
-        raise ConfigError(f"{recording.path}: no frame between steps {first} and {last}; it has {ends}")
+        ends = f"{'the first' if first is None else first} and {'the last' if last is None else last}"
+        raise ConfigError(f"{recording.path}: no frame between steps {ends}; it has steps {steps[0]} to {steps[-1]}")
     return indices
 
 

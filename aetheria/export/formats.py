@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.core.memory_limits import check_room
-from aetheria.files.atomic import atomic_write
+from aetheria.export.names import exported_names
+from aetheria.files.atomic import atomic_write, remove_leftovers, temporary_name
 from aetheria.recording import Recording, schema
 from aetheria.recording.slices import slice_text
 
@@ -53,13 +54,14 @@ def save_vtkhdf(recording: Recording, path: Path) -> None:
         offsets = steps.create_group("PointDataOffsets")
         points = root.create_group("PointData")
         source = os.path.relpath(recording.path.resolve(), path.resolve().parent)
+        names = exported_names(recording)
         for field in recording.fields:
-            for name, layout in _layouts(recording, field, source, count):
+            for name, layout in _layouts(recording, field, names[field], source, count):
                 points.create_virtual_dataset(name, layout)
                 offsets[name] = np.arange(count)
 
 
-def _layouts(recording: Recording, field: str, source: str, count: int) -> list[tuple[str, h5py.VirtualLayout]]:
+def _layouts(recording: Recording, field: str, called: str, source: str, count: int) -> list[tuple[str, h5py.VirtualLayout]]:
     """The arrays of a field by name, `(frames, *size)`, of colours `(frames, *size, 3)`; VTK wants no axis of length 1."""
     data = recording.dataset(field)
     universes = int(recording.attributes["universes"])
@@ -69,11 +71,16 @@ def _layouts(recording: Recording, field: str, source: str, count: int) -> list[
     dtype = np.float32 if data.dtype == np.float16 else data.dtype  # VTK has no half precision; HDF5 converts
     layouts = []
     for universe in range(universes):
-        whole = h5py.VirtualSource(source, data.name, data.shape, data.dtype)
+        whole = h5py.VirtualSource(_escaped(source), _escaped(data.name), data.shape, data.dtype)
         layout = h5py.VirtualLayout((count, *shape), dtype)
         layout[:] = whole[(slice(count), *index) if universes == 1 else (slice(count), universe, *index)]
-        layouts.append((field if universes == 1 else f"{field}_universe_{universe}", layout))
+        layouts.append((called if universes == 1 else f"{called}_universe_{universe}", layout))
     return layouts
+
+
+def _escaped(name: str) -> str:
+    """A name in a virtual dataset, where HDF5 takes "%b" for the number of a block."""
+    return name.replace("%", "%%")
 
 
 def _vtk_axis(recording: Recording, name: str) -> NDArray[np.float64]:
@@ -102,15 +109,17 @@ def save_zarr(recording: Recording, path: Path) -> None:
         raise ConfigError("--zarr needs zarr: pip install zarr") from None
     if path.exists() and not (path / "zarr.json").is_file():
         raise ConfigError(f"{path}: is not a Zarr store; it is not replaced by one")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    remove_leftovers(path.parent, path.name.__eq__)
+    temporary = temporary_name(path)
     try:
+        temporary.mkdir()
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
         group.attrs.update(json.loads(metadata(recording)))
         for name, values in _series(recording).items():
             axis = name if name in recording.grid_axes else "time"
             group.create_array(name, data=values, dimension_names=[axis])
-        for name in (*recording.fields, *recording.observables):
-            _fill(group, recording, name)
+        for name, called in exported_names(recording).items():
+            _fill(group, recording, name, called)
         if path.exists():
             shutil.rmtree(path)
         temporary.rename(path)
@@ -119,11 +128,11 @@ def save_zarr(recording: Recording, path: Path) -> None:
         raise
 
 
-def _fill(group: Any, recording: Recording, name: str) -> None:
+def _fill(group: Any, recording: Recording, name: str, called: str) -> None:
     data, count, batch = recording.dataset(name), len(recording), int(recording.attributes["universes"])
     shape = (count, *data.shape[1:])
     array = group.create_array(
-        name, shape=shape, dtype=data.dtype, chunks=(1, *shape[1:]), dimension_names=recording.axes(name)
+        called, shape=shape, dtype=data.dtype, chunks=(1, *shape[1:]), dimension_names=recording.axes(name)
     )
     array.attrs.update({key: _plain(data.attrs[key]) for key in _KEPT if key in data.attrs})
     for index in range(count):
@@ -152,8 +161,9 @@ def _arrays(recording: Recording) -> dict[str, NDArray[Any]]:
     data = [recording.dataset(name) for name in (*recording.fields, *recording.observables)]
     nbytes = sum(array.nbytes for array in data)
     check_room(nbytes, f"{recording.path}: an archive", "export to --zarr, or read frames with recording.read")
-    found: dict[str, NDArray[Any]] = {name: _values(recording, name) for name in recording.fields}
-    found |= {name: recording.observable(name) for name in recording.observables}
+    names = exported_names(recording)
+    found: dict[str, NDArray[Any]] = {names[name]: _values(recording, name) for name in recording.fields}
+    found |= {names[name]: recording.observable(name) for name in recording.observables}
     return found | _series(recording) | {"metadata": np.array(metadata(recording))}
 
 

@@ -86,7 +86,8 @@ class Mp4Writer:
         self._stream = stream
 
     def __enter__(self) -> Self:
-        self._container = self._av.open(str(self._atomic.__enter__()), "w", format="mp4")
+        # An absolute name: FFmpeg takes what stands before a colon for a protocol.
+        self._container = self._av.open(str(self._atomic.__enter__().absolute()), "w", format="mp4")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

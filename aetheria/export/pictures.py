@@ -95,6 +95,7 @@ class Movie:
         style: PictureStyle | None = None,
         first: int | None = None,
         last: int | None = None,
+        every: int = 1,
     ) -> None:
         """
         Args:
@@ -102,13 +103,14 @@ class Movie:
             field: its name; None for the first one recorded, "rgb" before others.
             style: how to draw it.
             first, last: range of steps, ends included; None for the recording's.
+            every: 1 for all of these frames, n for each n-th of them.
 
         Raises:
             ConfigError: no such field, frame, universe, slice or colour map; falling levels; a 3-D field without a slice.
             RecordingError: the recording holds no field.
         """
         style = style or PictureStyle()
-        self._frames = frames = FieldFrames(recording, field, style.universe, style.slice, first, last)
+        self._frames = frames = FieldFrames(recording, field, style.universe, style.slice, first, last, every)
         self.field, self._scale = frames.field, style.scale
         self._colours = style.colours or str(frames.attributes["colour_map"])
         colour_map(self._colours)
@@ -141,7 +143,11 @@ class Movie:
         """
         width = len(self._frames.recording.axis(self._frames.axes[0]))
         nbytes = _PIXEL_BYTES * len(self) * width * self._scale**2
-        check_room(nbytes, f"a picture of {len(self):,} frames", "draw fewer (--from, --to), or use a smaller --scale")
+        check_room(
+            nbytes,
+            f"a picture of {len(self):,} frames",
+            "draw fewer (--from, --to), or each n-th (--every), or use a smaller --scale",
+        )
         return self._draw(np.stack([self._frames.values(position) for position in range(len(self))], -2))
 
     def _draw(self, values: NDArray[np.generic]) -> Image.Image:

@@ -1,106 +1,144 @@
 """Run-length encoded patterns: Life's RLE files and Lenia's extension of it.
 
-Source: the format description on the LifeWiki; multi-state letters as in Golly: `.`/`b` = 0, `o` = 1, `A`..`X` = 1..24,
-`pA`..`yO` = 25..255.
+Source: the format description on the LifeWiki; multi-state letters and `#CXRLE` as in Golly: `.`/`b` = 0, `o` = 1, `A`..`X` =
+1..24, `pA`..`yO` = 25..255.
 """
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from aetheria.core.errors import FileUnreadableError
-from aetheria.files.untrusted import check_input
+from aetheria.files.pattern import MAX_CELLS as MAX_CELLS
+from aetheria.files.pattern import Canvas, Pattern, run_length
+from aetheria.files.pattern_text import lines_of
 
-MAX_CELLS = 1 << 28  # of a pattern; a larger one is refused before it is expanded
-MAX_RLE_BYTES = 1 << 23  # of a file; the largest in pattern collections have a few MiB
-_TOKEN = re.compile(r"(\d*)([.bo$!]|[p-x]?[A-X]|y[A-O])|(\s+)")
-_HEADER = re.compile(r"x\s*=\s*(\d{1,9})\s*,\s*y\s*=\s*(\d{1,9})(?:\s*,\s*rule\s*=\s*([^\s,]+))?", re.IGNORECASE)
+_TOKEN = re.compile(r"([\d\s]*)([.bo$!]|[p-x]?[A-X]|y[A-O])")
+_HEADER = re.compile(r"\s*(?:x|y|rule)\s*=", re.IGNORECASE)
+_SIDE = re.compile(r"\b([xy])\s*=\s*([^\s,]*)", re.IGNORECASE)
+_RULE = re.compile(r"\brule\s*=\s*(.*)", re.IGNORECASE)
+_CXRLE = re.compile(
+    r"#CXRLE\b(?=(?:.*\bPos\s*=\s*(-?\d{1,18})\s*,\s*(-?\d{1,18}))?)(?=(?:.*\bGen\s*=\s*(\d{1,18}))?)", re.IGNORECASE
+)
+_CORNER = re.compile(r"#[PR]\s*(-?\d{1,18})[\s,]+(-?\d{1,18})\s*")
 
 
-@dataclass(frozen=True)
-class Pattern:
-    """A pattern: `cells` `(height, width)`, uint8 states, and the rule that its header names, if any."""
+@dataclass
+class _Header:
+    """The lines above and between the runs."""
 
-    cells: NDArray[np.uint8]
+    width: int | None = None
+    height: int | None = None
     rule: str | None = None
+    name: str | None = None
+    corner: tuple[int, int] | None = None
+    generation: int = 0
 
 
-def read_rle_file(path: Path) -> Pattern:
-    """Reads an RLE file of at most 8 MiB.
-
-    Raises:
-        FileUnreadableError: it is missing, is not text, or is refused by `read_rle`.
-    """
-    check_input(path, "an RLE pattern", MAX_RLE_BYTES)
-    try:
-        text = path.read_text("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadableError(f"{path}: cannot be read as RLE; {error}") from error
-    return read_rle(text, str(path))
-
-
-def read_rle(text: str, where: str) -> Pattern:
+def read_rle(text: str, where: str, live: int = 1) -> Pattern:
     """Parses the text of an RLE file: comments (#...), an optional "x = .., y = .., rule = .." header, and the runs.
+
+    The runs decide on the size of the pattern where they leave the box of the header; dead cells need not be written.
 
     Args:
         where: name of the source, for errors.
+        live: the state of the letter `o`; 255 for laws of real values, in which it means a full cell.
 
     Raises:
-        FileUnreadableError: a character outside the format, no "!" at the end (a truncated file), rows outside the
-            header's box, or a pattern over 2^28 cells.
+        FileUnreadableError: a character outside the format, no "!" at the end (a truncated file), a header without numbers,
+            or a pattern over 2^28 cells.
     """
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    header = _HEADER.match(lines[0].strip()) if lines else None
-    rows = _expand("\n".join(lines[1:] if header else lines), where)
-    width = max(map(len, rows.values()), default=0)
-    height = max(rows, default=-1) + 1
-    if header:
-        stated = int(header[2]), int(header[1])
-        if height > stated[0] or width > stated[1]:
-            raise FileUnreadableError(
-                f"{where}: rows of {height} x {width} cells (height x width); the header says {stated[0]} x {stated[1]}"
-            )
-        height, width = stated
-    if height * width > MAX_CELLS:
-        raise FileUnreadableError(f"{where}: {height} x {width} cells; expected {MAX_CELLS} at most")
-    cells = np.zeros((height, width), np.uint8)
-    for y, row in rows.items():
-        cells[y, : len(row)] = np.frombuffer(bytes(row), np.uint8)
-    return Pattern(cells, header[3] if header else None)
+    header, body = _split(text, where)
+    canvas = Canvas(where)
+    height, width = _expand(body, canvas, live)
+    _, _, lowest, rightmost = canvas.box()
+    notes: tuple[str, ...] = ()
+    if header.height is not None and header.width is not None:
+        stated = header.height, header.width
+        height, width = max(stated[0], lowest), max(stated[1], rightmost)
+        if height * width > MAX_CELLS >= lowest * rightmost:
+            height, width = lowest, rightmost
+        if (height, width) != stated:
+            size = f"{lowest:,} x {rightmost:,} cells (height x width)"
+            notes = (f"{where}: the runs have {size}, and the header says {_size(stated)}; the runs decide",)
+    cells = canvas.cells(0, 0, height, width)
+    return Pattern(cells, header.rule, header.name, header.corner, header.generation, notes)
 
 
-def _expand(body: str, where: str) -> dict[int, bytearray]:
-    """The rows with live cells, by number: a run of a hundred million empty rows costs nothing."""
-    rows: dict[int, bytearray] = {}
-    y = at = total = 0
-    while at < len(body):
-        token = _TOKEN.match(body, at)
-        if token is None:
-            raise FileUnreadableError(f"{where}: {body[at]!r} at character {at + 1} of the runs is not an RLE run")
+def _split(text: str, where: str) -> tuple[_Header, str]:
+    """The header, and the runs up to the end or the line of the first "!"."""
+    header, body = _Header(), []
+    for line in lines_of(text):
+        if line.lstrip().startswith("#"):
+            _read_comment(header, line.strip())
+        elif _HEADER.match(line):
+            _read_header(header, line, where)
+        else:
+            body.append(line)
+            if "!" in line:
+                break
+    return header, "\n".join(body)
+
+
+def _read_header(header: _Header, line: str, where: str) -> None:
+    named = _RULE.search(line)
+    if named:
+        header.rule = named[1].strip().strip("\"'").rstrip(", ").strip() or header.rule
+        line = line[: named.start()]
+    for key, value in _SIDE.findall(line):
+        if not re.fullmatch(r"[+-]?\d+", value):
+            raise FileUnreadableError(f'{where}: {key} = "{value[:40]}" in the header; expected a number of cells')
+        side = max(0, int(value)) if len(value) < 19 else 10**18
+        if key in "xX":
+            header.width = side
+        else:
+            header.height = side
+
+
+def _read_comment(header: _Header, line: str) -> None:
+    if found := _CXRLE.match(line):
+        header.corner = (int(found[2]), int(found[1])) if found[1] else header.corner
+        header.generation = int(found[3] or 0)
+    elif found := _CORNER.fullmatch(line):
+        header.corner = int(found[2]), int(found[1])
+    elif line.startswith("#N"):
+        header.name = header.name or line[2:].strip() or None
+    elif line.startswith("#r"):  # the rule, in files without header
+        header.rule = header.rule or line[2:].strip() or None
+
+
+def _expand(body: str, canvas: Canvas, live: int) -> tuple[int, int]:
+    """Draws the runs; returns the height up to the last row with cells, and the width of the longest row."""
+    y = x = at = height = width = 0
+    while token := _TOKEN.match(body, at):
         at = token.end()
-        if token[3]:
-            continue
-        count = int(token[1] or 1) if len(token[1]) < 10 else MAX_CELLS + 1
-        total += count
-        if total > MAX_CELLS:
-            raise FileUnreadableError(f"{where}: more than {MAX_CELLS} cells; expected {MAX_CELLS} at most")
-        match token[2]:
-            case "!":
-                return rows
-            case "$":
-                y += count
-            case state:
-                rows.setdefault(y, bytearray()).extend(bytes([_state(state)]) * count)
-    raise FileUnreadableError(f'{where}: the runs end without "!"; the file is truncated')
+        count, tag = run_length(token[1]), token[2]
+        if tag == "!":
+            return height, width
+        if tag == "$":
+            y, x = y + count, 0
+        else:
+            state = _state(tag, live)
+            if state and count:
+                canvas.add(y, x, count, state)
+            x += count
+            height, width = y + 1, max(width, x)
+        if max(y, x) > MAX_CELLS:
+            raise FileUnreadableError(f"{canvas.where}: more than {MAX_CELLS:,} cells; expected {MAX_CELLS:,} at most")
+    rest = body[at:].lstrip()
+    if rest.strip("0123456789 \t\r\n"):
+        place = len(body) - len(rest)
+        raise FileUnreadableError(f"{canvas.where}: {rest[0]!r} at character {place + 1} of the runs is not an RLE run")
+    raise FileUnreadableError(f'{canvas.where}: the runs end without "!"; the file is truncated')
 
 
-def _state(token: str) -> int:
-    if token in ".b":
+def _state(tag: str, live: int) -> int:
+    if tag in ".b":
         return 0
-    if token == "o":
-        return 1
-    letter = ord(token[-1]) - ord("A") + 1
-    return letter if len(token) == 1 else 24 * (ord(token[0]) - ord("p") + 1) + letter
+    if tag == "o":
+        return live
+    letter = ord(tag[-1]) - ord("A") + 1
+    return letter if len(tag) == 1 else 24 * (ord(tag[0]) - ord("p") + 1) + letter
+
+
+def _size(sides: tuple[int, int]) -> str:
+    return f"{sides[0]:,} x {sides[1]:,}"

@@ -26,10 +26,12 @@ MAX_TENSOR_HEADER = 8 * 2**20  # bytes of JSON before the tensors; ten thousand 
 MAX_TENSORS = 100_000
 MAX_ARRAY_HEADER = 10_000  # NumPy's own limit: it parses the header as a Python literal
 MAX_ARCHIVED = 100_000  # entries of a .pt
-IMAGE_FORMATS = ("PNG", "JPEG", "BMP")  # Pillow reads others too, and starts a program for one of them (EPS)
+IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")  # Pillow reads others too, and starts a program for one of them (EPS)
 _PIXEL_BYTES = 56  # of memory for each pixel while it is decoded, scaled and converted to float32
 # Bytes of each of safetensors' types that torch holds.
 _TENSOR_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_TENSOR_TYPES |= {"F8_E4M3": 1, "F8_E5M2": 1}
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours and cursor movements
 # Possessive, and anchored where a part can begin: otherwise this search itself would take quadratic time.
 _PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![\w\\-])(?:{_PART}[ \t]*+\.[ \t]*+){{{MAX_TOML_DEPTH + 4}}}")
@@ -116,16 +118,21 @@ def read_array(path: Path) -> NDArray[np.generic]:
         raise FileUnreadableError(f"{path}: cannot be read as a .npy array of numbers; {first_line(error)}") from error
 
 
-def read_image(path: Path) -> Image.Image:
-    """Decodes a PNG, JPEG or BMP, if memory has room for its pixels.
+def read_image(path: Path, formats: tuple[str, ...] = IMAGE_FORMATS) -> Image.Image:
+    """Decodes a PNG, JPEG, BMP or TIFF (its first page), if memory has room for its pixels.
+
+    Args:
+        formats: of Pillow, that are read.
 
     Raises:
         FileUnreadableError: it is another kind of file.
         StateError: not enough memory.
     """
-    check_input(path, f"an image ({', '.join(IMAGE_FORMATS)})")
+    wanted = f"an image ({', '.join(formats)})"
+    check_input(path, wanted)
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
+        # By a file of ours: given a path, Pillow maps the pixels of a turned TIFF in the wrong order (13.0).
+        with path.open("rb") as file, Image.open(file, formats=formats) as image:
             width, height = image.size
             check_room(width * height * _PIXEL_BYTES, f"{path}: an image of {height} x {width} pixels", "make it smaller")
             image.load()
@@ -133,7 +140,7 @@ def read_image(path: Path) -> Image.Image:
     except Exception as error:  # Pillow raises SyntaxError for a truncated PNG, and its own for a bomb
         if isinstance(error, AetheriaError):
             raise
-        raise FileUnreadableError(f"{path}: cannot be read as an image; {first_line(error)}") from error
+        raise FileUnreadableError(f"{path}: cannot be read as {wanted}; {first_line(error)}") from error
 
 
 def check_safetensors(path: Path, wanted: str) -> None:
@@ -197,5 +204,6 @@ def check_archive(path: Path, wanted: str) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a library's error message, for one of ours."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    """The first line of a library's error message, for one of ours, without what a terminal would obey."""
+    said = _ESCAPE.sub("", (str(error).strip() or type(error).__name__).splitlines()[0][:300])
+    return "".join(letter if letter.isprintable() else "?" for letter in said)

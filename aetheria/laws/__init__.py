@@ -15,13 +15,17 @@ from aetheria.laws.registry import find_law as find_law
 from aetheria.laws.registry import parameters as parameters
 from aetheria.laws.registry import plugins as plugins
 from aetheria.laws.registry import register as register
+from aetheria.laws.rules import law_from_rule as law_from_rule
 from aetheria.laws.updates import Quantum as Quantum
 from aetheria.laws.updates import Residual as Residual
 from aetheria.laws.weights import load_weights as load_weights
 
 if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.laws.continuous.lenia import Lenia as Lenia
+    from aetheria.laws.discrete.generations import Generations as Generations
+    from aetheria.laws.discrete.larger_than_life import LargerThanLife as LargerThanLife
     from aetheria.laws.discrete.life import Life as Life
+    from aetheria.laws.discrete.rule_table import RuleTable as RuleTable
     from aetheria.laws.neural.growing_nca import GrowingNCA as GrowingNCA
     from aetheria.laws.neural.neural_ca import NeuralCA as NeuralCA
     from aetheria.laws.quantum.convlstm import ConvLSTM as ConvLSTM

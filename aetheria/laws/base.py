@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
-from aetheria.laws.checks import Boundary
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, RingKernel
+from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
+from aetheria.laws.law_field import LawField
 from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.summary import one_line, table
+from aetheria.laws.topology import check_topology_grid
 
 PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of every law
 Colour = tuple[int, int, int]
@@ -31,7 +33,8 @@ class Law(Controlled):
         ranks: numbers of grid axes that the law can step, as in (2,) or (1, 2, 3). Where an instance is built for one of
             them (parameter `rank`), its class states them all.
         radius: how many cells a change can travel in one step; None if a far-away cell can matter.
-        boundary: the cells beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell).
+        boundary: the cells beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell); laws of
+            whole states in two dimensions may join their edges otherwise, see `aetheria.laws.topology`.
         stochastic: draws random numbers; then `initial_memory(cells, seed)` takes the motor's seed.
         phases: number of alternating sub-rules; if above 1, `forward` takes `phase=step % phases`, an int from the motor.
         d_state: complex amplitudes per cell (`channels = 2 * d_state`), or None when cells are real.
@@ -41,9 +44,12 @@ class Law(Controlled):
         exact: every plan gives the same bits as the eager step.
         tipping: rounding can tip a cell over a threshold, so that plans may differ in a few cells.
         divisor: the grid's sides must be multiples of this.
+        divisor_reason: the reason for it, for people; None for a network that halves the grid.
+        reversible: `reverse` gives the state one step before.
         alive: (channel, threshold) above which a cell counts as alive, or None when nothing is dead or alive.
         dt: time units per step.
         default_field, fields: see `aetheria.observe.fields`.
+        own_fields: fields and observables that this law alone has, named in `fields`, too; see `aetheria.laws.law_field`.
         default_initial: kind of initial cells used when none is given; see `aetheria.motor.initial`.
         reads_patterns: pattern files (RLE) can be its initial cells; see `pattern_values`.
         animal: code of the shipped creature with the law's parameters, or None.
@@ -53,7 +59,7 @@ class Law(Controlled):
     channels: int
     ranks: tuple[int, ...] = (2,)
     radius: int | None = None
-    boundary: Boundary = "periodic"
+    boundary: str = "periodic"
     stochastic: bool = False
     phases: int = 1
     d_state: int | None = None
@@ -63,10 +69,13 @@ class Law(Controlled):
     exact: bool = False
     tipping: bool = False
     divisor: int = 1
+    divisor_reason: str | None = None
+    reversible: bool = False
     alive: tuple[int, float] | None = None
     dt: float = 1.0
     default_field: str = "channel_0"
     fields: tuple[str, ...] = ("channel", "density", "energy", "gradient", "mass", *PLOTTED)
+    own_fields: tuple[LawField, ...] = ()
     default_initial: str = "noise"
     reads_patterns: bool = False
     animal: str | None = None
@@ -86,6 +95,12 @@ class Law(Controlled):
         """The name of the class, for messages and files."""
         return type(self).__name__
 
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return table(self)
+
     def initial_memory(self, cells: Tensor) -> tuple[Tensor, ...]:
         """Memory to go with fresh cells; each tensor's first axis is the universe. Empty for a law without memory."""
         return ()
@@ -94,6 +109,19 @@ class Law(Controlled):
         """The change Delta `(B, C, *grid)` that the next step makes to the cells."""
         out = self(cells, *memory)
         return (out if isinstance(out, Tensor) else out[0]) - cells
+
+    def reverse(self, cells: Tensor, *memory: Tensor, **phase: int) -> Tensor | tuple[Tensor, ...]:
+        """The state one step before, in the form that `forward` returns; only of a reversible law.
+
+        Args:
+            cells, memory: the state.
+            phase: for laws of several phases: `phase`, that of the step that is taken back.
+        """
+        raise NotImplementedError
+
+    def why_not_grid(self, grid: tuple[int, ...]) -> str:
+        """Why a grid of these sides cannot be stepped, for people, beyond its rank and the divisor; empty if it can."""
+        return ""
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Random initial cells `(C, *grid)` that are not at rest: states drawn evenly, or numbers in 0..1."""
@@ -115,16 +143,27 @@ class Law(Controlled):
         """Cells `(B, C, *grid)` with the total that the law keeps, where it keeps one; else the cells themselves."""
         return cells
 
+    @property
+    def live_state(self) -> int:
+        """The whole number that a live cell of a two-state pattern file stands for in `pattern_values`."""
+        return 255 if self._shades else 1
+
     def pattern_values(self, states: NDArray[np.integer[Any]], where: str) -> NDArray[np.float32]:
-        """The cell values that the whole numbers of a pattern file stand for.
+        """The cell values that the whole numbers of a pattern file stand for: states, or n/255 for values of 0 to 1.
 
         Raises:
             StateError: a number that the law has no value for.
         """
+        if self._shades:
+            return np.asarray(states / 255, np.float32)
         most = (self.states or 2) - 1
         if states.max(initial=0) > most:
             raise StateError(f"{where}: states up to {states.max()}; {self.name} has states 0 to {most}")
         return states.astype(np.float32)
+
+    @property
+    def _shades(self) -> bool:
+        return self.states is None and self.value_range == (0, 1)
 
     @property
     def rule_string(self) -> str:
@@ -132,8 +171,8 @@ class Law(Controlled):
         return self.name
 
     def obeys(self, rule: str) -> bool:
-        """Whether this law is the rule that a pattern file names; True for a law that has no rule string."""
-        return True
+        """Whether this law is the rule that a pattern file names; a law without notation knows its own name only."""
+        return rule.strip().casefold() == self.name.casefold()
 
     def creatures(self) -> Sequence[Animal]:
         """Patterns shipped for this law, its own first; empty for most laws."""
@@ -145,6 +184,22 @@ class Law(Controlled):
 
     def bit_rule(self) -> BitRule | None:
         """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
+        return None
+
+    def row_rule(self) -> RowRule | None:
+        """This law as a two-state rule on three cells of a row; None for a law of another form."""
+        return None
+
+    def block_rule(self) -> BlockRule | None:
+        """This law as a rule of whole states on the block of 3x3 cells; None for a law of another form."""
+        return None
+
+    def count_rule(self) -> CountRule | None:
+        """This law as a rule of whole states by counts over a neighbourhood; None for a law of another form."""
+        return None
+
+    def tree_rule(self) -> TreeRule | None:
+        """This law as a rule of whole states by a decision tree over the 3x3 block; None for a law of another form."""
         return None
 
     def ring_kernel(self) -> RingKernel | None:
@@ -189,16 +244,19 @@ class PlainLaw(Law):
         return self.plain.load_state_dict(state_dict, *args, **given)
 
 
-def as_law(module: nn.Module, d_state: int) -> Law:
+def as_law(module: nn.Module, d_state: int | None = None) -> Law:
     """The module itself where it is a `Law`, else the module wrapped as one.
 
     Args:
         module: a `Law`, or any module `(B, C, *grid) -> (B, C, *grid)`.
-        d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise.
+        d_state: complex amplitudes per cell where the law's cells are complex, real channels per cell otherwise. May be left
+            out where the module states it: a `Law` does, another module by an attribute `channels`.
 
     Raises:
-        LawError: `d_state` is not the law's own. ConfigError: it is no positive whole number.
+        LawError: `d_state` is not the law's own, or missing. ConfigError: it is no positive whole number.
     """
+    if d_state is None:
+        d_state = _stated_size(module)
     if isinstance(d_state, bool) or not isinstance(d_state, int) or d_state < 1:
         raise ConfigError(f"d_state: {d_state!r} given; expected a whole number of 1 or more")
     if not isinstance(module, Law):
@@ -215,6 +273,16 @@ def as_law(module: nn.Module, d_state: int) -> Law:
     return module
 
 
+def _stated_size(module: nn.Module) -> int:
+    found = getattr(module, "d_state", None) if isinstance(module, Law) else None
+    found = found or getattr(module, "channels", None)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise LawError(
+            f"d_state: missing; {type(module).__name__} does not state its channels: give their number, or set its `channels`"
+        )
+    return found
+
+
 def module_of(law: Law) -> nn.Module:
     """The module that was given to `as_law`."""
     return law.plain if isinstance(law, PlainLaw) else law
@@ -228,10 +296,17 @@ def check_grid(law: Law, grid: tuple[int, ...]) -> None:
         wanted = "1 axis" if law.ranks == (1,) else f"{' or '.join(map(str, law.ranks))} axes"
         given = "1 axis" if len(grid) == 1 else f"{len(grid)} axes"
         raise LawError(f"{where}: {given} given; {law.name} steps grids of {wanted}{build}")
+    check_topology_grid(law.boundary, grid, f"[law.{law.name.lower()}] grid")
     for axis, size in zip(AXES[-len(grid) :], grid, strict=True):
         if size % law.divisor:
-            halvings = int(math.log2(law.divisor))
-            how_often = {1: "once", 2: "twice"}.get(halvings, f"{halvings} times")
-            raise LawError(f"{where}: {axis} must be a multiple of {law.divisor}, because the network halves it {how_often}")
+            reason = law.divisor_reason or _halved(int(math.log2(law.divisor)))
+            raise LawError(f"{where}: {axis} must be a multiple of {law.divisor}, because {reason}")
         if law.boundary == "reflect" and size // law.divisor < 2:
             raise LawError(f'{where}: {axis} must be at least {2 * law.divisor} for boundary "reflect"')
+    if why_not := law.why_not_grid(grid):
+        raise LawError(f"{where}: {why_not}")
+
+
+def _halved(halvings: int) -> str:
+    how_often = {1: "once", 2: "twice"}.get(halvings, f"{halvings} times")
+    return f"the network halves it {how_often}"

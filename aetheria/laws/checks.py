@@ -34,3 +34,13 @@ def check_positive(where: str, **values: int | float) -> None:
     for key, value in values.items():
         if not (math.isfinite(value) and value > 0):
             raise ConfigError(f"{where} {key}: {value} given; expected a finite number above 0")
+
+
+def check_whole(where: str, low: int, high: int | None = None, **value: int) -> int:
+    """Returns the one whole number given by name; raises ConfigError when it is none, below `low` or above `high`."""
+    ((name, given),) = value.items()
+    whole = isinstance(given, int) and not isinstance(given, bool)
+    if not whole or given < low or (high is not None and given > high):
+        wanted = f"a whole number of {low} or more" if high is None else f"a whole number from {low} to {high}"
+        raise ConfigError(f"{where} {name}: {given!r} given; expected {wanted}")
+    return given

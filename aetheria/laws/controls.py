@@ -96,6 +96,10 @@ class Controlled(nn.Module):
         buffer = self._buffers.get(_buffer(name))
         return getattr(self, name) if buffer is None else buffer
 
+    def live_value(self, control: Control, value: float) -> Tensor:
+        """The tensor that `live` gives for a value of a control: by default its `as_tensor`, else say a table of chances."""
+        return control.as_tensor(value)
+
     def __setattr__(self, name: str, value: Any) -> None:
         control = next((c for c in self.controls if c.name == name), None)
         if not isinstance(control, Control):
@@ -110,7 +114,7 @@ class Controlled(nn.Module):
 
     def _mirror(self, control: Control, value: float) -> None:
         """Writes a number into its buffer; in place where there is one, because compiled code holds its address."""
-        tensor = control.as_tensor(value)
+        tensor = self.live_value(control, value)
         held = self._buffers.get(_buffer(control.name))
         if held is None:
             own = tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor

@@ -1,7 +1,7 @@
-"""Descriptions of laws for kernels: two-state rules and ring kernels; see also `local_network`."""
+"""Descriptions of laws for kernels: rules on the 3x3 block and ring kernels; see also `local_network`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -24,6 +24,75 @@ class BitRule(NamedTuple):
 
     table: tuple[float, ...]
     boundary: Boundary
+
+
+class RowRule(NamedTuple):
+    """A two-state rule on the three cells left, middle and right of a one-dimensional grid.
+
+    Attributes:
+        table: the next state, 0 or 1, by `4 * left + 2 * middle + right`: 8 numbers.
+        boundary: the cells beyond the edge.
+    """
+
+    table: tuple[int, ...]
+    boundary: Boundary
+
+
+class BlockRule(NamedTuple):
+    """A rule of whole states on the block of 3x3 cells of a two-dimensional grid.
+
+    Attributes:
+        table: 512 bits, as in `rules.block_table`: whether a dead middle cell is born and a live one stays alive.
+        states: number of states. Cells of state 1 are alive; a live cell that does not stay alive, and any of a higher state,
+            goes on to the next one, and from the last to 0.
+        boundary: the cells beyond the edge; see `laws.topology`.
+    """
+
+    table: int
+    states: int
+    boundary: str
+
+
+@dataclass(frozen=True)
+class CountRule:
+    """A rule of whole states by a weighted count over a neighbourhood, on a two-dimensional grid.
+
+    Attributes:
+        text: the rule; equal for equal rules.
+        reach: cells to either side of the middle one.
+        weights: `(2 reach + 1, 2 reach + 1)`, int64; the middle one is 0 unless it counts.
+        upside_down: the weights are those of cells with even x + y; for odd x + y the lowest row is the uppermost.
+        values: by state, what a cell adds to the counts, times its weight.
+        births, survivals: ranges (lowest, highest) of counts at which a cell of state 0 or 1 is in state 1 next.
+        states: number of states. A cell of state 1 that does not survive, and any of a higher state, goes on to the next one,
+            and from the last to 0.
+        boundary: the cells beyond the edge; see `laws.topology`.
+    """
+
+    text: str
+    reach: int
+    weights: NDArray[np.int64] = field(compare=False)
+    upside_down: bool
+    values: tuple[int, ...]
+    births: tuple[tuple[int, int], ...]
+    survivals: tuple[tuple[int, int], ...]
+    states: int
+    boundary: str
+
+
+class TreeRule(NamedTuple):
+    """A rule of whole states by a decision tree over the 3x3 block of a two-dimensional grid.
+
+    Attributes:
+        inputs: the cells (y, x) of the block, y down, in the order in which they are asked.
+        children: `(nodes, states)`, int32: the node to go to by the state of an input, from node 0 on; for the last input the
+            next state.
+        boundary: the cells beyond the edge; see `laws.topology`.
+    """
+
+    inputs: tuple[tuple[int, int], ...]
+    children: NDArray[np.int32]
+    boundary: str
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from aetheria.laws.controls import Control
+
 _WORD = 0xFFFFFFFF
 _GOLDEN = 0x9E3779B9 - (1 << 32)  # 2^32 / golden ratio, as a signed word
 
@@ -46,3 +48,16 @@ def fire_mask(seed: Tensor, step: Tensor, grid: Sequence[int], rate: float) -> T
 def threshold(rate: float) -> int:
     """The words below this are `rate` of all 32-bit words."""
     return round(rate * (1 << 32))
+
+
+def chance_control(name: str, meaning: str) -> Control:
+    """The control of a chance from 0 to 1; `live` gives the hash words below which it happens."""
+    return Control(
+        name,
+        meaning,
+        0.0,
+        1.0,
+        lambda value: 0 <= value <= 1,
+        f"0 <= {name} <= 1",
+        lambda value: torch.tensor(threshold(value)),
+    )

@@ -11,17 +11,20 @@ from torch import Tensor, nn
 from aetheria.core.errors import ConfigError
 from aetheria.laws.checks import Boundary, check_choice
 from aetheria.laws.local_network import Activation, Dense
+from aetheria.laws.topology import is_twisted, twisted_halo
 
 Norm = Literal["channel", "group", "none"]
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _CORRELATE: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
-def pad(cells: Tensor, radius: int, boundary: Boundary) -> Tensor:
+def pad(cells: Tensor, radius: int, boundary: str) -> Tensor:
     """Adds a halo of `radius` cells on every side of `(B, C, *grid)`, filled as the boundary says."""
     rank = cells.ndim - 2
     if radius == 0:
         return cells
+    if is_twisted(boundary):
+        return twisted_halo(cells, radius, boundary)
     if boundary != "periodic":
         return F.pad(cells, (radius,) * (2 * rank), mode="constant" if boundary == "zero" else "reflect")
     # Not F.pad(mode="circular"): that returns a contiguous copy and loses channels_last.

@@ -1,25 +1,29 @@
 """The laws by name: registration, plugins of installed packages, and building one from the table of a config."""
 
 import inspect
+import re
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from aetheria.core.device import memory_named
-from aetheria.core.errors import AetheriaError, ConfigError, nearest
+from aetheria.core.errors import AetheriaError, ConfigError, LawError, nearest
 from aetheria.core.settings import Settings
 from aetheria.laws.base import Law
-from aetheria.laws.weights import load_weights
+from aetheria.laws.weights import read_weights
 
 LawClass = TypeVar("LawClass", bound=type[Law])
 
 LAWS: dict[str, type[Law]] = {}
 ENTRY_POINTS = "aetheria.laws"
+_LARGEST_SMALL = 1 << 22  # numbers that do no harm
 
 # Order of display: these first, then all others by module.
 _FIRST = ("MLP", "DEEP_QCA", "UNet", "ConvLSTM", "GrowingNCA", "NeuralCA", "Life", "Lenia")
@@ -53,18 +57,26 @@ def plugins() -> dict[str, EntryPoint]:
 
 
 def find_law(name: str) -> Any:
-    """The class (or factory) of the law called `name`, in any case: Aetheria's own, then registered ones.
+    """The class (or factory) of the law called `name`: Aetheria's own, then registered ones.
+
+    Case does not matter, nor do `-`, `_` and spaces where no name is equal without them.
 
     Raises:
         ConfigError: no such law; names the closest.
     """
-    for known, law in LAWS.items():
-        if known.lower() == name.lower():
-            return law
-    for known, point in plugins().items():
-        if known.lower() == name.lower():
-            return _loaded(point)
+    for plain in (str.lower, _plain_name):
+        for known, law in LAWS.items():
+            if plain(known) == plain(name):
+                return law
+        for known, point in plugins().items():
+            if plain(known) == plain(name):
+                return _loaded(point)
     raise ConfigError(f'[law] name: "{name}" given; {nearest(name, [*LAWS, *plugins()])}')
+
+
+def _plain_name(name: str) -> str:
+    """A name without case, `-`, `_` and spaces, as in "growingnca"."""
+    return re.sub(r"[-_\s]", "", name).lower()
 
 
 def _loaded(point: EntryPoint) -> Any:
@@ -90,7 +102,7 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
     Args:
         seed: of the random starting weights.
         weights: file to load them from instead.
-        settings: the law's own parameters.
+        settings: the law's own parameters; of those left out, the ones that the file of weights states are taken from there.
 
     Raises:
         ConfigError: an unknown law or parameter, or a value of the wrong type or range.
@@ -98,9 +110,15 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
     """
     law_class = find_law(name)
     where = f"law.{law_class.__name__.lower()}"
-    checked = _settings_of(law_class).checked(settings, where)
-    given = {key: getattr(checked, key) for key in checked.model_fields_set}
-    with torch.random.fork_rng(devices=[]):
+    file = None if weights is None else read_weights(weights)
+    limit: AbstractContextManager[Any] = nullcontext()
+    stated = file.parameters(law_class.__name__) if file is not None else {}
+    if file is not None and stated.keys() - settings.keys():
+        # A law's numbers are made several times while it is built; a file may not make it more than some times its size.
+        limit = _AtMost(64 * file.numbers + _LARGEST_SMALL, f"{file.path}: {where}")
+        _checked(law_class, stated | settings, f"{file.path}: {where}")
+    given = _checked(law_class, stated | settings, where)
+    with torch.random.fork_rng(devices=[]), limit:
         torch.manual_seed(seed)
         try:
             with memory_named(f"[{where}]"):
@@ -109,9 +127,30 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
             raise
         except Exception as error:  # raised by the law itself, or by torch for a size it cannot build
             raise ConfigError(f"[{where}] cannot be built: {type(error).__name__}: {error}") from error
-    if weights is not None:
-        load_weights(law, weights)
+    if file is not None:
+        law.load_state_dict(file.fitting(law))
     return law
+
+
+def _checked(law_class: Any, settings: dict[str, Any], where: str) -> dict[str, Any]:
+    checked = _settings_of(law_class).checked(settings, where)
+    return {key: getattr(checked, key) for key in checked.model_fields_set}
+
+
+class _AtMost(TorchFunctionMode):
+    """Ends the building of a law by parameters from a file that make it far larger than the weights in that file."""
+
+    def __init__(self, numbers: int, where: str) -> None:
+        super().__init__()
+        self._left, self._where = numbers, where
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):  # made, but not yet written to: memory is taken when it is
+            self._left -= result.numel()
+            if self._left < 0:
+                raise LawError(f"{self._where}: its parameters make a law far larger than its weights")
+        return result
 
 
 def _settings_of(law_class: Any) -> type[Settings]:

@@ -61,7 +61,7 @@ class QuantumLaw(Law):
         self.channels = 2 * d_state
         self.decay = decay
         self.normalise = check_choice(normalise, NORMALISATIONS, f"[law.{name}] normalise")
-        self.boundary = check_boundary(boundary, name)
+        self.boundary: Boundary = check_boundary(boundary, name)
         self.radius = None if normalise == "grid" or norm == "group" else radius
         if rank is not None:
             self.ranks = (check_rank(rank, name),)
@@ -144,7 +144,7 @@ class Residual(Law):
         self.net = net
         self.channels = channels
         self.radius = radius
-        self.boundary = check_boundary(boundary, "residual")
+        self.boundary: Boundary = check_boundary(boundary, "residual")
 
     def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
         out: Tensor = self.net(cells)

@@ -114,10 +114,11 @@ def checked_cells(cells: object, spec: CellSpec) -> Tensor:
         axes = ", ".join(("depth", "height", "width")[-len(spec.grid) :])
         raise StateError(f"cells: shape {tuple(given.shape)}; expected {shape} or {shape[1:]} (universes, channels, {axes})")
     with torch.inference_mode():
-        ready = given.detach().to(spec.device, spec.dtype).expand(shape).clone(memory_format=torch.contiguous_format)
+        all_alike = given.detach().to(spec.device, spec.dtype).expand(shape)
+        ready = all_alike.clone(memory_format=memory_format(all_alike))
         if not finite(ready):
             raise StateError("cells: NaN or Inf given; expected finite values")
-        return ready.contiguous(memory_format=memory_format(ready))
+        return ready
 
 
 def as_tensor(values: object) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 from weakref import WeakSet
 
 import numpy as np
@@ -47,6 +48,15 @@ class EditLog:
     def edits(self) -> tuple[Edit, ...]:
         """The edits, in the order in which they were made."""
         return tuple(self._edits)
+
+    def saved(self) -> tuple[Any, ...]:
+        """The log as it is, without its readers; for `restore`."""
+        return self.start, self.count, self._seed, self.edits, self._bytes
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Takes a log over that another motor kept."""
+        self.start, self.count, self._seed, edits, self._bytes = saved
+        self._edits = list(edits)
 
     def add_cells(self, update: BlockUpdate) -> None:
         """Logs cells that were set."""

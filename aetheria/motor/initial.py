@@ -1,7 +1,6 @@
 """Initial cells: noise, one live cell, random phases, or a pattern from a file, placed and scaled."""
 
 import hashlib
-import logging
 import operator
 from functools import partial
 from pathlib import Path
@@ -11,35 +10,40 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field as Setting
 from torch import Tensor
 
 from aetheria.core.block import Block
 from aetheria.core.device import times
 from aetheria.core.errors import ConfigError, FileUnreadableError, StateError
+from aetheria.core.printable import get_logger
 from aetheria.core.settings import Settings
-from aetheria.files.rle import read_rle_file
-from aetheria.files.untrusted import read_array, read_image
+from aetheria.files.images import read_rgba
+from aetheria.files.patterns import Pattern, read_pattern
+from aetheria.files.untrusted import read_array
 from aetheria.laws.base import Law
 from aetheria.laws.continuous.lenia import lenia_animal
+from aetheria.laws.rules import read_rule
+from aetheria.motor.values import dead_or_alive, law_values
 
-log = logging.getLogger(__name__)
-Kind = Literal["noise", "seed", "random_phase", "rle", "animal", "npy", "image"]
-_FILES = ("rle", "npy", "image")
+log = get_logger(__name__)
+Kind = Literal["noise", "seed", "random_phase", "pattern", "rle", "animal", "npy", "image"]
+_FILES = ("pattern", "rle", "npy", "image")
+_SURFACES = {"periodic": "torus", "zero": "plane", "reflect": "mirrored grid"}
 
 
 class Initial(Settings):
     """Where the first cells come from.
 
     Attributes:
-        kind: "noise" (what suits the law), "seed" (one live cell), "random_phase" (amplitudes of equal size), "rle" (a Life
-            or Lenia RLE file), "animal" (a shipped Lenia creature), "npy" (`(H, W)`, `(C, H, W)` or `(B, C, H, W)`) or
-            "image" (PNG; colours for laws with colour channels, brightness otherwise).
-        path: of the file, for "rle", "npy" and "image".
+        kind: "noise" (what suits the law), "seed" (one live cell), "random_phase" (amplitudes of equal size), "pattern" (a
+            pattern file of any format; "rle" is the same), "animal" (a shipped Lenia creature), "npy" (`(H, W)`, `(C, H, W)`
+            or `(B, C, H, W)`) or "image" (PNG, JPEG, BMP or TIFF; colours for laws with colour channels, brightness
+            otherwise; in a law of whole states cells brighter than half are alive).
+        path: of the file, for "pattern", "npy" and "image".
         code: of the creature, for "animal"; the law's own when left out.
         at: the pattern's centre in cells, a number for each axis ((y, x) in two dimensions); the grid's middle when left out.
-        scale: size of a pattern's cell in grid cells; a whole number for RLE patterns.
+        scale: size of a pattern's cell in grid cells; a whole number for patterns, and for laws of whole states.
     """
 
     kind: Kind
@@ -68,8 +72,12 @@ def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...]
     batch, _, *grid = shape
     if initial.kind in ("noise", "random_phase"):
         make = law.random_cells if initial.kind == "noise" else partial(_random_phase, law)
+        if batch == 1:
+            return make(tuple(grid), generator(seed, 0))[None]  # not copied: it may be as large as memory allows
         return torch.stack([make(tuple(grid), generator(seed, u)) for u in range(batch)])
-    pattern = _scaled(_pattern(initial, law, tuple(grid)), initial, tuple(grid))
+    pattern = _scaled(_pattern(initial, law, tuple(grid)), initial, law, tuple(grid))
+    if initial.kind == "image":
+        pattern = dead_or_alive(pattern, law, str(initial.path))
     cells = torch.zeros(shape)
     _place(cells, pattern, initial)
     return law.normalised(cells)
@@ -98,12 +106,12 @@ def _pattern(initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
             values = np.ones((1,) * len(grid), np.float32)
         case "animal":
             values = lenia_animal(initial.code or law.animal or "O2u").cells
-        case "rle":
-            values = _read_rle(path, law)
+        case "pattern" | "rle":
+            values = _read_pattern(path, law, grid, initial.scale)
         case "image":
             return _read_image(path, law, live)
         case _:
-            array = _read_npy(path, len(grid))
+            array = _read_npy(path, law, len(grid))
             if array.ndim > len(grid):
                 return array.reshape(-1, *array.shape[-len(grid) - 1 :])
             values = array.numpy()
@@ -115,7 +123,7 @@ def _pattern(initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
     return live.reshape(1, -1, *(1,) * len(grid)) * torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 
-def _scaled(pattern: Tensor, initial: Initial, grid: tuple[int, ...]) -> Tensor:
+def _scaled(pattern: Tensor, initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
     scale = initial.scale
     if scale == 1:
         return pattern
@@ -123,9 +131,9 @@ def _scaled(pattern: Tensor, initial: Initial, grid: tuple[int, ...]) -> Tensor:
     # Checked before scaling: a pattern that leaves the grid may not even fit into memory.
     if any(map(operator.gt, size, grid)):
         raise StateError(f"[initial] pattern of {times(size)} cells at scale {scale:g} leaves the grid of {times(grid)}")
-    if initial.kind in ("rle", "seed"):
+    if initial.kind in ("pattern", "rle", "seed") or (initial.kind == "npy" and law.states is not None):
         if scale != int(scale):
-            raise ConfigError(f"[initial] scale: {scale} given; RLE patterns and seeds scale by whole numbers only")
+            raise ConfigError(f"[initial] scale: {scale} given; patterns, seeds and whole states scale by whole numbers only")
         for axis in range(2, pattern.ndim):
             pattern = pattern.repeat_interleave(int(scale), axis)
         return pattern
@@ -149,30 +157,57 @@ def _place(cells: Tensor, pattern: Tensor, initial: Initial) -> None:
     cells[block.index] = pattern
 
 
-def _read_rle(path: Path, law: Law) -> NDArray[np.float32]:
-    pattern = read_rle_file(path)
-    values = law.pattern_values(pattern.cells, str(path))
-    if pattern.rule and not law.obeys(pattern.rule):
-        log.warning("%s was made for rule %s and runs under %s", path, pattern.rule, law.rule_string)
-    return values
+def _read_pattern(path: Path, law: Law, grid: tuple[int, ...], scale: float) -> NDArray[np.float32]:
+    pattern = read_pattern(path, law.live_state)
+    if pattern.rule:
+        _say_rule(pattern.rule, path, law, grid)
+    return law.pattern_values(_trimmed(pattern, path, grid, scale), str(path))
 
 
-def _read_npy(path: Path, rank: int) -> Tensor:
+def _say_rule(named: str, path: Path, law: Law, grid: tuple[int, ...]) -> None:
+    """Says where the cells go on otherwise than the pattern's own rule, or its bounded grid, would have it."""
+    if not law.obeys(named):
+        log.warning("%s was made for rule %s and runs under %s", path, named, law.rule_string)
+    try:
+        bounded = read_rule(named).grid
+    except ConfigError:
+        return
+    if bounded is not None and (bounded.boundary, (bounded.height, bounded.width)) != (law.boundary, grid):
+        here = f"{_SURFACES.get(law.boundary, f'grid with {law.boundary} edges')} of {times(grid)} cells"
+        log.warning("%s was made for a %s (rule %s) and runs on a %s", path, bounded, named, here)
+
+
+def _trimmed(pattern: Pattern, path: Path, grid: tuple[int, ...], scale: float) -> NDArray[np.uint8]:
+    """The pattern's cells; without its dead margin where it fits the grid only so."""
+    cells = pattern.cells
+    sides = grid[-2:]
+    live = cells[pattern.live_box]
+    fits = [all(n * scale <= side for n, side in zip(array.shape, sides, strict=False)) for array in (cells, live)]
+    if fits == [False, True] and live.size:
+        log.warning(
+            "%s: its box of %s cells leaves the grid of %s; placed by the %s cells that hold live ones",
+            *(path, times(cells.shape), times(grid), times(live.shape)),
+        )
+        return live
+    return cells
+
+
+def _read_npy(path: Path, law: Law, rank: int) -> Tensor:
     array = read_array(path)
     if array.ndim not in (rank, rank + 1, rank + 2) or not array.size:
         grid = ", ".join(("D", "H", "W")[-rank:])
         raise FileUnreadableError(f"{path}: expected one real array ({grid}), (C, {grid}) or (B, C, {grid})")
     # A float64 too large for float32 becomes Inf here, and is refused below.
     with np.errstate(over="ignore"):
-        cells = torch.from_numpy(array.astype(np.float32))
+        real = array.astype(np.float32) if array.dtype.kind == "f" else array
+    cells = law_values(real, law, str(path)).float()
     if not cells.isfinite().all():
         raise StateError(f"{path}: holds NaN or Inf; expected finite values")
     return cells
 
 
 def _read_image(path: Path, law: Law, live: Tensor) -> Tensor:
-    pixels = _rgba(read_image(path))
-    rgba = torch.from_numpy(pixels).permute(2, 0, 1)
+    rgba = torch.from_numpy(read_rgba(path)).permute(2, 0, 1)
     colour, alpha = rgba[:3] * rgba[3:], rgba[3:]
     if "rgb" in law.fields:
         hidden = live[4:, None, None] * (alpha > 0)
@@ -180,12 +215,3 @@ def _read_image(path: Path, law: Law, live: Tensor) -> Tensor:
     # Rec. 709 weights for brightness.
     bright = (colour * torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]).sum(0)
     return live[None, :, None, None] * bright
-
-
-def _rgba(image: Image.Image) -> NDArray[np.float32]:
-    """Pixels `(h, w, 4)` in 0..1."""
-    if not image.mode.startswith("I"):
-        return np.asarray(np.asarray(image.convert("RGBA")) / 255, np.float32)
-    # 16-bit grey, which Pillow's own conversion clips at 255.
-    grey = np.asarray(np.asarray(image) / 65535, np.float32)
-    return np.stack((grey, grey, grey, np.ones_like(grey)), -1)

@@ -1,7 +1,6 @@
 """The step loop: advances a law in chunks, and publishes the frames that fall due between them."""
 
 import math
-import threading
 import time
 from collections.abc import Callable
 
@@ -13,8 +12,9 @@ from aetheria.motor.edit_log import EditLog
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.pace import Pace, chunk_timer
 from aetheria.motor.stepper import Stepper
-from aetheria.observe.feed import Feed, Frame, Subscription, next_multiple
+from aetheria.observe.feed import Feed, Subscription, next_multiple
 from aetheria.observe.fields import View
+from aetheria.observe.frame import Frame
 from aetheria.observe.render import render
 from aetheria.observe.request import Request, view_of
 
@@ -47,7 +47,7 @@ class StepLoop:
         self.lock = FairLock()
         self.stepper, self.optimizer, self.edits = stepper, optimizer, edits
         self.feed = Feed()
-        self._stepping = threading.Lock()
+        self._calls: dict[str, object] = {}  # "now": the call of `step` that is under way
         self._check_interval = check_interval
         self._pace = Pace()
         self._timer = chunk_timer(optimizer.device)
@@ -56,20 +56,33 @@ class StepLoop:
         """Takes up to `n` steps, frame by due frame; returns their number. See `Aetheria_Motor.step`."""
         if not isinstance(n, int) or n < 0:
             raise StateError(f"step({n!r}): a law cannot be stepped backwards or in part; expected a whole number")
-        if not self._stepping.acquire(blocking=False):
-            raise StateError("step(): another thread is stepping this motor; only one may")
+        call, depth = object(), self.lock.depth
         try:
+            if self._calls.setdefault("now", call) is not call:
+                raise StateError("step(): another thread is stepping this motor; only one may")
+            taken = self._steps(n, until)
+            self._end(call)
+        except BaseException:  # Ctrl-C too, wherever it struck: in `_end`, or where a block of the lock ends
+            self._end(call)
+            self.lock.release_to(depth)
+            raise
+        return taken
+
+    def _steps(self, n: int, until: Callable[[], bool] | None) -> int:
+        self.publish()
+        taken = 0
+        while taken < n:
+            with self.lock:
+                taken += self._chunk(n - taken)
             self.publish()
-            taken = 0
-            while taken < n:
-                with self.lock:
-                    taken += self._chunk(n - taken)
-                self.publish()
-                if until is not None and until():
-                    break
-            return taken
-        finally:
-            self._stepping.release()
+            if until is not None and until():
+                break
+        return taken
+
+    def _end(self, call: object) -> None:
+        """Lets others step; may be repeated."""
+        if self._calls.get("now") is call:
+            self._calls.clear()
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
@@ -81,9 +94,10 @@ class StepLoop:
             due = self.feed.due(self.stepper.step)
             if any(s.delivery == "lossless" for s in due):
                 self.stepper.check_finite()
-            frames = self._frames(due) if due else []
+            if due:
+                self.feed.keep(list(zip(due, self._frames(due), strict=True)))
         # Without the lock: a reader that is waited for may itself be reading cells.
-        self.feed.deliver(list(zip(due, frames, strict=True)))
+        self.feed.deliver()
 
     def refresh(self) -> None:
         """Makes a frame of the present cells for every "latest" reader that has none waiting."""
@@ -122,8 +136,8 @@ class StepLoop:
     def _chunk(self, most: int) -> int:
         """Takes a chunk of at most `most` steps; returns their number. Raises DivergedError when a check finds NaN or Inf."""
         before = self.stepper.step
-        steps = self._next_stop(before + most) - before
         plan = self.stepper.current()  # not to be timed: it may compile
+        steps = self._next_stop(before + most) - before
         self._timer.start()
         self.stepper.advance(plan, steps)
         if timed := self._timer.stop(steps):
@@ -135,9 +149,11 @@ class StepLoop:
         return steps
 
     def _next_stop(self, end: int) -> int:
-        """The step at which the next frame, check or pause for other threads is due."""
+        """The step at which the next frame, check, plan or pause for other threads is due."""
         step = self.stepper.step
         stops = [end, step + self._pace.steps]
+        if (switch := self.stepper.switch) is not None:
+            stops.append(switch)
         if self._check_interval and self.stepper.may_diverge:
             stops.append(next_multiple(step, self._check_interval))
         due = self.feed.next_due(step)

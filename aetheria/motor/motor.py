@@ -1,8 +1,9 @@
 """The motor: holds the cells on a device and steps a law."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from numpy.typing import ArrayLike
@@ -10,8 +11,8 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from aetheria.core.device import find_device, grid_of
-from aetheria.core.errors import ConfigError, StateError
-from aetheria.core.memory_limits import bytes_of, check_states
+from aetheria.core.errors import ConfigError, LawError, StateError
+from aetheria.core.memory_limits import EAGER_STATES, KERNEL_STATES, bytes_of, check_states
 from aetheria.core.precision import Precision
 from aetheria.core.settings import Settings
 from aetheria.laws.base import as_law, check_grid
@@ -21,9 +22,11 @@ from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
 from aetheria.motor.loop import StepLoop, check_interval
 from aetheria.motor.optimizer import GPUOptimizer
+from aetheria.motor.overview import as_html, one_line
 from aetheria.motor.reading import MotorReader
-from aetheria.motor.state import InitialCells, checked_state, fresh_state
+from aetheria.motor.state import InitialCells, check_room_for, checked_state, fresh_state
 from aetheria.motor.stepper import Stepper
+from aetheria.motor.values import law_values
 from aetheria.stepping import Plan, PlanName
 
 
@@ -33,7 +36,9 @@ class MotorConfig(Settings):
     Attributes:
         plan: "auto", or one by name: "eager", "compiled", "graphed" (CUDA), "winograd", "fused",
             "packed" (two-state rules).
-        planned_steps: how many steps the run will take, if known; a short run is not worth compiling.
+        planned_steps: how many steps the run will take, if known: its plan is made at the first step, unless the run is so
+            short that compiling does not pay. None, with plan "auto": steps are eager at first, and a plan is made after as
+            many as cost what making it does, a number that depends on the law and the grid alone.
         plan_in_background: step eagerly while the plan is made (CPU). The step at which it takes over depends on timing, and
             with it the last digits of all that follows.
         precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
@@ -71,7 +76,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         self,
         model: nn.Module,
         grid_size: int | Sequence[int],
-        d_state: int,
+        d_state: int | None = None,
         device: str | torch.device | None = None,
         cfg: MotorConfig | Mapping[str, Any] | None = None,
         *,
@@ -84,11 +89,12 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             model: a law, or any module `(B, C, *grid) -> (B, C, *grid)`. Moved to the device, converted to the precision and
                 set to eval mode, in place: motors of different device or precision need a module each.
             grid_size: (width,), (height, width) or (depth, height, width) in cells; one number for a square's side.
-            d_state: complex amplitudes d per cell (C = 2d), or real channels C for a law of real cells.
+            d_state: complex amplitudes d per cell (C = 2d), or real channels C for a law of real cells; may be left out where
+                the law states it.
             device: "cpu", "cuda", "cuda:1" ...; None for CUDA if there is one, else the CPU.
             cfg: settings; see `MotorConfig`.
-            initial: cells `(C, *grid)` or `(B, C, *grid)`, a kind ("noise", "seed", "random_phase", ...) or an `Initial`;
-                None for what suits the law.
+            initial: cells `(C, *grid)` or `(B, C, *grid)`, a kind ("noise", "seed", "random_phase", ...), a table as in a
+                config ({"kind": "rle", "path": ...}) or an `Initial`; None for what suits the law.
             batch: number B of independent universes.
             seed: of random cells and of stochastic laws; universe u draws from (seed, u).
 
@@ -112,8 +118,8 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             deterministic=self.config.deterministic,
             empty_cache_interval=self.config.empty_cache_interval,
         )
-        planned = self.config.plan != "eager"
-        check_states(spec.shape, bytes_of(spec.shape, dtype.itemsize), planned, optimizer.available_bytes())
+        least = EAGER_STATES if self.config.plan == "eager" else KERNEL_STATES
+        check_states(spec.shape, bytes_of(spec.shape, dtype.itemsize), least, optimizer.available_bytes())
         layout = torch.channels_last if len(grid) == 2 else torch.preserve_format
         # torch's stubs do not know that `to` takes a memory format; it would also turn complex weights real, `float` does not.
         law.to(spec.device, memory_format=layout).eval()  # type: ignore[call-overload]
@@ -128,11 +134,17 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         )
         self._initial = self._first_initial = initial
         stepper.state = fresh_state(law, initial, spec, seed)
-        check_states(spec.shape, sum(t.nbytes for t in stepper.state), planned, optimizer.available_bytes())  # with memory
+        check_room_for(law, stepper.state, self.config.plan, self.config.precision, optimizer.available_bytes())
         law.prepare(stepper.state[0])
         edits = EditLog(stepper, optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
         interval = check_interval(spec.shape) if self.config.check_interval is None else self.config.check_interval
         super().__init__(StepLoop(stepper, optimizer, edits, interval), spec)
+
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     # -- stepping ------------------------------------------------------------------------------------------------
 
@@ -148,14 +160,37 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         """
         return self._loop.step(n, until)
 
+    def reverse(self, n: int = 1) -> None:
+        """Takes `n` steps back, one by one; only of a reversible law, back to step 0 at the most.
+
+        Raises:
+            LawError: the law is not reversible. StateError: more steps than were done, or a recorder is running.
+        """
+        loop, stepper, law = self._loop, self._loop.stepper, self.traits
+        if not law.reversible:
+            raise LawError(f"reverse: {law.name} cannot be run back; expected a reversible law, as SecondOrder or Q2R")
+        if loop.feed.lossless():
+            raise StateError("reverse: a recorder is running, and its steps only go forward; finish it first")
+        with loop.lock, torch.inference_mode():
+            before, state = stepper.step, stepper.state
+            if not 0 <= n <= before:
+                raise StateError(f"reverse: {n} steps given; expected 0 to {before}, the steps that were done")
+            for number in range(before - 1, before - 1 - n, -1):
+                phase: dict[str, Any] = {"phase": number % law.phases} if law.phases > 1 else {}
+                found = law.reverse(*state, **phase)
+                state = found if isinstance(found, tuple) else (found,)
+            stepper.go_to(state, before - n, stepper.seed)
+            loop.edits.add_state(before)
+            loop.feed.show_again()
+
     def warm_up(self) -> Plan:
-        """Picks a plan, and compiles if that is the plan, now instead of at the first step.
+        """Picks a plan, and compiles if that is the plan, now instead of after a number of eager steps.
 
         Raises:
             LawError: the law cannot step these cells.
         """
         with self._loop.lock:
-            return self._loop.stepper.current()
+            return self._loop.stepper.warm_up()
 
     # -- changes -------------------------------------------------------------------------------------------------
 
@@ -169,9 +204,10 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             universe: the only one that changes; then `cells` is `(C, *size)`. None for all.
 
         Raises:
-            StateError: another shape, a block that leaves the grid, or values that are not finite.
+            StateError: another shape, a block that leaves the grid, or values that the law's cells cannot have; see
+                `aetheria.motor.values`.
         """
-        update = checked_update(cells, at, universe, self._spec)
+        update = checked_update(law_values(cells, self.traits, "cells"), at, universe, self._spec)
         loop = self._loop
         with loop.lock, torch.inference_mode():
             loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])
@@ -210,7 +246,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         fresh = fresh_state(self.traits, initial, self._spec, seed)
         with loop.lock:
             self._initial = initial
-            stepper.state, stepper.step, stepper.seed = fresh, 0, seed
+            stepper.go_to(fresh, 0, seed)
             stepper.own.begin_anew()
             loop.edits.restart()
             if initial is not self._first_initial:
@@ -240,17 +276,45 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         """Goes on from a `state_dict`.
 
         Raises:
-            StateError: keys missing, or tensors of other shapes.
+            StateError: keys missing, a step or seed that no motor has, tensors of other shapes, NaN or Inf.
         """
         loop, stepper = self._loop, self._loop.stepper
         with loop.lock:
             own_memory = stepper.state[1:]
-        given, step, seed = checked_state(state, own_memory, self._spec), int(state["step"]), int(state["seed"])
+        given, step, seed = checked_state(state, own_memory, self._spec)
         if loop.feed.lossless() and step < stepper.step:
             raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
         with loop.lock:
             before = stepper.step
             stepper.own.load(state.get("law", {}))  # first: it may refuse
-            stepper.state, stepper.step, stepper.seed = given, step, seed
+            stepper.go_to(given, step, seed)
             loop.edits.add_state(before)
             loop.feed.show_again()
+
+    # -- copies --------------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles law, settings, whole state and edits; a copy has locks of its own, and no subscriptions."""
+        loop, law = self._loop, self.traits
+        with loop.lock:
+            made = (self.law, self.shape[2:], law.d_state or law.channels, str(self.device), self.config)
+            state = {"memory": (), **self.state_dict()}
+            own = loop.stepper.own
+            kept = (self._initial, self._first_initial, own.initial, set(own.changed), loop.edits.saved())
+        return _restored, (type(self), made, state, kept)
+
+    def __copy__(self) -> Self:
+        """As `copy.deepcopy`: two motors that step one module would change each other's state."""
+        return copy.deepcopy(self)
+
+
+def _restored(
+    kind: type[Aetheria_Motor], made: tuple[Any, ...], state: Mapping[str, Any], kept: tuple[Any, ...]
+) -> Aetheria_Motor:
+    cells = state["cells"]
+    motor = kind(*made, initial=cells, batch=len(cells), seed=state["seed"])
+    stepper = motor._loop.stepper
+    motor._initial, motor._first_initial, stepper.own.initial, stepper.own.changed, edits = kept
+    stepper.go_to(*checked_state(state, stepper.state[1:], motor._spec))
+    motor._loop.edits.restore(edits)
+    return motor

@@ -1,6 +1,5 @@
 """Reading a motor while it runs: cells, law, edits, fields and frames."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -12,17 +11,19 @@ from torch import Tensor, nn
 from aetheria.core.block import Block
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.core.fair_lock import FairLock
+from aetheria.core.printable import get_logger
 from aetheria.laws.base import Law, module_of
 from aetheria.laws.controls import Value
 from aetheria.motor.cells import CellSpec, checked_block, copied
 from aetheria.motor.edit_log import EditReader
 from aetheria.motor.edits import Edit
 from aetheria.motor.loop import StepLoop
-from aetheria.observe.feed import Delivery, Frame, Subscription
+from aetheria.observe.feed import Delivery, Subscription
+from aetheria.observe.frame import Frame
 from aetheria.observe.request import Part, PixelType, Request, request_for
 from aetheria.stepping import Plan
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class MotorReader:
@@ -140,13 +141,18 @@ class MotorReader:
         return self.traits.get_control(name)
 
     @property
-    def plan(self) -> Plan | None:
-        """How the law is advanced; None before the first step."""
+    def plan(self) -> Plan:
+        """How the law is advanced; before the first step, how it will be. Its `reason` says why, and what comes next."""
         return self._loop.stepper.plan
 
     @property
+    def fixed_plan(self) -> str:
+        """Name of the plan that takes all steps from here on; empty while that is open."""
+        return self._loop.stepper.fixed_plan
+
+    @property
     def planning(self) -> bool:
-        """Whether a plan is being made in the background."""
+        """Whether a plan is being made."""
         return self._loop.stepper.planning
 
     # -- edits ---------------------------------------------------------------------------------------------------

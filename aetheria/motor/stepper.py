@@ -1,8 +1,6 @@
 """The stepper: the state of one law, in the form of the plan that advances it."""
 
-import logging
-import threading
-import warnings
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,9 +11,26 @@ from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
-from aetheria.stepping import Plan, PlanName, State, choose_plan
+from aetheria.motor.planner import Planner
+from aetheria.stepping import Plan, PlanName, State
 
-log = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class Moment:
+    """A state and the number of steps that made it. Replaced as a whole, so that Ctrl-C never parts the two.
+
+    Attributes:
+        step: steps done.
+        seed: of the run's initial cells and random numbers.
+        shown: cells and memory in the public form, or None where only `held` is there.
+        held: cells and memory in the form of `plan`, or None.
+    """
+
+    step: int
+    seed: int
+    shown: State | None
+    held: State | None = None
+    plan: Plan | None = None
 
 
 class Stepper:
@@ -23,9 +38,6 @@ class Stepper:
 
     Attributes:
         law: the law being stepped.
-        step: steps done.
-        seed: of the run's initial cells and random numbers.
-        plan: how the law is advanced; None before the first step.
         own: the state that the law's modules keep themselves.
     """
 
@@ -49,51 +61,75 @@ class Stepper:
             background: make the plan in another thread (CPU only: CUDA graphs belong to the thread that captures them).
         """
         self.law = law
-        self.step = 0
-        self.seed = seed
-        self.plan: Plan | None = None
         self.own = OwnState(law)
-        self._planning = False
         self._optimizer = optimizer
-        self._precision = optimizer.precision  # that the plan was made for
-        self._wanted: PlanName = wanted
-        self._planned_steps = planned_steps
-        # A module with state of its own cannot be tried by another thread while this one steps it.
-        self._background = background and optimizer.device.type == "cpu" and wanted != "eager" and not self.own
-        self._held: State | None = None  # the state in the plan's own form, or None when `_shown` is newer
-        self._shown: State | None = None
-        self._ready: Plan | Exception | None = None  # made in the background
+        self._planner = Planner(law, self.own, optimizer, wanted=wanted, planned_steps=planned_steps, background=background)
+        self._now = Moment(0, seed, None)
         optimizer.step_count = lambda: self.step
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self._now.step
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run's initial cells and random numbers."""
+        return self._now.seed
 
     @property
     def state(self) -> State:
         """Cells and memory in the public form."""
-        if self._shown is None:
-            assert self.plan is not None
-            assert self._held is not None
-            with torch.inference_mode():
-                self._shown = self.plan.unpack(self._held)
-        return self._shown
+        now = self._now
+        if now.shown is not None:
+            return now.shown
+        assert now.plan is not None
+        assert now.held is not None
+        with torch.inference_mode():
+            shown = now.plan.unpack(now.held)
+        self._now = replace(now, shown=shown)
+        return shown
 
     @state.setter
     def state(self, state: State) -> None:
-        self._held, self._shown = None, state
+        self.go_to(state, self._now.step, self._now.seed)
+
+    def go_to(self, state: State, step: int, seed: int) -> None:
+        """Replaces state, step and seed together."""
+        self._now = Moment(step, seed, state)
+
+    @property
+    def plan(self) -> Plan:
+        """How the law is advanced, or will be."""
+        return self._planner.described(self.step)
+
+    @property
+    def fixed_plan(self) -> str:
+        """Name of the plan that takes all steps from here on; empty while that is open."""
+        return self._planner.fixed_plan
 
     @property
     def planning(self) -> bool:
-        """Whether a plan is being made in the background; steps are eager until it is ready."""
-        return self._planning and self._ready is None
+        """Whether a plan is being made; if that is in the background, steps are eager until it is ready."""
+        return self._planner.planning
+
+    @property
+    def switch(self) -> int | None:
+        """The step at which another plan takes over; None if the present one stays."""
+        return self._planner.switch(self.step)
 
     def probe(self) -> Tensor:
         """A tensor that holds NaN or Inf if the cells do, in the form that is held now."""
-        if self.plan is not None and self._held is not None:
-            return self.plan.probe(self._held)
+        now = self._now
+        if now.plan is not None and now.held is not None:
+            return now.plan.probe(now.held)
         return self.state[0]
 
     @property
     def may_diverge(self) -> bool:
         """Whether the cells could hold NaN or Inf in the form that is held now."""
-        held = self._held if self.plan is not None and self._held is not None else self.state
+        held = self._now.held or self._now.shown
+        assert held is not None
         return held[0].is_floating_point()
 
     def check_finite(self) -> None:
@@ -103,14 +139,27 @@ class Stepper:
                 raise DivergedError(f"{self.law.name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
 
     def advance(self, plan: Plan, steps: int) -> None:
-        """Takes steps by the plan that `current` gave just now."""
+        """Takes steps by the plan that `current` gave just now. Steps that an exception interrupts were not taken."""
         marks = self.own.marks() if self.own else None
         with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
-            held = plan.pack(self.state) if self._held is None else self._held
-            self._held, self._shown = plan.advance(held, steps, self.step), None
-        self.step += steps
+            self._advance(plan, steps)
         if marks is not None:
             self.own.note_changes(marks)
+
+    def _advance(self, plan: Plan, steps: int) -> None:
+        own, state = self.own.saved(), self.state if self._now.plan is not plan else None
+        now = self._now
+        held = now.held if state is None else plan.pack(state)
+        assert held is not None
+        try:
+            self._now = Moment(now.step + steps, now.seed, None, plan.advance(held, steps, now.step), plan)
+        except BaseException:
+            newest, taken = plan.reached(held)
+            if self._now is now:
+                if taken == 0:
+                    self.own.restore(own)
+                self._now = Moment(now.step + taken, now.seed, None, newest, plan)
+            raise
 
     def change(self) -> Tensor:
         """The change `(B, C, *grid)` that the next step makes; evaluating it changes nothing."""
@@ -122,65 +171,17 @@ class Stepper:
             return (after if isinstance(after, Tensor) else after[0]) - cells
 
     def current(self) -> Plan:
-        """The plan for the next steps.
+        """The plan for the steps up to `switch`.
 
         Raises:
             LawError: the law cannot step these cells.
         """
-        if self._ready is not None:
-            self._take_over(self._ready)
-        plan = self.plan
-        # Products in the old precision are built into graphs and kernels.
-        if plan is None or plan.stale() or self._precision != self._optimizer.precision:
-            self._precision = self._optimizer.precision
-            self.state, self.plan = self.state, None  # in the public form, which the next plan can read
-            plan = self.plan = self._chosen("eager" if self._background else self._wanted)
-            if self._background and not self._planning:
-                self._plan_in_background(plan)
+        plan = self._planner.plan_at(self.step, lambda: self.state)
+        if plan is not self._now.plan:
+            self.state = self.state  # in the public form alone, which the next plan can read
         return plan
 
-    def _chosen(self, wanted: PlanName) -> Plan:
-        with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
-            return choose_plan(
-                self.law,
-                self.state,
-                wanted=wanted,
-                precision=self._optimizer.precision,
-                planned_steps=self._planned_steps,
-                own=self.own,
-            )
-
-    def _plan_in_background(self, meanwhile: Plan) -> None:
-        state = tuple(tensor.clone() for tensor in self.state)
-        meanwhile.reason = "until the plan made in the background is ready"
-        self._planning = True
-
-        def work() -> None:
-            try:
-                with torch.inference_mode(), self._optimizer.numerics():
-                    self._ready = choose_plan(
-                        self.law,
-                        state,
-                        wanted=self._wanted,
-                        precision=self._optimizer.precision,
-                        planned_steps=self._planned_steps,
-                    )
-            except Exception as error:  # noqa: BLE001 - reported by the stepping thread
-                self._ready = error
-
-        # No daemon: those are torn down at exit wherever they are, and torch's code does not survive that.
-        threading.Thread(target=work, name="plan", daemon=False).start()
-
-    def _take_over(self, ready: Plan | Exception) -> None:
-        """Goes on by the plan that the background made."""
-        self._ready, self._planning = None, False
-        if isinstance(ready, Exception):
-            self._wanted = "eager"
-            assert self.plan is not None
-            self.plan.reason = str(ready)
-            warnings.warn(
-                f"{self.law.name} goes on by plan eager: same result, slower. Reason: {ready}", RuntimeWarning, stacklevel=2
-            )
-            return
-        self.state, self.plan = self.state, ready
-        log.info("plan %s takes over", ready.name)
+    def warm_up(self) -> Plan:
+        """Makes the plan now instead of after a number of eager steps, and returns it. Raises what `current` does."""
+        self._planner.make_now()
+        return self.current()

@@ -1,8 +1,9 @@
-"""Colour maps: 256 colours each, computed in OKLCH so that equal steps look equal.
+"""Colour maps: 256 colours each, computed in OKLCH so that equal steps look equal; and palettes of whole states.
 
 Source of the colour space: B. Ottosson, "A perceptual color space for image processing", 2020.
 """
 
+import re
 from functools import cache
 
 import numpy as np
@@ -24,11 +25,13 @@ COLOUR_MAPS = tuple(_PATHS)
 @cache
 def colour_map(name: str) -> NDArray[np.uint8]:
     """The colours `(256, 3)`, sRGB, of a map: "ember", "ice", "grey" (rising lightness), "phase" (cyclic), "balance"
-    (dark at the middle).
+    (dark at the middle), or a palette of states: their colours, as in "#101018 #ffffff #c00000".
 
     Raises:
         ConfigError: no such map.
     """
+    if name.startswith("#"):
+        return _palette(name)
     if name not in _PATHS:
         raise ConfigError(f'colour_map: "{name}" given; {nearest(name, list(_PATHS))}')
     cyclic = name == "phase"
@@ -37,6 +40,17 @@ def colour_map(name: str) -> NDArray[np.uint8]:
     colours = _srgb(lightness, chroma, np.deg2rad(hue))
     colours.setflags(write=False)
     return colours
+
+
+def _palette(text: str) -> NDArray[np.uint8]:
+    """A table in which the states 0 .. n - 1, as values between the levels 0 and n - 1, have the n colours."""
+    parts = text.split()
+    if not 2 <= len(parts) <= 256 or not all(re.fullmatch(r"#[0-9a-fA-F]{6}", part) for part in parts):
+        raise ConfigError(f'colour_map: "{text}" given; expected 2 to 256 colours, as in "#101018 #ffffff #c00000"')
+    colours = np.array([list(bytes.fromhex(part[1:])) for part in parts], np.uint8)
+    table = colours[np.round(np.arange(256) * (len(parts) - 1) / 255).astype(int)]
+    table.setflags(write=False)
+    return table
 
 
 def paint(values: NDArray[np.generic], levels: tuple[float, float], name: str) -> NDArray[np.uint8]:

@@ -1,5 +1,7 @@
 """Reduces the values of a field to the pixels of a picture on the device: averages or samples areas, quantises to bytes."""
 
+import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -25,12 +27,21 @@ def downsample(values: Tensor, size: tuple[int, ...] | None, cyclic: bool = Fals
     if all(cells % wanted == 0 for wanted, cells in zip(size, grid, strict=True)):
         pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(size) - 1]
         # (B, *grid) reads as one image of B channels, which is all that pooling needs to know.
-        return pool(values, tuple(cells // wanted for wanted, cells in zip(size, grid, strict=True)))
+        return _pooled(pool, values, tuple(cells // wanted for wanted, cells in zip(size, grid, strict=True)))
     # Areas that cut through cells. On a GPU in float64, where no matrix product is shortened to TF32.
     means = values.double() if values.is_cuda else values
     for axis, wanted in enumerate(size, -len(size)):
         means = _mean_along(means, axis, wanted)
     return means.to(values.dtype).contiguous()
+
+
+def _pooled(pool: Callable[..., Tensor], values: Tensor, area: tuple[int, ...]) -> Tensor:
+    """Means over areas of equal size, also of numbers whose sum leaves the range of float32 (as 100 of 1e37)."""
+    if values.is_cuda:  # nobody waits there to see whether a sum has left it; a power of two changes no digit
+        share = 2.0 ** -math.prod(area).bit_length()
+        return pool(values * share, area) / share
+    means = pool(values, area)
+    return means if finite(means) else pool(values.double(), area).to(values.dtype)
 
 
 def _mean_along(values: Tensor, axis: int, areas: int) -> Tensor:

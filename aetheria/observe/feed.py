@@ -1,49 +1,25 @@
 """Subscriptions to the fields of a motor, and the delivery of frames to them."""
 
-import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
 from aetheria.core.errors import ConfigError, StateError
+from aetheria.core.printable import get_logger
+from aetheria.observe.frame import Frame
 from aetheria.observe.request import Request
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 Delivery = Literal["latest", "recent", "lossless"]
 _EARLY = 0.25  # share of a period by which a frame may come early: chunks as long as a period must not miss every second one
 _POLL = 0.05  # seconds between checks that the other side still exists
 _TOLD_S = 1.0  # seconds of waiting in total after which a warning is logged
+_GRACE_S = 0.5  # in which a motor reaches the next frame, most often, before it raises the error of a reader
 _PATIENCE = 5.0  # seconds that a full lossless queue waits for a first reader
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The fields of one subscription at one step.
-
-    Attributes:
-        step: steps done when it was made.
-        wall_time: seconds since the epoch.
-        fields: by name, `(B, *size)`, "rgb" `(B, 3, *size)`, observables `(B,)`; reading one waits for its transfer.
-        request: of the subscription; None in a recording.
-        edits: number of edits that the motor had ever logged; in a recording, of those in `Recording.edits` before the frame.
-    """
-
-    step: int
-    wall_time: float
-    fields: Mapping[str, NDArray[np.generic]]
-    request: Request | None = None
-    edits: int = 0
-
-    def __getitem__(self, name: str) -> NDArray[np.generic]:
-        return self.fields[name]
 
 
 class Subscription:
@@ -85,14 +61,21 @@ class Subscription:
         self._warned = False
         self._asked_at: int | None = None
         self._next = 0.0  # when the next frame of a `rate` is due, by the monotonic clock
-        self._frames: queue.Queue[Frame | None] = queue.Queue(1 if delivery == "latest" else capacity)
+        # Not a queue.Queue: it is written in Python, and Ctrl-C can interrupt it where its own lock is not held as it believes.
+        self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()  # None wakes the reader
+        self._capacity = 1 if delivery == "latest" else capacity
+        self._taken: queue.SimpleQueue[None] = queue.SimpleQueue()  # wakes a motor that waits for room
+        self._read_step = -1  # of the last frame that was read ("lossless")
         self._failure: BaseException | None = None
+        self._failed_at = 0.0
         self._reader: threading.Thread | None = None
 
     def wants(self, step: int) -> bool:
         """Whether a frame is to be made at `step`: it is due, was not made before, and (for "latest") none is waiting."""
         if self.closed or step % self.every or self._asked_at == step:
             return False
+        if self.delivery == "lossless":
+            return True  # until `mark_seen`: an exception may come before the frame is made
         if self.rate is not None:
             return self._wants_in_time(step, 1 / self.rate)
         self._asked_at = step
@@ -118,6 +101,11 @@ class Subscription:
         """Whether a frame is there to be read."""
         return not self._frames.empty()
 
+    @property
+    def full(self) -> bool:
+        """Whether as many frames wait as may."""
+        return self._frames.qsize() >= self._capacity
+
     def mark_seen(self, step: int) -> None:
         """Marks the frame of `step` as one that the reader has already."""
         self._asked_at = step
@@ -137,33 +125,33 @@ class Subscription:
         if self.delivery == "latest" and self._failure is None:
             before = self._take_back()  # two threads made one; the newer one stays
             newest = frame if before is None or frame.wall_time >= before.wall_time else before
-            with suppress(queue.Full):
-                if not self.closed:
-                    self._frames.put_nowait(newest)
+            if not self.closed:
+                self._frames.put(newest)
             return
         if self.delivery == "recent" and self._failure is None:
-            if self._frames.full():
+            if self.full:
                 self._take_back()
-            with suppress(queue.Full):
-                if not self.closed:
-                    self._frames.put_nowait(frame)
+            if not self.closed:
+                self._frames.put(frame)
             return
-        asked, full = time.monotonic(), self._frames.full()
+        asked, full = time.monotonic(), self.full
         while not self.closed:
             if self._failure is not None:
                 raise self._failure
-            try:
-                self._frames.put(frame, timeout=_POLL)
+            if not self.full:
+                self._frames.put(frame)
                 self.handed += 1
                 break
-            except queue.Full:
+            with suppress(queue.Empty):
+                self._taken.get(timeout=_POLL)
+            if self.full:
                 self._still_waiting(time.monotonic() - asked)
         if full:
             self._warn_of_waiting(waited := time.monotonic() - asked)
             self.waited_s += waited
 
     def get(self, timeout: float | None = None) -> Frame | None:
-        """The next frame; waits up to `timeout` seconds. None when closed and empty, or out of time."""
+        """The next frame; waits up to `timeout` seconds. None when closed and empty, out of time, or woken."""
         self._reader = threading.current_thread()
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -171,18 +159,37 @@ class Subscription:
             closed = self.closed
             left = _POLL if deadline is None else deadline - time.monotonic()
             try:
-                return self._frames.get(left > 0 and not closed, timeout=min(_POLL, max(left, 0)))
+                frame = self._frames.get(left > 0 and not closed, timeout=min(_POLL, max(left, 0)))
             except queue.Empty:
                 if closed or left <= 0:
                     return None
+                continue
+            if frame is None:
+                return None
+            if self._taken.empty():
+                self._taken.put(None)
+            # A motor that was interrupted hands a frame over again, where it does not know whether it had.
+            if self.delivery != "lossless" or frame.step > self._read_step:
+                self._read_step = frame.step
+                return frame
 
     def fail(self, error: BaseException) -> None:
-        """Reports that the reader is broken: the motor's next step raises `error`."""
+        """Reports that the reader is broken: the motor raises `error` at the next frame, or after half a second of steps."""
+        self._failed_at = time.monotonic()
         self._failure = error
+
+    def check(self) -> None:
+        """Raises the error that the reader reported, if that was half a second ago."""
+        if self._failure is not None and time.monotonic() > self._failed_at + _GRACE_S:
+            raise self._failure
 
     def close(self) -> None:
         """Ends the subscription; waiting frames can still be read."""
         self.closed = True
+
+    def wake(self) -> None:
+        """Makes a waiting `get` return now."""
+        self._frames.put(None)
 
     def __iter__(self) -> Iterator[Frame]:
         while (frame := self.get()) is not None:
@@ -207,14 +214,14 @@ class Subscription:
         # Read last: a reader closes the subscription, or reports its failure, before it ends.
         if (nobody or reader is threading.current_thread()) and not self.closed and self._failure is None:
             raise StateError(
-                f"lossless subscription: {self._frames.maxsize} frames wait and no other thread reads them; read them in "
+                f"lossless subscription: {self._capacity} frames wait and no other thread reads them; read them in "
                 "another thread, or between calls of step() with a larger capacity"
             )
         self._warn_of_waiting(waited)
 
     def _warn_of_waiting(self, waited: float) -> None:
         if self.waited_s + waited > _TOLD_S and not self._warned:
-            log.warning("the motor waits: a reader is behind by %d frames", self._frames.maxsize)
+            log.warning("the motor waits: a reader is behind by %d frames", self._capacity)
             self._warned = True
 
 
@@ -223,14 +230,13 @@ class Feed:
 
     def __init__(self) -> None:
         self.enabled = True
-        self._lock = threading.Lock()
+        # Without a lock, which Ctrl-C could leave locked: threads add and remove one subscription at a time.
         self._subscriptions: list[Subscription] = []
         self._undelivered: list[tuple[Subscription, Frame]] = []
 
     def add(self, subscription: Subscription) -> Subscription:
         """Adds a subscription; frames are due at multiples of its `every`, the present step included."""
-        with self._lock:
-            self._subscriptions.append(subscription)
+        self._subscriptions.append(subscription)
         return subscription
 
     def due(self, step: int, delivery: Delivery | None = None) -> list[Subscription]:
@@ -249,18 +255,26 @@ class Feed:
             return None
         return min((next_multiple(step, s.every) for s in self._open() if s.rate is None), default=None)
 
-    def deliver(self, frames: list[tuple[Subscription, Frame]]) -> None:
-        """Hands frames over, first those that an earlier error left undelivered. For the stepping thread.
+    def keep(self, frames: list[tuple[Subscription, Frame]]) -> None:
+        """Takes frames to be delivered. Until then, those who miss none want them still."""
+        self._undelivered += frames
+        for subscription, frame in frames:
+            if subscription.delivery == "lossless":
+                subscription.mark_seen(frame.step)
+
+    def deliver(self) -> None:
+        """Hands the frames over that were kept, those first that an earlier error left undelivered. For the stepping thread.
 
         Raises:
             StateError: a lossless queue is full and no other thread reads it; its frame is kept for the next call.
             Exception: the error of a reader.
         """
-        self._undelivered += frames
         while self._undelivered:
             subscription, frame = self._undelivered[0]
             subscription.put(frame)
             del self._undelivered[0]
+        for subscription in self._open():
+            subscription.check()
 
     def lossless(self) -> int:
         """Number of open subscriptions that must not miss a frame."""
@@ -283,11 +297,11 @@ class Feed:
         return not self._subscriptions and not self._undelivered
 
     def _open(self) -> list[Subscription]:
-        if not self._subscriptions:
-            return []
-        with self._lock:
-            self._subscriptions = [s for s in self._subscriptions if not s.closed]
-            return list(self._subscriptions)
+        for subscription in (found := list(self._subscriptions)):
+            if subscription.closed:
+                with suppress(ValueError):  # another thread was faster
+                    self._subscriptions.remove(subscription)
+        return [subscription for subscription in found if not subscription.closed]
 
 
 def next_multiple(step: int, interval: int) -> int:

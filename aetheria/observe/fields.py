@@ -7,7 +7,7 @@ psi_k is complex amplitude k: channel k is its real part and channel d + k its i
 import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -64,8 +64,10 @@ class Field:
         cyclic: an angle; averages are taken on the circle.
         amplitudes: needs complex cells.
         local: its value at a cell depends on this cell alone, so that a part of the grid is enough for a part of the field.
-        counted: number of components: "d" (amplitudes), "c" (channels) or "" for a field without.
-        component: the component or channel shown.
+        counted: number of components: "d" (amplitudes), "c" (channels), "s" (states) or "" for a field without.
+        component: the component, channel or state shown.
+        components: their number where it is neither that of amplitudes nor that of channels.
+        categorical: numbers that name kinds, so that a mean says nothing: areas show the cell at their centre.
         least_rank: number of grid axes from which on there is such a field.
         colour_map: the default one.
     """
@@ -81,6 +83,8 @@ class Field:
     local: bool = True
     counted: str = ""
     component: int = 0
+    components: int | None = None
+    categorical: bool = False
     least_rank: int = 1
     colour_map: str = "ember"
 
@@ -88,26 +92,35 @@ class Field:
         return self.compute(view, self.component)
 
 
-def get_field(name: str, d_state: int | None, channels: int, offered: tuple[str, ...] | None = None, rank: int = 3) -> Field:
+def get_field(
+    name: str,
+    d_state: int | None,
+    channels: int,
+    offered: tuple[str, ...] | None = None,
+    rank: int = 3,
+    known: Mapping[str, Field] | None = None,
+) -> Field:
     """The field called `name`, for cells with these channels.
 
     Args:
         offered: base names that the law offers; None for all.
         rank: number of grid axes.
+        known: the fields by base name; None for those of every law.
 
     Raises:
         ConfigError: no such field, or the cells do not have it; names the closest and lists the others.
     """
-    stem, component = _split(name)
-    names = [n for n in FIELDS if (offered is None or n in offered) and FIELDS[n].least_rank <= rank]
+    known = FIELDS if known is None else known
+    stem, component = (name, None) if name in known else _split(name)
+    names = [n for n in known if (offered is None or n in offered) and known[n].least_rank <= rank]
     if stem not in names:
         raise ConfigError(f'field "{name}": no such field of this law; {nearest(stem, names)}')
-    field = FIELDS[stem]
+    field = known[stem]
     if field.amplitudes and d_state is None:
         raise ConfigError(f'field "{name}": needs complex amplitudes, and the cells of this law are real')
     if component is not None and not field.counted:
         raise ConfigError(f'field "{name}": {stem} has no components; write "{stem}"')
-    count = (d_state or 0) if field.counted == "d" else channels
+    count = field.components or ((d_state or 0) if field.counted == "d" else channels)
     if (component or 0) >= count:
         raise ConfigError(f'field "{name}": expected {stem}_0 to {stem}_{count - 1}')
     return replace(field, name=name, component=component or 0)
@@ -155,8 +168,19 @@ def _rgb(view: View, _: int) -> Tensor:
     return (clear + view.cells[:, :3]).clamp_(0, 1)
 
 
-def _population(view: View, _: int) -> Tensor:
+def _count(view: View, k: int) -> Tensor:
+    return (view.cells[:, 0] == k).sum(view.axes).double()
+
+
+def _alive(view: View, _: int) -> Tensor:
     assert view.alive is not None
+    channel, threshold = view.alive
+    return (view.cells[:, channel] > threshold).to(view.cells.dtype)
+
+
+def _population(view: View, _: int) -> Tensor:
+    if view.alive is None:
+        raise ConfigError('field "population": the law does not say which cells are alive (its attribute `alive` is None)')
     channel, threshold = view.alive
     # Summed as integers: float32 stops counting by ones at 2^24.
     return (view.cells[:, channel] > threshold).sum(view.axes).double()
@@ -251,6 +275,9 @@ _ALL = (
     Field("imag", "Im psi_k", "1", (None, None), _imag, counted="d", colour_map="balance"),
     Field("magnitude", "|psi_k|", "1", (0, None), _magnitude, counted="d"),
     Field("channel", "the real channel k as it is stored", "1", (None, None), _channel, counted="c"),
+    Field("state", "the state that channel 0 holds", "1", (None, None), _channel, categorical=True),
+    Field("alive", "1 where the cell is alive, else 0", "1", (0, 1), _alive, colour_map="grey"),
+    Field("count", "number of cells in state k", "cells", (0, None), _count, scalar=True, counted="s"),
     Field("rgb", "channels 0..2 (premultiplied) over white by alpha, channel 3", "1", (0, 1), _rgb),
     Field("population", "number of live cells", "cells", (0, None), _population, scalar=True),
     Field("mass", "sum over cells of channels, or of density for amplitudes", "1", (None, None), _mass, scalar=True),

@@ -30,7 +30,7 @@ def _part(wanted: Field, view: View, request: Request) -> Tensor:
     if wanted.scalar:
         values = wanted(view)
         return values if request.universe is None else values[request.universe : request.universe + 1]
-    nearest = request.reduction == "nearest"
+    nearest = request.reduction == "nearest" or wanted.categorical
     reduced = [axis for axis, cut in request.slice.items() if not isinstance(cut, int)]
     if wanted.local:  # only the part that is shown is computed
         cells = _cut(view.cells, len(view.axes), request)

@@ -12,7 +12,8 @@ from aetheria.core.block import Block
 from aetheria.core.device import grid_of, times
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Law
-from aetheria.observe.fields import Field, View, get_field
+from aetheria.observe.fields import Field, View
+from aetheria.observe.law_fields import field_of
 from aetheria.stepping.plan import State
 
 PixelType = Literal["float32", "float16", "uint8"]
@@ -137,7 +138,7 @@ def _fields(law: Law, rank: int, names: Sequence[str] | None) -> tuple[Field, ..
     names = spelled_out([law.default_field] if names is None else names, law.channels)
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"fields: {names} given; expected one or more, each once")
-    return tuple(get_field(name, law.d_state, law.channels, law.fields, rank) for name in names)
+    return tuple(field_of(law, name, rank) for name in names)
 
 
 def check_slice(cuts: Mapping[str, Cut], sides: Mapping[str, int]) -> None:

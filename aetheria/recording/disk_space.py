@@ -1,6 +1,5 @@
 """Disk space of a recording: estimated before it begins, measured while it grows, compared with the free space."""
 
-import logging
 import math
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from h5py import h5z
 
 from aetheria.core.errors import DiskFullError
 from aetheria.core.memory_limits import size
+from aetheria.core.printable import get_logger
 from aetheria.observe.request import Request
 from aetheria.recording.compress import LZ4, MAX_RATIO, ZSTANDARD
 from aetheria.recording.schema import Codec
@@ -18,7 +18,7 @@ _ROW_BYTES = 40  # of a frame besides its fields: step, times, and HDF5's index 
 _FILTERS = {"gzip": h5z.FILTER_DEFLATE, "fast": LZ4, "compact": ZSTANDARD}
 _MEASURED = 10  # frames after which their mean size is a fair estimate
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def free_bytes(folder: Path) -> int:

@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakSet
 
 import h5py
 import numpy as np
 
 from aetheria.core.failpoints import reached
+from aetheria.files.atomic import new_file, put_in_place
 from aetheria.recording.append import FORMAT, ResumePoint, open_to_append
 from aetheria.recording.compress import append_compressed_row, append_row
 from aetheria.recording.schema import FieldLayout
 from aetheria.recording.superblock import clear_writer_mark
 
+_PIECE = 1 << 20  # bytes that are copied at a time
 _UNCLOSED: list[object] = []  # files that HDF5 could not close; if they were freed, h5py would try again and print errors
 
 
@@ -39,13 +42,17 @@ class GrowingFile:
         }
         self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
         self.id = str(file.attrs.get("id", ""))
+        # Opened now: at the end there may be no free descriptor, and no folder for temporary files.
+        self._unnamed = _unnamed_file(path.parent)
+        self._as_is = True
+        _OPEN.add(self)
 
     @classmethod
     def create(cls, path: Path, image: bytes | memoryview) -> Self:
         """Creates a file with the content `image`: an HDF5 file without rows."""
         # Written and opened under a temporary name: whenever the process is killed, `path` is a whole file or absent, and a
         # reader finds it in SWMR mode; a reader that opened it before its writer would lock it.
-        temporary, made = path.with_name(f".{path.name}.new"), None
+        temporary, made = new_file(path), None
         try:
             temporary.write_bytes(image)
             reached("recording laid out")
@@ -55,11 +62,12 @@ class GrowingFile:
             made._file.swmr_mode = True
             reached("recording opened")
             if temporary != path:
-                temporary.replace(path)
+                put_in_place(temporary, path)
         except BaseException:
             if made is not None:
                 made.abandon()
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise
         reached("recording in place")
         return made
@@ -127,22 +135,84 @@ class GrowingFile:
             offset = self._data["status"].id.get_offset()
             os.pwrite(self._descriptor, status.encode().ljust(16, b"\0"), offset)
 
+    def in_place(self) -> bool:
+        """Whether the file is still what its name stands for: not deleted, moved or replaced."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def keep(self) -> "KeptFile | None":
+        """The content of the file, whatever becomes of its name; None without a free descriptor."""
+        try:
+            return KeptFile(os.dup(self._descriptor))
+        except OSError:
+            return None
+
     def abandon(self) -> None:
         """Closes the file and leaves its content as it is, as if the process had been killed.
 
-        HDF5 cannot close a file that it cannot write, and crashes at exit: its last writes are sent to an unnamed file.
+        HDF5 cannot close a file that it cannot write, and crashes at exit: its last writes are sent to an unnamed file. Where
+        the system refuses that, by a limit on descriptors, HDF5 closes the file in its own way.
         """
-        with tempfile.TemporaryFile() as unnamed:
-            os.dup2(unnamed.fileno(), self._descriptor)
+        self._as_is = self._redirect()
+        _OPEN.discard(self)
+        os.close(self._unnamed)
         try:
             self._file.close()
         except (OSError, RuntimeError):
             _UNCLOSED.append((self._file, self._data))
 
+    def _redirect(self) -> bool:
+        try:
+            os.dup2(self._unnamed, self._descriptor)
+        except OSError:
+            return False
+        return True
+
     def clear_writer_mark(self) -> None:
         """Marks an abandoned file whose content is complete as closed."""
-        clear_writer_mark(self._path)
+        if self._as_is:
+            clear_writer_mark(self._path)
 
     @property
     def _descriptor(self) -> int:
         return int(self._file.id.get_vfd_handle())
+
+
+class KeptFile:
+    """A recording that was written to its end, and has no name."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def save(self, path: Path) -> None:
+        """Writes it to a file, which is then closed as any recording. Raises OSError."""
+        with path.open("wb") as file:
+            while piece := os.pread(self._descriptor, _PIECE, file.tell()):
+                file.write(piece)
+        clear_writer_mark(path)
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+
+_OPEN: WeakSet[GrowingFile] = WeakSet()
+
+
+def _forked() -> None:
+    """Keeps a forked process from writing into the files of its parent when it ends."""
+    for file in _OPEN:
+        file._redirect()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def _unnamed_file(folder: Path) -> int:
+    """A descriptor of an empty file without a name: in memory, or in a folder that can be written to."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("aetheria", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return os.dup(file.fileno())

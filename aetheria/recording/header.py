@@ -1,6 +1,5 @@
 """The header of a recording: attributes, fields and axes, read and checked when the file is opened."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ import h5py
 import numpy as np
 
 from aetheria.core.errors import AetheriaError, ConfigError, DamagedRecordingError, RecordingError
+from aetheria.core.printable import get_logger
+from aetheria.core.shell import shell_quoted
 from aetheria.observe.request import AXIS_NAMES, Cut, check_slice
 from aetheria.recording import checksums, schema
 from aetheria.recording.open_files import SharedFile
@@ -21,7 +22,7 @@ READ_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, Attribute
 NOT_FIELDS = {"time", "step", "wall_time", "edits_before", "log", "frames", "status", "universe", *AXIS_NAMES, "colour"}
 
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class Header:
@@ -48,8 +49,10 @@ class Header:
         file = shared.file
         version = file.attrs.get("aetheria_schema")
         if np.ndim(version) or version not in schema.READABLE:
-            made = "is not an Aetheria recording" if version is None else f"has schema {version}"
-            raise RecordingError(f"{path}: {made}; expected schema {' or '.join(map(str, schema.READABLE))}")
+            if version is None:
+                raise RecordingError(f"{path}: is an HDF5 file, but is not an Aetheria recording")
+            wanted = " or ".join(map(str, schema.READABLE))
+            raise RecordingError(f"{path}: has schema {version}; expected schema {wanted}, which this Aetheria reads")
         self.attributes: dict[str, Any] = dict(file.attrs)
         check_attributes(self.attributes)
         self.config = str(self.attributes.pop("config"))
@@ -69,9 +72,10 @@ class Header:
         self._check_axes()
         self.columns = checksum_columns(self.log.get("checksums"))
         if shared.abandoned:
+            quoted = shell_quoted(path)
             self.note = (
                 f"its writer was killed: {int(self.data['frames'][()]):,} frames are committed, later ones never were; "
-                f"`aetheria run --resume {path}` continues it, `aetheria repair {path}` makes a closed copy"
+                f"`aetheria run --resume {quoted}` continues it, `aetheria repair {quoted}` makes a closed copy"
             )
             log.warning("%s: %s", path, self.note)
 

@@ -5,7 +5,8 @@ import sys
 import time
 from pathlib import Path
 
-from aetheria.core.errors import RecordingError
+from aetheria.core.errors import DiskFullError, RecordingError
+from aetheria.files.full_disk import is_disk_full
 
 if sys.platform == "win32":  # without flock no writer is refused, and a growing file is read like a closed one
     LOCK_EX = LOCK_SH = LOCK_NB = 0
@@ -16,6 +17,7 @@ if sys.platform == "win32":  # without flock no writer is refused, and a growing
 else:
     from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _TIMEOUT_S = 0.3  # `is_being_written` holds the lock for a moment
 
 
@@ -28,9 +30,11 @@ class WriteLock:
     def __init__(self, path: Path) -> None:
         """
         Raises:
-            RecordingError: another recorder writes the file, or no lock file can be made beside it.
+            RecordingError: another recorder writes the file, or no lock file can be made beside it. DiskFullError: no space.
         """
         self._path = _lock_file(path)
+        self._descriptor: int | None = None
+        self._process = os.getpid()
         deadline = time.monotonic() + _TIMEOUT_S
         while not self._acquire():
             if time.monotonic() > deadline:
@@ -39,29 +43,45 @@ class WriteLock:
 
     def _acquire(self) -> bool:
         try:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
         except OSError as error:
-            raise RecordingError(f"{self._path}: cannot be made, to lock the recording; {error.strerror}") from None
+            kind = DiskFullError if is_disk_full(error) else RecordingError
+            raise kind(f"{self._path}: cannot be made, to lock the recording; {error.strerror}") from None
         try:
-            flock(self._descriptor, LOCK_EX | LOCK_NB)
+            flock(descriptor, LOCK_EX | LOCK_NB)
             # Its previous holder may have deleted it between opening and locking.
-            if os.path.samestat(self._path.stat(), os.fstat(self._descriptor)):
+            if self._is_ours(descriptor):
+                self._descriptor = descriptor
                 return True
         except OSError:
             pass
-        os.close(self._descriptor)
+        os.close(descriptor)
         return False
 
+    def _is_ours(self, descriptor: int) -> bool:
+        return os.path.samestat(self._path.lstat(), os.fstat(descriptor))
+
     def release(self) -> None:
-        """Lets others write the file."""
-        self._path.unlink(missing_ok=True)  # while it is held: a process that opened it meanwhile tries again
-        os.close(self._descriptor)
+        """Lets others write the file; may be repeated."""
+        descriptor, self._descriptor = self._descriptor, None
+        # A forked process has the descriptor too, and must leave the lock to its parent.
+        if descriptor is None or self._process != os.getpid():
+            return
+        try:
+            if self._is_ours(descriptor):
+                self._path.unlink(missing_ok=True)  # while it is held: a process that opened it meanwhile tries again
+        except OSError:  # the folder is gone, or read-only by now
+            pass
+        os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.release()
 
 
 def is_being_written(path: Path) -> bool:
     """Whether a process holds the write lock of a file."""
     try:
-        descriptor = os.open(_lock_file(path), os.O_RDONLY)
+        descriptor = os.open(_lock_file(path), os.O_RDONLY | _NO_LINK)
     except OSError:
         return False
     try:

@@ -27,7 +27,7 @@ def describe(motor: Aetheria_Motor, config: str) -> dict[str, Any]:
         "universes": motor.shape[0],
         "dt": motor.traits.dt,
         "precision": motor.config.precision,
-        "plan": motor.plan.name if motor.plan else "",
+        "plan": motor.fixed_plan,
         "deterministic": motor.config.deterministic,
         "device": str(motor.device),
         "device_name": device,

@@ -1,32 +1,32 @@
 """Writes a recording while the motor runs: a writer thread behind a bounded, lossless queue."""
 
 import io
-import threading
+import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
+from weakref import finalize
 
 import h5py
-import numpy as np
 
-from aetheria.core.errors import AetheriaError, ConfigError, DivergedError
-from aetheria.core.failpoints import reached
-from aetheria.files.atomic import check_output
+from aetheria.core.errors import AetheriaError, RecordingError
+from aetheria.core.printable import get_logger
+from aetheria.files.atomic import atomic_write, check_output
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
 from aetheria.observe.request import Cut, PixelType
-from aetheria.recording import checksums, schema
+from aetheria.recording import schema
 from aetheria.recording.append import FORMAT, ResumePoint
 from aetheria.recording.disk_space import DiskBudget, frame_bytes
 from aetheria.recording.edit_lines import EditLines
-from aetheria.recording.frame_index import SERIES
+from aetheria.recording.frame_writer import FrameWriter
 from aetheria.recording.growing_file import GrowingFile
 from aetheria.recording.lock import WriteLock
 from aetheria.recording.metadata import describe
-from aetheria.recording.write_errors import disk_full, recording_error, status_of
+from aetheria.recording.write_errors import recording_error, status_of
 
+log = get_logger(__name__)
 FAILPOINTS = (
     "recording laid out",
     "recording opened",
@@ -37,7 +37,6 @@ FAILPOINTS = (
     "frame counted",
     "recording closed",
 )
-_POLL_S = 0.2  # between checks that the writer thread is alive
 
 
 class Recorder:
@@ -50,9 +49,12 @@ class Recorder:
     grows (SWMR). A frame is committed when its data is flushed and then counted: counted frames are readable, however the
     process ends. Edits (`motor.edits`) are written before the frame that follows them.
 
+    A recorder that is dropped without `finish`, or open where Python ends, is finished with the status "interrupted" and a
+    warning. When its file is deleted, moved or replaced meanwhile, the motor stops within a second, and `save_as` saves the
+    frames.
+
     Attributes:
         path: of the file.
-        frames: number of committed frames.
     """
 
     def __init__(
@@ -99,66 +101,50 @@ class Recorder:
         self.path = Path(path)
         schema.filters(codec)
         check_output(self.path, overwrite or resume is not None)
-        self.frames = self._first = resume.frames if resume else 0
-        self._progress = threading.Condition()
-        self._batch = motor.shape[0]
-        self._dt = motor.traits.dt
-        self._essential = essential
-        self._error: AetheriaError | None = None
-        self._closed = False
-        self._broken = False  # HDF5 could not write, and will never be able to flush what it holds
-        self._edits = EditLines(motor, resume.edits if resume else None)  # before the first frame, which counts them
+        self._reported = False
         with ExitStack() as cleanup:
-            cleanup.callback(self._edits.close)
+            edits = EditLines(motor, resume.edits if resume else None)  # before the first frame, which counts them
+            cleanup.callback(edits.close)
             self._subscription = motor.subscribe(
                 every=every, fields=fields, size=size, slice=slice or {}, delivery="lossless", dtype=dtype, levels=levels
             )
             cleanup.callback(self._subscription.close)
-            self._budget = self._checked_budget(motor, codec, until, new=resume is None)
-            self._lock = WriteLock(self.path)
-            cleanup.callback(self._lock.release)
+            budget = self._checked_budget(motor, codec, until, new=resume is None)
+            lock = WriteLock(self.path)
+            cleanup.callback(lock.release)
             try:
                 if resume:
-                    self._file = self._reopen(motor, resume)
+                    file = self._reopen(motor, resume, edits)
                 else:
-                    self._file = self._create(motor, codec, {"title": title, **describe(motor, config)})
+                    file = self._create(motor, codec, {"title": title, **describe(motor, config)})
             except (OSError, RuntimeError) as error:
-                raise self._recording_error(error) from error
+                raise recording_error(error, self.path, resume.frames if resume else 0, budget) from error
+            self._writer = FrameWriter(
+                *(self.path, file, lock, self._subscription, edits, budget),
+                frames=resume.frames if resume else 0,
+                batch=motor.shape[0],
+                dt=motor.traits.dt,
+                essential=essential,
+            )
+            self._dropped = finalize(self, _drop, self._writer)
+            self._dropped.atexit = False  # the thread notices that by itself
+            self._writer.start()
             cleanup.pop_all()
-        self._writer = threading.Thread(target=self._write_all, name=f"recorder {self.path.name}", daemon=True)
-        self._writer.start()
 
     def finish(self, status: str = "done") -> None:
         """Writes the frames in the queue and the status of the run, and closes the file. Later calls do nothing.
 
+        After Ctrl-C in it, the file is closed all the same; call it again to wait for that.
+
         Raises:
             AetheriaError: the error that ended the writer thread.
         """
-        self._subscription.close()
+        self._writer.end(status)
         self._writer.join()
-        self._edits.close()
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            if self._error is None:
-                self._write_edits()
-            if not self._broken:
-                self._file.set_status(status_of(self._error) if self._error else status)
-        except (OSError, RuntimeError) as error:
-            self._fail(error)
-        if self._broken:
-            self._file.force_status(status_of(self._error) if self._error else "failed")
-        self._file.abandon()
-        try:
-            if not self._broken:
-                self._file.clear_writer_mark()
-        except OSError as error:
-            self._fail(error)
-        reached("recording closed")
-        self._lock.release()
-        if self._error:
-            raise self._error
+        self._dropped.detach()
+        if self._writer.error and not self._reported:
+            self._reported = True
+            raise self._writer.error
 
     def sync(self) -> ResumePoint:
         """Waits until all frames handed over so far are committed and on the disk; returns the point to resume from.
@@ -168,33 +154,54 @@ class Recorder:
         Raises:
             AetheriaError: the error that ended the writer thread.
         """
-        with self._progress:
-            while self._writer.is_alive() and self._error is None and self.frames < self._first + self._subscription.handed:
-                self._progress.wait(_POLL_S)
-        try:
-            if self._error is None:
-                self._write_edits()
-                self._file.sync()
-        except (OSError, RuntimeError) as error:
-            self._fail(error)
-        if self._error:
-            raise self._error
-        return ResumePoint(recording=self.id, frames=self.frames, edits=self._edits.made, edit_bytes=self._file.edit_bytes)
+        return self._writer.sync()
+
+    def save_as(self, path: str | Path, overwrite: bool = False) -> None:
+        """Saves the recording, after its file was deleted, moved or replaced while it was written. Ends it first.
+
+        Args:
+            path: of the new file.
+            overwrite: replace an existing file.
+
+        Raises:
+            RecordingError: the file is where it was; copy that. ConfigError: the new file exists, or its folder is missing.
+        """
+        with suppress(AetheriaError):
+            self.finish()
+        target, kept = Path(path), self._writer.kept
+        if kept is None:
+            raise RecordingError(f"{self.path}: is where it was written, or could not be kept open; copy it instead")
+        check_output(target, overwrite)
+        with atomic_write(target) as temporary:
+            kept.save(temporary)
+
+    @property
+    def frames(self) -> int:
+        """Number of committed frames."""
+        return self._writer.frames
 
     @property
     def id(self) -> str:
         """Unique identifier of the recording."""
-        return self._file.id
+        return self._writer.id
+
+    @property
+    def lost(self) -> bool:
+        """Whether the file was deleted, moved or replaced, and can be had by `save_as`; known after `finish`."""
+        return self._writer.kept is not None
 
     @property
     def error(self) -> AetheriaError | None:
         """The error that ended the writer thread, and with it the recording."""
-        return self._error
+        return self._writer.error
 
     @property
     def waited_s(self) -> float:
         """Seconds the motor has waited for the writer."""
         return self._subscription.waited_s
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self.path}: a Recorder writes a file in a thread, and can be neither pickled nor copied")
 
     def __enter__(self) -> Self:
         return self
@@ -215,7 +222,7 @@ class Recorder:
         # In memory first: HDF5 crashes the process when it cannot write a new file.
         image = io.BytesIO()
         with h5py.File(image, "w", **FORMAT) as file:
-            schema.create(file, request, grid=motor.shape[2:], batch=self._batch, codec=codec, attributes=attributes)
+            schema.create(file, request, grid=motor.shape[2:], batch=motor.shape[0], codec=codec, attributes=attributes)
         return GrowingFile.create(self.path, image.getbuffer())
 
     def _checked_budget(self, motor: Aetheria_Motor, codec: schema.Codec, until: int | None, new: bool) -> DiskBudget:
@@ -225,74 +232,19 @@ class Recorder:
         budget.check_forecast(motor.step_count - new, frame_bytes(request, motor.shape), codec, freed)
         return budget
 
-    def _reopen(self, motor: Aetheria_Motor, point: ResumePoint) -> GrowingFile:
+    def _reopen(self, motor: Aetheria_Motor, point: ResumePoint, edits: EditLines) -> GrowingFile:
         file = GrowingFile.reopen(self.path, point, schema.layouts(self._subscription.request, motor.shape))
         if point.frames and file.step_of(point.frames - 1) == motor.step_count:
             self._subscription.mark_seen(motor.step_count)
-        self._edits.continue_after(file.edit_lines)
+        edits.continue_after(file.edit_lines)
         return file
 
-    def _write_all(self) -> None:
-        try:
-            for frame in self._subscription:
-                self._commit(frame)
-        except Exception as error:  # noqa: BLE001 - every error must reach the motor's thread
-            failure = self._fail(error)
-            if self._essential:
-                self._subscription.fail(failure)
-            else:
-                self._subscription.close()
-            with self._progress:
-                self._progress.notify_all()
 
-    def _commit(self, frame: Frame) -> None:
-        self._check_values(frame)
-        self._check_space(2 * sum(values.nbytes for values in frame.fields.values()))
-        self._write_edits()
-        row = self.frames
-        series = frame.step * self._dt, frame.step, frame.wall_time, self._edits.lines_before(frame.edits)
-        for name, value in zip(SERIES, series, strict=True):
-            self._file.append(name, row, value)
-        sums: list[int] = []
-        for name, values in frame.fields.items():
-            stored = np.ascontiguousarray(schema.to_file(values, name, self._batch))
-            self._file.append(name, row, stored)
-            sums += checksums.of_field(stored, self._batch)
-        of_fields = np.array(sums, "<u4")
-        of_row = np.uint32(checksums.of_row(row, *series, of_fields.tobytes()))
-        self._file.append("log/checksums", row, np.append(of_fields, of_row))
-        self._file.commit(row + 1)
-        with self._progress:
-            self.frames = row + 1
-            self._progress.notify_all()
-        self._budget.check_growth(frame.step, row + 1, self._file.nbytes)
-
-    def _write_edits(self) -> None:
-        lines = self._edits.new_lines()
-        if lines:
-            self._check_space(len(lines))
-            self._file.add_edits(lines)
-
-    def _check_values(self, frame: Frame) -> None:
-        # The written values, not only the cells: a square overflows long before the cell does.
-        for name, values in frame.fields.items():
-            if values.dtype.kind == "f" and not np.isfinite(values).all():
-                if values.dtype == np.float16:
-                    raise ConfigError(
-                        f'[record] dtype: "{name}" leaves the range of float16, 65504, at step {frame.step}; '
-                        "record float32, or uint8 with levels"
-                    )
-                raise DivergedError(f"{name} holds NaN or Inf at step {frame.step}; the {self.frames} frames before are good")
-
-    def _check_space(self, nbytes: int) -> None:
-        # Before writing, not after a failure: HDF5 cannot close a file that it could not write, and crashes at exit.
-        if not self._budget.has_room(nbytes):
-            raise disk_full(self.path, self.frames)
-
-    def _fail(self, error: Exception) -> AetheriaError:
-        self._broken = self._broken or not isinstance(error, AetheriaError)
-        self._error = self._error or self._recording_error(error)
-        return self._error
-
-    def _recording_error(self, error: Exception) -> AetheriaError:
-        return recording_error(error, self.path, self.frames, self._budget)
+def _drop(writer: FrameWriter) -> None:
+    if not writer.ended:
+        writer.drop()
+        message = (
+            f"{writer.path}: its Recorder was dropped without finish(); the recording is closed, with {writer.frames} frames"
+        )
+        log.warning(message)
+        warnings.warn(message, ResourceWarning, stacklevel=2)

@@ -1,7 +1,8 @@
 """Reads a recording frame by frame."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -11,28 +12,33 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aetheria.core.errors import AetheriaError, DamagedRecordingError, RecordingError, nearest
+from aetheria.core.errors import AetheriaError, ConfigError, DamagedRecordingError, RecordingError, nearest
 from aetheria.motor.edits import Edit
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.recording import schema
 from aetheria.recording.compress import read_row
 from aetheria.recording.edit_lines import read_edits
+from aetheria.recording.frame_fields import FrameFields
 from aetheria.recording.frame_index import SERIES, ChecksumError, FrameIndex
+from aetheria.recording.frame_sequence import FrameSequence
 from aetheria.recording.header import READ_ERRORS, read_header
 from aetheria.recording.open_files import open_shared
-from aetheria.recording.superblock import looks_like_hdf5
+from aetheria.recording.other_files import kind_of, not_opened, reason
+from aetheria.recording.overview import as_html, one_line
 from aetheria.recording.validate import check_read
 
 if TYPE_CHECKING:
     import xarray
 
 
-class Recording:
+class Recording(FrameSequence):
     """A recorded run: a sequence of `Frame`s, equal to those the motor handed out.
 
         with Recording("run.h5") as recording:
             for frame in recording:
                 print(frame.step, frame["density"].mean())
+            last = recording[-1]
+            every_tenth = recording[::10]
 
     Opens files that are still being written or whose writer was killed: only committed frames count.
 
@@ -45,6 +51,7 @@ class Recording:
         slice: the axes that were cut away from the fields when they were recorded, as in `Request.slice`.
         grid_axes: names of the axes of the grid that the fields have: ("z", "y", "x"), or those of them that are left.
         note: an irregularity found on opening; empty if there is none.
+        closed: `close` was called.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -54,7 +61,7 @@ class Recording:
         """
         self.path = Path(path)
         if not self.path.is_file():
-            raise RecordingError(f"{self.path}: no such file; expected a recording (.h5)")
+            raise RecordingError(f"{self.path}: {kind_of(self.path)}")
         with suppress(ImportError):  # decodes "fast" and "compact" recordings
             importlib.import_module("hdf5plugin")
         try:
@@ -62,11 +69,8 @@ class Recording:
         except RecordingError:
             raise
         except (OSError, RuntimeError) as error:  # HDF5 raises either
-            what = f"cannot be read as HDF5; {error}"
-            if looks_like_hdf5(self.path):
-                raise DamagedRecordingError(self.path, what) from error
-            raise RecordingError(f"{self.path}: {what}") from error
-        self._closed = False
+            raise not_opened(self.path, error) from error
+        self.closed = False
         try:
             self._header = header = read_header(self._shared, self.path)
         except BaseException:
@@ -100,15 +104,18 @@ class Recording:
         self._rows.count = count
         return count
 
-    def __getitem__(self, index: int) -> Frame:
-        """Frame `index`, negative from the end; its fields are read when asked for."""
-        index = range(len(self))[index]
+    def frame(self, index: int) -> Frame:
+        """Committed frame `index`, from 0; its fields are read when asked for."""
+        fields = FrameFields((*self.fields, *self.observables), index, self.read)
         with self._reading(f"frame {index}"):
             row = self._rows[index]
-            return Frame(int(row["step"]), float(row["wall_time"]), _FrameFields(self, index), edits=int(row["edits_before"]))
+            return Frame(int(row["step"]), float(row["wall_time"]), fields, edits=int(row["edits_before"]))
 
-    def __iter__(self) -> Iterator[Frame]:
-        return (self[index] for index in range(len(self)))
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     @property
     def steps(self) -> NDArray[np.int64]:
@@ -172,9 +179,14 @@ class Recording:
             return bytes(self._data["status"][()]).decode()
 
     def observable(self, name: str) -> NDArray[np.float64]:
-        """An observable over time, `(frames, B)`."""
+        """An observable over time, `(frames, B)`.
+
+        Raises:
+            RecordingError: no such observable was recorded, or this part of the file is damaged.
+        """
         if name not in self.observables:
-            raise RecordingError(f'{self.path}: observable "{name}" not recorded; {nearest(name, list(self.observables))}')
+            known = nearest(str(name), list(self.observables)) if self.observables else "none was"
+            raise RecordingError(f'{self.path}: observable "{name}" not recorded; {known}')
         count = len(self)
         with self._reading(name):
             values: NDArray[np.float64] = self._data[name][:count].reshape(count, self._batch)
@@ -188,8 +200,8 @@ class Recording:
         Raises:
             RecordingError: the recording has no such axis.
         """
-        if name not in self._data:
-            raise RecordingError(f"{self.path}: has no axis {name}")
+        if name not in self.grid_axes:
+            raise RecordingError(f'{self.path}: has no axis "{name}"; expected {", ".join(self.grid_axes)}')
         with self._reading(name):
             check_read(self._data[name], len(self._data[name]), self.path)
             values: NDArray[np.float64] = self._data[name][:]
@@ -207,18 +219,26 @@ class Recording:
         """
         if name not in (*self.fields, *self.observables):
             raise RecordingError(
-                f'{self.path}: field "{name}" not recorded; {nearest(name, [*self.fields, *self.observables])}'
+                f'{self.path}: field "{name}" not recorded; {nearest(str(name), [*self.fields, *self.observables])}'
             )
         return self._data[name]
+
+    def frame_bytes(self, name: str) -> int:
+        """Bytes of one frame of a field, in memory. Raises RecordingError when no such field was recorded."""
+        data = self.dataset(name)
+        return math.prod(data.shape[1:]) * data.dtype.itemsize
 
     def read(self, name: str, index: int, universe: int | None = None) -> NDArray[np.generic]:
         """A field of committed frame `index`, `(B, *size)`, "rgb" `(B, 3, *size)`; one universe is a batch of one.
 
         Raises:
             RecordingError: no such field was recorded, or this part of the file is damaged.
+            NoSuchFrameError: no such frame. ConfigError: no such universe.
         """
         data = self.dataset(name)
-        index = range(len(self))[index]
+        index = self.checked_index(index)
+        if universe is not None and (isinstance(universe, bool) or not 0 <= universe < self._batch):
+            raise ConfigError(f"universe: {universe!r} given; expected 0 to {self._batch - 1}")
         part = slice(None) if universe is None else slice(universe, universe + 1)
         whole = universe is None or name in self.observables  # an observable has one checksum for all universes
         codec = self.attributes.get("codec", "gzip")
@@ -248,9 +268,13 @@ class Recording:
 
     def close(self) -> None:
         """Closes the file; fields that were not read yet cannot be read any more."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             self._shared.release()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the path: a copy opens the file again."""
+        return type(self), (self.path.absolute(),)
 
     def __enter__(self) -> Self:
         return self
@@ -265,6 +289,8 @@ class Recording:
 
     @contextmanager
     def _reading(self, what: str, hint: str = "") -> Iterator[None]:
+        if self.closed:
+            raise RecordingError(f"{self.path}: is closed; open it again to read {what}")
         try:
             yield
         except ChecksumError as error:
@@ -272,25 +298,6 @@ class Recording:
         except AetheriaError:
             raise
         except READ_ERRORS as error:
-            if hint or self._closed:
-                raise RecordingError(f"{self.path}: {what} cannot be read; {error}{hint}") from error
-            raise DamagedRecordingError(self.path, f"{what} cannot be read; {error}") from error
-
-
-class _FrameFields(Mapping[str, NDArray[np.generic]]):
-    """The fields of one frame, read from the file on access."""
-
-    def __init__(self, recording: Recording, index: int) -> None:
-        self._recording = recording
-        self._index = index
-
-    def __getitem__(self, name: str) -> NDArray[np.generic]:
-        if name not in tuple(self):
-            raise KeyError(name)
-        return self._recording.read(name, self._index)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((*self._recording.fields, *self._recording.observables))
-
-    def __len__(self) -> int:
-        return len(tuple(iter(self)))
+            if hint or self.closed:
+                raise RecordingError(f"{self.path}: {what} cannot be read; {reason(error)}{hint}") from error
+            raise DamagedRecordingError(self.path, f"{what} cannot be read; {reason(error)}") from error

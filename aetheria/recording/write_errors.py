@@ -1,13 +1,11 @@
 """Maps exceptions raised while writing to recording errors and to the status in the file."""
 
-import errno
 import re
 from pathlib import Path
 
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, RecordingError
+from aetheria.files.full_disk import is_disk_full
 from aetheria.recording.disk_space import DiskBudget
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def status_of(error: BaseException) -> str:
@@ -21,7 +19,7 @@ def recording_error(error: Exception, path: Path, frames: int, budget: DiskBudge
     if isinstance(error, AetheriaError):
         return error
     # HDF5 does not always report a full disk as such.
-    if any(f"errno = {number}" in str(error) for number in _FULL) or (path.parent.is_dir() and not budget.has_room(0)):
+    if is_disk_full(error) or (path.parent.is_dir() and not budget.has_room(0)):
         return disk_full(path, frames)
     if "unable to lock file" in str(error):
         return RecordingError(f"{path}: is open in another program, as a finished recording; close it there")

@@ -1,6 +1,5 @@
 """Checkpoints: the newest states of a run, saved beside its recording, from which it can be resumed."""
 
-import logging
 import re
 import time
 from collections.abc import Iterator
@@ -8,12 +7,14 @@ from pathlib import Path
 
 from aetheria.core.errors import AetheriaError, FileUnreadableError
 from aetheria.core.failpoints import reached
+from aetheria.core.printable import get_logger
 from aetheria.files.atomic import FAILPOINTS as WRITE_FAILPOINTS
+from aetheria.files.atomic import remove_leftovers
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
 from aetheria.runs.state_file import SavedState, capture, describe_state, read_state, write_state
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 KEPT = 2
 FAILPOINTS = ("recording on disk", *WRITE_FAILPOINTS, "old checkpoints gone")
 
@@ -94,9 +95,7 @@ class Checkpoints:
     def _remove_stale(self) -> None:
         """Removes partial files of killed runs, and checkpoints of another recording or of steps that will be made again."""
         recording = self._recorder.path
-        for partial in recording.parent.glob(".*.safetensors"):
-            if re.fullmatch(rf"\.{re.escape(recording.name)}\.checkpoint-\d+\.\d+\.safetensors", partial.name):
-                partial.unlink(missing_ok=True)
+        remove_leftovers(recording.parent, lambda name: name.startswith(f"{recording.name}.checkpoint-"))
         for path in checkpoints_of(recording):
             if step_of(path) > self._began or not _belongs_to(path, self._recorder.id):
                 path.unlink(missing_ok=True)

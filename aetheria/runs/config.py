@@ -1,6 +1,7 @@
 """Run configs: read from TOML, checked, completed with defaults, and written back."""
 
 import os
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -9,10 +10,16 @@ import tomli_w
 from pydantic import ConfigDict
 from pydantic import Field as Setting
 
-from aetheria.core.device import AXES
+from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
+from aetheria.core.notebook import html_table
+from aetheria.core.printable import counted, printable
 from aetheria.core.settings import Settings
+from aetheria.core.shell import shell_quoted
+from aetheria.files.recognise import recognised
 from aetheria.files.untrusted import MAX_TOML_BYTES, check_input, read_toml
+from aetheria.laws import find_law, parameters
+from aetheria.laws.rules import read_rule
 from aetheria.motor.initial import Initial
 from aetheria.motor.motor import MotorConfig
 from aetheria.observe.request import PixelType
@@ -20,6 +27,7 @@ from aetheria.recording.schema import Codec
 
 _LARGEST_SIDE = 1 << 20
 _FILE_KEYS = (("law", "weights"), ("initial", "path"))  # settings whose value is a file name
+_WANTED = "a config (.toml)"
 Side = Annotated[int, Setting(gt=0, le=_LARGEST_SIDE)]
 Slice = dict[str, int | str]
 
@@ -56,11 +64,14 @@ class GridConfig(Settings):
 
 
 class LawConfig(Settings):
-    """The law: its name, weights, and the seed of untrained weights; every other key is a parameter of the law."""
+    """The law: its name, weights, and the seed of untrained weights; every other key is a parameter of the law.
+
+    In a file a rule may stand without a name: the law that runs it is then filled in; see `aetheria.laws.rules`.
+    """
 
     model_config = ConfigDict(extra="allow")
 
-    name: str
+    name: str = Setting(examples=['name = "Life"'])
     weights: str | None = None
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
 
@@ -126,12 +137,12 @@ class RunConfig(Settings):
 
     title: str = ""
     d_state: int | None = Setting(default=None, gt=0)
-    steps: int = Setting(gt=0)
+    steps: int = Setting(gt=0, examples=["steps = 1000"])
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
     batch: int = Setting(default=1, gt=0)
     device: str = "auto"
-    grid: GridConfig
-    law: LawConfig
+    grid: GridConfig = Setting(examples=["grid = { height = 256, width = 256 }"])
+    law: LawConfig = Setting(examples=['law = { name = "Life" }'])
     initial: Initial | None = None
     motor: MotorConfig = MotorConfig()
     record: RecordConfig = RecordConfig()
@@ -141,9 +152,21 @@ class RunConfig(Settings):
     @classmethod
     def checked(cls, values: Any, where: str) -> Self:
         """Reads `values`; raises ConfigError as `Settings.checked` does, and for a grid of contradictory or missing sides."""
-        config = super().checked(values, where)
+        config = super().checked(_with_law_of_rule(values), where)
         _ = config.grid.sides
         return config
+
+    @classmethod
+    def places(cls, values: Any) -> dict[str, list[str]]:
+        """The places of known keys, with the parameters of the law that `values` name."""
+        found = super().places(values)
+        law = values.get("law") if isinstance(values, dict) else None
+        name = law.get("name") if isinstance(law, dict) else None
+        if isinstance(name, str):
+            with suppress(ConfigError):
+                for parameter in parameters(find_law(name)):
+                    found.setdefault(parameter, []).append(f"law.{parameter}")
+        return found
 
     @classmethod
     def from_toml(cls, text: str, where: str) -> Self:
@@ -153,6 +176,25 @@ class RunConfig(Settings):
     def to_toml(self) -> str:
         """This config with every default filled in, as TOML."""
         return to_toml(self)
+
+    def __repr__(self) -> str:
+        title = f' "{self.title}"' if self.title else ""
+        return printable(f"<RunConfig{title}: {', '.join(self._overview().values())}>")
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return html_table("RunConfig", {"title": self.title, **self._overview()}, more=self.to_toml())
+
+    def _overview(self) -> dict[str, str]:
+        universes = f", {counted(self.batch, 'universe')}" if self.batch > 1 else ""
+        rule = self.law.parameters.get("rule")
+        return {
+            "law": self.law.name + (f" {rule}" if rule else ""),
+            "cells": f"{times(self.grid.sides)} cells{universes}",
+            "length": counted(self.steps, "step"),
+            "seed": f"seed {self.seed}",
+        }
 
 
 def to_toml(settings: Settings) -> str:
@@ -172,7 +214,29 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
         ConfigError: the file is not TOML, or settings are unknown, missing or wrong; one line each.
     """
     path = find_config(path)
-    return RunConfig.checked(read_settings(path, overrides), "")
+    values = read_settings(path, overrides)
+    if "train" in values:
+        raise ConfigError(
+            f"{path}: is the config of a training, with a table [train]; `aetheria train {shell_quoted(path)}` runs it"
+        )
+    return RunConfig.checked(values, "")
+
+
+def is_config(given: str) -> bool:
+    """Whether a text is to be read as a config: a file of one, the name of a shipped one, or a file that is no pattern."""
+    path = Path(given)
+    if path.suffix == ".toml" or given in shipped_configs():
+        return True
+    kind = recognised(path)
+    return path.exists() if kind is None else kind.key != "pattern"
+
+
+def changed_config(config: RunConfig, overrides: list[str] | None) -> RunConfig:
+    """A config with settings changed by `overrides`, as for `load_config`."""
+    values = config.model_dump(mode="json", exclude_none=True)
+    for override in overrides or []:
+        _apply_override(values, override)
+    return RunConfig.checked(values, "")
 
 
 def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, Any]:
@@ -181,8 +245,12 @@ def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, A
     Raises:
         FileUnreadableError, ConfigError: as for `load_config`.
     """
+    size = check_input(path, _WANTED)
+    kind = recognised(path)
+    if kind is not None and kind.key != "config":
+        raise FileUnreadableError(f"{path}: {kind.instead_of(_WANTED)}")
     try:
-        if (size := check_input(path, "a config")) > MAX_TOML_BYTES:
+        if size > MAX_TOML_BYTES:
             raise ConfigError(f"{path}: {size:,} bytes, larger than the {MAX_TOML_BYTES:,} that a config may have")
         values = read_toml(path.read_text("utf-8-sig"), str(path))
     except UnicodeDecodeError as error:
@@ -200,6 +268,8 @@ def find_config(path: str | Path) -> Path:
     shipped = shipped_configs()
     if str(path) in shipped:
         return shipped[str(path)]
+    if given.exists() or given.is_symlink():
+        check_input(given, _WANTED)
     raise FileUnreadableError(f"{path}: no such file, nor a shipped config; {nearest(given.stem, list(shipped))}")
 
 
@@ -208,6 +278,24 @@ def shipped_configs() -> dict[str, Path]:
     package = Path(str(resources.files("aetheria")))
     folder = next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), None)
     return {file.stem: file for file in sorted(folder.glob("*.toml"))} if folder else {}
+
+
+def _with_law_of_rule(values: Any) -> Any:
+    """The values of a config whose [law] has a rule and no name: with the law that runs it, and its bounded grid, if any."""
+    law = values.get("law") if isinstance(values, dict) else None
+    if not isinstance(law, dict) or "name" in law or not isinstance(law.get("rule"), str):
+        return values
+    rule = read_rule(law["rule"], "[law] rule")
+    if rule.law is None:
+        raise ConfigError(f"[law] rule: {rule.text}: {rule.family}; no law of Aetheria runs it yet")
+    others = {key: value for key, value in law.items() if key != "rule"}
+    values = {**values, "law": {"name": rule.law, **rule.settings, **others}}
+    if rule.grid is not None:
+        if rule.grid.boundary is None:
+            raise ConfigError(f"[law] rule: {rule}: a {rule.grid}; expected two sides")
+        values["law"].setdefault("boundary", rule.grid.boundary)
+        values.setdefault("grid", {"height": rule.grid.height, "width": rule.grid.width})
+    return values
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:

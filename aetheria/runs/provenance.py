@@ -39,7 +39,7 @@ class Provenance(Settings):
             threads=torch.get_num_threads() if motor.device.type == "cpu" else 0,
             precision=motor.config.precision,
             deterministic=motor.config.deterministic,
-            plan=motor.plan.name if motor.plan else "",
+            plan=motor.fixed_plan,
         )
 
     def differences(self, now: Self) -> list[str]:

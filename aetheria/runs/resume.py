@@ -1,12 +1,12 @@
 """Resuming a run that was interrupted, killed or finished: from its newest checkpoint, in the same recording."""
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aetheria.core.errors import ConfigError, RecordingError, StateError
+from aetheria.core.printable import get_logger
 from aetheria.motor.edits import Edit
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
@@ -22,7 +22,7 @@ from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 LaterEdit = tuple[Edit, bool]  # and whether the frame of the edit's step shows it
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from torch import nn
 
-from aetheria.core.errors import ConfigError
+from aetheria.core.errors import AetheriaError, ConfigError, RecordingError
 from aetheria.export.pictures import Movie, PictureStyle, check_levels, find_levels, picture
 from aetheria.files.atomic import atomic_write, check_output
 from aetheria.laws import build_law, find_law, parameters
@@ -139,7 +139,12 @@ def finish(session: Session, config: RunConfig, work: Callable[[Session], None])
     motor, recorder = session.motor, session.recorder
     image = recorder.path.with_suffix(".png")
     began = time.perf_counter()
-    ending = session.run(work)
+    try:
+        ending = session.run(work)
+    except RecordingError as error:
+        if not recorder.lost:
+            raise
+        raise RecordingError(f"{error}. {_rescued(recorder)}") from error
     if ending.status == "diverged":
         image.unlink(missing_ok=True)
     else:
@@ -156,6 +161,18 @@ def finish(session: Session, config: RunConfig, work: Callable[[Session], None])
         message=ending.message,
         waited_s=recorder.waited_s,
     )
+
+
+def _rescued(recorder: Recorder) -> str:
+    """Saves a recording whose file was lost while it was written, in its folder or the one above that is left; says where."""
+    folder = next(parent for parent in recorder.path.absolute().parents if parent.is_dir())
+    names = (f"{recorder.path.stem}-saved{number}{recorder.path.suffix}" for number in ("", *(f"-{n}" for n in range(2, 1000))))
+    target = next(path for path in map(folder.joinpath, names) if not path.exists())
+    try:
+        recorder.save_as(target)
+    except (AetheriaError, OSError) as error:
+        return f"They could not be saved: {error}"
+    return f"They are saved: {target}"
 
 
 def checkpoints_for(
@@ -190,7 +207,9 @@ def record_request(record: RecordConfig, motor: Aetheria_Motor) -> Request:
     try:
         return motor.request(**_request_settings(record))
     except ConfigError as error:
-        raise ConfigError(f"[record] {error}") from None
+        stray = str(error).startswith("levels: ") and "are asked for" in str(error)
+        remedy = "; drop them with --set 'record.levels={}', or give levels for those fields" if stray else ""
+        raise ConfigError(f"[record] {error}{remedy}") from None
 
 
 def render_picture(config: RunConfig, motor: Aetheria_Motor) -> Image.Image:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from aetheria.core.device import times
-from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
+from aetheria.core.errors import AetheriaError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.core.rng_state import NAMES, random_states, set_random_states
 from aetheria.core.settings import Settings
 from aetheria.files.atomic import durable_write
@@ -36,6 +36,7 @@ from aetheria.runs.provenance import Provenance
 
 VERSION = 2
 READABLE = (1, VERSION)
+_FAILURES = (OSError, SafetensorError, RuntimeError, MemoryError)  # of safe_open, which maps the file
 _KEY, _DIGEST = "aetheria_state", "sha256"
 _LAW = "law."  # prefix of the tensors that the law's modules keep themselves
 
@@ -158,9 +159,7 @@ def write_state(saved: SavedState, path: Path) -> None:
             save_file(dict(saved.tensors), temporary, {_KEY: text, _DIGEST: digest})
     except AetheriaError:
         raise
-    except (OSError, SafetensorError) as error:
-        if "os error 28" in str(error) or getattr(error, "errno", None) == 28:
-            raise DiskFullError(f"{path}: the disk is full; nothing was saved") from error
+    except _FAILURES as error:
         raise RecordingError(f"{path}: cannot be written; {error}") from error
 
 
@@ -181,7 +180,7 @@ def describe_state(path: Path) -> StateDescription:
     try:
         with safe_open(path, "pt") as file:
             return _description(path, file.metadata() or {})
-    except (OSError, SafetensorError) as error:
+    except _FAILURES as error:
         raise FileUnreadableError(f"{path}: cannot be read as a saved state; {error}") from error
 
 
@@ -191,7 +190,7 @@ def is_state(path: Path) -> bool:
         check_safetensors(path, "a saved state")
         with safe_open(path, "pt") as file:
             return _KEY in (file.metadata() or {})
-    except (AetheriaError, OSError, SafetensorError):
+    except (AetheriaError, *_FAILURES):
         return False
 
 
@@ -204,7 +203,7 @@ def read_state(path: Path) -> SavedState:
     check_safetensors(path, "a saved state")
     try:
         metadata, tensors = _contents(path)
-    except (OSError, SafetensorError) as error:
+    except _FAILURES as error:
         raise FileUnreadableError(f"{path}: cannot be read as a saved state; {error}") from error
     description = _description(path, metadata)
     names = {name for name in tensors if name not in NAMES and not name.startswith(_LAW)}

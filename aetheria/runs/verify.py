@@ -7,7 +7,7 @@ import numpy as np
 
 from aetheria.motor.edits import Edit
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.recording import Recording, checksums, schema
 from aetheria.recording.metadata import describe
 from aetheria.runs.replay import config_of, repeat, replay

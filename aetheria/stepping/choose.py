@@ -1,21 +1,24 @@
 """Chooses a plan, checks it against the eager plan, and falls back with a warning where it fails."""
 
-import logging
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from aetheria.core.errors import ConfigError
 from aetheria.core.precision import Precision
+from aetheria.core.printable import get_logger
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
 from aetheria.stepping.factories import PLAN_FACTORIES, PlanFactory, StepProblem, automatic, make_eager, why_none
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.trial import Trial
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 PlanName = Literal["auto", "eager", "compiled", "graphed", "winograd", "fused", "packed"]
 
 
@@ -41,8 +44,7 @@ def choose_plan(
     """
     own = OwnState(law) if own is None else own
     problem = StepProblem(law, state, precision)
-    device = state[0].device
-    with own.undisturbed(device), torch.random.fork_rng(devices=[device] if state[0].is_cuda else []):
+    with _undisturbed(problem, own):
         factories = [] if wanted == "eager" else _factories(problem, wanted, planned_steps)
         trial = Trial(problem, own, steps=2 if factories else 1)
         refusals = {factory.name: trial.why_not(factory) for factory in factories}
@@ -63,15 +65,64 @@ def choose_plan(
             RuntimeWarning,
             stacklevel=2,
         )
+    _warn_if_unrepeatable(trial, law)
+    log.info("plan %s: %s", plan.name, plan.reason)
+    return plan
+
+
+@dataclass(frozen=True)
+class EagerStart:
+    """The beginning of a run of unknown length.
+
+    Attributes:
+        plan: the eager one.
+        steps: taken by it before another plan is made, a number that depends on the law and the grid alone; None for all.
+        then: name of the other plan.
+    """
+
+    plan: Plan
+    steps: int | None
+    then: str = ""
+
+
+def eager_start(law: Law, state: State, *, precision: Precision = "fp32", own: OwnState | None = None) -> EagerStart:
+    """The eager plan, and the number of its steps that cost as much as making a faster one. Leaves all state as it was.
+
+    Raises:
+        LawError: the law cannot step this state, or returns other shapes.
+    """
+    own = OwnState(law) if own is None else own
+    problem = StepProblem(law, state, precision)
+    with _undisturbed(problem, own):
+        trial = Trial(problem, own, steps=1, counted=True)
+        factories = automatic(problem)
+        able = [factory for factory in factories if not trial.why_not(factory)]
+    plan = make_eager(problem)
+    if not able:
+        plan.reason = trial.why_not(factories[0])
+        _warn_if_unrepeatable(trial, law)
+        return EagerStart(plan, None)
+    first = able[0]
+    at_once = law.exact and first.ready(problem)  # bit for bit the same: the machine may decide
+    return EagerStart(plan, 0 if at_once else int(first.seconds / trial.seconds), first.name)
+
+
+@contextmanager
+def _undisturbed(problem: StepProblem, own: OwnState) -> Iterator[None]:
+    """Puts the law's own state and the random generators back after the block."""
+    device = problem.state[0].device
+    with own.undisturbed(device), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+
+
+def _warn_if_unrepeatable(trial: Trial, law: Law) -> None:
     if trial.unrepeatable:
         warnings.warn(
             f"{law.name}: two steps from the same state differ. It depends on something that is not in its cells, memory, "
             "buffers or attributes; its runs cannot be restarted, resumed or replayed exactly",
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    log.info("plan %s: %s", plan.name, plan.reason)
-    return plan
 
 
 def _factories(problem: StepProblem, wanted: PlanName, planned_steps: int | None) -> list[PlanFactory]:

@@ -9,17 +9,33 @@ from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.cpu import bit_packed_life as cpu_life
+from aetheria.stepping.cpu import block_rule as cpu_block
 from aetheria.stepping.cpu import lenia as cpu_lenia
 from aetheria.stepping.cpu import local_network as cpu_network
+from aetheria.stepping.cpu import neighbour_count as cpu_count
+from aetheria.stepping.cpu import rule_tree as cpu_tree
 from aetheria.stepping.cpu import winograd
 from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import bit_packed_life as gpu_life
 from aetheria.stepping.gpu import local_network as gpu_network
+from aetheria.stepping.packed_row import PackedRow
 from aetheria.stepping.plan import Plan, State, Step, Stepwise, make_call, make_step
-from aetheria.stepping.unmodified import why_no_bit_rule
+from aetheria.stepping.unmodified import (
+    why_no_bit_rule,
+    why_no_block_rule,
+    why_no_count_rule,
+    why_no_row_rule,
+    why_no_tree_rule,
+)
 
 Device = Literal["cpu", "cuda"]
 _DEVICES: dict[Device, str] = {"cpu": "the CPU", "cuda": "a CUDA GPU"}  # for people
+
+# A cold compile takes 10 to 30 s on two cores; eager steps do fewer cell updates than this in that time.
+WORTH_COMPILING, COMPILING_S = 2**24, 10.0
+# The C++ kernels are compiled in 3 s, once for all runs, and loaded in a tenth of a second.
+WORTH_BUILDING, BUILDING_S = 2**18, 1.0
+WORTH_PACKING = 2**16  # without a compiler: a few calls
 
 
 @dataclass(frozen=True)
@@ -61,7 +77,10 @@ class PlanFactory:
         device: the only device that it is for; None: any.
         ranks: numbers of grid axes that it takes.
         phased: it takes laws of several phases.
+        any_grid: on the CPU it is the same code for grids of all sizes, so that it can be tried on a small one.
         follows_own_state: it steps modules that change their own buffers or draw random numbers, as a plain loop does.
+        seconds: of eager steps, on a nominal machine, after which a run of unknown length makes it.
+        ready: whether it can be made at once, without a compiler.
         slower_than_compiled: whether the compiled plan is faster, once it is compiled.
     """
 
@@ -73,7 +92,10 @@ class PlanFactory:
     device: Device | None = None
     ranks: tuple[int, ...] = (2,)
     phased: bool = False
+    any_grid: bool = False
     follows_own_state: bool = False
+    seconds: float = BUILDING_S
+    ready: Callable[[StepProblem], bool] = lambda _: False
     slower_than_compiled: Callable[[StepProblem], bool] = lambda _: False
 
     def why_not(self, problem: StepProblem) -> str:
@@ -81,16 +103,15 @@ class PlanFactory:
         if self.device not in (None, problem.device):
             return f"it is for {_DEVICES[self.device]}, and the cells are on {_DEVICES[problem.device]}"
         if problem.rank not in self.ranks:
-            return f"it steps two-dimensional grids, and this one has {problem.rank} {'axis' if problem.rank == 1 else 'axes'}"
+            stepped = {1: "one-dimensional", 2: "two-dimensional", 3: "three-dimensional"}
+            axes = "axis" if problem.rank == 1 else "axes"
+            kinds = " and ".join(stepped[rank] for rank in self.ranks)
+            return f"it steps {kinds} grids, and this one has {problem.rank} {axes}"
         if problem.law.phases > 1 and not self.phased:
             return f"{problem.law.name} alternates between {problem.law.phases} phases"
         return self.refusal(problem)
 
 
-# A cold compile takes 10 to 30 s on two cores; eager steps do fewer cell updates than this in that time.
-WORTH_COMPILING = 2**24
-# The C++ kernels are compiled in 3 s, once for all runs.
-WORTH_BUILDING = 2**18
 ANY_RANK = (1, 2, 3)
 
 
@@ -104,6 +125,10 @@ def _why_not_packed(problem: StepProblem) -> str:
     return why_no_bit_rule(problem.law) or (gpu_life.why_not_in_passes(problem.law, width) if problem.on_cuda else "")
 
 
+def _packed_is_built(problem: StepProblem) -> bool:
+    return not problem.on_cuda and cpu_life.is_built(problem.law)
+
+
 def _make_packed(problem: StepProblem) -> Plan:
     if not problem.on_cuda:
         keep_freed_memory()
@@ -115,6 +140,21 @@ def _make_packed(problem: StepProblem) -> Plan:
 
 def _make_packed_stepwise(problem: StepProblem) -> Plan:
     return Graphed("packed", gpu_life.PackedOnCuda(problem.law, problem.state[0]), problem.law, problem.state)
+
+
+def _make_block(problem: StepProblem) -> Plan:
+    keep_freed_memory()
+    return cpu_block.BlockRuleOnCpu(problem.law, problem.state[0])
+
+
+def _make_count(problem: StepProblem) -> Plan:
+    keep_freed_memory()
+    return cpu_count.NeighbourCountOnCpu(problem.law, problem.state[0])
+
+
+def _make_tree(problem: StepProblem) -> Plan:
+    keep_freed_memory()
+    return cpu_tree.RuleTreeOnCpu(problem.law, problem.state[0])
 
 
 def _make_ring(problem: StepProblem) -> Plan:
@@ -155,6 +195,8 @@ PLAN_FACTORIES = (
         WORTH_BUILDING,
         _why_not_packed,
         _make_packed,
+        any_grid=True,
+        ready=_packed_is_built,
     ),
     PlanFactory(
         "packed",
@@ -165,14 +207,60 @@ PLAN_FACTORIES = (
         "cuda",
     ),
     PlanFactory(
+        "packed",
+        "two states, a row: 64 cells in a word",
+        WORTH_PACKING,
+        lambda problem: why_no_row_rule(problem.law),
+        lambda problem: PackedRow(problem.law, problem.state[0]),
+        "cpu",
+        (1,),
+        any_grid=True,
+        ready=lambda _: True,
+    ),
+    PlanFactory(
+        "packed",
+        "whole states on the 3x3 block: the bits of 64 cells in a word, next states from a table",
+        WORTH_BUILDING,
+        lambda problem: why_no_block_rule(problem.law),
+        _make_block,
+        "cpu",
+        any_grid=True,
+    ),
+    PlanFactory(
+        "packed",
+        "whole states by counts: a byte a cell, running sums along rows",
+        WORTH_BUILDING,
+        lambda problem: why_no_count_rule(problem.law),
+        _make_count,
+        "cpu",
+        any_grid=True,
+    ),
+    PlanFactory(
+        "packed",
+        "whole states by a table: a byte a cell, a decision tree over the 3x3 block",
+        WORTH_BUILDING,
+        lambda problem: why_no_tree_rule(problem.law),
+        _make_tree,
+        "cpu",
+        any_grid=True,
+    ),
+    PlanFactory(
         "fused",
         "a small ring: one kernel a step",
         WORTH_BUILDING,
         lambda problem: cpu_lenia.why_not(problem.law, problem.precision),
         _make_ring,
         "cpu",
+        any_grid=True,
     ),
-    PlanFactory("fused", "a small network at each cell: one kernel a step", WORTH_BUILDING, _why_not_fused, _make_fused),
+    PlanFactory(
+        "fused",
+        "a small network at each cell: one kernel a step",
+        WORTH_BUILDING,
+        _why_not_fused,
+        _make_fused,
+        any_grid=True,
+    ),
     PlanFactory(
         "winograd",
         "3x3 convolutions between many channels: a quarter of the products",
@@ -180,6 +268,7 @@ PLAN_FACTORIES = (
         lambda problem: winograd.why_not(problem.law, problem.precision),
         _make_winograd,
         "cpu",
+        any_grid=True,
         slower_than_compiled=lambda problem: winograd.slower_than_compiled(problem.law, problem.state),
     ),
     PlanFactory(
@@ -190,6 +279,7 @@ PLAN_FACTORIES = (
         _make_graphed,
         "cuda",
         ANY_RANK,
+        seconds=COMPILING_S,
     ),
     PlanFactory(
         "compiled",
@@ -200,6 +290,7 @@ PLAN_FACTORIES = (
         ranks=ANY_RANK,
         phased=True,
         follows_own_state=True,
+        seconds=COMPILING_S,
     ),
 )
 

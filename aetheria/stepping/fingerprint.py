@@ -29,18 +29,11 @@ class Fingerprint:
     of a module's own, as to a cache, and settings of PyTorch's own modules.
     """
 
-    def __init__(self, law: nn.Module, *, numbers: bool = False) -> None:
-        """
-        Args:
-            numbers: notice numbers in tensors, too, unless they are edited through `tensor.data`.
-        """
-        self._numbers = numbers
+    def __init__(self, law: nn.Module) -> None:
         modules = list(law.modules())
         self._sizes = [(vars(module), len(vars(module))) for module in modules]
         self._held = [
-            _Held(holder, name, value, self._inside(name, value))
-            for module in modules
-            for holder, name, value in _values(module)
+            _Held(holder, name, value, _inside(name, value)) for module in modules for holder, name, value in _values(module)
         ]
 
     def changed(self) -> bool:
@@ -51,17 +44,18 @@ class Fingerprint:
             now = holder.get(name, _ABSENT)
             if now is not value and not (isinstance(now, _PLAIN) and isinstance(value, _PLAIN) and now == value):
                 return True
-            if inside is not None and self._inside(name, now) != inside:
+            if inside is not None and _inside(name, now) != inside:
                 return True
         return False
 
-    def _inside(self, name: Any, value: Any) -> object:
-        """What can change while the value stays the same object; None for what cannot, or is not known."""
-        if isinstance(value, Tensor):
-            return (value.data_ptr(), value._version) if self._numbers and not value.is_inference() else value.data_ptr()
-        if isinstance(value, dict):
-            return len(value) if name in _OF_MODULES else None
-        return repr(value) if isinstance(value, list | set) else None
+
+def _inside(name: Any, value: Any) -> object:
+    """What can change while the value stays the same object; None for what cannot, or is not known."""
+    if isinstance(value, Tensor):
+        return value.data_ptr()
+    if isinstance(value, dict):
+        return len(value) if name in _OF_MODULES else None
+    return repr(value) if isinstance(value, list | set) else None
 
 
 def _values(module: nn.Module) -> Iterator[tuple[MutableMapping[Any, Any], Any, Any]]:

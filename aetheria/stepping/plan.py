@@ -5,7 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from aetheria.core.notebook import html_table
 from aetheria.core.precision import Precision
+from aetheria.core.printable import printable
 
 State = tuple[Tensor, ...]  # cells (B, C, *grid), then the law's memory
 Step = Callable[..., State]
@@ -22,6 +24,12 @@ class Plan:
     name: str
     reason: str = ""
 
+    def __repr__(self) -> str:
+        return printable(f"<Plan {self.name}: {self.reason}>" if self.reason else f"<Plan {self.name}>")
+
+    def _repr_html_(self) -> str:
+        return html_table("Plan", {"name": self.name, "reason": self.reason})
+
     def pack(self, state: State) -> State:
         """The public state `(cells, *memory)` in the plan's own form."""
         return state
@@ -37,6 +45,13 @@ class Plan:
             first: steps done before these, for laws with phases.
         """
         raise NotImplementedError
+
+    def reached(self, held: State) -> tuple[State, int]:
+        """After an exception in `advance(held, ...)`: the newest whole state in packed form, and its steps since `held`.
+
+        For a plan that leaves `held` as it was until it returns; others keep account of their steps.
+        """
+        return held, 0
 
     def probe(self, held: State) -> Tensor:
         """A tensor that is finite exactly if the cells are."""

@@ -1,54 +1,87 @@
 """Trials: a law is stepped eagerly twice, and plans are compared with that."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from aetheria.core.device import is_out_of_memory
 from aetheria.core.errors import LawError
 from aetheria.core.rng_state import random_states, set_random_states
 from aetheria.laws.own_state import OwnState
+from aetheria.stepping.cost import StepCost
 from aetheria.stepping.factories import PlanFactory, StepProblem
-from aetheria.stepping.plan import Plan, State, settled
+from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.reference import check_agreement, eager_steps
+from aetheria.stepping.small_grid import check_windows, random_cells, small_problem, varied
 
-# Per precision: how far a plan may be from eager after two steps, relative to the largest cell.
-TOLERANCE = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 5e-2, "fp64": 1e-10}
-_TIPPED = 1e-3  # share of the cells that rounding may tip over a threshold
-_VARIED = 0.01  # share of the cells that must differ from their neighbours for the state to tell plans apart
+
+@dataclass(frozen=True)
+class Reference:
+    """A state of a problem, and the state that eager steps lead to."""
+
+    problem: StepProblem
+    after: State
 
 
 class Trial:
-    """Eager steps of a law, from its state or, where that is too uniform to tell plans apart, from random cells.
+    """Eager steps of a law: of a small grid, where one can stand for the large one, else of the given state.
 
     Attributes:
         changed: names of the law's own state that the steps changed.
         draws: the law draws random numbers of its own.
         unrepeatable: two steps from the same state differ, with the same random numbers too.
+        seconds: of an eager step of the given state, on a nominal machine; 0 where they are not counted.
     """
 
-    def __init__(self, problem: StepProblem, own: OwnState, steps: int = 2) -> None:
+    def __init__(self, problem: StepProblem, own: OwnState, steps: int = 2, *, counted: bool = False) -> None:
         """
         Args:
             steps: eager ones; two for plans to be compared with.
+            counted: count the cost of an eager step.
 
         Raises:
             LawError: the law cannot step this state, or returns something of another shape.
         """
         self._problem, self._own, self._steps = problem, own, steps
         self._device = problem.state[0].device
-        self._start = _telling_state(problem)
         self._first_own = own.capture()
         self._random = random_states(self._device) if own else {}
         marks = own.marks()
-        self._expected = self._eager_steps()
+        self.seconds = 0.0
+        self._reference = self._first_reference(counted)
         self.changed = own.note_changes(marks) if own else set()
         self._last_own = own.capture()
         self.draws = bool(own) and _differ(self._random, random_states(self._device))
         self.unrepeatable = False
         if own:
             self._rewind()
-            self.unrepeatable = not all(map(_equal, self._eager_steps(), self._expected))
+            self.unrepeatable = not all(map(_equal, self._again(), self._reference.after))
+
+    def _first_reference(self, counted: bool) -> Reference:
+        """Eager steps of a small grid, or of the state itself."""
+        # A module of unknown kind may keep something of the grid's size, or count on it.
+        small = None if self._own else small_problem(self._problem)
+        if small is not None:
+            try:
+                return self._stepped(small, counted)
+            except (LawError, RuntimeError):
+                pass  # its memory, or a layer, does not go with another grid
+        return self._stepped(_telling(self._problem), counted)
+
+    def _stepped(self, problem: StepProblem, counted: bool = False) -> Reference:
+        cost = StepCost()
+        with cost if counted else nullcontext():
+            reference = Reference(problem, eager_steps(problem, problem.state, self._steps))
+        larger = self._problem.state[0].numel() / problem.state[0].numel()
+        self.seconds = cost.seconds(problem.device, larger) / self._steps
+        return reference
+
+    def _again(self) -> State:
+        problem = self._reference.problem
+        return eager_steps(problem, problem.state, self._steps)
 
     def why_not(self, factory: PlanFactory) -> str:
         """Why a plan cannot follow what the law does besides mapping cells to cells; empty if it can."""
@@ -62,16 +95,33 @@ class Trial:
         return ""
 
     def checked(self, factory: PlanFactory) -> Plan:
-        """The plan, compared with the eager steps.
+        """The plan for the given state, compared with eager steps.
 
         Raises:
             RuntimeError: it does not agree. Exception: whatever a compiler or its backend throws.
         """
-        self._rewind()
+        if self._problem.on_cuda or not (factory.any_grid and self._is_small):
+            return self._compared(factory, self._whole)
+        self._compared(factory, self._reference)
         plan = factory.make(self._problem)
+        check_windows(self._problem, plan)
+        return plan
+
+    @property
+    def _is_small(self) -> bool:
+        return self._reference.problem.state[0].shape != self._problem.state[0].shape
+
+    @cached_property
+    def _whole(self) -> Reference:
+        """Eager steps of the whole grid."""
+        return self._stepped(_telling(self._problem)) if self._is_small else self._reference
+
+    def _compared(self, factory: PlanFactory, reference: Reference) -> Plan:
         self._rewind()
-        held = plan.advance(plan.pack(_cloned(self._start)), self._steps)
-        self._compare(plan.unpack(held))
+        plan = factory.make(reference.problem)
+        self._rewind()
+        held = plan.advance(plan.pack(tuple(tensor.clone() for tensor in reference.problem.state)), self._steps)
+        check_agreement(self._problem, plan.unpack(held), reference.after)
         if self.changed:
             now = self._own.capture()
             if not all(_close(now[name], self._last_own[name]) for name in self.changed):
@@ -83,57 +133,11 @@ class Trial:
             self._own.restore(self._first_own)
             set_random_states(self._random, self._device)
 
-    def _eager_steps(self) -> State:
-        state = self._start
-        for number in range(self._steps):
-            state = _checked_step(self._problem, state, number)
-        return state
 
-    def _compare(self, given: State) -> None:
-        law = self._problem.law
-        tolerance = 0.0 if law.exact else TOLERANCE[self._problem.precision]
-        tipped = _TIPPED if law.tipping else 0.0
-        for one, other in zip(given, self._expected, strict=True):
-            close = (one == other) | (one.isnan() & other.isnan())
-            if one.is_floating_point():
-                close |= (one - other).abs() <= tolerance * other.abs().max().clamp_min(1e-30)
-            if (~close).double().mean() > tipped:
-                raise RuntimeError("its step does not agree with the eager one")
-
-
-def _telling_state(problem: StepProblem) -> State:
-    """The state to compare plans on: an empty grid, or one live cell, would hide a wrong step."""
+def _telling(problem: StepProblem) -> StepProblem:
+    """The problem with cells that tell plans apart."""
     cells, *memory = problem.state
-    if (cells != cells.roll(1, -1)).count_nonzero() >= _VARIED * cells.numel():
-        return problem.state
-    generator = torch.Generator().manual_seed(0)
-    grid = tuple(cells.shape[2:])
-    drawn = torch.stack([problem.law.random_cells(grid, generator) for _ in range(len(cells))])
-    return (settled(drawn.to(cells.device), cells), *memory)
-
-
-def _checked_step(problem: StepProblem, state: State, number: int) -> State:
-    """An eager step of a copy: a law that does not fit says so here, not somewhere inside a compiler."""
-    name = problem.law.name
-    phase = {"phase": number % problem.law.phases} if problem.law.phases > 1 else {}
-    try:
-        out = problem.call()(*_cloned(state), **phase)
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise LawError(
-            f"{name} cannot step cells of shape {tuple(state[0].shape)}: {error}. (For a module with complex amplitudes, "
-            "wrap it: Quantum(net, d_state))"
-        ) from error
-    shapes = [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in out]
-    wanted = [tuple(t.shape) for t in state]
-    if shapes != wanted:
-        raise LawError(f"{name} returned {shapes} for {wanted}; a step must return cells, then memory, of the same shapes")
-    return tuple(map(settled, out, state))
-
-
-def _cloned(state: State) -> State:
-    return tuple(tensor.clone() for tensor in state)
+    return problem if varied(cells) else replace(problem, state=(random_cells(problem.law, cells), *memory))
 
 
 def _differ(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> bool:

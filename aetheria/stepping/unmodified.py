@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import nn
 
 from aetheria.laws.base import Law
-from aetheria.laws.forms import BitRule, RingKernel
+from aetheria.laws.forms import BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
 from aetheria.laws.local_network import CellNetwork
 
 Form = TypeVar("Form")
@@ -41,6 +41,72 @@ def why_no_bit_rule(law: Law) -> str:
     """Why the law has no valid `BitRule`, for people; empty if it has one."""
     rule = bit_rule_of(law)
     return rule if isinstance(rule, str) else ""
+
+
+def row_rule_of(law: Law) -> RowRule | str:
+    """The law's `RowRule`, or the reason why it has none that is valid."""
+    return _form_of(law, law.row_rule, f"{law.name} is no two-state rule on three cells of a row")
+
+
+def why_no_row_rule(law: Law) -> str:
+    """Why the law has no valid `RowRule`, for people; empty if it has one."""
+    rule = row_rule_of(law)
+    return rule if isinstance(rule, str) else ""
+
+
+def keeps_row_rule(law: Law, rule: RowRule) -> bool:
+    """Whether the law still has this rule, which was valid."""
+    return law.row_rule() == rule and not altered(law, _owner(law, "row_rule"))
+
+
+def block_rule_of(law: Law) -> BlockRule | str:
+    """The law's `BlockRule`, or the reason why it has none that is valid."""
+    return _form_of(law, law.block_rule, f"{law.name} is no rule on the block of 3x3 cells")
+
+
+def why_no_block_rule(law: Law) -> str:
+    """Why the law has no valid `BlockRule`, for people; empty if it has one."""
+    rule = block_rule_of(law)
+    return rule if isinstance(rule, str) else ""
+
+
+def keeps_block_rule(law: Law, rule: BlockRule) -> bool:
+    """Whether the law still has this rule, which was valid."""
+    return law.block_rule() == rule and not altered(law, _owner(law, "block_rule"))
+
+
+def count_rule_of(law: Law) -> CountRule | str:
+    """The law's `CountRule`, or the reason why it has none that is valid."""
+    return _form_of(law, law.count_rule, f"{law.name} is no rule by counts over a neighbourhood")
+
+
+def why_no_count_rule(law: Law) -> str:
+    """Why the law has no valid `CountRule`, for people; empty if it has one."""
+    rule = count_rule_of(law)
+    return rule if isinstance(rule, str) else ""
+
+
+def keeps_count_rule(law: Law, rule: CountRule) -> bool:
+    """Whether the law still has this rule, which was valid."""
+    return law.count_rule() == rule and not altered(law, _owner(law, "count_rule"))
+
+
+def tree_rule_of(law: Law) -> TreeRule | str:
+    """The law's `TreeRule`, or the reason why it has none that is valid."""
+    return _form_of(law, law.tree_rule, f"{law.name} is no rule by a decision tree")
+
+
+def why_no_tree_rule(law: Law) -> str:
+    """Why the law has no valid `TreeRule`, for people; empty if it has one."""
+    rule = tree_rule_of(law)
+    return rule if isinstance(rule, str) else ""
+
+
+def keeps_tree_rule(law: Law, rule: TreeRule) -> bool:
+    """Whether the law still has this rule, which was valid."""
+    now = law.tree_rule()
+    same = now is not None and now.children is rule.children and (now.inputs, now.boundary) == (rule.inputs, rule.boundary)
+    return same and not altered(law, _owner(law, "tree_rule"))
 
 
 def ring_kernel_of(law: Law) -> RingKernel | str:

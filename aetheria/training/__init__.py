@@ -3,13 +3,16 @@
 from aetheria.stepping.cpu.training_step import training_step
 from aetheria.training.batch_size import MicroBatches, largest_batch, peak_memory
 from aetheria.training.batches import Batches, SampleSchedule
+from aetheria.training.grow import GrowResult
 from aetheria.training.imitation import TrainResult, imitate
 from aetheria.training.setup import Setup, recommended, setup_training
-from aetheria.training.train_config import TrainConfig, load_train_config
+from aetheria.training.train_config import GrowConfig, TrainConfig, load_train_config, load_training
 from aetheria.training.trajectories import TrajectoryDataset, WindowSample
 
 __all__ = [
     "Batches",
+    "GrowConfig",
+    "GrowResult",
     "MicroBatches",
     "SampleSchedule",
     "Setup",
@@ -20,6 +23,7 @@ __all__ = [
     "imitate",
     "largest_batch",
     "load_train_config",
+    "load_training",
     "peak_memory",
     "recommended",
     "setup_training",

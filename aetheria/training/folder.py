@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 from aetheria.core.errors import ConfigError, StateError
-from aetheria.files.atomic import check_output
+from aetheria.files.atomic import check_output, remove_leftovers
+
+_WRITTEN = (".pt", ".safetensors", ".toml", ".png", ".csv")
 
 
 def prepare_folder(folder: Path, resume: bool, overwrite: bool) -> None:
@@ -21,6 +23,7 @@ def prepare_folder(folder: Path, resume: bool, overwrite: bool) -> None:
         raise ConfigError(f"{folder}: holds a training; --resume continues it, --overwrite replaces it")
     folder.mkdir(parents=True, exist_ok=True)
     check_output(folder / "run.toml", overwrite=True)
+    remove_leftovers(folder, lambda name: name.endswith(_WRITTEN))
     if not resume:
         for old in folder.glob("*.pt"):
             old.unlink()

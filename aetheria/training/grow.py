@@ -16,6 +16,7 @@ from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import atomic_write
 from aetheria.laws import GrowingNCA
 from aetheria.laws.base import Law
+from aetheria.laws.weights import law_note
 from aetheria.runs.run import law_from_config
 from aetheria.stepping.cpu.training_step import Step
 from aetheria.training.distributed import process_count
@@ -34,10 +35,14 @@ class GrowResult:
     """The result of a training to grow a picture.
 
     Attributes:
-        status: "done", "stopped early" or "interrupted".
+        status: "done", "stopped early", "interrupted", or "diverged": the last error has exploded (see
+            `aetheria.training.trainer.exploded`), and the result is the best before, if any was better.
+        exit_code: 0, that of the signal, or 4 for "diverged".
         step: of the training to which the results belong.
         errors, healed: see `GrowthEvaluation`; empty and 0 when interrupted.
         folder: holds weights.safetensors, run.toml, grown.png, last.pt, best.pt.
+        law: with the weights of that step, on the device of the training, ready to step.
+        last_error: of the last validation; None before the first.
     """
 
     status: str
@@ -46,6 +51,8 @@ class GrowResult:
     errors: dict[int, float]
     healed: float
     folder: Path
+    law: GrowingNCA
+    last_error: float | None = None
 
 
 class GrowthObjective:
@@ -134,14 +141,17 @@ def grow(
         trainer = Trainer(law, train, objective, setup, folder, seed=config.seed, config=config.to_toml(), trackers=reports)
         if resume:
             trainer.resume(folder / "last.pt")
-        status, exit_code = train_until_signal(trainer, _validation(trainer, pool, reports), progress)
+        validate = _validation(trainer, pool, reports)
+        status, exit_code = train_until_signal(trainer, validate, progress, pool.empty_error())
+        learned, last_error = trainer.average, trainer.error
+        assert isinstance(learned, GrowingNCA)
+        learned.eval().requires_grad_(False)
         if status == "interrupted":
-            return GrowResult(status, exit_code, trainer.step, {}, 0.0, folder)
+            return GrowResult(status, exit_code, trainer.step, {}, 0.0, folder, learned, last_error)
         if (folder / "best.pt").exists():
             trainer.resume(folder / "best.pt")
-        assert isinstance(trainer.average, GrowingNCA)
-        found = write_results(trainer.average, pool, config, folder)
-        return GrowResult(status, 0, trainer.step, found.errors, found.healed, folder)
+        found = write_results(learned, pool, config, folder)
+        return GrowResult(status, exit_code, trainer.step, found.errors, found.healed, folder, learned, last_error)
 
 
 def growing_law(config: GrowConfig) -> GrowingNCA:
@@ -174,7 +184,7 @@ def write_results(law: GrowingNCA, pool: GrowthPool, config: GrowConfig, folder:
         contact_sheet(found.cells, pool.target).save(temporary)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items()}
     with atomic_write(folder / "weights.safetensors") as temporary:
-        save_file(tensors, temporary, {"config": config.to_toml()})
+        save_file(tensors, temporary, {"config": config.to_toml(), **law_note(config.law.name, config.law.parameters)})
     with atomic_write(folder / "run.toml") as temporary:
         temporary.write_text(run_toml(config))
     return found

@@ -120,6 +120,10 @@ class GrowthPool:
         part = (slice(None), slice(COLOURS), slice(top, top + height), slice(left, left + width))
         return (cells[part] - self.target.to(cells)[part[1:]]).square().mean((1, 2, 3))
 
+    def empty_error(self) -> float:
+        """The mean squared error of the picture's colours where nothing grows."""
+        return float(self.picture_error(torch.zeros_like(self.start)[None]))
+
     def store(self, slots: Tensor, cells: Tensor) -> None:
         """Stores states in the pool; a state that is not finite is replaced by one live cell."""
         good = cells.isfinite().flatten(1).all(1)[:, None, None, None]

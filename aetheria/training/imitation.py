@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import atomic_write
-from aetheria.laws.base import Law, as_law, check_grid
+from aetheria.laws.base import Law, as_law, check_grid, module_of
 from aetheria.laws.controls import Control
 from aetheria.runs.run import law_from_config
 from aetheria.stepping.cpu.training_step import Step, training_step
@@ -36,11 +36,16 @@ class TrainResult:
     """The result of a training.
 
     Attributes:
-        status: "done", "stopped early" or "interrupted".
+        status: "done", "stopped early", "interrupted", or "diverged": the last error has exploded (see
+            `aetheria.training.trainer.exploded`), and the result is the best before, if any was better.
+        exit_code: 0, that of the signal, or 4 for "diverged".
         step: of the training to which the results belong.
         errors: mean absolute error of a cell after 1, 2 .. steps, on held-out data; empty when interrupted, and in all
             processes but the leading one.
         folder: holds weights.safetensors, run.toml, rollout.png, errors.csv, last.pt, best.pt.
+        law: with the weights of that step, on the device of the training, ready to step; as it was given for a module that is
+            no `Law`.
+        last_error: of the last validation; None before the first.
     """
 
     status: str
@@ -48,6 +53,8 @@ class TrainResult:
     step: int
     errors: NDArray[np.float64]
     folder: Path
+    law: nn.Module
+    last_error: float | None = None
 
 
 class ImitationObjective:
@@ -143,13 +150,15 @@ def imitate(
         )
         if resume:
             trainer.resume(folder / "last.pt")
-        status, exit_code = train_until_signal(trainer, _validation(trainer, held_out, reports, setup), progress)
+        validate = _validation(trainer, held_out, reports, setup)
+        status, exit_code = train_until_signal(trainer, validate, progress, report.empty_error(held_out))
+        learned, last_error = module_of(trainer.average.eval().requires_grad_(False)), trainer.error
         if status == "interrupted" or not processes.leads:
-            return TrainResult(status, exit_code, trainer.step, np.zeros(0), folder)
+            return TrainResult(status, exit_code, trainer.step, np.zeros(0), folder, learned, last_error)
         if (folder / "best.pt").exists():
             trainer.resume(folder / "best.pt")
         errors = write_results(trainer.average, config, held_out, folder, setup)
-        return TrainResult(status, 0, trainer.step, errors, folder)
+        return TrainResult(status, exit_code, trainer.step, errors, folder, learned, last_error)
 
 
 def build_learner(config: TrainConfig) -> Law:

@@ -18,8 +18,9 @@ from aetheria.export.pictures import find_levels, picture
 from aetheria.files.atomic import atomic_write
 from aetheria.laws.base import Law
 from aetheria.laws.controls import Control
+from aetheria.laws.weights import law_note
 from aetheria.motor.state import fresh_memory
-from aetheria.observe.fields import get_field
+from aetheria.observe.law_fields import field_of
 from aetheria.observe.request import view_of
 from aetheria.recording import Recording
 from aetheria.training.rollout import RolloutConfig, roll_out
@@ -50,6 +51,12 @@ def horizon_errors(law: Law, dataset: TrajectoryDataset, device: torch.device, m
     return total / len(chosen)
 
 
+def empty_error(dataset: TrajectoryDataset, most: int = 16) -> float:
+    """The mean absolute error of empty cells in at most `most` windows; 1 if the recorded cells are empty, too."""
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, most).round().astype(int))
+    return float(np.mean([dataset[int(number)].abs().mean().item() for number in chosen])) or 1.0
+
+
 def write_errors(errors: Sequence[float] | NDArray[np.float64], path: Path) -> None:
     """The errors by step, as CSV."""
     with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
@@ -62,7 +69,7 @@ def rollout_strip(law: Law, window: Tensor) -> Image.Image:
     """A strip of pictures of a window `(frames, C, H, W)`: recorded frames above, the law's own rollout below."""
     own = own_trajectory(law, window[None])[0]
     chosen = np.unique(np.linspace(0, len(window) - 1, _COLUMNS).round().astype(int)).tolist()
-    field = get_field(law.default_field, law.d_state, law.channels, law.fields)
+    field = field_of(law, law.default_field)
     shown = [[field(view_of(law, (cells[i : i + 1],)))[0].cpu().numpy() for i in chosen] for cells in (window, own)]
     levels = find_levels(shown[0], *field.range)
     scale = max(1, -(-_LEAST_SIDE // min(window.shape[-2:])))
@@ -82,11 +89,12 @@ def learned_controls(law: Law) -> dict[str, float]:
 
 
 def write_law(law: Law, config: TrainConfig, path: Path) -> None:
-    """Writes the weights as safetensors with the config of the training; learned controls go into the run's config."""
+    """Writes the weights as safetensors, with the config of the training, and the law's parameters with learned controls."""
     learned = learned_controls(law)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items() if name not in learned}
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, {"config": config.to_toml()})
+        note = law_note(config.law.name, {**config.law.parameters, **learned})
+        save_file(tensors, temporary, {"config": config.to_toml(), **note})
 
 
 def run_toml(law: Law, config: TrainConfig, recording: Path, weights: str) -> str:

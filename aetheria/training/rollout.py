@@ -12,7 +12,8 @@ from torch.utils.checkpoint import checkpoint
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Law
 from aetheria.motor.state import fresh_memory
-from aetheria.observe.fields import Field, get_field
+from aetheria.observe.fields import Field
+from aetheria.observe.law_fields import field_of
 from aetheria.observe.request import view_of
 from aetheria.stepping.cpu.training_step import Step
 
@@ -98,7 +99,7 @@ def rollout_loss(step: Step, law: Law, window: Tensor, settings: RolloutConfig, 
 
 def observable(name: str, law: Law) -> Field:
     """The observable called `name`. Raises ConfigError when this law has no such observable."""
-    found = get_field(name, law.d_state, law.channels, law.fields)
+    found = field_of(law, name)
     if not found.scalar:
         raise ConfigError(f'[train] conserve: "{name}" is a picture; expected an observable, one number per universe')
     return found

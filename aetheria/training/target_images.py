@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from aetheria.core.errors import ConfigError, FileUnreadableError
+from aetheria.core.errors import ConfigError
+from aetheria.files.images import read_rgba
+from aetheria.files.untrusted import IMAGE_FORMATS
 
 _FONTS = ("NotoColorEmoji*.ttf", "Apple Color Emoji.ttc", "seguiemj.ttf", "TwitterColorEmoji*.ttf")
+_FORMATS = (*IMAGE_FORMATS, "GIF", "WEBP")
 _HEIGHTS = (109, 160, 128)  # of Noto's and Apple's bitmaps; outline fonts accept any
 
 
@@ -21,18 +25,14 @@ def read_picture(path: str | Path, size: int | None = None) -> Tensor:
     """An image as channels of cells `(4, h, w)` in 0..1: red, green, blue premultiplied by alpha, then alpha.
 
     Args:
-        path: of a PNG or any other image that Pillow reads.
+        path: of a PNG, JPEG, BMP, TIFF, GIF or WebP; turned as its EXIF orientation says.
         size: cells of its longer side, to which it is scaled; None for its own.
 
     Raises:
-        FileUnreadableError: not an image. ConfigError: `size` below 1.
+        FileUnreadableError: not an image. ConfigError: `size` below 1. StateError: an image too large for memory.
     """
     _check(size)
-    try:
-        with Image.open(path) as image:
-            return _premultiplied(image, size)
-    except Exception as error:  # a damaged PNG raises SyntaxError, a decompression bomb an error of its own
-        raise FileUnreadableError(f"{path}: cannot be read as an image; {error}") from error
+    return _premultiplied(read_rgba(Path(path), _FORMATS), size)
 
 
 def draw_emoji(text: str, size: int | None = None) -> Tensor:
@@ -52,7 +52,7 @@ def draw_emoji(text: str, size: int | None = None) -> Tensor:
             image = Image.new("RGBA", (2 * height, 2 * height))
             ImageDraw.Draw(image).text((height // 4, height // 4), text, font=font, embedded_color=True)
             if box := image.getbbox():
-                return _premultiplied(image.crop(box), size)
+                return _premultiplied(np.asarray(np.asarray(image.crop(box)) / 255, np.float32), size)
     problem = f"{', '.join(path.name for path in fonts)} cannot draw it" if fonts else "no font with emoji is installed here"
     raise ConfigError(
         f'[picture] emoji: "{text}" given, but {problem}; install one (Debian: fonts-noto-color-emoji), or give a PNG by `path`'
@@ -64,8 +64,8 @@ def _check(size: int | None) -> None:
         raise ConfigError(f"size: {size} given; expected 1 or more cells")
 
 
-def _premultiplied(image: Image.Image, size: int | None) -> Tensor:
-    rgba = torch.from_numpy(np.asarray(image.convert("RGBA"), np.float32) / 255).permute(2, 0, 1)
+def _premultiplied(pixels: NDArray[np.float32], size: int | None) -> Tensor:
+    rgba = torch.from_numpy(pixels).permute(2, 0, 1)
     # Premultiplied before scaling: the colour of a transparent pixel must not bleed into its neighbours.
     picture = torch.cat((rgba[:3] * rgba[3:], rgba[3:]))
     if size is None or size == max(picture.shape[1:]):

@@ -7,6 +7,7 @@ from pydantic import Field as Setting
 
 from aetheria.core.errors import ConfigError
 from aetheria.core.settings import Settings
+from aetheria.core.shell import shell_quoted
 from aetheria.runs.config import LawConfig, find_config, read_settings
 from aetheria.runs.config import to_toml as dumped
 from aetheria.training.rollout import LossName
@@ -198,6 +199,10 @@ def load_training(path: str | Path, overrides: list[str] | None = None) -> Train
     """Reads a training from a TOML file: with a [picture] one that grows it. Raises as `load_train_config` does."""
     path = find_config(path)
     values = read_settings(path, overrides)
+    if "train" not in values and {"steps", "grid"} & values.keys():
+        raise ConfigError(
+            f"{path}: is the config of a run, without a table [train]; `aetheria run {shell_quoted(path)}` runs it"
+        )
     if "picture" not in values:
         return load_train_config(path, overrides)
     picture = values["picture"]

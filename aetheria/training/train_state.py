@@ -1,12 +1,11 @@
 """Checkpoints of a training on disk: replaced only by a complete new file, also when the disk is full."""
 
-import errno
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from aetheria.core.errors import DiskFullError, FileUnreadableError, StateError
+from aetheria.core.errors import DiskFullError, FileUnreadableError, RecordingError, StateError
 from aetheria.files.atomic import durable_write
 
 
@@ -14,16 +13,17 @@ def save(state: dict[str, Any], path: Path) -> None:
     """Writes a state to a temporary file and renames it to `path`; on any failure the old file stays.
 
     Raises:
-        DiskFullError: no space is left.
+        DiskFullError: no space is left. RecordingError: another error of the disk.
     """
     try:
-        with durable_write(path, _read) as temporary:
-            torch.save(state, temporary)
+        # To a file of Python: torch's own writer does not say why it failed.
+        with durable_write(path, _read) as temporary, temporary.open("wb") as file:
+            torch.save(state, file)
+            file.close()  # before it is verified
+    except DiskFullError as error:
+        raise DiskFullError(f"{path}: cannot be written, the disk is full; the old file is kept") from error
     except (OSError, RuntimeError) as error:
-        # torch's writer reports a full disk as a RuntimeError that does not say so.
-        if isinstance(error, RuntimeError) or error.errno == errno.ENOSPC:
-            raise DiskFullError(f"{path}: cannot be written, the disk may be full; the old file is kept ({error})") from error
-        raise
+        raise RecordingError(f"{path}: cannot be written; the old file is kept ({error})") from error
 
 
 def load(path: Path, config: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from aetheria.training.trackers import Tracker
 from aetheria.training.train_config import OptimConfig
 
 MOST_BAD_LOSSES = 3  # losses of NaN or Inf in a row, after which the training ends
+EXPLODED = 100.0  # an error of so many times that of empty cells is no imperfect law, but one whose cells grow without bound
 _GRADIENTS_EVERY = 100  # steps between two histograms
 # Counters in a checkpoint: key in the file, attribute of the trainer.
 _COUNTERS = {"best": "best", "error": "error", "_slowed": "_rate_factor", "_bad": "_bad_losses", "_stale": "_stale_validations"}
@@ -36,7 +37,7 @@ class TrainStatus:
 
     Attributes:
         step, steps: steps done, and steps of the whole training.
-        error: of the last validation; None before the first.
+        error: of the last validation, that of this step included; None before the first.
         rate: steps per second.
         waited: share of the time spent waiting for data.
     """
@@ -96,6 +97,7 @@ class Trainer:
         self,
         validate: Callable[[Law], float],
         *,
+        empty_error: float = math.inf,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[TrainStatus], None] = lambda _: None,
     ) -> str:
@@ -103,10 +105,11 @@ class Trainer:
 
         Args:
             validate: returns the error of a law, in eval mode, on held-out data.
+            empty_error: the error of empty cells, by which `exploded` judges; if left out only NaN and Inf count.
             stopped: called after each step; True ends the training.
 
         Returns:
-            "done", "stopped early" or "interrupted".
+            "done", "stopped early", "interrupted"; or "diverged" for one of the first two with an exploded last error.
 
         Raises:
             DivergedError: the loss was NaN or Inf three times in a row; the last good checkpoint is kept.
@@ -120,19 +123,18 @@ class Trainer:
                 self._objective.after_step()
                 self.step += 1
                 seconds = max(time.perf_counter() - began, 1e-9)
-                status = TrainStatus(
-                    self.step, self.optim.steps, loss, self.error, (self.step - first) / seconds, batches.waited_s / seconds
-                )
+                rates = (self.step - first) / seconds, batches.waited_s / seconds
                 if self.step == self.optim.steps or self.step % self.optim.validate_every == 0:
                     self._validate(validate)
+                status = TrainStatus(self.step, self.optim.steps, loss, self.error, *rates)
                 self._track(status)
                 progress(status)
                 if self.optim.patience and self._stale_validations >= self.optim.patience:
-                    return "stopped early"
+                    return "diverged" if exploded(self.error, empty_error) else "stopped early"
                 if self._processes.any(stopped()):
                     self.save(self._folder / "last.pt")
                     return "interrupted"
-        return "done"
+        return "diverged" if exploded(self.error, empty_error) else "done"
 
     # -- a step --------------------------------------------------------------------------------------------------------
 
@@ -197,9 +199,9 @@ class Trainer:
         error = torch.tensor(validate(self.average), dtype=torch.float64, device=self._setup.device)
         self.error = self._processes.mean(error).item()
         # Of two equal errors the later one is kept: that law has been trained longer.
-        good = self.error <= self.best
+        good = math.isfinite(self.error) and self.error <= self.best
         self._stale_validations = 0 if self.error < self.best else self._stale_validations + 1
-        self.best = min(self.best, self.error)
+        self.best = self.error if good else self.best
         self.save(self._folder / "last.pt")
         if good:
             self.save(self._folder / "best.pt")
@@ -261,7 +263,7 @@ class Trainer:
 
 
 def train_until_signal(
-    trainer: Trainer, validate: Callable[[Law], float], progress: Callable[[TrainStatus], None]
+    trainer: Trainer, validate: Callable[[Law], float], progress: Callable[[TrainStatus], None], empty_error: float
 ) -> tuple[str, int]:
     """Trains as `Trainer.train` does, until the first SIGINT or SIGTERM; returns status and exit code.
 
@@ -270,8 +272,13 @@ def train_until_signal(
     """
     with SignalHandler() as signals:
         signals.ignored = 1
-        status = trainer.train(validate, stopped=lambda: bool(signals.received), progress=progress)
-    return status, signals.exit_code if status == "interrupted" else 0
+        status = trainer.train(validate, empty_error=empty_error, stopped=lambda: bool(signals.received), progress=progress)
+    return status, {"interrupted": signals.exit_code, "diverged": DivergedError.exit_code}.get(status, 0)
+
+
+def exploded(error: float | None, empty_error: float) -> bool:
+    """Whether an error is NaN, Inf, or more than a hundred times that of empty cells."""
+    return error is not None and not (math.isfinite(error) and error <= EXPLODED * empty_error)
 
 
 def rate(step: int, optim: OptimConfig) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 
 from aetheria import Recorder, Recording
 from aetheria.core.errors import AetheriaError
+from aetheria.recording.frame_writer import FrameWriter
 from benchmarks.faults.fault import Fault, FaultResult
 from benchmarks.faults.fork_server import ChildResult, fork_server
 from benchmarks.faults.kills import FRAMES, edit, expected, motor
@@ -34,7 +35,7 @@ def record(path: str, nth: int = 0, how: int = 0, number: int = 0, ask: bool = T
     if nth:
         ctypes.CDLL(None).writes_arm(b"run", ctypes.c_long(nth), how, number)
     if not ask:
-        Recorder._check_space = _unasked  # type: ignore[method-assign, assignment]
+        FrameWriter._check_space = _unasked  # type: ignore[method-assign, assignment]
     report: dict[str, Any] = {"frames": 0, "code": 0, "message": ""}
     recorder = None
     try:
@@ -50,7 +51,7 @@ def record(path: str, nth: int = 0, how: int = 0, number: int = 0, ask: bool = T
     print(json.dumps(report | {"frames": recorder.frames if recorder else 0}))
 
 
-def _unasked(recorder: Recorder, nbytes: int) -> None:
+def _unasked(writer: FrameWriter, nbytes: int) -> None:
     """Does not query the free space."""
 
 

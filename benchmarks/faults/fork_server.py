@@ -115,8 +115,8 @@ class ForkServer:
 
 @cache
 def fork_server() -> ForkServer:
-    """The server of this process, with `writes.c` preloaded; closed at exit."""
-    shared = ForkServer({"LD_PRELOAD": str(_preloaded())} if sys.platform == "linux" else {})
+    """The server of this process, with `writes.c` and `calls.c` preloaded; closed at exit."""
+    shared = ForkServer({"LD_PRELOAD": _preloaded()} if sys.platform == "linux" else {})
     atexit.register(shared.close)
     return shared
 
@@ -129,13 +129,16 @@ def second_fork_server() -> ForkServer:
     return second
 
 
-def _preloaded() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="writes"))
+def _preloaded() -> str:
+    """The libraries to preload, compiled."""
+    folder = Path(tempfile.mkdtemp(prefix="preloaded"))
     atexit.register(shutil.rmtree, folder)
-    library = folder / "writes.so"
-    source = Path(__file__).with_name("writes.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    return library
+    libraries = []
+    for name in ("writes", "calls"):
+        libraries.append(str(folder / f"{name}.so"))
+        source = Path(__file__).with_name(f"{name}.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", libraries[-1], source, "-ldl"], check=True)
+    return ":".join(libraries)
 
 
 def main() -> None:

@@ -8,13 +8,29 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.faults import damage, disks, ends, inputs, kills, readers, resumes, soak, writers
+from benchmarks.faults import (
+    calls,
+    command_line,
+    damage,
+    disks,
+    ends,
+    exits,
+    inputs,
+    interrupts,
+    kills,
+    readers,
+    resumes,
+    soak,
+    writers,
+)
 from benchmarks.faults.fault import Fault, FaultResult
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import table
 
 FAULTS: list[Fault] = [
-    fault for kind in (kills, writers, readers, disks, damage, resumes, ends, inputs, soak) for fault in kind.FAULTS
+    fault
+    for kind in (kills, command_line, writers, readers, disks, calls, damage, resumes, ends, exits, interrupts, inputs, soak)
+    for fault in kind.FAULTS
 ]
 
 _HEADER = "fault | runs | result | expected"

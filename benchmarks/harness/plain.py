@@ -156,11 +156,11 @@ def _growing(law: GrowingNCA) -> Step:
 
 
 def _life(law: Life) -> Step:
-    kernel = torch.ones(1, 1, 3, 3, device=law.table.device)
+    rule = law.bit_rule()
+    assert rule is not None
+    kernel = torch.ones(1, 1, 3, 3, device=next(law.buffers()).device)
     kernel[0, 0, 1, 1] = 0
-    table = law.table.view(2, 9)
-    born = [n for n in range(9) if table[0, n]]
-    stay = [n for n in range(9) if table[1, n]]
+    born, stay = ([n for n in range(9) if rule.table[first + n]] for first in (0, 9))
 
     def step(x: Tensor) -> State:
         count = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), kernel)

@@ -18,7 +18,7 @@ from unittest.mock import patch
 import torch
 
 from aetheria import Aetheria_Motor, GrowingNCA, Life, Recorder
-from aetheria.recording import recorder
+from aetheria.recording import checksums, frame_writer, growing_file
 
 EVERY = 10  # steps between frames
 _WARM_UP = 3  # frames that are not counted, while caches are cold
@@ -57,11 +57,9 @@ class CommitTimes:
     def timing(self) -> Iterator[None]:
         """Times commits in the block."""
         with ExitStack() as patched:
-            self._patch(patched, recorder.Recorder, _TIMED_METHODS)
-            if hasattr(recorder, "GrowingFile"):  # missing in older recorders
-                self._patch(patched, recorder.GrowingFile, _TIMED_METHODS)
-            if hasattr(recorder, "checksums"):
-                self._patch(patched, recorder.checksums, {"of_field": "checksums", "of_row": "checksums"})
+            self._patch(patched, frame_writer.FrameWriter, _TIMED_METHODS)
+            self._patch(patched, growing_file.GrowingFile, _TIMED_METHODS)
+            self._patch(patched, checksums, {"of_field": "checksums", "of_row": "checksums"})
             yield
 
     def _patch(self, patched: ExitStack, owner: Any, parts: dict[str, str]) -> None:

@@ -151,6 +151,17 @@ def test_the_headless_benchmark_prints_a_row_for_each_law(
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_the_benchmark_of_first_steps_fills_its_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: None
+) -> None:
+    out = tmp_path / "first_step.md"
+    monkeypatch.setattr("sys.argv", ["first_step", "--laws", "Life", "GrowingNCA", "--sides", "16", "32", "--out", str(out)])
+    first_step.main()
+    rows = [line.split(" | ") for line in out.read_text().splitlines() if line.startswith(("| Life", "| GrowingNCA"))]
+    assert [row[1] for row in rows] == ["packed", "eager", "packed", "fused"]
+    assert all(len(row) == 9 for row in rows)
+
+
 def test_the_stepping_benchmark_fills_every_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_a_run_leaves_a_recording_and_a_picture_and_prints_their_paths(here: Pat
     assert result.exit_code == 0, result.output
     assert "done 60 steps" in result.output
     assert "runs/soup.h5" in result.output
-    assert re.search(r"Next: \S+ info runs/soup.h5 .* export runs/soup.h5 --gif", result.output)
+    assert re.search(r"Next: \S.* info runs/soup.h5 .* export runs/soup.h5 --gif", result.output)
     with Recording(here / "runs/soup.h5") as recording:
         assert list(recording.steps) == [0, 20, 40, 60]
         assert recording.attributes["title"] == "a soup"
@@ -124,7 +125,7 @@ def test_nothing_is_overwritten_without_the_option(here: Path) -> None:
     [
         (["nowhere.toml"], 5, "nowhere.toml: no such file"),
         (["soup.toml", "--set", "law.name=lief"], 2, "did you mean Life"),
-        (["soup.toml", "--set", "law.rule=B3S23"], 2, 'rule: "B3S23" given'),
+        (["soup.toml", "--set", "law.rule=B3T23"], 2, 'rule: "B3T23" given'),
         (["soup.toml", "--set", "record.fields=['densty']"], 2, 'field "densty"'),
         (["soup.toml", "--set", "picture.field=population"], 2, "is an observable"),
         (["soup.toml", "--set", "picture.levels=[1,1]"], 2, "[picture] levels: [1.0, 1.0] given"),
@@ -204,7 +205,7 @@ def test_info_says_what_a_recording_holds_and_how_to_open_it(here: Path) -> None
     call("run", "soup.toml")
     result = call("info", "runs/soup.h5")
     assert result.exit_code == 0
-    for words in ("done", "a soup", "Life, 1 channels, 32 x 48", "4, steps 0 to 60, every 20", "population", 'name = "life"'):
+    for words in ("done", "a soup", "Life, 1 channel, 32 x 48", "4, steps 0 to 60, every 20", "population", 'name = "life"'):
         assert words in result.output
     assert 'xarray.open_dataset("runs/soup.h5", engine="h5netcdf")' in result.output
     (here / "junk.h5").write_bytes(b"junk")
@@ -304,7 +305,9 @@ def test_view_without_the_viewer_says_what_to_install(monkeypatch: pytest.Monkey
         monkeypatch.setattr(extensions, "entry_points", lambda **_: [])
     error = failure("view")
     assert error.exit_code == 2
-    assert "view: the viewer needs PySide6 and pyqtgraph: pip install 'aetheria[viewer]' (" in str(error)
+    assert "view: the viewer needs PySide6 and pyqtgraph: pip install '.[viewer]' in the folder of Aetheria's source (" in str(
+        error
+    )
     assert call("--help").exit_code == 0
     assert call("jump").exit_code == 2
 
@@ -412,6 +415,52 @@ def test_bad_export_arguments_end_with_2(here: Path, arguments: list[str], words
     error = failure("export", "runs/soup.h5", *arguments)
     assert error.exit_code == 2
     assert words in str(error)
+
+
+NAMES = ["50% done", "100%b%d%%", "a b", "it's", 'q"q', "[red]x", "-dash", "$HOME", "12:30"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recording_of_any_name_is_run_exported_and_printed_as_a_shell_wants_it(here: Path, name: str) -> None:
+    result = call("run", "soup.toml", "--steps", "20", "--out", f"{name}.h5")
+    assert result.exit_code == 0, result.output
+    (line,) = (line for line in result.output.splitlines() if line.startswith("Next: "))
+    printed = shlex.split(line.removeprefix("Next: ").partition("   |   ")[0])
+    assert Path(printed[-1]).name == f"{name}.h5"
+    assert Path(printed[-1]).is_file()
+    assert not printed[-1].startswith("-")
+    for kind in ("png", "gif", "mp4", "vtkhdf", "npz", "zarr"):
+        result = call("export", f"--{kind}", "--overwrite", printed[-1])
+        assert result.exit_code == 0, result.output
+    with h5py.File(f"./{name}.vtkhdf") as file, Recording(printed[-1]) as recording:
+        shown = file["VTKHDF/PointData/channel_0"][:]
+        assert shown.any()
+        np.testing.assert_array_equal(shown[-1], recording.read("channel_0", -1)[0])
+    said = call("info", printed[-1]).output
+    assert f"aetheria.Recording({json.dumps(str(Path(printed[-1])))})" in said
+
+
+def test_python_m_aetheria_is_the_command_line(here: Path) -> None:
+    result = subprocess.run([sys.executable, "-m", "aetheria", "run", "nowhere.toml"], capture_output=True, text=True)
+    assert result.returncode == 5
+    assert result.stderr.startswith("error nowhere.toml: no such file")
+
+
+def test_another_file_than_a_config_is_named_and_its_use_is_said(here: Path) -> None:
+    assert call("run", "soup.toml", "--steps", "1", "--out", "my run.h5").exit_code == 0
+    np.save("a.npy", np.eye(3))
+    (here / "folder").mkdir()
+    os.mkfifo("pipe.toml")
+    for name, words in {
+        "my run.h5": "is a recording; expected a config (.toml). Its use: aetheria view 'my run.h5', "
+        "or aetheria run --resume 'my run.h5'",
+        "a.npy": "is a NumPy array; expected a config",
+        "folder": "is a folder; expected a config",
+        "pipe.toml": "is a device or a pipe; expected a config",
+    }.items():
+        error = failure("run", name)
+        assert error.exit_code == 5
+        assert str(error).startswith(f"{name}: {words}")
 
 
 def test_files_on_the_command_line_are_relative_to_the_current_folder(here: Path) -> None:

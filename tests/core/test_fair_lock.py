@@ -1,12 +1,13 @@
 """The fair lock between the stepping thread and everybody else."""
 
 import threading
-import time
-from types import SimpleNamespace
+from contextlib import ExitStack, nullcontext
+from functools import partial
 
 import pytest
 
 from aetheria.core.fair_lock import FairLock
+from benchmarks.faults.strikes import Strike, free_for_others, raise_in, until
 
 
 def test_threads_are_served_in_the_order_they_came() -> None:
@@ -55,32 +56,76 @@ def test_the_holder_may_enter_again_and_no_two_hold_at_once() -> None:
     assert most[0] == 1
 
 
-@pytest.mark.parametrize("granted", [False, True])
-def test_one_who_is_interrupted_while_waiting_leaves_no_gap(granted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_depth_counts_the_entries_of_this_thread_alone() -> None:
+    turns, seen = FairLock(), []
+    with turns:
+        turns.acquire()
+        thread = threading.Thread(target=lambda: seen.append(turns.depth))
+        thread.start()
+        thread.join(10)
+        assert (turns.depth, seen) == (2, [0])
+        turns.release_to(1)
+        assert turns.depth == 1
+    assert turns.depth == 0
+
+
+def test_ctrl_c_while_waiting_leaves_no_gap() -> None:
     turns = FairLock()
     served: list[object] = []
-
-    class Interrupted(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            if granted:
-                super().wait(10)
-            raise KeyboardInterrupt
 
     def wait_and_be_interrupted() -> None:
         with pytest.raises(KeyboardInterrupt), turns:
             served.append("interrupted")
 
     with turns:
-        fake = SimpleNamespace(Event=Interrupted, get_ident=threading.get_ident)
-        monkeypatch.setattr("aetheria.core.fair_lock.threading", fake)
         thread = threading.Thread(target=wait_and_be_interrupted)
         thread.start()
-        _wait_for(turns, 1) if granted else thread.join(10)
-        monkeypatch.undo()
+        _wait_for(turns, 1)
+        next_one = threading.Thread(target=lambda: _serve(turns, served, "next"))
+        next_one.start()
+        _wait_for(turns, 2)
+        raise_in(thread)
     thread.join(10)
-    with turns:
-        served.append("next")
+    next_one.join(10)
     assert served == ["next"]
+
+
+@pytest.mark.parametrize("events", ["line", "opcode"])
+@pytest.mark.parametrize("situation", ["free", "held already", "waiting"])
+def test_ctrl_c_at_every_point_of_entering_and_leaving_leaves_the_lock_to_others(events: str, situation: str) -> None:
+    def work(turns: FairLock, strike: Strike) -> None:
+        with ExitStack() as stack:
+            if situation == "held already":
+                stack.enter_context(turns)
+            with strike:
+                enter_and_leave(turns)
+            assert turns.depth == (situation == "held already")
+        assert turns.depth == 0
+
+    number, struck = 0, True
+    while struck:
+        number += 1
+        turns, strike = FairLock(), Strike(number, [FairLock], events)
+        thread = threading.Thread(target=work, args=(turns, strike))
+        with turns if situation == "waiting" else nullcontext():
+            thread.start()
+            if situation == "waiting":
+                until(partial(_waits_or_was_struck, turns, strike))
+        thread.join(10)
+        assert strike.failure is None
+        assert not thread.is_alive()
+        assert free_for_others(turns), strike.where
+        struck = strike.done
+    assert number > 6
+
+
+def _waits_or_was_struck(turns: FairLock, strike: Strike) -> bool:
+    return bool(turns._waiting) or strike.done
+
+
+def enter_and_leave(turns: FairLock) -> None:
+    with turns:
+        pass
 
 
 def _serve(turns: FairLock, served: list[object], name: object) -> None:
@@ -89,7 +134,4 @@ def _serve(turns: FairLock, served: list[object], name: object) -> None:
 
 
 def _wait_for(turns: FairLock, waiting: int) -> None:
-    deadline = time.monotonic() + 10
-    while len(turns._waiting) < waiting:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(lambda: len(turns._waiting) >= waiting)

@@ -132,7 +132,7 @@ def test_what_cannot_be_shown_is_refused(recording: Recording) -> None:
         ({"field": "population"}, ConfigError, "is an observable"),
         ({"field": "chanel_0"}, ConfigError, "did you mean channel_0"),
         ({"style": PictureStyle(levels=(2, 1))}, ConfigError, "low < high"),
-        ({"first": 500}, ConfigError, "no frame between steps 500 and None; it has steps 0 to 20"),
+        ({"first": 500}, ConfigError, "no frame between steps 500 and the last; it has steps 0 to 20"),
         ({"style": PictureStyle(universe=2)}, ConfigError, "universe: 2 given; expected 0 to 1"),
         ({"style": PictureStyle("rainbow")}, ConfigError, "rainbow"),
     ]:

@@ -1,4 +1,4 @@
-"""The promises of every law, asked of each in every rank it states, of one of 14 states, and of a module that is no `Law`.
+"""The promises of every law, asked of each in every rank it states, and of a module that is no `Law`.
 
 How far and where a step reaches is asked in `test_law_locality.py`.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 from aetheria.laws import ConvLSTM
 from aetheria.laws.checks import RANKS
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.stepping.trial import TOLERANCE
+from aetheria.stepping.reference import TOLERANCE
 from tests.small_laws import (
     GRIDS,
     PLAIN,

@@ -18,7 +18,6 @@ from tests.small_laws import (
     GRIDS,
     PLAIN,
     QUANTUM,
-    UNLISTED,
     Case,
     boundaries,
     cases,
@@ -49,7 +48,7 @@ def _certain(name: str, rank: int | None = None) -> Law:
 def test_a_periodic_law_commutes_with_shifts_of_the_torus(case: Case, shift: tuple[int, ...]) -> None:
     """By multiples of `divisor`, which is 1 for all but the pooled laws."""
     name, rank = case
-    law = _certain(name, rank)
+    law = local_law(name, rank, **CERTAIN.get(name, {}), **_bounded(name, "periodic"))
     grid = fitting(law, GRIDS[rank])
     state = fresh(law, grid)
 
@@ -184,14 +183,19 @@ def test_a_boundary_matters_at_the_edge_and_nowhere_else(case: Case) -> None:
     law = next(iter(laws.values()))
     assert law.radius is not None
     grid = fitting(law, tuple(2 * law.radius + more for more in (5, 7, 10))[-rank:])
-    after = {boundary: stepper(law)(fresh(law, grid))[0] for boundary, law in laws.items()}
+    # Many universes, states drawn evenly: the few edge cells of one may come out alike by chance.
+    cells, *memory = fresh(law, grid, batch=128)
+    if law.states is not None:
+        cells = torch.randint(law.states, cells.shape, generator=torch.Generator().manual_seed(0)).double()
+    # The last phase: the blocks of a first one may not reach over the edge.
+    after = {boundary: stepper(law)((cells, *memory), law.phases - 1)[0] for boundary, law in laws.items()}
     for one, other in combinations(laws, 2):
         inside, same_inside = (_cropped(after[boundary], law.radius) for boundary in (one, other))
         torch.testing.assert_close(inside, same_inside, rtol=1e-12, atol=1e-14)
         assert not torch.allclose(after[one], after[other], rtol=1e-9)
 
 
-PADDED = cases("MLP", "DEEP_QCA", "NeuralCA", "Life", "Lenia", *UNLISTED)
+PADDED = cases("MLP", "DEEP_QCA", "NeuralCA", "Life", "Lenia", "Elementary", "Cyclic")
 
 
 @each(PADDED)

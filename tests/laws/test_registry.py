@@ -1,5 +1,6 @@
 """The registry: every law of every family is in it, in a stable order, and importable from `aetheria`."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,13 @@ def test_every_registered_law_can_be_imported_from_aetheria_and_from_its_laws() 
         assert getattr(aetheria, name) is getattr(laws, name) is law
         assert name in dir(aetheria)
         assert name in dir(laws)
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_a_law_is_found_without_regard_to_case_dash_underscore_and_space(name: str) -> None:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    forms = (name, name.lower(), name.upper(), words, words.lower(), words.replace("_", "-"), words.replace("_", " "))
+    assert {find_law(form) for form in forms} == {LAWS[name]}
 
 
 def test_a_name_that_is_no_law_is_refused_as_by_any_module() -> None:

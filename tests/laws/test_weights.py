@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -17,7 +18,24 @@ from tests.paths import ROOT
 
 Tensors = dict[str, Tensor]
 Save = Callable[[Tensors, Path], None]
-SAVES: dict[str, Save] = {"w.safetensors": save_file, "w.pt": torch.save, "w.pth": torch.save}
+
+
+def save_old(tensors: Tensors, path: Path) -> None:
+    """In torch's form before 1.6."""
+    torch.save(tensors, path, _use_new_zipfile_serialization=False)
+
+
+def save_npz(tensors: Tensors, path: Path) -> None:
+    np.savez(path, **{name: tensor.numpy() for name, tensor in tensors.items()})  # type: ignore[arg-type]  # by NumPy's stubs
+
+
+SAVES: dict[str, Save] = {
+    "w.safetensors": save_file,
+    "w.pt": torch.save,
+    "w.pth": torch.save,
+    "old.pth": save_old,
+    "w.npz": save_npz,
+}
 
 
 @pytest.fixture
@@ -96,9 +114,9 @@ def test_a_missing_file_a_folder_and_an_unknown_kind_are_refused(law: nn.Module,
     (tmp_path / "folder.pt").mkdir()
     with pytest.raises(FileUnreadableError, match="is a folder; expected weights"):
         load_weights(law, tmp_path / "folder.pt")
-    (tmp_path / "w.npz").touch()
-    with pytest.raises(ConfigError, match=r"expected \.safetensors, \.pt or \.pth"):
-        load_weights(law, tmp_path / "w.npz")
+    (tmp_path / "w.h5").touch()
+    with pytest.raises(ConfigError, match=r"expected \.safetensors, \.pt, \.pth, \.ckpt, \.bin or \.npz"):
+        load_weights(law, tmp_path / "w.h5")
 
 
 @pytest.mark.parametrize("name", SAVES)
@@ -162,7 +180,7 @@ def test_a_malicious_pickle_never_runs(zipped: bool, law: nn.Module, tmp_path: P
 
 
 def test_a_file_that_holds_no_state_dict_is_refused(law: nn.Module, tmp_path: Path) -> None:
-    for content in (torch.zeros(3), [torch.zeros(3)], {"epoch": 3}, {"state_dict": other_weights()}):
+    for content in (torch.zeros(3), [torch.zeros(3)], {"epoch": 3}, {"state_dict": list(other_weights().values())}):
         torch.save(content, tmp_path / "w.pt")
         with pytest.raises(FileUnreadableError, match="expected a state dict"):
             load_weights(law, tmp_path / "w.pt")

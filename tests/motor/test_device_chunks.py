@@ -34,7 +34,7 @@ class Paced:
         def advance(_: object, steps: int) -> None:
             self.chunks.append(steps)
             self.device.queue(steps * seconds())
-            stepper.step += steps
+            stepper.go_to(stepper.state, stepper.step + steps, 0)
 
         monkeypatch.setattr(stepper, "advance", advance)
         self.loop = StepLoop(stepper, motor.optimizer, motor._loop.edits, 0)

@@ -131,6 +131,63 @@ def test_an_rle_pattern_is_placed_and_scaled_by_whole_numbers(glider: str) -> No
         cells(Life(), "rle", path=glider, scale=1.5)
 
 
+@pytest.mark.parametrize("rule", ["B3/S23", "23/3", "S23/B3", "b3s23", "Life", "B3/S23:T16,12"])
+def test_a_pattern_of_the_laws_own_rule_says_nothing(rule: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "g.rle").write_text(f"x = 3, y = 3, rule = {rule}\nbo$2bo$3o!")
+    with caplog.at_level(logging.WARNING):
+        assert cells(Life("23/3"), "pattern", path=str(tmp_path / "g.rle")).sum() == 5
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("law", "rule", "words"),
+    [
+        (Life(), "R5,C0,M1,S34..58,B34..45,NM", "was made for rule R5,C0,M1,S34..58,B34..45,NM and runs under B3/S23"),
+        (Life(), "WireWorld", "was made for rule WireWorld and runs under B3/S23"),
+        (Life(), "B3/T23", "was made for rule B3/T23 and runs under B3/S23"),
+        (Lenia(R=3), "B3/S23", "was made for rule B3/S23 and runs under Lenia"),
+        (Life(), "B3/S23:P12,12", "was made for a plane of 12 x 12 cells (rule B3/S23:P12,12) and runs on a torus of 12 x 16"),
+        (
+            Life(boundary="zero"),
+            "B3/S23:T16,12",
+            "was made for a torus of 12 x 16 cells (rule B3/S23:T16,12)",
+        ),
+        (Life(), "B3/S23:K16*,12", "was made for a Klein bottle of 12 x 16 cells"),
+    ],
+)
+def test_another_rule_or_bounded_grid_is_said_in_full(
+    law: nn.Module, rule: str, words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "g.rle").write_text(f"x = 3, y = 3, rule = {rule}\nbo$2bo$3o!")
+    with caplog.at_level(logging.WARNING):
+        cells(law, "rle", path=str(tmp_path / "g.rle"))
+    assert len(caplog.messages) == 1
+    assert words in caplog.text
+
+
+def test_patterns_of_every_format_are_initial_cells_under_both_names_of_the_kind(tmp_path: Path) -> None:
+    (tmp_path / "g.cells").write_text("!Name: Glider\n.O.\n..O\nOOO\n")
+    for kind in ("pattern", "rle"):
+        assert cells(Life(), kind, path=str(tmp_path / "g.cells")).sum() == 5
+        assert cells(Lenia(R=3), kind, path=str(tmp_path / "g.cells")).max() == 1
+
+
+def test_the_letters_of_an_rle_are_levels_of_lenia_and_o_is_the_highest(tmp_path: Path) -> None:
+    (tmp_path / "g.rle").write_text("oAyObpA!")
+    given = cells(Lenia(R=3), "rle", path=str(tmp_path / "g.rle"))[0, 0, 6, 6:11]
+    np.testing.assert_allclose(given, [1, 1 / 255, 1, 0, 25 / 255], rtol=1e-6)
+
+
+def test_a_box_that_leaves_the_grid_is_cut_to_its_live_cells_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "g.rle").write_text("x = 500, y = 400, rule = B3/S23\n9$7b3o!")
+    with caplog.at_level(logging.WARNING):
+        given = cells(Life(), "pattern", path=str(tmp_path / "g.rle"))
+    assert torch.nonzero(given[0, 0]).tolist() == [[6, 7], [6, 8], [6, 9]]
+    assert "its box of 400 x 500 cells leaves the grid of 12 x 16; placed by the 1 x 3 cells that hold live ones" in caplog.text
+
+
 def test_a_pattern_made_for_another_rule_is_said_so_and_runs(glider: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         cells(Life("B3/S23"), "rle", path=glider)

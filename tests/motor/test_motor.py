@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from aetheria import GrowingNCA, Lenia, Life, Quantum, UNet
 from aetheria.core.errors import AetheriaError, ConfigError, DivergedError, LawError, StateError
-from aetheria.core.memory_limits import check_states
+from aetheria.core.memory_limits import EAGER_STATES, check_states
 from aetheria.core.precision import Numerics, numerics
 from aetheria.motor.motor import Aetheria_Motor, MotorConfig
+from aetheria.motor.state import check_room_for
 from aetheria.stepping import Plan, PlanName, choose_plan
 
 EAGER = {"plan": "eager"}
@@ -245,11 +246,19 @@ def test_a_state_too_large_for_memory_is_refused_before_it_is_allocated() -> Non
         match=r"stepping needs at least 384.0 GiB, .* free, of which 80% are",
     ):
         Aetheria_Motor(UNet(8, 4), 32768, 8, "cpu", EAGER)
-    check_states((1, 1, 10, 10), 400, planned=False, available=3000)
+    check_states((1, 1, 10, 10), 400, EAGER_STATES, available=3000)
     with pytest.raises(StateError, match="smaller grid or batch, or --force"):
-        check_states((1, 1, 10, 10), 400, planned=False, available=2999)
-    with pytest.raises(StateError, match='or plan "eager"'):
-        check_states((1, 1, 10, 10), 400, planned=True, available=3000)
+        check_states((1, 1, 10, 10), 400, EAGER_STATES, available=2999)
+
+
+def test_a_kernel_of_ours_needs_room_for_fewer_states_than_a_plan_compared_on_the_whole_grid() -> None:
+    cells = torch.zeros(1, 1, 10, 10)  # 400 bytes
+    check_room_for(Life(), (cells,), "auto", "fp32", 1500)
+    with pytest.raises(StateError, match=r"needs at least 1,200 bytes, .*smaller grid or batch, or --force"):
+        check_room_for(Life(), (cells,), "auto", "fp32", 1499)
+    with pytest.raises(StateError, match=r'needs at least 4,000 bytes, .*or plan "eager"'):
+        check_room_for(Life(), (cells,), "compiled", "fp32", 4999)
+    check_room_for(Life(), (cells,), "compiled", "fp32", 5000)
 
 
 def test_a_module_of_the_wrong_shape_says_what_it_got_and_what_to_do() -> None:
@@ -522,7 +531,6 @@ def test_a_plan_made_in_the_background_takes_over_and_gives_the_same_cells() -> 
     while motor.planning and time.monotonic() - began < 120:
         motor.step(1)
     motor.step(3)
-    assert motor.plan is not None
     assert motor.plan.name == "packed"
     reference.step(motor.step_count)
     assert torch.equal(motor.cells, reference.cells)
@@ -539,12 +547,11 @@ def test_what_the_background_could_not_plan_is_said_once_and_stepping_goes_on_ea
             raise LawError("no plan for this")
         return choose_plan(*arguments, wanted=wanted, **settings)
 
-    monkeypatch.setattr("aetheria.motor.stepper.choose_plan", choose)
+    monkeypatch.setattr("aetheria.motor.planner.choose_plan", choose)
     motor = Aetheria_Motor(Life(), 8, 1, "cpu", {"plan_in_background": True})
     with pytest.warns(RuntimeWarning, match="Life goes on by plan eager: same result, slower. Reason: no plan for this"):
         step_until_planned(motor)
     motor.step(5)
-    assert motor.plan is not None
     assert (motor.plan.name, motor.plan.reason) == ("eager", "no plan for this")
     assert calls == ["eager", "auto"]
 

@@ -147,3 +147,21 @@ def test_colours_are_interleaved_and_other_pixels_stay() -> None:
     assert (colours == np.stack(list(planes), -1)).all()
     assert colours.flags.c_contiguous, "as a window draws it"
     assert (interleaved(planes[0]) == planes[0]).all()
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 5)])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_mean_of_numbers_near_the_end_of_float32_is_finite(size: tuple[int, int], device: str) -> None:
+    values = torch.full((1, 12, 20), 1e38, device=device)
+    values[:, :6] = -3e38
+    means = downsample(values, size)
+    assert finite(means)
+    assert torch.allclose(means[:, 0], torch.tensor(-3e38, device=device))
+    values[0, 0, 0] = torch.inf
+    assert not finite(downsample(values, size))
+
+
+@pytest.mark.gpu
+def test_a_gpu_averages_ordinary_numbers_as_torch_does() -> None:
+    values = torch.randn(2, 64, 48, device="cuda") * torch.logspace(-20, 20, 48, device="cuda")
+    assert torch.equal(downsample(values, (16, 12)), torch.nn.functional.avg_pool2d(values, (4, 4)))

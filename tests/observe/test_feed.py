@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from torch import Tensor, nn
 from aetheria import Life
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame, Subscription
+from aetheria.observe.feed import Subscription
 from aetheria.observe.fields import Field
+from aetheria.observe.frame import Frame
 from aetheria.stepping import State
 
 EAGER = {"plan": "eager"}
@@ -189,7 +191,7 @@ def test_a_reader_that_fails_while_the_motor_waits_for_it_is_what_the_motor_rais
 
     def read_and_fail() -> None:
         subscription.get()
-        while not subscription._frames.full():
+        while not subscription.full:
             time.sleep(0.001)
         time.sleep(0.01)  # the motor now waits for room
         subscription.fail(OSError("the disk is gone"))
@@ -386,7 +388,7 @@ def test_asking_without_waiting_does_not_wait(motor: Aetheria_Motor, monkeypatch
         waits.append(block)
         return original(block, timeout)
 
-    monkeypatch.setattr(subscription._frames, "get", spy)
+    monkeypatch.setattr(subscription, "_frames", SimpleNamespace(get=spy))
     assert subscription.get(0) is None
     assert waits == [False]
 

@@ -106,6 +106,9 @@ ORACLES: dict[str, Callable[[Array], Array]] = {
     "gradient": lambda c: gradient(c, "periodic"),
     "coherence": lambda c: coherence(c, "periodic"),
     "population": lambda c: (c[:, 3] > 0.1).sum((1, 2)).astype(np.float64),
+    "state": lambda c: c[:, 0],
+    "alive": lambda c: (c[:, 3] > 0.1).astype(np.float64),
+    "count_0": lambda c: (c[:, 0] == 0).sum((1, 2)).astype(np.float64),
     "rgb": lambda c: np.clip(c[:, :3] + 1 - np.clip(c[:, 3:4], 0, 1), 0, 1),
 }
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aetheria import Recorder, Recording
 from aetheria.core.errors import ConfigError, RecordingError
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.recording import checksums, schema
 from aetheria.recording.disk_space import frame_bytes
 from aetheria.recording.repair.repair import repair

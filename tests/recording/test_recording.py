@@ -23,8 +23,9 @@ from aetheria import GrowingNCA, Law, Life
 from aetheria.core.errors import ConfigError, DiskFullError, DivergedError, RecordingError
 from aetheria.core.failpoints import on_failpoints
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.recording import Recorder, Recording, schema
+from aetheria.recording.frame_writer import FrameWriter
 from aetheria.recording.growing_file import GrowingFile
 from aetheria.recording.schema import Codec
 from aetheria.recording.superblock import read_superblock
@@ -278,18 +279,18 @@ def test_values_that_overflow_what_is_recorded_end_the_run(path: Path) -> None:
 
 
 def test_a_failing_writer_stops_the_run_within_one_frame(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = Recorder._commit
+    original = FrameWriter._commit
 
-    def fails(self: Recorder, frame: Frame) -> None:
+    def fails(self: FrameWriter, frame: Frame) -> None:
         if frame.step == 30:
             raise OSError("input/output error")
         original(self, frame)
 
-    monkeypatch.setattr(Recorder, "_commit", fails)
+    monkeypatch.setattr(FrameWriter, "_commit", fails)
     motor = life()
     recorder = Recorder(motor, path, every=10)
     motor.step(30)
-    _wait(lambda: not recorder._writer.is_alive())
+    _wait(lambda: recorder._writer.ended)
     with pytest.raises(RecordingError, match=r"run.h5: cannot be written after 3 frames; input/output error"):
         motor.step(100)
     assert motor.step_count == 40
@@ -300,10 +301,10 @@ def test_a_failing_writer_stops_the_run_within_one_frame(path: Path, monkeypatch
 
 
 def test_the_motor_goes_on_after_a_recorder_that_failed_was_finished(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(self: Recorder, frame: Frame) -> None:
+    def fails(self: FrameWriter, frame: Frame) -> None:
         raise OSError("input/output error")
 
-    monkeypatch.setattr(Recorder, "_commit", fails)
+    monkeypatch.setattr(FrameWriter, "_commit", fails)
     motor = life()
     with pytest.raises(RecordingError, match="input/output error"), Recorder(motor, path) as recorder:
         _step_until_stopped(motor, recorder)
@@ -414,7 +415,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "no such file"), (b"", "cannot be read as HDF5"), (b"\x89HDF\r\n\x1a\n" + b"x" * 500, "cannot be read as HDF5")],
+    [(None, "no such file"), (b"", "is empty"), (b"\x89HDF\r\n\x1a\n" + b"x" * 500, "cannot be read as HDF5")],
 )
 def test_what_is_no_recording_is_refused(path: Path, content: bytes | None, words: str) -> None:
     if content is not None:
@@ -573,7 +574,7 @@ def test_memory_and_threads_do_not_grow_with_steps(counting: Aetheria_Motor, pat
 
 def _step_until_stopped(motor: Aetheria_Motor, recorder: Recorder) -> None:
     motor.step(1)
-    _wait(lambda: not recorder._writer.is_alive())
+    _wait(lambda: recorder._writer.ended)
     motor.step(1)
 
 

@@ -12,8 +12,9 @@ from aetheria import Life
 from aetheria.core.errors import DivergedError, RecordingError
 from aetheria.core.failpoints import on_failpoints
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.recording import Recorder, Recording
+from aetheria.recording.frame_writer import FrameWriter
 from aetheria.runs.checkpoint import FAILPOINTS, Checkpoints, checkpoints_of, newest_checkpoint, path_of
 from aetheria.runs.state_file import is_state, load_state, read_state
 
@@ -103,10 +104,10 @@ def test_a_checkpoint_is_a_saved_state_like_any_other(path: Path, recorded: Any)
 
 
 def test_a_writer_that_fails_ends_a_save(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(self: Recorder, frame: Frame) -> None:
+    def fails(self: FrameWriter, frame: Frame) -> None:
         raise OSError("input/output error")
 
-    monkeypatch.setattr(Recorder, "_commit", fails)
+    monkeypatch.setattr(FrameWriter, "_commit", fails)
 
     def record() -> None:
         motor = life()
@@ -147,7 +148,7 @@ def test_the_newest_usable_checkpoint_is_chosen_and_newer_ones_are_named(
     assert "belongs to another recording" in caplog.text
     checkpoints.save()
     assert chosen() == 30
-    recorder._file._data["frames"][()] = 3  # as after a crash of the machine
+    recorder._writer._file._data["frames"][()] = 3  # as after a crash of the machine
     assert chosen() == 20
     assert "was made after frame 4, and the recording holds 3" in caplog.text
 

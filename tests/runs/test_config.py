@@ -65,7 +65,8 @@ def test_every_shipped_config_builds_and_steps(name: str) -> None:
         ("[record]\nevery = 0", r"\[record\] every: 0 given; must be greater than 0"),
         ("[record]\nevery = '10'", r"\[record\] every: '10' given; must be a valid integer"),
         ("[record]\nsize = []", r"\[record\] size: \[\] given; must have at least 1 item"),
-        ("[record]\nslice = {z = 1.5}", r"\[record.slice.z\] int: 1.5 given"),
+        ("[record]\nslice = {z = 1.5}", r"^\[record.slice\] z: 1.5 given; must be a whole number or a text$"),
+        ("[initial]\npattern = 'glider'", r"\[initial\] pattern: unknown key; known: kind, path, code, at, scale$"),
         ("[record]\nslice = {}", r"\[record\] slice: {} given; must have at least 1 item"),
         ("[initial]\nkind = 'seed'\nscale = nan", r"\[initial\] scale: nan given; must be a finite number"),
         ("[initial]\nkind = 'seed'\nscale = inf", r"\[initial\] scale: inf given"),
@@ -84,6 +85,33 @@ def test_faults_are_named_by_table_and_key(tmp_path: Path, addition: str, words:
         return
     with pytest.raises(ConfigError, match=words):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("law", "key", "place"),
+    [
+        ("GrowingNCA", "fire_rate", "did you mean law.fire_rate?"),
+        ("growing-nca", "fire_rate", "did you mean law.fire_rate?"),
+        ("Life", "rule", "did you mean law.rule?"),
+        ("Life", "kind", "did you mean initial.kind?"),
+        ("Life", "height", "did you mean grid.height?"),
+        ("Life", "minutes", "did you mean checkpoint.minutes?"),
+        ("Life", "every", "did you mean record.every or checkpoint.every?"),
+        ("Life", "fire_rate", "known: "),
+        ("no such law", "rule", "known: "),
+    ],
+)
+def test_a_key_at_the_top_is_told_its_place(tmp_path: Path, law: str, key: str, place: str) -> None:
+    path = write(tmp_path, GOOD.replace('"life"', f'"{law}"'))
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, [f"{key}=1"])
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"[config] {key}: unknown key; {place}")
+
+
+def test_a_key_in_another_table_is_told_its_place(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^\[grid\] seed: unknown key; did you mean seed or law.seed\? \(known: depth"):
+        load_config(write(tmp_path, GOOD), ["grid.seed=1"])
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
@@ -136,7 +164,7 @@ def test_a_grid_without_clear_sides_is_refused_in_one_line(grid: dict[str, Any],
     ("override", "words"),
     [
         ("law.name=lief", 'name: "lief" given; did you mean Life'),
-        ("law.rule=B9/S23", 'rule: "B9/S23" given; expected B<digits>/S<digits>'),
+        ("law.rule=B9/S23", 'rule: "B9/S23" given; expected a two-state rule'),
         ("law.ruel=B3/S23", r"\[law.life\] ruel: unknown key; did you mean rule"),
         ("law.boundary=open", 'boundary: "open" given|boundary: .open. given'),
         ("law.weights=nowhere.safetensors", "nowhere.safetensors: no such file"),

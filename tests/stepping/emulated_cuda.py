@@ -17,6 +17,8 @@ from torch.utils._pytree import tree_leaves
 from aetheria.stepping import compiled
 from aetheria.stepping.factories import StepProblem
 
+READS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default)  # of a value, for which the host waits
+
 
 class EmulatedGraph:
     """Stands in for `torch.cuda.CUDAGraph`."""
@@ -43,7 +45,7 @@ class _Recording(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default):
+        if func in READS:
             raise RuntimeError("operation not permitted when stream is capturing")
         out = func(*args, **kwargs)
         before = [t.untyped_storage().data_ptr() for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]

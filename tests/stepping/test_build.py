@@ -1,6 +1,8 @@
 """Compiling and loading of the C++ kernels: cache, compilers, sizes of structures, numbers of named choices."""
 
 import ctypes
+import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -25,9 +27,14 @@ ARRAYS = {f"{number}_{name}": f"{name}[{i}]" for name in ("source", "channels") 
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("AETHERIA_CACHE_DIR", str(tmp_path / "kernels"))
-    build.native_kernel.cache_clear()
+    _forget()
     yield tmp_path / "kernels"
+    _forget()
+
+
+def _forget() -> None:
     build.native_kernel.cache_clear()
+    build._cache_folder.cache_clear()
 
 
 def test_a_kernel_is_compiled_once_and_cached(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +50,7 @@ def test_without_a_compiler_auto_warns_and_steps_by_another_plan(empty_cache: Pa
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     motor = small_motor(small_law("Life"), cfg={"plan": "auto"})
     with pytest.warns(RuntimeWarning, match=r"packed failed: NativeKernelError: no C\+\+ compiler found"):
-        motor.step(1)
+        motor.warm_up()
 
 
 def test_the_error_of_a_failing_compiler_is_quoted(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,9 +66,93 @@ def test_the_error_of_a_failing_compiler_is_quoted(empty_cache: Path, tmp_path: 
 def test_a_cache_that_cannot_be_written_is_replaced_by_a_temporary_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("AETHERIA_CACHE_DIR", str(tmp_path / "file" / "folder"))
-    build.native_kernel.cache_clear()
+    _forget()
     assert build.native_kernel("lstm_cell.cpp").lstm_cell
-    build.native_kernel.cache_clear()
+    _forget()
+
+
+@pytest.fixture(scope="module")
+def tiny_library(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder, command = tmp_path_factory.mktemp("tiny"), build.compiler()
+    assert command
+    (folder / "tiny.cpp").write_text('extern "C" int lstm_cell() { return 0; }')
+    subprocess.run([command, "-shared", "-fPIC", str(folder / "tiny.cpp"), "-o", str(folder / "tiny.so")], check=True)
+    return (folder / "tiny.so").read_bytes()
+
+
+@pytest.fixture
+def quick_compiler(empty_cache: Path, tiny_library: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty cache; a compilation takes no time."""
+
+    def compiled_at_once(words: list[str], **named: object) -> subprocess.CompletedProcess[str]:
+        Path(words[-1]).write_bytes(tiny_library)
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", compiled_at_once)
+    return empty_cache
+
+
+@pytest.mark.parametrize("damage", ["empty", "torn", "one byte", "not a library"])
+def test_a_damaged_library_is_replaced_before_it_is_loaded(
+    damage: str, quick_compiler: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build.native_kernel("lstm_cell.cpp")
+    (library,) = quick_compiler.iterdir()
+    good = library.read_bytes()
+    library.unlink()  # it is loaded: a write into it would change the code that runs
+    library.write_bytes({"empty": b"", "torn": good[:5000], "one byte": good[:-1] + b"!", "not a library": b"text"}[damage])
+    _forget()
+    assert build.native_kernel("lstm_cell.cpp").lstm_cell
+    assert "is damaged, or cannot be loaded; it is compiled again" in caplog.text
+    (library,) = quick_compiler.iterdir()
+    assert library.stem.endswith(hashlib.sha256(library.read_bytes()).hexdigest())
+
+
+def test_a_library_that_does_not_load_is_replaced(quick_compiler: Path) -> None:
+    build.native_kernel("lstm_cell.cpp")
+    (library,) = quick_compiler.iterdir()
+    text = b"a whole file, and no library"
+    name = f"{library.stem.rpartition('-')[0]}-{hashlib.sha256(text).hexdigest()}.so"
+    library.unlink()
+    (quick_compiler / name).write_bytes(text)
+    (quick_compiler / name).chmod(0o700)
+    _forget()
+    assert build.native_kernel("lstm_cell.cpp").lstm_cell
+    assert name not in {path.name for path in quick_compiler.iterdir()}
+
+
+@pytest.mark.parametrize("what", ["all may write", "the group may write", "of another user"])
+def test_a_cache_that_others_can_write_is_not_used(
+    what: str, quick_compiler: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    build.native_kernel("lstm_cell.cpp")
+    loaded: list[str] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: loaded.append(path))
+    if what == "of another user":
+        monkeypatch.setattr(os, "geteuid", lambda: quick_compiler.stat().st_uid + 1)
+        monkeypatch.setattr(build, "_temporary_folder", lambda: quick_compiler.parent)
+    else:
+        quick_compiler.chmod(0o777 if what == "all may write" else 0o770)
+    _forget()
+    build.native_kernel("lstm_cell.cpp")
+    assert not Path(loaded[-1]).is_relative_to(quick_compiler)
+    assert ("belongs to user" if what == "of another user" else "may be written to by other users") in caplog.text
+
+
+def test_a_library_that_others_can_write_is_compiled_again(quick_compiler: Path) -> None:
+    build.native_kernel("lstm_cell.cpp")
+    (library,) = quick_compiler.iterdir()
+    library.chmod(0o666)
+    _forget()
+    build.native_kernel("lstm_cell.cpp")
+    assert [path.stat().st_mode & 0o777 for path in quick_compiler.iterdir()] == [0o700]
+
+
+def test_a_library_is_on_the_disk_before_it_has_its_name(quick_compiler: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bool] = []
+    monkeypatch.setattr(build, "sync", lambda path: synced.append(path.is_file() and not any(quick_compiler.glob("*.so"))))
+    build.native_kernel("lstm_cell.cpp")
+    assert synced == [True, False]
 
 
 # -- agreement of Python and C++ ---------------------------------------------------------------------------------------

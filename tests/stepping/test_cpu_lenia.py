@@ -129,7 +129,9 @@ def test_no_steps_change_nothing() -> None:
 
 
 def motor(law: Lenia, plan: str = "auto", side: int = 48, precision: str = "fp32") -> Aetheria_Motor:
-    return Aetheria_Motor(law, side, 1, "cpu", {"plan": plan, "precision": precision}, seed=3)
+    made = Aetheria_Motor(law, side, 1, "cpu", {"plan": plan, "precision": precision}, seed=3)
+    made.warm_up()
+    return made
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -139,7 +141,6 @@ def test_auto_takes_the_fused_plan_and_agrees_with_eager(precision: str) -> None
         one.step(3)
         one.set_cells(one.cells.flip(-1))
         one.step(2)
-    assert fast.plan is not None
     assert (fast.plan.name, type(fast.plan)) == ("fused", FusedLenia)
     assert_close((fast.cells,), (eager.cells,), 1e-4)
 
@@ -161,7 +162,6 @@ def test_parameters_edited_during_a_run_count_from_the_next_step(edits: dict[str
     assert_close((edited.cells,), stepped(Lenia(**{**usual, **edits}), (cells,), 2), 1e-5)
     with pytest.raises(AssertionError):
         assert_close((edited.cells,), stepped(Lenia(**usual), (cells,), 2), 1e-3)
-    assert edited.plan is not None
     assert edited.plan.name == "fused"
 
 
@@ -193,7 +193,6 @@ def test_large_rings_are_left_to_the_fft(monkeypatch: pytest.MonkeyPatch) -> Non
     grown.step(1)
     law.R = 40
     grown.step(1)
-    assert grown.plan is not None
     assert grown.plan.name == "compiled"
 
 

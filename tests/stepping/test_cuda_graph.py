@@ -59,7 +59,6 @@ def run(device: str, name: str, plan: str) -> list[Any]:
         module, _, last = parameter_name.rpartition(".")
         setattr(law.get_submodule(module), last, nn.Parameter(parameter.detach() * 1.01))
     motor.step(4)
-    assert motor.plan is not None
     assert motor.plan.name == plan
     return [*seen, *saved["memory"], saved["cells"], motor.cells, *(torch.as_tensor(frame["channel_0"]) for frame in frames)]
 

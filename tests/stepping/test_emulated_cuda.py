@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from aetheria.laws import Lenia, Life
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
 from aetheria.stepping.gpu.bit_packed_life import PackedOnCuda
+from aetheria.stepping.plan import Stepwise, make_call, make_step
 from tests.small_laws import small_law, width_of
-from tests.stepping.emulated_cuda import EmulatedDevice, emulate
+from tests.stepping.emulated_cuda import READS, EmulatedDevice, emulate
 
 GRID = (16, 20)
 
@@ -177,24 +179,20 @@ def test_after_a_capture_that_fails_the_stream_is_the_one_before(device: Emulate
 # -- work per chunk ----------------------------------------------------------------------------------------------------
 
 
-def test_packed_chunks_read_nothing_of_the_rule_from_the_device(
-    device: EmulatedDevice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    law = Life()
-    plan = Graphed("packed", PackedOnCuda(law, torch.zeros(1, 1, 8, 20)), law, (torch.zeros(1, 1, 8, 20),))
-    monkeypatch.setattr(Life, "bit_rule", lambda _: pytest.fail("the rule's table was read"))
-    held = plan.pack((torch.zeros(1, 1, 8, 20),))
-    for _ in range(3):
-        assert not plan.stale()
-        held = plan.advance(held, 5)
+def test_packed_chunks_read_nothing_from_the_device_and_notice_another_rule(device: EmulatedDevice) -> None:
+    class Reads(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            assert func not in READS, "a value was read, for which the device would have to finish what is queued"
+            return func(*args, **(kwargs or {}))
 
-
-def test_packed_chunks_notice_an_edit_of_the_rule(device: EmulatedDevice) -> None:
-    law = Life()
-    plan = Graphed("packed", PackedOnCuda(law, torch.zeros(1, 1, 8, 20)), law, (torch.zeros(1, 1, 8, 20),))
-    law.get_buffer("table").mul_(1)
-    assert not plan.stale(), "the numbers are the same"
-    law.get_buffer("table").copy_(Life("B36/S125").get_buffer("table"))
+    law, cells = Life(), torch.zeros(1, 1, 8, 20)
+    plan = Graphed("packed", PackedOnCuda(law, cells), law, (cells,))
+    held = plan.pack((cells,))
+    with Reads():
+        for _ in range(3):
+            assert not plan.stale()
+            held = plan.advance(held, 5)
+    law.rule = "B36/S125"
     assert plan.stale()
 
 
@@ -203,3 +201,41 @@ def test_a_chunk_makes_no_tensor_to_learn_whether_the_cells_can_diverge(monkeypa
     motor.step(1)
     monkeypatch.setattr(type(motor.plan), "probe", lambda *_: pytest.fail("a tensor for the check was made"))
     motor.step(20)
+
+
+# -- Ctrl-C ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_an_exception_between_replays_leaves_the_steps_that_were_launched(inside: bool, device: EmulatedDevice) -> None:
+    law = Scaled()
+    state = (torch.rand(1, 3, 8, 8),)
+    plan = Graphed("graphed", Stepwise("eager", make_step(make_call(law, torch.device("cpu"), "fp32"))), law, state)
+    held = plan.advance(state, 3) if inside else plan.pack(state)
+    expected = [tensor.clone() for tensor in held]
+    replay, calls = plan._replays[4], iter(range(9))
+
+    def interrupted() -> None:
+        if next(calls) == 0:
+            raise KeyboardInterrupt
+        replay()
+
+    plan._replays[4] = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        plan.advance(held, LENGTHS[0] + 8 + 4 + 1)
+    newest, taken = plan.reached(held)
+    assert taken == LENGTHS[0] + 8
+    with torch.no_grad():
+        for _ in range(taken):
+            expected = [law(*expected)]
+    assert torch.equal(newest[0], expected[0])
+    assert torch.equal(plan.advance(newest, 1)[0], law(expected[0]))
+
+
+def test_an_exception_before_the_first_replay_leaves_the_given_state(device: EmulatedDevice) -> None:
+    law, state = Scaled(), (torch.rand(1, 3, 8, 8),)
+    plan = Graphed("graphed", Stepwise("eager", make_step(make_call(law, torch.device("cpu"), "fp32"))), law, state)
+    assert plan.reached(state) == (state, 0)
+    held = plan.advance(state, 5)
+    newest, taken = plan.reached(held)
+    assert (newest is held, taken) == (True, 0), "of a call that has not begun"

@@ -41,7 +41,11 @@ PLANS = {
 
 
 def motor_of(law: nn.Module, device: str, plan: str = "auto", **settings: Any) -> Aetheria_Motor:
-    return Aetheria_Motor(law, GRID, width_of(law), device, {"plan": plan, **settings}, seed=7, initial="noise")
+    """A motor with its plan, which one of "auto" would make after a number of eager steps."""
+    motor = Aetheria_Motor(law, GRID, width_of(law), device, {"plan": plan, **settings}, seed=7, initial="noise")
+    if device == "cuda":
+        motor.warm_up()
+    return motor
 
 
 def far(one: Tensor, other: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError, StateError
-from aetheria.laws import GrowingNCA
+from aetheria.laws import GrowingNCA, build_law
+from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import load_config
 from aetheria.runs.run import build_motor
-from aetheria.training import growth_report
-from aetheria.training.grow import grow
+from aetheria.training import GrowConfig, growth_report
+from aetheria.training.grow import grow, growing_law, growth_pool
 from aetheria.training.growth import GrowthPool
-from aetheria.training.growth_report import contact_sheet, evaluate, with_half_removed
-from aetheria.training.train_config import GrowConfig, load_training
+from aetheria.training.growth_report import GrowthEvaluation, contact_sheet, evaluate, with_half_removed
+from aetheria.training.train_config import load_training
 from aetheria.training.trainer import TrainStatus
 from tests.cli.test_cli import call
 from tests.paths import ROOT
@@ -62,6 +64,32 @@ def test_the_results_of_growing_run(picture: Path, tmp_path: Path) -> None:
         assert motor.shape == (1, 6, 16, 16)
         weights = load_file(tmp_path / "out" / "weights.safetensors")
         assert all(torch.equal(tensor, weights[name]) for name, tensor in motor.law.state_dict().items())
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in found.law.state_dict().items())
+    assert not found.law.training
+    with Aetheria_Motor(found.law, (8, 8), cfg={"plan": "eager"}, device="cpu") as motor:
+        motor.step(2)
+    built = build_law("GrowingNCA", weights=tmp_path / "out" / "weights.safetensors")
+    assert isinstance(built, GrowingNCA)
+    assert built.channels == 6
+
+
+def test_a_law_whose_cells_grow_without_bound_has_diverged(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unbound(law: GrowingNCA, pool: GrowthPool) -> GrowthEvaluation:
+        return replace(evaluate(law, pool), errors={2: 0.1, 64: 0.2, 70: 0.2, 80: 3.39e16})
+
+    monkeypatch.setattr("aetheria.training.grow.evaluate", unbound)
+    found = grow(config(picture), tmp_path / "out", trackers=[])
+    assert (found.status, found.exit_code, found.last_error) == ("diverged", 4, 3.39e16)
+    assert (tmp_path / "out" / "weights.safetensors").exists()
+
+
+def test_the_error_of_empty_cells_is_that_of_the_picture_alone(picture: Path) -> None:
+    settings = config(picture)
+    pool = growth_pool(settings, growing_law(settings))
+    assert pool.empty_error() == pytest.approx(float(pool.target[:, 2:6, 2:6].square().mean()))
+    assert 0.1 < pool.empty_error() <= 1
 
 
 def test_a_resumed_growing_equals_an_uninterrupted_one(picture: Path, tmp_path: Path) -> None:

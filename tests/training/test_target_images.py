@@ -1,6 +1,7 @@
 """Target pictures: from files, and drawn with an emoji font."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,19 @@ def test_scaling_keeps_the_amount_of_colour_and_the_shape(tmp_path: Path) -> Non
     assert torch.equal(read_picture(tmp_path / "p.png", 32), read_picture(tmp_path / "p.png"))
 
 
+def test_a_picture_stands_upright_and_deep_grey_is_not_white(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4), "red").save(tmp_path / "p.webp", exif=exif, lossless=True)
+    assert read_picture(tmp_path / "p.webp").shape == (4, 6, 4)
+    Image.fromarray(np.full((2, 2), 6554, np.uint16)).save(tmp_path / "deep.png")
+    np.testing.assert_allclose(read_picture(tmp_path / "deep.png")[:3], 0.1, atol=1e-4)
+
+
 def test_other_files_than_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n")
-    for name in ("torn.png", "missing.png"):
+    os.mkfifo(tmp_path / "pipe.png")
+    for name in ("torn.png", "missing.png", "pipe.png"):
         with pytest.raises(FileUnreadableError, match=name):
             read_picture(tmp_path / name)
     with pytest.raises(ConfigError, match="size: 0"):

@@ -22,12 +22,14 @@ from typer.testing import CliRunner
 from aetheria import MLP, Aetheria_Motor, GrowingNCA, Life, Recorder, Recording
 from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, ConfigError, DivergedError, StateError
-from aetheria.laws import registry
+from aetheria.laws import NeuralCA, build_law, registry
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from aetheria.training import imitation, train_state
-from aetheria.training.imitation import TrainResult, clamp_control, imitate, learn_controls
+from aetheria.training.imitation import TrainResult, clamp_control, datasets, imitate, learn_controls
+from aetheria.training.report import empty_error
 from aetheria.training.rollout import rollout_loss
+from aetheria.training.trackers import open_trackers
 from aetheria.training.train_config import ImitationConfig, TrainConfig, load_train_config
 from aetheria.training.trainer import TrainStatus, rate
 
@@ -270,6 +272,41 @@ def test_a_tracker_gets_all_figures_and_is_closed(runs: Path, tmp_path: Path) ->
     assert told.closed
 
 
+class Failing(Told):
+    """Raises at every call of one method."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.calls = 0
+
+        def fail(*_: object) -> None:
+            self.calls += 1
+            raise RuntimeError("no connection\nand more")
+
+        setattr(self, method, fail)
+
+
+@pytest.mark.parametrize("method", ["numbers", "picture", "histogram", "close"])
+def test_a_tracker_that_raises_is_dropped_with_a_warning(method: str, runs: Path, tmp_path: Path) -> None:
+    failing, told = Failing(method), Told()
+    with pytest.warns(RuntimeWarning, match=r"^Failing is dropped, .*: RuntimeError: no connection$") as caught:
+        assert imitate(settings(runs), tmp_path / "out", trackers=[failing, told]).status == "done"
+    assert len(caught) == failing.calls == 1
+    assert len(told.values["loss"]) == 6
+    assert told.closed
+
+
+def test_a_tensorboard_that_cannot_be_opened_is_left_out_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Path) -> None:
+        raise AttributeError("module 'numpy' has no attribute 'bool8'")
+
+    monkeypatch.setattr("aetheria.training.trackers.TensorBoard", broken)
+    with pytest.warns(RuntimeWarning, match="TensorBoard is dropped"), open_trackers(None, tmp_path) as trackers:
+        assert trackers == []
+
+
 def test_tensorboard_is_the_default_tracker(runs: Path, tmp_path: Path) -> None:
     imitate(settings(runs), tmp_path / "out")
     events = EventAccumulator(str(tmp_path / "out" / "tensorboard"))
@@ -288,6 +325,75 @@ def test_the_command_line_trains_and_names_the_next_command(runs: Path, tmp_path
     assert "mean error" in ended.output
     again = CliRunner().invoke(app, ["train", str(tmp_path / "learn.toml"), "--out", str(tmp_path / "out")])
     assert isinstance(again.exception, ConfigError)
+
+
+def test_the_result_holds_the_law_of_the_files_ready_to_step(runs: Path, tmp_path: Path) -> None:
+    learned = imitate(settings(runs), tmp_path / "out", trackers=[])
+    built = build_law("NeuralCA", weights=tmp_path / "out/weights.safetensors")
+    assert isinstance(learned.law, NeuralCA)
+    assert isinstance(built, NeuralCA)
+    assert (built.values, built.radius) == (learned.law.values, learned.law.radius)
+    assert not learned.law.training
+    ends = []
+    for law in (learned.law, built):
+        with Aetheria_Motor(law, (12, 12), 1, "cpu", {"plan": "eager"}, seed=4) as motor:
+            motor.step(3)
+            ends.append(motor.cells)
+    assert torch.equal(*ends)
+
+
+# -- errors that explode -----------------------------------------------------------------------------------------------
+
+
+def errors_of(monkeypatch: pytest.MonkeyPatch, *errors: float) -> None:
+    """Validations that find these errors, the last of them again and again."""
+    found = iter(errors)
+    last = errors[-1]
+    monkeypatch.setattr("aetheria.training.report.horizon_errors", lambda *_: np.full(3, next(found, last)))
+
+
+@pytest.mark.parametrize("last", [1e16, 101.0, math.inf, math.nan])
+def test_a_training_whose_error_explodes_has_diverged_and_its_result_is_the_best_before(
+    last: float, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors_of(monkeypatch, 0.1, last)
+    monkeypatch.setattr("aetheria.training.report.empty_error", lambda *_: 1.0)
+    seen: list[TrainStatus] = []
+    learned = imitate(settings(runs), tmp_path / "out", trackers=[], progress=seen.append)
+    assert (learned.status, learned.exit_code, learned.step) == ("diverged", 4, 3)
+    assert learned.last_error == pytest.approx(last, nan_ok=True)
+    assert [status.error for status in seen] == pytest.approx([None, None, 0.1, 0.1, 0.1, last], nan_ok=True)
+    best = torch.load(tmp_path / "out/best.pt", weights_only=True)
+    assert best["error"] == pytest.approx(0.1)
+    assert all(torch.equal(tensor, best["average"][name]) for name, tensor in weights(tmp_path / "out").items())
+
+
+def test_large_errors_that_do_not_last_are_no_divergence(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laws that grow a picture explode at first, long after the steps they are trained for."""
+    errors_of(monkeypatch, math.inf, 99.0)
+    monkeypatch.setattr("aetheria.training.report.empty_error", lambda *_: 1.0)
+    learned = imitate(settings(runs), tmp_path / "out", trackers=[])
+    assert (learned.status, learned.exit_code, learned.step) == ("done", 0, 6)
+
+
+def test_the_error_of_empty_cells_is_their_density(runs: Path) -> None:
+    _, held_out = datasets(settings(runs))
+    with held_out:
+        assert empty_error(held_out) == pytest.approx(
+            float(torch.stack(list(map(held_out.__getitem__, range(len(held_out))))).mean()), rel=0.2
+        )
+
+
+def test_the_command_says_that_a_training_has_diverged_and_ends_with_code_4(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors_of(monkeypatch, 3.39e16)
+    (tmp_path / "learn.toml").write_text(settings(runs).to_toml())
+    ended = CliRunner().invoke(app, ["train", str(tmp_path / "learn.toml"), "--out", str(tmp_path / "out")])
+    assert ended.exit_code == 4
+    assert "diverged: the last error, 3.39e+16, is far above that of empty cells" in ended.output
+    assert "done" not in ended.output
+    assert "Next:" not in ended.output
 
 
 def test_the_rate_rises_and_falls() -> None:

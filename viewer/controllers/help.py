@@ -133,9 +133,10 @@ second uses those of the first, so that colours can be compared. *Ctrl+R* runs t
 ## Opening
 
 Drop a file on the window, or press *Ctrl+O*. A config (.toml) opens a run, a recording (.h5) is played back. A pattern
-(.rle), an array (.npy) or an image (.png) becomes the initial state of the open run; weights (.safetensors) are loaded
-into its law, and a saved state continues it. Without such a run a pattern opens Life, weights a Growing NCA, and a state
-the run that it was saved from.
+(.rle, .cells, .lif, .mcl, .mc, also packed as .gz), an array (.npy) or an image (.png, .jpg, .bmp, .tif) becomes the
+initial state of the open run; weights (.safetensors) are loaded into its law, and a saved state continues it. Without
+such a run a pattern opens the rule that it names, on the grid that the rule names or on one with room to grow, weights
+a Growing NCA, and a state the run that it was saved from.
 
 *?* lists all keys.
 """

@@ -1,14 +1,16 @@
 """Observables over time, for the plots. No Qt."""
 
+import re
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.fields import FIELDS
+from aetheria.observe.fields import FIELDS, Field
+from aetheria.observe.law_fields import known_fields
 from aetheria.recording import Recording
 from viewer.controllers.component import Component, ComponentHost
 from viewer.model.messages import Message
@@ -78,7 +80,8 @@ class SeriesController(Component):
     # -- component -----------------------------------------------------------------------------------------------
 
     def opened(self, source: FrameSource) -> None:
-        named = [_quantity(name) for name in source.observables]
+        known = known_fields(source.motor.traits) if isinstance(source, LiveSource) else FIELDS
+        named = [_quantity(name, known) for name in source.observables]
         self.offered = (*named, Quantity(RATE, "steps per second", "steps/s"))
         self._rates = RateMeter()
         self.stretches.clear()
@@ -176,6 +179,7 @@ def recorded(recording: Recording, names: Sequence[str]) -> tuple[int, TimeSerie
         return error
 
 
-def _quantity(name: str) -> Quantity:
-    field = FIELDS.get(name)  # a recording may hold observables that this version does not know
+def _quantity(name: str, known: Mapping[str, Field]) -> Quantity:
+    # A recording may hold observables that this version does not know.
+    field = known.get(name) or known.get(re.sub(r"_\d+$", "", name))
     return Quantity(name, "" if field is None else field.meaning, "1" if field is None else field.unit)

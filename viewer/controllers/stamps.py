@@ -1,5 +1,6 @@
 """Stamps: patterns and creatures to paint. No Qt."""
 
+import logging
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -8,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.core.errors import FileUnreadableError
-from aetheria.files.rle import read_rle
+from aetheria.files.patterns import read_pattern
 from aetheria.laws.base import Law
 from aetheria.runs.config import shipped_configs
 from viewer.model.brush_settings import BrushSettings
+
+log = logging.getLogger("aetheria.viewer.stamps")  # the window shows Aetheria's warnings
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,24 +40,24 @@ def shipped_patterns() -> tuple[Stamp, ...]:
 
 
 def read_stamp(path: Path, law: Law | None = None) -> Stamp:
-    """Reads a pattern from an RLE file; its name is the first #N line, or the file name.
+    """Reads a pattern from a file of any pattern format; its name is the title in the file, or the file name.
 
     Args:
-        law: maps the states of the file to values; without one, or for whole-state laws, all states above 0 are live.
+        law: maps the states of the file to values; without one, or with one of several states, all states above 0 are live.
 
     Raises:
-        FileUnreadableError: not an RLE file, or empty.
+        FileUnreadableError: not a pattern, or empty. StateError: states that the law does not have.
     """
-    try:
-        text = path.read_text("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadableError(f"{path}: cannot be read as RLE; {error}") from error
-    cells = read_rle(text, str(path)).cells
+    pattern = read_pattern(path, law.live_state if law is not None else 1)
+    cells = pattern.cells
     if not cells.any():
         raise FileUnreadableError(f"{path}: the pattern is empty")
-    values = np.asarray(cells > 0, np.float32) if law is None or law.states else law.pattern_values(cells, str(path))
-    name = next((line[2:].strip() for line in text.splitlines() if line.startswith("#N") and line[2:].strip()), path.stem)
-    return Stamp(name, values, path.name)
+    if law is not None and pattern.rule and not law.obeys(pattern.rule):
+        log.warning("%s was made for rule %s and is painted into %s", path.name, pattern.rule, law.rule_string)
+    values = np.asarray(cells, np.float32) if law is None else law.pattern_values(cells, str(path))
+    if law is None or law.states is not None:
+        values = np.asarray(values > 0, np.float32)
+    return Stamp(pattern.name or path.stem, values, path.name)
 
 
 def turned(stamp: Stamp, brush: BrushSettings) -> NDArray[np.float32]:

@@ -124,7 +124,7 @@ class ToolController(Component):
         return next((stamp for stamp in self.stamps if stamp.name == name), self.stamps[0] if self.stamps else None)
 
     def read_stamp(self, path: str | Path) -> None:
-        """Adds the pattern of an RLE file and selects it."""
+        """Adds the pattern of a file and selects it."""
         source = self.controller.source
         if isinstance(source, LiveSource):
             law = source.motor.traits

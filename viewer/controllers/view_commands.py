@@ -96,7 +96,7 @@ class ViewCommands:
         """Switches to the next colour map."""
         choice, settings = self.choice, self.model.view_settings
         if choice is not None and settings is not None:
-            maps = list(COLOUR_MAPS)
+            maps = list(dict.fromkeys((*COLOUR_MAPS, choice.colours, settings.colours or choice.colours)))
             self.model.change_view(colours=maps[(maps.index(settings.colours or choice.colours) + 1) % len(maps)])
 
     def levels_auto(self) -> None:

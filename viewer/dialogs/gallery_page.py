@@ -19,8 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from aetheria.core.printable import printable
 from viewer.model.gallery import GalleryEntry, gallery_entries
 from viewer.widgets.accessibility import accessible
+from viewer.widgets.plain_text import plain_tooltip
 from viewer.widgets.preferences import Preferences
 
 _NAME, _STORY, _PICTURE = (int(Qt.ItemDataRole.UserRole) + n for n in range(3))
@@ -60,8 +62,8 @@ class GalleryPage(QWidget):
         self.look_for = QPushButton("&Open a file...")
         self.look_for.clicked.connect(self.asked_for_file)
         hint = QLabel(
-            "Or drop a file on this window: a config (.toml), a recording (.h5), a pattern (.rle), cells (.npy, .png), "
-            "weights or a saved state (.safetensors)."
+            "Or drop a file on this window: a config (.toml), a recording (.h5), a pattern (.rle, .cells, .lif, .mcl, .mc), "
+            "cells (.npy, .png), weights or a saved state (.safetensors)."
         )
         hint.setWordWrap(True)
         column = QVBoxLayout(self)
@@ -82,9 +84,9 @@ class GalleryPage(QWidget):
             path = Path(file)
             if not path.exists():
                 continue
-            item = QListWidgetItem(f"{path.name}   in {path.parent}")
+            item = QListWidgetItem(printable(f"{path.name}   in {path.parent}"))
             item.setData(_NAME, file)
-            item.setToolTip(file)
+            item.setToolTip(plain_tooltip(file))
             self.recent.addItem(item)
         for widget in (self.recent, self.recent_heading):
             widget.setVisible(self.recent.count() > 0)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from aetheria.core.device import is_out_of_memory
 from aetheria.core.errors import AetheriaError, DiskFullError
+from aetheria.core.printable import printable
 
 _MOST = 20  # unread messages kept; the oldest are dropped
 _REPEATS_S = 5.0  # a dismissed message that repeats within this time stays hidden
@@ -18,6 +19,9 @@ class Message:
 
     kind: Literal["note", "warning", "error"]
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", printable(self.text, keep="\n"))  # it may hold text of a file
 
 
 def error_text(error: Exception) -> str:

@@ -27,6 +27,7 @@ from viewer.panels.plotting import PlotWidget
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.accessibility import accessible
+from viewer.widgets.plain_text import set_plain_text
 
 _ROWS, _COLUMNS = 5, 8  # height of the bars, and smallest width, in lines of text
 _NOTHING = ChannelTable((), (), np.empty((0, 0)))
@@ -106,7 +107,7 @@ class InspectorPanel(Panel):
             return
         plane = self.controller.plane
         self.place.setText(f"y {cell.y}, x {cell.x}" if plane is None else plane.position(cell.y, cell.x))
-        self.shown.setText("\n".join(self._in_words(cell)))
+        set_plain_text(self.shown, "\n".join(self._in_words(cell)))
         found = channel_table(cell)
         self.model.fill(found)
         self.bars.setVisible(len(found.names) > 1 and cell.channels.size > 0)

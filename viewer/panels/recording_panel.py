@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QLabel
 
+from aetheria.core.printable import printable
 from aetheria.recording import Recording
 from viewer.controllers.controller import Controller
 from viewer.model.plane import Plane
@@ -12,6 +13,7 @@ from viewer.panels.panel import Panel
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
+from viewer.widgets.plain_text import set_plain_text
 
 _ROWS = ("File", "Title", "Law", "Grid", "Recorded", "Frames", "Steps", "Ended", "Fields", "Numbers", "Device", "Seed", "Made")
 _NONE = "No recording is open. Open one, or record a run."
@@ -31,7 +33,6 @@ class RecordingPanel(Panel):
         for row in _ROWS:
             value = self.values[row] = accessible(QLabel(), row)
             value.setWordWrap(True)
-            value.setTextFormat(Qt.TextFormat.PlainText)
             value.setTextInteractionFlags(
                 Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
             )
@@ -45,7 +46,7 @@ class RecordingPanel(Panel):
         self._form.setRowVisible(self.nothing, recording is None)
         texts = {} if recording is None or source is None else about(recording, source.plane)
         for row, value in self.values.items():
-            value.setText(texts.get(row, ""))
+            set_plain_text(value, texts.get(row, ""))
             self._form.setRowVisible(value, bool(texts.get(row)))
         self._shown_state = None
         self._moved()
@@ -69,7 +70,7 @@ class RecordingPanel(Panel):
             "Ended": "not yet, still being written" if position.ending == "running" else position.ending,
         }
         for row, text in texts.items():
-            self.values[row].setText(text)
+            set_plain_text(self.values[row], text)
             self._form.setRowVisible(self.values[row], True)
 
 
@@ -79,7 +80,7 @@ def about(recording: Recording, plane: Plane) -> Mapping[str, str]:
     universes, channels = int(attributes["universes"]), int(attributes["channels"])
     cut = "".join(f", {axis} = {at}" for axis, at in recording.slice.items())
     smaller = "" if plane.shape == tuple(recording.grid) else f"frames of {_times(plane.shape)} pixels{cut}"
-    return {
+    rows = {
         "File": str(recording.path),
         "Title": str(attributes["title"]),
         "Law": f"{attributes['law']}, {channels} channel{'s' if channels > 1 else ''}",
@@ -91,6 +92,7 @@ def about(recording: Recording, plane: Plane) -> Mapping[str, str]:
         "Seed": str(attributes["seed"]),
         "Made": str(attributes["created"]).replace("T", " ").replace("+00:00", " UTC"),
     }
+    return {name: printable(text) for name, text in rows.items()}
 
 
 def _times(sides: Sequence[int]) -> str:

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from aetheria.files.patterns import PATTERN_SUFFIXES
 from viewer.controllers.actions import ACTIONS
 from viewer.controllers.brushes import BRUSHES
 from viewer.controllers.controller import Controller
@@ -119,7 +120,7 @@ class ToolsPanel(Panel):
         self.patterns.currentItemChanged.connect(self._pattern_chosen)
         turn, mirror = self._button("tools.turn", "&Turn"), self._button("tools.mirror", "&Mirror")
         other = QPushButton("From a &file...")
-        other.setToolTip("Add a pattern from an RLE file")
+        other.setToolTip("Add a pattern from a file (RLE, .cells, Life, MCell, macrocell)")
         other.clicked.connect(self._ask_for_pattern)
         self.pattern_page = QWidget()
         column = QVBoxLayout(self.pattern_page)
@@ -144,7 +145,7 @@ class ToolsPanel(Panel):
             self.controller.model.change_brush(pattern=item.data(Qt.ItemDataRole.UserRole), turns=0, mirrored=False)
 
     def _ask_for_pattern(self) -> None:
-        ask_what_to_open(self, "Add a pattern", {".rle": "Pattern"}, self.tools.read_stamp)
+        ask_what_to_open(self, "Add a pattern", {" *".join(PATTERN_SUFFIXES): "Patterns"}, self.tools.read_stamp)
 
     # -- updates -------------------------------------------------------------------------------------------------
 

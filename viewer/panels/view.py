@@ -27,6 +27,7 @@ from viewer.panels.histogram import HistogramPlot
 from viewer.panels.panel import Panel
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
+from viewer.widgets.plain_text import plain_tooltip, set_plain_text
 
 _MODES: dict[LevelMode, tuple[str, str]] = {
     "auto": ("Automatic", "The range of the field, or the lowest and highest visible value (A)"),
@@ -50,7 +51,7 @@ class ViewPanel(Panel):
         self.universe.setToolTip("The displayed universe of the batch (U: the next)")
         self.universe.valueChanged.connect(lambda universe: controller.model.change_view(universe=universe))
         self.colours = _combo("Colour map", "Colours from low to high values (C: the next)")
-        self.colours.textActivated.connect(lambda name: controller.model.change_view(colours=name))
+        self.colours.textActivated.connect(self._use_colours)
         self.mode = _combo("Levels", "The values at the ends of the colour map")
         for mode, (text, tip) in _MODES.items():
             self.mode.addItem(text, mode)
@@ -94,10 +95,19 @@ class ViewPanel(Panel):
         column.addWidget(self.bar)
         column.addLayout(ends)
         column.addStretch(1)
-        size = swatch_size(self.fontMetrics())
-        self.colours.setIconSize(size)
+        self.colours.setIconSize(swatch_size(self.fontMetrics()))
         for name in COLOUR_MAPS:
-            self.colours.addItem(swatch(name, size, self.devicePixelRatioF()), name)
+            self._offer_colours(name)
+
+    def _use_colours(self, text: str) -> None:
+        self.controller.model.change_view(colours=self.colours.itemData(self.colours.findText(text)))
+
+    def _offer_colours(self, name: str) -> int:
+        """The place of a colour map among the choices, where it is added if it is missing, as a law's palette may be."""
+        if self.colours.findData(name) < 0:
+            icon = swatch(name, self.colours.iconSize(), self.devicePixelRatioF())
+            self.colours.addItem(icon, "states" if name.startswith("#") else name, name)
+        return self.colours.findData(name)
 
     # -- updates -------------------------------------------------------------------------------------------------
 
@@ -109,7 +119,7 @@ class ViewPanel(Panel):
         self.field.clear()
         for index, choice in enumerate(source.fields):
             self.field.addItem(choice.name)
-            self.field.setItemData(index, _explained(choice), _TOOLTIP)
+            self.field.setItemData(index, plain_tooltip(_explained(choice)), _TOOLTIP)
         with QSignalBlocker(self.universe):
             self.universe.setRange(0, source.universes - 1)
         self._form.setRowVisible(self.universe, source.universes > 1)
@@ -123,8 +133,8 @@ class ViewPanel(Panel):
             return
         mapped = settings.field != _OWN_COLOURS
         self.field.setCurrentText(settings.field)
-        self.meaning.setText(_explained(choice))
-        self.colours.setCurrentText(settings.colours or choice.colours)
+        set_plain_text(self.meaning, _explained(choice))
+        self.colours.setCurrentIndex(self._offer_colours(settings.colours or choice.colours))
         self.mode.setCurrentIndex(list(_MODES).index(settings.level_mode))
         with QSignalBlocker(self.universe), QSignalBlocker(self.percentile):
             self.universe.setValue(settings.universe)
@@ -135,7 +145,7 @@ class ViewPanel(Panel):
         for widget in (self.plot, self.bar, self.low, self.unit, self.high):
             widget.setVisible(mapped)
         self.bar.set_map(settings.colours or choice.colours if mapped else None)
-        self.unit.setText("" if choice.unit == "1" else choice.unit)
+        set_plain_text(self.unit, "" if choice.unit == "1" else choice.unit)
         self._drawn = None
         self._draw()
 

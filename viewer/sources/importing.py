@@ -1,8 +1,7 @@
 """Import of patterns, arrays, images, weights and states, into the open run or as new runs. No Qt."""
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,26 @@ import numpy as np
 
 from aetheria.core.device import times
 from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError, LawError, StateError
-from aetheria.files.rle import read_rle_file
-from aetheria.files.untrusted import read_array
-from aetheria.laws.discrete.life import parse_rule
+from aetheria.files.patterns import PATTERN_SUFFIXES
+from aetheria.files.recognise import recognised
+from aetheria.files.untrusted import check_input, read_array
 from aetheria.laws.weights import fitting_weights, read_tensors
 from aetheria.motor.initial import Initial, Kind, make_initial
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig
+from aetheria.runs.short_config import config_of_pattern, room
 from aetheria.runs.state_file import describe_state, is_state, load_state
 from viewer.sources.live import LiveSource
 
-_KINDS: dict[str, Kind] = {".rle": "rle", ".npy": "npy", ".png": "image"}
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(PATTERN_SUFFIXES, "pattern"),
+    ".npy": "npy",
+    **dict.fromkeys(IMAGE_SUFFIXES, "image"),
+}
 _WEIGHTS = (".safetensors", ".pt", ".pth")
 SUFFIXES = (*_KINDS, *_WEIGHTS)
+_SUFFIX_OF = {"pattern": ".rle", "array": ".npy", "image": ".png", "tensors": ".safetensors", "archive": ".pt"}
 _WHOLE = 64  # smallest side of an array that is used as the whole grid; smaller arrays become patterns in a larger grid
 
 
@@ -73,22 +79,30 @@ def import_file(path: Path, source: LiveSource | None) -> RunChange | NewRun:
     Raises:
         AetheriaError: it cannot be read, or fits neither; the message says what would fit.
     """
-    if not path.is_file():
-        raise FileUnreadableError(f"{path}: no such file")
-    suffix = path.suffix.lower()
+    check_input(path, "a pattern, an array, an image, weights or a saved state")
+    suffix = suffix_of(path)
     if suffix in _WEIGHTS:
         return _state(path, source) if is_state(path) else _weights(path, source)
     kind = _KINDS[suffix]
-    if source is not None and (kind != "rle" or source.motor.traits.reads_patterns):
+    if source is not None and (kind != "pattern" or source.motor.traits.reads_patterns):
         return _cells(path, kind, source)
-    if kind == "rle":
-        return NewRun(_life_from_rle(path))
+    if kind == "pattern":
+        return _run_of_pattern(path)
     if kind == "npy":
         return NewRun(_life_from_array(path))
     raise ConfigError(
         f"{path.name}: an image is used as the cells of a run; first open a run with a grid of that size (a config, or "
         "a run of the gallery), then open the image"
     )
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that tells the kind of a file: its own where that is known, else one by its content."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return suffix
+    kind = recognised(path)
+    return suffix if kind is None else {**_SUFFIX_OF, "recording": ".h5", "config": ".toml"}.get(kind.key, suffix)
 
 
 def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
@@ -98,8 +112,9 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
     try:
         cells = make_initial(initial, motor.traits, motor.shape, motor.seed)
     except StateError as error:
-        if kind == "rle" and motor.traits.bit_rule() is not None:
-            return NewRun(_life_from_rle(path), f"{path.name} does not fit the open grid: opened on a larger one")
+        if kind == "pattern" and motor.traits.bit_rule() is not None:
+            run = _run_of_pattern(path)
+            return replace(run, note=f"{path.name} does not fit the open grid: opened on a larger one. {run.note}".strip())
         raise StateError(
             f"{error}. The open run ({source.title}) takes at most {times(motor.shape[2:])} cells, in {motor.shape[1]} "
             "channel(s); open a run with a larger grid first, or close this one"
@@ -115,56 +130,26 @@ def _cells(path: Path, kind: Kind, source: LiveSource) -> RunChange | NewRun:
     )
 
 
-def _life_from_rle(path: Path) -> RunConfig:
-    pattern = read_rle_file(path)
-    if pattern.cells.max(initial=0) > 1:
-        raise StateError(
-            f"{path.name}: states up to {pattern.cells.max()}, as of Lenia; first open a run of Lenia (Orbium in the gallery), "
-            "then open the pattern"
-        )
-    return _life(path, "rle", (pattern.cells.shape[0], pattern.cells.shape[1]), _rule(pattern.rule, path))
-
-
-def _rule(named: str | None, path: Path) -> str:
-    """B/S notation of the rule in an RLE header; "23/3" is an older notation."""
-    rule = (named or "B3/S23").split(":")[0]
-    if old := re.fullmatch(r"([0-8]*)/([0-8]*)", rule):
-        rule = f"B{old[2]}/S{old[1]}"
-    try:
-        parse_rule(rule)
-    except ConfigError:
-        raise ConfigError(
-            f'{path.name}: made for the rule "{named}"; expected a Life-like rule, as in B3/S23 (or first open the run it was '
-            "made for first)"
-        ) from None
-    return rule.upper()
+def _run_of_pattern(path: Path) -> NewRun:
+    """A run of the rule that a pattern names."""
+    return NewRun(*config_of_pattern(path))
 
 
 def _life_from_array(path: Path) -> RunConfig:
     array = read_array(path)
-    if array.ndim != 2 or not array.size or not np.isin(array, (0, 1)).all():
+    bits = (0, 255) if array.dtype == np.uint8 and array.max(initial=0) > 1 else (0, 1)
+    if array.ndim != 2 or not array.size or not np.isin(array, bits).all():
         raise ConfigError(
             f"{path.name}: an array is used as the cells of a run; first open a run that it fits, or give a 2-D array of 0 "
             "and 1 for Life"
         )
-    height, width = array.shape
-    return _life(path, "npy", (height, width), "B3/S23", whole=min(height, width) >= _WHOLE)
-
-
-def _life(path: Path, kind: Kind, size: tuple[int, int], rule: str, whole: bool = False) -> RunConfig:
-    height, width = size if whole else (_room(size[0]), _room(size[1]))
+    height, width = array.shape if min(array.shape) >= _WHOLE else map(room, array.shape)
     return _config(
         title=path.stem,
         grid={"height": height, "width": width},
-        law={"name": "Life", "rule": rule},
-        initial={"kind": kind, "path": str(path.resolve())},
+        law={"name": "Life", "rule": "B3/S23"},
+        initial={"kind": "npy", "path": str(path.resolve())},
     )
-
-
-def _room(cells: int) -> int:
-    """Side of a grid with room for a pattern of so many cells a side to grow: a multiple of 64."""
-    margin = min(max(48, cells // 2), 512)
-    return -(-(cells + 2 * margin) // 64) * 64
 
 
 def _state(path: Path, source: LiveSource | None) -> RunChange | NewRun:

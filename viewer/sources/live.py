@@ -48,13 +48,13 @@ class LiveSource(Worker):
         self.motor = motor
         self.config = config
         self.title = title or motor.traits.name
-        self.universes, channels = motor.shape[:2]
+        self.universes = motor.shape[0]
         self.plane = plane_of(motor.shape[2:])
         traits = motor.traits
         first = self._first_field(config) or traits.default_field
-        self.fields = field_choices(traits.fields, traits.d_state, channels, first)
+        self.fields = field_choices(traits, first)
         self.first_view_settings = first_view_settings(self.fields, self.plane, config)
-        self.observables = observable_names(traits.fields, len(self.plane.shape))
+        self.observables = observable_names(traits, len(self.plane.shape))
         choices = {choice.name: choice for choice in self.fields}
         self._frames: LiveFrames = (
             SpaceTimeFrames(motor, self.plane, choices)
@@ -152,7 +152,6 @@ class LiveSource(Worker):
         plan = motor.plan
         stats = motor.optimizer.get_memory_stats()
         memory = stats.get("gpu_allocated_mb", stats.get("resident_mb"))
-        named = "not yet planned" if plan is None else plan.name
         return Status(
             step=motor.step_count,
             playing=runner.busy if runner is not None else steps_per_s > 0,
@@ -161,8 +160,8 @@ class LiveSource(Worker):
             frames_per_s=self._shown(self._taken),
             dropped=self._frames.dropped,
             device=str(motor.device),
-            plan=f"{named}, faster plan in preparation" if motor.planning else named,
-            plan_reason="" if plan is None else plan.reason,
+            plan=f"{plan.name}, faster plan in preparation" if motor.planning else plan.name,
+            plan_reason=plan.reason,
             memory_mb=float(memory) if memory is not None else None,
             bytes_per_s=self._bytes(motor.optimizer.transfer_stats.bytes),
         )

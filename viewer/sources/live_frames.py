@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.downsample import interleaved
-from aetheria.observe.feed import Frame, Subscription
+from aetheria.observe.feed import Subscription
+from aetheria.observe.frame import Frame
 from aetheria.observe.request import Request
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.palette import fitted_levels

@@ -3,22 +3,23 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from aetheria.core.errors import ConfigError, FileUnreadableError
+from aetheria.core.errors import ConfigError
+from aetheria.files.recognise import recognised
+from aetheria.files.untrusted import check_input
 from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig, load_config
 from aetheria.runs.replay import replay
 from aetheria.runs.run import build_motor
-from viewer.sources.importing import SUFFIXES
+from viewer.sources.importing import SUFFIXES, suffix_of
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
 
 Opener = Callable[[str | Path, list[str] | None, str | None], FrameSource]
 KNOWN = (
-    "a config (.toml), a recording (.h5), a pattern (.rle), cells (.npy, .png), weights (.safetensors, .pt) or a saved state "
-    "(.safetensors), or the name of a shipped config"
+    "a config (.toml), a recording (.h5), a pattern (.rle, .cells, .lif, .mcl, .mc), cells (.npy, .png), weights "
+    "(.safetensors, .pt) or a saved state (.safetensors), or the name of a shipped config"
 )
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def open_any(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> FrameSource:
@@ -49,8 +50,8 @@ def check(path: str | Path, overrides: list[str] | None = None, device: str | No
         open_recording(path, overrides).close()
     elif kind not in SUFFIXES:
         load_config(path, overrides)
-    elif not Path(path).is_file():
-        raise FileUnreadableError(f"{path}: no such file")
+    else:
+        check_input(Path(path), KNOWN)
 
 
 def open_config(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> FrameSource:
@@ -122,6 +123,8 @@ OPENERS: dict[str, Opener] = {
 def _known(path: Path) -> str:
     """As `_kind`; refuses existing files of unknown kinds."""
     kind = _kind(path)
+    if path.exists():
+        check_input(path, KNOWN)
     if kind not in (*OPENERS, *SUFFIXES) and path.exists():
         raise ConfigError(f"{path}: {'a folder' if path.is_dir() else 'unknown kind of file'}; expected {KNOWN}")
     return kind
@@ -129,8 +132,5 @@ def _known(path: Path) -> str:
 
 def _kind(path: Path) -> str:
     """The suffix of the file's kind: HDF5 is recognised by its first bytes, whatever the file is called."""
-    try:
-        with path.open("rb") as file:
-            return ".h5" if file.read(len(_HDF5)) == _HDF5 else path.suffix.lower()
-    except OSError:
-        return path.suffix.lower()
+    kind = recognised(path)
+    return ".h5" if kind is not None and kind.key == "recording" else suffix_of(path)

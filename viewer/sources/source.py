@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aetheria.observe.fields import FIELDS
+from aetheria.laws.base import Law
+from aetheria.observe.law_fields import known_fields
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.plane import Plane
 from viewer.model.status import Status
@@ -249,19 +250,25 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def field_choices(offered: tuple[str, ...], d_state: int | None, channels: int, first: str) -> tuple[FieldChoice, ...]:
+def field_choices(law: Law, first: str) -> tuple[FieldChoice, ...]:
     """The fields of a law that have images, one per component, with `first` in front."""
     choices: list[FieldChoice] = []
-    for stem in offered:
-        field = FIELDS[stem]
+    known = known_fields(law)
+    for stem in law.fields:
+        field = known[stem]
         if field.scalar:
             continue
-        count = {"": 0, "d": d_state or 0, "c": channels}[field.counted]
+        count = {"": 0, "d": law.d_state or 0, "c": law.channels}[field.counted]
         names = [f"{stem}_{k}" for k in range(count)] if field.counted else [stem]
         choices += [FieldChoice(name, field.meaning, field.unit, field.range, field.colour_map, field.cyclic) for name in names]
     return tuple(sorted(choices, key=lambda choice: choice.name != first))
 
 
-def observable_names(offered: tuple[str, ...], rank: int) -> tuple[str, ...]:
-    """The observables of a law on a grid with so many axes."""
-    return tuple(stem for stem in offered if FIELDS[stem].scalar and FIELDS[stem].least_rank <= rank)
+def observable_names(law: Law, rank: int) -> tuple[str, ...]:
+    """The observables of a law on a grid with so many axes, one per component."""
+    known, names = known_fields(law), []
+    for stem in law.fields:
+        field = known[stem]
+        if field.scalar and field.least_rank <= rank:
+            names += [f"{stem}_{k}" for k in range(field.components or 1)] if field.counted else [stem]
+    return tuple(names)

@@ -7,9 +7,11 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QStatusBar, QWidget
 
+from aetheria.core.printable import printable
 from viewer.model.status import Status
 from viewer.model.wording import bytes_in_words, compact, playing_in_words
 from viewer.widgets.accessibility import accessible
+from viewer.widgets.plain_text import set_plain_tooltip
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,8 @@ class StatusStrip(QWidget):
         self._fit()
 
     def _show_note(self, text: str) -> None:
-        self._note = text
-        self.note.setToolTip(text)
+        self._note = printable(text)
+        set_plain_tooltip(self.note, text)
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802

@@ -2,10 +2,12 @@
 
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
+from aetheria.files.patterns import PATTERN_SUFFIXES
 from aetheria.runs.config import shipped_configs
 from viewer.controllers.controller import Controller
 from viewer.controllers.open_queue import OpenQueue
 from viewer.dialogs.gallery_page import GalleryPage
+from viewer.sources.importing import IMAGE_SUFFIXES
 from viewer.widgets.canvas import Canvas
 from viewer.widgets.file_dialogs import ask_what_to_open
 from viewer.widgets.preferences import Preferences
@@ -14,8 +16,8 @@ from viewer.window.layout import DockLayout
 KINDS = {
     ".toml": "Configs",
     ".h5 *.hdf5": "Recordings",
-    ".rle": "Patterns",
-    ".npy *.png": "Cells",
+    " *".join(PATTERN_SUFFIXES): "Patterns",
+    " *".join((".npy", *IMAGE_SUFFIXES)): "Cells",
     ".safetensors *.pt *.pth": "Weights and states",
 }
 

@@ -17,6 +17,7 @@ from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
 from viewer.widgets.canvas import Canvas
+from viewer.widgets.plain_text import set_plain_text, set_plain_tooltip
 from viewer.widgets.transport import action_button
 from viewer.window.canvas_view import CanvasView
 
@@ -49,8 +50,8 @@ class ViewHeading(QWidget):
 
     def say(self, text: str) -> None:
         """Shows a text, as far as there is room, and all of it as a tooltip."""
-        self.title.setText(text)
-        self.title.setToolTip(text)
+        set_plain_text(self.title, text)
+        set_plain_tooltip(self.title, text)
 
 
 class SecondView(CanvasView, QWidget):

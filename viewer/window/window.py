@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from aetheria.core.printable import printable
 from viewer.controllers.actions import ACTIONS, MENUS, Action, why_unavailable
 from viewer.controllers.controller import Controller
 from viewer.controllers.help import without_mnemonic
@@ -145,7 +146,7 @@ class Window(CanvasView, QMainWindow):
 
     def show_source(self, source: FrameSource | None) -> None:
         """A source was opened, or closed (None)."""
-        self.setWindowTitle("Aetheria" if source is None else f"{source.title} - Aetheria")
+        self.setWindowTitle("Aetheria" if source is None else printable(f"{source.title} - Aetheria"))
         plane = self.controller.plane
         if plane is not None:
             self.show_plane(plane)

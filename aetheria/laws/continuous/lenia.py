@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.core.device import times
@@ -49,7 +48,7 @@ def _animal(entry: dict[str, Any]) -> Animal:
         "core": CURVES[given["kn"] - 1],
         "growth": CURVES[given["gn"] - 1],
     }
-    cells = np.asarray(read_rle(entry["cells"], entry["code"]).cells / 255, np.float32)
+    cells = np.asarray(read_rle(entry["cells"], entry["code"], 255).cells / 255, np.float32)
     return Animal(entry["code"], entry["name"], parameters, cells)
 
 
@@ -127,7 +126,7 @@ class Lenia(Law):
             raise ConfigError(f"{where} b: {self.b} given; expected ring heights of 0 or more, one above 0")
         self.core = check_choice(core or usual["core"], CORES, f"{where} core")
         self.growth = check_choice(growth or usual["growth"], CURVES, f"{where} growth")
-        self.boundary = check_boundary(boundary, "lenia")
+        self.boundary: Boundary = check_boundary(boundary, "lenia")
         if animal is not None:
             self.default_initial = "animal"
         self._spectra: dict[tuple[object, ...], Tensor] = {}
@@ -168,9 +167,10 @@ class Lenia(Law):
             return
         halo = 0 if self.boundary == "periodic" else 2 * self.R
         kernel = torch.zeros([size + halo for size in grid], dtype=torch.float64)
-        kernel[(slice(side),) * rank] = self.kernel(rank)
         # Centred on cell 0 the kernel is even, so its spectrum is real.
-        spectrum = torch.fft.rfftn(kernel.roll((-self.R,) * rank, tuple(range(rank)))).real
+        places = [torch.arange(-self.R, self.R + 1) % size for size in kernel.shape]
+        kernel[torch.meshgrid(places, indexing="ij")] = self.kernel(rank)
+        spectrum = torch.fft.rfftn(kernel).real
         self._spectra[kind] = spectrum.to(cells.device, cells.dtype)
 
     def potential(self, cells: Tensor) -> Tensor:
@@ -192,10 +192,6 @@ class Lenia(Law):
     def forward(self, cells: Tensor) -> Tensor:
         growth = _growth(self.growth, self.potential(cells), self.live("m"), self.live("s"))
         return (cells + growth / self.live("T")).clamp(0, 1)
-
-    def pattern_values(self, states: NDArray[np.integer[Any]], where: str) -> NDArray[np.float32]:
-        """Lenia's RLE files write a cell as a whole number of 0 to 255."""
-        return np.asarray(states / 255, np.float32)
 
     def creatures(self) -> Sequence[Animal]:
         return tuple(sorted(lenia_animals().values(), key=lambda animal: animal.code != self.animal))

@@ -1,24 +1,31 @@
-"""Life and the other two-state outer-totalistic rules on the Moore neighbourhood."""
-
-import re
+"""Life and every other two-state rule on the block of 3x3 cells."""
 
 import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.checks import Boundary, check_boundary
+from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.controls import TextControl
-from aetheria.laws.forms import BitRule
-from aetheria.laws.layers import moore_sum, pad
+from aetheria.laws.discrete.blocks import block_numbers, table_tensor
+from aetheria.laws.forms import BitRule, BlockRule
+from aetheria.laws.layers import pad
 from aetheria.laws.registry import register
+from aetheria.laws.rules import read_rule, same_rule
+from aetheria.laws.rules.block_table import totalistic_counts
+from aetheria.laws.rules.two_state import block_table
+from aetheria.laws.topology import check_topology
+
+_WANTED = 'expected a two-state rule, as in "B3/S23", "B2-a/S12", "B2/S34H" or "MAP..."'
 
 
 @register
 class Life(Law):
-    """Two-state outer-totalistic rule on the Moore neighbourhood, exact.
+    """Two-state rule on the Moore neighbourhood, exact: any function of the nine cells.
 
-    Cells: one channel, 0 dead and 1 alive. Source: M. Gardner, Scientific American 223(4), October 1970, p. 120.
+    Cells: one channel, 0 dead and 1 alive. Rules of births and survivals (B3/S23), of configurations in Hensel's letters
+    (B2-a/S12), on the von Neumann and hexagonal neighbourhoods (B2/S34H), and of 512 next states (MAP). Rules with B0 step the
+    empty grid as they say. Source: M. Gardner, Scientific American 223(4), October 1970, p. 120.
     """
 
     channels = 1
@@ -29,40 +36,44 @@ class Life(Law):
     reads_patterns = True
     alive = (0, 0.5)
     fields = ("channel", "population", "energy", *PLOTTED)
-    table: Tensor
-    controls = (TextControl("rule", 'neighbour counts for birth and survival, as in "B36/S23"'),)
+    controls = (TextControl("rule", 'births and survivals by live neighbours, as in "B36/S23", or another two-state rule'),)
+    _table: Tensor
 
-    def __init__(self, rule: str = "B3/S23", *, boundary: Boundary = "periodic") -> None:
+    def __init__(self, rule: str = "B3/S23", *, boundary: str = "periodic") -> None:
         """
         Args:
-            rule: neighbour counts for birth and survival, as in "B36/S23"; "B/S" kills everything.
-            boundary: "periodic", "zero" or "reflect".
+            rule: births and survivals, as in "B36/S23", or another two-state rule in any notation of `read_rule` or by name;
+                "B/S" kills everything.
+            boundary: "periodic", "zero", "reflect", or edges joined with a twist or shift, as in "klein-x"; see
+                `aetheria.laws.topology`.
 
         Raises:
-            ConfigError: `rule` is not B<digits>/S<digits> with digits 0-8.
+            ConfigError: `rule` is no two-state rule, or the boundary is none.
         """
         super().__init__()
-        self.boundary = check_boundary(boundary, "life")
-        self.register_buffer("table", torch.zeros(18), persistent=False)
+        self.boundary = check_topology(boundary, "life")
+        self.register_buffer("_table", torch.zeros(512, dtype=torch.uint8), persistent=False)
         self.rule = rule
 
     @property
     def rule(self) -> str:
-        """The rule, in capitals. A new one applies from the next step on; raises ConfigError when it is not a rule."""
+        """The rule, as in "B3/S23". A new one applies from the next step on; raises ConfigError when it is not a rule."""
         return self._rule
 
     @rule.setter
     def rule(self, rule: str) -> None:
-        counts = parse_rule(rule)
+        text = _checked(rule)
+        table = block_table(text)
+        assert table is not None
         with torch.inference_mode():
-            self.table.copy_(torch.tensor([float(n in some) for some in counts for n in range(9)]))
-        self._rule = rule.upper()
+            self._table.copy_(table_tensor(table.bits))
+        self._rule, self._bits, self._counts = text, table.bits, totalistic_counts(table.bits)
 
     def forward(self, cells: Tensor) -> Tensor:
         alive = (cells > 0.5).to(torch.int32)
-        count = moore_sum(pad(alive, 1, self.boundary)) - alive
+        blocks = block_numbers(pad(alive, 1, self.boundary))
         # index_select reads a small table several times faster than indexing does.
-        return self.table.index_select(0, (9 * alive + count).flatten()).view_as(cells).to(cells.dtype)
+        return self._table.index_select(0, blocks.flatten()).view_as(cells).to(cells.dtype)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A soup: each cell alive with chance 0.35."""
@@ -73,22 +84,35 @@ class Life(Law):
         return self._rule
 
     def obeys(self, rule: str) -> bool:
-        try:
-            return parse_rule(rule.split(":")[0]) == parse_rule(self.rule)
-        except ConfigError:
-            return False
+        return same_rule(rule, self.rule)
 
-    def bit_rule(self) -> BitRule:
-        return BitRule(tuple(self.table.tolist()), self.boundary)
+    def bit_rule(self) -> BitRule | None:
+        plain = next((boundary for boundary in BOUNDARIES if boundary == self.boundary), None)
+        return None if self._counts is None or plain is None else BitRule(self._counts, plain)
+
+    def block_rule(self) -> BlockRule:
+        return BlockRule(self._bits, 2, self.boundary)
 
 
 def parse_rule(rule: str) -> tuple[frozenset[int], frozenset[int]]:
-    """The neighbour counts for birth and for survival in "B<digits>/S<digits>".
+    """The neighbour counts for birth and for survival of a Life-like rule, in any notation or by name.
 
     Raises:
-        ConfigError: `rule` is not B<digits>/S<digits> with digits 0-8.
+        ConfigError: `rule` is no Life-like rule.
     """
-    found = re.fullmatch(r"B([0-8]*)/S([0-8]*)", rule, re.IGNORECASE) if isinstance(rule, str) else None
-    if not found:
-        raise ConfigError(f'[law.life] rule: "{rule}" given; expected B<digits>/S<digits> with digits 0-8, as in "B3/S23"')
-    return frozenset(map(int, found[1])), frozenset(map(int, found[2]))
+    text = _checked(rule)
+    if read_rule(text).family != "Life-like":
+        raise ConfigError(f'[law.life] rule: "{rule}" given; expected births and survivals by counts, as in "B3/S23"')
+    birth, _, survival = text.partition("/")
+    return frozenset(map(int, birth[1:])), frozenset(map(int, survival[1:]))
+
+
+def _checked(text: str) -> str:
+    """A two-state rule in its usual notation."""
+    where = "[law.life] rule"
+    rule = read_rule(text, where, _WANTED)
+    if rule.law != "Life":
+        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; it is a rule of another family: {rule.family}')
+    if rule.grid is not None:
+        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; the grid and its boundary are settings of their own')
+    return rule.text

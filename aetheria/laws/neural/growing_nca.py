@@ -79,7 +79,7 @@ class GrowingNCA(Law):
         self.channels = channels
         self.ranks = (check_rank(rank, "growingnca"),)
         self.fire_rate = fire_rate
-        self.boundary = check_boundary(boundary, "growingnca")
+        self.boundary: Boundary = check_boundary(boundary, "growingnca")
         self.hidden = make_dense(rank, (1 + rank) * channels, hidden_channels)
         self.update = make_dense(rank, hidden_channels, channels)
         # As in the paper: an untrained law leaves the seed as it is.

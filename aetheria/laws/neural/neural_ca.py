@@ -31,7 +31,7 @@ class NeuralCA(Law):
     radius: int
     ranks = RANKS
     default_field = "channel_0"
-    fields = ("channel", "population", "density", "mass", "energy", "gradient", *PLOTTED)
+    fields: tuple[str, ...] = ("channel", "population", "density", "mass", "energy", "gradient", *PLOTTED)
 
     def __init__(
         self,
@@ -64,12 +64,12 @@ class NeuralCA(Law):
         self.ranks = (check_rank(rank, "neuralca"),)
         self.values = check_choice(values, ("real", "unit", "bits"), f"{where} values")
         self.boundary = check_boundary(boundary, "neuralca")
-        if values != "real":
+        if values == "real":  # no number is that of a dead cell
+            self.fields = tuple(field for field in self.fields if field != "population")
+        else:
             self.alive = (0, 0.5 if values == "bits" else 0.1)
             self.value_range = (0.0, 1.0)
             self.tipping = True
-        else:  # no value says whether a cell lives
-            self.fields = tuple(name for name in self.fields if name != "population")
         if values == "bits":
             self.states = 2
         side = 2 * radius + 1

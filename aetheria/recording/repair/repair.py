@@ -11,6 +11,7 @@ from typing import Any
 from aetheria.core.errors import ConfigError, DiskFullError, RecordingError
 from aetheria.files.atomic import check_output, durable_write
 from aetheria.recording.lock import is_being_written
+from aetheria.recording.other_files import is_of_another_kind, kind_of
 from aetheria.recording.recording import Recording
 from aetheria.recording.repair.salvage import EDITS, RepairReport
 
@@ -34,7 +35,9 @@ def repair(path: Path, out: Path, *, overwrite: bool = False, attempt: Attempt |
         DiskFullError: there is no room for a second file.
     """
     if not path.is_file():
-        raise RecordingError(f"{path}: no such file; expected a recording (.h5)")
+        raise RecordingError(f"{path}: {kind_of(path)}")
+    if is_of_another_kind(path):
+        raise RecordingError(f"{path}: {kind_of(path)}")
     if out.exists() and out.samefile(path):
         raise ConfigError(f"{out}: is the file to repair, which is not changed; name another")
     check_output(out, overwrite)

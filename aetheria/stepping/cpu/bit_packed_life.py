@@ -10,11 +10,12 @@ from aetheria.laws.base import Law
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import BitRule
 from aetheria.stepping.bit_sliced_life import WORD
-from aetheria.stepping.cpu.build import native_kernel
+from aetheria.stepping.cpu.build import is_cached, native_kernel
 from aetheria.stepping.cpu.job import address, fields, run
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import bit_rule_of, keeps_bit_rule
 
+_SOURCE = "bit_packed_life.cpp"
 THREAD_UPDATES = 30_000_000  # cell updates that are worth starting a thread for: about a millisecond
 
 
@@ -41,8 +42,7 @@ class PackedOnCpu(Plan):
         rule = bit_rule_of(law)
         assert isinstance(rule, BitRule)
         self._law, self._rule = law, rule
-        birth, survival = (sum(1 << n for n in range(9) if rule.table[first + n]) for first in (0, 9))
-        self._kernel = native_kernel("bit_packed_life.cpp", Job, BIRTH=birth, SURVIVAL=survival)
+        self._kernel = native_kernel(_SOURCE, Job, **_counts(rule))
         self._boundary = BOUNDARIES.index(rule.boundary)
         self._shape, self._type = cells.shape, cells.dtype
 
@@ -72,6 +72,18 @@ class PackedOnCpu(Plan):
 
     def stale(self) -> bool:
         return not keeps_bit_rule(self._law, self._rule)
+
+
+def is_built(law: Law) -> bool:
+    """Whether the kernel for a law's rule is in the cache of this machine."""
+    rule = bit_rule_of(law)
+    return isinstance(rule, BitRule) and is_cached(_SOURCE, **_counts(rule))
+
+
+def _counts(rule: BitRule) -> dict[str, int]:
+    """Macros of the kernel: bit n is set if a cell with n live neighbours is born, or survives."""
+    birth, survival = (sum(1 << n for n in range(9) if rule.table[first + n]) for first in (0, 9))
+    return {"BIRTH": birth, "SURVIVAL": survival}
 
 
 def _pointers(*tensors: Tensor) -> list[ctypes.c_void_p]:

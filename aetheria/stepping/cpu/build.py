@@ -1,22 +1,26 @@
 """Compiles the C++ kernels for this machine's processor, once, and loads them."""
 
+import atexit
 import ctypes
 import hashlib
-import logging
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from aetheria.core.printable import get_logger
+from aetheria.files.atomic import sync
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import CURVES
 from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class NativeKernelError(RuntimeError):
@@ -54,20 +58,38 @@ def native_kernel(source: str, *structures: type[ctypes.Structure], **defines: i
         NativeKernelError: no compiler, or it fails; with the first error message.
         AssertionError: a structure has another size in the source.
     """
-    folder = resources.files("aetheria.stepping") / "kernels"
-    headers = sorted(file.name for file in folder.iterdir() if file.name.endswith(".h"))
-    texts = {name: (folder / name).read_text("utf-8") for name in (source, *headers)}
     command = compiler()
     if command is None:
         raise NativeKernelError("no C++ compiler found (g++ or clang++)")
-    flags = [*_FLAGS, *choice_flags(), *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
-    path = _cache_folder() / f"{Path(source).stem}-{_fingerprint(texts, flags, command)}.so"
-    if not path.exists():
-        _build(command, flags, texts, source, path)
-    library = ctypes.CDLL(str(path))
+    flags, texts = _flags(defines), _texts(source)
+    name = _name(command, flags, texts, source)
+    library = _cached(_cache_folder(), name) or _built(command, flags, texts, source, name)
     for structure in structures:
         _check_size(library, source, structure)
     return library
+
+
+def is_cached(source: str, **defines: int) -> bool:
+    """Whether `native_kernel` has no need to compile."""
+    command = compiler()
+    name = command and _name(command, _flags(defines), _texts(source), source)
+    return any(_cache_folder().glob(f"{name}-*.so"))
+
+
+def _flags(defines: Mapping[str, int]) -> list[str]:
+    return [*_FLAGS, *choice_flags(), *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
+
+
+def _texts(source: str) -> dict[str, str]:
+    """The source and all headers, by name."""
+    folder = resources.files("aetheria.stepping") / "kernels"
+    headers = sorted(file.name for file in folder.iterdir() if file.name.endswith(".h"))
+    return {name: (folder / name).read_text("utf-8") for name in (source, *headers)}
+
+
+def _name(command: str, flags: list[str], texts: dict[str, str], source: str) -> str:
+    """The first part of a library's name."""
+    return f"{Path(source).stem}-{_fingerprint(texts, flags, command)}"
 
 
 def _check_size(library: ctypes.CDLL, source: str, structure: type[ctypes.Structure]) -> None:
@@ -77,11 +99,39 @@ def _check_size(library: ctypes.CDLL, source: str, structure: type[ctypes.Struct
         raise AssertionError(f"{source}: {name} has {theirs} bytes there, and {ours} in {structure.__module__}")
 
 
-def _build(command: str, flags: list[str], texts: dict[str, str], source: str, library: Path) -> None:
+def _cached(folder: Path, name: str) -> ctypes.CDLL | None:
+    """The library of this name in the cache; one that is torn, or cannot be loaded, is deleted.
+
+    The name ends with the digest of the content: after a crash of the machine a file may have its name, and not its content.
+    """
+    for path in sorted(folder.glob(f"{name}-*.so")):
+        with suppress(OSError):  # not there any more, or of another C library
+            if path.name == f"{name}-{_digest(path)}.so" and not _not_private(path):
+                return ctypes.CDLL(str(path))
+        log.warning("%s: is damaged, or cannot be loaded; it is compiled again", path)
+        with suppress(OSError):
+            path.unlink()
+    return None
+
+
+def _built(command: str, flags: list[str], texts: dict[str, str], source: str, name: str) -> ctypes.CDLL:
+    for folder in (_cache_folder(), _temporary_folder()):  # the second where no code may be run from the first
+        path = _build(command, flags, texts, source, folder / name)
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError as error:
+            failure = error
+            with suppress(OSError):
+                path.unlink()
+    raise NativeKernelError(f"{command} compiled {source}, and the library cannot be loaded: {failure}")
+
+
+def _build(command: str, flags: list[str], texts: dict[str, str], source: str, library: Path) -> Path:
+    """Compiles to `LIBRARY-DIGEST.so`; returns that path."""
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         for name, text in texts.items():
             (Path(folder) / name).write_text(text, "utf-8")
-        built = Path(folder) / library.name
+        built = Path(folder) / "built.so"
         done = subprocess.run(  # noqa: S603 - the user's own compiler, our own source
             [command, *flags, str(Path(folder) / source), "-o", str(built)], capture_output=True, text=True, check=False
         )
@@ -89,15 +139,38 @@ def _build(command: str, flags: list[str], texts: dict[str, str], source: str, l
             lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
             message = next((line for line in lines if "error" in line), lines[0])
             raise NativeKernelError(f"{command} cannot compile {source}: {message}")
-        built.replace(library)  # atomic: another process may be compiling the same kernel
+        built.chmod(0o700)
+        sync(built)
+        # Atomic: another process may be compiling the same kernel.
+        path = built.replace(library.with_name(f"{library.name}-{_digest(built)}.so"))
+    sync(path.parent)
+    return path
 
 
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _not_private(path: Path) -> str:
+    """Why code from a file or folder is not run, for people; empty if only this user can have written it."""
+    about = path.resolve().stat()
+    if not hasattr(os, "geteuid"):
+        return ""
+    if about.st_uid != os.geteuid():
+        return f"belongs to user {about.st_uid}, not to the one who runs this"
+    return "may be written to by other users (chmod go-w)" if about.st_mode & 0o022 else ""
+
+
+@cache
 def _cache_folder() -> Path:
-    """`$AETHERIA_CACHE_DIR`, or the user's cache folder; a temporary folder if it cannot be written."""
+    """`$AETHERIA_CACHE_DIR`, or the user's cache folder; a temporary one if it cannot be written, or others can."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(os.environ.get("AETHERIA_CACHE_DIR") or Path(home) / "aetheria")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if why := _not_private(folder):
+            log.warning("%s: %s; kernels are compiled in a temporary folder, and again in the next process", folder, why)
+            return _temporary_folder()
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError:
@@ -106,7 +179,9 @@ def _cache_folder() -> Path:
 
 @cache
 def _temporary_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="aetheria-"))
+    folder = Path(tempfile.mkdtemp(prefix="aetheria-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _fingerprint(texts: dict[str, str], flags: list[str], command: str) -> str:

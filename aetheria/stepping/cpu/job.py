@@ -39,3 +39,23 @@ def plain(tensor: Tensor | None) -> Tensor | None:
 def address(tensor: Tensor | None) -> int | None:
     """Of the first value; None for no tensor."""
     return None if tensor is None else tensor.data_ptr()
+
+
+class StepBuffers:
+    """The grids between which a kernel steps: kept, because glibc finds no room for a new one between freed ones.
+
+    A kernel that takes n steps reads a first grid and writes, by turns, a last one and a spare one.
+    """
+
+    def __init__(self) -> None:
+        self._grids: list[Tensor] = []
+
+    def around(self, cells: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """The last and the spare grid for `steps` steps from `cells`, which stay as they are."""
+        if not any(grid is cells for grid in self._grids):
+            self._grids = []  # first, so that their memory is free; results of steps from elsewhere are not overwritten
+        others = [grid for grid in self._grids if grid is not cells]
+        while len(others) < min(steps, 2):
+            others.append(torch.empty_like(cells))
+            self._grids.append(others[-1])
+        return others[0], others[1] if steps > 1 else cells

@@ -10,7 +10,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import CURVES, RingKernel
 from aetheria.stepping.cpu.build import native_kernel
-from aetheria.stepping.cpu.job import fields, run, threads_for
+from aetheria.stepping.cpu.job import StepBuffers, fields, run, threads_for
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import ring_kernel_of
 
@@ -56,6 +56,7 @@ class FusedLenia(Plan):
         ring = _ring(law)
         self._law, self._shape_key, self._weights = law, ring.shape_key, _weights(ring.kernel())
         self._kernel = native_kernel("lenia.cpp", Job).lenia
+        self._buffers = StepBuffers()
 
     def pack(self, state: State) -> State:
         return (state[0].float().contiguous(),)
@@ -69,7 +70,7 @@ class FusedLenia(Plan):
             return held
         ring, (cells,), weights = _ring(self._law), held, self._weights
         batch, _, height, width = cells.shape
-        after, spare = torch.empty_like(cells), torch.empty_like(cells) if steps > 1 else cells
+        after, spare = self._buffers.around(cells, steps)
         job = Job(
             *(tensor.data_ptr() for tensor in (weights, cells, after, spare)),
             *(batch, height, width, steps),

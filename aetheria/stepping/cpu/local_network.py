@@ -14,7 +14,7 @@ from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.hash_noise import threshold
 from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS, CellNetwork, Dense, Filters
 from aetheria.stepping.cpu.build import native_kernel
-from aetheria.stepping.cpu.job import address, fields, plain, run, threads_for
+from aetheria.stepping.cpu.job import StepBuffers, address, fields, plain, run, threads_for
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import network_of
 
@@ -63,6 +63,7 @@ class FusedOnCpu(Plan):
         self._law = law
         self._network: CellNetwork | str | None = None  # from `stale`, for the steps that follow it
         self._kernel = native_kernel("local_network.cpp", Layer, Job).local_network
+        self._buffers = StepBuffers()
 
     def pack(self, state: State) -> State:
         return tuple(tensor.contiguous() for tensor in state)
@@ -77,7 +78,7 @@ class FusedOnCpu(Plan):
         network, self._network = self._network or self._law.cell_network(), None
         assert isinstance(network, CellNetwork)
         cells, *memory = held
-        after, spare = torch.empty_like(cells), torch.empty_like(cells) if steps > 1 else cells
+        after, spare = self._buffers.around(cells, steps)
         _step(self._kernel, network, (cells, after, spare), tuple(memory), steps)
         return (after, memory[0], memory[1] + steps) if memory else (after,)
 

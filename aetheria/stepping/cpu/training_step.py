@@ -5,7 +5,6 @@ a pattern is small. Cells, gradients and masks equal the law's, up to rounding.
 """
 
 import ctypes
-import logging
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aetheria.core.printable import get_logger
 from aetheria.laws.base import Law
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.hash_noise import threshold
@@ -22,7 +22,7 @@ from aetheria.stepping.cpu.build import NativeKernelError, native_kernel
 from aetheria.stepping.cpu.job import fields, run, threads_for
 from aetheria.stepping.unmodified import network_of
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Step = Callable[..., Any]  # (cells, *memory) -> the same, or the next cells alone
 

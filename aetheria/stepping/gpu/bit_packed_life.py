@@ -9,7 +9,6 @@ from aetheria.laws.base import Law
 from aetheria.laws.forms import BitRule
 from aetheria.stepping import bit_sliced_life
 from aetheria.stepping.compiled import Compiled
-from aetheria.stepping.fingerprint import Fingerprint
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import bit_rule_of, keeps_bit_rule
 
@@ -36,7 +35,6 @@ class _Packed(Plan):
         assert isinstance(rule, BitRule)
         self._law, self._rule = law, rule
         self._width, self._type = cells.shape[-1], cells.dtype
-        self._fingerprint = Fingerprint(law, numbers=True)
 
     def pack(self, state: State) -> State:
         return (bit_sliced_life.pack(state[0]),)
@@ -45,9 +43,6 @@ class _Packed(Plan):
         return (bit_sliced_life.unpack(held[0], self._width, self._type),)
 
     def stale(self) -> bool:
-        if not self._fingerprint.changed():
-            return False  # without reading the law's table, for which the device would have to finish what is queued
-        self._fingerprint = Fingerprint(self._law, numbers=True)
         return not keeps_bit_rule(self._law, self._rule)
 
 

@@ -1,5 +1,7 @@
 """What is opened, and how: the gallery's entries, files into runs, and the newest wish wins. No Qt."""
 
+import gzip
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from viewer.controllers.open_queue import OpenQueue, _prepared
 from viewer.model.gallery import gallery_entries
 from viewer.sources.importing import NewRun, import_file
 from viewer.sources.live import LiveSource
+from viewer.sources.opening import check, open_any
 
 GLIDER = "#N a glider\nx = 3, y = 3, rule = B3/S23\nbob$2bo$3o!\n"
 CONFIG = """
@@ -95,7 +98,9 @@ def test_a_config_is_opened_beside_the_window_and_plays(open_queue: OpenQueue, v
         ("bad.toml", CONFIG.replace("height", "hieght"), "[grid] hieght: unknown key; did you mean height?"),
         ("torn.toml", "steps = ", "is not TOML"),
         ("torn.rle", "x = 3, y = 3\nbob$", 'the runs end without "!"'),
-        ("wire.rle", "x = 1, y = 1, rule = WireWorld\no!", 'made for the rule "WireWorld"'),
+        ("super.rle", "x = 1, y = 1, rule = LifeSuper\npA!", 'made for the rule "LifeSuper", Rule table; no law of Aetheria'),
+        ("nobili.rle", "x = 1, y = 1, rule = Nobili32\no!", 'made for the rule "Nobili32"'),
+        ("unknown.rle", "x = 1, y = 1, rule = B3/T23\no!", 'made for the rule "B3/T23"'),
         ("lenia.rle", "x = 2, y = 1, rule = Lenia\npAqB!", "states up to"),
         ("torn.npy", "nothing of the kind", "cannot be read as a .npy array"),
         ("picture.png", "no picture", "an image is used as the cells of a run; first open a run"),
@@ -195,12 +200,74 @@ def test_a_run_that_plays_plays_on_from_the_new_start(open_queue: OpenQueue, vie
 
 
 def test_a_pattern_without_a_run_opens_life_under_its_own_rule_on_a_grid_with_room(tmp_path: Path) -> None:
-    for header, rule in (("B3/S23", "B3/S23"), ("23/36", "B36/S23"), ("b36/s23:T80,80", "B36/S23")):
+    for header, rule in (("B3/S23", "B3/S23"), ("23/36", "B36/S23"), ("HighLife", "B36/S23")):
         (tmp_path / "glider.rle").write_text(GLIDER.replace("B3/S23", header))
         opened = import_file(tmp_path / "glider.rle", None)
         assert isinstance(opened, NewRun)
         assert opened.config.law.parameters == {"rule": rule}
-        assert (opened.config.grid.height, opened.config.grid.width) == (128, 128)
+        assert (opened.config.grid.height, opened.config.grid.width) == (512, 512)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "size", "boundary", "note"),
+    [
+        ("T90,80", (80, 90), "periodic", ""),
+        ("P90,80", (80, 90), "zero", ""),
+        ("K90*,80", (80, 90), "klein-x", ""),
+        ("T2,2", (512, 512), "periodic", "made for a torus of 2 x 2 cells"),
+        ("T0,80", (512, 512), "periodic", "made for a torus of 80 x unbounded cells"),
+    ],
+)
+def test_a_bounded_grid_is_obeyed_where_it_can_be_and_said_where_not(
+    suffix: str, size: tuple[int, int], boundary: str, note: str, tmp_path: Path
+) -> None:
+    (tmp_path / "glider.rle").write_text(GLIDER.replace("B3/S23", f"B3/S23:{suffix}"))
+    opened = import_file(tmp_path / "glider.rle", None)
+    assert isinstance(opened, NewRun)
+    assert opened.config.grid.sides == size
+    assert opened.config.law.parameters.get("boundary", "periodic") == boundary
+    assert note in opened.note
+    assert bool(note) == bool(opened.note)
+
+
+@pytest.mark.parametrize(
+    ("rule", "law", "size", "note"),
+    [
+        ("345/2/4", "Generations", (512, 512), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM", "LargerThanLife", (512, 512), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM:P90,80", "LargerThanLife", (80, 90), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM:K90*,80", "LargerThanLife", (512, 512), "made for a Klein bottle of 80 x 90 cells"),
+        ("WireWorld", "RuleTable", (512, 512), ""),
+        ("B2-a/S12", "Life", (512, 512), ""),
+    ],
+)
+def test_a_pattern_opens_the_law_of_its_rule(rule: str, law: str, size: tuple[int, int], note: str, tmp_path: Path) -> None:
+    (tmp_path / "glider.rle").write_text(GLIDER.replace("B3/S23", rule))
+    opened = import_file(tmp_path / "glider.rle", None)
+    assert isinstance(opened, NewRun)
+    assert opened.config.law.name == law
+    assert opened.config.grid.sides == size
+    assert note in opened.note
+
+
+@pytest.mark.parametrize("name", ["glider.cells", "glider.lif", "glider.cells.gz", "glider"])
+def test_a_pattern_of_any_format_opens(name: str, tmp_path: Path) -> None:
+    text = b"#Life 1.06\n0 -1\n1 0\n-1 1\n0 1\n1 1\n" if name.endswith("lif") else b"!Name: Glider\n.O.\n..O\nOOO\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    check(tmp_path / name)
+    opened = import_file(tmp_path / name, None)
+    assert isinstance(opened, NewRun)
+    assert opened.config.law.parameters == {"rule": "B3/S23"}
+
+
+@pytest.mark.parametrize(
+    "name", ["pipe.rle", "pipe.toml", "pipe.h5", "pipe.npy", "pipe.png", "pipe.pt", "pipe.safetensors", "pipe"]
+)
+def test_a_pipe_is_refused_and_never_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    for attempt in (check, open_any):
+        with pytest.raises(AetheriaError, match="a device or a pipe"):
+            attempt(tmp_path / name)
 
 
 def test_a_pattern_that_is_too_large_for_the_open_grid_opens_on_a_larger_one(
@@ -210,7 +277,7 @@ def test_a_pattern_that_is_too_large_for_the_open_grid_opens_on_a_larger_one(
     open_queue.controller.open(live())
     open_queue.open(tmp_path / "line.rle")
     run_callbacks(open_queue)
-    assert motor_of(open_queue).shape == (1, 1, 128, 448)
+    assert motor_of(open_queue).shape == (1, 1, 512, 640)
     assert "does not fit the open grid" in view.messages[0].text
 
 
@@ -248,7 +315,7 @@ def test_an_array_of_zeros_and_ones_opens_as_life_and_others_do_not(tmp_path: Pa
     assert isinstance(grid, NewRun)
     assert isinstance(small, NewRun)
     assert (grid.config.grid.height, grid.config.grid.width) == (100, 80)
-    assert (small.config.grid.height, small.config.grid.width) == (128, 128)
+    assert (small.config.grid.height, small.config.grid.width) == (512, 512)
     with pytest.raises(AetheriaError, match="2-D array of 0 and 1"):
         import_file(tmp_path / "grey.npy", None)
 
@@ -349,7 +416,7 @@ def test_a_plan_that_could_not_be_made_in_the_background_is_told(open_queue: Ope
 
     with warnings.catch_warnings(record=True), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("always")
-        patch.setattr("aetheria.motor.stepper.choose_plan", fails)
+        patch.setattr("aetheria.motor.planner.choose_plan", fails)
         notices = Notices(open_queue.controller, lambda: None)
         (tmp_path / "soup.toml").write_text(CONFIG.replace('plan = "eager"', 'plan = "compiled"'))
         open_queue.open(tmp_path / "soup.toml")

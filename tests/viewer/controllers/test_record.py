@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.recording import Recorder, Recording
 from aetheria.recording.disk_space import frame_bytes
+from aetheria.recording.frame_writer import FrameWriter
 from aetheria.runs.config import RunConfig
 from aetheria.runs.replay import replay
 from aetheria.runs.run import build_motor
@@ -149,10 +150,10 @@ def test_a_full_disk_ends_the_recording_and_the_run_goes_on(
 
 
 def test_a_recorder_that_is_not_essential_leaves_the_motor_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(self: Recorder, frame: Frame) -> None:
+    def fails(self: FrameWriter, frame: Frame) -> None:
         raise OSError("input/output error")
 
-    monkeypatch.setattr(Recorder, "_commit", fails)
+    monkeypatch.setattr(FrameWriter, "_commit", fails)
     motor = life()
     recorder = Recorder(motor, path, essential=False)
     motor.step(30)

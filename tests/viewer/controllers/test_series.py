@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.feed import Frame
+from aetheria.observe.frame import Frame
 from aetheria.observe.request import Request
 from aetheria.recording import Recorder, Recording
 from tests.viewer.fakes import FakeView, life, live, wait_until

@@ -1,5 +1,6 @@
 """Strokes on a real motor, with a window that only remembers: no Qt."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aetheria import MLP, GrowingNCA, Lenia, Life
+from aetheria import MLP, GrowingNCA, Lenia, Life, law_from_rule
+from aetheria.core.errors import FileUnreadableError, StateError
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.controllers.brushes import Dab, paint_target_of
 from viewer.controllers.controller import Controller
-from viewer.controllers.stamps import Stamp, turned
+from viewer.controllers.stamps import Stamp, read_stamp, turned
 from viewer.controllers.strokes import Painter, Stroke, grouped
 from viewer.model.brush_settings import BrushSettings
 from viewer.model.plane import plane_of
@@ -328,7 +330,32 @@ def test_a_pattern_file_is_added_and_taken_in_hand_and_a_bad_one_is_told(
     assert "torn.rle" in view.messages[-1].text
     controller.tools.read_stamp(tmp_path / "none.rle")
     wait_until(lambda: len(view.messages) == 2, controller)
-    assert "cannot be read as RLE" in view.messages[-1].text
+    assert "no such file; expected a pattern" in view.messages[-1].text
+
+
+@pytest.mark.parametrize("name", ["pipe.rle", "folder.rle", "loop.rle", "run.h5"])
+def test_a_stamp_that_is_no_pattern_file_is_refused_at_once(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.rle")
+    (tmp_path / "folder.rle").mkdir()
+    (tmp_path / "loop.rle").symlink_to("loop.rle")
+    (tmp_path / "run.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(FileUnreadableError, match="expected a pattern"):
+        read_stamp(tmp_path / name)
+
+
+def test_stamps_of_any_format_have_the_values_of_the_laws_cells(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.cells").write_text("!Name: Corner\nOO\nO.\n", "utf-8")
+    for law in (None, Life(), Lenia()):
+        stamp = read_stamp(tmp_path / "a.cells", law)
+        assert (stamp.name, stamp.values.tolist()) == ("Corner", [[1, 1], [1, 0]])
+    (tmp_path / "b.rle").write_text("#O É\nx = 2, y = 1, rule = 345/2/4\nAC!", "latin-1")
+    assert read_stamp(tmp_path / "b.rle", Lenia()).values.tolist() == [[np.float32(1 / 255), np.float32(3 / 255)]]
+    assert "b.rle was made for rule 345/2/4 and is painted into Lenia" in caplog.text
+    assert read_stamp(tmp_path / "b.rle", law_from_rule("345/2/4")).values.tolist() == [[1, 1]]
+    with pytest.raises(StateError, match="states up to 3; Generations has states 0 to 2"):
+        read_stamp(tmp_path / "b.rle", law_from_rule("/2/3"))
+    with pytest.raises(StateError, match="states up to 3; Life has states 0 to 1"):
+        read_stamp(tmp_path / "b.rle", Life())
 
 
 def test_painted_amplitudes_are_as_large_as_the_largest_there_is(controller: Controller) -> None:

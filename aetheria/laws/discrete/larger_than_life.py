@@ -1,0 +1,168 @@
+"""Larger than Life, and other rules by counts over neighbourhoods of any range."""
+
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aetheria.core.errors import ConfigError, LawError
+from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.checks import Boundary, check_boundary
+from aetheria.laws.controls import TextControl
+from aetheria.laws.discrete.generations import decay_palette
+from aetheria.laws.forms import CountRule
+from aetheria.laws.layers import pad
+from aetheria.laws.registry import register
+from aetheria.laws.rules import read_rule, same_rule
+from aetheria.laws.rules.larger_than_life import RangeRule, range_rule
+
+_WANTED = 'expected a rule by counts, as in "R5,C0,M1,S34..58,B34..45,NM" or "R2,C2,S2-3,B3,NN"'
+
+
+@register
+class LargerThanLife(Law):
+    """Rule by counts over a neighbourhood of any range and shape, exact.
+
+    Cells: one channel, 0 dead, 1 alive, 2 .. n - 1 decaying. Shapes: Moore, von Neumann, circular, Euclidean, checkerboards,
+    cross, saltire, star, hash, hexagonal, asterisk, tripod, triangular, Gaussian, weighted and custom. Default: Bosco, of
+    K. M. Evans, "Larger than Life: digital creatures in a family of two-dimensional cellular automata", 2001; higher-range
+    outer-totalistic rules as in Golly's help, "Larger than Life".
+    """
+
+    channels = 1
+    exact = True
+    reads_patterns = True
+    alive = (0, 0.5)
+    fields = ("channel", "state", "population", "count", "energy", *PLOTTED)
+    controls = (TextControl("rule", 'range, states and counts, as in "R5,C0,M1,S34..58,B34..45,NM"; range and states stay'),)
+
+    def __init__(self, rule: str = "R5,C0,M1,S34..58,B34..45,NM", *, boundary: Boundary = "periodic") -> None:
+        """
+        Args:
+            rule: range, number of states, survivals, births and neighbourhood, as in "R5,C0,M1,S34..58,B34..45,NM" (M1: the
+                middle cell counts for survivals) or "R2,C2,S2-3,5,B3,NN".
+            boundary: "periodic", "zero" or "reflect".
+
+        Raises:
+            ConfigError: `rule` is no such rule, or the boundary is none.
+        """
+        super().__init__()
+        self.boundary = check_boundary(boundary, "largerthanlife")
+        self._rule = _checked(rule)
+        self.states: int = self._rule.states
+        self.value_range = (0.0, self.states - 1.0)
+        self.palette = decay_palette(self.states)
+        self.radius: int = self.count_rule().reach
+
+    @property
+    def rule(self) -> str:
+        """The rule, as in "R5,C0,S33-57,B34-45" (survivals without the middle cell). A new one applies from the next step on.
+
+        Raises:
+            ConfigError: it is no such rule, or has another range or number of states.
+        """
+        return self._rule.text
+
+    @rule.setter
+    def rule(self, rule: str) -> None:
+        new, old = _checked(rule), self._rule
+        spans = [each.neighbourhood.weights(each.reach).shape for each in (new, old)]
+        if spans[0] != spans[1] or new.states != old.states:
+            raise ConfigError(
+                f'[law.largerthanlife] rule: "{rule}" given; range {old.reach} and {old.states} states stay as they are'
+            )
+        self._rule = new
+        vars(self).pop("_form", None)
+
+    def prepare(self, cells: Tensor) -> None:
+        if self.boundary == "reflect" and min(cells.shape[2:]) <= self.radius:
+            raise LawError(
+                f'[law.largerthanlife] boundary "reflect" with {self.radius} cells counted to each side: the grid has '
+                f"a side of {min(cells.shape[2:])}; expected more than {self.radius}"
+            )
+
+    def forward(self, cells: Tensor) -> Tensor:
+        state = (cells + 0.5).to(torch.int32)
+        form = self.count_rule()
+        counts = self._counts(state, form)
+        born, stays = (_within(counts, ranges) for ranges in (form.births, form.survivals))
+        older = (state + 1) * (state != form.states - 1)
+        return torch.where(state == 0, born.int(), torch.where((state == 1) & stays, 1, older)).to(cells.dtype)
+
+    def _counts(self, state: Tensor, form: CountRule) -> Tensor:
+        values = (state == 1).int()
+        if form.values != (0, 1):
+            values = sum(value * (state == of).int() for of, value in enumerate(form.values) if value)  # type: ignore[assignment]
+        sums = torch.cumsum(pad(values, form.reach, self.boundary), -1, dtype=torch.int32)
+        sums = torch.nn.functional.pad(sums, (1, 0))
+        even = _run_counts(sums, form.weights.tolist(), form.reach)
+        if not form.upside_down:
+            return even
+        odd = _run_counts(sums, form.weights[::-1].tolist(), form.reach)
+        height, width = state.shape[-2:]
+        y, x = (torch.arange(side, device=state.device) for side in (height, width))
+        return torch.where((y[:, None] + x) % 2 == 0, even, odd)
+
+    def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """A soup: each cell alive with chance 0.5, the others dead."""
+        return (torch.rand(1, *grid, generator=generator) < 0.5).float()
+
+    @property
+    def rule_string(self) -> str:
+        return self._rule.text
+
+    def obeys(self, rule: str) -> bool:
+        return same_rule(rule, self._rule.text)
+
+    def count_rule(self) -> CountRule:
+        return self._form
+
+    @cached_property
+    def _form(self) -> CountRule:
+        rule, shape = self._rule, self._rule.neighbourhood
+        weights = shape.weights(rule.reach)
+        if len(weights) < weights.shape[1]:  # triangles reach further along a row
+            missing = (weights.shape[1] - len(weights)) // 2
+            weights = np.pad(weights, ((missing, missing), (0, 0)))
+        reach = len(weights) // 2
+        if not shape.counts_middle:
+            weights[reach, reach] = 0
+        values = tuple(int(digit, 16) for digit in shape.states) or (0, 1)
+        return CountRule(
+            rule.text, reach, weights, shape.triangular, values, rule.births, rule.survivals, rule.states, self.boundary
+        )
+
+
+def _run_counts(sums: Tensor, weights: list[list[int]], reach: int) -> Tensor:
+    """Weighted counts `(B, 1, H, W)` int32, from the running sums along padded rows, which start with 0."""
+    height, width = sums.shape[-2] - 2 * reach, sums.shape[-1] - 1 - 2 * reach
+    counts = torch.zeros((*sums.shape[:-2], height, width), dtype=torch.int32, device=sums.device)
+    for row, line in enumerate(weights):
+        rows = sums.narrow(-2, row, height)
+        edges = [0, *(at for at in range(1, len(line)) if line[at] != line[at - 1]), len(line)]
+        for first, end in pairwise(edges):
+            if line[first]:
+                counts = counts + line[first] * (rows.narrow(-1, end, width) - rows.narrow(-1, first, width))
+    return counts
+
+
+def _within(counts: Tensor, ranges: tuple[tuple[int, int], ...]) -> Tensor:
+    """Whether each count lies in one of the ranges."""
+    inside = torch.zeros_like(counts, dtype=torch.bool)
+    for low, high in ranges:
+        inside |= (counts >= low) & (counts <= high)
+    return inside
+
+
+def _checked(text: str) -> RangeRule:
+    where = "[law.largerthanlife] rule"
+    rule = read_rule(text, where, _WANTED)
+    if rule.law != "LargerThanLife":
+        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; it is a rule of another family: {rule.family}')
+    if rule.grid is not None:
+        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; the grid and its boundary are settings of their own')
+    found = range_rule(rule.text)
+    assert found is not None
+    return found

@@ -1,0 +1,1 @@
+"""Laws of physical models: lattice gases, spins, piles of sand, fires, epidemics; one file each."""

@@ -1,0 +1,64 @@
+"""`SpinLaw`: base of the laws on spins, updated on the two colours of a checkerboard by turns, with their observables."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from aetheria.laws.base import PLOTTED
+from aetheria.laws.checks import RANKS, Boundary, check_choice
+from aetheria.laws.law_field import LawField
+from aetheria.laws.neighbourhoods import neighbour_sum
+from aetheria.laws.states import StateLaw
+
+SpinBoundary = Literal["periodic", "zero"]
+
+
+def spins(cells: Tensor) -> Tensor:
+    """Spins -1 and 1, int32, of cells 0 (down) and 1 (up)."""
+    return torch.where(cells > 0.5, 1, -1).to(torch.int32)
+
+
+def neighbour_spins(cells: Tensor, boundary: Boundary) -> Tensor:
+    """Sum of the spins of the 2 n nearest neighbours; beyond an open edge there are none."""
+    return neighbour_sum(spins(cells), "von_neumann", 1, boundary)
+
+
+def checkerboard(grid: tuple[int, ...], phase: int, device: torch.device) -> Tensor:
+    """`grid` bool: cells whose coordinates add up to an even number for phase 0, to an odd one for phase 1."""
+    total = torch.zeros((), dtype=torch.int64, device=device)
+    for side in grid:
+        total = total[..., None] + torch.arange(side, device=device)
+    return total % 2 == phase
+
+
+def _energy(law: "SpinLaw", cells: Tensor) -> Tensor:
+    each = spins(cells) * neighbour_spins(cells, law.boundary)
+    return each.flatten(1).sum(1).double() / -2
+
+
+def _magnetisation(_: "SpinLaw", cells: Tensor) -> Tensor:
+    return spins(cells).flatten(1).double().mean(1)
+
+
+class SpinLaw(StateLaw):
+    """Spins on a grid of any rank: cells 0 (down) and 1 (up). Step t updates the cells with (z + y + x) % 2 == t % 2."""
+
+    ranks = RANKS
+    radius = 1
+    states = 2
+    value_range = (0.0, 1.0)
+    palette = ((24, 32, 64), (240, 226, 190))
+    phases = 2
+    fields = ("state", "channel", "magnetisation", "spin_energy", "count", "energy", *PLOTTED)
+    own_fields = (
+        LawField("magnetisation", "mean spin, up 1 and down -1", "1", (-1, 1), _magnetisation, scalar=True),
+        LawField("spin_energy", "-sum over bonds of s s'", "J", (None, None), _energy, scalar=True),
+    )
+
+    def __init__(self, boundary: SpinBoundary, law: str) -> None:
+        super().__init__()
+        self.boundary: Boundary = check_choice(boundary, ("periodic", "zero"), f"[law.{law}] boundary")
+        if boundary == "periodic":
+            self.divisor = 2
+            self.divisor_reason = "the colours of its checkerboard alternate around the torus"

@@ -1,0 +1,147 @@
+"""Configs without a file: of a rule text, or of a pattern and the rule that it names."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from aetheria.core.device import AXES, grid_of, times
+from aetheria.core.errors import ConfigError, StateError
+from aetheria.files.pattern import Pattern
+from aetheria.files.patterns import read_pattern
+from aetheria.files.recognise import recognised
+from aetheria.laws import find_law
+from aetheria.laws.rules import BrokenRuleError, Rule, law_from_rule, read_rule
+from aetheria.runs.config import RunConfig, find_config
+
+SMALLEST = 512  # side of a grid on which a pattern of unknown surroundings is opened
+STEPS = 1000
+MOST_FRAMES = 200
+# Sides of a grid by the number of its axes.
+_DEFAULT_GRIDS = {1: (512,), 2: (SMALLEST, SMALLEST), 3: (64, 64, 64)}
+
+
+def short_config(given: str, grid: tuple[int, ...] | None = None, steps: int | None = None) -> tuple[RunConfig, str, str]:
+    """The config of a rule text, or of a pattern file.
+
+    Args:
+        given: as in "345/2/4" or "gun.rle".
+        grid: sides; None for the bounded grid of the rule, or a default: 512 cells a side (64 in three dimensions), or a
+            pattern's box and room to grow.
+
+    Returns:
+        The config, a name for its files, and a note for the user, which may be empty.
+
+    Raises:
+        ConfigError: a broken rule, or one that no law runs. FileUnreadableError: neither a rule nor a file; or as for
+            `config_of_pattern`, as StateError is.
+    """
+    path = Path(given)
+    kind = recognised(path)
+    if kind is not None and kind.key == "pattern":
+        config, note = config_of_pattern(path, grid, steps)
+        return config, path.name.partition(".")[0], note
+    try:
+        rule = read_rule(given, "run", "expected a config (.toml), the name of a shipped one, a pattern file or a rule")
+    except BrokenRuleError:
+        raise
+    except ConfigError:
+        find_config(given)
+        raise
+    return config_of_rule(rule, grid, steps), re.sub(r"[^\w+-]+", "_", rule.text)[:60].strip("_"), ""
+
+
+def config_of_rule(rule: Rule, grid: tuple[int, ...] | None = None, steps: int | None = None) -> RunConfig:
+    """Random cells under a rule.
+
+    Raises:
+        ConfigError: no law runs the rule, or its bounded grid is another one than `grid`.
+    """
+    law = _law_of(rule, "rule")
+    bounded = None if rule.grid is None else (rule.grid.height, rule.grid.width)
+    if bounded and not all(bounded):
+        raise ConfigError(f"rule {rule}: a {rule.grid}; expected two sides")
+    if bounded and grid and grid != bounded:
+        raise ConfigError(f"--grid {times(grid)}: the rule {rule} is for a grid of {times(bounded)} cells")
+    return _config(rule.text, law, grid or bounded or _DEFAULT_GRIDS[min(find_law(law["name"]).ranks)], steps)
+
+
+def config_of_pattern(path: Path, grid: tuple[int, ...] | None = None, steps: int | None = None) -> tuple[RunConfig, str]:
+    """A pattern under the rule that it names, Life where it names none, and a note for the user.
+
+    The grid is the bounded one of the rule, or the pattern's box and as much room on each side, at least 512 cells a side.
+
+    Raises:
+        FileUnreadableError: it cannot be read. ConfigError: no law runs its rule. StateError: states that its rule has not.
+    """
+    pattern = read_pattern(path)
+    rule = _rule_of(pattern, path)
+    size = tuple(pattern.cells.shape)
+    law, note = _law_of(rule, path.name, bounded=False), ""
+    if rule.grid is not None:
+        sides = (rule.grid.height, rule.grid.width)
+        if grid is None and all(cells <= side for cells, side in zip(size, sides, strict=True)) and _has_boundary(rule):
+            law, grid = _law_of(rule, path.name), sides
+        elif grid != sides:
+            grid = grid or tuple(map(room, size))
+            note = f"{path.name} was made for a {rule.grid} (rule {rule}): opened on a torus of {times(grid)} cells"
+    initial = {"kind": "pattern", "path": str(path.resolve())}
+    return _config(path.stem, law, grid or tuple(map(room, size)), steps, initial=initial), note
+
+
+def room(cells: int) -> int:
+    """Side of a grid with room for a pattern of so many cells to grow: three times its size, 512 at least, a multiple of 64."""
+    return max(SMALLEST, -(-(cells + 2 * min(cells, SMALLEST)) // 64) * 64)
+
+
+def read_grid(text: str) -> tuple[int, ...]:
+    """The sides of a grid from text: "512x256" (height, width), "1024" or "64x64x64".
+
+    Raises:
+        ConfigError: it is no such text.
+    """
+    if not re.fullmatch(r"\d{1,7}(x\d{1,7}){0,2}", text.strip().lower()):
+        raise ConfigError(f'--grid: "{text}" given; expected height x width as in 512x256, or 1024, or 64x64x64')
+    return grid_of(tuple(map(int, text.lower().split("x"))))
+
+
+def _config(title: str, law: dict[str, Any], grid: tuple[int, ...], steps: int | None, **more: Any) -> RunConfig:
+    steps = steps or STEPS
+    sides = dict(zip(AXES[-len(grid) :], grid, strict=True))
+    record = {"every": max(1, steps // MOST_FRAMES)}
+    return RunConfig.checked({"title": title, "steps": steps, "grid": sides, "law": law, "record": record, **more}, "")
+
+
+def _law_of(rule: Rule, where: str, *, bounded: bool = True) -> dict[str, Any]:
+    """The table [law] of a rule."""
+    if rule.law is None:
+        raise ConfigError(f"{where} {rule.text}: {rule.family}; no law of Aetheria runs it yet")
+    boundary = rule.grid.boundary if rule.grid is not None and bounded else None
+    return {"name": rule.law, **rule.settings, **({"boundary": boundary} if boundary else {})}
+
+
+def _rule_of(pattern: Pattern, path: Path) -> Rule:
+    states = int(pattern.cells.max(initial=0))
+    try:
+        rule = read_rule(pattern.rule or "B3/S23", path.name)
+    except ConfigError as error:
+        if states <= 1:
+            reason = str(error).partition("given; ")[2]
+            raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}"; {reason}') from None
+        rule = None
+    if rule is not None and rule.law is None:
+        raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}", {rule.family}; no law of Aetheria runs it yet')
+    if rule is None or (states > 1 and rule.law == "Life"):
+        raise StateError(
+            f"{path.name}: states up to {states}, as of Lenia; first open a run of Lenia (Orbium in the gallery), "
+            "then open the pattern"
+        )
+    return rule
+
+
+def _has_boundary(rule: Rule) -> bool:
+    """Whether the rule's law has the boundary of the rule's bounded grid."""
+    try:
+        law_from_rule(str(rule))
+    except ConfigError:
+        return False
+    return True

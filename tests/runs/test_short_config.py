@@ -1,0 +1,95 @@
+"""Configs of rule texts and of patterns, and rules in configs without the name of a law."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from aetheria.cli import app
+from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError
+from aetheria.recording import Recording
+from aetheria.runs.config import RunConfig
+from aetheria.runs.short_config import config_of_pattern, read_grid, room, short_config
+
+GLIDER = "x = 3, y = 3, rule = B3/S23\nbob$2bo$3o!\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "law", "sides", "name"),
+    [
+        ("345/2/4", "Generations", (512, 512), "345_2_4"),
+        ("Bosco", "LargerThanLife", (512, 512), "R5_C0_S33-57_B34-45"),
+        ("B2-a/S12", "Life", (512, 512), "B2-a_S12"),
+        ("wireworld", "RuleTable", (512, 512), "WireWorld"),
+        ("B3/S23:K18*,13", "Life", (13, 18), "B3_S23"),
+    ],
+)
+def test_a_rule_is_a_config(text: str, law: str, sides: tuple[int, ...], name: str) -> None:
+    config, stem, note = short_config(text)
+    assert (config.law.name, config.grid.sides, stem, note) == (law, sides, name, "")
+    assert config.law.parameters.get("boundary", "periodic") == ("klein-x" if ":" in text else "periodic")
+    assert config.steps == 1000
+    assert RunConfig.from_toml(config.to_toml(), "") == config
+
+
+def test_sizes_are_given_or_those_of_the_rule() -> None:
+    assert short_config("B3/S23", (20, 30), 7)[0].grid.sides == (20, 30)
+    with pytest.raises(ConfigError, match=r"--grid 20 x 30: the rule B3/S23:T30,30 is for a grid of 30 x 30 cells"):
+        short_config("B3/S23:T30,30", (20, 30))
+    assert [read_grid(text) for text in ("1024", "20x30", "4X5x6")] == [(1024,), (20, 30), (4, 5, 6)]
+    for text in ("", "20x", "20,30", "1x2x3x4", "-3x4"):
+        with pytest.raises(ConfigError, match="expected height x width"):
+            read_grid(text)
+
+
+def test_a_pattern_has_room_to_grow(tmp_path: Path) -> None:
+    path = tmp_path / "glider.rle"
+    path.write_text(GLIDER)
+    assert config_of_pattern(path)[0].grid.sides == (512, 512)
+    assert config_of_pattern(path, (64, 80))[0].grid.sides == (64, 80)
+    assert [room(cells) for cells in (1, 170, 200, 2000)] == [512, 512, 640, 3072]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ("B3/S2z", ConfigError, "it looks Life-like, but survivals"),
+        ("quikstart", FileUnreadableError, "nor a shipped config; did you mean quickstart"),
+        ("Nobili32", ConfigError, "Rule table; no law of Aetheria runs it yet"),
+        ("B3/S23:T30,0", ConfigError, "expected two sides"),
+    ],
+)
+def test_a_text_that_is_neither_is_refused(given: str, error: type[AetheriaError], words: str) -> None:
+    with pytest.raises(error, match=words):
+        short_config(given)
+
+
+@pytest.mark.parametrize("given", ["rule", "pattern"])
+def test_a_rule_or_a_pattern_runs_without_a_config(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "glider.rle").write_text(GLIDER)
+    text, name = ("23/3", "B3_S23") if given == "rule" else ("glider.rle", "glider")
+    done = CliRunner().invoke(app, ["run", text, "--grid", "24x32", "--steps", "8", "--set", "seed=3"])
+    assert done.exit_code == 0, done.output
+    with Recording(tmp_path / "runs" / f"{name}.h5") as recording:
+        config = RunConfig.from_toml(recording.config, "")
+        assert (config.grid.sides, config.seed) == ((24, 32), 3)
+        assert len(recording) == 9
+
+
+def test_a_config_takes_no_grid_option() -> None:
+    done = CliRunner().invoke(app, ["run", "quickstart", "--grid", "24x32"])
+    assert isinstance(done.exception, ConfigError)
+    assert "--set grid.height" in str(done.exception)
+
+
+def test_a_rule_in_a_config_names_its_law() -> None:
+    values = {"steps": 3, "grid": {"height": 8, "width": 9}, "law": {"rule": "345/2/4", "boundary": "zero"}}
+    config = RunConfig.checked(values, "")
+    assert (config.law.name, config.law.parameters) == ("Generations", {"boundary": "zero", "rule": "345/2/4"})
+    bounded = RunConfig.checked({"steps": 3, "law": {"rule": "B3/S23:C16,12"}}, "")
+    assert (bounded.grid.sides, bounded.law.parameters["boundary"]) == ((12, 16), "cross-surface")
+    with pytest.raises(ConfigError, match=r"\[law\] rule: .*it looks Life-like"):
+        RunConfig.checked({**values, "law": {"rule": "B9/S"}}, "")
+    with pytest.raises(ConfigError, match=r"\[law\] rule: Nobili32: Rule table; no law"):
+        RunConfig.checked({**values, "law": {"rule": "Nobili32"}}, "")
