@@ -44,7 +44,7 @@ class MotorConfig(Settings):
         precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
             float32); "fp64" (everything, for reference).
         deterministic: cuDNN's deterministic algorithms instead of its fastest.
-        empty_cache_interval: steps between cache clean-ups, 0 for never.
+        empty_cache_interval: steps between cache clean-ups, at the least (chunks of steps are not cut short); 0 for never.
         check_interval: steps between checks for NaN and Inf, 0 for never; None for 100, or 2^24 cell updates if those are
             more steps. Each recorded frame is checked too.
         log_edits: keep what is changed by hand in `edits`, from which the run can be repeated. False spares the copies, and a
