@@ -275,14 +275,13 @@ def test_bench_and_profile_know_the_time_of_a_gpu() -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_scaled_gradients_in_half_precision_change_the_weights(device: str) -> None:
     law = nn.Conv2d(1, 1, 3, padding=1)
-    precision = "bf16" if device == "cpu" else "fp16"
-    setup = setup_training(law, device=device, precision=precision)
+    setup = setup_training(law, device=device, precision="bf16" if device == "cpu" else "fp16")
     scaler, optimizer = setup.scaler(), torch.optim.SGD(law.parameters(), 0.1)
     assert scaler.is_enabled() == (device == "cuda")
     before = law.weight.detach().clone()
     with setup.numerics(), setup.autocast():
         loss = law(torch.ones(1, 1, 4, 4, device=device)).square().mean()
-    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
     assert all(bool(parameter.grad.isfinite().all()) for parameter in law.parameters() if parameter.grad is not None)
     scaler.step(optimizer)
