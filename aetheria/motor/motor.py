@@ -207,7 +207,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             StateError: another shape, a block that leaves the grid, or values that the law's cells cannot have; see
                 `aetheria.motor.values`.
         """
-        update = checked_update(law_values(cells, self.traits, "cells"), at, universe, self._spec)
+        update = checked_update(law_values(cells, self.traits, "set_cells"), at, universe, self._spec)
         loop = self._loop
         with loop.lock, torch.inference_mode():
             loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])
