@@ -20,6 +20,7 @@ from aetheria.laws import Law
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig, load_config
 from aetheria.runs.run import build_motor
+from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
 from aetheria.training.setup import setup_training
 from tests.paths import ROOT
@@ -241,7 +242,9 @@ def test_a_shipped_config_steps_by_the_best_plan_without_a_warning(name: str) ->
         motor = build_motor(config.model_copy(update={"steps": 10**9}), "cuda")
         plan = motor.warm_up()
         motor.step(LENGTHS[0] + 1)
-    assert isinstance(plan, Graphed), plan.reason
+    # Graphs hold no phases. Nor do they hold state that modules keep themselves, or draw random numbers.
+    expected = Graphed if motor.traits.phases == 1 else Compiled
+    assert isinstance(plan, expected), plan.reason
     assert bool(motor.cells.isfinite().all())
 
 
