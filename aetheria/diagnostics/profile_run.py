@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 from torch import nn
-from torch.autograd import DeviceType
+from torch.autograd import DeviceType  # type: ignore[attr-defined]  # by torch's stubs
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity
 
@@ -160,7 +160,7 @@ def _unlaunched(events: Sequence[FunctionEvent]) -> Iterator[OperatorTime]:
     kernels: dict[str, list[float]] = defaultdict(list)
     for event in events:
         if event.device_type != DeviceType.CPU and not event.is_user_annotation:
-            kernels[event.name].append(event.time_range.elapsed_us() / 1e6)
+            kernels[event.name].append((event.time_range.end - event.time_range.start) / 1e6)
     for name, seconds in kernels.items():
         if own := len(seconds) - launched[name]:
             yield OperatorTime(f"kernel: {name}", sum(seconds) * own / len(seconds), own, 0, 0)

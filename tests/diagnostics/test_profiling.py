@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torch.autograd import DeviceType
+from torch.autograd import DeviceType  # type: ignore[attr-defined]  # by torch's stubs
 from torch.autograd.profiler_util import FunctionEvent
 
 from aetheria import MLP, Aetheria_Motor, Life, Recorder

@@ -60,7 +60,7 @@ def test_packed_life_on_thin_and_prime_grids_equals_the_law(grid: tuple[int, int
     if INTERPRETED:
         monkeypatch.setattr(bit_packed_life, "FEWEST_ROWS", 3)
     for boundary in ("periodic", "zero"):
-        law, cells = Life(boundary=boundary), soup(3, *grid)  # type: ignore[arg-type]
+        law, cells = Life(boundary=boundary), soup(3, *grid)
         assert torch.equal(in_passes(law, cells, (3,), device), stepped(law, cells, 3))
 
 

@@ -20,6 +20,7 @@ from aetheria.laws import Law
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig, load_config
 from aetheria.runs.run import build_motor
+from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
 from aetheria.training.setup import setup_training
 from tests.paths import ROOT
@@ -241,7 +242,9 @@ def test_a_shipped_config_steps_by_the_best_plan_without_a_warning(name: str) ->
         motor = build_motor(config.model_copy(update={"steps": 10**9}), "cuda")
         plan = motor.warm_up()
         motor.step(LENGTHS[0] + 1)
-    assert isinstance(plan, Graphed), plan.reason
+    # Graphs hold no phases. Nor do they hold state that modules keep themselves, or draw random numbers.
+    expected = Graphed if motor.traits.phases == 1 else Compiled
+    assert isinstance(plan, expected), plan.reason
     assert bool(motor.cells.isfinite().all())
 
 
@@ -275,14 +278,13 @@ def test_bench_and_profile_know_the_time_of_a_gpu() -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_scaled_gradients_in_half_precision_change_the_weights(device: str) -> None:
     law = nn.Conv2d(1, 1, 3, padding=1)
-    precision = "bf16" if device == "cpu" else "fp16"
-    setup = setup_training(law, device=device, precision=precision)
+    setup = setup_training(law, device=device, precision="bf16" if device == "cpu" else "fp16")
     scaler, optimizer = setup.scaler(), torch.optim.SGD(law.parameters(), 0.1)
     assert scaler.is_enabled() == (device == "cuda")
     before = law.weight.detach().clone()
     with setup.numerics(), setup.autocast():
         loss = law(torch.ones(1, 1, 4, 4, device=device)).square().mean()
-    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
     assert all(bool(parameter.grad.isfinite().all()) for parameter in law.parameters() if parameter.grad is not None)
     scaler.step(optimizer)
