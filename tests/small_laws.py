@@ -30,7 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "GrowingNCA": {"channels": 6, "hidden_channels": 16},
     "NeuralCA": {"channels": 2, "hidden_channels": 8, "radius": 3, "kernels": 2},
     "Lenia": {"R": 5, "T": 4, "m": 0.4, "s": 0.1},
-    "GreenbergHastings": {"states": 3, "threshold": 2, "neighbourhood": "von_neumann"},
+    "GreenbergHastings": {"states": 6, "threshold": 2, "radius": 2, "neighbourhood": "von_neumann"},
 }
 CERTAIN: dict[str, dict[str, Any]] = {"GrowingNCA": {"fire_rate": 1.0}}  # settings that leave nothing to chance
 GRIDS = {1: (40,), 2: (16, 20), 3: (12, 11, 13)}

@@ -9,27 +9,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError
 from aetheria.core.memory_limits import check_room
-from aetheria.files.untrusted import (
-    MAX_ARCHIVED,
-    MAX_ARRAY_HEADER,
+from aetheria.files.checked_tensors import (
+    MAX_ENTRIES,
     MAX_TENSORS,
-    check_archive,
-    check_input,
-    check_safetensors,
-    first_line,
+    SAVE_PLAIN,
+    check_pickle,
+    read_archive,
+    read_safetensors,
 )
+from aetheria.files.untrusted import MAX_ARRAY_HEADER, check_input, first_line
 
 TORCH_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin")
 SUFFIXES = (".safetensors", *TORCH_SUFFIXES, ".npz")
 MAX_DEPTH = 6  # of mappings inside mappings; a checkpoint has two or three
 # Of torch's form before 1.6: a pickle (two bytes name its protocol) of this number, then of the content, then the storages.
 _OLD_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-_SAVE_PLAIN = "save the tensors alone, with torch.save(module.state_dict(), path)"
+_OLD_PICKLES = 5  # that number, the version, the machine, the content, the names of the storages
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,8 @@ def read_tensor_file(path: Path) -> TensorFile:
 
 
 def _read_safetensors(path: Path) -> TensorFile:
-    check_safetensors(path, "weights")
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        return TensorFile({"": tensors} if tensors else {}, file.metadata() or {})
+    tensors, metadata = read_safetensors(path, "weights")
+    return TensorFile({"": tensors} if tensors else {}, metadata)
 
 
 def _read_npz(path: Path) -> TensorFile:
@@ -81,8 +78,8 @@ def _read_npz(path: Path) -> TensorFile:
     tensors: dict[str, Tensor] = {}
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-        if len(entries) > MAX_ARCHIVED:
-            raise ValueError(f"{len(entries):,} arrays; expected {MAX_ARCHIVED:,} at most")
+        if len(entries) > MAX_ENTRIES:
+            raise ValueError(f"{len(entries):,} arrays; expected {MAX_ENTRIES:,} at most")
         check_room(2 * sum(entry.file_size for entry in entries), f"{path}: weights", "use a smaller file")
         for entry in entries:
             tensors[entry.filename.removesuffix(".npy")] = _read_entry(archive, entry)
@@ -110,13 +107,15 @@ def _read_torch(path: Path) -> TensorFile:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any("/code/" in name for name in archive.namelist()):
-                raise ValueError(f"it is a TorchScript module, which is code; open it with torch.jit.load, and {_SAVE_PLAIN}")
-        check_archive(path, "weights")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+                raise ValueError(f"it is a TorchScript module, which is code; open it with torch.jit.load, and {SAVE_PLAIN}")
+        content = read_archive(path, "weights")
     else:
         with path.open("rb") as file:
             if file.read(2 + len(_OLD_TORCH))[2:] != _OLD_TORCH:
                 raise ValueError("neither a zip archive nor a pickle of torch's form before 1.6")
+            file.seek(0)
+            for _ in range(_OLD_PICKLES):
+                check_pickle(file)
         check_room(2 * size, f"{path}: weights", "use a smaller file")
         content = torch.load(path, map_location=_Claims(size), weights_only=True)
     groups = {place: tensors for place, tensors in _groups(content) if tensors}
@@ -175,5 +174,5 @@ def _said(error: Exception) -> str:
     if "weights_only" in text or "Weights only" in text:
         named = re.search(r"GLOBAL ([\w.]+)", text)
         what = f"Python objects ({named[1]})" if named else "Python objects"
-        return f"it holds {what}, which are not loaded because they could run code; where it was made, {_SAVE_PLAIN}"
+        return f"it holds {what}, which are not loaded because they could run code; where it was made, {SAVE_PLAIN}"
     return first_line(error)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, TreeRule
+from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
 from aetheria.laws.law_field import LawField
 from aetheria.laws.local_network import CellNetwork
 from aetheria.laws.summary import one_line, table
@@ -184,6 +184,10 @@ class Law(Controlled):
 
     def bit_rule(self) -> BitRule | None:
         """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
+        return None
+
+    def row_rule(self) -> RowRule | None:
+        """This law as a two-state rule on three cells of a row; None for a law of another form."""
         return None
 
     def block_rule(self) -> BlockRule | None:

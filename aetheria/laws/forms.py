@@ -26,6 +26,18 @@ class BitRule(NamedTuple):
     boundary: Boundary
 
 
+class RowRule(NamedTuple):
+    """A two-state rule on the three cells left, middle and right of a one-dimensional grid.
+
+    Attributes:
+        table: the next state, 0 or 1, by `4 * left + 2 * middle + right`: 8 numbers.
+        boundary: the cells beyond the edge.
+    """
+
+    table: tuple[int, ...]
+    boundary: Boundary
+
+
 class BlockRule(NamedTuple):
     """A rule of whole states on the block of 3x3 cells of a two-dimensional grid.
 

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from aetheria.core.errors import ConfigError, FileUnreadableError
+from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import atomic_write
-from aetheria.files.untrusted import check_safetensors, first_line
+from aetheria.files.checked_tensors import read_safetensors, write_safetensors
 
 _SCALE = ".int8_scale"
 _MOST = 127  # symmetric: zero is exact, and -128 is not used
@@ -56,11 +54,6 @@ def quantise_file(source: str | Path, target: str | Path) -> None:
     for path in (source, target):
         if path.suffix != ".safetensors":
             raise ConfigError(f"{path}: expected a name that ends in .safetensors")
-    check_safetensors(source, "weights")
-    try:
-        with safe_open(source, "pt") as file:
-            tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - no mapping
-    except Exception as error:  # a torn header can raise anything
-        raise FileUnreadableError(f"{source}: cannot be read as weights; {first_line(error)}") from error
+    tensors, metadata = read_safetensors(source, "weights")
     with atomic_write(target) as beside:
-        save_file(quantised(tensors), beside, metadata)
+        write_safetensors(quantised(tensors), beside, metadata)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.core.errors import RecordingError
+from aetheria.core.memory_limits import check_room
 from aetheria.laws.controls import Value
 from aetheria.laws.own_state import to_files
 
@@ -23,6 +24,7 @@ Array = NDArray[np.generic]
 MOST_BYTES = 2**31  # of one array
 _TYPES = ("<f4", "<f8", "<f2", "<i8", "<i4", "<i2", "|i1", "|u1", "|b1")
 _MOST_WHOLE = 2**63
+_SMALL = 64 * 2**20  # bytes of an array for which free memory is not checked
 _DEFLATES = 1032  # zlib makes nothing smaller than by this factor
 
 
@@ -128,6 +130,7 @@ def from_json(line: str | bytes) -> Edit:
 
     Raises:
         RecordingError: it is no edit.
+        StateError: an array is over 80 % of the free memory.
     """
     try:
         given = json.loads(line)
@@ -194,6 +197,8 @@ def _array(given: Any, key: str, axes: Sequence[int] = range(9)) -> Array:
         raise _wrong(
             f"{key} shape", shape, f"at most {MOST_BYTES:,} bytes, and no more than {len(deflated):,} deflated ones hold"
         )
+    if size > _SMALL:
+        check_room(size, f"an edit: {key}", "read the recording without its edits")
     inflater = zlib.decompressobj()
     try:
         values = inflater.decompress(deflated, size + 1)

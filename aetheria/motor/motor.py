@@ -44,7 +44,7 @@ class MotorConfig(Settings):
         precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
             float32); "fp64" (everything, for reference).
         deterministic: cuDNN's deterministic algorithms instead of its fastest.
-        empty_cache_interval: steps between cache clean-ups, 0 for never.
+        empty_cache_interval: steps between cache clean-ups, at the least (chunks of steps are not cut short); 0 for never.
         check_interval: steps between checks for NaN and Inf, 0 for never; None for 100, or 2^24 cell updates if those are
             more steps. Each recorded frame is checked too.
         log_edits: keep what is changed by hand in `edits`, from which the run can be repeated. False spares the copies, and a
@@ -207,7 +207,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             StateError: another shape, a block that leaves the grid, or values that the law's cells cannot have; see
                 `aetheria.motor.values`.
         """
-        update = checked_update(law_values(cells, self.traits, "cells"), at, universe, self._spec)
+        update = checked_update(law_values(cells, self.traits, "set_cells"), at, universe, self._spec)
         loop = self._loop
         with loop.lock, torch.inference_mode():
             loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])

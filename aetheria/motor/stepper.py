@@ -125,11 +125,17 @@ class Stepper:
             return now.plan.probe(now.held)
         return self.state[0]
 
+    @property
+    def may_diverge(self) -> bool:
+        """Whether the cells could hold NaN or Inf in the form that is held now."""
+        held = self._now.held or self._now.shown
+        assert held is not None
+        return held[0].is_floating_point()
+
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells, unless their plan holds whole numbers."""
         with torch.inference_mode():
-            probe = self.probe()
-            if probe.is_floating_point() and not finite(probe):
+            if self.may_diverge and not finite(self.probe()):
                 raise DivergedError(f"{self.law.name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
 
     def advance(self, plan: Plan, steps: int) -> None:

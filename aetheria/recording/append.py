@@ -11,7 +11,9 @@ from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.core.failpoints import reached
 from aetheria.core.settings import Settings
 from aetheria.recording import schema
+from aetheria.recording.hdf5.structure import check_structure
 from aetheria.recording.superblock import clear_writer_mark
+from aetheria.recording.validate import check_plain_read
 
 FAILPOINTS = ("recording reopened", "frames uncounted", "frames dropped")
 FORMAT: dict[str, Any] = {"libver": ("v110", "v110"), "rdcc_nbytes": 0}
@@ -47,6 +49,8 @@ def open_to_append(path: Path, point: ResumePoint, wanted: Mapping[str, schema.F
         OSError, RuntimeError: it cannot be opened or written.
     """
     clear_writer_mark(path)
+    with path.open("rb") as content:
+        check_structure(content, path)
     file = h5py.File(path, "r+", **FORMAT)
     try:
         _check(path, file, point, wanted)
@@ -68,6 +72,7 @@ def _check(path: Path, file: h5py.File, point: ResumePoint, wanted: Mapping[str,
     frames, edit_bytes = int(file["frames"][()]), int(file["log/edit_bytes"][()])
     if frames < point.frames or edit_bytes < point.edit_bytes:
         raise RecordingError(f"{path}: holds {frames} frames; expected {point.frames} or more, as when the state was saved")
+    check_plain_read(file["log/edits"], edit_bytes, path)
     found = {name: schema.layout_of(file[name]) for name in wanted if name in file}
     if found != dict(wanted):
         shown = [f"{name} {layout}" for name, layout in wanted.items() if found.get(name) != layout]

@@ -20,7 +20,8 @@ LZ4, ZSTANDARD = 32004, 32015  # filter codes registered with the HDF Group
 MAX_RATIO = {h5z.FILTER_SHUFFLE: 1, h5z.FILTER_FLETCHER32: 1, h5z.FILTER_DEFLATE: 1032, LZ4: 255, ZSTANDARD: 1 << 16}
 _LEVEL = 1
 _OURS = (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32)
-_CHECKSUM_BYTES = 64  # added to a chunk by checksums, at the most
+_CHECKSUM_BYTES = 4
+_MARGIN = 1 << 12  # bytes by which incompressible chunks grow, besides an eighth of their size
 
 
 def append_row(data: h5py.Dataset, row: int, values: Any) -> None:
@@ -64,7 +65,7 @@ def read_row(data: h5py.Dataset, row: int, part: slice = slice(None)) -> NDArray
     nbytes = math.prod(data.chunks) * data.dtype.itemsize
     decoded = filters == _OURS and data.chunks[0] == 1
     for corner in _corners(data, row, wanted):
-        mask, stored = data.id.read_direct_chunk(corner)
+        mask, stored = stored_chunk(data, corner)
         if decoded and not mask:
             _paste(
                 values,
@@ -73,8 +74,27 @@ def read_row(data: h5py.Dataset, row: int, part: slice = slice(None)) -> NDArray
             )
         else:
             decoded = False
-            _check_size(stored, nbytes, [code for i, code in enumerate(filters) if not mask >> i & 1])
+            _check_chunk(stored, nbytes, [code for i, code in enumerate(filters) if not mask >> i & 1])
     return values if decoded else np.asarray(data[row, part])
+
+
+def stored_chunk(data: h5py.Dataset, corner: tuple[int, ...]) -> tuple[int, bytes]:
+    """The filters that a chunk skips, as bits, and its stored bytes.
+
+    Args:
+        corner: indices of its first value.
+
+    Raises:
+        ValueError, OSError, RuntimeError: it is missing, or larger than any codec makes it.
+    """
+    nbytes = math.prod(data.chunks) * data.dtype.itemsize
+    # In a buffer of our size: h5py would take as much memory as the file states.
+    buffer = np.empty(nbytes + nbytes // 8 + _MARGIN, np.uint8)
+    try:
+        mask, stored = data.id.read_direct_chunk(corner, out=buffer)
+    except ValueError:
+        raise ValueError(f"a chunk of {nbytes:,} bytes is stored in more than {buffer.nbytes:,}") from None
+    return mask, bytes(stored)
 
 
 def filters_of(data: h5py.Dataset) -> tuple[int, ...]:
@@ -99,19 +119,44 @@ def _paste(values: NDArray[Any], piece: NDArray[Any], at: tuple[int, ...]) -> No
     target[...] = piece[tuple(slice(b, b + n) for b, n in zip(begin, target.shape, strict=True))]
 
 
-def _check_size(stored: bytes, nbytes: int, filters: Sequence[int]) -> None:
-    """Raises ValueError for a chunk that decodes to more than `nbytes`."""
-    most = nbytes + _CHECKSUM_BYTES
+def _check_chunk(stored: bytes, nbytes: int, filters: Sequence[int]) -> None:
+    """Raises ValueError for a chunk that does not match its checksum or decodes to another size than `nbytes`.
+
+    HDF5 decodes it afterwards: to any size, and beyond the end of a chunk that is shorter than its checksum.
+    """
+    if h5z.FILTER_FLETCHER32 in filters:
+        stored, check = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
+        if len(check) < _CHECKSUM_BYTES or fletcher32(stored).to_bytes(_CHECKSUM_BYTES, "little") != check:
+            raise ValueError("a damaged chunk: its checksum does not match")
     if h5z.FILTER_DEFLATE in filters:
-        size = len(zlib.decompressobj().decompress(stored, most + 1))
+        try:
+            size = len(zlib.decompressobj().decompress(stored, nbytes + 1))
+        except zlib.error as error:
+            raise ValueError(f"a chunk that cannot be inflated; {error}") from None
     elif LZ4 in filters:
-        size = int.from_bytes(stored[:8], "big")
+        size = _lz4_size(stored)
     elif ZSTANDARD in filters:
         size = _zstandard_size(stored)
     else:
         size = len(stored)
-    if size > most:
-        raise ValueError(f"a chunk of {nbytes:,} bytes would decode to more")
+    if size != nbytes:
+        raise ValueError(f"a chunk of {nbytes:,} bytes would decode to {'more' if size > nbytes else 'fewer'}")
+
+
+def _lz4_size(stored: bytes) -> int:
+    """The decoded size that a chunk of HDF5's LZ4 filter states, if all blocks that it then reads are there.
+
+    Source: the format's description in HDF5 registered filter plugins, filter 32004: sizes are big-endian.
+    """
+    size, block, at = int.from_bytes(stored[:8], "big"), int.from_bytes(stored[8:12], "big"), 12
+    blocks = math.ceil(size / block) if block else 0
+    if len(stored) < at or (size and not 0 < blocks <= len(stored) // 4):
+        raise ValueError("a chunk of LZ4 blocks that are not all there")
+    for _ in range(blocks):
+        at += 4 + int.from_bytes(stored[at : at + 4], "big")
+    if at > len(stored):
+        raise ValueError("a chunk of LZ4 blocks that are not all there")
+    return size
 
 
 def _zstandard_size(stored: bytes) -> int:
@@ -143,8 +188,8 @@ def decode_chunk(stored: bytes, nbytes: int, dtype: np.dtype[Any]) -> NDArray[An
     Raises:
         ValueError: the checksum does not match, the chunk cannot be inflated, or it has another size.
     """
-    deflated, check = stored[:-4], stored[-4:]
-    if fletcher32(deflated).to_bytes(4, "little") != check:
+    deflated, check = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
+    if fletcher32(deflated).to_bytes(_CHECKSUM_BYTES, "little") != check:
         raise ValueError("a damaged chunk: its checksum does not match")
     try:
         shuffled = isal_zlib.decompressobj().decompress(deflated, nbytes + 1)

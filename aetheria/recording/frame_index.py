@@ -1,6 +1,7 @@
 """Step, times and edit count of each frame of a recording, read in blocks; each row's checksum is checked once."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.recording import checksums
+from aetheria.recording.validate import read_rows
 
 BLOCK = 512  # rows of a chunk in the file
 SERIES = ("time", "step", "wall_time", "edits_before")
@@ -25,14 +27,18 @@ class FrameIndex:
         count: of committed rows.
     """
 
-    def __init__(self, data: Mapping[str, h5py.Dataset], sums: h5py.Dataset | None, columns: Mapping[str, slice]) -> None:
+    def __init__(
+        self, data: Mapping[str, h5py.Dataset], sums: h5py.Dataset | None, columns: Mapping[str, slice], path: Path
+    ) -> None:
         """
         Args:
             data: the datasets of `SERIES` by name.
             sums: checksums `(row, column)`: of the fields, and in the last column of the row.
             columns: of each field.
+            path: of the file.
         """
         self.count = 0
+        self._path = path
         self._data = data
         self._sums = sums
         self._columns = columns
@@ -54,7 +60,7 @@ class FrameIndex:
             return
         last = self._last
         if last is None or last[0] != index:
-            self._last = last = index, self._checked(index, self[index], self._sums[index])
+            self._last = last = index, self._checked(index, self[index], read_rows(self._sums, index, index + 1, self._path)[0])
         wanted = last[1][self._columns[name]]
         found = checksums.of_field(values, batch)
         if found != list(wanted if universe is None else wanted[universe : universe + 1]):
@@ -67,9 +73,9 @@ class FrameIndex:
             block = np.zeros(last - first, _ROW)
             for name in SERIES:
                 if name in self._data:  # schema 1 has no edits
-                    block[name] = self._data[name][first:last]
+                    block[name] = read_rows(self._data[name], first, last, self._path)
             if self._sums is not None:
-                for row, sums in enumerate(self._sums[first:last]):
+                for row, sums in enumerate(read_rows(self._sums, first, last, self._path)):
                     self._checked(first + row, block[row], sums)
             self._blocks[number] = block
         return block

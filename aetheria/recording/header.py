@@ -14,7 +14,7 @@ from aetheria.observe.request import AXIS_NAMES, Cut, check_slice
 from aetheria.recording import checksums, schema
 from aetheria.recording.open_files import SharedFile
 from aetheria.recording.slices import parse_slice
-from aetheria.recording.validate import check_attributes, check_read, check_series
+from aetheria.recording.validate import check_attributes, check_plain_read, check_series
 
 # HDF5 raises the first two; h5py and NumPy raise the others for data of an unexpected form.
 READ_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError)
@@ -130,6 +130,6 @@ def checksum_columns(stored: h5py.Dataset | None) -> dict[str, slice]:
 def _check_layout(file: h5py.File, path: Path, stored: Any) -> None:
     for name in checksums.SCALES:
         if name in file:
-            check_read(file[name], len(file[name]), path)
+            check_plain_read(file[name], len(file[name]), path)
     if checksums.of_layout(file) != stored:
         raise ValueError("its attributes or axes were changed after they were written")

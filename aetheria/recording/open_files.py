@@ -2,15 +2,18 @@
 
 import threading
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
+from h5py import h5a
 
-from aetheria.core.errors import RecordingError
+from aetheria.recording.compress import stored_chunk
+from aetheria.recording.hdf5.structure import check_structure
 from aetheria.recording.hdf5_checksums import checksum_patches
 from aetheria.recording.lock import is_being_written
 from aetheria.recording.superblock import PatchedFile, closed_superblock, read_superblock
-from aetheria.recording.validate import check_file
 
 _CACHE = 1 << 18  # bytes of chunks cached for each dataset: enough for series; frames bypass it, and HDF5's default is 8 MiB
 _TIMEOUT_S = 1.0  # for a writer that is opening or closing its file
@@ -30,11 +33,6 @@ class SharedFile:
 
     def __init__(self, path: Path, key: tuple[int, int]) -> None:
         self.file, self.abandoned = _open_file(path)
-        try:
-            check_file(self.file, path)
-        except BaseException:
-            self.file.close()
-            raise
         self.seen: int | None = None
         self.growing = self.abandoned or self.file.swmr_mode
         self.readers = 0
@@ -54,7 +52,8 @@ class SharedFile:
             self.readers -= 1
             if not self.readers:
                 del _OPEN[self._key]
-                self.file.close()
+                with suppress(OSError, RuntimeError):  # of a damaged file; nothing is lost
+                    self.file.close()
 
 
 _OPEN: dict[tuple[int, int], SharedFile] = {}
@@ -66,7 +65,7 @@ def open_shared(path: Path) -> SharedFile:
 
     Raises:
         OSError, RuntimeError: it cannot be opened.
-        RecordingError: it is refused by `validate`.
+        RecordingError: it is refused by `check_structure`.
     """
     with _LOCK:
         about = path.stat()  # not by its name, under which another file may appear
@@ -87,6 +86,8 @@ def _open_file(path: Path) -> tuple[h5py.File, bool]:
         try:
             if found and marked and found.intact and not written:
                 return _open_abandoned(path), True
+            with path.open("rb") as content:
+                check_structure(content, path)
             return h5py.File(path, "r", libver="latest", swmr=marked and written, rdcc_nbytes=_CACHE), False
         except (OSError, RuntimeError):
             if not written or time.monotonic() > deadline:
@@ -96,22 +97,36 @@ def _open_file(path: Path) -> tuple[h5py.File, bool]:
 
 def _open_abandoned(path: Path) -> h5py.File:
     """Opens a file whose writer was killed; patches its metadata if the kill tore a block of a frame index."""
-    file = None
     try:
-        file = h5py.File(PatchedFile(path, closed_superblock(path)), "r", rdcc_nbytes=_CACHE)
-        check_file(file, path)
-        _find_last_frame(file)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, RecordingError):  # a hostile file is refused again later
-        if file:
-            file.close()
-        return h5py.File(PatchedFile(path, checksum_patches(path)[0]), "r", rdcc_nbytes=_CACHE)
+        file = _open_patched(path, closed_superblock(path))
+    except (OSError, RuntimeError):
+        return _open_patched(path, checksum_patches(path)[0])
+    try:
+        _read_metadata(file)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError):  # a hostile file is refused later
+        file.close()
+        return _open_patched(path, checksum_patches(path)[0])
     return file
 
 
-def _find_last_frame(file: h5py.File) -> None:
-    """Raises h5py's errors unless every growing dataset can look up its last committed row; earlier ones come before it."""
+def _open_patched(path: Path, patches: Mapping[int, bytes]) -> h5py.File:
+    content = PatchedFile(path, patches)
+    try:
+        check_structure(content, path)
+        return h5py.File(content, "r", rdcc_nbytes=_CACHE)
+    except BaseException:
+        content.close()
+        raise
+
+
+def _read_metadata(file: h5py.File) -> None:
+    """Raises h5py's errors unless every object and attribute can be opened, and every growing dataset can look up its last
+    committed row; earlier ones come before it.
+    """
     count = int(file["frames"][()])
-    for data in (*file.values(), *file["log"].values()):
-        if isinstance(data, h5py.Dataset) and data.chunks and data.maxshape[0] is None and 0 < count <= len(data):
-            first = (count - 1) // data.chunks[0] * data.chunks[0]
-            data.id.get_chunk_info_by_coord((first, *(0,) * (data.ndim - 1)))
+    for owner in (file, *(file[name] for name in file), *(file[f"log/{name}"] for name in file["log"])):
+        for index in range(h5a.get_num_attrs(owner.id)):
+            h5a.open(owner.id, index=index)
+        if isinstance(owner, h5py.Dataset) and owner.chunks and owner.maxshape[0] is None and 0 < count <= len(owner):
+            first = (count - 1) // owner.chunks[0] * owner.chunks[0]
+            stored_chunk(owner, (first, *(0,) * (owner.ndim - 1)))

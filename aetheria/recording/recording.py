@@ -25,7 +25,7 @@ from aetheria.recording.header import READ_ERRORS, read_header
 from aetheria.recording.open_files import open_shared
 from aetheria.recording.other_files import kind_of, not_opened, reason
 from aetheria.recording.overview import as_html, one_line
-from aetheria.recording.validate import check_read
+from aetheria.recording.validate import check_read, checked_status, read_rows
 
 if TYPE_CHECKING:
     import xarray
@@ -81,7 +81,7 @@ class Recording(FrameSequence):
         self.fields, self.observables = header.fields, header.observables
         self.grid, self.slice, self.grid_axes = header.grid, header.slice, header.grid_axes
         self._batch, self._data, self._log = header.batch, header.data, header.log
-        self._rows = FrameIndex(self._data, self._log.get("checksums"), header.columns)
+        self._rows = FrameIndex(self._data, self._log.get("checksums"), header.columns, self.path)
 
     def __len__(self) -> int:
         """Number of committed frames; grows while a run is being recorded."""
@@ -164,11 +164,10 @@ class Recording(FrameSequence):
             counted.refresh()
             count = int(counted[()])
             edits.refresh()  # after the count, so that all that is counted is there
-            if not 0 <= count <= len(edits):
+            if not 0 <= count <= len(edits) or (count < len(edits) and not self._shared.growing):
                 what = f"is damaged; {count:,} bytes of edits are counted, {len(edits):,} are there"
                 raise DamagedRecordingError(self.path, what)
-            check_read(edits, count, self.path)
-            lines: list[bytes] = edits[:count].tobytes().splitlines()
+            lines: list[bytes] = read_rows(edits, 0, count, self.path).tobytes().splitlines()
         return lines
 
     @property
@@ -176,7 +175,7 @@ class Recording(FrameSequence):
         """How the run ended: "done", "interrupted", "diverged", "disk full" or "failed"; "running" also if it was killed."""
         with self._reading("status"):
             self._data["status"].refresh()
-            return bytes(self._data["status"][()]).decode()
+            return checked_status(bytes(self._data["status"][()]))
 
     def observable(self, name: str) -> NDArray[np.float64]:
         """An observable over time, `(frames, B)`.
@@ -189,7 +188,7 @@ class Recording(FrameSequence):
             raise RecordingError(f'{self.path}: observable "{name}" not recorded; {known}')
         count = len(self)
         with self._reading(name):
-            values: NDArray[np.float64] = self._data[name][:count].reshape(count, self._batch)
+            values: NDArray[np.float64] = read_rows(self._data[name], 0, count, self.path).reshape(count, self._batch)
             for index, row in enumerate(values):
                 self._rows.check(name, index, row, self._batch)
         return values
@@ -203,8 +202,7 @@ class Recording(FrameSequence):
         if name not in self.grid_axes:
             raise RecordingError(f'{self.path}: has no axis "{name}"; expected {", ".join(self.grid_axes)}')
         with self._reading(name):
-            check_read(self._data[name], len(self._data[name]), self.path)
-            values: NDArray[np.float64] = self._data[name][:]
+            values: NDArray[np.float64] = read_rows(self._data[name], 0, len(self._data[name]), self.path)
         return values
 
     def axes(self, name: str) -> tuple[str, ...]:

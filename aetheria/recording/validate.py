@@ -1,31 +1,21 @@
-"""Validates the structure of an untrusted recording before any of its values is used.
+"""Validates the claims of an untrusted recording: its attributes, the forms of its datasets, and the size of what is read.
 
-An HDF5 file may refer to other files (external and soft links, external storage, virtual datasets), require filters that are
-loaded as plug-ins from the disk, and claim shapes of any size in a few bytes. No recording does. A file is refused by its
-structure alone: no value is read, nor the shape of a virtual dataset, for which HDF5 would open its sources.
+`aetheria.recording.hdf5` has checked its structure by then.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
+from numpy.typing import NDArray
 
-from aetheria.core.errors import DamagedRecordingError, RecordingError
+from aetheria.core.errors import DamagedRecordingError
 from aetheria.core.memory_limits import check_room
 from aetheria.recording.compress import MAX_RATIO, filters_of
 
-MAX_OBJECTS = 4096  # groups and datasets in a file
-MAX_DEPTH = 4  # of nested groups
-MAX_ATTRIBUTES = 512  # of one object
-MAX_ATTRIBUTE_BYTES = 8 * 2**20  # of one attribute; the configuration, of up to 1 MiB, is one
-MAX_AXES = 8
-MAX_CHUNK_BYTES = 8 * 2**20  # of a compressed chunk: twice the recorder's limit
-_SIZES = {h5t.INTEGER: (1, 2, 4, 8), h5t.FLOAT: (2, 4, 8), h5t.ENUM: (1,)}  # an attribute's bool is an enumeration
-_SCALES = ("DIMENSION_LIST", "REFERENCE_LIST")  # attributes that link axes and scales: references within the file
 # Attributes that every recording has, in all versions of the schema.
 TEXTS = (
     "config",
@@ -40,33 +30,11 @@ TEXTS = (
     "weights_sha256",
     "aetheria_version",
 )
+STATUSES = ("running", "done", "interrupted", "diverged", "disk full", "failed")
 _WHOLE = ("universes", "channels", "every", "seed", "first_step")
+# HDF5 has a record of half a KiB for each chunk that it reads.
+_MOST_PIECES, _LEAST_PIECE = 64, 512
 _SMALL = 64 * 2**20  # bytes of a read for which free memory is not checked
-
-
-def check_file(file: h5py.File, path: Path) -> None:
-    """Checks all objects of a file that was just opened; takes about a millisecond for a recording.
-
-    Raises:
-        RecordingError: an object that no recording holds, or more than a limit; names the object and the limit.
-    """
-    try:
-        links = file.id.links
-        if links.exists(b"VTKHDF") and links.get_info(b"VTKHDF").type == h5l.TYPE_HARD:
-            raise RecordingError(f"{path}: is a ParaView file (VTKHDF), which points at a recording; open that instead")
-        for count, (name, found) in enumerate(_objects(file.id, path)):
-            if count >= MAX_OBJECTS:
-                raise RecordingError(f"{path}: holds more than {MAX_OBJECTS:,} groups and datasets; no recording does")
-            where = f"{path}: {name}"
-            if isinstance(found, h5d.DatasetID):
-                _check_dataset(found, where)
-            elif not isinstance(found, h5g.GroupID):
-                raise RecordingError(f"{where} is neither a dataset nor a group; a recording holds nothing else")
-            _check_object_attributes(found, where)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # h5py's errors for a damaged file
-        if isinstance(error, RecordingError):
-            raise
-        raise DamagedRecordingError(path, f"is damaged; {error}") from error
 
 
 def check_read(data: h5py.Dataset, rows: int, path: Path) -> None:
@@ -84,8 +52,32 @@ def check_read(data: h5py.Dataset, rows: int, path: Path) -> None:
         raise DamagedRecordingError(
             path, f"is damaged; {rows:,} rows of {name} are {nbytes:,} bytes, and it can hold {holds:,}"
         )
+    if data.chunks and rows * _pieces(data) / data.chunks[0] > _MOST_PIECES + nbytes // _LEAST_PIECE:
+        raise DamagedRecordingError(path, f"is damaged; {data.name.removeprefix('/')} is stored in pieces of {data.chunks}")
     if nbytes > _SMALL:
         check_room(nbytes, f"{path}: reading {data.name.removeprefix('/')}", "read a part of it (recording.dataset)")
+
+
+def read_rows(data: h5py.Dataset, first: int, last: int, path: Path) -> NDArray[Any]:
+    """Reads rows of a dataset that is not compressed; raises as `check_plain_read` does."""
+    check_plain_read(data, last - first, path)
+    return np.asarray(data[first:last])
+
+
+def check_plain_read(data: h5py.Dataset, rows: int, path: Path) -> None:
+    """As `check_read`, for a dataset that no recorder compresses: HDF5 would inflate a chunk to any size.
+
+    Raises:
+        RecordingError: it is compressed, or the file is too small for the rows.
+    """
+    if filters_of(data):
+        raise DamagedRecordingError(path, f"is damaged; {data.name.removeprefix('/')} is compressed, which no recording's is")
+    check_read(data, rows, path)
+
+
+def _pieces(data: h5py.Dataset) -> int:
+    """Number of chunks of a row, the part of chunks that are along the first axis not counted."""
+    return math.prod(-(-length // size) for length, size in zip(data.shape[1:], data.chunks[1:], strict=True))
 
 
 def _size(data: h5py.Dataset, path: Path) -> int:
@@ -126,76 +118,9 @@ def check_series(data: Mapping[str, h5py.Dataset]) -> None:
             raise ValueError(f"{name} is missing or of another form")
 
 
-def _objects(root: h5g.GroupID, path: Path) -> Iterator[tuple[str, Any]]:
-    """All objects in a file with their names, the root first; each link is checked before it is followed."""
-    pending = [("", root, 0)]
-    while pending:
-        at, group, depth = pending.pop()
-        yield at or "the root", group
-        if depth >= MAX_DEPTH:
-            raise RecordingError(f"{path}: {at} is nested {MAX_DEPTH} groups deep; no recording nests so many")
-        if group.get_num_objs() > MAX_OBJECTS:  # before their names are listed
-            raise RecordingError(f"{path}: {at or 'the root'} holds more than {MAX_OBJECTS:,} names; no recording does")
-        for name in group:
-            full = f"{at}/{name.decode(errors='replace')}".removeprefix("/")
-            kind = group.links.get_info(name).type
-            if kind != h5l.TYPE_HARD:
-                link = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}.get(
-                    kind, "a link of unknown kind"
-                )
-                raise RecordingError(f"{path}: {full} is {link}; a recording holds no links, and none is followed")
-            found = h5o.open(group, name)
-            if isinstance(found, h5g.GroupID):
-                pending.append((full, found, depth + 1))
-            else:
-                yield full, found
-
-
-def _check_dataset(data: h5d.DatasetID, where: str) -> None:
-    plist = data.get_create_plist()
-    if plist.get_layout() == h5d.VIRTUAL:
-        raise RecordingError(f"{where} is a virtual dataset; a recording holds its own values, and no other file is opened")
-    if plist.get_external_count():
-        raise RecordingError(
-            f"{where} keeps its values in another file; a recording holds its own, and no other file is opened"
-        )
-    filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-    if unknown := [code for code in filters if code not in MAX_RATIO]:
-        raise RecordingError(
-            f"{where} needs HDF5 filter {unknown[0]}; expected deflate, shuffle, Fletcher-32, LZ4 or Zstandard"
-        )
-    _check_type(data.get_type(), where)
-    space = data.get_space()
-    if space.get_simple_extent_type() == h5s.NULL or space.get_simple_extent_ndims() > MAX_AXES:
-        raise RecordingError(f"{where} has no values, or more than {MAX_AXES} axes; a recording has no such dataset")
-    if filters:
-        nbytes = math.prod(plist.get_chunk()) * data.get_type().get_size()
-        if nbytes > MAX_CHUNK_BYTES:
-            raise RecordingError(f"{where} has compressed chunks of {nbytes:,} bytes; expected {MAX_CHUNK_BYTES:,} at most")
-
-
-def _check_type(given: h5t.TypeID, where: str) -> None:
-    kind = given.get_class()
-    if kind == h5t.STRING:
-        if given.is_variable_str():
-            raise RecordingError(f"{where} holds texts of variable length; expected numbers, or texts of fixed length")
-    elif given.get_size() not in _SIZES.get(kind, ()):
-        raise RecordingError(f"{where} holds values of HDF5 class {kind} in {given.get_size()} bytes; expected plain numbers")
-
-
-def _check_object_attributes(owner: Any, where: str) -> None:
-    count = h5a.get_num_attrs(owner)
-    if count > MAX_ATTRIBUTES:
-        raise RecordingError(f"{where} has {count:,} attributes; expected {MAX_ATTRIBUTES} at most")
-    for index in range(count):
-        attribute = h5a.open(owner, index=index)
-        name = attribute.name.decode(errors="replace")
-        if attribute.get_storage_size() > MAX_ATTRIBUTE_BYTES:
-            raise RecordingError(
-                f"{where}, attribute {name}: larger than {MAX_ATTRIBUTE_BYTES:,} bytes; expected a text or number"
-            )
-        if name in _SCALES:
-            continue
-        given = attribute.get_type()
-        if not (given.get_class() == h5t.STRING and given.is_variable_str()):
-            _check_type(given, f"{where}, attribute {name}")
+def checked_status(stored: bytes) -> str:
+    """The status of a recording. Raises ValueError for a text that no recorder writes."""
+    status = stored.decode(errors="replace")
+    if status not in STATUSES:
+        raise ValueError(f"it is {status!r}; expected one of {', '.join(STATUSES)}")
+    return status

@@ -6,7 +6,6 @@ Metadata: "aetheria_state", the description, and "sha256", the digest of descrip
 digest is refused; version 1 had none.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import Field as Setting
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -25,7 +23,7 @@ from aetheria.core.errors import AetheriaError, DivergedError, FileUnreadableErr
 from aetheria.core.rng_state import NAMES, random_states, set_random_states
 from aetheria.core.settings import Settings
 from aetheria.files.atomic import durable_write
-from aetheria.files.untrusted import check_safetensors
+from aetheria.files.checked_tensors import check_safetensors, digest_of
 from aetheria.laws.own_state import to_files
 from aetheria.motor.cells import finite
 from aetheria.motor.edit_log import controls_of
@@ -148,7 +146,7 @@ def write_state(saved: SavedState, path: Path) -> None:
         RecordingError: the file cannot be written, or reads back changed. DiskFullError: no space is left.
     """
     text = saved.description.model_dump_json()
-    digest = _digest(text, saved.tensors)
+    digest = digest_of(text, saved.tensors)
 
     def verify(temporary: Path) -> None:
         if _contents(temporary)[0].get(_DIGEST) != digest:
@@ -234,7 +232,7 @@ def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     with safe_open(path, "pt") as file:
         metadata: dict[str, str] = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    if _DIGEST in metadata and metadata[_DIGEST] != (found := _digest(metadata.get(_KEY, ""), tensors)):
+    if _DIGEST in metadata and metadata[_DIGEST] != (found := digest_of(metadata.get(_KEY, ""), tensors)):
         raise FileUnreadableError(
             f"{path}: is damaged; its contents have the digest {found[:16]}, not {metadata[_DIGEST][:16]}"
         )
@@ -256,15 +254,6 @@ def _description(path: Path, metadata: dict[str, str]) -> StateDescription:
         return StateDescription.model_validate(values)
     except (ValueError, AttributeError, RecursionError) as error:
         raise FileUnreadableError(f"{path}: is damaged; its description is {metadata[_KEY][:80]!r}") from error
-
-
-def _digest(description: str, tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the description and every tensor's name, type, shape and bytes."""
-    digest = hashlib.sha256(description.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _memories(tensors: Mapping[str, Tensor]) -> list[str]:

@@ -18,8 +18,15 @@ from aetheria.stepping.cpu import winograd
 from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import bit_packed_life as gpu_life
 from aetheria.stepping.gpu import local_network as gpu_network
+from aetheria.stepping.packed_row import PackedRow
 from aetheria.stepping.plan import Plan, State, Step, Stepwise, make_call, make_step
-from aetheria.stepping.unmodified import why_no_bit_rule, why_no_block_rule, why_no_count_rule, why_no_tree_rule
+from aetheria.stepping.unmodified import (
+    why_no_bit_rule,
+    why_no_block_rule,
+    why_no_count_rule,
+    why_no_row_rule,
+    why_no_tree_rule,
+)
 
 Device = Literal["cpu", "cuda"]
 _DEVICES: dict[Device, str] = {"cpu": "the CPU", "cuda": "a CUDA GPU"}  # for people
@@ -28,6 +35,7 @@ _DEVICES: dict[Device, str] = {"cpu": "the CPU", "cuda": "a CUDA GPU"}  # for pe
 WORTH_COMPILING, COMPILING_S = 2**24, 10.0
 # The C++ kernels are compiled in 3 s, once for all runs, and loaded in a tenth of a second.
 WORTH_BUILDING, BUILDING_S = 2**18, 1.0
+WORTH_PACKING = 2**16  # without a compiler: a few calls
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,10 @@ class PlanFactory:
         if self.device not in (None, problem.device):
             return f"it is for {_DEVICES[self.device]}, and the cells are on {_DEVICES[problem.device]}"
         if problem.rank not in self.ranks:
-            return f"it steps two-dimensional grids, and this one has {problem.rank} {'axis' if problem.rank == 1 else 'axes'}"
+            stepped = {1: "one-dimensional", 2: "two-dimensional", 3: "three-dimensional"}
+            axes = "axis" if problem.rank == 1 else "axes"
+            kinds = " and ".join(stepped[rank] for rank in self.ranks)
+            return f"it steps {kinds} grids, and this one has {problem.rank} {axes}"
         if problem.law.phases > 1 and not self.phased:
             return f"{problem.law.name} alternates between {problem.law.phases} phases"
         return self.refusal(problem)
@@ -194,6 +205,17 @@ PLAN_FACTORIES = (
         lambda problem: why_no_bit_rule(problem.law),
         _make_packed_stepwise,
         "cuda",
+    ),
+    PlanFactory(
+        "packed",
+        "two states, a row: 64 cells in a word",
+        WORTH_PACKING,
+        lambda problem: why_no_row_rule(problem.law),
+        lambda problem: PackedRow(problem.law, problem.state[0]),
+        "cpu",
+        (1,),
+        any_grid=True,
+        ready=lambda _: True,
     ),
     PlanFactory(
         "packed",

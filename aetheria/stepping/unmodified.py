@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import nn
 
 from aetheria.laws.base import Law
-from aetheria.laws.forms import BitRule, BlockRule, CountRule, RingKernel, TreeRule
+from aetheria.laws.forms import BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
 from aetheria.laws.local_network import CellNetwork
 
 Form = TypeVar("Form")
@@ -41,6 +41,22 @@ def why_no_bit_rule(law: Law) -> str:
     """Why the law has no valid `BitRule`, for people; empty if it has one."""
     rule = bit_rule_of(law)
     return rule if isinstance(rule, str) else ""
+
+
+def row_rule_of(law: Law) -> RowRule | str:
+    """The law's `RowRule`, or the reason why it has none that is valid."""
+    return _form_of(law, law.row_rule, f"{law.name} is no two-state rule on three cells of a row")
+
+
+def why_no_row_rule(law: Law) -> str:
+    """Why the law has no valid `RowRule`, for people; empty if it has one."""
+    rule = row_rule_of(law)
+    return rule if isinstance(rule, str) else ""
+
+
+def keeps_row_rule(law: Law, rule: RowRule) -> bool:
+    """Whether the law still has this rule, which was valid."""
+    return law.row_rule() == rule and not altered(law, _owner(law, "row_rule"))
 
 
 def block_rule_of(law: Law) -> BlockRule | str:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import tomli_w
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import atomic_write
+from aetheria.files.checked_tensors import write_safetensors
 from aetheria.laws import GrowingNCA
 from aetheria.laws.base import Law
 from aetheria.laws.weights import law_note
@@ -184,7 +184,7 @@ def write_results(law: GrowingNCA, pool: GrowthPool, config: GrowConfig, folder:
         contact_sheet(found.cells, pool.target).save(temporary)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items()}
     with atomic_write(folder / "weights.safetensors") as temporary:
-        save_file(tensors, temporary, {"config": config.to_toml(), **law_note(config.law.name, config.law.parameters)})
+        write_safetensors(tensors, temporary, {"config": config.to_toml(), **law_note(config.law.name, config.law.parameters)})
     with atomic_write(folder / "run.toml") as temporary:
         temporary.write_text(run_toml(config))
     return found

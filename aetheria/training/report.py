@@ -11,11 +11,11 @@ import tomli_w
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aetheria.export.pictures import find_levels, picture
 from aetheria.files.atomic import atomic_write
+from aetheria.files.checked_tensors import write_safetensors
 from aetheria.laws.base import Law
 from aetheria.laws.controls import Control
 from aetheria.laws.weights import law_note
@@ -94,7 +94,7 @@ def write_law(law: Law, config: TrainConfig, path: Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items() if name not in learned}
     with atomic_write(path) as temporary:
         note = law_note(config.law.name, {**config.law.parameters, **learned})
-        save_file(tensors, temporary, {"config": config.to_toml(), **note})
+        write_safetensors(tensors, temporary, {"config": config.to_toml(), **note})
 
 
 def run_toml(law: Law, config: TrainConfig, recording: Path, weights: str) -> str:

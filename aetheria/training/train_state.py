@@ -7,6 +7,7 @@ import torch
 
 from aetheria.core.errors import DiskFullError, FileUnreadableError, RecordingError, StateError
 from aetheria.files.atomic import durable_write
+from aetheria.files.checked_tensors import read_archive
 
 
 def save(state: dict[str, Any], path: Path) -> None:
@@ -34,10 +35,7 @@ def load(path: Path, config: str) -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileUnreadableError(f"{path}: no such file; there is no training to resume")
-    try:
-        state = _read(path)
-    except Exception as error:  # a damaged file can raise anything
-        raise FileUnreadableError(f"{path}: cannot be read; {error}") from error
+    state = _read(path)
     if state.get("config") != config:
         raise StateError(
             f"{path}: is of a training with other settings; resume it with its own config, or start a new training"
@@ -46,5 +44,7 @@ def load(path: Path, config: str) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_archive(path, "the state of a training")
+    if not isinstance(state, dict):
+        raise FileUnreadableError(f"{path}: cannot be read as the state of a training; it holds a {type(state).__name__}")
     return state

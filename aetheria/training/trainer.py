@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aetheria.core.errors import DivergedError
+from aetheria.core.errors import DivergedError, FileUnreadableError
+from aetheria.files.untrusted import first_line
 from aetheria.laws.base import Law
 from aetheria.motor.initial import generator
 from aetheria.runs.signals import SignalHandler
@@ -251,6 +252,12 @@ class Trainer:
             FileUnreadableError: it cannot be read. StateError: it is of a training with another config.
         """
         state = train_state.load(path, self._config)
+        try:
+            self._restore(state)
+        except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            raise FileUnreadableError(f"{path}: does not fit this training; {first_line(error)}") from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
         self.law.load_state_dict(state["law"])
         self.average.load_state_dict(state["average"])

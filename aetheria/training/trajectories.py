@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.recording.compress import read_row
+from aetheria.recording.validate import check_read
 from aetheria.training.recorded_runs import OpenRecordings, RecordedRun, channel_names, check_alike, find_recordings, read_run
 
 Split = Literal["run", "time"]
@@ -251,6 +252,7 @@ class TrajectoryDataset(Dataset[Tensor]):
         recording = self._recordings.open(run.path)
         for channel, name in enumerate(channel_names(run.channels)):
             data = recording.dataset(name)
+            check_read(data, 1, run.path)
             for frame in range(frames):
                 if self._cancelled:
                     raise RecordingError(f"{run.path}: reading was cancelled")

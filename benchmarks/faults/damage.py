@@ -130,7 +130,7 @@ _WHICH = {False: "that was closed", True: "whose writer was killed"}
 
 FAULTS = [
     Fault(
-        f"bits turned over or an end cut off in a recording {which}",
+        f"flipped bits or a missing end in a recording {which}",
         "a clear error or correct frames; no hang, no crash of the interpreter, no wrong frame",
         functools.partial(inject, killed=killed),
         few=8,

@@ -18,6 +18,7 @@ from benchmarks.faults import (
     inputs,
     interrupts,
     kills,
+    mutated_files,
     readers,
     resumes,
     soak,
@@ -27,11 +28,23 @@ from benchmarks.faults.fault import Fault, FaultResult
 from benchmarks.harness.machine import publish
 from benchmarks.harness.tables import table
 
-FAULTS: list[Fault] = [
-    fault
-    for kind in (kills, command_line, writers, readers, disks, calls, damage, resumes, ends, exits, interrupts, inputs, soak)
-    for fault in kind.FAULTS
-]
+_KINDS = (
+    kills,
+    command_line,
+    writers,
+    readers,
+    disks,
+    calls,
+    damage,
+    mutated_files,
+    resumes,
+    ends,
+    exits,
+    interrupts,
+    inputs,
+    soak,
+)
+FAULTS: list[Fault] = [fault for kind in _KINDS for fault in kind.FAULTS]
 
 _HEADER = "fault | runs | result | expected"
 _OF_PARTS = "Combined from runs of `python -m benchmarks.faults.reliability --full --only WORDS`, each with some of the faults."

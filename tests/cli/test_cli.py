@@ -80,7 +80,7 @@ def test_a_run_leaves_a_recording_and_a_picture_and_prints_their_paths(here: Pat
     assert result.exit_code == 0, result.output
     assert "done 60 steps" in result.output
     assert "runs/soup.h5" in result.output
-    assert re.search(r"Next: \S+ info runs/soup.h5 .* export runs/soup.h5 --gif", result.output)
+    assert re.search(r"Next: \S.* info runs/soup.h5 .* export runs/soup.h5 --gif", result.output)
     with Recording(here / "runs/soup.h5") as recording:
         assert list(recording.steps) == [0, 20, 40, 60]
         assert recording.attributes["title"] == "a soup"
@@ -266,6 +266,16 @@ def test_doctor_names_the_remedy_for_a_missing_compiler(monkeypatch: pytest.Monk
     finding = next(doctor._compiler())
     assert not finding.good
     assert "install g++" in finding.hint
+
+
+def test_doctor_tells_the_plans_of_a_gpu_where_no_compiler_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aetheria.diagnostics import doctor
+
+    monkeypatch.setattr(doctor, "compiler", lambda: None)
+    monkeypatch.setattr(doctor, "_all_devices", lambda: ["cpu", "meta"])  # in place of a GPU
+    found = [result.name for result in doctor._plans()]
+    assert "plan for MLP on meta" in found
+    assert not any(name.endswith("on cpu") for name in found)
 
 
 def view_is_installed(monkeypatch: pytest.MonkeyPatch, target: str = "viewer.__main__:command") -> None:

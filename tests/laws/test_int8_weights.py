@@ -85,7 +85,7 @@ def test_what_a_file_says_of_itself_comes_along(tmp_path: Path) -> None:
     save_file({"w": torch.ones(2, 2)}, tmp_path / "a.safetensors", {"config": "steps = 3"})
     quantise_file(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
     with safe_open(tmp_path / "b.safetensors", "pt") as file:
-        assert file.metadata() == {"config": "steps = 3"}
+        assert file.metadata()["config"] == "steps = 3"
 
 
 def test_what_is_wrong_is_said_and_nothing_is_left(tmp_path: Path) -> None:

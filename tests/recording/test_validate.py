@@ -21,6 +21,7 @@ from aetheria.core.memory_limits import forced
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import checksums, schema, validate
 from aetheria.recording.compress import read_row
+from aetheria.recording.hdf5 import attributes, structure
 from tests.paths import GOLDEN
 
 Spoil = Callable[[h5py.File, Path], None]
@@ -110,7 +111,7 @@ def group_in_itself(file: h5py.File, _: Path) -> None:
 
 def wide_group(file: h5py.File, _: Path) -> None:
     group = file.create_group("wide")
-    for number in range(validate.MAX_OBJECTS + 1):
+    for number in range(structure.MAX_OBJECTS + 1):
         group[str(number)] = file["frames"]
 
 
@@ -127,11 +128,11 @@ def large_chunks(file: h5py.File, _: Path) -> None:
 
 
 def large_attribute(file: h5py.File, _: Path) -> None:
-    file.create_group("g", track_order=True).attrs.create("blob", np.zeros(validate.MAX_ATTRIBUTE_BYTES + 1, np.uint8))
+    file.create_group("g", track_order=True).attrs.create("blob", np.zeros(attributes.MAX_ATTRIBUTE_BYTES + 1, np.uint8))
 
 
 def many_attributes(file: h5py.File, _: Path) -> None:
-    for number in range(validate.MAX_ATTRIBUTES + 1):
+    for number in range(attributes.MAX_ATTRIBUTES + 1):
         file.attrs[f"a{number}"] = number
 
 
@@ -153,7 +154,7 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
     "wide": (wide_group, "wide holds more than 4,096 names"),
     "many": (many_groups, "holds more than 4,096 groups and datasets"),
     "chunks": (large_chunks, "bomb has compressed chunks of 2,147,483,648 bytes; expected 8,388,608 at most"),
-    "large attribute": (large_attribute, "attribute blob: larger than 8,388,608 bytes"),
+    "large attribute": (large_attribute, "attribute blob is larger than 8,388,608 bytes"),
     "attributes": (many_attributes, "attributes; expected 512 at most"),
 }
 
@@ -242,10 +243,11 @@ def test_a_frame_larger_than_the_file_can_hold_is_not_read(path: Path) -> None:
     with h5py.File(path, "r+", libver="latest") as file:
         for name, length in (("y", 2**20), ("x", 2**20)):
             del file[name]
-            file.create_dataset(name, (length,), np.float64, chunks=(1 << 16,), compression="gzip").make_scale(name)
+            file.create_dataset(name, data=np.arange(length, dtype=np.float64)).make_scale(name)
         del file["channel_0"]
         shape = (4, 2, 2**20, 2**20)
-        data = file.create_dataset("channel_0", shape, np.float32, chunks=(1, 1, 256, 1024), compression="gzip")
+        chunks = {"chunks": (1, 1, 1, 2**20), "maxshape": (None, *shape[1:])}
+        data = file.create_dataset("channel_0", shape, np.float32, compression="gzip", **chunks)
         for axis, name in enumerate(("time", "universe", "y", "x")):
             data.dims[axis].attach_scale(file[name])
         file.attrs[checksums.LAYOUT] = checksums.of_layout(file)
@@ -293,9 +295,9 @@ def test_so_is_one_of_the_other_codecs(codec: schema.Codec, tmp_path: Path) -> N
         motor.step(1)
     with h5py.File(tmp_path / "large.h5", "w") as file:
         filters = schema.filters(codec) | {"shuffle": False, "fletcher32": False}
-        large = file.create_dataset("x", data=np.zeros((1, 2**20), np.float32), chunks=(1, 2**20), **filters)
+        large = file.create_dataset("x", data=np.zeros((1, 2**18), np.float32), chunks=(1, 2**18), **filters)
         bomb = large.id.read_direct_chunk((0, 0))[1]
-    assert len(bomb) < 2**16
+    assert len(bomb) < 2**13
     stored_chunk(target, bomb + fletcher32(bomb))
     with Recording(target) as recording:
         with pytest.raises(RecordingError, match=r"frame 0 of channel_0.*a chunk of 1,536 bytes would decode to more"):

@@ -14,9 +14,10 @@ from torch import nn
 
 from aetheria import ConvLSTM, GrowingNCA, Life
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
+from aetheria.files.checked_tensors import digest_of
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording.append import ResumePoint
-from aetheria.runs.state_file import READABLE, SavedState, _digest, capture, describe_state, load_state, read_state, save_state
+from aetheria.runs.state_file import READABLE, SavedState, capture, describe_state, load_state, read_state, save_state
 from tests.paths import GOLDEN
 
 EAGER = {"plan": "eager"}
@@ -100,7 +101,7 @@ def rewritten(path: Path, description: dict[str, Any] | str | None, **tensors: t
     if isinstance(description, dict):
         description = json.dumps(json.loads(metadata["aetheria_state"]) | description)
     changed = load_file(path) | tensors
-    digested = None if description is None else {"aetheria_state": description, "sha256": _digest(description, changed)}
+    digested = None if description is None else {"aetheria_state": description, "sha256": digest_of(description, changed)}
     save_file(changed, path, digested)
     return path
 

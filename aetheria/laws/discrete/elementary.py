@@ -5,6 +5,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.checks import Boundary, check_boundary, check_whole
+from aetheria.laws.forms import RowRule
 from aetheria.laws.layers import pad, window
 from aetheria.laws.registry import register
 from aetheria.laws.rule_numbers import digits, parse_number
@@ -42,7 +43,7 @@ class Elementary(StateLaw):
         where = "[law.elementary]"
         self.set_states(check_whole(where, 2, MOST_STATES, colours=colours))
         self.radius = check_whole(where, 1, radius=radius)
-        self.boundary = check_boundary(boundary, "elementary")
+        self.boundary: Boundary = check_boundary(boundary, "elementary")
         if colours ** (2 * radius + 1) > _MOST_ENTRIES:
             raise ConfigError(
                 f"{where} radius: {radius} given; {colours} colours within {radius} cells make a table of more than 2^20 "
@@ -59,6 +60,11 @@ class Elementary(StateLaw):
         for place in range(2 * self.radius + 1):
             index = index * self.states + window(halo, (place,), size)
         return self.table.index_select(0, index.flatten()).view_as(cells).to(cells.dtype)
+
+    def row_rule(self) -> RowRule | None:
+        if (self.states, self.radius) != (2, 1):
+            return None
+        return RowRule(tuple(self.table.tolist()), self.boundary)
 
     @property
     def rule_string(self) -> str:

@@ -1,10 +1,12 @@
 """Greenberg-Hastings model of an excitable medium."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aetheria.laws.checks import RANKS, Boundary, check_whole
-from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings
+from aetheria.laws.forms import CountRule
+from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings, offsets
 from aetheria.laws.registry import register
 from aetheria.laws.states import MOST_STATES, StateLaw
 
@@ -50,6 +52,17 @@ class GreenbergHastings(StateLaw):
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         return self.around.why_not_threshold(self.threshold, len(grid))
+
+    def count_rule(self) -> CountRule | None:
+        assert self.states is not None
+        reach = self.around.radius
+        weights = np.zeros((2 * reach + 1, 2 * reach + 1), np.int64)
+        for y, x in offsets(self.around.neighbourhood, reach, 2):
+            weights[reach + y, reach + x] = 1
+        values = tuple(int(state == 1) for state in range(self.states))
+        births = ((self.threshold, self.around.number(2)),)
+        text = f"{self.around.neighbourhood} {reach} {self.threshold} {self.states}"
+        return CountRule(text, reach, weights, False, values, births, (), self.states, self.boundary)
 
     def forward(self, cells: Tensor) -> Tensor:
         state = cells.to(torch.uint8)

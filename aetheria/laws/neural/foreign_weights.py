@@ -12,11 +12,11 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError, LawError
 from aetheria.files.atomic import atomic_write
+from aetheria.files.checked_tensors import write_safetensors
 from aetheria.laws.neural.growing_nca import GrowingNCA
 from aetheria.laws.neural.nca_layout import Layout, compare_kernels, find_layout
 from aetheria.laws.weights import Tensors, law_note, read_weights, shown
@@ -48,7 +48,7 @@ class ImportedNCA:
         sizes = {"channels": law.channels, "hidden_channels": law.hidden.out_channels, "rank": rank}
         note = law_note(law.name, {**sizes, "fire_rate": law.fire_rate, "boundary": law.boundary})
         with atomic_write(path) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in law.state_dict().items()}, temporary, note)
+            write_safetensors({name: tensor.contiguous() for name, tensor in law.state_dict().items()}, temporary, note)
 
 
 def import_growing_nca(path: str | Path, layout: str | Layout, part: str | None = None) -> ImportedNCA:

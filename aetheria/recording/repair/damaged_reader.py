@@ -1,5 +1,6 @@
 """Reads a damaged recording row by row; each row is read and checked by itself."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from aetheria.recording.compress import LZ4, ZSTANDARD, filters_of, read_row
 from aetheria.recording.frame_index import SERIES
 from aetheria.recording.header import NOT_FIELDS, READ_ERRORS, checksum_columns, recorded_slice
 from aetheria.recording.superblock import read_superblock
-from aetheria.recording.validate import TEXTS, check_attributes, check_read, check_series
+from aetheria.recording.validate import TEXTS, check_attributes, check_plain_read, check_read, check_series
 
 _STATUSES = ("done", "interrupted", "diverged", "disk full", "failed")
 _PIECE = 1 << 14  # bytes of edits read at once: a chunk
@@ -39,13 +40,21 @@ class DamagedReader:
         problems: found in the layout, a line each.
     """
 
-    def __init__(self, file: h5py.File, path: Path) -> None:
+    def __init__(self, file: h5py.File, path: Path, damaged: Mapping[tuple[str, str], str] | None = None) -> None:
         """
+        Args:
+            file: open for reading.
+            path: of the file.
+            damaged: faults of attributes that must not be read, by the names of dataset ("" for the file) and attribute.
+
         Raises:
             RecordingError: the layout is too damaged to find any frame.
         """
         self.path, self._file = path, file
-        self.problems: list[str] = []
+        self._damaged = damaged or {}
+        self.problems = [
+            f"attribute {name}{of and f' of {of}'} cannot be read; {fault}" for (of, name), fault in self._damaged.items()
+        ]
         try:
             self._read_layout(file)
         except READ_ERRORS as error:
@@ -64,9 +73,7 @@ class DamagedReader:
         self.columns: dict[str, slice] = {}
         if self._sums is not None:
             self._check_layout(file)
-            self.columns = checksum_columns(self._sums)
-            if set(names) != set(self.columns):
-                raise ValueError(f"it holds {', '.join(names)}, but checksums of {', '.join(self.columns)}")
+            self.columns = self._read_columns(names, self._sums)
             names = list(self.columns)
         self.observables = tuple(name for name in names if self._data[name].ndim == (1 if self.batch == 1 else 2))
         self.fields = tuple(name for name in names if name not in self.observables)
@@ -75,16 +82,33 @@ class DamagedReader:
         self.slice = self._read_slice() if self.fields else {}
         self._count()
 
+    def _read_columns(self, names: list[str], sums: h5py.Dataset) -> dict[str, slice]:
+        """The columns of each field's checksums; those of fields in the order in which they were made, if that text is lost."""
+        with suppress(*READ_ERRORS):
+            if "columns" not in self.unreadable("log/checksums") and (found := checksum_columns(sums)).keys() == {*names}:
+                return found
+        self.problems.append("the fields of the checksums cannot be read")
+        columns, first = {}, 0
+        for name in sorted(names, key=lambda name: h5py.h5o.get_info(self._data[name].id).addr):
+            observable = self._data[name].ndim == (1 if self.batch == 1 else 2)
+            columns[name] = slice(first, first := first + (1 if observable else self.batch))
+        if first != sums.shape[1] - 1:
+            raise ValueError(f"it holds {', '.join(names)}, but {sums.shape[1] - 1} checksums of each frame")
+        return columns
+
     def _read_attributes(self, file: h5py.File) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name in file.attrs:
+        for name in set(file.attrs) - self.unreadable(""):
             try:
                 found[name] = file.attrs[name]
             except READ_ERRORS as error:
                 self.problems.append(f"attribute {name} cannot be read; {error}")
-                if name in TEXTS:
-                    found[name] = self._codec(file) if name == "codec" else ""
-        return found
+        lost = {name: self._codec(file) if name == "codec" else "" for name in TEXTS if name not in found}
+        return lost | found
+
+    def unreadable(self, dataset: str) -> set[str]:
+        """The names of the attributes of a dataset, or of the file (""), that must not be read."""
+        return {name for of, name in self._damaged if of == dataset}
 
     @staticmethod
     def _codec(file: h5py.File) -> str:
@@ -92,10 +116,9 @@ class DamagedReader:
         return "fast" if LZ4 in kinds else "compact" if ZSTANDARD in kinds else "gzip"
 
     def _check_layout(self, file: h5py.File) -> None:
-        try:
-            right = checksums.of_layout(file) == self.attributes.get(checksums.LAYOUT)
-        except READ_ERRORS:
-            right = False
+        right = False
+        with suppress(*READ_ERRORS):
+            right = not self._damaged and checksums.of_layout(file) == self.attributes.get(checksums.LAYOUT)
         if not right:
             self.problems.append(
                 "its attributes or axes were changed after they were written; check them before you trust them"
@@ -104,6 +127,8 @@ class DamagedReader:
     def _read_slice(self) -> dict[str, Cut]:
         sides = dict(zip(AXIS_NAMES[-len(self.grid) :], self.grid, strict=True))
         for name in self.fields:  # all have the same
+            if "slice" in self.unreadable(name):
+                continue
             with suppress(*READ_ERRORS):
                 return recorded_slice(self._data[name], sides)
         raise ValueError("the slice of its fields cannot be read")
@@ -120,6 +145,11 @@ class DamagedReader:
         there = min(len(data) for data in grows + ([self._sums] if self._sums is not None else []))
         for data in grows:
             check_read(data, min(1, there), self.path)
+        for data in (
+            *(self._data[name] for name in SERIES if name in self._data),
+            *([] if self._sums is None else [self._sums]),
+        ):
+            check_plain_read(data, min(1, there), self.path)
         counted = int(self._data["frames"][()])
         found = read_superblock(self.path)
         least = 0 if found is None or found.writing else there - 1  # a writer that ended normally leaves at most one more row
@@ -165,7 +195,7 @@ class DamagedReader:
         data, content = self._file["log/edits"], b""
         counted = int(self._file["log/edit_bytes"][()])
         end = len(data) if self._sums is not None else min(counted, len(data))
-        check_read(data, end, self.path)
+        check_plain_read(data, end, self.path)
         with suppress(*READ_ERRORS):
             for first in range(0, end, _PIECE):
                 content += data[first : min(first + _PIECE, end)].tobytes()

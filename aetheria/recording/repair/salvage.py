@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,11 +26,11 @@ from aetheria.observe.request import Request
 from aetheria.recording import checksums, schema
 from aetheria.recording.append import FORMAT
 from aetheria.recording.compress import append_compressed_row
-from aetheria.recording.hdf5_checksums import checksum_patches
+from aetheria.recording.hdf5.structure import check_structure
+from aetheria.recording.hdf5_checksums import checksum_patches, heap_patches
 from aetheria.recording.header import READ_ERRORS
 from aetheria.recording.repair.damaged_reader import DamagedReader, RowError, row_numbers
 from aetheria.recording.superblock import PatchedFile
-from aetheria.recording.validate import check_file
 
 EDITS = "edits"  # announced, like the number of a row, before the edits are read
 
@@ -96,16 +96,9 @@ def salvage(path: Path, out: Path, skip: Collection[str], announce: Callable[[st
     with suppress(ImportError):  # decodes "fast" and "compact" recordings
         importlib.import_module("hdf5plugin")
     report = RepairReport()
+    source, unreadable = _open_source(path, report)
     try:
-        patches, sums = checksum_patches(path)
-        source = h5py.File(PatchedFile(path, patches), "r")
-    except (OSError, RuntimeError, ValueError) as error:
-        raise RecordingError(f"{path}: nothing can be saved; {error}") from error
-    if sums:
-        report.problems.append(f"{sums} checksums of HDF5's metadata did not match")
-    try:
-        check_file(source, path)
-        damaged = DamagedReader(source, path)
+        damaged = DamagedReader(source, path, unreadable)
         report.problems += damaged.problems
         with h5py.File(out, "w", **FORMAT) as target:
             _lay_out(damaged, target)
@@ -118,6 +111,27 @@ def salvage(path: Path, out: Path, skip: Collection[str], announce: Callable[[st
         with suppress(*READ_ERRORS):  # HDF5 may be unable to close a damaged file
             source.close()
     return report
+
+
+def _open_source(path: Path, report: RepairReport) -> tuple[h5py.File, Mapping[tuple[str, str], str]]:
+    """Opens the damaged file, with what can be mended in its metadata; and the attributes that must not be read."""
+    try:
+        patches, sums = checksum_patches(path)
+        heaps = heap_patches(path)
+        content = PatchedFile(path, patches | heaps)
+        structure = check_structure(content, path, lenient=True)
+        source = h5py.File(content, "r")
+    except DamagedRecordingError as error:  # which names `aetheria repair`
+        raise RecordingError(f"{path}: nothing can be saved; it {error.what}") from error
+    except RecordingError as error:
+        raise RecordingError(f"{path}: nothing can be saved; it {str(error).removeprefix(f'{path}: ')}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RecordingError(f"{path}: nothing can be saved; {error}") from error
+    if sums:
+        report.problems.append(f"{sums} checksums of HDF5's metadata did not match")
+    if heaps:
+        report.problems.append(f"{len(heaps)} objects of HDF5's heap of texts were damaged")
+    return source, structure.damaged
 
 
 def _lay_out(damaged: DamagedReader, target: h5py.File) -> None:
@@ -140,7 +154,7 @@ def _lay_out(damaged: DamagedReader, target: h5py.File) -> None:
         if target[name].shape[1:] != damaged.dataset(name).shape[1:]:
             raise RecordingError(f"{damaged.path}: nothing can be saved; {name} is {damaged.dataset(name).shape[1:]} a frame")
         original = damaged.dataset(name).attrs
-        for key in set(original) - checksums.HDF5_ATTRIBUTES:
+        for key in set(original) - checksums.HDF5_ATTRIBUTES - damaged.unreadable(name):
             with suppress(*READ_ERRORS):  # `damaged` reports changed attributes
                 target[name].attrs[key] = original[key]
 

@@ -139,6 +139,14 @@ class Grid {
         }
     }
 
+    void leave_out_middle(const uint8_t* __restrict cells, COUNT* __restrict out) const {
+        const int64_t width = this->width;  // a local one, so that loops are vectorised
+        if (job.values[1] == 1 && job.states == 2)
+            for (int64_t x = 0; x < width; x++) out[x] -= cells[x];
+        else
+            for (int64_t x = 0; x < width; x++) out[x] -= job.values[cells[x]];
+    }
+
     void add(int64_t y) { job.square ? add_square_sum(y) : add_running_sum(y); }
 
   public:
@@ -152,21 +160,18 @@ class Grid {
         const int64_t width = this->width;  // a local one, so that loops are vectorised
         from = before;
         for (int64_t y = first - reach; y < first + reach; y++) add(y);
-        Row column(job.square ? width : 0);  // sums over the rows in reach
+        Row column(job.square ? width : 0), nothing(column.size());  // column: sums over the rows in reach
         if (job.square)
             for (int64_t y = first - reach; y < first + reach; y++)
                 for (int64_t x = 0; x < width; x++) column[x] += slot(y)[x];
         for (int64_t y = first; y < last; y++) {
             add(y + reach);
             if (job.square) {
-                const COUNT *__restrict enters = slot(y + reach).data(), *__restrict leaves = slot(y - reach - 1).data();
-                const uint8_t* __restrict cells = from + y * width;
+                const COUNT *__restrict enters = slot(y + reach).data();
+                const COUNT *__restrict leaves = y > first ? slot(y - reach - 1).data() : nothing.data();
                 COUNT *__restrict sums = column.data(), *__restrict out = counts.data();
-                const bool leaving = y > first;
-                for (int64_t x = 0; x < width; x++) {
-                    sums[x] += COUNT(enters[x] - (leaving ? leaves[x] : COUNT(0)));
-                    out[x] = COUNT(sums[x] - job.values[cells[x]]);
-                }
+                for (int64_t x = 0; x < width; x++) out[x] = sums[x] = COUNT(sums[x] + enters[x] - leaves[x]);
+                leave_out_middle(from + y * width, out);
             } else {
                 count_runs(y, job.even, job.even_runs, counts);
                 if (job.odd) {
@@ -182,7 +187,7 @@ class Grid {
 template <class COUNT>
 void run(const Job& job) {
     const int64_t grid = job.height * job.width;
-    const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job.width, std::min(4 * job.reach, job.height), job.height);
+    const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job.width, std::min(16 * job.reach, job.height), job.height);
     const int64_t chunks = (job.height + rows - 1) / rows;
     auto target = [&](int64_t pass) { return (job.steps - pass) % 2 ? job.next : job.spare; };
     auto worker = [&] {

@@ -233,12 +233,12 @@ def test_a_bounded_grid_is_obeyed_where_it_can_be_and_said_where_not(
 @pytest.mark.parametrize(
     ("rule", "law", "size", "note"),
     [
-        ("345/2/4", "Generations", (128, 128), ""),
-        ("R5,C0,M1,S34..58,B34..45,NM", "LargerThanLife", (128, 128), ""),
+        ("345/2/4", "Generations", (512, 512), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM", "LargerThanLife", (512, 512), ""),
         ("R5,C0,M1,S34..58,B34..45,NM:P90,80", "LargerThanLife", (80, 90), ""),
-        ("R5,C0,M1,S34..58,B34..45,NM:K90*,80", "LargerThanLife", (128, 128), "made for a Klein bottle of 80 x 90 cells"),
-        ("WireWorld", "RuleTable", (128, 128), ""),
-        ("B2-a/S12", "Life", (128, 128), ""),
+        ("R5,C0,M1,S34..58,B34..45,NM:K90*,80", "LargerThanLife", (512, 512), "made for a Klein bottle of 80 x 90 cells"),
+        ("WireWorld", "RuleTable", (512, 512), ""),
+        ("B2-a/S12", "Life", (512, 512), ""),
     ],
 )
 def test_a_pattern_opens_the_law_of_its_rule(rule: str, law: str, size: tuple[int, int], note: str, tmp_path: Path) -> None:
