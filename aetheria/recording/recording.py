@@ -77,8 +77,7 @@ class Recording(FrameSequence):
             self.close()
             raise
         self.attributes, self.config = header.attributes, header.config
-        self.note = header.note
-        self.fields, self.observables = header.fields, header.observables
+        self.note, self.fields, self.observables = header.note, header.fields, header.observables
         self.grid, self.slice, self.grid_axes = header.grid, header.slice, header.grid_axes
         self._batch, self._data, self._log = header.batch, header.data, header.log
         self._rows = FrameIndex(self._data, self._log.get("checksums"), header.columns, self.path)

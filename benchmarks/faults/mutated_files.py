@@ -337,7 +337,7 @@ def _examine(paths: list[Path], kind: str, original: Path) -> Iterator[tuple[Pat
 
 def inject_and_repair(times: int, killed: bool) -> FaultResult:
     """Mutates recordings, and repairs them: the saved frames are those of the run, and the file opens again."""
-    result, dice, frames, refused = FaultResult(), random.Random(19), 0, 0
+    result, dice, frames, refused = FaultResult(), random.Random(f"19 {killed}"), 0, 0
     with tempfile.TemporaryDirectory() as folder:
         path, out, original = (Path(folder) / name for name in ("run.h5", "out.h5", "original.h5"))
         record(original, killed=killed)

@@ -43,9 +43,9 @@ def test_more_pixels_than_the_file_can_hold_are_refused(path: Path) -> None:
 
 def test_pictures_to_grow_are_checked_likewise(path: Path, tmp_path: Path) -> None:
     assert read_picture(path).shape == (4, 60, 80)
-    Image.new("RGB", (4, 4)).save(tmp_path / "x.tiff")
+    Image.new("RGB", (4, 4)).save(tmp_path / "x.ppm")
     with pytest.raises(FileUnreadableError, match="cannot be read as an image"):
-        read_picture(tmp_path / "x.tiff")
+        read_picture(tmp_path / "x.ppm")
 
 
 def test_a_long_toml_is_refused() -> None:
