@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -83,6 +84,24 @@ class StepLoop:
         """Lets others step; may be repeated."""
         if self._calls.get("now") is call:
             self._calls.clear()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Holds the lock for a change of the state that is then logged; what an exception keeps out of the log is undone."""
+        depth, stepper, before = self.lock.depth, self.stepper, None
+        # No `with` of the lock, and no `try` in another: what strikes at their lines is caught by neither.
+        try:
+            self.lock.__enter__()
+            before = stepper.moment, stepper.own.saved(), self.edits.version
+            with torch.inference_mode():
+                yield
+            self.lock.release_to(depth)
+        except BaseException:
+            if before is not None and self.lock.depth > depth and self.edits.version.same(before[2]):
+                stepper.moment = before[0]
+                stepper.own.restore(before[1])
+            self.lock.release_to(depth)
+            raise
 
     # -- frames ----------------------------------------------------------------------------------------------------
 

@@ -171,7 +171,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             raise LawError(f"reverse: {law.name} cannot be run back; expected a reversible law, as SecondOrder or Q2R")
         if loop.feed.lossless():
             raise StateError("reverse: a recorder is running, and its steps only go forward; finish it first")
-        with loop.lock, torch.inference_mode():
+        with loop.changing():
             before, state = stepper.step, stepper.state
             if not 0 <= n <= before:
                 raise StateError(f"reverse: {n} steps given; expected 0 to {before}, the steps that were done")
@@ -209,7 +209,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         """
         update = checked_update(law_values(cells, self.traits, "set_cells"), at, universe, self._spec)
         loop = self._loop
-        with loop.lock, torch.inference_mode():
+        with loop.changing():
             loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])
             loop.edits.add_cells(update)
             loop.feed.show_again()
@@ -244,7 +244,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         seed = self.seed if seed is None else seed
         initial = self._initial if initial is None else initial
         fresh = fresh_state(self.traits, initial, self._spec, seed)
-        with loop.lock:
+        with loop.changing():
             self._initial = initial
             stepper.go_to(fresh, 0, seed)
             stepper.own.begin_anew()
@@ -284,7 +284,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         given, step, seed = checked_state(state, own_memory, self._spec)
         if loop.feed.lossless() and step < stepper.step:
             raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
-        with loop.lock:
+        with loop.changing():
             before = stepper.step
             stepper.own.load(state.get("law", {}))  # first: it may refuse
             stepper.go_to(given, step, seed)
