@@ -8,7 +8,7 @@ import torch
 from aetheria.core.block import Block
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
-from aetheria.observe.fields import FIELDS
+from aetheria.observe.law_fields import known_fields
 from aetheria.observe.render import render
 from aetheria.observe.request import request_for, view_of
 from aetheria.stepping.plan import State, make_call, make_step
@@ -54,7 +54,8 @@ def test_a_step_stays_on_the_gpu(case: tuple[str, int], monkeypatch: pytest.Monk
 
 def fields_of(law: Law, rank: int) -> list[str]:
     """All fields that the law offers on such a grid."""
-    offered = [FIELDS[name] for name in law.fields if FIELDS[name].least_rank <= rank]
+    offered = [known_fields(law)[name] for name in law.fields]
+    offered = [field for field in offered if field.least_rank <= rank]
     return [field.name for field in offered if law.d_state is not None or not field.amplitudes]
 
 
@@ -76,7 +77,7 @@ def test_every_field_is_rendered_on_the_gpu(case: tuple[str, int], monkeypatch: 
     with fake_cuda(monkeypatch), torch.no_grad():
         state = faked(law, real)
         view = view_of(law, state, None if law.phases == 1 else lambda: state[0])
-        levels = dict.fromkeys((name for name in names if not FIELDS[name].scalar), (0.0, 1.0))
+        levels = dict.fromkeys((name for name in names if not known_fields(law)[name].scalar), (0.0, 1.0))
         for part in parts_of(shape[2:]):
             request = request_for(law, shape, names, **({"dtype": "float32", "levels": levels} | part))
             assert {values.device for values in render(view, request).values()} == {CUDA}
