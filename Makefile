@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Of torch 2.11 and 2.13, beside the newest, which the extra "dev" installs: our kernels must compile with each.
+TRITONS := $(if $(filter Linux,$(shell uname -s)),$(addprefix $(VENV)/triton/,3.6.0 3.7.1))
+
 # Processes that run the tests; their torch has a thread each.
 WORKERS ?= 2
 
-.PHONY: help run test check lint thumbnails bench train-check soak clean
+.PHONY: help run test check lint thumbnails bench gpu-day train-check soak clean
 
 help:
 	@echo "make run    install and run configs/quickstart.toml: a recording and a picture in runs/"
@@ -15,6 +18,7 @@ help:
 	@echo "make check  lint, types, import layers, and the fast tests of the changed files (BASE=COMMIT: since then)"
 	@echo "make thumbnails  draw the pictures of the gallery (CONFIGS=NAME: of this config alone)"
 	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about an hour)"
+	@echo "make gpu-day  on a machine with a CUDA GPU: its tests, then all rates in one table (ten minutes); installs nothing"
 	@echo "make train-check  learn Life, B36/S23, Lenia and a picture as well as docs/training.md says (half an hour)"
 	@echo "make soak   kill, fill, cut and damage runs as often as promised; docs/reliability.md (about an hour)"
 	@echo "make clean  remove .venv, runs and caches"
@@ -41,10 +45,14 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: lint
+$(VENV)/triton/%: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target $@.part triton==$*
+	mv $@.part $@
+
+test: lint $(TRITONS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-check: lint
+check: lint $(TRITONS)
 	files=$$($(BIN)/python -m tests.changed $(or $(BASE),HEAD)); \
 	if [ -n "$$files" ]; then $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $$files; else echo "no tests of the changed files"; fi
 
@@ -64,6 +72,10 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.speed.headless --out benchmarks/results/headless.md
 	$(BIN)/python -m benchmarks.training.steps --cax --out benchmarks/results/training.md
 	$(BIN)/python -m benchmarks.training.reading --out benchmarks/results/reading.md
+
+# With the Python that has torch: a GPU machine may have no other, and no way to install anything.
+gpu-day:
+	$(PYTHON) -m benchmarks.gpu_day
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.faults.reliability --full --out docs/reliability.md

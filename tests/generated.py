@@ -8,6 +8,7 @@ import pytest
 if TYPE_CHECKING or find_spec("hypothesis"):
     from hypothesis import given, settings
     from hypothesis import strategies as st
+    from hypothesis.extra.numpy import arrays
 else:
 
     class Anything:
@@ -19,7 +20,7 @@ else:
         def __call__(self, *_: Any, **__: Any) -> Any:
             return Anything()
 
-    st = Anything()
+    st, arrays = Anything(), Anything()
 
     def given(*_: Any, **__: Any) -> pytest.MarkDecorator:
         return pytest.mark.skip(reason="Hypothesis is not installed")
@@ -28,4 +29,4 @@ else:
         return pytest.mark.filterwarnings()
 
 
-__all__ = ["given", "settings", "st"]
+__all__ = ["arrays", "given", "settings", "st"]

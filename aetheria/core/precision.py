@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -24,51 +24,113 @@ class Numerics:
     deterministic: bool
 
 
+@contextmanager
+def numerics(wanted: Numerics) -> Iterator[None]:
+    """Sets the switches inside the block, for all threads of the process, and restores them after the last such block.
+
+    Blocks of several threads run at the same time if they want the same, else one after the other. A block inside another of
+    the same thread interrupts it: the outer one's switches are set again at its end.
+    """
+    outer: Numerics | None = getattr(_LOCAL, "wanted", None)
+    if outer == wanted:
+        yield
+        return
+    try:
+        _SWITCHES.hold(wanted)
+        _LOCAL.wanted = wanted
+        yield
+    finally:
+        _LOCAL.wanted = outer
+        _SWITCHES.hold(outer)
+
+
 class _Switches:
-    """The switches, held by any number of threads that ask for the same ones; a thread that asks for others waits."""
+    """The switches, held by any number of threads that want the same; a thread that wants others waits, and holds none."""
 
     def __init__(self) -> None:
-        self._free = threading.Condition()
-        self._held: list[Numerics] = []
-        self._before: tuple[str, str, bool, bool] = ("none", "none", False, False)
+        self._changed = threading.Condition()
+        self._threads: set[int] = set()
+        self._held: Numerics | None = None
+        self._before: _Values | None = None
 
-    def hold(self, wanted: Numerics) -> None:
-        with self._free:
-            self._free.wait_for(lambda: not self._held or self._held[0] == wanted)
-            if not self._held:
-                self._before = _read()
-                precision = "tf32" if wanted.tf32 else "ieee"
-                _write((precision, precision, not wanted.deterministic, wanted.deterministic))
-            self._held.append(wanted)
-
-    def release(self) -> None:
-        with self._free:
-            self._held.pop()
-            if not self._held:
+    def hold(self, wanted: Numerics | None) -> None:
+        """Gives back what this thread holds, then waits for others' to be given back; None to hold nothing."""
+        me = threading.get_ident()
+        with self._changed:
+            self._threads.discard(me)
+            if not self._threads and self._before is not None:
                 _write(self._before)
-                self._free.notify_all()
+                self._before = self._held = None
+                self._changed.notify_all()
+            if wanted is None:
+                return
+            self._changed.wait_for(lambda: self._held in (None, wanted))
+            if self._before is None:
+                self._before, self._held = _read(), wanted
+                _set(wanted, self._before)
+            self._threads.add(me)
 
 
+_LOCAL = threading.local()  # wanted: by the innermost block of this thread
 _SWITCHES = _Switches()
 
 
-@contextmanager
-def numerics(wanted: Numerics) -> Iterator[None]:
-    """Sets the switches inside the block, for all threads of the process, and restores them after the last such block."""
-    _SWITCHES.hold(wanted)
+@dataclass(frozen=True)
+class _Values:
+    """What the switches stand at.
+
+    torch has two sets for TF32, and asking the older one raises where the newer one contradicts it. Laws, compilers and
+    libraries ask both, so both are set, and what contradicts them on the CPU too.
+
+    Attributes:
+        newer: of `_newer`, in its order; "none" inherits from that of the whole backend.
+        matmul, cudnn: of the older ones; as torch starts where only the newer ones were used.
+        benchmark, deterministic: of cuDNN.
+    """
+
+    newer: tuple[str, ...]
+    matmul: str
+    cudnn: bool
+    benchmark: bool
+    deterministic: bool
+
+
+def _newer() -> tuple[tuple[Any, Any], ...]:
+    """Newer switches, each with that of its whole backend."""
+    backends: Any = torch.backends  # torch's stubs do not know all of these
+    cuda, cpu = backends.cudnn, backends.mkldnn
+    return (backends.cuda.matmul, cuda), (cuda.conv, cuda), (cuda.rnn, cuda), (cpu.matmul, cpu)
+
+
+def _read() -> _Values:
+    cudnn, pairs = torch.backends.cudnn, ((one.fp32_precision, whole.fp32_precision) for one, whole in _newer())
+    newer = tuple("none" if precision == inherited else precision for precision, inherited in pairs)
     try:
-        yield
-    finally:
-        _SWITCHES.release()
+        matmul = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        matmul = "highest"
+    try:
+        convolutions = cudnn.allow_tf32
+    except RuntimeError:
+        convolutions = True
+    return _Values(newer, matmul, convolutions, cudnn.benchmark, cudnn.deterministic)
 
 
-def _read() -> tuple[str, str, bool, bool]:
-    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
-    conv = cudnn.conv  # type: ignore[attr-defined]  # unknown to torch's stubs
-    return cuda.matmul.fp32_precision, conv.fp32_precision, cudnn.benchmark, cudnn.deterministic
+def _write(values: _Values) -> None:
+    cudnn = torch.backends.cudnn
+    if values.matmul == "medium":
+        torch.set_float32_matmul_precision("medium")
+    else:  # leaves the CPU as it is
+        torch.backends.cuda.matmul.allow_tf32 = values.matmul == "high"
+    cudnn.allow_tf32 = values.cudnn
+    for (switch, _), precision in zip(_newer(), values.newer, strict=True):
+        switch.fp32_precision = precision
+    cudnn.benchmark, cudnn.deterministic = values.benchmark, values.deterministic
 
 
-def _write(values: tuple[str, str, bool, bool]) -> None:
-    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
-    conv = cudnn.conv  # type: ignore[attr-defined]  # unknown to torch's stubs
-    cuda.matmul.fp32_precision, conv.fp32_precision, cudnn.benchmark, cudnn.deterministic = values
+def _set(wanted: Numerics, before: _Values) -> None:
+    precision, cpu = "tf32" if wanted.tf32 else "ieee", _newer()[-1][0].fp32_precision
+    matmul = "medium" if wanted.tf32 and cpu == "bf16" else "high" if wanted.tf32 else "highest"
+    contradicts = cpu in ("tf32", "bf16") and not wanted.tf32
+    newer = (precision, precision, precision, "ieee" if contradicts else before.newer[-1])
+    _write(_Values(newer, matmul, wanted.tf32, not wanted.deterministic, wanted.deterministic))

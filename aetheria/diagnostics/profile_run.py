@@ -1,7 +1,7 @@
 """Profile of a run (`aetheria profile`): time and memory by stage and by operator, beside the limits of the machine."""
 
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 from torch import nn
+from torch.autograd import DeviceType  # type: ignore[attr-defined]  # by torch's stubs
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity
 
@@ -135,8 +136,9 @@ def profile(
 def _operators(events: Sequence[FunctionEvent], device: torch.device) -> tuple[OperatorTime, ...]:
     by_name: dict[str, list[FunctionEvent]] = defaultdict(list)
     for event in events:
-        by_name[event.name.replace(STAGE, "outside torch: ")].append(event)
-    found = (
+        if event.device_type == DeviceType.CPU:
+            by_name[event.name.replace(STAGE, "outside torch: ")].append(event)
+    found = [
         OperatorTime(
             name,
             sum(_own_microseconds(call, device) for call in calls) / 1e6,
@@ -145,8 +147,23 @@ def _operators(events: Sequence[FunctionEvent], device: torch.device) -> tuple[O
             sum(call.flops or 0 for call in calls),
         )
         for name, calls in by_name.items()
-    )
-    return tuple(sorted(found, key=lambda operator: -operator.seconds))
+    ]
+    return tuple(sorted([*found, *_unlaunched(events)], key=lambda operator: -operator.seconds))
+
+
+def _unlaunched(events: Sequence[FunctionEvent]) -> Iterator[OperatorTime]:
+    """Kernels that no operator of torch launched: our own, and those of a replayed graph.
+
+    The profiler lists each kernel on the device, and those of an operator's with the operator, too.
+    """
+    launched = Counter(kernel.name for event in events for kernel in event.kernels)
+    kernels: dict[str, list[float]] = defaultdict(list)
+    for event in events:
+        if event.device_type != DeviceType.CPU and not event.is_user_annotation:
+            kernels[event.name].append((event.time_range.end - event.time_range.start) / 1e6)
+    for name, seconds in kernels.items():
+        if own := len(seconds) - launched[name]:
+            yield OperatorTime(f"kernel: {name}", sum(seconds) * own / len(seconds), own, 0, 0)
 
 
 def _allocated(events: Sequence[FunctionEvent], device: torch.device) -> dict[str, int]:

@@ -184,6 +184,19 @@ def _mark(value: Value) -> object:
     return [_mark(one) for one in value]
 
 
+def _alike(held: Value, value: Value) -> bool:
+    """Whether plain data, and containers of such data and of tensors, are equal; of other values, whether they are the same."""
+    if isinstance(held, Tensor) and isinstance(value, Tensor):
+        return held.dtype == value.dtype and held.device == value.device and torch.equal(held, value)
+    if isinstance(held, dict) and isinstance(value, dict):
+        return held.keys() == value.keys() and all(_alike(one, value[key]) for key, one in held.items())
+    if isinstance(held, list | tuple) and type(held) is type(value):
+        return len(held) == len(value) and all(map(_alike, held, value))
+    if isinstance(held, _PLAIN):
+        return type(held) is type(value) and bool(held == value)
+    return held is value
+
+
 def _put(module: nn.Module, name: str, value: Value) -> None:
     held = module._buffers.get(name, vars(module).get(name))
     if isinstance(held, torch.Generator):
@@ -192,6 +205,8 @@ def _put(module: nn.Module, name: str, value: Value) -> None:
         held.bit_generator.state = copy.deepcopy(value)
     elif isinstance(held, Tensor) and isinstance(value, Tensor) and held.shape == value.shape and held.dtype == value.dtype:
         held.copy_(value)
+    elif _alike(held, value):
+        pass  # not replaced: a plan would take that for an edit
     elif name in module._buffers and isinstance(value, Tensor):
         module._buffers[name] = value.clone()
     elif isinstance(held, np.ndarray):

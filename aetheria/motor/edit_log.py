@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -16,6 +17,18 @@ from aetheria.motor.edits import Array, CellsEdit, ControlEdit, Edit, RestartEdi
 from aetheria.motor.stepper import Stepper
 
 LOG_BYTES = 2**28  # of a log; a longer one is shortened
+
+
+@dataclass(frozen=True)
+class LogVersion:
+    """Which list a log is, and how long."""
+
+    edits: list[Edit]
+    length: int
+
+    def same(self, other: "LogVersion") -> bool:
+        """Whether the log has not changed between the two."""
+        return self.edits is other.edits and self.length == other.length
 
 
 class EditLog:
@@ -76,22 +89,26 @@ class EditLog:
 
     def restart(self) -> None:
         """Forgets all but how the start now differs from the first: its seed, and the law's controls."""
-        self._forget(self._stepper.seed)
+        self._replace(self._start_edits(self._stepper.seed))
 
     def shorten(self) -> None:
         """Lets the present state, and the controls as they are, stand for all that led there."""
-        self._forget(self._seed)
-        if self._enabled:
-            self._edits.append(self._present(0))
+        self._replace([*self._start_edits(self._seed), self._present(0)] if self._enabled else [])
 
-    def _forget(self, seed: int) -> None:
-        self._edits, self._bytes = [], 0
+    def _start_edits(self, seed: int) -> list[Edit]:
         if not self._enabled:
-            return
-        if seed != self._seed:
-            self._edits.append(RestartEdit(seed))
+            return []
+        restarted: list[Edit] = [RestartEdit(seed)] if seed != self._seed else []
         now = controls_of(self._stepper.law)
-        self._edits += [ControlEdit(0, name, value) for name, value in now.items() if value != self.start[name]]
+        return restarted + [ControlEdit(0, name, value) for name, value in now.items() if value != self.start[name]]
+
+    def _replace(self, edits: list[Edit]) -> None:
+        self._edits, self._bytes = edits, 0
+
+    @property
+    def version(self) -> "LogVersion":
+        """Of the log as it is now."""
+        return LogVersion(self._edits, len(self._edits))
 
     def follow(self, held: int | None = None) -> "EditReader":
         """The edits so far, and from now on each as it is made; close it when done.
@@ -104,14 +121,24 @@ class EditLog:
         return reader
 
     def _add(self, edit: Edit) -> None:
-        self._edits.append(edit)
-        self.count += 1
-        for reader in self._readers:
-            if not reader.closed:
-                reader.waiting.append(edit)
+        number = self.count
+        try:
+            self._put(edit, number)
+        except BaseException:  # Ctrl-C: all readers get it, or none
+            self._put(edit, number)
+            raise
         self._bytes += _size(edit)
         if self._bytes > LOG_BYTES:
             self.shorten()
+
+    def _put(self, edit: Edit, number: int) -> None:
+        """Adds an edit; may be repeated."""
+        if not self._edits or self._edits[-1] is not edit:
+            self._edits.append(edit)
+        self.count = number + 1
+        for reader in self._readers:
+            if not reader.closed:
+                reader.waiting.append(edit)
 
     def _present(self, step: int) -> StateEdit:
         cells, *memory = map(self._array, self._stepper.state)
@@ -135,10 +162,17 @@ class EditReader:
         self.waiting = deque(so_far)
         self.closed = False
         self._offset = held + len(so_far) - count
+        self._last: Edit | None = None
 
     def read(self) -> list[Edit]:
         """The waiting edits, each once."""
-        return [self.waiting.popleft() for _ in range(len(self.waiting))]
+        found: list[Edit] = []
+        for _ in range(len(self.waiting)):
+            edit = self.waiting.popleft()
+            if edit is not self._last:  # a log that was interrupted adds its last edit again
+                found.append(edit)
+            self._last = edit
+        return found
 
     def position(self, count: int) -> int:
         """Number of this reader's edits that had been made when the log had counted `count`."""

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -10,7 +11,7 @@ from aetheria.core.errors import StateError
 from aetheria.core.fair_lock import FairLock
 from aetheria.motor.edit_log import EditLog
 from aetheria.motor.optimizer import GPUOptimizer
-from aetheria.motor.pace import Pace
+from aetheria.motor.pace import Pace, chunk_timer
 from aetheria.motor.stepper import Stepper
 from aetheria.observe.feed import Feed, Subscription, next_multiple
 from aetheria.observe.fields import View
@@ -27,14 +28,14 @@ def check_interval(shape: tuple[int, ...]) -> int:
 
 
 class StepLoop:
-    """Steps by chunks that end at the next frame, check or clean-up, and after 50 ms at the latest.
+    """Steps by chunks that end at the next frame or check, and after 50 ms at the latest.
 
     One thread steps; others read and edit between two chunks, while they hold the lock.
 
     Attributes:
         lock: of the state; first come, first served.
         stepper: holds the state.
-        optimizer: of the state's device; cleans up every `empty_cache_interval` steps.
+        optimizer: of the state's device; cleans up every `empty_cache_interval` steps, or after a chunk of more.
         feed: the subscriptions.
         edits: the log of edits.
     """
@@ -50,7 +51,7 @@ class StepLoop:
         self._calls: dict[str, object] = {}  # "now": the call of `step` that is under way
         self._check_interval = check_interval
         self._pace = Pace()
-        self._queued: torch.cuda.Event | None = None
+        self._timer = chunk_timer(optimizer.device)
 
     def step(self, n: int, until: Callable[[], bool] | None = None) -> int:
         """Takes up to `n` steps, frame by due frame; returns their number. See `Aetheria_Motor.step`."""
@@ -83,6 +84,24 @@ class StepLoop:
         """Lets others step; may be repeated."""
         if self._calls.get("now") is call:
             self._calls.clear()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Holds the lock for a change of the state that is then logged; what an exception keeps out of the log is undone."""
+        depth, stepper, before = self.lock.depth, self.stepper, None
+        # No `with` of the lock, and no `try` in another: what strikes at their lines is caught by neither.
+        try:
+            self.lock.__enter__()
+            before = stepper.moment, stepper.own.saved(), self.edits.version
+            with torch.inference_mode():
+                yield
+            self.lock.release_to(depth)
+        except BaseException:
+            if before is not None and self.lock.depth > depth and self.edits.version.same(before[2]):
+                stepper.moment = before[0]
+                stepper.own.restore(before[1])
+            self.lock.release_to(depth)
+            raise
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
@@ -138,42 +157,28 @@ class StepLoop:
         before = self.stepper.step
         plan = self.stepper.current()  # not to be timed: it may compile
         steps = self._next_stop(before + most) - before
-        began = time.perf_counter()
+        self._timer.start()
         self.stepper.advance(plan, steps)
-        self._wait_for_device()
-        self._pace.took(steps, time.perf_counter() - began, self.feed.rate())
+        if timed := self._timer.stop(steps):
+            self._pace.took(*timed, self.feed.rate())
         # Chunks end at multiples of the interval, as `_next_stop` says, unless there is nothing to check.
         if self._check_interval and self.stepper.step % self._check_interval == 0:
             self.stepper.check_finite()
         self._clean_up(before)
         return steps
 
-    def _wait_for_device(self) -> None:
-        """On CUDA, waits for the chunk before this one, so that no more than two are queued and time is the device's."""
-        device = self.optimizer.device
-        if device.type == "cuda":
-            before, self._queued = self._queued, torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._queued.record(torch.cuda.current_stream(device))
-            if before is not None:
-                before.synchronize()
-
     def _next_stop(self, end: int) -> int:
-        """The step at which the next frame, check, clean-up, plan or pause for other threads is due."""
+        """The step at which the next frame, check, plan or pause for other threads is due."""
         step = self.stepper.step
         stops = [end, step + self._pace.steps]
         if (switch := self.stepper.switch) is not None:
             stops.append(switch)
-        stops += [next_multiple(step, interval) for interval in self._intervals() if interval]
+        if self._check_interval and self.stepper.may_diverge:
+            stops.append(next_multiple(step, self._check_interval))
         due = self.feed.next_due(step)
         return min(stops if due is None else [*stops, due])
 
-    def _intervals(self) -> Iterator[int]:
-        if self.stepper.probe().is_floating_point():
-            yield self._check_interval
-        if self.optimizer.device.type == "cuda":
-            yield self.optimizer.empty_cache_interval
-
     def _clean_up(self, before: int) -> None:
-        if interval := self.optimizer.empty_cache_interval:
-            for _ in range(self.stepper.step // interval - before // interval):
-                self.optimizer.clean_up()
+        interval = self.optimizer.empty_cache_interval
+        if interval and (due := self.stepper.step // interval - before // interval):
+            self.optimizer.clean_up_after_steps(due)

@@ -44,7 +44,7 @@ class MotorConfig(Settings):
         precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
             float32); "fp64" (everything, for reference).
         deterministic: cuDNN's deterministic algorithms instead of its fastest.
-        empty_cache_interval: steps between cache clean-ups, 0 for never.
+        empty_cache_interval: steps between cache clean-ups, at the least (chunks of steps are not cut short); 0 for never.
         check_interval: steps between checks for NaN and Inf, 0 for never; None for 100, or 2^24 cell updates if those are
             more steps. Each recorded frame is checked too.
         log_edits: keep what is changed by hand in `edits`, from which the run can be repeated. False spares the copies, and a
@@ -171,7 +171,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             raise LawError(f"reverse: {law.name} cannot be run back; expected a reversible law, as SecondOrder or Q2R")
         if loop.feed.lossless():
             raise StateError("reverse: a recorder is running, and its steps only go forward; finish it first")
-        with loop.lock, torch.inference_mode():
+        with loop.changing():
             before, state = stepper.step, stepper.state
             if not 0 <= n <= before:
                 raise StateError(f"reverse: {n} steps given; expected 0 to {before}, the steps that were done")
@@ -207,9 +207,9 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             StateError: another shape, a block that leaves the grid, or values that the law's cells cannot have; see
                 `aetheria.motor.values`.
         """
-        update = checked_update(law_values(cells, self.traits, "cells"), at, universe, self._spec)
+        update = checked_update(law_values(cells, self.traits, "set_cells"), at, universe, self._spec)
         loop = self._loop
-        with loop.lock, torch.inference_mode():
+        with loop.changing():
             loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])
             loop.edits.add_cells(update)
             loop.feed.show_again()
@@ -244,7 +244,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         seed = self.seed if seed is None else seed
         initial = self._initial if initial is None else initial
         fresh = fresh_state(self.traits, initial, self._spec, seed)
-        with loop.lock:
+        with loop.changing():
             self._initial = initial
             stepper.go_to(fresh, 0, seed)
             stepper.own.begin_anew()
@@ -284,7 +284,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         given, step, seed = checked_state(state, own_memory, self._spec)
         if loop.feed.lossless() and step < stepper.step:
             raise StateError("load_state_dict: a recorder is running, and its steps only go forward; finish it first")
-        with loop.lock:
+        with loop.changing():
             before = stepper.step
             stepper.own.load(state.get("law", {}))  # first: it may refuse
             stepper.go_to(given, step, seed)

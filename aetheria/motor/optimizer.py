@@ -15,6 +15,7 @@ from aetheria.core.memory_limits import available_bytes
 from aetheria.core.precision import Numerics, Precision, numerics
 
 MB = 1024 * 1024
+_MOST_PATIENCE = 63  # clean-ups skipped between two that free memory
 
 
 @dataclass
@@ -78,6 +79,8 @@ class GPUOptimizer:
         self.cleanup_stats = CleanupStats()
         self.step_count: Callable[[], int] = lambda: 0
         self._stuck = 0
+        # Periodic clean-ups since memory was freed, long ago at first; and to be skipped before it is freed again.
+        self._waited, self._patience = 2 * _MOST_PATIENCE, 0
 
     @property
     def precision(self) -> Precision:
@@ -107,14 +110,28 @@ class GPUOptimizer:
 
     def clean_up(self) -> bool:
         """Returns cached, unused device memory to the driver; True if there was any."""
-        spare = self._spare_bytes() - self._stuck >= MB
+        spare = self._spare_bytes() - self._stuck >= MB and _emptied()
         if spare:
-            torch.cuda.empty_cache()
             self._stuck = self._spare_bytes()  # kept by the pools of CUDA graphs: another attempt would only stall
             self.cleanup_stats.done += 1
         else:
             self.cleanup_stats.skipped += 1
         return spare
+
+    def clean_up_after_steps(self, due: int) -> None:
+        """The periodic clean-up; those that were due during the last chunk of steps are one.
+
+        Freeing memory stalls the device. Memory that comes back each time is in use, as by frames for a window: it is freed
+        more and more rarely.
+        """
+        self._waited += 1
+        if self._waited <= self._patience:
+            self.cleanup_stats.skipped += due
+            return
+        self.cleanup_stats.skipped += due - 1
+        if self.clean_up():
+            came_back = self._waited <= 2 * self._patience + 1
+            self._patience, self._waited = (min(2 * self._patience + 1, _MOST_PATIENCE) if came_back else 0), 0
 
     def _spare_bytes(self) -> int:
         if self.device.type != "cuda":
@@ -140,8 +157,8 @@ class GPUOptimizer:
         return available_bytes(self.device)
 
     def should_keep_on_gpu(self, tensor: Tensor, size_threshold_mb: float = 10.0) -> bool:
-        """True for a tensor on a GPU of at least `size_threshold_mb` MiB: too large to move back and forth casually."""
-        return tensor.is_cuda and tensor.numel() * tensor.element_size() >= size_threshold_mb * MB
+        """Whether a tensor on a GPU is to stay there: True below `size_threshold_mb` MiB; larger ones may go."""
+        return tensor.is_cuda and tensor.numel() * tensor.element_size() < size_threshold_mb * MB
 
     def move_to_cpu_batch(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Copies tensors to the CPU with one wait for all of them; counted as one transfer."""
@@ -166,7 +183,7 @@ class GPUOptimizer:
         with torch.cuda.device(self.device):
             for name, tensor in tensors.items():
                 host[name].copy_(tensor, non_blocking=True)
-            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             arrived.record()
         return host, arrived
 
@@ -175,3 +192,14 @@ class GPUOptimizer:
         if self.device.type != "cuda":
             return nullcontext()
         return numerics(Numerics(self.precision == "tf32", self.deterministic))
+
+
+def _emptied() -> bool:
+    """Returns cached memory to the driver; False if a capture that failed keeps torch 2.11 from it."""
+    try:
+        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        if "captures_underway" not in str(error):
+            raise
+        return False
+    return True

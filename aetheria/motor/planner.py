@@ -52,6 +52,7 @@ class Planner:
             background: make the plan in another thread (CPU only: CUDA graphs belong to the thread that captures them).
         """
         self._law, self._own, self._optimizer = law, own, optimizer
+        self._precision = optimizer.precision  # that the plan was made for
         self._wanted: PlanName = wanted
         self._planned_steps = planned_steps
         # A module with state of its own cannot be tried by another thread while this one steps it.
@@ -119,8 +120,9 @@ class Planner:
             assert self._start is not None
             self._in_use = self._start.plan
         else:
-            if self._plan is None or self._plan.stale():
-                self._plan = None
+            # Products in the old precision are built into graphs and kernels.
+            if self._plan is None or self._precision != self._optimizer.precision or self._plan.stale():
+                self._plan, self._precision = None, self._optimizer.precision
                 self._plan = self._chosen("eager" if self._background else self._wanted, state())
                 if self._background and not self._making:
                     self._make_in_background(state(), self._plan)

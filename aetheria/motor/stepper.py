@@ -38,6 +38,7 @@ class Stepper:
 
     Attributes:
         law: the law being stepped.
+        moment: state, step and seed.
         own: the state that the law's modules keep themselves.
     """
 
@@ -64,39 +65,39 @@ class Stepper:
         self.own = OwnState(law)
         self._optimizer = optimizer
         self._planner = Planner(law, self.own, optimizer, wanted=wanted, planned_steps=planned_steps, background=background)
-        self._now = Moment(0, seed, None)
+        self.moment = Moment(0, seed, None)
         optimizer.step_count = lambda: self.step
 
     @property
     def step(self) -> int:
         """Steps done."""
-        return self._now.step
+        return self.moment.step
 
     @property
     def seed(self) -> int:
         """Seed of the run's initial cells and random numbers."""
-        return self._now.seed
+        return self.moment.seed
 
     @property
     def state(self) -> State:
         """Cells and memory in the public form."""
-        now = self._now
+        now = self.moment
         if now.shown is not None:
             return now.shown
         assert now.plan is not None
         assert now.held is not None
         with torch.inference_mode():
             shown = now.plan.unpack(now.held)
-        self._now = replace(now, shown=shown)
+        self.moment = replace(now, shown=shown)
         return shown
 
     @state.setter
     def state(self, state: State) -> None:
-        self.go_to(state, self._now.step, self._now.seed)
+        self.go_to(state, self.moment.step, self.moment.seed)
 
     def go_to(self, state: State, step: int, seed: int) -> None:
         """Replaces state, step and seed together."""
-        self._now = Moment(step, seed, state)
+        self.moment = Moment(step, seed, state)
 
     @property
     def plan(self) -> Plan:
@@ -120,16 +121,22 @@ class Stepper:
 
     def probe(self) -> Tensor:
         """A tensor that holds NaN or Inf if the cells do, in the form that is held now."""
-        now = self._now
+        now = self.moment
         if now.plan is not None and now.held is not None:
             return now.plan.probe(now.held)
         return self.state[0]
 
+    @property
+    def may_diverge(self) -> bool:
+        """Whether the cells could hold NaN or Inf in the form that is held now."""
+        held = self.moment.held or self.moment.shown
+        assert held is not None
+        return held[0].is_floating_point()
+
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells, unless their plan holds whole numbers."""
         with torch.inference_mode():
-            probe = self.probe()
-            if probe.is_floating_point() and not finite(probe):
+            if self.may_diverge and not finite(self.probe()):
                 raise DivergedError(f"{self.law.name}: cells hold NaN or Inf at step {self.step}; frames shown before are good")
 
     def advance(self, plan: Plan, steps: int) -> None:
@@ -141,18 +148,18 @@ class Stepper:
             self.own.note_changes(marks)
 
     def _advance(self, plan: Plan, steps: int) -> None:
-        own, state = self.own.saved(), self.state if self._now.plan is not plan else None
-        now = self._now
+        own, state = self.own.saved(), self.state if self.moment.plan is not plan else None
+        now = self.moment
         held = now.held if state is None else plan.pack(state)
         assert held is not None
         try:
-            self._now = Moment(now.step + steps, now.seed, None, plan.advance(held, steps, now.step), plan)
+            self.moment = Moment(now.step + steps, now.seed, None, plan.advance(held, steps, now.step), plan)
         except BaseException:
             newest, taken = plan.reached(held)
-            if self._now is now:
+            if self.moment is now:
                 if taken == 0:
                     self.own.restore(own)
-                self._now = Moment(now.step + taken, now.seed, None, newest, plan)
+                self.moment = Moment(now.step + taken, now.seed, None, newest, plan)
             raise
 
     def change(self) -> Tensor:
@@ -171,7 +178,7 @@ class Stepper:
             LawError: the law cannot step these cells.
         """
         plan = self._planner.plan_at(self.step, lambda: self.state)
-        if plan is not self._now.plan:
+        if plan is not self.moment.plan:
             self.state = self.state  # in the public form alone, which the next plan can read
         return plan
 

@@ -15,6 +15,7 @@ from aetheria.laws.base import Law
 from aetheria.motor.cells import as_tensor
 
 log = get_logger(__name__)
+_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)  # in which torch computes little
 _ROUNDING = 1e-5  # by which values may leave the law's range
 
 
@@ -31,6 +32,8 @@ def law_values(given: object, law: Law, where: str) -> Tensor:
     values = as_tensor(given)
     if values.is_complex() or not values.numel():
         return values
+    if values.dtype in _UNSIGNED:
+        values = values.double()
     wrong = _wrong(values, law)
     if wrong is None:
         return values

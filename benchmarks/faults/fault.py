@@ -26,7 +26,7 @@ class Fault:
     Attributes:
         name, expected: for the report: the fault, and the required behaviour.
         inject: injects it the given number of times.
-        few, many: number of injections in the tests and in `make soak`.
+        few, many: number of injections in the tests and in `make soak`; few is 0 where one takes too long for the tests.
     """
 
     name: str

@@ -268,6 +268,16 @@ def test_doctor_names_the_remedy_for_a_missing_compiler(monkeypatch: pytest.Monk
     assert "install g++" in finding.hint
 
 
+def test_doctor_tells_the_plans_of_a_gpu_where_no_compiler_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aetheria.diagnostics import doctor
+
+    monkeypatch.setattr(doctor, "compiler", lambda: None)
+    monkeypatch.setattr(doctor, "_all_devices", lambda: ["cpu", "meta"])  # in place of a GPU
+    found = [result.name for result in doctor._plans()]
+    assert "plan for MLP on meta" in found
+    assert not any(name.endswith("on cpu") for name in found)
+
+
 def view_is_installed(monkeypatch: pytest.MonkeyPatch, target: str = "viewer.__main__:command") -> None:
     point = EntryPoint("view", target, extensions.ENTRY_POINTS)
     monkeypatch.setattr(extensions, "entry_points", lambda **_: [point])

@@ -9,13 +9,15 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch.autograd import DeviceType  # type: ignore[attr-defined]  # by torch's stubs
+from torch.autograd.profiler_util import FunctionEvent
 
 from aetheria import MLP, Aetheria_Motor, Life, Recorder
 from aetheria.core.errors import ConfigError
 from aetheria.diagnostics.bench import Ceilings
-from aetheria.diagnostics.profile_run import OperatorTime, Profile, law_stages, profile, profile_run, tables
+from aetheria.diagnostics.profile_run import OperatorTime, Profile, _operators, law_stages, profile, profile_run, tables
 from aetheria.diagnostics.profile_training import profile_training
-from aetheria.diagnostics.stage_timer import StageTime, StageTimer, TimedFunction, timed_stages
+from aetheria.diagnostics.stage_timer import STAGE, StageTime, StageTimer, TimedFunction, timed_stages
 from aetheria.laws import updates
 from aetheria.laws.neural.growing_nca import GrowingNCA
 from aetheria.motor.stepper import Stepper
@@ -24,7 +26,7 @@ from aetheria.training.train_config import load_training
 from tests.cli.test_cli import call
 from tests.small_laws import small_law
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 RUN: dict[str, Any] = {
     "steps": 6,
     "device": "cpu",
@@ -273,3 +275,34 @@ def test_the_operations_of_a_training_step_are_those_of_its_products(tmp_path: P
     found = profile_training(load_training(tmp_path / "training.toml"), steps=1)
     sizes = [weight.numel() for weight in MLP(1, 3).parameters() if weight.ndim > 1]
     assert found.flops == 2 * (4 * 8 * 8) * (3 * sum(sizes) - sizes[0])
+
+
+# -- on a GPU ----------------------------------------------------------------------------------------------------------
+
+
+def on_device(name: str, start: float, end: float, *, annotation: bool = False) -> FunctionEvent:
+    """An event of the device's own, as the profiler lists kernels and what it shows of annotations there."""
+    return FunctionEvent(
+        1, name, 0, start, end, device_type=DeviceType.CUDA, device_index=0, is_user_annotation=annotation, use_device="cuda"
+    )
+
+
+def test_the_time_of_a_gpu_is_counted_once_by_operator_or_by_kernel() -> None:
+    operator = FunctionEvent(2, "aten::mul", 1, 0.0, 9.0, use_device="cuda")
+    operator.append_kernel("elementwise", 0, 30.0)
+    stage = FunctionEvent(3, f"{STAGE}step", 1, 0.0, 50.0, is_user_annotation=True, use_device="cuda")
+    events = [
+        stage,
+        operator,
+        on_device("elementwise", 100.0, 130.0),  # launched by the operator
+        on_device("elementwise", 200.0, 230.0),  # of a replayed graph
+        on_device("step_cells", 300.0, 400.0),  # our own
+        on_device(f"{STAGE}step", 100.0, 400.0, annotation=True),
+    ]
+    found = {operator.name: (round(operator.seconds * 1e6), operator.calls) for operator in _operators(events, CUDA)}
+    assert found == {
+        "kernel: step_cells": (100, 1),
+        "kernel: elementwise": (30, 1),
+        "aten::mul": (30, 1),
+        "outside torch: step": (0, 1),
+    }

@@ -12,7 +12,7 @@ from aetheria import Aetheria_Motor, LargerThanLife, law_from_rule
 from aetheria.core.errors import ConfigError, LawError
 from aetheria.laws.rules import read_rule
 from aetheria.laws.rules.larger_than_life import range_rule
-from aetheria.laws.rules.neighbourhoods import Neighbourhood
+from aetheria.laws.rules.neighbourhoods import Neighbourhood, runs_of
 from tests.oracles import oracle
 from tests.paths import GOLDEN
 
@@ -186,8 +186,6 @@ def test_a_grid_too_small_to_be_mirrored_is_refused() -> None:
 
 
 def test_the_runs_of_a_neighbourhood_cover_it() -> None:
-    from aetheria.stepping.cpu.neighbour_count import runs_of
-
     weights = Neighbourhood("W", "1000102320030300232010001").weights(2)
     rebuilt = np.zeros_like(weights)
     runs = runs_of(weights)

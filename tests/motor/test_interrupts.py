@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from aetheria import GrowingNCA, Life
 from aetheria.core import fair_lock
-from aetheria.motor import loop, stepper
+from aetheria.motor import edit_log, loop, stepper
+from aetheria.motor import motor as motor_module
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe import feed
 from aetheria.stepping import plan
@@ -107,5 +108,35 @@ def test_ctrl_c_keeps_the_state_of_a_module_of_ones_own() -> None:
             while len(reference) <= motor.step_count:
                 reference.append(next(run))
             assert torch.equal(motor.cells, reference[motor.step_count]), strike.where
+            struck = strike.done
+    assert number > 20
+
+
+@pytest.mark.parametrize("change", ["cells", "state", "restart"])
+def test_ctrl_c_in_a_change_leaves_it_made_and_logged_or_neither(change: str) -> None:
+    number, struck = 0, True
+    while struck:
+        number += 2
+        with motor_of(Ageing(), "eager") as motor:
+            motor.step(2)
+            state, reader = motor.state_dict(), motor.follow_edits()
+            before = motor.cells
+            strike = Strike(number, (motor_module, loop, stepper, edit_log, feed, fair_lock))
+            with strike:
+                if change == "cells":
+                    motor.set_cells(before + 1)
+                elif change == "state":
+                    motor.load_state_dict({**state, "step": 1})
+                else:
+                    motor.restart(9)
+            assert strike.failure is None, strike.where
+            assert free_for_others(motor.turn), strike.where
+            made = bool(motor.edits)
+            assert len(reader.read()) == (made and change != "restart"), strike.where
+            if change == "cells":
+                assert torch.equal(motor.cells, before + 1 if made else before), strike.where
+            else:
+                then = {"state": (1, 2), "restart": (0, 9)}[change]
+                assert (motor.step_count, motor.seed) == (then if made else (2, 2)), strike.where
             struck = strike.done
     assert number > 20

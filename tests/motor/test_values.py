@@ -96,6 +96,16 @@ def test_values_that_the_cells_can_have_are_taken_and_bytes_are_a_picture(
     np.testing.assert_allclose(way(law, values, tmp_path)[0].numpy(), cells, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["?", "u1", "u2", ">u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8", "g"])
+@pytest.mark.parametrize("way", WAYS)
+def test_numbers_of_every_type_are_taken_and_checked(way: Any, dtype: str, tmp_path: Path) -> None:
+    for law in (Life(), Lenia(R=3)):
+        assert float(way(law, of(0, 1, dtype=dtype), tmp_path).sum()) == 32
+        if dtype not in ("?", "u1"):
+            with pytest.raises(StateError, match="cells of 2 given"):
+                way(law, of(0, 2, dtype=dtype), tmp_path)
+
+
 def test_a_law_of_no_stated_range_takes_any_finite_value() -> None:
     motor = Aetheria_Motor(nn.Identity(), 8, 1, "cpu", {"plan": "eager"}, initial=of(-7, 255, dtype=np.int16))
     assert float(motor.cells.max()) == 255

@@ -5,14 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.observe.downsample import downsample, finite, interleaved, quantise
 from aetheria.observe.fields import FIELDS
+from tests.generated import arrays, given, settings, st
 
 # -- smaller -----------------------------------------------------------------------------------------------------
 

@@ -1,11 +1,16 @@
-"""Compiles the Triton kernels for an H100, which need not be there, and prints their names.
+"""Compiles the Triton kernels for GPUs that need not be there; prints Triton's version, then capability, kernel, spilled bytes.
 
-python -m tests.stepping.compile_triton
+python -m tests.stepping.compile_triton 8.0 9.0 10.0 [--wide]
+
+`--wide`: wide networks, too, which take longest to compile. With another Triton first on PYTHONPATH it is that one which
+compiles.
 """
 
 import re
 import subprocess
+import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +20,37 @@ from triton.backends.compiler import GPUTarget
 
 from aetheria.core.precision import Precision
 from aetheria.laws import Law, Life
-from aetheria.stepping.gpu import life_kernel, local_network_kernel
+from aetheria.stepping.gpu import life_kernel, local_network, local_network_kernel
 from aetheria.stepping.gpu.bit_packed_life import BLOCK, PASSES, PackedInPasses
 from aetheria.stepping.gpu.local_network import FusedOnCuda
+from aetheria.stepping.gpu.network_layout import Capability
 from tests.small_laws import fresh, small_law
+
+MOST_SPILLED = 640  # bytes of a thread: of MLP 128 wide in bfloat16 on 8.0
+TENSOR_CORES = ("wgmma", "mma.sync", "tcgen05.mma")
+# Name, precision, grid and settings: each boundary, norm, activation, product, mask and form of the filters once.
+NETWORKS: tuple[tuple[str, Precision, tuple[int, int], dict[str, Any]], ...] = (
+    ("MLP", "fp32", (16, 32), {"boundary": "reflect"}),
+    ("DEEP_QCA", "tf32", (16, 32), {"boundary": "zero", "normalise": "cell"}),
+    ("GrowingNCA", "bf16", (1, 1), {}),
+)
+WIDE: tuple[tuple[str, Precision, tuple[int, int], dict[str, Any]], ...] = (
+    ("GrowingNCA", "fp32", (16, 32), {"channels": 16, "hidden_channels": 128}),
+    ("MLP", "bf16", (16, 32), {"hidden_channels": 128}),
+)
 
 
 class Absent:
-    """Stands in for a driver: answers what Triton asks before it compiles."""
+    """Stands in for a driver and its device: answers what Triton asks before it compiles."""
+
+    def __init__(self, capability: Capability) -> None:
+        self.capability = capability[0] * 10 + capability[1]
 
     def get_current_target(self) -> GPUTarget:
-        return GPUTarget("cuda", 90, 32)
+        return GPUTarget("cuda", self.capability, 32)
 
     def get_current_device(self) -> int:
-        return 0
+        return self.capability  # Triton keeps what it compiled by device
 
     def get_current_stream(self, device: int | None = None) -> int:
         return 0
@@ -44,51 +66,67 @@ class Compiles:
         def launch(*args: Any, **options: Any) -> None:
             compiled = self.kernel.warmup(*args, grid=grid, **options)
             # Only products in float32 ("ieee") do without tensor cores.
-            uses_cores = "wgmma" in compiled.asm["ptx"]
-            assert uses_cores == (options.get("product", "ieee") != "ieee")
-            print(compiled.name)
-            if compiled.name == "step_words":
-                check_registers(compiled.asm["cubin"])
+            uses_cores = any(name in compiled.asm["ptx"] for name in TENSOR_CORES)
+            assert uses_cores == (options.get("product", "ieee") != "ieee"), (compiled.name, options)
+            registers, spilled = resources(compiled.asm["cubin"])
+            print(triton.runtime.driver.active.capability, compiled.name, spilled, flush=True)
+            assert spilled <= MOST_SPILLED, (compiled.name, options)
+            if compiled.name == "step_words":  # room on a processor for the twelve warps that `LANES` assumes
+                assert (spilled, registers <= 65536 // (3 * BLOCK)) == (0, True), registers
 
         return launch
 
 
-def check_registers(cubin: bytes) -> None:
-    """Packed Life's kernel spills no registers, and a processor has room for the twelve warps that `LANES` assumes."""
+def absent_capability(capability: Capability, _: torch.device) -> Capability:
+    """In place of `capability_of`, which would ask the device of the cells."""
+    return capability
+
+
+def resources(cubin: bytes) -> tuple[int, int]:
+    """Registers and spilled bytes of a thread."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(cubin)
         command = [triton.knobs.nvidia.cuobjdump.path, "-res-usage", str(path)]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     registers, stack = (int(re.findall(rf"{what}:(\d+)", said)[-1]) for what in ("REG", "STACK"))
-    assert stack == 0, said
-    assert registers <= 65536 // (3 * BLOCK), said  # of a processor, among three programs
+    return registers, stack
 
 
-def main() -> None:
-    triton.runtime.driver.set_active(Absent())
-    for module, names in ((local_network_kernel, ("step_cells", "mask_cells")), (life_kernel, ("step_words",))):
-        for name in names:
-            setattr(module, name, Compiles(getattr(module, name)))
-    cases: tuple[tuple[str, Precision], ...] = (("MLP", "fp32"), ("DEEP_QCA", "tf32"), ("GrowingNCA", "bf16"))
-    for name, precision in cases:
-        law = small_law(name)
+def compile_networks(cases: tuple[tuple[str, Precision, tuple[int, int], dict[str, Any]], ...], capability: Capability) -> None:
+    for name, precision, grid, settings in cases:
+        law = small_law(name, **settings)
         assert isinstance(law, Law)
-        cells, *memory = fresh(law, (16, 32))
+        cells, *memory = fresh(law, grid)
         network = FusedOnCuda(law, precision)
         with torch.no_grad():
             network.step(*network.pack((cells, *memory)))
-    grids: tuple[tuple[Life, int, tuple[int, ...]], ...] = (
-        (Life(), 16384, PASSES),
-        (Life(), 1000, PASSES[2:3]),
-        (Life(boundary="zero"), 1, PASSES[2:3]),
-        (Life("B0123478/S01234678", boundary="reflect"), 1024, PASSES[:1]),
-    )
-    for life, width, passes in grids:
-        plan = PackedInPasses(life, torch.empty(1, 1, 1, width))
-        for steps in passes:
+    wide, precision, _, settings = "MLP", "fp32", (1, 1), {"hidden_channels": 128}
+    law = small_law(wide, **settings)
+    assert isinstance(law, Law)
+    assert bool(local_network.why_not(law, "fp32")) == (capability[0] not in (9, 10)), "it would spill kilobytes"
+
+
+def compile_life(widths: tuple[int, ...]) -> None:
+    laws = {16384: Life(), 1: Life(boundary="zero"), 1024: Life("B0123478/S01234678", boundary="reflect")}
+    for width in widths:
+        plan = PackedInPasses(laws[width], torch.empty(1, 1, 1, width))
+        for steps in PASSES if width == 16384 else PASSES[2:3] if width == 1 else PASSES[:1]:
             plan.advance((torch.empty(1, 2, -(-width // 64), dtype=torch.int64),), steps)
 
 
+def main(capabilities: list[str]) -> None:
+    print(triton.__version__)
+    for module, names in ((local_network_kernel, ("step_cells", "mask_cells")), (life_kernel, ("step_words",))):
+        for name in names:
+            setattr(module, name, Compiles(getattr(module, name)))
+    for text in capabilities:
+        major, minor = map(int, text.split("."))
+        triton.runtime.driver.set_active(Absent((major, minor)))
+        vars(local_network)["capability_of"] = partial(absent_capability, (major, minor))
+        compile_networks(NETWORKS + (WIDE if "--wide" in sys.argv else ()), (major, minor))
+        compile_life((16384, 1, 1024) if "--wide" in sys.argv else (1, 1024))
+
+
 if __name__ == "__main__":
-    main()
+    main([argument for argument in sys.argv[1:] if not argument.startswith("-")])

@@ -3,8 +3,6 @@
 Without a CUDA device Triton interprets the kernel on the CPU; with one it compiles it, and the same tests run on the device.
 """
 
-import importlib.util
-import os
 from typing import Any
 
 import pytest
@@ -19,16 +17,9 @@ from aetheria.stepping.factories import StepProblem, first_plan
 from aetheria.stepping.gpu import bit_packed_life
 from aetheria.stepping.gpu.bit_packed_life import PASSES, PackedInPasses
 from tests.generated import given, settings, st
+from tests.stepping.interpreted import DEVICES, INTERPRETED
 from tests.stepping.life_rules import EVERY_CASE
 
-if importlib.util.find_spec("triton") is None:
-    pytest.skip("Triton is not installed", allow_module_level=True)
-
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICES = [
-    pytest.param("cpu", marks=pytest.mark.skipif(not INTERPRETED, reason="in this process Triton compiles for the GPU")),
-    pytest.param("cuda", marks=pytest.mark.gpu),
-]
 RULES = ("B3/S23", *EVERY_CASE)
 on_each_device = pytest.mark.parametrize("device", DEVICES)
 

@@ -5,11 +5,6 @@ compiles it, and the same tests run on the device.
 """
 
 import copy
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,17 +23,9 @@ from aetheria.laws.local_network import CellNetwork, Dense, Filters
 from aetheria.laws.neural.growing_nca import ALPHA
 from aetheria.stepping.gpu.local_network import FusedOnCuda, why_not
 from tests.generated import given, settings, st
-from tests.paths import ROOT
 from tests.small_laws import State, fresh, small_law, stepper
+from tests.stepping.interpreted import DEVICES
 
-if importlib.util.find_spec("triton") is None:
-    pytest.skip("Triton is not installed", allow_module_level=True)
-
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICES = [
-    pytest.param("cpu", marks=pytest.mark.skipif(not INTERPRETED, reason="in this process Triton compiles for the GPU")),
-    pytest.param("cuda", marks=pytest.mark.gpu),
-]
 BOUNDARIES: tuple[Boundary, ...] = ("periodic", "zero", "reflect")
 LAWS: dict[str, tuple[str, dict[str, Any]]] = {
     "MLP moore grid": ("MLP", {"d_state": 1}),
@@ -449,14 +436,3 @@ def test_steps_in_a_cuda_graph_equal_those_outside(name: str) -> None:
         got = network.step(*network.step(*held))
     graph.replay()
     assert all(map(torch.equal, got, wanted))
-
-
-def test_the_kernels_compile_for_an_absent_gpu(tmp_path: Path) -> None:
-    """The interpreter accepts what the compiler does not. In a process of its own, where Triton does not interpret."""
-    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
-    environment |= {"TRITON_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error", "-m", "tests.stepping.compile_triton"]
-    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    lines = ran.stdout.split()
-    assert lines == ["step_cells", "step_cells", "step_cells", "mask_cells", *["step_words"] * 7], ran.stdout

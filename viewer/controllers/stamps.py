@@ -1,6 +1,5 @@
 """Stamps: patterns and creatures to paint. No Qt."""
 
-import logging
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.core.errors import FileUnreadableError
+from aetheria.core.printable import get_logger
 from aetheria.files.patterns import read_pattern
 from aetheria.laws.base import Law
 from aetheria.runs.config import shipped_configs
 from viewer.model.brush_settings import BrushSettings
 
-log = logging.getLogger("aetheria.viewer.stamps")  # the window shows Aetheria's warnings
+log = get_logger("aetheria.viewer.stamps")  # the window shows Aetheria's warnings
 
 
 @dataclass(frozen=True, eq=False)

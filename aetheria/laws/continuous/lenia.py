@@ -162,13 +162,16 @@ class Lenia(Law):
         rank = len(grid)
         if min(grid) < side:
             raise LawError(f"[law.lenia] grid {times(grid)}: must be at least {side} on each side, the kernel's width")
+        kind = self._kind(cells)
+        if kind in self._spectra:  # a captured graph goes on reading it
+            return
         halo = 0 if self.boundary == "periodic" else 2 * self.R
         kernel = torch.zeros([size + halo for size in grid], dtype=torch.float64)
         # Centred on cell 0 the kernel is even, so its spectrum is real.
         places = [torch.arange(-self.R, self.R + 1) % size for size in kernel.shape]
         kernel[torch.meshgrid(places, indexing="ij")] = self.kernel(rank)
         spectrum = torch.fft.rfftn(kernel).real
-        self._spectra[self._kind(cells)] = spectrum.to(cells.device, cells.dtype)
+        self._spectra[kind] = spectrum.to(cells.device, cells.dtype)
 
     def potential(self, cells: Tensor) -> Tensor:
         """The neighbourhood average K * A, `(B, 1, *grid)`."""

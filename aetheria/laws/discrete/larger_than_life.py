@@ -1,7 +1,6 @@
 """Larger than Life, and other rules by counts over neighbourhoods of any range."""
 
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from aetheria.laws.layers import pad
 from aetheria.laws.registry import register
 from aetheria.laws.rules import read_rule, same_rule
 from aetheria.laws.rules.larger_than_life import RangeRule, range_rule
+from aetheria.laws.rules.neighbourhoods import runs_of
 
 _WANTED = 'expected a rule by counts, as in "R5,C0,M1,S34..58,B34..45,NM" or "R2,C2,S2-3,B3,NN"'
 
@@ -50,11 +50,11 @@ class LargerThanLife(Law):
         """
         super().__init__()
         self.boundary = check_boundary(boundary, "largerthanlife")
-        self._rule = _checked(rule)
+        self._take(_checked(rule))
         self.states: int = self._rule.states
         self.value_range = (0.0, self.states - 1.0)
         self.palette = decay_palette(self.states)
-        self.radius: int = self.count_rule().reach
+        self.radius: int = self._form.reach
 
     @property
     def rule(self) -> str:
@@ -73,8 +73,13 @@ class LargerThanLife(Law):
             raise ConfigError(
                 f'[law.largerthanlife] rule: "{rule}" given; range {old.reach} and {old.states} states stay as they are'
             )
-        self._rule = new
-        vars(self).pop("_form", None)
+        self._take(new)
+
+    def _take(self, rule: RangeRule) -> None:
+        self._rule, self._form = rule, _form_of(rule, self.boundary)
+        # Tuples of whole numbers, for the compiler reads no arrays.
+        self._even = runs_of(self._form.weights)
+        self._odd = runs_of(self._form.weights[::-1]) if self._form.upside_down else None
 
     def prepare(self, cells: Tensor) -> None:
         if self.boundary == "reflect" and min(cells.shape[2:]) <= self.radius:
@@ -85,22 +90,21 @@ class LargerThanLife(Law):
 
     def forward(self, cells: Tensor) -> Tensor:
         state = (cells + 0.5).to(torch.int32)
-        form = self.count_rule()
-        counts = self._counts(state, form)
-        born, stays = (_within(counts, ranges) for ranges in (form.births, form.survivals))
-        older = (state + 1) * (state != form.states - 1)
+        counts = self._counts(state)
+        born, stays = (_within(counts, ranges) for ranges in (self._form.births, self._form.survivals))
+        older = (state + 1) * (state != self._form.states - 1)
         return torch.where(state == 0, born.int(), torch.where((state == 1) & stays, 1, older)).to(cells.dtype)
 
-    def _counts(self, state: Tensor, form: CountRule) -> Tensor:
-        values = (state == 1).int()
-        if form.values != (0, 1):
-            values = sum(value * (state == of).int() for of, value in enumerate(form.values) if value)  # type: ignore[assignment]
-        sums = torch.cumsum(pad(values, form.reach, self.boundary), -1, dtype=torch.int32)
+    def _counts(self, state: Tensor) -> Tensor:
+        values = torch.zeros_like(state)
+        for of, value in enumerate(self._form.values):
+            values = values + value * (state == of) if value else values
+        sums = torch.cumsum(pad(values, self.radius, self.boundary), -1, dtype=torch.int32)
         sums = torch.nn.functional.pad(sums, (1, 0))
-        even = _run_counts(sums, form.weights.tolist(), form.reach)
-        if not form.upside_down:
+        even = _run_counts(sums, self._even, self.radius)
+        if self._odd is None:
             return even
-        odd = _run_counts(sums, form.weights[::-1].tolist(), form.reach)
+        odd = _run_counts(sums, self._odd, self.radius)
         height, width = state.shape[-2:]
         y, x = (torch.arange(side, device=state.device) for side in (height, width))
         return torch.where((y[:, None] + x) % 2 == 0, even, odd)
@@ -119,32 +123,27 @@ class LargerThanLife(Law):
     def count_rule(self) -> CountRule:
         return self._form
 
-    @cached_property
-    def _form(self) -> CountRule:
-        rule, shape = self._rule, self._rule.neighbourhood
-        weights = shape.weights(rule.reach)
-        if len(weights) < weights.shape[1]:  # triangles reach further along a row
-            missing = (weights.shape[1] - len(weights)) // 2
-            weights = np.pad(weights, ((missing, missing), (0, 0)))
-        reach = len(weights) // 2
-        if not shape.counts_middle:
-            weights[reach, reach] = 0
-        values = tuple(int(digit, 16) for digit in shape.states) or (0, 1)
-        return CountRule(
-            rule.text, reach, weights, shape.triangular, values, rule.births, rule.survivals, rule.states, self.boundary
-        )
+
+def _form_of(rule: RangeRule, boundary: str) -> CountRule:
+    shape = rule.neighbourhood
+    weights = shape.weights(rule.reach)
+    if len(weights) < weights.shape[1]:  # triangles reach further along a row
+        missing = (weights.shape[1] - len(weights)) // 2
+        weights = np.pad(weights, ((missing, missing), (0, 0)))
+    reach = len(weights) // 2
+    if not shape.counts_middle:
+        weights[reach, reach] = 0
+    values = tuple(int(digit, 16) for digit in shape.states) or (0, 1)
+    return CountRule(rule.text, reach, weights, shape.triangular, values, rule.births, rule.survivals, rule.states, boundary)
 
 
-def _run_counts(sums: Tensor, weights: list[list[int]], reach: int) -> Tensor:
+def _run_counts(sums: Tensor, runs: Sequence[tuple[int, int, int, int]], reach: int) -> Tensor:
     """Weighted counts `(B, 1, H, W)` int32, from the running sums along padded rows, which start with 0."""
     height, width = sums.shape[-2] - 2 * reach, sums.shape[-1] - 1 - 2 * reach
     counts = torch.zeros((*sums.shape[:-2], height, width), dtype=torch.int32, device=sums.device)
-    for row, line in enumerate(weights):
-        rows = sums.narrow(-2, row, height)
-        edges = [0, *(at for at in range(1, len(line)) if line[at] != line[at - 1]), len(line)]
-        for first, end in pairwise(edges):
-            if line[first]:
-                counts = counts + line[first] * (rows.narrow(-1, end, width) - rows.narrow(-1, first, width))
+    for row, first, end, weight in runs:
+        rows = sums.narrow(-2, row + reach, height)
+        counts = counts + weight * (rows.narrow(-1, end + reach, width) - rows.narrow(-1, first + reach, width))
     return counts
 
 

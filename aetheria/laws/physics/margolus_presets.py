@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import torch
@@ -88,19 +89,24 @@ def _aggregation(clockwise: bool) -> Callable[[Block], Block]:
 
 
 def _evenly(chance: float) -> Soup:
-    return lambda grid, generator: (torch.rand(grid, generator=generator) < chance).int()
+    """A soup over the whole grid."""
+    return partial(_soup, chance)
+
+
+def _soup(chance: float, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return (torch.rand(grid, generator=generator) < chance).int()
 
 
 def _disc(chance: float, share: float) -> Soup:
     """A soup in a disc of a share of the shorter side, in the middle."""
+    return partial(_soup_in_disc, chance, share)
 
-    def soup(grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        height, width = grid
-        y, x = torch.arange(height)[:, None] - height / 2, torch.arange(width) - width / 2
-        near = y.square() + x.square() < (share * min(grid) / 2) ** 2
-        return ((torch.rand(grid, generator=generator) < chance) & near).int()
 
-    return soup
+def _soup_in_disc(chance: float, share: float, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    height, width = grid
+    y, x = torch.arange(height)[:, None] - height / 2, torch.arange(width) - width / 2
+    near = y.square() + x.square() < (share * min(grid) / 2) ** 2
+    return ((torch.rand(grid, generator=generator) < chance) & near).int()
 
 
 def _sand_over_ledges(grid: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -5,6 +5,7 @@ Source of the shapes: Golly's help, "Larger than Life"; LifeWiki, "Higher-range 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,17 @@ class Neighbourhood:
         heaviest = max(int(digit, 16) for digit in self.states) if self.states else 1
         positive = int(weights[weights > 0].sum()) * heaviest
         return positive if self.counts_middle else positive - 1
+
+
+def runs_of(weights: Weights) -> list[tuple[int, int, int, int]]:
+    """The runs (row, first, end, weight) of equal weights other than zero along each row; places from the middle."""
+    reach, found = len(weights) // 2, []
+    for row, line in enumerate(weights):
+        edges = [0, *(np.flatnonzero(np.diff(line)) + 1).tolist(), len(line)]
+        for first, end in pairwise(edges):
+            if line[first]:
+                found.append((row - reach, first - reach, end - reach, int(line[first])))
+    return found
 
 
 def check_digits(letter: str, digits: str, reach: int) -> None:

@@ -2,15 +2,14 @@
 
 import ctypes
 import math
-from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.laws.forms import CountRule
+from aetheria.laws.rules.neighbourhoods import runs_of
 from aetheria.laws.topology import around
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.cpu.job import address, fields, run
@@ -84,17 +83,6 @@ class NeighbourCountOnCpu(Plan):
 
     def stale(self) -> bool:
         return not keeps_count_rule(self._law, self._rule)
-
-
-def runs_of(weights: NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
-    """The runs (row, first, end, weight) of equal weights other than zero along each row; places from the middle."""
-    reach, found = len(weights) // 2, []
-    for row, line in enumerate(weights):
-        edges = [0, *(np.flatnonzero(np.diff(line)) + 1).tolist(), len(line)]
-        for first, end in pairwise(edges):
-            if line[first]:
-                found.append((row - reach, first - reach, end - reach, int(line[first])))
-    return found
 
 
 def _is_square(rule: CountRule) -> bool:

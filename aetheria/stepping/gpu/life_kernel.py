@@ -13,6 +13,7 @@ import triton.language as tl
 HALO = tl.constexpr(8)  # the most steps in a pass
 OWN = tl.constexpr(48)  # cells that a lane steps in a row
 UNITS = tl.constexpr(3)  # of 16 cells, in which they are written
+EVERY = tl.constexpr(0xFFFFFFFFFFFFFFFF)  # a window full of live cells
 
 
 @triton.jit
@@ -43,8 +44,14 @@ def bit(number):
 @triton.jit
 def first_cells(number):
     """A window in which the cells before cell `number` live."""
-    every = tl.full(number.shape, -1, tl.int64).to(tl.uint64)
+    every = tl.full(number.shape, EVERY, tl.uint64)
     return tl.where(number <= 0, 0, every >> (64 - tl.minimum(tl.maximum(number, 1), 64)).to(tl.uint64))
+
+
+@triton.jit
+def flipped(window):
+    """The window with every cell's state inverted. In Triton before 3.8 the interpreter's `~` fails on unsigned words."""
+    return window ^ EVERY
 
 
 @triton.jit
@@ -59,13 +66,14 @@ def next_state(cells, one, two, four, eight, rule: tl.constexpr):
     after = cells ^ cells
     for nine in tl.static_range(10):
         if rule[nine][0] or rule[nine][1]:
-            these = (one if nine & 1 else ~one) & (two if nine & 2 else ~two) & (four if nine & 4 else ~four)
+            these = (one if nine & 1 else flipped(one)) & (two if nine & 2 else flipped(two))
+            these &= four if nine & 4 else flipped(four)
             if nine < 2 or nine >= 8:  # 0 and 8, 1 and 9 have the same lower three bits
-                these &= eight if nine >= 8 else ~eight
+                these &= eight if nine >= 8 else flipped(eight)
             if not rule[nine][0]:
                 these &= cells
             if not rule[nine][1]:
-                these &= ~cells
+                these &= flipped(cells)
             after |= these
     return after
 
@@ -76,7 +84,7 @@ def edged(cells, inside, left, right, live, boundary: tl.constexpr):
     if boundary == "zero":
         cells &= tl.where(live, inside, 0)
     if boundary == "reflect":
-        cells = (cells & ~(left | right)) | ((cells >> 2) & left) | ((cells << 2) & right)
+        cells = (cells & flipped(left | right)) | ((cells >> 2) & left) | ((cells << 2) & right)
     return cells
 
 
@@ -111,7 +119,7 @@ def step_words(
     x = column * OWN - HALO
     before += universe * height * words
     after += universe * height * words * 4 + column * UNITS
-    inside = first_cells(width - x) & ~first_cells(-x)
+    inside = first_cells(width - x) & flipped(first_cells(-x))
     left, right = bit(-1 - x), bit(width - x)
 
     # The row that is read; except for "zero", counted modulo the period in which rows repeat.

@@ -1,7 +1,6 @@
 """The fused plan on CUDA for laws with a `CellNetwork`: a Triton kernel reads and writes each cell once a step."""
 
 import importlib.util
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,40 +9,15 @@ from aetheria.core.errors import LawError
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.hash_noise import threshold
-from aetheria.laws.local_network import CellNetwork, Filters
+from aetheria.laws.local_network import ACTIVATIONS, CellNetwork
+from aetheria.stepping.fingerprint import Fingerprint
+from aetheria.stepping.gpu.network_layout import capability_of, grouped, index_type, layout_for, padded, spills, tile
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import network_of
-
-Tap = tuple[int, int, float]  # row and column offset from the cell, coefficient
-Groups = tuple[tuple[tuple[Tap, ...], ...], ...]  # group of filters, then tap, then filter
 
 WIDEST = 128  # layer: two layers and the weights between them must fit in the registers and the shared memory
 MOST_CHANNELS = 64
 MASKED = 256  # cells per program of the kernel for the alive mask
-
-
-@dataclass(frozen=True)
-class KernelLayout:
-    """The size of a program of the kernel, and the precision of its products.
-
-    Attributes:
-        block: cells per program.
-        warps: warps per program.
-        product: how matrices are multiplied: "ieee" (float32, without tensor cores), "tf32", "bf16", or "tf32x3" (three TF32
-            products that together keep nearly all of float32's digits).
-    """
-
-    block: int
-    warps: int
-    product: str
-
-
-def layout_for(widest: int, precision: Precision) -> KernelLayout:
-    """The layout for layers up to `widest` wide; compiled for compute capability 9.0, a thread spills 120 bytes at most."""
-    if precision == "fp32":
-        # From 64 x 64 weights on, "ieee" unrolls into tens of thousands of instructions, which spill kilobytes in each thread.
-        return KernelLayout(64, 4, "ieee") if widest <= 32 else KernelLayout(128, 8, "tf32x3")
-    return KernelLayout(128 if widest <= 64 else 64, 4, precision)
 
 
 def why_not(law: Law, precision: Precision) -> str:
@@ -61,6 +35,9 @@ def why_not(law: Law, precision: Precision) -> str:
         return f"{channels} channels; the kernel has room for {MOST_CHANNELS}"
     if (widest := max(len(layer.weight) for layer in network.layers)) > WIDEST:
         return f"a layer of width {widest}; the kernel has room for {WIDEST}"
+    capability = capability_of(network.layers[0].weight.device)
+    if spills(network, precision, capability):
+        return f"two layers wider than 64 in a row, for which {precision} on this GPU has no registers"
     return "" if importlib.util.find_spec("triton") else "Triton is not installed"
 
 
@@ -87,15 +64,16 @@ class FusedOnCuda(Plan):
             raise LawError(f"{law.name}: {why}")
         network = _network(law)
         self._law, self._form = law, _form(network)
-        self._layout = layout_for(max(len(layer.weight) for layer in network.layers), precision)
+        widest, device = max(len(layer.weight) for layer in network.layers), network.layers[0].weight.device
+        self._layout = layout_for(widest, precision, capability_of(device))
         self._block = block or self._layout.block
         self._totals = network.normalise == "grid"
         self._dies = network.alive is not None
-        self._groups = _grouped(network.filters, _channels(network))
-        device = network.layers[0].weight.device
+        self._groups = grouped(network.filters, _channels(network))
         # On the device and filled in place: a CUDA graph keeps reading the addresses at which it was captured.
         self._decay, self._below = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
-        self._filled = (0.0, 0)
+        self._fingerprint = Fingerprint(law)
+        self._controls: tuple[object, ...] | None = None  # that the two were filled for
         self.refresh()
 
     def pack(self, state: State) -> State:
@@ -128,17 +106,20 @@ class FusedOnCuda(Plan):
         return torch.where(held[1][:, None], held[0], 0.0) if self._dies else held[0]
 
     def refresh(self) -> None:
-        network = _network(self._law)
-        numbers = (network.decay, threshold(network.fire_rate or 0))
+        controls = tuple(getattr(self._law, control.name) for control in self._law.controls)
         # Not while a graph is captured: it would fill them again at each replay.
-        if numbers != self._filled and not (self._decay.is_cuda and torch.cuda.is_current_stream_capturing()):
+        if controls != self._controls and not (self._decay.is_cuda and torch.cuda.is_current_stream_capturing()):
+            network = _network(self._law)
             with torch.inference_mode():
-                self._decay.fill_(numbers[0])
-                self._below.fill_(numbers[1])
-            self._filled = numbers
+                self._decay.fill_(network.decay)
+                self._below.fill_(threshold(network.fire_rate or 0))
+            self._controls = controls
 
     def stale(self) -> bool:
+        if not self._fingerprint.changed():
+            return False
         network = network_of(self._law)
+        self._fingerprint, self._controls = Fingerprint(self._law), None
         return isinstance(network, str) or self._form != _form(network)
 
     def step(self, *held: Tensor) -> State:
@@ -167,7 +148,7 @@ class FusedOnCuda(Plan):
         from aetheria.stepping.gpu.local_network_kernel import step_cells
 
         batch, channels, height, width = cells.shape
-        rows, columns = _tile(self._block, height)
+        rows, columns = tile(self._block, height)
         tiles = -(-height // rows) * -(-width // columns)
         after = torch.empty_like(cells)
         partial = None if total is None else cells.new_empty(batch, tiles)
@@ -187,12 +168,20 @@ class FusedOnCuda(Plan):
             self._below,
             height,
             width,
-            groups=self._groups,
-            inputs=_padded(channels),
+            height * width,
+            taps=self._groups.taps,
+            firsts=self._groups.firsts,
+            counts=self._groups.counts,
+            together=self._groups.together,
+            inputs=padded(channels),
             filters=len(network.filters),
             channels=channels,
-            layers=tuple((n := len(layer.weight), _padded(n), layer.activation, layer.eps) for layer in network.layers),
+            outputs=tuple(len(layer.weight) for layer in network.layers),
+            padded=tuple(padded(len(layer.weight)) for layer in network.layers),
+            activations=tuple(ACTIVATIONS.index(layer.activation) for layer in network.layers),
+            epsilons=tuple(layer.eps for layer in network.layers),
             boundary=network.boundary,
+            index=index_type(height, width),
             each=network.normalise == "cell",
             product=self._layout.product,
             rows=rows,
@@ -218,10 +207,12 @@ def _next_mask(network: CellNetwork, cells: Tensor, keep: Tensor, moved: Tensor)
         after,
         height,
         width,
+        height * width,
         channels=channels,
         channel=channel,
         threshold=threshold,
         boundary=network.boundary,
+        index=index_type(height, width),
         block=MASKED,
         enable_fp_fusion=True,  # Triton's default; without it Triton warns
     )
@@ -243,36 +234,3 @@ def _network(law: Law) -> CellNetwork:
 
 def _channels(network: CellNetwork) -> int:
     return len(network.layers[-1].weight)
-
-
-def _padded(size: int) -> int:
-    """The side of a tile that holds `size` values: a power of two, at least 16, as `tl.dot` requires."""
-    return max(16, 1 << (size - 1).bit_length())
-
-
-def _tile(block: int, height: int) -> tuple[int, int]:
-    """Rows and columns of a tile of `block` cells: 32 columns (a warp), or more if the grid has too few rows."""
-    rows = min(max(block // 32, 1), 1 << (height - 1).bit_length())
-    return rows, block // rows
-
-
-def _grouped(filters: Filters, channels: int) -> Groups:
-    """The taps of the filters, in groups that fill a tile of inputs: for 2 channels, 8 filters fit in 16 rows.
-
-    Within a group all filters have as many taps as the longest, padded with coefficient 0.
-    """
-    share = 1 << (channels - 1).bit_length()
-    together = min(_padded(channels) // share, 1 << (len(filters) - 1).bit_length())
-    taps = [_taps(kernel) for kernel in filters]
-    taps += [()] * (-len(taps) % together)
-    return tuple(_group(taps[i : i + together]) for i in range(0, len(taps), together))
-
-
-def _group(filters: list[tuple[Tap, ...]]) -> tuple[tuple[Tap, ...], ...]:
-    longest = max(1, *map(len, filters))
-    none: Tap = (0, 0, 0.0)
-    return tuple(tuple(taps[t] if t < len(taps) else none for taps in filters) for t in range(longest))
-
-
-def _taps(kernel: tuple[tuple[float, ...], ...]) -> tuple[Tap, ...]:
-    return tuple((y - 1, x - 1, kernel[y][x]) for y in range(3) for x in range(3) if kernel[y][x])

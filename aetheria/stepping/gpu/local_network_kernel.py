@@ -2,12 +2,16 @@
 
 Tiles are `(values, cells)` where memory is read or written, so that neighbouring threads touch neighbouring cells, and
 `(cells, values)` where matrices are multiplied. A tile's sides are powers of two, 16 or more; its padding holds zeros.
-Arguments of type `tl.constexpr` are compiled in. Import this module only where Triton is installed.
+Arguments of type `tl.constexpr` are compiled in; tuples among them are flat and hold numbers, because Triton before 3.8 takes
+neither strings in a tuple nor tuples in one. Import this module only where Triton is installed.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, disallow-untyped-decorators=False
 
 import triton
 import triton.language as tl
+
+TAP = tl.constexpr(3)  # numbers of a tap in `taps`: row and column offset from the cell, coefficient
+ELU, RELU = tl.constexpr(1), tl.constexpr(2)  # in `activations`
 
 # As in `aetheria.laws.updates.normalised` and `aetheria.laws.hash_noise`.
 TINY = tl.constexpr(1e-30)
@@ -63,49 +67,55 @@ def load_cells(planes, keep, wanted, y, x, height, width, boundary: tl.constexpr
     y = source_index(y, height, boundary)
     x = source_index(x, width, boundary)
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    offset = y * width + x
     if keep is not None:
-        inside &= tl.load(keep + y * width + x, mask=inside, other=0) != 0
+        inside &= tl.load(keep + offset, mask=inside, other=0) != 0
     mask = inside if wanted is None else wanted & inside
-    return tl.load(planes + y * width + x, mask=mask, other=0.0)
+    return tl.load(planes + offset, mask=mask, other=0.0)
 
 
 @triton.jit
-def tap_part(slot, tap: tl.constexpr, part: tl.constexpr):
-    """Part of a tap (row offset, column offset, coefficient) for each input; `slot` is the number of its filter."""
+def tap_part(slot, taps: tl.constexpr, tap: tl.constexpr, together: tl.constexpr, part: tl.constexpr):
+    """Part of a tap for each input, of which `slot` is the number of its filter; `tap` is that of the first filter."""
     # With one filter it stays a constant, which keeps the addresses cheap.
-    value = tap[0][part]
-    for s in tl.static_range(1, len(tap)):
-        value = tl.where(slot == s, tap[s][part], value)
+    value = taps[TAP * tap + part]
+    for s in tl.static_range(1, together):
+        value = tl.where(slot == s, taps[TAP * (tap + s) + part], value)
     return value
 
 
 @triton.jit
 def apply_tap(
     planes, keep, real, slot, y, x, height, width,
-    tap: tl.constexpr, boundary: tl.constexpr,
+    taps: tl.constexpr, tap: tl.constexpr, together: tl.constexpr, boundary: tl.constexpr,
 ):  # fmt: skip
     """`(inputs, cells)`: the contribution of one tap of each filter."""
-    coefficient = tap_part(slot, tap, 2)
-    y += tap_part(slot, tap, 0)
-    x += tap_part(slot, tap, 1)
-    if len(tap) > 1:
+    coefficient = tap_part(slot, taps, tap, together, 2)
+    y += tap_part(slot, taps, tap, together, 0)
+    x += tap_part(slot, taps, tap, together, 1)
+    if together > 1:
         real &= coefficient != 0.0  # taps that only pad are not read: 0 times NaN would be NaN
     return coefficient * load_cells(planes, keep, real, y, x, height, width, boundary)
 
 
 @triton.jit
 def perceive(
-    cells, keep, y, x, height, width,
-    taps: tl.constexpr, inputs: tl.constexpr, channels: tl.constexpr, boundary: tl.constexpr,
+    cells, keep, y, x, height, width, size,
+    taps: tl.constexpr, first: tl.constexpr, count: tl.constexpr, together: tl.constexpr,
+    inputs: tl.constexpr, channels: tl.constexpr, boundary: tl.constexpr,
 ):  # fmt: skip
-    """`(inputs, cells)`: a group of filters on every channel, filter by filter. `taps[t][s]` is tap t of filter s."""
-    share: tl.constexpr = inputs // len(taps[0])
+    """`(inputs, cells)`: a group of `together` filters of `count` taps each on every channel, filter by filter.
+
+    `first` is the number of the group's first tap; tap t of filter s is number `first + t * together + s`.
+    """
+    share: tl.constexpr = inputs // together
     i = tl.arange(0, inputs)[:, None]
     slot, channel = i // share, i % share
-    planes = cells + channel.to(tl.int64) * (height * width)
-    seen = apply_tap(planes, keep, channel < channels, slot, y, x, height, width, taps[0], boundary)
-    for t in tl.static_range(1, len(taps)):
-        seen += apply_tap(planes, keep, channel < channels, slot, y, x, height, width, taps[t], boundary)
+    planes = cells + channel.to(tl.int64) * size
+    real = channel < channels
+    seen = apply_tap(planes, keep, real, slot, y, x, height, width, taps, first, together, boundary)
+    for t in tl.static_range(1, count):
+        seen += apply_tap(planes, keep, real, slot, y, x, height, width, taps, first + t * together, together, boundary)
     return seen
 
 
@@ -121,22 +131,25 @@ def multiply(h, weight, wide, product: tl.constexpr):
 
 @triton.jit
 def first_layer(
-    cells, keep, weight, y, x, height, width,
-    groups: tl.constexpr, inputs: tl.constexpr, channels: tl.constexpr, filters: tl.constexpr,
+    cells, keep, weight, y, x, height, width, size,
+    taps: tl.constexpr, firsts: tl.constexpr, counts: tl.constexpr, together: tl.constexpr,
+    inputs: tl.constexpr, channels: tl.constexpr, filters: tl.constexpr,
     outputs: tl.constexpr, padded: tl.constexpr, boundary: tl.constexpr, product: tl.constexpr,
 ):  # fmt: skip
     """`(cells, padded)`: the first layer's product, group of filters by group of filters."""
-    together: tl.constexpr = len(groups[0][0])
     share: tl.constexpr = inputs // together
     out = tl.arange(0, padded)[:, None]
     i = tl.arange(0, inputs)[None, :]
     channel = i % share
     h = tl.zeros((y.shape[1], padded), tl.float32)
-    for g in tl.static_range(len(groups)):
+    for g in tl.static_range(len(counts)):
         which = g * together + i // share
         real = (out < outputs) & (channel < channels) & (which < filters)
         part = tl.load(weight + out * (filters * channels) + which * channels + channel, mask=real, other=0.0)
-        seen = perceive(cells, keep, y, x, height, width, groups[g], inputs, channels, boundary)
+        seen = perceive(
+            cells, keep, y, x, height, width, size,
+            taps, firsts[g], counts[g], together, inputs, channels, boundary,
+        )  # fmt: skip
         h = multiply(tl.trans(seen), part, h, product)
     return h
 
@@ -162,9 +175,9 @@ def finish(h, bias, scale, outputs: tl.constexpr, activation: tl.constexpr, eps:
         h *= tl.rsqrt(tl.sum(h * h, 1) / outputs + eps)[:, None]
         h *= tl.load(scale + out, mask=out < outputs, other=0.0)
     # Both comparisons are false for NaN, which is kept.
-    if activation == "elu":
+    if activation == ELU:
         h = tl.where(h > 0.0, h, tl.exp(h) - 1.0)
-    if activation == "relu":
+    if activation == RELU:
         h = tl.where(h < 0.0, 0.0, h)
     return h
 
@@ -172,9 +185,11 @@ def finish(h, bias, scale, outputs: tl.constexpr, activation: tl.constexpr, eps:
 @triton.jit
 def step_cells(
     cells, total, keep, seed, step, weights, biases, scales,
-    after, partial, decay, below, height, width,
-    groups: tl.constexpr, inputs: tl.constexpr, filters: tl.constexpr, channels: tl.constexpr, layers: tl.constexpr,
-    boundary: tl.constexpr, each: tl.constexpr, product: tl.constexpr,
+    after, partial, decay, below, height, width, size,
+    taps: tl.constexpr, firsts: tl.constexpr, counts: tl.constexpr, together: tl.constexpr,
+    inputs: tl.constexpr, filters: tl.constexpr, channels: tl.constexpr,
+    outputs: tl.constexpr, padded: tl.constexpr, activations: tl.constexpr, epsilons: tl.constexpr,
+    boundary: tl.constexpr, index: tl.constexpr, each: tl.constexpr, product: tl.constexpr,
     rows: tl.constexpr, columns: tl.constexpr,
 ):  # fmt: skip
     """Steps a tile of `rows x columns` cells of one universe per program.
@@ -188,8 +203,11 @@ def step_cells(
         partial: one float32 per program, for the sum of the squares of its tile of `after`; or None.
         decay, below: of one element: the share of the cells that is lost, float32; the random word below which a cell fires,
             int64.
-        groups: per group of filters that fill a tile of `inputs`: per tap, per filter: (row, column, coefficient).
-        layers: per layer: (outputs, outputs padded, activation, eps).
+        size: cells of a plane, `height * width`.
+        taps: per group of `together` filters, which fill a tile of `inputs`: per tap, per filter: row, column, coefficient.
+        firsts, counts: per group: number of its first tap, and of taps of each filter.
+        outputs, padded, activations, epsilons: per layer: values, the same padded, ELU or RELU or neither, eps of the norm.
+        index: type of an offset in a plane: int32 is faster, int64 is needed from 2^31 cells on.
         each: whether each cell is divided by its norm.
         product: "bf16", or an input precision of `tl.dot`.
     """
@@ -198,27 +216,29 @@ def step_cells(
     program = tl.program_id(0)
     universe, tile = (program // tiles).to(tl.int64), program % tiles
     i = tl.arange(0, rows * columns)[None, :]
-    y, x = tile // across * rows + i // columns, tile % across * columns + i % columns
-    cells += universe * channels * height * width
-    after += universe * channels * height * width
+    y = (tile // across * rows + i // columns).to(index)  # and with it every offset
+    x = tile % across * columns + i % columns
+    cells += universe * channels * size
+    after += universe * channels * size
     if keep is not None:
-        keep += universe * height * width
+        keep += universe * size
 
     h = first_layer(
-        cells, keep, weights[0], y, x, height, width,
-        groups, inputs, channels, filters, layers[0][0], layers[0][1], boundary, product,
+        cells, keep, weights[0], y, x, height, width, size,
+        taps, firsts, counts, together, inputs, channels, filters,
+        outputs[0], padded[0], boundary, product,
     )  # fmt: skip
     if total is not None:
         scale = scale_of(tl.load(total + universe))
         h *= scale  # as the filters and the product are linear; of the tiles that could be scaled, this one is smaller
-    h = finish(h, biases[0], scales[0], layers[0][0], layers[0][2], layers[0][3])
-    for n in tl.static_range(1, len(layers)):
-        h = next_layer(h, weights[n], layers[n - 1][0], layers[n][0], layers[n][1], product)
-        h = finish(h, biases[n], scales[n], layers[n][0], layers[n][2], layers[n][3])
+    h = finish(h, biases[0], scales[0], outputs[0], activations[0], epsilons[0])
+    for n in tl.static_range(1, len(outputs)):
+        h = next_layer(h, weights[n], outputs[n - 1], outputs[n], padded[n], product)
+        h = finish(h, biases[n], scales[n], outputs[n], activations[n], epsilons[n])
     delta = tl.trans(h)
 
     channel = tl.arange(0, delta.shape[0])[:, None]
-    planes = channel.to(tl.int64) * (height * width)
+    planes = channel.to(tl.int64) * size
     inside = (channel < channels) & (y < height) & (x < width)
     own = load_cells(cells + planes, keep, channel < channels, y, x, height, width, "zero")
     if total is not None:
@@ -247,14 +267,14 @@ def lives(plane, keep, y, x, height, width, threshold: tl.constexpr, boundary: t
 
 @triton.jit
 def mask_cells(
-    cells, keep, moved, keep_after, height, width,
-    channels: tl.constexpr, channel: tl.constexpr, threshold: tl.constexpr, boundary: tl.constexpr, block: tl.constexpr,
+    cells, keep, moved, keep_after, height, width, size,
+    channels: tl.constexpr, channel: tl.constexpr, threshold: tl.constexpr,
+    boundary: tl.constexpr, index: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     """Sets `keep_after` for cells that live both in `cells`, masked by `keep`, and in `moved`; `block` cells per program."""
-    size = height * width
     tiles = tl.cdiv(size, block)
     universe = (tl.program_id(0) // tiles).to(tl.int64)
-    i = tl.program_id(0) % tiles * block + tl.arange(0, block)
+    i = (tl.program_id(0) % tiles).to(index) * block + tl.arange(0, block)
     y, x = i // width, i % width
     plane = (universe * channels + channel) * size
     before = lives(cells + plane, keep + universe * size, y, x, height, width, threshold, boundary)

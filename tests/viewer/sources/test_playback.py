@@ -428,7 +428,7 @@ def test_a_recording_without_a_frame_yet_opens_and_shows_the_first_one_that_come
 
 def test_what_is_no_recording_is_refused_with_a_reason(path: Path, tmp_path: Path) -> None:
     path.write_bytes(b"nonsense")
-    with pytest.raises(RecordingError, match="cannot be read as HDF5"):
+    with pytest.raises(RecordingError, match="is no HDF5 file"):
         open_any(path)
     with h5py.File(tmp_path / "other.hdf5", "w") as file:
         file["x"] = 1

@@ -1,0 +1,92 @@
+"""Every law, field and render call on fake tensors on CUDA: no tensor of another device, and no value read from the GPU."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from aetheria.core.block import Block
+from aetheria.core.precision import Precision
+from aetheria.laws.base import Law
+from aetheria.observe.law_fields import known_fields
+from aetheria.observe.render import render
+from aetheria.observe.request import request_for, view_of
+from aetheria.stepping.plan import State, make_call, make_step
+from tests.small_laws import GRIDS, PLAIN, boundaries, cases, each, fitting, fresh, small_law, wrapped
+from tests.stepping.fake_cuda import CUDA, fake_cuda, moved, on_cuda
+
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+CASES = [*cases(), *((PLAIN, rank) for rank in (1, 2, 3))]
+
+
+def prepared(name: str, rank: int, **changes: Any) -> tuple[Law, State]:
+    """A law and a state of two universes, real, on the CPU, in float32."""
+    law = wrapped(small_law(name, rank, **changes))
+    state = fresh(law, fitting(law, GRIDS[rank]), batch=2)
+    return law, tuple(tensor.float() if tensor.is_floating_point() else tensor for tensor in state)
+
+
+def faked(law: Law, state: State) -> State:
+    """The state on fake CUDA, with the law's parts there, too."""
+    moved(law)
+    cells, *memory = map(on_cuda, state)
+    return cells, *memory
+
+
+def assert_on_cuda(outs: Any, like: State) -> None:
+    assert [(out.device, out.shape, out.dtype) for out in outs] == [(CUDA, one.shape, one.dtype) for one in like]
+
+
+@each(CASES)
+def test_a_step_stays_on_the_gpu(case: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    name, rank = case
+    choices = () if name == PLAIN else boundaries(name)
+    for changes in [{"boundary": boundary} for boundary in choices] if len(choices) > 1 else [{}]:
+        law, real = prepared(name, rank, **changes)
+        with fake_cuda(monkeypatch), torch.no_grad():
+            state = faked(law, real)
+            for precision in PRECISIONS if law.boundary == "periodic" else PRECISIONS[:1]:
+                call = make_step(make_call(law, CUDA, precision))
+                for phase in range(law.phases):
+                    out = call(*state, **({"phase": phase} if law.phases > 1 else {}))
+                    assert_on_cuda(out, state)
+
+
+def fields_of(law: Law, rank: int) -> list[str]:
+    """All fields that the law offers on such a grid."""
+    offered = [known_fields(law)[name] for name in law.fields]
+    offered = [field for field in offered if field.least_rank <= rank]
+    return [field.name for field in offered if law.d_state is not None or not field.amplitudes]
+
+
+def parts_of(grid: tuple[int, ...]) -> list[dict[str, Any]]:
+    """What may be shown of a grid, each way of it once: sizes, types, a region, a universe, a slice."""
+    small = tuple(max(1, side // 3) for side in grid)
+    region = Block(tuple(1 for _ in grid), tuple(side // 2 for side in grid))
+    parts: list[dict[str, Any]] = [
+        {"size": small, "finite": True, "dtype": "uint8"},
+        {"size": small, "reduction": "nearest", "region": region, "universe": 1},
+    ]
+    return parts + ([{"slice": {"z": cut}} for cut in ("mean", "max")] if len(grid) == 3 else [])
+
+
+@each(CASES)
+def test_every_field_is_rendered_on_the_gpu(case: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    law, real = prepared(*case)
+    shape, names = tuple(real[0].shape), fields_of(law, case[1])
+    with fake_cuda(monkeypatch), torch.no_grad():
+        state = faked(law, real)
+        view = view_of(law, state, None if law.phases == 1 else lambda: state[0])
+        levels = dict.fromkeys((name for name in names if not known_fields(law)[name].scalar), (0.0, 1.0))
+        for part in parts_of(shape[2:]):
+            request = request_for(law, shape, names, **({"dtype": "float32", "levels": levels} | part))
+            assert {values.device for values in render(view, request).values()} == {CUDA}
+
+
+def test_a_tensor_on_the_cpu_and_a_value_read_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_cuda(monkeypatch):
+        cells = torch.empty(3, device=CUDA)
+        with pytest.raises(RuntimeError, match="same device"):
+            cells + torch.ones(3)
+        with pytest.raises(Exception, match="_local_scalar_dense"):
+            float(cells.sum())
