@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from aetheria.core.errors import DiskFullError, RecordingError
@@ -67,12 +68,11 @@ class WriteLock:
         # A forked process has the descriptor too, and must leave the lock to its parent.
         if descriptor is None or self._process != os.getpid():
             return
-        try:
+        with suppress(OSError):  # the folder is gone, or read-only by now
             if self._is_ours(descriptor):
                 self._path.unlink(missing_ok=True)  # while it is held: a process that opened it meanwhile tries again
-        except OSError:  # the folder is gone, or read-only by now
-            pass
-        os.close(descriptor)
+        with suppress(OSError):  # closed all the same, and the file is empty
+            os.close(descriptor)
 
     def __del__(self) -> None:
         self.release()

@@ -1,5 +1,6 @@
 """The ends of a recorder: dropped, open at the end of Python, without room for files, its file deleted while it is written."""
 
+import errno
 import gc
 import os
 import pickle
@@ -196,6 +197,22 @@ def test_links_at_the_names_beside_a_recording_are_not_followed(tmp_path: Path) 
     with pytest.raises(RecordingError, match=r"\.run\.h5\.lock: cannot be made"):
         Recorder(life(), tmp_path / "run.h5", overwrite=True)
     assert not (tmp_path / "made_by_the_lock").exists()
+
+
+def test_an_error_of_the_disk_when_the_lock_file_is_closed_is_no_error_of_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(life(), tmp_path / "run.h5")
+    descriptor, close = recorder._writer._lock._descriptor, os.close
+
+    def failing(given: int) -> None:
+        close(given)
+        if given == descriptor:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "close", failing)
+    recorder.finish()
+    assert not is_being_written(tmp_path / "run.h5")
 
 
 def test_a_replaced_recording_keeps_its_mode(tmp_path: Path) -> None:
