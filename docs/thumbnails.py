@@ -17,6 +17,7 @@ SIZE = (256, 192)
 FOLDER = Path(__file__).parent.parent / "configs" / "thumbnails"
 # Where the whole grid at the last step does not show the config best: the step, and (top, left, height, width) in cells.
 CHOICES: dict[str, tuple[int, tuple[int, int, int, int] | None]] = {
+    "bosco": (40, (0, 0, 144, 192)),
     "butterfly": (500, (12, 0, 72, 96)),
     "epidemic": (130, None),
     "gosper_gun": (600, (8, 12, 66, 88)),
@@ -25,6 +26,7 @@ CHOICES: dict[str, tuple[int, tuple[int, int, int, int] | None]] = {
     "quickstart": (400, (12, 0, 72, 96)),
     "r_pentomino": (400, (272, 256, 96, 128)),
     "rule_110": (384, (150, 128, 192, 256)),
+    "star_wars": (400, (72, 40, 96, 128)),
 }
 
 

@@ -99,3 +99,14 @@ def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     with pytest.raises(SystemExit):
         day.main()
     assert "--device cpu --tiny" in capsys.readouterr().err
+
+
+def test_the_report_names_the_tests_that_failed_also_when_stopped_half_way() -> None:
+    begun = "tests/a.py::one PASSED [ 1%]\ntests/a.py::two FAILED [ 2%]\ntests/a.py::three PASSED [ 3%]\n"
+    assert day.tests_report(begun, "stopped")[3:] == ["tests/a.py::two FAILED [ 2%]", "2 passed so far", "```"]
+    whole = f"{begun}FAILED tests/a.py::two - no\n=== 1 failed, 2 passed in 3 s ==="
+    assert day.tests_report(whole, "exit status 1")[3:] == [
+        "FAILED tests/a.py::two - no",
+        "=== 1 failed, 2 passed in 3 s ===",
+        "```",
+    ]
