@@ -8,17 +8,24 @@ lock itself is Python's `RLock`, which is entered and left in one operation, and
 joins and leaves in one operation; each can be repeated where it is not known whether it was done.
 """
 
+import atexit
+import threading
 from _thread import LockType, RLock, allocate_lock
 from collections import deque
 from contextlib import suppress
+from weakref import WeakSet
 
+_LONGEST_S = 5.0  # that the end of Python waits for a daemon thread
 _POLL_S = 0.05  # between looks at the queue: an interrupted thread may have left it without waking the next one
 
 
 class FairLock(RLock):  # type: ignore[misc]  # final in the stubs only
     """A lock that serves threads in the order of their arrival; the holder may enter again."""
 
+    _parks = False  # daemon threads: Python is ending
+
     def __init__(self) -> None:
+        _LOCKS.add(self)
         self._waiting: deque[LockType] = deque()  # a locked lock for each thread; the first one waits for the holder
 
     @property
@@ -37,6 +44,8 @@ class FairLock(RLock):  # type: ignore[misc]  # final in the stubs only
             if not depth:
                 self._wait(turn)
             self.acquire()
+            if self._parks and not depth:
+                self._park(turn)
             return self._leave(turn)  # no line after it: the lock is held
         except BaseException:
             self._leave(turn)
@@ -50,6 +59,14 @@ class FairLock(RLock):  # type: ignore[misc]  # final in the stubs only
         while self._waiting[0] is not turn:
             turn.acquire(timeout=_POLL_S)
 
+    def _park(self, turn: LockType) -> None:
+        """Keeps a daemon thread for good, without the lock."""
+        if threading.current_thread().daemon:
+            self._leave(turn)
+            self.release_to(0)
+            turn.acquire(False)
+            turn.acquire()
+
     def _leave(self, turn: LockType) -> bool:
         """Leaves the queue, and wakes the thread that is now its first; may be repeated. True."""
         if turn in self._waiting:
@@ -58,3 +75,18 @@ class FairLock(RLock):  # type: ignore[misc]  # final in the stubs only
             with suppress(IndexError, RuntimeError):  # the first one has left, or was woken before
                 self._waiting[0].release()
         return True
+
+
+_LOCKS: WeakSet[FairLock] = WeakSet()
+
+
+@atexit.register
+def _park_daemons() -> None:
+    """Lets daemon threads leave their locks, and wait for good where they would enter one again.
+
+    Python stops them wherever they are, and to be stopped inside torch's code aborts the process.
+    """
+    FairLock._parks = True
+    for lock in list(_LOCKS):
+        if lock.acquire(timeout=_LONGEST_S):
+            lock.release()

@@ -1,6 +1,7 @@
 """Recognises a full disk or an exhausted quota in whatever was raised."""
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 
@@ -9,11 +10,17 @@ _NUMBER = re.compile(r"\b(?:errno|os error)[ =:]*(\d+)", re.IGNORECASE)  # as HD
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an exception, or one that led to it, is that of a full disk: by its number, or the number in its text."""
+    """Whether an exception, or one that led to it, is that of a full disk.
+
+    By its number; or by the number or the system's own words in the text of a library.
+    """
     for one in _chain(error, set()):
         if isinstance(one, OSError) and one.errno in _FULL:
             return True
-        if any(int(number) in _FULL for number in _NUMBER.findall(str(one))):
+        text = str(one)
+        if any(int(number) in _FULL for number in _NUMBER.findall(text)) or any(
+            os.strerror(number) in text for number in _FULL
+        ):
             return True
     return False
 

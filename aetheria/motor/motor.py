@@ -279,7 +279,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             StateError: keys missing, a step or seed that no motor has, tensors of other shapes, NaN or Inf.
         """
         loop, stepper = self._loop, self._loop.stepper
-        with loop.lock:
+        with loop.changing():
             own_memory = stepper.state[1:]
         given, step, seed = checked_state(state, own_memory, self._spec)
         if loop.feed.lossless() and step < stepper.step:

@@ -34,6 +34,7 @@ size = 10
 [train]
 steps = {steps}
 batch = 2
+learning_rate = 0.00001
 validate_every = 10
 rollout = [4, 6]
 pool = 8

@@ -123,6 +123,23 @@ def _waits_or_was_struck(turns: FairLock, strike: Strike) -> bool:
     return bool(turns._waiting) or strike.done
 
 
+def test_where_python_ends_daemon_threads_enter_no_lock_and_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = FairLock()
+    entered: list[object] = []
+    daemons = [threading.Thread(target=lambda n=n: _serve(turns, entered, n), daemon=True) for n in range(2)]
+    with turns:
+        daemons[0].start()
+        _wait_for(turns, 1)
+        monkeypatch.setattr(FairLock, "_parks", True)
+    daemons[1].start()
+    until(lambda: not turns._waiting)
+    other = threading.Thread(target=lambda: _serve(turns, entered, "other"))
+    other.start()
+    other.join(10)
+    assert entered == ["other"]
+    assert all(daemon.is_alive() for daemon in daemons)
+
+
 def enter_and_leave(turns: FairLock) -> None:
     with turns:
         pass

@@ -96,6 +96,7 @@ def test_a_full_disk_is_recognised_anywhere_in_the_chain(number: int, full: bool
 def test_a_full_disk_is_recognised_in_the_text_of_a_library() -> None:
     assert is_disk_full(RuntimeError("write failed: file descriptor = 7, errno = 122, error message = 'Disk quota exceeded'"))
     assert is_disk_full(RuntimeError("I/O error: No space left on device (os error 28)"))
+    assert is_disk_full(RuntimeError("Error closing file <x.safetensors>: No space left on device (28)"))
     assert not is_disk_full(RuntimeError("errno = 5; 28 bytes"))
 
 

@@ -116,7 +116,7 @@ def test_ctrl_c_keeps_the_state_of_a_module_of_ones_own() -> None:
 def test_ctrl_c_in_a_change_leaves_it_made_and_logged_or_neither(change: str) -> None:
     number, struck = 0, True
     while struck:
-        number += 2
+        number += 1
         with motor_of(Ageing(), "eager") as motor:
             motor.step(2)
             state, reader = motor.state_dict(), motor.follow_edits()
