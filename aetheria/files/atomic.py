@@ -1,5 +1,6 @@
 """Atomic and durable writes of whole files, and the check that a file may be written."""
 
+import errno
 import os
 import re
 import secrets
@@ -73,7 +74,9 @@ def telling_full_disk(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         if is_disk_full(error):
-            raise DiskFullError(f"{path}: the disk is full; the file was not written") from error
+            full = DiskFullError(f"{path}: the disk is full; the file was not written")
+            full.errno = errno.ENOSPC
+            raise full from error
         raise
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from aetheria.core.device import times
-from aetheria.core.errors import AetheriaError, DivergedError, FileUnreadableError, RecordingError, StateError
+from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.core.rng_state import NAMES, random_states, set_random_states
 from aetheria.core.settings import Settings
 from aetheria.files.atomic import durable_write
@@ -155,6 +155,8 @@ def write_state(saved: SavedState, path: Path) -> None:
     try:
         with durable_write(path, verify) as temporary:
             save_file(dict(saved.tensors), temporary, {_KEY: text, _DIGEST: digest})
+    except DiskFullError as error:
+        raise DiskFullError(f"{path}: the disk is full; nothing was saved") from error
     except AetheriaError:
         raise
     except _FAILURES as error:

@@ -1,5 +1,6 @@
 """Checkpoints of a training on disk: replaced only by a complete new file, also when the disk is full."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,22 @@ def save(state: dict[str, Any], path: Path) -> None:
         DiskFullError: no space is left. RecordingError: another error of the disk.
     """
     try:
-        # To a file of Python: torch's own writer does not say why it failed.
-        with durable_write(path, _read) as temporary, temporary.open("wb") as file:
-            torch.save(state, file)
-            file.close()  # before it is verified
+        with durable_write(path, _read) as temporary:
+            _save(state, temporary)
     except DiskFullError as error:
-        raise DiskFullError(f"{path}: cannot be written, the disk is full; the old file is kept") from error
+        why = error.__cause__
+        raise DiskFullError(f"{path}: cannot be written, the disk may be full; the old file is kept ({why})") from error
     except (OSError, RuntimeError) as error:
         raise RecordingError(f"{path}: cannot be written; the old file is kept ({error})") from error
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    try:
+        torch.save(state, path)
+    except RuntimeError:  # torch's writer does not say why it failed: a file of Python does
+        held = io.BytesIO()
+        torch.save(state, held)
+        path.write_bytes(held.getbuffer())
 
 
 def load(path: Path, config: str) -> dict[str, Any]:

@@ -27,12 +27,12 @@ class Message:
 def error_text(error: Exception) -> str:
     """Error text for the user, with a remedy where one is known."""
     text = str(error).strip()
-    if isinstance(error, DiskFullError):
-        return f"{text}. Free some space, or choose another folder, and try again."
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return (
             f"The disk is full: {text}. Free some space, or choose another folder, and try again; existing files are unchanged."
         )
+    if isinstance(error, DiskFullError):
+        return f"{text}. Free some space, or choose another folder, and try again."
     if isinstance(error, AetheriaError | OSError):
         return text
     if is_out_of_memory(error) or isinstance(error, MemoryError):
