@@ -24,6 +24,7 @@ from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.stepper import Stepper
 from aetheria.observe.feed import Feed
 from aetheria.recording import Recorder
+from aetheria.recording.frame_writer import FrameWriter
 from aetheria.runs.config import RunConfig
 from aetheria.runs.run import build_motor, recorder_settings
 from aetheria.stepping.plan import make_call, make_step, settled
@@ -38,7 +39,7 @@ _RUN = (
     TimedFunction(loop, "render", "fields"),
     TimedFunction(GPUOptimizer, "transfer", "transfer"),
     TimedFunction(Feed, "deliver", "hand over, or wait for the recorder"),
-    TimedFunction(Recorder, "_commit", "recorder"),
+    TimedFunction(FrameWriter, "_commit", "recorder"),
 )
 # Stages of a law by the names of its methods; the layers of its network have their own names.
 _METHODS = {"forward": "update", "perceive": "perceive", "neighbours": "perceive", "living": "alive mask", "predict": "network"}

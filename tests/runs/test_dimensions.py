@@ -106,7 +106,7 @@ def test_a_run_is_recorded_described_verified_and_exported(name: str, tmp_path: 
         with replay(recording, 10) as motor:
             assert motor.shape[2:] == grid
             torch.testing.assert_close(motor.cells[:, 0], expected[10], rtol=1e-5, atol=1e-6)
-    assert f"channel, {' x '.join(map(str, grid))} cells" in call("info", "runs/x.h5")
+    assert f", {' x '.join(map(str, grid))} cells" in call("info", "runs/x.h5")
     assert "all 7 frames, to the last bit" in call("verify", "runs/x.h5")
     call("export", "runs/x.h5", "--npz")
     with np.load("runs/x.npz") as archive:

@@ -235,7 +235,7 @@ def test_the_batch_that_fits_is_found_and_kept(runs: Path, tmp_path: Path, monke
     imitate(config, tmp_path / "out", trackers=[], resume=True)
     assert sizes == [5, 5]
     for bad in (0, "all", 2.5):
-        with pytest.raises(ConfigError, match=r"train.batch"):
+        with pytest.raises(ConfigError, match=r"\[train\] batch: "):
             settings(runs, train__batch=bad)
 
 
@@ -321,7 +321,7 @@ def test_the_command_line_trains_and_names_the_next_command(runs: Path, tmp_path
     (tmp_path / "learn.toml").write_text(settings(runs).to_toml())
     ended = CliRunner().invoke(app, ["train", str(tmp_path / "learn.toml"), "--out", str(tmp_path / "out")])
     assert ended.exit_code == 0, ended.output
-    assert "of 1 recordings of Life" in ended.output
+    assert "of 1 recording of Life" in ended.output
     assert "mean error" in ended.output
     again = CliRunner().invoke(app, ["train", str(tmp_path / "learn.toml"), "--out", str(tmp_path / "out")])
     assert isinstance(again.exception, ConfigError)

@@ -169,7 +169,7 @@ class Lenia(Law):
         kernel = torch.zeros([size + halo for size in grid], dtype=torch.float64)
         # Centred on cell 0 the kernel is even, so its spectrum is real.
         places = [torch.arange(-self.R, self.R + 1) % size for size in kernel.shape]
-        kernel[torch.meshgrid(places, indexing="ij")] = self.kernel(rank)
+        kernel[torch.meshgrid(places, indexing="ij")] = self.kernel(rank).to(kernel.dtype)
         spectrum = torch.fft.rfftn(kernel).real
         self._spectra[kind] = spectrum.to(cells.device, cells.dtype)
 
