@@ -4,6 +4,7 @@ Sections @RULE, @TABLE, @TREE and @COLORS are read, @NAMES and @ICONS are passed
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +82,12 @@ class RuleFile:
     name: str
     rule: RuleTableText | RuleTreeText
     colours: dict[int, Colour] = field(default_factory=dict)
+
+    def palette(self, default: Sequence[Colour] | None) -> list[Colour] | None:
+        """The colour of each state: the file's where it gives one, else the default's; None where there are neither."""
+        if default is None and len(self.colours) < self.rule.states:
+            return None
+        return [self.colours.get(state) or (default or ())[state] for state in range(self.rule.states)]
 
 
 def read_rule_file(path: str | Path) -> RuleFile:

@@ -80,18 +80,21 @@ class CountRule:
     boundary: str
 
 
-class TreeRule(NamedTuple):
+@dataclass(frozen=True)
+class TreeRule:
     """A rule of whole states by a decision tree over the 3x3 block of a two-dimensional grid.
 
     Attributes:
+        text: the name of the table; equal for equal trees.
         inputs: the cells (y, x) of the block, y down, in the order in which they are asked.
         children: `(nodes, states)`, int32: the node to go to by the state of an input, from node 0 on; for the last input the
             next state.
         boundary: the cells beyond the edge; see `laws.topology`.
     """
 
+    text: str
     inputs: tuple[tuple[int, int], ...]
-    children: NDArray[np.int32]
+    children: NDArray[np.int32] = field(compare=False)
     boundary: str
 
 

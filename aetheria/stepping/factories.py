@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from aetheria.core.device import keep_freed_memory
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
+from aetheria.laws.forms import BitRule, RowRule
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.cpu import bit_packed_life as cpu_life
 from aetheria.stepping.cpu import block_rule as cpu_block
@@ -15,18 +16,13 @@ from aetheria.stepping.cpu import local_network as cpu_network
 from aetheria.stepping.cpu import neighbour_count as cpu_count
 from aetheria.stepping.cpu import rule_tree as cpu_tree
 from aetheria.stepping.cpu import winograd
+from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
 from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import bit_packed_life as gpu_life
 from aetheria.stepping.gpu import local_network as gpu_network
 from aetheria.stepping.packed_row import PackedRow
 from aetheria.stepping.plan import Plan, State, Step, Stepwise, make_call, make_step
-from aetheria.stepping.unmodified import (
-    why_no_bit_rule,
-    why_no_block_rule,
-    why_no_count_rule,
-    why_no_row_rule,
-    why_no_tree_rule,
-)
+from aetheria.stepping.unmodified import why_no
 
 Device = Literal["cpu", "cuda"]
 _DEVICES: dict[Device, str] = {"cpu": "the CPU", "cuda": "a CUDA GPU"}  # for people
@@ -122,11 +118,7 @@ def make_eager(problem: StepProblem) -> Plan:
 
 def _why_not_packed(problem: StepProblem) -> str:
     width = problem.state[0].shape[-1]
-    return why_no_bit_rule(problem.law) or (gpu_life.why_not_in_passes(problem.law, width) if problem.on_cuda else "")
-
-
-def _packed_is_built(problem: StepProblem) -> bool:
-    return not problem.on_cuda and cpu_life.is_built(problem.law)
+    return why_no(problem.law, BitRule) or (gpu_life.why_not_in_passes(problem.law, width) if problem.on_cuda else "")
 
 
 def _make_packed(problem: StepProblem) -> Plan:
@@ -140,21 +132,6 @@ def _make_packed(problem: StepProblem) -> Plan:
 
 def _make_packed_stepwise(problem: StepProblem) -> Plan:
     return Graphed("packed", gpu_life.PackedOnCuda(problem.law, problem.state[0]), problem.law, problem.state)
-
-
-def _make_block(problem: StepProblem) -> Plan:
-    keep_freed_memory()
-    return cpu_block.BlockRuleOnCpu(problem.law, problem.state[0])
-
-
-def _make_count(problem: StepProblem) -> Plan:
-    keep_freed_memory()
-    return cpu_count.NeighbourCountOnCpu(problem.law, problem.state[0])
-
-
-def _make_tree(problem: StepProblem) -> Plan:
-    keep_freed_memory()
-    return cpu_tree.RuleTreeOnCpu(problem.law, problem.state[0])
 
 
 def _make_ring(problem: StepProblem) -> Plan:
@@ -188,6 +165,25 @@ def _make_compiled(problem: StepProblem) -> Plan:
     return Compiled(make_step(problem.call()), problem.state, phases=problem.law.phases)
 
 
+def _packed(reason: str, plan: type[WholeStatesOnCpu[Any]]) -> PlanFactory:
+    """The factory of a packed plan on the CPU."""
+
+    def make(problem: StepProblem) -> Plan:
+        keep_freed_memory()
+        return plan(problem.law, problem.state[0])
+
+    return PlanFactory(
+        "packed",
+        reason,
+        WORTH_BUILDING,
+        lambda problem: why_no(problem.law, plan.form),
+        make,
+        "cpu",
+        any_grid=True,
+        ready=lambda problem: plan.is_built(problem.law),
+    )
+
+
 PLAN_FACTORIES = (
     PlanFactory(
         "packed",
@@ -196,13 +192,13 @@ PLAN_FACTORIES = (
         _why_not_packed,
         _make_packed,
         any_grid=True,
-        ready=_packed_is_built,
+        ready=lambda problem: not problem.on_cuda and cpu_life.PackedOnCpu.is_built(problem.law),
     ),
     PlanFactory(
         "packed",
         "64 cells in a word, one step in a pass: for more the grid is narrower than a word and periodic, or Triton is missing",
         WORTH_BUILDING,
-        lambda problem: why_no_bit_rule(problem.law),
+        lambda problem: why_no(problem.law, BitRule),
         _make_packed_stepwise,
         "cuda",
     ),
@@ -210,40 +206,18 @@ PLAN_FACTORIES = (
         "packed",
         "two states, a row: 64 cells in a word",
         WORTH_PACKING,
-        lambda problem: why_no_row_rule(problem.law),
+        lambda problem: why_no(problem.law, RowRule),
         lambda problem: PackedRow(problem.law, problem.state[0]),
         "cpu",
         (1,),
         any_grid=True,
         ready=lambda _: True,
     ),
-    PlanFactory(
-        "packed",
-        "whole states on the 3x3 block: the bits of 64 cells in a word, next states from a table",
-        WORTH_BUILDING,
-        lambda problem: why_no_block_rule(problem.law),
-        _make_block,
-        "cpu",
-        any_grid=True,
+    _packed(
+        "whole states on the 3x3 block: the bits of 64 cells in a word, next states from a table", cpu_block.BlockRuleOnCpu
     ),
-    PlanFactory(
-        "packed",
-        "whole states by counts: a byte a cell, running sums along rows",
-        WORTH_BUILDING,
-        lambda problem: why_no_count_rule(problem.law),
-        _make_count,
-        "cpu",
-        any_grid=True,
-    ),
-    PlanFactory(
-        "packed",
-        "whole states by a table: a byte a cell, a decision tree over the 3x3 block",
-        WORTH_BUILDING,
-        lambda problem: why_no_tree_rule(problem.law),
-        _make_tree,
-        "cpu",
-        any_grid=True,
-    ),
+    _packed("whole states by counts: a byte a cell, running sums along rows", cpu_count.NeighbourCountOnCpu),
+    _packed("whole states by a table: a byte a cell, a decision tree over the 3x3 block", cpu_tree.RuleTreeOnCpu),
     PlanFactory(
         "fused",
         "a small ring: one kernel a step",

@@ -7,7 +7,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.forms import RowRule
 from aetheria.stepping.bit_sliced_life import WORD
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.unmodified import keeps_row_rule, row_rule_of
+from aetheria.stepping.unmodified import form_of, keeps
 
 _LOW = (1 << (WORD - 1)) - 1  # all bits of a word but the highest
 
@@ -23,7 +23,7 @@ class PackedRow(Plan):
             law: a law with a `RowRule`.
             cells: `(B, 1, W)`; only the shape, the type and the device matter.
         """
-        rule = row_rule_of(law)
+        rule = form_of(law, RowRule)
         assert isinstance(rule, RowRule)
         self._law, self._rule = law, rule
         self._shape, self._type = cells.shape, cells.dtype
@@ -77,7 +77,7 @@ class PackedRow(Plan):
         return (words[:, x // WORD] >> (x % WORD)) & 1
 
     def stale(self) -> bool:
-        return not keeps_row_rule(self._law, self._rule)
+        return not keeps(self._law, self._rule)
 
 
 def _by_right(outcomes: tuple[int, ...], right: Tensor) -> Tensor | int:

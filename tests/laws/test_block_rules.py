@@ -72,7 +72,7 @@ def test_the_packed_plan_steps_any_grid_as_eager_does(rule: str, boundary: str, 
 
 
 def test_several_threads_step_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aetheria.stepping.cpu.block_rule.THREAD_UPDATES", 1000)
+    monkeypatch.setattr("aetheria.stepping.cpu.block_rule.BlockRuleOnCpu.thread_updates", 1000)
     soup = np.random.default_rng(4).integers(0, 4, (700, 300))
     motors = [motor_on(Generations(), soup, plan) for plan in ("packed", "eager")]
     for motor in motors:

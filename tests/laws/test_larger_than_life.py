@@ -12,7 +12,7 @@ from aetheria import Aetheria_Motor, LargerThanLife, law_from_rule
 from aetheria.core.errors import ConfigError, LawError
 from aetheria.laws.rules import read_rule
 from aetheria.laws.rules.larger_than_life import range_rule
-from aetheria.laws.rules.neighbourhoods import Neighbourhood, runs_of
+from aetheria.laws.rules.range_weights import Neighbourhood, runs_of
 from tests.oracles import oracle
 from tests.paths import GOLDEN
 
@@ -109,7 +109,7 @@ def test_the_middle_weighs_as_golly_has_it() -> None:
 @pytest.mark.parametrize("boundary", ["zero", "periodic", "reflect"])
 @pytest.mark.parametrize("rule", ["R2,C2,S6-9,B7-8", "R3,C3,S4-9,B5-7,NC", "R20,C2,S300-900,B400-700"])
 def test_the_packed_plan_steps_any_grid_as_eager_does(rule: str, boundary: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aetheria.stepping.cpu.neighbour_count.THREAD_UPDATES", 1000)
+    monkeypatch.setattr("aetheria.stepping.cpu.neighbour_count.NeighbourCountOnCpu.thread_updates", 1000)
     law = law_from_rule(rule, boundary=boundary)
     smallest = (law.radius or 0) + 1 if boundary == "reflect" else 1
     for height, width in ((1, 1), (3, 67), (130, 5), (64, 64)):

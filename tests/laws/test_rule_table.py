@@ -74,7 +74,7 @@ def test_langtons_loop_divides_as_it_does_in_golly() -> None:
 
 @pytest.mark.parametrize("boundary", ["zero", "reflect", "klein-x", "sphere"])
 def test_the_packed_plan_steps_any_grid_as_eager_does(boundary: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aetheria.stepping.cpu.rule_tree.THREAD_UPDATES", 1000)
+    monkeypatch.setattr("aetheria.stepping.cpu.rule_tree.RuleTreeOnCpu.thread_updates", 1000)
     law = RuleTable("Langtons-Loops", boundary=boundary)
     for height, width in ((2, 2), (3, 300), (257, 5), (64, 64)):
         grid = (width, width) if boundary == "sphere" else (height, width)

@@ -16,11 +16,11 @@ from aetheria.motor import motor as motor_module
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe import feed
 from aetheria.stepping import plan
-from aetheria.stepping.cpu import bit_packed_life, local_network
+from aetheria.stepping.cpu import bit_packed_life, local_network, whole_states
 from aetheria.stepping.cpu.build import compiler
 from benchmarks.faults.strikes import Strike, free_for_others
 
-CODE = (fair_lock, loop, stepper, feed, plan, bit_packed_life, local_network)
+CODE = (fair_lock, loop, stepper, feed, plan, bit_packed_life, whole_states, local_network)
 LAWS = {"Life": lambda: Life(), "GrowingNCA": lambda: GrowingNCA(channels=4, hidden_channels=8)}
 NATIVE = pytest.mark.skipif(compiler() is None, reason="no C++ compiler here")
 

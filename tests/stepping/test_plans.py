@@ -16,7 +16,6 @@ from aetheria.laws.layers import Conv
 from aetheria.laws.local_network import CellNetwork, Dense, one_hot
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import compiled
-from aetheria.stepping.cpu import bit_packed_life
 from aetheria.stepping.cpu.bit_packed_life import PackedOnCpu
 from aetheria.stepping.cpu.local_network import FusedOnCpu
 from aetheria.stepping.gpu.bit_packed_life import PackedOnCuda
@@ -227,7 +226,7 @@ def test_packed_equals_eager_exactly(
     for _ in range(steps):
         expected = law(expected)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bit_packed_life, "THREAD_UPDATES", 1)
+        patch.setattr(PackedOnCpu, "thread_updates", 1)
         patch.setattr(torch, "get_num_threads", lambda: threads)
         assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), steps)[0], expected)
 
@@ -246,7 +245,7 @@ def test_packed_rows_of_whole_vectors_and_small_grids_of_a_batch_equal_eager(
     for _ in range(19):
         expected = law(expected)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bit_packed_life, "THREAD_UPDATES", 1)
+        patch.setattr(PackedOnCpu, "thread_updates", 1)
         patch.setattr(torch, "get_num_threads", lambda: threads)
         assert torch.equal(advanced(PackedOnCpu(law, cells), (cells,), 19)[0], expected)
 

@@ -1,28 +1,29 @@
 """Larger than Life, and other rules by counts over neighbourhoods of any range."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError, LawError
-from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import Boundary, check_boundary
 from aetheria.laws.controls import TextControl
 from aetheria.laws.discrete.generations import decay_palette
 from aetheria.laws.forms import CountRule
 from aetheria.laws.layers import pad
 from aetheria.laws.registry import register
-from aetheria.laws.rules import read_rule, same_rule
+from aetheria.laws.rules import rule_for, same_rule
 from aetheria.laws.rules.larger_than_life import RangeRule, range_rule
-from aetheria.laws.rules.neighbourhoods import runs_of
+from aetheria.laws.rules.range_weights import runs_of
+from aetheria.laws.states import StateLaw
 
 _WANTED = 'expected a rule by counts, as in "R5,C0,M1,S34..58,B34..45,NM" or "R2,C2,S2-3,B3,NN"'
 
 
 @register
-class LargerThanLife(Law):
+class LargerThanLife(StateLaw):
     """Rule by counts over a neighbourhood of any range and shape, exact.
 
     Cells: one channel, 0 dead, 1 alive, 2 .. n - 1 decaying. Shapes: Moore, von Neumann, circular, Euclidean, checkerboards,
@@ -31,11 +32,7 @@ class LargerThanLife(Law):
     outer-totalistic rules as in Golly's help, "Larger than Life".
     """
 
-    channels = 1
-    exact = True
     reads_patterns = True
-    alive = (0, 0.5)
-    fields = ("channel", "state", "population", "count", "energy", *PLOTTED)
     controls = (TextControl("rule", 'range, states and counts, as in "R5,C0,M1,S34..58,B34..45,NM"; range and states stay'),)
 
     def __init__(self, rule: str = "R5,C0,M1,S34..58,B34..45,NM", *, boundary: Boundary = "periodic") -> None:
@@ -50,10 +47,8 @@ class LargerThanLife(Law):
         """
         super().__init__()
         self.boundary = check_boundary(boundary, "largerthanlife")
-        self._take(_checked(rule))
-        self.states: int = self._rule.states
-        self.value_range = (0.0, self.states - 1.0)
-        self.palette = decay_palette(self.states)
+        self._take(_range_rule(rule))
+        self.set_states(self._rule.states, decay_palette(self._rule.states))
         self.radius: int = self._form.reach
 
     @property
@@ -67,7 +62,7 @@ class LargerThanLife(Law):
 
     @rule.setter
     def rule(self, rule: str) -> None:
-        new, old = _checked(rule), self._rule
+        new, old = _range_rule(rule), self._rule
         spans = [each.neighbourhood.weights(each.reach).shape for each in (new, old)]
         if spans[0] != spans[1] or new.states != old.states:
             raise ConfigError(
@@ -121,7 +116,7 @@ class LargerThanLife(Law):
         return same_rule(rule, self._rule.text)
 
     def count_rule(self) -> CountRule:
-        return self._form
+        return replace(self._form, boundary=self.boundary)
 
 
 def _form_of(rule: RangeRule, boundary: str) -> CountRule:
@@ -155,13 +150,7 @@ def _within(counts: Tensor, ranges: tuple[tuple[int, int], ...]) -> Tensor:
     return inside
 
 
-def _checked(text: str) -> RangeRule:
-    where = "[law.largerthanlife] rule"
-    rule = read_rule(text, where, _WANTED)
-    if rule.law != "LargerThanLife":
-        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; it is a rule of another family: {rule.family}')
-    if rule.grid is not None:
-        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; the grid and its boundary are settings of their own')
-    found = range_rule(rule.text)
+def _range_rule(text: str) -> RangeRule:
+    found = range_rule(rule_for("LargerThanLife", text, _WANTED).text)
     assert found is not None
     return found

@@ -4,23 +4,21 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
-from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.base import PLOTTED
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.controls import TextControl
-from aetheria.laws.discrete.blocks import block_numbers, table_tensor
+from aetheria.laws.discrete.blocks import BlockLaw
 from aetheria.laws.forms import BitRule, BlockRule
-from aetheria.laws.layers import pad
 from aetheria.laws.registry import register
-from aetheria.laws.rules import read_rule, same_rule
+from aetheria.laws.rules import rule_for, same_rule
 from aetheria.laws.rules.block_table import totalistic_counts
 from aetheria.laws.rules.two_state import block_table
-from aetheria.laws.topology import check_topology
 
 _WANTED = 'expected a two-state rule, as in "B3/S23", "B2-a/S12", "B2/S34H" or "MAP..."'
 
 
 @register
-class Life(Law):
+class Life(BlockLaw):
     """Two-state rule on the Moore neighbourhood, exact: any function of the nine cells.
 
     Cells: one channel, 0 dead and 1 alive. Rules of births and survivals (B3/S23), of configurations in Hensel's letters
@@ -28,16 +26,11 @@ class Life(Law):
     empty grid as they say. Source: M. Gardner, Scientific American 223(4), October 1970, p. 120.
     """
 
-    channels = 1
-    radius = 1
     states = 2
     value_range = (0.0, 1.0)
-    exact = True
-    reads_patterns = True
-    alive = (0, 0.5)
+    default_field = "channel_0"
     fields = ("channel", "population", "energy", *PLOTTED)
     controls = (TextControl("rule", 'births and survivals by live neighbours, as in "B36/S23", or another two-state rule'),)
-    _table: Tensor
 
     def __init__(self, rule: str = "B3/S23", *, boundary: str = "periodic") -> None:
         """
@@ -50,9 +43,7 @@ class Life(Law):
         Raises:
             ConfigError: `rule` is no two-state rule, or the boundary is none.
         """
-        super().__init__()
-        self.boundary = check_topology(boundary, "life")
-        self.register_buffer("_table", torch.zeros(512, dtype=torch.uint8), persistent=False)
+        super().__init__(boundary)
         self.rule = rule
 
     @property
@@ -62,22 +53,13 @@ class Life(Law):
 
     @rule.setter
     def rule(self, rule: str) -> None:
-        text = _checked(rule)
-        table = block_table(text)
+        table = block_table(rule_for("Life", rule, _WANTED).text)
         assert table is not None
-        with torch.inference_mode():
-            self._table.copy_(table_tensor(table.bits))
-        self._rule, self._bits, self._counts = text, table.bits, totalistic_counts(table.bits)
+        self.take_table(table.bits)
+        self._rule, self._bits, self._counts = table.text, table.bits, totalistic_counts(table.bits)
 
     def forward(self, cells: Tensor) -> Tensor:
-        alive = (cells > 0.5).to(torch.int32)
-        blocks = block_numbers(pad(alive, 1, self.boundary))
-        # index_select reads a small table several times faster than indexing does.
-        return self._table.index_select(0, blocks.flatten()).view_as(cells).to(cells.dtype)
-
-    def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """A soup: each cell alive with chance 0.35."""
-        return (torch.rand(1, *grid, generator=generator) < 0.35).float()
+        return self.lives((cells > 0.5).to(torch.int32)).to(cells.dtype)
 
     @property
     def rule_string(self) -> str:
@@ -100,19 +82,8 @@ def parse_rule(rule: str) -> tuple[frozenset[int], frozenset[int]]:
     Raises:
         ConfigError: `rule` is no Life-like rule.
     """
-    text = _checked(rule)
-    if read_rule(text).family != "Life-like":
+    found = rule_for("Life", rule, _WANTED)
+    if found.family != "Life-like":
         raise ConfigError(f'[law.life] rule: "{rule}" given; expected births and survivals by counts, as in "B3/S23"')
-    birth, _, survival = text.partition("/")
+    birth, _, survival = found.text.partition("/")
     return frozenset(map(int, birth[1:])), frozenset(map(int, survival[1:]))
-
-
-def _checked(text: str) -> str:
-    """A two-state rule in its usual notation."""
-    where = "[law.life] rule"
-    rule = read_rule(text, where, _WANTED)
-    if rule.law != "Life":
-        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; it is a rule of another family: {rule.family}')
-    if rule.grid is not None:
-        raise ConfigError(f'{where}: "{text}" given; {_WANTED}; the grid and its boundary are settings of their own')
-    return rule.text

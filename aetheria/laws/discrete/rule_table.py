@@ -8,19 +8,19 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
 from aetheria.files.rule_file import RuleFile, parse_rule_file, read_rule_file
-from aetheria.laws.base import PLOTTED, Colour, Law
 from aetheria.laws.discrete.decision_tree import tree_of
 from aetheria.laws.forms import TreeRule
 from aetheria.laws.layers import pad
 from aetheria.laws.registry import register
 from aetheria.laws.rules.names import plain
+from aetheria.laws.states import StateLaw, default_palette
 from aetheria.laws.topology import check_topology
 
 _WHERE = "[law.ruletable] rule"
 
 
 @register
-class RuleTable(Law):
+class RuleTable(StateLaw):
     """Rule of whole states that a table or decision tree gives, exact.
 
     Cells: one channel, states 0 .. n - 1. Tables over the cell and its von Neumann, Moore or hexagonal neighbours, or its two
@@ -30,12 +30,8 @@ class RuleTable(Law):
     Automata", 1966).
     """
 
-    channels = 1
     radius = 1
-    exact = True
     reads_patterns = True
-    alive = (0, 0.5)
-    fields = ("channel", "state", "population", "count", "energy", *PLOTTED)
     _children: Tensor
 
     def __init__(self, rule: str = "WireWorld", *, boundary: str = "periodic") -> None:
@@ -51,22 +47,26 @@ class RuleTable(Law):
         super().__init__()
         self.boundary = check_topology(boundary, "ruletable")
         file = _file(rule)
-        self.rule = rule
+        self._rule, self._name = rule, file.name or Path(rule).stem
         self._tree = tree_of(file.rule, _WHERE)
-        self.states: int = self._tree.children.shape[1]
-        self.value_range = (0.0, self.states - 1.0)
-        self.palette = tuple(file.colours.get(state, colour) for state, colour in enumerate(state_palette(self.states)))
-        self._name = file.name or Path(rule).stem
+        states = self._tree.children.shape[1]
+        self.set_states(states, file.palette(default_palette(states)))
         self.register_buffer("_children", torch.from_numpy(self._tree.children).flatten(), persistent=False)
+
+    @property
+    def rule(self) -> str:
+        """The table, as it was given."""
+        return self._rule
 
     def forward(self, cells: Tensor) -> Tensor:
         state = (cells + 0.5).to(torch.int32)
         halo = pad(state, 1, self.boundary)
         height, width = state.shape[-2:]
+        states = self._tree.children.shape[1]
         node = torch.zeros_like(state)
         for y, x in self._tree.inputs:
             asked = halo.narrow(-2, 1 + y, height).narrow(-1, 1 + x, width)
-            place = (node * self.states + asked).flatten()
+            place = (node * states + asked).flatten()
             node = self._children.index_select(0, place).view_as(state)
         return node.to(cells.dtype)
 
@@ -78,7 +78,7 @@ class RuleTable(Law):
         return plain(rule.partition(":")[0]) == plain(self._name)
 
     def tree_rule(self) -> TreeRule:
-        return TreeRule(self._tree.inputs, self._tree.children, self.boundary)
+        return TreeRule(self._name, self._tree.inputs, self._tree.children, self.boundary)
 
 
 def shipped_tables() -> dict[str, str]:
@@ -86,18 +86,6 @@ def shipped_tables() -> dict[str, str]:
     folder = resources.files("aetheria.laws.discrete") / "tables"
     found = sorted((file for file in folder.iterdir() if file.name.endswith(".rule")), key=lambda file: file.name)
     return {file.name.removesuffix(".rule"): file.read_text("utf-8") for file in found}
-
-
-def state_palette(states: int) -> tuple[Colour, ...]:
-    """Black for state 0, and colours around the circle of hues for the others, each well apart from the one before it."""
-    colours: list[Colour] = [(0, 0, 0)]
-    for state in range(1, states):
-        hue = 6 * ((state - 1) * 0.618034 % 1)
-        ramp = [max(0.0, min(1.0, abs((hue + shift) % 6 - 3) - 1)) for shift in (0, 4, 2)]
-        bright = 255 if state % 2 else 200
-        red, green, blue = (round(bright * (0.25 + 0.75 * part)) for part in ramp)
-        colours.append((red, green, blue))
-    return tuple(colours)
 
 
 def _file(rule: str) -> RuleFile:

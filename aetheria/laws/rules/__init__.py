@@ -9,6 +9,7 @@ from aetheria.laws.rules.bounded_grid import BoundedGrid as BoundedGrid
 from aetheria.laws.rules.reader import BrokenRuleError as BrokenRuleError
 from aetheria.laws.rules.reader import law_from_rule as law_from_rule
 from aetheria.laws.rules.reader import read_rule as read_rule
+from aetheria.laws.rules.reader import rule_for as rule_for
 from aetheria.laws.rules.reader import same_rule as same_rule
 from aetheria.laws.rules.rule import NOTATIONS as NOTATIONS
 from aetheria.laws.rules.rule import Rule as Rule

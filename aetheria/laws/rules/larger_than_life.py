@@ -7,7 +7,7 @@ outer-totalistic rule".
 import re
 from dataclasses import dataclass
 
-from aetheria.laws.rules.neighbourhoods import GOLLYS_MOST_RANGE, MOST_RANGE, SHAPES, Neighbourhood, check_digits
+from aetheria.laws.rules.range_weights import GOLLYS_MOST_RANGE, MOST_RANGE, SHAPES, Neighbourhood, check_digits
 from aetheria.laws.rules.rule import Rule, notation
 
 FAMILY = "Larger than Life"

@@ -44,6 +44,24 @@ def read_rule(text: str, where: str = "rule", wanted: str = WANTED) -> Rule:
     return replace(rule, grid=grid)
 
 
+def rule_for(law: str, text: str, wanted: str) -> Rule:
+    """What a rule text names, where the registered law of this name runs it; without a bounded grid.
+
+    Args:
+        wanted: the texts that are expected, for errors.
+
+    Raises:
+        ConfigError: it is no rule, one of another family, or one with a bounded grid, which is a setting of its own.
+    """
+    where = f"[law.{law.lower()}] rule"
+    rule = read_rule(text, where, wanted)
+    if rule.law != law:
+        raise ConfigError(f'{where}: "{text}" given; {wanted}; it is a rule of another family: {rule.family}')
+    if rule.grid is not None:
+        raise ConfigError(f'{where}: "{text}" given; {wanted}; the grid and its boundary are settings of their own')
+    return rule
+
+
 def _read(text: str) -> Rule | None:
     for family in NOTATIONS.values():
         try:

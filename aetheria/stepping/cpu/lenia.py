@@ -12,7 +12,7 @@ from aetheria.laws.forms import CURVES, RingKernel
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.cpu.job import StepBuffers, fields, run, threads_for
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.unmodified import ring_kernel_of
+from aetheria.stepping.unmodified import form_of
 
 # Larger rings (R 18 and more) are left to the FFT, whose time does not depend on the ring: benchmarks/results/rings.md.
 MOST_WEIGHTS = 900
@@ -33,7 +33,7 @@ class Job(ctypes.Structure):
 
 def why_not(law: Law, precision: Precision) -> str:
     """Why the kernel cannot step `law`, for people; empty if it can."""
-    ring = ring_kernel_of(law)
+    ring = form_of(law, RingKernel)
     if isinstance(ring, str):
         return ring
     if precision == "fp64":
@@ -62,7 +62,7 @@ class FusedLenia(Plan):
         return (state[0].float().contiguous(),)
 
     def stale(self) -> bool:
-        ring = ring_kernel_of(self._law)
+        ring = form_of(self._law, RingKernel)
         return isinstance(ring, str) or ring.shape_key != self._shape_key
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:

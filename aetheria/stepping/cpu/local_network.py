@@ -16,7 +16,7 @@ from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS, CellNetwork
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.cpu.job import StepBuffers, address, fields, plain, run, threads_for
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.unmodified import network_of
+from aetheria.stepping.unmodified import form_of
 
 
 class Layer(ctypes.Structure):
@@ -38,7 +38,7 @@ class Job(ctypes.Structure):
 
 def why_not(law: Law, precision: Precision) -> str:
     """Why the kernel cannot step `law`, for people; empty if it can."""
-    return _why_not(network_of(law), precision)
+    return _why_not(form_of(law, CellNetwork), precision)
 
 
 def _why_not(network: CellNetwork | str, precision: Precision) -> str:
@@ -69,7 +69,7 @@ class FusedOnCpu(Plan):
         return tuple(tensor.contiguous() for tensor in state)
 
     def stale(self) -> bool:
-        self._network = network_of(self._law)
+        self._network = form_of(self._law, CellNetwork)
         return bool(_why_not(self._network, "fp32"))
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:

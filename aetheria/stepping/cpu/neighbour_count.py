@@ -1,22 +1,16 @@
 """The packed plan on the CPU for rules by counts over a neighbourhood of any range: a byte a cell, running sums along rows."""
 
 import ctypes
-import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aetheria.laws.base import Law
 from aetheria.laws.forms import CountRule
-from aetheria.laws.rules.neighbourhoods import runs_of
+from aetheria.laws.rules.range_weights import runs_of
 from aetheria.laws.topology import around
-from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.cpu.job import address, fields, run
-from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.unmodified import count_rule_of, keeps_count_rule
-
-THREAD_UPDATES = 1_000_000  # cell updates that are worth starting a thread for
+from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
 
 
 class Job(ctypes.Structure):
@@ -29,26 +23,16 @@ class Job(ctypes.Structure):
     )
 
 
-class NeighbourCountOnCpu(Plan):
+class NeighbourCountOnCpu(WholeStatesOnCpu[CountRule]):
     """Steps a `CountRule` exactly; the state is the cells' states `(B, H, W)`, uint8."""
 
-    name = "packed"
+    form = CountRule
+    source = "neighbour_count.cpp"
+    job = Job
+    thread_updates = 1_000_000
 
-    def __init__(self, law: Law, cells: Tensor) -> None:
-        """
-        Args:
-            law: a law with a `CountRule`.
-            cells: `(B, 1, H, W)`; only the shape and the type matter.
-
-        Raises:
-            NativeKernelError: no C++ compiler.
-        """
-        rule = count_rule_of(law)
-        assert isinstance(rule, CountRule)
-        self._law, self._rule = law, rule
-        self._kernel = native_kernel("neighbour_count.cpp", Job)
-        self._shape, self._type = cells.shape, cells.dtype
-        height, width = cells.shape[-2:]
+    def prepare(self, rule: CountRule) -> None:
+        height, width = self._shape[-2:]
         self._around = torch.from_numpy(around((height, width), rule.boundary, rule.reach))
         self._values = torch.zeros(256, dtype=torch.uint8, device="cpu")
         self._values[: len(rule.values)] = torch.tensor(rule.values, dtype=torch.uint8)
@@ -58,31 +42,16 @@ class NeighbourCountOnCpu(Plan):
         self._square = _is_square(rule)
         self._wide = int(abs(rule.weights).sum()) * max(rule.values) >= 1 << 16
 
-    def pack(self, state: State) -> State:
-        return ((state[0][:, 0] + 0.5).to(torch.uint8),)
-
-    def unpack(self, held: State) -> State:
-        return (held[0][:, None].to(self._type),)
-
-    def advance(self, held: State, steps: int, first: int = 0) -> State:
-        if not steps:
-            return held
-        batch, _, height, width = self._shape
-        cells = held[0].contiguous()
-        after, spare = torch.empty_like(cells), torch.empty_like(cells)
-        threads = max(1, min(torch.get_num_threads(), steps * math.prod(self._shape) // THREAD_UPDATES))
-        tensors = (cells, after, spare, self._values, self._even, self._odd, self._births, self._survivals, self._around)
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+        tensors = (before, after, spare, self._values, self._even, self._odd, self._births, self._survivals, self._around)
         lengths = (0 if each is None else len(each) for each in (self._even, self._odd, self._births, self._survivals))
+        rule = self._rule
         job = Job(
             *map(address, tensors),
-            *(batch, height, width, steps, self._rule.reach),
-            *(self._rule.states, *lengths, self._square, self._wide, threads),
+            *(*before.shape, steps, rule.reach),
+            *(rule.states, *lengths, self._square, self._wide, threads),
         )
         run(self._kernel.neighbour_count, job)
-        return (after,)
-
-    def stale(self) -> bool:
-        return not keeps_count_rule(self._law, self._rule)
 
 
 def _is_square(rule: CountRule) -> bool:

@@ -20,7 +20,7 @@ from aetheria.laws.hash_noise import threshold
 from aetheria.laws.local_network import ACTIVATIONS, CellNetwork, Filters
 from aetheria.stepping.cpu.build import NativeKernelError, native_kernel
 from aetheria.stepping.cpu.job import fields, run, threads_for
-from aetheria.stepping.unmodified import network_of
+from aetheria.stepping.unmodified import form_of
 
 log = get_logger(__name__)
 
@@ -51,7 +51,7 @@ def training_step(law: nn.Module) -> Step:
     """
     if not isinstance(law, Law):
         return law
-    network = network_of(law)
+    network = form_of(law, CellNetwork)
     if isinstance(network, str) or not _fits(network):
         return law
     # On a GPU the whole grid is one launch; to select cells, the CPU would have to wait for their number.

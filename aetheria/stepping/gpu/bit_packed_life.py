@@ -10,7 +10,7 @@ from aetheria.laws.forms import BitRule
 from aetheria.stepping import bit_sliced_life
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.unmodified import bit_rule_of, keeps_bit_rule
+from aetheria.stepping.unmodified import form_of, keeps
 
 PASSES = (8, 4, 2, 1)  # steps in a pass; the kernel is compiled for each
 BLOCK = 128  # lanes in a program, one per thread
@@ -31,7 +31,7 @@ class _Packed(Plan):
     name = "packed"
 
     def __init__(self, law: Law, cells: Tensor) -> None:
-        rule = bit_rule_of(law)
+        rule = form_of(law, BitRule)
         assert isinstance(rule, BitRule)
         self._law, self._rule = law, rule
         self._width, self._type = cells.shape[-1], cells.dtype
@@ -43,7 +43,7 @@ class _Packed(Plan):
         return (bit_sliced_life.unpack(held[0], self._width, self._type),)
 
     def stale(self) -> bool:
-        return not keeps_bit_rule(self._law, self._rule)
+        return not keeps(self._law, self._rule)
 
 
 class PackedOnCuda(_Packed):

@@ -13,7 +13,7 @@ from aetheria.laws.local_network import ACTIVATIONS, CellNetwork
 from aetheria.stepping.fingerprint import Fingerprint
 from aetheria.stepping.gpu.network_layout import capability_of, grouped, index_type, layout_for, padded, spills, tile
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.unmodified import network_of
+from aetheria.stepping.unmodified import form_of
 
 WIDEST = 128  # layer: two layers and the weights between them must fit in the registers and the shared memory
 MOST_CHANNELS = 64
@@ -22,7 +22,7 @@ MASKED = 256  # cells per program of the kernel for the alive mask
 
 def why_not(law: Law, precision: Precision) -> str:
     """Why the kernel cannot step `law`, for people; empty if it can."""
-    network = network_of(law)
+    network = form_of(law, CellNetwork)
     if isinstance(network, str):
         return network
     if precision == "fp64":
@@ -118,7 +118,7 @@ class FusedOnCuda(Plan):
     def stale(self) -> bool:
         if not self._fingerprint.changed():
             return False
-        network = network_of(self._law)
+        network = form_of(self._law, CellNetwork)
         self._fingerprint, self._controls = Fingerprint(self._law), None
         return isinstance(network, str) or self._form != _form(network)
 

@@ -1,4 +1,4 @@
-"""Neighbourhoods of any range: the weights of the cells around a cell, by the letters of Golly's rules.
+"""Weights of the cells around a cell, for any range, by the letters of the neighbourhoods in Golly's rules.
 
 Source of the shapes: Golly's help, "Larger than Life"; LifeWiki, "Higher-range outer-totalistic rule".
 """
