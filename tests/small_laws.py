@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from aetheria.laws import LAWS, GrowingNCA, Law, build_law, parameters
 from aetheria.laws.base import as_law
+from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.updates import QuantumLaw
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping.reference import TOLERANCE
@@ -68,9 +69,9 @@ def each(some: list[Case]) -> pytest.MarkDecorator:
 
 
 def boundaries(name: str) -> tuple[str, ...]:
-    """The boundaries that a law can be built with."""
+    """The plain boundaries that a law can be built with: its annotation is their `Literal`, or `str` where it joins edges too."""
     given = parameters(class_of(name)).get("boundary")
-    return (class_of(name).boundary,) if given is None else get_args(given.annotation)
+    return (class_of(name).boundary,) if given is None else get_args(given.annotation) or BOUNDARIES
 
 
 def small_law(name: str, rank: int | None = None, *, seed: int = 0, **changes: Any) -> nn.Module:

@@ -1,15 +1,17 @@
 """The page on laws: a row for each, whose ranks and boundaries are the law's own; its code runs."""
 
 import re
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from aetheria.laws import LAWS
+from aetheria.core.errors import ConfigError
+from aetheria.laws import LAWS, build_law, parameters
 from aetheria.laws.rules import NOTATIONS, read_rule
 from tests.paths import ROOT
-from tests.small_laws import boundaries
+from tests.small_laws import SMALL, boundaries
 
 PAGE = (ROOT / "docs" / "laws.md").read_text("utf-8")
 ROWS = {
@@ -23,8 +25,15 @@ def test_every_law_has_a_row_with_its_ranks_and_boundaries(name: str) -> None:
     row = ROWS[name]
     ranks, edges = next(pair for pair in pairwise(row) if re.match(r"[123]( [123])*(,|$)", pair[0]))
     assert tuple(map(int, re.findall(r"\b[123]\b", ranks))) == LAWS[name].ranks
-    if edges != "as the rule" and not edges.endswith("joined edges"):
-        assert sorted(edges.split()) == sorted(boundary[0] for boundary in boundaries(name))
+    if edges == "as the rule":
+        return
+    plain, _, joined = edges.partition(", ")
+    assert sorted(plain.split()) == sorted(boundary[0] for boundary in boundaries(name))
+    assert joined in ("", "joined edges", "joined edges but the sphere")
+    for surface, stated in (("klein-x", bool(joined)), ("sphere", joined == "joined edges")):
+        if "boundary" in parameters(LAWS[name]):
+            with nullcontext() if stated else pytest.raises(ConfigError, match="boundary"):
+                build_law(name, **{**SMALL.get(name, {}), "boundary": surface})
 
 
 def test_the_python_block_of_the_page_runs() -> None:

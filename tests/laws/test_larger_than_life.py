@@ -106,12 +106,12 @@ def test_the_middle_weighs_as_golly_has_it() -> None:
     assert Neighbourhood("L").weights(1).tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 1, 1, 1, 0]]
 
 
-@pytest.mark.parametrize("boundary", ["zero", "periodic", "reflect"])
+@pytest.mark.parametrize("boundary", ["zero", "periodic", "reflect", "cross-surface", "periodic-x-2"])
 @pytest.mark.parametrize("rule", ["R2,C2,S6-9,B7-8", "R3,C3,S4-9,B5-7,NC", "R20,C2,S300-900,B400-700"])
 def test_the_packed_plan_steps_any_grid_as_eager_does(rule: str, boundary: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aetheria.stepping.cpu.neighbour_count.NeighbourCountOnCpu.thread_updates", 1000)
     law = law_from_rule(rule, boundary=boundary)
-    smallest = (law.radius or 0) + 1 if boundary == "reflect" else 1
+    smallest = 1 if boundary in ("zero", "periodic") else (law.radius or 0) + 1
     for height, width in ((1, 1), (3, 67), (130, 5), (64, 64)):
         grid = (max(height, smallest), max(width, smallest))
         soup = np.random.default_rng(2).integers(0, law.states, (2, 1, *grid)).astype(np.float32)
@@ -181,8 +181,27 @@ def test_a_new_rule_of_the_same_range_applies_from_the_next_step_on() -> None:
 
 
 def test_a_grid_too_small_to_be_mirrored_is_refused() -> None:
-    with pytest.raises(LawError, match="expected more than 5"):
+    with pytest.raises(LawError, match="expected 6 or more"):
         Aetheria_Motor(LargerThanLife(boundary="reflect"), (5, 40), 1)
+
+
+@pytest.mark.parametrize("plan", ["eager", "packed"])
+def test_a_klein_bottle_is_half_of_a_torus_with_its_mirror_image(plan: str) -> None:
+    rule = "R3,C2,S20-30,B16-23"
+    half = np.random.default_rng(5).integers(0, 2, (9, 14))
+    bottle = motor_on(LargerThanLife(rule, boundary="klein-x"), half, plan)
+    torus = motor_on(LargerThanLife(rule), np.concatenate((half, half[:, ::-1])), plan)
+    for motor in (bottle, torus):
+        motor.step(4)
+    assert 0 < bottle.cells.sum() < half.size
+    assert torch.equal(bottle.cells[0, 0], torus.cells[0, 0, :9])
+
+
+def test_a_sphere_and_a_bottle_smaller_than_the_neighbourhood_are_refused() -> None:
+    with pytest.raises(ConfigError, match='"sphere" given; its corners'):
+        LargerThanLife(boundary="sphere")
+    with pytest.raises(LawError, match="expected 5 or more"):
+        Aetheria_Motor(LargerThanLife(boundary="klein-y"), (4, 40), 1)
 
 
 def test_the_runs_of_a_neighbourhood_cover_it() -> None:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError, LawError
-from aetheria.laws.checks import Boundary, check_boundary
 from aetheria.laws.controls import TextControl
 from aetheria.laws.discrete.generations import decay_palette
 from aetheria.laws.forms import CountRule
@@ -18,6 +17,7 @@ from aetheria.laws.rules import rule_for, same_rule
 from aetheria.laws.rules.larger_than_life import RangeRule, range_rule
 from aetheria.laws.rules.range_weights import runs_of
 from aetheria.laws.states import StateLaw
+from aetheria.laws.topology import check_topology, is_twisted
 
 _WANTED = 'expected a rule by counts, as in "R5,C0,M1,S34..58,B34..45,NM" or "R2,C2,S2-3,B3,NN"'
 
@@ -35,18 +35,23 @@ class LargerThanLife(StateLaw):
     reads_patterns = True
     controls = (TextControl("rule", 'range, states and counts, as in "R5,C0,M1,S34..58,B34..45,NM"; range and states stay'),)
 
-    def __init__(self, rule: str = "R5,C0,M1,S34..58,B34..45,NM", *, boundary: Boundary = "periodic") -> None:
+    def __init__(self, rule: str = "R5,C0,M1,S34..58,B34..45,NM", *, boundary: str = "periodic") -> None:
         """
         Args:
             rule: range, number of states, survivals, births and neighbourhood, as in "R5,C0,M1,S34..58,B34..45,NM" (M1: the
                 middle cell counts for survivals) or "R2,C2,S2-3,5,B3,NN".
-            boundary: "periodic", "zero" or "reflect".
+            boundary: "periodic", "zero", "reflect", or edges joined with a twist or shift but "sphere", whose corners have no
+                neighbourhoods; see `aetheria.laws.topology`.
 
         Raises:
-            ConfigError: `rule` is no such rule, or the boundary is none.
+            ConfigError: `rule` is no such rule, or the boundary is none that it has.
         """
         super().__init__()
-        self.boundary = check_boundary(boundary, "largerthanlife")
+        self.boundary = check_topology(boundary, "largerthanlife")
+        if boundary == "sphere":
+            raise ConfigError(
+                '[law.largerthanlife] boundary: "sphere" given; its corners have no neighbourhoods of a larger range'
+            )
         self._take(_range_rule(rule))
         self.set_states(self._rule.states, decay_palette(self._rule.states))
         self.radius: int = self._form.reach
@@ -77,10 +82,11 @@ class LargerThanLife(StateLaw):
         self._odd = runs_of(self._form.weights[::-1]) if self._form.upside_down else None
 
     def prepare(self, cells: Tensor) -> None:
-        if self.boundary == "reflect" and min(cells.shape[2:]) <= self.radius:
+        least = self.radius + (self.boundary == "reflect")
+        if (self.boundary == "reflect" or is_twisted(self.boundary)) and min(cells.shape[2:]) < least:
             raise LawError(
-                f'[law.largerthanlife] boundary "reflect" with {self.radius} cells counted to each side: the grid has '
-                f"a side of {min(cells.shape[2:])}; expected more than {self.radius}"
+                f'[law.largerthanlife] boundary "{self.boundary}" with {self.radius} cells counted to each side: the grid has '
+                f"a side of {min(cells.shape[2:])}; expected {least} or more"
             )
 
     def forward(self, cells: Tensor) -> Tensor:
