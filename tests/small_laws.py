@@ -69,7 +69,7 @@ def each(some: list[Case]) -> pytest.MarkDecorator:
 
 
 def boundaries(name: str) -> tuple[str, ...]:
-    """The plain boundaries that a law can be built with: its annotation is their `Literal`, or `str` where it joins edges too."""
+    """The plain boundaries that a law can be built with: its annotation is their `Literal`, or `str` if it joins edges too."""
     given = parameters(class_of(name)).get("boundary")
     return (class_of(name).boundary,) if given is None else get_args(given.annotation) or BOUNDARIES
 

@@ -8,7 +8,7 @@
 
 #include "block_table.h"
 #include "job.h"
-#include "parallel_stages.h"
+#include "row_steps.h"
 
 extern "C" struct Job {
     const uint64_t* cells;   // (batch, planes, height, words of a row), before the first step
@@ -117,15 +117,8 @@ template <int PLANES>
 void run(const Job& job) {
     const int64_t grid = PLANES * job.height * ((job.width + 63) / 64);
     const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job.width, 1, job.height);
-    const int64_t chunks = (job.height + rows - 1) / rows;
-    auto target = [&](int64_t pass) { return (job.steps - pass) % 2 ? job.next : job.spare; };
-    auto worker = [&] {
-        return [&, each = Grid<PLANES>(job)](int64_t pass, int64_t chunk) mutable {
-            const int64_t at = chunk / chunks * grid, first = chunk % chunks * rows;
-            each.step((pass ? target(pass - 1) : job.cells) + at, target(pass) + at, first, std::min(job.height, first + rows));
-        };
-    };
-    run_stages(job.threads, job.steps, job.batch * chunks, worker, [](int64_t) {});
+    step_rows(job.threads, job.steps, job.batch, job.height, rows, grid, job.cells, job.next, job.spare,
+              [&] { return Grid<PLANES>(job); });
 }
 
 }  // namespace

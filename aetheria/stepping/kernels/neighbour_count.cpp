@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "job.h"
-#include "parallel_stages.h"
+#include "row_steps.h"
 
 struct Run {  // the places x + from ... x + to - 1 of row y + down
     int32_t down, from, to, weight;
@@ -186,17 +186,9 @@ class Grid {
 
 template <class COUNT>
 void run(const Job& job) {
-    const int64_t grid = job.height * job.width;
     const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job.width, std::min(16 * job.reach, job.height), job.height);
-    const int64_t chunks = (job.height + rows - 1) / rows;
-    auto target = [&](int64_t pass) { return (job.steps - pass) % 2 ? job.next : job.spare; };
-    auto worker = [&] {
-        return [&, each = Grid<COUNT>(job)](int64_t pass, int64_t chunk) mutable {
-            const int64_t at = chunk / chunks * grid, first = chunk % chunks * rows;
-            each.step((pass ? target(pass - 1) : job.cells) + at, target(pass) + at, first, std::min(job.height, first + rows));
-        };
-    };
-    run_stages(job.threads, job.steps, job.batch * chunks, worker, [](int64_t) {});
+    step_rows(job.threads, job.steps, job.batch, job.height, rows, job.height * job.width, job.cells, job.next, job.spare,
+              [&] { return Grid<COUNT>(job); });
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "job.h"
-#include "parallel_stages.h"
+#include "row_steps.h"
 
 extern "C" struct Job {
     const uint8_t* cells;     // (batch, height, width), before the first step
@@ -74,17 +74,9 @@ class Grid {
 
 // Returns 0, or 1 if out of memory.
 extern "C" int32_t rule_tree(const Job* job) try {
-    const int64_t grid = job->height * job->width;
     const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job->width, 1, job->height);
-    const int64_t chunks = (job->height + rows - 1) / rows;
-    auto target = [&](int64_t pass) { return (job->steps - pass) % 2 ? job->next : job->spare; };
-    auto worker = [&] {
-        return [&, each = Grid(*job)](int64_t pass, int64_t chunk) mutable {
-            const int64_t at = chunk / chunks * grid, first = chunk % chunks * rows;
-            each.step((pass ? target(pass - 1) : job->cells) + at, target(pass) + at, first, std::min(job->height, first + rows));
-        };
-    };
-    run_stages(job->threads, job->steps, job->batch * chunks, worker, [](int64_t) {});
+    step_rows(job->threads, job->steps, job->batch, job->height, rows, job->height * job->width, job->cells, job->next, job->spare,
+              [&] { return Grid(*job); });
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
