@@ -11,6 +11,7 @@ from aetheria.files.patterns import read_pattern
 from aetheria.files.recognise import recognised
 from aetheria.laws import find_law
 from aetheria.laws.rules import BrokenRuleError, Rule, law_from_rule, read_rule
+from aetheria.laws.states import MOST_STATES
 from aetheria.runs.config import RunConfig, find_config
 
 SMALLEST = 512  # side of a grid on which a pattern of unknown surroundings is opened
@@ -130,11 +131,14 @@ def _rule_of(pattern: Pattern, path: Path) -> Rule:
         rule = None
     if rule is not None and rule.law is None:
         raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}", {rule.family}; no law of Aetheria runs it yet')
-    if rule is None or (states > 1 and rule.law == "Life"):
+    if rule is None or (not pattern.rule and states > 1):
         raise StateError(
             f"{path.name}: states up to {states}, as of Lenia; first open a run of Lenia (Orbium in the gallery), "
             "then open the pattern"
         )
+    most = (law_from_rule(rule.text).states or MOST_STATES) - 1
+    if states > most:
+        raise StateError(f"{path.name}: states up to {states}; its rule {rule.text} has 0 to {most}")
     return rule
 
 

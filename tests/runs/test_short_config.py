@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aetheria.cli import app
-from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError
+from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError, StateError
 from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig
 from aetheria.runs.short_config import config_of_pattern, read_grid, room, short_config
@@ -48,6 +48,18 @@ def test_a_pattern_has_room_to_grow(tmp_path: Path) -> None:
     assert config_of_pattern(path)[0].grid.sides == (512, 512)
     assert config_of_pattern(path, (64, 80))[0].grid.sides == (64, 80)
     assert [room(cells) for cells in (1, 170, 200, 2000)] == [512, 512, 640, 3072]
+
+
+def test_states_that_the_rule_of_a_pattern_has_not_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.rle"
+    for rule, states, words in (
+        ("B3/S23", "B", "states up to 2; its rule B3/S23 has 0 to 1"),
+        ("345/2/4", "D", "states up to 4; its rule 345/2/4 has 0 to 3"),
+        ("", "B", "as of Lenia"),
+    ):
+        path.write_text(f"x = 1, y = 1{', rule = ' if rule else ''}{rule}\n{states}!\n")
+        with pytest.raises(StateError, match=words):
+            config_of_pattern(path)
 
 
 @pytest.mark.parametrize(
