@@ -77,7 +77,7 @@ _SWITCHES = _Switches()
 
 @dataclass(frozen=True)
 class _Values:
-    """What the switches stand at.
+    """The values of the switches.
 
     torch has two sets for TF32, and asking the older one raises where the newer one contradicts it. Laws, compilers and
     libraries ask both, so both are set, and what contradicts them on the CPU too.

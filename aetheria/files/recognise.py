@@ -44,7 +44,7 @@ _HEAD = 4096
 
 @dataclass(frozen=True)
 class FileKind:
-    """What a file is.
+    """The kind of a file.
 
     Attributes:
         key: "recording", "array", "archive", "tensors", "image", "film", "config", "rule file", "web page" or "pattern".

@@ -18,7 +18,7 @@ _AVERAGED = 1 << 22  # cells up to which the picture is averaged down; of larger
 
 
 def overview(motor: MotorReader) -> dict[str, str]:
-    """What a motor is, row by row; empty where there is nothing to say."""
+    """A motor in rows of name and text; empty where there is nothing to say."""
     batch, channels, *grid = motor.shape
     law, plan = motor.traits, motor.plan
     return {

@@ -17,7 +17,7 @@ _MAX_PICTURE_BYTES = 64 * 2**20  # of a frame that is read for a notebook's pict
 
 
 class Overviewed(Protocol):
-    """What an overview asks of a `Recording`."""
+    """The part of a `Recording` that an overview needs."""
 
     path: Path
     attributes: dict[str, Any]
@@ -50,7 +50,7 @@ def frames_in_words(steps: NDArray[Any], every: int) -> str:
 
 
 def overview(recording: Overviewed) -> dict[str, str]:
-    """What a recording is, row by row; empty where there is nothing to say.
+    """A recording in rows of name and text; empty where there is nothing to say.
 
     Raises:
         RecordingError: a part of the file cannot be read.

@@ -40,7 +40,7 @@ class StepCost(TorchFunctionMode):
         self.operations = self.values = self.products = 0
 
     def seconds(self, device: Device, larger: float = 1.0) -> float:
-        """What the counted operations take on a nominal machine, on tensors that are so many times as large."""
+        """Seconds of the counted operations on a nominal machine, on tensors that are so many times as large."""
         machine = NOMINAL[device]
         work = self.values / machine.values + self.products / machine.products
         return self.operations / machine.operations + larger * work

@@ -105,7 +105,7 @@ def _stream_restored() -> Iterator[None]:
 
 
 def _replay(graph: torch.cuda.CUDAGraph) -> Callable[[], object]:
-    """What replays a graph: where there is CUDA, in C alone."""
+    """The function that replays a graph: where there is CUDA, in C alone."""
     in_c = getattr(torch._C, "_CUDAGraph", None)
     return graph.replay if in_c is None or not isinstance(graph, in_c) else partial(in_c.replay, graph)
 

@@ -50,7 +50,7 @@ class Fingerprint:
 
 
 def _inside(name: Any, value: Any) -> object:
-    """What can change while the value stays the same object; None for what cannot, or is not known."""
+    """The part of a value that can change while it stays the same object; None where there is none, or none is known."""
     if isinstance(value, Tensor):
         return value.data_ptr()
     if isinstance(value, dict):
@@ -59,7 +59,7 @@ def _inside(name: Any, value: Any) -> object:
 
 
 def _values(module: nn.Module) -> Iterator[tuple[MutableMapping[Any, Any], Any, Any]]:
-    """What a module holds: the dict that holds it, its name, itself."""
+    """The things that a module holds: the dict that holds each, its name, itself."""
     attributes = vars(module)
     skipped = _OF_MODULES | {control.name for control in module.controls} if isinstance(module, Law) else _OF_MODULES
     own = () if type(module).__module__.startswith("torch.nn.") else (name for name in attributes if name not in skipped)

@@ -1,4 +1,4 @@
-"""What killed runs and trainings leave goes with the next one; a recording that is lost under the command line is saved."""
+"""Leftovers of killed runs and trainings go with the next one; a recording that is lost under the command line is saved."""
 
 import subprocess
 import sys

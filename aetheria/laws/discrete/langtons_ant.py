@@ -22,7 +22,7 @@ Program = list[list[tuple[int, int, int]]]  # by the ant's state and the cell's 
 
 
 class _Tables(NamedTuple):
-    """What each state of a cell becomes: its colour when the ant has left, and the ant's heading and state then."""
+    """The next state by a cell's state: its colour when the ant has left, and the ant's heading and state then."""
 
     colour: list[int]
     leaving: list[int]

@@ -96,7 +96,7 @@ class Margolus(StochasticStateLaw):
         return rows.flatten(-3, -2)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """What suits the preset; else states drawn evenly."""
+        """The first cells of the preset; else states drawn evenly."""
         if self.preset is None:
             return super().random_cells(grid, generator)
         return self.preset.soup(grid, generator)[None].float()

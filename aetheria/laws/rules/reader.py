@@ -19,7 +19,7 @@ class BrokenRuleError(ConfigError):
 
 
 def read_rule(text: str, where: str = "rule", wanted: str = WANTED) -> Rule:
-    """What a rule text names: of any family, in any notation, or by name; with or without a bounded grid.
+    """The rule that a text names: of any family, in any notation, or by name; with or without a bounded grid.
 
     Args:
         text: as in "B3/S23", "23/3", "HighLife" or "B3/S23:T30,20".
@@ -45,7 +45,7 @@ def read_rule(text: str, where: str = "rule", wanted: str = WANTED) -> Rule:
 
 
 def rule_for(law: str, text: str, wanted: str) -> Rule:
-    """What a rule text names, where the registered law of this name runs it; without a bounded grid.
+    """The rule that a text names, where the registered law of this name runs it; without a bounded grid.
 
     Args:
         wanted: the texts that are expected, for errors.

@@ -1,4 +1,4 @@
-"""`Rule`, what a rule text names, and the registry of notations."""
+"""`Rule`: the meaning of a rule text; and the registry of notations."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from aetheria.laws.rules.bounded_grid import BoundedGrid
 
 @dataclass(frozen=True)
 class Rule:
-    """What a rule text names. Equal for the same rule in any notation, on the same bounded grid.
+    """The meaning of a rule text. Equal for the same rule in any notation, on the same bounded grid.
 
     Attributes:
         family: name of its family, as in "Life-like".

@@ -1,4 +1,4 @@
-"""What is opened, and how: the gallery's entries, files into runs, and the newest wish wins. No Qt."""
+"""Opening of files: the gallery's entries, files into runs, and the newest wish wins. No Qt."""
 
 import gzip
 import os
