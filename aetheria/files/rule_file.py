@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aetheria.core.errors import FileUnreadableError
+from aetheria.files.untrusted import check_input
 
 Colour = tuple[int, int, int]
 MOST_STATES = 256
-MOST_BYTES = 64 << 20
+MOST_BYTES = 16 << 20
 # The neighbours of a cell in the order of a table, as (y, x) with y down; the cell itself comes before them.
 NEIGHBOURHOODS = {
     "vonneumann": ((-1, 0), (0, 1), (1, 0), (0, -1)),
@@ -97,13 +98,9 @@ def read_rule_file(path: str | Path) -> RuleFile:
         FileUnreadableError: it cannot be read, or a line is wrong; with the number of the line.
     """
     path = Path(path)
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise FileUnreadableError(f"{path.name}: larger than {MOST_BYTES >> 20} MiB")
-        text = path.read_text("utf-8", errors="replace")
-    except OSError as error:
-        raise FileUnreadableError(f"{path.name}: {error.strerror or error}") from error
-    return parse_rule_file(text, path.name)
+    if check_input(path, "a rule file (.rule)") > MOST_BYTES:
+        raise FileUnreadableError(f"{path}: larger than {MOST_BYTES >> 20} MiB")
+    return parse_rule_file(path.read_text("utf-8", errors="replace"), path.name)
 
 
 def parse_rule_file(text: str, where: str) -> RuleFile:
@@ -212,6 +209,8 @@ def _tree(lines: list[tuple[int, str]], where: str) -> RuleTreeText:
         if not re.fullmatch(r"[\d\s]+", line):
             raise FileUnreadableError(f'{where}, line {number}: "{line[:40]}" is no node of a tree')
         level, *children = map(int, line.split())
+        if level < 1:
+            raise FileUnreadableError(f"{where}, line {number}: a node of level {level}; expected 1 or more")
         below = head.get("num_states", 0) if level == 1 else len(nodes)
         if len(children) != head.get("num_states") or any(child >= below for child in children):
             raise FileUnreadableError(f"{where}, line {number}: a node needs a child for each state, among those before it")

@@ -321,6 +321,9 @@ def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]
         inner = resolved.get(table)
         if isinstance(inner, dict) and isinstance(inner.get(key), str):
             resolved[table] = {**inner, key: os.path.normpath(folder / inner[key])}
+    law = resolved.get("law")
+    if isinstance(law, dict) and isinstance(law.get("rule"), str) and law["rule"].endswith(".rule"):
+        resolved["law"] = {**law, "rule": os.path.normpath(folder / law["rule"])}  # a file of a table, not a notation
     return resolved
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from aetheria.core.errors import ConfigError, FileUnreadableError
 from aetheria.files.rule_file import parse_rule_file
 from aetheria.laws.discrete.rule_table import shipped_tables
 from aetheria.laws.rules.tables import SHIPPED
+from aetheria.runs.config import load_config
 from tests.oracles import oracle
 from tests.paths import GOLDEN, ROOT
 
@@ -146,6 +148,26 @@ def test_a_wrong_file_is_refused_with_the_line(text: str, words: str, tmp_path: 
         RuleTable(str(path))
 
 
+def test_a_table_that_would_take_for_ever_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "long.rule"
+    every = "{" + ",".join(map(str, range(256))) + "}"
+    variables = "".join(f"var {name}={every}\n" for name in "abcdefgh")
+    path.write_text(
+        f"@TABLE\nn_states:256\nneighborhood:Moore\nsymmetries:permute\n{variables}0,a,b,c,d,a,b,c,d,1\n0,a,b,c,d,e,f,g,h,1\n"
+    )
+    with pytest.raises(ConfigError, match=r"\[law\.ruletable\] rule: the table has over \d+,\d+ transitions"):
+        RuleTable(str(path))
+    os.mkfifo(tmp_path / "pipe.rule")
+    with pytest.raises(FileUnreadableError, match="a device or a pipe; expected a rule file"):
+        RuleTable(str(tmp_path / "pipe.rule"))
+
+
+def test_a_rule_file_of_a_config_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "x.rule").write_text(f"{TABLE}0,1,0,0,0,2\n")
+    (tmp_path / "x.toml").write_text('steps = 1\n[grid]\nwidth = 4\nheight = 4\n[law]\nname = "RuleTable"\nrule = "x.rule"\n')
+    assert load_config(tmp_path / "x.toml").law.parameters["rule"] == str(tmp_path / "x.rule")
+
+
 def test_a_shipped_table_is_found_by_its_name() -> None:
     assert set(shipped_tables()) == set(SHIPPED)
     for name in SHIPPED:
@@ -157,5 +179,5 @@ def test_a_shipped_table_is_found_by_its_name() -> None:
 def test_an_unknown_table_is_refused_with_the_closest() -> None:
     with pytest.raises(ConfigError, match=r'\[law\.ruletable\] rule: "WireWord" given; did you mean WireWorld'):
         RuleTable("WireWord")
-    with pytest.raises(FileUnreadableError, match=r"nowhere\.rule: No such file"):
+    with pytest.raises(FileUnreadableError, match=r"nowhere\.rule: no such file"):
         RuleTable("nowhere.rule")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from aetheria.core.errors import ConfigError
 from aetheria.files.rule_file import NEIGHBOURHOODS, TREE_INPUTS, RuleTableText, RuleTreeText, Transition
 
-MOST_NODES = 4_000_000
+MOST_LINES = 1_000_000  # transitions without variables, in all symmetries
+MOST_FLAGS = 1 << 28  # for each transition, input and state: whether it allows the state there
+MOST_WORK = 1 << 34  # bits compared while the tree is made
+MOST_CHILDREN = 1 << 24
 Offsets = tuple[tuple[int, int], ...]
 Sets = tuple[tuple[int, ...], ...]
 
@@ -33,7 +36,7 @@ def tree_of(rule: RuleTableText | RuleTreeText, where: str) -> DecisionTree:
     """The decision tree of a table or of a tree as files have it.
 
     Raises:
-        ConfigError: a table with so many transitions that differ that its tree has more than `MOST_NODES` nodes.
+        ConfigError: a table whose transitions, in all symmetries and for all values of its variables, are too many.
     """
     return _of_table(rule, where) if isinstance(rule, RuleTableText) else _of_tree(rule)
 
@@ -49,20 +52,19 @@ def _of_tree(rule: RuleTreeText) -> DecisionTree:
 
 def _of_table(rule: RuleTableText, where: str) -> DecisionTree:
     """Follows the transitions that still match, as bits of a number, from input to input; equal sets of them are one node."""
-    lines = list(dict.fromkeys(_lines(rule)))
-    inputs, states = len(lines[0][0]), rule.states
-    matching = [[0] * states for _ in range(inputs)]  # by input and state: the transitions that allow it
-    general = [0] * (inputs + 1)  # by input: the transitions that allow all states from there on
+    inputs, states = 1 + len(NEIGHBOURHOODS[rule.neighbourhood]), rule.states
+    lines = _listed(rule, min(MOST_LINES, MOST_FLAGS // (inputs * states)), where)
+    allowed = np.zeros((inputs, states, len(lines)), np.bool_)
+    certain_from = np.full(len(lines), inputs)  # by transition: the input from which on it allows all states
     for number, (sets, _) in enumerate(lines):
-        bit, at = 1 << number, inputs
-        for position, allowed in enumerate(sets):
-            for state in allowed:
-                matching[position][state] |= bit
-        general[inputs] |= bit
-        while at and len(set(sets[at - 1])) == states:
-            at -= 1
-            general[at] |= bit
+        for position, these in enumerate(sets):
+            allowed[position, list(these), number] = True
+        while certain_from[number] and len(set(sets[certain_from[number] - 1])) == states:
+            certain_from[number] -= 1
+    matching = [[_as_bits(flags) for flags in row] for row in allowed]
+    general = [_as_bits(certain_from <= level) for level in range(inputs + 1)]
     outputs = [output for _, output in lines]
+    most_nodes = min(MOST_CHILDREN, MOST_WORK // len(lines)) // states
     nodes: list[list[int]] = []
     numbers: dict[tuple[int, int], int] = {}
 
@@ -73,8 +75,8 @@ def _of_table(rule: RuleTableText, where: str) -> DecisionTree:
         if level == inputs:
             return outputs[(left & -left).bit_length() - 1]
         if (level, left) not in numbers:
-            if len(nodes) >= MOST_NODES:
-                raise ConfigError(f"{where}: the decision tree of the table has more than {MOST_NODES:,} nodes")
+            if len(nodes) >= most_nodes:
+                raise ConfigError(f"{where}: the decision tree of the table has over {most_nodes:,} nodes")
             number = numbers[level, left] = len(nodes)
             nodes.append([])
             nodes[number] = [node(level + 1, left & matching[level][state]) for state in range(states)]
@@ -82,6 +84,21 @@ def _of_table(rule: RuleTableText, where: str) -> DecisionTree:
 
     node(0, (1 << len(lines)) - 1)
     return DecisionTree(((0, 0), *NEIGHBOURHOODS[rule.neighbourhood]), np.array(nodes, np.int32))
+
+
+def _as_bits(flags: NDArray[np.bool_]) -> int:
+    """Flags as the bits of a whole number, the first one the lowest."""
+    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
+
+
+def _listed(rule: RuleTableText, most: int, where: str) -> list[tuple[Sets, int]]:
+    """All transitions without variables, each once."""
+    lines = list(islice(_lines(rule), most + 1))
+    if len(lines) > most:
+        raise ConfigError(
+            f"{where}: the table has over {most:,} transitions, in all symmetries and for all values of its variables"
+        )
+    return list(dict.fromkeys(lines))
 
 
 def _lines(rule: RuleTableText) -> Iterator[tuple[Sets, int]]:

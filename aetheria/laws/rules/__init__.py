@@ -1,8 +1,8 @@
 """Rule texts: one parser for pattern files, configs and code.
 
-`read_rule` gives the meaning of a text: its family, its canonical form, the law that runs it, and the bounded grid of its suffix.
-`law_from_rule` builds that law. A family is one `@notation` function in a module of this package (or of any package that
-registers laws); names such as "HighLife" are in `names`.
+`read_rule` gives the meaning of a text: its family, its canonical form, the law that runs it, and the bounded grid of its
+suffix. `law_from_rule` builds that law. A family is one `@notation` function in a module of this package (or of any package
+that registers laws); names such as "HighLife" are in `names`.
 """
 
 from aetheria.laws.rules.bounded_grid import BoundedGrid as BoundedGrid
