@@ -62,7 +62,8 @@ class RuleTable(StateLaw):
         state = (cells + 0.5).to(torch.int32)
         halo = pad(state, 1, self.boundary)
         height, width = state.shape[-2:]
-        states = self._tree.children.shape[1]
+        states = self.states
+        assert states is not None
         node = torch.zeros_like(state)
         for y, x in self._tree.inputs:
             asked = halo.narrow(-2, 1 + y, height).narrow(-1, 1 + x, width)
