@@ -18,6 +18,18 @@ def _exact(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
 
+def _positive(value: float) -> bool:
+    return value > 0
+
+
+def _not_negative(value: float) -> bool:
+    return value >= 0
+
+
+def _any(_: float) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Control:
     """A number of a law that may be changed between two steps.
@@ -35,7 +47,7 @@ class Control:
     meaning: str
     low: float
     high: float
-    allowed: Callable[[float], bool] = lambda value: value > 0
+    allowed: Callable[[float], bool] = _positive
     wanted: str = "a finite number above 0"
     as_tensor: Callable[[float], Tensor] = _exact
 
@@ -49,12 +61,12 @@ class Control:
 
 def rate_control(name: str, meaning: str, low: float, high: float) -> Control:
     """A control that may be 0 or more."""
-    return Control(name, meaning, low, high, lambda value: value >= 0, "a finite number of 0 or more")
+    return Control(name, meaning, low, high, _not_negative, "a finite number of 0 or more")
 
 
 def number_control(name: str, meaning: str, low: float, high: float) -> Control:
     """A control that may be any finite number."""
-    return Control(name, meaning, low, high, lambda _: True, "a finite number")
+    return Control(name, meaning, low, high, _any, "a finite number")
 
 
 @dataclass(frozen=True)
