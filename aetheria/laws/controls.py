@@ -95,9 +95,10 @@ class Controlled(nn.Module):
     controls: ClassVar[tuple[Control | TextControl, ...]] = ()
 
     def get_control(self, name: str) -> Value:
-        """The present value of a control. Raises ConfigError when no control has this name."""
+        """The present value of a control, a list where it differs by universe. Raises ConfigError when none has this name."""
         value = getattr(self, self._control(name).name)
-        return value.item() if isinstance(value, Tensor) else value
+        found: Any = value.tolist() if isinstance(value, Tensor) else value
+        return found  # type: ignore[no-any-return]
 
     def set_control(self, name: str, value: Value) -> None:
         """Changes a control from the next step on.
@@ -108,8 +109,12 @@ class Controlled(nn.Module):
         control = self._control(name)
         held = getattr(self, name)
         if isinstance(control, Control) and isinstance(held, Tensor):  # a parameter of the module, to be learned
+            given: Any = value
+            numbers = [control.checked(one, self._where()) for one in given] if isinstance(given, list) else None
+            if numbers is not None and held.shape != (len(numbers),):
+                raise ConfigError(f"{self._where()} {name}: {len(numbers)} values given; expected {held.numel()}")
             with torch.inference_mode():
-                held.fill_(control.checked(value, self._where()))
+                held.copy_(torch.tensor(control.checked(value, self._where()) if numbers is None else numbers))
         else:
             setattr(self, name, value)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aetheria.core.errors import LawError
+from aetheria.core.errors import ConfigError, LawError
 from aetheria.laws import Law
 from aetheria.laws.controls import Control
 from aetheria.motor.motor import Aetheria_Motor
@@ -70,6 +70,21 @@ def test_a_compiled_motor_has_the_bits_of_compiled_motors_each() -> None:
         made.append(motor.cells)
     for universe in range(B):
         assert torch.equal(made[1 + universe][0], made[0][universe])
+
+
+def test_a_control_that_differs_by_universe_reads_and_writes_as_a_list() -> None:
+    law = small_law("GrayScott")
+    assert isinstance(law, Law)
+    law.F = torch.tensor([0.25, 0.5])
+    assert law.get_control("F") == [0.25, 0.5]
+    law.set_control("F", [0.5, 0.125])  # type: ignore[arg-type]
+    assert law.F.tolist() == [0.5, 0.125]
+    law.set_control("F", 0.25)
+    assert law.get_control("F") == [0.25, 0.25]
+    with pytest.raises(ConfigError, match=r"\[law.grayscott\] F: 3 values given; expected 2"):
+        law.set_control("F", [0.5, 0.5, 0.5])  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"F: -1\.0 given"):
+        law.set_control("F", [0.5, -1.0])  # type: ignore[arg-type]
 
 
 def test_numbers_for_another_batch_are_refused() -> None:

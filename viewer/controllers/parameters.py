@@ -93,8 +93,10 @@ class ParameterController(Component):
 
     def opened(self, source: FrameSource) -> None:
         if isinstance(source, LiveSource):
-            self.controls = source.motor.traits.controls
-            self.values = {control.name: source.motor.get_control(control.name) for control in self.controls}
+            found = {control: source.motor.get_control(control.name) for control in source.motor.traits.controls}
+            # One that differs by universe is a list, and has no slider.
+            self.values = {control.name: value for control, value in found.items() if isinstance(value, float | str)}
+            self.controls = tuple(control for control in found if control.name in self.values)
             self._first = dict(self.values)
         self._notify()
 
