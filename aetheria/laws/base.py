@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
+from aetheria.laws.forms import Animal, BitRule, BlockRule, CircleRule, CountRule, DifferenceRule, RingKernel, RowRule, TreeRule
 from aetheria.laws.law_field import LawField
 from aetheria.laws.local_network import CellNetwork
 from aetheria.laws.summary import one_line, table
@@ -196,6 +196,14 @@ class Law(Controlled):
 
     def count_rule(self) -> CountRule | None:
         """This law as a rule of whole states by counts over a neighbourhood; None for a law of another form."""
+        return None
+
+    def circle_rule(self) -> CircleRule | None:
+        """This law as a rule of whole states in a circle, by counts of one state; None for a law of another form."""
+        return None
+
+    def difference_rule(self) -> DifferenceRule | None:
+        """This law as one of second order, made of another law; None for a law of another form."""
         return None
 
     def tree_rule(self) -> TreeRule | None:

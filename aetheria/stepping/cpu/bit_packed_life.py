@@ -46,6 +46,9 @@ class PackedOnCpu(WholeStatesOnCpu[BitRule]):
         self._kernel.unpack(*pointers(held[0], cells), *map(ctypes.c_int64, (batch * height, width)))
         return (cells.to(self._type),)
 
+    def minus(self, states: Tensor, past: Tensor) -> Tensor:
+        return states.bitwise_xor_(past)
+
     def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
         batch, _, height, width = self._shape
         boundary = BOUNDARIES.index(self._rule.boundary)

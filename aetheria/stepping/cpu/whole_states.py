@@ -9,14 +9,15 @@ from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.stepping.cpu.build import is_cached, native_kernel
-from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.packed_states import PackedStates, minus_modulo
+from aetheria.stepping.plan import State
 from aetheria.stepping.unmodified import form_of, keeps
 
 Form = TypeVar("Form")
 
 
-class WholeStatesOnCpu(Plan, Generic[Form]):
-    """Steps a law of one form exactly; the state is a tensor of the subclass's own, by default the states `(B, H, W)`, uint8.
+class WholeStatesOnCpu(PackedStates, Generic[Form]):
+    """Steps a law of one form exactly; the state is a tensor of the subclass's own, by default the states `(B, *grid)`, uint8.
 
     Attributes:
         form: the form of a law that it steps.
@@ -25,7 +26,6 @@ class WholeStatesOnCpu(Plan, Generic[Form]):
         thread_updates: cell updates that are worth starting a thread for.
     """
 
-    name = "packed"
     form: ClassVar[type]
     source: ClassVar[str]
     job: ClassVar[type[ctypes.Structure]]
@@ -35,7 +35,7 @@ class WholeStatesOnCpu(Plan, Generic[Form]):
         """
         Args:
             law: a law of this form.
-            cells: `(B, 1, H, W)`; only the shape and the type matter.
+            cells: `(B, 1, *grid)`; only the shape and the type matter.
 
         Raises:
             NativeKernelError: no C++ compiler.
@@ -71,6 +71,10 @@ class WholeStatesOnCpu(Plan, Generic[Form]):
 
     def unpack(self, held: State) -> State:
         return (held[0][:, None].to(self._type),)
+
+    def minus(self, states: Tensor, past: Tensor) -> Tensor:
+        assert self._law.states is not None
+        return minus_modulo(states, past, self._law.states)
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:
         if not steps:
