@@ -12,6 +12,10 @@ from aetheria.stepping.cpu import state_circle as cpu_circle
 from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
 from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import bit_packed_life as gpu_life
+from aetheria.stepping.gpu.block_rule import BlockRuleOnCuda, RowRuleOnCuda
+from aetheria.stepping.gpu.neighbour_count import NeighbourCountOnCuda
+from aetheria.stepping.gpu.rule_tree import RuleTreeOnCuda
+from aetheria.stepping.gpu.whole_states import WholeStatesOnCuda
 from aetheria.stepping.packed_row import PackedRow
 from aetheria.stepping.packed_states import PackedStates
 from aetheria.stepping.plan import Plan
@@ -58,6 +62,15 @@ def _packed(reason: str, plan: type[WholeStatesOnCpu[Any]], ranks: tuple[int, ..
     )
 
 
+def _packed_on_cuda(reason: str, plan: type[WholeStatesOnCuda], ranks: tuple[int, ...] = (2,)) -> PlanFactory:
+    """The factory of a packed plan on CUDA."""
+
+    def make(problem: StepProblem) -> Plan:
+        return Graphed("packed", plan(problem.law, problem.state[0]), problem.law, problem.state)
+
+    return PlanFactory("packed", reason, WORTH_BUILDING, lambda problem: plan.why_not(problem.law), make, "cuda", ranks)
+
+
 WHOLE_STATES = (
     PlanFactory(
         "packed",
@@ -93,6 +106,10 @@ WHOLE_STATES = (
     _packed("whole states by counts: a byte a cell, running sums along rows", cpu_count.NeighbourCountOnCpu),
     _packed("whole states by a table: a byte a cell, a decision tree over the 3x3 block", cpu_tree.RuleTreeOnCpu),
     _packed("whole states in a circle: a byte a cell, neighbours added row by row", cpu_circle.StateCircleOnCpu, ANY_RANK),
+    _packed_on_cuda("two states, a row: 64 cells in a word, the rule as a circuit", RowRuleOnCuda, (1,)),
+    _packed_on_cuda("whole states on the 3x3 block: the bits of 64 cells in a word, the rule as a circuit", BlockRuleOnCuda),
+    _packed_on_cuda("whole states by counts: a byte a cell, counts as matrix products", NeighbourCountOnCuda),
+    _packed_on_cuda("whole states by a table: a byte a cell, a decision tree over the 3x3 block", RuleTreeOnCuda),
 )
 
 

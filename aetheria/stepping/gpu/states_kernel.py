@@ -18,7 +18,9 @@ def place_of(around, y, x, height, width, reach):
     outside_rows, outside = above | (y >= height), above | beside | (y >= height) | (x >= width)
     in_rows = tl.where(above, y + reach, y - height + reach) * wide + x + reach
     in_columns = 2 * reach * wide + y * reach + tl.where(beside, x + reach, height * reach + x - width)
-    found = tl.load(around + tl.where(outside_rows, in_rows, in_columns), mask=outside & within(y, x, height, width, reach), other=-1)
+    found = tl.load(
+        around + tl.where(outside_rows, in_rows, in_columns), mask=outside & within(y, x, height, width, reach), other=-1
+    )
     return tl.where(outside, found, y * width + x)
 
 

@@ -1,4 +1,4 @@
-"""`WholeStatesOnCuda`: base of the packed plans on CUDA for laws of whole states, whose Triton kernels take one step in a pass."""
+"""`WholeStatesOnCuda`: base of the packed plans on CUDA for whole states, whose Triton kernels take one step in a pass."""
 
 import importlib.util
 from typing import Any, ClassVar
@@ -8,18 +8,18 @@ from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.laws.topology import around
-from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.packed_states import PackedStates, minus_modulo
+from aetheria.stepping.plan import State
 from aetheria.stepping.unmodified import form_of, keeps
 
 
-class WholeStatesOnCuda(Plan):
-    """Steps a law of one form exactly; the state is a tensor of the subclass's own, by default the states `(B, H, W)`, uint8.
+class WholeStatesOnCuda(PackedStates):
+    """Steps a law of one form exactly; the state is a tensor of the subclass's own, by default the states `(B, *grid)`, uint8.
 
     Attributes:
         form: the form of a law that it steps.
     """
 
-    name = "packed"
     form: ClassVar[type]
 
     def __init__(self, law: Law, cells: Tensor) -> None:
@@ -28,11 +28,11 @@ class WholeStatesOnCuda(Plan):
             law: a law of this form, for which `why_not` is empty.
             cells: `(B, 1, *grid)`; only the shape, the type and the device matter.
         """
-        rule: Any = form_of(law, self.form)
-        assert isinstance(rule, self.form), rule
-        self._law, self._rule = law, rule
+        self._rule: Any = form_of(law, self.form)
+        assert isinstance(self._rule, self.form), self._rule
+        self._law = law
         self._shape, self._type = cells.shape, cells.dtype
-        self.prepare(rule, cells.device)
+        self.prepare(self._rule, cells.device)
 
     @classmethod
     def why_not(cls, law: Law) -> str:
@@ -59,6 +59,10 @@ class WholeStatesOnCuda(Plan):
 
     def unpack(self, held: State) -> State:
         return (held[0][:, None].to(self._type),)
+
+    def minus(self, states: Tensor, past: Tensor) -> Tensor:
+        assert self._law.states is not None
+        return minus_modulo(states, past, self._law.states)
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:
         """The state after `steps` steps; every second one overwrites the given one."""
