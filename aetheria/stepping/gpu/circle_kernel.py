@@ -47,14 +47,14 @@ def step_circle(
     """
     across, down = tl.cdiv(width, columns), tl.cdiv(height, rows)
     tile, rest = tl.program_id(0) % (across * down), tl.program_id(0) // (across * down)
-    universe, z = (rest // depth).to(tl.int64), (rest % depth).to(index)
+    universe, plane = (rest // depth).to(tl.int64), rest % depth
     i = tl.arange(0, rows * columns)
     top, left = tile // across * rows, tile % across * columns
-    y, x = top + i // columns, left + i % columns
+    z, y, x = (tl.zeros_like(i) + plane).to(index), top + i // columns, left + i % columns
     size = depth.to(tl.int64) * height * width
     before += universe * size
     after += universe * size
-    inner = (z >= deep) & (z + deep < depth) & (top >= high) & (top + rows + high <= height)
+    inner = (plane >= deep) & (plane + deep < depth) & (top >= high) & (top + rows + high <= height)
     inner = inner & (left >= wide) & (left + columns + wide <= width)
 
     state = state_near(before, z, y, x, depth, height, width, True, boundary)

@@ -24,20 +24,18 @@ class WeightTerms:
 def terms_of(weights: Weights) -> WeightTerms:
     """The terms: a row of each kind, where rows that are multiples of each other are of one kind.
 
-    A square is one term, a disc of radius 7 five. The middle cell, which counts less than those beside it in most rules, is
-    taken as one of them if that makes fewer terms.
+    A square is one term, a disc of radius 7 five. The middle cell, which counts in few rules, is taken as the one beside it, or
+    as none, if that makes fewer terms.
     """
     reach = len(weights) // 2
-    filled = weights.copy()
-    filled[reach, reach] = weights[reach, reach - 1]
-    return min((_rows_of(weights, 0), _rows_of(filled, int(weights[reach, reach] - filled[reach, reach]))), key=_term_count)
+    own, beside = int(weights[reach, reach]), int(weights[reach, reach - 1])
+    return min((_with_middle(weights, taken, own - taken) for taken in (own, beside, 0)), key=lambda terms: len(terms.down))
 
 
-def _term_count(terms: WeightTerms) -> int:
-    return len(terms.down)
-
-
-def _rows_of(weights: Weights, middle: int) -> WeightTerms:
+def _with_middle(weights: Weights, taken: int, more: int) -> WeightTerms:
+    """The terms of the weights with the middle one taken as this, which needs `more`."""
+    weights = weights.copy()
+    weights[len(weights) // 2, len(weights) // 2] = taken
     down: dict[tuple[int, ...], Weights] = {}
     for y, row in enumerate(weights):
         if row.any():
@@ -45,4 +43,4 @@ def _rows_of(weights: Weights, middle: int) -> WeightTerms:
             factor = int(np.gcd.reduce(row)) * int(np.sign(row[np.flatnonzero(row)[0]]))
             down.setdefault(tuple((row // factor).tolist()), np.zeros(len(weights), np.int64))[y] = factor
     columns = np.array([*down.values()], np.int64).reshape(-1, len(weights))
-    return WeightTerms(columns, np.array([*down], np.int64).reshape(-1, len(weights)), middle)
+    return WeightTerms(columns, np.array([*down], np.int64).reshape(-1, len(weights)), more)
