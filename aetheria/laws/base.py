@@ -12,7 +12,18 @@ from torch import Tensor, nn
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, BlockRule, CircleRule, CountRule, DifferenceRule, RingKernel, RowRule, TreeRule
+from aetheria.laws.forms import (
+    Animal,
+    BitRule,
+    BlockRule,
+    CircleRule,
+    CountRule,
+    DifferenceRule,
+    PlaneRule,
+    RingKernel,
+    RowRule,
+    TreeRule,
+)
 from aetheria.laws.law_field import LawField
 from aetheria.laws.local_network import CellNetwork
 from aetheria.laws.summary import one_line, table
@@ -204,6 +215,10 @@ class Law(Controlled):
 
     def difference_rule(self) -> DifferenceRule | None:
         """This law as one of second order, made of another law; None for a law of another form."""
+        return None
+
+    def plane_rule(self) -> PlaneRule | None:
+        """This law as a rule on four planes of bits; None for a law of another form."""
         return None
 
     def tree_rule(self) -> TreeRule | None:

@@ -119,6 +119,33 @@ class DifferenceRule(NamedTuple):
     law: Any
 
 
+class BitLookup(NamedTuple):
+    """The next bit of a plane: a table of 16, by four bits at or beside its site.
+
+    Attributes:
+        inputs: (plane, y, x) of the four, y down, relative to the site; x and y -1, 0 or 1.
+        table: bit 8 * first + 4 * second + 2 * third + fourth input is the next bit.
+    """
+
+    inputs: tuple[tuple[int, int, int], ...]
+    table: int
+
+
+class PlaneRule(NamedTuple):
+    """A rule on four planes of bits of a two-dimensional grid.
+
+    Attributes:
+        phases: for each phase the four planes' next bits.
+        blocks: a site is a block of 2x2 cells of two states (a b / c d), with plane 0 for a; else a cell, whose state is bits
+            1, 2, 4 and 8, with plane 0 for bit 1.
+        boundary: the sites beyond the edge; for "reflect" those at the edge.
+    """
+
+    phases: tuple[tuple[BitLookup, ...], ...]
+    blocks: bool
+    boundary: Boundary
+
+
 @dataclass(frozen=True)
 class TreeRule:
     """A rule of whole states by a decision tree over the 3x3 block of a two-dimensional grid.

@@ -5,6 +5,7 @@ from typing import Any
 from aetheria.core.device import keep_freed_memory
 from aetheria.laws.forms import BitRule, DifferenceRule, RowRule
 from aetheria.stepping.cpu import bit_packed_life as cpu_life
+from aetheria.stepping.cpu import bit_planes as cpu_planes
 from aetheria.stepping.cpu import block_rule as cpu_block
 from aetheria.stepping.cpu import neighbour_count as cpu_count
 from aetheria.stepping.cpu import rule_tree as cpu_tree
@@ -43,7 +44,9 @@ def _make_packed_stepwise(problem: StepProblem) -> Plan:
     return Graphed("packed", gpu_life.PackedOnCuda(problem.law, problem.state[0]), problem.law, problem.state)
 
 
-def _packed(reason: str, plan: type[WholeStatesOnCpu[Any]], ranks: tuple[int, ...] = (2,)) -> PlanFactory:
+def _packed(
+    reason: str, plan: type[WholeStatesOnCpu[Any]], ranks: tuple[int, ...] = (2,), *, phased: bool = False
+) -> PlanFactory:
     """The factory of a packed plan on the CPU."""
 
     def make(problem: StepProblem) -> Plan:
@@ -58,6 +61,7 @@ def _packed(reason: str, plan: type[WholeStatesOnCpu[Any]], ranks: tuple[int, ..
         make,
         "cpu",
         ranks,
+        phased,
         any_grid=True,
         ready=lambda problem: plan.is_built(problem.law),
     )
@@ -107,6 +111,7 @@ WHOLE_STATES = (
     _packed("whole states by counts: a byte a cell, running sums along rows", cpu_count.NeighbourCountOnCpu),
     _packed("whole states by a table: a byte a cell, a decision tree over the 3x3 block", cpu_tree.RuleTreeOnCpu),
     _packed("whole states in a circle: a byte a cell, neighbours added row by row", cpu_circle.StateCircleOnCpu, ANY_RANK),
+    _packed("four planes of bits: 64 sites in a word, tables as polynomials", cpu_planes.BitPlanesOnCpu, phased=True),
 )
 
 _CUDA_PLANS: tuple[tuple[str, type[WholeStatesOnCuda], tuple[int, ...]], ...] = (

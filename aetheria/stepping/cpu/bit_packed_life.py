@@ -49,7 +49,7 @@ class PackedOnCpu(WholeStatesOnCpu[BitRule]):
     def minus(self, states: Tensor, past: Tensor) -> Tensor:
         return states.bitwise_xor_(past)
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
         batch, _, height, width = self._shape
         boundary = BOUNDARIES.index(self._rule.boundary)
         job = Job(*map(address, (before, after, spare)), batch, height, width, steps, boundary, threads)

@@ -53,7 +53,7 @@ class BlockRuleOnCpu(WholeStatesOnCpu[BlockRule]):
     def minus(self, states: Tensor, past: Tensor) -> Tensor:
         return minus_in_planes(states, past, self._rule.states)
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
         batch, _, height, width = self._shape
         tensors = map(address, (before, after, spare, self._table, self._around))
         job = Job(*tensors, batch, self._planes, height, width, steps, self._rule.states, threads)

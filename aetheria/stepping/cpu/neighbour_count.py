@@ -42,7 +42,7 @@ class NeighbourCountOnCpu(WholeStatesOnCpu[CountRule]):
         self._square = _is_square(rule)
         self._wide = int(abs(rule.weights).sum()) * max(rule.values) >= 1 << 16
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
         tensors = (before, after, spare, self._values, self._even, self._odd, self._births, self._survivals, self._around)
         lengths = (0 if each is None else len(each) for each in (self._even, self._odd, self._births, self._survivals))
         rule = self._rule

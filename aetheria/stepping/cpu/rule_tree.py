@@ -31,7 +31,7 @@ class RuleTreeOnCpu(WholeStatesOnCpu[TreeRule]):
         height, width = self._shape[-2:]
         self._around = torch.from_numpy(around((height, width), rule.boundary))
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
         tensors = map(address, (before, after, spare, self._children, self._inputs, self._around))
         run(self._kernel.rule_tree, Job(*tensors, *before.shape, steps, len(self._inputs), threads))
 

@@ -14,7 +14,7 @@ from aetheria.stepping.cpu.job import address, fields, run
 from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
 from aetheria.stepping.plan import State
 
-_BYTE = 255
+_CUBE = 26  # neighbours of a cell
 
 
 class Job(ctypes.Structure):
@@ -40,8 +40,7 @@ class StateCircleOnCpu(WholeStatesOnCpu[CircleRule]):
         places = np.array(rule.places(rank), np.int32).reshape(-1, rank)
         self._reach = int(abs(places).max())
         self._places = torch.from_numpy(np.pad(places, ((0, 0), (3 - rank, 0))))
-        side = 2 * self._reach + 1
-        self._cube = rank == 3 and not rule.follows and len(places) + 1 == side**rank <= _BYTE
+        self._cube = rank == 3 and not rule.follows and self._reach == 1 and len(places) == _CUBE
         self._ranges = torch.from_numpy(_ranges(rule, len(places)))
         self._boundary = BOUNDARIES.index(rule.boundary)
         along = np.arange(-self._reach, width + self._reach)
@@ -55,7 +54,7 @@ class StateCircleOnCpu(WholeStatesOnCpu[CircleRule]):
     def unpack(self, held: State) -> State:
         return super().unpack((held[0].narrow(-1, self._reach, self._shape[-1]),))
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
         batch, _, *grid = self._shape
         depth, height, width = (1,) * (3 - len(grid)) + tuple(grid)
         rule = self._rule
@@ -70,7 +69,7 @@ class StateCircleOnCpu(WholeStatesOnCpu[CircleRule]):
 def _ranges(rule: CircleRule, most: int) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
     """Rows (lowest, highest, bits of the kinds of cells that move on there)."""
     kinds: defaultdict[tuple[int, int], int] = defaultdict(int)
-    for kind, ranges in enumerate(rule.moves):
+    for kind, ranges in enumerate(rule.moves[: rule.states]):
         for lowest, highest in ranges:
             if lowest <= most:
                 kinds[lowest, min(highest, most)] |= 1 << kind

@@ -62,8 +62,8 @@ class WholeStatesOnCpu(PackedStates, Generic[Form]):
     def prepare(self, rule: Form) -> None:
         """Makes what the kernel needs of a rule."""
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
-        """Calls the kernel: `steps` steps from `before` to `after`, by way of `spare`."""
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
+        """Calls the kernel: `steps` steps from `before` to `after`, by way of `spare`; `first` steps were done before."""
         raise NotImplementedError
 
     def pack(self, state: State) -> State:
@@ -82,7 +82,7 @@ class WholeStatesOnCpu(PackedStates, Generic[Form]):
         before = held[0].contiguous()
         after, spare = torch.empty_like(before), torch.empty_like(before)
         threads = max(1, min(torch.get_num_threads(), steps * math.prod(self._shape) // self.thread_updates))
-        self.call(before, after, spare, steps, threads)
+        self.call(before, after, spare, steps, threads, first)
         return (after,)
 
     def stale(self) -> bool:

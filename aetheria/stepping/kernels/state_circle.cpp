@@ -25,82 +25,100 @@ extern "C" struct Job {
     int64_t batch, depth, height, width, steps, reach, place_count;
     int32_t range_count, states, boundary;
     int32_t follows;          // the state that counts is the one after the cell's own; else it is 1
-    int32_t cube, threads;    // cube: the places are all in reach, and the sum over them fits a byte
+    int32_t cube, threads;    // cube: the places are the 26 around the cell
 };
 EXPORT_SIZE(Job)
 
 namespace {
 
 constexpr int64_t CELLS_OF_CHUNK = 1 << 16;
-constexpr int64_t BLOCK = 4096;  // cells of a row that are counted together
-constexpr int64_t MOST = 255;    // that a byte can count
+constexpr int64_t BLOCK = 4096;  // cells that are counted together
+constexpr int64_t MOST = 252;    // neighbours that are counted in a byte, a multiple of four
 
-void add_equal(const uint8_t* __restrict row, const uint8_t* __restrict wanted, uint8_t* __restrict sums, int64_t size) {
-    for (int64_t x = 0; x < size; x++) sums[x] += row[x] == wanted[x];
+// Whether a neighbour counts: it is in the state that is wanted for the cell, or in state 1.
+struct Follows {
+    static uint8_t counts(uint8_t state, uint8_t wanted) { return state == wanted; }
+};
+struct Live {
+    static uint8_t counts(uint8_t state, uint8_t) { return state == 1; }
+};
+
+template <class Kind>
+void add(const uint8_t* __restrict a, const uint8_t* __restrict wanted, uint8_t* __restrict sums, int64_t size) {
+    for (int64_t x = 0; x < size; x++) sums[x] += Kind::counts(a[x], wanted[x]);
 }
-void add_live(const uint8_t* __restrict row, uint8_t* __restrict sums, int64_t size) {
-    for (int64_t x = 0; x < size; x++) sums[x] += row[x] == 1;
+template <class Kind>
+void add_four(const uint8_t* const* rows, const uint8_t* __restrict wanted, uint8_t* __restrict sums, int64_t size) {
+    const uint8_t *__restrict a = rows[0], *__restrict b = rows[1], *__restrict c = rows[2], *__restrict d = rows[3];
+    for (int64_t x = 0; x < size; x++) {
+        const uint8_t w = wanted[x];
+        sums[x] += uint8_t(Kind::counts(a[x], w) + Kind::counts(b[x], w) + Kind::counts(c[x], w) + Kind::counts(d[x], w));
+    }
 }
-template <class From, class To>
-void add(const From* __restrict values, To* __restrict sums, int64_t size) {
-    for (int64_t x = 0; x < size; x++) sums[x] = To(sums[x] + values[x]);
+void add_three(const uint8_t* __restrict a, const uint8_t* __restrict b, const uint8_t* __restrict c, uint8_t* __restrict out, int64_t size) {
+    for (int64_t x = 0; x < size; x++) out[x] = uint8_t(a[x] + b[x] + c[x]);
 }
-void subtract_live(const uint8_t* __restrict row, uint8_t* __restrict sums, int64_t size) {
-    for (int64_t x = 0; x < size; x++) sums[x] -= row[x] == 1;
+void add_three_live(const uint8_t* __restrict a, const uint8_t* __restrict b, const uint8_t* __restrict c, uint8_t* __restrict out,
+                    int64_t size) {
+    for (int64_t x = 0; x < size; x++) out[x] = uint8_t((a[x] == 1) + (b[x] == 1) + (c[x] == 1));
 }
 void following(const uint8_t* __restrict cells, uint8_t* __restrict out, uint8_t last, int64_t size) {
-    for (int64_t x = 0; x < size; x++) out[x] = cells[x] == last ? 0 : uint8_t(cells[x] + 1);
+    for (int64_t x = 0; x < size; x++) out[x] = uint8_t(cells[x] + 1) & uint8_t(-(cells[x] != last));
 }
 
 // COUNT: an unsigned type.
 template <class COUNT>
 class Grid {
     const Job& job;
-    const int64_t reach, width, row_size;
+    const int64_t reach, width, row_size, block;  // block: rows that are stepped together
     const uint8_t* from = nullptr;
     const std::vector<uint8_t> zeros;
-    std::vector<uint8_t> sums, next, kinds, slab;
+    std::vector<uint8_t> sums, next, kinds, slab, along;  // slab: sums along z; along: along z and x
     std::vector<COUNT> counts;
-    std::vector<std::vector<uint8_t>> ring;  // sums over the cells in reach along z and x, of the rows in reach along y
 
-    // The first cell of a row, before which lie `reach` more.
+    // The first cell of a row, before which lie `reach` more. Rows of zeros are as many as are stepped together.
     const uint8_t* row(int64_t z, int64_t y) const {
         z = source_index(z, job.depth, job.boundary), y = source_index(y, job.height, job.boundary);
         return (z < 0 || y < 0 ? zeros.data() : from + (z * job.height + y) * row_size) + reach;
     }
 
+    bool inside(int64_t y) const { return y >= reach && y < job.height - reach; }  // with all its neighbours
+
     void add_to_counts(int64_t size) {
-        add(sums.data(), counts.data(), size);
+        const uint8_t* __restrict more = sums.data();
+        COUNT* __restrict out = counts.data();
+        for (int64_t x = 0; x < size; x++) out[x] = COUNT(out[x] + more[x]);
         std::fill_n(sums.data(), size, 0);
     }
 
+    template <class Kind>
     void count_places(int64_t z, int64_t y, int64_t x0, int64_t size) {
         std::fill_n(sums.data(), size, 0);
         std::fill_n(counts.data(), size, 0);
+        const uint8_t* cells[4];
         for (int64_t i = 0; i < job.place_count; i++) {
             const Place& place = job.places[i];
-            const uint8_t* cells = row(z + place.z, y + place.y) + x0 + place.x;
-            job.follows ? add_equal(cells, next.data(), sums.data(), size) : add_live(cells, sums.data(), size);
+            cells[i % 4] = row(z + place.z, y + place.y) + x0 + place.x;
+            if (i % 4 == 3) add_four<Kind>(cells, next.data(), sums.data(), size);
             if (i % MOST == MOST - 1) add_to_counts(size);
         }
+        for (int64_t i = 0; i < job.place_count % 4; i++) add<Kind>(cells[i], next.data(), sums.data(), size);
         add_to_counts(size);
     }
 
-    std::vector<uint8_t>& slot(int64_t y) { return ring[(y + reach) % ring.size()]; }
-
-    void add_slab(int64_t z, int64_t y) {
-        std::fill(slab.begin(), slab.end(), 0);
-        for (int64_t dz = -reach; dz <= reach; dz++) add_live(row(z + dz, y) - reach, slab.data(), row_size);
-        std::vector<uint8_t>& out = slot(y);
-        std::fill(out.begin(), out.end(), 0);
-        for (int64_t x = 0; x <= 2 * reach; x++) add(slab.data() + x, out.data(), width);
-    }
-
-    void count_cube(int64_t z, int64_t y) {
-        std::fill_n(sums.data(), width, 0);
-        for (const auto& each : ring) add(each.data(), sums.data(), width);
-        subtract_live(row(z, y), sums.data(), width);
-        std::copy_n(sums.data(), width, counts.data());
+    // The number of live ones among the 26 neighbours, for whole rows: the sum of three along each axis, less the cell.
+    void count_cube(int64_t z, int64_t y, int64_t rows, int64_t size) {
+        const int64_t parts = inside(y) ? 1 : 3, part = (rows + 2) / parts * row_size;
+        for (int64_t i = 0; i < parts; i++) {
+            auto at = [&](int64_t dz) { return row(z + dz, y - 1 + i) - 1; };
+            add_three_live(at(-1), at(0), at(1), slab.data() + i * part, part);
+        }
+        const int64_t rest = 2 * row_size + size;
+        add_three(slab.data(), slab.data() + 1, slab.data() + 2, along.data(), rest);
+        const uint8_t *__restrict above = along.data(), *__restrict here = above + row_size, *__restrict below = here + row_size;
+        const uint8_t* __restrict cells = row(z, y);
+        COUNT* __restrict out = counts.data();
+        for (int64_t x = 0; x < size; x++) out[x] = COUNT(uint8_t(above[x] + here[x] + below[x] - (cells[x] == 1)));
     }
 
     void find_kinds(int64_t size) {
@@ -117,9 +135,10 @@ class Grid {
     void write(const uint8_t* __restrict cells, uint8_t* __restrict out, int64_t size) {
         find_kinds(size);
         const uint8_t *__restrict moving = kinds.data(), *__restrict older = next.data();
-        for (int64_t x = 0; x < size; x++) {
-            const uint8_t kind = cells[x] == 0 ? 1 : cells[x] == 1 ? 2 : 4;
-            out[x] = moving[x] & kind ? older[x] : cells[x];
+        for (int64_t x = 0; x < size; x++) {  // without branches, so that it is vectorised
+            const uint8_t state = cells[x], kind = uint8_t((state == 0) | (state == 1) << 1 | (state > 1) << 2);
+            const uint8_t moved = uint8_t(-((moving[x] & kind) != 0));
+            out[x] = uint8_t(state ^ ((state ^ older[x]) & moved));
         }
     }
 
@@ -131,26 +150,31 @@ class Grid {
         }
     }
 
+    // Cells x to x + size of row y; further ones of the rows that follow, with those beyond their ends between.
+    void step_cells(int64_t z, int64_t y, int64_t rows, int64_t x, int64_t size, uint8_t* out) {
+        const uint8_t* cells = row(z, y) + x;
+        following(cells, next.data(), uint8_t(job.states - 1), size);
+        if (job.cube) count_cube(z, y, rows, size);
+        else if (job.follows) count_places<Follows>(z, y, x, size);
+        else count_places<Live>(z, y, x, size);
+        write(cells, out, size);
+    }
+
   public:
     explicit Grid(const Job& job)
-        : job(job), reach(job.reach), width(job.width), row_size(job.width + 2 * job.reach), zeros(row_size), sums(width), next(width),
-          kinds(width), slab(row_size), counts(width), ring(2 * reach + 1, std::vector<uint8_t>(job.cube ? width : 0)) {}
+        : job(job), reach(job.reach), width(job.width), row_size(job.width + 2 * job.reach), block(std::max<int64_t>(1, BLOCK / row_size)),
+          zeros((block + 2) * row_size), sums(block * row_size), next(sums), kinds(sums), slab(job.cube ? zeros.size() : 0), along(slab),
+          counts(sums.size()) {}
 
-    void step(const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
+    void step(int64_t, const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
         from = before;
-        for (int64_t number = first; number < last; number++) {
-            const int64_t z = number / job.height, y = number % job.height, block = job.cube ? width : BLOCK;
-            const uint8_t* cells = row(z, y);
+        for (int64_t number = first, rows; number < last; number += rows) {
+            const int64_t z = number / job.height, y = number % job.height;
+            rows = inside(y) ? std::min({block, last - number, job.height - reach - y}) : 1;
             uint8_t* out = after + number * row_size + reach;
-            if (job.cube)
-                for (int64_t below = number == first || y == 0 ? -reach : reach; below <= reach; below++) add_slab(z, y + below);
-            for (int64_t x = 0; x < width; x += block) {
-                const int64_t size = std::min(block, width - x);
-                following(cells + x, next.data(), uint8_t(job.states - 1), size);
-                job.cube ? count_cube(z, y) : count_places(z, y, x, size);
-                write(cells + x, out + x, size);
-            }
-            write_beyond(out);
+            const int64_t size = (rows - 1) * row_size + width, part = job.cube || rows > 1 ? size : BLOCK;
+            for (int64_t x = 0; x < size; x += part) step_cells(z, y, rows, x, std::min(part, size - x), out + x);
+            for (int64_t i = 0; i < rows; i++) write_beyond(out + i * row_size);
         }
     }
 };
@@ -166,7 +190,7 @@ void run(const Job& job) {
 
 // Returns 0, or 1 if out of memory.
 extern "C" int32_t state_circle(const Job* job) try {
-    job->place_count > MOST ? run<uint32_t>(*job) : run<uint8_t>(*job);
+    job->place_count > 255 ? run<uint32_t>(*job) : run<uint8_t>(*job);
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
