@@ -54,7 +54,8 @@ def source_row(y, height, boundary: tl.constexpr):
 def look_up(block, choices: tl.constexpr, result: tl.constexpr):
     """The word of next states of a circuit. `block`: the nine words of cells."""
     none = block[0] ^ block[0]
-    words = block[:0] + (none, flipped(none))
+    words = block[:0]
+    words += (none, flipped(none))
     for n in tl.static_range(0, len(choices), PART):
         cell, dead, alive = block[choices[n]], words[choices[n + 1]], words[choices[n + 2]]
         words += (dead ^ (cell & (dead ^ alive)),)
@@ -113,7 +114,7 @@ def step_planes(
     universe, tile = (tl.program_id(0) // tiles).to(tl.int64), tl.program_id(0) % tiles
     i = tl.arange(0, rows * columns)
     first, word = (tile // across * rows + i // columns) * deep, tile % across * columns + i % columns
-    plane = height.to(tl.int64) * words
+    plane = tl.cast(height, tl.int64) * words  # a height of 1 is a constant
     before += universe * planes * plane
     after += universe * planes * plane
     # A row's last word ends with its last cell.
