@@ -20,7 +20,7 @@ from aetheria.laws.controls import Value
 from aetheria.laws.weights import fitting_weights
 from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
-from aetheria.motor.loop import StepLoop, check_interval
+from aetheria.motor.loop import StepLoop, usual_interval
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.overview import as_html, one_line
 from aetheria.motor.reading import MotorReader
@@ -137,7 +137,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         check_room_for(law, stepper.state, self.config.plan, self.config.precision, optimizer.available_bytes())
         law.prepare(stepper.state[0])
         edits = EditLog(stepper, optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
-        interval = check_interval(spec.shape) if self.config.check_interval is None else self.config.check_interval
+        interval = usual_interval(spec.shape) if self.config.check_interval is None else self.config.check_interval
         super().__init__(StepLoop(stepper, optimizer, edits, interval), spec)
 
     def __repr__(self) -> str:
@@ -212,6 +212,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         with loop.changing():
             loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])
             loop.edits.add_cells(update)
+            loop.edge_watch.begin()
             loop.feed.show_again()
 
     def set_control(self, name: str, value: Value) -> None:
@@ -251,6 +252,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             loop.edits.restart()
             if initial is not self._first_initial:
                 loop.edits.add_state(0)
+            loop.edge_watch.begin(anew=True)
             loop.feed.show_again()
 
     def load_weights(self, path: str | Path) -> None:
@@ -289,6 +291,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             stepper.own.load(state.get("law", {}))  # first: it may refuse
             stepper.go_to(given, step, seed)
             loop.edits.add_state(before)
+            loop.edge_watch.begin(anew=True)
             loop.feed.show_again()
 
     # -- copies --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
 from aetheria.stepping import Plan, PlanName, State
+from aetheria.stepping.edges import edge_cells, margin
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,26 @@ class Stepper:
         if now.plan is not None and now.held is not None:
             return now.plan.probe(now.held)
         return self.state[0]
+
+    def edges(self) -> Tensor:
+        """Channel 0 of the cells at the edges `(B, n)`, in any form that is 0 exactly where they are."""
+        now = self.moment
+        with torch.inference_mode():
+            if now.shown is None:
+                assert now.plan is not None
+                assert now.held is not None
+                return now.plan.edges(now.held)
+            return edge_cells(now.shown[0][:, 0])
+
+    def margin(self) -> Tensor:
+        """Distance `(B,)` of the cells whose channel 0 is not 0 to the nearest edge of the grid; 0 at an edge."""
+        now = self.moment
+        with torch.inference_mode():
+            if now.shown is None:
+                assert now.plan is not None
+                assert now.held is not None
+                return now.plan.margin(now.held)
+            return margin(now.shown[0][:, 0])
 
     @property
     def may_diverge(self) -> bool:

@@ -163,6 +163,7 @@ class LiveSource(Worker):
             plan=f"{plan.name}, faster plan in preparation" if motor.planning else plan.name,
             plan_reason=plan.reason,
             memory_mb=float(memory) if memory is not None else None,
+            edge_step=motor.edge_step,
             bytes_per_s=self._bytes(motor.optimizer.transfer_stats.bytes),
         )
 
