@@ -16,8 +16,8 @@ _MANY = 200  # checks of cells near an edge, after which these are taken to stay
 class EdgeWatch:
     """Watches the edges of a grid on which a pattern grows into empty space.
 
-    Only laws of whole states have such a pattern, and only universes whose edges are empty at first are watched: nothing is said
-    of random cells. A universe whose empty space comes alive (B0) is no longer watched either.
+    Only laws of whole states have such a pattern, and only universes whose edges are empty at first are watched: of random
+    cells nothing is said. A universe whose empty space comes alive (B0) is no longer watched either.
 
     Checks are as far apart as cells may be looked at without a cost that shows, and nearer where live cells could reach an edge
     before the next one.

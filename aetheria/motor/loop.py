@@ -23,7 +23,7 @@ from aetheria.observe.request import Request, view_of
 _LEAST_STEPS, _LEAST_UPDATES = 100, 1 << 24
 
 
-def usual_interval(shape: tuple[int, ...]) -> int:
+def check_interval(shape: tuple[int, ...]) -> int:
     """Steps between checks of cells `(B, C, *grid)`, such that a check costs next to nothing beside them."""
     return max(_LEAST_STEPS, _LEAST_UPDATES // (shape[0] * math.prod(shape[2:])))
 
@@ -42,17 +42,17 @@ class StepLoop:
         edge_watch: notices live cells at the edges.
     """
 
-    def __init__(self, stepper: Stepper, optimizer: GPUOptimizer, edits: EditLog, check_interval: int) -> None:
+    def __init__(self, stepper: Stepper, optimizer: GPUOptimizer, edits: EditLog, check_every: int) -> None:
         """
         Args:
-            check_interval: steps between checks for NaN and Inf, 0 for never.
+            check_every: steps between checks for NaN and Inf, 0 for never.
         """
         self.lock = FairLock()
         self.stepper, self.optimizer, self.edits = stepper, optimizer, edits
         self.feed = Feed()
-        self.edge_watch = EdgeWatch(stepper, usual_interval(tuple(stepper.state[0].shape)))
+        self.edge_watch = EdgeWatch(stepper, check_interval(tuple(stepper.state[0].shape)))
         self._calls: dict[str, object] = {}  # "now": the call of `step` that is under way
-        self._check_interval = check_interval
+        self._check_interval = check_every
         self._pace = Pace()
         self._timer = chunk_timer(optimizer.device)
 

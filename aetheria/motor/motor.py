@@ -20,7 +20,7 @@ from aetheria.laws.controls import Value
 from aetheria.laws.weights import fitting_weights
 from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
-from aetheria.motor.loop import StepLoop, usual_interval
+from aetheria.motor.loop import StepLoop, check_interval
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.overview import as_html, one_line
 from aetheria.motor.reading import MotorReader
@@ -137,7 +137,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         check_room_for(law, stepper.state, self.config.plan, self.config.precision, optimizer.available_bytes())
         law.prepare(stepper.state[0])
         edits = EditLog(stepper, optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
-        interval = usual_interval(spec.shape) if self.config.check_interval is None else self.config.check_interval
+        interval = check_interval(spec.shape) if self.config.check_interval is None else self.config.check_interval
         super().__init__(StepLoop(stepper, optimizer, edits, interval), spec)
 
     def __repr__(self) -> str:
