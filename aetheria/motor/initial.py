@@ -2,6 +2,7 @@
 
 import hashlib
 import operator
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -43,6 +44,7 @@ class Initial(Settings):
         path: of the file, for "pattern", "npy" and "image".
         code: of the creature, for "animal"; the law's own when left out.
         at: the pattern's centre in cells, a number for each axis ((y, x) in two dimensions); the grid's middle when left out.
+        step: number of steps that led to these cells, as a pattern file may state it; the run begins with it.
         scale: size of a pattern's cell in grid cells; a whole number for patterns, and for laws of whole states.
     """
 
@@ -51,6 +53,7 @@ class Initial(Settings):
     code: str | None = None
     at: list[float] | None = Setting(default=None, min_length=1, max_length=3)
     scale: float = Setting(default=1.0, gt=0, le=1024)
+    step: int = Setting(default=0, ge=0, lt=1 << 62)
 
 
 def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...], seed: int) -> Tensor:
@@ -81,6 +84,13 @@ def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...]
     cells = torch.zeros(shape)
     _place(cells, pattern, initial)
     return law.normalised(cells)
+
+
+def first_step(initial: object) -> int:
+    """The number of steps with which a run from these initial cells begins."""
+    if isinstance(initial, Mapping):
+        return int(initial.get("step", 0))
+    return initial.step if isinstance(initial, Initial) else 0
 
 
 def generator(seed: int, universe: int) -> torch.Generator:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aetheria.core.block import Block
 from aetheria.core.device import grid_of, times
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.laws.base import Law, module_of
@@ -31,10 +32,9 @@ class _Move:
         """`onto` `(..., *new)` with the values `(..., *old)` in their place."""
         pairs = [(max(0, -at), max(0, at), at, n, m) for at, n, m in zip(self.corner, self.old, self.new, strict=True)]
         size = [min(n - first, m - into) for first, into, _, n, m in pairs]
-        source = (..., *(slice(first, first + n) for (first, *_), n in zip(pairs, size, strict=True)))
-        target = (..., *(slice(into, into + n) for (_, into, *_), n in zip(pairs, size, strict=True)))
         if min(size) > 0:
-            onto[target] = values[source]
+            source = Block(tuple(first for first, *_ in pairs), tuple(size))
+            onto[Block(tuple(into for _, into, *_ in pairs), tuple(size)).index] = values[source.index]
         return onto
 
 
@@ -141,15 +141,19 @@ def _check_kept(cells: Tensor, empty: Tensor, move: _Move) -> None:
     kept = [(max(0, -at), min(n, m - at)) for at, n, m in pairs]
     outside = (cells != empty).any(1)
     if all(first < last for first, last in kept):
-        outside[(..., *(slice(first, last) for first, last in kept))] = False
+        outside[Block(tuple(first for first, _ in kept), tuple(last - first for first, last in kept)).index] = False
     if lost := int(outside.sum()):
         raise StateError(f"resized: {lost:,} cells that are not empty lie beyond the grid of {times(move.new)}; expected none")
 
 
 def _moved(mine: Tensor, fresh: Tensor, move: _Move) -> Tensor:
+    """The memory on the new grid; a memory may be of a grid whose cells are larger."""
     rank = len(move.old)
-    if tuple(mine.shape[-rank:]) == move.old and tuple(fresh.shape[-rank:]) == move.new:
-        return move.place(mine, fresh)
+    scale = max(1, move.old[-1] // mine.shape[-1]) if mine.ndim > rank else 1
+    coarse = _Move(*(tuple(number // scale for number in numbers) for numbers in (move.old, move.new, move.corner)))
+    exact = not any(number % scale for number in (*move.old, *move.new, *move.corner))
+    if exact and tuple(mine.shape[-rank:]) == coarse.old and tuple(fresh.shape[-rank:]) == coarse.new:
+        return coarse.place(mine, fresh)
     if mine.shape != fresh.shape:
         raise StateError(f"resized: a memory of shape {tuple(mine.shape)} does not follow the grid")
     return mine

@@ -69,8 +69,8 @@ class Controller(ViewCommands):
         self.record = RecordController(self)
         self.film = FilmController(self)
         self.tools = ToolController(self)
-        self.parameters = ParameterController(self)
         self.successors = SuccessorController(self, self.open)
+        self.parameters = ParameterController(self, self.successors.change_rule)
         self.history = History(self, lambda: self.tools.painting)
         for part in (self.tools, self.parameters):
             part.listeners.append(self.history.mark_stale)

@@ -40,9 +40,12 @@ class SuccessorController(Component):
         Args:
             failed: called with the reason when that is not possible.
         """
+        source = self.controller.source
+        if not isinstance(source, LiveSource):
+            return
         try:
             rule = read_rule(text)
-            law = law_from_rule(rule.text)
+            law = law_from_rule(rule.text, boundary=source.motor.traits.boundary)
         except AetheriaError as error:
             failed(error)
             return
@@ -94,7 +97,7 @@ class SuccessorController(Component):
         brush = model.brush
         self._open(source)
         model.set(**kept)
-        model.change_brush(size=brush.size, strength=brush.strength, everywhere=brush.everywhere)
+        model.change_brush(size=brush.size, strength=brush.strength, state=brush.state, everywhere=brush.everywhere)
         source.play(playing)
         self.controller.view.show_message(Message("note", note))
 
