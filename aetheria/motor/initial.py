@@ -3,6 +3,7 @@
 import hashlib
 import operator
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -171,7 +172,10 @@ def _read_pattern(path: Path, law: Law, grid: tuple[int, ...], scale: float) -> 
     pattern = read_pattern(path, law.live_state)
     if pattern.rule:
         _say_rule(pattern.rule, path, law, grid)
-    return law.pattern_values(_trimmed(pattern, path, grid, scale), str(path))
+    if len(grid) == 1:  # each row of such a pattern is the state before the next one
+        pattern = replace(pattern, cells=pattern.newest_row)
+    values = law.pattern_values(_trimmed(pattern, path, grid, scale), str(path))
+    return values[0] if len(grid) == 1 else values
 
 
 def _say_rule(named: str, path: Path, law: Law, grid: tuple[int, ...]) -> None:

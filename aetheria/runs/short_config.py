@@ -12,13 +12,14 @@ from aetheria.files.recognise import recognised
 from aetheria.laws import find_law
 from aetheria.laws.rules import BrokenRuleError, Rule, law_from_rule, read_rule
 from aetheria.laws.states import MOST_STATES
-from aetheria.runs.config import RunConfig, find_config
+from aetheria.runs.config import LARGEST_SIDE, RunConfig, find_config
 
 SMALLEST = 512  # side of a grid on which a pattern of unknown surroundings is opened
 _GLIDER = 4  # steps that a glider takes for a cell
 _WIDEST = 2048  # side up to which a grid has room for gliders of all steps
 _FARTHEST = 4096  # side up to which a grid is widened, so that a pattern lies where its file says
 STEPS = 1000
+_LENIA = re.compile(r"lenia|\br\s*=\s*\d", re.IGNORECASE)  # a rule of Lenia's extension of RLE
 MOST_FRAMES = 200
 # Sides of a grid by the number of its axes.
 _DEFAULT_GRIDS = {1: (512,), 2: (SMALLEST, SMALLEST), 3: (64, 64, 64)}
@@ -82,6 +83,8 @@ def config_of_pattern(path: Path, grid: tuple[int, ...] | None = None, steps: in
     """
     pattern = read_pattern(path)
     rule = _rule_of(pattern, path)
+    if rule.law is not None and find_law(rule.law).ranks == (1,):
+        return _row_of_pattern(pattern, rule, path, grid, steps)
     size = (pattern.cells.shape[0], pattern.cells.shape[1])
     roomy = tuple(room(cells, steps) for cells in size)
     law, note = _law_of(rule, path.name, bounded=False), ""
@@ -97,6 +100,16 @@ def config_of_pattern(path: Path, grid: tuple[int, ...] | None = None, steps: in
     return _config(path.stem, law, grid, steps, initial=initial), note
 
 
+def _row_of_pattern(
+    pattern: Pattern, rule: Rule, path: Path, grid: tuple[int, ...] | None, steps: int | None
+) -> tuple[RunConfig, str]:
+    """The newest row of a pattern under a rule of one dimension."""
+    note = f"{path.name}: a rule of one dimension ({rule.text}); the last of its rows is the first state"
+    initial = {"kind": "pattern", "path": str(path.resolve()), "step": pattern.generation}
+    sides = grid or (room(pattern.cells.shape[1], steps),)
+    return _config(path.stem, _law_of(rule, path.name, bounded=False), sides, steps, initial=initial), note
+
+
 def room(cells: int, steps: int | None = None) -> int:
     """Side of a grid with room for a pattern of so many cells to grow; see `config_of_pattern`. A multiple of 64."""
     way = min((steps or 0) // _GLIDER, max(0, _WIDEST - cells) // 2)
@@ -104,7 +117,8 @@ def room(cells: int, steps: int | None = None) -> int:
 
 
 def _rounded(side: int) -> int:
-    return -(-side // 64) * 64
+    """A multiple of 64, at most the longest side of a grid."""
+    return min(-(-side // 64) * 64, LARGEST_SIDE)
 
 
 def _widened(side: int, cells: int, first: int) -> int:
@@ -162,7 +176,7 @@ def _rule_of(pattern: Pattern, path: Path) -> Rule:
     try:
         rule = read_rule(pattern.rule or "B3/S23", path.name)
     except ConfigError as error:
-        if states <= 1:
+        if states <= 1 or not _LENIA.search(pattern.rule or ""):
             reason = str(error).partition("given; ")[2]
             raise ConfigError(f'{path.name}: made for the rule "{pattern.rule}"; {reason}') from None
         rule = None
