@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from aetheria.core.device import memory_named
+from aetheria.core.device import memory_named, return_freed_memory
 from aetheria.core.errors import DivergedError
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
@@ -14,6 +14,8 @@ from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
 from aetheria.stepping import Plan, PlanName, State
 from aetheria.stepping.edges import edge_cells, margin
+
+_LARGE, _SMALLER = 1 << 25, 4  # bytes of a public form whose memory is given back once it is packed to so small a part
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,12 @@ class Stepper:
     def advance(self, plan: Plan, steps: int) -> None:
         """Takes steps by the plan that `current` gave just now. Steps that an exception interrupts were not taken."""
         marks = self.own.marks() if self.own else None
+        public = 0 if self.moment.shown is None else self.moment.shown[0].nbytes
         with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
             self._advance(plan, steps)
+        held = self.moment.held
+        if public >= _LARGE and held is not None and held[0].nbytes <= public // _SMALLER and not held[0].is_cuda:
+            return_freed_memory()  # the public form, which is far larger than the packed one
         if marks is not None:
             self.own.note_changes(marks)
 
