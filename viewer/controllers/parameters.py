@@ -27,7 +27,7 @@ _KNOWN = (
     *("Brian's Brain", "Star Wars", "Bosco"),
 )
 KNOWN_RULES: Mapping[str, str] = {name: NAMES[name] for name in _KNOWN} | {name: name for name in ("WireWorld", "JvN29")}
-ANY_RULE = TextControl("rule", "any rule, as in B3/S23, 345/2/4, R5,C0,M1,S34..58,B34..45,NM or WireWorld; the cells stay")
+ANY_RULE = TextControl("rule", "of any family, as B36/S23, 345/2/4 or WireWorld; the cells stay")
 
 
 ChangeRule = Callable[[str, Callable[[AetheriaError], object]], object]
@@ -124,8 +124,9 @@ class ParameterController(Component):
             law = source.motor.traits
             self.values = {control.name: law.get_control(control.name) for control in law.controls}
             self.controls = law.controls
-            if law.states is not None and "rule" not in self.values:
-                self.controls, self.values["rule"] = (ANY_RULE, *law.controls), law.rule_string
+            if law.states is not None:
+                self.values.setdefault("rule", law.rule_string)
+                self.controls = (ANY_RULE, *(control for control in law.controls if control.name != "rule"))
             self._first = dict(self.values)
         self._notify()
 
