@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.motor.successor import under_law as under_law
     from aetheria.recording import Recorder as Recorder
     from aetheria.recording import Recording as Recording
+    from aetheria.runs.simulate import simulate as simulate
 
 
 _HOME = {
@@ -48,6 +49,7 @@ _HOME = {
     "aetheria.motor.motor": "Aetheria_Motor MotorConfig",
     "aetheria.motor.successor": "resized under_law",
     "aetheria.recording": "Recorder Recording",
+    "aetheria.runs.simulate": "simulate",
     "aetheria.core.errors": (
         "AetheriaError ConfigError LawError StateError DivergedError FileUnreadableError RecordingError DiskFullError"
     ),
