@@ -28,7 +28,7 @@ class Stamp:
 
 def stamps_for(law: Law) -> tuple[Stamp, ...]:
     """Stamps shipped for this law: its creatures, or the two-state patterns where it has none; `about` is a code."""
-    creatures = tuple(Stamp(animal.name, animal.cells, animal.code) for animal in law.creatures())
+    creatures = tuple(Stamp(animal.name, animal.cells, animal.code) for animal in law.creatures() if animal.cells.ndim == 2)
     return creatures or shipped_patterns()
 
 
