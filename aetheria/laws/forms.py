@@ -146,6 +146,21 @@ class PlaneRule(NamedTuple):
     boundary: Boundary
 
 
+class ShiftingRule(NamedTuple):
+    """A rule on blocks of 2x2 cells (a b / c d) that shift by one cell from step to step.
+
+    Attributes:
+        tables: int32 numbers of the next blocks in memory order, by the number ((a k + b) k + c) k + d of a block of k states;
+            of several tables in a row hash noise draws one for each block and step.
+        states: number k of states.
+        boundary: the cells beyond the edge.
+    """
+
+    tables: bytes
+    states: int
+    boundary: Boundary
+
+
 @dataclass(frozen=True)
 class TreeRule:
     """A rule of whole states by a decision tree over the 3x3 block of a two-dimensional grid.

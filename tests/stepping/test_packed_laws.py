@@ -41,6 +41,10 @@ CASES: list[Case] = [
     ("SecondOrder", {"rule": "B4/S4", "rank": 3}, ((5, 6, 70),)),
     ("Margolus", {"rule": "critters"}, ((2, 2), (34, 1024), (6, 1100))),
     ("Margolus", {"rule": RANDOM_TABLE}, ((8, 130), (10, 128), (70, 20))),
+    ("Margolus", {"rule": "sand"}, ((2, 2), (8, 130), (70, 36))),
+    ("Margolus", {"rule": "dla"}, ((4, 6), (70, 36))),
+    ("Margolus", {"rule": [RANDOM_TABLE, RANDOM_TABLE[::-1], list(range(16))]}, ((8, 10),)),
+    ("Margolus", {"rule": [(77 * n + n // 5) % 256 for n in range(256)]}, ((6, 66),)),
     ("HPP", {}, ((1, 1), (5, 7), (9, 512), (70, 577))),
 ]
 
@@ -99,6 +103,7 @@ def follow(law: Law, state: State) -> None:
         ("Life3D", {}, (20, 20, 40)),
         ("SecondOrder", {}, (40, 70)),
         ("Margolus", {}, (40, 70)),
+        ("Margolus", {"rule": "dla"}, (40, 70)),
         ("HPP", {}, (40, 70)),
     ],
 )
@@ -129,6 +134,14 @@ def test_a_table_edited_in_place_counts_from_the_next_step() -> None:
     law.tables.copy_(torch.tensor(RANDOM_TABLE))
     motor.step(1)
     assert torch.equal(motor.cells.view_as(expected), Margolus(RANDOM_TABLE)(expected, phase=1))
+
+
+@pytest.mark.parametrize("rule", ["sand", "dla"])
+def test_states_that_the_law_does_not_have_read_no_memory_beyond_its_tables(rule: str) -> None:
+    law = Margolus(rule)
+    state = (torch.full((1, 1, 8, 8), 255.0), *(law.initial_memory(torch.zeros(1, 1, 8, 8), 5)))
+    plan = packed(law, state)
+    assert float(plan.unpack(plan.advance(plan.pack(state), 2))[0].max()) <= 2
 
 
 def test_counts_are_written_as_ranges() -> None:

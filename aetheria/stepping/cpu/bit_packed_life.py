@@ -9,7 +9,7 @@ from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import BitRule
 from aetheria.stepping.bit_sliced_life import WORD
 from aetheria.stepping.cpu.job import address, fields, run
-from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu, pointers
+from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu, pointers
 from aetheria.stepping.plan import State
 
 
@@ -49,8 +49,8 @@ class PackedOnCpu(WholeStatesOnCpu[BitRule]):
     def minus(self, states: Tensor, past: Tensor) -> Tensor:
         return states.bitwise_xor_(past)
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         batch, _, height, width = self._shape
         boundary = BOUNDARIES.index(self._rule.boundary)
-        job = Job(*map(address, (before, after, spare)), batch, height, width, steps, boundary, threads)
+        job = Job(*map(address, (before, after, spare)), batch, height, width, steps.number, boundary, steps.threads)
         run(self._kernel.bit_packed_life, job)

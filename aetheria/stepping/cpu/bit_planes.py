@@ -10,7 +10,7 @@ from torch import Tensor
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import PlaneRule
 from aetheria.stepping.cpu.job import address, fields, run
-from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
+from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu
 from aetheria.stepping.plan import State
 
 _MARGIN = 512  # bits before the first site of a row; as many follow the last vector
@@ -64,10 +64,10 @@ class BitPlanesOnCpu(WholeStatesOnCpu[PlaneRule]):
             cells[:, y::2, x::2] = planes[:, plane]
         return super().unpack((cells,))
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         job = Job(
             *map(address, (before, after, spare, self._lookups)),
-            *(self._shape[0], *self._sites, self._words, steps, first),
-            *(len(self._rule.phases), threads, BOUNDARIES.index(self._rule.boundary)),
+            *(self._shape[0], *self._sites, self._words, steps.number, steps.first),
+            *(len(self._rule.phases), steps.threads, BOUNDARIES.index(self._rule.boundary)),
         )
         run(self._kernel.bit_planes, job)
