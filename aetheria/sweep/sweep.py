@@ -1,0 +1,99 @@
+"""A sweep from its file to its results: executor, sweeper, and the files that it leaves."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from aetheria.core.device import find_device
+from aetheria.core.errors import ConfigError, nearest
+from aetheria.core.extras import installed
+from aetheria.runs.signals import SignalHandler
+from aetheria.sweep.executor import Executor
+from aetheria.sweep.inline import InlineExecutor
+from aetheria.sweep.local import LocalExecutor
+from aetheria.sweep.results import ResultTable
+from aetheria.sweep.sweep_config import SweepPlan
+from aetheria.sweep.sweeper import Sweeper, SweepOptions, SweepProgress
+
+PLACES = ("local", "inline", "ray", "slurm")
+LOG = "workers.log"
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The end of a sweep.
+
+    Attributes:
+        table: the rows.
+        files: written beside the rows.
+        exit_code: 0 done, 1 where every point failed, 130 or 143 after a signal.
+    """
+
+    table: ResultTable
+    files: tuple[Path, ...]
+    exit_code: int = 0
+
+
+def sweep(
+    plan: SweepPlan,
+    folder: Path,
+    *,
+    on: str = "local",
+    workers: int | None = None,
+    options: SweepOptions | None = None,
+    progress: Callable[[SweepProgress], None] = lambda _: None,
+) -> SweepResult:
+    """Runs a sweep, or goes on with one, to its end or the first SIGINT or SIGTERM; see `Sweeper` for what it raises.
+
+    Args:
+        plan: of the sweep.
+        folder: for `results.jsonl` and all other files.
+        on: "local" (processes of this machine), "inline" (this process), "ray" or "slurm".
+        workers: tasks at a time; None for one on each core, or one for a GPU.
+        options: see `SweepOptions`.
+        progress: called several times a second.
+
+    Raises:
+        ConfigError: no such place, or a package or cluster that is missing.
+    """
+    folder = folder.absolute()
+    with ExitStack() as stack:
+        signals = stack.enter_context(SignalHandler())
+        folder.mkdir(parents=True, exist_ok=True)
+        device = (options.device if options else None) or plan.base.get("device", "auto")
+        executor = executor_on(on, workers or _workers(str(device)), folder)
+        stack.callback(executor.close)
+        sweeper = Sweeper(plan, folder, executor, options, progress)
+        stack.callback(sweeper.close)
+        table = sweeper.run(signals)
+        signals.ignored = 1 << 30  # the files are written, whatever signals come
+        files = write_files(table, folder)
+        code = signals.exit_code if signals.received else int(len(table) > 0 and not table.done)
+    return SweepResult(table, files, code)
+
+
+def executor_on(on: str, workers: int, folder: Path) -> Executor:
+    """The executor of that name. Raises ConfigError where there is none, or what it needs is missing."""
+    if on == "local":
+        return LocalExecutor(workers, folder / LOG)
+    if on == "inline":
+        return InlineExecutor()
+    raise ConfigError(f"--on {on}: unknown; {nearest(on, list(PLACES))}")
+
+
+def write_files(table: ResultTable, folder: Path) -> tuple[Path, ...]:
+    """Writes the table as CSV, and as Parquet where pyarrow is installed."""
+    table.write_csv(folder / "results.csv")
+    files = [folder / "results.csv"]
+    if installed("pyarrow"):
+        table.write_parquet(folder / "results.parquet")
+        files.append(folder / "results.parquet")
+    return tuple(files)
+
+
+def _workers(device: str) -> int:
+    if find_device(None if device == "auto" else device).type == "cuda":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
