@@ -78,7 +78,7 @@ def _report(result: "SweepResult", config: str, folder: Path, quiet: bool) -> No
     said = "[yellow]interrupted[/]" if interrupted else "[green]done[/]"
     out.print(f"{said} {counted(table.done, 'point')} done, {len(failed):,} failed")
     for file in result.files:
-        out.print(f"  {file.suffix.removeprefix('.'):<9}  {plain(file)}")
+        out.print(f"  {file.stem.replace('_', ' '):<9}  {plain(file)}")
     command, name = plain(program()), plain(shell_quoted(config))
     out.print(f"Next: {command} sweep {name}" + ("" if interrupted else f" --show --out {plain(shell_quoted(folder))}"))
 

@@ -1,25 +1,24 @@
 """The run of a task's points in a worker: a motor, its observables, and a row for each point."""
 
-import math
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from aetheria.core.errors import AetheriaError, ConfigError, DivergedError
 from aetheria.files.atomic import atomic_write
 from aetheria.files.untrusted import first_line
+from aetheria.laws.base import as_law
+from aetheria.motor.initial import make_initial
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.request import Request
 from aetheria.recording import Recorder
 from aetheria.runs.config import RunConfig
 from aetheria.runs.provenance import Provenance
-from aetheria.runs.run import build_motor, check_outputs, recorder_settings, render_picture
+from aetheria.runs.run import build_motor, check_outputs, law_from_config, recorder_settings, render_picture
+from aetheria.sweep.samples import Samples
 from aetheria.sweep.task import Row, Task, failed_row, row_of
 
 
@@ -28,7 +27,7 @@ def run_task(task: Task) -> list[Row]:
     torch.set_num_threads(task.threads)
     began = time.perf_counter()
     try:
-        rows = _run_point(task)
+        rows = _run_points(task)
     except AetheriaError as error:
         rows = [failed_row(point, str(error)) for point in task.points]
     except Exception as error:  # noqa: BLE001 - a law is anybody's code, and its point must harm no other
@@ -37,106 +36,65 @@ def run_task(task: Task) -> list[Row]:
     return [{**row, "seconds": round(seconds, 4)} for row in rows]
 
 
-def _run_point(task: Task) -> list[Row]:
-    (point,) = task.points
-    config = RunConfig.checked(point.values, "")
-    with build_motor(config, task.device) as motor:
-        request = _request(task.observables, motor)
+def _run_points(task: Task) -> list[Row]:
+    config = RunConfig.checked(task.points[0].values, "")
+    if task.after > config.steps:
+        raise ConfigError(f"[measure] after: {task.after} given; expected at most the {config.steps} steps of the run")
+    universes = len(task.points)
+    if universes > 1:
+        config = config.model_copy(update={"batch": universes})
+    with build_motor(config, task.device, _cells_of_seeds(config, task) if universes > 1 else None) as motor:
+        samples = [Samples(motor, task.observables, universe, task.after) for universe in range(universes)]
         check_outputs(config, motor)
         motor.warm_up()
-        files = _files(task, point.key)
-        series = Series(config.steps, task.after)
+        files = _files(task)
         status, error = "done", ""
         recorder = _recorder(config, motor, files.get("recording"))
         try:
             with recorder or nullcontext():
-                _step(motor, request, config.steps, task.every or config.record.every, series)
+                _step(motor, config.steps, task.every or config.record.every, samples)
         except DivergedError as diverged:
             status, error = "diverged", str(diverged)
         if "picture" in files and status == "done":
             with atomic_write(files["picture"]) as temporary:
                 render_picture(config, motor).save(temporary)
-        found = Provenance.of(motor).model_dump()
+        shared = {"status": status, "error": error, "steps": motor.step_count, **Provenance.of(motor).model_dump()}
+        kept = {kind: str(path.relative_to(task.folder)) for kind, path in files.items() if path.exists()}
         return [
-            {
-                **row_of(point),
-                "status": status,
-                "error": error,
-                "steps": motor.step_count,
-                **found,
-                "observables": series.statistics(),
-                **{kind: str(path.relative_to(task.folder)) for kind, path in files.items() if path.exists()},
-            }
+            {**row_of(point), **shared, "observables": sample.results(), **kept}
+            for point, sample in zip(task.points, samples, strict=True)
         ]
 
 
-class Series:
-    """Samples of observables during a run.
-
-    Attributes:
-        steps: of the samples.
-        values: by observable, a number for each sample.
-    """
-
-    def __init__(self, last: int, after: int) -> None:
-        """
-        Args:
-            last: steps of the run.
-            after: steps before the first sample that counts for mean and extremes.
-        """
-        if after > last:
-            raise ConfigError(f"[measure] after: {after} given; expected at most the {last} steps of the run")
-        self._after = after
-        self.steps: list[int] = []
-        self.values: dict[str, list[float]] = {}
-
-    def add(self, step: int, sample: dict[str, NDArray[np.generic]]) -> None:
-        """Adds the observables `(B,)` at a step."""
-        self.steps.append(step)
-        for name, value in sample.items():
-            self.values.setdefault(name, []).append(float(value[0]))
-
-    def statistics(self) -> dict[str, dict[str, float | None]]:
-        """For each observable its last value, and mean and extremes of the samples from `after` on; None for NaN and Inf."""
-        first = next((i for i, step in enumerate(self.steps) if step >= self._after), 0)
-        return {name: _statistics(np.array(values[first:]), values[-1]) for name, values in self.values.items()}
+def _cells_of_seeds(config: RunConfig, task: Task) -> Tensor:
+    """The first cells `(B, C, *grid)` of points that differ in their seed: each as the first universe of a run by itself."""
+    grid = config.grid.sides
+    module, d_state = law_from_config(config.law, config.d_state, len(grid))
+    law = as_law(module, d_state)
+    shape = (1, law.channels, *grid)
+    return torch.cat([make_initial(config.initial, law, shape, point.seed) for point in task.points])
 
 
-def _statistics(values: NDArray[np.float64], last: float) -> dict[str, float | None]:
-    found = {"last": last, "mean": float(values.mean()), "min": float(values.min()), "max": float(values.max())}
-    return {name: value if math.isfinite(value) else None for name, value in found.items()}
-
-
-def _step(motor: Aetheria_Motor, request: Request, steps: int, every: int, series: Series) -> None:
+def _step(motor: Aetheria_Motor, steps: int, every: int, samples: list[Samples]) -> None:
     """Steps to the end; a sample at each multiple of `every` and at the end."""
     motor.step(0)  # publishes the recorder's frame of the first cells
     while True:
-        series.add(motor.step_count, dict(motor.look(request)))
+        for sample in samples:
+            sample.take()
         if motor.step_count >= steps:
             motor.check_finite()
             return
         motor.step(min(every - motor.step_count % every, steps - motor.step_count))
 
 
-def _request(observables: Sequence[str], motor: Aetheria_Motor) -> Request:
-    try:
-        request = motor.request(list(observables))
-    except ConfigError as error:
-        raise ConfigError(f"[measure] observables: {error}") from None
-    for field in request.fields:
-        if not field.scalar:
-            raise ConfigError(f'[measure] observables: "{field.name}" is a field of the grid; expected one number a universe')
-    return request
-
-
-def _files(task: Task, key: str) -> dict[str, Path]:
+def _files(task: Task) -> dict[str, Path]:
     wanted = {"recording": ".h5"} if task.recordings else {}
     if task.pictures:
         wanted["picture"] = ".png"
     folder = Path(task.folder) / "points"
     if wanted:
-        folder.mkdir(exist_ok=True)
-    return {kind: folder / f"{key}{suffix}" for kind, suffix in wanted.items()}
+        folder.mkdir(parents=True, exist_ok=True)
+    return {kind: folder / f"{task.points[0].key}{suffix}" for kind, suffix in wanted.items()}
 
 
 def _recorder(config: RunConfig, motor: Aetheria_Motor, path: Path | None) -> Recorder | None:

@@ -1,7 +1,7 @@
 """Ranges and distributions of a parameter: `{ from = 0.1, to = 0.2, count = 5 }`, `{ uniform = [0.1, 0.2] }`."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,18 +22,34 @@ _DISTRIBUTIONS = {
 _DISTRIBUTION = "a distribution as in { uniform = [0.1, 0.2] }"
 
 
-def parameters_in(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+def parameters_in(
+    table: Mapping[str, Any], where: str, entry: Callable[[dict[str, Any]], bool] = lambda _: False
+) -> dict[str, Any]:
     """The entries of a table by dotted key: `"law.m" = [...]`, `law.m = [...]` and `[grid.law] m = [...]` are the same.
+
+    Args:
+        where: name of the table, for messages.
+        entry: whether an inner table is an entry itself, as a range is; other tables lead to further keys.
 
     Raises:
         ConfigError: a key that is given twice.
     """
     found: dict[str, Any] = {}
-    for key, entry in _flat(table, ""):
+    for key, given in _flat(table, "", entry):
         if key in found:
             raise ConfigError(f"[{where}] {key}: given twice; expected each parameter once")
-        found[key] = entry
+        found[key] = given
     return found
+
+
+def is_range(table: dict[str, Any]) -> bool:
+    """Whether a table is meant as a range."""
+    return bool({"from", "to"} & table.keys())
+
+
+def is_distribution(table: dict[str, Any]) -> bool:
+    """Whether a table is meant as a distribution: it has one key, and leads to no further table."""
+    return bool(_DISTRIBUTIONS.keys() & table.keys()) or not any(isinstance(value, dict) for value in table.values())
 
 
 def values_of(entry: Any, where: str) -> list[Any]:
@@ -100,12 +116,12 @@ class Distribution:
         return bool(low < high and (low > 0 or self.kind == "uniform"))
 
 
-def _flat(table: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
-    for key, entry in table.items():
-        if isinstance(entry, dict) and entry and not entry.keys() <= {*_RANGE_KEYS, *_DISTRIBUTIONS}:
-            yield from _flat(entry, f"{above}{key}.")
+def _flat(table: Mapping[str, Any], above: str, entry: Callable[[dict[str, Any]], bool]) -> Iterator[tuple[str, Any]]:
+    for key, given in table.items():
+        if isinstance(given, dict) and given and not entry(given):
+            yield from _flat(given, f"{above}{key}.", entry)
         else:
-            yield f"{above}{key}", entry
+            yield f"{above}{key}", given
 
 
 def _values_in_range(entry: dict[str, Any], where: str) -> list[Any]:

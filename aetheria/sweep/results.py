@@ -123,12 +123,16 @@ class ResultTable(Sequence[Row]):
         return list(dict.fromkeys(key for row in self for key in row["parameters"]))
 
     @property
+    def observed(self) -> list[str]:
+        """Columns of observables, as in "mass_last"."""
+        return list(dict.fromkeys(name for row in self for name in _observed(row)))
+
+    @property
     def columns(self) -> list[str]:
         """Names of all columns: index, parameters, observables ("mass_last", "mass_mean" ...), versions, files."""
-        observed = dict.fromkeys(name for row in self for name in _observed(row))
         held = {name for row in self for name in row}
         last = [name for name in (*_LAST, *_FILES) if name in held]
-        return [*_FIRST[:1], *self.parameters, *_FIRST[1:], *observed, *last]
+        return [*_FIRST[:1], *self.parameters, *_FIRST[1:], *self.observed, *last]
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Each row as a flat mapping from all columns; None where it has no value."""
@@ -201,7 +205,7 @@ class ResultTable(Sequence[Row]):
         sides = {name: sorted(set(map(_hashable, values)), key=_order) for name, values in axes.items()}
         places = [tuple(sides[name].index(_hashable(values[row])) for name, values in axes.items()) for row in range(len(self))]
         arrays = {}
-        for name in dict.fromkeys(name for row in self for name in _observed(row)):
+        for name in self.observed:
             array = np.full([len(side) for side in sides.values()], np.nan)
             for place, value in zip(places, self.column(name), strict=True):
                 array[place] = np.nan if value is None else value

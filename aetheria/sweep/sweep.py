@@ -1,7 +1,7 @@
 """A sweep from its file to its results: executor, sweeper, and the files that it leaves."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,9 @@ from pathlib import Path
 from aetheria.core.device import find_device
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.core.extras import installed
+from aetheria.files.atomic import atomic_write
 from aetheria.runs.signals import SignalHandler
+from aetheria.sweep.charts import axes_of, contact_sheet, heat_map
 from aetheria.sweep.executor import Executor
 from aetheria.sweep.inline import InlineExecutor
 from aetheria.sweep.local import LocalExecutor
@@ -69,7 +71,7 @@ def sweep(
         stack.callback(sweeper.close)
         table = sweeper.run(signals)
         signals.ignored = 1 << 30  # the files are written, whatever signals come
-        files = write_files(table, folder)
+        files = write_files(table, folder, {str(axis): name for axis, name in plan.config.plot.items()})
         code = signals.exit_code if signals.received else int(len(table) > 0 and not table.done)
     return SweepResult(table, files, code)
 
@@ -83,14 +85,34 @@ def executor_on(on: str, workers: int, folder: Path) -> Executor:
     raise ConfigError(f"--on {on}: unknown; {nearest(on, list(PLACES))}")
 
 
-def write_files(table: ResultTable, folder: Path) -> tuple[Path, ...]:
-    """Writes the table as CSV, and as Parquet where pyarrow is installed."""
+def write_files(table: ResultTable, folder: Path, plot: Mapping[str, str]) -> tuple[Path, ...]:
+    """Writes the table as CSV, as Parquet where pyarrow is installed, and as charts where two parameters vary.
+
+    Raises:
+        ConfigError: a chart is asked for by `plot` that the table does not give.
+    """
     table.write_csv(folder / "results.csv")
     files = [folder / "results.csv"]
     if installed("pyarrow"):
         table.write_parquet(folder / "results.parquet")
         files.append(folder / "results.parquet")
-    return tuple(files)
+    return (*files, *_write_charts(table, folder, dict(plot)))
+
+
+def _write_charts(table: ResultTable, folder: Path, plot: dict[str, str]) -> list[Path]:
+    try:
+        axes = axes_of(table, plot)
+    except ConfigError:
+        if plot and table.done:
+            raise
+        return []
+    charts = {"heat_map.png": heat_map}
+    if any(row.get("picture") for row in table):
+        charts["pictures.png"] = contact_sheet
+    for name, draw in charts.items():
+        with atomic_write(folder / name) as temporary:
+            draw(table, axes).save(temporary)
+    return [folder / name for name in charts]
 
 
 def _workers(device: str) -> int:

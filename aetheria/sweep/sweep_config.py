@@ -1,6 +1,7 @@
 """Sweep configs: a config to start from, the parameters that vary, and the observables to measure."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from aetheria.core.errors import ConfigError, nearest
 from aetheria.core.settings import Settings
 from aetheria.laws import find_law, parameters
 from aetheria.runs.config import RunConfig, find_config, read_settings, shipped_sweeps, with_settings
-from aetheria.sweep.ranges import Distribution, parameters_in, values_of
+from aetheria.sweep.ranges import Distribution, is_distribution, is_range, parameters_in, values_of
 
 _TABLES = ("grid", "random", "search")
 
@@ -148,10 +149,10 @@ def checked_sweep(values: Any, folder: Path) -> SweepPlan:
     base = read_settings(beside if beside.is_file() else find_config(config.config))
     everywhere = parameters_in(config.set, "set")
     base = with_settings(base, everywhere, folder)
-    grid = {key: values_of(entry, f"[grid] {key}") for key, entry in parameters_in(config.grid or {}, "grid").items()}
+    grid = {key: values_of(entry, f"[grid] {key}") for key, entry in parameters_in(config.grid or {}, "grid", is_range).items()}
     table = "random" if config.random else "search"
     drawn = config.random or config.search
-    entries = parameters_in(drawn.parameters if drawn else {}, f"{table}.parameters")
+    entries = parameters_in(drawn.parameters if drawn else {}, f"{table}.parameters", is_distribution)
     distributions = {key: Distribution(entry, f"[{table}.parameters] {key}") for key, entry in entries.items()}
     if drawn and not distributions:
         raise ConfigError(f"[{table}.parameters] empty; expected one parameter or more, with their distributions")
@@ -167,6 +168,8 @@ def checked_sweep(values: Any, folder: Path) -> SweepPlan:
 def _check_keys(where: str, keys: list[str], base: dict[str, Any], laws: list[Any], config: str) -> None:
     """Raises ConfigError for keys that no config of these laws has."""
     name = (base.get("law") or {}).get("name")
+    with suppress(ConfigError):  # a parameter may complete it
+        name = RunConfig.checked(base, "").law.name
     known = {place for places in RunConfig.places(base).values() for place in places}
     for law in {name, *laws}:
         if isinstance(law, str):

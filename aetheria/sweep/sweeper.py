@@ -10,6 +10,7 @@ from aetheria.core.errors import ConfigError, DiskFullError, RecordingError
 from aetheria.core.printable import get_logger
 from aetheria.recording.lock import WriteLock
 from aetheria.runs.signals import SignalHandler
+from aetheria.sweep.batches import batches
 from aetheria.sweep.executor import Executor, Finished
 from aetheria.sweep.points import Point, points_of
 from aetheria.sweep.results import ROWS, ResultFile, ResultTable, read_rows
@@ -124,7 +125,8 @@ class Sweeper:
         new = {point.key: point for point in points if point.key not in self._met}
         self._met |= new
         self._kept += sum(key in self._rows for key in new)
-        waiting = deque(self._task(point) for key, point in new.items() if key not in self._rows)
+        missing = [point for key, point in new.items() if key not in self._rows]
+        waiting = deque(self._task(*group) for group in batches(self._plan, missing, self._executor.slots))
         while (waiting or self._running) and not signals.received:
             while waiting and len(self._running) < self._executor.slots:
                 self._start(waiting.popleft(), tries=1)

@@ -76,13 +76,13 @@ def test_a_sweep_that_was_ended_goes_on_and_runs_no_point_twice(tmp_path: Path, 
     out.mkdir()
     lines = (whole / ROWS).read_bytes().splitlines(keepends=True)
     (out / ROWS).write_bytes(b"".join(lines[:3]) + lines[3][:40])  # as a kill leaves it: three rows, and a torn one
-    once = point_run._run_point
+    once = point_run._run_points
 
     def counted(task: Task) -> list[Row]:
         ran.append(task.points[0].index)
         return once(task)
 
-    monkeypatch.setattr(point_run, "_run_point", counted)
+    monkeypatch.setattr(point_run, "_run_points", counted)
     assert comparable(run_inline(plan, out)) == expected
     assert ran == [3, 4, 5]
     assert comparable(load(out)) == expected
