@@ -23,8 +23,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 1 every point of a sweep failed, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, "
-    "6 verify found a difference or repair could not save everything, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 all points of a sweep failed, 2 bad config or arguments, 3 disk full, 4 diverged, "
+    "5 unreadable input, 6 verify found a difference or repair could not save everything, 130 interrupted.",
 )
 for command in (run, train, sweep, info, verify, repair, export, laws, quantise, import_weights, bench, profile, doctor):
     app.command()(command)
