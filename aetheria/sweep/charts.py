@@ -78,30 +78,56 @@ def heat_map(table: ResultTable, axes: Axes) -> Image.Image:
 
 
 def contact_sheet(table: ResultTable, axes: Axes) -> Image.Image:
-    """The pictures of runs at their place over two parameters, x to the right and y upwards; empty where there is none.
+    """The pictures of runs at their place over two parameters; of several at one place the first.
 
     Raises:
         ConfigError: no run has a picture.
     """
-    kept = [row for row in table if row.get("picture")]
-    if not kept:
+    if not any(row.get("picture") for row in table):
         raise ConfigError("pictures: no run of this sweep has one; set pictures = true")
-    right, down = (_places(table, name) for name in (axes.x, axes.y))
-    height, width = (min(len(places), _MOST_TILES) * (_TILE + 2) for places in (down, right))
-    sheet = Image.new("RGB", (_LEFT + width, _TOP + height + _BOTTOM), _PAPER)
-    shown: set[tuple[int, int]] = set()
+    right, up = (_places(table, name) for name in (axes.x, axes.y))
+    names: dict[tuple[int, int], str] = {}
     for row, x, y in zip(table, table.column(axes.x), table.column(axes.y), strict=True):
-        place = right[str(x)], down[str(y)]
-        if row.get("picture") and place not in shown and max(place) < _MOST_TILES:
-            shown.add(place)
-            tile = read_image(_inside(table.folder, row["picture"])).convert("RGB").resize((_TILE, _TILE))
-            sheet.paste(tile, (_LEFT + place[0] * (_TILE + 2), _TOP + height - (place[1] + 1) * (_TILE + 2)))
+        if row.get("picture"):
+            names.setdefault((right[str(x)], up[str(y)]), row["picture"])
+    return tiles(Chart([*right], [*up], axes), names, table.folder)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A grid of pictures.
+
+    Attributes:
+        right, up: the values along the axes.
+        axes: their names.
+    """
+
+    right: list[Any]
+    up: list[Any]
+    axes: Axes
+
+
+def tiles(chart: Chart, names: dict[tuple[int, int], str], folder: Path) -> Image.Image:
+    """Pictures side by side, x to the right and y upwards; empty where there is none.
+
+    Args:
+        chart: the grid.
+        names: of the files, by place (right, up).
+        folder: that they are in.
+    """
+    side = _TILE + 2
+    width, height = (min(len(values), _MOST_TILES) * side for values in (chart.right, chart.up))
+    sheet = Image.new("RGB", (_LEFT + width, _TOP + height + _BOTTOM), _PAPER)
+    for (right, up), name in names.items():
+        if max(right, up) < _MOST_TILES:
+            tile = read_image(_inside(folder, name)).convert("RGB").resize((_TILE, _TILE))
+            sheet.paste(tile, (_LEFT + right * side, _TOP + height - (up + 1) * side))
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    pen.text((4, 8), f"{axes.y} upwards, {axes.x} to the right", fill=_INK, font=font)
-    for text, number in list(right.items())[:_MOST_TILES]:
-        pen.text((_LEFT + (number + 0.5) * (_TILE + 2), _TOP + height + 6), _short(text), fill=_INK, font=font, anchor="ma")
-    for text, number in list(down.items())[:_MOST_TILES]:
-        pen.text((_LEFT - 6, _TOP + height - (number + 0.5) * (_TILE + 2)), _short(text), fill=_INK, font=font, anchor="rm")
+    pen.text((4, 8), f"{chart.axes.y} upwards, {chart.axes.x} to the right", fill=_INK, font=font)
+    for number, value in enumerate(chart.right[:_MOST_TILES]):
+        pen.text((_LEFT + (number + 0.5) * side, _TOP + height + 6), _short(value), fill=_INK, font=font, anchor="ma")
+    for number, value in enumerate(chart.up[:_MOST_TILES]):
+        pen.text((_LEFT - 6, _TOP + height - (number + 0.5) * side), _short(value), fill=_INK, font=font, anchor="rm")
     return sheet
 
 

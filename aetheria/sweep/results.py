@@ -77,6 +77,13 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
+def value_of(row: Row, name: str) -> float | None:
+    """A number in a row: a parameter, or a column of an observable; its name alone, as in "mass", is the last value."""
+    flat = {**row["parameters"], **_observed(row)}
+    value = flat.get(name, flat.get(f"{name}_last"))
+    return float(value) if isinstance(value, int | float) else None
+
+
 def load(path: str | Path) -> "ResultTable":
     """The results of a sweep.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from aetheria.sweep.points import fixed_parameters
+from aetheria.sweep.search import Search
 from aetheria.sweep.sweep_config import SweepPlan
 from aetheria.sweep.task import Row
 
@@ -51,4 +52,4 @@ class AllAtOnce:
 
 def strategy_of(plan: SweepPlan) -> Strategy:
     """The strategy of a sweep. Raises ConfigError where a search needs a package that is not installed."""
-    return AllAtOnce(plan)
+    return AllAtOnce(plan) if plan.config.search is None else Search(plan, plan.config.search)

@@ -14,6 +14,7 @@ from aetheria.laws import find_law, parameters
 from aetheria.runs.config import RunConfig, find_config, read_settings, shipped_sweeps, with_settings
 from aetheria.sweep.ranges import Distribution, is_distribution, is_range, parameters_in, values_of
 
+ARCHIVES = ("map-elites", "cma-me")  # methods that fill an archive
 _TABLES = ("grid", "random", "search")
 
 
@@ -80,6 +81,7 @@ class SweepConfig(Settings):
         recordings, pictures: keep the HDF5 recording, and the picture of the last state, of each run.
         threads: of each worker; the last bits of some laws depend on it.
         plot: the heat map's axes, and the column it shows.
+        slurm: settings of jobs, as submitit names them: timeout_min, mem_gb, slurm_partition ...
     """
 
     title: str = ""
@@ -94,6 +96,7 @@ class SweepConfig(Settings):
     pictures: bool = False
     threads: int = Setting(default=1, gt=0, le=1024)
     plot: dict[Literal["x", "y", "show"], str] = Setting(default_factory=dict)
+    slurm: dict[str, Any] = Setting(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,8 @@ def checked_sweep(values: Any, folder: Path) -> SweepPlan:
         raise ConfigError(f"[config] nothing varies; expected one of the tables {', '.join(f'[{name}]' for name in _TABLES)}")
     if config.search is not None and (config.grid is not None or config.random is not None):
         raise ConfigError("[search] given with [grid] or [random]; expected a search of its own")
+    if config.search is not None:
+        _check_search(config.search, config.measure.observables)
     if (isinstance(config.seeds, int) and config.seeds < 1) or config.seeds == []:
         raise ConfigError(f"[config] seeds: {config.seeds!r} given; expected 1 or more, or a list of seeds")
     beside = folder / config.config
@@ -163,6 +168,22 @@ def checked_sweep(values: Any, folder: Path) -> SweepPlan:
     if "seed" in {*grid, *distributions} and config.seeds != 1:
         raise ConfigError("[config] seeds: given, and seed is a parameter too; expected one of the two")
     return SweepPlan(config, folder, base, grid, distributions)
+
+
+def _check_search(search: SearchConfig, observables: list[str]) -> None:
+    """Raises ConfigError for a search without an objective, or over a column that the table will not have."""
+    if (search.maximise is None) == (search.minimise is None):
+        raise ConfigError('[search] expected maximise or minimise, one of the two, as in maximise = "mass_mean"')
+    if (search.method in ARCHIVES) != bool(search.archive):
+        wanted = "needs archive = { speed_mean = [0, 1], mass_last = [0, 100] }" if not search.archive else "has no archive"
+        raise ConfigError(f'[search] method = "{search.method}" {wanted}')
+    columns = {f"{name}_{statistic}" for name in observables for statistic in ("last", "mean", "min", "max")} | {*observables}
+    for name in filter(None, (search.maximise, search.minimise, *search.archive)):
+        if name not in columns:
+            raise ConfigError(f"[search] {name}: no such column of [measure] observables; {nearest(name, sorted(columns))}")
+    for name, limits in search.archive.items():
+        if len(limits) != 2 or limits[0] >= limits[1]:
+            raise ConfigError(f"[search] archive {name}: {limits} given; expected [low, high]")
 
 
 def _check_keys(where: str, keys: list[str], base: dict[str, Any], laws: list[Any], config: str) -> None:
