@@ -29,6 +29,7 @@ def sweep(
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; one for each core, or one for a GPU.")] = None,
     device: Device = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run the points again that failed.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run points that an earlier sweep ran, too.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Show the table of results, and run nothing.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -45,7 +46,7 @@ def sweep(
     from aetheria.sweep.sweep import sweep as run_sweep
     from aetheria.sweep.sweeper import SweepOptions
 
-    options: dict[str, Any] = {"on": on, "workers": workers, "options": SweepOptions(device, retry)}
+    options: dict[str, Any] = {"on": on, "workers": workers, "options": SweepOptions(device, retry, not no_cache)}
     try:
         with SweepDisplay(out, quiet) as display:
             display.started(plan.varied, on)
@@ -79,6 +80,8 @@ def _report(result: "SweepResult", config: str, folder: Path, quiet: bool) -> No
     out.print(f"{said} {counted(table.done, 'point')} done, {len(failed):,} failed")
     for file in result.files:
         out.print(f"  {file.stem.replace('_', ' '):<9}  {plain(file)}")
+    if cached := sum(bool(row.get("cached")) for row in table):
+        out.print(f"  {cached:,} of them from the cache of runs; --no-cache runs them")
     command, name = plain(program()), plain(shell_quoted(config))
     out.print(f"Next: {command} sweep {name}" + ("" if interrupted else f" --show --out {plain(shell_quoted(folder))}"))
 

@@ -18,7 +18,7 @@ Elites = dict[tuple[int, ...], Row]
 
 
 def elites(table: ResultTable, search: SearchConfig) -> Elites:
-    """The best row of each cell of the archive, by its index along each measure; beyond a range the outermost cell counts."""
+    """The best row of each cell of the archive, by its index along each measure; rows beyond a range stay out."""
     objective, sign = search.maximise or search.minimise or "", 1 if search.maximise else -1
     found: Elites = {}
     scores: dict[tuple[int, ...], float] = {}
@@ -75,4 +75,5 @@ def _place(row: Row, search: SearchConfig) -> tuple[int, ...] | None:
 def _cells(row: Row, search: SearchConfig) -> Iterator[int | None]:
     for name, (low, high) in search.archive.items():
         value = value_of(row, name)
-        yield None if value is None else int(np.clip((value - low) / (high - low) * search.cells, 0, search.cells - 1))
+        inside = value is not None and low <= value <= high
+        yield min(int((value - low) / (high - low) * search.cells), search.cells - 1) if value is not None and inside else None

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,27 @@ from aetheria.recording import Recorder
 from aetheria.runs.config import RunConfig
 from aetheria.runs.provenance import Provenance
 from aetheria.runs.run import build_motor, check_outputs, law_from_config, recorder_settings, render_picture
+from aetheria.runs.run_cache import RunCache
+from aetheria.sweep.cached_points import cached_row, keep
 from aetheria.sweep.samples import Samples
-from aetheria.sweep.task import Row, Task, failed_row, row_of
+from aetheria.sweep.task import Row, Task, failed_row, files_of, row_of
 
 
 def run_task(task: Task) -> list[Row]:
     """The rows of a task's points; an error becomes the text in a row, whatever it is."""
     torch.set_num_threads(task.threads)
+    if not task.cache:
+        return _rows_of(task)
+    cache = RunCache()
+    found = {point.key: cached_row(cache, task, point) for point in task.points}
+    missing = tuple(point for point in task.points if found[point.key] is None)
+    for point, row in zip(missing, _rows_of(replace(task, points=missing)) if missing else [], strict=True):
+        keep(cache, task, point, row)
+        found[point.key] = row
+    return [row for row in found.values() if row is not None]
+
+
+def _rows_of(task: Task) -> list[Row]:
     began = time.perf_counter()
     try:
         rows = _run_points(task)
@@ -47,7 +62,9 @@ def _run_points(task: Task) -> list[Row]:
         samples = [Samples(motor, task.observables, universe, task.after) for universe in range(universes)]
         check_outputs(config, motor)
         motor.warm_up()
-        files = _files(task)
+        files = files_of(task, task.points[0])
+        for path in files.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
         status, error = "done", ""
         recorder = _recorder(config, motor, files.get("recording"))
         try:
@@ -85,16 +102,6 @@ def _step(motor: Aetheria_Motor, steps: int, every: int, samples: list[Samples])
             motor.check_finite()
             return
         motor.step(min(every - motor.step_count % every, steps - motor.step_count))
-
-
-def _files(task: Task) -> dict[str, Path]:
-    wanted = {"recording": ".h5"} if task.recordings else {}
-    if task.pictures:
-        wanted["picture"] = ".png"
-    folder = Path(task.folder) / "points"
-    if wanted:
-        folder.mkdir(parents=True, exist_ok=True)
-    return {kind: folder / f"{task.points[0].key}{suffix}" for kind, suffix in wanted.items()}
 
 
 def _recorder(config: RunConfig, motor: Aetheria_Motor, path: Path | None) -> Recorder | None:

@@ -1,6 +1,6 @@
 """Searches: batches of points that depend on the results of those before, by Optuna or pyribs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from aetheria.core.errors import ConfigError
@@ -58,8 +58,14 @@ class Search:
         measures = [[_mean(group, name) for name in self._settings.archive] for group in groups]
         self._sampler.tell(
             [None if score is None else self._sign * score for score in scores],
-            [None if None in found else [float(value or 0) for value in found] for found in measures],
+            [_within(found, self._settings.archive.values()) for found in measures],
         )
+
+
+def _within(found: Sequence[float | None], ranges: Iterable[list[float]]) -> list[float] | None:
+    """The measures of a point that lies within the ranges of an archive; None for others, which stay out of it."""
+    inside = [value for value, (low, high) in zip(found, ranges, strict=True) if value is not None and low <= value <= high]
+    return inside if len(inside) == len(found) else None
 
 
 def _mean(rows: Sequence[Row], name: str) -> float | None:

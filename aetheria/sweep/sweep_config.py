@@ -41,7 +41,7 @@ class SearchConfig(Settings):
         batch: points that are asked for at once.
         seed: of the sampler.
         maximise, minimise: the objective, one of the two: a column of the table, as in "mass_mean"; "mass" is "mass_last".
-        archive: for pyribs: a range [low, high] for each measure, a column too.
+        archive: for pyribs: a range [low, high] for each measure, a column too; points beyond stay out.
         cells: for pyribs: cells of the archive along each measure.
         parameters: a distribution for each dotted key.
     """

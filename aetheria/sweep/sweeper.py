@@ -56,10 +56,12 @@ class SweepOptions:
     Attributes:
         device: replaces the config's.
         retry: run points again that failed.
+        cache: take points from the cache of runs, and keep them there.
     """
 
     device: str | None = None
     retry: bool = False
+    cache: bool = False
 
 
 class Sweeper:
@@ -149,6 +151,7 @@ class Sweeper:
             config.pictures,
             config.threads,
             self._options.device,
+            self._options.cache,
         )
 
     def _start(self, task: Task, tries: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from aetheria.sweep.points import Point
@@ -21,6 +22,7 @@ class Task:
         recordings, pictures: whether to keep them.
         threads: of torch.
         device: replaces the config's; None for the config's.
+        cache: take points from the cache of runs, and keep them there.
     """
 
     number: int
@@ -33,6 +35,7 @@ class Task:
     pictures: bool = False
     threads: int = 1
     device: str | None = None
+    cache: bool = False
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -44,6 +47,14 @@ class Task:
         given = json.loads(text)
         points = tuple(Point(**point) for point in given.pop("points"))
         return cls(points=points, observables=tuple(given.pop("observables")), **given)
+
+
+def files_of(task: Task, point: Point) -> dict[str, Path]:
+    """The files that the run of a point leaves, by kind."""
+    wanted = {"recording": ".h5"} if task.recordings else {}
+    if task.pictures:
+        wanted["picture"] = ".png"
+    return {kind: Path(task.folder) / "points" / f"{point.key}{suffix}" for kind, suffix in wanted.items()}
 
 
 def rows_to_json(rows: list[Row]) -> str:

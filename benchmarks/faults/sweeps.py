@@ -107,7 +107,7 @@ def in_one_process(times: int) -> FaultResult:
 
 def _program(folder: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "aetheria", "sweep", "sweep.toml", "--out", "out", "--workers", "2", "--quiet"],
+        [sys.executable, "-m", "aetheria", "sweep", "sweep.toml", "--out", "out", "--workers", "2", "--quiet", "--no-cache"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,

@@ -43,4 +43,4 @@ def run_inline(plan: SweepPlan, folder: Path, **given: Any) -> ResultTable:
 
 def comparable(rows: Iterable[Row]) -> list[Row]:
     """Rows by point, without what differs between two runs: the time that they took."""
-    return [{name: value for name, value in row.items() if name not in ("seconds", "tries")} for row in rows]
+    return [{name: value for name, value in row.items() if name not in ("seconds", "tries", "cached")} for row in rows]

@@ -125,7 +125,7 @@ def test_the_archive_holds_the_best_run_of_each_cell(tmp_path: Path) -> None:
         },
         "search",
     )
-    given = [(1, 0.2, 3), (5, 0.3, 4), (2, 0.7, 4), (9, 0.7, 99)]
+    given = [(1, 0.2, 3), (5, 0.3, 4), (2, 0.7, 4), (9, 0.7, 10), (99, 0.7, 10.5), (99, -0.1, 5)]
     rows = [row_of({"law.m": m}, mass=m, speed=speed, symmetry=symmetry) for m, speed, symmetry in given]
     for index, row in enumerate(rows):
         Image.new("RGB", (4, 4), "red").save(tmp_path / f"{index}.png")
