@@ -51,3 +51,8 @@ def test_the_page_on_long_runs_saves_a_run_and_goes_on_with_it(tmp_path: Path, m
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
 def test_what_the_readme_links_to_exists(target: str) -> None:
     assert (ROOT / target).exists()
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "docs/sweeps.md").read_text("utf-8")))
+def test_what_the_page_on_sweeps_links_to_exists(target: str) -> None:
+    assert (ROOT / "docs" / target).exists()
