@@ -104,7 +104,11 @@ class Lenia(Law):
         """
         Args:
             animal: code of a shipped creature whose parameters to take where none are given here (Orbium's by default).
-            R: kernel radius in cells. T: steps per time unit. m, s: growth centre and width. b: ring heights.
+            R: kernel radius in cells.
+            T: steps per time unit.
+            m: growth centre, a mean of cells.
+            s: growth width.
+            b: ring heights, from the centre outwards.
             core: "polynomial", "exponential" or "gaussian".
             growth: "polynomial" or "exponential".
             boundary: "periodic", "zero" or "reflect".

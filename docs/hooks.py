@@ -1,0 +1,46 @@
+"""Hooks of MkDocs: add the pages that are made at each build, and lead links that leave docs/ to their copies in the site."""
+
+from typing import Any
+
+from mkdocs.structure.files import File
+from site_pages import PAGES
+from site_pages.links import Copies, page_links
+
+
+def on_config(config: Any) -> Any:
+    """Completes the navigation with the made pages."""
+    config.nav = [_expanded(entry) for entry in config.nav]
+    return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds the made pages."""
+    for name, make in PAGES.items():
+        files.append(File.generated(config, name, content=make()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Leads links to files outside docs/ to their pages or copies."""
+    copies: Copies = {}
+    markdown = page_links(markdown, page.file.src_uri, copies)
+    for name, source in copies.items():
+        if files.get_file_from_path(name) is None:
+            files.append(File.generated(config, name, abs_src_path=str(source)))
+    return markdown
+
+
+def _expanded(entry: Any) -> Any:
+    """A navigation entry in which a name ending in / is replaced by all pages made below it."""
+    if isinstance(entry, list):
+        found: list[Any] = []
+        for one in entry:
+            found += sorted(name for name in PAGES if name.startswith(one)) if _is_folder(one) else [_expanded(one)]
+        return found
+    if isinstance(entry, dict):
+        return {title: _expanded(below) for title, below in entry.items()}
+    return entry
+
+
+def _is_folder(entry: Any) -> bool:
+    return isinstance(entry, str) and entry.endswith("/")
