@@ -34,8 +34,10 @@ def parameter_meanings(law: Any) -> dict[str, str]:
     """What the law's docstrings say of its parameters."""
     found: dict[str, str] = {}
     for one in reversed(inspect.getmro(law)):
-        found |= described(one.__dict__.get("__doc__"), "Args")
-        found |= described(getattr(one.__dict__.get("__init__"), "__doc__", None), "Args")
+        for docstring in (one.__dict__.get("__doc__"), getattr(one.__dict__.get("__init__"), "__doc__", None)):
+            for name, meaning in described(docstring, "Args").items():
+                if not (name in found and meaning.startswith("see `")):  # "see `QuantumLaw`", whose words are shown here
+                    found[name] = meaning
     return found
 
 

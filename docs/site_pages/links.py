@@ -9,7 +9,6 @@ from site_pages.project import PROJECT_FILES
 
 Copies = dict[str, Path]  # by the copy's place in the site
 _LINK = re.compile(r"(!?\[[^\]]*\])\(([^)#\s]+)(#[^)\s]*)?\)")
-_MADE_IN = {"reference": DOCS / "reference"}
 
 
 def page_links(markdown: str, page: str, copies: Copies) -> str:

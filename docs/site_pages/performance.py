@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from site_pages.folders import RESULTS
 
@@ -50,8 +49,3 @@ def _against(text: str) -> str:
     rows = re.findall(r"^\| (.+?): against (.+?) \|[^|]*\| (\S+) x \|", text, re.MULTILINE)
     lines = ["| law, precision, grid | against | times as fast |", "|---|---|---|"]
     return "\n".join(lines + [f"| {law} | {peer} | {float(ratio):,.4g} |" for law, peer, ratio in rows])
-
-
-def written_figures(page: Path) -> list[str]:
-    """The tables' ratios in a page, for comparison with the results."""
-    return re.findall(r"\| ([\d.,]+) \|$", page.read_text("utf-8"), re.MULTILINE)
