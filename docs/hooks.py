@@ -5,6 +5,9 @@ from typing import Any
 from mkdocs.structure.files import File
 from site_pages import PAGES
 from site_pages.links import Copies, page_links
+from site_pages.performance import titles
+
+NAV_TITLES = {f"results/{name}.md": {title: f"results/{name}.md"} for name, title in titles().items()}
 
 
 def on_config(config: Any) -> Any:
@@ -35,11 +38,16 @@ def _expanded(entry: Any) -> Any:
     if isinstance(entry, list):
         found: list[Any] = []
         for one in entry:
-            found += sorted(name for name in PAGES if name.startswith(one)) if _is_folder(one) else [_expanded(one)]
+            found += [NAV_TITLES.get(name, name) for name in below(one)] if _is_folder(one) else [_expanded(one)]
         return found
     if isinstance(entry, dict):
-        return {title: _expanded(below) for title, below in entry.items()}
+        return {title: _expanded(inner) for title, inner in entry.items()}
     return entry
+
+
+def below(folder: str) -> list[str]:
+    """The made pages in a folder, the index first."""
+    return sorted((name for name in PAGES if name.startswith(folder)), key=lambda name: (not name.endswith("/index.md"), name))
 
 
 def _is_folder(entry: Any) -> bool:

@@ -1,6 +1,7 @@
 """Measured rates: the tables of benchmarks/results, and an overview of them. No figure is written by hand."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -20,7 +21,7 @@ law is stepped.
     page += "\n## All measurements\n\n"
     for name in results():
         text = (RESULTS / f"{name}.md").read_text("utf-8")
-        page += f"- [{title(text)}](results/{name}.md): {machine(text)}\n"
+        page += f"- [{titles()[name]}](results/{name}.md): {machine(text)}\n"
     return page
 
 
@@ -34,9 +35,11 @@ def result_pages() -> dict[str, Callable[[], str]]:
     return {f"results/{name}.md": partial((RESULTS / f"{name}.md").read_text, "utf-8") for name in results()}
 
 
-def title(text: str) -> str:
-    """The heading of a page of results."""
-    return text.splitlines()[0].removeprefix("# ").strip()
+def titles() -> dict[str, str]:
+    """The headings of the pages of results by name; with the name where several pages have the same."""
+    heads = {name: (RESULTS / f"{name}.md").read_text("utf-8").splitlines()[0].removeprefix("# ").strip() for name in results()}
+    several = {head for head, count in Counter(heads.values()).items() if count > 1}
+    return {name: f"{head} ({name})" if head in several else head for name, head in heads.items()}
 
 
 def machine(text: str) -> str:

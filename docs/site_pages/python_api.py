@@ -71,7 +71,13 @@ def _title(room: str) -> str:
 
 
 def _page(room: str, names: dict[str, str]) -> str:
-    return f"# {_title(room)}\n\n" + "\n".join(f"::: {path}\n" for _, path in sorted(names.items()))
+    return f"# {_title(room)}\n\n" + "\n".join(map(_entry, sorted(names.values(), key=lambda path: path.rpartition(".")[2])))
+
+
+def _entry(path: str) -> str:
+    """What mkdocstrings replaces by the docstrings of a name; the motor with the methods that it inherits."""
+    more = "    options:\n      inherited_members: true\n" if path.endswith(".Aetheria_Motor") else ""
+    return f"::: {path}\n{more}"
 
 
 def _index(rooms: dict[str, dict[str, str]]) -> str:
