@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.motor.motor import MotorConfig as MotorConfig
     from aetheria.recording import Recorder as Recorder
     from aetheria.recording import Recording as Recording
+    from aetheria.runs.simulate import simulate as simulate
 
 
 _HOME = {
@@ -45,6 +46,7 @@ _HOME = {
     "aetheria.core.memory_limits": "forced",
     "aetheria.motor.motor": "Aetheria_Motor MotorConfig",
     "aetheria.recording": "Recorder Recording",
+    "aetheria.runs.simulate": "simulate",
     "aetheria.core.errors": (
         "AetheriaError ConfigError LawError StateError DivergedError FileUnreadableError RecordingError DiskFullError"
     ),

@@ -30,7 +30,9 @@ if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.laws.neural.neural_ca import NeuralCA as NeuralCA
     from aetheria.laws.quantum.convlstm import ConvLSTM as ConvLSTM
     from aetheria.laws.quantum.deep_qca import DEEP_QCA as DEEP_QCA
+    from aetheria.laws.quantum.dirac_qca import DiracQCA as DiracQCA
     from aetheria.laws.quantum.mlp import MLP as MLP
+    from aetheria.laws.quantum.quantum_walk import QuantumWalk as QuantumWalk
     from aetheria.laws.quantum.unet import UNet as UNet
 
 for _found in walk_packages(__path__, f"{__name__}."):

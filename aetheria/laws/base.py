@@ -133,6 +133,10 @@ class Law(Controlled):
         """The channels `(C,)` of one live cell, from which `initial = "seed"` grows."""
         return torch.ones(self.channels)
 
+    def rest_cell(self) -> Tensor:
+        """The channels `(C,)` of the cells around a seed or a pattern."""
+        return torch.zeros(self.channels)
+
     def other_values(self, cells: Tensor) -> Tensor:
         """For each cell of `(..., C, *grid)` a value that the law allows and that differs from its own by a finite amount."""
         if self.states is not None:

@@ -56,6 +56,11 @@ def plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
+def knows(name: str) -> bool:
+    """Whether there is a law called `name`, as `find_law` compares names."""
+    return any(plain(known) == plain(name) for plain in (str.lower, _plain_name) for known in (*LAWS, *plugins()))
+
+
 def find_law(name: str) -> Any:
     """The class (or factory) of the law called `name`: Aetheria's own, then registered ones.
 

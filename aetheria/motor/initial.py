@@ -79,7 +79,10 @@ def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...]
     pattern = _scaled(_pattern(initial, law, tuple(grid)), initial, law, tuple(grid))
     if initial.kind == "image":
         pattern = dead_or_alive(pattern, law, str(initial.path))
+    rest = law.rest_cell()
     cells = torch.zeros(shape)
+    if rest.any():
+        cells += rest.view(1, -1, *[1] * len(grid))
     _place(cells, pattern, initial)
     return law.normalised(cells)
 
@@ -121,7 +124,10 @@ def _pattern(initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
     values = values.reshape((1,) * (len(grid) - values.ndim) + values.shape)  # a flat pattern in a volume
     if initial.scale >= 1 and any(map(operator.gt, values.shape, grid)):  # before it takes all channels' memory
         raise StateError(f"[initial] pattern of {times(values.shape)} cells leaves the grid of {times(grid)}")
-    return live.reshape(1, -1, *(1,) * len(grid)) * torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    rest = law.rest_cell().reshape(1, -1, *(1,) * len(grid))
+    live = live.reshape(rest.shape)
+    shares = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    return rest + (live - rest) * shares if rest.any() else live * shares
 
 
 def _scaled(pattern: Tensor, initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
@@ -215,4 +221,5 @@ def _read_image(path: Path, law: Law, live: Tensor) -> Tensor:
         return torch.cat((colour, alpha, hidden))[None]
     # Rec. 709 weights for brightness.
     bright = (colour * torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]).sum(0)
-    return live[None, :, None, None] * bright
+    rest = law.rest_cell()[None, :, None, None]
+    return rest + (live[None, :, None, None] - rest) * bright

@@ -18,7 +18,7 @@ SMALLEST = 512  # side of a grid on which a pattern of unknown surroundings is o
 STEPS = 1000
 MOST_FRAMES = 200
 # Sides of a grid by the number of its axes.
-_DEFAULT_GRIDS = {1: (512,), 2: (SMALLEST, SMALLEST), 3: (64, 64, 64)}
+DEFAULT_GRIDS = {1: (512,), 2: (SMALLEST, SMALLEST), 3: (64, 64, 64)}
 
 
 def short_config(given: str, grid: tuple[int, ...] | None = None, steps: int | None = None) -> tuple[RunConfig, str, str]:
@@ -63,7 +63,7 @@ def config_of_rule(rule: Rule, grid: tuple[int, ...] | None = None, steps: int |
         raise ConfigError(f"rule {rule}: a {rule.grid}; expected two sides")
     if bounded and grid and grid != bounded:
         raise ConfigError(f"--grid {times(grid)}: the rule {rule} is for a grid of {times(bounded)} cells")
-    return _config(rule.text, law, grid or bounded or _DEFAULT_GRIDS[min(find_law(law["name"]).ranks)], steps)
+    return _config(rule.text, law, grid or bounded or DEFAULT_GRIDS[min(find_law(law["name"]).ranks)], steps)
 
 
 def config_of_pattern(path: Path, grid: tuple[int, ...] | None = None, steps: int | None = None) -> tuple[RunConfig, str]:

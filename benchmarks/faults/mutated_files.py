@@ -186,8 +186,8 @@ _PATTERNS = {
 _RULES = {
     "a table": "@RULE Wire\n@TABLE\nn_states:3\nneighborhood:vonNeumann\nsymmetries:rotate4\nvar a={0,1,2}\nvar b=a\nvar c=a\n"
     "0,1,a,b,c,1\n1,a,b,c,0,2\n2,a,b,a,c,0\n@COLORS\n1 255 0 0\n2 0 0 255\n",
-    "a tree": "@RULE Parity\n@TREE\nnum_states=2\nnum_neighbors=4\nnum_nodes=9\n1 0 1\n1 1 0\n2 0 1\n2 1 0\n3 2 3\n3 3 2\n4 4 5\n"
-    "4 5 4\n5 6 7\n",
+    "a tree": "@RULE Parity\n@TREE\nnum_states=2\nnum_neighbors=4\nnum_nodes=9\n1 0 1\n1 1 0\n2 0 1\n2 1 0\n3 2 3\n3 3 2\n"
+    "4 4 5\n4 5 4\n5 6 7\n",
 }
 _TOML = (
     'title = "a run"\nsteps = 30\nseed = 4\n[grid]\nheight = 16\nwidth = 24\n[law]\nname = "Life"\nrule = "B3/S23"\n'
@@ -228,7 +228,11 @@ FORMATS: dict[str, Format] = {
     },
     **{
         f"rule files ({name})": Format(
-            ".rule", partial(_write, content=text), lambda path: {"rule": repr(read_rule_file(path))}, _PLAIN_TEXT, checked=False
+            ".rule",
+            partial(_write, content=text),
+            lambda path: {"rule": repr(read_rule_file(path))},
+            _PLAIN_TEXT,
+            checked=False,
         )
         for name, text in _RULES.items()
     },

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import aetheria
 
+# Packages of which every name in `__all__` is public, besides aetheria itself.
+WHOLE = ("aetheria.plot", "aetheria.training")
 # Public names outside the package's own list, by their modules.
 MORE = {
     "aetheria.laws": ("find_law", "parameters", "plugins", "register"),
@@ -27,7 +30,8 @@ _TITLES = {
     "motor": "The motor",
     "observe": "Frames and subscriptions",
     "recording": "Recordings",
-    "runs": "Runs from configs",
+    "plot": "Plots",
+    "runs": "Runs, from configs and in one call",
     "training": "Training",
     "viewer": "The viewer",
 }
@@ -44,10 +48,11 @@ def public_names() -> dict[str, dict[str, str]]:
     """For each room its public names, with the dotted path of the definition."""
     found: dict[str, dict[str, str]] = {}
     wanted = [(name, getattr(aetheria, name)) for name in dir(aetheria) if name != "__version__"]
-    training: Any = __import__("aetheria.training", fromlist=["training"])
-    wanted += [(name, getattr(training, name)) for name in training.__all__]
+    for module in WHOLE:
+        package: Any = import_module(module)
+        wanted += [(name, getattr(package, name)) for name in package.__all__]
     for module, names in MORE.items():
-        wanted += [(name, getattr(__import__(module, fromlist=["_"]), name)) for name in names]
+        wanted += [(name, getattr(import_module(module), name)) for name in names]
     for name, value in wanted:
         module = getattr(value, "__module__", "aetheria.laws.registry")  # LAWS is a dictionary
         if module.startswith(("aetheria.", "viewer")) and module != "aetheria.laws.registry.LAWS":
