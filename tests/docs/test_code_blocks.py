@@ -75,6 +75,8 @@ def test_a_block_that_is_wrong_is_found() -> None:
         run_command(["pip", "install", ".[nothing]"])
     with pytest.raises(AssertionError):
         run_command(["rm", "-r", "x"])
+    with pytest.raises(AssertionError):
+        run_command(["aetheria", "view", "no_such_config"])
     with pytest.raises(Exception, match="No such option"):
         run_command(["aetheria", "view", "--nothing"])
     (loop,) = blocks("```sh\nfor a in 1 2; do make test$a; done\n```\n")
