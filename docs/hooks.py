@@ -17,8 +17,11 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Adds the made pages."""
+    """Adds the made pages; one takes the place of a page of the same name in docs/."""
     for name, make in PAGES.items():
+        written = files.get_file_from_path(name)
+        if written is not None:
+            files.remove(written)
         files.append(File.generated(config, name, content=make()))
     return files
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.stepping.cpu.build import is_cached, native_kernel
+from aetheria.stepping.edges import edge_cells, margin
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import form_of, keeps
 
@@ -71,6 +72,12 @@ class WholeStatesOnCpu(Plan, Generic[Form]):
 
     def unpack(self, held: State) -> State:
         return (held[0][:, None].to(self._type),)
+
+    def edges(self, held: State) -> Tensor:
+        return edge_cells(held[0])
+
+    def margin(self, held: State) -> Tensor:
+        return margin(held[0])
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:
         if not steps:
