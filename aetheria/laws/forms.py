@@ -146,6 +146,21 @@ class PlaneRule(NamedTuple):
     boundary: Boundary
 
 
+class ShiftingRule(NamedTuple):
+    """A rule on blocks of 2x2 cells (a b / c d) that shift by one cell from step to step.
+
+    Attributes:
+        tables: int32 numbers of the next blocks in memory order, by the number ((a k + b) k + c) k + d of a block of k states;
+            of several tables in a row hash noise draws one for each block and step.
+        states: number k of states.
+        boundary: the cells beyond the edge.
+    """
+
+    tables: bytes
+    states: int
+    boundary: Boundary
+
+
 @dataclass(frozen=True)
 class TreeRule:
     """A rule of whole states by a decision tree over the 3x3 block of a two-dimensional grid.
@@ -188,7 +203,11 @@ class RingKernel:
 
 @dataclass(frozen=True)
 class Animal:
-    """A creature of a continuous law: its code and name, the law's parameters, and its cells `(height, width)` in 0..1.
+    """A creature of a continuous law: its code and name, and the law's parameters.
+
+    Attributes:
+        cells: `(height, width)` or `(depth, height, width)` in 0..1; with a first axis of channels where it has several.
+        channels: number of channels.
 
     Source: B. W.-C. Chan's collection of Lenia life forms (MIT licence; see NOTICE).
     """
@@ -197,3 +216,4 @@ class Animal:
     name: str
     parameters: dict[str, Any]
     cells: NDArray[np.float32]
+    channels: int = 1

@@ -6,6 +6,7 @@ from aetheria.core.device import keep_freed_memory
 from aetheria.laws.forms import BitRule, DifferenceRule, RowRule
 from aetheria.stepping.cpu import bit_packed_life as cpu_life
 from aetheria.stepping.cpu import bit_planes as cpu_planes
+from aetheria.stepping.cpu import block_bytes as cpu_bytes
 from aetheria.stepping.cpu import block_rule as cpu_block
 from aetheria.stepping.cpu import neighbour_count as cpu_count
 from aetheria.stepping.cpu import rule_tree as cpu_tree
@@ -112,6 +113,7 @@ WHOLE_STATES = (
     _packed("whole states by a table: a byte a cell, a decision tree over the 3x3 block", cpu_tree.RuleTreeOnCpu),
     _packed("whole states in a circle: a byte a cell, neighbours added row by row", cpu_circle.StateCircleOnCpu, ANY_RANK),
     _packed("four planes of bits: 64 sites in a word, tables as polynomials", cpu_planes.BitPlanesOnCpu, phased=True),
+    _packed("shifting blocks of 2x2 cells: a byte a cell, next blocks from tables", cpu_bytes.BlockBytesOnCpu, phased=True),
 )
 
 _CUDA_PLANS: tuple[tuple[str, type[WholeStatesOnCuda], tuple[int, ...]], ...] = (

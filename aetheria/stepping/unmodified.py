@@ -15,6 +15,7 @@ from aetheria.laws.forms import (
     PlaneRule,
     RingKernel,
     RowRule,
+    ShiftingRule,
     TreeRule,
 )
 from aetheria.laws.local_network import CellNetwork
@@ -35,6 +36,7 @@ _FORMS: dict[type, tuple[str, str]] = {
     CircleRule: ("circle_rule", "is no rule of states in a circle by counts of one state"),
     DifferenceRule: ("difference_rule", "is no rule of second order"),
     PlaneRule: ("plane_rule", "is no rule on four planes of bits"),
+    ShiftingRule: ("shifting_rule", "is no rule on shifting blocks"),
     TreeRule: ("tree_rule", "is no rule by a decision tree"),
     RingKernel: ("ring_kernel", "is no ring-shaped kernel with a growth curve"),
 }

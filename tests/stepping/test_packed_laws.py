@@ -41,6 +41,10 @@ CASES: list[Case] = [
     ("SecondOrder", {"rule": "B4/S4", "rank": 3}, ((5, 6, 70),)),
     ("Margolus", {"rule": "critters"}, ((2, 2), (34, 1024), (6, 1100))),
     ("Margolus", {"rule": RANDOM_TABLE}, ((8, 130), (10, 128), (70, 20))),
+    ("Margolus", {"rule": "sand"}, ((2, 2), (8, 130), (70, 36))),
+    ("Margolus", {"rule": "dla"}, ((4, 6), (70, 36))),
+    ("Margolus", {"rule": [RANDOM_TABLE, RANDOM_TABLE[::-1], list(range(16))]}, ((8, 10),)),
+    ("Margolus", {"rule": [(77 * n + n // 5) % 256 for n in range(256)]}, ((6, 66),)),
     ("HPP", {}, ((1, 1), (5, 7), (9, 512), (70, 577))),
 ]
 
@@ -99,6 +103,7 @@ def follow(law: Law, state: State) -> None:
         ("Life3D", {}, (20, 20, 40)),
         ("SecondOrder", {}, (40, 70)),
         ("Margolus", {}, (40, 70)),
+        ("Margolus", {"rule": "dla"}, (40, 70)),
         ("HPP", {}, (40, 70)),
     ],
 )
@@ -129,6 +134,14 @@ def test_a_table_edited_in_place_counts_from_the_next_step() -> None:
     law.tables.copy_(torch.tensor(RANDOM_TABLE))
     motor.step(1)
     assert torch.equal(motor.cells.view_as(expected), Margolus(RANDOM_TABLE)(expected, phase=1))
+
+
+@pytest.mark.parametrize("rule", ["sand", "dla"])
+def test_states_that_the_law_does_not_have_read_no_memory_beyond_its_tables(rule: str) -> None:
+    law = Margolus(rule)
+    state = (torch.full((1, 1, 8, 8), 255.0), *(law.initial_memory(torch.zeros(1, 1, 8, 8), 5)))
+    plan = packed(law, state)
+    assert float(plan.unpack(plan.advance(plan.pack(state), 2))[0].max()) <= 2
 
 
 def test_counts_are_written_as_ranges() -> None:
@@ -184,3 +197,21 @@ def check_oracle(law: Law, of: Any) -> None:
         motor.step(until - motor.step_count)
         found = motor.cells.numpy().reshape(cells.shape)[0]
         assert np.array_equal(found if law.channels == 2 else found[0], expected)
+
+
+@pytest.mark.parametrize(("name", "settings", "grids"), CASES, ids=[f"{name} {settings}" for name, settings, _ in CASES])
+def test_packed_cells_at_edges_and_their_distance_are_those_of_the_cells(
+    name: str, settings: dict[str, Any], grids: tuple[tuple[int, ...], ...]
+) -> None:
+    law = build_law(name, **settings)
+    assert isinstance(law, Law)
+    for grid in (grid for grid in grids if fits(law, grid)):
+        for block in ((0, 0), (1, 1), (min(grid) // 2, 1)):
+            cells = torch.zeros(2, law.channels, *grid)
+            cells[1][(0, *(slice(min(block[0], n - 1), min(block[0], n - 1) + block[1]) for n in grid))] = 1
+            state = (cells, *(law.initial_memory(cells, 5) if law.stochastic else ()))  # type: ignore[call-arg]
+            plan, eager = packed(law, state), Plan()
+            eager.unpack = lambda held: held  # type: ignore[method-assign]
+            held = plan.pack(state)
+            assert (plan.edges(held) != 0).any(1).tolist() == (eager.edges(state) != 0).any(1).tolist()
+            assert plan.margin(held).tolist() == eager.margin(state).tolist()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.laws.checks import Boundary, check_boundary
-from aetheria.laws.forms import BitLookup, PlaneRule
+from aetheria.laws.forms import BitLookup, PlaneRule, ShiftingRule
 from aetheria.laws.hash_noise import hash_words
 from aetheria.laws.layers import pad, window
 from aetheria.laws.physics.margolus_presets import PRESETS, Table
@@ -106,6 +106,10 @@ class Margolus(StochasticStateLaw):
         # The blocks of the odd phase are d, c, b, a of four sites, of which those of a cell lie up to one further on or back.
         odd = tuple(BitLookup(_odd_block(cell), tables[3 - cell]) for cell in range(4))
         return PlaneRule((even, odd), True, self.boundary)
+
+    def shifting_rule(self) -> ShiftingRule:
+        assert self.states is not None
+        return ShiftingRule(self.tables.cpu().numpy().tobytes(), self.states, self.boundary)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """The first cells of the preset; else states drawn evenly."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from aetheria.laws.forms import TreeRule
 from aetheria.laws.topology import around
 from aetheria.stepping.cpu.job import address, fields, run
-from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
+from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu
 
 
 class Job(ctypes.Structure):
@@ -31,9 +31,9 @@ class RuleTreeOnCpu(WholeStatesOnCpu[TreeRule]):
         height, width = self._shape[-2:]
         self._around = torch.from_numpy(around((height, width), rule.boundary))
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         tensors = map(address, (before, after, spare, self._children, self._inputs, self._around))
-        run(self._kernel.rule_tree, Job(*tensors, *before.shape, steps, len(self._inputs), threads))
+        run(self._kernel.rule_tree, Job(*tensors, *before.shape, steps.number, len(self._inputs), steps.threads))
 
 
 def placed_tree(rule: TreeRule) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import CircleRule
 from aetheria.laws.topology import source
 from aetheria.stepping.cpu.job import address, fields, run
-from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
+from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu
 from aetheria.stepping.plan import State
 
 _CUBE = 26  # neighbours of a cell
@@ -51,17 +51,17 @@ class StateCircleOnCpu(WholeStatesOnCpu[CircleRule]):
         (cells,) = super().pack(state)
         return (cells.index_select(-1, self._sources).masked_fill_(self._outside, 0),)
 
-    def unpack(self, held: State) -> State:
-        return super().unpack((held[0].narrow(-1, self._reach, self._shape[-1]),))
+    def states(self, held: State) -> Tensor:
+        return held[0].narrow(-1, self._reach, self._shape[-1])
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int, first: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         batch, _, *grid = self._shape
         depth, height, width = (1,) * (3 - len(grid)) + tuple(grid)
         rule = self._rule
         job = Job(
             *map(address, (before, after, spare, self._places, self._ranges)),
-            *(batch, depth, height, width, steps, self._reach, len(self._places)),
-            *(len(self._ranges), rule.states, self._boundary, rule.follows, self._cube, threads),
+            *(batch, depth, height, width, steps.number, self._reach, len(self._places)),
+            *(len(self._ranges), rule.states, self._boundary, rule.follows, self._cube, steps.threads),
         )
         run(self._kernel.state_circle, job)
 

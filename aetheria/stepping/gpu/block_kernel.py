@@ -54,8 +54,7 @@ def source_row(y, height, boundary: tl.constexpr):
 def look_up(block, choices: tl.constexpr, result: tl.constexpr):
     """The word of next states of a circuit. `block`: the nine words of cells."""
     none = block[0] ^ block[0]
-    words = block[:0]
-    words += (none, flipped(none))
+    words = block[:0] + (none, flipped(none))  # noqa: RUF005 - Triton knows no unpacking
     for n in tl.static_range(0, len(choices), PART):
         cell, dead, alive = block[choices[n]], words[choices[n + 1]], words[choices[n + 2]]
         words += (dead ^ (cell & (dead ^ alive)),)

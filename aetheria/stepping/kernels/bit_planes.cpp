@@ -91,8 +91,8 @@ class Grid {
         for (int i = 0; i < PLANES * job.phases; i++) polynomials.emplace_back(job.lookups[i].table);
     }
 
-    void step(int64_t number, const uint64_t* before, uint64_t* after, int64_t first, int64_t last) {
-        const int64_t plane = job.height * job.words, phase = (job.first + number) % job.phases, size = (job.width + 63) / 64;
+    void step(StepAt at, const uint64_t* before, uint64_t* after, int64_t first, int64_t last) {
+        const int64_t plane = job.height * job.words, phase = (job.first + at.step) % job.phases, size = (job.width + 63) / 64;
         for (int64_t y = first; y < last; y++)
             for (int p = 0; p < PLANES; p++) {
                 const Lookup& lookup = job.lookups[PLANES * phase + p];

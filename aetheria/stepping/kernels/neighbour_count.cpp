@@ -157,7 +157,7 @@ class Grid {
         for (Row& row : ring) row.resize(wide_row + 1);
     }
 
-    void step(int64_t, const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
+    void step(StepAt, const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
         const int64_t width = this->width;  // a local one, so that loops are vectorised
         from = before;
         for (int64_t y = first - reach; y < first + reach; y++) add(y);

@@ -166,7 +166,7 @@ class Grid {
           zeros((block + 2) * row_size), sums(block * row_size), next(sums), kinds(sums), slab(job.cube ? zeros.size() : 0), along(slab),
           counts(sums.size()) {}
 
-    void step(int64_t, const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
+    void step(StepAt, const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
         from = before;
         for (int64_t number = first, rows; number < last; number += rows) {
             const int64_t z = number / job.height, y = number % job.height;
