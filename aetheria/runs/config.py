@@ -1,6 +1,8 @@
 """Run configs: read from TOML, checked, completed with defaults, and written back."""
 
+import copy
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
@@ -279,6 +281,24 @@ def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, A
     return _with_absolute_paths(values, path.parent.resolve())
 
 
+def with_settings(values: dict[str, Any], changes: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The values of a config with settings changed, by dotted key; file names in the changes are relative to `folder`.
+
+    Raises:
+        ConfigError: a key leads through a value that is not a table.
+    """
+    changed = copy.deepcopy(values)
+    for key, value in changes.items():
+        *tables, last = key.split(".")
+        table = changed
+        for name in tables:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"{key}: {name} is not a table in the config")
+        table[last] = value
+    return _with_absolute_paths(changed, folder)
+
+
 def find_config(path: str | Path) -> Path:
     """The file itself, or the shipped config of that name. Raises FileUnreadableError when there is neither."""
     given = Path(path)
@@ -294,9 +314,18 @@ def find_config(path: str | Path) -> Path:
 
 def shipped_configs() -> dict[str, Path]:
     """The configs that come with Aetheria, by name: inside an installed package, beside it in a checkout."""
+    return _shipped("*.toml")
+
+
+def shipped_sweeps() -> dict[str, Path]:
+    """The sweeps that come with Aetheria, by name."""
+    return _shipped("sweeps/*.toml")
+
+
+def _shipped(files: str) -> dict[str, Path]:
     package = Path(str(resources.files("aetheria")))
     folder = next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), None)
-    return {file.stem: file for file in sorted(folder.glob("*.toml"))} if folder else {}
+    return {file.stem: file for file in sorted(folder.glob(files))} if folder else {}
 
 
 def _with_law_of_rule(values: Any) -> Any:

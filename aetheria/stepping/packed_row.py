@@ -6,16 +6,15 @@ from torch import Tensor
 from aetheria.laws.base import Law
 from aetheria.laws.forms import RowRule
 from aetheria.stepping.bit_sliced_life import WORD
-from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.packed_states import PackedStates
+from aetheria.stepping.plan import State
 from aetheria.stepping.unmodified import form_of, keeps
 
 _LOW = (1 << (WORD - 1)) - 1  # all bits of a word but the highest
 
 
-class PackedRow(Plan):
+class PackedRow(PackedStates):
     """Steps a `RowRule` exactly; the state is words `(B, ceil(W / 64))`, int64: cell x is bit x % 64 of word x // 64."""
-
-    name = "packed"
 
     def __init__(self, law: Law, cells: Tensor) -> None:
         """
@@ -46,6 +45,9 @@ class PackedRow(Plan):
         for _ in range(steps):
             words = self._next(words)
         return (words,)
+
+    def minus(self, states: Tensor, past: Tensor) -> Tensor:
+        return states.bitwise_xor_(past)
 
     def _next(self, words: Tensor) -> Tensor:
         left, right = self._neighbours(words)
