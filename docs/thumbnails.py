@@ -17,6 +17,7 @@ SIZE = (256, 192)
 FOLDER = Path(__file__).parent.parent / "configs" / "thumbnails"
 # Where the whole grid at the last step does not show the config best: the step, and (top, left, height, width) in cells.
 CHOICES: dict[str, tuple[int, tuple[int, int, int, int] | None]] = {
+    "aquarium": (600, (18, 60, 48, 64)),
     "bosco": (40, (0, 0, 144, 192)),
     "butterfly": (500, (12, 0, 72, 96)),
     "epidemic": (130, None),

@@ -11,6 +11,7 @@
     /log/edits         (byte)               edits: a line of JSON each (see `aetheria.motor.edits`), a tab, and the CRC-32
                                             of all JSON so far in 8 hexadecimal digits
     /log/edit_bytes    ()                   committed bytes of it; readers trust only these
+    /log/edge_step     ()                   steps by which live cells were found at an edge of the grid, -1 if they never were
     /log/checksums     (row, checksum)      CRC-32 of each field of the frame, of each universe of it, and of the row itself
 
 Every axis has a dimension scale. A field that was recorded with a slice names it in its attribute "slice", as in "z=16". The
@@ -225,6 +226,7 @@ def _log(file: h5py.File) -> None:
     # In a group of its own, so that it does not appear among the fields.
     group = file.create_group("log")
     group.create_dataset("edit_bytes", data=np.int64(0)).attrs["long_name"] = "committed bytes of edits"
+    group.create_dataset("edge_step", data=np.int64(-1)).attrs["long_name"] = "steps until live cells were at an edge"
     data = group.create_dataset("edits", (0,), np.uint8, maxshape=(None,), chunks=(1 << 14,))
     data.attrs["long_name"] = "edits, a line of JSON each"
     data.dims[0].attach_scale(_bare_scale(group, "byte", None, 1 << 14))

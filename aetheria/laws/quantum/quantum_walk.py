@@ -20,10 +20,10 @@ from aetheria.laws.quantum.unitary import (
     adjoint,
     cells_of,
     components,
-    edge_of,
-    joined_at_edge,
     mixed,
-    moved,
+    walk_velocities,
+    walked,
+    walked_back,
 )
 from aetheria.laws.registry import register
 
@@ -93,19 +93,15 @@ class QuantumWalk(UnitaryLaw):
         self.phase = phase if isinstance(phase, str) else "own"
         self.phase_seed = phase_seed
         self.register_buffer("own_phase", _checked_phase(phase, rank), persistent=False)
-        signs = (-1.0, 1.0)
-        self.velocities = tuple(
-            tuple(tuple(signs[j % 2] * (j == k and j // 2 == axis) for k in range(2 * rank)) for j in range(2 * rank))
-            for axis in range(rank)
-        )
+        self.velocities = walk_velocities(2 * rank, rank)
 
     def forward(self, cells: Tensor) -> Tensor:
-        parts = self._shifted(mixed(components(cells), self._matrix()))
+        parts = walked(mixed(components(cells), self._matrix()), self.boundary)
         return cells_of(self._turned(parts, 1.0), cells)
 
     def reverse(self, cells: Tensor, *memory: Tensor, **phase: int) -> Tensor:
         """The cells one step before, to rounding: the phase is taken off, components move back, then the inverse coin."""
-        parts = self._shifted_back(self._turned(components(cells), -1.0))
+        parts = walked_back(self._turned(components(cells), -1.0), self.boundary)
         return cells_of(mixed(parts, adjoint(self._matrix())), cells)
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
@@ -124,28 +120,6 @@ class QuantumWalk(UnitaryLaw):
             return single
         pairs = [(a, b) for a in range(2) for b in range(2)]
         return [[single[a][c] * single[b][d] for c, d in pairs] for a, b in pairs]
-
-    def _shifted(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        after: list[Tensor] = []
-        for axis in range(len(parts) // 2):
-            back, ahead = parts[2 * axis : 2 * axis + 2]
-            if self.boundary != "reflect":
-                after += [moved(back, -1, axis, self.boundary), moved(ahead, 1, axis, self.boundary)]
-            else:  # what would leave stays in its cell and goes on the other way
-                after.append(joined_at_edge(back, -1, axis, edge_of(ahead, 1, axis)))
-                after.append(joined_at_edge(ahead, 1, axis, edge_of(back, -1, axis)))
-        return after
-
-    def _shifted_back(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        before: list[Tensor] = []
-        for axis in range(len(parts) // 2):
-            back, ahead = parts[2 * axis : 2 * axis + 2]
-            if self.boundary != "reflect":
-                before += [moved(back, 1, axis), moved(ahead, -1, axis)]
-            else:
-                before.append(joined_at_edge(back, 1, axis, edge_of(ahead, -1, axis)))
-                before.append(joined_at_edge(ahead, -1, axis, edge_of(back, 1, axis)))
-        return before
 
     def _turned(self, parts: Sequence[Tensor], sign: float) -> Sequence[Tensor]:
         """The components times exp(i sign strength f)."""

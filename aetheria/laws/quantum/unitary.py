@@ -65,10 +65,10 @@ class UnitaryLaw(Law):
         return cells + 0.5
 
 
-def components(cells: Tensor) -> list[Tensor]:
-    """The components of `(B, 2d, *grid)` in float64, each `(B, 2, *grid)`: real and imaginary part."""
+def components(cells: Tensor, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    """The components of `(B, 2d, *grid)`, each `(B, 2, *grid)`: real and imaginary part."""
     d = cells.shape[1] // 2
-    return [cells[:, k::d].double() for k in range(d)]
+    return [cells[:, k::d].to(dtype) for k in range(d)]
 
 
 def cells_of(parts: Sequence[Tensor], like: Tensor) -> Tensor:
@@ -103,10 +103,45 @@ def moved(part: Tensor, by: int, axis: int, boundary: str = "periodic") -> Tenso
     """
     if boundary == "periodic":
         return part.roll(by, axis + 2)
-    return joined_at_edge(part, by, axis, torch.zeros_like(edge_of(part, -by, axis)))
+    return _joined_at_edge(part, by, axis, torch.zeros_like(_edge_of(part, -by, axis)))
 
 
-def joined_at_edge(part: Tensor, by: int, axis: int, entering: Tensor) -> Tensor:
+def walked(parts: Sequence[Tensor], boundary: str) -> list[Tensor]:
+    """Components 2a and 2a + 1 moved one cell back and ahead along axis a; those beyond the axes stay.
+
+    At a wall ("reflect") a component that would leave stays in its cell and goes on the other way.
+    """
+    after: list[Tensor] = []
+    for axis in range(min(len(parts) // 2, parts[0].ndim - 2)):
+        back, ahead = parts[2 * axis : 2 * axis + 2]
+        if boundary != "reflect":
+            after += [moved(back, -1, axis, boundary), moved(ahead, 1, axis, boundary)]
+        else:
+            after.append(_joined_at_edge(back, -1, axis, _edge_of(ahead, 1, axis)))
+            after.append(_joined_at_edge(ahead, 1, axis, _edge_of(back, -1, axis)))
+    return [*after, *parts[len(after) :]]
+
+
+def walked_back(parts: Sequence[Tensor], boundary: str) -> list[Tensor]:
+    """The components before `walked`, on a torus or between walls."""
+    before: list[Tensor] = []
+    for axis in range(min(len(parts) // 2, parts[0].ndim - 2)):
+        back, ahead = parts[2 * axis : 2 * axis + 2]
+        if boundary != "reflect":
+            before += [moved(back, 1, axis), moved(ahead, -1, axis)]
+        else:
+            before.append(_joined_at_edge(back, 1, axis, _edge_of(ahead, -1, axis)))
+            before.append(_joined_at_edge(ahead, -1, axis, _edge_of(back, 1, axis)))
+    return [*before, *parts[len(before) :]]
+
+
+def walk_velocities(d_state: int, rank: int) -> tuple[Velocity, ...]:
+    """The velocities of components that move as `walked` moves them."""
+    ways = [[(-1.0, 1.0)[k % 2] * (k // 2 == axis) for k in range(d_state)] for axis in range(rank)]
+    return tuple(tuple(tuple(way[j] * (j == k) for k in range(d_state)) for j in range(d_state)) for way in ways)
+
+
+def _joined_at_edge(part: Tensor, by: int, axis: int, entering: Tensor) -> Tensor:
     """A component moved by one cell, without the cells that leave, and with cells that enter behind it."""
     axis += 2
     if by > 0:
@@ -114,7 +149,7 @@ def joined_at_edge(part: Tensor, by: int, axis: int, entering: Tensor) -> Tensor
     return torch.cat((part.narrow(axis, 1, part.shape[axis] - 1), entering), axis)
 
 
-def edge_of(part: Tensor, side: int, axis: int) -> Tensor:
+def _edge_of(part: Tensor, side: int, axis: int) -> Tensor:
     """The last (`side` 1) or first (-1) cells along an axis of the grid."""
     return part.narrow(axis + 2, part.shape[axis + 2] - 1 if side > 0 else 0, 1)
 
