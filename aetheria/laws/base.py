@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
-from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
+from aetheria.laws.forms import Animal
 from aetheria.laws.law_field import LawField
-from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.law_forms import LawForms
 from aetheria.laws.summary import one_line, table
 from aetheria.laws.topology import check_topology_grid
 
@@ -22,7 +22,7 @@ PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of
 Colour = tuple[int, int, int]
 
 
-class Law(Controlled):
+class Law(LawForms, Controlled):
     """Maps cells `(B, C, *grid)` to the next cells: `forward(cells, *memory) -> cells`, or `(cells, *memory)` with memory.
 
     `grid` has one, two or three axes: `(W,)`, `(H, W)` or `(D, H, W)`. The motor steps any module of that form, wrapped by
@@ -183,34 +183,6 @@ class Law(Controlled):
     def creatures(self) -> Sequence[Animal]:
         """Patterns shipped for this law, its own first; empty for most laws."""
         return ()
-
-    def cell_network(self) -> CellNetwork | None:
-        """This law as a small network at every cell, with its present weights; None for a law of another form."""
-        return None
-
-    def bit_rule(self) -> BitRule | None:
-        """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
-        return None
-
-    def row_rule(self) -> RowRule | None:
-        """This law as a two-state rule on three cells of a row; None for a law of another form."""
-        return None
-
-    def block_rule(self) -> BlockRule | None:
-        """This law as a rule of whole states on the block of 3x3 cells; None for a law of another form."""
-        return None
-
-    def count_rule(self) -> CountRule | None:
-        """This law as a rule of whole states by counts over a neighbourhood; None for a law of another form."""
-        return None
-
-    def tree_rule(self) -> TreeRule | None:
-        """This law as a rule of whole states by a decision tree over the 3x3 block; None for a law of another form."""
-        return None
-
-    def ring_kernel(self) -> RingKernel | None:
-        """This law as one symmetric convolution followed by a growth curve; None for a law of another form."""
-        return None
 
     def prepare(self, cells: Tensor) -> None:
         """Prepares what depends on the grid's size (a kernel's spectrum, say) for cells like these `(B, C, *grid)`.

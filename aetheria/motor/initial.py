@@ -2,6 +2,8 @@
 
 import hashlib
 import operator
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -44,14 +46,17 @@ class Initial(Settings):
         path: of the file, for "pattern", "npy" and "image".
         code: of the creature, for "animal"; the law's own when left out.
         at: the pattern's centre in cells, a number for each axis ((y, x) in two dimensions); the grid's middle when left out.
-        scale: size of a pattern's cell in grid cells; a whole number for patterns, and for laws of whole states.
+            [cells]
+        step: number of steps that led to these cells, as a pattern file may state it; the run begins with it. [steps]
+        scale: size of a pattern's cell in grid cells; a whole number for patterns, and for laws of whole states. [cells]
     """
 
     kind: Kind
     path: str | None = None
-    code: str | None = None
+    code: str | None = Setting(default=None, examples=['code = "O2u"'])
     at: list[float] | None = Setting(default=None, min_length=1, max_length=3)
     scale: float = Setting(default=1.0, gt=0, le=1024)
+    step: int = Setting(default=0, ge=0, lt=1 << 62)
 
 
 def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...], seed: int) -> Tensor:
@@ -85,6 +90,13 @@ def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...]
         cells += rest.view(1, -1, *[1] * len(grid))
     _place(cells, pattern, initial)
     return law.normalised(cells)
+
+
+def first_step(initial: object) -> int:
+    """The number of steps with which a run from these initial cells begins."""
+    if isinstance(initial, Mapping):
+        return int(initial.get("step", 0))
+    return initial.step if isinstance(initial, Initial) else 0
 
 
 def generator(seed: int, universe: int) -> torch.Generator:
@@ -186,7 +198,10 @@ def _read_pattern(path: Path, law: Law, grid: tuple[int, ...], scale: float) -> 
     pattern = read_pattern(path, law.live_state)
     if pattern.rule:
         _say_rule(pattern.rule, path, law, grid)
-    return law.pattern_values(_trimmed(pattern, path, grid, scale), str(path))
+    if len(grid) == 1:  # each row of such a pattern is the state before the next one
+        pattern = replace(pattern, cells=pattern.newest_row)
+    values = law.pattern_values(_trimmed(pattern, path, grid, scale), str(path))
+    return values[0] if len(grid) == 1 else values
 
 
 def _say_rule(named: str, path: Path, law: Law, grid: tuple[int, ...]) -> None:

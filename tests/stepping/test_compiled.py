@@ -19,8 +19,8 @@ from aetheria.laws.controls import Control
 from aetheria.laws.states import StateLaw
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import compiled as compiling
-from aetheria.stepping.factories import WORTH_BUILDING, WORTH_COMPILING
 from aetheria.stepping.plan import Step, Stepwise
+from aetheria.stepping.plan_factory import WORTH_BUILDING, WORTH_COMPILING
 from tests.laws.test_controls import NUMBERS, values
 from tests.small_laws import GRIDS, NAMES, Plain, agree, fitting, fresh, small_law, small_motor, width_of, wrapped
 
