@@ -70,6 +70,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.speed.rings --out benchmarks/results/rings.md
 	$(BIN)/python -m benchmarks.accuracy.quantised --out benchmarks/results/quantised.md
 	$(BIN)/python -m benchmarks.speed.acorn --out benchmarks/results/acorn.md
+	$(BIN)/python -m benchmarks.speed.large_grid --out benchmarks/results/large_grid.md
 	$(BIN)/python -m benchmarks.speed.headless --out benchmarks/results/headless.md
 	$(BIN)/python -m benchmarks.training.steps --cax --out benchmarks/results/training.md
 	$(BIN)/python -m benchmarks.training.reading --out benchmarks/results/reading.md

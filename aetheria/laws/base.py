@@ -52,7 +52,8 @@ class Law(LawForms, Controlled):
         own_fields: fields and observables that this law alone has, named in `fields`, too; see `aetheria.laws.law_field`.
         default_initial: kind of initial cells used when none is given; see `aetheria.motor.initial`.
         reads_patterns: pattern files (RLE) can be its initial cells; see `pattern_values`.
-        animal: code of the shipped creature with the law's parameters, or None.
+        animal: code of the creature with the law's parameters, or None.
+        collection: file of creatures in which `animal` is looked up, or None for the shipped ones.
         controls: parameters that may be changed while it is stepped; see `aetheria.laws.controls`.
     """
 
@@ -79,6 +80,7 @@ class Law(LawForms, Controlled):
     default_initial: str = "noise"
     reads_patterns: bool = False
     animal: str | None = None
+    collection: str | None = None
     _OLD_HOOKS: ClassVar = {"noise": "random_cells", "live_cell": "seed_cell", "fit": "prepare"}
 
     def __init_subclass__(cls, **given: Any) -> None:
@@ -132,6 +134,10 @@ class Law(LawForms, Controlled):
     def seed_cell(self) -> Tensor:
         """The channels `(C,)` of one live cell, from which `initial = "seed"` grows."""
         return torch.ones(self.channels)
+
+    def rest_cell(self) -> Tensor:
+        """The channels `(C,)` of the cells around a seed or a pattern."""
+        return torch.zeros(self.channels)
 
     def other_values(self, cells: Tensor) -> Tensor:
         """For each cell of `(..., C, *grid)` a value that the law allows and that differs from its own by a finite amount."""

@@ -203,7 +203,11 @@ class RingKernel:
 
 @dataclass(frozen=True)
 class Animal:
-    """A creature of a continuous law: its code and name, the law's parameters, and its cells `(height, width)` in 0..1.
+    """A creature of a continuous law: its code and name, and the law's parameters.
+
+    Attributes:
+        cells: `(height, width)` or `(depth, height, width)` in 0..1; with a first axis of channels where it has several.
+        channels: number of channels.
 
     Source: B. W.-C. Chan's collection of Lenia life forms (MIT licence; see NOTICE).
     """
@@ -212,3 +216,4 @@ class Animal:
     name: str
     parameters: dict[str, Any]
     cells: NDArray[np.float32]
+    channels: int = 1

@@ -128,3 +128,11 @@ class Surroundings:
         if threshold <= most:
             return ""
         return f"threshold {threshold} given; a cell has {most} neighbours there, so that 1 to {most} is wanted"
+
+
+def checkerboard(grid: tuple[int, ...], phase: int, device: torch.device) -> Tensor:
+    """`grid` bool: cells whose coordinates add up to an even number for phase 0, to an odd one for phase 1."""
+    total = torch.zeros((), dtype=torch.int64, device=device)
+    for side in grid:
+        total = total[..., None] + torch.arange(side, device=device)
+    return total % 2 == phase

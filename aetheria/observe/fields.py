@@ -164,6 +164,8 @@ def _channel(view: View, k: int) -> Tensor:
 
 
 def _rgb(view: View, _: int) -> Tensor:
+    if view.cells.shape[1] == 3:  # no alpha
+        return view.cells.clamp(0, 1)
     clear = view.cells[:, 3:4].clamp(0, 1).neg_().add_(1)
     return (clear + view.cells[:, :3]).clamp_(0, 1)
 
@@ -278,7 +280,9 @@ _ALL = (
     Field("state", "the state that channel 0 holds", "1", (None, None), _channel, categorical=True),
     Field("alive", "1 where the cell is alive, else 0", "1", (0, 1), _alive, colour_map="grey"),
     Field("count", "number of cells in state k", "cells", (0, None), _count, scalar=True, counted="s"),
-    Field("rgb", "channels 0..2 (premultiplied) over white by alpha, channel 3", "1", (0, 1), _rgb),
+    Field(
+        "rgb", "channels 0..2 (premultiplied) over white by alpha, channel 3; of three channels as they are", "1", (0, 1), _rgb
+    ),
     Field("population", "number of live cells", "cells", (0, None), _population, scalar=True),
     Field("mass", "sum over cells of channels, or of density for amplitudes", "1", (None, None), _mass, scalar=True),
     Field("centre_z", "layer of the centre of mass", "cells", (0, None), partial(_centre_along, -3), scalar=True, least_rank=3),

@@ -32,9 +32,16 @@ def colours_of(palette: Sequence[Colour]) -> str:
 
 
 def _own(law: Law, own: LawField) -> Field:
-    compute = partial(_computed, law, own)
     return Field(
-        own.name, own.meaning, own.unit, own.range, compute, scalar=own.scalar, local=own.local, colour_map=own.colour_map
+        own.name,
+        own.meaning,
+        own.unit,
+        own.range,
+        partial(_computed, law, own),
+        scalar=own.scalar,
+        local=own.local,
+        cyclic=own.cyclic,
+        colour_map=own.colour_map,
     )
 
 

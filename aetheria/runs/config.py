@@ -25,10 +25,10 @@ from aetheria.motor.motor import MotorConfig
 from aetheria.observe.request import PixelType
 from aetheria.recording.schema import Codec
 
-_LARGEST_SIDE = 1 << 20
-_FILE_KEYS = (("law", "weights"), ("initial", "path"))  # settings whose value is a file name
+LARGEST_SIDE = 1 << 20
+_FILE_KEYS = (("law", "weights"), ("law", "collection"), ("initial", "path"))  # settings whose value is a file name
 _WANTED = "a config (.toml)"
-Side = Annotated[int, Setting(gt=0, le=_LARGEST_SIDE)]
+Side = Annotated[int, Setting(gt=0, le=LARGEST_SIDE)]
 Slice = dict[str, int | str]
 
 

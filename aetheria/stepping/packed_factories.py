@@ -14,6 +14,11 @@ from aetheria.stepping.cpu import state_circle as cpu_circle
 from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
 from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import bit_packed_life as gpu_life
+from aetheria.stepping.gpu.block_rule import BlockRuleOnCuda, RowRuleOnCuda
+from aetheria.stepping.gpu.neighbour_count import NeighbourCountOnCuda
+from aetheria.stepping.gpu.rule_tree import RuleTreeOnCuda
+from aetheria.stepping.gpu.state_circle import StateCircleOnCuda
+from aetheria.stepping.gpu.whole_states import WholeStatesOnCuda
 from aetheria.stepping.packed_row import PackedRow
 from aetheria.stepping.packed_states import PackedStates
 from aetheria.stepping.plan import Plan
@@ -63,6 +68,15 @@ def _packed(
     )
 
 
+def _on_cuda(reason: str, plan: type[WholeStatesOnCuda], ranks: tuple[int, ...]) -> PlanFactory:
+    """The factory of a packed plan on CUDA, in graphs."""
+
+    def make(problem: StepProblem) -> Plan:
+        return Graphed("packed", plan(problem.law, problem.state[0]), problem.law, problem.state)
+
+    return PlanFactory("packed", reason, WORTH_BUILDING, lambda problem: plan.why_not(problem.law), make, "cuda", ranks)
+
+
 WHOLE_STATES = (
     PlanFactory(
         "packed",
@@ -102,6 +116,15 @@ WHOLE_STATES = (
     _packed("shifting blocks of 2x2 cells: a byte a cell, next blocks from tables", cpu_bytes.BlockBytesOnCpu, phased=True),
 )
 
+_CUDA_PLANS: tuple[tuple[str, type[WholeStatesOnCuda], tuple[int, ...]], ...] = (
+    ("two states, a row: 64 cells in a word, the rule as a circuit", RowRuleOnCuda, (1,)),
+    ("whole states on the 3x3 block: the bits of 64 cells in a word, the rule as a circuit", BlockRuleOnCuda, (2,)),
+    ("whole states by counts: a byte a cell, counts as matrix products", NeighbourCountOnCuda, (2,)),
+    ("whole states by a table: a byte a cell, a decision tree over the 3x3 block", RuleTreeOnCuda, (2,)),
+    ("whole states in a circle: a byte a cell, neighbours counted one by one", StateCircleOnCuda, ANY_RANK),
+)
+ON_CUDA = {_on_cuda(*each): each[1] for each in _CUDA_PLANS}  # the plans before they are in graphs
+
 
 def _inner(problem: StepProblem) -> tuple[PlanFactory, StepProblem] | str:
     """The packed plan of the law whose steps a law subtracts its past from, and that law's problem; or why there is none."""
@@ -109,7 +132,7 @@ def _inner(problem: StepProblem) -> tuple[PlanFactory, StepProblem] | str:
     if isinstance(rule, str):
         return rule
     inner = StepProblem(rule.law, (problem.state[0][:, :1],), problem.precision)
-    refusals = {factory: factory.why_not(inner) for factory in WHOLE_STATES}
+    refusals = {factory: factory.why_not(inner) for factory in (ON_CUDA if problem.on_cuda else WHOLE_STATES)}
     able = next((factory for factory, refusal in refusals.items() if not refusal), None)
     return (able, inner) if able else f"its rule has no packed plan: {'; '.join(dict.fromkeys(refusals.values()))}"
 
@@ -121,9 +144,10 @@ def _why_not_difference(problem: StepProblem) -> str:
 
 def _make_difference(problem: StepProblem) -> Plan:
     factory, inner = _found(problem)
-    plan = factory.make(inner)
+    plan = ON_CUDA[factory](inner.law, inner.state[0]) if problem.on_cuda else factory.make(inner)
     assert isinstance(plan, PackedStates), plan
-    return SecondOrderPlan(problem.law, plan)
+    difference = SecondOrderPlan(problem.law, plan)
+    return Graphed("packed", difference, problem.law, problem.state) if problem.on_cuda else difference
 
 
 def _found(problem: StepProblem) -> tuple[PlanFactory, StepProblem]:
@@ -134,19 +158,19 @@ def _found(problem: StepProblem) -> tuple[PlanFactory, StepProblem]:
 
 def _is_ready(problem: StepProblem) -> bool:
     factory, inner = _found(problem)
-    return factory.ready(inner)
+    return factory.ready(inner)  # never on CUDA
 
 
 PACKED_FACTORIES = (
     *WHOLE_STATES,
+    *ON_CUDA,
     PlanFactory(
         "packed",
         "whole states minus the past: the packed plan of the rule, a step at a time",
         WORTH_BUILDING,
         _why_not_difference,
         _make_difference,
-        "cpu",
-        ANY_RANK,
+        ranks=ANY_RANK,
         any_grid=True,
         ready=_is_ready,
     ),

@@ -78,6 +78,9 @@ class PackedRow(PackedStates):
     def _cell(self, words: Tensor, x: int) -> Tensor:
         return (words[:, x // WORD] >> (x % WORD)) & 1
 
+    def edges(self, held: State) -> Tensor:
+        return torch.stack((held[0][:, 0] & 1, (held[0][:, -1] >> self._last) & 1), 1)
+
     def stale(self) -> bool:
         return not keeps(self._law, self._rule)
 

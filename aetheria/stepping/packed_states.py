@@ -7,7 +7,7 @@ from aetheria.stepping.plan import Plan
 
 
 class PackedStates(Plan):
-    """Steps whole states in one packed tensor, and leaves the one that it steps from as it was."""
+    """Steps whole states in one packed tensor; a single step leaves the one that it steps from as it was."""
 
     name = "packed"
 

@@ -1,6 +1,7 @@
 """The packed plan for rules of second order: the packed plan of the rule itself, whose past is subtracted after every step."""
 
 import torch
+from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.laws.forms import DifferenceRule
@@ -36,6 +37,12 @@ class SecondOrderPlan(Plan):
             (after,) = self._inner.advance((present,), 1)
             present, past = self._inner.minus(after, past), present
         return (present, past)
+
+    def edges(self, held: State) -> Tensor:
+        return self._inner.edges(held[:1])
+
+    def margin(self, held: State) -> Tensor:
+        return self._inner.margin(held[:1])
 
     def stale(self) -> bool:
         return self._inner.stale() or not keeps(self._law, self._rule)

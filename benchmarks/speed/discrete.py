@@ -3,7 +3,7 @@
 python -m benchmarks.speed.discrete --out benchmarks/results/discrete.md
 python -m benchmarks.speed.discrete --quick   # takes seconds: a check that it works
 
-Peers that are not installed are left out: CAX and CellPyLib (extra `bench`), bgolly (Debian's package `golly`, or `--golly PATH`).
+Peers that are not installed are left out: CAX and CellPyLib (extra `bench`), bgolly (Debian's package `golly`; `--golly PATH`).
 """
 
 import argparse
@@ -22,7 +22,7 @@ from torch import Tensor
 from aetheria import Aetheria_Motor, build_law
 from aetheria.diagnostics.bench import seconds_per_step, synchronised_step
 from aetheria.laws.base import Law
-from benchmarks.harness.machine import median_seconds, publish
+from benchmarks.harness.machine import publish
 from benchmarks.harness.processes import Measurement, run_isolated
 from benchmarks.harness.tables import NOTHING, table
 
@@ -125,8 +125,7 @@ def copy(case: Case, options: Options) -> float:
     plan = motor.warm_up()
     packed = plan.pack((motor.cells.reshape(1, law.channels, *grid), *motor.memory))[0]
     other = torch.empty_like(packed)
-    repeats = max(3, int(options.seconds / 1e-3))
-    return median_seconds(lambda: other.copy_(packed), repeats)
+    return seconds_per_step(lambda steps: [other.copy_(packed) for _ in range(steps)], options.seconds)
 
 
 def convolution(case: Case, options: Options) -> float:

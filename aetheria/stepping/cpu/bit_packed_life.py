@@ -10,6 +10,7 @@ from aetheria.laws.forms import BitRule
 from aetheria.stepping.bit_sliced_life import WORD
 from aetheria.stepping.cpu.job import address, fields, run
 from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu, pointers
+from aetheria.stepping.edges import edge_words, margin_of_words
 from aetheria.stepping.plan import State
 
 
@@ -45,6 +46,12 @@ class PackedOnCpu(WholeStatesOnCpu[BitRule]):
         cells = torch.empty(self._shape, dtype=torch.float32, device="cpu")
         self._kernel.unpack(*pointers(held[0], cells), *map(ctypes.c_int64, (batch * height, width)))
         return (cells.to(self._type),)
+
+    def edges(self, held: State) -> Tensor:
+        return edge_words(held[0], self._shape[-1])
+
+    def margin(self, held: State) -> Tensor:
+        return margin_of_words(held[0], self._shape[-1])
 
     def minus(self, states: Tensor, past: Tensor) -> Tensor:
         return states.bitwise_xor_(past)

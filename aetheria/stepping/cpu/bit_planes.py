@@ -54,15 +54,15 @@ class BitPlanesOnCpu(WholeStatesOnCpu[PlaneRule]):
         bits = np.pad(beyond, ((0, 0),) * 3 + ((_MARGIN - 1, after),))
         return (torch.from_numpy(np.packbits(bits, -1, "little").view(np.int64)),)
 
-    def unpack(self, held: State) -> State:
+    def states(self, held: State) -> Tensor:
         words = held[0].contiguous().numpy()[..., _MARGIN // 64 :]
         planes = torch.from_numpy(np.unpackbits(words.view(np.uint8), -1, self._sites[1], "little"))
         if not self._rule.blocks:
-            return super().unpack((sum((planes[:, bit] << bit for bit in range(4)), torch.zeros_like(planes[:, 0])),))
+            return sum((planes[:, bit] << bit for bit in range(4)), torch.zeros_like(planes[:, 0]))
         cells = torch.empty(self._shape[0], *self._shape[2:], dtype=torch.uint8, device="cpu")
         for plane, (y, x) in enumerate(_CORNERS):
             cells[:, y::2, x::2] = planes[:, plane]
-        return super().unpack((cells,))
+        return cells
 
     def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         job = Job(

@@ -11,6 +11,7 @@ from aetheria.laws.topology import around
 from aetheria.stepping.bit_sliced_life import WORD
 from aetheria.stepping.cpu.job import address, fields, run
 from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu, pointers
+from aetheria.stepping.edges import edge_words, margin_of_words
 from aetheria.stepping.packed_states import minus_in_planes
 from aetheria.stepping.plan import State
 
@@ -49,6 +50,12 @@ class BlockRuleOnCpu(WholeStatesOnCpu[BlockRule]):
         for packed, universe in zip(held[0], cells, strict=True):
             self._kernel.unpack(*pointers(packed, universe), *map(ctypes.c_int64, (self._planes, height, width)))
         return (cells.to(self._type),)
+
+    def edges(self, held: State) -> Tensor:
+        return edge_words(held[0], self._shape[-1])
+
+    def margin(self, held: State) -> Tensor:
+        return margin_of_words(held[0], self._shape[-1])
 
     def minus(self, states: Tensor, past: Tensor) -> Tensor:
         return minus_in_planes(states, past, self._rule.states)

@@ -27,7 +27,7 @@ class RuleTreeOnCpu(WholeStatesOnCpu[TreeRule]):
     thread_updates = 500_000
 
     def prepare(self, rule: TreeRule) -> None:
-        self._children, self._inputs = _for_kernel(rule)
+        self._children, self._inputs = placed_tree(rule)
         height, width = self._shape[-2:]
         self._around = torch.from_numpy(around((height, width), rule.boundary))
 
@@ -36,7 +36,7 @@ class RuleTreeOnCpu(WholeStatesOnCpu[TreeRule]):
         run(self._kernel.rule_tree, Job(*tensors, *before.shape, steps.number, len(self._inputs), steps.threads))
 
 
-def _for_kernel(rule: TreeRule) -> tuple[Tensor, Tensor]:
+def placed_tree(rule: TreeRule) -> tuple[Tensor, Tensor]:
     """The tree whose children are places in it, but for the last input's, which are states; and the inputs."""
     nodes, states = rule.children.shape
     last, reached = len(rule.inputs) - 1, np.zeros(1, np.int32)

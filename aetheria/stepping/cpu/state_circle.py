@@ -51,8 +51,8 @@ class StateCircleOnCpu(WholeStatesOnCpu[CircleRule]):
         (cells,) = super().pack(state)
         return (cells.index_select(-1, self._sources).masked_fill_(self._outside, 0),)
 
-    def unpack(self, held: State) -> State:
-        return super().unpack((held[0].narrow(-1, self._reach, self._shape[-1]),))
+    def states(self, held: State) -> Tensor:
+        return held[0].narrow(-1, self._reach, self._shape[-1])
 
     def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         batch, _, *grid = self._shape

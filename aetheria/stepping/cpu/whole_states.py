@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.stepping.cpu.build import is_cached, native_kernel
+from aetheria.stepping.edges import edge_cells, margin
 from aetheria.stepping.packed_states import PackedStates, minus_modulo
 from aetheria.stepping.plan import State
 from aetheria.stepping.unmodified import form_of, keeps
@@ -88,11 +89,21 @@ class WholeStatesOnCpu(PackedStates, Generic[Form]):
         return ((state[0][:, 0] + 0.5).to(torch.uint8).clamp_max_(self._law.states - 1), *state[1:])
 
     def unpack(self, held: State) -> State:
-        return (held[0][:, None].to(self._type), *held[1:])
+        return (self.states(held)[:, None].to(self._type), *held[1:])
+
+    def states(self, held: State) -> Tensor:
+        """The states of a packed state, `(B, *grid)`, uint8."""
+        return held[0]
 
     def minus(self, states: Tensor, past: Tensor) -> Tensor:
         assert self._law.states is not None
         return minus_modulo(states, past, self._law.states)
+
+    def edges(self, held: State) -> Tensor:
+        return edge_cells(self.states(held))
+
+    def margin(self, held: State) -> Tensor:
+        return margin(self.states(held))
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:
         if not steps:
