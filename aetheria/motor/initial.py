@@ -46,13 +46,14 @@ class Initial(Settings):
         path: of the file, for "pattern", "npy" and "image".
         code: of the creature, for "animal"; the law's own when left out.
         at: the pattern's centre in cells, a number for each axis ((y, x) in two dimensions); the grid's middle when left out.
-        step: number of steps that led to these cells, as a pattern file may state it; the run begins with it.
-        scale: size of a pattern's cell in grid cells; a whole number for patterns, and for laws of whole states.
+            [cells]
+        step: number of steps that led to these cells, as a pattern file may state it; the run begins with it. [steps]
+        scale: size of a pattern's cell in grid cells; a whole number for patterns, and for laws of whole states. [cells]
     """
 
     kind: Kind
     path: str | None = None
-    code: str | None = None
+    code: str | None = Setting(default=None, examples=['code = "O2u"'])
     at: list[float] | None = Setting(default=None, min_length=1, max_length=3)
     scale: float = Setting(default=1.0, gt=0, le=1024)
     step: int = Setting(default=0, ge=0, lt=1 << 62)

@@ -197,3 +197,21 @@ def check_oracle(law: Law, of: Any) -> None:
         motor.step(until - motor.step_count)
         found = motor.cells.numpy().reshape(cells.shape)[0]
         assert np.array_equal(found if law.channels == 2 else found[0], expected)
+
+
+@pytest.mark.parametrize(("name", "settings", "grids"), CASES, ids=[f"{name} {settings}" for name, settings, _ in CASES])
+def test_packed_cells_at_edges_and_their_distance_are_those_of_the_cells(
+    name: str, settings: dict[str, Any], grids: tuple[tuple[int, ...], ...]
+) -> None:
+    law = build_law(name, **settings)
+    assert isinstance(law, Law)
+    for grid in (grid for grid in grids if fits(law, grid)):
+        for block in ((0, 0), (1, 1), (min(grid) // 2, 1)):
+            cells = torch.zeros(2, law.channels, *grid)
+            cells[1][(0, *(slice(min(block[0], n - 1), min(block[0], n - 1) + block[1]) for n in grid))] = 1
+            state = (cells, *(law.initial_memory(cells, 5) if law.stochastic else ()))  # type: ignore[call-arg]
+            plan, eager = packed(law, state), Plan()
+            eager.unpack = lambda held: held  # type: ignore[method-assign]
+            held = plan.pack(state)
+            assert (plan.edges(held) != 0).any(1).tolist() == (eager.edges(state) != 0).any(1).tolist()
+            assert plan.margin(held).tolist() == eager.margin(state).tolist()

@@ -55,7 +55,8 @@ class FitzHughNagumo(Law):
     ) -> None:
         """
         Args:
-            epsilon: rate of v against that of u. a0, a1: of the line u = a0 + a1 v on which v rests.
+            epsilon: rate of v against that of u.
+            a0, a1: of the line u = a0 + a1 v on which v rests.
             Du, Dv: diffusion constants, in cells^2 per time unit.
             dt: time units per step.
             laplacian: "5-point" or "9-point"; see `aetheria.laws.laplacian`.

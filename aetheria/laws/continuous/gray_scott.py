@@ -61,7 +61,8 @@ class GrayScott(Law):
     ) -> None:
         """
         Args:
-            F: feed rate. k: rate of decay of V beyond the feed rate.
+            F: feed rate.
+            k: rate of decay of V beyond the feed rate.
             Du, Dv: diffusion constants, in cells^2 per time unit.
             dt: time units per step.
             laplacian: "5-point" or "9-point"; see `aetheria.laws.laplacian`.

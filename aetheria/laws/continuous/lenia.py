@@ -80,8 +80,15 @@ class Lenia(KernelLaw):
         """
         Args:
             animal: code or name of a creature whose parameters to take where none are given here (Orbium's by default).
-            R: kernel radius in cells. T: steps per time unit. m, s: growth centre and width. b: ring heights.
-            r, h: radius of a kernel as a share of R; weight of its growth. c0, c1: channel that it reads, and adds to.
+            R: kernel radius in cells.
+            T: steps per time unit.
+            m: growth centre, a mean of cells.
+            s: growth width.
+            b: ring heights, from the centre outwards.
+            r: radius of a kernel as a share of R.
+            h: weight of a kernel's growth.
+            c0: channel that a kernel reads.
+            c1: channel that it adds to.
             channels: number of channels; by default as many as c0 and c1 name. Of m, s, b, r, h, c0 and c1 a list has a value
                 for each kernel.
             core: "polynomial", "exponential", "gaussian", "step" or "staircase".
