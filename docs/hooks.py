@@ -4,6 +4,7 @@ from typing import Any
 
 from mkdocs.structure.files import File
 from site_pages import PAGES
+from site_pages.folders import DOCS
 from site_pages.links import Copies, page_links
 from site_pages.performance import titles
 
@@ -11,8 +12,11 @@ NAV_TITLES = {f"results/{name}.md": {title: f"results/{name}.md"} for name, titl
 
 
 def on_config(config: Any) -> Any:
-    """Completes the navigation with the made pages."""
+    """Completes the navigation with the made pages, and the guides with pages that it does not name yet."""
     config.nav = [_expanded(entry) for entry in config.nav]
+    listed = str(config.nav)
+    guides = next(entry["Guides"] for entry in config.nav if "Guides" in entry)
+    guides += sorted(path.name for path in DOCS.glob("*.md") if f"'{path.name}'" not in listed)
     return config
 
 

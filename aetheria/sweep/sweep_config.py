@@ -22,8 +22,8 @@ class RandomConfig(Settings):
     """Random points.
 
     Attributes:
-        points: their number.
-        seed: of the draws; more points with the same seed begin with the same ones.
+        points: their number. [points]
+        seed: of the draws; more points with the same seed begin with the same ones. [1]
         parameters: a distribution for each dotted key.
     """
 
@@ -37,12 +37,13 @@ class SearchConfig(Settings):
 
     Attributes:
         method: "tpe", "cma-es" or "random" (Optuna); "map-elites" or "cma-me" (pyribs).
-        points: number of points at most.
-        batch: points that are asked for at once.
-        seed: of the sampler.
+        points: number of points at most. [points]
+        batch: points that are asked for at once. [points]
+        seed: of the sampler. [1]
         maximise, minimise: the objective, one of the two: a column of the table, as in "mass_mean"; "mass" is "mass_last".
         archive: for pyribs: a range [low, high] for each measure, a column too; points beyond stay out.
-        cells: for pyribs: cells of the archive along each measure.
+            [unit of the column]
+        cells: for pyribs: cells of the archive along each measure. [cells]
         parameters: a distribution for each dotted key.
     """
 
@@ -51,7 +52,7 @@ class SearchConfig(Settings):
     batch: int = Setting(default=16, gt=0)
     seed: int = Setting(default=0, ge=0, lt=1 << 31)
     maximise: str | None = None
-    minimise: str | None = None
+    minimise: str | None = Setting(default=None, examples=['minimise = "mass_mean"'])
     archive: dict[str, list[float]] = Setting(default_factory=dict)
     cells: int = Setting(default=16, gt=0, le=1000)
     parameters: dict[str, Any] = Setting(examples=['parameters = { "law.m" = { uniform = [0.1, 0.2] } }'])
@@ -62,8 +63,8 @@ class MeasureConfig(Settings):
 
     Attributes:
         observables: names of observables (fields with one number for each universe), and of `aetheria.measures.OF_RUNS`.
-        every: steps between two samples; None for the config's `record.every`.
-        after: steps before the first sample that counts for mean and extremes.
+        every: steps between two samples; None for the config's `record.every`. [steps]
+        after: steps before the first sample that counts for mean and extremes. [steps]
     """
 
     observables: list[str] = Setting(min_length=1, examples=['observables = ["mass"]'])
@@ -75,11 +76,13 @@ class SweepConfig(Settings):
     """Many runs of one config.
 
     Attributes:
+        title: of the table and its charts.
         config: a file, relative to that of the sweep, or the name of a shipped config.
         set: settings that are changed for all points, by dotted key.
-        seeds: number of seeds for each point, counted up from the config's; or a list of them.
+        seeds: number of seeds for each point, counted up from the config's; or a list of them. [1]
+        grid: the values of each dotted key, a list or a range; every combination is a point.
         recordings, pictures: keep the HDF5 recording, and the picture of the last state, of each run.
-        threads: of each worker; the last bits of some laws depend on it.
+        threads: of each worker; the last bits of some laws depend on it. [threads]
         plot: the heat map's axes, and the column it shows.
         slurm: settings of jobs, as submitit names them: timeout_min, mem_gb, slurm_partition ...
     """

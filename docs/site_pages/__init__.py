@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from site_pages.commands import commands_page
-from site_pages.configuration import run_config_page, training_config_page
+from site_pages.configuration import run_config_page, sweep_config_page, training_config_page
 from site_pages.gallery import gallery_page
 from site_pages.law_parameters import law_parameters_page
 from site_pages.performance import performance_page, result_pages
@@ -16,6 +16,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
     "reference/law_parameters.md": law_parameters_page,
     "reference/run_config.md": run_config_page,
+    "reference/sweep_config.md": sweep_config_page,
     "reference/training_config.md": training_config_page,
     **api_pages(),
     **project_pages(),

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from aetheria.core.settings import Settings
 from aetheria.runs.config import RunConfig
+from aetheria.sweep.sweep_config import SweepConfig
 from aetheria.training.train_config import GrowConfig, TrainConfig
 from site_pages.docstrings import code, described, summary, table
 from site_pages.folders import CONFIGS
@@ -57,6 +58,12 @@ def training_config_page() -> str:
     growth = ["## Growing a picture", "For configs with a table `[picture]`.", *map(_section, tables(GrowConfig))]
     intro = "# Configuration of a training\n\nA config of `aetheria train`; see also [training](../training.md).\n"
     return "\n\n".join([intro, *(text.replace("\n## ", "\n### ") for text in imitation + growth)])
+
+
+def sweep_config_page() -> str:
+    """The page on the configs of `aetheria sweep`."""
+    intro = "# Configuration of a sweep\n\nA config of `aetheria sweep`; see also [sweeps](../sweeps.md).\n"
+    return "\n".join([intro, *map(_section, tables(SweepConfig))])
 
 
 def tables(model: type[Settings], name: str = "") -> Iterator[Table]:

@@ -20,6 +20,7 @@ from aetheria.cli import app
 from aetheria.core.errors import ConfigError
 from aetheria.core.settings import Settings
 from aetheria.runs.config import RunConfig, shipped_configs
+from aetheria.sweep.sweep_config import SweepConfig
 from aetheria.training.train_config import GrowConfig, TrainConfig
 from tests.paths import ROOT
 
@@ -29,6 +30,19 @@ _STEPS = 6
 SHORTER: dict[str, list[str]] = {
     "run": ["--set", "motor.plan=eager", "--set", f"steps={_STEPS}"],
     "train": ["--set", "train.steps=2", "--set", "train.batch=2", "--set", "train.validate_every=1"],
+    "sweep": [
+        *("--on", "inline", "--no-cache", "--set", f"set.steps={_STEPS}", "--set", "set.motor.plan=eager", "--set", "seeds=1"),
+        *(
+            "--set",
+            "grid.law.m=[0.14, 0.15]",
+            "--set",
+            "grid.law.s=[0.015]",
+            "--set",
+            "measure.every=2",
+            "--set",
+            "measure.after=0",
+        ),
+    ],
     "grow": ["--set", "picture.size=6", "--set", "picture.grid=[8, 8]", "--set", "law.hidden_channels=8"],  # added to "train"
 }
 # Commands of which only the arguments are read: a window waits for its user.
@@ -78,7 +92,7 @@ def commands(text: str) -> Iterator[list[str]]:
         loop = re.fullmatch(r"for (\w+) in (\S+).*?; do (.*); done", line)
         if loop:
             line = re.sub(rf"\$\{{?{loop[1]}\b\}}?", loop[2], loop[3])
-        words = shlex.split(line, comments=True)
+        words = shlex.split(re.sub(r"^\w+=\S+ ", "", line), comments=True)  # without a variable of the environment
         if words:
             yield words
 
@@ -87,7 +101,9 @@ def check_config(text: str) -> None:
     """Reads a config, or a part of one. Raises AssertionError for everything but missing keys."""
     values = tomllib.loads(text)
     model: type[Settings] = RunConfig
-    if "data" in values:
+    if {"config", "random", "search"} & values.keys():
+        model = SweepConfig
+    elif "data" in values:
         model = TrainConfig
     elif {"path", "emoji"} & values.get("picture", {}).keys():
         model = GrowConfig
@@ -123,9 +139,12 @@ def _run_aetheria(name: str, *arguments: str) -> None:
     if "--steps" in given:
         place = given.index("--steps") + 1
         given[place] = str(min(int(given[place]), 2 * _STEPS if "--resume" in given else _STEPS))
-    shorter = SHORTER.get(name, []) if "--resume" not in given else []
+    shorter = SHORTER.get(name, []) if not {"--resume", "--show"} & {*given} else []
     if name == "train" and "picture" in tomllib.loads(Path(given[0]).read_text("utf-8")):
         shorter = shorter + SHORTER["grow"]
+    if "--on" in given:  # a cluster
+        _read(name, *given)
+        return
     if name in ONLY_READ:
         _read(name, *given)
         assert all(one in shipped_configs() or Path(one).exists() for one in given if not one.startswith("-")), given

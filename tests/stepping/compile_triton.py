@@ -55,18 +55,23 @@ WIDE: tuple[tuple[str, Precision, tuple[int, int], dict[str, Any]], ...] = (
 )
 STATES: tuple[tuple[type[WholeStatesOnCuda], Any, tuple[int, ...]], ...] = (
     (BlockRuleOnCuda, Generations("/2/3"), (64, 4096)),
+    (RowRuleOnCuda, Elementary(30), (1 << 20,)),
     (RuleTreeOnCuda, RuleTable(), (64, 100)),
     (NeighbourCountOnCuda, LargerThanLife(), (64, 100)),
-    (StateCircleOnCuda, build_law("Life3D"), (16, 16, 100)),
+    (StateCircleOnCuda, build_law("Cyclic"), (64, 100)),
 )
 MORE_STATES: tuple[tuple[type[WholeStatesOnCuda], Any, tuple[int, ...]], ...] = (
     (BlockRuleOnCuda, Life(table_text(random.Random(1).getrandbits(512)), boundary="zero"), (64, 1000)),
     (BlockRuleOnCuda, Generations("12/34/200", boundary="reflect"), (9, 30)),
-    (RowRuleOnCuda, Elementary(30), (1 << 20,)),
+    (BlockRuleOnCuda, Generations("12/34/200"), (1, 1)),
     (RuleTreeOnCuda, RuleTable("JvN29", boundary="klein-x"), (3, 5)),
+    (RuleTreeOnCuda, RuleTable(), (1, 1)),
+    (NeighbourCountOnCuda, LargerThanLife("R1,C2,S1,B1", boundary="zero"), (1, 1)),
+    (StateCircleOnCuda, build_law("Life3D"), (16, 16, 100)),
     (NeighbourCountOnCuda, LargerThanLife("R2,C4,S8-12,B9-10,NL", boundary="zero"), (64, 100)),
     (NeighbourCountOnCuda, LargerThanLife("R2,C3,S2-5,B6-9,NW0000011100010100111000000,012"), (64, 100)),
     (StateCircleOnCuda, build_law("Cyclic", boundary="reflect"), (100, 100)),
+    (StateCircleOnCuda, build_law("Cyclic"), (1, 1)),
     (StateCircleOnCuda, build_law("GreenbergHastings", boundary="zero"), (1000,)),
 )
 

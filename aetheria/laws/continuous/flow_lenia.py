@@ -73,7 +73,8 @@ class FlowLenia(KernelLaw):
                 by default, core "gaussian" and growth "exponential".
             dd: furthest displacement in cells, 1 to 20; a step takes a time that grows with its square.
             sigma: half the side of the square over which the matter of a cell is spread, below dd.
-            theta_A: mass of a cell at which matter spreads out only. n: exponent of that.
+            theta_A: mass of a cell at which matter spreads out only.
+            n: exponent of that.
             boundary: "periodic" or "zero" (matter that leaves is lost).
 
         Raises:

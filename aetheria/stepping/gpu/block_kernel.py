@@ -113,7 +113,7 @@ def step_planes(
     universe, tile = (tl.program_id(0) // tiles).to(tl.int64), tl.program_id(0) % tiles
     i = tl.arange(0, rows * columns)
     first, word = (tile // across * rows + i // columns) * deep, tile % across * columns + i % columns
-    plane = height.to(tl.int64) * words
+    plane = tl.cast(height, tl.int64) * words  # a height of 1 is a constant
     before += universe * planes * plane
     after += universe * planes * plane
     # A row's last word ends with its last cell.

@@ -51,7 +51,7 @@ def step_circle(
     i = tl.arange(0, rows * columns)
     top, left = tile // across * rows, tile % across * columns
     z, y, x = (tl.zeros_like(i) + plane).to(index), top + i // columns, left + i % columns
-    size = depth.to(tl.int64) * height * width
+    size = tl.cast(depth, tl.int64) * height * width  # a depth of 1 is a constant
     before += universe * size
     after += universe * size
     inner = (plane >= deep) & (plane + deep < depth) & (top >= high) & (top + rows + high <= height)
