@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.laws.discrete.life import Life as Life
     from aetheria.laws.discrete.rule_table import RuleTable as RuleTable
     from aetheria.laws.neural.growing_nca import GrowingNCA as GrowingNCA
+    from aetheria.laws.neural.nca import NCA as NCA
     from aetheria.laws.neural.neural_ca import NeuralCA as NeuralCA
     from aetheria.laws.quantum.convlstm import ConvLSTM as ConvLSTM
     from aetheria.laws.quantum.deep_qca import DEEP_QCA as DEEP_QCA
