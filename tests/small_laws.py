@@ -30,13 +30,26 @@ SMALL: dict[str, dict[str, Any]] = {
     "ConvLSTM": {"d_state": 2, "hidden_channels": 4, "output_scale": 0.1},
     "GrowingNCA": {"channels": 6, "hidden_channels": 16},
     "NCA": {"channels": 6, "hidden_channels": [12, 8], "perception": ["identity", "sobel", "laplacian"], "inputs": 1},
+    "AttentionNCA": {
+        "channels": 3,
+        "hidden_channels": 8,
+        "token_channels": 6,
+        "heads": 2,
+        "head_channels": 12,
+        "output_scale": 0.1,
+    },
+    "LogicGates": {"channels": 3, "circuits": 4, "perceive_gates": [8, 4], "update_gates": [16, 8]},
     "NeuralCA": {"channels": 2, "hidden_channels": 8, "radius": 3, "kernels": 2},
     "Lenia": {"R": 5, "T": 4, "m": 0.4, "s": 0.1},
     "LargerThanLife": {"rule": "R2,C2,S6-9,B7-8"},
     "GreenbergHastings": {"states": 6, "threshold": 2, "radius": 2, "neighbourhood": "von_neumann"},
 }
 # Settings that leave nothing to chance.
-CERTAIN: dict[str, dict[str, Any]] = {"GrowingNCA": {"fire_rate": 1.0}, "NCA": {"fire_rate": 1.0}}
+CERTAIN: dict[str, dict[str, Any]] = {
+    "GrowingNCA": {"fire_rate": 1.0},
+    "NCA": {"fire_rate": 1.0},
+    "AttentionNCA": {"fire_rate": 1.0},
+}
 GRIDS = {1: (40,), 2: (16, 20), 3: (12, 11, 13)}
 
 
