@@ -41,13 +41,23 @@ def run(
     out_file: Annotated[Path | None, typer.Option("--out", help="The recording; runs/<config>.h5 by default.")] = None,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording and picture.")] = False,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Copy the recording of the same run, if it was made with --cache.")
+    ] = False,
     quiet: Quiet = False,
     _force: Force = False,
 ) -> None:
     """Run a config to an HDF5 recording and a picture, with checkpoints beside them; or resume such a run."""
     from aetheria.cli.progress import RunDisplay
 
-    for name, given in {"CONFIG": config, "--set": set_, "--grid": grid, "--out": out_file, "--overwrite": overwrite}.items():
+    for name, given in {
+        "CONFIG": config,
+        "--set": set_,
+        "--grid": grid,
+        "--out": out_file,
+        "--overwrite": overwrite,
+        "--cache": cache,
+    }.items():
         if resume is not None and given:
             raise ConfigError(f"--resume: {name} given too; a run is resumed with its own config and file")
     if resume is None and (config is None or from_start):
@@ -59,7 +69,7 @@ def run(
             if resume is not None:
                 result = _resume(resume, steps=steps, from_start=from_start, **options)
             else:
-                result = _run(str(config), set_, steps, grid, out_file, overwrite=overwrite, **options)
+                result = _run(str(config), set_, steps, grid, out_file, cache=cache, overwrite=overwrite, **options)
     except KeyboardInterrupt as error:
         err.print("interrupted before the first step; nothing was written")
         raise typer.Exit(getattr(error, "exit_code", 130)) from None
@@ -68,15 +78,16 @@ def run(
 
 
 def _run(
-    config: str, set_: list[str] | None, steps: int | None, grid: str | None, out_file: Path | None, **options: Any
+    config: str, set_: list[str] | None, steps: int | None, grid: str | None, out_file: Path | None, cache: bool, **options: Any
 ) -> "RunResult":
+    from aetheria.runs.cached_run import run_cached
     from aetheria.runs.run import run as run_config
 
     settings, name = _settings(config, set_, steps, grid)
     target = out_file or Path("runs") / f"{name}.h5"
     if target.suffix not in (".h5", ".hdf5"):
         raise ConfigError(f"--out {target}: expected a name that ends in .h5")
-    return run_config(settings, target, make_folder=out_file is None, **options)
+    return (run_cached if cache else run_config)(settings, target, make_folder=out_file is None, **options)
 
 
 def _settings(given: str, set_: list[str] | None, steps: int | None, grid: str | None) -> "tuple[RunConfig, str]":

@@ -11,7 +11,9 @@ from aetheria.laws.base import Law as Law
 from aetheria.laws.continuous.lenia import lenia_animal as lenia_animal
 from aetheria.laws.registry import LAWS as LAWS
 from aetheria.laws.registry import build_law as build_law
+from aetheria.laws.registry import family_of as family_of
 from aetheria.laws.registry import find_law as find_law
+from aetheria.laws.registry import laws_by_family as laws_by_family
 from aetheria.laws.registry import parameters as parameters
 from aetheria.laws.registry import plugins as plugins
 from aetheria.laws.registry import register as register

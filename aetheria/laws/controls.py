@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from aetheria.core.errors import ConfigError, nearest
+from aetheria.core.errors import ConfigError, LawError, nearest
 
 Value = float | str
 
@@ -45,6 +45,16 @@ class Control:
         if not (number and math.isfinite(value) and self.allowed(float(value))):
             raise ConfigError(f"{where} {self.name}: {value!r} given; expected {self.wanted}")
         return float(value)
+
+
+def rate_control(name: str, meaning: str, low: float, high: float) -> Control:
+    """A control that may be 0 or more."""
+    return Control(name, meaning, low, high, lambda value: value >= 0, "a finite number of 0 or more")
+
+
+def number_control(name: str, meaning: str, low: float, high: float) -> Control:
+    """A control that may be any finite number."""
+    return Control(name, meaning, low, high, lambda _: True, "a finite number")
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,22 @@ class Controlled(nn.Module):
         """A number, for use in `forward`, as a tensor `()` that changes in place."""
         buffer = self._buffers.get(_buffer(name))
         return getattr(self, name) if buffer is None else buffer
+
+    def spread(self, name: str, cells: Tensor) -> Tensor:
+        """A number as a tensor that multiplies cells `(B, C, *grid)`: `()`, or `(B, 1, ..)` where it differs by universe.
+
+        Raises:
+            LawError: it is given for another number of universes.
+        """
+        value = self.live(name)
+        if value.ndim == 0:
+            return value
+        if value.shape != cells.shape[:1]:
+            raise LawError(
+                f"{self._where()} {name}: a tensor of shape {tuple(value.shape)} given; expected one number, or one for each "
+                f"of the {len(cells)} universes"
+            )
+        return value.view(-1, *[1] * (cells.ndim - 1))
 
     def live_value(self, control: Control, value: float) -> Tensor:
         """The tensor that `live` gives for a value of a control: by default its `as_tensor`, else say a table of chances."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Literal, Self, get_args
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_whole
+from aetheria.laws.forms import CircleRule, Ranges
 from aetheria.laws.layers import pad, window
 
 Offset = tuple[int, ...]
@@ -106,6 +108,15 @@ class Surroundings:
     def _count_type(self, rank: int) -> torch.dtype:
         # The sum over a cube holds the cell itself, too.
         return torch.uint8 if self.number(rank) < 255 else torch.int32
+
+    def from_threshold(self, threshold: int) -> Ranges:
+        """The numbers of neighbours from `threshold` on, on a grid of any rank."""
+        return ((threshold, self.number(max(RANKS))),)
+
+    def circle_rule(self, states: int, *, follows: bool, moves: tuple[Ranges, Ranges, Ranges]) -> CircleRule:
+        """A rule over these neighbours; see `CircleRule`."""
+        key = (self.neighbourhood, self.radius)
+        return CircleRule(key, partial(offsets, self.neighbourhood, self.radius), states, follows, moves, self.boundary)
 
     def check_threshold(self, law: str, threshold: int) -> int:
         """Returns `threshold`; raises ConfigError when no cell of any grid can have so many neighbours."""

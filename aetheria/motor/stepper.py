@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from aetheria.core.device import memory_named
+from aetheria.core.device import memory_named, return_freed_memory
 from aetheria.core.errors import DivergedError
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
@@ -13,6 +13,9 @@ from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
 from aetheria.stepping import Plan, PlanName, State
+from aetheria.stepping.edges import edge_cells, margin
+
+_LARGE, _SMALLER = 1 << 25, 4  # bytes of a public form whose memory is given back once it is packed to so small a part
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,26 @@ class Stepper:
             return now.plan.probe(now.held)
         return self.state[0]
 
+    def edges(self) -> Tensor:
+        """Channel 0 of the cells at the edges `(B, n)`, in any form that is 0 exactly where they are."""
+        now = self.moment
+        with torch.inference_mode():
+            if now.shown is None:
+                assert now.plan is not None
+                assert now.held is not None
+                return now.plan.edges(now.held)
+            return edge_cells(now.shown[0][:, 0])
+
+    def margin(self) -> Tensor:
+        """Distance `(B,)` of the cells whose channel 0 is not 0 to the nearest edge of the grid; 0 at an edge."""
+        now = self.moment
+        with torch.inference_mode():
+            if now.shown is None:
+                assert now.plan is not None
+                assert now.held is not None
+                return now.plan.margin(now.held)
+            return margin(now.shown[0][:, 0])
+
     @property
     def may_diverge(self) -> bool:
         """Whether the cells could hold NaN or Inf in the form that is held now."""
@@ -142,8 +165,12 @@ class Stepper:
     def advance(self, plan: Plan, steps: int) -> None:
         """Takes steps by the plan that `current` gave just now. Steps that an exception interrupts were not taken."""
         marks = self.own.marks() if self.own else None
+        public = 0 if self.moment.shown is None else self.moment.shown[0].nbytes
         with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
             self._advance(plan, steps)
+        held = self.moment.held
+        if public >= _LARGE and held is not None and held[0].nbytes <= public // _SMALLER and not held[0].is_cuda:
+            return_freed_memory()  # the public form, which is far larger than the packed one
         if marks is not None:
             self.own.note_changes(marks)
 

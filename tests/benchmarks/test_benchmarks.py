@@ -26,7 +26,18 @@ from benchmarks.harness.peers import rate
 from benchmarks.harness.plain import cells_of, plain_loop, plain_state, plain_step
 from benchmarks.harness.processes import ROOT, Measurement, UnavailableError, run_isolated
 from benchmarks.harness.targets import Target, targets
-from benchmarks.speed import acorn, first_step, headless, recording_cost, rings, shares, stepping, watching, winograd
+from benchmarks.speed import (
+    acorn,
+    first_step,
+    headless,
+    large_grid,
+    recording_cost,
+    rings,
+    shares,
+    stepping,
+    watching,
+    winograd,
+)
 from benchmarks.training import reading, steps
 
 needs_cax = pytest.mark.skipif(
@@ -201,6 +212,10 @@ def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.argv", ["acorn", "--side", "128", "--steps", "10", "--device", "cpu"])
     acorn.main()
     assert "128^2, plan packed: " in capsys.readouterr().out
+    monkeypatch.setattr(large_grid, "run_isolated", lambda _, side: large_grid.on_grid(side))
+    monkeypatch.setattr("sys.argv", ["large_grid", "--sides", "128"])
+    large_grid.main()
+    assert "\n| 128^2 | 0 | " in capsys.readouterr().out
     monkeypatch.setattr(rings, "milliseconds", lambda radius, side, _: (side, radius))
     monkeypatch.setattr("sys.argv", ["rings", "--sides", "64", "--radii", "13"])
     rings.main()
