@@ -22,7 +22,7 @@ def test_circuits_step_as_numpy_does() -> None:
     for name, circuit in circuits.items():
         for number, layer in enumerate(circuit.children()):
             assert isinstance(layer, GateLayer)
-            layer.set_gates(of.arrays[f"{name}_{number}"].astype(np.int64))
+            layer.set_gates(torch.from_numpy(of.arrays[f"{name}_{number}"].astype(np.int64)))
     start = torch.from_numpy(np.moveaxis(of.arrays["input"], -1, 0).astype(np.float32))[None]
     with torch.no_grad():
         for cells, expected in of.followed(start, law):
