@@ -54,7 +54,7 @@ def simulate(
         settings: parameters of a law that is given by rule or name.
 
     Returns:
-        A dataset as of `Recording.to_xarray`: each field over (time, [universe,] [z, y,] x), each observable over
+        A dataset as of `Recording.to_xarray`: each field over `(time, [universe,] [z, y,] x)`, each observable over
         (time [, universe]), with unit, meaning and range as attributes; "step" over time; law, seed and plan as attributes.
 
     Raises:
