@@ -13,6 +13,7 @@ from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
 from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
+from aetheria.laws.hash_noise import Place
 from aetheria.laws.law_field import LawField
 from aetheria.laws.local_network import CellNetwork
 from aetheria.laws.summary import one_line, table
@@ -44,6 +45,8 @@ class Law(Controlled):
         exact: every plan gives the same bits as the eager step.
         tipping: rounding can tip a cell over a threshold, so that plans may differ in a few cells.
         divisor: the grid's sides must be multiples of this.
+        spatial_period: the rule at a cell depends on its coordinates modulo this: 2 for a checkerboard.
+        place: of the cells in a larger grid, of which a process steps this window; see `aetheria.split`. None for a whole grid.
         divisor_reason: the reason for it, for people; None for a network that halves the grid.
         reversible: `reverse` gives the state one step before.
         alive: (channel, threshold) above which a cell counts as alive, or None when nothing is dead or alive.
@@ -69,6 +72,8 @@ class Law(Controlled):
     exact: bool = False
     tipping: bool = False
     divisor: int = 1
+    spatial_period: int = 1
+    place: Place | None = None
     divisor_reason: str | None = None
     reversible: bool = False
     alive: tuple[int, float] | None = None

@@ -98,7 +98,7 @@ class StepLoop:
             self.lock.release_to(depth)
         except BaseException:
             if before is not None and self.lock.depth > depth and self.edits.version.same(before[2]):
-                stepper.moment = before[0]
+                stepper.restore(before[0])
                 stepper.own.restore(before[1])
             self.lock.release_to(depth)
             raise

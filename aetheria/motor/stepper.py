@@ -1,6 +1,7 @@
 """The stepper: the state of one law, in the form of the plan that advances it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
+from aetheria.split.grid import SplitGrid
 from aetheria.stepping import Plan, PlanName, State
 
 
@@ -40,7 +42,10 @@ class Stepper:
         law: the law being stepped.
         moment: state, step and seed.
         own: the state that the law's modules keep themselves.
+        split: of the grid over processes; None for one process.
     """
+
+    split: SplitGrid | None = None
 
     def __init__(
         self,
@@ -80,7 +85,16 @@ class Stepper:
 
     @property
     def state(self) -> State:
-        """Cells and memory in the public form."""
+        """Cells and memory of the whole grid, in the public form."""
+        return self.own_state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.go_to(state, self.moment.step, self.moment.seed)
+
+    @property
+    def own_state(self) -> State:
+        """Cells and memory that this process steps, in the public form: all, unless the grid is split."""
         now = self.moment
         if now.shown is not None:
             return now.shown
@@ -91,13 +105,17 @@ class Stepper:
         self.moment = replace(now, shown=shown)
         return shown
 
-    @state.setter
-    def state(self, state: State) -> None:
-        self.go_to(state, self.moment.step, self.moment.seed)
+    def begin(self, state: State) -> None:
+        """Sets the state that this process steps: step 0 of the run."""
+        self.moment = Moment(0, self.seed, state)
 
     def go_to(self, state: State, step: int, seed: int) -> None:
         """Replaces state, step and seed together."""
         self.moment = Moment(step, seed, state)
+
+    def restore(self, moment: Moment) -> None:
+        """Takes back the newest change, which led from this moment to the present one."""
+        self.moment = moment
 
     @property
     def plan(self) -> Plan:
@@ -124,7 +142,7 @@ class Stepper:
         now = self.moment
         if now.plan is not None and now.held is not None:
             return now.plan.probe(now.held)
-        return self.state[0]
+        return self.own_state[0]
 
     @property
     def may_diverge(self) -> bool:
@@ -148,7 +166,7 @@ class Stepper:
             self.own.note_changes(marks)
 
     def _advance(self, plan: Plan, steps: int) -> None:
-        own, state = self.own.saved(), self.state if self.moment.plan is not plan else None
+        own, state = self.own.saved(), self.own_state if self.moment.plan is not plan else None
         now = self.moment
         held = now.held if state is None else plan.pack(state)
         assert held is not None
@@ -162,9 +180,21 @@ class Stepper:
                 self.moment = Moment(now.step + taken, now.seed, None, newest, plan)
             raise
 
+    def reverse(self, steps: int) -> None:
+        """Takes steps back, one by one; only of a reversible law."""
+        for _ in range(steps):
+            self.moment = self._before()
+
+    def _before(self) -> Moment:
+        number, law = self.step - 1, self.law
+        phase: dict[str, Any] = {"phase": number % law.phases} if law.phases > 1 else {}
+        with torch.inference_mode():
+            found = law.reverse(*self.own_state, **phase)
+        return Moment(number, self.seed, found if isinstance(found, tuple) else (found,))
+
     def change(self) -> Tensor:
         """The change `(B, C, *grid)` that the next step makes; evaluating it changes nothing."""
-        cells, *memory = self.state
+        cells, *memory = self.own_state
         with self.own.undisturbed(cells.device):
             if self.law.phases == 1:
                 return self.law.change(cells, *memory)
@@ -177,9 +207,9 @@ class Stepper:
         Raises:
             LawError: the law cannot step these cells.
         """
-        plan = self._planner.plan_at(self.step, lambda: self.state)
+        plan = self._planner.plan_at(self.step, lambda: self.own_state)
         if plan is not self.moment.plan:
-            self.state = self.state  # in the public form alone, which the next plan can read
+            self.moment = Moment(self.step, self.seed, self.own_state)  # in the public form alone, which the next plan can read
         return plan
 
     def warm_up(self) -> Plan:

@@ -111,7 +111,7 @@ class GrowingNCA(Law):
         return _POOL[cells.ndim - 2](alpha, 3, stride=1) > ALIVE
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
-        fire = hash_words(seed, step, cells.shape[2:]) < self.live("fire_rate")
+        fire = hash_words(seed, step, cells.shape[2:], self.place) < self.live("fire_rate")
         moved = cells + torch.where(fire[:, None], self.change(cells), 0.0)
         return torch.where(self.living(cells) & self.living(moved), moved, 0.0), seed, step + 1
 
@@ -129,6 +129,7 @@ class GrowingNCA(Law):
             self.boundary,
             fire_rate=self.fire_rate,
             alive=(ALPHA, ALIVE),
+            place=self.place,
         )
 
     def seed_cell(self) -> Tensor:

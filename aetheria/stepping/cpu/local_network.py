@@ -11,7 +11,7 @@ from torch import Tensor
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.checks import BOUNDARIES
-from aetheria.laws.hash_noise import threshold
+from aetheria.laws.hash_noise import Place, threshold
 from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS, CellNetwork, Dense, Filters
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.cpu.job import StepBuffers, address, fields, plain, run, threads_for
@@ -30,7 +30,7 @@ class Job(ctypes.Structure):
 
     _fields_ = fields(
         "layers filters cells next spare seed step",
-        int64="batch channels height width steps fire_below",
+        int64="batch channels height width steps fire_below top left rows columns",
         int32="layer_count filter_count boundary normalise alive_channel threads",
         float32="decay alive_above",
     )
@@ -90,6 +90,7 @@ def _step(kernel: Callable[..., int], network: CellNetwork, grids: State, memory
     filters = _filters(network.filters)
     alive_channel, alive_above = network.alive or (-1, 0.0)
     seed, step = memory or (None, None)
+    place = network.place or Place((0, 0), (height, width))
     products = sum(math.prod(layer.weight.shape) for layer in network.layers)
     job = Job(
         ctypes.addressof(layers),
@@ -98,6 +99,8 @@ def _step(kernel: Callable[..., int], network: CellNetwork, grids: State, memory
         *map(address, (seed, step)),
         *(batch, channels, height, width, steps),
         -1 if network.fire_rate is None else threshold(network.fire_rate),
+        *place.offset,
+        *place.grid,
         *(len(layers), len(filters)),
         BOUNDARIES.index(network.boundary),
         NORMALISATIONS.index(network.normalise),
