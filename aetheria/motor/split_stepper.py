@@ -108,7 +108,7 @@ class SplitStepper(Stepper):
     def _gather(self) -> State:
         own, halo = self.own_state, self._grid.halo
         with torch.inference_mode():
-            parts = [halo.gather(tensor) if halo.on_window(tensor) else tensor for tensor in own]
+            parts = [halo.gather(tensor) for tensor in own]
         return tuple(tensor for tensor in parts if tensor is not None)
 
     def go_to(self, state: State, step: int, seed: int) -> None:
@@ -122,7 +122,7 @@ class SplitStepper(Stepper):
         with torch.inference_mode():
             for number, like in enumerate(own):
                 given = self._given[number] if leads else None
-                if self._grid.halo.on_window(like):
+                if self._grid.halo.tile_of(like) is not None:
                     parts.append(self._grid.halo.scatter(given, like))
                 else:
                     parts.append(self._same(given, like))

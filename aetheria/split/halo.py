@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 import torch.distributed as dist
@@ -44,54 +45,52 @@ class Halo:
     def __post_init__(self) -> None:
         self.tile: Tile = self.tiling.tile(self.mesh.coordinate)
 
-    def unit_of(self, tensor: Tensor) -> int | None:
-        """Cells of a row in one number of a tensor: 1, or 64 for words of bits; None for a tensor of another form."""
-        window = self.tile.window
-        rank = len(window)
-        if tensor.ndim <= rank or tuple(tensor.shape[-rank:-1]) != window[:-1]:
-            return None
-        if tensor.shape[-1] == window[-1]:
-            return 1
-        whole_words = self.tiling.split[-1] == 1 or self.tiling.align[-1] % WORD == 0
-        words = tensor.dtype == torch.int64 and tensor.shape[-1] == -(-window[-1] // WORD)
-        return WORD if words and whole_words else None
+    def tile_of(self, tensor: Tensor) -> Tile | None:
+        """This process's tile in the numbers of a tensor over its window; None for a tensor of another form.
+
+        A number stands for a cell; for 64 cells of a row, in words of bits; or for a block of cells, in the memory of a network
+        that halves the grid.
+        """
+        for units in self._units:
+            tile = self.tile.scaled(units)
+            if _covers(tensor, tile.window):
+                return tile
+        return None
+
+    @cached_property
+    def _units(self) -> list[tuple[int, ...]]:
+        rank, align = len(self.tile.window), self.tiling.align
+        found = [(1,) * rank]
+        if self.tiling.split[-1] == 1 or align[-1] % WORD == 0:
+            found.append((*[1] * (rank - 1), WORD))
+        blocks = range(2, min(align) + 1)
+        return found + [(n,) * rank for n in blocks if all(side % n == 0 for side in (*align, *self.tile.window))]
 
     def fill(self, tensors: Sequence[Tensor]) -> None:
-        """Fills the margins of tensors `(..., *window)`, in place; those of another form are left alone."""
+        """Fills the margins of tensors over the window, in place; those of another form are left alone."""
         self.traffic.exchanges += 1
-        for axis in range(len(self.tile.window)):
-            if self.tiling.split[axis] > 1:
-                for tensor in tensors:
-                    if (unit := self.unit_of(tensor)) is not None:
-                        self._fill_axis(tensor.view(torch.uint8) if tensor.dtype == torch.bool else tensor, axis, unit)
+        for tensor in tensors:
+            if (tile := self.tile_of(tensor)) is not None:
+                values = tensor.view(torch.uint8) if tensor.dtype == torch.bool else tensor
+                for axis in range(len(tile.window)):
+                    if self.tiling.split[axis] > 1:
+                        self._fill_axis(values, tile, axis)
 
-    def _fill_axis(self, window: Tensor, axis: int, unit: int) -> None:
-        tile, here = self.tile, self.mesh.coordinate
-        rank = len(tile.window)
-        scale = unit if axis == rank - 1 else 1
-        before, after, size = (n[axis] // scale for n in (tile.before, tile.after, tile.size))
-        window = self._without_later_margins(window, axis, unit)
-
-        def part(first: int, cells: int) -> Tensor:
-            return window.narrow(axis - rank, first, cells)
-
-        margin = self.tiling.margin[axis] // scale
-        lower, upper = (self.mesh.rank_at([place + step * (n == axis) for n, place in enumerate(here)]) for step in (-1, 1))
-        outgoing = [(part(before, margin), lower, before), (part(before + size - margin, margin), upper, after)]
-        incoming = [(part(before + size, after), upper), (part(0, before), lower)]
-        self._swap(
-            [(tensor.contiguous(), peer) for tensor, peer, there in outgoing if there],
-            [(tensor, peer) for tensor, peer in incoming if tensor.shape[axis - rank]],
-        )
-
-    def _without_later_margins(self, window: Tensor, axis: int, unit: int) -> Tensor:
-        """The window without the margins along later axes, which are filled afterwards."""
-        rank = len(self.tile.window)
-        for later in range(axis + 1, rank):
-            scale = unit if later == rank - 1 else 1
-            first, cells = self.tile.before[later] // scale, -(-self.tile.size[later] // scale)
-            window = window.narrow(later - rank, first, cells)
-        return window
+    def _fill_axis(self, window: Tensor, tile: Tile, axis: int) -> None:
+        dim, here = axis - len(tile.window), self.mesh.coordinate
+        for later in range(axis + 1, len(tile.window)):  # those margins are filled afterwards
+            window = window.narrow(later - len(tile.window), tile.before[later], tile.size[later])
+        before, size, after = tile.before[axis], tile.size[axis], tile.after[axis]
+        lower, upper = (self.mesh.rank_at([n + step * (a == axis) for a, n in enumerate(here)]) for step in (-1, 1))
+        outgoing, incoming = [], []
+        if before:
+            outgoing.append((window.narrow(dim, before, before).contiguous(), lower))
+        if after:
+            outgoing.append((window.narrow(dim, before + size - after, after).contiguous(), upper))
+            incoming.append((window.narrow(dim, before + size, after), upper))
+        if before:
+            incoming.append((window.narrow(dim, 0, before), lower))
+        self._swap(outgoing, incoming)
 
     def _swap(self, outgoing: list[tuple[Tensor, int]], incoming: list[tuple[Tensor, int]]) -> None:
         buffers = [torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device) for tensor, _ in incoming]
@@ -108,18 +107,20 @@ class Halo:
 
     # -- whole grids -----------------------------------------------------------------------------------------------
 
-    def on_window(self, tensor: Tensor) -> bool:
-        """Whether a tensor has values at each cell of the window, as cells and some memories have."""
-        return _covers(tensor, self.tile.window)
-
     def gather(self, window: Tensor) -> Tensor | None:
-        """On the leader the tensor over the whole grid of which each process gives its window; None on the others."""
+        """On the leader the tensor over the whole grid of which each process gives its window; None on the others.
+
+        A tensor of another form is the same in all processes, and comes back as it is.
+        """
+        own = self.tile_of(window)
+        if own is None:
+            return window
         if not self.mesh.leads:
-            dist.send(self.tile.inner(window).contiguous(), self.mesh.leader, self.group)
+            dist.send(own.inner(window).contiguous(), self.mesh.leader, self.group)
             return None
-        whole = window.new_empty((*window.shape[: -len(self.tile.grid)], *self.tile.grid))
-        for rank, tile in self._tiles():
-            part = self.tile.inner(window)
+        whole = window.new_empty((*window.shape[: -len(own.grid)], *own.grid))
+        for rank, tile in self._tiles(window):
+            part = own.inner(window)
             if rank != self.mesh.rank:
                 part = window.new_empty((*window.shape[: -len(tile.grid)], *tile.size))
                 dist.recv(part, rank, self.group)
@@ -128,19 +129,24 @@ class Halo:
 
     def scatter(self, whole: Tensor | None, like: Tensor) -> Tensor:
         """This process's window of a tensor over the whole grid, which the leader has; `like` is a tensor over the window."""
+        own = self.tile_of(like)
+        assert own is not None
         if whole is None:
             window = torch.empty(like.shape, dtype=like.dtype, device=like.device)
             dist.recv(window, self.mesh.leader, self.group)
             return window
-        for rank, tile in self._tiles():
+        for rank, tile in self._tiles(like):
             if rank != self.mesh.rank:
                 dist.send(tile.cut(whole).contiguous(), rank, self.group)
-        return self.tile.cut(whole)
+        return own.cut(whole)
 
-    def _tiles(self) -> Iterator[tuple[int, Tile]]:
+    def _tiles(self, like: Tensor) -> Iterator[tuple[int, Tile]]:
+        """Each process's tile, in the numbers of a tensor."""
+        units = next(units for units in self._units if _covers(like, self.tile.scaled(units).window))
         for rank, coordinate in zip(self.mesh.ranks, self.mesh.coordinates, strict=True):
-            yield rank, self.tiling.tile(coordinate)
+            yield rank, self.tiling.tile(coordinate).scaled(units)
 
 
 def _covers(tensor: Tensor, sides: tuple[int, ...]) -> bool:
+    """Whether a tensor has a number at each place of a grid with these sides, after an axis of universes."""
     return tensor.ndim > len(sides) and tuple(tensor.shape[-len(sides) :]) == sides

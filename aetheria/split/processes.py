@@ -84,7 +84,7 @@ class Processes:
             while not self.ended:
                 name, *values = self._receive()
                 if name == "close":
-                    self.ended = True
+                    self._part()
                 elif name != "end":
                     self._handlers[name](*values)
                 elif self._is_end(until, *values):
@@ -145,9 +145,9 @@ class Processes:
         """On the leader: tells the others that no more commands come."""
         with self._lock:
             if not self.ended:
-                self.ended = True
                 with suppress(ProcessLostError), self._failing():
                     self._send(["close"])
+                    self._part()
 
     def agree(self, value: int, *, least: bool = False) -> int:
         """The largest (or least) of the values that all processes give."""
@@ -217,6 +217,12 @@ class Processes:
             lost = ProcessLostError(f"rank {word['rank']}: {word['message']}")
             lost.exit_code = word["exit_code"]
         return lost
+
+    def _part(self) -> None:
+        """Ends in order: connections are closed when all processes have come here."""
+        self.agree(0)
+        self.ended = True
+        self._leave()
 
     def _leave(self) -> None:
         """Closes the connections, by which the other processes notice."""

@@ -42,7 +42,7 @@ class Tiled(Plan):
 
     def filled(self, held: State) -> State:
         """The packed state, its margins filled."""
-        if self._halo.unit_of(held[0]) is not None:
+        if self._halo.tile_of(held[0]) is not None:
             self._halo.fill(held)
             return held
         shown = self._inner.unpack(held)
@@ -52,7 +52,8 @@ class Tiled(Plan):
     def probe(self, held: State) -> Tensor:
         """Of the tile alone: margins hold anything between two exchanges."""
         probe = self._inner.probe(held)
-        return self._halo.tile.inner(probe) if self._halo.on_window(probe) else probe
+        tile = self._halo.tile_of(probe)
+        return probe if tile is None else tile.inner(probe)
 
     def refresh(self) -> None:
         self._inner.refresh()

@@ -43,6 +43,14 @@ class Tile:
         """The place of the window in the grid."""
         return Place(tuple(start - before for start, before in zip(self.start, self.before, strict=True)), self.grid)
 
+    def scaled(self, units: Sequence[int]) -> "Tile":
+        """The same tile for tensors whose numbers stand for `units` cells along each axis, as words of bits do."""
+        grid, start, stop, before, after = (
+            tuple(-(-n // unit) for n, unit in zip(sides, units, strict=True))
+            for sides in (self.grid, self.start, self.stop, self.before, self.after)
+        )
+        return Tile(start, stop, before, after, grid)
+
     def inner(self, window: Tensor) -> Tensor:
         """The tile of a tensor over the window `(..., *window)`; a view."""
         index: Any = (..., *(slice(m, m + n) for m, n in zip(self.before, self.size, strict=True)))
