@@ -136,7 +136,7 @@ class SplitStepper(Stepper):
         return tensor
 
     def restore(self, moment: Moment) -> None:
-        if moment is not self.moment:
+        if moment is not self.moment and not self._grid.processes.ended:
             self._all("undo")
 
     def _undo(self) -> None:
@@ -168,7 +168,8 @@ class SplitStepper(Stepper):
     def _reverse(self, steps: int) -> None:
         self._before_change = self.moment
         for _ in range(steps):
-            self._grid.halo.fill(self.own_state)
+            with torch.inference_mode():
+                self._grid.halo.fill(self.own_state)
             super().reverse(1)
 
     def change(self) -> Tensor:

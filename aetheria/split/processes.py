@@ -71,6 +71,8 @@ class Processes:
             values: of JSON.
         """
         with self._lock, self._failing():
+            if self.ended:
+                raise ProcessLostError("split: this motor was closed, or one of its processes was lost")
             self._send([name, *values])
             return self._handlers[name](*values)
 

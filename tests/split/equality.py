@@ -27,10 +27,20 @@ class Split:
     plan: str = "eager"
     batch: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
+    along: str = "y"
 
     def __str__(self) -> str:
         sides = "x".join(map(str, self.grid))
-        return " ".join([self.law, sides, f"k={self.halo_steps}", self.plan, *(f"{k}={v}" for k, v in self.settings.items())])
+        return " ".join(
+            [
+                self.law,
+                sides,
+                f"k={self.halo_steps}",
+                self.plan,
+                f"along {self.along}",
+                *(f"{k}={v}" for k, v in self.settings.items()),
+            ]
+        )
 
     def make(self, **options: Any) -> Aetheria_Motor:
         """The motor, on one process or on a mesh."""
@@ -40,22 +50,35 @@ class Split:
         return Aetheria_Motor(law, self.grid, None, "cpu", cfg, initial=initial, batch=self.batch, seed=7, **options)
 
 
-NETWORKS = (
-    Split("GrowingNCA", (42, 50)),
-    Split("GrowingNCA", (42, 50), plan="fused", settings={"boundary": "zero"}),
-    Split("GrowingNCA", (42, 300), plan="fused", halo_steps=4, batch=2),
-    Split("GrowingNCA", (102,)),
-    Split("GrowingNCA", (18, 12, 10)),
-    Split("MLP", (42, 50), settings={"normalise": "cell"}),
-    Split("MLP", (42, 50), plan="fused", settings={"normalise": "cell"}),
-    Split("MLP", (42, 50), plan="fused", settings={"normalise": "none", "boundary": "reflect"}),
-    Split("DEEP_QCA", (42, 50), settings={"normalise": "cell"}),
-    Split("DEEP_QCA", (42, 50), plan="fused", settings={"normalise": "cell"}),
-    Split("DEEP_QCA", (18, 12, 10), settings={"normalise": "cell"}),
+SUITE = (
+    Split("Life", (128, 256), 8, 200, "packed"),
+    Split("Life", (96, 128), 5, 60, "packed", settings={"boundary": "zero"}, along="x"),
+    Split("Life", (42, 50), 4, settings={"boundary": "reflect"}, along="x"),
+    Split("Elementary", (256,), 16, 200, "packed"),
+    Split("Elementary", (101,), 4, settings={"boundary": "zero"}),
+    Split("Generations", (20, 256), 6, 40, "packed", along="x"),
+    Split("LargerThanLife", (40, 50), 2, plan="packed", settings={"rule": "R2,C2,S6-9,B7-8,NL"}, along="x"),
+    Split("Cyclic", (18, 12, 10), along="x"),
+    Split("SecondOrder", (42, 50)),
+    Split("Margolus", (42, 50), settings={"boundary": "reflect"}, along="x"),
+    Split("FHP", (42, 50)),
+    Split("Ising", (43, 49), settings={"boundary": "zero"}, along="x"),
+    Split("SIR", (18, 12, 10)),
+    Split("ContactProcess", (102,)),
+    Split("GrowingNCA", (42, 50), along="x"),
+    Split("GrowingNCA", (18, 300), 4, plan="fused", batch=2, along="x"),
+    Split("MLP", (42, 50), plan="fused", settings={"normalise": "cell", "boundary": "zero"}),
+    Split("DEEP_QCA", (42, 50), plan="fused", settings={"normalise": "cell"}, along="x"),
     Split("NeuralCA", (42, 50), settings={"radius": 2}),
-    Split("UNet", (140, 48), halo_steps=1, steps=6, settings={"normalise": "cell"}),
-    Split("ConvLSTM", (152, 48), halo_steps=1, steps=6, settings={"normalise": "cell"}),
+    Split("ConvLSTM", (152, 48), 1, 4, settings={"normalise": "cell"}),
 )
+
+
+def sides_of(case: Split) -> tuple[int, ...]:
+    """The mesh of two processes for a case."""
+    return (
+        (2,) if len(case.grid) == 1 or (len(case.grid) == 3 and case.along == "y") else (2, 1) if case.along == "y" else (1, 2)
+    )
 
 
 def every_law() -> Iterator[Split]:
