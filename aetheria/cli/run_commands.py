@@ -90,7 +90,7 @@ def _on_split(split: str, device: str | None, work: "Callable[..., RunResult]") 
                 return work(mesh=mesh)
             follow(mesh, device)
         except AetheriaError as error:
-            if not first_to_tell():
+            if not first_to_tell(error):
                 raise typer.Exit(error.exit_code) from None
             raise
     raise typer.Exit(0)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
+from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
 from aetheria.laws.hash_noise import Place
 from aetheria.laws.law_field import LawField
@@ -36,6 +37,8 @@ class Law(Controlled):
         radius: how many cells a change can travel in one step; None if a far-away cell can matter.
         boundary: the cells beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell); laws of
             whole states in two dimensions may join their edges otherwise, see `aetheria.laws.topology`.
+        sums_grid: normalises by a sum over the whole grid; then `square_sum` may replace its order of adding by an exact one.
+        square_sum: see `aetheria.laws.exact_sums`; None for the law's own.
         stochastic: draws random numbers; then `initial_memory(cells, seed)` takes the motor's seed.
         phases: number of alternating sub-rules; if above 1, `forward` takes `phase=step % phases`, an int from the motor.
         d_state: complex amplitudes per cell (`channels = 2 * d_state`), or None when cells are real.
@@ -63,6 +66,8 @@ class Law(Controlled):
     ranks: tuple[int, ...] = (2,)
     radius: int | None = None
     boundary: str = "periodic"
+    sums_grid: bool = False
+    square_sum: SquareSum | None = None
     stochastic: bool = False
     phases: int = 1
     d_state: int | None = None
@@ -99,6 +104,11 @@ class Law(Controlled):
     def name(self) -> str:
         """The name of the class, for messages and files."""
         return type(self).__name__
+
+    @property
+    def reach(self) -> int | None:
+        """How far a change can travel in one step, in cells, besides by a sum over the grid; None for any distance."""
+        return self.radius
 
     def __repr__(self) -> str:
         return one_line(self)

@@ -19,6 +19,7 @@ from aetheria.core.precision import Precision
 from aetheria.core.settings import Settings
 from aetheria.laws.base import as_law, check_grid
 from aetheria.laws.controls import Value
+from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.weights import fitting_weights
 from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
@@ -56,6 +57,8 @@ class MotorConfig(Settings):
             recording then says nothing of edits.
         halo_steps: steps between two exchanges of margins where the grid is split over processes; None for a number that
             suits law, tile and network. The results do not depend on it.
+        exact_sums: add what a law sums over its grid as whole numbers, in fixed point: then the cells are those of a split
+            grid, to the last bit. A split grid always does so.
     """
 
     plan: PlanName = "auto"
@@ -67,6 +70,7 @@ class MotorConfig(Settings):
     check_interval: int | None = Setting(default=None, ge=0)
     log_edits: bool = True
     halo_steps: int | None = Setting(default=None, ge=1)
+    exact_sums: bool = False
 
 
 class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
@@ -124,6 +128,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             raise ConfigError(f"seed: {seed!r} given; expected a whole number from 0 to 2^63 - 1")
         dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
         self._spec = spec = CellSpec((batch, law.channels, *grid), find_device(_device_of(mesh, device)), dtype)
+        law.square_sum = SquareSum() if self.config.exact_sums and law.sums_grid else None
         split = None if mesh is None else SplitGrid.of(mesh, law, grid, self.config.halo_steps, spec.device)
         own = spec if split is None else replace(spec, shape=(*spec.shape[:2], *split.tile.window))
         optimizer = GPUOptimizer(

@@ -14,7 +14,9 @@ from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
+from aetheria.motor.split_fields import SplitFields
 from aetheria.motor.stepper import Moment, Stepper
+from aetheria.observe.request import Request
 from aetheria.split.grid import SplitGrid
 from aetheria.split.tiled import Tiled
 from aetheria.stepping import Plan, PlanName, State, choose_plan
@@ -35,7 +37,7 @@ class SplitPlanner(Planner):
                 f"{self._law.name}: split: it keeps state of its own ({', '.join(sorted(own.changed))}), which "
                 "each process would change by itself"
             )
-        return Tiled(plan, self._split.halo, self._split.every)
+        return Tiled(plan, self._split.halo, self._split.every, self._law.square_sum)
 
     def _choose_here(self, wanted: PlanName, state: State, own: OwnState | None) -> Plan:
         halo = self._split.halo
@@ -80,6 +82,7 @@ class SplitStepper(Stepper):
         self._planner = SplitPlanner(law, self.own, optimizer, split, wanted=wanted, planned_steps=planned_steps)
         self.split = self._grid = split
         self._before_change = self.moment  # the newest change, to be undone
+        self._fields = SplitFields(law, split, lambda: self.own_state, super().change)
         handlers: dict[str, Callable[..., Any]] = {
             "advance": self._advance_all,
             "plan": super().current,
@@ -175,6 +178,9 @@ class SplitStepper(Stepper):
     def change(self) -> Tensor:
         found: Tensor = self._all("change")
         return found
+
+    def rendered(self, request: Request) -> dict[str, Tensor]:
+        return self._fields.rendered(request, self.view)
 
     def _gather_change(self) -> Tensor | None:
         """The change of the whole grid, from windows whose margins were filled for it."""

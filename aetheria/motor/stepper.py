@@ -13,6 +13,9 @@ from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
+from aetheria.observe.fields import View
+from aetheria.observe.render import render
+from aetheria.observe.request import Request, view_of
 from aetheria.split.grid import SplitGrid
 from aetheria.stepping import Plan, PlanName, State
 
@@ -200,6 +203,14 @@ class Stepper:
                 return self.law.change(cells, *memory)
             after = self.law(cells, *memory, phase=self.step % self.law.phases)
             return (after if isinstance(after, Tensor) else after[0]) - cells
+
+    def rendered(self, request: Request) -> dict[str, Tensor]:
+        """The fields of a request, by name, on the device; they may share memory with the cells."""
+        return render(self.view(), request)
+
+    def view(self) -> View:
+        """The view of the whole grid, from which fields are computed."""
+        return view_of(self.law, self.state, self.change)
 
     def current(self) -> Plan:
         """The plan for the steps up to `switch`.

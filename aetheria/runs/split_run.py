@@ -10,6 +10,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from aetheria.runs.config import RunConfig
 from aetheria.runs.run import build_motor
 from aetheria.split.join import shared_text
+from aetheria.split.processes import lost_processes_named
 
 
 def leads(mesh: DeviceMesh | None) -> bool:
@@ -23,7 +24,9 @@ def follow(mesh: DeviceMesh, device: str | None) -> None:
     Raises:
         AetheriaError: the motor cannot be built, or a process failed.
     """
-    config = RunConfig.from_toml(shared_text(None), "the config of rank 0")
+    with lost_processes_named():
+        text = shared_text(None)
+    config = RunConfig.from_toml(text, "the config of rank 0")
     with _signals_ignored(), build_motor(config, device, mesh=mesh) as motor:
         motor.follow()
 

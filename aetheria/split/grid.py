@@ -6,6 +6,8 @@ import torch
 from torch.distributed.device_mesh import DeviceMesh
 
 from aetheria.laws.base import Law
+from aetheria.laws.exact_sums import SquareSum
+from aetheria.split.cost import Link, best_steps
 from aetheria.split.halo import Halo
 from aetheria.split.layout import check_law, tiling_for
 from aetheria.split.mesh import Mesh
@@ -40,11 +42,14 @@ class SplitGrid:
         """
         check_law(law)
         mesh = Mesh.of(given, len(grid))
-        steps = every or 1
-        halo = Halo(mesh, tiling_for(law, grid, mesh.split, steps))
+        if every is not None:
+            tiling_for(law, grid, mesh.split, every)  # refused before any message
         processes = Processes(mesh, device)
-        halo.group = processes.group
+        steps = every or processes.chosen(best_steps(law, grid, mesh, Link.measured(mesh, processes.group, device)))
+        halo = Halo(mesh, tiling_for(law, grid, mesh.split, steps), processes.group)
         law.place = halo.tile.place
+        if law.sums_grid:
+            law.square_sum = SquareSum(halo.tile.inner)
         return cls(processes, halo, steps)
 
     @property

@@ -16,9 +16,10 @@ WORD = 64  # cells in a word of packed plans
 
 @dataclass
 class Traffic:
-    """Sent by this process since the motor was made: exchanges, messages and their bytes."""
+    """Sent by this process since the motor was made: exchanges, sums over all processes, messages and their bytes."""
 
     exchanges: int = 0
+    sums: int = 0
     messages: int = 0
     bytes: int = 0
 
@@ -105,6 +106,11 @@ class Halo:
         self.traffic.messages += len(outgoing)
         self.traffic.bytes += sum(tensor.nbytes for tensor, _ in outgoing)
 
+    def add(self, numbers: Tensor) -> None:
+        """Adds the whole numbers of all processes, in place."""
+        self.traffic.sums += 1
+        dist.all_reduce(numbers, group=self.group)
+
     # -- whole grids -----------------------------------------------------------------------------------------------
 
     def gather(self, window: Tensor) -> Tensor | None:
@@ -115,14 +121,22 @@ class Halo:
         own = self.tile_of(window)
         if own is None:
             return window
+        return self.join(own.inner(window), self._units_of(window))
+
+    def join(self, part: Tensor, units: Sequence[int]) -> Tensor | None:
+        """On the leader the tensor over the whole grid of which each process gives its tile; None on the others.
+
+        Args:
+            part: this process's tile `(..., *size)`, each number for `units` cells along the axes.
+        """
         if not self.mesh.leads:
-            dist.send(own.inner(window).contiguous(), self.mesh.leader, self.group)
+            dist.send(part.contiguous(), self.mesh.leader, self.group)
             return None
-        whole = window.new_empty((*window.shape[: -len(own.grid)], *own.grid))
-        for rank, tile in self._tiles(window):
-            part = own.inner(window)
+        tiles = [self.tiling.tile(coordinate).scaled(units) for coordinate in self.mesh.coordinates]
+        whole = part.new_empty((*part.shape[: -len(units)], *tiles[0].grid))
+        for rank, tile in zip(self.mesh.ranks, tiles, strict=True):
             if rank != self.mesh.rank:
-                part = window.new_empty((*window.shape[: -len(tile.grid)], *tile.size))
+                part = whole.new_empty((*whole.shape[: -len(units)], *tile.size))
                 dist.recv(part, rank, self.group)
             tile.part(whole).copy_(part)
         return whole
@@ -140,9 +154,12 @@ class Halo:
                 dist.send(tile.cut(whole).contiguous(), rank, self.group)
         return own.cut(whole)
 
+    def _units_of(self, like: Tensor) -> tuple[int, ...]:
+        return next(units for units in self._units if _covers(like, self.tile.scaled(units).window))
+
     def _tiles(self, like: Tensor) -> Iterator[tuple[int, Tile]]:
         """Each process's tile, in the numbers of a tensor."""
-        units = next(units for units in self._units if _covers(like, self.tile.scaled(units).window))
+        units = self._units_of(like)
         for rank, coordinate in zip(self.mesh.ranks, self.mesh.coordinates, strict=True):
             yield rank, self.tiling.tile(coordinate).scaled(units)
 

@@ -17,7 +17,7 @@ def check_law(law: Law) -> None:
 
 def why_not(law: Law) -> str:
     """Why a law cannot be stepped tile by tile, for people; empty if it can."""
-    if law.radius is None:
+    if law.reach is None:
         return (
             f"{law.name} states no radius: a far-away cell can matter in one step, or the module does not say how far a change "
             "travels (its attribute `radius`); expected a law with a radius"
@@ -36,8 +36,8 @@ def tiling_for(law: Law, grid: tuple[int, ...], split: tuple[int, ...], every: i
     Raises:
         ConfigError: a tile would be narrower than its margin.
     """
-    assert law.radius is not None
-    reach = every * law.radius
+    assert law.reach is not None
+    reach = max(1, every * law.reach)  # gradients need a neighbour
     align = alignments(law, grid, split, reach)
     margin = tuple(-(-reach // unit) * unit for unit in align)
     return Tiling(grid, split, align, margin, law.boundary == "periodic")

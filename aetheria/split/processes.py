@@ -15,8 +15,10 @@ from torch.distributed import distributed_c10d
 
 from aetheria.core import errors
 from aetheria.core.errors import AetheriaError
+from aetheria.core.printable import get_logger
 from aetheria.split.mesh import Mesh
 
+log = get_logger(__name__)
 _HEADER = 512  # bytes of a command's first message; most commands fit
 _LONG = timedelta(days=30)  # a leader may stand still for as long; a lost process is noticed by its closed connections
 _WAIT_S = 2.0  # for the word of a process that failed, after its connections were closed
@@ -48,8 +50,8 @@ class Processes:
     def __init__(self, mesh: Mesh, device: torch.device) -> None:
         self.mesh, self.device = mesh, device
         self.ended = False
-        self.group = dist.new_group()
-        self._commands = dist.new_group(backend="gloo", timeout=_LONG)
+        self.group: dist.ProcessGroup = dist.new_group()
+        self._commands: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=_LONG)
         self._handlers: dict[str, Callable[..., Any]] = {}
         self._lock = threading.RLock()  # of the leader, whose threads may give commands
         self._depth = threading.local()
@@ -157,6 +159,12 @@ class Processes:
         dist.all_reduce(agreed, dist.ReduceOp.MIN if least else dist.ReduceOp.MAX, self._commands)
         return int(agreed)
 
+    def chosen(self, value: int) -> int:
+        """The number that the leader gives, on every process."""
+        number = torch.tensor(value)
+        dist.broadcast(number, self.mesh.leader, self._commands)
+        return int(number)
+
     def broadcast(self, tensor: Tensor) -> None:
         """Fills a tensor on every process with that of the leader, in place."""
         dist.broadcast(tensor, self.mesh.leader, self.group)
@@ -198,37 +206,27 @@ class Processes:
             raise
         except BaseException as error:
             self.ended = True
-            lost = self._cause(error) if _is_connection(error) else None
+            lost = _cause() if _is_connection(error) else None
             if lost is None:
                 _post(self.mesh.rank, error)
             self._leave()
             if lost is not None:
+                log.info("rank %d lost a connection: %s", self.mesh.rank, error)
                 raise lost from error
             raise
-
-    def _cause(self, error: BaseException) -> ProcessLostError:
-        """The failure of another process that closed its connections."""
-        word = _word()
-        if word is None:
-            first_line = (str(error).splitlines() or [""])[0]
-            lost = ProcessLostError(
-                f"split: a process was lost (killed, or its machine), and all end; --resume goes on from the newest "
-                f"checkpoint (rank {self.mesh.rank}: {first_line})"
-            )
-        else:
-            lost = ProcessLostError(f"rank {word['rank']}: {word['message']}")
-            lost.exit_code = word["exit_code"]
-        return lost
 
     def _part(self) -> None:
         """Ends in order: connections are closed when all processes have come here."""
         self.agree(0)
         self.ended = True
-        self._leave()
+        self._leave(at_once=False)
 
-    def _leave(self) -> None:
-        """Closes the connections, by which the other processes notice."""
+    def _leave(self, *, at_once: bool = True) -> None:
+        """Closes the connections; at once, so that the other processes notice, or after what was sent has arrived."""
         for group in (self._commands, self.group):
+            if at_once:
+                with suppress(Exception):
+                    group.abort()
             with suppress(Exception):
                 dist.destroy_process_group(group)
 
@@ -253,6 +251,19 @@ def _error_of(kind: str, message: str) -> AetheriaError:
     except TypeError:
         error = AetheriaError(message)
     return error
+
+
+def _cause() -> ProcessLostError:
+    """The failure of another process that closed its connections."""
+    word = _word()
+    if word is None:
+        return ProcessLostError(
+            "split: a process was lost (killed, or its machine or network failed), and all end with it; "
+            "--resume goes on from the newest checkpoint"
+        )
+    lost = ProcessLostError(f"rank {word['rank']}: {word['message']}")
+    lost.exit_code = word["exit_code"]
+    return lost
 
 
 def _store() -> Any:
@@ -280,8 +291,21 @@ def _word() -> dict[str, Any] | None:
     return None
 
 
-def first_to_tell() -> bool:
-    """Whether this process is the first of its split run to report the failure: one message is enough."""
+@contextmanager
+def lost_processes_named() -> Iterator[None]:
+    """Before there is a motor: raises ProcessLostError for a process that has gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _is_connection(error):
+            raise
+        raise _cause() from error
+
+
+def first_to_tell(error: BaseException) -> bool:
+    """Leaves word of an error; says whether this process is the first of its run to report one: one message is enough."""
+    if not isinstance(error, ProcessLostError):
+        _post(dist.get_rank() if dist.is_initialized() else 0, error)
     if not dist.is_available() or not dist.is_initialized():
         return True
     try:

@@ -1,7 +1,11 @@
 """The tiled plan: any plan on a window of the grid, whose margins are refilled every few steps."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from torch import Tensor
 
+from aetheria.laws.exact_sums import SquareSum
 from aetheria.split.halo import Halo
 from aetheria.stepping.plan import Plan, State
 
@@ -14,13 +18,15 @@ class Tiled(Plan):
     how steps are cut into calls.
     """
 
-    def __init__(self, inner: Plan, halo: Halo, every: int) -> None:
+    def __init__(self, inner: Plan, halo: Halo, every: int, square_sum: SquareSum | None = None) -> None:
         """
         Args:
             inner: the plan for the window.
             halo: fills the margins.
             every: steps between two exchanges.
+            square_sum: of the law, where it normalises by a sum over the grid.
         """
+        self._square_sum = square_sum
         self.name, self.reason = inner.name, inner.reason
         self._inner, self._halo, self._every = inner, halo, every
 
@@ -36,9 +42,22 @@ class Tiled(Plan):
             if first % self._every == 0:
                 held = self.filled(held)
             taken = min(self._every - first % self._every, end - first)
-            held = self._inner.advance(held, taken, first)
+            with self._summing():
+                held = self._inner.advance(held, taken, first)
             first += taken
         return held
+
+    @contextmanager
+    def _summing(self) -> Iterator[None]:
+        """Adds sums over the grid of all processes; outside, in trials of plans, each process is alone."""
+        if self._square_sum is None:
+            yield
+            return
+        self._square_sum.over_processes = self._halo.add
+        try:
+            yield
+        finally:
+            self._square_sum.over_processes = None
 
     def filled(self, held: State) -> State:
         """The packed state, its margins filled."""

@@ -109,6 +109,7 @@ class PlanFactory:
 
 
 ANY_RANK = (1, 2, 3)
+_EXACT = "exact sums over the grid are taken between its steps"
 
 
 def make_eager(problem: StepProblem) -> Plan:
@@ -140,6 +141,8 @@ def _make_ring(problem: StepProblem) -> Plan:
 
 
 def _why_not_fused(problem: StepProblem) -> str:
+    if problem.on_cuda and problem.law.square_sum is not None:
+        return _EXACT
     return (gpu_network if problem.on_cuda else cpu_network).why_not(problem.law, problem.precision)
 
 
@@ -163,6 +166,10 @@ def _make_compiled(problem: StepProblem) -> Plan:
     if not problem.on_cuda:
         keep_freed_memory()
     return Compiled(make_step(problem.call()), problem.state, phases=problem.law.phases)
+
+
+def _why_not_compiled(problem: StepProblem) -> str:
+    return _EXACT if problem.law.square_sum is not None else ""
 
 
 def _packed(reason: str, plan: type[WholeStatesOnCpu[Any]]) -> PlanFactory:
@@ -249,7 +256,7 @@ PLAN_FACTORIES = (
         "graphed",
         "no faster form is known: steps are launched together",
         WORTH_COMPILING,
-        lambda _: "",
+        _why_not_compiled,
         _make_graphed,
         "cuda",
         ANY_RANK,
@@ -259,7 +266,7 @@ PLAN_FACTORIES = (
         "compiled",
         "no faster form is known",
         WORTH_COMPILING,
-        lambda _: "",
+        _why_not_compiled,
         _make_compiled,
         ranks=ANY_RANK,
         phased=True,

@@ -44,7 +44,7 @@ class Split:
 
     def make(self, **options: Any) -> Aetheria_Motor:
         """The motor, on one process or on a mesh."""
-        cfg = {"plan": self.plan, "planned_steps": 10**6, **options.pop("cfg", {})}
+        cfg = {"plan": self.plan, "planned_steps": 10**6, "exact_sums": True, **options.pop("cfg", {})}
         law = small_law(self.law, len(self.grid), **self.settings)
         initial = options.pop("initial", "noise")
         return Aetheria_Motor(law, self.grid, None, "cpu", cfg, initial=initial, batch=self.batch, seed=7, **options)
@@ -69,6 +69,8 @@ SUITE = (
     Split("GrowingNCA", (18, 300), 4, plan="fused", batch=2, along="x"),
     Split("MLP", (42, 50), plan="fused", settings={"normalise": "cell", "boundary": "zero"}),
     Split("DEEP_QCA", (42, 50), plan="fused", settings={"normalise": "cell"}, along="x"),
+    Split("MLP", (42, 50), plan="fused", settings={"normalise": "grid"}, along="x"),
+    Split("MLP", (42, 50), settings={"normalise": "grid"}, batch=2),
     Split("NeuralCA", (42, 50), settings={"radius": 2}),
     Split("ConvLSTM", (152, 48), 1, 4, settings={"normalise": "cell"}),
 )
@@ -86,7 +88,7 @@ def every_law() -> Iterator[Split]:
     for name, kind in LAWS.items():
         for rank in kind.ranks:
             for boundary in boundaries(name):
-                given = {"boundary": boundary} if len(boundaries(name)) > 1 else {}
+                given: dict[str, Any] = {"boundary": boundary} if len(boundaries(name)) > 1 else {}
                 law = small_law(name, rank, **given)
                 if isinstance(law, Law) and not why_not(law):
                     yield Split(name, sides_for(law, rank), settings=given, halo_steps=2 if (law.radius or 1) > 3 else 3)

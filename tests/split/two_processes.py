@@ -87,16 +87,24 @@ def reversed_run(mesh: DeviceMesh, _: Path) -> bool:
 def fields(mesh: DeviceMesh, _: Path) -> list[str]:
     """The fields whose pictures or numbers differ from those of one process."""
     names = ["channel_0", "energy", "population", "total_energy", "centre_y", "centre_x"]
-    with life(mesh) as split:
+    with life(mesh, batch=2) as split:
         split.step(6)
         if not split.split.leads:  # type: ignore[union-attr]
             return []
-        whole = life()
+        whole = life(batch=2)
         whole.step(6)
         different = []
-        for size, region in ((None, None), ((6, 5), None), ((7, 3), None), (None, (3, 4, 15, 9))):
-            frames = [motor.look(motor.request(names, size, region=region)) for motor in (split, whole)]
-            different += [f"{name} {size}" for name in names if not np.array_equal(frames[0][name], frames[1][name])]
+        parts: list[dict[str, Any]] = [
+            {},
+            {"size": (6, 5)},
+            {"size": (7, 3)},
+            {"region": (3, 4, 15, 9)},
+            {"slice": {"x": "max"}},
+        ]
+        for part in [*parts, {"size": (12, 4), "reduction": "nearest"}, {"universe": 1, "finite": True}]:
+            frames = [motor.look(motor.request(names, **part)) for motor in (split, whole)]
+            names += ["finite"] * ("finite" in part)
+            different += [f"{name} {part}" for name in names if not np.array_equal(frames[0][name], frames[1][name])]
         return different
 
 
