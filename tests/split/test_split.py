@@ -1,40 +1,14 @@
 """One grid over two processes equals one process, bit for bit, and what cannot be split is refused."""
 
 import json
-import os
-import socket
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.paths import ROOT
 from tests.split.equality import SUITE, Split
-
-PATIENCE_S = 200  # many times what it takes; processes that wait for each other wait for ever
-
-
-@contextmanager
-def pair_of_processes(command: list[str]) -> Iterator[list[subprocess.Popen[str]]]:
-    """Two processes of a split grid, started as torchrun would, which itself takes seconds to start."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
-    started = [
-        subprocess.Popen(command, env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, **pipes) for rank in range(2)
-    ]
-    try:
-        yield started
-    finally:
-        for process in started:
-            process.kill()
-            process.communicate()
+from tests.split.pairs import PATIENCE_S, pair_of_processes
 
 
 @pytest.fixture(scope="module")
