@@ -10,12 +10,13 @@ TRITONS := $(if $(filter Linux,$(shell uname -s)),$(addprefix $(VENV)/triton/,3.
 # Processes that run the tests; their torch has a thread each.
 WORKERS ?= 2
 
-.PHONY: help run test check lint thumbnails bench gpu-day train-check soak clean
+.PHONY: help run test check lint docs thumbnails bench gpu-day train-check soak clean
 
 help:
 	@echo "make run    install and run configs/quickstart.toml: a recording and a picture in runs/"
 	@echo "make test   install what tests need; lint, types, import layers, and all tests"
 	@echo "make check  lint, types, import layers, and the fast tests of the changed files (BASE=COMMIT: since then)"
+	@echo "make docs   build the site: build/docs/index.html"
 	@echo "make thumbnails  draw the pictures of the gallery (CONFIGS=NAME: of this config alone)"
 	@echo "make bench  install the peers; measure against them; benchmarks/results/*.md (about an hour)"
 	@echo "make gpu-day  on a machine with a CUDA GPU: its tests, then all rates in one table (ten minutes); installs nothing"
@@ -56,12 +57,17 @@ check: lint $(TRITONS)
 	files=$$($(BIN)/python -m tests.changed $(or $(BASE),HEAD)); \
 	if [ -n "$$files" ]; then $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $$files; else echo "no tests of the changed files"; fi
 
+# The variable silences an announcement of the theme's authors.
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 thumbnails: $(VENV)/.installed
 	$(BIN)/python docs/thumbnails.py $(CONFIGS)
 
 bench: $(VENV)/.installed
 	$(INSTALL) -e '.[bench,viewer]'
 	$(BIN)/python -m benchmarks.speed.stepping --out benchmarks/results/stepping.md
+	$(BIN)/python -m benchmarks.speed.discrete --out benchmarks/results/discrete.md
 	$(BIN)/python -m benchmarks.speed.first_step --out benchmarks/results/first_step.md
 	$(BIN)/python -m benchmarks.accuracy.drift --out benchmarks/results/drift.md
 	$(BIN)/python -m benchmarks.speed.watching --out benchmarks/results/watching.md
@@ -69,6 +75,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.speed.rings --out benchmarks/results/rings.md
 	$(BIN)/python -m benchmarks.accuracy.quantised --out benchmarks/results/quantised.md
 	$(BIN)/python -m benchmarks.speed.acorn --out benchmarks/results/acorn.md
+	$(BIN)/python -m benchmarks.speed.large_grid --out benchmarks/results/large_grid.md
 	$(BIN)/python -m benchmarks.speed.headless --out benchmarks/results/headless.md
 	$(BIN)/python -m benchmarks.training.steps --cax --out benchmarks/results/training.md
 	$(BIN)/python -m benchmarks.training.reading --out benchmarks/results/reading.md

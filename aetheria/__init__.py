@@ -36,15 +36,20 @@ if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.laws import load_weights as load_weights
     from aetheria.motor.motor import Aetheria_Motor as Aetheria_Motor
     from aetheria.motor.motor import MotorConfig as MotorConfig
+    from aetheria.motor.successor import resized as resized
+    from aetheria.motor.successor import under_law as under_law
     from aetheria.recording import Recorder as Recorder
     from aetheria.recording import Recording as Recording
+    from aetheria.runs.simulate import simulate as simulate
 
 
 _HOME = {
     "aetheria.laws": "LAWS Law Quantum Residual build_law law_from_rule lenia_animal load_weights",
     "aetheria.core.memory_limits": "forced",
     "aetheria.motor.motor": "Aetheria_Motor MotorConfig",
+    "aetheria.motor.successor": "resized under_law",
     "aetheria.recording": "Recorder Recording",
+    "aetheria.runs.simulate": "simulate",
     "aetheria.core.errors": (
         "AetheriaError ConfigError LawError StateError DivergedError FileUnreadableError RecordingError DiskFullError"
     ),

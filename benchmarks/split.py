@@ -9,12 +9,13 @@ import time
 from dataclasses import dataclass
 from math import log2, prod
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
-from aetheria.laws import build_law
+from aetheria.laws import GrowingNCA, build_law
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.split.cost import Link, exchange_traffic, step_seconds
 from aetheria.split.mesh import read_split
@@ -30,13 +31,13 @@ class Case:
     """A law, its settings, its plan, the sides of its grid, and the bytes of a cell in the form that is exchanged."""
 
     law: str
-    settings: dict[str, object]
+    settings: dict[str, Any]
     plan: str
     sides: tuple[int, int]
     cell_bytes: float
 
 
-NETWORK = {"d_state": 4, "hidden_channels": 16, "output_scale": 0.3, "seed": 1}
+NETWORK: dict[str, Any] = {"d_state": 4, "hidden_channels": 16, "output_scale": 0.3, "seed": 1}
 CASES = (
     Case("Life", {}, "eager", (256, 256), 4),
     Case("Life", {}, "packed", (256, 256), 1 / 8),
@@ -50,7 +51,7 @@ CASES = (
 def motor_of(case: Case, every: int | None, mesh: DeviceMesh | None) -> Aetheria_Motor:
     """The motor of a case, on a mesh or on one process that adds as a split grid does."""
     law = build_law(case.law, **case.settings)
-    if case.law == "GrowingNCA":  # untrained, its output would be zero
+    if isinstance(law, GrowingNCA):  # untrained, its output would be zero
         torch.nn.init.normal_(law.update.weight, std=0.1, generator=torch.Generator().manual_seed(1))
     cfg = {"plan": case.plan, "halo_steps": every, "exact_sums": True}
     return Aetheria_Motor(law, case.sides, None, "cpu", cfg, initial="noise", seed=5, mesh=mesh)
@@ -135,13 +136,19 @@ def paper() -> list[str]:
             row = [law[0]]
             for split in SPLITS:
                 found = {every: efficiency(law, grid_of(split), split, every) for every in (1, 2, 4, 8, 16, 32, 64)}
-                best = max(found, key=lambda every, found=found: (round(found[every], 3), -every))
+                best = max(found.items(), key=_worth)[0]
                 row.append(f"{found[1]:.2f} / {found[best]:.2f} (k = {best})")
             rows.append(row)
         lines += [f"{title}: efficiency at k = 1 / at the best k.", ""]
         header = " | ".join(["law", *(f"{prod(split):,} GPUs, {split[0]} x {split[1]}" for split in SPLITS)])
         lines += [*table(header, rows), ""]
     return lines
+
+
+def _worth(found: tuple[int, float]) -> tuple[float, int]:
+    """The better efficiency; of equal ones that with the narrower margin."""
+    every, share = found
+    return round(share, 3), -every
 
 
 def main() -> None:

@@ -1,15 +1,20 @@
-"""Makes docs/gallery.png: the last picture of each shipped demo, run as shipped.
+"""Makes docs/gallery.png, the last picture of each shipped demo, run as shipped, and docs/gallery.md, all of them by family.
 
-python docs/gallery.py
+python docs/gallery.py        # both
+python docs/gallery.py page   # docs/gallery.md alone, without running anything
 """
 
+import sys
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from aetheria.laws import laws_by_family
 from aetheria.runs.config import load_config, shipped_configs
 from aetheria.runs.run import build_motor, render_picture
+from viewer.model.gallery import gallery_entries
 
+PAGE = Path(__file__).parent / "gallery.md"
 SIDE, GAP, COLUMNS = 288, 16, 3
 
 
@@ -29,8 +34,27 @@ def tile(name: str) -> Image.Image:
     return framed
 
 
+def page() -> str:
+    """The gallery page: by family a picture, the title, what to look for, and the command of each shipped config."""
+    written = "The shipped simulations by family of their laws, written by `docs/gallery.py`; [laws.md](laws.md) has all laws."
+    lines = ["# Gallery", "", written, ""]
+    entries = gallery_entries()
+    for family in laws_by_family():
+        members = [entry for entry in entries if entry.family == family]
+        lines += [f"## {family}", "", "| | |", "|---|---|"] if members else []
+        for entry in members:
+            picture = f"![{entry.title}](../configs/thumbnails/{entry.name}.png)"
+            story = entry.story.replace("|", "\\|")
+            lines.append(f"| {picture} | **{entry.title}**<br>{story}<br>`aetheria view {entry.name}` |")
+        lines += [""] if members else []
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Runs every demo and tiles the pictures."""
+    """Writes the page; runs every demo and tiles the pictures, unless the page alone is wanted."""
+    PAGE.write_text(page(), "utf-8")
+    if sys.argv[1:] == ["page"]:
+        return
     tiles = [tile(name) for name in shipped_configs()]
     rows = -(-len(tiles) // COLUMNS)
     width, height = tiles[0].size

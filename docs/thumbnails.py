@@ -17,16 +17,23 @@ SIZE = (256, 192)
 FOLDER = Path(__file__).parent.parent / "configs" / "thumbnails"
 # Where the whole grid at the last step does not show the config best: the step, and (top, left, height, width) in cells.
 CHOICES: dict[str, tuple[int, tuple[int, int, int, int] | None]] = {
+    "aquarium": (600, (18, 60, 48, 64)),
     "bosco": (40, (0, 0, 144, 192)),
     "butterfly": (500, (12, 0, 72, 96)),
     "epidemic": (130, None),
+    "coupled_maps": (1000, None),
     "gosper_gun": (600, (8, 12, 66, 88)),
+    "gray_scott": (3500, None),
+    "heat": (60, None),
     "lenia_1d": (768, (144, 60, 240, 320)),
     "orbium": (20, (59, 46, 36, 48)),
     "quickstart": (400, (12, 0, 72, 96)),
     "r_pentomino": (400, (272, 256, 96, 128)),
     "rule_110": (384, (150, 128, 192, 256)),
+    "schlogl": (600, None),
+    "smooth_life": (20, None),
     "star_wars": (400, (72, 40, 96, 128)),
+    "waves": (140, None),
 }
 
 

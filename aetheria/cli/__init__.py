@@ -11,6 +11,7 @@ from aetheria.cli.machine_commands import bench, doctor, profile
 from aetheria.cli.recording_commands import export, info, repair, verify
 from aetheria.cli.run_commands import run, train
 from aetheria.cli.shared import out, print_error, printed_warnings
+from aetheria.cli.sweep_commands import sweep
 from aetheria.core.errors import AetheriaError
 from aetheria.files.full_disk import is_disk_full
 
@@ -22,10 +23,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 2 bad config or arguments, 3 disk full, 4 diverged, 5 unreadable input, "
-    "6 verify found a difference or repair could not save everything, 7 a process of a split run was lost, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 all points of a sweep failed, 2 bad config or arguments, 3 disk full, 4 diverged, "
+    "5 unreadable input, 6 verify found a difference or repair could not save everything, 7 a process of a split run was lost, "
+    "130 interrupted.",
 )
-for command in (run, train, info, verify, repair, export, laws, quantise, import_weights, bench, profile, doctor):
+for command in (run, train, sweep, info, verify, repair, export, laws, quantise, import_weights, bench, profile, doctor):
     app.command()(command)
 
 

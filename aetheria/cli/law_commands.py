@@ -7,21 +7,56 @@ import typer
 
 from aetheria.cli.shared import out, plain, program
 from aetheria.core.errors import ConfigError
+from aetheria.core.shell import shell_quoted
 
 
 def laws() -> None:
-    """List the laws with their parameters, radius, grid dimensions and fields."""
-    from aetheria.laws import LAWS, parameters, plugins
+    """List the laws by family, with parameters, radius, grid dimensions, fields, the notation of their rules and an example."""
+    from aetheria.laws import laws_by_family, parameters, plugins
 
-    for name, law in LAWS.items():
-        out.print(f"[bold]{name}[/]  {plain((law.__doc__ or '').strip().splitlines()[0])}")
-        shown = [f"{key}={p.default}" if p.default is not p.empty else key for key, p in parameters(law).items()]
-        out.print(f"  parameters  {plain(', '.join(shown))}")
-        out.print(f"  radius      {_radius(name)}")
-        out.print(f"  grids       {', '.join(f'{rank}-D' for rank in law.ranks)}")
-        out.print(f"  fields      {', '.join(law.fields)} (shows {law.default_field})")
+    notations, configs = _notations(), _configs()
+    for number, (family, members) in enumerate(laws_by_family().items()):
+        out.print(f"{chr(10) * (number > 0)}[bold underline]{family}[/]")
+        for law in members:
+            name = law.__name__
+            out.print(f"[bold]{name}[/]  {plain((law.__doc__ or '').strip().splitlines()[0])}")
+            shown = [f"{key}={p.default}" if p.default is not p.empty else key for key, p in parameters(law).items()]
+            out.print(f"  parameters  {plain(', '.join(shown))}")
+            out.print(f"  radius      {_radius(name)}")
+            out.print(f"  grids       {', '.join(f'{rank}-D' for rank in law.ranks)}")
+            out.print(f"  fields      {', '.join(law.fields)} (shows {law.default_field})")
+            if name in notations:
+                out.print(f"  notation    {plain(', '.join(notations[name]))}")
+            if example := _example(name, notations, configs):
+                out.print(f"  example     {plain(example)}")
     for name, point in plugins().items():
         out.print(f"[bold]{plain(name)}[/]  registered by {plain(point.value)}")
+
+
+def _notations() -> dict[str, list[str]]:
+    """Rule texts that each law runs, by its name."""
+    from aetheria.laws.rules import NOTATIONS
+
+    found: dict[str, list[str]] = {}
+    for family in NOTATIONS.values():
+        for text in family.examples:
+            rule = family.read("".join(text.split()))
+            if rule is not None and rule.law is not None:
+                found.setdefault(rule.law, []).append(text)
+    return found
+
+
+def _configs() -> dict[str, str]:
+    """A shipped config of each law, by the law's name."""
+    from aetheria.runs.config import load_config, shipped_configs
+
+    return {load_config(name).law.name: name for name in reversed(shipped_configs())}
+
+
+def _example(law: str, notations: dict[str, list[str]], configs: dict[str, str]) -> str:
+    if law in configs:
+        return f"{program()} run {configs[law]}"
+    return f"{program()} run {shell_quoted(notations[law][0])} --steps 1000" if law in notations else ""
 
 
 def _radius(name: str) -> str:

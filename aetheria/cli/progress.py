@@ -12,6 +12,7 @@ from aetheria.core.device import times
 from aetheria.core.printable import counted
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.session import RunProgress
+from aetheria.sweep.sweeper import SweepProgress
 from aetheria.training.setup import Setup
 from aetheria.training.trainer import TrainStatus
 from aetheria.training.trajectories import TrajectoryDataset
@@ -74,6 +75,29 @@ class RunDisplay(_Display):
         )
 
 
+class SweepDisplay(_Display):
+    """Display of a sweep; nothing with `quiet`."""
+
+    def started(self, varied: list[str], on: str) -> None:
+        """Prints the parameters and the place."""
+        if not self._quiet:
+            self._out.print(f"[bold]sweep[/] over {plain(', '.join(varied))}; {plain(on)} workers")
+            self._task = self._bar.add_task("starting workers", total=None, rates="")
+
+    def progress(self, now: SweepProgress) -> None:
+        """Moves the bar."""
+        if self._task is None:
+            return
+        left = "" if now.seconds_left is None else f"  about {_duration(now.seconds_left)} left"
+        self._bar.update(
+            self._task,
+            description="points",
+            completed=now.done + now.failed,
+            total=now.total,
+            rates=f"{now.done:,} done  {now.failed:,} failed  {now.running:,} running{left}",
+        )
+
+
 class TrainingDisplay(_Display):
     """Display of a training; nothing with `quiet`."""
 
@@ -104,3 +128,9 @@ class TrainingDisplay(_Display):
             total=status.steps,
             rates=f"loss {status.loss:.3g}{error}  {status.rate:.1f} steps/s  {status.waited:.0%} waiting for data",
         )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -132,6 +132,8 @@ def export(
     vtkhdf: Annotated[bool, typer.Option("--vtkhdf", help="A small file through which ParaView opens the recording.")] = False,
     npz: Annotated[bool, typer.Option("--npz", help="All data as a NumPy archive.")] = False,
     zarr: Annotated[bool, typer.Option("--zarr", help="All data as a Zarr store (needs zarr).")] = False,
+    rle: Annotated[bool, typer.Option("--rle", help="The last states, or those of step --to, as a pattern (RLE).")] = False,
+    npy: Annotated[bool, typer.Option("--npy", help="The same states as a NumPy array.")] = False,
     out_file: Annotated[Path | None, typer.Option("--out", help="File to write; beside the recording by default.")] = None,
     field: Annotated[str | None, typer.Option(help="Field to show; the first one recorded by default.")] = None,
     colour_map: Annotated[str | None, typer.Option(help="ember, ice, grey, phase or balance.")] = None,
@@ -149,18 +151,19 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     _force: Force = False,
 ) -> None:
-    """Export a recording as a picture or film, or for ParaView, NumPy or Zarr."""
+    """Export a recording as a picture or film, its cells as a pattern, or all of it for ParaView, NumPy or Zarr."""
     from aetheria.export.names import exported_names
     from aetheria.export.pictures import Movie, PictureStyle
     from aetheria.files.atomic import check_output
     from aetheria.recording import Recording
 
     shown = [kind for kind, wanted in {"png": png, "gif": gif, "mp4": mp4}.items() if wanted]
+    cells = [kind for kind, wanted in {"rle": rle, "npy": npy}.items() if wanted]
     copied = [kind for kind, wanted in {"vtkhdf": vtkhdf, "npz": npz, "zarr": zarr}.items() if wanted]
-    kinds = [*shown, *copied]
+    kinds = [*shown, *cells, *copied]
     if not kinds:
-        raise ConfigError("export: expected one or more of --png, --gif, --mp4, --vtkhdf, --npz, --zarr")
-    of_pictures = {"--field": field, "--from": first, "--to": last, "--slice": slice_, "--levels": levels}
+        raise ConfigError("export: expected one or more of --png, --gif, --mp4, --rle, --npy, --vtkhdf, --npz, --zarr")
+    of_pictures = {"--field": field, "--from": first, "--slice": slice_, "--levels": levels} | ({} if cells else {"--to": last})
     if not shown and (stray := [name for name, given in of_pictures.items() if given is not None] + ["--every"] * (every > 1)):
         raise ConfigError(f"export: {stray[0]} given; it is for --png, --gif and --mp4, and --{kinds[0]} takes all frames")
     if out_file and len(kinds) > 1:
@@ -176,7 +179,10 @@ def export(
         for kind, target in targets.items():
             check_output(target, overwrite, a_folder=kind == "zarr")
         for kind, target in targets.items():
-            text = _show(movie, kind, target, fps) if movie and kind in shown else _copy(recording, kind, target)
+            if kind in cells:
+                text = _cells(recording, target, last, universe)
+            else:
+                text = _show(movie, kind, target, fps) if movie and kind in shown else _copy(recording, kind, target)
             out.print(f"{plain(target)}: {plain(text)}")
 
 
@@ -201,6 +207,19 @@ def _show(movie: "Movie", kind: str, target: Path, fps: float) -> str:
         return f"{movie.field}, step {movie.step(-1)}"
     (save_gif if kind == "gif" else save_mp4)(movie, target, fps)
     return f"{movie.field}, {counted(len(movie), 'frame')}, steps {movie.step(0)} to {movie.step(-1)}"
+
+
+def _cells(recording: "Recording", target: Path, step: int | None, universe: int) -> str:
+    from aetheria.export.patterns import export_cells
+    from aetheria.laws.base import as_law
+    from aetheria.runs.replay import config_of
+    from aetheria.runs.run import law_from_config
+
+    if not recording.config:
+        raise ConfigError(f"{recording.path}: was recorded without a config, which names its law")
+    config = config_of(recording, recording.config)
+    law, d_state = law_from_config(config.law, config.d_state, len(config.grid.sides))
+    return export_cells(recording, target, as_law(law, d_state), step, universe)
 
 
 def _copy(recording: "Recording", kind: str, target: Path) -> str:

@@ -46,13 +46,23 @@ def run(
         str | None,
         typer.Option("--split", metavar="ROWSxCOLUMNS", help="Under torchrun: split the grid over the processes, as in 2x4."),
     ] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Copy the recording of the same run, if it was made with --cache.")
+    ] = False,
     quiet: Quiet = False,
     _force: Force = False,
 ) -> None:
     """Run a config to an HDF5 recording and a picture, with checkpoints beside them; or resume such a run."""
     from aetheria.cli.progress import RunDisplay
 
-    for name, given in {"CONFIG": config, "--set": set_, "--grid": grid, "--out": out_file, "--overwrite": overwrite}.items():
+    for name, given in {
+        "CONFIG": config,
+        "--set": set_,
+        "--grid": grid,
+        "--out": out_file,
+        "--overwrite": overwrite,
+        "--cache": cache,
+    }.items():
         if resume is not None and given:
             raise ConfigError(f"--resume: {name} given too; a run is resumed with its own config and file")
     if resume is None and (config is None or from_start):
@@ -64,7 +74,7 @@ def run(
         with display:
             if resume is not None:
                 return _resume(resume, steps=steps, from_start=from_start, **options, **mesh)
-            return _run(str(config), set_, steps, grid, out_file, overwrite=overwrite, **options, **mesh)
+            return _run(str(config), set_, steps, grid, out_file, cache=cache, overwrite=overwrite, **options, **mesh)
 
     try:
         result = work() if split is None else _on_split(split, device, work)
@@ -97,15 +107,16 @@ def _on_split(split: str, device: str | None, work: "Callable[..., RunResult]") 
 
 
 def _run(
-    config: str, set_: list[str] | None, steps: int | None, grid: str | None, out_file: Path | None, **options: Any
+    config: str, set_: list[str] | None, steps: int | None, grid: str | None, out_file: Path | None, cache: bool, **options: Any
 ) -> "RunResult":
+    from aetheria.runs.cached_run import run_cached
     from aetheria.runs.run import run as run_config
 
     settings, name = _settings(config, set_, steps, grid)
     target = out_file or Path("runs") / f"{name}.h5"
     if target.suffix not in (".h5", ".hdf5"):
         raise ConfigError(f"--out {target}: expected a name that ends in .h5")
-    return run_config(settings, target, make_folder=out_file is None, **options)
+    return (run_cached if cache else run_config)(settings, target, make_folder=out_file is None, **options)
 
 
 def _settings(given: str, set_: list[str] | None, steps: int | None, grid: str | None) -> "tuple[RunConfig, str]":

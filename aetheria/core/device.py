@@ -3,7 +3,7 @@
 import ctypes
 import operator
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import torch
@@ -93,6 +93,12 @@ def keep_freed_memory() -> None:
         return
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(mmap_max, 0)
+
+
+def return_freed_memory() -> None:
+    """Gives what was freed back to the system, in spite of `keep_freed_memory`; no-op where there is no glibc."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def is_out_of_memory(error: Exception) -> bool:

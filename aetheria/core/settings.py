@@ -10,7 +10,11 @@ from aetheria.core.errors import ConfigError, nearest
 
 
 class Settings(BaseModel):
-    """A table of settings: no unknown keys, no silent conversions, no nan or inf, immutable once read."""
+    """A table of settings: no unknown keys, no silent conversions, no nan or inf, immutable once read.
+
+    The docstring of each class says in "Attributes:" what its keys mean; for a number its unit stands at the end in brackets,
+    as in [steps], [1] for none. The site's reference of the configs is made from these.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 

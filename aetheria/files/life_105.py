@@ -29,7 +29,7 @@ def read_life_105(text: str, where: str, live: int = 1) -> Pattern:
     for number, line in enumerate(lines_of(text), 1):
         line = line.strip()
         if line.startswith("#P"):
-            place = _PLACE.fullmatch(line)
+            place = _PLACE.fullmatch(line if line[2:].strip() else "#P 0 0")
             if place is None:
                 raise FileUnreadableError(f'{where}: line {number}: "{line[:40]}"; expected #P with two numbers')
             x, y = int(place[1]), int(place[2])

@@ -40,7 +40,9 @@ def read_mcell(text: str, where: str, live: int = 1) -> Pattern:
 
 def _rule(about: dict[str, str]) -> str | None:
     game, rule = about.get("game", "Life"), about.get("rule", "")
-    if game.casefold() not in _GAMES:
+    if game.casefold() == "rules table" and about.get("golly"):
+        rule = about["golly"]  # Golly's addition: the name of the table
+    elif game.casefold() not in _GAMES:
         rule = f"{game} {rule}".strip()
     elif not rule:
         if game.casefold() != "life":

@@ -39,6 +39,13 @@ class Pattern:
             return slice(0, 0), slice(0, 0)
         return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
+    @property
+    def newest_row(self) -> NDArray[np.uint8]:
+        """The last row with cells above 0, `(1, W)`: the present state of a rule of one dimension."""
+        rows, _ = self.live_box
+        last = max(0, rows.stop - 1)
+        return self.cells[last : last + 1]
+
 
 @dataclass
 class Canvas:

@@ -149,8 +149,8 @@ class _Table:
     def _line(self, number: int, line: str) -> None:
         if found := re.fullmatch(r"(n_states|neighborhood|neighbourhood|symmetries)\s*[:=]\s*(\S+)", line, re.I):
             self._head(found[1].lower(), found[2].lower())
-        elif found := re.fullmatch(r"var\s+([^\s={}]+)\s*=\s*\{(.*)\}", line, re.I):
-            self.variables[found[1]] = self._set(found[2])
+        elif found := re.fullmatch(r"var\s+([^\s={}]+)\s*=\s*(?:\{(.*)\}|([^\s={},]+))", line, re.I):
+            self.variables[found[1]] = self._set(found[2] or found[3] or "")
         else:
             self._transition(number, line)
 

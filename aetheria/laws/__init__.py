@@ -11,7 +11,9 @@ from aetheria.laws.base import Law as Law
 from aetheria.laws.continuous.lenia import lenia_animal as lenia_animal
 from aetheria.laws.registry import LAWS as LAWS
 from aetheria.laws.registry import build_law as build_law
+from aetheria.laws.registry import family_of as family_of
 from aetheria.laws.registry import find_law as find_law
+from aetheria.laws.registry import laws_by_family as laws_by_family
 from aetheria.laws.registry import parameters as parameters
 from aetheria.laws.registry import plugins as plugins
 from aetheria.laws.registry import register as register
@@ -26,11 +28,17 @@ if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.laws.discrete.larger_than_life import LargerThanLife as LargerThanLife
     from aetheria.laws.discrete.life import Life as Life
     from aetheria.laws.discrete.rule_table import RuleTable as RuleTable
+    from aetheria.laws.neural.attention_nca import AttentionNCA as AttentionNCA
     from aetheria.laws.neural.growing_nca import GrowingNCA as GrowingNCA
+    from aetheria.laws.neural.logic_gates import LogicGates as LogicGates
+    from aetheria.laws.neural.nca import NCA as NCA
     from aetheria.laws.neural.neural_ca import NeuralCA as NeuralCA
     from aetheria.laws.quantum.convlstm import ConvLSTM as ConvLSTM
     from aetheria.laws.quantum.deep_qca import DEEP_QCA as DEEP_QCA
+    from aetheria.laws.quantum.dirac_qca import DiracQCA as DiracQCA
+    from aetheria.laws.quantum.learned_qca import LearnedQCA as LearnedQCA
     from aetheria.laws.quantum.mlp import MLP as MLP
+    from aetheria.laws.quantum.quantum_walk import QuantumWalk as QuantumWalk
     from aetheria.laws.quantum.unet import UNet as UNet
 
 for _found in walk_packages(__path__, f"{__name__}."):

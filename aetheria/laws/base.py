@@ -13,10 +13,10 @@ from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
 from aetheria.laws.exact_sums import SquareSum
-from aetheria.laws.forms import Animal, BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
+from aetheria.laws.forms import Animal
 from aetheria.laws.hash_noise import Place
 from aetheria.laws.law_field import LawField
-from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.law_forms import LawForms
 from aetheria.laws.summary import one_line, table
 from aetheria.laws.topology import check_topology_grid
 
@@ -24,7 +24,7 @@ PLOTTED = ("total_energy", "centre_z", "centre_y", "centre_x")  # observables of
 Colour = tuple[int, int, int]
 
 
-class Law(Controlled):
+class Law(LawForms, Controlled):
     """Maps cells `(B, C, *grid)` to the next cells: `forward(cells, *memory) -> cells`, or `(cells, *memory)` with memory.
 
     `grid` has one, two or three axes: `(W,)`, `(H, W)` or `(D, H, W)`. The motor steps any module of that form, wrapped by
@@ -58,7 +58,8 @@ class Law(Controlled):
         own_fields: fields and observables that this law alone has, named in `fields`, too; see `aetheria.laws.law_field`.
         default_initial: kind of initial cells used when none is given; see `aetheria.motor.initial`.
         reads_patterns: pattern files (RLE) can be its initial cells; see `pattern_values`.
-        animal: code of the shipped creature with the law's parameters, or None.
+        animal: code of the creature with the law's parameters, or None.
+        collection: file of creatures in which `animal` is looked up, or None for the shipped ones.
         controls: parameters that may be changed while it is stepped; see `aetheria.laws.controls`.
     """
 
@@ -89,6 +90,7 @@ class Law(Controlled):
     default_initial: str = "noise"
     reads_patterns: bool = False
     animal: str | None = None
+    collection: str | None = None
     _OLD_HOOKS: ClassVar = {"noise": "random_cells", "live_cell": "seed_cell", "fit": "prepare"}
 
     def __init_subclass__(cls, **given: Any) -> None:
@@ -134,6 +136,10 @@ class Law(Controlled):
         """
         raise NotImplementedError
 
+    def why_not_split(self) -> str:
+        """Why the grid cannot be split over processes, for people, beyond its radius and edges; empty if it can."""
+        return ""
+
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         """Why a grid of these sides cannot be stepped, for people, beyond its rank and the divisor; empty if it can."""
         return ""
@@ -147,6 +153,10 @@ class Law(Controlled):
     def seed_cell(self) -> Tensor:
         """The channels `(C,)` of one live cell, from which `initial = "seed"` grows."""
         return torch.ones(self.channels)
+
+    def rest_cell(self) -> Tensor:
+        """The channels `(C,)` of the cells around a seed or a pattern."""
+        return torch.zeros(self.channels)
 
     def other_values(self, cells: Tensor) -> Tensor:
         """For each cell of `(..., C, *grid)` a value that the law allows and that differs from its own by a finite amount."""
@@ -192,34 +202,6 @@ class Law(Controlled):
     def creatures(self) -> Sequence[Animal]:
         """Patterns shipped for this law, its own first; empty for most laws."""
         return ()
-
-    def cell_network(self) -> CellNetwork | None:
-        """This law as a small network at every cell, with its present weights; None for a law of another form."""
-        return None
-
-    def bit_rule(self) -> BitRule | None:
-        """This law as a two-state outer-totalistic rule on the Moore neighbourhood; None for a law of another form."""
-        return None
-
-    def row_rule(self) -> RowRule | None:
-        """This law as a two-state rule on three cells of a row; None for a law of another form."""
-        return None
-
-    def block_rule(self) -> BlockRule | None:
-        """This law as a rule of whole states on the block of 3x3 cells; None for a law of another form."""
-        return None
-
-    def count_rule(self) -> CountRule | None:
-        """This law as a rule of whole states by counts over a neighbourhood; None for a law of another form."""
-        return None
-
-    def tree_rule(self) -> TreeRule | None:
-        """This law as a rule of whole states by a decision tree over the 3x3 block; None for a law of another form."""
-        return None
-
-    def ring_kernel(self) -> RingKernel | None:
-        """This law as one symmetric convolution followed by a growth curve; None for a law of another form."""
-        return None
 
     def prepare(self, cells: Tensor) -> None:
         """Prepares what depends on the grid's size (a kernel's spectrum, say) for cells like these `(B, C, *grid)`.

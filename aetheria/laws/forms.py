@@ -1,6 +1,6 @@
 """Descriptions of laws for kernels: rules on the 3x3 block and ring kernels; see also `local_network`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from aetheria.laws.checks import Boundary
 
 Curve = Literal["polynomial", "exponential"]
+Ranges = tuple[tuple[int, int], ...]  # (lowest, highest)
 CURVES: tuple[Curve, ...] = ("polynomial", "exponential")  # numbered in this order in the kernels (enums.h)
 
 
@@ -81,6 +82,86 @@ class CountRule:
 
 
 @dataclass(frozen=True)
+class CircleRule:
+    """A rule of whole states that follow each other in a circle, by the number of neighbours in one state, in any rank.
+
+    Attributes:
+        key: changes when the neighbourhood does, and is cheap to compare.
+        places: makes the neighbours' places relative to a cell, from the number of grid axes.
+        states: number of states; after the last one comes 0.
+        follows: neighbours count that are in the state after the cell's own; else those in state 1.
+        moves: for cells in state 0, in state 1 and in any other: ranges (lowest, highest) of numbers of neighbours at which a
+            cell goes on to its next state. At all other numbers it stays.
+        boundary: the cells beyond the edge.
+    """
+
+    key: tuple[object, ...]
+    places: Callable[[int], Sequence[tuple[int, ...]]] = field(compare=False)
+    states: int
+    follows: bool
+    moves: tuple[Ranges, Ranges, Ranges]
+    boundary: Boundary
+
+
+def ranges_of(counts: Collection[int]) -> Ranges:
+    """Whole numbers as ranges of consecutive ones."""
+    firsts, lasts = (sorted(n for n in counts if n + step not in counts) for step in (-1, 1))
+    return tuple(zip(firsts, lasts, strict=True))
+
+
+class DifferenceRule(NamedTuple):
+    """A second-order rule: the next state is that of a law minus the state before, modulo the number of states.
+
+    Attributes:
+        law: of whole states in one channel. The cells' channels are the present and the past.
+    """
+
+    law: Any
+
+
+class BitLookup(NamedTuple):
+    """The next bit of a plane: a table of 16, by four bits at or beside its site.
+
+    Attributes:
+        inputs: (plane, y, x) of the four, y down, relative to the site; x and y -1, 0 or 1.
+        table: bit 8 * first + 4 * second + 2 * third + fourth input is the next bit.
+    """
+
+    inputs: tuple[tuple[int, int, int], ...]
+    table: int
+
+
+class PlaneRule(NamedTuple):
+    """A rule on four planes of bits of a two-dimensional grid.
+
+    Attributes:
+        phases: for each phase the four planes' next bits.
+        blocks: a site is a block of 2x2 cells of two states (a b / c d), with plane 0 for a; else a cell, whose state is bits
+            1, 2, 4 and 8, with plane 0 for bit 1.
+        boundary: the sites beyond the edge; for "reflect" those at the edge.
+    """
+
+    phases: tuple[tuple[BitLookup, ...], ...]
+    blocks: bool
+    boundary: Boundary
+
+
+class ShiftingRule(NamedTuple):
+    """A rule on blocks of 2x2 cells (a b / c d) that shift by one cell from step to step.
+
+    Attributes:
+        tables: int32 numbers of the next blocks in memory order, by the number ((a k + b) k + c) k + d of a block of k states;
+            of several tables in a row hash noise draws one for each block and step.
+        states: number k of states.
+        boundary: the cells beyond the edge.
+    """
+
+    tables: bytes
+    states: int
+    boundary: Boundary
+
+
+@dataclass(frozen=True)
 class TreeRule:
     """A rule of whole states by a decision tree over the 3x3 block of a two-dimensional grid.
 
@@ -122,7 +203,11 @@ class RingKernel:
 
 @dataclass(frozen=True)
 class Animal:
-    """A creature of a continuous law: its code and name, the law's parameters, and its cells `(height, width)` in 0..1.
+    """A creature of a continuous law: its code and name, and the law's parameters.
+
+    Attributes:
+        cells: `(height, width)` or `(depth, height, width)` in 0..1; with a first axis of channels where it has several.
+        channels: number of channels.
 
     Source: B. W.-C. Chan's collection of Lenia life forms (MIT licence; see NOTICE).
     """
@@ -131,3 +216,4 @@ class Animal:
     name: str
     parameters: dict[str, Any]
     cells: NDArray[np.float32]
+    channels: int = 1

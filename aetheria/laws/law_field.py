@@ -20,6 +20,7 @@ class LawField:
         scalar: an observable, one number per universe.
         local: its value at a cell depends on this cell alone.
         colour_map: the default one.
+        cyclic: an angle; averages are taken on the circle.
     """
 
     name: str
@@ -30,3 +31,4 @@ class LawField:
     scalar: bool = False
     local: bool = True
     colour_map: str = "ember"
+    cyclic: bool = False

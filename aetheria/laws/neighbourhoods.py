@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Literal, Self, get_args
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_whole
+from aetheria.laws.forms import CircleRule, Ranges
 from aetheria.laws.layers import pad, window
 
 Offset = tuple[int, ...]
@@ -107,6 +109,15 @@ class Surroundings:
         # The sum over a cube holds the cell itself, too.
         return torch.uint8 if self.number(rank) < 255 else torch.int32
 
+    def from_threshold(self, threshold: int) -> Ranges:
+        """The numbers of neighbours from `threshold` on, on a grid of any rank."""
+        return ((threshold, self.number(max(RANKS))),)
+
+    def circle_rule(self, states: int, *, follows: bool, moves: tuple[Ranges, Ranges, Ranges]) -> CircleRule:
+        """A rule over these neighbours; see `CircleRule`."""
+        key = (self.neighbourhood, self.radius)
+        return CircleRule(key, partial(offsets, self.neighbourhood, self.radius), states, follows, moves, self.boundary)
+
     def check_threshold(self, law: str, threshold: int) -> int:
         """Returns `threshold`; raises ConfigError when no cell of any grid can have so many neighbours."""
         return check_whole(f"[law.{law}]", 1, self.number(max(RANKS)), threshold=threshold)
@@ -117,3 +128,11 @@ class Surroundings:
         if threshold <= most:
             return ""
         return f"threshold {threshold} given; a cell has {most} neighbours there, so that 1 to {most} is wanted"
+
+
+def checkerboard(grid: tuple[int, ...], phase: int, device: torch.device) -> Tensor:
+    """`grid` bool: cells whose coordinates add up to an even number for phase 0, to an odd one for phase 1."""
+    total = torch.zeros((), dtype=torch.int64, device=device)
+    for side in grid:
+        total = total[..., None] + torch.arange(side, device=device)
+    return total % 2 == phase

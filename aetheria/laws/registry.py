@@ -25,6 +25,15 @@ LAWS: dict[str, type[Law]] = {}
 ENTRY_POINTS = "aetheria.laws"
 _LARGEST_SMALL = 1 << 22  # numbers that do no harm
 
+# Headings of the folders of laws.
+_FAMILIES = {
+    "discrete": "Discrete",
+    "physics": "Physics",
+    "continuous": "Continuous",
+    "neural": "Neural",
+    "quantum": "Quantum",
+}
+_OTHERS = "Registered"
 # Order of display: these first, then all others by module.
 _FIRST = ("MLP", "DEEP_QCA", "UNet", "ConvLSTM", "GrowingNCA", "NeuralCA", "Life", "Lenia")
 
@@ -51,9 +60,28 @@ def _place(law: type[Law]) -> tuple[int, str, str]:
     return _FIRST.index(name) if name in _FIRST else len(_FIRST), law.__module__, name.lower()
 
 
+def family_of(law: type[Law]) -> str:
+    """The heading under which a law is listed: of Aetheria's own that of their folder, else "Registered"."""
+    package, _, rest = law.__module__.partition("aetheria.laws.")
+    return _FAMILIES.get(rest.partition(".")[0], _OTHERS) if not package else _OTHERS
+
+
+def laws_by_family() -> dict[str, list[type[Law]]]:
+    """The registered laws under their headings, in the order in which they are shown."""
+    found: dict[str, list[type[Law]]] = {heading: [] for heading in (*_FAMILIES.values(), _OTHERS)}
+    for law in LAWS.values():
+        found[family_of(law)].append(law)
+    return {heading: laws for heading, laws in found.items() if laws}
+
+
 def plugins() -> dict[str, EntryPoint]:
     """The laws of installed packages, from the entry-point group `aetheria.laws`; nothing is imported."""
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def knows(name: str) -> bool:
+    """Whether there is a law called `name`, as `find_law` compares names."""
+    return any(plain(known) == plain(name) for plain in (str.lower, _plain_name) for known in (*LAWS, *plugins()))
 
 
 def find_law(name: str) -> Any:

@@ -21,7 +21,7 @@ class QuantumLaw(Law):
     Cells are `(B, 2d, *grid)`: the real parts of psi_0 .. psi_{d-1}, then the imaginary parts. A subclass gives `predict`,
     the network's Delta. Normalising keeps probability: "grid" makes the sum over cells and components of |psi|^2 equal 1
     in each universe (and lets a far-away cell matter: radius is None), "cell" makes it 1 at each cell (so density is flat),
-    "none" leaves it.
+    "none" leaves it. The step is not unitary: different states may become the same one. Base of unitary laws: `UnitaryLaw`.
     """
 
     controls = (Control("decay", "share of psi lost per step", 0.0, 0.5, lambda value: 0 <= value < 1, "0 <= decay < 1"),)

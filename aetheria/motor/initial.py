@@ -2,6 +2,8 @@
 
 import hashlib
 import operator
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,7 +24,8 @@ from aetheria.files.images import read_rgba
 from aetheria.files.patterns import Pattern, read_pattern
 from aetheria.files.untrusted import read_array
 from aetheria.laws.base import Law
-from aetheria.laws.continuous.lenia import lenia_animal
+from aetheria.laws.continuous.lenia_animals import find_animal
+from aetheria.laws.forms import Animal
 from aetheria.laws.rules import read_rule
 from aetheria.motor.values import dead_or_alive, law_values
 
@@ -43,14 +46,17 @@ class Initial(Settings):
         path: of the file, for "pattern", "npy" and "image".
         code: of the creature, for "animal"; the law's own when left out.
         at: the pattern's centre in cells, a number for each axis ((y, x) in two dimensions); the grid's middle when left out.
-        scale: size of a pattern's cell in grid cells; a whole number for patterns, and for laws of whole states.
+            [cells]
+        step: number of steps that led to these cells, as a pattern file may state it; the run begins with it. [steps]
+        scale: size of a pattern's cell in grid cells; a whole number for patterns, and for laws of whole states. [cells]
     """
 
     kind: Kind
     path: str | None = None
-    code: str | None = None
+    code: str | None = Setting(default=None, examples=['code = "O2u"'])
     at: list[float] | None = Setting(default=None, min_length=1, max_length=3)
     scale: float = Setting(default=1.0, gt=0, le=1024)
+    step: int = Setting(default=0, ge=0, lt=1 << 62)
 
 
 def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...], seed: int) -> Tensor:
@@ -78,9 +84,19 @@ def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...]
     pattern = _scaled(_pattern(initial, law, tuple(grid)), initial, law, tuple(grid))
     if initial.kind == "image":
         pattern = dead_or_alive(pattern, law, str(initial.path))
+    rest = law.rest_cell()
     cells = torch.zeros(shape)
+    if rest.any():
+        cells += rest.view(1, -1, *[1] * len(grid))
     _place(cells, pattern, initial)
     return law.normalised(cells)
+
+
+def first_step(initial: object) -> int:
+    """The number of steps with which a run from these initial cells begins."""
+    if isinstance(initial, Mapping):
+        return int(initial.get("step", 0))
+    return initial.step if isinstance(initial, Initial) else 0
 
 
 def generator(seed: int, universe: int) -> torch.Generator:
@@ -105,7 +121,10 @@ def _pattern(initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
         case "seed":
             values = np.ones((1,) * len(grid), np.float32)
         case "animal":
-            values = lenia_animal(initial.code or law.animal or "O2u").cells
+            animal = find_animal(initial.code or law.animal or "O2u", law.collection)
+            if animal.channels > 1:
+                return _of_channels(animal, law, grid)
+            values = animal.cells
         case "pattern" | "rle":
             values = _read_pattern(path, law, grid, initial.scale)
         case "image":
@@ -116,11 +135,29 @@ def _pattern(initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
                 return array.reshape(-1, *array.shape[-len(grid) - 1 :])
             values = array.numpy()
     if values.ndim > len(grid):
-        raise ConfigError(f'[initial] kind: "{initial.kind}" has {values.ndim} axes, and the grid of {times(grid)} has one')
+        raise ConfigError(f'[initial] kind: "{initial.kind}" has {values.ndim} axes, and {_axes_of(grid)}')
     values = values.reshape((1,) * (len(grid) - values.ndim) + values.shape)  # a flat pattern in a volume
     if initial.scale >= 1 and any(map(operator.gt, values.shape, grid)):  # before it takes all channels' memory
         raise StateError(f"[initial] pattern of {times(values.shape)} cells leaves the grid of {times(grid)}")
-    return live.reshape(1, -1, *(1,) * len(grid)) * torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    rest = law.rest_cell().reshape(1, -1, *(1,) * len(grid))
+    live = live.reshape(rest.shape)
+    shares = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    return rest + (live - rest) * shares if rest.any() else live * shares
+
+
+def _axes_of(grid: tuple[int, ...]) -> str:
+    return f"the grid of {times(grid)} has {('one', 'two', 'three')[len(grid) - 1]}"
+
+
+def _of_channels(animal: Animal, law: Law, grid: tuple[int, ...]) -> Tensor:
+    """A creature of several channels as cells `(1, C, *sides)`."""
+    sides = animal.cells.shape[1:]
+    if animal.channels != law.channels:
+        raise StateError(f'[initial] code: "{animal.code}" has {animal.channels} channels; {law.name} has {law.channels}')
+    if len(sides) > len(grid):
+        raise ConfigError(f'[initial] kind: "animal" has {len(sides)} axes, and {_axes_of(grid)}')
+    flat = (animal.channels, *(1,) * (len(grid) - len(sides)), *sides)
+    return torch.from_numpy(np.ascontiguousarray(animal.cells, np.float32)).reshape(1, *flat)
 
 
 def _scaled(pattern: Tensor, initial: Initial, law: Law, grid: tuple[int, ...]) -> Tensor:
@@ -161,7 +198,10 @@ def _read_pattern(path: Path, law: Law, grid: tuple[int, ...], scale: float) -> 
     pattern = read_pattern(path, law.live_state)
     if pattern.rule:
         _say_rule(pattern.rule, path, law, grid)
-    return law.pattern_values(_trimmed(pattern, path, grid, scale), str(path))
+    if len(grid) == 1:  # each row of such a pattern is the state before the next one
+        pattern = replace(pattern, cells=pattern.newest_row)
+    values = law.pattern_values(_trimmed(pattern, path, grid, scale), str(path))
+    return values[0] if len(grid) == 1 else values
 
 
 def _say_rule(named: str, path: Path, law: Law, grid: tuple[int, ...]) -> None:
@@ -209,9 +249,12 @@ def _read_npy(path: Path, law: Law, rank: int) -> Tensor:
 def _read_image(path: Path, law: Law, live: Tensor) -> Tensor:
     rgba = torch.from_numpy(read_rgba(path)).permute(2, 0, 1)
     colour, alpha = rgba[:3] * rgba[3:], rgba[3:]
+    if "rgb" in law.fields and law.channels == 3:
+        return colour[None]
     if "rgb" in law.fields:
         hidden = live[4:, None, None] * (alpha > 0)
         return torch.cat((colour, alpha, hidden))[None]
     # Rec. 709 weights for brightness.
     bright = (colour * torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]).sum(0)
-    return live[None, :, None, None] * bright
+    rest = law.rest_cell()[None, :, None, None]
+    return rest + (live[None, :, None, None] - rest) * bright

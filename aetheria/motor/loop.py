@@ -9,6 +9,7 @@ import torch
 
 from aetheria.core.errors import StateError
 from aetheria.core.fair_lock import FairLock
+from aetheria.motor.edge_watch import EdgeWatch
 from aetheria.motor.edit_log import EditLog
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.pace import Pace, chunk_timer
@@ -21,7 +22,7 @@ _LEAST_STEPS, _LEAST_UPDATES = 100, 1 << 24
 
 
 def check_interval(shape: tuple[int, ...]) -> int:
-    """Steps between checks for NaN and Inf of cells `(B, C, *grid)`, such that a check costs next to nothing beside them."""
+    """Steps between checks of cells `(B, C, *grid)`, such that a check costs next to nothing beside them."""
     return max(_LEAST_STEPS, _LEAST_UPDATES // (shape[0] * math.prod(shape[2:])))
 
 
@@ -36,18 +37,20 @@ class StepLoop:
         optimizer: of the state's device; cleans up every `empty_cache_interval` steps, or after a chunk of more.
         feed: the subscriptions.
         edits: the log of edits.
+        edge_watch: notices live cells at the edges.
     """
 
-    def __init__(self, stepper: Stepper, optimizer: GPUOptimizer, edits: EditLog, check_interval: int) -> None:
+    def __init__(self, stepper: Stepper, optimizer: GPUOptimizer, edits: EditLog, check_every: int) -> None:
         """
         Args:
-            check_interval: steps between checks for NaN and Inf, 0 for never.
+            check_every: steps between checks for NaN and Inf, 0 for never.
         """
         self.lock = FairLock()
         self.stepper, self.optimizer, self.edits = stepper, optimizer, edits
         self.feed = Feed()
+        self.edge_watch = EdgeWatch(stepper, check_interval(tuple(stepper.own_state[0].shape)))
         self._calls: dict[str, object] = {}  # "now": the call of `step` that is under way
-        self._check_interval = check_interval
+        self._check_interval = check_every
         self._pace = Pace()
         self._timer = chunk_timer(optimizer.device)
 
@@ -68,6 +71,8 @@ class StepLoop:
         return taken
 
     def _steps(self, n: int, until: Callable[[], bool] | None) -> int:
+        with self.lock:
+            self.edge_watch.check()
         self.publish()
         taken = 0
         while taken < n:
@@ -113,6 +118,7 @@ class StepLoop:
                 self.stepper.check_finite()
             if due:
                 self.feed.keep(list(zip(due, self._frames(due), strict=True)))
+                self.edge_watch.look()
         # Without the lock: a reader that is waited for may itself be reading cells.
         self.feed.deliver()
 
@@ -158,6 +164,7 @@ class StepLoop:
         # Chunks end at multiples of the interval, as `_next_stop` says, unless there is nothing to check.
         if self._check_interval and self.stepper.step % self._check_interval == 0:
             self.stepper.check_finite()
+        self.edge_watch.check()
         self._clean_up(before)
         return steps
 
@@ -169,6 +176,8 @@ class StepLoop:
             stops.append(switch)
         if self._check_interval and self.stepper.may_diverge:
             stops.append(next_multiple(step, self._check_interval))
+        if (edges := self.edge_watch.due) is not None and edges > step:
+            stops.append(edges)
         due = self.feed.next_due(step)
         return min(stops if due is None else [*stops, due])
 

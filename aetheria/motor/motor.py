@@ -23,6 +23,7 @@ from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.weights import fitting_weights
 from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
+from aetheria.motor.initial import first_step
 from aetheria.motor.loop import StepLoop, check_interval
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.overview import as_html, one_line
@@ -44,15 +45,16 @@ class MotorConfig(Settings):
             "packed" (two-state rules).
         planned_steps: how many steps the run will take, if known: its plan is made at the first step, unless the run is so
             short that compiling does not pay. None, with plan "auto": steps are eager at first, and a plan is made after as
-            many as cost what making it does, a number that depends on the law and the grid alone.
+            many as cost what making it does, a number that depends on the law and the grid alone. [steps]
         plan_in_background: step eagerly while the plan is made (CPU). The step at which it takes over depends on timing, and
             with it the last digits of all that follows.
         precision: "fp32"; "tf32" (CUDA matrix products and convolutions); "bf16" (the network in bfloat16, the state in
             float32); "fp64" (everything, for reference).
         deterministic: cuDNN's deterministic algorithms instead of its fastest.
         empty_cache_interval: steps between cache clean-ups, at the least (chunks of steps are not cut short); 0 for never.
+            [steps]
         check_interval: steps between checks for NaN and Inf, 0 for never; None for 100, or 2^24 cell updates if those are
-            more steps. Each recorded frame is checked too.
+            more steps. Each recorded frame is checked too. [steps]
         log_edits: keep what is changed by hand in `edits`, from which the run can be repeated. False spares the copies, and a
             recording then says nothing of edits.
         halo_steps: steps between two exchanges of margins where the grid is split over processes; None for a number that
@@ -62,12 +64,12 @@ class MotorConfig(Settings):
     """
 
     plan: PlanName = "auto"
-    planned_steps: int | None = Setting(default=None, ge=0)
+    planned_steps: int | None = Setting(default=None, ge=0, examples=["planned_steps = 100000"])
     plan_in_background: bool = False
     precision: Precision = "fp32"
     deterministic: bool = False
     empty_cache_interval: int = Setting(default=100, ge=0)
-    check_interval: int | None = Setting(default=None, ge=0)
+    check_interval: int | None = Setting(default=None, ge=0, examples=["check_interval = 1000"])
     log_edits: bool = True
     halo_steps: int | None = Setting(default=None, ge=1)
     exact_sums: bool = False
@@ -150,7 +152,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             else SplitStepper(law, optimizer, seed, split, wanted=plan, planned_steps=steps)
         )
         self._initial = self._first_initial = initial
-        stepper.begin(fresh_state(law, initial, spec, seed, split))
+        stepper.begin(fresh_state(law, initial, spec, seed, split), first_step(initial))
         check_room_for(law, stepper.own_state, self.config.plan, self.config.precision, optimizer.available_bytes())
         law.prepare(stepper.own_state[0])
         edits = EditLog(stepper, optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
@@ -165,6 +167,11 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
 
     def _repr_html_(self) -> str:
         return as_html(self)
+
+    @property
+    def first_step(self) -> int:
+        """Steps done with which the run begins: 0, or those that its initial cells state."""
+        return first_step(self._initial)
 
     # -- stepping ------------------------------------------------------------------------------------------------
 
@@ -195,8 +202,9 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             raise StateError("reverse: a recorder is running, and its steps only go forward; finish it first")
         with loop.changing():
             before = stepper.step
-            if not 0 <= n <= before:
-                raise StateError(f"reverse: {n} steps given; expected 0 to {before}, the steps that were done")
+            done = before - self.first_step
+            if not 0 <= n <= done:
+                raise StateError(f"reverse: {n} steps given; expected 0 to {done}, the steps that were done")
             stepper.reverse(n)
             loop.edits.add_state(before)
             loop.feed.show_again()
@@ -236,6 +244,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         with loop.changing():
             loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])
             loop.edits.add_cells(update)
+            loop.edge_watch.begin()
             loop.feed.show_again()
 
     @led
@@ -254,7 +263,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
 
     @led
     def restart(self, seed: int | None = None, initial: InitialCells = None) -> None:
-        """Goes back to step 0, with fresh initial cells and memory; parameters of the law stay as they are.
+        """Goes back to its first step, with fresh initial cells and memory; parameters of the law stay as they are.
 
         Buffers and attributes that stepping changed in the law's modules are put back to their first values.
 
@@ -274,11 +283,12 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         fresh = fresh_state(self.traits, initial, self._spec, seed)
         with loop.changing():
             self._initial = initial
-            stepper.go_to(fresh, 0, seed)
+            stepper.go_to(fresh, self.first_step, seed)
             stepper.own.begin_anew()
             loop.edits.restart()
             if initial is not self._first_initial:
-                loop.edits.add_state(0)
+                loop.edits.add_state(self.first_step)
+            loop.edge_watch.begin(anew=True)
             loop.feed.show_again()
 
     @led
@@ -329,6 +339,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             stepper.own.load(state.get("law", {}))  # first: it may refuse
             stepper.go_to(given, step, seed)
             loop.edits.add_state(before)
+            loop.edge_watch.begin(anew=True)
             loop.feed.show_again()
 
     # -- copies --------------------------------------------------------------------------------------------------

@@ -86,6 +86,14 @@ class MotorReader:
         return self._loop.stepper.seed
 
     @property
+    def edge_step(self) -> int | None:
+        """Number of steps by which live cells were found at an edge that was empty before; None if they never were.
+
+        Of laws of whole states. From that step on the size of the grid matters: on a larger one other cells follow.
+        """
+        return self._loop.edge_watch.step
+
+    @property
     @led
     def cells(self) -> Tensor:
         """A copy of the cells `(B, C, *grid)`, on the motor's device."""

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aetheria.core.device import memory_named
+from aetheria.core.device import memory_named, return_freed_memory
 from aetheria.core.errors import DivergedError
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
@@ -18,6 +18,9 @@ from aetheria.observe.render import render
 from aetheria.observe.request import Request, view_of
 from aetheria.split.grid import SplitGrid
 from aetheria.stepping import Plan, PlanName, State
+from aetheria.stepping.edges import edge_cells, margin
+
+_LARGE, _SMALLER = 1 << 25, 4  # bytes of a public form whose memory is given back once it is packed to so small a part
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,9 @@ class Stepper:
         self.moment = replace(now, shown=shown)
         return shown
 
-    def begin(self, state: State) -> None:
-        """Sets the state that this process steps: step 0 of the run."""
-        self.moment = Moment(0, self.seed, state)
+    def begin(self, state: State, step: int) -> None:
+        """Sets the state that this process steps, and the number of steps done with which the run begins."""
+        self.moment = Moment(step, self.seed, state)
 
     def go_to(self, state: State, step: int, seed: int) -> None:
         """Replaces state, step and seed together."""
@@ -147,6 +150,26 @@ class Stepper:
             return now.plan.probe(now.held)
         return self.own_state[0]
 
+    def edges(self) -> Tensor:
+        """Channel 0 of the cells at the edges `(B, n)`, in any form that is 0 exactly where they are."""
+        now = self.moment
+        with torch.inference_mode():
+            if now.shown is None:
+                assert now.plan is not None
+                assert now.held is not None
+                return now.plan.edges(now.held)
+            return edge_cells(now.shown[0][:, 0])
+
+    def margin(self) -> Tensor:
+        """Distance `(B,)` of the cells whose channel 0 is not 0 to the nearest edge of the grid; 0 at an edge."""
+        now = self.moment
+        with torch.inference_mode():
+            if now.shown is None:
+                assert now.plan is not None
+                assert now.held is not None
+                return now.plan.margin(now.held)
+            return margin(now.shown[0][:, 0])
+
     @property
     def may_diverge(self) -> bool:
         """Whether the cells could hold NaN or Inf in the form that is held now."""
@@ -163,8 +186,12 @@ class Stepper:
     def advance(self, plan: Plan, steps: int) -> None:
         """Takes steps by the plan that `current` gave just now. Steps that an exception interrupts were not taken."""
         marks = self.own.marks() if self.own else None
+        public = 0 if self.moment.shown is None else self.moment.shown[0].nbytes
         with torch.inference_mode(), self._optimizer.numerics(), memory_named(self.law.name):
             self._advance(plan, steps)
+        held = self.moment.held
+        if public >= _LARGE and held is not None and held[0].nbytes <= public // _SMALLER and not held[0].is_cuda:
+            return_freed_memory()  # the public form, which is far larger than the packed one
         if marks is not None:
             self.own.note_changes(marks)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from aetheria.core.block import Block
 from aetheria.core.errors import ConfigError, nearest
+from aetheria.measures.place import centre_along
 
 Range = tuple[float | None, float | None]
 
@@ -164,6 +165,8 @@ def _channel(view: View, k: int) -> Tensor:
 
 
 def _rgb(view: View, _: int) -> Tensor:
+    if view.cells.shape[1] == 3:  # no alpha
+        return view.cells.clamp(0, 1)
     clear = view.cells[:, 3:4].clamp(0, 1).neg_().add_(1)
     return (clear + view.cells[:, :3]).clamp_(0, 1)
 
@@ -197,22 +200,14 @@ def _total_energy(view: View, _: int) -> Tensor:
 
 def _centre_along(axis: int, view: View, _: int) -> Tensor:
     """The centre of mass along an axis (-1: x, -2: y, -3: z) in cells, cell 0 at 0."""
-    weight = _weight(view)
-    others = tuple(other for other in view.axes if other != weight.ndim + axis)
-    along = weight.sum(others, dtype=torch.float64) if others else weight.double()
-    size = along.shape[1]
-    cell = torch.arange(size, dtype=torch.float64, device=along.device)
-    total, middle = along.sum(1), (size - 1) / 2
-    if view.boundary != "periodic":
-        return torch.where(total == 0, middle, (along * cell).sum(1) / total)
-    angle = cell * (2 * math.pi / size)
-    down, across = (along * angle.sin()).sum(1), (along * angle.cos()).sum(1)
-    centre = torch.atan2(down, across) * (size / (2 * math.pi)) % size
-    # As much on every side: what is left is rounding, and points anywhere.
-    return torch.where(torch.hypot(down, across) <= 1e-9 * total, middle, centre)
+    return centre_along(weight_of(view), axis, view.boundary == "periodic")
 
 
-def _weight(view: View) -> Tensor:
+def weight_of(view: View) -> Tensor:
+    """The weight `(B, *grid)` that the centre and other measures are taken of.
+
+    The density of amplitudes, the size of the channel that tells live cells, or else of the sum of the channels.
+    """
     if view.d_state:
         return _density(view)
     return (view.cells.sum(1) if view.alive is None else view.cells[:, view.alive[0]]).abs()
@@ -278,7 +273,9 @@ _ALL = (
     Field("state", "the state that channel 0 holds", "1", (None, None), _channel, categorical=True),
     Field("alive", "1 where the cell is alive, else 0", "1", (0, 1), _alive, colour_map="grey"),
     Field("count", "number of cells in state k", "cells", (0, None), _count, scalar=True, counted="s"),
-    Field("rgb", "channels 0..2 (premultiplied) over white by alpha, channel 3", "1", (0, 1), _rgb),
+    Field(
+        "rgb", "channels 0..2 (premultiplied) over white by alpha, channel 3; of three channels as they are", "1", (0, 1), _rgb
+    ),
     Field("population", "number of live cells", "cells", (0, None), _population, scalar=True),
     Field("mass", "sum over cells of channels, or of density for amplitudes", "1", (None, None), _mass, scalar=True),
     Field("centre_z", "layer of the centre of mass", "cells", (0, None), partial(_centre_along, -3), scalar=True, least_rank=3),

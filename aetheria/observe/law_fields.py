@@ -9,11 +9,12 @@ from torch import Tensor
 from aetheria.laws.base import Colour, Law
 from aetheria.laws.law_field import LawField
 from aetheria.observe.fields import FIELDS, Field, View, get_field
+from aetheria.observe.measure_fields import MEASURES
 
 
 def known_fields(law: Law) -> dict[str, Field]:
     """All fields by base name, as they are for this law; `law.fields` names those that it offers."""
-    known = dict(FIELDS)
+    known = FIELDS | MEASURES
     if law.states is not None:
         colours = known["state"].colour_map if law.palette is None else colours_of(law.palette)
         known["state"] = replace(known["state"], range=(0, law.states - 1), colour_map=colours)
@@ -22,8 +23,8 @@ def known_fields(law: Law) -> dict[str, Field]:
 
 
 def field_of(law: Law, name: str, rank: int = 3) -> Field:
-    """The field of a law on a grid with `rank` axes, by name. Raises ConfigError when it offers no such field."""
-    return get_field(name, law.d_state, law.channels, law.fields, rank, known_fields(law))
+    """The field of a law on a grid with `rank` axes, or a measure, by name. Raises ConfigError when it offers no such field."""
+    return get_field(name, law.d_state, law.channels, (*law.fields, *MEASURES), rank, known_fields(law))
 
 
 def colours_of(palette: Sequence[Colour]) -> str:
@@ -32,9 +33,16 @@ def colours_of(palette: Sequence[Colour]) -> str:
 
 
 def _own(law: Law, own: LawField) -> Field:
-    compute = partial(_computed, law, own)
     return Field(
-        own.name, own.meaning, own.unit, own.range, compute, scalar=own.scalar, local=own.local, colour_map=own.colour_map
+        own.name,
+        own.meaning,
+        own.unit,
+        own.range,
+        partial(_computed, law, own),
+        scalar=own.scalar,
+        local=own.local,
+        cyclic=own.cyclic,
+        colour_map=own.colour_map,
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -53,18 +54,20 @@ class FrameWriter:
         batch: int,
         dt: float,
         essential: bool,
+        edge_step: Callable[[], int | None],
     ) -> None:
         """
         Args:
             frames: in the file already.
             batch, dt: universes, and time of a step.
             essential: an error ends the stepping too.
+            edge_step: gives `motor.edge_step`.
         """
         self.path, self.frames = path, frames
         self.error: AetheriaError | None = None
         self.kept: KeptFile | None = None
         self._file, self._lock, self._subscription, self._edits, self._budget = file, lock, subscription, edits, budget
-        self._batch, self._dt, self._essential = batch, dt, essential
+        self._batch, self._dt, self._essential, self._edge_step = batch, dt, essential, edge_step
         self._broken = False  # HDF5 could not write, and will never be able to flush what it holds
         self._lost = False  # the file's name does not lead to it any more
         self._status: str | None = None
@@ -155,6 +158,7 @@ class FrameWriter:
 
     def _answer(self, asked: "SimpleQueue[ResumePoint | None]") -> None:
         self._write_edits()
+        self._write_edge_step()
         self._file.sync()
         made, nbytes = self._edits.made, self._file.edit_bytes
         asked.put(ResumePoint(recording=self.id, frames=self.frames, edits=made, edit_bytes=nbytes))
@@ -175,6 +179,7 @@ class FrameWriter:
         of_fields = np.array(sums, "<u4")
         of_row = np.uint32(checksums.of_row(row, *series, of_fields.tobytes()))
         self._file.append("log/checksums", row, np.append(of_fields, of_row))
+        self._write_edge_step()
         self._file.commit(row + 1)
         self.frames = row + 1
         self._budget.check_growth(frame.step, row + 1, self._file.nbytes)
@@ -184,6 +189,11 @@ class FrameWriter:
         if lines:
             self._check_space(len(lines))
             self._file.add_edits(lines)
+
+    def _write_edge_step(self) -> None:
+        step = self._edge_step()
+        if step is not None:
+            self._file.set_edge_step(step)
 
     def _check_values(self, frame: Frame) -> None:
         # The written values, not only the cells: a square overflows long before the cell does.
@@ -222,6 +232,7 @@ class FrameWriter:
         try:
             if not self._broken and (self.error is None or self._lost):
                 self._write_edits()
+                self._write_edge_step()
             if not self._broken:
                 self._file.set_status(status_of(self.error) if self.error else self._status or "done")
         except (OSError, RuntimeError) as error:

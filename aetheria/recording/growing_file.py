@@ -38,7 +38,9 @@ class GrowingFile:
         self._file = file
         # Kept open: closing a dataset writes its cached chunks, and h5py only prints what goes wrong there.
         self._data: dict[str, h5py.Dataset] = {
-            name: file[name] for name in (*file, "log/edits", "log/edit_bytes", "log/checksums") if name != "log"
+            name: file[name]
+            for name in (*file, "log/edits", "log/edit_bytes", "log/checksums", "log/edge_step")
+            if name != "log" and name in file  # the last is new in version 0.2
         }
         self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
         self.id = str(file.attrs.get("id", ""))
@@ -100,6 +102,13 @@ class GrowingFile:
         reached("edits flushed")
         self._data["log/edit_bytes"][()] = first + len(lines)
         self._data["log/edit_bytes"].flush()
+
+    def set_edge_step(self, step: int) -> None:
+        """Writes the number of steps by which live cells were found at an edge of the grid; the first one stays."""
+        data = self._data.get("log/edge_step")
+        if data is not None and data[()] < 0:
+            data[()] = step
+            data.flush()
 
     @property
     def edit_lines(self) -> list[bytes]:

@@ -31,6 +31,8 @@ class Overviewed(Protocol):
     def steps(self) -> NDArray[np.int64]: ...
     @property
     def status(self) -> str: ...
+    @property
+    def edge_step(self) -> int | None: ...
     def frame_bytes(self, name: str) -> int: ...
     def read(self, name: str, index: int, universe: int | None = None) -> NDArray[np.generic]: ...
 
@@ -64,6 +66,9 @@ def overview(recording: Overviewed) -> dict[str, str]:
         "fields": ", ".join(recording.fields),
         "observables": ", ".join(recording.observables),
         "made": f"{about['created']} on {about['device_name']} ({about['device']}, {about['precision']}), seed {about['seed']}",
+        "edges": ""
+        if recording.edge_step is None
+        else f"live cells reached the edge of the grid by step {recording.edge_step:,}",
         "note": recording.note,
     }
 

@@ -119,12 +119,14 @@ class Recorder:
                     file = self._create(motor, codec, {"title": title, **describe(motor, config)})
             except (OSError, RuntimeError) as error:
                 raise recording_error(error, self.path, resume.frames if resume else 0, budget) from error
+            watch = motor._loop.edge_watch  # not the motor, which a writer thread must not keep alive
             self._writer = FrameWriter(
                 *(self.path, file, lock, self._subscription, edits, budget),
                 frames=resume.frames if resume else 0,
                 batch=motor.shape[0],
                 dt=motor.traits.dt,
                 essential=essential,
+                edge_step=lambda: watch.step,
             )
             self._dropped = finalize(self, _drop, self._writer)
             self._dropped.atexit = False  # the thread notices that by itself

@@ -176,6 +176,20 @@ class Recording(FrameSequence):
             self._data["status"].refresh()
             return checked_status(bytes(self._data["status"][()]))
 
+    @property
+    def edge_step(self) -> int | None:
+        """Steps by which live cells were found at an edge of the grid that was empty before; None if they were not.
+
+        None also in files of older versions, and until the frame after it is committed.
+        """
+        data = self._log.get("edge_step")
+        if data is None or data.ndim:
+            return None
+        with self._reading("edge_step"):
+            data.refresh()
+            step = int(data[()])
+        return step if step >= 0 else None
+
     def observable(self, name: str) -> NDArray[np.float64]:
         """An observable over time, `(frames, B)`.
 

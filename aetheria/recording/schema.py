@@ -11,6 +11,7 @@
     /log/edits         (byte)               edits: a line of JSON each (see `aetheria.motor.edits`), a tab, and the CRC-32
                                             of all JSON so far in 8 hexadecimal digits
     /log/edit_bytes    ()                   committed bytes of it; readers trust only these
+    /log/edge_step     ()                   steps by which live cells were found at an edge of the grid, -1 if they never were
     /log/checksums     (row, checksum)      CRC-32 of each field of the frame, of each universe of it, and of the row itself
 
 Every axis has a dimension scale. A field that was recorded with a slice names it in its attribute "slice", as in "z=16". The
@@ -105,7 +106,7 @@ def create(
     axes, extents = request.axes(len(grid)), dict(zip(AXIS_NAMES[-len(grid) :], grid, strict=True))
     for axis, length in zip(axes, request.shown_size(grid), strict=True):
         extent = extents[axis]
-        _scale(file, axis, (np.arange(length) + 0.5) * extent / length - 0.5, "cell centre", "cells")
+        _scale(file, axis, axis_centres(length, extent), "cell centre", "cells")
     if batch > 1:
         _scale(file, "universe", np.arange(batch), "universe of the batch", "1")
     if any(f.name == "rgb" for f in request.fields):
@@ -156,6 +157,27 @@ def axes_of(field: Field, batch: int, shown: tuple[str, ...]) -> tuple[str, ...]
     return (*universe, *shown, *(("colour",) if field.name == "rgb" else ()))
 
 
+def axis_centres(length: int, extent: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Coordinates of `length` values along an axis of `extent` cells, in cells: the centre of cell 0 is at 0."""
+    return np.asarray((np.arange(length) + 0.5) * extent / length - 0.5)
+
+
+def field_attributes(field: Field, request: Request) -> dict[str, Any]:
+    """The attributes of a field: meaning, unit, colour map, range, slice, and scale of its pixels, by CF's names."""
+    found: dict[str, Any] = {"long_name": field.meaning, "units": field.unit}
+    if not field.scalar:
+        found["colour_map"] = field.colour_map
+        if request.slice:
+            found["slice"] = slice_text(request.slice)
+    if field.scalar or request.dtype != "uint8":
+        # The range of the values, not of uint8 pixels: CF defines these attributes in packed units.
+        found |= {key: bound for key, bound in zip(("valid_min", "valid_max"), field.range, strict=True) if bound is not None}
+    if field.name in request.levels:
+        low, high = request.levels[field.name]
+        found |= {"scale_factor": (high - low) / 255, "add_offset": low}  # CF: value = scale_factor * pixel + add_offset
+    return found
+
+
 def to_file(values: np.ndarray[Any, Any], name: str, batch: int) -> np.ndarray[Any, Any]:
     """A frame's values as stored in the file: colours last, no universe axis for a single universe."""
     values = np.moveaxis(values, 1, -1) if name == "rgb" else values
@@ -195,18 +217,7 @@ def _field(file: h5py.File, field: Field, request: Request, codec: Codec, shown:
             chunks=chunk_shape(frame, dtype.itemsize),
             **filters(codec),
         )
-        data.attrs.update({"long_name": field.meaning, "units": field.unit, "colour_map": field.colour_map})
-        if request.slice:
-            data.attrs["slice"] = slice_text(request.slice)
-    low, high = field.range
-    for key, bound in (("valid_min", low), ("valid_max", high)):
-        # The range of the values, not of uint8 pixels: CF defines these attributes in packed units.
-        if bound is not None and (field.scalar or request.dtype != "uint8"):
-            data.attrs[key] = bound
-    if field.name in request.levels:
-        low, high = request.levels[field.name]
-        # CF: value = scale_factor * pixel + add_offset.
-        data.attrs.update({"scale_factor": (high - low) / 255, "add_offset": low})
+    data.attrs.update({key: value for key, value in field_attributes(field, request).items() if key not in data.attrs})
     for index, axis in enumerate(("time", *axes)):
         data.dims[index].attach_scale(file[axis])
 
@@ -215,6 +226,7 @@ def _log(file: h5py.File) -> None:
     # In a group of its own, so that it does not appear among the fields.
     group = file.create_group("log")
     group.create_dataset("edit_bytes", data=np.int64(0)).attrs["long_name"] = "committed bytes of edits"
+    group.create_dataset("edge_step", data=np.int64(-1)).attrs["long_name"] = "steps until live cells were at an edge"
     data = group.create_dataset("edits", (0,), np.uint8, maxshape=(None,), chunks=(1 << 14,))
     data.attrs["long_name"] = "edits, a line of JSON each"
     data.dims[0].attach_scale(_bare_scale(group, "byte", None, 1 << 14))

@@ -1,6 +1,8 @@
 """Run configs: read from TOML, checked, completed with defaults, and written back."""
 
+import copy
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
@@ -25,10 +27,10 @@ from aetheria.motor.motor import MotorConfig
 from aetheria.observe.request import PixelType
 from aetheria.recording.schema import Codec
 
-_LARGEST_SIDE = 1 << 20
-_FILE_KEYS = (("law", "weights"), ("initial", "path"))  # settings whose value is a file name
+LARGEST_SIDE = 1 << 20
+_FILE_KEYS = (("law", "weights"), ("law", "collection"), ("initial", "path"))  # settings whose value is a file name
 _WANTED = "a config (.toml)"
-Side = Annotated[int, Setting(gt=0, le=_LARGEST_SIDE)]
+Side = Annotated[int, Setting(gt=0, le=LARGEST_SIDE)]
 Slice = dict[str, int | str]
 
 
@@ -36,13 +38,16 @@ class GridConfig(Settings):
     """Size of the grid in cells: `width` (1-D), `height` and `width` (2-D), all three (3-D); or the same as `shape`.
 
     Attributes:
-        shape: [width], [height, width] or [depth, height, width].
+        depth: number of cells along z. [cells]
+        height: number of cells along y. [cells]
+        width: number of cells along x. [cells]
+        shape: [width], [height, width] or [depth, height, width]. [cells]
     """
 
     depth: Side | None = None
     height: Side | None = None
     width: Side | None = None
-    shape: list[Side] | None = Setting(default=None, min_length=1, max_length=3)
+    shape: list[Side] | None = Setting(default=None, min_length=1, max_length=3, examples=["shape = [32, 64, 64]"])
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -67,6 +72,11 @@ class LawConfig(Settings):
     """The law: its name, weights, and the seed of untrained weights; every other key is a parameter of the law.
 
     In a file a rule may stand without a name: the law that runs it is then filled in; see `aetheria.laws.rules`.
+
+    Attributes:
+        name: of a law; see `aetheria laws`.
+        weights: a file of trained weights, relative to the config's folder.
+        seed: of untrained weights. [1]
     """
 
     model_config = ConfigDict(extra="allow")
@@ -85,14 +95,19 @@ class RecordConfig(Settings):
     """Contents of the recording: see `aetheria.recording.Recorder`.
 
     Attributes:
-        slice: axis to index, "mean" or "max", as in {z = 16}: the axes to cut away.
-        size: cells to average down to, one number for each axis that is left.
+        every: steps between two frames. [steps]
+        fields: names of fields and observables; the law's default field when left out.
+        slice: axis to index, "mean" or "max", as in {z = 16}: the axes to cut away. [cells]
+        size: cells to average down to, one number for each axis that is left. [cells]
+        dtype: of the stored numbers.
+        levels: the values that become 0 and 255 in "uint8", for each field; its range when left out. [unit of the field]
+        codec: "gzip" opens everywhere; "fast" (LZ4) and "compact" (Zstandard) need the extra "codecs".
     """
 
     every: int = Setting(default=10, gt=0)
     fields: list[str] | None = Setting(default=None, min_length=1)
     slice: Slice | None = Setting(default=None, min_length=1)
-    size: list[int] | None = Setting(default=None, min_length=1, max_length=3)
+    size: list[int] | None = Setting(default=None, min_length=1, max_length=3, examples=["size = [64, 64]"])
     dtype: PixelType = "float32"
     levels: dict[str, list[float]] = Setting(default_factory=dict)
     codec: Codec = "gzip"
@@ -102,8 +117,9 @@ class CheckpointConfig(Settings):
     """How often the state is saved beside the recording, to resume from; whichever of the two is due first.
 
     Attributes:
-        every: steps between checkpoints, 0 for no such rule.
-        minutes: minutes between checkpoints, 0 for no such rule. With both 0 none is saved; otherwise also one at the end.
+        every: steps between checkpoints, 0 for no such rule. [steps]
+        minutes: minutes between checkpoints, 0 for no such rule. With both 0 none is saved; otherwise also one at
+            the end. [minutes]
     """
 
     every: int = Setting(default=0, ge=0)
@@ -114,8 +130,11 @@ class PictureConfig(Settings):
     """The PNG that a run leaves beside its recording: the last state, or in 1-D the last frames, time downwards.
 
     Attributes:
-        slice: axis to index, "mean" or "max"; the middle along z when left out on a grid of three axes.
-        scale: pixels for each side of a cell.
+        field: name of the field; the law's default field when left out.
+        slice: axis to index, "mean" or "max"; the middle along z when left out on a grid of three axes. [cells]
+        colour_map: name of a colour map; that of the field when left out.
+        levels: the values of the map's first and last colour; found from the cells when left out. [unit of the field]
+        scale: pixels for each side of a cell. [pixels]
     """
 
     field: str | None = None
@@ -129,14 +148,16 @@ class RunConfig(Settings):
     """A run from initial cells to recording.
 
     Attributes:
-        d_state: only for a registered module that does not state its channels.
-        steps: number of steps.
-        seed: of random initial cells and of stochastic laws.
-        batch: number of universes, stepped together.
+        title: of the recording and the window.
+        d_state: channels, only for a registered module that does not state them. [1]
+        steps: number of steps. [steps]
+        seed: of random initial cells and of stochastic laws. [1]
+        batch: number of universes, stepped together. [universes]
+        device: "auto" (CUDA if there is a GPU), "cpu", "cuda" or "cuda:<number>".
     """
 
     title: str = ""
-    d_state: int | None = Setting(default=None, gt=0)
+    d_state: int | None = Setting(default=None, gt=0, examples=["d_state = 8"])
     steps: int = Setting(gt=0, examples=["steps = 1000"])
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
     batch: int = Setting(default=1, gt=0)
@@ -260,6 +281,24 @@ def read_settings(path: Path, overrides: list[str] | None = None) -> dict[str, A
     return _with_absolute_paths(values, path.parent.resolve())
 
 
+def with_settings(values: dict[str, Any], changes: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The values of a config with settings changed, by dotted key; file names in the changes are relative to `folder`.
+
+    Raises:
+        ConfigError: a key leads through a value that is not a table.
+    """
+    changed = copy.deepcopy(values)
+    for key, value in changes.items():
+        *tables, last = key.split(".")
+        table = changed
+        for name in tables:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"{key}: {name} is not a table in the config")
+        table[last] = value
+    return _with_absolute_paths(changed, folder)
+
+
 def find_config(path: str | Path) -> Path:
     """The file itself, or the shipped config of that name. Raises FileUnreadableError when there is neither."""
     given = Path(path)
@@ -275,9 +314,18 @@ def find_config(path: str | Path) -> Path:
 
 def shipped_configs() -> dict[str, Path]:
     """The configs that come with Aetheria, by name: inside an installed package, beside it in a checkout."""
+    return _shipped("*.toml")
+
+
+def shipped_sweeps() -> dict[str, Path]:
+    """The sweeps that come with Aetheria, by name."""
+    return _shipped("sweeps/*.toml")
+
+
+def _shipped(files: str) -> dict[str, Path]:
     package = Path(str(resources.files("aetheria")))
     folder = next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), None)
-    return {file.stem: file for file in sorted(folder.glob("*.toml"))} if folder else {}
+    return {file.stem: file for file in sorted(folder.glob(files))} if folder else {}
 
 
 def _with_law_of_rule(values: Any) -> Any:

@@ -66,7 +66,7 @@ def repeat(motor: Aetheria_Motor, edits: Sequence[Edit], step: int) -> None:
             edit.apply(motor)
     for i, edit in enumerate(edits[loaded:]):
         if i or not isinstance(edit, StateEdit):
-            _step_to(motor, edit.step)
+            _step_to(motor, max(edit.step, motor.first_step))  # a change of the start is logged at step 0
         edit.apply(motor)
     _step_to(motor, step)
 

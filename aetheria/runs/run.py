@@ -195,6 +195,8 @@ def checkpoints_for(
 
 def check_outputs(config: RunConfig, motor: Aetheria_Motor) -> None:
     """Raises ConfigError for a recording or picture that cannot be made: before a plan is compiled, not after."""
+    if config.steps <= motor.step_count:
+        raise ConfigError(f"steps: {config.steps} given; the run begins at step {motor.step_count:,}: expected more")
     filters(config.record.codec)
     record_request(config.record, motor)
     field = _picture_request(config, motor).fields[0]

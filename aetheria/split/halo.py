@@ -54,7 +54,8 @@ class Halo:
         """
         for units in self._units:
             tile = self.tile.scaled(units)
-            if _covers(tensor, tile.window):
+            # Whole numbers of 64 bits are words, and nothing else is: other plans hold words in rows of another length.
+            if (tensor.dtype == torch.int64) == (units[-1] == WORD) and _covers(tensor, tile.window):
                 return tile
         return None
 
@@ -155,7 +156,9 @@ class Halo:
         return own.cut(whole)
 
     def _units_of(self, like: Tensor) -> tuple[int, ...]:
-        return next(units for units in self._units if _covers(like, self.tile.scaled(units).window))
+        words = like.dtype == torch.int64
+        found = (units for units in self._units if words == (units[-1] == WORD))
+        return next(units for units in found if _covers(like, self.tile.scaled(units).window))
 
     def _tiles(self, like: Tensor) -> Iterator[tuple[int, Tile]]:
         """Each process's tile, in the numbers of a tensor."""

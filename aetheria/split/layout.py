@@ -27,7 +27,7 @@ def why_not(law: Law) -> str:
             f'boundary "{law.boundary}" joins edges with a twist or a shift, so that neighbouring tiles do not lie side by '
             'side; expected "periodic", "zero" or "reflect"'
         )
-    return ""
+    return law.why_not_split()
 
 
 def tiling_for(law: Law, grid: tuple[int, ...], split: tuple[int, ...], every: int) -> Tiling:

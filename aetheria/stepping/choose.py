@@ -14,8 +14,9 @@ from aetheria.core.precision import Precision
 from aetheria.core.printable import get_logger
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
-from aetheria.stepping.factories import PLAN_FACTORIES, PlanFactory, StepProblem, automatic, make_eager, why_none
+from aetheria.stepping.factories import PLAN_FACTORIES, automatic, make_eager, why_none
 from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.plan_factory import PlanFactory, StepProblem
 from aetheria.stepping.trial import Trial
 
 log = get_logger(__name__)

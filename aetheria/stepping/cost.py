@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from aetheria.stepping.factories import Device
+from aetheria.stepping.plan_factory import Device
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The graphed plan on CUDA: several steps captured as one graph and launched together."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from operator import call, setitem
@@ -115,6 +115,15 @@ def _uninterrupted(*calls: Callable[[], object]) -> None:
     deque(map(call, calls), maxlen=0)
 
 
-def _copy(tensors: Iterable[Tensor], to: Iterable[Tensor]) -> None:
-    for source, target in zip(tensors, to, strict=True):
+def _copy(tensors: Sequence[Tensor], to: Sequence[Tensor]) -> None:
+    # The cells that a law was given may be the memory that it returns: they are overwritten before they are copied.
+    sources = [
+        source.clone() if any(_same_memory(source, other) for other in to if other is not target) else source
+        for source, target in zip(tensors, to, strict=True)
+    ]
+    for source, target in zip(sources, to, strict=True):
         target.copy_(source)
+
+
+def _same_memory(one: Tensor, other: Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()

@@ -6,16 +6,15 @@ from torch import Tensor
 from aetheria.laws.base import Law
 from aetheria.laws.forms import RowRule
 from aetheria.stepping.bit_sliced_life import WORD
-from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.packed_states import PackedStates
+from aetheria.stepping.plan import State
 from aetheria.stepping.unmodified import form_of, keeps
 
 _LOW = (1 << (WORD - 1)) - 1  # all bits of a word but the highest
 
 
-class PackedRow(Plan):
+class PackedRow(PackedStates):
     """Steps a `RowRule` exactly; the state is words `(B, ceil(W / 64))`, int64: cell x is bit x % 64 of word x // 64."""
-
-    name = "packed"
 
     def __init__(self, law: Law, cells: Tensor) -> None:
         """
@@ -47,6 +46,9 @@ class PackedRow(Plan):
             words = self._next(words)
         return (words,)
 
+    def minus(self, states: Tensor, past: Tensor) -> Tensor:
+        return states.bitwise_xor_(past)
+
     def _next(self, words: Tensor) -> Tensor:
         left, right = self._neighbours(words)
         by_left = [_by_right(self._rule.table[4 * l : 4 * l + 2], right) for l in (0, 1)]  # noqa: E741 - the letter of the rule
@@ -75,6 +77,9 @@ class PackedRow(Plan):
 
     def _cell(self, words: Tensor, x: int) -> Tensor:
         return (words[:, x // WORD] >> (x % WORD)) & 1
+
+    def edges(self, held: State) -> Tensor:
+        return torch.stack((held[0][:, 0] & 1, (held[0][:, -1] >> self._last) & 1), 1)
 
     def stale(self) -> bool:
         return not keeps(self._law, self._rule)

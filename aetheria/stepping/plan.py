@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from aetheria.core.notebook import html_table
 from aetheria.core.precision import Precision
 from aetheria.core.printable import printable
+from aetheria.stepping.edges import edge_cells, margin
 
 State = tuple[Tensor, ...]  # cells (B, C, *grid), then the law's memory
 Step = Callable[..., State]
@@ -56,6 +57,14 @@ class Plan:
     def probe(self, held: State) -> Tensor:
         """A tensor that is finite exactly if the cells are."""
         return held[0]
+
+    def edges(self, held: State) -> Tensor:
+        """Channel 0 of the cells at the edges `(B, n)`, in any form that is 0 exactly where they are."""
+        return edge_cells(self.unpack(held)[0][:, 0])
+
+    def margin(self, held: State) -> Tensor:
+        """Distance `(B,)` of the cells whose channel 0 is not 0 to the nearest edge of the grid; 0 at an edge."""
+        return margin(self.unpack(held)[0][:, 0])
 
     def refresh(self) -> None:
         """Takes over the law's current numbers, where steps do not read them from the law itself."""

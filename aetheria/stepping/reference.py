@@ -5,8 +5,8 @@ from torch import Tensor
 
 from aetheria.core.device import is_out_of_memory
 from aetheria.core.errors import LawError
-from aetheria.stepping.factories import StepProblem
 from aetheria.stepping.plan import State, settled
+from aetheria.stepping.plan_factory import StepProblem
 
 # Per precision: how far a plan may be from eager after two steps, relative to the largest cell.
 TOLERANCE = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 5e-2, "fp64": 1e-10}

@@ -13,8 +13,8 @@ from torch import Tensor
 from aetheria.core.block import Block
 from aetheria.laws.base import Law
 from aetheria.laws.topology import is_twisted
-from aetheria.stepping.factories import StepProblem
 from aetheria.stepping.plan import Plan, State, settled
+from aetheria.stepping.plan_factory import StepProblem
 from aetheria.stepping.reference import check_agreement, eager_steps
 
 _VARIED = 0.01  # share of the cells that must differ from their neighbours for a state to tell plans apart

@@ -12,8 +12,8 @@ from aetheria.core.errors import LawError
 from aetheria.core.rng_state import random_states, set_random_states
 from aetheria.laws.own_state import OwnState
 from aetheria.stepping.cost import StepCost
-from aetheria.stepping.factories import PlanFactory, StepProblem
 from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.plan_factory import PlanFactory, StepProblem
 from aetheria.stepping.reference import check_agreement, eager_steps
 from aetheria.stepping.small_grid import check_windows, random_cells, small_problem, varied
 

@@ -6,7 +6,18 @@ from typing import TypeVar
 from torch import nn
 
 from aetheria.laws.base import Law
-from aetheria.laws.forms import BitRule, BlockRule, CountRule, RingKernel, RowRule, TreeRule
+from aetheria.laws.forms import (
+    BitRule,
+    BlockRule,
+    CircleRule,
+    CountRule,
+    DifferenceRule,
+    PlaneRule,
+    RingKernel,
+    RowRule,
+    ShiftingRule,
+    TreeRule,
+)
 from aetheria.laws.local_network import CellNetwork
 
 Form = TypeVar("Form")
@@ -22,6 +33,10 @@ _FORMS: dict[type, tuple[str, str]] = {
     RowRule: ("row_rule", "is no two-state rule on three cells of a row"),
     BlockRule: ("block_rule", "is no rule on the block of 3x3 cells"),
     CountRule: ("count_rule", "is no rule by counts over a neighbourhood"),
+    CircleRule: ("circle_rule", "is no rule of states in a circle by counts of one state"),
+    DifferenceRule: ("difference_rule", "is no rule of second order"),
+    PlaneRule: ("plane_rule", "is no rule on four planes of bits"),
+    ShiftingRule: ("shifting_rule", "is no rule on shifting blocks"),
     TreeRule: ("tree_rule", "is no rule by a decision tree"),
     RingKernel: ("ring_kernel", "is no ring-shaped kernel with a growth curve"),
 }

@@ -20,18 +20,18 @@ class DataConfig(Settings):
 
     Attributes:
         recordings: files or patterns ("runs/*.h5"), relative to the config's folder.
-        stride: recorded frames per step of the law.
-        crop: (height, width) of a random part of the grid for each sample; None for the whole grid.
+        stride: recorded frames per step of the law. [frames]
+        crop: (height, width) of a random part of the grid for each sample; None for the whole grid. [cells]
         symmetries: rotate and mirror samples at random; only for laws that have the symmetries of the square.
         periodic: the recorded grid is a torus.
-        validation: share of the data held out for validation.
+        validation: share of the data held out for validation. [1]
         split: by "run" (each universe of a recording counts as a run) or by "time" (the end of each run).
-        workers: number of processes that read; 0 for a thread of the training process.
+        workers: number of processes that read; 0 for a thread of the training process. [processes]
     """
 
     recordings: list[str] = Setting(min_length=1)
     stride: int = Setting(default=1, gt=0)
-    crop: list[int] | None = Setting(default=None, min_length=2, max_length=2)
+    crop: list[int] | None = Setting(default=None, min_length=2, max_length=2, examples=["crop = [64, 64]"])
     symmetries: bool = False
     periodic: bool = True
     validation: float = Setting(default=0.2, gt=0, lt=1)
@@ -43,22 +43,25 @@ class OptimConfig(Settings):
     """Settings of the optimizer and the training loop, common to all objectives.
 
     Attributes:
-        steps: number of steps of the optimizer.
-        micro_batch: samples computed at a time; all of a batch that fit, when left out.
-        learning_rate, weight_decay: of AdamW. The rate rises over `warm_up` steps, then falls along a cosine to the share
-            `final_rate` of itself.
-        clip: largest norm of the gradients; 0 for no limit.
+        steps: number of steps of the optimizer. [steps]
+        micro_batch: samples computed at a time; all of a batch that fit, when left out. [samples]
+        learning_rate: highest rate of AdamW. [1]
+        weight_decay: of AdamW. [1]
+        warm_up: steps over which the rate rises from 0. [steps]
+        final_rate: share of the rate at the last step, to which it falls along a cosine. [1]
+        clip: largest norm of the gradients; 0 for no limit. [1]
         normalise: divide each parameter's gradient by its norm first, to bound the gradients of long rollouts.
         average: share of the averaged weights that is kept in a step; 0 for no average. The averaged weights are the result.
+            [1]
         precision: of the network: "auto", "fp32", "bf16" or "fp16".
         compile: step through `torch.compile`.
         deterministic: equal results from every training on the same machine; slower on a GPU.
-        validate_every: steps between two validations, each with a checkpoint.
-        patience: validations without improvement after which the training ends; 0 for no such end.
+        validate_every: steps between two validations, each with a checkpoint. [steps]
+        patience: validations without improvement after which the training ends; 0 for no such end. [validations]
     """
 
     steps: int = Setting(gt=0)
-    micro_batch: int | None = Setting(default=None, gt=0)
+    micro_batch: int | None = Setting(default=None, gt=0, examples=["micro_batch = 4"])
     learning_rate: float = Setting(default=1e-3, gt=0)
     weight_decay: float = Setting(default=0.0, ge=0)
     warm_up: int = Setting(default=50, ge=0)
@@ -77,11 +80,18 @@ class ImitationConfig(OptimConfig):
     """Settings of a training from recordings.
 
     Attributes:
-        batch: samples of a step; "auto" for the most that fit into memory, found by trying.
+        batch: samples of a step; "auto" for the most that fit into memory, found by trying. [samples]
         rollout: steps of the law in a sample, [first, last]; the number grows over the share `curriculum` of the training.
-        loss, noise, truncate, checkpoint, conserve: see `aetheria.training.rollout.RolloutConfig`.
+            [steps]
+        curriculum: share of the training over which the rollout grows. [1]
+        loss: of a step: mean "squared" or "absolute" error, or "cross_entropy" of cells that are probabilities of a 1.
+        noise: standard deviation of noise added to the first cells, so that the law learns to correct errors. [1]
+        truncate: steps through which gradients are carried back; all when left out. [steps]
+        checkpoint: steps between cells stored for the gradients; those between are recomputed. All are stored when left
+            out. [steps]
+        conserve: weights in the loss of the change of each observable that is to be conserved. [1]
         learn: controls of the law that are learned, too, as ["decay"].
-        horizon: steps of the rollouts for validation.
+        horizon: steps of the rollouts for validation. [steps]
     """
 
     batch: Annotated[int, Setting(gt=0)] | Literal["auto"] = 8
@@ -89,8 +99,8 @@ class ImitationConfig(OptimConfig):
     curriculum: float = Setting(default=0.5, ge=0, le=1)
     loss: LossName = "squared"
     noise: float = Setting(default=0.0, ge=0)
-    truncate: int | None = Setting(default=None, gt=0)
-    checkpoint: int | None = Setting(default=None, gt=0)
+    truncate: int | None = Setting(default=None, gt=0, examples=["truncate = 16"])
+    checkpoint: int | None = Setting(default=None, gt=0, examples=["checkpoint = 8"])
     conserve: dict[str, float] = Setting(default_factory=dict)
     learn: list[str] = Setting(default_factory=list)
     horizon: int = Setting(default=20, gt=0)
@@ -106,12 +116,14 @@ class TrainConfig(Settings):
     """A training that learns a law from recordings.
 
     Attributes:
-        d_state: only for a registered module that does not state its channels.
-        seed: of samples, noise and stochastic laws; [law] seed is that of the first weights.
+        title: of the training and the runs of its result.
+        d_state: channels, only for a registered module that does not state them. [1]
+        seed: of samples, noise and stochastic laws; [law] seed is that of the first weights. [1]
+        device: "auto" (CUDA if there is a GPU), "cpu", "cuda" or "cuda:<number>".
     """
 
     title: str = ""
-    d_state: int | None = Setting(default=None, gt=0)
+    d_state: int | None = Setting(default=None, gt=0, examples=["d_state = 8"])
     seed: int = Setting(default=0, ge=0, lt=1 << 63)
     device: str = "auto"
     law: LawConfig
@@ -149,13 +161,13 @@ class TargetConfig(Settings):
     Attributes:
         path: of a PNG or another image, relative to the config's folder.
         emoji: a character, drawn with an emoji font of this machine.
-        size: cells of its longer side; its own pixels when left out.
-        grid: (height, width) of the grid, whose middle it fills.
+        size: cells of its longer side; its own pixels when left out. [cells]
+        grid: (height, width) of the grid, whose middle it fills. [cells]
     """
 
     path: str = ""
     emoji: str = Setting(default="", max_length=16)
-    size: int | None = Setting(default=None, gt=0, le=1024)
+    size: int | None = Setting(default=None, gt=0, le=1024, examples=["size = 24"])
     grid: list[int] = Setting(min_length=2, max_length=2)
 
 
@@ -163,10 +175,10 @@ class GrowthPoolConfig(OptimConfig):
     """Settings of a training that grows a picture.
 
     Attributes:
-        batch: states of a step.
-        rollout: fewest and most steps of the law in a step of the training.
-        pool: number of states kept as starting points.
-        damaged: states of a batch that lose a disc or a half, so that the law learns to heal.
+        batch: states of a step. [states]
+        rollout: fewest and most steps of the law in a step of the training. [steps]
+        pool: number of states kept as starting points. [states]
+        damaged: states of a batch that lose a disc or a half, so that the law learns to heal. [states]
     """
 
     batch: int = Setting(default=8, gt=0)
@@ -180,7 +192,9 @@ class GrowConfig(Settings):
     """A training that learns a law which grows a picture.
 
     Attributes:
-        seed: of samples, damage and fire masks; [law] seed is that of the first weights.
+        title: of the training and the runs of its result.
+        seed: of samples, damage and fire masks; [law] seed is that of the first weights. [1]
+        device: "auto" (CUDA if there is a GPU), "cpu", "cuda" or "cuda:<number>".
     """
 
     title: str = ""

@@ -27,7 +27,7 @@ CALLS: dict[str, tuple[int, ...]] = {  # errors by call: the man pages of Linux,
     "open": (*_OF_DISKS, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EPERM),
     "mmap": (errno.ENOMEM, errno.EAGAIN, errno.EACCES, errno.ENFILE),
 }
-_MOST = {"write": 700, "fsync": 30, "fdatasync": 30, "rename": 8, "ftruncate": 12, "close": 60, "open": 60, "mmap": 12}
+_MOST = {"write": 260, "fsync": 10, "fdatasync": 10, "rename": 8, "ftruncate": 12, "close": 27, "open": 60, "mmap": 12}
 
 
 def run_with_fault(folder: str, call: str, nth: int, how: int, number: int) -> None:
@@ -50,7 +50,7 @@ def inject(call: str) -> Callable[[int], FaultResult]:
         uninterrupted("Life", STEPS)
         plans = _plans(call, dice)
         with tempfile.TemporaryDirectory(prefix="calls") as place:
-            while result.runs < times:
+            while struck < times and result.runs < 2 * times:  # some calls are never made
                 nth, how, number = next(plans)
                 lay_out(folder := Path(place) / str(result.runs), "Life", STEPS)
                 ended = _run(folder, call, nth, how, number)
@@ -111,7 +111,7 @@ FAULTS = [
         "exit code 3 for a full disk or quota, or 5 (2 before the start); frames readable; resumes to the same bits",
         inject(call),
         few=1,
-        many=300 if call == "write" else 100,
+        many=300 if call == "write" else 120,  # errors that strike a run
     )
     for call in CALLS
 ]

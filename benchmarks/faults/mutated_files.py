@@ -24,6 +24,7 @@ from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.core.errors import AetheriaError
 from aetheria.files.checked_tensors import write_safetensors
 from aetheria.files.patterns import read_pattern
+from aetheria.files.rule_file import read_rule_file
 from aetheria.files.untrusted import read_array, read_image
 from aetheria.laws import MLP
 from aetheria.laws.weights import read_tensors
@@ -182,6 +183,12 @@ _PATTERNS = {
     "MCell": (".mcl", "#MCell 4.00\n#GAME Life\n#RULE 23/3\n#BOARD 40x40\n#SPEED 100\n#WRAP 1\n#L .A$..A$3A\n"),
     "macrocell": (".mc", "[M2] (golly 2.0)\n#R B3/S23\n$$$$$$.*$*$$\n$$**$.*$\n4 0 1 2 0\n5 3 0 0 3\n"),
 }
+_RULES = {
+    "a table": "@RULE Wire\n@TABLE\nn_states:3\nneighborhood:vonNeumann\nsymmetries:rotate4\nvar a={0,1,2}\nvar b=a\nvar c=a\n"
+    "0,1,a,b,c,1\n1,a,b,c,0,2\n2,a,b,a,c,0\n@COLORS\n1 255 0 0\n2 0 0 255\n",
+    "a tree": "@RULE Parity\n@TREE\nnum_states=2\nnum_neighbors=4\nnum_nodes=9\n1 0 1\n1 1 0\n2 0 1\n2 1 0\n3 2 3\n3 3 2\n"
+    "4 4 5\n4 5 4\n5 6 7\n",
+}
 _TOML = (
     'title = "a run"\nsteps = 30\nseed = 4\n[grid]\nheight = 16\nwidth = 24\n[law]\nname = "Life"\nrule = "B3/S23"\n'
     '[motor]\nplan = "eager"\n[record]\nevery = 2\nfields = ["channel_0", "population"]\n'
@@ -218,6 +225,16 @@ FORMATS: dict[str, Format] = {
     **{
         f"patterns ({name})": Format(suffix, partial(_write, content=text), _read_pattern, _PLAIN_TEXT, checked=False)
         for name, (suffix, text) in _PATTERNS.items()
+    },
+    **{
+        f"rule files ({name})": Format(
+            ".rule",
+            partial(_write, content=text),
+            lambda path: {"rule": repr(read_rule_file(path))},
+            _PLAIN_TEXT,
+            checked=False,
+        )
+        for name, text in _RULES.items()
     },
     "patterns (gzip)": Format(".rle.gz", _write_packed, _read_pattern, _PLAIN_HEADER, checked=False),
     "configs (TOML)": Format(

@@ -22,6 +22,7 @@ from benchmarks.faults import (
     readers,
     resumes,
     soak,
+    sweeps,
     writers,
 )
 from benchmarks.faults.fault import Fault, FaultResult
@@ -42,6 +43,7 @@ _KINDS = (
     exits,
     interrupts,
     inputs,
+    sweeps,
     soak,
 )
 FAULTS: list[Fault] = [fault for kind in _KINDS for fault in kind.FAULTS]

@@ -3,6 +3,8 @@
 Rates are of the plan alone, without the motor's loop, timed by events on the device.
 """
 
+import math
+import random
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +15,11 @@ from typing import Any
 import torch
 
 from aetheria import Aetheria_Motor
+from aetheria.core.device import times
 from aetheria.core.precision import Precision
 from aetheria.diagnostics import bench
-from aetheria.laws import Life
+from aetheria.laws import Life, build_law
+from aetheria.laws.rules.block_table import table_text
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
 from benchmarks.harness.cases import CASES, Job, motor_for
 from benchmarks.speed import watching
@@ -34,6 +38,7 @@ class Sizes:
     Attributes:
         sides: of the grids of rates, the most important first.
         packed: of those of packed Life.
+        states: of those of the other laws of whole states; 1-D and 3-D ones have grids in proportion.
         loop, watched: of those of the motor's loop, and of the watched ones.
         batch: universes of 64^2.
         steps: in a timed chunk of a plan.
@@ -43,6 +48,7 @@ class Sizes:
 
     sides: tuple[int, ...] = (1024, 256, 4096)
     packed: tuple[int, ...] = (4096, 1024, 16384)
+    states: int = 2048
     loop: tuple[int, ...] = (64, 1024)
     watched: int = 512
     batch: int = 256
@@ -52,7 +58,25 @@ class Sizes:
     product_side: int | None = None
 
 
-TINY = Sizes((32,), (64,), (32,), 32, 3, 2, 0.02, 1 << 20, 64)
+TINY = Sizes((32,), (64,), 64, (32,), 32, 3, 2, 0.02, 1 << 20, 64)
+# Of each form of whole states, by what is measured: the law, its settings, and the number of grid axes.
+STATES: dict[str, tuple[str, dict[str, Any], int]] = {
+    "isotropic B2-a/S12": ("Life", {"rule": "B2-a/S12"}, 2),
+    "table of 512": ("Life", {"rule": table_text(random.Random(1).getrandbits(512))}, 2),
+    "3 states": ("Generations", {"rule": "/2/3"}, 2),
+    "16 states": ("Generations", {"rule": "345/2/16"}, 2),
+    "Elementary 30": ("Elementary", {"rule": 30}, 1),
+    "WireWorld": ("RuleTable", {"rule": "WireWorld"}, 2),
+    "JvN29": ("RuleTable", {"rule": "JvN29"}, 2),
+    "square R3": ("LargerThanLife", {"rule": "R3,C2,S14-24,B15-19"}, 2),
+    "square R5": ("LargerThanLife", {}, 2),
+    "square R10": ("LargerThanLife", {"rule": "R10,C2,S122-211,B123-170"}, 2),
+    "square R40": ("LargerThanLife", {"rule": "R40,C2,S1800-3200,B1850-2500"}, 2),
+    "circular R7": ("LargerThanLife", {"rule": "R7,C2,S40-75,B42-60,NC"}, 2),
+    "cyclic": ("Cyclic", {}, 2),
+    "Life3D": ("Life3D", {}, 3),
+    "second order": ("SecondOrder", {"rule": "B3/S23"}, 2),
+}
 
 
 def entries(sizes: Sizes, device: str) -> dict[str, Callable[[], Cells]]:
@@ -68,6 +92,8 @@ def entries(sizes: Sizes, device: str) -> dict[str, Callable[[], Cells]]:
     _add_rates(add, main, PRECISIONS[:2])
     for side in sizes.packed:
         add(f"packed Life {side}", packed)
+    for kind, case in STATES.items():
+        add(f"states: {kind}", whole_states, *case)
     for law, side in product(("Life", "GrowingNCA"), sizes.loop):
         for interval in (0, 100):
             add(f"loop {law} {side} clean-up {interval}", loop, law, side, interval)
@@ -123,6 +149,19 @@ def packed(name: str, sizes: Sizes, device: str) -> Cells:
     top = ceilings(device, "fp32", sizes.copy_bytes, sizes.product_side)
     traffic = 2 * side * -(-side // 64) * 8 / 8
     return [name, grid(side), "exact", plan_of(motor), *figures(seconds, side**2, traffic, 0, top), "bytes per pass of 8 steps"]
+
+
+def whole_states(name: str, sizes: Sizes, device: str, law: str, settings: dict[str, Any], rank: int) -> Cells:
+    """The packed plan of a law of whole states; it is compared with two eager steps of the grid when it is made."""
+    side = sizes.states
+    cells = {1: (side * side // 4,), 2: (side, side), 3: (side // 16,) * 3}[rank]
+    made: Any = build_law(law, **settings)
+    motor = Aetheria_Motor(made, cells, made.channels, device, {"plan": "packed"}, seed=1, initial="noise")
+    seconds = plan_seconds(motor, sizes.steps)
+    traffic = 2 * sum(tensor.numel() * tensor.element_size() for tensor in pack(motor))
+    top = ceilings(device, "fp32", sizes.copy_bytes, sizes.product_side)
+    rates = figures(seconds, math.prod(cells), traffic, 0, top)
+    return [name, times(cells), "exact", plan_of(motor), *rates, "bytes of the packed state, read and written once"]
 
 
 def loop(name: str, sizes: Sizes, device: str, law: str, side: int, interval: int) -> Cells:

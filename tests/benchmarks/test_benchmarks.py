@@ -17,7 +17,7 @@ from torch import nn
 from aetheria.diagnostics import bench
 from aetheria.laws import ConvLSTM, GrowingNCA
 from aetheria.stepping import compiled
-from benchmarks.accuracy import drift, quantised
+from benchmarks.accuracy import drift, quantised, unitarity
 from benchmarks.harness import measurements, peers
 from benchmarks.harness.cases import CASES, Job, build, cells_for, motor_for
 from benchmarks.harness.convolutions import convolutions_of
@@ -26,7 +26,18 @@ from benchmarks.harness.peers import rate
 from benchmarks.harness.plain import cells_of, plain_loop, plain_state, plain_step
 from benchmarks.harness.processes import ROOT, Measurement, UnavailableError, run_isolated
 from benchmarks.harness.targets import Target, targets
-from benchmarks.speed import acorn, first_step, headless, recording_cost, rings, shares, stepping, watching, winograd
+from benchmarks.speed import (
+    acorn,
+    first_step,
+    headless,
+    large_grid,
+    recording_cost,
+    rings,
+    shares,
+    stepping,
+    watching,
+    winograd,
+)
 from benchmarks.training import reading, steps
 
 needs_cax = pytest.mark.skipif(
@@ -201,6 +212,10 @@ def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.argv", ["acorn", "--side", "128", "--steps", "10", "--device", "cpu"])
     acorn.main()
     assert "128^2, plan packed: " in capsys.readouterr().out
+    monkeypatch.setattr(large_grid, "run_isolated", lambda _, side: large_grid.on_grid(side))
+    monkeypatch.setattr("sys.argv", ["large_grid", "--sides", "128"])
+    large_grid.main()
+    assert "\n| 128^2 | 0 | " in capsys.readouterr().out
     monkeypatch.setattr(rings, "milliseconds", lambda radius, side, _: (side, radius))
     monkeypatch.setattr("sys.argv", ["rings", "--sides", "64", "--radii", "13"])
     rings.main()
@@ -208,6 +223,18 @@ def test_the_small_benchmarks_print_what_they_find(monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     assert min(rings.milliseconds(5, 32, 0.01)) > 0
+
+
+def test_norm_and_reversal_of_unitary_laws_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "unitarity.md"
+    monkeypatch.setattr("sys.argv", ["unitarity", "--steps", "20", "--back", "5", "--out", str(out)])
+    unitarity.main()
+    rows = [[cell.strip(" |") for cell in line.split(" | ")] for line in out.read_text().splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[2:]] == list(unitarity.CASES)
+    for row in rows[2:]:
+        assert row[1] == "20"
+        assert float(row[2]) < 1e-5
+        assert row[4] == "0, every bit" if row[0].startswith("Learned") else 0 < float(row[4]) < 1e-5
 
 
 def test_weights_in_eight_bits_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def test_the_day_measures_each_law_on_three_grids_in_three_precisions_and_the_re
         for law in ("MLP", "DEEP_QCA", "UNet", "ConvLSTM", "GrowingNCA"):
             assert {f"{law} {side} {precision}" for precision in ("fp32", "tf32", "bf16")} <= set(names)
         assert {f"Life {side} fp32", f"Lenia {side} fp32"} <= set(names)
-    for start in ("ceilings", "packed Life", "loop", "replay", "watched", "batch"):
+    for start in ("ceilings", "packed Life", "states: JvN29", "states: square R10", "loop", "replay", "watched", "batch"):
         assert any(name.startswith(start) for name in names)
     assert {f"loop GrowingNCA 1024 clean-up {interval}" for interval in (0, 100)} <= set(names)
 
@@ -38,6 +38,8 @@ def test_the_day_measures_each_law_on_three_grids_in_three_precisions_and_the_re
         "MLP 32 fp32",
         "Lenia 32 fp32",
         "packed Life 64",
+        "states: Elementary 30",
+        "states: square R3",
         "loop Life 32 clean-up 100",
         "replay GrowingNCA",
         "batch MLP",

@@ -235,6 +235,14 @@ def test_laws_lists_every_law_with_parameters_radius_and_fields(monkeypatch: pyt
         assert re.search(rf"^{name}  \S", result.output, re.MULTILINE)
     assert "rule=B3/S23" in result.output
     assert "MyLaw  registered by somebody.laws:MyLaw" in result.output
+    headings = [
+        line for line in result.output.splitlines() if line in ("Discrete", "Physics", "Continuous", "Neural", "Quantum")
+    ]
+    assert headings == ["Discrete", "Physics", "Continuous", "Neural", "Quantum"]
+    of_generations = result.output.partition("\nGenerations  ")[2].partition("\n  example")
+    assert re.search(r"notation    345/2/4, ", of_generations[0])
+    assert re.match(r" +\S.* run (brians_brain|star_wars)\n", of_generations[2])
+    assert result.output.index("\nDiscrete\n" if "\nDiscrete\n" in result.output else "Discrete") < result.output.index("HPP  ")
 
 
 def test_a_registered_law_can_be_named_in_a_config(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,8 @@
-"""The page on laws: a row for each, whose ranks and boundaries are the law's own; its code runs."""
+"""The page on laws: a row for each, whose ranks and boundaries are the law's own."""
 
 import re
 from contextlib import nullcontext
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -34,12 +33,6 @@ def test_every_law_has_a_row_with_its_ranks_and_boundaries(name: str) -> None:
         if "boundary" in parameters(LAWS[name]):
             with nullcontext() if stated else pytest.raises(ConfigError, match="boundary"):
                 build_law(name, **{**SMALL.get(name, {}), "boundary": surface})
-
-
-def test_the_python_block_of_the_page_runs() -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    session: dict[str, Any] = {}
-    exec(compile(block, "laws.md", "exec"), session)
 
 
 def test_the_notations_of_the_page_build_the_laws_that_it_names() -> None:

@@ -183,8 +183,8 @@ def test_a_boundary_matters_at_the_edge_and_nowhere_else(case: Case) -> None:
     law = next(iter(laws.values()))
     assert law.radius is not None
     grid = fitting(law, tuple(2 * law.radius + more for more in (5, 7, 10))[-rank:])
-    # Many universes, states drawn evenly: the few edge cells of one may come out alike by chance.
-    cells, *memory = fresh(law, grid, batch=128)
+    # Of whole states many universes, states drawn evenly: the few edge cells of one may come out alike by chance.
+    cells, *memory = fresh(law, grid, batch=16 if law.states is None else 128)
     if law.states is not None:
         cells = torch.randint(law.states, cells.shape, generator=torch.Generator().manual_seed(0)).double()
     # The last phase: the blocks of a first one may not reach over the edge.

@@ -111,8 +111,8 @@ def test_a_file_gives_its_name_and_colours(tmp_path: Path) -> None:
     assert not law.obeys("WireWorld")
 
 
-def test_a_table_without_commas_and_a_set_of_variables_are_read() -> None:
-    found = parse_rule_file(f"{TABLE}var a={{1,2}}\nvar b={{0,a}}\n0,b,0,0,0,1\n012012\n", "x.rule").rule
+def test_a_table_without_commas_and_sets_of_variables_are_read() -> None:
+    found = parse_rule_file(f"{TABLE}var a={{1,2}}\nvar b={{0,a}}\nvar c=a\n0,b,c,0,0,1\n012012\n", "x.rule").rule
     assert found.variables["b"] == (0, 1, 2)  # type: ignore[union-attr]
     assert found.transitions[1].inputs == (0, 1, 2, 0, 1)  # type: ignore[union-attr]
 

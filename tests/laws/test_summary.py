@@ -30,7 +30,7 @@ def test_the_values_shown_are_the_present_ones() -> None:
     assert repr(Life("B36/S23")) == "Life(rule='B36/S23', boundary='periodic')"
     assert "<tr><th>rule</th><td>B36/S23</td></tr>" in Life("B36/S23")._repr_html_()
     learned = Lenia(R=5)
-    learned.m = nn.Parameter(torch.tensor(0.25))  # type: ignore[assignment]  # as a training does
+    learned.m = nn.Parameter(torch.tensor(0.25))  # as a training does
     assert "m=0.25" in repr(learned)
 
 

@@ -571,3 +571,17 @@ def step_until_planned(motor: Aetheria_Motor) -> None:
     while motor.planning:
         motor.step(1)
     motor.step(1)  # which takes it over
+
+
+@pytest.mark.parametrize(("plan", "expected"), [("packed", 1), ("eager", 0)])
+def test_memory_of_the_public_form_is_given_back_once_the_cells_are_packed(
+    plan: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[None] = []
+    monkeypatch.setattr("aetheria.motor.stepper._LARGE", 4 * 64 * 64)
+    monkeypatch.setattr("aetheria.motor.stepper.return_freed_memory", lambda: calls.append(None))
+    motor = Aetheria_Motor(Life(), 64, 1, "cpu", {"plan": plan})
+    for _ in range(3):
+        motor.step(2)
+    assert motor._loop.stepper.moment.shown is None
+    assert len(calls) == expected

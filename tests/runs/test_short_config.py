@@ -2,13 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from aetheria.cli import app
 from aetheria.core.errors import AetheriaError, ConfigError, FileUnreadableError, StateError
+from aetheria.motor import MotorConfig
 from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig
+from aetheria.runs.replay import repeat, replay
+from aetheria.runs.run import build_motor
 from aetheria.runs.short_config import config_of_pattern, read_grid, room, short_config
 
 GLIDER = "x = 3, y = 3, rule = B3/S23\nbob$2bo$3o!\n"
@@ -105,3 +110,84 @@ def test_a_rule_in_a_config_names_its_law() -> None:
         RunConfig.checked({**values, "law": {"rule": "B9/S"}}, "")
     with pytest.raises(ConfigError, match=r"\[law\] rule: Nobili32: Rule table; no law"):
         RunConfig.checked({**values, "law": {"rule": "Nobili32"}}, "")
+
+
+ACORN = "x = 7, y = 3, rule = B3/S23\nbo$3bo$2o2b3o!\n"
+
+
+def test_acorn_ends_with_633_cells_where_it_has_room(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "acorn.rle"
+    path.write_text(ACORN)
+    config, _ = config_of_pattern(path, steps=5206)
+    assert config.grid.sides == (2048, 2048)
+    with build_motor(config.model_copy(update={"motor": MotorConfig(plan="packed")}), "cpu") as motor:
+        motor.step(5206)
+        assert motor.read("population").item() == 633
+    small, _ = config_of_pattern(path, (128, 128), 5206)
+    with build_motor(small.model_copy(update={"motor": MotorConfig(plan="packed")}), "cpu") as motor:
+        motor.step(5206)
+        assert motor.read("population").item() == 281  # wrapped around the torus, and said so
+        assert motor.edge_step is not None
+    assert "live cells reached the edge of the grid by step" in caplog.text
+
+
+def test_room_for_the_way_of_a_glider_is_made_where_the_steps_are_known() -> None:
+    assert [room(7, steps) for steps in (1, 1000, 1100, 2000, 5206, 10**9)] == [512, 512, 576, 1024, 2048, 2048]
+    assert room(3000, 10**6) == room(3000)
+
+
+@pytest.mark.parametrize(
+    ("place", "sides", "centre"),
+    [
+        ("-1,-1", (512, 512), [256, 256]),
+        ("100,-30", (512, 512), [227, 357]),
+        ("0,400", (1344, 512), [1073, 257]),  # room below and above, and not to the sides
+        ("0,99999", (512, 512), None),
+    ],
+)
+def test_a_pattern_lies_where_its_file_says(
+    place: str, sides: tuple[int, int], centre: list[int] | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "glider.rle"
+    path.write_text(f"#CXRLE Pos={place}\n{GLIDER}")
+    config, _ = config_of_pattern(path)
+    assert config.grid.sides == sides
+    assert config.initial is not None
+    assert config.initial.at == centre
+    with build_motor(config, "cpu") as motor:
+        y, x = motor.cells[0, 0].nonzero().amin(0).tolist()
+    expected = (np.array(sides) // 2 + np.array(place.split(","), int)[::-1]).tolist()
+    assert [y, x] == (expected if centre else [255, 255])
+
+
+def test_a_pattern_keeps_its_place_on_a_given_grid_if_it_fits(tmp_path: Path) -> None:
+    path = tmp_path / "glider.rle"
+    path.write_text(f"#CXRLE Pos=5,-9\n{GLIDER}")
+    for grid, centre in (((20, 30), [2, 21]), ((16, 16), None)):
+        config, _ = config_of_pattern(path, grid)
+        assert config.initial is not None
+        assert config.initial.at == centre
+        build_motor(config, "cpu").close()
+
+
+def test_steps_begin_with_the_generation_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "glider.rle"
+    path.write_text(f"#CXRLE Gen=1000\n{GLIDER}")
+    done = CliRunner().invoke(app, ["run", str(path), "--steps", "30", "--grid", "20x20", "--out", str(tmp_path / "run.h5")])
+    assert done.exit_code == 0, done.output
+    with Recording(tmp_path / "run.h5") as recording:
+        assert recording.steps.tolist() == list(range(1000, 1031))
+        with replay(recording, 1020) as motor:
+            assert torch.equal(motor.cells[0, 0], torch.from_numpy(np.array(recording.read("channel_0", 20)[0])).float())
+            motor.restart()
+            assert motor.step_count == motor.first_step == 1000
+            motor.restart(seed=7)
+            motor.set_control("rule", "B36/S23")
+            motor.restart()
+            motor.step(3)
+            assert [edit.step for edit in motor.edits] == [0, 0]
+            other = build_motor(RunConfig.from_toml(recording.config, ""), "cpu")
+            repeat(other, motor.edits, 1003)
+            assert torch.equal(other.cells, motor.cells)
+    refused = CliRunner().invoke(app, ["run", str(path), "--set", "steps=900", "--out", str(tmp_path / "b.h5")])
+    assert str(refused.exception) == "steps: 900 given; the run begins at step 1,000: expected more"

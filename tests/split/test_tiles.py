@@ -9,6 +9,7 @@ import torch
 
 from aetheria import Aetheria_Motor, Life
 from aetheria.core.errors import ConfigError
+from aetheria.laws import GrowingNCA
 from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.hash_noise import Place, hash_words
 from aetheria.split.cost import Link, exchange_traffic, step_seconds
@@ -110,12 +111,13 @@ def test_noise_of_a_window_is_that_of_its_place_in_the_grid() -> None:
 
 def test_the_fused_kernel_fires_by_the_place_of_a_window() -> None:
     law = small_law("GrowingNCA", fire_rate=0.5)
+    assert isinstance(law, GrowingNCA)
     law.place = Place((-3, 11), (20, 13))  # wider than the grid: a torus of two tiles
     cells = torch.rand(2, 6, 12, 40, generator=torch.Generator().manual_seed(1))
     memory = law.initial_memory(cells, 3)
     with torch.inference_mode():
         eager = make_step(make_call(law, cells.device, "fp32"))(cells, *memory)
-        fused = FusedOnCpu(law).advance((cells.clone(), *memory), 1)  # type: ignore[arg-type]
+        fused = FusedOnCpu(law).advance((cells.clone(), *memory), 1)
     torch.testing.assert_close(fused[0], eager[0], rtol=1e-5, atol=1e-6)
     law.place = None
     with torch.inference_mode():

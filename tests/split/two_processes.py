@@ -190,7 +190,8 @@ CHECKS: dict[str, Check] = {
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
-    meshes = {sides: init_device_mesh("cpu", sides) for sides in ((2,), (2, 1), (1, 2))}
+    splits: tuple[tuple[int, ...], ...] = ((2,), (2, 1), (1, 2))
+    meshes = {sides: init_device_mesh("cpu", sides) for sides in splits}
     found: dict[str, Any] = {str(case): differing(case, meshes[sides_of(case)]) for case in SUITE}
     found |= {name: check(meshes[2, 1], folder) for name, check in CHECKS.items()}
     (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))

@@ -2,10 +2,11 @@
 
 python -m tests.stepping.compile_triton 8.0 9.0 10.0 [--wide]
 
-`--wide`: wide networks, too, which take longest to compile. With another Triton first on PYTHONPATH it is that one which
-compiles.
+The kernels for whole states are compiled for the first of these alone. `--wide`: all, with other rules and with wide networks,
+which take longest to compile. With another Triton first on PYTHONPATH it is that one which compiles.
 """
 
+import random
 import re
 import subprocess
 import sys
@@ -19,11 +20,25 @@ import triton
 from triton.backends.compiler import GPUTarget
 
 from aetheria.core.precision import Precision
-from aetheria.laws import Law, Life
-from aetheria.stepping.gpu import life_kernel, local_network, local_network_kernel
+from aetheria.laws import Elementary, Generations, LargerThanLife, Law, Life, RuleTable, build_law
+from aetheria.laws.rules.block_table import table_text
+from aetheria.stepping.gpu import (
+    block_kernel,
+    circle_kernel,
+    count_kernel,
+    life_kernel,
+    local_network,
+    local_network_kernel,
+    tree_kernel,
+)
 from aetheria.stepping.gpu.bit_packed_life import BLOCK, PASSES, PackedInPasses
+from aetheria.stepping.gpu.block_rule import BlockRuleOnCuda, RowRuleOnCuda
 from aetheria.stepping.gpu.local_network import FusedOnCuda
+from aetheria.stepping.gpu.neighbour_count import NeighbourCountOnCuda
 from aetheria.stepping.gpu.network_layout import Capability
+from aetheria.stepping.gpu.rule_tree import RuleTreeOnCuda
+from aetheria.stepping.gpu.state_circle import StateCircleOnCuda
+from aetheria.stepping.gpu.whole_states import WholeStatesOnCuda
 from tests.small_laws import fresh, small_law
 
 MOST_SPILLED = 640  # bytes of a thread: of MLP 128 wide in bfloat16 on 8.0
@@ -37,6 +52,27 @@ NETWORKS: tuple[tuple[str, Precision, tuple[int, int], dict[str, Any]], ...] = (
 WIDE: tuple[tuple[str, Precision, tuple[int, int], dict[str, Any]], ...] = (
     ("GrowingNCA", "fp32", (16, 32), {"channels": 16, "hidden_channels": 128}),
     ("MLP", "bf16", (16, 32), {"hidden_channels": 128}),
+)
+STATES: tuple[tuple[type[WholeStatesOnCuda], Any, tuple[int, ...]], ...] = (
+    (BlockRuleOnCuda, Generations("/2/3"), (64, 4096)),
+    (RowRuleOnCuda, Elementary(30), (1 << 20,)),
+    (RuleTreeOnCuda, RuleTable(), (64, 100)),
+    (NeighbourCountOnCuda, LargerThanLife(), (64, 100)),
+    (StateCircleOnCuda, build_law("Cyclic"), (64, 100)),
+)
+MORE_STATES: tuple[tuple[type[WholeStatesOnCuda], Any, tuple[int, ...]], ...] = (
+    (BlockRuleOnCuda, Life(table_text(random.Random(1).getrandbits(512)), boundary="zero"), (64, 1000)),
+    (BlockRuleOnCuda, Generations("12/34/200", boundary="reflect"), (9, 30)),
+    (BlockRuleOnCuda, Generations("12/34/200"), (1, 1)),
+    (RuleTreeOnCuda, RuleTable("JvN29", boundary="klein-x"), (3, 5)),
+    (RuleTreeOnCuda, RuleTable(), (1, 1)),
+    (NeighbourCountOnCuda, LargerThanLife("R1,C2,S1,B1", boundary="zero"), (1, 1)),
+    (StateCircleOnCuda, build_law("Life3D"), (16, 16, 100)),
+    (NeighbourCountOnCuda, LargerThanLife("R2,C4,S8-12,B9-10,NL", boundary="zero"), (64, 100)),
+    (NeighbourCountOnCuda, LargerThanLife("R2,C3,S2-5,B6-9,NW0000011100010100111000000,012"), (64, 100)),
+    (StateCircleOnCuda, build_law("Cyclic", boundary="reflect"), (100, 100)),
+    (StateCircleOnCuda, build_law("Cyclic"), (1, 1)),
+    (StateCircleOnCuda, build_law("GreenbergHastings", boundary="zero"), (1000,)),
 )
 
 
@@ -67,7 +103,8 @@ class Compiles:
             compiled = self.kernel.warmup(*args, grid=grid, **options)
             # Only products in float32 ("ieee") do without tensor cores.
             uses_cores = any(name in compiled.asm["ptx"] for name in TENSOR_CORES)
-            assert uses_cores == (options.get("product", "ieee") != "ieee"), (compiled.name, options)
+            wanted = compiled.name == "step_counts" or options.get("product", "ieee") != "ieee"
+            assert uses_cores == wanted, (compiled.name, options)
             registers, spilled = resources(compiled.asm["cubin"])
             print(triton.runtime.driver.active.capability, compiled.name, spilled, flush=True)
             assert spilled <= MOST_SPILLED, (compiled.name, options)
@@ -115,9 +152,24 @@ def compile_life(widths: tuple[int, ...]) -> None:
             plan.advance((torch.empty(1, 2, -(-width // 64), dtype=torch.int64),), steps)
 
 
+def compile_states(cases: tuple[tuple[type[WholeStatesOnCuda], Any, tuple[int, ...]], ...]) -> None:
+    for plan_type, law, grid in cases:
+        cells = torch.zeros(1, 1, *grid)
+        plan = plan_type(law, cells)
+        plan.advance(plan.pack((cells,)), 1)
+
+
 def main(capabilities: list[str]) -> None:
     print(triton.__version__)
-    for module, names in ((local_network_kernel, ("step_cells", "mask_cells")), (life_kernel, ("step_words",))):
+    kernels = (
+        (local_network_kernel, ("step_cells", "mask_cells")),
+        (life_kernel, ("step_words",)),
+        (block_kernel, ("step_planes",)),
+        (tree_kernel, ("step_tree",)),
+        (count_kernel, ("step_counts",)),
+        (circle_kernel, ("step_circle",)),
+    )
+    for module, names in kernels:
         for name in names:
             setattr(module, name, Compiles(getattr(module, name)))
     for text in capabilities:
@@ -126,6 +178,10 @@ def main(capabilities: list[str]) -> None:
         vars(local_network)["capability_of"] = partial(absent_capability, (major, minor))
         compile_networks(NETWORKS + (WIDE if "--wide" in sys.argv else ()), (major, minor))
         compile_life((16384, 1, 1024) if "--wide" in sys.argv else (1, 1024))
+        if "--wide" in sys.argv:
+            compile_states(STATES + MORE_STATES)
+        elif text == capabilities[0]:
+            compile_states(STATES)
 
 
 if __name__ == "__main__":

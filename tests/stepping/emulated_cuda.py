@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from aetheria.stepping import compiled
-from aetheria.stepping.factories import StepProblem
+from aetheria.stepping.plan_factory import StepProblem
 
 READS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default)  # of a value, for which the host waits
 

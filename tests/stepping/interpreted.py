@@ -9,6 +9,8 @@ import pytest
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed", allow_module_level=True)
 
+import numpy as np
+import triton.language as tl
 from triton.runtime import interpreter
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -27,6 +29,32 @@ def mend_index() -> None:
         scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
 
     interpreter._patch_lang_tensor = patched
+
+
+class OneProgram:
+    """Stands in for a kernel of which only one program is interpreted; the rest of the grid is never touched."""
+
+    def __init__(self, kernel: Any, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        self.kernel, self.number = kernel, number
+        self.monkeypatch = monkeypatch
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Any:
+        (programs,) = grid
+        number = self.number % programs
+
+        def program(builder: Any, axis: int) -> Any:
+            first = number if axis == 0 else 0
+            return interpreter.TensorHandle(np.array([builder.grid_idx[axis] + first], np.int32), tl.int32)
+
+        self.monkeypatch.setattr(interpreter.InterpreterBuilder, "create_get_program_id", program)
+        # The tensors are on the CPU: nothing is to be copied there and back.
+        self.monkeypatch.setattr(interpreter.GridExecutor, "_restore_args_dev", lambda *_: None)
+        return self.kernel[(1,)]
+
+
+def interpret_one(module: Any, name: str, monkeypatch: pytest.MonkeyPatch, number: int = -1) -> None:
+    """Of the kernel of this name only one program is interpreted, by default the last."""
+    monkeypatch.setattr(module, name, OneProgram(getattr(module, name), monkeypatch, number))
 
 
 if INTERPRETED:

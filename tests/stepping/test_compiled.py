@@ -19,8 +19,8 @@ from aetheria.laws.controls import Control
 from aetheria.laws.states import StateLaw
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import compiled as compiling
-from aetheria.stepping.factories import WORTH_BUILDING, WORTH_COMPILING
 from aetheria.stepping.plan import Step, Stepwise
+from aetheria.stepping.plan_factory import WORTH_BUILDING, WORTH_COMPILING
 from tests.laws.test_controls import NUMBERS, values
 from tests.small_laws import GRIDS, NAMES, Plain, agree, fitting, fresh, small_law, small_motor, width_of, wrapped
 
@@ -116,7 +116,7 @@ def test_weights_edited_in_place_count_from_the_next_step(pair: Pair) -> None:
             # Life's is a buffer, the table of the rule; Lenia's are the spectra of the kernel.
             spectra = motor.law._spectra.values() if isinstance(motor.law, Lenia) else ()
             for weight in filter(Tensor.is_floating_point, (*motor.law.parameters(), *motor.law.buffers(), *spectra)):
-                weight.add_(0.05 * torch.sin(torch.arange(weight.numel()).reshape(weight.shape)))
+                weight.add_(0.05 * torch.sin(1 + torch.arange(weight.numel()).reshape(weight.shape)))
                 edited += 1
     compiled.load_state_dict(before)
     with torch._dynamo.config.patch(error_on_recompile=True):

@@ -11,6 +11,7 @@ from aetheria.laws import Life
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import compiled, cuda_graph, factories
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
+from aetheria.stepping.plan_factory import PlanFactory
 from tests.small_laws import small_law, width_of
 
 
@@ -32,7 +33,7 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Graphed, "_captured", captured)
     monkeypatch.setattr(compiled, "compile_step", lambda step: step)
     only = next(one for one in factories.PLAN_FACTORIES if one.name == "graphed")
-    able = factories.PlanFactory(only.name, only.reason, only.worth, lambda _: "", only.make)
+    able = PlanFactory(only.name, only.reason, only.worth, lambda _: "", only.make)
     monkeypatch.setattr("aetheria.stepping.choose.PLAN_FACTORIES", (able,))
 
 

@@ -139,6 +139,28 @@ def test_numbers_edited_in_place_and_controls_need_no_new_graph(device: Emulated
     assert device.captures == captures + len(LENGTHS)
 
 
+class Recalls(nn.Module):
+    """A law of second order: its memory is the cells that it was given, without a copy."""
+
+    channels = 1
+
+    def forward(self, cells: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        return cells.roll(1, -1) - past, cells
+
+
+def test_cells_that_a_law_returns_as_its_memory_are_kept_in_graphs_of_any_length(device: EmulatedDevice) -> None:
+    state = (torch.rand(1, 1, 3, 5), torch.rand(1, 1, 3, 5))
+    law, step = Recalls(), make_step(make_call(Recalls(), torch.device("cpu"), "fp32"))
+    plan = Graphed("graphed", Stepwise("eager", step), law, state)
+    held = plan.pack(state)
+    with torch.no_grad():
+        for steps in (1, 2, 1):
+            held = plan.advance(held, steps)
+            for _ in range(steps):
+                state = law(*state)
+            assert all(map(torch.equal, held, state))
+
+
 def test_a_switch_of_precision_makes_a_new_plan(device: EmulatedDevice) -> None:
     motor = motor_of(small_law("MLP"))
     motor.step(3)

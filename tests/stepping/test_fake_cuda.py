@@ -1,5 +1,6 @@
 """Every law, field and render call on fake tensors on CUDA: no tensor of another device, and no value read from the GPU."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -11,6 +12,11 @@ from aetheria.laws.base import Law
 from aetheria.observe.law_fields import known_fields
 from aetheria.observe.render import render
 from aetheria.observe.request import request_for, view_of
+from aetheria.stepping.gpu.block_rule import BlockRuleOnCuda, RowRuleOnCuda
+from aetheria.stepping.gpu.neighbour_count import NeighbourCountOnCuda
+from aetheria.stepping.gpu.rule_tree import RuleTreeOnCuda
+from aetheria.stepping.gpu.state_circle import StateCircleOnCuda
+from aetheria.stepping.gpu.whole_states import WholeStatesOnCuda
 from aetheria.stepping.plan import State, make_call, make_step
 from tests.small_laws import GRIDS, PLAIN, boundaries, cases, each, fitting, fresh, small_law, wrapped
 from tests.stepping.fake_cuda import CUDA, fake_cuda, moved, on_cuda
@@ -81,6 +87,41 @@ def test_every_field_is_rendered_on_the_gpu(case: tuple[str, int], monkeypatch: 
         for part in parts_of(shape[2:]):
             request = request_for(law, shape, names, **({"dtype": "float32", "levels": levels} | part))
             assert {values.device for values in render(view, request).values()} == {CUDA}
+
+
+WHOLE: tuple[tuple[type[WholeStatesOnCuda], str, dict[str, Any], int], ...] = (
+    (BlockRuleOnCuda, "Generations", {"rule": "12/34/7"}, 2),
+    (BlockRuleOnCuda, "Life", {"rule": "B2-a/S12"}, 2),
+    (RowRuleOnCuda, "Elementary", {}, 1),
+    (RuleTreeOnCuda, "RuleTable", {}, 2),
+    (NeighbourCountOnCuda, "LargerThanLife", {"rule": "R1,C2,S1,B1,N@58L"}, 2),
+    (NeighbourCountOnCuda, "LargerThanLife", {"rule": "R1,C3,S1,B1,NW111111111,012"}, 2),
+    (StateCircleOnCuda, "Life3D", {}, 3),
+)
+
+
+@pytest.mark.parametrize(("plan_type", "name", "settings", "rank"), WHOLE)
+def test_packed_whole_states_stay_on_the_gpu(
+    plan_type: type[WholeStatesOnCuda], name: str, settings: dict[str, Any], rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    law, real = prepared(name, rank, **settings)
+    taken: list[torch.Size] = []
+
+    def take(plan: WholeStatesOnCuda, before: torch.Tensor, after: torch.Tensor) -> None:
+        tensors = [one for one in (before, after, *vars(plan).values()) if isinstance(one, torch.Tensor)]
+        assert {one.device for one in tensors} == {CUDA}
+        taken.append(before.shape)
+
+    monkeypatch.setattr(plan_type, "take", take)
+    monkeypatch.setattr(torch.cuda, "device_of", nullcontext)
+    with fake_cuda(monkeypatch), torch.no_grad():
+        state = faked(law, real)
+        plan = plan_type(law, state[0])
+        held = plan.pack(state)
+        (after,) = plan.advance(held, 1)
+        assert_on_cuda((plan.minus(after, held[0]),), held)
+        assert_on_cuda(plan.unpack((after,)), state)
+    assert taken == [held[0].shape]
 
 
 def test_a_tensor_on_the_cpu_and_a_value_read_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,10 @@ from aetheria.laws import Life
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping import bit_sliced_life, compiled, cuda_graph
 from aetheria.stepping.cuda_graph import LENGTHS, Graphed
-from aetheria.stepping.factories import StepProblem, first_plan
+from aetheria.stepping.factories import first_plan
 from aetheria.stepping.gpu import bit_packed_life
 from aetheria.stepping.gpu.bit_packed_life import PASSES, PackedInPasses
+from aetheria.stepping.plan_factory import StepProblem
 from tests.generated import given, settings, st
 from tests.stepping.interpreted import DEVICES, INTERPRETED
 from tests.stepping.life_rules import EVERY_CASE

@@ -1,6 +1,7 @@
 """The Triton kernels at unusual sizes: thin and prime grids, 1 to 40 channels, planes of more than 2^31 cells."""
 
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -8,14 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from aetheria.laws import GrowingNCA, Law, Life
+from aetheria import law_from_rule
+from aetheria.laws import GrowingNCA, Law, Life, RuleTable, build_law
 from aetheria.laws.local_network import CellNetwork, Dense
 from aetheria.stepping import bit_sliced_life
 from aetheria.stepping.gpu import bit_packed_life, life_kernel, local_network, local_network_kernel
 from aetheria.stepping.gpu.bit_packed_life import PackedInPasses
 from aetheria.stepping.gpu.local_network import FusedOnCuda
+from aetheria.stepping.gpu.neighbour_count import NeighbourCountOnCuda
+from aetheria.stepping.gpu.rule_tree import RuleTreeOnCuda
+from aetheria.stepping.gpu.state_circle import StateCircleOnCuda
+from aetheria.stepping.gpu.whole_states import WholeStatesOnCuda
 from tests.small_laws import small_law
-from tests.stepping.interpreted import DEVICES, INTERPRETED
+from tests.stepping.interpreted import DEVICES, INTERPRETED, interpret_one
 from tests.stepping.test_gpu_life import in_passes, soup, stepped
 from tests.stepping.test_gpu_local_network import NEAR, Given, assert_near, exact, fused, moved_to, noise
 
@@ -78,40 +84,23 @@ def test_seeds_above_2_32_and_steps_above_2_31_fire_as_the_law_does(device: str)
 # -- planes of more than 2^31 cells ------------------------------------------------------------------------------------
 
 
-class LastPrograms:
-    """Stands in for a kernel of which only the last programs are interpreted; the rest of the grid is never touched."""
-
-    def __init__(self, kernel: Any, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-        self.kernel, self.count = kernel, count
-        self.monkeypatch = monkeypatch
-
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        import numpy as np
-        import triton.language as tl
-        from triton.runtime import interpreter
-
-        (programs,) = grid
-
-        def number(builder: Any, axis: int) -> Any:
-            first = programs - self.count if axis == 0 else 0
-            return interpreter.TensorHandle(np.array([builder.grid_idx[axis] + first], np.int32), tl.int32)
-
-        self.monkeypatch.setattr(interpreter.InterpreterBuilder, "create_get_program_id", number)
-        # The tensors are on the CPU: nothing is to be copied there and back.
-        self.monkeypatch.setattr(interpreter.GridExecutor, "_restore_args_dev", lambda *_: None)
-        return self.kernel[(self.count,)]
-
-
 def untouched(*shape: int) -> Tensor:
     """A tensor of zeros, as pages that were never written are; it takes no memory."""
     return torch.empty(shape, dtype=torch.float32)
 
 
-def interpret_last(module: Any, name: str, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(module, name, LastPrograms(getattr(module, name), monkeypatch, count))
-
-
 HUGE = (46_349, 46_351)  # primes near the root of 2^31, above it
+STATES = (
+    (RuleTreeOnCuda, RuleTable(boundary="zero"), "tree_kernel.step_tree"),
+    (NeighbourCountOnCuda, law_from_rule("R1,C3,S2-3,B2-4", boundary="zero"), "count_kernel.step_counts"),
+    (StateCircleOnCuda, build_law("Cyclic", states=4, threshold=1, boundary="zero"), "circle_kernel.step_circle"),
+)
+
+
+def soup_of(law: Any, height: int, width: int) -> Tensor:
+    """Cells in every state of a law."""
+    generator = torch.Generator().manual_seed(2)
+    return torch.randint(0, law.states, (1, 1, height, width), generator=generator).float()
 
 
 def corner(law: Law, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -130,7 +119,7 @@ def test_offsets_above_2_31_reach_the_last_corner(monkeypatch: pytest.MonkeyPatc
     cells, wanted = corner(law, HUGE)
     before = untouched(1, 1, *HUGE)
     before[..., -8:, -48:] = cells
-    interpret_last(local_network_kernel, "step_cells", monkeypatch, 1)
+    interpret_one(local_network_kernel, "step_cells", monkeypatch)
     (after,) = FusedOnCuda(law, "fp32", 64).step(before)
     # The last program: rows and columns of the last tile, of which some lie outside the grid.
     rows, columns = HUGE[0] % 2 or 2, HUGE[1] % 32 or 32
@@ -142,7 +131,7 @@ def test_offsets_above_2_31_reach_the_last_corner(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.skipif(not INTERPRETED, reason="with a GPU it is the test below that runs")
 def test_the_mask_above_2_31_cells_reaches_the_last_corner(monkeypatch: pytest.MonkeyPatch) -> None:
     form = replace(network(1, "zero"), alive=(0, 0.5))
-    interpret_last(local_network_kernel, "mask_cells", monkeypatch, 1)
+    interpret_one(local_network_kernel, "mask_cells", monkeypatch)
     cells, keep = untouched(1, 1, *HUGE), torch.empty(1, *HUGE, dtype=torch.bool)
     keep[:, -4:] = True
     cells[:, 0, -1, -5] = 1.0  # a live cell, which keeps its neighbours
@@ -162,11 +151,45 @@ def test_packed_words_above_2_31_cells_reach_the_last_corner(monkeypatch: pytest
     plan = PackedInPasses(law, torch.empty(1, 1, 1, side), 64)
     monkeypatch.setattr(bit_packed_life, "FEWEST_ROWS", 64)
     monkeypatch.setattr(bit_packed_life, "MOST_ROWS", 64)
-    interpret_last(life_kernel, "step_words", monkeypatch, 1)
+    interpret_one(life_kernel, "step_words", monkeypatch)
     after = torch.empty_like(words)
     plan._pass(words, after, 1)
     got = bit_sliced_life.unpack(after[:, -64:, -1:], 64, torch.float32)
     assert torch.equal(got[..., :, -16:], stepped(law, small, 1)[..., :, -16:]), "the columns of the last lanes"
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="with a GPU it is the test below that runs")
+@pytest.mark.parametrize(("plan", "law", "kernel"), STATES)
+def test_whole_states_above_2_31_cells_reach_the_last_corner(
+    plan: type[WholeStatesOnCuda], law: Any, kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = soup_of(law, 40, 100)
+    small, large = plan(law, cells), plan(law, torch.empty(1, 1, *HUGE))
+    (packed,) = small.pack((cells,))
+    before = torch.empty((1, *HUGE), dtype=torch.uint8)
+    before[..., -40:, -100:] = packed
+    after = torch.empty_like(before)
+    module, _, name = kernel.partition(".")
+    interpret_one(import_module(f"aetheria.stepping.gpu.{module}"), name, monkeypatch)
+    large.take(before, after)
+    # The last program: rows and columns of the last tile, of which some lie outside the grid.
+    expected = law(cells)[..., -2:, -5:]
+    assert torch.equal(after[..., -2:, -5:].float()[:, None], expected)
+    assert 0 < int(expected.count_nonzero()) < expected.numel()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("plan", "law", "kernel"), STATES)
+def test_whole_states_above_2_31_cells_are_stepped_on_a_gpu(plan: type[WholeStatesOnCuda], law: Any, kernel: str) -> None:
+    needed = 3 * HUGE[0] * HUGE[1]
+    if torch.cuda.mem_get_info()[0] < needed:
+        pytest.skip(f"{needed >> 30} GiB of GPU memory needed")
+    cells = soup_of(law, 40, 100)
+    before = torch.zeros((1, *HUGE), dtype=torch.uint8, device="cuda")
+    before[..., -40:, -100:] = cells[0].to(before)
+    large = plan(law, torch.empty(1, 1, *HUGE, dtype=torch.uint8, device="cuda"))
+    (after,) = large.advance((before,), 1)
+    assert torch.equal(after[..., -30:, -90:].float().cpu()[:, None], law(cells)[..., -30:, -90:])
 
 
 @pytest.mark.gpu

@@ -13,8 +13,9 @@ from aetheria.laws import MLP, ConvLSTM, GrowingNCA, Law, Lenia, Life, UNet
 from aetheria.laws.base import as_law
 from aetheria.laws.own_state import OwnState
 from aetheria.stepping import choose_plan
-from aetheria.stepping.factories import PLAN_FACTORIES, PlanFactory, StepProblem, make_eager
+from aetheria.stepping.factories import PLAN_FACTORIES, make_eager
 from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.plan_factory import PlanFactory, StepProblem
 from aetheria.stepping.small_grid import small_problem
 from aetheria.stepping.trial import Trial
 

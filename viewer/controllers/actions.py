@@ -63,6 +63,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "window.file_menu.save_state", "&Save the state...", ("Ctrl+S",), "&File", "Save cells, memory, step and seed", "live"
     ),
+    Action(
+        "window.file_menu.save_cells",
+        "Save the c&ells...",
+        ("Ctrl+Shift+S",),
+        "&File",
+        "Save the cells as a pattern (RLE) or a NumPy array",
+        "live",
+    ),
     Action("window.file_menu.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Continue from a saved state", "live"),
     Action("window.file_menu.copy_config", "Cop&y the config", ("Ctrl+Shift+C",), "&File", "Copy the present config as TOML"),
     Action("window.file_menu.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save the plotted numbers as CSV"),
@@ -143,6 +151,14 @@ ACTIONS: tuple[Action, ...] = (
         "&Edit",
         "Mirror the stamped pattern left to right",
         "live",
+    ),
+    Action(
+        "window.dialogs.resize_grid",
+        "Resize the &grid...",
+        ("Ctrl+Shift+G",),
+        "&Edit",
+        "Enlarge the grid, or cut it down to its live part; the cells stay in their place",
+        "stepped",
     ),
     Action("tools.undo", "&Undo stroke", ("Ctrl+Z",), "&Edit", "Undo the last stroke", "live"),
     Action("tools.redo", "&Redo stroke", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Repeat the last undone stroke", "live"),

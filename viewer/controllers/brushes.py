@@ -27,7 +27,8 @@ class PaintTarget:
         grid: (height, width) in cells.
         live: the channels `(C,)` of one live cell.
         complex: channels are d real parts, then d imaginary parts.
-        hard: cells are 0 or 1, so brushes have no soft edges.
+        hard: cells are whole states, so brushes have no soft edges.
+        states: number of whole states to choose from; 2 where only live and dead cells are painted.
         wraps: the grid is a torus, and strokes continue at the opposite side.
         unit: amplitude painted at full strength; 1 for real cells.
     """
@@ -36,6 +37,7 @@ class PaintTarget:
     live: Array
     complex: bool = False
     hard: bool = False
+    states: int = 2
     wraps: bool = True
     unit: float = 1.0
 
@@ -49,7 +51,7 @@ class Dab:
         settings: size, strength and so on.
         y, x: the centre. On a torus it may lie beyond the edge.
         seed: of random cells.
-        stamp: values `(h, w)` from 0 (unchanged) to 1 (live), for "stamp".
+        stamp: values `(h, w)` from 0 (unchanged) to 1 (live), or whole states, for "stamp".
     """
 
     brush: BrushName
@@ -82,6 +84,7 @@ def paint_target_of(law: Law, grid: tuple[int, int]) -> PaintTarget:
         np.asarray(live, np.float64),
         complex=law.d_state is not None,
         hard=law.states is not None,
+        states=law.states if law.states is not None and law.channels == 1 else 2,
         wraps=law.boundary == "periodic",
     )
 
@@ -130,24 +133,29 @@ def _wanted(block: Array, down: Array, across: Array, dab: Dab, target: PaintTar
     live = target.live[:, None, None]
     match dab.brush:
         case "draw":
-            return live * target.unit
+            return _drawn(dab, target) if target.states > 2 else live * target.unit
         case "erase":
             return np.zeros_like(live)
         case "stamp":
             values = _under(dab, down, across)
-            return live * (values > 0.5 if target.hard else values * target.unit)
+            return live * (np.where(values > 1, values, values > 0.5) if target.hard else values * target.unit)
         case "random":
             return _random(block, top_left=(down[0], across[0]), dab=dab, target=target)
         case "vortex" | "wave":
             return _amplitudes(target, _wave(down, across, dab) if dab.brush == "wave" else _vortex(down, across, dab))
 
 
+def _drawn(dab: Dab, target: PaintTarget) -> Array:
+    """The chosen state, as far as the law has it."""
+    return np.full((1, 1, 1), min(dab.settings.state, target.states - 1))
+
+
 def _random(block: Array, top_left: tuple[float, float], dab: Dab, target: PaintTarget) -> Array:
-    """Two states: live with half the strength as probability. Amplitudes: any phase, density up to unit^2. Real: 0 to 1."""
+    """States: other than 0 with half the strength as probability. Amplitudes: any phase, density up to unit^2. Real: 0 to 1."""
     place = [int(2 * offset) & 0xFFFFFFFF for offset in top_left]  # other numbers for the parts beyond an edge
     random = np.random.default_rng([dab.seed, *place])
     if target.hard:
-        return random.random(block.shape) < 0.5 * dab.settings.strength
+        return (random.random(block.shape) < 0.5 * dab.settings.strength) * random.integers(1, target.states, block.shape)
     if not target.complex:
         return random.random(block.shape)
     shape = (*block.shape[:-3], block.shape[-3] // 2, *block.shape[-2:])

@@ -17,6 +17,7 @@ from viewer.controllers.player import Player
 from viewer.controllers.record import RecordController
 from viewer.controllers.save import SaveController
 from viewer.controllers.series import SeriesController
+from viewer.controllers.successors import SuccessorController
 from viewer.controllers.tools import ToolController
 from viewer.controllers.view_commands import ViewCommands
 from viewer.model.frame import RenderedFrame
@@ -47,6 +48,7 @@ class Controller(ViewCommands):
         record, film: recordings and films in progress.
         tools: brushes and strokes.
         parameters: parameters of the law.
+        successors: another grid, or another law, for the same cells.
         history: list of the edits.
     """
 
@@ -67,7 +69,8 @@ class Controller(ViewCommands):
         self.record = RecordController(self)
         self.film = FilmController(self)
         self.tools = ToolController(self)
-        self.parameters = ParameterController(self)
+        self.successors = SuccessorController(self, self.open)
+        self.parameters = ParameterController(self, self.successors.change_rule)
         self.history = History(self, lambda: self.tools.painting)
         for part in (self.tools, self.parameters):
             part.listeners.append(self.history.mark_stale)

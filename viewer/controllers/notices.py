@@ -15,7 +15,7 @@ from typing import Any
 
 import aetheria
 from viewer.controllers.component import Component, ComponentHost
-from viewer.model.messages import Message, error_text
+from viewer.model.messages import Message, Severity, error_text
 
 _OURS = str(Path(aetheria.__file__).parent)
 
@@ -43,9 +43,9 @@ class Notices(Component):
         """Removes the hooks of this listener."""
         _HOOKS.unregister(self)
 
-    def warned(self, text: str) -> None:
+    def warned(self, text: str, severity: Severity = "warning") -> None:
         """Queues a warning; safe to call from any thread."""
-        self._messages.put(Message("warning", text))
+        self._messages.put(Message(severity, text))
 
     def uncaught(self, error: BaseException) -> bool:
         """Shows an uncaught error; returns whether it is handled."""
@@ -95,7 +95,7 @@ class _Hooks(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         for listener in list(self.listeners):
-            listener.warned(record.getMessage())
+            listener.warned(record.getMessage(), getattr(record, "severity", "warning"))
 
     def _warned(self, message: Warning | str, category: type[Warning], filename: str, *rest: Any) -> None:
         self._before[0](message, category, filename, *rest)

@@ -4,28 +4,37 @@ from collections.abc import Callable, Mapping
 
 from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.laws.controls import Control, TextControl, Value
+from aetheria.laws.rules import NAMES, read_rule
 from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
 from viewer.sources.source import FrameSource
 
-# Names as on the LifeWiki, "List of Life-like rules".
-KNOWN_RULES: Mapping[str, str] = {
-    "Life": "B3/S23",
-    "HighLife": "B36/S23",
-    "Day & Night": "B3678/S34678",
-    "Seeds": "B2/S",
-    "Life without Death": "B3/S012345678",
-    "Maze": "B3/S12345",
-    "Replicator": "B1357/S1357",
-    "2x2": "B36/S125",
-    "Diamoeba": "B35678/S5678",
-    "Anneal": "B4678/S35678",
-}
+# A few of `aetheria.laws.rules.NAMES`, of several families; any of them may be typed.
+_KNOWN = (
+    *(
+        "Life",
+        "HighLife",
+        "Day & Night",
+        "Seeds",
+        "Life without Death",
+        "Maze",
+        "Replicator",
+        "2x2",
+        "Diamoeba",
+        "Walled Cities",
+    ),
+    *("Brian's Brain", "Star Wars", "Bosco"),
+)
+KNOWN_RULES: Mapping[str, str] = {name: NAMES[name] for name in _KNOWN} | {name: name for name in ("WireWorld", "JvN29")}
+ANY_RULE = TextControl("rule", "of any family, as B36/S23, 345/2/4 or WireWorld; the cells stay")
+
+
+ChangeRule = Callable[[str, Callable[[AetheriaError], object]], object]
 
 
 class ParameterController(Component):
-    """The controls of the open run.
+    """The controls of the open run; every law of whole states has a rule, which may be of another family.
 
     Attributes:
         controls: the controls in their order of display.
@@ -34,8 +43,13 @@ class ParameterController(Component):
         listeners: called when any of these changed.
     """
 
-    def __init__(self, controller: ComponentHost) -> None:
+    def __init__(self, controller: ComponentHost, change_rule: ChangeRule) -> None:
+        """
+        Args:
+            change_rule: goes on under a rule that another law runs; see `SuccessorController`.
+        """
         super().__init__(controller)
+        self._change_rule = change_rule
         self.controls: tuple[Control | TextControl, ...] = ()
         self.values: dict[str, Value] = {}
         self.problems: dict[str, str] = {}
@@ -46,14 +60,27 @@ class ParameterController(Component):
     def set(self, name: str, value: Value) -> None:
         """Changes a control from the next step on; a refusal goes into `problems`."""
         source = self.controller.source
-        if isinstance(source, LiveSource):
-            turn = self._asked[name] = self._asked.get(name, 0) + 1
+        if not isinstance(source, LiveSource):
+            return
+        turn = self._asked[name] = self._asked.get(name, 0) + 1
 
-            def is_set(answer: tuple[Value, str]) -> None:
-                if source is self.controller.source and turn == self._asked[name]:
-                    self._is_set(name, *answer)
+        def is_set(answer: tuple[Value, str]) -> None:
+            if source is not self.controller.source or turn != self._asked[name]:
+                return
+            before, problem = answer
+            if problem and name == "rule" and source.motor.traits.states is not None:
+                problem = rule_problem(str(value))  # of any family, not of the present law's
+                if not problem:
+                    self._change_rule(str(value), lambda error: self._is_set(name, before, str(error)))
+                    return
+            self._is_set(name, before, problem)
 
-            source.submit(lambda: _set(source, name, value), is_set, f"control {name}")
+        source.submit(lambda: _set(source, name, value), is_set, f"control {name}")
+
+    def forget_problem(self, name: str) -> None:
+        """The value that was refused is given up: the one that holds is shown again."""
+        self.problems.pop(name, None)
+        self._notify()
 
     def reset(self, name: str) -> None:
         """Restores the initial value of a control."""
@@ -70,8 +97,9 @@ class ParameterController(Component):
         Raises:
             StateError: a recorder is running.
         """
-        present = {name: motor.get_control(name) for name in self._first}
-        _set_all(motor, self._first)  # before the restart: initial cells may depend on the rule, and the edit log starts there
+        first = {control.name: self._first[control.name] for control in motor.traits.controls}
+        present = {name: motor.get_control(name) for name in first}
+        _set_all(motor, first)  # before the restart: initial cells may depend on the rule, and the edit log starts there
         try:
             motor.restart()
         except AetheriaError:
@@ -93,8 +121,14 @@ class ParameterController(Component):
 
     def opened(self, source: FrameSource) -> None:
         if isinstance(source, LiveSource):
-            self.controls = source.motor.traits.controls
-            self.values = {control.name: source.motor.get_control(control.name) for control in self.controls}
+            law = source.motor.traits
+            found = {control: law.get_control(control.name) for control in law.controls}
+            # One that differs by universe is a list, and has no slider.
+            self.values = {control.name: value for control, value in found.items() if isinstance(value, float | str)}
+            self.controls = tuple(control for control in found if control.name in self.values)
+            if law.states is not None:
+                self.values.setdefault("rule", law.rule_string)
+                self.controls = (ANY_RULE, *(control for control in self.controls if control.name != "rule"))
             self._first = dict(self.values)
         self._notify()
 
@@ -105,13 +139,24 @@ class ParameterController(Component):
     def restarted(self) -> None:
         source = self.controller.source
         if isinstance(source, LiveSource):
-            self.values = {name: source.motor.get_control(name) for name in self.values}
+            self.values |= {control.name: source.motor.get_control(control.name) for control in source.motor.traits.controls}
             self.problems = {}
             self._notify()
 
     def _notify(self) -> None:
         for listener in list(self.listeners):
             listener()
+
+
+def rule_problem(text: str) -> str:
+    """Why no law runs the rule of a text, for people; empty if one does."""
+    try:
+        rule = read_rule(text)
+    except ConfigError as error:
+        return str(error).partition("given; ")[2]
+    if rule.grid is not None:
+        return "the grid and its edges stay; leave out the part after the colon"
+    return "" if rule.law is not None else f"{rule.family}; no law of Aetheria runs it yet"
 
 
 def _set_all(motor: Aetheria_Motor, values: Mapping[str, Value]) -> None:
@@ -122,7 +167,9 @@ def _set_all(motor: Aetheria_Motor, values: Mapping[str, Value]) -> None:
 
 def _set(source: LiveSource, name: str, value: Value) -> tuple[Value, str]:
     """Sets a control in the worker thread; returns the value that holds now, and the reason of a refusal."""
-    problem = ""
+    problem, law = "", source.motor.traits
+    if name not in {control.name for control in law.controls}:
+        return law.rule_string, "" if value == law.rule_string else rule_problem(str(value)) or "it is for another law"
     try:
         source.motor.set_control(name, value)
     except ConfigError as error:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aetheria.core.errors import ConfigError
+from aetheria.export.patterns import save_cells
 from aetheria.files.atomic import atomic_write
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig
@@ -26,6 +27,17 @@ class SaveController(Component):
         source = self.controller.source
         if source is not None:
             source.submit(lambda: _save_png(pixels, path), lambda _: self._note(f"Saved {path.name}."))
+
+    # -- patterns ------------------------------------------------------------------------------------------------
+
+    def save_cells(self, path: Path) -> None:
+        """Saves the cells of the displayed universe as a pattern (.rle) or an array (.npy)."""
+        source, settings = self.controller.source, self.controller.model.view_settings
+        if isinstance(source, LiveSource):
+            universe = settings.universe if settings is not None else 0
+            source.submit_with_motor(
+                lambda motor: _save_cells(motor, path, universe), lambda words: self._note(f"Saved {path.name}: {words}.")
+            )
 
     # -- states --------------------------------------------------------------------------------------------------
 
@@ -77,6 +89,12 @@ def present_config(config: RunConfig, motor: Aetheria_Motor) -> RunConfig:
     values["seed"] = motor.seed
     values["law"] |= {name: value for name, value in now.items() if value != motor.initial_controls.get(name)}
     return RunConfig.checked(values, "")
+
+
+def _save_cells(motor: Aetheria_Motor, path: Path, universe: int) -> str:
+    with motor.turn:
+        cells, step = motor.cells[universe], motor.step_count
+    return save_cells(path, cells.cpu().numpy(), motor.traits, step)
 
 
 def _save_png(pixels: NDArray[np.uint8], path: Path) -> None:

@@ -19,7 +19,7 @@ log = get_logger("aetheria.viewer.stamps")  # the window shows Aetheria's warnin
 
 @dataclass(frozen=True, eq=False)
 class Stamp:
-    """A pattern: its name, values `(h, w)` from 0 (unchanged) to 1 (live), and a sentence about its origin."""
+    """A pattern: its name, values `(h, w)` from 0 (unchanged) to 1 (live) or whole states, and a sentence about its origin."""
 
     name: str
     values: NDArray[np.float32]
@@ -28,7 +28,7 @@ class Stamp:
 
 def stamps_for(law: Law) -> tuple[Stamp, ...]:
     """Stamps shipped for this law: its creatures, or the two-state patterns where it has none; `about` is a code."""
-    creatures = tuple(Stamp(animal.name, animal.cells, animal.code) for animal in law.creatures())
+    creatures = tuple(Stamp(animal.name, animal.cells, animal.code) for animal in law.creatures() if animal.cells.ndim == 2)
     return creatures or shipped_patterns()
 
 
@@ -43,7 +43,7 @@ def read_stamp(path: Path, law: Law | None = None) -> Stamp:
     """Reads a pattern from a file of any pattern format; its name is the title in the file, or the file name.
 
     Args:
-        law: maps the states of the file to values; without one, or with one of several states, all states above 0 are live.
+        law: maps the states of the file to values; without one all states above 0 are live.
 
     Raises:
         FileUnreadableError: not a pattern, or empty. StateError: states that the law does not have.
@@ -55,7 +55,7 @@ def read_stamp(path: Path, law: Law | None = None) -> Stamp:
     if law is not None and pattern.rule and not law.obeys(pattern.rule):
         log.warning("%s was made for rule %s and is painted into %s", path.name, pattern.rule, law.rule_string)
     values = np.asarray(cells, np.float32) if law is None else law.pattern_values(cells, str(path))
-    if law is None or law.states is not None:
+    if law is None or law.states == 2:
         values = np.asarray(values > 0, np.float32)
     return Stamp(pattern.name or path.stem, values, path.name)
 

@@ -57,6 +57,11 @@ class ToolController(Component):
         """Selects the brush for live cells."""
         self.choose("draw")
 
+    def draw_state(self, state: int) -> None:
+        """Selects the brush for cells of one whole state."""
+        self.controller.model.change_brush(state=state)
+        self.draw()
+
     def erase(self) -> None:
         """Selects the eraser."""
         self.choose("erase")
@@ -247,7 +252,7 @@ class ToolController(Component):
         self.target = paint_target_of(motor.traits, (present.height, present.width))
         self._painter = Painter(motor, self.target)
         size = min(source.plane.shape) // (64 if self.target.hard else 24)
-        self.controller.model.change_brush(size=max(1, size), pattern="", turns=0, mirrored=False)
+        self.controller.model.change_brush(size=max(1, size), pattern="", turns=0, mirrored=False, state=1)
         source.submit(lambda: stamps_for(motor.traits), self._set_stamps)
         self._notify()
 

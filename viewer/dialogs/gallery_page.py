@@ -7,6 +7,8 @@ from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRect, QS
 from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
     QLabel,
     QListView,
     QListWidget,
@@ -25,7 +27,7 @@ from viewer.widgets.accessibility import accessible
 from viewer.widgets.plain_text import plain_tooltip
 from viewer.widgets.preferences import Preferences
 
-_NAME, _STORY, _PICTURE = (int(Qt.ItemDataRole.UserRole) + n for n in range(3))
+_NAME, _STORY, _PICTURE, _FAMILY = (int(Qt.ItemDataRole.UserRole) + n for n in range(4))
 _KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 _LETTERS, _LINES = 27, 7  # width and height of a card's text
 _WRAPPED = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
@@ -66,16 +68,34 @@ class GalleryPage(QWidget):
             "cells (.npy, .png), weights or a saved state (.safetensors)."
         )
         hint.setWordWrap(True)
+        entries = gallery_entries()
+        self.family = accessible(QComboBox(), "Family of laws")
+        self.family.setToolTip("Show the simulations of one family of laws")
+        self.family.addItem("All families")
+        self.family.addItems(list(dict.fromkeys(sorted(entry.family for entry in entries))))
+        self.family.currentTextChanged.connect(self._show_family)
+        top = QHBoxLayout()
+        top.addWidget(heading, 1)
+        top.addWidget(self.family)
         column = QVBoxLayout(self)
-        for widget in (heading, self.cards, self.recent_heading, self.recent):
+        column.addLayout(top)
+        for widget in (self.cards, self.recent_heading, self.recent):
             column.addWidget(widget, 1 if widget is self.cards else 0)
         column.addWidget(hint)
         column.addWidget(self.look_for, 0, Qt.AlignmentFlag.AlignLeft)
         self.setFocusProxy(self.cards)
-        for entry in gallery_entries():
+        for entry in entries:
             self.cards.addItem(_item(entry))
         self.cards.setCurrentRow(0)
         self.refresh()
+
+    def _show_family(self, family: str) -> None:
+        """Hides the cards of other families; the first entry of the box shows all."""
+        for row in range(self.cards.count()):
+            item = self.cards.item(row)
+            item.setHidden(self.family.currentIndex() > 0 and item.data(_FAMILY) != family)
+        rows = (row for row in range(self.cards.count()) if not self.cards.item(row).isHidden())
+        self.cards.setCurrentRow(next(rows, 0))
 
     def refresh(self) -> None:
         """Lists the recent files that still exist."""
@@ -131,9 +151,10 @@ def _item(entry: GalleryEntry) -> QListWidgetItem:
     item = QListWidgetItem(entry.title)
     item.setData(_NAME, entry.name)
     item.setData(_STORY, entry.story)
+    item.setData(_FAMILY, entry.family)
     item.setData(_PICTURE, QPixmap(str(entry.thumbnail)) if entry.thumbnail else QPixmap())
     item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, entry.story)
-    item.setToolTip(f"<p>{entry.story}</p><p>aetheria view {entry.name}</p>")
+    item.setToolTip(f"<p>{entry.family}: {entry.story}</p><p>aetheria view {entry.name}</p>")
     return item
 
 

@@ -10,6 +10,7 @@ class BrushSettings:
     Attributes:
         size: diameter in cells.
         strength: 0 to 1, the weight of the painted values; for random two-state cells the share of live cells.
+        state: the whole state that is drawn, in laws of several states.
         charge: winding number of a vortex, positive where the phase grows counter-clockwise.
         wavelength: of a plane wave, in cells.
         angle: of a plane wave, in degrees from the x axis upwards.
@@ -21,6 +22,7 @@ class BrushSettings:
 
     size: int = 8
     strength: float = 1.0
+    state: int = 1
     charge: int = 1
     wavelength: float = 16.0
     angle: float = 0.0

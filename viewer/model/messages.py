@@ -9,6 +9,7 @@ from aetheria.core.device import is_out_of_memory
 from aetheria.core.errors import AetheriaError, DiskFullError
 from aetheria.core.printable import printable
 
+Severity = Literal["note", "warning", "error"]
 _MOST = 20  # unread messages kept; the oldest are dropped
 _REPEATS_S = 5.0  # a dismissed message that repeats within this time stays hidden
 
@@ -17,7 +18,7 @@ _REPEATS_S = 5.0  # a dismissed message that repeats within this time stays hidd
 class Message:
     """A message to the user: the event and the remedy. `kind` is its severity."""
 
-    kind: Literal["note", "warning", "error"]
+    kind: Severity
     text: str
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ class Status:
         frame_index, frames: position in a recording, counted from 0, and its length; None for a live source.
         plan_reason: reason for the choice of the plan.
         dropped: frames that were due while the window was busy, and were not rendered.
+        edge_step: steps by which live cells were at an edge of the grid that was empty before.
         recording: progress of a recorder or film for the user; empty without one.
     """
 
@@ -27,5 +28,6 @@ class Status:
     memory_mb: float | None = None
     bytes_per_s: float = 0.0
     recording: str = ""
+    edge_step: int | None = None
     frame_index: int | None = None
     frames: int | None = None

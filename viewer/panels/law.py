@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -16,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from aetheria.laws.controls import Control, TextControl, Value
 from viewer.controllers.controller import Controller
-from viewer.controllers.parameters import KNOWN_RULES
+from viewer.controllers.parameters import KNOWN_RULES, rule_problem
 from viewer.panels.number import NumberInput
 from viewer.panels.panel import Panel, scrolled
 from viewer.sources.source import FrameSource
@@ -82,7 +84,7 @@ class LawPanel(Panel):
         self.rows = {}
         for place, control in enumerate(self.parameters.controls):
             row = (
-                _RuleRow(control, self.parameters.set)
+                _RuleRow(control, self.parameters.set, self.parameters.forget_problem)
                 if isinstance(control, TextControl)
                 else _NumberRow(control, self.parameters.set)
             )
@@ -145,14 +147,34 @@ class _NumberRow(_ControlRow):
             self.number.show_value(float(value))
 
 
-class _RuleRow(_ControlRow):
-    """A text, with a list of well-known values if there is one."""
+class _RuleField(QLineEdit):
+    """A text field whose Esc restores what it showed."""
 
-    def __init__(self, control: TextControl, choose: Callable[[str, Value], object]) -> None:
+    def __init__(self, restore: Callable[[], object]) -> None:
+        super().__init__()
+        self._restore = restore
+
+    def event(self, event: QEvent) -> bool:
+        """Esc belongs to the field while its text is another one than that which runs."""
+        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape and (self.isModified() or self.styleSheet()):
+            if event.type() == QEvent.Type.ShortcutOverride:
+                event.accept()
+                return True
+            if event.type() == QEvent.Type.KeyPress:
+                self._restore()
+                return True
+        return super().event(event)
+
+
+class _RuleRow(_ControlRow):
+    """A text, with a list of well-known values if there is one; what is no rule is marked while it is typed."""
+
+    def __init__(self, control: TextControl, choose: Callable[[str, Value], object], give_up: Callable[[str], object]) -> None:
         super().__init__(control)
-        self.choose = choose
-        self.text = accessible(QLineEdit(), control.name)
-        self.text.setToolTip(control.meaning)
+        self.choose, self.give_up = choose, give_up
+        self.text = accessible(_RuleField(self._restore), control.name)
+        self.text.setToolTip(f"{control.meaning}. Enter runs it, Esc restores the running one")
+        self.text.textEdited.connect(self._edited)
         self.text.returnPressed.connect(lambda: self._choose(self.text.text().strip()))
         self.title.setBuddy(self.text)
         self.grid.addWidget(self.text, 1, 0, 1, 2)
@@ -171,6 +193,30 @@ class _RuleRow(_ControlRow):
     def _choose(self, text: str) -> None:
         self.text.setModified(False)
         self.choose(self.control.name, text)
+
+    def _edited(self, text: str) -> None:
+        self._mark(rule_problem(text) if self.control.name == "rule" else "")
+
+    def _restore(self) -> None:
+        self.text.setModified(False)
+        self._mark("")
+        self.give_up(self.control.name)
+
+    def _mark(self, problem: str) -> None:
+        """Shows what is wrong with the text, in words and by a frame."""
+        self.text.setStyleSheet("QLineEdit { border: 2px solid #d03030; }" if problem else "")
+        self.problem.setText(f"⚠ Not a rule: {problem}" if problem else "")
+        self.problem.setVisible(bool(problem))
+
+    def show_value(self, value: Value, problem: str, model_changed: bool) -> None:
+        editing = self.text.isModified() and not problem
+        said = self.problem.text()
+        super().show_value(value, problem, model_changed)
+        if editing and said:  # of what is being typed
+            self.problem.setText(said)
+            self.problem.setVisible(True)
+        elif not editing:
+            self.text.setStyleSheet("QLineEdit { border: 2px solid #d03030; }" if problem else "")
 
     def show_present(self, value: Value) -> None:
         if not self.text.isModified():  # otherwise the user is editing it

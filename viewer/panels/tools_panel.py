@@ -28,6 +28,8 @@ from viewer.model.brush_settings import BrushSettings
 from viewer.model.model import Theme
 from viewer.panels.number import NumberInput
 from viewer.panels.panel import Panel, scrolled
+from viewer.panels.state_strip import StateStrip
+from viewer.sources.live import LiveSource
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.accessibility import accessible
@@ -105,6 +107,8 @@ class ToolsPanel(Panel):
         self.wavelength.chosen.connect(lambda cells: change_brush(wavelength=cells))
         self.angle = NumberInput("Angle in degrees", -180, 180, suffix="°")
         self.angle.chosen.connect(lambda degrees: change_brush(angle=degrees))
+        self.states = StateStrip(self.tools.draw_state)
+        self.form.addRow("S&tate", self.states)
         self.form.addRow("Si&ze", self.size_field)
         self.form.addRow("St&rength", self.strength)
         self.form.addRow("&Charge", self.charge)
@@ -151,6 +155,8 @@ class ToolsPanel(Panel):
 
     def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
+        law = source.motor.traits if isinstance(source, LiveSource) else None
+        self.states.show_states(law.states or 0 if law is not None else 0, law.palette if law is not None else None)
         self.everywhere.setVisible(source is not None and source.universes > 1)
         self._steered()
         self._show_tool()
@@ -179,12 +185,14 @@ class ToolsPanel(Panel):
         target = self.tools.target
         self.buttons[tool].setChecked(True)
         hard = target is not None and target.hard
+        self.states.show_state(brush.state)
         self.size_field.show_value(brush.size)
         self.strength.show_value(100 * brush.strength)
         self.charge.show_value(brush.charge)
         self.wavelength.show_value(brush.wavelength)
         self.angle.show_value(brush.angle)
         self.everywhere.setChecked(brush.everywhere)
+        self.form.setRowVisible(self.states, bool(self.states.buttons) or self.states.number is not None)
         self.form.setRowVisible(self.size_field, tool not in ("pan", "stamp"))
         self.form.setRowVisible(self.strength, tool != "pan" and (not hard or tool == "random"))
         self.form.setRowVisible(self.charge, tool == "vortex")
@@ -227,7 +235,7 @@ def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIco
     colour = theme.colour(shade, "text")
     pixels = np.empty((*values.shape, 4), np.uint8)
     pixels[..., :3] = colour.red(), colour.green(), colour.blue()
-    pixels[..., 3] = np.round(255 * values)
+    pixels[..., 3] = np.round(255 * values.clip(0, 1))
     height, width = values.shape
     image = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
     # Whole pixels per cell, so that small patterns are crisp.

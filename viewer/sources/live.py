@@ -24,6 +24,7 @@ class LiveSource(Worker):
 
     Attributes:
         config: the config of the motor, if it has one.
+        borrowed: the motor belongs to other code, and stays open when the source is closed.
     """
 
     live = True
@@ -68,7 +69,7 @@ class LiveSource(Worker):
         super().__init__("viewer source")
         self.runner = Runner(motor, self.report_error) if steps_it else None
         self.runs = steps_it
-        self._borrowed = borrowed or not steps_it
+        self.borrowed = borrowed or not steps_it
 
     # -- frames -------------------------------------------------------------------------------------------------
 
@@ -163,6 +164,7 @@ class LiveSource(Worker):
             plan=f"{plan.name}, faster plan in preparation" if motor.planning else plan.name,
             plan_reason=plan.reason,
             memory_mb=float(memory) if memory is not None else None,
+            edge_step=motor.edge_step,
             bytes_per_s=self._bytes(motor.optimizer.transfer_stats.bytes),
         )
 
@@ -174,7 +176,7 @@ class LiveSource(Worker):
     def on_exit(self) -> None:
         """Leaves the motor as it was found: without subscription, and closed if it belongs to the viewer."""
         self._frames.request(None)
-        if not self._borrowed:
+        if not self.borrowed:
             self.motor.close()
 
     def _first_field(self, config: RunConfig | None) -> str | None:

@@ -50,7 +50,7 @@ class Runner:
         """Stops playing and takes so many steps, in addition to those still requested."""
         with self._changed:
             self.playing = False
-            self._remaining += steps
+            self._remaining += max(0, steps)
             self._interrupt()
 
     def halt(self) -> None:

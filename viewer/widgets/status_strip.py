@@ -80,6 +80,13 @@ ITEMS = (
         1,
         "Bytes transferred off the device in the last second, for frames, plots and recordings",
     ),
+    StatusItem(
+        "Edge",
+        lambda s: "" if s.edge_step is None else f"edge reached by step {s.edge_step:,}",
+        "",
+        7,
+        "Live cells have reached the edge of the grid: on a larger one (Edit, Resize the grid) other cells follow from then on",
+    ),
     StatusItem("Recording", lambda s: s.recording, "", 11, "Recordings and films in progress"),
 )
 _MESSAGE_SHARE = 0.45  # largest share of the bar's width for a note

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QInputDialog, QWidget
 
+from aetheria.motor.successor import lattice_unit
 from viewer.controllers.controller import Controller
+from viewer.dialogs.grid_dialog import GridDialog
 from viewer.dialogs.help_pages import HelpPage, ShortcutsPage
+from viewer.sources.live import LiveSource
 from viewer.widgets.preferences import Preferences
 from viewer.window.layout import DockLayout
 
@@ -32,6 +35,14 @@ class Dialogs:
         """Asks for a step to go to."""
         label = f"Step to go to (present step {self._step():,}):"
         self._ask("Go to step", label, "go_to", 0, self.controller.go_to)
+
+    def resize_grid(self) -> None:
+        """Asks for another size of the grid."""
+        source = self.controller.source
+        if isinstance(source, LiveSource):
+            law = source.motor.traits
+            unit = lattice_unit(law)
+            GridDialog(self.window, source.motor.shape[2:], unit, self.controller.successors.resize).open()
 
     def show_shortcuts(self) -> None:
         """Opens the shortcuts page."""

@@ -18,6 +18,7 @@ from viewer.widgets.canvas import Canvas
 from viewer.widgets.file_dialogs import ask_what_to_open, ask_where_to_save
 
 _FILMS = {".mp4": "MP4", ".gif": "GIF"}
+_CELLS = {".rle": "Pattern", ".npy": "NumPy array"}
 _STATES = {".safetensors": "State of a run"}
 _FILM_SIDE = 512  # smallest suggested length in pixels of the longer side of a film
 
@@ -46,6 +47,14 @@ class FileMenu:
         """Asks where to save the state."""
         name = f"{self._stem()}-{self._step()}.safetensors"
         ask_where_to_save(self.window, "Save the state", name, _STATES, self.controller.save.save_state)
+
+    def save_cells(self) -> None:
+        """Asks where to save the cells as a pattern or an array."""
+        source = self.controller.source
+        whole = isinstance(source, LiveSource) and source.motor.traits.states is not None and len(source.plane.sides) == 2
+        kinds = _CELLS if whole else {".npy": _CELLS[".npy"]}
+        name = f"{self._stem()}-{self._step()}{next(iter(kinds))}"
+        ask_where_to_save(self.window, "Save the cells", name, kinds, self.controller.save.save_cells)
 
     def load_state(self) -> None:
         """Asks for a state to continue from."""

@@ -1,92 +1,59 @@
 """Lenia: continuous in space, time and state."""
 
-import json
-import math
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
-from typing import Any, Literal, get_args
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from aetheria.core.device import times
-from aetheria.core.errors import ConfigError, LawError, nearest
-from aetheria.files.rle import read_rle
-from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_positive
-from aetheria.laws.controls import Control
-from aetheria.laws.forms import CURVES, Animal, Curve, RingKernel
-from aetheria.laws.layers import pad, window
+from aetheria.laws.base import PLOTTED
+from aetheria.laws.checks import Boundary, check_choice
+from aetheria.laws.continuous.kernel_law import KernelLaw, chosen_settings, kernel_controls
+from aetheria.laws.continuous.lenia_animals import animals_of, find_animal
+from aetheria.laws.continuous.lenia_animals import lenia_animal as lenia_animal
+from aetheria.laws.continuous.lenia_animals import lenia_animals as lenia_animals
+from aetheria.laws.continuous.rings import Core, Growth, growth_curve
+from aetheria.laws.continuous.rings import ring_weights as ring_weights
+from aetheria.laws.forms import CURVES, Animal, RingKernel
 from aetheria.laws.registry import register
 
-Core = Literal["polynomial", "exponential", "gaussian"]
-CORES: tuple[Core, ...] = get_args(Core)
-_GAUSSIAN = 0.15  # standard deviation of the Gaussian core, as a share of a ring's width
-
-
-@cache
-def lenia_animals() -> dict[str, Animal]:
-    """The creatures shipped with Aetheria, by code."""
-    text = resources.files("aetheria.laws.continuous").joinpath("lenia_animals.json").read_text("utf-8")
-    return {entry["code"]: _animal(entry) for entry in json.loads(text)}
-
-
-def lenia_animal(code: str) -> Animal:
-    """The creature with this code ("O2u" is Orbium), in any case. Raises ConfigError when there is none."""
-    for known, animal in lenia_animals().items():
-        if known.lower() == code.lower():
-            return animal
-    raise ConfigError(f'[law.lenia] animal: "{code}" given; {nearest(code, list(lenia_animals()))}')
-
-
-def _animal(entry: dict[str, Any]) -> Animal:
-    given = entry["params"]
-    parameters = {key: given[key] for key in ("R", "T", "m", "s")} | {
-        "b": [_fraction(part) for part in given["b"].split(",")],
-        "core": CURVES[given["kn"] - 1],
-        "growth": CURVES[given["gn"] - 1],
-    }
-    cells = np.asarray(read_rle(entry["cells"], entry["code"], 255).cells / 255, np.float32)
-    return Animal(entry["code"], entry["name"], parameters, cells)
-
-
-def _fraction(text: str) -> float:
-    above, _, below = text.partition("/")
-    return float(above) / float(below or 1)
+Clip = Literal["hard", "soft"]
+Combine = Literal["sum", "mean"]
 
 
 @register
-class Lenia(Law):
-    """A <- clip(A + growth(K * A) / T, 0, 1), with a ring-shaped kernel K of radius R.
+class Lenia(KernelLaw):
+    """A <- clip(A + growth(K * A) / T, 0, 1), with a ring-shaped kernel K of radius R; or several kernels and channels.
 
-    Cells: one channel in 0..1, on a grid of one, two or three axes. The kernel is a core function on each of `len(b)` rings
-    (spherical shells in three dimensions), of heights b, normalised to sum 1; growth is a bump of centre m and width s, from
-    -1 to 1:
+    Cells: `channels` channels in 0..1, on a grid of one, two or three axes. The kernel is a core function on each of `len(b)`
+    rings (spherical shells in three dimensions), of heights b, normalised to sum 1; growth is a bump of centre m and width
+    s, from -1 to 1:
 
         core:    "polynomial"   (4 r (1 - r))^4
                  "exponential"  exp(4 - 1 / (r (1 - r)))
                  "gaussian"     exp(-(r - 1/2)^2 / (2 * 0.15^2)), which is not 0 at the edges of a ring
+                 "step"         1 where 1/4 <= r <= 3/4
+                 "staircase"    the same, and 1/2 where r < 1/4
         growth:  "polynomial"   2 max(0, 1 - (u - m)^2 / (9 s^2))^4 - 1
-                 "exponential"  2 exp(-(u - m)^2 / (2 s^2)) - 1
+                 "exponential"  2 exp(-(u - m)^2 / (2 s^2)) - 1, also called "gaussian"
+                 "step"         1 where |u - m| <= s, else -1
+
+    With several kernels, kernel k has the radius r_k R, reads channel c0_k and adds its growth, times h_k, to channel c1_k;
+    `combine = "mean"` divides by the sum of the h of a channel. `asymptotic`: A <- A + (target - A) / T, not clipped, where
+    the target is the sum of growths that go from 0 to 1. `clip = "soft"`: 1 / (1 + exp(-4 (A - 1/2))) in place of the clip.
 
     Sources: B. W.-C. Chan, "Lenia - Biology of Artificial Life", Complex Systems 28(3), 2019, arXiv:1812.05433; three
-    dimensions and the Gaussian core: B. W.-C. Chan, "Lenia and Expanded Universe", ALIFE 2020, arXiv:2005.03742.
+    dimensions, several kernels and channels, the Gaussian core: B. W.-C. Chan, "Lenia and Expanded Universe", ALIFE 2020,
+    arXiv:2005.03742; asymptotic: H. Kawaguchi, R. Suzuki, T. Arita, "Introducing Asymptotics to the State-Updating Rule in
+    Lenia", ALIFE 2021.
     """
 
-    ranks = RANKS
-
-    channels = 1
-    value_range = (0.0, 1.0)
+    value_range: tuple[float | None, float | None] = (0.0, 1.0)
     reads_patterns = True
+    channels = 1
     alive = (0, 0.1)
-    controls = (
-        Control("m", "centre of growth, a neighbourhood average", 0.01, 0.6),
-        Control("s", "width of growth, a neighbourhood average", 0.001, 0.2),
-        Control("T", "steps per time unit", 1.0, 50.0),
-    )
-    fields = ("channel", "population", "mass", "energy", "gradient", *PLOTTED)
+    controls = kernel_controls(1, weights=False)
+    fields: tuple[str, ...] = ("channel", "population", "mass", "energy", "gradient", *PLOTTED)
 
     def __init__(
         self,
@@ -94,147 +61,96 @@ class Lenia(Law):
         *,
         R: int | None = None,  # noqa: N803 - the paper's letters
         T: float | None = None,  # noqa: N803
-        m: float | None = None,
-        s: float | None = None,
-        b: list[float] | None = None,
+        m: float | list[float] | None = None,
+        s: float | list[float] | None = None,
+        b: list[float] | list[list[float]] | None = None,
+        r: float | list[float] | None = None,
+        h: float | list[float] | None = None,
+        c0: int | list[int] | None = None,
+        c1: int | list[int] | None = None,
+        channels: int | None = None,
         core: Core | None = None,
-        growth: Curve | None = None,
+        growth: Growth | None = None,
+        combine: Combine | None = None,
+        asymptotic: bool = False,
+        clip: Clip = "hard",
         boundary: Boundary = "periodic",
+        collection: str | None = None,
     ) -> None:
         """
         Args:
-            animal: code of a shipped creature whose parameters to take where none are given here (Orbium's by default).
-            R: kernel radius in cells. T: steps per time unit. m, s: growth centre and width. b: ring heights.
-            core: "polynomial", "exponential" or "gaussian".
-            growth: "polynomial" or "exponential".
+            animal: code or name of a creature whose parameters to take where none are given here (Orbium's by default).
+            R: kernel radius in cells.
+            T: steps per time unit.
+            m: growth centre, a mean of cells.
+            s: growth width.
+            b: ring heights, from the centre outwards.
+            r: radius of a kernel as a share of R.
+            h: weight of a kernel's growth.
+            c0: channel that a kernel reads.
+            c1: channel that it adds to.
+            channels: number of channels; by default as many as c0 and c1 name. Of m, s, b, r, h, c0 and c1 a list has a value
+                for each kernel.
+            core: "polynomial", "exponential", "gaussian", "step" or "staircase".
+            growth: "polynomial", "exponential" (or "gaussian") or "step".
+            combine: "sum" or "mean" of the growths of a channel, with the weights h.
+            asymptotic: cells go towards a target instead of growing.
+            clip: "hard" or "soft".
             boundary: "periodic", "zero" or "reflect".
+            collection: file of creatures, in the format of Chan's animals.json; the shipped ones by default.
 
         Raises:
-            ConfigError: an argument outside its range, or an unknown animal.
+            ConfigError: an argument outside its range, lists of different lengths, or an unknown animal.
+            FileUnreadableError: a collection that is missing or no such file.
         """
         super().__init__()
-        usual = lenia_animal(animal or "O2u").parameters
-        self.animal = animal
-        self.R = int(usual["R"] if R is None else R)
-        self.T: float = usual["T"] if T is None else T
-        self.m: float = usual["m"] if m is None else m
-        self.s: float = usual["s"] if s is None else s
-        self.b = [float(height) for height in (usual["b"] if b is None else b)]
-        where = "[law.lenia]"
-        check_positive(where, R=self.R)
-        if not self.b or max(self.b) <= 0 or not all(math.isfinite(h) and h >= 0 for h in self.b):
-            raise ConfigError(f"{where} b: {self.b} given; expected ring heights of 0 or more, one above 0")
-        self.core = check_choice(core or usual["core"], CORES, f"{where} core")
-        self.growth = check_choice(growth or usual["growth"], CURVES, f"{where} growth")
-        self.boundary: Boundary = check_boundary(boundary, "lenia")
+        given = {"R": R, "T": T, "m": m, "s": s, "b": b, "r": r, "h": h, "c0": c0, "c1": c1}
+        usual = find_animal(animal or "O2u", None if animal is None else collection).parameters
+        basic, chosen = chosen_settings(given, usual, animal, self._where())
+        self.animal, self.collection = animal, collection
+        self.set_kernels(chosen, core or basic["core"], growth or basic["growth"], boundary, channels)
+        self.combine: Combine = check_choice(combine or basic["combine"], ("sum", "mean"), f"{self._where()} combine")
+        self.asymptotic = asymptotic
+        if asymptotic:  # cells go up to the sum of a channel's weights
+            self.value_range = (0.0, None)
+        self.clip: Clip = check_choice(clip, ("hard", "soft"), f"{self._where()} clip")
+        if self.channels == 3:
+            self.default_field, self.fields = "rgb", ("rgb", *self.fields)
         if animal is not None:
             self.default_initial = "animal"
-        self._spectra: dict[tuple[object, ...], Tensor] = {}
 
     @property
     def radius(self) -> int:  # type: ignore[override]  # follows R
-        return self.R
+        return self.kernel_radius
 
     @property
-    def dt(self) -> float:  # type: ignore[override]  # follows T
-        return 1 / self.T
-
-    def kernel(self, rank: int = 2) -> Tensor:
-        """The kernel `(2R + 1,) * rank`, float64, sum 1, for a grid with `rank` axes.
-
-        Raises:
-            ConfigError: R is so small that no cell lies inside a ring of height above 0.
-        """
-        weight = ring_weights(self.R, self.b, self.core, rank)
-        if not weight.any():
-            raise ConfigError(
-                f"[law.lenia] R: {self.R} given with rings b {self.b}; no cell lies inside a ring; use a larger R"
-            )
-        return weight / weight.sum()
-
-    def prepare(self, cells: Tensor) -> None:
-        """Makes the kernel's spectrum for cells of this size, type and device, padded where the boundary is not periodic.
-
-        Raises:
-            LawError: the grid is smaller than the kernel.
-        """
-        grid, side = cells.shape[2:], 2 * self.R + 1
-        rank = len(grid)
-        if min(grid) < side:
-            raise LawError(f"[law.lenia] grid {times(grid)}: must be at least {side} on each side, the kernel's width")
-        kind = self._kind(cells)
-        if kind in self._spectra:  # a captured graph goes on reading it
-            return
-        halo = 0 if self.boundary == "periodic" else 2 * self.R
-        kernel = torch.zeros([size + halo for size in grid], dtype=torch.float64)
-        # Centred on cell 0 the kernel is even, so its spectrum is real.
-        places = [torch.arange(-self.R, self.R + 1) % size for size in kernel.shape]
-        kernel[torch.meshgrid(places, indexing="ij")] = self.kernel(rank).to(kernel.dtype)
-        spectrum = torch.fft.rfftn(kernel).real
-        self._spectra[kind] = spectrum.to(cells.device, cells.dtype)
-
-    def potential(self, cells: Tensor) -> Tensor:
-        """The neighbourhood average K * A, `(B, 1, *grid)`."""
-        if self._kind(cells) not in self._spectra:
-            self.prepare(cells)
-        halo = 0 if self.boundary == "periodic" else self.R
-        wide = pad(cells, halo, self.boundary)
-        axes = tuple(range(2, cells.ndim))
-        waves = torch.view_as_real(torch.fft.rfftn(wide, dim=axes)) * self._spectra[self._kind(cells)][..., None]
-        blurred = torch.fft.irfftn(torch.view_as_complex(waves), s=wide.shape[2:], dim=axes)
-        return window(blurred, (halo,) * len(axes), cells.shape[2:])
-
-    def _kind(self, cells: Tensor) -> tuple[object, ...]:
-        """Key of a spectrum: the cells that it is made for, and the kernel as it is now."""
-        kernel = (self.R, tuple(self.b), self.core, self.boundary)
-        return *cells.shape[2:], cells.dtype, cells.device, *kernel
+    def _simple(self) -> bool:
+        """One kernel, whose growth is added to its own channel and clipped."""
+        single = self.kernels_number == 1 and "h" not in vars(self)
+        return single and self.channels == 1 and not self.asymptotic and self.clip == "hard"
 
     def forward(self, cells: Tensor) -> Tensor:
-        growth = _growth(self.growth, self.potential(cells), self.live("m"), self.live("s"))
-        return (cells + growth / self.live("T")).clamp(0, 1)
+        if self._simple:
+            averages = self.potential(cells)
+            growth = growth_curve(self.growth, averages, self.spread("m", cells), self.spread("s", cells))
+            return (cells + growth / self.spread("T", cells)).clamp(0, 1)
+        change = self.added(cells, mean=self.combine == "mean", shares=self.asymptotic)
+        after = cells + ((change - cells) if self.asymptotic else change) / self.spread("T", cells)
+        if self.clip == "soft":
+            return torch.sigmoid(4 * (after - 0.5))
+        return after if self.asymptotic else after.clamp(0, 1)
 
     def creatures(self) -> Sequence[Animal]:
-        return tuple(sorted(lenia_animals().values(), key=lambda animal: animal.code != self.animal))
+        fitting = (animal for animal in animals_of(self.collection) if animal.channels == self.channels)
+        return tuple(sorted(fitting, key=lambda animal: animal.code != self.animal))
 
-    def ring_kernel(self) -> RingKernel:
+    def ring_kernel(self) -> RingKernel | None:
+        by_universe = any(isinstance(value, Tensor) and value.numel() > 1 for value in (self.m, self.s, self.T))
+        if not self._simple or self.growth not in CURVES or self.r != [1.0] or by_universe:
+            return None
         key = (self.R, tuple(self.b), self.core)
         return RingKernel(self.kernel, self.growth, self.m, self.s, 1 / self.T, self.boundary, key)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid: white noise everywhere dies at once."""
-        cells = torch.rand(1, *grid, generator=generator)
-        patches = (torch.rand([-(-side // self.R) for side in grid], generator=generator) < 0.5).float()
-        for axis in range(len(grid)):
-            patches = patches.repeat_interleave(self.R, axis)
-        return cells * patches[tuple(map(slice, grid))]
-
-
-def ring_weights(radius: float, heights: Sequence[float], core: Core, rank: int) -> Tensor:
-    """Rings around a cell, of these heights from the inside out and 0 from `radius` on, not normalised.
-
-    Returns: weights `(2 ceil(radius) + 1,) * rank`, float64.
-    """
-    offset = torch.arange(-math.ceil(radius), math.ceil(radius) + 1, dtype=torch.float64)
-    distance = offset.abs()
-    for _ in range(rank - 1):
-        distance = torch.hypot(distance[..., None], offset)
-    distance = distance / radius * len(heights)
-    ring = distance.floor().long().clamp_max(len(heights) - 1)
-    weight = torch.tensor(heights, dtype=torch.float64)[ring] * _core(core, distance % 1)
-    return torch.where(distance < len(heights), weight, 0.0)
-
-
-def _core(shape: Core, r: Tensor) -> Tensor:
-    if shape == "polynomial":
-        return (4 * r * (1 - r)) ** 4
-    if shape == "gaussian":
-        return torch.exp(-(r - 0.5).square() / (2 * _GAUSSIAN**2))
-    inside = (r > 0) & (r < 1)
-    safe = torch.where(inside, r, 0.5)
-    return torch.where(inside, torch.exp(4 - 1 / (safe * (1 - safe))), 0.0)
-
-
-def _growth(shape: Curve, u: Tensor, m: Tensor, s: Tensor) -> Tensor:
-    if shape == "polynomial":
-        return 2 * (1 - (u - m).square() / (9 * s * s)).clamp_min(0) ** 4 - 1
-    return 2 * torch.exp(-(u - m).square() / (2 * s * s)) - 1
+        return self.patches(grid, generator)

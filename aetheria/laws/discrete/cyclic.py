@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.checks import RANKS, Boundary, check_whole
+from aetheria.laws.forms import CircleRule
 from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings
 from aetheria.laws.registry import register
 from aetheria.laws.states import MOST_STATES, StateLaw, wheel_palette
@@ -49,6 +50,11 @@ class Cyclic(StateLaw):
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         return self.around.why_not_threshold(self.threshold, len(grid))
+
+    def circle_rule(self) -> CircleRule:
+        assert self.states is not None
+        moves = self.around.from_threshold(self.threshold)
+        return self.around.circle_rule(self.states, follows=True, moves=(moves, moves, moves))
 
     def forward(self, cells: Tensor) -> Tensor:
         state = cells.to(torch.uint8)

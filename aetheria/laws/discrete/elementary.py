@@ -51,7 +51,10 @@ class Elementary(StateLaw):
             )
         entries = colours ** (2 * radius + 1)
         self.rule = parse_number(rule, where, "rule", colours, entries)
-        self.register_buffer("table", torch.tensor(digits(self.rule, colours, entries), dtype=torch.uint8), persistent=False)
+        outcomes = digits(self.rule, colours, entries)
+        self.register_buffer("table", torch.tensor(outcomes, dtype=torch.uint8), persistent=False)
+        # Not read from the buffer, for which a GPU would have to finish its work.
+        self._outcomes = tuple(outcomes) if (colours, radius) == (2, 1) else None
 
     def forward(self, cells: Tensor) -> Tensor:
         assert self.states is not None
@@ -62,9 +65,7 @@ class Elementary(StateLaw):
         return self.table.index_select(0, index.flatten()).view_as(cells).to(cells.dtype)
 
     def row_rule(self) -> RowRule | None:
-        if (self.states, self.radius) != (2, 1):
-            return None
-        return RowRule(tuple(self.table.tolist()), self.boundary)
+        return None if self._outcomes is None else RowRule(self._outcomes, self.boundary)
 
     @property
     def rule_string(self) -> str:

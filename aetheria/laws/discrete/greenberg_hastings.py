@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.checks import RANKS, Boundary, check_whole
-from aetheria.laws.forms import CountRule
+from aetheria.laws.forms import CircleRule, CountRule
 from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings, offsets
 from aetheria.laws.registry import register
 from aetheria.laws.states import MOST_STATES, StateLaw
@@ -63,6 +63,12 @@ class GreenbergHastings(StateLaw):
         births = ((self.threshold, self.around.number(2)),)
         text = f"{self.around.neighbourhood} {reach} {self.threshold} {self.states}"
         return CountRule(text, reach, weights, False, values, births, (), self.states, self.boundary)
+
+    def circle_rule(self) -> CircleRule:
+        assert self.states is not None
+        always = self.around.from_threshold(0)
+        moves = (self.around.from_threshold(self.threshold), always, always)
+        return self.around.circle_rule(self.states, follows=False, moves=moves)
 
     def forward(self, cells: Tensor) -> Tensor:
         state = cells.to(torch.uint8)

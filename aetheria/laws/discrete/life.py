@@ -29,7 +29,7 @@ class Life(BlockLaw):
     states = 2
     value_range = (0.0, 1.0)
     default_field = "channel_0"
-    fields = ("channel", "population", "energy", *PLOTTED)
+    fields = ("channel", "state", "alive", "population", "count", "energy", *PLOTTED)
     controls = (TextControl("rule", 'births and survivals by live neighbours, as in "B36/S23", or another two-state rule'),)
 
     def __init__(self, rule: str = "B3/S23", *, boundary: str = "periodic") -> None:

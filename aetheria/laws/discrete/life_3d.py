@@ -1,5 +1,6 @@
 """Life3D: birth and survival by the number of live neighbours in three dimensions."""
 
+from functools import partial
 from itertools import product
 from typing import Literal
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_whole
+from aetheria.laws.forms import CircleRule, ranges_of
 from aetheria.laws.layers import moore_sum, pad
 from aetheria.laws.neighbourhoods import Offset, shifted
 from aetheria.laws.registry import register
@@ -51,7 +53,7 @@ class Life3D(StateLaw):
         check_choice(neighbours, tuple(_DIFFERING), "[law.life3d] neighbours")
         self.neighbours = neighbours
         self.set_states(check_whole("[law.life3d]", 2, MOST_STATES, states=states))
-        self.boundary = check_boundary(boundary, "life3d")
+        self.boundary: Boundary = check_boundary(boundary, "life3d")
         try:
             self.birth, self.survival = read_lists(rule, neighbours)
         except ValueError as error:
@@ -69,6 +71,13 @@ class Life3D(StateLaw):
         if self.states == 2:
             return lives.to(cells.dtype)
         return torch.where(state > 1, self.following(state), torch.where(lives == 1, lives, 2 * alive)).to(cells.dtype)
+
+    def circle_rule(self) -> CircleRule:
+        assert self.states is not None
+        dies = frozenset(range(self.neighbours + 1)) - self.survival
+        moves = (ranges_of(self.birth), ranges_of(dies), ((0, self.neighbours),))
+        places = partial(_places_in, self.neighbours)
+        return CircleRule((self.neighbours,), places, self.states, False, moves, self.boundary)
 
     def _count(self, alive: Tensor) -> Tensor:
         halo = pad(alive, 1, self.boundary)
@@ -89,6 +98,11 @@ class Life3D(StateLaw):
 
     def obeys(self, rule: str) -> bool:
         return same_rule(rule, self.rule)
+
+
+def _places_in(neighbours: int, rank: int) -> list[Offset]:
+    assert rank == 3
+    return places_of(neighbours)
 
 
 def places_of(neighbours: int) -> list[Offset]:

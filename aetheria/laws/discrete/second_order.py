@@ -7,6 +7,7 @@ from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Law
 from aetheria.laws.checks import RANKS, Boundary, check_rank
 from aetheria.laws.discrete.life_3d import Life3D
+from aetheria.laws.forms import DifferenceRule
 from aetheria.laws.registry import register
 from aetheria.laws.rules import law_from_rule
 from aetheria.laws.states import StateLaw
@@ -51,6 +52,9 @@ class SecondOrder(StateLaw):
     def forward(self, cells: Tensor) -> Tensor:
         present, past = cells[:, :1], cells[:, 1:]
         return torch.cat(((self.inner(present) - past) % self.states, present), 1)
+
+    def difference_rule(self) -> DifferenceRule:
+        return DifferenceRule(self.inner)
 
     def reverse(self, cells: Tensor, *memory: Tensor, **phase: int) -> Tensor:
         """The cells `(B, 2, *grid)` one step before."""

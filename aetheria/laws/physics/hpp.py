@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from aetheria.laws.forms import BitLookup, PlaneRule
 from aetheria.laws.neighbourhoods import shifted
 from aetheria.laws.physics.lattice_gas import GasBoundary, LatticeGas
 from aetheria.laws.registry import register
@@ -34,6 +35,12 @@ class HPP(LatticeGas):
 
     def forward(self, cells: Tensor) -> Tensor:
         return _collided(self._moved(cells.to(torch.uint8), 1)).to(cells.dtype)
+
+    def plane_rule(self) -> PlaneRule:
+        inputs = tuple((bit, -y, -x) for bit, (x, y) in reversed(list(enumerate(self.directions))))
+        after = _collided(torch.arange(16)).tolist()
+        tables = (sum((state >> bit & 1) << before for before, state in enumerate(after)) for bit in range(self.bits))
+        return PlaneRule((tuple(BitLookup(inputs, table) for table in tables),), False, self.boundary)
 
     def reverse(self, cells: Tensor, *memory: Tensor, **phase: int) -> Tensor:
         """The cells one step before: collisions are undone, then particles move back."""

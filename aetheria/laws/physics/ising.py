@@ -9,7 +9,8 @@ from torch import Tensor
 from aetheria.laws.checks import check_choice
 from aetheria.laws.controls import Control
 from aetheria.laws.hash_noise import hash_words, threshold
-from aetheria.laws.physics.spins import SpinBoundary, SpinLaw, checkerboard, neighbour_spins, spins
+from aetheria.laws.neighbourhoods import checkerboard
+from aetheria.laws.physics.spins import SpinBoundary, SpinLaw, neighbour_spins, spins
 from aetheria.laws.registry import register
 from aetheria.laws.states import StochasticStateLaw
 

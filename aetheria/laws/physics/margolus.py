@@ -8,6 +8,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.laws.checks import Boundary, check_boundary
+from aetheria.laws.forms import BitLookup, PlaneRule, ShiftingRule
 from aetheria.laws.hash_noise import Place, hash_words
 from aetheria.laws.layers import pad, window
 from aetheria.laws.physics.margolus_presets import PRESETS, Table
@@ -53,7 +54,7 @@ class Margolus(StochasticStateLaw):
         tables = self.preset.tables if self.preset else _tables_of(rule)
         states = round(len(tables[0]) ** 0.25)
         self.set_states(states, self.preset.palette if self.preset else None)
-        self.boundary = check_boundary(boundary, "margolus")
+        self.boundary: Boundary = check_boundary(boundary, "margolus")
         self.stochastic = len(tables) > 1
         self.reversible = len(tables) == 1 and sorted(tables[0]) == list(range(states**4))
         self.register_buffer("tables", torch.tensor(tables, dtype=torch.int32).flatten(), persistent=False)
@@ -103,6 +104,23 @@ class Margolus(StochasticStateLaw):
         more = self.boundary != "periodic"
         return Place(tuple(n // 2 for n in self.place.offset), tuple(n // 2 + more for n in self.place.grid))
 
+    def plane_rule(self) -> PlaneRule | None:
+        if self.states != 2 or self.stochastic:
+            return None
+        table: list[int] = self.tables.tolist()
+        tables = [sum((after >> 3 - cell & 1) << before for before, after in enumerate(table)) for cell in range(4)]
+        here = tuple((cell, 0, 0) for cell in range(4))
+        even = tuple(BitLookup(here, tables[cell]) for cell in range(4))
+        # The blocks of the odd phase are d, c, b, a of four sites, of which those of a cell lie up to one further on or back.
+        odd = tuple(BitLookup(_odd_block(cell), tables[3 - cell]) for cell in range(4))
+        return PlaneRule((even, odd), True, self.boundary)
+
+    def shifting_rule(self) -> ShiftingRule | None:
+        if self.stochastic and self.place is not None:
+            return None  # the kernel draws by the coordinates of a whole grid
+        assert self.states is not None
+        return ShiftingRule(self.tables.cpu().numpy().tobytes(), self.states, self.boundary)
+
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """The first cells of the preset; else states drawn evenly."""
         if self.preset is None:
@@ -112,6 +130,12 @@ class Margolus(StochasticStateLaw):
     @property
     def rule_string(self) -> str:
         return self.rule if isinstance(self.rule, str) else self.name
+
+
+def _odd_block(cell: int) -> tuple[tuple[int, int, int], ...]:
+    """The cells of the block of the odd phase to which cell 0 to 3 of a site belongs, as (cell, y, x) of sites beside it."""
+    y, x = cell // 2 - 1, cell % 2 - 1
+    return tuple((3 - place, y + place // 2, x + place % 2) for place in range(4))
 
 
 def _tables_of(rule: str | list[int] | list[list[int]]) -> list[Table]:

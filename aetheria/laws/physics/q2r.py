@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from aetheria.laws.physics.spins import SpinBoundary, SpinLaw, checkerboard, neighbour_spins
+from aetheria.laws.neighbourhoods import checkerboard
+from aetheria.laws.physics.spins import SpinBoundary, SpinLaw, neighbour_spins
 from aetheria.laws.registry import register
 
 

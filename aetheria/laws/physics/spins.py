@@ -24,14 +24,6 @@ def neighbour_spins(cells: Tensor, boundary: Boundary) -> Tensor:
     return neighbour_sum(spins(cells), "von_neumann", 1, boundary)
 
 
-def checkerboard(grid: tuple[int, ...], phase: int, device: torch.device) -> Tensor:
-    """`grid` bool: cells whose coordinates add up to an even number for phase 0, to an odd one for phase 1."""
-    total = torch.zeros((), dtype=torch.int64, device=device)
-    for side in grid:
-        total = total[..., None] + torch.arange(side, device=device)
-    return total % 2 == phase
-
-
 def _energy(law: "SpinLaw", cells: Tensor) -> Tensor:
     each = spins(cells) * neighbour_spins(cells, law.boundary)
     return each.flatten(1).sum(1).double() / -2

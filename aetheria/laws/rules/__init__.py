@@ -6,6 +6,7 @@ that registers laws); names such as "HighLife" are in `names`.
 """
 
 from aetheria.laws.rules.bounded_grid import BoundedGrid as BoundedGrid
+from aetheria.laws.rules.names import NAMES as NAMES
 from aetheria.laws.rules.reader import BrokenRuleError as BrokenRuleError
 from aetheria.laws.rules.reader import law_from_rule as law_from_rule
 from aetheria.laws.rules.reader import read_rule as read_rule

@@ -1,5 +1,6 @@
 """Reads rule texts of any family, and builds their laws."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from aetheria.laws.rules.names import BY_PLAIN_NAME, NAMES, TABLES, plain
 from aetheria.laws.rules.rule import NOTATIONS, Rule
 
 WANTED = 'expected a rule, as in "B3/S23", or a name, as in "HighLife"'
+_FILE_NAME = re.compile(r"(?i)^(b[\da-z-]*)_(s[\da-z-]*)$")  # "B3_S23-a4ei6": a rule as the name of a file has it
 _LONGEST = 100_000  # characters of a rule text
 
 
@@ -34,7 +36,7 @@ def read_rule(text: str, where: str = "rule", wanted: str = WANTED) -> Rule:
     body, colon, suffix = text.strip().partition(":")
     try:
         grid = read_bounded_grid(suffix) if colon else None
-        rule = _read(BY_PLAIN_NAME.get(plain(body), "".join(body.split())))
+        rule = _read(BY_PLAIN_NAME.get(plain(body), _FILE_NAME.sub(r"\1/\2", "".join(body.split()))))
     except ValueError as error:
         raise BrokenRuleError(f"{where}: {_short(text)} given; {wanted}; {error}") from None
     if rule is None:

@@ -188,6 +188,14 @@ class DamagedReader:
             found[name] = values
         return found
 
+    @property
+    def edge_step(self) -> int:
+        """Steps by which live cells were at an edge of the grid; -1 where the file does not say so."""
+        with suppress(*READ_ERRORS):
+            data = self._file["log/edge_step"]
+            return max(-1, int(data[()])) if not data.ndim and data.dtype.kind == "i" else -1
+        return -1
+
     def edit_lines(self) -> tuple[bytes, int]:
         """The readable part of the edit log from its beginning, and the number of committed bytes."""
         if "log" not in self._file:

@@ -252,6 +252,7 @@ def _append(
 def _conclude(damaged: DamagedReader, target: h5py.File, report: RepairReport) -> None:
     target["frames"][()] = report.frames
     target["status"][()] = damaged.status.encode()
+    target["log/edge_step"][()] = damaged.edge_step
     target.attrs["repaired"] = f"{report.frames} of {report.counted} frames saved, {report.edits} edits; " + "; ".join(
         report.problems[:8]
     )

@@ -9,7 +9,8 @@ from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import BitRule
 from aetheria.stepping.bit_sliced_life import WORD
 from aetheria.stepping.cpu.job import address, fields, run
-from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu, pointers
+from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu, pointers
+from aetheria.stepping.edges import edge_words, margin_of_words
 from aetheria.stepping.plan import State
 
 
@@ -46,8 +47,17 @@ class PackedOnCpu(WholeStatesOnCpu[BitRule]):
         self._kernel.unpack(*pointers(held[0], cells), *map(ctypes.c_int64, (batch * height, width)))
         return (cells.to(self._type),)
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+    def edges(self, held: State) -> Tensor:
+        return edge_words(held[0], self._shape[-1])
+
+    def margin(self, held: State) -> Tensor:
+        return margin_of_words(held[0], self._shape[-1])
+
+    def minus(self, states: Tensor, past: Tensor) -> Tensor:
+        return states.bitwise_xor_(past)
+
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         batch, _, height, width = self._shape
         boundary = BOUNDARIES.index(self._rule.boundary)
-        job = Job(*map(address, (before, after, spare)), batch, height, width, steps, boundary, threads)
+        job = Job(*map(address, (before, after, spare)), batch, height, width, steps.number, boundary, steps.threads)
         run(self._kernel.bit_packed_life, job)

@@ -10,7 +10,9 @@ from aetheria.laws.forms import BlockRule
 from aetheria.laws.topology import around
 from aetheria.stepping.bit_sliced_life import WORD
 from aetheria.stepping.cpu.job import address, fields, run
-from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu, pointers
+from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu, pointers
+from aetheria.stepping.edges import edge_words, margin_of_words
+from aetheria.stepping.packed_states import minus_in_planes
 from aetheria.stepping.plan import State
 
 
@@ -49,10 +51,19 @@ class BlockRuleOnCpu(WholeStatesOnCpu[BlockRule]):
             self._kernel.unpack(*pointers(packed, universe), *map(ctypes.c_int64, (self._planes, height, width)))
         return (cells.to(self._type),)
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+    def edges(self, held: State) -> Tensor:
+        return edge_words(held[0], self._shape[-1])
+
+    def margin(self, held: State) -> Tensor:
+        return margin_of_words(held[0], self._shape[-1])
+
+    def minus(self, states: Tensor, past: Tensor) -> Tensor:
+        return minus_in_planes(states, past, self._rule.states)
+
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         batch, _, height, width = self._shape
         tensors = map(address, (before, after, spare, self._table, self._around))
-        job = Job(*tensors, batch, self._planes, height, width, steps, self._rule.states, threads)
+        job = Job(*tensors, batch, self._planes, height, width, steps.number, self._rule.states, steps.threads)
         run(self._kernel.block_rule, job)
 
 

@@ -10,7 +10,7 @@ from aetheria.laws.forms import CountRule
 from aetheria.laws.rules.range_weights import runs_of
 from aetheria.laws.topology import around
 from aetheria.stepping.cpu.job import address, fields, run
-from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
+from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu
 
 
 class Job(ctypes.Structure):
@@ -42,14 +42,14 @@ class NeighbourCountOnCpu(WholeStatesOnCpu[CountRule]):
         self._square = _is_square(rule)
         self._wide = int(abs(rule.weights).sum()) * max(rule.values) >= 1 << 16
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         tensors = (before, after, spare, self._values, self._even, self._odd, self._births, self._survivals, self._around)
         lengths = (0 if each is None else len(each) for each in (self._even, self._odd, self._births, self._survivals))
         rule = self._rule
         job = Job(
             *map(address, tensors),
-            *(*before.shape, steps, rule.reach),
-            *(rule.states, *lengths, self._square, self._wide, threads),
+            *(*before.shape, steps.number, rule.reach),
+            *(rule.states, *lengths, self._square, self._wide, steps.threads),
         )
         run(self._kernel.neighbour_count, job)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from aetheria.laws.forms import TreeRule
 from aetheria.laws.topology import around
 from aetheria.stepping.cpu.job import address, fields, run
-from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
+from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu
 
 
 class Job(ctypes.Structure):
@@ -27,16 +27,16 @@ class RuleTreeOnCpu(WholeStatesOnCpu[TreeRule]):
     thread_updates = 500_000
 
     def prepare(self, rule: TreeRule) -> None:
-        self._children, self._inputs = _for_kernel(rule)
+        self._children, self._inputs = placed_tree(rule)
         height, width = self._shape[-2:]
         self._around = torch.from_numpy(around((height, width), rule.boundary))
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         tensors = map(address, (before, after, spare, self._children, self._inputs, self._around))
-        run(self._kernel.rule_tree, Job(*tensors, *before.shape, steps, len(self._inputs), threads))
+        run(self._kernel.rule_tree, Job(*tensors, *before.shape, steps.number, len(self._inputs), steps.threads))
 
 
-def _for_kernel(rule: TreeRule) -> tuple[Tensor, Tensor]:
+def placed_tree(rule: TreeRule) -> tuple[Tensor, Tensor]:
     """The tree whose children are places in it, but for the last input's, which are states; and the inputs."""
     nodes, states = rule.children.shape
     last, reached = len(rule.inputs) - 1, np.zeros(1, np.int32)

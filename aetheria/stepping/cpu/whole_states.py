@@ -2,21 +2,39 @@
 
 import ctypes
 import math
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.stepping.cpu.build import is_cached, native_kernel
-from aetheria.stepping.plan import Plan, State
+from aetheria.stepping.edges import edge_cells, margin
+from aetheria.stepping.packed_states import PackedStates, minus_modulo
+from aetheria.stepping.plan import State
 from aetheria.stepping.unmodified import form_of, keeps
 
 Form = TypeVar("Form")
 
 
-class WholeStatesOnCpu(Plan, Generic[Form]):
-    """Steps a law of one form exactly; the state is a tensor of the subclass's own, by default the states `(B, H, W)`, uint8.
+class Steps(NamedTuple):
+    """Steps that a kernel takes in one call.
+
+    Attributes:
+        number: of steps.
+        threads: that share the work.
+        first: steps done before these, for laws with phases.
+        memory: of a stochastic law: seeds `(B, 2)` and numbers of the first step `(B,)`, int64; else empty.
+    """
+
+    number: int
+    threads: int
+    first: int
+    memory: State
+
+
+class WholeStatesOnCpu(PackedStates, Generic[Form]):
+    """Steps a law of one form exactly; the state is a tensor of the subclass's own, by default the states `(B, *grid)`, uint8.
 
     Attributes:
         form: the form of a law that it steps.
@@ -25,7 +43,6 @@ class WholeStatesOnCpu(Plan, Generic[Form]):
         thread_updates: cell updates that are worth starting a thread for.
     """
 
-    name = "packed"
     form: ClassVar[type]
     source: ClassVar[str]
     job: ClassVar[type[ctypes.Structure]]
@@ -35,7 +52,7 @@ class WholeStatesOnCpu(Plan, Generic[Form]):
         """
         Args:
             law: a law of this form.
-            cells: `(B, 1, H, W)`; only the shape and the type matter.
+            cells: `(B, 1, *grid)`; only the shape and the type matter.
 
         Raises:
             NativeKernelError: no C++ compiler.
@@ -62,24 +79,40 @@ class WholeStatesOnCpu(Plan, Generic[Form]):
     def prepare(self, rule: Form) -> None:
         """Makes what the kernel needs of a rule."""
 
-    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: int, threads: int) -> None:
-        """Calls the kernel: `steps` steps from `before` to `after`, by way of `spare`."""
+    def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
+        """Calls the kernel, which steps from `before` to `after` by way of `spare`."""
         raise NotImplementedError
 
     def pack(self, state: State) -> State:
-        return ((state[0][:, 0] + 0.5).to(torch.uint8),)
+        assert self._law.states is not None
+        # Kernels look states up in tables: one that the law does not have must read no memory beyond them.
+        return ((state[0][:, 0] + 0.5).to(torch.uint8).clamp_max_(self._law.states - 1), *state[1:])
 
     def unpack(self, held: State) -> State:
-        return (held[0][:, None].to(self._type),)
+        return (self.states(held)[:, None].to(self._type), *held[1:])
+
+    def states(self, held: State) -> Tensor:
+        """The states of a packed state, `(B, *grid)`, uint8."""
+        return held[0]
+
+    def minus(self, states: Tensor, past: Tensor) -> Tensor:
+        assert self._law.states is not None
+        return minus_modulo(states, past, self._law.states)
+
+    def edges(self, held: State) -> Tensor:
+        return edge_cells(self.states(held))
+
+    def margin(self, held: State) -> Tensor:
+        return margin(self.states(held))
 
     def advance(self, held: State, steps: int, first: int = 0) -> State:
         if not steps:
             return held
-        before = held[0].contiguous()
+        before, memory = held[0].contiguous(), held[1:]
         after, spare = torch.empty_like(before), torch.empty_like(before)
         threads = max(1, min(torch.get_num_threads(), steps * math.prod(self._shape) // self.thread_updates))
-        self.call(before, after, spare, steps, threads)
-        return (after,)
+        self.call(before, after, spare, Steps(steps, threads, first, memory))
+        return (after, memory[0], memory[1] + steps) if memory else (after,)
 
     def stale(self) -> bool:
         return not keeps(self._law, self._rule)

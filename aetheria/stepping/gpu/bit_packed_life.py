@@ -9,6 +9,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.forms import BitRule
 from aetheria.stepping import bit_sliced_life
 from aetheria.stepping.compiled import Compiled
+from aetheria.stepping.edges import edge_words, margin_of_words
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import form_of, keeps
 
@@ -41,6 +42,12 @@ class _Packed(Plan):
 
     def unpack(self, held: State) -> State:
         return (bit_sliced_life.unpack(held[0], self._width, self._type),)
+
+    def edges(self, held: State) -> Tensor:
+        return edge_words(held[0], self._width)
+
+    def margin(self, held: State) -> Tensor:
+        return margin_of_words(held[0], self._width)
 
     def stale(self) -> bool:
         return not keeps(self._law, self._rule)

@@ -99,7 +99,7 @@ class Grid {
         for (auto& row : numbers) row.resize(words * 64);
     }
 
-    void step(const uint64_t* before, uint64_t* after, int64_t first, int64_t last) {
+    void step(StepAt, const uint64_t* before, uint64_t* after, int64_t first, int64_t last) {
         from = before;
         for (int64_t y = first - 1; y <= first; y++) read(y, numbers[(y + 1) % 3].data());
         for (int64_t y = first; y < last; y++) {

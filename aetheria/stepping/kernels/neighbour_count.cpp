@@ -133,9 +133,10 @@ class Grid {
             return;
         }
         const uint8_t last = uint8_t(job.states - 1);
-        for (int64_t x = 0; x < width; x++) {
-            const uint8_t state = cells[x], older = state == last ? 0 : state + 1;
-            out[x] = state == 0 ? birth[x] : state == 1 && stay[x] ? 1 : older;
+        for (int64_t x = 0; x < width; x++) {  // without branches, so that it is vectorised
+            const uint8_t state = cells[x], older = uint8_t(state + 1) & uint8_t(-(state != last));
+            const uint8_t dead = uint8_t(-(state == 0)), kept = uint8_t(state == 1) & stay[x];
+            out[x] = uint8_t((dead & birth[x]) | (~dead & (kept | (older & uint8_t(kept - 1)))));
         }
     }
 
@@ -156,7 +157,7 @@ class Grid {
         for (Row& row : ring) row.resize(wide_row + 1);
     }
 
-    void step(const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
+    void step(StepAt, const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
         const int64_t width = this->width;  // a local one, so that loops are vectorised
         from = before;
         for (int64_t y = first - reach; y < first + reach; y++) add(y);

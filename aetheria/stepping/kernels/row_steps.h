@@ -4,8 +4,12 @@
 
 #include "parallel_stages.h"
 
-// Takes `steps` steps of `batch` grids of `height` rows. make_stepper() makes a thread's own stepper, whose step(before, after, first,
-// last) writes rows `first` to `last` of one grid; `grid` is the distance between two grids, `rows` the number of rows in a chunk.
+struct StepAt {
+    int64_t step, universe;  // numbers, from 0 on
+};
+
+// Takes `steps` steps of `batch` grids of `height` rows. make_stepper() makes a thread's own stepper, whose step(at, before, after,
+// first, last) takes one step of one grid, and writes rows `first` to `last`; `grid` is the distance between two grids, `rows` the number of rows in a chunk.
 // The result is in `next`; `spare` is for the steps in between.
 template <class Word, class MakeStepper>
 void step_rows(int threads, int64_t steps, int64_t batch, int64_t height, int64_t rows, int64_t grid, const Word* cells, Word* next,
@@ -15,7 +19,7 @@ void step_rows(int threads, int64_t steps, int64_t batch, int64_t height, int64_
     auto worker = [&] {
         return [&, stepper = make_stepper()](int64_t pass, int64_t chunk) mutable {
             const int64_t at = chunk / chunks * grid, first = chunk % chunks * rows;
-            stepper.step((pass ? target(pass - 1) : cells) + at, target(pass) + at, first, std::min(height, first + rows));
+            stepper.step({pass, chunk / chunks}, (pass ? target(pass - 1) : cells) + at, target(pass) + at, first, std::min(height, first + rows));
         };
     };
     run_stages(threads, steps, batch * chunks, worker, [](int64_t) {});

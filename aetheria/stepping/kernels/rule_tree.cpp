@@ -49,7 +49,7 @@ class Grid {
         for (auto& each : rows) each.resize(job.width + 2);
     }
 
-    void step(const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
+    void step(StepAt, const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
         from = before;
         for (int64_t y = first - 1; y <= first; y++) read(y);
         for (int64_t y = first; y < last; y++) {

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from torch import nn
 
-from aetheria import MLP, GrowingNCA, Lenia, Life
+from aetheria import MLP, GrowingNCA, Lenia, Life, law_from_rule
 from aetheria.laws.base import as_law
 from viewer.controllers.brushes import (
     BrushName,
@@ -218,3 +218,27 @@ def test_painting_leaves_the_block_it_is_given_and_its_type() -> None:
     assert after.dtype == np.float32
     assert after.any()
     assert not before.any()
+
+
+def test_a_chosen_state_is_drawn_where_a_law_has_several() -> None:
+    target = paint_target_of(law_from_rule("345/2/4"), GRID)
+    assert (target.states, target.hard) == (4, True)
+    cells = np.ones((1, 1, *GRID))
+    for state in (0, 2, 3, 9):
+        after = painted(cells, dab("draw", 5.5, 6.5, state=state), target)
+        inside = disc(5.5, 6.5, 5, target)
+        assert (after[..., inside] == min(state, 3)).all()
+        assert (after[..., ~inside] == 1).all()
+    assert (painted(cells, dab("erase", 5.5, 6.5, state=2), target)[..., inside] == 0).all()
+    random = painted(
+        np.zeros((1, 1, 60, 60)), dab("random", 30, 30, 50), PaintTarget((60, 60), np.ones(1), hard=True, states=4)
+    )
+    assert set(np.unique(random)) == {0, 1, 2, 3}
+    assert paint_target_of(Life(), GRID).states == 2
+
+
+def test_a_stamp_of_several_states_keeps_them() -> None:
+    target = paint_target_of(law_from_rule("WireWorld"), GRID)
+    stamp = np.array([[3.0, 2, 1, 0], [0, 0, 3, 3]])
+    after = painted(np.ones((1, 1, *GRID)), dab("stamp", 5.0, 6.0, stamp=stamp), target)
+    assert np.array_equal(after[0, 0, 4:6, 4:8], np.where(stamp > 0, stamp, 1))

@@ -1,18 +1,18 @@
 """Controls of the law, with a window that only remembers: no Qt."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from aetheria import Lenia, Life
-from aetheria.laws.discrete.life import parse_rule
+from aetheria import Lenia, law_from_rule
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from viewer.controllers.controller import Controller
-from viewer.controllers.parameters import KNOWN_RULES
+from viewer.controllers.parameters import ANY_RULE, KNOWN_RULES, rule_problem
 from viewer.sources.live import LiveSource
 from viewer.sources.opening import open_any
 
@@ -98,8 +98,51 @@ def test_what_has_no_controls_shows_none(controller: Controller) -> None:
 def test_all_well_known_rules_are_rules() -> None:
     assert len(set(KNOWN_RULES.values())) == len(KNOWN_RULES)
     for rule in KNOWN_RULES.values():
-        parse_rule(rule)
-        assert Life(rule).rule == rule
+        assert not rule_problem(rule)
+        assert law_from_rule(rule).states
+
+
+def test_a_rule_of_another_family_goes_on_with_the_same_cells(controller: Controller) -> None:
+    controller.open(live(life()))
+    assert isinstance(controller.source, LiveSource)
+    before = controller.source.motor
+    before.step(3)
+    cells = before.cells
+    for rule, law in (("345/2/4", "Generations"), ("345/2/5", "Generations"), ("WireWorld", "RuleTable"), ("B36/S23", "Life")):
+        controller.parameters.set("rule", rule)
+        wait_until(lambda rule=rule: controller.parameters.values["rule"] == rule, controller)  # type: ignore[misc]
+        motor = controller.source.motor
+        assert (motor.traits.name, motor.step_count) == (law, 3)
+        assert torch.equal(motor.cells, cells)
+        assert controller.parameters.problems == {}
+    controller.parameters.set("rule", "B37/S23")  # its own family: no other motor
+    wait_until(lambda: controller.parameters.values["rule"] == "B37/S23", controller)
+    assert controller.source.motor is motor
+    assert isinstance(controller.view, FakeView)
+    assert any("RuleTable runs the rule WireWorld now" in message.text for message in controller.view.messages)
+
+
+def test_a_rule_that_cannot_go_on_is_refused_beside_its_field(controller: Controller) -> None:
+    controller.open(live(life()))
+    for text, words in (
+        ("B3/S2x", "x"),
+        ("nonsense", "expected a rule"),
+        ("B3/S23:T30,30", "the grid and its edges stay"),
+        ("W110", "expected|steps grids of 1 axis"),
+    ):
+        controller.parameters.set("rule", text)
+        wait_until(lambda words=words: re.search(words, controller.parameters.problems.get("rule", "")), controller)  # type: ignore[misc]
+        assert controller.parameters.values["rule"] == "B3/S23"
+        controller.parameters.forget_problem("rule")
+        assert controller.parameters.problems == {}
+
+
+def test_every_law_of_whole_states_has_a_rule(controller: Controller) -> None:
+    controller.open(open_any("langtons_ant"))
+    assert ANY_RULE in controller.parameters.controls
+    controller.reset()
+    controller.parameters.set("rule", "B3/S23")
+    wait_until(lambda: controller.parameters.problems or controller.parameters.values["rule"] == "B3/S23", controller)
 
 
 def test_a_reset_runs_a_pattern_under_its_own_rule_again_and_warns_of_nothing(

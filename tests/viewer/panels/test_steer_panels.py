@@ -12,12 +12,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
-from aetheria import MLP, GrowingNCA, Lenia
+from aetheria import MLP, GrowingNCA, Lenia, law_from_rule
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import life, live
 from viewer.panels.law import LawPanel, _NumberRow, _RuleRow
 from viewer.panels.number import NumberInput
 from viewer.panels.tools_panel import ToolsPanel
+from viewer.sources.live import LiveSource
 from viewer.window.window import Window
 
 Key = Qt.Key
@@ -227,7 +228,7 @@ def test_a_wrong_rule_is_told_beside_the_field_and_the_run_goes_on(window: Windo
     row = rule_row(window)
     typed(qtbot, row.text, "B9/S")
     qtbot.waitUntil(lambda: row.problem.isVisible())
-    assert '"B9/S" given; expected a two-state rule' in row.problem.text()
+    assert "it looks Life-like, but births: a cell has 8 neighbours, not 9" in row.problem.text()
     assert row.text.text() == "B9/S"
     steps = motor.step_count
     qtbot.waitUntil(lambda: motor.step_count > steps)
@@ -235,6 +236,58 @@ def test_a_wrong_rule_is_told_beside_the_field_and_the_run_goes_on(window: Windo
     click(qtbot, row.reset)
     qtbot.waitUntil(lambda: not row.problem.isVisible())
     assert row.text.text() == "B3/S23"
+
+
+def test_what_is_no_rule_is_marked_while_it_is_typed_and_esc_restores_the_running_one(window: Window, qtbot: QtBot) -> None:
+    opened(window, qtbot, life())
+    row = rule_row(window)
+    row.text.setFocus()
+    row.text.selectAll()
+    qtbot.keyClicks(row.text, "345/2/4x")
+    assert row.problem.text().startswith("⚠ Not a rule: ")
+    assert "border" in row.text.styleSheet()
+    qtbot.keyClick(row.text, Key.Key_Backspace)
+    assert (row.problem.isVisible(), row.text.styleSheet()) == (False, "")
+    qtbot.keyClick(row.text, Key.Key_Slash)
+    qtbot.keyClick(row.text, Key.Key_Escape)
+    assert (row.text.text(), row.problem.isVisible(), row.text.styleSheet()) == ("B3/S23", False, "")
+    typed(qtbot, row.text, "B9/S")
+    qtbot.waitUntil(lambda: row.problem.text().startswith("⚠ Refused"))
+    row.text.setFocus()
+    qtbot.keyClick(row.text, Key.Key_Escape)
+    assert (row.text.text(), row.problem.isVisible(), row.text.styleSheet()) == ("B3/S23", False, "")
+
+
+def test_a_rule_of_another_family_changes_the_law_and_its_states_can_be_drawn(window: Window, qtbot: QtBot) -> None:
+    opened(window, qtbot, life())
+    assert not tools(window).states.isVisible()
+    typed(qtbot, rule_row(window).text, "345/2/4")
+    qtbot.waitUntil(lambda: len(tools(window).states.buttons) == 4)
+    assert window.controller.tools.target is not None
+    window.docks["tools"].raise_()
+    strip = tools(window).states
+    assert [button.accessibleName() for button in strip.buttons] == [f"State {state}" for state in range(4)]
+    assert strip.buttons[1].isChecked()
+    click(qtbot, strip.buttons[3])
+    assert (window.controller.model.brush.state, window.controller.model.tool) == (3, "draw")
+    window.controller.model.change_brush(size=3)
+    window.controller.tools.press(10.5, 10.5)
+    window.controller.tools.release(10.5, 10.5)
+    source = window.controller.source
+    assert isinstance(source, LiveSource)
+    qtbot.waitUntil(lambda: bool((source.motor.cells[0, 0, 9:12, 10] == 3).all()))
+    assert source.motor.traits.name == "Generations"
+
+
+def test_laws_of_many_states_have_a_number_instead_of_a_strip(window: Window, qtbot: QtBot) -> None:
+    opened(window, qtbot, Aetheria_Motor(law_from_rule("0/2/200"), 32, 1, "cpu", {"plan": "eager"}))
+    strip = tools(window).states
+    assert strip.buttons == []
+    assert strip.number is not None
+    strip.number.chosen.emit(150.0)
+    assert window.controller.model.brush.state == 150
+    opened(window, qtbot, life())
+    assert (strip.number, strip.buttons) == (None, [])
 
 
 def test_a_number_is_slid_typed_refused_and_reset(window: Window, qtbot: QtBot) -> None:

@@ -79,6 +79,19 @@ def test_a_click_on_a_card_opens_it(opened: Open, qtbot: QtBot) -> None:
     assert window.stack.currentWidget() is window.pages.gallery
 
 
+def test_cards_of_one_family_are_shown(opened: Open) -> None:
+    page = opened().pages.gallery
+    names = [page.family.itemText(index) for index in range(page.family.count())]
+    assert names == ["All families", "Continuous", "Discrete", "Neural", "Physics", "Quantum"]
+    page.family.setCurrentText("Physics")
+    shown = [page.cards.item(row).text() for row in range(page.cards.count()) if not page.cards.item(row).isHidden()]
+    assert "Forest fires" in shown
+    assert "Gosper's glider gun" not in shown
+    assert page.cards.currentItem().text() in shown
+    page.family.setCurrentIndex(0)
+    assert not any(page.cards.item(row).isHidden() for row in range(page.cards.count()))
+
+
 def test_cards_say_aloud_what_they_show(opened: Open) -> None:
     cards = opened().pages.gallery.cards
     assert cards.accessibleName()

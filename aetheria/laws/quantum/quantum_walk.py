@@ -1,0 +1,182 @@
+"""QuantumWalk: a coin mixes the components of each cell, and each component moves one cell."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aetheria.core.device import times
+from aetheria.core.errors import ConfigError
+from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_rank
+from aetheria.laws.controls import Control
+from aetheria.laws.hash_noise import hash_words
+from aetheria.laws.quantum.coins import COINS, dft, grover, hadamard, own_coin
+from aetheria.laws.quantum.unitary import (
+    UnitaryLaw,
+    Weight,
+    adjoint,
+    cells_of,
+    components,
+    mixed,
+    walk_velocities,
+    walked,
+    walked_back,
+)
+from aetheria.laws.registry import register
+
+PHASES = ("none", "linear", "quadratic", "random")
+_WHERE = "[law.quantumwalk]"
+
+
+@register
+class QuantumWalk(UnitaryLaw):
+    """psi' = phase * shift(coin psi), a coined quantum walk with 2 n components on a grid of n axes.
+
+    Components 0 and 1 move to x - 1 and x + 1 in one dimension; in two, components 0 .. 3 move to y - 1, y + 1, x - 1 and
+    x + 1; in three, 0 .. 5 move to z - 1, z + 1, y - 1, y + 1, x - 1 and x + 1. A component keeps its direction until the next
+    coin. Then each cell turns by exp(i strength f), f a function of the place.
+
+    Source: Y. Aharonov, L. Davidovich, N. Zagury, Phys. Rev. A 48 (1993) 1687; A. Ambainis et al., STOC 2001, p. 37;
+    phases: M. Genske et al., Phys. Rev. Lett. 110 (2013) 190601.
+    """
+
+    ranks = RANKS
+    controls = (
+        Control(
+            "angle",
+            'angle of the coin "rotation", rad; pi / 4 for Hadamard\'s',
+            -math.pi,
+            math.pi,
+            lambda _: True,
+            "a finite number",
+        ),
+        Control("strength", "factor on the phase of a cell, rad", -math.pi, math.pi, lambda _: True, "a finite number"),
+    )
+
+    def __init__(
+        self,
+        coin: Any = "dft",
+        *,
+        rank: int = 1,
+        angle: float = math.pi / 4,
+        phase: Any = "none",
+        strength: float = 1.0,
+        phase_seed: int = 0,
+        boundary: Boundary = "periodic",
+    ) -> None:
+        """
+        Args:
+            coin: "hadamard" (one or two axes), "grover", "dft", "rotation" (`[[cos, sin], [sin, -cos]]` of `angle`, in two
+                dimensions its tensor product with itself), or rows of numbers: a unitary matrix `(2n, 2n)`; complex ones as
+                texts such as "0.5+0.5j".
+            rank: number of grid axes n, 1, 2 or 3.
+            angle: of the coin "rotation", rad.
+            phase: f in exp(i strength f) of a cell: "none", "linear" (the sum of its coordinates, from the middle: a constant
+                force), "quadratic" (half the square of its distance from the middle), "random" (in -1 .. 1, fixed in time),
+                or an array `(*grid)` of numbers.
+            strength: factor on the phase, rad.
+            phase_seed: of the phase "random".
+            boundary: "periodic"; "reflect" (what would leave turns round); "zero" (it is lost, and the norm falls).
+
+        Raises:
+            ConfigError: an argument outside its range, or a coin that is not unitary.
+        """
+        super().__init__()
+        self.set_components(2 * check_rank(rank, "quantumwalk"), rank, check_boundary(boundary, "quantumwalk"))
+        self.angle, self.strength = angle, strength
+        own = None if isinstance(coin, str) else own_coin(coin, 2 * rank, _WHERE)
+        self.coin = coin if own is None else own
+        self._coin: Sequence[Sequence[complex]] = _named_coin(coin, rank) if own is None else own
+        self.phase = phase if isinstance(phase, str) else "own"
+        self.phase_seed = phase_seed
+        self.register_buffer("own_phase", _checked_phase(phase, rank), persistent=False)
+        self.velocities = walk_velocities(2 * rank, rank)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        parts = walked(mixed(components(cells), self._matrix()), self.boundary)
+        return cells_of(self._turned(parts, 1.0), cells)
+
+    def reverse(self, cells: Tensor, *memory: Tensor, **phase: int) -> Tensor:
+        """The cells one step before, to rounding: the phase is taken off, components move back, then the inverse coin."""
+        parts = walked_back(self._turned(components(cells), -1.0), self.boundary)
+        return cells_of(mixed(parts, adjoint(self._matrix())), cells)
+
+    def why_not_grid(self, grid: tuple[int, ...]) -> str:
+        own = self.get_buffer("own_phase")
+        if self.phase == "own" and tuple(own.shape) != grid:
+            return f"its phase has {times(tuple(own.shape))} numbers; expected one a cell"
+        return ""
+
+    def _matrix(self) -> Sequence[Sequence[Weight]]:
+        if self.coin != "rotation":
+            return self._coin
+        angle = self.live("angle").double()
+        cos, sin = angle.cos(), angle.sin()
+        single = ((cos, sin), (sin, -cos))
+        if self.d_state == 2:
+            return single
+        pairs = [(a, b) for a in range(2) for b in range(2)]
+        return [[single[a][c] * single[b][d] for c, d in pairs] for a, b in pairs]
+
+    def _turned(self, parts: Sequence[Tensor], sign: float) -> Sequence[Tensor]:
+        """The components times exp(i sign strength f)."""
+        if self.phase == "none":
+            return parts
+        phase = sign * self.live("strength").double() * self._profile(parts[0].shape[2:], parts[0].device)
+        cos, sin = phase.cos(), phase.sin()
+        return [torch.stack((cos * p[:, 0] - sin * p[:, 1], cos * p[:, 1] + sin * p[:, 0]), 1) for p in parts]
+
+    def why_not_split(self) -> str:
+        return "" if self.phase == "none" else f'phase "{self.phase}" depends on the coordinates in the whole grid'
+
+    def _profile(self, grid: Sequence[int], device: torch.device) -> Tensor:
+        """The phase of each cell at strength 1, `(*grid)` in float64."""
+        if self.phase == "own":
+            return self.get_buffer("own_phase").double()
+        if self.phase == "random":
+            words = hash_words(
+                torch.tensor([[self.phase_seed, 0]], device=device), torch.zeros(1, dtype=torch.int64, device=device), grid
+            )
+            return words[0].double() / 2**31 - 1
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        for side in grid:
+            place = torch.arange(side, dtype=torch.float64, device=device) - side // 2
+            total = total[..., None] + (place.square() / 2 if self.phase == "quadratic" else place)
+        return total
+
+
+def _named_coin(name: str, rank: int) -> Sequence[Sequence[complex]]:
+    match name:
+        case "dft":
+            return dft(2 * rank)
+        case "grover":
+            return grover(2 * rank)
+        case "hadamard":
+            return hadamard(rank, _WHERE)
+        case "rotation" if rank < 3:
+            return ()  # made of the present angle
+        case "rotation":
+            raise ConfigError(
+                f'{_WHERE} coin: "rotation" given; for the 6 components of 3 axes expected dft, grover or a matrix'
+            )
+    raise ConfigError(f'{_WHERE} coin: "{name}" given; expected one of {", ".join(COINS)}, or rows of numbers')
+
+
+def _checked_phase(phase: Any, rank: int) -> Tensor | None:
+    """An array of phases as a tensor; None for a phase by name."""
+    if isinstance(phase, str):
+        if phase not in PHASES:
+            raise ConfigError(f'{_WHERE} phase: "{phase}" given; expected one of {", ".join(PHASES)}, or numbers, one a cell')
+        return None
+    try:
+        values = np.asarray(phase, np.float64)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if values.ndim != rank or not values.size or not np.isfinite(values).all():
+        raise ConfigError(
+            f"{_WHERE} phase: expected one of {', '.join(PHASES)}, or finite numbers, one for each cell of {rank} axes"
+        )
+    return torch.from_numpy(values.copy())
