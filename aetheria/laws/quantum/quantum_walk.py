@@ -92,6 +92,7 @@ class QuantumWalk(UnitaryLaw):
         self._coin: Sequence[Sequence[complex]] = _named_coin(coin, rank) if own is None else own
         self.phase = phase if isinstance(phase, str) else "own"
         self.phase_seed = phase_seed
+        self.register_buffer("phase_key", torch.tensor([[phase_seed, 0]]), persistent=False)
         self.register_buffer("own_phase", _checked_phase(phase, rank), persistent=False)
         self.velocities = walk_velocities(2 * rank, rank)
 
@@ -134,9 +135,8 @@ class QuantumWalk(UnitaryLaw):
         if self.phase == "own":
             return self.get_buffer("own_phase").double()
         if self.phase == "random":
-            words = hash_words(
-                torch.tensor([[self.phase_seed, 0]], device=device), torch.zeros(1, dtype=torch.int64, device=device), grid
-            )
+            key = self.get_buffer("phase_key")
+            words = hash_words(key, key[:, 1], grid)
             return words[0].double() / 2**31 - 1
         total = torch.zeros((), dtype=torch.float64, device=device)
         for side in grid:
