@@ -24,12 +24,16 @@ CHOICES: dict[str, tuple[int, tuple[int, int, int, int] | None]] = {
     "coupled_maps": (1000, None),
     "gosper_gun": (600, (8, 12, 66, 88)),
     "gray_scott": (3500, None),
+    "heat": (60, None),
     "lenia_1d": (768, (144, 60, 240, 320)),
     "orbium": (20, (59, 46, 36, 48)),
     "quickstart": (400, (12, 0, 72, 96)),
     "r_pentomino": (400, (272, 256, 96, 128)),
     "rule_110": (384, (150, 128, 192, 256)),
+    "schlogl": (600, None),
+    "smooth_life": (20, None),
     "star_wars": (400, (72, 40, 96, 128)),
+    "waves": (140, None),
 }
 
 

@@ -18,6 +18,18 @@ def _exact(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
 
+def _positive(value: float) -> bool:
+    return value > 0
+
+
+def _not_negative(value: float) -> bool:
+    return value >= 0
+
+
+def _any(_: float) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Control:
     """A number of a law that may be changed between two steps.
@@ -35,7 +47,7 @@ class Control:
     meaning: str
     low: float
     high: float
-    allowed: Callable[[float], bool] = lambda value: value > 0
+    allowed: Callable[[float], bool] = _positive
     wanted: str = "a finite number above 0"
     as_tensor: Callable[[float], Tensor] = _exact
 
@@ -49,12 +61,12 @@ class Control:
 
 def rate_control(name: str, meaning: str, low: float, high: float) -> Control:
     """A control that may be 0 or more."""
-    return Control(name, meaning, low, high, lambda value: value >= 0, "a finite number of 0 or more")
+    return Control(name, meaning, low, high, _not_negative, "a finite number of 0 or more")
 
 
 def number_control(name: str, meaning: str, low: float, high: float) -> Control:
     """A control that may be any finite number."""
-    return Control(name, meaning, low, high, lambda _: True, "a finite number")
+    return Control(name, meaning, low, high, _any, "a finite number")
 
 
 @dataclass(frozen=True)
@@ -83,9 +95,10 @@ class Controlled(nn.Module):
     controls: ClassVar[tuple[Control | TextControl, ...]] = ()
 
     def get_control(self, name: str) -> Value:
-        """The present value of a control. Raises ConfigError when no control has this name."""
+        """The present value of a control, a list where it differs by universe. Raises ConfigError when none has this name."""
         value = getattr(self, self._control(name).name)
-        return value.item() if isinstance(value, Tensor) else value
+        found: Any = value.tolist() if isinstance(value, Tensor) else value
+        return found  # type: ignore[no-any-return]
 
     def set_control(self, name: str, value: Value) -> None:
         """Changes a control from the next step on.
@@ -96,8 +109,12 @@ class Controlled(nn.Module):
         control = self._control(name)
         held = getattr(self, name)
         if isinstance(control, Control) and isinstance(held, Tensor):  # a parameter of the module, to be learned
+            given: Any = value
+            numbers = [control.checked(one, self._where()) for one in given] if isinstance(given, list) else None
+            if numbers is not None and held.shape != (len(numbers),):
+                raise ConfigError(f"{self._where()} {name}: {len(numbers)} values given; expected {held.numel()}")
             with torch.inference_mode():
-                held.fill_(control.checked(value, self._where()))
+                held.copy_(torch.tensor(control.checked(value, self._where()) if numbers is None else numbers))
         else:
             setattr(self, name, value)
 

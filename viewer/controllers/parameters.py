@@ -122,11 +122,13 @@ class ParameterController(Component):
     def opened(self, source: FrameSource) -> None:
         if isinstance(source, LiveSource):
             law = source.motor.traits
-            self.values = {control.name: law.get_control(control.name) for control in law.controls}
-            self.controls = law.controls
+            found = {control: law.get_control(control.name) for control in law.controls}
+            # One that differs by universe is a list, and has no slider.
+            self.values = {control.name: value for control, value in found.items() if isinstance(value, float | str)}
+            self.controls = tuple(control for control in found if control.name in self.values)
             if law.states is not None:
                 self.values.setdefault("rule", law.rule_string)
-                self.controls = (ANY_RULE, *(control for control in law.controls if control.name != "rule"))
+                self.controls = (ANY_RULE, *(control for control in self.controls if control.name != "rule"))
             self._first = dict(self.values)
         self._notify()
 

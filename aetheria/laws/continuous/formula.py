@@ -1,0 +1,181 @@
+"""Formulas of one's own: text read with a list of what is allowed, evaluated with torch.
+
+Nothing of a formula is run as Python: its syntax tree is turned into a tree of numbers, names and the operations below.
+"""
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aetheria.core.errors import ConfigError, nearest
+
+Lap = Callable[[Tensor], Tensor]
+_MOST_CHARACTERS = 2000
+_MOST_PARTS = 500
+CONSTANTS = {"pi": math.pi}
+LAP = "lap"
+FUNCTIONS: dict[str, tuple[int, Callable[..., Tensor]]] = {
+    "abs": (1, torch.abs),
+    "cos": (1, torch.cos),
+    "exp": (1, torch.exp),
+    "log": (1, torch.log),
+    "max": (2, torch.maximum),
+    "min": (2, torch.minimum),
+    "sign": (1, torch.sign),
+    "sin": (1, torch.sin),
+    "sqrt": (1, torch.sqrt),
+    "tanh": (1, torch.tanh),
+}
+_OPERATIONS: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A tree: a number, a name, or an operation on formulas.
+
+    Attributes:
+        kind: "number", "name", "negative", "+", "-", "*", "/", "**", "lap", or a function's name.
+        value: the number, or the name.
+        parts: the formulas that the operation takes.
+    """
+
+    kind: str
+    value: Any = None
+    parts: tuple["Formula", ...] = ()
+
+    @property
+    def reach(self) -> int:
+        """How many cells away a cell may lie that matters: Laplacians inside each other."""
+        return max((part.reach for part in self.parts), default=0) + (self.kind == LAP)
+
+    def names(self) -> set[str]:
+        """The names that occur."""
+        return {self.value} if self.kind == "name" else set().union(*(part.names() for part in self.parts))
+
+    def evaluated(self, values: Mapping[str, Tensor], lap: Lap) -> Tensor | float:
+        """The value, from those of all names and a function for `lap`; a float where no name occurs."""
+        if self.kind == "number":
+            return float(self.value)
+        if self.kind == "name":
+            return values[self.value]
+        parts = [part.evaluated(values, lap) for part in self.parts]
+        if self.kind == LAP:
+            return lap(_tensor(parts[0], values))
+        if self.kind in FUNCTIONS:
+            return FUNCTIONS[self.kind][1](*(_tensor(part, values) for part in parts))
+        return _combined(self.kind, parts)
+
+
+def _combined(kind: str, parts: list[Any]) -> Tensor | float:
+    first, *rest = parts
+    match kind:
+        case "negative":
+            result = -first
+        case "+":
+            result = first + rest[0]
+        case "-":
+            result = first - rest[0]
+        case "*":
+            result = first * rest[0]
+        case "/":
+            result = first / rest[0]
+        case _:
+            result = _power(first, rest[0])
+    return result  # type: ignore[no-any-return]
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if isinstance(exponent, float) and exponent in (2.0, 3.0):  # products, as one would write them
+        return base * base if exponent == 2 else base * base * base
+    return base**exponent
+
+
+def _tensor(value: Tensor | float, values: Mapping[str, Tensor]) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=next(iter(values.values())).dtype)
+
+
+def parse_formula(text: str, known: Mapping[str, str], where: str) -> Formula:
+    """Reads a formula with + - * / ^ (or **), parentheses, numbers, names, `pi`, the `FUNCTIONS`, and `lap(..)`.
+
+    Args:
+        known: the names that may occur, and a word for each ("species", "constant").
+        where: the setting, for errors.
+
+    Raises:
+        ConfigError: no formula, or a part that is not allowed.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise ConfigError(f'{where}: {text!r} given; expected a formula, as in "-u*v^2 + F*(1-u)"')
+    if len(text) > _MOST_CHARACTERS:
+        raise ConfigError(f"{where}: a formula of {len(text)} characters; expected at most {_MOST_CHARACTERS}")
+    try:
+        tree = ast.parse(text.strip().replace("^", "**"), mode="eval")
+        number = sum(1 for _ in ast.walk(tree))
+        if number > _MOST_PARTS * 2:
+            raise ConfigError(f"{where}: a formula of {number} parts; expected at most {_MOST_PARTS * 2}")
+        return _converted(tree.body, known, f'{where}: "{text}"')
+    except ConfigError:
+        raise
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        reason = getattr(error, "msg", None) or "it is nested too deeply"
+        raise ConfigError(f'{where}: "{text}" is no formula: {reason}') from None
+
+
+def _converted(node: ast.expr, known: Mapping[str, str], where: str) -> Formula:
+    match node:
+        case ast.Constant(value=bool()):
+            pass
+        case ast.Constant(value=int() | float() as value) if abs(value) < 1e300:
+            return Formula("number", float(value))
+        case ast.Name(id=name):
+            return _name(name, known, where)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            inner = _converted(operand, known, where)
+            return Formula("number", -inner.value) if inner.kind == "number" else Formula("negative", parts=(inner,))
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _converted(operand, known, where)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
+            parts = (_converted(left, known, where), _converted(right, known, where))
+            return _folded(_OPERATIONS[type(op)], parts, where)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if not any(isinstance(one, ast.Starred) for one in args):
+            _check_call(name, len(args), where)
+            return Formula(name, parts=tuple(_converted(one, known, where) for one in args))
+    shown = ast.unparse(node)
+    raise ConfigError(f"{where}: {shown} is not allowed; a formula has numbers, names, + - * / ^ and functions")
+
+
+def _folded(kind: str, parts: tuple[Formula, ...], where: str) -> Formula:
+    """An operation, or its result where both sides are numbers."""
+    if any(part.kind != "number" for part in parts):
+        return Formula(kind, parts=parts)
+    try:
+        result = _combined(kind, [part.value for part in parts])
+    except (ArithmeticError, ValueError):
+        result = math.nan
+    if isinstance(result, complex) or not math.isfinite(result):
+        raise ConfigError(f"{where}: {parts[0].value:g} {kind} {parts[1].value:g} is no finite number")
+    return Formula("number", float(result))
+
+
+def _name(name: str, known: Mapping[str, str], where: str) -> Formula:
+    if name in CONSTANTS:
+        return Formula("number", CONSTANTS[name])
+    if name not in known:
+        words = " and ".join(
+            f"{word} {', '.join(key for key, kind in known.items() if kind == word)}" for word in dict.fromkeys(known.values())
+        )
+        raise ConfigError(f"{where}: {name} is unknown; the names are {words}, and pi")
+    return Formula("name", name)
+
+
+def _check_call(name: str, given: int, where: str) -> None:
+    allowed = {LAP: 1} | {key: number for key, (number, _) in FUNCTIONS.items()}
+    if name not in allowed:
+        raise ConfigError(f"{where}: {name}(..) is no function of formulas; {nearest(name, sorted(allowed))}")
+    if given != allowed[name]:
+        raise ConfigError(f"{where}: {name} takes {allowed[name]} value{'s' * (allowed[name] > 1)}; {given} given")

@@ -1,0 +1,94 @@
+"""Controls that are tensors `(B,)`, one number for each universe: the bits of one motor each."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from aetheria.core.errors import ConfigError, LawError
+from aetheria.laws import Law
+from aetheria.laws.controls import Control
+from aetheria.motor.motor import Aetheria_Motor
+from tests.small_laws import GRIDS, small_law, small_motor, width_of
+
+LAWS = (
+    ("Lenia", {}),
+    ("Lenia", {"m": [0.3, 0.4], "s": [0.1, 0.08], "c0": [0, 1], "c1": [1, 0]}),
+    ("FlowLenia", {}),
+    ("SmoothLife", {}),
+    ("GrayScott", {}),
+    ("FitzHughNagumo", {}),
+    ("Kuramoto", {}),
+    ("CoupledMapLattice", {}),
+    ("ReactionDiffusion", {"reaction": {"u": "a*u - b*u^3"}, "constants": {"a": 1.0, "b": 0.5}}),
+)
+B = 3
+
+
+def values(law: Law, control: Control) -> Tensor:
+    """A number near the present one for each universe."""
+    present = law.get_control(control.name)
+    assert isinstance(present, float)
+    return torch.tensor([present * share for share in (1.0, 0.9, 0.75)])
+
+
+def each_of_its_own(name: str, settings: dict[str, Any]) -> tuple[Law, list[Law]]:
+    """A law whose controls are tensors, and a law for each universe."""
+    together, *alone = (small_law(name, **settings) for _ in range(1 + B))
+    assert isinstance(together, Law)
+    for control in together.controls:
+        assert isinstance(control, Control)
+        wanted = values(together, control)
+        for law, value in zip(alone, wanted, strict=True):
+            # The float that has exactly these bits.
+            law.set_control(control.name, float(value))  # type: ignore[operator]
+        setattr(together, control.name, wanted)
+    return together, alone  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(("name", "settings"), LAWS, ids=[f"{name} {len(given)}" for name, given in LAWS])
+def test_a_control_for_each_universe_gives_the_bits_of_a_motor_each(name: str, settings: dict[str, Any]) -> None:
+    together, alone = each_of_its_own(name, settings)
+    motor = small_motor(together, GRIDS[2], batch=B)
+    start = motor.cells
+    motor.step(5)
+    for universe, law in enumerate(alone):
+        single = small_motor(law, GRIDS[2], initial=start[universe])
+        single.step(5)
+        assert torch.equal(single.cells[0], motor.cells[universe])
+    assert not torch.allclose(motor.cells[0], start[0])
+
+
+def test_a_compiled_motor_has_the_bits_of_compiled_motors_each() -> None:
+    together, alone = each_of_its_own("GrayScott", {})
+    start = small_motor(together, GRIDS[2], batch=B).cells
+    made = []
+    for law, cells in ((together, start), *((one, start[u : u + 1]) for u, one in enumerate(alone))):
+        motor = Aetheria_Motor(law, GRIDS[2], width_of(law), "cpu", {"plan": "compiled"}, initial=cells, batch=len(cells))
+        motor.step(6)
+        made.append(motor.cells)
+    for universe in range(B):
+        assert torch.equal(made[1 + universe][0], made[0][universe])
+
+
+def test_a_control_that_differs_by_universe_reads_and_writes_as_a_list() -> None:
+    law = small_law("GrayScott")
+    assert isinstance(law, Law)
+    law.F = torch.tensor([0.25, 0.5])
+    assert law.get_control("F") == [0.25, 0.5]
+    law.set_control("F", [0.5, 0.125])  # type: ignore[arg-type]
+    assert law.F.tolist() == [0.5, 0.125]
+    law.set_control("F", 0.25)
+    assert law.get_control("F") == [0.25, 0.25]
+    with pytest.raises(ConfigError, match=r"\[law.grayscott\] F: 3 values given; expected 2"):
+        law.set_control("F", [0.5, 0.5, 0.5])  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"F: -1\.0 given"):
+        law.set_control("F", [0.5, -1.0])  # type: ignore[arg-type]
+
+
+def test_numbers_for_another_batch_are_refused() -> None:
+    law = small_law("GrayScott")
+    law.F = torch.tensor([0.02, 0.03])
+    with pytest.raises(LawError, match=r"\[law.grayscott\] F: a tensor of shape \(2,\) given; expected .* each of the 3"):
+        law(torch.rand(3, 2, 8, 8))
