@@ -67,6 +67,7 @@ thumbnails: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(INSTALL) -e '.[bench,viewer]'
 	$(BIN)/python -m benchmarks.speed.stepping --out benchmarks/results/stepping.md
+	$(BIN)/python -m benchmarks.speed.discrete --out benchmarks/results/discrete.md
 	$(BIN)/python -m benchmarks.speed.first_step --out benchmarks/results/first_step.md
 	$(BIN)/python -m benchmarks.accuracy.drift --out benchmarks/results/drift.md
 	$(BIN)/python -m benchmarks.speed.watching --out benchmarks/results/watching.md

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aetheria.laws import LAWS, GrowingNCA, Law, build_law, parameters
+from aetheria.laws import LAWS, NCA, Law, build_law, parameters
 from aetheria.laws.base import as_law
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.updates import QuantumLaw
@@ -29,13 +29,28 @@ SMALL: dict[str, dict[str, Any]] = {
     "UNet": {"d_state": 2, "hidden_channels": 4, "output_scale": 0.1},
     "ConvLSTM": {"d_state": 2, "hidden_channels": 4, "output_scale": 0.1},
     "GrowingNCA": {"channels": 6, "hidden_channels": 16},
+    "NCA": {"channels": 6, "hidden_channels": [12, 8], "perception": ["identity", "sobel", "laplacian"], "inputs": 1},
+    "AttentionNCA": {
+        "channels": 3,
+        "hidden_channels": 8,
+        "token_channels": 6,
+        "heads": 2,
+        "head_channels": 12,
+        "output_scale": 0.1,
+    },
+    "LogicGates": {"channels": 3, "circuits": 4, "perceive_gates": [8, 4], "update_gates": [16, 8]},
     "NeuralCA": {"channels": 2, "hidden_channels": 8, "radius": 3, "kernels": 2},
     "Lenia": {"R": 5, "T": 4, "m": 0.4, "s": 0.1},
     "FlowLenia": {"R": 3, "dd": 1},
     "LargerThanLife": {"rule": "R2,C2,S6-9,B7-8"},
     "GreenbergHastings": {"states": 6, "threshold": 2, "radius": 2, "neighbourhood": "von_neumann"},
 }
-CERTAIN: dict[str, dict[str, Any]] = {"GrowingNCA": {"fire_rate": 1.0}}  # settings that leave nothing to chance
+# Settings that leave nothing to chance.
+CERTAIN: dict[str, dict[str, Any]] = {
+    "GrowingNCA": {"fire_rate": 1.0},
+    "NCA": {"fire_rate": 1.0},
+    "AttentionNCA": {"fire_rate": 1.0},
+}
 GRIDS = {1: (40,), 2: (16, 20), 3: (12, 11, 13)}
 
 
@@ -84,7 +99,7 @@ def small_law(name: str, rank: int | None = None, *, seed: int = 0, **changes: A
     if rank is not None and "rank" in parameters(class_of(name)):
         changes = {"rank": rank} | changes
     law = build_law(name, seed=seed, **(SMALL.get(name, {}) | changes))
-    if isinstance(law, GrowingNCA):  # starts with a last layer of zeros, which would leave every cell as it is
+    if isinstance(law, NCA):  # starts with a last layer of zeros, which would leave every cell as it is
         generator = torch.Generator().manual_seed(seed)
         for parameter in law.update.parameters():
             nn.init.normal_(parameter, std=0.1, generator=generator)

@@ -28,7 +28,10 @@ if TYPE_CHECKING:  # type checkers do not follow `__getattr__`
     from aetheria.laws.discrete.larger_than_life import LargerThanLife as LargerThanLife
     from aetheria.laws.discrete.life import Life as Life
     from aetheria.laws.discrete.rule_table import RuleTable as RuleTable
+    from aetheria.laws.neural.attention_nca import AttentionNCA as AttentionNCA
     from aetheria.laws.neural.growing_nca import GrowingNCA as GrowingNCA
+    from aetheria.laws.neural.logic_gates import LogicGates as LogicGates
+    from aetheria.laws.neural.nca import NCA as NCA
     from aetheria.laws.neural.neural_ca import NeuralCA as NeuralCA
     from aetheria.laws.quantum.convlstm import ConvLSTM as ConvLSTM
     from aetheria.laws.quantum.deep_qca import DEEP_QCA as DEEP_QCA

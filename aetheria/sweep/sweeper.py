@@ -97,6 +97,7 @@ class Sweeper:
             self._rows = {key: row for key, row in self._rows.items() if row["status"] == "done"}
         self._met: dict[str, Point] = {}  # the points of this sweep so far, by key
         self._kept = 0
+        self._ended = {"done": 0, "failed": 0}  # of the points met, for the progress
         self._running: dict[int, tuple[Task, int]] = {}  # with the number of the try
         self._tasks = 0
         self._began = time.perf_counter()
@@ -126,7 +127,9 @@ class Sweeper:
     def _run_points(self, points: Sequence[Point], signals: SignalHandler) -> None:
         new = {point.key: point for point in points if point.key not in self._met}
         self._met |= new
-        self._kept += sum(key in self._rows for key in new)
+        for key in new.keys() & self._rows.keys():
+            self._kept += 1
+            self._count(self._rows[key])
         missing = [point for key, point in new.items() if key not in self._rows]
         waiting = deque(self._task(*group) for group in batches(self._plan, missing, self._executor.slots))
         while (waiting or self._running) and not signals.received:
@@ -174,13 +177,15 @@ class Sweeper:
         for row in rows:
             self._file.append(row)
             self._rows[row["key"]] = row
+            self._count(row)
+
+    def _count(self, row: Row) -> None:
+        self._ended["done" if row["status"] == "done" else "failed"] += 1
 
     def _report(self) -> None:
-        rows = [self._rows[key] for key in self._met if key in self._rows]
-        done = sum(row["status"] == "done" for row in rows)
         running = sum(len(task.points) for task, _ in self._running.values())
         seconds = time.perf_counter() - self._began
-        self._progress(SweepProgress(self._strategy.total, self._kept, done, len(rows) - done, running, seconds))
+        self._progress(SweepProgress(self._strategy.total, self._kept, **self._ended, running=running, seconds=seconds))
 
 
 def _locked(folder: Path) -> WriteLock:

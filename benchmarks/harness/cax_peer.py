@@ -7,7 +7,7 @@
 import os
 from typing import Any
 
-from aetheria.laws.neural.growing_nca import ALPHA
+from aetheria.laws.neural.nca import ALPHA
 from benchmarks.harness import cases
 from benchmarks.harness.cases import CASES, Contestant, Job, build
 from benchmarks.harness.processes import UnavailableError, peak_bytes

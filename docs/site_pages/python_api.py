@@ -21,6 +21,7 @@ MORE = {
     "aetheria.runs.resume": ("resume",),
     "aetheria.runs.run": ("RunResult", "build_motor", "run"),
     "aetheria.runs.verify": ("verify",),
+    "aetheria.sweep.results": ("ResultTable", "load"),
     "aetheria.training.grow": ("grow",),
     "viewer": ("show",),
 }
@@ -32,6 +33,7 @@ _TITLES = {
     "recording": "Recordings",
     "plot": "Plots",
     "runs": "Runs, from configs and in one call",
+    "sweep": "Tables of sweeps",
     "training": "Training",
     "viewer": "The viewer",
 }

@@ -36,7 +36,7 @@ SHORTER: dict[str, list[str]] = {
             "--set",
             "grid.law.m=[0.14, 0.15]",
             "--set",
-            "grid.law.s=[0.015]",
+            "grid.law.s=[0.014, 0.015]",
             "--set",
             "measure.every=2",
             "--set",
@@ -101,7 +101,7 @@ def check_config(text: str) -> None:
     """Reads a config, or a part of one. Raises AssertionError for everything but missing keys."""
     values = tomllib.loads(text)
     model: type[Settings] = RunConfig
-    if {"config", "random", "search"} & values.keys():
+    if {"config", "random", "search", "seeds", "measure", "slurm"} & values.keys():
         model = SweepConfig
     elif "data" in values:
         model = TrainConfig

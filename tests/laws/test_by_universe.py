@@ -21,6 +21,8 @@ LAWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("FitzHughNagumo", {}),
     ("Kuramoto", {}),
     ("CoupledMapLattice", {}),
+    ("QuantumWalk", {"rank": 2, "coin": "rotation", "phase": "linear"}),
+    ("DiracQCA", {"rank": 2}),
     ("ReactionDiffusion", {"reaction": {"u": "a*u - b*u^3"}, "constants": {"a": 1.0, "b": 0.5}}),
 )
 B = 3

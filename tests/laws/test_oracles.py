@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aetheria.laws import GrowingNCA, Lenia
 from aetheria.laws.continuous.lenia import ring_weights
-from aetheria.laws.neural.growing_nca import ALPHA
+from aetheria.laws.neural.nca import ALPHA
 from tests.oracles import Oracle, oracle
 from tests.small_laws import stepper
 

@@ -20,7 +20,7 @@ from aetheria.laws.checks import Boundary
 from aetheria.laws.hash_noise import fire_mask
 from aetheria.laws.layers import pad
 from aetheria.laws.local_network import CellNetwork, Dense, Filters
-from aetheria.laws.neural.growing_nca import ALPHA
+from aetheria.laws.neural.nca import ALPHA
 from aetheria.stepping.gpu.local_network import FusedOnCuda, why_not
 from tests.generated import given, settings, st
 from tests.small_laws import State, fresh, small_law, stepper

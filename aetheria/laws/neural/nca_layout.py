@@ -11,7 +11,8 @@ from torch import Tensor
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.core.settings import Settings
 from aetheria.laws.checks import Boundary
-from aetheria.laws.neural.growing_nca import ALPHA, sobel_kernels
+from aetheria.laws.neural.nca import ALPHA
+from aetheria.laws.neural.perception import sobel_kernels
 
 _AXES = ("x", "y", "z")
 _COLOURS = ALPHA + 1

@@ -166,6 +166,7 @@ def test_painting_a_running_motor_sets_no_other_cell_back(controller: Controller
     )
     controller.unlimited()
     controller.toggle_play()
+    wait_until(lambda: motor.step_count > 0, controller)  # cells that are 0 cannot be erased
     controller.tools.erase()
     controller.model.change_brush(size=3)
     for k in range(20):

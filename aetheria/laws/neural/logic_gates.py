@@ -1,0 +1,94 @@
+"""LogicGates: a cellular automaton of two-input logic gates, soft while it is trained and hard while it steps."""
+
+import torch
+from torch import Tensor, nn
+
+from aetheria.laws.base import PLOTTED
+from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_rank, check_whole
+from aetheria.laws.layers import pad, window
+from aetheria.laws.neighbourhoods import offsets
+from aetheria.laws.neural.gates import GateLayer, layer_sizes
+from aetheria.laws.registry import register
+from aetheria.laws.states import StateLaw
+
+_WHERE = "[law.logicgates]"
+
+
+@register
+class LogicGates(StateLaw):
+    """Circuits perceive the Moore neighbourhood of each channel, and one circuit makes the next cell.
+
+    Cells: channels of 0 and 1. Each perception circuit reads the cells of one channel, the middle one first, then its
+    neighbours in reading order, and gives one bit; it is the same for all channels. The update circuit reads the channels of
+    the cell, then the bit of circuit 0 for each channel, of circuit 1, and so on, and gives the next channels.
+
+    In train mode values lie between 0 and 1 and each gate is a weighted mean of the 16, with a gradient; in eval mode each is
+    the best one of them. Source: P. Miotti, E. Niklasson, E. Randazzo, A. Mordvintsev, "Differentiable Logic Cellular
+    Automata", Google 2025.
+    """
+
+    ranks = RANKS
+    radius = 1
+    states = 2
+    fields = ("state", "alive", "channel", "density", "mass", "energy", "gradient", "population", "count", *PLOTTED)
+
+    def __init__(
+        self,
+        channels: int = 8,
+        *,
+        circuits: int = 8,
+        perceive_gates: list[int] | None = None,
+        update_gates: list[int] | None = None,
+        rank: int = 2,
+        boundary: Boundary = "periodic",
+    ) -> None:
+        """
+        Args:
+            channels: bits of a cell.
+            circuits: number of perception circuits.
+            perceive_gates: gates in the layers of a perception circuit before its last one; None for [8, 4, 2].
+            update_gates: gates in the layers of the update circuit before its last one; None for [8, 4, 2] times channels.
+            rank: number of grid axes, 1, 2 or 3.
+            boundary: "periodic", "zero" or "reflect".
+
+        Raises:
+            ConfigError: an argument outside its range.
+        """
+        super().__init__()
+        self.channels = check_whole(_WHERE, 1, 1024, channels=channels)
+        self.circuits = check_whole(_WHERE, 1, 1024, circuits=circuits)
+        self.ranks = (check_rank(rank, "logicgates"),)
+        self.boundary: Boundary = check_boundary(boundary, "logicgates")
+        self.set_states(2)
+        self.perceive_gates = _widths("perceive_gates", [8, 4, 2] if perceive_gates is None else perceive_gates)
+        self.update_gates = _widths(
+            "update_gates", [8 * channels, 4 * channels, 2 * channels] if update_gates is None else update_gates
+        )
+        self.offsets = [(0,) * rank, *offsets("moore", 1, rank)]
+        self.perception = nn.ModuleList(_circuit(len(self.offsets), 1, self.perceive_gates) for _ in range(circuits))
+        self.update = _circuit(channels * (1 + circuits), channels, self.update_gates)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        seen = [cells, *(circuit(self._around(cells)).view_as(cells) for circuit in self.perception)]
+        after: Tensor = self.update(torch.cat(seen, 1))
+        return after
+
+    def _around(self, cells: Tensor) -> Tensor:
+        """`(B C, 3^n, *grid)`: each channel's neighbourhood, the middle cell first."""
+        halo, grid = pad(cells, 1, self.boundary), cells.shape[2:]
+        seen = [window(halo, tuple(1 + by for by in offset), grid) for offset in self.offsets]
+        return torch.stack(seen, 2).flatten(0, 1)
+
+    def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """Each bit 1 with chance 1/2."""
+        return torch.randint(2, (self.channels, *grid), generator=generator).float()
+
+
+def _circuit(inputs: int, outputs: int, widths: list[int]) -> nn.Sequential:
+    return nn.Sequential(*(GateLayer(*sizes) for sizes in layer_sizes(inputs, outputs, widths)))
+
+
+def _widths(name: str, given: list[int]) -> list[int]:
+    for width in given:
+        check_whole(f"{_WHERE} {name}", 1, 1 << 20, gates=width)
+    return list(given)
