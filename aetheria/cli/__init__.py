@@ -24,7 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done, 1 all points of a sweep failed, 2 bad config or arguments, 3 disk full, 4 diverged, "
-    "5 unreadable input, 6 verify found a difference or repair could not save everything, 130 interrupted.",
+    "5 unreadable input, 6 verify found a difference or repair could not save everything, 7 a process of a split run was lost, "
+    "130 interrupted.",
 )
 for command in (run, train, sweep, info, verify, repair, export, laws, quantise, import_weights, bench, profile, doctor):
     app.command()(command)

@@ -1,13 +1,14 @@
 """Commands that run a config and train a law."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, plain, program
-from aetheria.core.errors import ConfigError
+from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.core.printable import counted
 from aetheria.core.shell import shell_quoted
 
@@ -41,6 +42,10 @@ def run(
     out_file: Annotated[Path | None, typer.Option("--out", help="The recording; runs/<config>.h5 by default.")] = None,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording and picture.")] = False,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", metavar="ROWSxCOLUMNS", help="Under torchrun: split the grid over the processes, as in 2x4."),
+    ] = None,
     cache: Annotated[
         bool, typer.Option("--cache", help="Copy the recording of the same run, if it was made with --cache.")
     ] = False,
@@ -64,17 +69,41 @@ def run(
         raise ConfigError("run: expected a CONFIG, or --resume RECORDING.h5" + (" with --from-start" if from_start else ""))
     display = RunDisplay(out, quiet)
     options: dict[str, Any] = {"device": device, "started": display.started, "progress": display.progress}
-    try:
+
+    def work(**mesh: Any) -> "RunResult":
         with display:
             if resume is not None:
-                result = _resume(resume, steps=steps, from_start=from_start, **options)
-            else:
-                result = _run(str(config), set_, steps, grid, out_file, cache=cache, overwrite=overwrite, **options)
+                return _resume(resume, steps=steps, from_start=from_start, **options, **mesh)
+            return _run(str(config), set_, steps, grid, out_file, cache=cache, overwrite=overwrite, **options, **mesh)
+
+    try:
+        result = work() if split is None else _on_split(split, device, work)
     except KeyboardInterrupt as error:
         err.print("interrupted before the first step; nothing was written")
         raise typer.Exit(getattr(error, "exit_code", 130)) from None
     _report_run(result, quiet)
     raise typer.Exit(result.exit_code)
+
+
+def _on_split(split: str, device: str | None, work: "Callable[..., RunResult]") -> "RunResult":
+    """Rank 0 works; the other processes follow until it has ended, and exit."""
+    from aetheria.runs.split_run import follow, leads
+    from aetheria.split.join import joined_mesh
+    from aetheria.split.mesh import check_split, read_split
+    from aetheria.split.processes import first_to_tell
+
+    sides = read_split(split)
+    check_split(sides, 3)
+    with joined_mesh(sides, device) as mesh:
+        try:
+            if leads(mesh):
+                return work(mesh=mesh)
+            follow(mesh, device)
+        except AetheriaError as error:
+            if not first_to_tell(error):
+                raise typer.Exit(error.exit_code) from None
+            raise
+    raise typer.Exit(0)
 
 
 def _run(

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.laws.controls import Controlled
+from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.forms import Animal
+from aetheria.laws.hash_noise import Place
 from aetheria.laws.law_field import LawField
 from aetheria.laws.law_forms import LawForms
 from aetheria.laws.summary import one_line, table
@@ -35,6 +37,8 @@ class Law(LawForms, Controlled):
         radius: how many cells a change can travel in one step; None if a far-away cell can matter.
         boundary: the cells beyond the edge: "periodic" (a torus), "zero" or "reflect" (mirrored without the edge cell); laws of
             whole states in two dimensions may join their edges otherwise, see `aetheria.laws.topology`.
+        sums_grid: normalises by a sum over the whole grid; then `square_sum` may replace its order of adding by an exact one.
+        square_sum: see `aetheria.laws.exact_sums`; None for the law's own.
         stochastic: draws random numbers; then `initial_memory(cells, seed)` takes the motor's seed.
         phases: number of alternating sub-rules; if above 1, `forward` takes `phase=step % phases`, an int from the motor.
         d_state: complex amplitudes per cell (`channels = 2 * d_state`), or None when cells are real.
@@ -44,6 +48,8 @@ class Law(LawForms, Controlled):
         exact: every plan gives the same bits as the eager step.
         tipping: rounding can tip a cell over a threshold, so that plans may differ in a few cells.
         divisor: the grid's sides must be multiples of this.
+        spatial_period: the rule at a cell depends on its coordinates modulo this: 2 for a checkerboard.
+        place: of the cells in a larger grid, of which a process steps this window; see `aetheria.split`. None for a whole grid.
         divisor_reason: the reason for it, for people; None for a network that halves the grid.
         reversible: `reverse` gives the state one step before.
         alive: (channel, threshold) above which a cell counts as alive, or None when nothing is dead or alive.
@@ -61,6 +67,8 @@ class Law(LawForms, Controlled):
     ranks: tuple[int, ...] = (2,)
     radius: int | None = None
     boundary: str = "periodic"
+    sums_grid: bool = False
+    square_sum: SquareSum | None = None
     stochastic: bool = False
     phases: int = 1
     d_state: int | None = None
@@ -70,6 +78,8 @@ class Law(LawForms, Controlled):
     exact: bool = False
     tipping: bool = False
     divisor: int = 1
+    spatial_period: int = 1
+    place: Place | None = None
     divisor_reason: str | None = None
     reversible: bool = False
     alive: tuple[int, float] | None = None
@@ -97,6 +107,11 @@ class Law(LawForms, Controlled):
         """The name of the class, for messages and files."""
         return type(self).__name__
 
+    @property
+    def reach(self) -> int | None:
+        """How far a change can travel in one step, in cells, besides by a sum over the grid; None for any distance."""
+        return self.radius
+
     def __repr__(self) -> str:
         return one_line(self)
 
@@ -120,6 +135,10 @@ class Law(LawForms, Controlled):
             phase: for laws of several phases: `phase`, that of the step that is taken back.
         """
         raise NotImplementedError
+
+    def why_not_split(self) -> str:
+        """Why the grid cannot be split over processes, for people, beyond its radius and edges; empty if it can."""
+        return ""
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         """Why a grid of these sides cannot be stepped, for people, beyond its rank and the divisor; empty if it can."""

@@ -5,6 +5,7 @@ is on int64 that never overflows (factors below 2^31 in size against 32-bit word
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,25 +25,41 @@ def mix(word: Tensor) -> Tensor:
     return word ^ (word >> 16)
 
 
-def hash_words(seed: Tensor, step: Tensor, grid: Sequence[int]) -> Tensor:
+class Place(NamedTuple):
+    """The position of a window in a larger grid.
+
+    Attributes:
+        offset: coordinates of the window's first cell; negative where the window reaches around a torus.
+        grid: sides of the larger grid.
+    """
+
+    offset: tuple[int, ...]
+    grid: tuple[int, ...]
+
+
+def hash_words(seed: Tensor, step: Tensor, grid: Sequence[int], place: Place | None = None) -> Tensor:
     """Uniform 32-bit words `(B, *grid)` in int64.
 
     Args:
         seed: `(B, 2)` int64: seed and number of each universe.
         step: `(B,)` int64.
         grid: sides of the grid.
+        place: of this grid in a larger one, whose coordinates are hashed; None for a grid of its own.
     """
     key = torch.zeros_like(step)
     for part in (seed[:, 0], seed[:, 0] >> 32, seed[:, 1], step, step >> 32):
         key = mix(((key * _GOLDEN) ^ part) & _WORD)
-    for side in grid:
-        key = mix((key[..., None] + torch.arange(side, device=seed.device) * _GOLDEN) & _WORD)
+    for axis, side in enumerate(grid):
+        coordinate = torch.arange(side, device=seed.device)
+        if place is not None:
+            coordinate = (coordinate + place.offset[axis]) % place.grid[axis]
+        key = mix((key[..., None] + coordinate * _GOLDEN) & _WORD)
     return key
 
 
-def fire_mask(seed: Tensor, step: Tensor, grid: Sequence[int], rate: float) -> Tensor:
+def fire_mask(seed: Tensor, step: Tensor, grid: Sequence[int], rate: float, place: Place | None = None) -> Tensor:
     """`(B, *grid)` bool, each true with chance `rate`, drawn anew for each step and universe."""
-    return hash_words(seed, step, grid) < threshold(rate)
+    return hash_words(seed, step, grid, place) < threshold(rate)
 
 
 def threshold(rate: float) -> int:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from aetheria.core.errors import LawError
 from aetheria.laws.checks import Boundary
+from aetheria.laws.hash_noise import Place
 
 Activation = Literal["none", "elu", "relu"]
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)  # numbered in this order in the kernels (enums.h)
@@ -50,6 +51,7 @@ class CellNetwork:
         fire_rate: chance that a cell fires, drawn by `aetheria.laws.hash_noise` from the memory (seed, step); None if all do.
         alive: (channel, threshold): a cell with nothing above the threshold in its 3x3 neighbourhood, before or after the
             step, becomes zero; None if all cells live.
+        place: of the cells in a larger grid, whose coordinates decide which cells fire; None for a whole grid.
     """
 
     filters: Filters
@@ -59,6 +61,7 @@ class CellNetwork:
     normalise: Normalise = "none"
     fire_rate: float | None = None
     alive: tuple[int, float] | None = None
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         """

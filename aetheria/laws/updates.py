@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_positive, check_rank
 from aetheria.laws.controls import Control
+from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.layers import Norm
 from aetheria.laws.local_network import NORMALISATIONS, Normalise
 
@@ -62,9 +63,15 @@ class QuantumLaw(Law):
         self.decay = decay
         self.normalise = check_choice(normalise, NORMALISATIONS, f"[law.{name}] normalise")
         self.boundary: Boundary = check_boundary(boundary, name)
-        self.radius = None if normalise == "grid" or norm == "group" else radius
+        self.sums_grid = normalise == "grid"
+        self._reach = None if norm == "group" else radius
+        self.radius = None if self.sums_grid else self._reach
         if rank is not None:
             self.ranks = (check_rank(rank, name),)
+
+    @property
+    def reach(self) -> int | None:
+        return self._reach
 
     def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
         return self.predict(cells, *memory)[0]
@@ -75,7 +82,7 @@ class QuantumLaw(Law):
 
     def forward(self, cells: Tensor, *memory: Tensor) -> Tensor | tuple[Tensor, ...]:
         delta, *rest = self.predict(cells, *memory)
-        after = normalised(cells + delta - self.live("decay") * cells, self.normalise)
+        after = normalised(cells + delta - self.live("decay") * cells, self.normalise, self.square_sum)
         return (after, *rest) if rest else after
 
     def normalised(self, cells: Tensor) -> Tensor:
@@ -93,12 +100,19 @@ class QuantumLaw(Law):
         return torch.eye(self.channels)[0]
 
 
-def normalised(cells: Tensor, normalise: Normalise) -> Tensor:
-    """Divides `(B, 2d, *grid)` by its norm over the grid, at each cell, or not at all; zero cells stay zero."""
+def normalised(cells: Tensor, normalise: Normalise, square_sum: SquareSum | None = None) -> Tensor:
+    """Divides `(B, 2d, *grid)` by its norm over the grid, at each cell, or not at all; zero cells stay zero.
+
+    Args:
+        square_sum: gives the sum over the grid; None for torch's, whose last digits depend on the order.
+    """
     if normalise == "none":
         return cells
     axes = tuple(range(1, cells.ndim)) if normalise == "grid" else (1,)
-    total = cells.square().sum(axes, keepdim=True)
+    if normalise == "grid" and square_sum is not None:
+        total = square_sum(cells).to(cells.dtype).view(-1, *[1] * (cells.ndim - 1))
+    else:
+        total = cells.square().sum(axes, keepdim=True)
     # 1 / sqrt(Inf) is 0: cells that diverged would become zeros, and nobody would notice.
     return cells * torch.where(total.isfinite(), total.clamp_min(_TINY).rsqrt(), torch.nan)
 

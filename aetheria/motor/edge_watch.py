@@ -17,7 +17,7 @@ class EdgeWatch:
     """Watches the edges of a grid on which a pattern grows into empty space.
 
     Only laws of whole states have such a pattern, and only universes whose edges are empty at first are watched: of random
-    cells nothing is said. A universe whose empty space comes alive (B0) is no longer watched either.
+    cells nothing is said. A universe whose empty space comes alive (B0) is no longer watched either, nor is a split grid.
 
     Checks are as far apart as cells may be looked at without a cost that shows, and nearer where live cells could reach an edge
     before the next one.
@@ -37,7 +37,7 @@ class EdgeWatch:
         self._stepper, self._interval = stepper, interval
         self._watched: Tensor | None = None  # by universe; None until the next step begins
         self._near = 0  # checks that found cells near an edge
-        self._possible = stepper.law.states is not None and stepper.law.alive == (0, 0.5)
+        self._possible = stepper.law.states is not None and stepper.law.alive == (0, 0.5) and stepper.split is None
         self.due: int | None = None
 
     def begin(self, anew: bool = False) -> None:

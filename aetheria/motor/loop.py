@@ -15,10 +15,8 @@ from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.pace import Pace, chunk_timer
 from aetheria.motor.stepper import Stepper
 from aetheria.observe.feed import Feed, Subscription, next_multiple
-from aetheria.observe.fields import View
 from aetheria.observe.frame import Frame
-from aetheria.observe.render import render
-from aetheria.observe.request import Request, view_of
+from aetheria.observe.request import Request
 
 _LEAST_STEPS, _LEAST_UPDATES = 100, 1 << 24
 
@@ -50,7 +48,7 @@ class StepLoop:
         self.lock = FairLock()
         self.stepper, self.optimizer, self.edits = stepper, optimizer, edits
         self.feed = Feed()
-        self.edge_watch = EdgeWatch(stepper, check_interval(tuple(stepper.state[0].shape)))
+        self.edge_watch = EdgeWatch(stepper, check_interval(tuple(stepper.own_state[0].shape)))
         self._calls: dict[str, object] = {}  # "now": the call of `step` that is under way
         self._check_interval = check_every
         self._pace = Pace()
@@ -103,7 +101,7 @@ class StepLoop:
             self.lock.release_to(depth)
         except BaseException:
             if before is not None and self.lock.depth > depth and self.edits.version.same(before[2]):
-                stepper.moment = before[0]
+                stepper.restore(before[0])
                 stepper.own.restore(before[1])
             self.lock.release_to(depth)
             raise
@@ -135,26 +133,22 @@ class StepLoop:
     def frame(self, request: Request) -> Frame:
         """One frame of the present cells."""
         with self.lock:
-            return self._frame(self._view(), request)
+            return self._frame(request)
 
     def rendered(self, request: Request) -> dict[str, torch.Tensor]:
         """The fields of a request, by name, on the device; they may share memory with the cells. For the lock's holder."""
-        return self._rendered(self._view(), request)
+        return self._rendered(request)
 
     def _frames(self, due: list[Subscription]) -> list[Frame]:
-        view = self._view()
-        return [self._frame(view, subscription.request) for subscription in due]
+        return [self._frame(subscription.request) for subscription in due]
 
-    def _frame(self, view: View, request: Request) -> Frame:
-        fields = self.optimizer.transfer(self._rendered(view, request))
+    def _frame(self, request: Request) -> Frame:
+        fields = self.optimizer.transfer(self._rendered(request))
         return Frame(self.stepper.step, time.time(), fields, request, self.edits.count)
 
-    def _rendered(self, view: View, request: Request) -> dict[str, torch.Tensor]:
+    def _rendered(self, request: Request) -> dict[str, torch.Tensor]:
         with self.optimizer.numerics():
-            return render(view, request)
-
-    def _view(self) -> View:
-        return view_of(self.stepper.law, self.stepper.state, self.stepper.change)
+            return self.stepper.rendered(request)
 
     # -- chunks ----------------------------------------------------------------------------------------------------
 

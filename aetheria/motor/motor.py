@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from pydantic import Field as Setting
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 
 from aetheria.core.device import find_device, grid_of
 from aetheria.core.errors import ConfigError, LawError, StateError
@@ -17,6 +19,7 @@ from aetheria.core.precision import Precision
 from aetheria.core.settings import Settings
 from aetheria.laws.base import as_law, check_grid
 from aetheria.laws.controls import Value
+from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.weights import fitting_weights
 from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
@@ -25,9 +28,12 @@ from aetheria.motor.loop import StepLoop, check_interval
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.overview import as_html, one_line
 from aetheria.motor.reading import MotorReader
+from aetheria.motor.split_calls import led
+from aetheria.motor.split_stepper import SplitStepper
 from aetheria.motor.state import InitialCells, check_room_for, checked_state, fresh_state
 from aetheria.motor.stepper import Stepper
 from aetheria.motor.values import law_values
+from aetheria.split.grid import SplitGrid
 from aetheria.stepping import Plan, PlanName
 
 
@@ -51,6 +57,10 @@ class MotorConfig(Settings):
             more steps. Each recorded frame is checked too. [steps]
         log_edits: keep what is changed by hand in `edits`, from which the run can be repeated. False spares the copies, and a
             recording then says nothing of edits.
+        halo_steps: steps between two exchanges of margins where the grid is split over processes; None for a number that
+            suits law, tile and network. The results do not depend on it.
+        exact_sums: add what a law sums over its grid as whole numbers, in fixed point: then the cells are those of a split
+            grid, to the last bit. A split grid always does so.
     """
 
     plan: PlanName = "auto"
@@ -61,6 +71,8 @@ class MotorConfig(Settings):
     empty_cache_interval: int = Setting(default=100, ge=0)
     check_interval: int | None = Setting(default=None, ge=0, examples=["check_interval = 1000"])
     log_edits: bool = True
+    halo_steps: int | None = Setting(default=None, ge=1)
+    exact_sums: bool = False
 
 
 class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
@@ -85,6 +97,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         initial: InitialCells = None,
         batch: int = 1,
         seed: int = 0,
+        mesh: DeviceMesh | None = None,
     ) -> None:
         """
         Args:
@@ -99,9 +112,12 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
                 config ({"kind": "rle", "path": ...}) or an `Initial`; None for what suits the law.
             batch: number B of independent universes.
             seed: of random cells and of stochastic laws; universe u draws from (seed, u).
+            mesh: processes over which the grid is split, along its first axes; each makes this motor with the same arguments,
+                and a law of its own. See `docs/split.md`.
 
         Raises:
-            ConfigError: a bad size, device or setting. LawError: a law that does not fit the grid or d_state.
+            ConfigError: a bad size, device, mesh or setting. LawError: a law that does not fit the grid or d_state, or cannot
+                be split.
             StateError: cells that do not fit, or a state too large for memory.
         """
         self.config = cfg if isinstance(cfg, MotorConfig) else MotorConfig.checked({} if cfg is None else cfg, "motor")
@@ -113,7 +129,10 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed!r} given; expected a whole number from 0 to 2^63 - 1")
         dtype = torch.float64 if self.config.precision == "fp64" else torch.float32
-        self._spec = spec = CellSpec((batch, law.channels, *grid), find_device(device), dtype)
+        self._spec = spec = CellSpec((batch, law.channels, *grid), find_device(_device_of(mesh, device)), dtype)
+        law.square_sum = SquareSum() if self.config.exact_sums and law.sums_grid else None
+        split = None if mesh is None else SplitGrid.of(mesh, law, grid, self.config.halo_steps, spec.device)
+        own = spec if split is None else replace(spec, shape=(*spec.shape[:2], *split.tile.window))
         optimizer = GPUOptimizer(
             spec.device,
             precision=self.config.precision,
@@ -121,26 +140,27 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             empty_cache_interval=self.config.empty_cache_interval,
         )
         least = EAGER_STATES if self.config.plan == "eager" else KERNEL_STATES
-        check_states(spec.shape, bytes_of(spec.shape, dtype.itemsize), least, optimizer.available_bytes())
+        check_states(own.shape, bytes_of(own.shape, dtype.itemsize), least, optimizer.available_bytes())
         layout = torch.channels_last if len(grid) == 2 else torch.preserve_format
         # torch's stubs do not know that `to` takes a memory format; it would also turn complex weights real, `float` does not.
         law.to(spec.device, memory_format=layout).eval()  # type: ignore[call-overload]
         law.double() if dtype == torch.float64 else law.float()
-        stepper = Stepper(
-            law,
-            optimizer,
-            seed,
-            wanted=self.config.plan,
-            planned_steps=self.config.planned_steps,
-            background=self.config.plan_in_background,
+        plan, steps = self.config.plan, self.config.planned_steps
+        stepper = (
+            Stepper(law, optimizer, seed, wanted=plan, planned_steps=steps, background=self.config.plan_in_background)
+            if split is None
+            else SplitStepper(law, optimizer, seed, split, wanted=plan, planned_steps=steps)
         )
         self._initial = self._first_initial = initial
-        stepper.go_to(fresh_state(law, initial, spec, seed), first_step(initial), seed)
-        check_room_for(law, stepper.state, self.config.plan, self.config.precision, optimizer.available_bytes())
-        law.prepare(stepper.state[0])
+        stepper.begin(fresh_state(law, initial, spec, seed, split), first_step(initial))
+        check_room_for(law, stepper.own_state, self.config.plan, self.config.precision, optimizer.available_bytes())
+        law.prepare(stepper.own_state[0])
         edits = EditLog(stepper, optimizer.move_to_cpu_batch, enabled=self.config.log_edits)
-        interval = check_interval(spec.shape) if self.config.check_interval is None else self.config.check_interval
+        interval = check_interval(own.shape) if self.config.check_interval is None else self.config.check_interval
         super().__init__(StepLoop(stepper, optimizer, edits, interval), spec)
+        if split is not None:
+            split.processes.on("control", law.set_control)
+            split.processes.on("weights", self._share_weights)
 
     def __repr__(self) -> str:
         return one_line(self)
@@ -155,6 +175,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
 
     # -- stepping ------------------------------------------------------------------------------------------------
 
+    @led
     def step(self, n: int = 1, until: Callable[[], bool] | None = None) -> int:
         """Takes `n` steps, frame by due frame; returns their number. The result does not depend on the split into calls.
 
@@ -167,6 +188,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         """
         return self._loop.step(n, until)
 
+    @led
     def reverse(self, n: int = 1) -> None:
         """Takes `n` steps back, one by one; only of a reversible law, back to step 0 at the most.
 
@@ -179,15 +201,11 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         if loop.feed.lossless():
             raise StateError("reverse: a recorder is running, and its steps only go forward; finish it first")
         with loop.changing():
-            before, state = stepper.step, stepper.state
+            before = stepper.step
             done = before - self.first_step
             if not 0 <= n <= done:
                 raise StateError(f"reverse: {n} steps given; expected 0 to {done}, the steps that were done")
-            for number in range(before - 1, before - 1 - n, -1):
-                phase: dict[str, Any] = {"phase": number % law.phases} if law.phases > 1 else {}
-                found = law.reverse(*state, **phase)
-                state = found if isinstance(found, tuple) else (found,)
-            stepper.go_to(state, before - n, stepper.seed)
+            stepper.reverse(n)
             loop.edits.add_state(before)
             loop.feed.show_again()
 
@@ -197,11 +215,17 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         Raises:
             LawError: the law cannot step these cells.
         """
+        self._make_plan()
+        return self.plan
+
+    @led
+    def _make_plan(self) -> None:
         with self._loop.lock:
-            return self._loop.stepper.warm_up()
+            self._loop.stepper.warm_up()
 
     # -- changes -------------------------------------------------------------------------------------------------
 
+    @led
     def set_cells(self, cells: Tensor | ArrayLike, at: Sequence[int] | None = None, universe: int | None = None) -> None:
         """Replaces the cells, or a block of them; memory and step stay.
 
@@ -223,6 +247,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             loop.edge_watch.begin()
             loop.feed.show_again()
 
+    @led
     def set_control(self, name: str, value: Value) -> None:
         """Changes a parameter of the law between two steps; nothing is compiled again for a number.
 
@@ -231,9 +256,12 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         """
         with self._loop.lock:
             self.traits.set_control(name, value)
+            if self.split is not None:
+                self.split.processes.command("control", name, self.traits.get_control(name))
             self._loop.edits.add_control(name)
             self._loop.feed.show_again()
 
+    @led
     def restart(self, seed: int | None = None, initial: InitialCells = None) -> None:
         """Goes back to its first step, with fresh initial cells and memory; parameters of the law stay as they are.
 
@@ -263,6 +291,7 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             loop.edge_watch.begin(anew=True)
             loop.feed.show_again()
 
+    @led
     def load_weights(self, path: str | Path) -> None:
         """Other weights for the law, from the next step on; cells and step stay. For any thread.
 
@@ -279,9 +308,20 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
         tensors = fitting_weights(self.law, path)
         with self._loop.lock:
             self.law.load_state_dict(tensors)
+            if self.split is not None:
+                self.split.processes.command("weights")
             self._loop.stepper.own.initial = self._loop.stepper.own.capture()
             self._loop.edits.shorten()
 
+    def _share_weights(self) -> None:
+        """Gives every process the weights of the leader."""
+        assert self.split is not None
+        with torch.inference_mode():
+            for tensor in self.law.state_dict().values():
+                self.split.processes.broadcast(tensor)
+        self._loop.stepper.own.initial = self._loop.stepper.own.capture()
+
+    @led
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from a `state_dict`.
 
@@ -305,7 +345,13 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
     # -- copies --------------------------------------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles law, settings, whole state and edits; a copy has locks of its own, and no subscriptions."""
+        """Pickles law, settings, whole state and edits; a copy has locks of its own, and no subscriptions.
+
+        Raises:
+            StateError: its grid is split.
+        """
+        if self.split is not None:
+            raise StateError("copy: the grid of this motor is split over processes; save its state instead")
         loop, law = self._loop, self.traits
         with loop.lock:
             made = (self.law, self.shape[2:], law.d_state or law.channels, str(self.device), self.config)
@@ -317,6 +363,13 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
     def __copy__(self) -> Self:
         """As `copy.deepcopy`: two motors that step one module would change each other's state."""
         return copy.deepcopy(self)
+
+
+def _device_of(mesh: DeviceMesh | None, device: str | torch.device | None) -> str | torch.device | None:
+    """The device of this process: with a mesh on GPUs the current one, which the mesh has set."""
+    if mesh is None or device not in (None, "auto"):
+        return device
+    return mesh.device_type
 
 
 def _restored(

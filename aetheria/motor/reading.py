@@ -18,9 +18,11 @@ from aetheria.motor.cells import CellSpec, checked_block, copied
 from aetheria.motor.edit_log import EditReader
 from aetheria.motor.edits import Edit
 from aetheria.motor.loop import StepLoop
+from aetheria.motor.split_calls import led, on_leader
 from aetheria.observe.feed import Delivery, Subscription
 from aetheria.observe.frame import Frame
 from aetheria.observe.request import Part, PixelType, Request, request_for
+from aetheria.split.grid import SplitGrid
 from aetheria.stepping import Plan
 
 log = get_logger(__name__)
@@ -39,6 +41,37 @@ class MotorReader:
         self.optimizer = loop.optimizer
         self.shape, self.device, self.dtype = spec.shape, spec.device, spec.dtype
         self._loop = loop
+
+    # -- processes -----------------------------------------------------------------------------------------------
+
+    @property
+    def split(self) -> SplitGrid | None:
+        """The split of the grid over processes; None for one process."""
+        return self._loop.stepper.split
+
+    @property
+    def tile(self) -> Block:
+        """The part of the grid that this process owns; the whole grid for one process."""
+        if self.split is None:
+            return Block((0,) * len(self.shape[2:]), self.shape[2:])
+        return Block(self.split.tile.start, self.split.tile.size)
+
+    @property
+    def own_cells(self) -> Tensor:
+        """A copy of the cells of this process's tile `(B, C, *size)`; no other process takes part."""
+        with self._loop.lock:
+            cells = self._loop.stepper.own_state[0]
+            return copied(cells if self.split is None else self.split.tile.inner(cells))
+
+    def follow(self) -> None:
+        """On another rank than 0 of a split grid: does what rank 0 does with its motor, until it closes it.
+
+        Raises:
+            StateError: this process leads. ProcessLostError: another process failed or was killed.
+        """
+        if self.split is None or self.split.leads:
+            raise StateError("follow: this process leads; expected another rank of a split grid")
+        self.split.processes.follow("close")
 
     # -- cells ---------------------------------------------------------------------------------------------------
 
@@ -61,18 +94,21 @@ class MotorReader:
         return self._loop.edge_watch.step
 
     @property
+    @led
     def cells(self) -> Tensor:
         """A copy of the cells `(B, C, *grid)`, on the motor's device."""
         with self._loop.lock:
             return copied(self._loop.stepper.state[0])
 
     @property
+    @led
     def memory(self) -> tuple[Tensor, ...]:
         """Copies of the law's memory tensors; empty for a law without."""
         with self._loop.lock:
             return tuple(map(copied, self._loop.stepper.state[1:]))
 
     @property
+    @led
     def psi(self) -> Tensor:
         """The amplitudes, complex `(B, *grid, d)`; a copy.
 
@@ -84,6 +120,7 @@ class MotorReader:
         re, im = self.cells.chunk(2, 1)
         return torch.complex(re, im).movedim(1, -1)
 
+    @led
     def cells_at(self, *block: Block | int) -> Tensor:
         """A copy of a block of cells `(B, C, *size)`, on the motor's device.
 
@@ -97,6 +134,7 @@ class MotorReader:
         with self._loop.lock:
             return copied(self._loop.stepper.state[0][index])
 
+    @led
     def read(self, field: str, size: int | Sequence[int] | None = None, **part: Unpack[Part]) -> Tensor:
         """One field of the present cells, on the device: `(B, *size)` float32, "rgb" `(B, 3, *size)`, an observable `(B,)`.
 
@@ -110,11 +148,13 @@ class MotorReader:
         with self._loop.lock, torch.inference_mode():
             return copied(self._loop.rendered(request)[request.fields[0].name])
 
+    @led
     def check_finite(self) -> None:
         """Raises DivergedError when a cell is NaN or Inf. One pass over the cells."""
         with self._loop.lock:
             self._loop.stepper.check_finite()
 
+    @on_leader
     def state_dict(self) -> dict[str, Any]:
         """Copies of the whole state, which with the law's parameters decides the future.
 
@@ -179,6 +219,7 @@ class MotorReader:
         """The law's controls as they were when the motor was made."""
         return self._loop.edits.start
 
+    @on_leader
     def follow_edits(self, held: int | None = None) -> EditReader:
         """A reader of the edits so far, and of each edit from now on.
 
@@ -191,6 +232,7 @@ class MotorReader:
 
     # -- feed ----------------------------------------------------------------------------------------------------
 
+    @on_leader
     def subscribe(
         self,
         *,
@@ -235,6 +277,7 @@ class MotorReader:
         """
         return request_for(self.traits, self.shape, fields or None, size, dtype, levels, **part)
 
+    @on_leader
     def watch(self, request: Request, rate: float = 60.0) -> Subscription:
         """The newest frames for a live window: at most `rate` a second, at whatever steps the motor comes by.
 
@@ -242,6 +285,7 @@ class MotorReader:
         """
         return self._loop.feed.add(Subscription(1, request, "latest", 1, rate))
 
+    @on_leader
     def look(self, request: Request) -> Frame:
         """One frame of the present cells; for any thread."""
         return self._loop.frame(request)
@@ -276,11 +320,15 @@ class MotorReader:
         feed.enabled = enabled
 
     def close(self) -> None:
-        """Closes every subscription."""
+        """Closes every subscription; on a split grid rank 0 tells the others, which follow until then."""
         self._loop.feed.close()
+        if self.split is not None:
+            self.split.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.split is not None and error is not None:
+            self.split.processes.fail(error)
         self.close()

@@ -1,6 +1,7 @@
 """The whole state of a motor: made from initial cells, or given and checked."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from operator import index
 from typing import Any
 
@@ -15,13 +16,18 @@ from aetheria.laws.base import Law
 from aetheria.motor.cells import CellSpec, as_tensor, checked_cells, finite
 from aetheria.motor.initial import Initial, make_initial
 from aetheria.motor.values import law_values
+from aetheria.split.grid import SplitGrid
 from aetheria.stepping import PlanName, State, first_plan
 
 InitialCells = Initial | Mapping[str, Any] | Tensor | ArrayLike | None
 
 
-def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int) -> State:
+def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int, split: SplitGrid | None = None) -> State:
     """Initial cells, given or described (by a kind, or as in a config), and the memory that goes with them.
+
+    Args:
+        spec: of the cells of the whole grid.
+        split: of the grid over processes: the state is that of this process's window.
 
     Raises:
         StateError: cells that do not fit. ConfigError, FileUnreadableError: as for `make_initial`.
@@ -32,6 +38,9 @@ def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int) -> S
         initial = make_initial(initial, law, spec.shape, seed)
     else:
         initial = law_values(initial, law, "initial")
+    if split is not None:
+        whole = as_tensor(initial)
+        initial, spec = split.tile.cut(whole), replace(spec, shape=(*spec.shape[:2], *split.tile.window))
     cells = checked_cells(initial, spec)
     with torch.inference_mode():
         return (cells, *fresh_memory(law, cells, seed))

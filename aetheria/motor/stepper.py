@@ -1,6 +1,7 @@
 """The stepper: the state of one law, in the form of the plan that advances it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,10 @@ from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
+from aetheria.observe.fields import View
+from aetheria.observe.render import render
+from aetheria.observe.request import Request, view_of
+from aetheria.split.grid import SplitGrid
 from aetheria.stepping import Plan, PlanName, State
 from aetheria.stepping.edges import edge_cells, margin
 
@@ -43,7 +48,10 @@ class Stepper:
         law: the law being stepped.
         moment: state, step and seed.
         own: the state that the law's modules keep themselves.
+        split: of the grid over processes; None for one process.
     """
+
+    split: SplitGrid | None = None
 
     def __init__(
         self,
@@ -83,7 +91,16 @@ class Stepper:
 
     @property
     def state(self) -> State:
-        """Cells and memory in the public form."""
+        """Cells and memory of the whole grid, in the public form."""
+        return self.own_state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.go_to(state, self.moment.step, self.moment.seed)
+
+    @property
+    def own_state(self) -> State:
+        """Cells and memory that this process steps, in the public form: all, unless the grid is split."""
         now = self.moment
         if now.shown is not None:
             return now.shown
@@ -94,13 +111,17 @@ class Stepper:
         self.moment = replace(now, shown=shown)
         return shown
 
-    @state.setter
-    def state(self, state: State) -> None:
-        self.go_to(state, self.moment.step, self.moment.seed)
+    def begin(self, state: State, step: int) -> None:
+        """Sets the state that this process steps, and the number of steps done with which the run begins."""
+        self.moment = Moment(step, self.seed, state)
 
     def go_to(self, state: State, step: int, seed: int) -> None:
         """Replaces state, step and seed together."""
         self.moment = Moment(step, seed, state)
+
+    def restore(self, moment: Moment) -> None:
+        """Takes back the newest change, which led from this moment to the present one."""
+        self.moment = moment
 
     @property
     def plan(self) -> Plan:
@@ -127,7 +148,7 @@ class Stepper:
         now = self.moment
         if now.plan is not None and now.held is not None:
             return now.plan.probe(now.held)
-        return self.state[0]
+        return self.own_state[0]
 
     def edges(self) -> Tensor:
         """Channel 0 of the cells at the edges `(B, n)`, in any form that is 0 exactly where they are."""
@@ -175,7 +196,7 @@ class Stepper:
             self.own.note_changes(marks)
 
     def _advance(self, plan: Plan, steps: int) -> None:
-        own, state = self.own.saved(), self.state if self.moment.plan is not plan else None
+        own, state = self.own.saved(), self.own_state if self.moment.plan is not plan else None
         now = self.moment
         held = now.held if state is None else plan.pack(state)
         assert held is not None
@@ -189,14 +210,34 @@ class Stepper:
                 self.moment = Moment(now.step + taken, now.seed, None, newest, plan)
             raise
 
+    def reverse(self, steps: int) -> None:
+        """Takes steps back, one by one; only of a reversible law."""
+        for _ in range(steps):
+            self.moment = self._before()
+
+    def _before(self) -> Moment:
+        number, law = self.step - 1, self.law
+        phase: dict[str, Any] = {"phase": number % law.phases} if law.phases > 1 else {}
+        with torch.inference_mode():
+            found = law.reverse(*self.own_state, **phase)
+        return Moment(number, self.seed, found if isinstance(found, tuple) else (found,))
+
     def change(self) -> Tensor:
         """The change `(B, C, *grid)` that the next step makes; evaluating it changes nothing."""
-        cells, *memory = self.state
+        cells, *memory = self.own_state
         with self.own.undisturbed(cells.device):
             if self.law.phases == 1:
                 return self.law.change(cells, *memory)
             after = self.law(cells, *memory, phase=self.step % self.law.phases)
             return (after if isinstance(after, Tensor) else after[0]) - cells
+
+    def rendered(self, request: Request) -> dict[str, Tensor]:
+        """The fields of a request, by name, on the device; they may share memory with the cells."""
+        return render(self.view(), request)
+
+    def view(self) -> View:
+        """The view of the whole grid, from which fields are computed."""
+        return view_of(self.law, self.state, self.change)
 
     def current(self) -> Plan:
         """The plan for the steps up to `switch`.
@@ -204,9 +245,9 @@ class Stepper:
         Raises:
             LawError: the law cannot step these cells.
         """
-        plan = self._planner.plan_at(self.step, lambda: self.state)
+        plan = self._planner.plan_at(self.step, lambda: self.own_state)
         if plan is not self.moment.plan:
-            self.state = self.state  # in the public form alone, which the next plan can read
+            self.moment = Moment(self.step, self.seed, self.own_state)  # in the public form alone, which the next plan can read
         return plan
 
     def warm_up(self) -> Plan:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from torch.distributed.device_mesh import DeviceMesh
+
 from aetheria.core.device import find_device
 from aetheria.core.errors import RecordingError
 from aetheria.motor.edits import ControlEdit, Edit, StateEdit
@@ -10,9 +12,12 @@ from aetheria.recording import Recording
 from aetheria.recording.metadata import weights_hash
 from aetheria.runs.config import RunConfig
 from aetheria.runs.run import build_motor
+from aetheria.split.join import shared_text
 
 
-def replay(recording: Recording, step: int | None = None, device: str | None = None) -> Aetheria_Motor:
+def replay(
+    recording: Recording, step: int | None = None, device: str | None = None, mesh: DeviceMesh | None = None
+) -> Aetheria_Motor:
     """The recorded motor at `step`: built from the recording's config, with its edits repeated.
 
     At a recorded step the motor is as in the frame; at any other, the edits of that step are made, too. The cells are equal to
@@ -22,6 +27,7 @@ def replay(recording: Recording, step: int | None = None, device: str | None = N
         recording: of a run with a config.
         step: steps done; None for the last frame's.
         device: replaces the config's.
+        mesh: processes over which the grid is split, as for `run`.
 
     Raises:
         RecordingError: no config, no frame, a step before the first, or weights that have changed since.
@@ -35,7 +41,10 @@ def replay(recording: Recording, step: int | None = None, device: str | None = N
         raise RecordingError(f"{recording.path}: holds no frame; give the step to go to")
     target = int(steps[-1]) if step is None else step
     edits = edits_until(recording, target)
-    motor = build_motor(with_recorded_plan(config, recording, str(recording.attributes["plan"]), device), device)
+    config = with_recorded_plan(config, recording, str(recording.attributes["plan"]), device)
+    if mesh is not None:
+        shared_text(config.to_toml())
+    motor = build_motor(config, device, mesh=mesh)
     recorded = recording.attributes["weights_sha256"]
     if weights_hash(motor.law) != recorded:
         raise RecordingError(f"{recording.path}: the law's weights are not those that were recorded (sha256 {recorded[:16]})")

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch.distributed.device_mesh import DeviceMesh
+
 from aetheria.core.errors import ConfigError, RecordingError, StateError
 from aetheria.core.printable import get_logger
 from aetheria.motor.edits import Edit
+from aetheria.motor.initial import Initial
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
 from aetheria.recording.append import ResumePoint
@@ -21,8 +24,10 @@ from aetheria.runs.run import RunResult, build_motor, checkpoints_for, finish, r
 from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
+from aetheria.split.join import shared_text
 
 log = get_logger(__name__)
+_AT_REST = Initial(kind="seed")  # for the other processes of a split grid, which are given the checkpoint's cells
 LaterEdit = tuple[Edit, bool]  # and whether the frame of the edit's step shows it
 
 
@@ -51,6 +56,7 @@ def resume(
     steps: int | None = None,
     from_start: bool = False,
     device: str | None = None,
+    mesh: DeviceMesh | None = None,
     started: Callable[[Aetheria_Motor], None] = lambda _: None,
     progress: Callable[[RunProgress], None] = lambda _: None,
 ) -> RunResult:
@@ -65,7 +71,7 @@ def resume(
         steps: done at the end; None for the config's.
         from_start: if there is no such checkpoint, make all frames again from the first.
         device: replaces the config's.
-        started, progress: as for `run`.
+        mesh, started, progress: as for `run`.
 
     Raises:
         RecordingError: no recording, one that cannot be resumed, or no checkpoint.
@@ -73,7 +79,7 @@ def resume(
         AetheriaError: the motor cannot be built.
     """
     plan = _plan(path, steps, from_start)
-    with SignalHandler() as signals, _motor(path, plan, device) as motor:
+    with SignalHandler() as signals, _motor(path, plan, device, mesh) as motor:
         started(motor)
         motor.warm_up()
         if plan.saved is not None:
@@ -132,14 +138,16 @@ def _later_edits(recording: Recording, made: int) -> list[LaterEdit]:
     return [(edit, number < shown.get(edit.step, 0)) for number, edit in enumerate(recording.edits[made:], made)]
 
 
-def _motor(path: Path, plan: ResumePlan, device: str | None) -> Aetheria_Motor:
+def _motor(path: Path, plan: ResumePlan, device: str | None, mesh: DeviceMesh | None) -> Aetheria_Motor:
     with Recording(path) as recording:
         if plan.saved is None:
-            return replay(recording, plan.first_step, device)
+            return replay(recording, plan.first_step, device, mesh)
         made = plan.saved.description.made
         config = with_recorded_plan(plan.config, recording, made.plan if made else "", device)
         # Not from the config's initial cells: their file may be gone.
-        return build_motor(config, device, plan.saved.tensors["cells"])
+        if mesh is not None:
+            shared_text(config.model_copy(update={"initial": _AT_REST}).to_toml())
+        return build_motor(config, device, plan.saved.tensors["cells"], mesh)
 
 
 def _restore(path: Path, motor: Aetheria_Motor, saved: SavedState) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
 
 from aetheria.core.errors import AetheriaError, ConfigError, RecordingError
 from aetheria.export.pictures import Movie, PictureStyle, check_levels, find_levels, picture
@@ -25,6 +26,7 @@ from aetheria.runs.config import LawConfig, RecordConfig, RunConfig
 from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
+from aetheria.split.join import shared_text
 
 _MOST_ROWS = 1024  # frames in the space-time picture that a run leaves
 
@@ -71,13 +73,16 @@ def law_from_config(config: LawConfig, d_state: int | None, rank: int = 2) -> tu
     return law, found
 
 
-def build_motor(config: RunConfig, device: str | None = None, initial: InitialCells = None) -> Aetheria_Motor:
+def build_motor(
+    config: RunConfig, device: str | None = None, initial: InitialCells = None, mesh: DeviceMesh | None = None
+) -> Aetheria_Motor:
     """The motor of a config, ready to step.
 
     Args:
         config: a checked config.
         device: replaces the config's.
         initial: replaces the config's.
+        mesh: processes over which the grid is split; each builds the motor.
 
     Raises:
         AetheriaError: the law, its weights, the initial cells or the device are refused.
@@ -88,9 +93,8 @@ def build_motor(config: RunConfig, device: str | None = None, initial: InitialCe
     if settings.planned_steps is None:
         settings = settings.model_copy(update={"planned_steps": config.steps})
     cells = config.initial if initial is None else initial
-    return Aetheria_Motor(
-        law, grid, int(d_state), device or config.device, settings, initial=cells, batch=config.batch, seed=config.seed
-    )
+    options: dict[str, Any] = {"initial": cells, "batch": config.batch, "seed": config.seed, "mesh": mesh}
+    return Aetheria_Motor(law, grid, int(d_state), device or config.device, settings, **options)
 
 
 def run(
@@ -100,6 +104,7 @@ def run(
     device: str | None = None,
     overwrite: bool = False,
     make_folder: bool = False,
+    mesh: DeviceMesh | None = None,
     started: Callable[[Aetheria_Motor], None] = lambda _: None,
     progress: Callable[[RunProgress], None] = lambda _: None,
 ) -> RunResult:
@@ -110,6 +115,7 @@ def run(
         device: replaces the config's.
         overwrite: replace existing files.
         make_folder: make the folder of `out` if it is missing.
+        mesh: processes over which the grid is split; this one leads, the others call `aetheria.runs.split_run.follow`.
         started: called once with the motor, before the first step.
         progress: called about ten times a second.
 
@@ -120,7 +126,9 @@ def run(
     image = out.with_suffix(".png")
     for path in (out, image):
         check_output(path, overwrite, make_folder)
-    with SignalHandler() as signals, build_motor(config, device) as motor:
+    if mesh is not None:
+        shared_text(config.to_toml())
+    with SignalHandler() as signals, build_motor(config, device, mesh=mesh) as motor:
         check_outputs(config, motor)
         started(motor)
         motor.warm_up()

@@ -31,6 +31,7 @@ def choose_plan(
     precision: Precision = "fp32",
     planned_steps: int | None = None,
     own: OwnState | None = None,
+    cells: int | None = None,
 ) -> Plan:
     """The plan for stepping `law` from `state`. Trials leave the law's own state and the random generators as they were.
 
@@ -38,6 +39,7 @@ def choose_plan(
         wanted: a plan by name, or "auto": the fastest that can step this law on this device in this precision, and that pays
             for a run of `planned_steps`.
         own: the state that the law's modules keep themselves; None to find out here.
+        cells: in all universes, for which the run has to pay; None for those of the state.
 
     Raises:
         LawError: the law cannot step this state, or returns other shapes.
@@ -45,8 +47,9 @@ def choose_plan(
     """
     own = OwnState(law) if own is None else own
     problem = StepProblem(law, state, precision)
+    updates = _updates(problem, planned_steps, cells)
     with _undisturbed(problem, own):
-        factories = [] if wanted == "eager" else _factories(problem, wanted, planned_steps)
+        factories = [] if wanted == "eager" else _factories(problem, wanted, updates)
         trial = Trial(problem, own, steps=2 if factories else 1)
         refusals = {factory.name: trial.why_not(factory) for factory in factories}
         able = [factory for factory in factories if not refusals[factory.name]]
@@ -55,7 +58,7 @@ def choose_plan(
         plan, failures = _first_that_works(trial, able)
     if plan is None:
         plan = make_eager(problem)
-        why_eager = next(iter(refusals.values()), "") or _too_short(problem, planned_steps)
+        why_eager = next(iter(refusals.values()), "") or _too_short(updates)
         plan.reason = "asked for" if wanted == "eager" else why_eager
     elif wanted != "auto":
         plan.reason = "asked for"
@@ -126,24 +129,26 @@ def _warn_if_unrepeatable(trial: Trial, law: Law) -> None:
         )
 
 
-def _factories(problem: StepProblem, wanted: PlanName, planned_steps: int | None) -> list[PlanFactory]:
+def _factories(problem: StepProblem, wanted: PlanName, updates: int | None) -> list[PlanFactory]:
     """The plans to try, fastest first."""
     if wanted != "auto":
         able = [factory for factory in PLAN_FACTORIES if factory.name == wanted and not factory.why_not(problem)]
         if not able:
             raise ConfigError(f'plan: "{wanted}" given; {why_none(wanted, problem)}')
         return able
-    updates = _updates(problem, planned_steps)
     return [factory for factory in automatic(problem) if updates is None or updates >= factory.worth]
 
 
-def _updates(problem: StepProblem, planned_steps: int | None) -> int | None:
-    cells = problem.state[0]
-    return None if planned_steps is None else planned_steps * len(cells) * math.prod(cells.shape[2:])
+def _updates(problem: StepProblem, planned_steps: int | None, cells: int | None) -> int | None:
+    """Cell updates of a whole run, if its length is known."""
+    if planned_steps is None:
+        return None
+    shape = problem.state[0].shape
+    return planned_steps * (shape[0] * math.prod(shape[2:]) if cells is None else cells)
 
 
-def _too_short(problem: StepProblem, planned_steps: int | None) -> str:
-    return f"{_updates(problem, planned_steps) or 0:,} cell updates take less time than compiling"
+def _too_short(updates: int | None) -> str:
+    return f"{updates or 0:,} cell updates take less time than compiling"
 
 
 def _first_that_works(trial: Trial, factories: list[PlanFactory]) -> tuple[Plan | None, list[str]]:

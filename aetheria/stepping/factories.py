@@ -13,6 +13,8 @@ from aetheria.stepping.packed_factories import PACKED_FACTORIES
 from aetheria.stepping.plan import Plan, State, Stepwise, make_step
 from aetheria.stepping.plan_factory import ANY_RANK, COMPILING_S, WORTH_BUILDING, WORTH_COMPILING, PlanFactory, StepProblem
 
+_EXACT = "exact sums over the grid are taken between its steps"
+
 
 def make_eager(problem: StepProblem) -> Plan:
     """The reference: the law as it is, step by step."""
@@ -25,6 +27,8 @@ def _make_ring(problem: StepProblem) -> Plan:
 
 
 def _why_not_fused(problem: StepProblem) -> str:
+    if problem.on_cuda and problem.law.square_sum is not None:
+        return _EXACT
     return (gpu_network if problem.on_cuda else cpu_network).why_not(problem.law, problem.precision)
 
 
@@ -48,6 +52,10 @@ def _make_compiled(problem: StepProblem) -> Plan:
     if not problem.on_cuda:
         keep_freed_memory()
     return Compiled(make_step(problem.call()), problem.state, phases=problem.law.phases)
+
+
+def _why_not_compiled(problem: StepProblem) -> str:
+    return _EXACT if problem.law.square_sum is not None else ""
 
 
 PLAN_FACTORIES = (
@@ -83,7 +91,7 @@ PLAN_FACTORIES = (
         "graphed",
         "no faster form is known: steps are launched together",
         WORTH_COMPILING,
-        lambda _: "",
+        _why_not_compiled,
         _make_graphed,
         "cuda",
         ANY_RANK,
@@ -93,7 +101,7 @@ PLAN_FACTORIES = (
         "compiled",
         "no faster form is known",
         WORTH_COMPILING,
-        lambda _: "",
+        _why_not_compiled,
         _make_compiled,
         ranks=ANY_RANK,
         phased=True,

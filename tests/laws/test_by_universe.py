@@ -12,7 +12,7 @@ from aetheria.laws.controls import Control
 from aetheria.motor.motor import Aetheria_Motor
 from tests.small_laws import GRIDS, small_law, small_motor, width_of
 
-LAWS = (
+LAWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Lenia", {}),
     ("Lenia", {"m": [0.3, 0.4], "s": [0.1, 0.08], "c0": [0, 1], "c1": [1, 0]}),
     ("FlowLenia", {}),

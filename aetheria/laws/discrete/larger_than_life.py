@@ -80,6 +80,7 @@ class LargerThanLife(StateLaw):
         # Tuples of whole numbers, for the compiler reads no arrays.
         self._even = runs_of(self._form.weights)
         self._odd = runs_of(self._form.weights[::-1]) if self._form.upside_down else None
+        self.spatial_period = 2 if self._form.upside_down else 1
 
     def prepare(self, cells: Tensor) -> None:
         least = self.radius + (self.boundary == "reflect")

@@ -143,7 +143,7 @@ class AttentionNCA(Law):
         return f"its table of positions has {len(self.get_buffer('position_table'))} rows; expected one for each coordinate"
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
-        fire = hash_words(seed, step, cells.shape[2:]) < self.live("fire_rate")
+        fire = hash_words(seed, step, cells.shape[2:], self.place) < self.live("fire_rate")
         return cells + torch.where(fire[:, None], self.change(cells), 0.0), seed, step + 1
 
     def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
@@ -162,6 +162,10 @@ class AttentionNCA(Law):
             shape = [1, rows.shape[1], *(side if other == axis else 1 for other in range(len(grid)))]
             found.append(rows.T.reshape(shape).expand(len(tokens), -1, *grid))
         return torch.cat(found, 1)
+
+    def why_not_split(self) -> str:
+        absolute = self.position in ("sinusoidal", "table")
+        return f'position "{self.position}" encodes the coordinates in the whole grid; "rotary" does not' if absolute else ""
 
     def _encoding(self, side: int, device: torch.device) -> Tensor:
         """The rows `(side, P)` of all coordinates along an axis."""

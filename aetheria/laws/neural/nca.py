@@ -189,7 +189,7 @@ class NCA(Perceives, Law):
         return _POOL[cells.ndim - 2](alpha, 3, stride=1) > ALIVE
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
-        fire = hash_words(seed, step, cells.shape[2:]) < self.live("fire_rate")
+        fire = hash_words(seed, step, cells.shape[2:], self.place) < self.live("fire_rate")
         moved = cells + torch.where(fire[:, None], self.change(cells), 0.0)
         if self.alive_mask:
             moved = torch.where(self.living(cells) & self.living(moved), moved, 0.0)
@@ -231,7 +231,7 @@ class NCA(Perceives, Law):
         if fixed is not None:
             weight, bias = torch.where(fixed[:, None], 0, weight), None if bias is None else torch.where(fixed, 0, bias)
         dense = (*(layer for layer in layers if layer is not None), Dense(weight, bias, "none"))
-        return CellNetwork(filters, dense, self.boundary, fire_rate=self.fire_rate, alive=self.alive)
+        return CellNetwork(filters, dense, self.boundary, fire_rate=self.fire_rate, alive=self.alive, place=self.place)
 
     def seed_cell(self) -> Tensor:
         """Channels before the alive channel (the colours) 0, as are inputs; all others 1."""

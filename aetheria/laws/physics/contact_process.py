@@ -63,5 +63,5 @@ class ContactProcess(StochasticStateLaw):
         near = neighbour_sum(ill.to(torch.int32), "von_neumann", 1, self.boundary)
         infects = self.live("rate")[cells.ndim - 3].index_select(0, near.flatten()).view_as(near)
         recovers = threshold(-math.expm1(-self.dt))
-        moves = hash_words(seed, step, cells.shape[2:])[:, None] < torch.where(ill, recovers, infects)
+        moves = hash_words(seed, step, cells.shape[2:], self.place)[:, None] < torch.where(ill, recovers, infects)
         return (ill ^ moves).to(cells.dtype), seed, step + 1

@@ -34,6 +34,7 @@ class FHP(LatticeGas, StochasticStateLaw):
     """
 
     divisor = 2
+    spatial_period = 2
     divisor_reason = "every second row is shifted by half a cell"
     units = (0.5, SQRT3_2)
     tables: Tensor
@@ -57,7 +58,7 @@ class FHP(LatticeGas, StochasticStateLaw):
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
         moved = self._moved(cells.to(torch.uint8)).to(torch.int32)
-        drawn = (hash_words(seed, step, cells.shape[2:]) & 1)[:, None]
+        drawn = (hash_words(seed, step, cells.shape[2:], self.place) & 1)[:, None]
         index = moved + (drawn << self.bits).to(torch.int32)
         return self.tables.index_select(0, index.flatten()).view_as(cells).to(cells.dtype), seed, step + 1
 

@@ -61,7 +61,7 @@ class ForestFire(StochasticStateLaw):
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
         state = cells.to(torch.uint8)
         near = self.around.count(state == FIRE) > 0
-        word = hash_words(seed, step, cells.shape[2:])[:, None]
+        word = hash_words(seed, step, cells.shape[2:], self.place)[:, None]
         burns = TREE + (near | (word < self.live("lightning"))).to(torch.uint8)
         grows = (word < self.live("growth")).to(torch.uint8)
         after = torch.where(state == TREE, burns, torch.where(state == EMPTY, grows, 0))

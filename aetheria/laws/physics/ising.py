@@ -57,7 +57,7 @@ class Ising(SpinLaw, StochasticStateLaw):
         own, around, grid = spins(cells), neighbour_spins(cells, self.boundary), cells.shape[2:]
         index = around if self.dynamics == "heat_bath" else own * around
         chance = self.live("beta").index_select(0, (index + _MOST).flatten()).view_as(index)
-        drawn = hash_words(seed, step, grid)[:, None] < chance
+        drawn = hash_words(seed, step, grid, self.place)[:, None] < chance
         after = drawn if self.dynamics == "heat_bath" else (own > 0) ^ drawn
         turn = checkerboard(grid, phase, cells.device)
         return torch.where(turn, after, own > 0).to(cells.dtype), seed, step + 1

@@ -9,7 +9,7 @@ from torch import Tensor
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.laws.checks import Boundary, check_boundary
 from aetheria.laws.forms import BitLookup, PlaneRule, ShiftingRule
-from aetheria.laws.hash_noise import hash_words
+from aetheria.laws.hash_noise import Place, hash_words
 from aetheria.laws.layers import pad, window
 from aetheria.laws.physics.margolus_presets import PRESETS, Table
 from aetheria.laws.registry import register
@@ -32,6 +32,7 @@ class Margolus(StochasticStateLaw):
     radius = 1
     phases = 2
     divisor = 2
+    spatial_period = 2
     divisor_reason = "its blocks are two cells wide"
     stochastic = False
     tables: Tensor
@@ -89,12 +90,19 @@ class Margolus(StochasticStateLaw):
         block = ((a * k + b) * k + c) * k + d
         if memory:
             seed, step = memory
-            drawn = hash_words(seed, step, block.shape[2:]) * (len(tables) // k**4) >> 32
+            drawn = hash_words(seed, step, block.shape[2:], self._place_of_blocks()) * (len(tables) // k**4) >> 32
             block = block + (drawn * k**4)[:, None].to(torch.int32)
         after = tables.index_select(0, block.flatten()).view_as(block)
         a, b, c, d = (after // k**power % k for power in (3, 2, 1, 0))
         rows = torch.stack((torch.stack((a, b), -1).flatten(-2), torch.stack((c, d), -1).flatten(-2)), -2)
         return rows.flatten(-3, -2)
+
+    def _place_of_blocks(self) -> Place | None:
+        """The place of the blocks, 2 cells a side; with open edges one more lies across them in every second step."""
+        if self.place is None:
+            return None
+        more = self.boundary != "periodic"
+        return Place(tuple(n // 2 for n in self.place.offset), tuple(n // 2 + more for n in self.place.grid))
 
     def plane_rule(self) -> PlaneRule | None:
         if self.states != 2 or self.stochastic:
@@ -107,7 +115,9 @@ class Margolus(StochasticStateLaw):
         odd = tuple(BitLookup(_odd_block(cell), tables[3 - cell]) for cell in range(4))
         return PlaneRule((even, odd), True, self.boundary)
 
-    def shifting_rule(self) -> ShiftingRule:
+    def shifting_rule(self) -> ShiftingRule | None:
+        if self.stochastic and self.place is not None:
+            return None  # the kernel draws by the coordinates of a whole grid
         assert self.states is not None
         return ShiftingRule(self.tables.cpu().numpy().tobytes(), self.states, self.boundary)
 

@@ -73,7 +73,7 @@ class SIR(StochasticStateLaw):
         chance = self.live("infection").index_select(0, near.flatten()).view_as(near)
         chance = torch.where(state == INFECTED, self.live("recovery"), chance)
         chance = torch.where(state == RECOVERED, self.live("waning"), chance)
-        moves = hash_words(seed, step, cells.shape[2:])[:, None] < chance
+        moves = hash_words(seed, step, cells.shape[2:], self.place)[:, None] < chance
         return torch.where(moves, self.following(state), state).to(cells.dtype), seed, step + 1
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -42,6 +42,7 @@ class SpinLaw(StateLaw):
     value_range = (0.0, 1.0)
     palette = ((24, 32, 64), (240, 226, 190))
     phases = 2
+    spatial_period = 2
     fields = ("state", "channel", "magnetisation", "spin_energy", "count", "energy", *PLOTTED)
     own_fields = (
         LawField("magnetisation", "mean spin, up 1 and down -1", "1", (-1, 1), _magnetisation, scalar=True),

@@ -130,6 +130,9 @@ class QuantumWalk(UnitaryLaw):
         cos, sin = phase.cos(), phase.sin()
         return [cos * part + sin * torch.stack((-part[:, 1], part[:, 0]), 1) for part in parts]
 
+    def why_not_split(self) -> str:
+        return "" if self.phase == "none" else f'phase "{self.phase}" depends on the coordinates in the whole grid'
+
     def _profile(self, grid: Sequence[int], device: torch.device) -> Tensor:
         """The phase of each cell at strength 1, `(*grid)` in float64."""
         if self.phase == "own":

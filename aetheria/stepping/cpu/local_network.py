@@ -3,6 +3,7 @@
 import ctypes
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.checks import BOUNDARIES
-from aetheria.laws.hash_noise import threshold
+from aetheria.laws.hash_noise import Place, threshold
 from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS, CellNetwork, Dense, Filters
+from aetheria.laws.updates import normalised
 from aetheria.stepping.cpu.build import native_kernel
 from aetheria.stepping.cpu.job import StepBuffers, address, fields, plain, run, threads_for
 from aetheria.stepping.plan import Plan, State
@@ -30,7 +32,7 @@ class Job(ctypes.Structure):
 
     _fields_ = fields(
         "layers filters cells next spare seed step",
-        int64="batch channels height width steps fire_below",
+        int64="batch channels height width steps fire_below top left rows columns",
         int32="layer_count filter_count boundary normalise alive_channel threads",
         float32="decay alive_above",
     )
@@ -78,9 +80,20 @@ class FusedOnCpu(Plan):
         network, self._network = self._network or self._law.cell_network(), None
         assert isinstance(network, CellNetwork)
         cells, *memory = held
+        if network.normalise == "grid" and self._law.square_sum is not None:
+            return (self._exactly_normalised(network, cells, steps),)
         after, spare = self._buffers.around(cells, steps)
         _step(self._kernel, network, (cells, after, spare), tuple(memory), steps)
         return (after, memory[0], memory[1] + steps) if memory else (after,)
+
+    def _exactly_normalised(self, network: CellNetwork, cells: Tensor, steps: int) -> Tensor:
+        """Step by step: the kernel adds squares in an order of its own."""
+        each = replace(network, normalise="none")
+        for _ in range(steps):
+            after, spare = self._buffers.around(cells, 1)
+            _step(self._kernel, each, (cells, after, spare), (), 1)
+            cells = normalised(after, "grid", self._law.square_sum)
+        return cells
 
 
 def _step(kernel: Callable[..., int], network: CellNetwork, grids: State, memory: State, steps: int) -> None:
@@ -90,6 +103,7 @@ def _step(kernel: Callable[..., int], network: CellNetwork, grids: State, memory
     filters = _filters(network.filters)
     alive_channel, alive_above = network.alive or (-1, 0.0)
     seed, step = memory or (None, None)
+    place = network.place or Place((0, 0), (height, width))
     products = sum(math.prod(layer.weight.shape) for layer in network.layers)
     job = Job(
         ctypes.addressof(layers),
@@ -98,6 +112,8 @@ def _step(kernel: Callable[..., int], network: CellNetwork, grids: State, memory
         *map(address, (seed, step)),
         *(batch, channels, height, width, steps),
         -1 if network.fire_rate is None else threshold(network.fire_rate),
+        *place.offset,
+        *place.grid,
         *(len(layers), len(filters)),
         BOUNDARIES.index(network.boundary),
         NORMALISATIONS.index(network.normalise),

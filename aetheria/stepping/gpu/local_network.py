@@ -1,6 +1,7 @@
 """The fused plan on CUDA for laws with a `CellNetwork`: a Triton kernel reads and writes each cell once a step."""
 
 import importlib.util
+from operator import mod
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from aetheria.core.errors import LawError
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
-from aetheria.laws.hash_noise import threshold
+from aetheria.laws.hash_noise import Place, threshold
 from aetheria.laws.local_network import ACTIVATIONS, CellNetwork
 from aetheria.stepping.fingerprint import Fingerprint
 from aetheria.stepping.gpu.network_layout import capability_of, grouped, index_type, layout_for, padded, spills, tile
@@ -186,6 +187,7 @@ class FusedOnCuda(Plan):
             product=self._layout.product,
             rows=rows,
             columns=columns,
+            place=_flat(network.place),
             num_warps=self._layout.warps,
             enable_fp_fusion=True,  # Triton's default until 3.10
         )
@@ -224,6 +226,11 @@ def _form(network: CellNetwork) -> tuple[object, ...]:
     layers = tuple((layer.weight.shape, layer.activation, layer.eps) for layer in network.layers)
     update = (network.normalise, network.fire_rate is None, network.alive)
     return (network.filters, layers, network.boundary, *update)
+
+
+def _flat(place: Place | None) -> tuple[int, ...] | None:
+    """(top, left, rows, columns), with a top and left that are not negative."""
+    return None if place is None else (*map(mod, place.offset, place.grid), *place.grid)
 
 
 def _network(law: Law) -> CellNetwork:

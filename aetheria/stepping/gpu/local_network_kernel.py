@@ -31,8 +31,13 @@ def mix(word):
 
 
 @triton.jit
-def fires(seed, step, y, x, below):
-    """Whether the cells `(y, x)` fire, as in `hash_noise.fire_mask`; `seed` and `step` point to those of the universe."""
+def fires(seed, step, y, x, below, place: tl.constexpr):
+    """Whether the cells `(y, x)` fire, as in `hash_noise.fire_mask`; `seed` and `step` point to those of the universe.
+
+    `place`: None, or where the cells lie in a larger grid: flat (top, left, rows, columns), with top and left not negative.
+    """
+    if place is not None:
+        y, x = (y + place[0]) % place[2], (x + place[1]) % place[3]
     golden = tl.cast(GOLDEN, tl.uint32)
     first, number, now = tl.load(seed), tl.load(seed + 1), tl.load(step)
     key = mix(first.to(tl.uint32))
@@ -190,7 +195,7 @@ def step_cells(
     inputs: tl.constexpr, filters: tl.constexpr, channels: tl.constexpr,
     outputs: tl.constexpr, padded: tl.constexpr, activations: tl.constexpr, epsilons: tl.constexpr,
     boundary: tl.constexpr, index: tl.constexpr, each: tl.constexpr, product: tl.constexpr,
-    rows: tl.constexpr, columns: tl.constexpr,
+    rows: tl.constexpr, columns: tl.constexpr, place: tl.constexpr,
 ):  # fmt: skip
     """Steps a tile of `rows x columns` cells of one universe per program.
 
@@ -210,6 +215,7 @@ def step_cells(
         index: type of an offset in a plane: int32 is faster, int64 is needed from 2^31 cells on.
         each: whether each cell is divided by its norm.
         product: "bf16", or an input precision of `tl.dot`.
+        place: as for `fires`.
     """
     across = tl.cdiv(width, columns)
     tiles = across * tl.cdiv(height, rows)
@@ -246,7 +252,7 @@ def step_cells(
     lost = tl.load(decay)
     moved = own + delta - tl.where(lost > 0.0, lost * own, 0.0)
     if seed is not None:
-        moved = tl.where(fires(seed + 2 * universe, step + universe, y, x, tl.load(below)), moved, own)
+        moved = tl.where(fires(seed + 2 * universe, step + universe, y, x, tl.load(below), place), moved, own)
     moved = tl.where(inside, moved, 0.0)
     if each:
         moved *= scale_of(tl.sum(moved * moved, 0))[None, :]

@@ -37,6 +37,7 @@ struct Job {
     const int64_t *seed, *step;  // (B, 2), (B): of laws with a fire rate
     int64_t batch, channels, height, width, steps;
     int64_t fire_below;  // 2^32 times the fire rate; -1: all cells fire
+    int64_t top, left, rows, columns;  // the cells are a window of a grid of rows x columns, on a torus, from (top, left) on
     int32_t layer_count, filter_count, boundary, normalise;
     int32_t alive_channel;  // -1: all cells live
     int32_t threads;
@@ -357,15 +358,22 @@ struct Worker {
             std::copy_n(&alive[left], count, wanted);
         }
         if (job.fire_below >= 0) {
-            const uint32_t key = row_key(universe_key(job.seed[2 * b], job.seed[2 * b + 1], job.step[b] + step), y);
+            const uint32_t universe = universe_key(job.seed[2 * b], job.seed[2 * b + 1], job.step[b] + step);
+            const uint32_t key = row_key(universe, on_torus(job.top + y, job.rows));
             const uint32_t most = uint32_t(job.fire_below - 1);
-            for (int64_t x = 0; x < count; x++) wanted[x] &= -(random_word(key, left + x) <= most);
+            for (int64_t x = 0; x < count;) {
+                const int64_t column = on_torus(job.left + left + x, job.columns);
+                const int64_t end = std::min(count, x + job.columns - column);
+                for (const int64_t first = x; x < end; x++) wanted[x] &= -(random_word(key, column + x - first) <= most);
+            }
         }
         if (job.fire_below == 0) std::fill_n(wanted, TILE, uint8_t(0));
         ColumnMask<TILE> active;
         active.select(wanted, count);
         return active;
     }
+
+    static int64_t on_torus(int64_t coordinate, int64_t side) { return (coordinate % side + side) % side; }
 
     // Copies a row of a tile to the next grid, and gathers the inputs of the cells that may change.
     void gather_row(int64_t step, int64_t b, int64_t y, int64_t left, int64_t count) {

@@ -1,0 +1,202 @@
+"""The processes of `test_split`, started by torchrun, not by pytest: many checks in one pair of processes."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from aetheria import Aetheria_Motor, Life, Recorder, Recording
+from aetheria.core.errors import AetheriaError
+from aetheria.laws import build_law
+from aetheria.runs.config import RunConfig
+from aetheria.runs.resume import resume
+from aetheria.runs.run import run
+from aetheria.runs.split_run import follow
+from tests.small_laws import small_law
+from tests.split.equality import SUITE, differing, sides_of
+
+Check = Callable[[DeviceMesh, Path], Any]
+EAGER = {"plan": "eager", "halo_steps": 2}
+
+
+def life(mesh: DeviceMesh | None = None, **options: Any) -> Aetheria_Motor:
+    """A motor of Life on 24 x 20 cells, which two processes halve."""
+    cfg = {"plan": "eager", **({"halo_steps": 2} if mesh else {})}
+    return Aetheria_Motor(Life(), (24, 20), 1, "cpu", {**cfg, **options.pop("cfg", {})}, mesh=mesh, seed=3, **options)
+
+
+def edits(mesh: DeviceMesh, _: Path) -> list[float]:
+    """Sums and differences of cells after each kind of change, with one process and with two."""
+
+    def changed(motor: Aetheria_Motor) -> list[torch.Tensor]:
+        found = []
+        motor.step(5)
+        motor.set_cells(torch.ones(1, 9, 20), at=(8, 0))  # across the edge of the tiles
+        motor.step(3)
+        found.append(motor.cells)
+        motor.set_control("rule", "B36/S23")
+        motor.step(4)
+        found.append(motor.cells)
+        motor.restart(seed=9)
+        motor.step(6)
+        found.append(motor.cells)
+        motor.restart(initial="seed")
+        return [*found, motor.cells, motor.cells_at(10, 3, 5, 6), motor.read("population").reshape(1)]
+
+    with life(mesh) as split:
+        two = changed(split)
+        if not split.split.leads:  # type: ignore[union-attr]
+            return [float(tensor.double().sum()) for tensor in two]
+    one = changed(life())
+    assert all(map(torch.equal, two, one))
+    return [float(tensor.double().sum()) for tensor in one]
+
+
+def saved_state(mesh: DeviceMesh, _: Path) -> bool:
+    """A state of two processes goes on in one as in two, and the other way."""
+    with life(mesh) as split, life(mesh) as other:
+        split.step(7)
+        alone = life()
+        if split.split.leads:  # type: ignore[union-attr]
+            alone.load_state_dict(split.state_dict())
+        split.step(6)
+        alone.step(6)
+        other.load_state_dict(alone.state_dict())  # that of rank 0
+        other.step(5)
+        split.step(5)
+        return torch.equal(other.cells, split.cells) and other.step_count == 18
+
+
+def reversed_run(mesh: DeviceMesh, _: Path) -> bool:
+    """Steps back are steps back, across tiles and phases."""
+    with Aetheria_Motor(small_law("Margolus"), (24, 20), 1, "cpu", EAGER, mesh=mesh) as motor:
+        first = motor.cells
+        motor.step(9)
+        moved = not torch.equal(motor.cells, first)
+        motor.reverse(9)
+        return moved and torch.equal(motor.cells, first) and motor.step_count == 0
+
+
+def fields(mesh: DeviceMesh, _: Path) -> list[str]:
+    """The fields whose pictures or numbers differ from those of one process."""
+    names = ["channel_0", "energy", "population", "total_energy", "centre_y", "centre_x"]
+    with life(mesh, batch=2) as split:
+        split.step(6)
+        if not split.split.leads:  # type: ignore[union-attr]
+            return []
+        whole = life(batch=2)
+        whole.step(6)
+        different = []
+        parts: list[dict[str, Any]] = [
+            {},
+            {"size": (6, 5)},
+            {"size": (7, 3)},
+            {"region": (3, 4, 15, 9)},
+            {"slice": {"x": "max"}},
+        ]
+        for part in [*parts, {"size": (12, 4), "reduction": "nearest"}, {"universe": 1, "finite": True}]:
+            frames = [motor.look(motor.request(names, **part)) for motor in (split, whole)]
+            names += ["finite"] * ("finite" in part)
+            different += [f"{name} {part}" for name in names if not np.array_equal(frames[0][name], frames[1][name])]
+        return different
+
+
+def config_of(steps: int, law: dict[str, Any], **more: Any) -> RunConfig:
+    grid = {"height": 24, "width": 20}
+    settings = {"steps": steps, "seed": 4, "device": "cpu", "grid": grid, "law": law, "record": {"every": 3}, **more}
+    return RunConfig.checked(settings, "")
+
+
+def recording(mesh: DeviceMesh, folder: Path) -> list[Any]:
+    """A run on two processes, and the same recorded by one; then both continued, the split one on the other split."""
+    config = config_of(12, {"name": "Ising"}, checkpoint={"every": 5})
+    paths = [folder / "one.h5", folder / "two.h5"]
+    if dist.get_rank():
+        follow(mesh, "cpu")
+        follow(init_device_mesh("cpu", (1, 2)), "cpu")
+        return []
+    run(config, paths[1], device="cpu", mesh=mesh)
+    resume(paths[1], steps=21, device="cpu", mesh=init_device_mesh("cpu", (1, 2)))
+    run(config, paths[0], device="cpu")
+    resume(paths[0], steps=21, device="cpu")
+    with Recording(paths[0]) as one, Recording(paths[1]) as two:
+        same = all(np.array_equal(a[name], b[name]) for a, b in zip(one, two, strict=True) for name in one.fields)
+        moved = not np.array_equal(one[0]["state"], one[-1]["state"])
+        return [len(two), two.status, same, moved]
+
+
+def recorder(mesh: DeviceMesh, folder: Path) -> list[int]:
+    """In code: rank 0 records, and every process steps."""
+    with life(mesh) as motor:
+        if motor.split is not None and motor.split.leads:
+            with Recorder(motor, folder / "code.h5", every=2):
+                motor.step(10)
+            return [motor.step_count, len(Recording(folder / "code.h5"))]
+        return [motor.step(10), 6]
+
+
+def own_tiles(mesh: DeviceMesh, _: Path) -> list[list[int]]:
+    """The tile of this process, and the cells that it holds."""
+    with life(mesh) as motor:
+        window = motor._loop.stepper.own_state[0]
+        return [[*motor.tile.corner, *motor.tile.size], list(motor.own_cells.shape), list(window.shape)]
+
+
+def refusals(mesh: DeviceMesh, _: Path) -> dict[str, str]:
+    """The messages for what cannot be split."""
+    made = {
+        "radius": lambda: Aetheria_Motor(build_law("UNet", d_state=1, norm="group", normalise="none"), 64, 1, "cpu", mesh=mesh),
+        "twisted": lambda: Aetheria_Motor(Life(boundary="klein-x"), (24, 20), 1, "cpu", mesh=mesh),
+        "narrow": lambda: Aetheria_Motor(Life(), (24, 20), 1, "cpu", {"halo_steps": 13}, mesh=mesh),
+        "axes": lambda: Aetheria_Motor(build_law("Elementary"), (64,), 1, "cpu", mesh=mesh),
+    }
+    found = {}
+    for name, make in made.items():
+        try:
+            make()
+        except AetheriaError as error:
+            found[name] = f"{type(error).__name__}: {error}"
+    with life(mesh) as motor:
+        try:
+            motor.follow() if dist.get_rank() == 0 else motor.subscribe()
+        except AetheriaError as error:
+            found["role"] = str(error)
+        try:
+            motor.step(-1)  # on both: rank 0's error is everybody's
+        except AetheriaError as error:
+            found["both"] = f"{type(error).__name__}: {error}"
+    return found
+
+
+CHECKS: dict[str, Check] = {
+    "edits": edits,
+    "saved_state": saved_state,
+    "reversed_run": reversed_run,
+    "fields": fields,
+    "recording": recording,
+    "recorder": recorder,
+    "own_tiles": own_tiles,
+    "refusals": refusals,
+}
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    splits: tuple[tuple[int, ...], ...] = ((2,), (2, 1), (1, 2))
+    meshes = {sides: init_device_mesh("cpu", sides) for sides in splits}
+    found: dict[str, Any] = {str(case): differing(case, meshes[sides_of(case)]) for case in SUITE}
+    found |= {name: check(meshes[2, 1], folder) for name, check in CHECKS.items()}
+    (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(found))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
