@@ -18,6 +18,7 @@ from aetheria.split.mesh import check_split, read_split
 from aetheria.split.tiles import Tile, Tiling
 from aetheria.stepping.cpu.local_network import FusedOnCpu
 from aetheria.stepping.plan import make_call, make_step
+from benchmarks import split
 from tests.small_laws import small_law
 
 
@@ -173,3 +174,11 @@ def test_wide_margins_cost_cells_and_spare_latency() -> None:
         costs[every] = step_seconds(tile, every, 1e9, 4, slow)
     assert costs[8] < costs[1]
     assert costs[8] < costs[200]
+
+
+def test_the_paper_efficiencies_lie_below_one_and_wide_margins_help_packed_life() -> None:
+    life = next(law for law in split.PAPER if law[0].startswith("Life"))
+    found = {every: split.efficiency(life, (16384, 16384), (8, 8), every) for every in (1, 8, 64, 4096)}
+    assert 0 < found[1] < found[8] < found[64] < 1
+    assert found[4096] == 0  # tiles of 2,048 cells
+    assert sum(line.startswith("| ") for line in split.paper()) == 2 * (2 + len(split.PAPER))
