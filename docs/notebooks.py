@@ -23,7 +23,7 @@ def notebook(tutorial: Path) -> dict[str, Any]:
         text = part if is_code else _LINK.sub(lambda found: _led(found, tutorial), part)
         if not text.strip():
             continue
-        cell = {
+        cell: dict[str, Any] = {
             "cell_type": "code" if is_code else "markdown",
             "id": f"cell-{i}",
             "metadata": {},

@@ -31,7 +31,7 @@ CHOICES: dict[str, tuple[int, tuple[int, int, int, int] | None]] = {
     "r_pentomino": (400, (272, 256, 96, 128)),
     "rule_110": (384, (150, 128, 192, 256)),
     "schlogl": (600, None),
-    "smooth_life": (20, None),
+    "smooth_life": (20, (72, 4, 48, 64)),
     "star_wars": (400, (72, 40, 96, 128)),
     "waves": (140, None),
 }

@@ -98,7 +98,7 @@ class Controlled(nn.Module):
         """The present value of a control, a list where it differs by universe. Raises ConfigError when none has this name."""
         value = getattr(self, self._control(name).name)
         found: Any = value.tolist() if isinstance(value, Tensor) else value
-        return found  # type: ignore[no-any-return]
+        return found
 
     def set_control(self, name: str, value: Value) -> None:
         """Changes a control from the next step on.

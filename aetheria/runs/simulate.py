@@ -54,8 +54,9 @@ def simulate(
         settings: parameters of a law that is given by rule or name.
 
     Returns:
-        A dataset as of `Recording.to_xarray`: each field over (time, [universe,] [z, y,] x), each observable over
-        (time [, universe]), with unit, meaning and range as attributes; "step" over time; law, seed and plan as attributes.
+        A dataset as of `Recording.to_xarray`: each field over time, the universe of a batch and the axes of the grid, each
+        observable over time and universe, with unit, meaning and range as attributes; "step" over time; law, seed and plan as
+        attributes.
 
     Raises:
         ConfigError: no such rule, law, field or setting, or xarray is missing. LawError, StateError: as `Aetheria_Motor`;

@@ -12,7 +12,7 @@ from aetheria.laws.controls import Control
 from aetheria.motor.motor import Aetheria_Motor
 from tests.small_laws import GRIDS, small_law, small_motor, width_of
 
-LAWS = (
+LAWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Lenia", {}),
     ("Lenia", {"m": [0.3, 0.4], "s": [0.1, 0.08], "c0": [0, 1], "c1": [1, 0]}),
     ("FlowLenia", {}),
@@ -21,6 +21,8 @@ LAWS = (
     ("FitzHughNagumo", {}),
     ("Kuramoto", {}),
     ("CoupledMapLattice", {}),
+    ("QuantumWalk", {"rank": 2, "coin": "rotation", "phase": "linear"}),
+    ("DiracQCA", {"rank": 2}),
     ("ReactionDiffusion", {"reaction": {"u": "a*u - b*u^3"}, "constants": {"a": 1.0, "b": 0.5}}),
 )
 B = 3

@@ -33,6 +33,7 @@ from tests.small_laws import (
 )
 
 NARROW: dict[str, dict[str, Any]] = {name: {"d_state": 1, "hidden_channels": 2} for name in ("UNet", "ConvLSTM")}
+NARROW["AttentionNCA"] = {"channels": 1, "hidden_channels": 4, "token_channels": 2, "heads": 1, "head_channels": 12}
 AVERAGING: tuple[dict[str, Any], ...] = ({"normalise": "grid"}, {"normalise": "none", "norm": "group"})
 SPOTS = {1: 32, 2: 6, 3: 4}  # cells along each axis that are changed, each in a universe of its own
 ODD = {1: ((11,), (23,), (64,)), 2: ((11, 23), (17, 12), (31, 11)), 3: ((11, 12, 13), (13, 11, 17))}

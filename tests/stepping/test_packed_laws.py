@@ -206,9 +206,12 @@ def test_packed_cells_at_edges_and_their_distance_are_those_of_the_cells(
     law = build_law(name, **settings)
     assert isinstance(law, Law)
     for grid in (grid for grid in grids if fits(law, grid)):
-        for block in ((0, 0), (1, 1), (min(grid) // 2, 1)):
+        for first, side in ((0, 0), (1, 1), (min(grid) // 2, 1)):
             cells = torch.zeros(2, law.channels, *grid)
-            cells[1][(0, *(slice(min(block[0], n - 1), min(block[0], n - 1) + block[1]) for n in grid))] = 1
+            block = cells[1, 0]
+            for axis, n in enumerate(grid):
+                block = block.narrow(axis, min(first, n - 1), side)
+            block.fill_(1)
             state = (cells, *(law.initial_memory(cells, 5) if law.stochastic else ()))  # type: ignore[call-arg]
             plan, eager = packed(law, state), Plan()
             eager.unpack = lambda held: held  # type: ignore[method-assign]

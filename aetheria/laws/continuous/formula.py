@@ -86,7 +86,7 @@ def _combined(kind: str, parts: list[Any]) -> Tensor | float:
             result = first / rest[0]
         case _:
             result = _power(first, rest[0])
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _power(base: Any, exponent: Any) -> Any:

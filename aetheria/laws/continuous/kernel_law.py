@@ -115,8 +115,8 @@ class KernelLaw(Law):
 
     @property
     def dt(self) -> float:  # type: ignore[override]  # follows T
-        by_universe = isinstance(self.T, Tensor) and self.T.ndim > 0
-        return 1 / (float(self.T[0]) if by_universe else self.T)  # type: ignore[index]
+        steps: Any = self.T  # a tensor where it is learned, or differs by universe
+        return 1 / (float(steps[0]) if isinstance(steps, Tensor) and steps.ndim else steps)
 
     def kernel(self, rank: int = 2) -> Tensor:
         """The only kernel, or kernel 0: `(2 ceil(r R) + 1,) * rank`, float64, sum 1, for a grid with `rank` axes.

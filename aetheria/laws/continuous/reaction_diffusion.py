@@ -96,7 +96,9 @@ class ReactionDiffusion(Law):
         """A number for each species, 0 where none is given."""
         for name, value in given.items():
             if name not in self.species:
-                raise ConfigError(f"[law.reactiondiffusion.{table}] {name}: unknown species; {nearest(name, self.species)}")
+                raise ConfigError(
+                    f"[law.reactiondiffusion.{table}] {name}: unknown species; {nearest(name, list(self.species))}"
+                )
             number_control(name, "", 0, 1).checked(value, f"[law.reactiondiffusion.{table}]")
         return {name: float(given.get(name, 0)) for name in self.species}
 

@@ -57,7 +57,7 @@ class SmoothLife(Law):
         *,
         alpha_n: float = 0.028,
         alpha_m: float = 0.147,
-        R: float = 12.0,  # noqa: N803 - the outer radius
+        R: float = 6.0,  # noqa: N803 - the outer radius
         inner: float | None = None,
         time: Time = "discrete",
         dt: float = 0.1,
@@ -142,9 +142,9 @@ class SmoothLife(Law):
         return cells + self.dt * (wanted - cells)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """Squares of the disc's size, full or empty, on half of the grid."""
+        """Squares of the size of the disc, on a third of the grid, and a little noise."""
         side = max(1, round(2 * self.inner))
-        full = (torch.rand([-(-size // side) for size in grid], generator=generator) < 0.5).float()
+        full = (torch.rand([-(-size // side) for size in grid], generator=generator) < 0.35).float()
         for axis in range(len(grid)):
             full = full.repeat_interleave(side, axis)
         return 0.99 * full[tuple(map(slice, grid))][None] + 0.01 * torch.rand(1, *grid, generator=generator)

@@ -94,6 +94,8 @@ class AttentionNCA(Law):
         self.fields = (*colours, "channel", "mass", "energy", "density", "gradient", *PLOTTED)
         table = self._checked_position(position, position_channels, rank)
         self.register_buffer("position_table", table, persistent=False)
+        turns = rotary_angles(rank, head_channels) if self.position == "rotary" else None
+        self.register_buffer("turns", turns, persistent=False)
         places = 0 if table is None else table.shape[1]
         width, inner = (
             token_channels + rank * (position_channels if self.position == "sinusoidal" else places),
@@ -181,7 +183,7 @@ class AttentionNCA(Law):
         queries = self.queries(tokens).reshape(batch, self.heads, self.head_channels, -1).permute(0, 3, 1, 2)
         keys = self._around(self.keys(tokens), offsets)
         if self.position == "rotary":
-            keys = self._turned(keys, offsets)
+            keys = self._turned(keys)
         values = self._around(self.values(tokens), offsets)
         mask = None
         if self.boundary == "zero":
@@ -201,13 +203,17 @@ class AttentionNCA(Law):
         seen = seen.reshape(batch, len(offsets), self.heads, self.head_channels, -1)
         return seen.permute(0, 4, 2, 1, 3)
 
-    def _turned(self, keys: Tensor, offsets: list[tuple[int, ...]]) -> Tensor:
-        """Keys turned by the offsets of their cells; each axis turns an equal share of the pairs of channels."""
-        axes = len(offsets[0])
-        pairs = self.head_channels // (2 * axes)
-        rates = _SLOWEST ** (-torch.arange(pairs, device=keys.device, dtype=torch.float64) / pairs)
-        places = torch.tensor(offsets, device=keys.device, dtype=torch.float64)
-        angles = (places[:, :, None] * rates).flatten(1)  # (3^n, head_channels / 2)
+    def _turned(self, keys: Tensor) -> Tensor:
+        """Keys turned by the offsets of their cells."""
+        angles = self.get_buffer("turns")
         cos, sin = angles.cos().to(keys.dtype), angles.sin().to(keys.dtype)
         first, second = keys.chunk(2, -1)
         return torch.cat((first * cos - second * sin, first * sin + second * cos), -1)
+
+
+def rotary_angles(rank: int, head_channels: int) -> Tensor:
+    """Angles `(3^n, head_channels / 2)` of the offsets in reading order; each axis turns an equal share of the pairs."""
+    pairs = head_channels // (2 * rank)
+    rates = _SLOWEST ** (-torch.arange(pairs, dtype=torch.float64) / pairs)
+    places = torch.tensor(list(product((-1.0, 0.0, 1.0), repeat=rank)), dtype=torch.float64)
+    return (places[:, :, None] * rates).flatten(1)

@@ -70,7 +70,7 @@ class DiracQCA(UnitaryLaw):
 
     def _coupled(self, waves: list[Tensor], parts: list[Tensor], sign: float) -> list[Tensor]:
         """n waves + i sign m times the parts of the other half."""
-        mass = self.live("mass").double()
+        mass = self.spread("mass", parts[0]).double()
         kept, half = (1 - mass.square()).sqrt(), len(parts) // 2
         others = parts[half:] + parts[:half]
         turned = (torch.stack((-other[:, 1], other[:, 0]), 1) for other in others)

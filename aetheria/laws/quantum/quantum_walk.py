@@ -92,17 +92,18 @@ class QuantumWalk(UnitaryLaw):
         self._coin: Sequence[Sequence[complex]] = _named_coin(coin, rank) if own is None else own
         self.phase = phase if isinstance(phase, str) else "own"
         self.phase_seed = phase_seed
+        self.register_buffer("phase_key", torch.tensor([[phase_seed, 0]]), persistent=False)
         self.register_buffer("own_phase", _checked_phase(phase, rank), persistent=False)
         self.velocities = walk_velocities(2 * rank, rank)
 
     def forward(self, cells: Tensor) -> Tensor:
-        parts = walked(mixed(components(cells), self._matrix()), self.boundary)
+        parts = walked(mixed(components(cells), self._matrix(cells)), self.boundary)
         return cells_of(self._turned(parts, 1.0), cells)
 
     def reverse(self, cells: Tensor, *memory: Tensor, **phase: int) -> Tensor:
         """The cells one step before, to rounding: the phase is taken off, components move back, then the inverse coin."""
         parts = walked_back(self._turned(components(cells), -1.0), self.boundary)
-        return cells_of(mixed(parts, adjoint(self._matrix())), cells)
+        return cells_of(mixed(parts, adjoint(self._matrix(cells))), cells)
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         own = self.get_buffer("own_phase")
@@ -110,10 +111,10 @@ class QuantumWalk(UnitaryLaw):
             return f"its phase has {times(tuple(own.shape))} numbers; expected one a cell"
         return ""
 
-    def _matrix(self) -> Sequence[Sequence[Weight]]:
+    def _matrix(self, cells: Tensor) -> Sequence[Sequence[Weight]]:
         if self.coin != "rotation":
             return self._coin
-        angle = self.live("angle").double()
+        angle = self.spread("angle", cells).double()
         cos, sin = angle.cos(), angle.sin()
         single = ((cos, sin), (sin, -cos))
         if self.d_state == 2:
@@ -125,9 +126,9 @@ class QuantumWalk(UnitaryLaw):
         """The components times exp(i sign strength f)."""
         if self.phase == "none":
             return parts
-        phase = sign * self.live("strength").double() * self._profile(parts[0].shape[2:], parts[0].device)
+        phase = sign * self.spread("strength", parts[0]).double() * self._profile(parts[0].shape[2:], parts[0].device)
         cos, sin = phase.cos(), phase.sin()
-        return [torch.stack((cos * p[:, 0] - sin * p[:, 1], cos * p[:, 1] + sin * p[:, 0]), 1) for p in parts]
+        return [cos * part + sin * torch.stack((-part[:, 1], part[:, 0]), 1) for part in parts]
 
     def why_not_split(self) -> str:
         return "" if self.phase == "none" else f'phase "{self.phase}" depends on the coordinates in the whole grid'
@@ -137,9 +138,8 @@ class QuantumWalk(UnitaryLaw):
         if self.phase == "own":
             return self.get_buffer("own_phase").double()
         if self.phase == "random":
-            words = hash_words(
-                torch.tensor([[self.phase_seed, 0]], device=device), torch.zeros(1, dtype=torch.int64, device=device), grid
-            )
+            key = self.get_buffer("phase_key")
+            words = hash_words(key, key[:, 1], grid)
             return words[0].double() / 2**31 - 1
         total = torch.zeros((), dtype=torch.float64, device=device)
         for side in grid:
