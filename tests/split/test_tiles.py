@@ -139,7 +139,14 @@ def test_exact_sums_do_not_depend_on_the_order() -> None:
     assert torch.equal(SquareSum(lambda c: c[..., 21:, :], add)(cells), total)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30, 100.0])
+@pytest.mark.parametrize("size", [1e-5, 1.0, 300.0, 1e5])
+def test_exact_sums_are_near_the_sum_of_cells_of_any_size(size: float) -> None:
+    cells = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(3)) * size
+    error = (SquareSum()(cells) - cells.double().square().sum((1, 2, 3))).abs()
+    assert error < max(1e-12 * 16384 * size**2, 2.0**-41 * 16384)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 def test_exact_sums_that_do_not_fit_are_nan(value: float) -> None:
     cells = torch.zeros(2, 1, 4, 4)
     cells[1, 0, 2, 3] = value
