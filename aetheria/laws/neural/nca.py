@@ -90,6 +90,7 @@ class NCA(Perceives, Law):
             kept: channels that are put back after the step and its masks, such as a picture that is classified.
             inputs: number of last channels that are fed from outside (`feed`): read by all, changed by nothing.
             alive_mask: cells without neighbours above 0.1 in `alive_channel` become zero.
+            alive_channel: number of the channel that says which cells live.
             fire_rate: chance that a cell updates in a step, 0 < fire_rate <= 1.
             rank: number of grid axes, 1, 2 or 3.
             boundary: of perception and of the alive mask.
