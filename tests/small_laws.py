@@ -42,6 +42,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "NeuralCA": {"channels": 2, "hidden_channels": 8, "radius": 3, "kernels": 2},
     "Lenia": {"R": 5, "T": 4, "m": 0.4, "s": 0.1},
     "FlowLenia": {"R": 3, "dd": 1},
+    "QuantumWalk": {"coin": "rotation"},
     "LargerThanLife": {"rule": "R2,C2,S6-9,B7-8"},
     "GreenbergHastings": {"states": 6, "threshold": 2, "radius": 2, "neighbourhood": "von_neumann"},
 }

@@ -75,7 +75,9 @@ class NCA(Perceives, Law):
         boundary: Boundary = "periodic",
     ) -> None:
         """
-        Args, None for the preset's:
+        What is None is the preset's.
+
+        Args:
             channels: C, the inputs among them.
             hidden_channels: width of the hidden layer, or widths of several.
             preset: "growing", "texture", "self_classifying", "conditional", "diffusing", "arc_1d", "isotropic" or "steerable".
