@@ -61,6 +61,9 @@ SUITE = (
     Split("Cyclic", (18, 12, 10), along="x"),
     Split("SecondOrder", (42, 50)),
     Split("Margolus", (42, 50), settings={"boundary": "reflect"}, along="x"),
+    Split("Margolus", (42, 80), plan="packed", along="x"),
+    Split("HPP", (40, 24), plan="packed"),  # as many words in a packed row as cells
+    Split("SecondOrder", (40, 128), plan="packed", along="x"),
     Split("FHP", (42, 50)),
     Split("Ising", (43, 49), settings={"boundary": "zero"}, along="x"),
     Split("SIR", (18, 12, 10)),
