@@ -71,7 +71,7 @@ class MotorConfig(Settings):
     empty_cache_interval: int = Setting(default=100, ge=0)
     check_interval: int | None = Setting(default=None, ge=0, examples=["check_interval = 1000"])
     log_edits: bool = True
-    halo_steps: int | None = Setting(default=None, ge=1)
+    halo_steps: int | None = Setting(default=None, ge=1, examples=["halo_steps = 8"])
     exact_sums: bool = False
 
 
