@@ -1,8 +1,8 @@
 """Lenia of several kernels and channels against NumPy in float64, and collections of creatures."""
 
 import json
-import os
 import math
+import os
 from pathlib import Path
 from typing import Any
 
