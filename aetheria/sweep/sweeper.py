@@ -51,7 +51,7 @@ class SweepProgress:
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """How a sweep is run, beyond what its file says.
+    """Settings of a sweep beside those of its file.
 
     Attributes:
         device: replaces the config's.

@@ -158,7 +158,7 @@ class AttentionNCA(FiringLaw):
         return torch.cat((angles.sin(), angles.cos()), 1)
 
     def _attended(self, tokens: Tensor) -> Tensor:
-        """What each cell attends to, all heads `(B, heads * head_channels, *grid)`."""
+        """The attention output of each cell, all heads `(B, heads * head_channels, *grid)`."""
         batch, _, *grid = tokens.shape
         offsets = list(product((-1, 0, 1), repeat=len(grid)))
         queries = self.queries(tokens).reshape(batch, self.heads, self.head_channels, -1).permute(0, 3, 1, 2)
