@@ -83,6 +83,15 @@ class RunConfig(Settings):
         """This config with every default filled in, as TOML."""
         return to_toml(self)
 
+    def named_files(self) -> list[Path]:
+        """The files that the config names, whether they exist or not."""
+        values = self.model_dump()
+        named = [(values.get(table) or {}).get(key) for table, key in _FILE_KEYS]
+        rule = self.law.parameters.get("rule")
+        if isinstance(rule, str) and rule.endswith(".rule"):
+            named.append(rule)
+        return [Path(name) for name in named if isinstance(name, str)]
+
     def __repr__(self) -> str:
         title = f' "{self.title}"' if self.title else ""
         return printable(f"<RunConfig{title}: {', '.join(self._overview().values())}>")
