@@ -1,6 +1,7 @@
 """Progress of runs and trainings on the terminal: a header and a progress bar."""
 
 import math
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,8 @@ from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.session import RunProgress
 from aetheria.sweep.sweeper import SweepProgress
 from aetheria.training.setup import Setup
+from aetheria.training.task import Task
+from aetheria.training.task_config import TaskConfig
 from aetheria.training.trainer import TrainStatus
 from aetheria.training.trajectories import TrajectoryDataset
 
@@ -116,6 +119,17 @@ class TrainingDisplay(_Display):
         if not self._quiet:
             self._out.print(f"[bold]growing a picture[/] on {setup.device}, {setup.summary()}")
             self._task = self._bar.add_task("training", total=None, rates="")
+
+    def doing(self, config: TaskConfig) -> Callable[[Setup, Task], None]:
+        """Prints the law, the objective, device and precision."""
+
+        def started(setup: Setup, _: Task) -> None:
+            if not self._quiet:
+                name, aim = plain(config.law.name), plain(config.train.objective)
+                self._out.print(f"[bold]{name}[/] for objective {aim}; on {setup.device}, {setup.summary()}")
+                self._task = self._bar.add_task("training", total=None, rates="")
+
+        return started
 
     def progress(self, status: TrainStatus) -> None:
         """Moves the bar."""

@@ -1,7 +1,9 @@
 """Commands that run a config and train a law."""
 
 import os
+import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +19,21 @@ if TYPE_CHECKING:
     from aetheria.runs.run import RunResult
     from aetheria.training.grow import GrowResult
     from aetheria.training.imitation import TrainResult
+    from aetheria.training.task_training import TaskResult
+
+    AnyResult = TrainResult | GrowResult | TaskResult
 
 _STATUS = {"done": "[green]done[/]", "interrupted": "[yellow]interrupted[/]", "diverged": "[red]diverged[/]"}
+
+
+class TrackerName(StrEnum):
+    """Receivers of a training's figures."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    CSV = "csv"
+
+
 _SHOWN_STEPS = (1, 2, 5, 10, 20, 50, 100)  # of a rollout, whose errors are printed
 
 
@@ -160,30 +175,49 @@ def _report_run(result: "RunResult", quiet: bool) -> None:
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="A TOML file with \\[law], \\[train], and \\[data] or a \\[picture].")],
+    config: Annotated[
+        str, typer.Argument(help="A TOML file with \\[law], \\[train], and \\[data], a \\[picture] or an objective.")
+    ],
     set_: Overrides = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="For the results; runs/<config> by default.")] = None,
     device: Device = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the training in that folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing training in that folder.")] = False,
+    objective: Annotated[
+        str | None, typer.Option("--objective", metavar="MODULE:NAME", help="Code of yours: a Task, or a loss (cells, batch).")
+    ] = None,
+    track: Annotated[
+        list[TrackerName] | None,
+        typer.Option("--track", help="Where the figures go; repeatable. TensorBoard, if installed, when left out."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Learn a law from recordings, or a law that grows a picture."""
+    """Learn a law: from recordings, to grow a picture, or for an objective."""
     from aetheria.cli.progress import TrainingDisplay
     from aetheria.runs.config import find_config
-    from aetheria.training.grow import GrowResult, grow
-    from aetheria.training.imitation import TrainResult, imitate
+    from aetheria.training.grow import grow
+    from aetheria.training.imitation import imitate
+    from aetheria.training.task_config import TaskConfig
+    from aetheria.training.task_training import train_task
+    from aetheria.training.trackers import named_trackers
     from aetheria.training.train_config import GrowConfig, load_training
 
     leads = os.environ.get("RANK", "0") == "0"  # the first of torchrun's processes prints
     quiet = quiet or not leads
-    settings = load_training(config, set_)
+    settings = load_training(config, [*(set_ or []), *([f"train.objective={objective}"] if objective else [])])
     folder = out_folder or Path("runs") / find_config(config).stem
     options: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
-    result: TrainResult | GrowResult
+    if track and leads:
+        options["trackers"] = named_trackers([name.value for name in track], folder)
+    result: AnyResult
     with TrainingDisplay(out, quiet) as display:
         if isinstance(settings, GrowConfig):
             result = grow(settings, folder, started=display.growing, progress=display.progress, **options)
+        elif isinstance(settings, TaskConfig):
+            own = import_from_here(objective) if objective else None
+            result = train_task(
+                settings, folder, objective=own, started=display.doing(settings), progress=display.progress, **options
+            )
         else:
             result = imitate(settings, folder, started=display.started, progress=display.progress, **options)
     if result.status == "interrupted":
@@ -194,8 +228,20 @@ def train(
     raise typer.Exit(result.exit_code)
 
 
-def _report_training(result: "TrainResult | GrowResult", folder: Path, quiet: bool) -> None:
+def import_from_here(objective: str) -> Any:
+    """Imports `module:name`, also of a module in the current folder."""
+    from aetheria.training.task_registry import import_objective
+
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return import_objective(objective)
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def _report_training(result: "AnyResult", folder: Path, quiet: bool) -> None:
     from aetheria.training.grow import GrowResult
+    from aetheria.training.task_training import TaskResult
 
     name, diverged = plain(folder), result.status == "diverged"
     if diverged:
@@ -212,6 +258,10 @@ def _report_training(result: "TrainResult | GrowResult", folder: Path, quiet: bo
         errors = ", ".join(f"{error:.3g} at step {step}" for step, error in result.errors.items() if step >= 64)
         out.print(f"  error       {errors}; {result.healed:.3g} at 200 steps after half of it was removed")
         out.print(f"  results     {name}: weights.safetensors, run.toml, grown.png")
+    elif isinstance(result, TaskResult):
+        for figure, value in result.figures.items():
+            out.print(f"  {plain(figure)}  {value:.4g}")
+        out.print(f"  results     {name}: weights.safetensors, run.toml, result.png")
     else:
         shown = sorted({*_SHOWN_STEPS, len(result.errors)} & set(range(1, len(result.errors) + 1)))
         out.print("  mean error  " + ", ".join(f"{result.errors[step - 1]:.3g} after {step}" for step in shown))

@@ -36,6 +36,8 @@ EXTRAS = (
     Extra("ray", "ray", "sweep --on ray", "cluster"),
     Extra("submitit", "submitit", "sweep --on slurm", "slurm"),
     Extra("tensorboard", "tensorboard", "following a training", "train"),
+    Extra("sklearn", "scikit-learn", "trainings on its digits", "digits"),
+    Extra("wandb", "wandb", "following a training by --track wandb", "wandb"),
     Extra("triton", "triton", "the fastest plans on CUDA devices"),
 )
 

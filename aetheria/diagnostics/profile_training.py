@@ -16,11 +16,13 @@ from aetheria.diagnostics.profile_run import MIB, Profile, operator_table, profi
 from aetheria.diagnostics.stage_timer import TimedFunction
 from aetheria.laws.base import Law
 from aetheria.training.batch_size import MicroBatches
-from aetheria.training.distributed import ALONE
+from aetheria.training.distributed import ALONE, Processes
 from aetheria.training.grow import GrowthObjective, growing_law, growth_pool
 from aetheria.training.imitation import ImitationObjective, build_learner, datasets, rollout_config
 from aetheria.training.objective import BatchSource, Objective
 from aetheria.training.setup import Setup, setup_training
+from aetheria.training.task_config import TaskConfig
+from aetheria.training.task_training import TaskObjective, learner_and_task, set_up
 from aetheria.training.train_config import GrowConfig, TrainConfig
 from aetheria.training.trainer import Trainer
 
@@ -87,7 +89,7 @@ class _Steps:
 
 
 def profile_training(
-    config: TrainConfig | GrowConfig, *, device: str | None = None, steps: int = 3, trace: Path | None = None
+    config: TrainConfig | GrowConfig | TaskConfig, *, device: str | None = None, steps: int = 3, trace: Path | None = None
 ) -> TrainingProfile:
     """Profiles steps of a training with its longest rollout; the trained weights are discarded.
 
@@ -103,7 +105,7 @@ def profile_training(
     if batch == "auto":
         raise ConfigError('[train] batch: "auto" given; expected a number to profile with, as --set train.batch=8')
     # Without a curriculum the rollout is the longest from the first step on.
-    changes = {"steps": _REPEATS * steps} | ({} if isinstance(config, GrowConfig) else {"curriculum": 0.0})
+    changes = {"steps": _REPEATS * steps} | ({"curriculum": 0.0} if isinstance(config, TrainConfig) else {})
     config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
     with tempfile.TemporaryDirectory() as folder:
         law, objective, setup = _prepare(config, device, batch)
@@ -125,13 +127,17 @@ def profile_training(
     return TrainingProfile(law.name, setup, batch, steps, whole, counter.get_total_flops(), ceilings)
 
 
-def _prepare(config: TrainConfig | GrowConfig, device: str | None, batch: int) -> tuple[Law, Objective, Setup]:
+def _prepare(config: TrainConfig | GrowConfig | TaskConfig, device: str | None, batch: int) -> tuple[Law, Objective, Setup]:
     """The law, its objective, and the setup of the training."""
     if isinstance(config, GrowConfig):
         law = growing_law(config)
         pool = growth_pool(config, law)
         setup = _set_up(law, config, device, batch)
         return law, GrowthObjective(pool, config.train.steps, setup.device), setup
+    if isinstance(config, TaskConfig):
+        law, task = learner_and_task(config)
+        setup = set_up(config, law, task, Processes(device=device or config.device), try_batches=False)
+        return law, TaskObjective(task, law, config.train, setup, config.seed, ALONE), setup
     learner = build_learner(config)
     train, held_out = datasets(config)
     held_out.close()

@@ -144,8 +144,8 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
     if file is not None and stated.keys() - settings.keys():
         # A law's numbers are made several times while it is built; a file may not make it more than some times its size.
         limit = _AtMost(64 * file.numbers + _LARGEST_SMALL, f"{file.path}: {where}")
-        _checked(law_class, stated | settings, f"{file.path}: {where}")
-    given = _checked(law_class, stated | settings, where)
+        checked_parameters(law_class, stated | settings, f"{file.path}: {where}")
+    given = checked_parameters(law_class, stated | settings, where)
     with torch.random.fork_rng(devices=[]), limit:
         torch.manual_seed(seed)
         try:
@@ -160,7 +160,8 @@ def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **
     return law
 
 
-def _checked(law_class: Any, settings: dict[str, Any], where: str) -> dict[str, Any]:
+def checked_parameters(law_class: Any, settings: dict[str, Any], where: str) -> dict[str, Any]:
+    """The parameters of a law or another factory, checked against its signature. Raises ConfigError."""
     checked = _settings_of(law_class).checked(settings, where)
     return {key: getattr(checked, key) for key in checked.model_fields_set}
 

@@ -6,6 +6,10 @@ from aetheria.training.batches import Batches, SampleSchedule
 from aetheria.training.grow import GrowResult
 from aetheria.training.imitation import TrainResult, imitate
 from aetheria.training.setup import Setup, recommended, setup_training
+from aetheria.training.task import Task
+from aetheria.training.task_config import TaskConfig
+from aetheria.training.task_registry import register_objective
+from aetheria.training.task_training import TaskResult, train_task
 from aetheria.training.train_config import GrowConfig, TrainConfig, load_train_config, load_training
 from aetheria.training.trajectories import TrajectoryDataset, WindowSample
 
@@ -16,6 +20,9 @@ __all__ = [
     "MicroBatches",
     "SampleSchedule",
     "Setup",
+    "Task",
+    "TaskConfig",
+    "TaskResult",
     "TrainConfig",
     "TrainResult",
     "TrajectoryDataset",
@@ -26,6 +33,8 @@ __all__ = [
     "load_training",
     "peak_memory",
     "recommended",
+    "register_objective",
     "setup_training",
+    "train_task",
     "training_step",
 ]

@@ -26,7 +26,7 @@ from aetheria.training.growth_report import GrowthEvaluation, contact_sheet, eva
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.target_images import draw_emoji, read_picture
 from aetheria.training.trackers import Tracker, open_trackers
-from aetheria.training.train_config import GrowConfig
+from aetheria.training.train_config import GrowConfig, completed
 from aetheria.training.trainer import Trainer, TrainStatus, train_until_signal
 
 
@@ -138,7 +138,8 @@ def grow(
     started(setup)
     with open_trackers(trackers, folder) as reports:
         objective = GrowthObjective(pool, train.steps, setup.device)
-        trainer = Trainer(law, train, objective, setup, folder, seed=config.seed, config=config.to_toml(), trackers=reports)
+        toml, fill = config.to_toml(), completed(config)
+        trainer = Trainer(law, train, objective, setup, folder, seed=config.seed, config=toml, completed=fill, trackers=reports)
         if resume:
             trainer.resume(folder / "last.pt")
         validate = _validation(trainer, pool, reports)

@@ -13,18 +13,17 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import atomic_write
-from aetheria.laws.base import Law, as_law, check_grid, module_of
-from aetheria.laws.controls import Control
-from aetheria.runs.run import law_from_config
+from aetheria.laws.base import Law, check_grid, module_of
 from aetheria.stepping.cpu.training_step import Step, training_step
-from aetheria.training import report
+from aetheria.training import learner, report
 from aetheria.training.batches import Batches, SampleSchedule
 from aetheria.training.distributed import Processes, join_processes
 from aetheria.training.folder import prepare_folder
+from aetheria.training.learner import clamp_control
 from aetheria.training.rollout import RolloutConfig, observable, rollout_loss
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.trackers import Tracker, open_trackers
-from aetheria.training.train_config import TrainConfig
+from aetheria.training.train_config import TrainConfig, completed
 from aetheria.training.trainer import Trainer, TrainStatus, train_until_signal
 from aetheria.training.trajectories import TrajectoryDataset
 
@@ -145,6 +144,7 @@ def imitate(
             folder,
             seed=config.seed,
             config=config.to_toml(),
+            completed=completed(config),
             trackers=reports,
             processes=processes,
         )
@@ -162,12 +162,8 @@ def imitate(
 
 
 def build_learner(config: TrainConfig) -> Law:
-    """The law to train, whose learned controls are parameters. Raises ConfigError for a law without parameters."""
-    law = as_law(*law_from_config(config.law, config.d_state))
-    learn_controls(law, config.train.learn)
-    if not any(True for _ in law.parameters()):
-        raise ConfigError(f"[law] {law.name} has no weights; name controls to learn, as [train] learn = [...], or another law")
-    return law
+    """The law to train. Raises ConfigError for a law without parameters."""
+    return learner.build_learner(config.law, config.d_state, config.train.learn)
 
 
 def datasets(config: TrainConfig) -> tuple[TrajectoryDataset, TrajectoryDataset]:
@@ -206,29 +202,6 @@ def rollout_config(config: TrainConfig, law: Law, train: TrajectoryDataset) -> R
     return RolloutConfig(settings.loss, settings.noise, settings.truncate, settings.checkpoint, shrink, settings.conserve)
 
 
-def learn_controls(law: Law, names: Sequence[str]) -> None:
-    """Makes controls of a law parameters, so that they are trained with its weights.
-
-    Raises:
-        ConfigError: no such control, or one that is not a number with a gradient.
-    """
-    for name in names:
-        value = law.get_control(name)
-        control = next(c for c in law.controls if c.name == name)
-        if not isinstance(control, Control) or not isinstance(value, float) or not control.as_tensor(value).is_floating_point():
-            raise ConfigError(f'[train] learn: "{name}" has no gradient; expected a number that changes the cells smoothly')
-        setattr(law, name, nn.Parameter(torch.tensor(value)))
-
-
-@torch.no_grad()
-def clamp_control(law: Law, name: str) -> None:
-    """Moves a learned control to the nearest end of its range, if it has left the range."""
-    control = next(c for c in law.controls if c.name == name)
-    held = getattr(law, name)
-    if isinstance(control, Control) and not control.allowed(held.item()):
-        held.clamp_(control.low, control.high)
-
-
 def write_results(
     law: Law, config: TrainConfig, held_out: TrajectoryDataset, folder: Path, setup: Setup
 ) -> NDArray[np.float64]:
@@ -237,7 +210,7 @@ def write_results(
     report.write_errors(errors, folder / "errors.csv")
     with atomic_write(folder / "rollout.png") as temporary:
         report.rollout_strip(law, held_out[0].to(setup.device)).save(temporary)
-    report.write_law(law, config, folder / "weights.safetensors")
+    learner.write_law(law, config.law, config.to_toml(), folder / "weights.safetensors")
     with atomic_write(folder / "run.toml") as temporary:
         temporary.write_text(report.run_toml(law, config, held_out.runs[0].path, "weights.safetensors"))
     return errors

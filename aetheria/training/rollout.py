@@ -1,6 +1,6 @@
 """Rollouts of a law, and their loss against a recorded trajectory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,7 @@ from aetheria.motor.state import fresh_memory
 from aetheria.observe.fields import Field
 from aetheria.observe.law_fields import field_of
 from aetheria.observe.request import view_of
-from aetheria.stepping.cpu.training_step import Step
+from aetheria.stepping.cpu.training_step import Step, run_steps
 
 LossName = Literal["squared", "absolute", "cross_entropy"]
 _MARGIN = 1e-6  # probabilities are kept this far from 0 and 1, where a logarithm is infinite
@@ -66,6 +66,22 @@ def roll_out(step: Step, cells: Tensor, memory: tuple[Tensor, ...], steps: int, 
         trajectory += stepped
         cells = stepped[-1]
     return trajectory
+
+
+def last_state(step: Step, state: Sequence[Tensor], steps: int, every: int | None = None) -> tuple[Tensor, ...]:
+    """The state (cells and memory) after some steps, without the states between them.
+
+    Args:
+        every: steps between two states that are stored for the gradients; those between are computed again. None stores all.
+    """
+    now = tuple(state)
+    for first in range(0, steps, every or max(1, steps)):
+        count = min(every or steps, steps - first)
+        if every and torch.is_grad_enabled():
+            now = checkpoint(run_steps, step, now, count, use_reentrant=False)
+        else:
+            now = tuple(run_steps(step, now, count))
+    return now
 
 
 def _next_cut(done: int, steps: int, settings: RolloutConfig) -> int:

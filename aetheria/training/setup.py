@@ -80,7 +80,7 @@ def setup_training(
     model: nn.Module,
     *,
     device: str | torch.device | None = None,
-    precision: Literal["auto"] | TrainingPrecision = "auto",
+    precision: Literal["auto"] | TrainingPrecision | None = "auto",
     tf32: bool | None = None,
     deterministic: bool = False,
     workers: int | None = None,
@@ -92,6 +92,7 @@ def setup_training(
 
     Args:
         model: moved to the device, in float32, channels last and train mode, in place.
+        precision: None for "auto" on a GPU and "fp32" on a CPU, where results are then those of other CPUs, too.
         batch: samples of a step; None for the largest that fits if a `step` to try it with is given, else 8.
         step: takes a training step on the given number of samples, and changes nothing but gradients, which are cleared.
         most: largest number of samples to try.
@@ -99,6 +100,8 @@ def setup_training(
     Raises:
         ConfigError: an unknown device, precision or number. StateError: not even one sample fits.
     """
+    if precision is None:
+        precision = "auto" if Hardware.detect(device).device.type == "cuda" else "fp32"
     if precision not in ("auto", *get_args(TrainingPrecision)):
         raise ConfigError(f'precision: "{precision}" given; expected one of auto, {", ".join(get_args(TrainingPrecision))}')
     for name, value, least in (("workers", workers, 0), ("batch", batch, 1)):

@@ -1,5 +1,7 @@
 """Trackers of a training: TensorBoard, or any object with the methods of `Tracker`."""
 
+import csv
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -8,7 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
+
+from aetheria.core.errors import ConfigError, nearest
 
 
 class Tracker(Protocol):
@@ -53,6 +58,62 @@ class TensorBoard:
         self._writer.close()
 
 
+class CSV:
+    """Writes the numbers to `figures.csv` as rows (step, name, value), and pictures to PNG files beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Adds to the files of the folder `csv`, which is made if it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, path = folder, folder / "figures.csv"
+        began = path.exists()
+        self._file = path.open("a", newline="", buffering=1)
+        self._rows = csv.writer(self._file)
+        if not began:
+            self._rows.writerow(("step", "name", "value"))
+
+    def numbers(self, step: int, values: dict[str, float]) -> None:
+        self._rows.writerows((step, name, f"{value:.6g}") for name, value in values.items())
+
+    def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
+        Image.fromarray(pixels).save(self._folder / f"step_{step:06}.png")
+
+    def histogram(self, step: int, name: str, values: Tensor) -> None:
+        mean, deviation = float(values.float().mean()), float(values.float().std(correction=0))
+        self.numbers(step, {f"{name}: mean": mean, f"{name}: standard deviation": deviation})
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class WandB:
+    """Sends the figures to Weights & Biases; to a folder on this machine, for `wandb sync`, where nobody is logged in."""
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Raises:
+            ImportError: wandb is not installed.
+        """
+        import wandb
+
+        # Without a key wandb would ask for one, and wait for the answer.
+        mode = os.environ.get("WANDB_MODE") or ("online" if wandb.api.api_key else "offline")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._wandb: Any = wandb
+        self._run: Any = wandb.init(project="aetheria", name=folder.parent.name, dir=str(folder), mode=mode)
+
+    def numbers(self, step: int, values: dict[str, float]) -> None:
+        self._run.log(values, step=step)
+
+    def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
+        self._run.log({name: self._wandb.Image(pixels)}, step=step)
+
+    def histogram(self, step: int, name: str, values: Tensor) -> None:
+        self._run.log({name: self._wandb.Histogram(values.detach().cpu().numpy())}, step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
 class Guarded:
     """A tracker that gets nothing more, and a warning, once it has raised an error: a training does not end by it."""
 
@@ -77,7 +138,7 @@ class Guarded:
         try:
             call(self._tracker)
         except Exception as error:  # noqa: BLE001 - it is another program's
-            _warn(type(self._tracker).__name__, error)
+            _warn(getattr(self._tracker, "name", type(self._tracker).__name__), error)
             self._tracker = None
 
 
@@ -102,6 +163,51 @@ def open_trackers(given: Sequence[Tracker] | None, folder: Path, default: bool =
         for tracker in trackers:
             stack.callback(tracker.close)
         yield trackers
+
+
+NAMED: dict[str, type[TensorBoard] | type[WandB] | type[CSV]] = {"tensorboard": TensorBoard, "wandb": WandB, "csv": CSV}
+
+
+def named_trackers(names: Sequence[str], folder: Path) -> list[Tracker]:
+    """Trackers by name, opened at their first use: one that cannot be opened is dropped with a warning.
+
+    Args:
+        folder: of the training; each tracker has a folder of its own name in it.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    for name in names:
+        if name not in NAMED:
+            raise ConfigError(f"--track: {name} given; {nearest(name, list(NAMED))}")
+    return [Late(NAMED[name], folder / name) for name in dict.fromkeys(names)]
+
+
+class Late:
+    """A tracker that is opened when it gets its first figures, after the folder of the training was made."""
+
+    def __init__(self, kind: Callable[[Path], Tracker], folder: Path) -> None:
+        self._kind, self._folder, self.name = kind, folder, folder.name
+        self._tracker: Tracker | None = None
+
+    @property
+    def _opened(self) -> Tracker:
+        if self._tracker is None:
+            self._tracker = self._kind(self._folder)
+        return self._tracker
+
+    def numbers(self, step: int, values: dict[str, float]) -> None:
+        self._opened.numbers(step, values)
+
+    def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
+        self._opened.picture(step, name, pixels)
+
+    def histogram(self, step: int, name: str, values: Tensor) -> None:
+        self._opened.histogram(step, name, values)
+
+    def close(self) -> None:
+        if self._tracker is not None:
+            self._tracker.close()
 
 
 def default_trackers(folder: Path) -> list[Tracker]:

@@ -1,18 +1,20 @@
 """Training configs: read from TOML, checked and completed with defaults."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field as Setting
 
-from aetheria.core.errors import ConfigError
+from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.core.settings import Settings
 from aetheria.core.shell import shell_quoted
-from aetheria.runs.config import find_config, read_settings
-from aetheria.runs.config import to_toml as dumped
+from aetheria.files.untrusted import read_toml
+from aetheria.runs.config import find_config, read_settings, to_toml
 from aetheria.runs.config_tables import LawConfig
+from aetheria.training.optim_config import OptimConfig as OptimConfig
 from aetheria.training.rollout import LossName
-from aetheria.training.setup import TrainingPrecision
+from aetheria.training.task_config import TaskConfig
 from aetheria.training.trajectories import Split
 
 
@@ -38,43 +40,6 @@ class DataConfig(Settings):
     validation: float = Setting(default=0.2, gt=0, lt=1)
     split: Split = "run"
     workers: int = Setting(default=0, ge=0, le=64)
-
-
-class OptimConfig(Settings):
-    """Settings of the optimizer and the training loop, common to all objectives.
-
-    Attributes:
-        steps: number of steps of the optimizer. [steps]
-        micro_batch: samples computed at a time; all of a batch that fit, when left out. [samples]
-        learning_rate: highest rate of AdamW. [1]
-        weight_decay: of AdamW. [1]
-        warm_up: steps over which the rate rises from 0. [steps]
-        final_rate: share of the rate at the last step, to which it falls along a cosine. [1]
-        clip: largest norm of the gradients; 0 for no limit. [1]
-        normalise: divide each parameter's gradient by its norm first, to bound the gradients of long rollouts.
-        average: share of the averaged weights that is kept in a step; 0 for no average. The averaged weights are the result.
-            [1]
-        precision: of the network: "auto", "fp32", "bf16" or "fp16".
-        compile: step through `torch.compile`.
-        deterministic: equal results from every training on the same machine; slower on a GPU.
-        validate_every: steps between two validations, each with a checkpoint. [steps]
-        patience: validations without improvement after which the training ends; 0 for no such end. [validations]
-    """
-
-    steps: int = Setting(gt=0)
-    micro_batch: int | None = Setting(default=None, gt=0, examples=["micro_batch = 4"])
-    learning_rate: float = Setting(default=1e-3, gt=0)
-    weight_decay: float = Setting(default=0.0, ge=0)
-    warm_up: int = Setting(default=50, ge=0)
-    final_rate: float = Setting(default=0.01, ge=0, le=1)
-    clip: float = Setting(default=1.0, ge=0)
-    normalise: bool = False
-    average: float = Setting(default=0.0, ge=0, lt=1)
-    precision: Literal["auto"] | TrainingPrecision = "fp32"
-    compile: bool = False
-    deterministic: bool = False
-    validate_every: int = Setting(default=200, gt=0)
-    patience: int = Setting(default=0, ge=0)
 
 
 class ImitationConfig(OptimConfig):
@@ -133,7 +98,7 @@ class TrainConfig(Settings):
 
     def to_toml(self) -> str:
         """This config with every default filled in, as TOML."""
-        return dumped(self)
+        return to_toml(self)
 
 
 def load_train_config(path: str | Path, overrides: list[str] | None = None) -> TrainConfig:
@@ -207,17 +172,23 @@ class GrowConfig(Settings):
 
     def to_toml(self) -> str:
         """This config with every default filled in, as TOML."""
-        return dumped(self)
+        return to_toml(self)
 
 
-def load_training(path: str | Path, overrides: list[str] | None = None) -> TrainConfig | GrowConfig:
-    """Reads a training from a TOML file: with a [picture] one that grows it. Raises as `load_train_config` does."""
+def load_training(path: str | Path, overrides: list[str] | None = None) -> TrainConfig | GrowConfig | TaskConfig:
+    """Reads a training from a TOML file: with `[train] objective` one for a task, with a [picture] one that grows it.
+
+    Raises as `load_train_config` does.
+    """
     path = find_config(path)
     values = read_settings(path, overrides)
-    if "train" not in values and {"steps", "grid"} & values.keys():
+    train = values.get("train")
+    if train is None and {"steps", "grid"} & values.keys():
         raise ConfigError(
             f"{path}: is the config of a run, without a table [train]; `aetheria run {shell_quoted(path)}` runs it"
         )
+    if "objective" in values or (isinstance(train, dict) and "objective" in train):
+        return _task_config(values, path.parent.resolve())
     if "picture" not in values:
         return load_train_config(path, overrides)
     picture = values["picture"]
@@ -227,3 +198,29 @@ def load_training(path: str | Path, overrides: list[str] | None = None) -> Train
     if bool(config.picture.path) == bool(config.picture.emoji):
         raise ConfigError("[picture]: expected a path, or an emoji, and not both")
     return config
+
+
+def _task_config(values: dict[str, Any], folder: Path) -> TaskConfig:
+    """The config of a task; keys `path` and `..._path` of its objective are files relative to the config's folder."""
+    objective = values.get("objective")
+    if isinstance(objective, dict):
+        values["objective"] = {
+            key: str(folder / value) if (key == "path" or key.endswith("_path")) and isinstance(value, str) and value else value
+            for key, value in objective.items()
+        }
+    return TaskConfig.checked(values, "")
+
+
+def completed(config: TrainConfig | GrowConfig | TaskConfig) -> Callable[[str], str]:
+    """Fills in the settings that the config of a training by an earlier version did not have; see `train_state.load`."""
+
+    def complete(saved: str) -> str:
+        try:
+            old = type(config).checked(read_toml(saved, "the saved config"), "")
+        except AetheriaError:
+            return saved
+        if old.train.precision == "fp32" and config.train.precision is None:  # the default before
+            old = old.model_copy(update={"train": old.train.model_copy(update={"precision": None})})
+        return to_toml(old)
+
+    return complete

@@ -1,6 +1,7 @@
 """Checkpoints of a training on disk: replaced only by a complete new file, also when the disk is full."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ def _save(state: dict[str, Any], path: Path) -> None:
         path.write_bytes(held.getbuffer())
 
 
-def load(path: Path, config: str) -> dict[str, Any]:
+def load(path: Path, config: str, completed: Callable[[str], str] = str) -> dict[str, Any]:
     """Reads a state that `save` wrote, to the CPU, for a training with the same config.
+
+    Args:
+        completed: fills in the settings that the saved config, of an earlier version, did not have.
 
     Raises:
         FileUnreadableError: missing or damaged. StateError: of another config.
@@ -45,7 +49,8 @@ def load(path: Path, config: str) -> dict[str, Any]:
     if not path.is_file():
         raise FileUnreadableError(f"{path}: no such file; there is no training to resume")
     state = _read(path)
-    if state.get("config") != config:
+    saved = state.get("config")
+    if saved != config and (not isinstance(saved, str) or completed(saved) != config):
         raise StateError(
             f"{path}: is of a training with other settings; resume it with its own config, or start a new training"
         )

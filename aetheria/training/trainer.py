@@ -21,6 +21,7 @@ from aetheria.training import train_state
 from aetheria.training.batch_size import MicroBatches, peak_so_far
 from aetheria.training.distributed import ALONE, Processes
 from aetheria.training.objective import Objective
+from aetheria.training.optimizers import SCHEDULES, make_optimizer
 from aetheria.training.setup import Setup
 from aetheria.training.trackers import Tracker
 from aetheria.training.train_config import OptimConfig
@@ -72,6 +73,7 @@ class Trainer:
         *,
         seed: int = 0,
         config: str = "",
+        completed: Callable[[str], str] = str,
         trackers: Sequence[Tracker] = (),
         processes: Processes = ALONE,
     ) -> None:
@@ -80,18 +82,20 @@ class Trainer:
             law: on its device already; see `setup_training`.
             folder: for last.pt and best.pt.
             config: saved in them; a training can be resumed with the same config only.
+            completed: see `train_state.load`.
             processes: the processes that train together, each of which calls this; the leading one writes.
         """
         self.law, self.optim = law, optim
         self.step, self.best = 0, math.inf
         self.error: float | None = None
         self._objective, self._setup, self._folder = objective, setup, folder
-        self._seed, self._config, self._trackers, self._processes = seed, config, trackers, processes
+        self._seed, self._config, self._completed = seed, config, completed
+        self._trackers, self._processes = trackers, processes
         self.average = copy.deepcopy(law).requires_grad_(False) if optim.average else law
-        self._optimizer = torch.optim.AdamW(law.parameters(), optim.learning_rate, weight_decay=optim.weight_decay)
+        self._optimizer = make_optimizer(optim.optimizer, law.parameters(), optim.learning_rate, optim.weight_decay)
         self._scaler = setup.scaler()
         self._micro_batches = MicroBatches(optim.micro_batch)
-        self._law_step: Step = torch.compile(law) if optim.compile else training_step(law)
+        self._law_step: Step = compiled(law, optim.compile) if optim.compile else training_step(law)
         self._rate_factor, self._bad_losses, self._stale_validations = 1.0, 0, 0
 
     def train(
@@ -251,7 +255,7 @@ class Trainer:
         Raises:
             FileUnreadableError: it cannot be read. StateError: it is of a training with another config.
         """
-        state = train_state.load(path, self._config)
+        state = train_state.load(path, self._config, self._completed)
         try:
             self._restore(state)
         except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
@@ -289,11 +293,16 @@ def exploded(error: float | None, empty_error: float) -> bool:
 
 
 def rate(step: int, optim: OptimConfig) -> float:
-    """The factor of the learning rate at a step: a linear rise, then half a cosine wave down to `final_rate`."""
+    """The factor of the learning rate at a step: a linear rise, then a fall to `final_rate` by the schedule."""
     if step < optim.warm_up:
         return (step + 1) / optim.warm_up
     past = (step - optim.warm_up) / max(1, optim.steps - optim.warm_up)
-    return optim.final_rate + (1 - optim.final_rate) * (1 + math.cos(math.pi * past)) / 2
+    return SCHEDULES[optim.schedule](past, optim.final_rate)
+
+
+def compiled(law: Law, mode: bool | str) -> Step:
+    """The law through `torch.compile`, in one of its modes by name."""
+    return torch.compile(law, mode=mode if isinstance(mode, str) else None)
 
 
 def normalise_gradients(law: Law) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from aetheria.core.errors import ConfigError
 from aetheria.laws import MLP, ConvLSTM, GrowingNCA, Lenia, NeuralCA
 from aetheria.laws.base import Law
-from aetheria.training.imitation import learn_controls
+from aetheria.training.learner import learn_controls
 from aetheria.training.rollout import RolloutConfig, drift, observable, rollout_loss
 from aetheria.training.train_config import ImitationConfig
 

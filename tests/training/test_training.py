@@ -26,7 +26,8 @@ from aetheria.laws import NeuralCA, build_law, registry
 from aetheria.runs.config import load_config
 from aetheria.runs.run import run
 from aetheria.training import imitation, train_state
-from aetheria.training.imitation import TrainResult, clamp_control, datasets, imitate, learn_controls
+from aetheria.training.imitation import TrainResult, datasets, imitate
+from aetheria.training.learner import clamp_control, learn_controls
 from aetheria.training.report import empty_error
 from aetheria.training.rollout import rollout_loss
 from aetheria.training.trackers import open_trackers
@@ -424,7 +425,7 @@ class Sick(nn.Module):
 
 
 def sick(runs: Path, folder: Path, calls: set[int], monkeypatch: pytest.MonkeyPatch) -> TrainResult:
-    monkeypatch.setattr("aetheria.training.imitation.law_from_config", lambda *_: (Sick(calls), 1))
+    monkeypatch.setattr("aetheria.training.learner.law_from_config", lambda *_: (Sick(calls), 1))
     return imitate(settings(runs, train__rollout=[1, 1], train__loss="squared", train__steps=9), folder, trackers=[])
 
 

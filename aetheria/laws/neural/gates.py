@@ -23,8 +23,12 @@ class GateLayer(nn.Module):
     wires: Tensor
     table: Tensor
 
-    def __init__(self, inputs: int, gates: int) -> None:
-        """Wires so that each input is used alike, in random order; every gate most likely passes its left input on."""
+    def __init__(self, inputs: int, gates: int, pass_score: float = 3.0) -> None:
+        """Wires so that each input is used alike, in random order; every gate most likely passes its left input on.
+
+        Args:
+            pass_score: lead of that gate's score over the others', which are normally distributed.
+        """
         super().__init__()
         places = torch.arange(2 * gates) % inputs
         order = torch.randperm(2 * gates)
@@ -33,7 +37,7 @@ class GateLayer(nn.Module):
         self.register_buffer("wires", torch.stack((left, right)))
         self.register_buffer("table", TABLE.clone(), persistent=False)
         scores = torch.randn(gates, GATES)
-        scores[:, 3] += 3.0
+        scores[:, 3] += pass_score
         self.scores = nn.Parameter(scores)
 
     def set_gates(self, gates: Sequence[Sequence[int]] | Tensor) -> None:

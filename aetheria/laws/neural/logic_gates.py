@@ -39,6 +39,7 @@ class LogicGates(StateLaw):
         circuits: int = 8,
         perceive_gates: list[int] | None = None,
         update_gates: list[int] | None = None,
+        pass_score: float = 3.0,
         rank: int = 2,
         boundary: Boundary = "periodic",
     ) -> None:
@@ -48,6 +49,8 @@ class LogicGates(StateLaw):
             circuits: number of perception circuits.
             perceive_gates: gates in the layers of a perception circuit before its last one; None for [8, 4, 2].
             update_gates: gates in the layers of the update circuit before its last one; None for [8, 4, 2] times channels.
+            pass_score: lead, before training, of the score of the gate that passes its left input on; in a network of many
+                layers values fade on their way unless it is about 10.
             rank: number of grid axes, 1, 2 or 3.
             boundary: "periodic", "zero" or "reflect".
 
@@ -65,8 +68,10 @@ class LogicGates(StateLaw):
             "update_gates", [8 * channels, 4 * channels, 2 * channels] if update_gates is None else update_gates
         )
         self.offsets = [(0,) * rank, *offsets("moore", 1, rank)]
-        self.perception = nn.ModuleList(_circuit(len(self.offsets), 1, self.perceive_gates) for _ in range(circuits))
-        self.update = _circuit(channels * (1 + circuits), channels, self.update_gates)
+        self.perception = nn.ModuleList(
+            _circuit(len(self.offsets), 1, self.perceive_gates, pass_score) for _ in range(circuits)
+        )
+        self.update = _circuit(channels * (1 + circuits), channels, self.update_gates, pass_score)
 
     def forward(self, cells: Tensor) -> Tensor:
         seen = [cells, *(circuit(self._around(cells)).view_as(cells) for circuit in self.perception)]
@@ -84,8 +89,8 @@ class LogicGates(StateLaw):
         return torch.randint(2, (self.channels, *grid), generator=generator).float()
 
 
-def _circuit(inputs: int, outputs: int, widths: list[int]) -> nn.Sequential:
-    return nn.Sequential(*(GateLayer(*sizes) for sizes in layer_sizes(inputs, outputs, widths)))
+def _circuit(inputs: int, outputs: int, widths: list[int], pass_score: float) -> nn.Sequential:
+    return nn.Sequential(*(GateLayer(*sizes, pass_score) for sizes in layer_sizes(inputs, outputs, widths)))
 
 
 def _widths(name: str, given: list[int]) -> list[int]:

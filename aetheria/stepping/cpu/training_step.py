@@ -104,7 +104,8 @@ def run_steps(step: Step, state: Sequence[Tensor], steps: int) -> Sequence[Tenso
     if isinstance(step, SparseTrainingStep):
         return step(*state, steps=steps) if steps else state
     for _ in range(steps):
-        state = step(*state)
+        after = step(*state)
+        state = (after,) if isinstance(after, Tensor) else after
     return state
 
 

@@ -1,0 +1,1 @@
+"""Objectives: tasks that a law is trained for, one a file."""
