@@ -13,16 +13,15 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.files.atomic import atomic_write
-from aetheria.files.checked_tensors import write_safetensors
-from aetheria.laws import GrowingNCA
-from aetheria.laws.base import Law
-from aetheria.laws.weights import law_note
-from aetheria.runs.run import law_from_config
-from aetheria.stepping.cpu.training_step import Step
+from aetheria.laws.base import Law, check_grid
+from aetheria.motor.state import fresh_memory
+from aetheria.stepping.cpu.training_step import Step, training_step
+from aetheria.training.damage import Damage
 from aetheria.training.distributed import process_count
 from aetheria.training.folder import prepare_folder
 from aetheria.training.growth import GrowthPool
 from aetheria.training.growth_report import GrowthEvaluation, contact_sheet, evaluate
+from aetheria.training.learner import build_learner, write_law
 from aetheria.training.setup import Setup, setup_training
 from aetheria.training.target_images import draw_emoji, read_picture
 from aetheria.training.trackers import Tracker, open_trackers
@@ -51,7 +50,7 @@ class GrowResult:
     errors: dict[int, float]
     healed: float
     folder: Path
-    law: GrowingNCA
+    law: Law
     last_error: float | None = None
 
 
@@ -72,22 +71,22 @@ class GrowthObjective:
 
     @contextmanager
     def batches(self, first: int) -> Iterator["GrowthObjective"]:
-        """Batches `(cells, seeds, slots)` from training step `first` on."""
+        """Batches `(cells, slots, *memory)` from training step `first` on."""
         self._number = first
         yield self
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         while self._number < self._last:
-            batch = self._pool.draw(self._number)
+            batch = self._pool.draw(self._number, self._number / self._last)
             self._steps = batch.steps
             self._grown = []
-            yield batch.cells.to(self._device), batch.seeds.to(self._device), batch.slots
+            yield batch.cells.to(self._device), batch.slots, *(tensor.to(self._device) for tensor in batch.memory)
             self._number += 1
 
     def loss(self, step: Step, batch: tuple[Tensor, ...], _: torch.Generator) -> Tensor:
         """The loss of the states that grow from part of a batch."""
-        cells, seeds, slots = batch
-        grown = self._pool.grow(step, cells, seeds, self._steps)
+        cells, slots, *memory = batch
+        grown = self._pool.grow(step, cells, tuple(memory), self._steps)
         self._grown.append((slots, grown.detach()))
         return self._pool.loss(grown)
 
@@ -97,12 +96,13 @@ class GrowthObjective:
             self._pool.store(slots, grown)
 
     def state_dict(self) -> dict[str, Any]:
-        """The pool."""
-        return self._pool.state_dict()
+        """The pool, and the batch size, which may have been found by trying."""
+        return {"batch": torch.tensor(self._pool.batch), **self._pool.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the pool."""
+        """Restores the pool and the batch size."""
         self._pool.load_state_dict(state)
+        self._pool.set_batch(int(state.get("batch", self._pool.batch)))  # missing in files of earlier versions
 
 
 def grow(
@@ -118,7 +118,7 @@ def grow(
 ) -> GrowResult:
     """Trains a law to grow a picture from one cell, to keep it and to heal it, until the end or the first SIGINT or SIGTERM.
 
-    Arguments and errors as for `imitate`; also ConfigError for a law other than GrowingNCA and for several processes, and
+    Arguments and errors as for `imitate`; also ConfigError for a law without colour channels and for several processes, and
     StateError for a picture larger than the grid.
     """
     if process_count() > 1:
@@ -127,14 +127,8 @@ def grow(
     pool = growth_pool(config, law)
     prepare_folder(folder, resume, overwrite)
     train = config.train
-    setup = setup_training(
-        law,
-        device=device or config.device,
-        precision=train.precision,
-        deterministic=train.deterministic,
-        workers=0,
-        batch=train.batch,
-    )
+    setup = set_up(config, law, pool, device, try_batches=not resume)
+    pool.set_batch(setup.batch)
     started(setup)
     with open_trackers(trackers, folder) as reports:
         objective = GrowthObjective(pool, train.steps, setup.device)
@@ -145,7 +139,6 @@ def grow(
         validate = _validation(trainer, pool, reports)
         status, exit_code = train_until_signal(trainer, validate, progress, pool.empty_error())
         learned, last_error = trainer.average, trainer.error
-        assert isinstance(learned, GrowingNCA)
         learned.eval().requires_grad_(False)
         if status == "interrupted":
             return GrowResult(status, exit_code, trainer.step, {}, 0.0, folder, learned, last_error)
@@ -155,15 +148,37 @@ def grow(
         return GrowResult(status, exit_code, trainer.step, found.errors, found.healed, folder, learned, last_error)
 
 
-def growing_law(config: GrowConfig) -> GrowingNCA:
-    """The law to train. Raises ConfigError for another law than GrowingNCA."""
-    law, _ = law_from_config(config.law, None)
-    if not isinstance(law, GrowingNCA):
-        raise ConfigError(f'[law] name: "{config.law.name}" given; only GrowingNCA grows pictures')
+def growing_law(config: GrowConfig) -> Law:
+    """The law to train. Raises ConfigError for a law without weights."""
+    law = build_learner(config.law)
+    check_grid(law, (config.picture.grid[0], config.picture.grid[1]))
     return law
 
 
-def growth_pool(config: GrowConfig, law: GrowingNCA) -> GrowthPool:
+def set_up(config: GrowConfig, law: Law, pool: GrowthPool, device: str | None, try_batches: bool) -> Setup:
+    """The setup of a training; finds the batch, if it is "auto", by trying."""
+    train = config.train
+
+    def trial_step(setup: Setup, samples: int) -> None:
+        cells = pool.start.to(setup.device).repeat(samples, 1, 1, 1)
+        with setup.numerics(), setup.autocast():
+            grown = pool.grow(training_step(law), cells, fresh_memory(law, cells, 0), train.rollout[1])
+            loss = pool.loss(grown)
+        setup.scaler().scale(loss).backward()  # type: ignore[no-untyped-call]
+
+    return setup_training(
+        law,
+        device=device or config.device,
+        precision=train.precision,
+        deterministic=train.deterministic,
+        workers=0,
+        batch=None if train.batch == "auto" else train.batch,
+        step=trial_step if try_batches else None,
+        most=train.pool,
+    )
+
+
+def growth_pool(config: GrowConfig, law: Law) -> GrowthPool:
     """The pool of a config; raises what `read_picture`, `draw_emoji` and `GrowthPool` do."""
     train, picture, (height, width) = config.train, config.picture, config.picture.grid
     return GrowthPool(
@@ -171,37 +186,47 @@ def growth_pool(config: GrowConfig, law: GrowingNCA) -> GrowthPool:
         draw_emoji(picture.emoji, picture.size) if picture.emoji else read_picture(picture.path, picture.size),
         (height, width),
         pool=train.pool,
-        batch=train.batch,
-        damaged=train.damaged,
+        batch=1 if train.batch == "auto" else train.batch,
+        damaged=0 if train.batch == "auto" else train.damaged,
+        damage=damage_of(config),
+        checkpoint=train.checkpoint,
         steps=(train.rollout[0], train.rollout[1]),
         seed=config.seed,
     )
 
 
-def write_results(law: GrowingNCA, pool: GrowthPool, config: GrowConfig, folder: Path) -> GrowthEvaluation:
+def damage_of(config: GrowConfig) -> Damage | None:
+    """The damage of a config's table [damage]; None for discs and sides of `damaged` states."""
+    given, train = config.damage, config.train
+    if given is None:
+        return None if train.batch != "auto" else Damage(min(0.25, train.damaged))
+    return Damage(given.share, given.shapes, given.begin, given.full)
+
+
+def write_results(law: Law, pool: GrowthPool, config: GrowConfig, folder: Path) -> GrowthEvaluation:
     """Evaluates a trained law and writes the results."""
     found = evaluate(law, pool)
     with atomic_write(folder / "grown.png") as temporary:
         contact_sheet(found.cells, pool.target).save(temporary)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in law.state_dict().items()}
-    with atomic_write(folder / "weights.safetensors") as temporary:
-        write_safetensors(tensors, temporary, {"config": config.to_toml(), **law_note(config.law.name, config.law.parameters)})
+    write_law(law, config.law, config.to_toml(), folder / "weights.safetensors")
     with atomic_write(folder / "run.toml") as temporary:
-        temporary.write_text(run_toml(config))
+        temporary.write_text(run_toml(law, config))
     return found
 
 
-def run_toml(config: GrowConfig) -> str:
+def run_toml(law: Law, config: GrowConfig) -> str:
     """The config of a run of the trained law from one cell, on a grid twice as high and wide."""
     height, width = config.picture.grid
     table = {"name": config.law.name, **config.law.parameters, "weights": "weights.safetensors"}
     run: dict[str, Any] = {"title": f"{config.title or 'a picture'}, grown", "steps": 1000, "seed": config.seed}
-    return tomli_w.dumps(run | {"grid": {"height": 2 * height, "width": 2 * width}, "law": table})
+    tables: dict[str, Any] = {"grid": {"height": 2 * height, "width": 2 * width}, "law": table}
+    if law.default_initial != "seed":
+        tables["initial"] = {"kind": "seed"}
+    return tomli_w.dumps(run | tables)
 
 
 def _validation(trainer: Trainer, pool: GrowthPool, trackers: Sequence[Tracker]) -> Callable[[Law], float]:
     def validate(average: Law) -> float:
-        assert isinstance(average, GrowingNCA)
         found = evaluate(average, pool)
         for tracker in trackers:
             pixels = np.asarray(contact_sheet(found.cells, pool.target))

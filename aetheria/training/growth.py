@@ -3,7 +3,6 @@
 Source: A. Mordvintsev et al., "Growing Neural Cellular Automata", Distill 2020, doi:10.23915/distill.00023.
 """
 
-import math
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError, StateError
-from aetheria.laws import GrowingNCA
-from aetheria.stepping.cpu.training_step import Step, run_steps
+from aetheria.laws.base import Law
+from aetheria.motor.state import fresh_memory
+from aetheria.stepping.cpu.training_step import Step
+from aetheria.training.damage import Damage
+from aetheria.training.rollout import last_state
 
 COLOURS = 4  # the first channels: red, green and blue premultiplied by alpha, and alpha
 
@@ -25,13 +27,13 @@ class GrowthBatch:
 
     Attributes:
         cells: `(B, C, H, W)`: the first is one live cell, the last ones are damaged, all others are from the pool.
-        seeds: `(B, 2)`, seeds of the law's fire masks.
+        memory: of the law, fresh, with new seeds.
         slots: `(B,)`, their indices in the pool.
         steps: of the law to take.
     """
 
     cells: Tensor
-    seeds: Tensor
+    memory: tuple[Tensor, ...]
     slots: Tensor
     steps: int
 
@@ -50,7 +52,7 @@ class GrowthPool:
 
     def __init__(
         self,
-        law: GrowingNCA,
+        law: Law,
         picture: Tensor,
         grid: tuple[int, int],
         *,
@@ -59,6 +61,8 @@ class GrowthPool:
         damaged: int = 2,
         steps: tuple[int, int] = (48, 80),
         seed: int = 0,
+        damage: Damage | None = None,
+        checkpoint: int | None = None,
     ) -> None:
         """
         Args:
@@ -66,6 +70,8 @@ class GrowthPool:
             pool: number of states.
             damaged: states of a batch that are damaged: a disc, or everything on one side of a line, is removed.
             steps: fewest and most steps of the law in a training step.
+            damage: its shapes, share and schedule, instead of `damaged`.
+            checkpoint: steps between cells stored for the gradients; None for all.
 
         Raises:
             StateError: the picture is larger than the grid. ConfigError: numbers that do not fit together.
@@ -76,35 +82,46 @@ class GrowthPool:
                 f"picture: {height} x {width} pixels on a grid of {grid[0]} x {grid[1]} cells; expected one that fits: "
                 "a larger grid, or a smaller `size`"
             )
-        if not 1 <= batch <= pool or not 0 <= damaged < batch:
+        if not 1 <= batch <= pool or not (damage or 0 <= damaged < batch):
             raise ConfigError(f"pool {pool}, batch {batch}, damaged {damaged}: expected damaged < batch <= pool")
         if not 1 <= steps[0] <= steps[1]:
             raise ConfigError(f"steps: {list(steps)} given; expected fewest and most, from 1")
-        self._batch, self._damaged, self._steps, self._seed = batch, damaged, steps, seed
+        if law.channels < COLOURS:
+            raise ConfigError(f"[law] {law.name} has {law.channels} channels; a picture needs {COLOURS} or more (RGBA)")
+        self._law, self._batch, self._steps, self._seed, self._checkpoint = law, batch, steps, seed, checkpoint
+        self._damage = damage or Damage(damaged / batch)
         top, left = (grid[0] - height) // 2, (grid[1] - width) // 2
         self._place = (top, left, height, width)
         self.target = F.pad(picture, (left, grid[1] - width - left, top, grid[0] - height - top))
-        self.start = torch.zeros(law.channels, *grid)
+        self.start = law.rest_cell()[:, None, None].repeat(1, *grid)
         self.start[:, grid[0] // 2, grid[1] // 2] = law.seed_cell()
         self.pool = self.start.repeat(pool, 1, 1, 1)
 
-    def draw(self, number: int) -> GrowthBatch:
-        """The batch of training step `number`."""
+    @property
+    def batch(self) -> int:
+        """Number of states of a batch."""
+        return self._batch
+
+    def set_batch(self, batch: int) -> None:
+        """Sets the number of states of a batch, at most as many as the pool has."""
+        self._batch = min(batch, len(self.pool))
+
+    def draw(self, number: int, progress: float = 1.0) -> GrowthBatch:
+        """The batch of training step `number`, at a share of the training."""
         rng = random.Random(f"{self._seed} {number}")  # noqa: S311 - no secret
         slots = torch.tensor(rng.sample(range(len(self.pool)), self._batch))
         cells = self.pool[slots]
         order = self.error(cells).argsort(descending=True)
         slots, cells = slots[order], cells[order]
         cells[0] = self.start
-        for i in range(self._batch - self._damaged, self._batch):
-            cells[i] *= ~damage_mask(cells.shape[2], cells.shape[3], rng).to(cells.device)
-        seeds = torch.stack((torch.full((self._batch,), rng.getrandbits(48)), torch.arange(self._batch)), 1)
-        return GrowthBatch(cells, seeds, slots, rng.randint(*self._steps))
+        for i in range(self._batch - self._damage.count(self._batch, progress), self._batch):
+            cells[i] *= ~self._damage.mask(cells.shape[2], cells.shape[3], rng).to(cells.device)
+        memory = fresh_memory(self._law, cells, rng.getrandbits(48))
+        return GrowthBatch(cells, memory, slots, rng.randint(*self._steps))
 
-    def grow(self, step: Step, cells: Tensor, seeds: Tensor, steps: int) -> Tensor:
+    def grow(self, step: Step, cells: Tensor, memory: tuple[Tensor, ...], steps: int) -> Tensor:
         """The cells after `steps` steps."""
-        count = torch.zeros(len(cells), dtype=torch.int64, device=cells.device)
-        return run_steps(step, (cells, seeds, count), steps)[0]
+        return last_state(step, (cells, *memory), steps, self._checkpoint)[0]
 
     def loss(self, cells: Tensor) -> Tensor:
         """Mean squared error of the colours, and a penalty on values beyond -2..2, which would grow without bound."""
@@ -138,19 +155,3 @@ class GrowthPool:
         if state["pool"].shape != self.pool.shape:
             raise StateError(f"pool: {tuple(state['pool'].shape)} given; expected {tuple(self.pool.shape)}")
         self.pool = state["pool"].clone()
-
-
-def damage_mask(height: int, width: int, rng: random.Random) -> Tensor:
-    """`(H, W)` bool, True where cells are removed.
-
-    Half of the time a disc, centred in the middle half of the grid, with a radius of 0.1 to 0.4 of the shorter side; otherwise
-    all cells on one side of a line that passes near the middle.
-    """
-    y, x = torch.arange(height)[:, None] + 0.5, torch.arange(width) + 0.5
-    least = min(height, width)
-    if rng.random() < 0.5:
-        radius = least * rng.uniform(0.1, 0.4)
-        middle = [side * rng.uniform(0.25, 0.75) for side in (height, width)]
-        return (y - middle[0]).square() + (x - middle[1]).square() < radius**2
-    angle, offset = rng.uniform(0, 2 * math.pi), least * rng.uniform(-0.1, 0.1)
-    return (y - height / 2) * math.sin(angle) + (x - width / 2) * math.cos(angle) > offset

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from aetheria.laws import GrowingNCA
+from aetheria.laws.base import Law
+from aetheria.motor.state import fresh_memory
+from aetheria.stepping.cpu.training_step import run_steps
 from aetheria.training.growth import COLOURS, GrowthPool
 
 GROWN_STEP, LASTING_STEP = 64, 1000  # steps at which the picture should be complete, and should still be
@@ -38,22 +40,21 @@ class GrowthEvaluation:
 
 
 @torch.no_grad()
-def evaluate(law: GrowingNCA, pool: GrowthPool, seed: int = 0) -> GrowthEvaluation:
+def evaluate(law: Law, pool: GrowthPool, seed: int = 0) -> GrowthEvaluation:
     """Grows the picture in four runs with different fire masks, and damages each at another half."""
     law.eval()
     device = next(law.parameters()).device
     cells = pool.start.to(device).repeat(_RUNS, 1, 1, 1)
-    state: tuple[Tensor, ...] = (cells, *law.initial_memory(cells, seed))
+    state: tuple[Tensor, ...] = (cells, *fresh_memory(law, cells, seed))
     first, errors = {}, {}
     damaged: tuple[Tensor, ...] = ()
     for step in range(1, max(EVALUATED_STEPS) + 1):
-        state = law(*state)
+        state = tuple(run_steps(law, state, 1))
         if step in EVALUATED_STEPS:
             first[step], errors[step] = state[0][0], float(pool.picture_error(state[0]).mean())
         if step == _DAMAGE_STEP:
             damaged = (with_half_removed(state[0]), *state[1:])
-    for _ in range(_HEALED_STEP - _DAMAGE_STEP):
-        damaged = law(*damaged)
+    damaged = tuple(run_steps(law, damaged, _HEALED_STEP - _DAMAGE_STEP))
     return GrowthEvaluation(first, errors, float(pool.picture_error(damaged[0]).max()))
 
 

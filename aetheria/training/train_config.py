@@ -12,6 +12,7 @@ from aetheria.core.shell import shell_quoted
 from aetheria.files.untrusted import read_toml
 from aetheria.runs.config import find_config, read_settings, to_toml
 from aetheria.runs.config_tables import LawConfig
+from aetheria.training.damage import DEFAULT, Shape
 from aetheria.training.optim_config import OptimConfig as OptimConfig
 from aetheria.training.rollout import LossName
 from aetheria.training.task_config import TaskConfig
@@ -137,20 +138,40 @@ class TargetConfig(Settings):
     grid: list[int] = Setting(min_length=2, max_length=2)
 
 
+class DamageConfig(Settings):
+    """The damage of states in the pool, instead of `damaged`; see `aetheria.training.damage`.
+
+    Attributes:
+        share: of a batch's states that are damaged. [1]
+        shapes: of which one is drawn for each state: "disc", "side" (of a line), "half" (left, right, top, bottom), "square",
+            "ring", "noise".
+        begin: share of the training at which damage begins. [1]
+        full: share of the training at which it has risen to `share`. [1]
+    """
+
+    share: float = Setting(default=0.25, ge=0, lt=1)
+    shapes: list[Shape] = Setting(default_factory=lambda: list(DEFAULT), min_length=1)
+    begin: float = Setting(default=0.0, ge=0, le=1)
+    full: float = Setting(default=0.0, ge=0, le=1)
+
+
 class GrowthPoolConfig(OptimConfig):
     """Settings of a training that grows a picture.
 
     Attributes:
-        batch: states of a step. [states]
+        batch: states of a step; "auto" for the most that fit into memory, found by trying. [states]
         rollout: fewest and most steps of the law in a step of the training. [steps]
         pool: number of states kept as starting points. [states]
         damaged: states of a batch that lose a disc or a half, so that the law learns to heal. [states]
+        checkpoint: steps between cells stored for the gradients; those between are recomputed. All are stored when left
+            out. [steps]
     """
 
-    batch: int = Setting(default=8, gt=0)
+    batch: Annotated[int, Setting(gt=0)] | Literal["auto"] = 8
     rollout: list[int] = Setting(default=[32, 48], min_length=2, max_length=2)
     pool: int = Setting(default=256, gt=0)
     damaged: int = Setting(default=2, ge=0)
+    checkpoint: int | None = Setting(default=None, gt=0, examples=["checkpoint = 8"])
     normalise: bool = True
 
 
@@ -168,6 +189,7 @@ class GrowConfig(Settings):
     device: str = "auto"
     law: LawConfig
     picture: TargetConfig
+    damage: DamageConfig | None = None
     train: GrowthPoolConfig
 
     def to_toml(self) -> str:

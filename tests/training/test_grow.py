@@ -85,6 +85,58 @@ def test_a_law_whose_cells_grow_without_bound_has_diverged(
     assert (tmp_path / "out" / "weights.safetensors").exists()
 
 
+@pytest.mark.parametrize(
+    "law",
+    [
+        {"name": "MLP", "d_state": 3, "normalise": "none"},
+        {"name": "AttentionNCA", "channels": 5, "hidden_channels": 4},
+        {"name": "ConvLSTM", "d_state": 2},
+    ],
+    ids=lambda law: law["name"],
+)
+def test_every_law_with_colours_can_be_grown(law: dict[str, Any], picture: Path, tmp_path: Path) -> None:
+    train = {"steps": 1, "batch": 2, "damaged": 1, "pool": 4, "rollout": [3, 3], "validate_every": 1, "checkpoint": 2}
+    found = grow(config(picture, law=law, train=train), tmp_path / "out", trackers=[])
+    assert found.status == "done"
+    with build_motor(load_config(tmp_path / "out" / "run.toml"), "cpu") as motor:
+        motor.step(2)
+
+
+def test_checkpoints_of_gradients_do_not_change_them(picture: Path, tmp_path: Path) -> None:
+    train = {"steps": 2, "batch": 3, "pool": 6, "rollout": [5, 5], "validate_every": 2, "damaged": 1}
+    stored = grow(config(picture, train=train), tmp_path / "stored", trackers=[])
+    again = grow(config(picture, train=train | {"checkpoint": 2}), tmp_path / "again", trackers=[])
+    for one, other in zip(stored.law.parameters(), again.law.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_batch_is_found_by_trying_and_damage_follows_its_table(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def largest(probe: Any, room: int, most: int) -> int:
+        assert most == 6
+        probe(4)
+        return 4
+
+    monkeypatch.setattr("aetheria.training.setup.largest_batch", largest)
+    train = {"steps": 1, "batch": "auto", "pool": 6, "rollout": [3, 3], "validate_every": 1}
+    grow(config(picture, train=train, damage={"share": 0.5, "shapes": ["half"]}), tmp_path / "out", trackers=[])
+    assert torch.load(tmp_path / "out" / "last.pt", weights_only=True)["lesson"]["batch"] == 4
+
+
+def test_a_training_of_an_earlier_version_is_resumed(picture: Path, tmp_path: Path) -> None:
+    grow(config(picture), tmp_path / "out", trackers=[])
+    state = torch.load(tmp_path / "out" / "last.pt", weights_only=True)
+    new = ("optimizer", "schedule")
+    old = [line for line in state["config"].splitlines() if not line.startswith(new)]
+    at = next(i for i, line in enumerate(old) if line.startswith("compile"))
+    state["config"] = "\n".join([*old[:at], 'precision = "fp32"', *old[at:]]) + "\n"
+    torch.save(state, tmp_path / "out" / "last.pt")
+    assert grow(config(picture), tmp_path / "out", trackers=[], resume=True).status == "done"
+    with pytest.raises(StateError, match="with other settings"):
+        grow(config(picture, seed=6), tmp_path / "out", trackers=[], resume=True)
+
+
 def test_the_error_of_empty_cells_is_that_of_the_picture_alone(picture: Path) -> None:
     settings = config(picture)
     pool = growth_pool(settings, growing_law(settings))
@@ -113,8 +165,12 @@ def test_what_cannot_be_grown_is_refused_before_anything_is_written(
 ) -> None:
     with pytest.raises(StateError, match="4 x 4 pixels on a grid of 3 x 8"):
         grow(config(picture, picture={"path": str(picture), "grid": [3, 8]}), tmp_path / "out")
-    with pytest.raises(ConfigError, match='"MLP" given; only GrowingNCA grows pictures'):
-        grow(config(picture, law={"name": "MLP", "d_state": 2}), tmp_path / "out")
+    with pytest.raises(ConfigError, match="MLP has 2 channels; a picture needs 4 or more"):
+        grow(config(picture, law={"name": "MLP", "d_state": 1}), tmp_path / "out")
+    with pytest.raises(ConfigError, match="Lenia has no weights"):
+        grow(config(picture, law={"name": "Lenia"}), tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"\[damage\] begin 0.5, full 0.2"):
+        grow(config(picture, damage={"begin": 0.5, "full": 0.2}), tmp_path / "out")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="several processes: expected one"):
         grow(config(picture), tmp_path / "out")

@@ -9,7 +9,8 @@ import torch
 
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.laws import GrowingNCA
-from aetheria.training.growth import GrowthPool, damage_mask
+from aetheria.training.damage import Damage
+from aetheria.training.growth import GrowthPool
 from aetheria.training.trainer import normalise_gradients
 
 
@@ -74,16 +75,16 @@ def test_a_batch_depends_on_seed_step_and_pool_alone() -> None:
         one.draw(7)
     first, again = one.draw(5), other.draw(5)
     assert torch.equal(first.cells, again.cells)
-    assert torch.equal(first.seeds, again.seeds)
+    assert torch.equal(first.memory[0], again.memory[0])
     assert first.steps == again.steps
-    assert not torch.equal(one.draw(6).seeds, first.seeds)
+    assert not torch.equal(one.draw(6).memory[0], first.memory[0])
     assert {one.draw(i).steps for i in range(40)} == {3, 4, 5}
     with pytest.raises(StateError, match="pool"):
         growth(pool=13).load_state_dict(one.state_dict())
 
 
 def test_damage_is_a_disc_or_a_half() -> None:
-    wounds = [damage_mask(60, 80, random.Random(i)) for i in range(400)]
+    wounds = [Damage(0.25).mask(60, 80, random.Random(i)) for i in range(400)]
     corners = [int(w[[0, 0, -1, -1], [0, -1, 0, -1]].sum()) for w in wounds]  # no disc reaches one
     discs = [int(w.sum()) for w, count in zip(wounds, corners, strict=True) if not count]
     halves = [w for w, count in zip(wounds, corners, strict=True) if count]
@@ -147,7 +148,7 @@ def test_a_law_learns_to_grow_a_square() -> None:
         if number == 80:
             optimizer.param_groups[0]["lr"] /= 4
         batch = pool.draw(number)
-        cells = pool.grow(law, batch.cells, batch.seeds, batch.steps)
+        cells = pool.grow(law, batch.cells, batch.memory, batch.steps)
         optimizer.zero_grad()
         pool.loss(cells).backward()
         normalise_gradients(law)
