@@ -44,6 +44,10 @@ class Task:
         """A batch for validation: with data, of samples that `batch` never gives. The default: as `batch`."""
         return self.batch(size, rng)
 
+    def reuse(self, batch: Batch, kept: Tensor, rng: torch.Generator) -> Batch:
+        """The batch with changes to the samples `kept` `(size,)` bool that come from the pool. The default: none."""
+        return batch
+
     def loss(self, cells: Tensor, batch: Batch) -> Tensor:
         """The mean loss `()` of cells `(B, C, *grid)` after the rollout from `batch[0]`."""
         raise NotImplementedError

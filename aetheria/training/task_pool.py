@@ -28,11 +28,11 @@ class SamplePool:
         self._samples: Batch = ()
         self._filled = torch.zeros(size, dtype=torch.bool)
 
-    def draw(self, batch: Batch, rng: torch.Generator) -> tuple[Batch, Tensor]:
-        """A batch of new samples with most of them replaced by those of the pool, and their places in the pool."""
+    def draw(self, batch: Batch, rng: torch.Generator) -> tuple[Batch, Tensor, Tensor]:
+        """A batch of new samples, most replaced by those of the pool; their places in the pool; which ones are from there."""
         count = len(batch[0])
         if not self._size:
-            return batch, torch.zeros(0, dtype=torch.int64)
+            return batch, torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.bool)
         slots = torch.randperm(self._size, generator=rng)[:count]
         if not self._samples:
             self._samples = tuple(tensor.new_zeros(self._size, *tensor.shape[1:]) for tensor in batch)
@@ -43,7 +43,7 @@ class SamplePool:
             one = new.clone()
             one[kept] = held[slots[kept]]
             mixed.append(one)
-        return tuple(mixed), slots
+        return tuple(mixed), slots, kept
 
     def store(self, slots: Tensor, batch: Batch, cells: Tensor) -> None:
         """Stores samples with the cells that they have come to; of cells that are not finite nothing is kept."""

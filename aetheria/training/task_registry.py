@@ -20,6 +20,13 @@ _REGISTERED: dict[str, Any] = {}
 # Imported when they are named: some need optional packages.
 _OWN = {
     "rule": "aetheria.training.objectives.rule:Rule",
+    "arc_1d": "aetheria.training.objectives.arc_1d:Arc1D",
+    "texture": "aetheria.training.objectives.texture:Texture",
+    "goals": "aetheria.training.objectives.goals:Goals",
+    "classify": "aetheria.training.objectives.cell_labels:Classify",
+    "segment": "aetheria.training.objectives.cell_labels:Segment",
+    "diffuse": "aetheria.training.objectives.diffuse:Diffuse",
+    "untargeted": "aetheria.training.objectives.untargeted:Untargeted",
 }
 
 

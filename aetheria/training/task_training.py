@@ -73,21 +73,19 @@ class TaskObjective:
     def batches(self, first: int) -> Iterator["TaskObjective"]:
         """Batches `(slots, *samples)` from training step `first` on."""
         self._number = first
-        try:
-            yield self
-        finally:
-            self._task.close()
+        yield self
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         for number in range(self._number, self._train.steps):
             rng = generator(self._seed, _BATCHES + number * self._processes.size + self._processes.rank)
             self._task.progress = number / self._train.steps
-            batch, slots = self._pool.draw(self._task.batch(self._batch, rng), rng)
+            batch, slots, kept = self._pool.draw(self._task.batch(self._batch, rng), rng)
+            if kept.any():
+                batch = self._task.reuse(batch, kept, rng)
             fewest, most = self._train.rollout
             self._steps = int(torch.randint(fewest, most + 1, (), generator=rng))
             self._rolled = []
-            places = slots if len(slots) else torch.zeros(len(batch[0]), dtype=torch.int64)
-            yield (places, *(tensor.to(self._setup.device) for tensor in batch))
+            yield (slots, *(tensor.to(self._setup.device) for tensor in batch))
 
     def loss(self, step: Step, batch: tuple[Tensor, ...], rng: torch.Generator) -> Tensor:
         """The loss of a batch, or of part of one, after the rollout."""
@@ -147,6 +145,7 @@ def train_task(
     train = config.train
     law, task = learner_and_task(config, objective)
     with ExitStack() as stack:
+        stack.callback(task.close)
         processes = stack.enter_context(join_processes(device or config.device))
         check_processes(train.batch, processes)
         if processes.leads:

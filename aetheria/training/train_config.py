@@ -223,14 +223,18 @@ def load_training(path: str | Path, overrides: list[str] | None = None) -> Train
 
 
 def _task_config(values: dict[str, Any], folder: Path) -> TaskConfig:
-    """The config of a task; keys `path` and `..._path` of its objective are files relative to the config's folder."""
+    """The config of a task; keys `path`, `..._path` and `paths` of its objective are files relative to the config's folder."""
     objective = values.get("objective")
     if isinstance(objective, dict):
-        values["objective"] = {
-            key: str(folder / value) if (key == "path" or key.endswith("_path")) and isinstance(value, str) and value else value
-            for key, value in objective.items()
-        }
+        values["objective"] = {key: _resolved(key, value, folder) for key, value in objective.items()}
     return TaskConfig.checked(values, "")
+
+
+def _resolved(key: str, value: Any, folder: Path) -> Any:
+    if key == "paths" and isinstance(value, list):
+        return [_resolved("path", one, folder) for one in value]
+    is_path = key == "path" or key.endswith("_path")
+    return str(folder / value) if is_path and isinstance(value, str) and value else value
 
 
 def completed(config: TrainConfig | GrowConfig | TaskConfig) -> Callable[[str], str]:

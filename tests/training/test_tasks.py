@@ -174,13 +174,14 @@ def test_the_batch_is_found_by_trying(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_pool_gives_back_cells_and_keeps_a_share_new() -> None:
     pool, rng = SamplePool(4, 4, 0.25), torch.Generator().manual_seed(0)
     new = (torch.zeros(4, 1, 2, 2), torch.arange(4.0))
-    first, slots = pool.draw(new, rng)
+    first, slots, _ = pool.draw(new, rng)
     assert all(torch.equal(a, b) for a, b in zip(first, new, strict=True))
     grown = torch.ones(4, 1, 2, 2)
     grown[0] = torch.nan
     pool.store(slots, first, grown)
-    again, places = pool.draw(new, rng)
+    again, places, from_pool = pool.draw(new, rng)
     kept = again[0].flatten(1).amax(1)
+    assert torch.equal(kept > 0, from_pool)
     assert not kept[0]  # the new one
     assert int(kept.sum()) == 4 - 1 - int(places[0] != slots[0])
     assert not again[0].isnan().any()
