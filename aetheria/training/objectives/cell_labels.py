@@ -98,8 +98,8 @@ class CellLabels(Task):
         shown = ((grey - grey.min()) / (grey.max() - grey.min()).clamp_min(1e-6)).cpu().numpy()
         rows = [np.asarray(np.repeat(shown[..., None], 3, -1) * 255, np.uint8)]
         for labels in (batch[1][:_SHOWN], said):
-            colours = paint(labels.clamp_min(0).float().cpu().numpy(), (0, max(1, self.classes - 1)), "turbo")
-            rows.append(np.where(asked.cpu().numpy()[..., None], colours[..., :3], 0).astype(np.uint8))
+            colours = paint(labels.clamp_min(0).float().cpu().numpy(), (0, self.classes), "phase")
+            rows.append(np.where(asked.cpu().numpy()[..., None], colours, 0).astype(np.uint8))
         sheet: NDArray[np.uint8] = np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)
         return sheet.repeat(scale, 0).repeat(scale, 1)
 

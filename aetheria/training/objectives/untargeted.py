@@ -1,6 +1,7 @@
 """Objective "untargeted": no target, but what the cells are to be like: losses by name, weighted together."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -77,6 +78,7 @@ class Untargeted(Task):
         /,
         *,
         losses: dict[str, float],
+        start: Literal["patch", "random"] = "patch",
         phase_flip: float = 0.0,
         bit_flip: float = 0.0,
         curriculum: float = 0.5,
@@ -84,6 +86,7 @@ class Untargeted(Task):
         """
         Args:
             losses: weights by name, as {survival = 1.0, motion = 0.5}.
+            start: first cells: the law's "random" ones, or a "patch" of them, a fifth of the grid wide, at a random place.
             phase_flip: chance that the sign of the second amplitude of each pair at a cell changes, in the end.
             bit_flip: chance that the two amplitudes of each pair at a cell change places, in the end.
             curriculum: share of the training over which the chances rise from 0.
@@ -105,15 +108,21 @@ class Untargeted(Task):
                 f"[objective] phase_flip, bit_flip: {law.name} has no pairs of complex amplitudes; expected a law "
                 "with an even d_state"
             )
-        self.losses, self.phase_flip, self.bit_flip, self.curriculum = losses, phase_flip, bit_flip, curriculum
+        self.losses, self.start, self.phase_flip, self.bit_flip, self.curriculum = (
+            losses,
+            start,
+            phase_flip,
+            bit_flip,
+            curriculum,
+        )
 
     def batch(self, size: int, rng: torch.Generator) -> Batch:
         risen = 1.0 if not self.curriculum else min(1.0, self.progress / self.curriculum)
-        return (self._flipped(super().batch(size, rng)[0], risen, rng),)
+        return (self._flipped(self._first(size, rng), risen, rng),)
 
     def held_out(self, size: int, rng: torch.Generator) -> Batch:
         """With all the noise, from the first validation on, so that errors can be compared."""
-        return (self._flipped(super().batch(size, rng)[0], 1.0, rng),)
+        return (self._flipped(self._first(size, rng), 1.0, rng),)
 
     def loss(self, cells: Tensor, batch: Batch) -> Tensor:
         parts = [weight * LOSSES[name](cells, batch[0]).mean() for name, weight in self.losses.items()]
@@ -122,6 +131,18 @@ class Untargeted(Task):
     def figures(self, cells: Tensor, batch: Batch) -> Figures:
         named = {name: float(LOSSES[name](cells, batch[0]).mean()) for name in self.losses}
         return super().figures(cells, batch) | named
+
+    def _first(self, size: int, rng: torch.Generator) -> Tensor:
+        cells = super().batch(size, rng)[0]
+        if self.start == "random":
+            return cells
+        envelope = torch.ones(size, 1, *self.grid)
+        for axis, side in enumerate(self.grid):
+            middle = torch.rand(size, 1, generator=rng) * side
+            apart = (torch.arange(side) - middle + side / 2) % side - side / 2  # on a torus
+            shape = [size, 1, *(side if other == axis else 1 for other in range(len(self.grid)))]
+            envelope = envelope * (-((apart / (side / 10)) ** 2) / 2).exp().view(shape)
+        return self.law.normalised(cells * envelope)
 
     def _flipped(self, cells: Tensor, risen: float, rng: torch.Generator) -> Tensor:
         return with_flips(cells, self.phase_flip * risen, self.bit_flip * risen, rng)
