@@ -36,7 +36,7 @@ class TaskTrainConfig(OptimConfig):
         fresh: with a pool, share of a batch that is new. [1]
         learn: controls of the law that are learned, too, as ["decay"].
         validation: samples of a validation. [samples]
-        keep: number of best weights that are kept, with notes and pictures, in the folder `best`.
+        keep: number of best weights that are kept, with notes and pictures, in the folder `best`. [weights]
     """
 
     objective: str = Setting(examples=['objective = "rule"'])

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 from aetheria.core.settings import Settings
 from aetheria.runs.config import RunConfig
 from aetheria.sweep.sweep_config import SweepConfig
+from aetheria.training.task_config import TaskConfig
 from aetheria.training.train_config import GrowConfig, TrainConfig
 from site_pages.docstrings import code, described, summary, table
 from site_pages.folders import CONFIGS
@@ -56,8 +57,9 @@ def training_config_page() -> str:
     """The page on the configs of `aetheria train`."""
     imitation = ["## Learning from recordings", "For configs with a table `[data]`.", *map(_section, tables(TrainConfig))]
     growth = ["## Growing a picture", "For configs with a table `[picture]`.", *map(_section, tables(GrowConfig))]
+    tasks = ["## Objectives by name", "For configs with `[train] objective`.", *map(_section, tables(TaskConfig))]
     intro = "# Configuration of a training\n\nA config of `aetheria train`; see also [training](../training.md).\n"
-    return "\n\n".join([intro, *(text.replace("\n## ", "\n### ") for text in imitation + growth)])
+    return "\n\n".join([intro, *(text.replace("\n## ", "\n### ") for text in imitation + growth + tasks)])
 
 
 def sweep_config_page() -> str:

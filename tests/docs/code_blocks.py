@@ -21,6 +21,7 @@ from aetheria.core.errors import ConfigError
 from aetheria.core.settings import Settings
 from aetheria.runs.config import RunConfig, shipped_configs
 from aetheria.sweep.sweep_config import SweepConfig
+from aetheria.training.task_config import TaskConfig
 from aetheria.training.train_config import GrowConfig, TrainConfig
 from tests.paths import ROOT
 
@@ -105,7 +106,9 @@ def check_config(text: str) -> None:
         model = SweepConfig
     elif "data" in values:
         model = TrainConfig
-    elif {"path", "emoji"} & values.get("picture", {}).keys():
+    elif "objective" in values or "objective" in values.get("train", {}):
+        model = TaskConfig
+    elif {"path", "emoji"} & values.get("picture", {}).keys() or "damage" in values:
         model = GrowConfig
     try:
         model.checked(values, "")

@@ -19,10 +19,11 @@ from aetheria.core.settings import Settings
 from aetheria.laws import parameters
 from aetheria.runs.config import RunConfig, shipped_configs
 from aetheria.sweep.sweep_config import SweepConfig
+from aetheria.training.task_config import TaskConfig
 from aetheria.training.train_config import GrowConfig, TrainConfig
 from tests.paths import ROOT
 
-MODELS: list[type[Settings]] = [RunConfig, TrainConfig, GrowConfig, SweepConfig]
+MODELS: list[type[Settings]] = [RunConfig, TrainConfig, GrowConfig, TaskConfig, SweepConfig]
 KEYS = [
     pytest.param(one, key, id=f"{model.__name__}.{one.name}.{key.name}")
     for model in MODELS
