@@ -176,7 +176,10 @@ def _report_run(result: "RunResult", quiet: bool) -> None:
 
 def train(
     config: Annotated[
-        str, typer.Argument(help="A TOML file with \\[law], \\[train], and \\[data], a \\[picture] or an objective.")
+        str,
+        typer.Argument(
+            help="A TOML file with \\[law], \\[train], and \\[data] or a \\[picture]. Or one with \\[train] objective."
+        ),
     ],
     set_: Overrides = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="For the results; runs/<config> by default.")] = None,

@@ -53,6 +53,14 @@ def test_the_processes_stay_bit_identical(found: list[dict[str, Any]]) -> None:
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_a_task_is_trained_by_both_and_written_once(found: list[dict[str, Any]], folder: Path) -> None:
+    one, other = (rank["task"] for rank in found)
+    written = load_file(folder / "task" / "weights.safetensors")
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert one.keys() == written.keys()
+    assert float(one["update.weight"].abs().max()) > 0  # it began at 0
+
+
 def test_gradients_are_those_of_torchs_own_wrapper(found: list[dict[str, Any]]) -> None:
     for rank in found:
         assert len(rank["own"]) > 4

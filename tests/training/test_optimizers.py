@@ -45,7 +45,12 @@ def test_schedules_at_the_middle() -> None:
 @pytest.mark.parametrize(("given", "mode"), [(True, None), ("default", "default"), ("max-autotune", "max-autotune")])
 def test_the_compiler_gets_its_mode(given: Any, mode: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(torch, "compile", lambda law, mode: seen.append(mode) or law)
+
+    def compile_(law: nn.Module, mode: str | None) -> nn.Module:
+        seen.append(mode)
+        return law
+
+    monkeypatch.setattr(torch, "compile", compile_)
     compiled(MLP(2), OptimConfig(steps=1, compile=given).compile)
     assert seen == [mode]
 

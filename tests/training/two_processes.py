@@ -11,6 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aetheria.training.distributed import Processes, join_processes
 from aetheria.training.imitation import imitate
+from aetheria.training.task_config import TaskConfig
+from aetheria.training.task_training import train_task
 from aetheria.training.train_config import TrainConfig
 from aetheria.training.trainer import TrainStatus
 from tests.small_laws import small_law
@@ -84,6 +86,30 @@ def learn(folder: Path, processes: Processes) -> None:
     assert (ended.status, len(ended.errors)) == ("done", 2 if processes.leads else 0)
 
 
+def task(folder: Path) -> dict[str, Tensor]:
+    """The weights after a training for a task with a pool, which this process takes its part in."""
+    values = {
+        "law": {"name": "NCA", "preset": "texture", "channels": 3, "hidden_channels": 4},
+        "grid": {"height": 4, "width": 4},
+        "train": {
+            "objective": "dark",
+            "steps": 4,
+            "batch": 4,
+            "pool": 8,
+            "validate_every": 2,
+            "learning_rate": 0.1,
+            "warm_up": 0,
+        },
+        "device": "cpu",
+    }
+    config = TaskConfig.checked(values, "")
+    return train_task(config, folder / "task", objective=dark, trackers=[]).law.state_dict()
+
+
+def dark(cells: Tensor, _: tuple[Tensor, ...]) -> Tensor:
+    return cells.square().mean()
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     with join_processes("cpu") as processes:
@@ -95,6 +121,7 @@ def main(folder: Path) -> None:
             "size": processes.size,
             "ddp": gradients_of_ddp(processes),
             "own": own_gradients(processes),
+            "task": task(folder),
             "any": [processes.any(processes.rank == 1), processes.any(False)],
         }
         torch.save(found, folder / f"rank{processes.rank}.pt")
