@@ -6,6 +6,7 @@ from pathlib import Path
 from aetheria.core.errors import ConfigError, StateError
 from aetheria.files.atomic import check_output, remove_leftovers
 
+_FOLDERS = ("tensorboard", "csv", "wandb", "best")
 _WRITTEN = (".pt", ".safetensors", ".toml", ".png", ".csv")
 
 
@@ -27,4 +28,5 @@ def prepare_folder(folder: Path, resume: bool, overwrite: bool) -> None:
     if not resume:
         for old in folder.glob("*.pt"):
             old.unlink()
-        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+        for name in _FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)

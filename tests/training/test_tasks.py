@@ -154,6 +154,12 @@ def test_the_best_weights_are_kept_with_notes_and_pictures(tmp_path: Path) -> No
     assert (best / "step_000002.safetensors").read_bytes() != (best / "step_000005.safetensors").read_bytes()
 
 
+def test_a_new_training_forgets_the_best_weights_of_the_one_before(tmp_path: Path) -> None:
+    trained(tmp_path / "out", train={"steps": 1, "validate_every": 1, "keep": 2})
+    train_task(config(train={"steps": 1}), tmp_path / "out", objective=dark, trackers=[], device="cpu", overwrite=True)
+    assert not (tmp_path / "out" / "best").exists()
+
+
 def test_the_batch_is_found_by_trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 
