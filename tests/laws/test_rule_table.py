@@ -53,21 +53,25 @@ def test_wireworld_steps_as_in_golly(case: str) -> None:
     check("wireworld_jvn", case, "wireworld")
 
 
-def test_von_neumanns_automaton_steps_as_in_golly() -> None:
-    check("wireworld_jvn", "jvn29_soup", "JvN29")
+@pytest.mark.parametrize("rule", ["JvN29", "Nobili32", "Hutton32"])
+def test_von_neumanns_automata_step_as_in_golly(rule: str) -> None:
+    check("wireworld_jvn", f"{rule.lower()}_soup", rule)
 
 
-def test_the_shipped_tree_of_von_neumanns_automaton_is_its_definition() -> None:
-    spec = importlib.util.spec_from_file_location("jvn29_table", ROOT / "docs" / "jvn29_table.py")
+@pytest.mark.parametrize("first", [0, 9], ids=["soup of all states", "soup without sensitised states"])
+@pytest.mark.parametrize("rule", ["JvN29", "Nobili32", "Hutton32"])
+def test_a_shipped_tree_of_von_neumanns_automata_is_its_definition(rule: str, first: int) -> None:
+    spec = importlib.util.spec_from_file_location("von_neumann_tables", ROOT / "docs" / "von_neumann_tables.py")
     assert spec is not None
     assert spec.loader is not None
     definition = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(definition)
-    cells = np.random.default_rng(3).integers(0, definition.STATES, (200, 200))
+    states, *_ = definition.RULES[rule]
+    cells = np.random.default_rng(3).integers(first, states, (200, 200))
     north, west, east, south = (np.roll(cells, shift, axis) for shift, axis in ((1, 0), (1, 1), (-1, 1), (-1, 0)))
-    motor = motor_on(RuleTable("JvN29"), cells, "eager")
+    motor = motor_on(RuleTable(rule), cells, "eager")
     motor.step(1)
-    np.testing.assert_array_equal(motor.cells[0, 0].numpy(), definition.next_states(north, west, east, south, cells))
+    np.testing.assert_array_equal(motor.cells[0, 0].numpy(), definition.next_states(rule, north, west, east, south, cells))
 
 
 def test_langtons_loop_divides_as_it_does_in_golly() -> None:

@@ -26,8 +26,9 @@ class RuleTable(StateLaw):
     Cells: one channel, states 0 .. n - 1. Tables over the cell and its von Neumann, Moore or hexagonal neighbours, or its two
     neighbours in a row. Transitions are tried in order, with all their symmetries; a cell for which none holds keeps its state.
     Source: Golly's help, "RuleLoader". Shipped: WireWorld (B. Silverman, 1987), Langtons-Loops (C. G. Langton,
-    "Self-reproduction in cellular automata", Physica D 10, 1984, p. 135) and JvN29 (J. von Neumann, "Theory of Self-Reproducing
-    Automata", 1966).
+    "Self-reproduction in cellular automata", Physica D 10, 1984, p. 135), JvN29 (J. von Neumann, "Theory of Self-Reproducing
+    Automata", 1966), Nobili32 (R. Nobili, U. Pesavento, "Generalised von Neumann's automata", 1996) and Hutton32 (T. J. Hutton,
+    2008).
     """
 
     radius = 1
