@@ -137,14 +137,15 @@ def _crossing(cells: Neighbourhoods) -> States:
 
 def _hutton_sensitised(cells: Neighbourhoods) -> States:
     table = np.repeat(SENSITISED[:, :, None], 5, 2)  # by state, input, and direction of the arrow or none
-    for (state, excited), (first, turns) in TURNED.items():
-        table[state, excited, :4] = first + (np.arange(4) + turns) % 4
-    for state, after in UNDIRECTED.items():
-        table[state, 0, 4] = after
+    for (before, signal), (first, turns) in TURNED.items():
+        table[before, signal, :4] = first + (np.arange(4) + turns) % 4
+    for before, after in UNDIRECTED.items():
+        table[before, 0, 4] = after
     sides = [WEST, SOUTH, EAST, NORTH]  # of arrows to the east, north, west, south: the first of them counts
     arrow = np.select([cells.ordinary[side] | cells.special[side] for side in sides], list(range(4)), 4)
     special = np.select([cells.ordinary[side] | cells.special[side] for side in sides], [cells.special[side] for side in sides])
-    excited, state = any_of(cells.ordinary.values()), np.minimum(cells.cell, ORDINARY - 1)
+    excited = any_of(cells.ordinary.values())
+    state = np.minimum(cells.cell, ORDINARY - 1)
     # As Golly has it: a special arrow that comes first among the inputs makes of state 5 a confluent one.
     return table[state, excited.astype(int), arrow] + 8 * ((state == 5) & excited & special)
 
@@ -205,7 +206,7 @@ def tree_text(rule: str) -> str:
     shape = (states,) * len(rest)
     # The north neighbour one state at a time: all neighbourhoods at once would take gigabytes.
     parts = [np.broadcast_to(next_states(rule, np.array(north), *rest), shape).astype(np.uint8) for north in range(states)]
-    layer = np.concatenate(parts).reshape(-1, states)
+    layer: NDArray[np.integer] = np.concatenate(parts).reshape(-1, states)
     lines: list[str] = []
     for level in range(1, len(TREE_INPUTS[4]) + 1):
         # As big-endian bytes: their order is that of the rows, and far quicker to sort by.
