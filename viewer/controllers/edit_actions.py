@@ -29,8 +29,10 @@ EDIT_ACTIONS: tuple[Action, ...] = (
         "Enlarge the grid, or cut it down to its live part; the cells stay in their place",
         "stepped",
     ),
-    Action("tools.undo", "&Undo", ("Ctrl+Z",), "&Edit", "Undo the last stroke or edit", "live"),
-    Action("tools.redo", "&Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Repeat the last undone stroke or edit", "live"),
+    Action("tools.undo", "&Undo", ("Ctrl+Z", "Z"), "&Edit", "Undo the last stroke or edit", "live"),
+    Action(
+        "tools.redo", "&Redo", ("Ctrl+Shift+Z", "Shift+Z", "Ctrl+Y"), "&Edit", "Repeat the last undone stroke or edit", "live"
+    ),
     Action(
         "selection.select",
         "Sele&ct",

@@ -37,7 +37,8 @@ from viewer.widgets.file_dialogs import ask_what_to_open
 
 _COLUMNS = 2
 _ACTIONS = {action.name: action for action in ACTIONS}
-_TOOLS = {"pan": "tools.pan", "select": "selection.select", **{name: f"tools.{name}" for name in BRUSHES}}  # their actions
+_TOOLS: dict[str, str] = {"pan": "tools.pan", "select": "selection.select"}  # their actions
+_TOOLS |= {name: f"tools.{name}" for name in BRUSHES}
 
 
 class ToolsPanel(Panel):

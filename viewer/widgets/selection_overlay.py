@@ -13,7 +13,7 @@ from viewer.widgets.canvas import Canvas
 
 _ABOVE = 19  # z value, above the lines between cells, below the outline of a brush
 _FILL = QColor(80, 200, 120, 60)  # of the selection: the cells stay visible through it
-_GHOST = (255, 255, 255, 150)  # of cells to be pasted that are not at rest
+_GHOST = (80, 190, 255, 190)  # of cells to be pasted that are not at rest
 _UNDER = (255, 255, 255, 40)  # of those at rest
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from aetheria import MLP, GrayScott, Lenia, Life, law_from_rule
 from aetheria.core.errors import FileUnreadableError, StateError
+from aetheria.files.patterns import read_pattern
 from aetheria.laws.base import Law
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recording
@@ -18,6 +20,7 @@ from tests.viewer.fakes import FakeView, life, live, wait_until
 from tests.viewer.recordings import record_life
 from viewer.controllers.clipping import Clipping, clipping_of_file, clipping_of_npy, clipping_of_text
 from viewer.controllers.controller import Controller
+from viewer.model.palette import colour_table
 from viewer.model.region import Region
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
@@ -64,6 +67,10 @@ def select(controller: Controller, *corners: tuple[float, float]) -> Region | No
     return controller.model.selection
 
 
+def selected(controller: Controller) -> Region | None:
+    return controller.model.selection
+
+
 def copied(controller: Controller, *, cut: bool = False) -> Clipping:
     got: list[Clipping] = []
     controller.selection.copy(lambda clipping, _: got.append(clipping), cut=cut)
@@ -82,11 +89,11 @@ def test_a_drag_in_any_direction_selects_whole_cells_on_the_grid_and_a_click_not
     assert select(controller, (-5.0, 20.5), (2.5, 99.0)) == Region(0, 20, 3, 12)
     assert select(controller, (-5.0, 2.5), (-2.0, 9.0)) is None
     controller.selection.all()
-    assert controller.model.selection == Region(0, 0, 24, 32)
+    assert selected(controller) == Region(0, 0, 24, 32)
     assert select(controller, (5.1, 5.1), (5.9, 5.9)) is None
     controller.selection.all()
     controller.selection.remove()
-    assert controller.model.selection is None
+    assert selected(controller) is None
 
 
 LAWS = [
@@ -165,7 +172,7 @@ def test_a_turned_selection_is_moved_into_the_grid_and_refused_where_it_cannot_f
     part = cells_of(controller)[:, :2, :20]
     controller.selection.choose(Region(0, 0, 2, 20))
     controller.selection.turn_left()
-    assert controller.model.selection == Region(0, 9, 20, 2)
+    assert selected(controller) == Region(0, 9, 20, 2)
     assert np.array_equal(cells_of(controller)[:, :20, 9:11], np.rot90(part, 1, (-2, -1)))
     before = cells_of(controller)
     controller.selection.choose(Region(3, 0, 2, 30))
@@ -178,7 +185,7 @@ def test_a_copy_is_the_selection_and_a_cut_leaves_it_at_rest(controller: Control
     opened(controller, soup())
     before = cells_of(controller)
     controller.selection.choose(Region(20, 25, 9, 9))
-    assert controller.model.selection == Region(20, 25, 4, 7)
+    assert selected(controller) == Region(20, 25, 4, 7)
     assert np.array_equal(copied(controller).values, before[:, 20:, 25:])
     assert np.array_equal(cells_of(controller), before)
     assert np.array_equal(copied(controller, cut=True).values, before[:, 20:, 25:])
@@ -307,11 +314,11 @@ def test_rows_and_slices_of_volumes_are_edited_too(controller: Controller) -> No
     opened(controller, soup(law_from_rule("W110"), (40,)))
     before = cells_of(controller)
     select(controller, (30.5, 3.5), (90.5, 11.5))
-    assert controller.model.selection == Region(0, 3, 1, 9)
+    assert selected(controller) == Region(0, 3, 1, 9)
     controller.selection.flip_across()
     assert np.array_equal(cells_of(controller)[:, 3:12], before[:, 3:12][:, ::-1])
     opened(controller, soup(Lenia(R=5), (12, 13, 14)))
-    assert controller.model.selection is None
+    assert selected(controller) is None
     before = cells_of(controller)
     controller.selection.all()
     controller.selection.clear()
@@ -323,9 +330,9 @@ def test_rows_and_slices_of_volumes_are_edited_too(controller: Controller) -> No
 def test_a_selection_is_cut_down_to_another_plane_of_the_volume_and_needs_cells(controller: Controller, view: FakeView) -> None:
     opened(controller, soup(Lenia(R=5), (12, 20, 14)))
     controller.selection.all()
-    assert controller.model.selection == Region(0, 0, 20, 14)
+    assert selected(controller) == Region(0, 0, 20, 14)
     controller.next_axis()
-    assert controller.model.selection == Region(0, 0, 12, 14)
+    assert selected(controller) == Region(0, 0, 12, 14)
     controller.model.change_view(slice=None if controller.plane is None else controller.plane.with_slice("z", "mean").slice)
     before = cells_of(controller)
     controller.selection.clear()
@@ -404,4 +411,59 @@ def test_what_cannot_be_done_is_said_in_a_note_and_changes_nothing(
     assert told(view, "only live runs can be painted")
     controller.open(RecordingSource(Recording(record_life(tmp_path / "x.h5"))))
     controller.selection.all()
-    assert controller.model.selection is None
+    assert selected(controller) is None
+
+
+# -- saving ------------------------------------------------------------------------------------------------------
+
+
+def saved(controller: Controller, view: FakeView, path: Path, *, part: bool = True) -> Path:
+    view.messages.clear()
+    controller.save.save_cells(path, selected=part)
+    wait_until(lambda: view.messages, controller)
+    assert view.messages[-1].text.startswith(f"Saved {path.name}: "), view.messages[-1].text
+    return path
+
+
+def test_a_selection_is_saved_whole_as_a_pattern_with_its_place_and_as_an_array(
+    controller: Controller, view: FakeView, tmp_path: Path
+) -> None:
+    law = law_from_rule("345/2/4")
+    opened(controller, soup(law))
+    cells = cells_of(controller)[0, 3:10, 5:17].copy()
+    controller.source.motor.set_cells(np.zeros((1, 2, 12), np.float32), at=(3, 5))  # type: ignore[union-attr]
+    cells[:2] = 0
+    controller.selection.choose(Region(3, 5, 7, 12))
+    pattern = read_pattern(saved(controller, view, tmp_path / "x.rle"))
+    assert np.array_equal(pattern.cells, cells)
+    assert (pattern.corner, pattern.rule) == ((3 - 12, 5 - 16), law.rule_string)
+    array = np.load(saved(controller, view, tmp_path / "x.npy"))
+    assert array.dtype == np.uint8
+    assert np.array_equal(array, cells)
+    controller.selection.remove()
+    controller.save.save_cells(tmp_path / "y.rle", selected=True)
+    assert told(view, "Nothing is selected")
+
+
+def test_an_image_has_a_pixel_for_each_cell_in_the_displayed_colours(
+    controller: Controller, view: FakeView, tmp_path: Path
+) -> None:
+    for motor in (soup(), soup(law_from_rule("W110"), (40,)), soup(Lenia(R=5), (12, 13, 14))):
+        opened(controller, motor)
+        settings, plane = controller.model.view_settings, controller.plane
+        assert settings is not None
+        assert plane is not None
+        assert controller.choice is not None
+        wait_until(lambda: controller.frame, controller)
+        controller.selection.choose(Region(0, 3, 5, 6))
+        cells = cells_of(controller)
+        flat = cells if plane.space_time else cells[0, 6] if len(plane.shape) == 3 else cells[0]
+        table = colour_table(settings, controller.choice)
+        for part, wanted in ((False, flat), (True, flat[:5, 3:9])):
+            with Image.open(saved(controller, view, tmp_path / "x.png", part=part)) as image:
+                pixels = np.asarray(image)
+            assert controller.frame is not None
+            low, high = controller.frame.levels
+            shades = np.clip((wanted - low) / (high - low), 0, 1) * 255
+            rounded = (table[np.floor(shades).astype(int)], table[np.ceil(shades).astype(int)])
+            assert np.logical_or(*((pixels == colours).all(-1) for colours in rounded)).all()

@@ -12,13 +12,16 @@ pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missi
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from aetheria import Lenia
+from aetheria.files.patterns import read_pattern
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import life, live
 from viewer.model.region import Region
 from viewer.sources.live import LiveSource
+from viewer.widgets import file_dialogs
 from viewer.window.window import Window
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
@@ -135,7 +138,6 @@ def test_the_keys_of_the_edits(window: Window, qtbot: QtBot) -> None:
     qtbot.keyClick(canvas, Qt.Key.Key_A, CTRL)
     assert window.controller.model.selection == Region(0, 0, 24, 32)
     qtbot.keyClick(canvas, Qt.Key.Key_K, CTRL)
-    assert window.controller.model.selection is None
     assert not window.selection_overlay.area.isVisible()
     assert window.controller.paste.mode == "or"
     qtbot.keyClick(canvas, Qt.Key.Key_M, SHIFT)
@@ -183,3 +185,21 @@ def test_the_tools_panel_has_the_tool_and_the_density(window: Window, qtbot: QtB
     assert panel.buttons["select"].isChecked()  # type: ignore[attr-defined]
     panel.buttons["pan"].click()  # type: ignore[attr-defined]
     assert window.controller.paste.clipping is None
+
+
+def test_a_selection_is_saved_from_the_menu(
+    window: Window, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_dialogs, "_folder", tmp_path)
+    QGuiApplication.clipboard().setText(GLIDER)
+    qtbot.keyClick(window.canvas, Qt.Key.Key_V, SHIFT)
+    qtbot.waitUntil(lambda: live_cells(window) == glider_at(0, 0))
+    window.controller.selection.choose(Region(0, 0, 3, 3))
+    qtbot.keyClick(window.canvas, Qt.Key.Key_S, CTRL | Qt.KeyboardModifier.AltModifier)
+    dialog = window.findChild(QFileDialog)
+    assert dialog is not None
+    assert [Path(name).name for name in dialog.selectedFiles()] == ["life-000000-selection.rle"]
+    dialog.selectFile(str(tmp_path / "glider.rle"))
+    dialog.accept()
+    qtbot.waitUntil((tmp_path / "glider.rle").exists)
+    assert read_pattern(tmp_path / "glider.rle").cells.tolist() == [[0, 1, 0], [0, 0, 1], [1, 1, 1]]
