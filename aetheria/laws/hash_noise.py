@@ -37,6 +37,17 @@ class Place(NamedTuple):
     grid: tuple[int, ...]
 
 
+def noise_memory(cells: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """The memory of a law that draws hash noise, before its first step: `seed` and `step` as `hash_words` takes them.
+
+    Args:
+        cells: `(B, C, *grid)`.
+        seed: of the run; universe u draws from (seed, u).
+    """
+    universe = torch.arange(len(cells), device=cells.device)
+    return torch.stack((torch.full_like(universe, seed), universe), 1), torch.zeros_like(universe)
+
+
 def hash_words(seed: Tensor, step: Tensor, grid: Sequence[int], place: Place | None = None) -> Tensor:
     """Uniform 32-bit words `(B, *grid)` in int64.
 

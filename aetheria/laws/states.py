@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.base import PLOTTED, Colour, Law
+from aetheria.laws.hash_noise import noise_memory
 
 MOST_STATES = 256  # a state is a byte
 _MOST_COLOURS = 64  # of a palette that can still be told apart
@@ -42,8 +43,7 @@ class StochasticStateLaw(StateLaw):
     stochastic = True
 
     def initial_memory(self, cells: Tensor, seed: int = 0) -> tuple[Tensor, ...]:
-        universe = torch.arange(len(cells), device=cells.device)
-        return torch.stack((torch.full_like(universe, seed), universe), 1), torch.zeros_like(universe)
+        return noise_memory(cells, seed)
 
 
 def default_palette(states: int) -> list[Colour] | None:

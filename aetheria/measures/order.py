@@ -12,7 +12,7 @@ _LEVEL = 6  # of zlib
 
 
 def symmetry(weight: Tensor) -> Tensor:
-    """How like its mirror image a weight is, `(B,)`: 1 for a symmetric one, about 0 for noise.
+    """Similarity of a weight and its mirror image, `(B,)`: 1 for a symmetric one, about 0 for noise.
 
     The greatest correlation coefficient, over all shifts s on the torus and all reflections R of one axis or more,
 

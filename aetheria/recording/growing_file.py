@@ -40,7 +40,7 @@ class GrowingFile:
         self._data: dict[str, h5py.Dataset] = {
             name: file[name]
             for name in (*file, "log/edits", "log/edit_bytes", "log/checksums", "log/edge_step")
-            if name != "log" and name in file  # the last is new in version 0.2
+            if name != "log" and name in file  # older files have no edge_step
         }
         self._deflated = {name for name, data in self._data.items() if data.compression == "gzip"}
         self.id = str(file.attrs.get("id", ""))

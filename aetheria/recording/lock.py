@@ -22,6 +22,10 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _TIMEOUT_S = 0.3  # `is_being_written` holds the lock for a moment
 
 
+class FileInUseError(RecordingError):
+    """Another writer holds the lock of the file."""
+
+
 class WriteLock:
     """Held by the writer of a file, from before it exists until it is closed.
 
@@ -39,7 +43,7 @@ class WriteLock:
         deadline = time.monotonic() + _TIMEOUT_S
         while not self._acquire():
             if time.monotonic() > deadline:
-                raise RecordingError(f"{path}: is being written by another recorder; let it end, or name another file")
+                raise FileInUseError(f"{path}: is being written by another recorder; let it end, or name another file")
             time.sleep(0.02)
 
     def _acquire(self) -> bool:

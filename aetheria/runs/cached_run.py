@@ -32,10 +32,10 @@ def run_cached(
     """
     cache = cache or RunCache()
     key, began = cache_key(config, device, kind="recording"), time.perf_counter()
-    found = cache.get(key)
+    found = cache.get(key) if key else None
     if found is None:
         result = run(config, out, device=device, overwrite=overwrite, make_folder=make_folder, **given)
-        if result.status == "done" and result.picture is not None:
+        if key and result.status == "done" and result.picture is not None:
             values = {
                 name: value for name, value in asdict(result).items() if name in ("status", "exit_code", "steps", "frames")
             }

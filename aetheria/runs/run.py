@@ -22,7 +22,8 @@ from aetheria.observe.request import Request
 from aetheria.recording import Recorder, Recording
 from aetheria.recording.schema import filters
 from aetheria.runs.checkpoint import Checkpoints
-from aetheria.runs.config import LawConfig, RecordConfig, RunConfig
+from aetheria.runs.config import RunConfig
+from aetheria.runs.config_tables import LawConfig, RecordConfig
 from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState

@@ -5,11 +5,14 @@ appears as a whole by a rename; those that were not used for longest go when the
 """
 
 import hashlib
+import inspect
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,14 @@ import torch
 from aetheria.core.device import find_device
 from aetheria.core.hardware import Hardware
 from aetheria.core.printable import get_logger
-from aetheria.core.version import __version__
 from aetheria.files.atomic import remove_leftovers, temporary_name
+from aetheria.laws import find_law
 from aetheria.runs.config import RunConfig
 
 log = get_logger(__name__)
 LIMIT_BYTES = 2 << 30
 _VALUES = "values.json"
+_SOURCES = (".py", ".cpp", ".h", ".json", ".rule")
 
 
 @dataclass(frozen=True)
@@ -111,15 +115,20 @@ class RunCache:
             return []
 
 
-def cache_key(config: RunConfig, device: str | None, **more: Any) -> str:
-    """The key of a run: its config with the contents of the files it names, versions, device and threads, and `more`."""
+def cache_key(config: RunConfig, device: str | None, **more: Any) -> str | None:
+    """The key of a run: its config with the contents of the files it names, sources, versions, device and threads, and `more`.
+
+    Of a law of another package the source is the file of its class. None for a law that is in no file, as in a notebook.
+    """
+    law = _law_source(config)
+    if law is None:
+        return None
     chosen = device or config.device
     where = find_device(None if chosen == "auto" else chosen)
-    named = [config.law.weights, config.initial.path if config.initial else None, config.law.parameters.get("rule")]
     key = {
         "config": config.to_toml(),
-        "files": [_digest_of(Path(name)) for name in named if isinstance(name, str) and Path(name).is_file()],
-        "aetheria": __version__,
+        "files": [_digest_of(path) for path in config.named_files() if path.is_file()],
+        "source": [_own_source(), law],  # the version number stays the same while Aetheria is worked on
         "torch": str(torch.__version__),
         "device": Hardware.detect(where).name,
         "threads": torch.get_num_threads() if where.type == "cpu" else 0,
@@ -131,6 +140,27 @@ def cache_key(config: RunConfig, device: str | None, **more: Any) -> str:
 def _users_folder() -> Path:
     above = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(above) / "aetheria" / "runs"
+
+
+@cache
+def _own_source() -> str:
+    """Digest of Aetheria's own files."""
+    folder, digest = Path(str(resources.files("aetheria"))), hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in _SOURCES):
+        digest.update(f"{path.relative_to(folder)} {_digest_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _law_source(config: RunConfig) -> str | None:
+    """Digest of the file of a law of another package; empty for Aetheria's own, None where there is no file."""
+    law = find_law(config.law.name)
+    if law.__module__.partition(".")[0] == "aetheria":
+        return ""
+    try:
+        file = inspect.getsourcefile(law)
+        return None if file is None else _digest_of(Path(file))
+    except (TypeError, OSError):
+        return None
 
 
 def _digest_of(path: Path) -> str:

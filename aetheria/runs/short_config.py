@@ -12,7 +12,8 @@ from aetheria.files.recognise import recognised
 from aetheria.laws import find_law
 from aetheria.laws.rules import BrokenRuleError, Rule, law_from_rule, read_rule
 from aetheria.laws.states import MOST_STATES
-from aetheria.runs.config import LARGEST_SIDE, RunConfig, find_config
+from aetheria.runs.config import RunConfig, find_config
+from aetheria.runs.config_tables import LARGEST_SIDE
 
 SMALLEST = 512  # side of a grid on which a pattern of unknown surroundings is opened
 _GLIDER = 4  # steps that a glider takes for a cell

@@ -197,7 +197,7 @@ class Processes:
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """What is raised in the block ends all processes: this one leaves word of it and closes its connections."""
+        """An exception in the block ends all processes: this one leaves a message and closes its connections."""
         if self.ended and not self.leads:
             raise ProcessLostError("split: the leading process has closed this motor")
         try:

@@ -25,7 +25,7 @@ _MOST_TILES = 32  # along a side
 
 @dataclass(frozen=True)
 class Axes:
-    """What a chart shows: the parameters along x and y, and the column."""
+    """Axes of a chart: the parameters along x and y, and the column."""
 
     x: str
     y: str

@@ -19,7 +19,7 @@ Statistics = dict[str, float | None]
 
 
 class Samples:
-    """What is sampled of one universe of a motor."""
+    """The samples of one universe of a motor."""
 
     def __init__(self, motor: Aetheria_Motor, names: Sequence[str], universe: int, after: int) -> None:
         """

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aetheria.core.errors import ConfigError, DiskFullError, RecordingError
+from aetheria.core.errors import ConfigError
 from aetheria.core.printable import get_logger
-from aetheria.recording.lock import WriteLock
+from aetheria.recording.lock import FileInUseError, WriteLock
 from aetheria.runs.signals import SignalHandler
 from aetheria.sweep.batches import batches
 from aetheria.sweep.executor import Executor, Finished
@@ -51,7 +51,7 @@ class SweepProgress:
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """How a sweep is run, beyond what its file says.
+    """Settings of a sweep beside those of its file.
 
     Attributes:
         device: replaces the config's.
@@ -148,13 +148,13 @@ class Sweeper:
             points,
             str(self._folder),
             tuple(measure.observables),
-            measure.every,
-            measure.after,
-            config.recordings,
-            config.pictures,
-            config.threads,
-            self._options.device,
-            self._options.cache,
+            every=measure.every,
+            after=measure.after,
+            recordings=config.recordings,
+            pictures=config.pictures,
+            threads=config.threads,
+            device=self._options.device,
+            cache=self._options.cache,
         )
 
     def _start(self, task: Task, tries: int) -> None:
@@ -191,9 +191,7 @@ class Sweeper:
 def _locked(folder: Path) -> WriteLock:
     try:
         return WriteLock(folder / ROWS)
-    except RecordingError as error:
-        if isinstance(error, DiskFullError) or "another" not in str(error):
-            raise
+    except FileInUseError:
         raise ConfigError(
             f"{folder}: another sweep is running in this folder; let it end, or name another with --out"
         ) from None

@@ -8,8 +8,9 @@ from pydantic import Field as Setting
 from aetheria.core.errors import ConfigError
 from aetheria.core.settings import Settings
 from aetheria.core.shell import shell_quoted
-from aetheria.runs.config import LawConfig, find_config, read_settings
+from aetheria.runs.config import find_config, read_settings
 from aetheria.runs.config import to_toml as dumped
+from aetheria.runs.config_tables import LawConfig
 from aetheria.training.rollout import LossName
 from aetheria.training.setup import TrainingPrecision
 from aetheria.training.trajectories import Split

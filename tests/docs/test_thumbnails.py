@@ -1,10 +1,7 @@
 """The thumbnails of shipped configs: pictures of grids of one, two and three axes."""
 
-import importlib.util
-from types import ModuleType
-
 import numpy as np
-import pytest
+import thumbnails
 
 from aetheria.observe.colour_maps import paint
 from aetheria.runs.config import RunConfig, load_config, shipped_configs
@@ -12,22 +9,11 @@ from aetheria.runs.run import build_motor
 from tests.paths import ROOT
 
 
-@pytest.fixture(scope="module")
-def thumbnails() -> ModuleType:
-    """docs/thumbnails.py."""
-    spec = importlib.util.spec_from_file_location("thumbnails", ROOT / "docs" / "thumbnails.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def small(name: str, *overrides: str) -> RunConfig:
     return load_config(name, ["motor.plan=eager", *overrides])
 
 
-def test_a_grid_of_one_axis_is_shown_row_by_row_as_time_goes_on(thumbnails: ModuleType) -> None:
+def test_a_grid_of_one_axis_is_shown_row_by_row_as_time_goes_on() -> None:
     config = small("lenia_1d", "grid.width=64")
     shown = np.asarray(thumbnails.space_time(config, 96))
     assert shown.shape == (48, 64, 3)
@@ -37,7 +23,7 @@ def test_a_grid_of_one_axis_is_shown_row_by_row_as_time_goes_on(thumbnails: Modu
             motor.step(2)
 
 
-def test_a_grid_of_three_axes_is_shown_by_its_slice_or_by_the_maximum_over_z(thumbnails: ModuleType) -> None:
+def test_a_grid_of_three_axes_is_shown_by_its_slice_or_by_the_maximum_over_z() -> None:
     config = small("lenia_3d", "grid.depth=20", "grid.height=24", "grid.width=32", "picture.slice.z=9")
     free = config.model_copy(update={"picture": config.picture.model_copy(update={"slice": None})})
     with build_motor(config, "cpu") as motor:

@@ -1,5 +1,8 @@
 """The cache of runs: equal runs once, others never mixed up, a limit, and damage that is noticed."""
 
+import importlib
+import inspect
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 
 from aetheria import Recording
+from aetheria.laws import register
 from aetheria.runs import cached_run
 from aetheria.runs.cached_run import run_cached
 from aetheria.runs.config import RunConfig
@@ -81,6 +85,42 @@ def test_keys_differ_where_runs_do(tmp_path: Path) -> None:
     assert cache_key(config_of(), "cpu", kind="sweep") != keys[0]
     pattern.write_text("x = 2, y = 1\noo!")
     assert cache_key(config_of(initial=initial), "cpu") != keys[3]
+
+
+def test_the_contents_of_every_named_file_count(tmp_path: Path) -> None:
+    creatures, table = tmp_path / "found.json", tmp_path / "own.rule"
+    creature = json.dumps({"code": "x", "params": {"R": 3, "T": 5, "m": 0.1, "s": 0.1, "b": "1"}, "cells": "A!"})
+    rule = "@RULE own\n@TABLE\nn_states:2\nneighborhood:vonNeumann\nsymmetries:none\n0,0,0,0,0,1\n"
+    for path, first, other, law in (
+        (creatures, creature, creature.replace("0.1", "0.2"), {"name": "Lenia", "animal": "x", "collection": str(creatures)}),
+        (table, rule, rule.replace("0,1\n", "1,0\n"), {"name": "RuleTable", "rule": str(table)}),
+    ):
+        path.write_text(first)
+        key = cache_key(config_of(law=law), "cpu")
+        assert key == cache_key(config_of(law=law), "cpu")
+        path.write_text(other)
+        assert cache_key(config_of(law=law), "cpu") != key
+
+
+@pytest.mark.usefixtures("kept_laws")
+def test_the_source_of_a_law_of_another_package_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "class OwnCached(Law):\n    channels = 1\n    def forward(self, cells):\n        return cells\n"
+    source = f"from aetheria.laws import Law\n{body}"
+    (tmp_path / "own_cached_law.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    law = importlib.import_module("own_cached_law").OwnCached
+    register(law)
+    config = config_of(law={"name": "OwnCached"})
+    key = cache_key(config, "cpu")
+    assert key is not None
+    (tmp_path / "own_cached_law.py").write_text(source + "# changed\n")
+    assert cache_key(config, "cpu") not in (key, None)
+    monkeypatch.setattr(law, "__module__", "__main__")
+    monkeypatch.setattr(inspect, "getsourcefile", lambda _: None)
+    assert cache_key(config, "cpu") is None
+    cache = RunCache(tmp_path / "cache")
+    assert run_cached(config, tmp_path / "own.h5", cache=cache, device="cpu").status == "done"
+    assert cache.statistics().entries == 0
 
 
 def test_the_same_run_is_copied_and_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ class FlowLenia(KernelLaw):
         return [part.clamp(0, min(1.0, 2 * sigma)) / (2 * sigma) for part in cover]
 
     def _gathered(self, wide: Tensor, shares: Sequence[list[Tensor]], grid: Sequence[int]) -> Tensor:
-        """What arrives at each cell from all cells up to dd away."""
+        """The matter that arrives at each cell from all cells up to dd away."""
         first, *others = shares
         total = torch.zeros_like(window(wide, (0,) * len(grid), grid))
         for start, share in enumerate(first):

@@ -50,7 +50,7 @@ class Formula:
 
     @property
     def reach(self) -> int:
-        """How many cells away a cell may lie that matters: Laplacians inside each other."""
+        """Distance of the furthest cell that matters: the number of Laplacians inside each other."""
         return max((part.reach for part in self.parts), default=0) + (self.kind == LAP)
 
     def names(self) -> set[str]:

@@ -9,11 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
-from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.base import PLOTTED
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_rank, check_whole
-from aetheria.laws.controls import Control
-from aetheria.laws.hash_noise import hash_words, threshold
 from aetheria.laws.layers import make_dense, pad, start_small, window
+from aetheria.laws.neural.firing import FiringLaw
 from aetheria.laws.registry import register
 
 POSITIONS = ("none", "sinusoidal", "rotary")
@@ -22,7 +21,7 @@ _SLOWEST = 10_000.0  # ratio of the fastest to the slowest wave of a sinusoidal 
 
 
 @register
-class AttentionNCA(Law):
+class AttentionNCA(FiringLaw):
     """A cell's token attends to those of its Moore neighbourhood and itself; a network on the result gives the cell's change.
 
     Token: a projection of the cell's channels, followed by the encoding of its place for each axis (y, then x), where positions
@@ -36,19 +35,6 @@ class AttentionNCA(Law):
 
     ranks = RANKS
     radius = 1
-    stochastic = True
-    tipping = True
-    controls = (
-        Control(
-            "fire_rate",
-            "chance that a cell updates in a step",
-            0.05,
-            1.0,
-            lambda value: 0 < value <= 1,
-            "0 < fire_rate <= 1",
-            lambda value: torch.tensor(threshold(value)),
-        ),
-    )
 
     def __init__(
         self,
@@ -133,18 +119,13 @@ class AttentionNCA(Law):
             raise ConfigError(f"{_WHERE} position_channels: {position_channels} given; expected an even number")
         return None
 
-    def initial_memory(self, cells: Tensor, seed: int = 0) -> tuple[Tensor, ...]:
-        universe = torch.arange(len(cells), device=cells.device)
-        return torch.stack((torch.full_like(universe, seed), universe), 1), torch.zeros_like(universe)
-
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         if self.position != "table" or max(grid) <= len(self.get_buffer("position_table")):
             return ""
         return f"its table of positions has {len(self.get_buffer('position_table'))} rows; expected one for each coordinate"
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
-        fire = hash_words(seed, step, cells.shape[2:], self.place) < self.live("fire_rate")
-        return cells + torch.where(fire[:, None], self.change(cells), 0.0), seed, step + 1
+        return self.fired(cells, self.change(cells), seed, step), seed, step + 1
 
     def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
         """The network's output, before the cells that fire are drawn."""
@@ -177,7 +158,7 @@ class AttentionNCA(Law):
         return torch.cat((angles.sin(), angles.cos()), 1)
 
     def _attended(self, tokens: Tensor) -> Tensor:
-        """What each cell attends to, all heads `(B, heads * head_channels, *grid)`."""
+        """The attention output of each cell, all heads `(B, heads * head_channels, *grid)`."""
         batch, _, *grid = tokens.shape
         offsets = list(product((-1, 0, 1), repeat=len(grid)))
         queries = self.queries(tokens).reshape(batch, self.heads, self.head_channels, -1).permute(0, 3, 1, 2)

@@ -9,12 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
-from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.base import PLOTTED
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_rank, check_whole
-from aetheria.laws.controls import Control
-from aetheria.laws.hash_noise import hash_words, threshold
 from aetheria.laws.layers import as_dense, make_dense, pad
 from aetheria.laws.local_network import ACTIVATIONS, CellNetwork, Dense
+from aetheria.laws.neural.firing import FiringLaw
 from aetheria.laws.neural.nca_presets import PERCEPTIONS, PRESETS, NCASettings, Perception, Preset
 from aetheria.laws.neural.perception import Perceives
 from aetheria.laws.registry import register
@@ -27,7 +26,7 @@ _POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
 
 @register
-class NCA(Perceives, Law):
+class NCA(Perceives, FiringLaw):
     """Perceive, then a network at each cell, whose output is added at a random share of the cells each step.
 
     Cells: channels 0..2 colour premultiplied by alpha, channel 3 alpha, where there are so many; the rest hidden; the last
@@ -41,20 +40,7 @@ class NCA(Perceives, Law):
     """
 
     ranks = RANKS
-    stochastic = True
-    tipping = True
     boundary: Boundary
-    controls = (
-        Control(
-            "fire_rate",
-            "chance that a cell updates in a step",
-            0.05,
-            1.0,
-            lambda value: 0 < value <= 1,
-            "0 < fire_rate <= 1",
-            lambda value: torch.tensor(threshold(value)),
-        ),
-    )
 
     def __init__(
         self,
@@ -173,11 +159,6 @@ class NCA(Perceives, Law):
     def activate(self, values: Tensor) -> Tensor:
         return _ACTIVATIONS[self.activation](values)
 
-    def initial_memory(self, cells: Tensor, seed: int = 0) -> tuple[Tensor, ...]:
-        batch = len(cells)
-        universe = torch.arange(batch, device=cells.device)
-        return torch.stack((torch.full_like(universe, seed), universe), 1), torch.zeros_like(universe)
-
     def change(self, cells: Tensor, *memory: Tensor) -> Tensor:
         """The network's output, before the fire and alive masks, and before kept channels are put back."""
         hidden = self.activate(self.hidden(self.perceive(cells)))
@@ -192,8 +173,7 @@ class NCA(Perceives, Law):
         return _POOL[cells.ndim - 2](alpha, 3, stride=1) > ALIVE
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
-        fire = hash_words(seed, step, cells.shape[2:], self.place) < self.live("fire_rate")
-        moved = cells + torch.where(fire[:, None], self.change(cells), 0.0)
+        moved = self.fired(cells, self.change(cells), seed, step)
         if self.alive_mask:
             moved = torch.where(self.living(cells) & self.living(moved), moved, 0.0)
         fixed = self._buffers["fixed"]

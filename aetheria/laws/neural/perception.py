@@ -1,4 +1,4 @@
-"""What a cell of a neural automaton perceives: itself, gradients, the Laplacian, learned kernels."""
+"""Perception of neural cellular automata: the cell itself, gradients, the Laplacian, learned kernels."""
 
 from collections.abc import Sequence
 

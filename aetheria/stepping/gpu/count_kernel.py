@@ -15,7 +15,7 @@ from aetheria.stepping.gpu.states_kernel import states_at
 
 @triton.jit
 def values_at(cells, around, values, y, x, height, width, reach, inner):
-    """What cells add to the counts: their states' `values`, or 1 for state 1 where these are None; float16."""
+    """Contributions of cells to the counts: their states' `values`, or 1 for state 1 where these are None; float16."""
     state = states_at(cells, around, y, x, height, width, reach, inner)
     if values is None:
         return (state == 1).to(tl.float16)
