@@ -99,7 +99,9 @@ class Hub:
         if found is None or found.ended:
             alone = before is not None and before.readers == 1
             if len(self._channels) - alone >= MAX_VIEWS:
-                raise ConfigError(f"view: {MAX_VIEWS} different ones are seen by others, the most there may be; choose one of theirs")
+                raise ConfigError(
+                    f"view: {MAX_VIEWS} different ones are seen by others, the most there may be; choose one of theirs"
+                )
             found = self._channels[view] = Channel(view, self._source, self._changed)
         found.readers += 1
         if before is not None:

@@ -52,14 +52,17 @@ class LiveSource:
         self._info.check(view)
         levels = _Levels(self._motor, self._request(view))
         frame: Frame | None = self._motor.look(levels.request())  # an error of the field is raised here, not in the run
-        shown = -1
+        shown: tuple[int, int] | None = None  # step and edits of the last picture
         with self._motor.watch(levels.request(), RATE) as subscription:
             while not (closed() or self._closed):
                 ended = subscription.closed
-                if frame is None and self._motor.step_count != shown:
+                if frame is None and (shown is None or self._motor.step_count != shown[0]):
                     frame = self._motor.look(levels.request())  # of a run that stands still, or has ended
-                shown = shown if frame is None else frame.step
-                yield None if frame is None else _picture(frame)
+                if frame is not None and (frame.step, frame.edits) != shown:
+                    shown = frame.step, frame.edits
+                    yield _picture(frame)
+                else:
+                    yield None
                 if ended:
                     return
                 subscription.request = levels.request()
@@ -135,8 +138,10 @@ def _picture(frame: Frame) -> Picture:
     request = frame.request
     assert request is not None
     field, *observables = request.fields
-    pixels = interleaved(frame[field.name][0])
-    pixels = pixels[None] if pixels.ndim == 1 + (field.name == "rgb") else pixels
+    planes = frame[field.name][0]
+    if planes.ndim == 1 + (field.name == "rgb"):  # a single axis: a picture of one row
+        planes = planes[..., None, :]
+    pixels = interleaved(planes)
     values = {one.name: float(frame[one.name][0]) for one in observables}
     height, width = pixels.shape[:2]
     channels = 3 if pixels.ndim == 3 else 1

@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from aetheria.core.errors import ConfigError, RecordingError
-from aetheria.export.field_frames import FieldFrames
 from aetheria.export.pictures import find_levels
 from aetheria.observe.downsample import downsample, interleaved, quantise, sample
-from aetheria.observe.request import Cut
 from aetheria.recording import Recording
+from aetheria.recording.slices import cut_axes
 from aetheria.serve.protocol import Picture, View
 from aetheria.serve.source import FieldInfo, SourceInfo
 
@@ -57,6 +56,8 @@ class PlaybackSource:
         self._following, self._paused, self._speed = follow, False, _SPEED
         self._at, self._since = 0.0, time.monotonic()  # position in frames, and when it was there
         self._closed = False
+        self._status: Mapping[str, Any] = {}
+        self.status()
 
     @property
     def info(self) -> SourceInfo:
@@ -68,8 +69,10 @@ class PlaybackSource:
         self._info.check(view)
         levels: tuple[float, float] | None = None
         shown, quiet = -1, 0.0
-        while not (closed() or self._closed):
+        while not closed():
             with self._lock:
+                if self._closed:
+                    return
                 index = self._position()
                 if index != shown:
                     values = self._values(view, index)
@@ -86,9 +89,11 @@ class PlaybackSource:
     def status(self) -> Mapping[str, Any]:
         """Step and frame, number of frames, and whether it is paused and at which speed."""
         with self._lock:
-            index = self._position()
-            step, frames = int(self._recording.steps[index]), len(self._recording)
-        return {"step": step, "paused": self._paused, "speed": self._speed, "frame": index, "frames": frames}
+            if not self._closed:
+                index = self._position()
+                place = {"step": self._recording.frame(index).step, "frame": index, "frames": len(self._recording)}
+                self._status = {**place, "paused": self._paused, "speed": self._speed}
+            return self._status
 
     def obey(self, command: str, values: Mapping[str, Any]) -> None:
         """Does one of `info.commands`. Raises ConfigError for values that it cannot take."""
@@ -107,8 +112,8 @@ class PlaybackSource:
 
     def close(self) -> None:
         """Closes the file; pictures end."""
-        self._closed = True
         with self._lock:
+            self._closed = True
             self._recording.close()
 
     # -- position ------------------------------------------------------------------------------------------------
@@ -119,8 +124,6 @@ class PlaybackSource:
 
     def _position(self) -> int:
         """The frame that is shown now. For the lock's holder."""
-        if self._closed:
-            return 0
         count = len(self._recording)
         if self._following:
             return count - 1
@@ -131,22 +134,26 @@ class PlaybackSource:
 
     def _field(self, name: str) -> FieldInfo:
         attributes = self._recording.dataset(name).attrs
-        words = (str(attributes.get(key, default)) for key, default in (("long_name", ""), ("units", "1"), ("colour_map", "ember")))
+        words = (
+            str(attributes.get(key, default)) for key, default in (("long_name", ""), ("units", "1"), ("colour_map", "ember"))
+        )
         return FieldInfo(name, *words)
 
     def _values(self, view: View, index: int) -> NDArray[np.float32]:
         """A field in its unit, of one universe: `(h, w)`, `(w,)`, of "rgb" with three planes before."""
-        axes = self._recording.grid_axes
-        middle = len(self._recording.axis(axes[0])) // 2
-        cuts: dict[str, Cut] = {axes[0]: middle if view.cut is None else view.cut} if len(axes) == 3 else {}  # type: ignore[dict-item]
-        step = int(self._recording.steps[index])
-        frames = FieldFrames(self._recording, self._info.field(view.field).name, view.universe, cuts, step, step)
-        factor, offset = frames.packing()
-        return np.asarray(frames.values(len(frames) - 1), np.float32) * np.float32(factor) + np.float32(offset)
+        recording, name, axes = self._recording, self._info.field(view.field).name, self._recording.grid_axes
+        attributes = recording.dataset(name).attrs
+        factor, offset = (np.float32(attributes.get(key, default)) for key, default in (("scale_factor", 1), ("add_offset", 0)))
+        values = np.asarray(recording.read(name, index, view.universe)[0], np.float32) * factor + offset
+        if len(axes) < 3:
+            return values
+        layers = self._info.grid[0]
+        cut = layers // 2 if view.cut is None else view.cut
+        if isinstance(cut, int) and not 0 <= cut < layers:
+            raise ConfigError(f'view slice: {cut} given; expected 0 to {layers - 1}, "mean" or "max"')
+        return np.asarray(cut_axes(values, axes, {axes[0]: cut}, cyclic=_stem(name) == "phase"), np.float32)  # type: ignore[dict-item]
 
-    def _levels(
-        self, view: View, values: NDArray[np.float32], before: tuple[float, float] | None
-    ) -> tuple[float, float]:
+    def _levels(self, view: View, values: NDArray[np.float32], before: tuple[float, float] | None) -> tuple[float, float]:
         """The range of the field where it has one; else levels that hold all values that came so far."""
         attributes = self._recording.dataset(self._info.field(view.field).name).attrs
         low, high = (attributes.get(key) for key in ("valid_min", "valid_max"))
@@ -162,13 +169,19 @@ class PlaybackSource:
         sides = tuple(planes.shape[-axes:])
         share = min(1.0, view.size / max(sides))
         size = tuple(max(1, round(side * share)) for side in sides)
-        reduced = sample(planes, size) if field in ("state", "phase") else downsample(planes, size)
+        reduced = sample(planes, size) if _stem(field) in ("state", "phase") else downsample(planes, size)
         pixels = interleaved(quantise(reduced, levels)[0].numpy()) if axes == 2 else quantise(reduced, levels).numpy()
         height, width = pixels.shape[:2]
         numbers = {name: float(self._recording.read(name, index, view.universe)[0]) for name in view.observables}
         channels = 3 if pixels.ndim == 3 else 1
-        step = int(self._recording.steps[index])
+        step = self._recording.frame(index).step
         return Picture(step, field, height, width, channels, levels, numbers, pixels.tobytes(), index)
+
+
+def _stem(name: str) -> str:
+    """The name of a field without its component."""
+    stem, _, number = name.rpartition("_")
+    return stem if number.isdecimal() else name
 
 
 def _whole(value: object, where: str) -> int:

@@ -1,4 +1,7 @@
-"""The protocol between a server and its readers: JSON texts, and frames as a JSON head with a binary body. See `docs/remote.md`."""
+"""The protocol of a server and its readers: JSON texts, and frames as a JSON head with a binary body.
+
+`docs/remote.md` describes it.
+"""
 
 import json
 import math

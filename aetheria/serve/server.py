@@ -36,7 +36,7 @@ _START_S, _STOP_S = 10.0, 5.0
 _PATH = "/ws"
 
 
-class _Connection(ServerConnection):
+class _Connection(ServerConnection):  # type: ignore[misc]  # the same with websockets installed and without
     """A connection that is cut at once where too many are open."""
 
     def __init__(self, sockets: "set[_Connection]", *args: Any, **options: Any) -> None:
