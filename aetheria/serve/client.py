@@ -39,7 +39,13 @@ class RemoteRun:
         self._stack = ExitStack()  # websockets opens connections in a `with` block alone
         self.status: Mapping[str, Any] = {}
         self.ended = False
-        options: dict[str, Any] = {"compression": None, "proxy": None, "max_size": MAX_FRAME_BYTES, "open_timeout": _TIMEOUT_S}
+        options: dict[str, Any] = {
+            "compression": None,
+            "proxy": None,
+            "max_size": MAX_FRAME_BYTES,
+            "open_timeout": _TIMEOUT_S,
+            "close_timeout": 1,
+        }
         if where.startswith("wss"):
             options["ssl"] = authority or ssl.create_default_context()
         try:
