@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 
 import pytest
@@ -66,3 +66,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(skip)
+
+
+@pytest.fixture
+def kept_laws() -> Iterator[None]:
+    """Gives the registry of laws back as it was."""
+    from aetheria.laws import LAWS
+
+    before = dict(LAWS)
+    yield
+    LAWS.clear()
+    LAWS.update(before)

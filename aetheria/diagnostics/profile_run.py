@@ -17,8 +17,7 @@ from aetheria.diagnostics.bench import BenchReport, Ceilings, measure_motor, ste
 from aetheria.diagnostics.stage_timer import STAGE, StageTime, TimedFunction, timed_stages
 from aetheria.files.atomic import atomic_write
 from aetheria.laws import updates
-from aetheria.laws.neural import growing_nca
-from aetheria.motor import loop
+from aetheria.laws.neural import nca
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.stepper import Stepper
@@ -36,7 +35,7 @@ _RUN = (
     TimedFunction(Stepper, "advance", "step"),
     TimedFunction(Stepper, "check_finite", "check for NaN"),
     TimedFunction(GPUOptimizer, "clean_up", "clean up"),
-    TimedFunction(loop, "render", "fields"),
+    TimedFunction(Stepper, "rendered", "fields"),
     TimedFunction(GPUOptimizer, "transfer", "transfer"),
     TimedFunction(Feed, "deliver", "hand over, or wait for the recorder"),
     TimedFunction(FrameWriter, "_commit", "recorder"),
@@ -223,7 +222,7 @@ def _profile_eager_step(motor: Aetheria_Motor) -> Profile:
 
 def law_stages(law: nn.Module) -> list[TimedFunction]:
     """The stages of a law's own step: its methods with known names, and its layers."""
-    stages = [TimedFunction(updates, "normalised", "normalise"), TimedFunction(growing_nca, "hash_words", "hash noise")]
+    stages = [TimedFunction(updates, "normalised", "normalise"), TimedFunction(nca, "hash_words", "hash noise")]
     stages += [TimedFunction(law, name, stage) for name, stage in _METHODS.items() if callable(getattr(type(law), name, None))]
     for name, child in law.named_children():
         # A ModuleList itself is never called.

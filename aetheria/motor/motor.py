@@ -58,7 +58,7 @@ class MotorConfig(Settings):
         log_edits: keep what is changed by hand in `edits`, from which the run can be repeated. False spares the copies, and a
             recording then says nothing of edits.
         halo_steps: steps between two exchanges of margins where the grid is split over processes; None for a number that
-            suits law, tile and network. The results do not depend on it.
+            suits law, tile and network. The results do not depend on it. [steps]
         exact_sums: add what a law sums over its grid as whole numbers, in fixed point: then the cells are those of a split
             grid, to the last bit. A split grid always does so.
     """
@@ -71,7 +71,7 @@ class MotorConfig(Settings):
     empty_cache_interval: int = Setting(default=100, ge=0)
     check_interval: int | None = Setting(default=None, ge=0, examples=["check_interval = 1000"])
     log_edits: bool = True
-    halo_steps: int | None = Setting(default=None, ge=1)
+    halo_steps: int | None = Setting(default=None, ge=1, examples=["halo_steps = 8"])
     exact_sums: bool = False
 
 

@@ -3,7 +3,7 @@
 - `python`: executed; all blocks of a page are one session.
 - `toml`: read as a config; keys missing in a part of one are forgiven. With a title it is written to a file of that name.
 - `sh`: commands `aetheria` run in this process, with fewer steps than stated (`SHORTER`); of those that wait
-  for a user (`ONLY_READ`), and of `make` and `pip`, the arguments are checked.
+  for a user (`ONLY_READ`), of `make` and `pip`, and of what `torchrun` starts, the arguments are checked.
 - `text`: not code.
 """
 
@@ -128,6 +128,8 @@ def run_command(words: list[str]) -> None:
             assert {
                 name for found in re.findall(r"\[([\w,]+)\]", " ".join(arguments)) for name in found.split(",")
             } <= extras.keys()
+        case "torchrun":
+            _read(*arguments[arguments.index("aetheria") + 1 :])
         case "mkdir":
             Path(arguments[-1]).mkdir(exist_ok=True)
         case _:

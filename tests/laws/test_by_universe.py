@@ -1,4 +1,4 @@
-"""Controls that are tensors `(B,)`, one number for each universe: the bits of one motor each."""
+"""Controls that are tensors `(B,)`, one number for each universe: the bits of one motor each, stepped eagerly."""
 
 from typing import Any
 
@@ -9,8 +9,7 @@ from torch import Tensor
 from aetheria.core.errors import ConfigError, LawError
 from aetheria.laws import Law
 from aetheria.laws.controls import Control
-from aetheria.motor.motor import Aetheria_Motor
-from tests.small_laws import GRIDS, small_law, small_motor, width_of
+from tests.small_laws import GRIDS, small_law, small_motor
 
 LAWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Lenia", {}),
@@ -60,18 +59,6 @@ def test_a_control_for_each_universe_gives_the_bits_of_a_motor_each(name: str, s
         single.step(5)
         assert torch.equal(single.cells[0], motor.cells[universe])
     assert not torch.allclose(motor.cells[0], start[0])
-
-
-def test_a_compiled_motor_has_the_bits_of_compiled_motors_each() -> None:
-    together, alone = each_of_its_own("GrayScott", {})
-    start = small_motor(together, GRIDS[2], batch=B).cells
-    made = []
-    for law, cells in ((together, start), *((one, start[u : u + 1]) for u, one in enumerate(alone))):
-        motor = Aetheria_Motor(law, GRIDS[2], width_of(law), "cpu", {"plan": "compiled"}, initial=cells, batch=len(cells))
-        motor.step(6)
-        made.append(motor.cells)
-    for universe in range(B):
-        assert torch.equal(made[1 + universe][0], made[0][universe])
 
 
 def test_a_control_that_differs_by_universe_reads_and_writes_as_a_list() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,15 @@ def test_a_law_takes_a_creature_of_a_file_by_code_or_name(tmp_path: Path) -> Non
         ('[{"code": "x", "params": {"R": 1, "T": 1, "m": 1, "s": 1, "b": "1"}, "cells": "A"}]', "x"),
         ('[{"code": "x", "params": {"R": 1, "T": 1, "m": 1, "s": 1, "b": "1"}, "cells": ["A!", "A!"]}]', "cells of 2 channels"),
         ('[{"code": "x", "params": {"R": 1, "T": 1, "m": 1, "s": 1, "b": "1"}, "cells": [1]}]', "expected a text"),
+        ("[" * 100_000, "no JSON list of creatures"),
+        (
+            '[{"code": "x", "params": [{"R": 1, "T": 1, "m": 1, "s": 1, "b": "1", "c": [1e999, 0]}], "cells": "A!"}]',
+            "OverflowError",
+        ),
+        (
+            '[{"code": "x", "params": {"R": 1, "T": 1, "m": 1, "s": 1, "b": "1"}, "cells": "16000A' + "%A" * 5000 + '!"}]',
+            "a box of over",
+        ),
     ],
 )
 def test_a_damaged_collection_is_refused_with_its_place(text: str, message: str, tmp_path: Path) -> None:
@@ -264,8 +274,10 @@ def test_a_damaged_collection_is_refused_with_its_place(text: str, message: str,
 
 
 def test_a_missing_collection_or_creature_is_told() -> None:
-    with pytest.raises(FileUnreadableError, match=r"none\.json: No such file"):
+    with pytest.raises(FileUnreadableError, match=r"none\.json: no such file"):
         find_animal("O2u", "none.json")
+    with pytest.raises(FileUnreadableError, match="is a device or a pipe"):
+        find_animal("O2u", os.devnull)
     with pytest.raises(ConfigError, match='animal: "O2" given; did you mean'):
         find_animal("O2")
 

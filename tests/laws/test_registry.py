@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ from aetheria import laws
 from aetheria.laws import LAWS, Law, find_law, register
 
 EVER = ["MLP", "DEEP_QCA", "UNet", "ConvLSTM", "GrowingNCA", "NeuralCA", "Life", "Lenia"]
-
-
-@pytest.fixture
-def kept() -> Iterator[None]:
-    """Gives the registry back as it was."""
-    before = dict(LAWS)
-    yield
-    LAWS.clear()
-    LAWS.update(before)
 
 
 class Brian(Law):
@@ -59,7 +49,7 @@ def test_every_module_of_every_family_is_imported() -> None:
         assert f"aetheria.laws.{file.parent.name}.{file.stem}" in sys.modules
 
 
-def test_the_laws_known_longest_come_first_and_the_others_by_module(kept: None) -> None:
+def test_the_laws_known_longest_come_first_and_the_others_by_module(kept_laws: None) -> None:
     assert [name for name in LAWS if name in EVER] == EVER
     assert register(Brian) is Brian
     assert list(LAWS)[: len(EVER)] == EVER
@@ -68,7 +58,7 @@ def test_the_laws_known_longest_come_first_and_the_others_by_module(kept: None) 
     assert find_law("brian") is Brian
 
 
-def test_a_law_that_is_defined_again_replaces_itself_and_no_other_law(kept: None) -> None:
+def test_a_law_that_is_defined_again_replaces_itself_and_no_other_law(kept_laws: None) -> None:
     register(Brian)
     again = type("Brian", (Law,), {"channels": 2, "__module__": Brian.__module__})
     register(again)

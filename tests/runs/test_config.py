@@ -66,7 +66,7 @@ def test_every_shipped_config_builds_and_steps(name: str) -> None:
         ("[record]\nevery = '10'", r"\[record\] every: '10' given; must be a valid integer"),
         ("[record]\nsize = []", r"\[record\] size: \[\] given; must have at least 1 item"),
         ("[record]\nslice = {z = 1.5}", r"^\[record.slice\] z: 1.5 given; must be a whole number or a text$"),
-        ("[initial]\npattern = 'glider'", r"\[initial\] pattern: unknown key; known: kind, path, code, at, scale$"),
+        ("[initial]\npattern = 'glider'", r"\[initial\] pattern: unknown key; known: kind, path, code, at, scale, step$"),
         ("[record]\nslice = {}", r"\[record\] slice: {} given; must have at least 1 item"),
         ("[initial]\nkind = 'seed'\nscale = nan", r"\[initial\] scale: nan given; must be a finite number"),
         ("[initial]\nkind = 'seed'\nscale = inf", r"\[initial\] scale: inf given"),

@@ -51,17 +51,6 @@ def test_a_killed_process_ends_the_run_which_goes_on_in_one(tmp_path: Path) -> N
         assert np.array_equal(recording[-1]["channel_0"], one.read("channel_0").numpy())
 
 
-@pytest.mark.soak
-def test_bad_input_is_told_once_and_no_process_waits(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text(config_of(5, {"name": "Life", "boundary": "sphere"}).to_toml())
-    command = [sys.executable, "-m", "aetheria", "run", str(tmp_path / "run.toml"), "--out", str(tmp_path / "run.h5")]
-    with pair_of_processes([*command, "--split", "2x1", "--device", "cpu"]) as started:
-        said = [process.communicate(timeout=PATIENCE_S)[1] for process in started]
-        assert [process.returncode for process in started] == [2, 2], said
-    assert "".join(said).count("error") == 1, said
-    assert "square grid" in "".join(said)
-
-
 def test_a_split_without_torchrun_says_what_to_do(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from aetheria.cli import main
 

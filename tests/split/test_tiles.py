@@ -18,6 +18,7 @@ from aetheria.split.mesh import check_split, read_split
 from aetheria.split.tiles import Tile, Tiling
 from aetheria.stepping.cpu.local_network import FusedOnCpu
 from aetheria.stepping.plan import make_call, make_step
+from benchmarks import split
 from tests.small_laws import small_law
 
 
@@ -138,7 +139,14 @@ def test_exact_sums_do_not_depend_on_the_order() -> None:
     assert torch.equal(SquareSum(lambda c: c[..., 21:, :], add)(cells), total)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30, 100.0])
+@pytest.mark.parametrize("size", [1e-5, 1.0, 300.0, 1e5])
+def test_exact_sums_are_near_the_sum_of_cells_of_any_size(size: float) -> None:
+    cells = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(3)) * size
+    error = (SquareSum()(cells) - cells.double().square().sum((1, 2, 3))).abs()
+    assert error < max(1e-12 * 16384 * size**2, 2.0**-41 * 16384)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 def test_exact_sums_that_do_not_fit_are_nan(value: float) -> None:
     cells = torch.zeros(2, 1, 4, 4)
     cells[1, 0, 2, 3] = value
@@ -173,3 +181,11 @@ def test_wide_margins_cost_cells_and_spare_latency() -> None:
         costs[every] = step_seconds(tile, every, 1e9, 4, slow)
     assert costs[8] < costs[1]
     assert costs[8] < costs[200]
+
+
+def test_the_paper_efficiencies_lie_below_one_and_wide_margins_help_packed_life() -> None:
+    life = next(law for law in split.PAPER if law[0].startswith("Life"))
+    found = {every: split.efficiency(life, (16384, 16384), (8, 8), every) for every in (1, 8, 64, 4096)}
+    assert 0 < found[1] < found[8] < found[64] < 1
+    assert found[4096] == 0  # tiles of 2,048 cells
+    assert sum(line.startswith("| ") for line in split.paper()) == 2 * (2 + len(split.PAPER))

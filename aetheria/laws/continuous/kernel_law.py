@@ -96,9 +96,10 @@ class KernelLaw(Law):
 
         def __getattr__(self, name: str) -> Any:
             if name in _OF_KERNELS and "kernels_number" in vars(self):
-                if self.kernels_number == 1:
-                    return 1.0  # h, where it is no control
-                return [getattr(self, f"{name}_{k}") for k in range(self.kernels_number)]
+                if self.kernels_number > 1:
+                    return [getattr(self, f"{name}_{k}") for k in range(self.kernels_number)]
+                if name == "h":  # of the only kernel, where it is no control
+                    return 1.0
             return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:

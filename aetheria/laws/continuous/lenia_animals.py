@@ -1,6 +1,7 @@
 """Creatures of Lenia: the shipped ones, and collections in the format of B. W.-C. Chan's animals.json."""
 
 import json
+import math
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
 from aetheria.files.rle import read_rle
+from aetheria.files.untrusted import check_input
 from aetheria.laws.continuous.rings import Core, Growth
 from aetheria.laws.forms import Animal
 
 _CORES: tuple[Core, ...] = ("polynomial", "exponential", "step", "staircase")  # by the number kn, from 1 on
 _GROWTHS: tuple[Growth, ...] = ("polynomial", "exponential", "step")  # by the number gn
 _MOST_BYTES = 1 << 26
+_MOST_CELLS = 1 << 26  # of a creature
 _LAYER, _ROW = "%", "$"
 
 
@@ -54,11 +57,8 @@ def animals_of(collection: str | None) -> tuple[Animal, ...]:
     if collection is None:
         return _shipped()
     path = Path(collection)
-    try:
-        stamp = path.stat()
-    except OSError as error:
-        raise FileUnreadableError(f"{path}: {error.strerror or error}") from error
-    return _read(str(path), stamp.st_mtime_ns, stamp.st_size)
+    size = check_input(path, "a collection of creatures (.json)", _MOST_BYTES)
+    return _read(str(path), path.stat().st_mtime_ns, size)
 
 
 @cache
@@ -68,13 +68,12 @@ def _shipped() -> tuple[Animal, ...]:
 
 
 @cache
-def _read(path: str, _changed: int, size: int) -> tuple[Animal, ...]:
-    if size > _MOST_BYTES:
-        raise FileUnreadableError(f"{path}: {size:,} bytes; expected a collection of at most {_MOST_BYTES:,}")
+def _read(path: str, _changed: int, _size: int) -> tuple[Animal, ...]:
     try:
-        return parse_animals(Path(path).read_text("utf-8"), path)
+        text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileUnreadableError(f"{path}: cannot be read: {error}") from error
+    return parse_animals(text, path)
 
 
 def parse_animals(text: str, where: str) -> tuple[Animal, ...]:
@@ -90,7 +89,7 @@ def parse_animals(text: str, where: str) -> tuple[Animal, ...]:
     """
     try:
         entries = json.loads(text if text.lstrip().startswith("[") else f"[{text.strip().rstrip(',')}]")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileUnreadableError(f"{where}: no JSON list of creatures: {error}") from error
     if not all(isinstance(entry, dict) for entry in entries):
         raise FileUnreadableError(f"{where}: expected a list of creatures, each with code, name, params and cells")
@@ -102,7 +101,7 @@ def _animal(entry: dict[str, Any], where: str) -> Animal:
     where = f"{where}: {code or name or 'creature'}"
     try:
         parameters = _parameters(entry)
-    except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
         raise FileUnreadableError(f"{where}: params: {type(error).__name__}: {error}") from error
     given = entry["cells"]
     texts = given if isinstance(given, list) else [given]
@@ -112,6 +111,8 @@ def _animal(entry: dict[str, Any], where: str) -> Animal:
     sides = tuple(max(layer.shape[axis] for layer in layers) for axis in range(layers[0].ndim))
     if any(layer.ndim != len(sides) for layer in layers):
         raise FileUnreadableError(f"{where}: cells: channels of different dimensions")
+    if len(layers) * math.prod(sides) > _MOST_CELLS:
+        raise FileUnreadableError(f"{where}: cells: a box of over {_MOST_CELLS:,} cells")
     wide = np.stack([np.pad(layer, [(0, most - n) for n, most in zip(layer.shape, sides, strict=True)]) for layer in layers])
     needed = max(1, *(1 + c for key in ("c0", "c1") for c in parameters.get(key, [0])))
     if len(wide) != needed:
@@ -172,4 +173,6 @@ def _cells(text: str, where: str) -> NDArray[np.float32]:
     parts = [part.rstrip("!") for part in text.split(_LAYER)]
     flat = [np.asarray(read_rle(f"{part}!", where, 255).cells / 255, np.float32) for part in parts]
     sides = [max(layer.shape[axis] for layer in flat) for axis in (0, 1)]
+    if len(flat) * math.prod(sides) > _MOST_CELLS:
+        raise FileUnreadableError(f"{where}: cells: a box of over {_MOST_CELLS:,} cells")
     return np.stack([np.pad(layer, [(0, most - n) for n, most in zip(layer.shape, sides, strict=True)]) for layer in flat])

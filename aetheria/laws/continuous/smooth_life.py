@@ -65,10 +65,16 @@ class SmoothLife(Law):
     ) -> None:
         """
         Args:
-            b1, b2: filling of the ring for birth. d1, d2: for survival.
-            alpha_n, alpha_m: widths of the steps.
-            R: outer radius of the ring in cells; inner: its inner one, that of the disc; R / 3 by default.
-            time: "discrete", "smooth" or "relaxed". dt: time units per step of the last two.
+            b1: lowest filling of the ring for birth.
+            b2: highest filling of the ring for birth.
+            d1: lowest filling of the ring for survival.
+            d2: highest filling of the ring for survival.
+            alpha_n: width of the steps in the filling of the ring.
+            alpha_m: width of the step in the filling of the disc.
+            R: outer radius of the ring, cells.
+            inner: inner radius of the ring, which is that of the disc, cells; None for R / 3.
+            time: "discrete", "smooth" or "relaxed".
+            dt: time units per step of "smooth" and "relaxed".
             boundary: "periodic" or "zero".
 
         Raises:

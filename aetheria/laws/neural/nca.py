@@ -75,7 +75,9 @@ class NCA(Perceives, Law):
         boundary: Boundary = "periodic",
     ) -> None:
         """
-        Args, None for the preset's:
+        What is None is the preset's.
+
+        Args:
             channels: C, the inputs among them.
             hidden_channels: width of the hidden layer, or widths of several.
             preset: "growing", "texture", "self_classifying", "conditional", "diffusing", "arc_1d", "isotropic" or "steerable".
@@ -88,6 +90,7 @@ class NCA(Perceives, Law):
             kept: channels that are put back after the step and its masks, such as a picture that is classified.
             inputs: number of last channels that are fed from outside (`feed`): read by all, changed by nothing.
             alive_mask: cells without neighbours above 0.1 in `alive_channel` become zero.
+            alive_channel: number of the channel that says which cells live.
             fire_rate: chance that a cell updates in a step, 0 < fire_rate <= 1.
             rank: number of grid axes, 1, 2 or 3.
             boundary: of perception and of the alive mask.
