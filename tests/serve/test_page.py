@@ -54,7 +54,7 @@ class Page:
             time.sleep(0.05)
 
     def press(self, key: str) -> None:
-        self.value(f"onkeydown(new KeyboardEvent('keydown', {{key: {json.dumps(key)}}}))")
+        self.value(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: {json.dumps(key)}, bubbles: true}}))")
 
     def shot(self, name: str) -> None:
         if SHOTS:
