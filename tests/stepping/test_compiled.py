@@ -42,7 +42,7 @@ def two_threads() -> Iterator[None]:
 @pytest.fixture(scope="module", params=COMPILED)
 def pair(request: pytest.FixtureRequest) -> Pair:
     """A compiled motor that has taken one step, and an eager one of the same law."""
-    settings = {"coin": "rotation"} if request.param == "QuantumWalk" else {}  # a coin that follows its control
+    settings: dict[str, Any] = {"coin": "rotation"} if request.param == "QuantumWalk" else {}  # a coin that follows its control
     compiled = small_motor(small_law(request.param, **settings), batch=2, cfg={"plan": "compiled"})
     compiled.step(1)
     return compiled, small_motor(small_law(request.param, **settings), batch=2)

@@ -17,7 +17,7 @@ Time = Literal["discrete", "smooth", "relaxed"]
 
 
 def _share(name: str, meaning: str) -> Control:
-    return Control(name, meaning, 0.0, 1.0)
+    return Control(name, meaning, 0.001, 1.0)
 
 
 @register

@@ -352,7 +352,7 @@ def test_stamps_of_any_format_have_the_values_of_the_laws_cells(tmp_path: Path, 
     (tmp_path / "b.rle").write_text("#O É\nx = 2, y = 1, rule = 345/2/4\nAC!", "latin-1")
     assert read_stamp(tmp_path / "b.rle", Lenia()).values.tolist() == [[np.float32(1 / 255), np.float32(3 / 255)]]
     assert "b.rle was made for rule 345/2/4 and is painted into Lenia" in caplog.text
-    assert read_stamp(tmp_path / "b.rle", law_from_rule("345/2/4")).values.tolist() == [[1, 1]]
+    assert read_stamp(tmp_path / "b.rle", law_from_rule("345/2/4")).values.tolist() == [[1, 3]]
     with pytest.raises(StateError, match="states up to 3; Generations has states 0 to 2"):
         read_stamp(tmp_path / "b.rle", law_from_rule("/2/3"))
     with pytest.raises(StateError, match="states up to 3; Life has states 0 to 1"):
