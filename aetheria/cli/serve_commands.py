@@ -1,7 +1,7 @@
 """Commands that show a run elsewhere: a server for a recording, and a reader in the terminal."""
 
-import time
 from pathlib import Path
+from time import sleep
 from typing import Annotated
 
 import typer
@@ -30,7 +30,7 @@ def serve(
         with Server(source, access) as server:
             print_address(server)
             while server.alive:
-                time.sleep(0.2)
+                sleep(0.2)
     except KeyboardInterrupt:
         return
     finally:

@@ -85,6 +85,7 @@ class Hub:
         """
         self._source, self._changed = source, changed
         self._channels: dict[View, Channel] = {}
+        self._ending: list[Channel] = []  # without readers, whose threads may still be at work
 
     def join(self, view: View, before: Channel | None = None) -> Channel:
         """The channel of a view, with one reader more, who leaves the one `before`.
@@ -114,12 +115,13 @@ class Hub:
         channel.readers -= 1
         if channel.readers == 0:
             channel.close()
+            self._ending = [one for one in self._ending if not one.ended] + [channel]
             if self._channels.get(channel.view) is channel:
                 del self._channels[channel.view]
 
     def close(self) -> list[Channel]:
-        """Ends all channels, and returns them."""
-        channels = list(self._channels.values())
+        """Ends all channels, and returns those whose threads may still be at work."""
+        channels = [*self._channels.values(), *self._ending]
         for channel in channels:
             channel.close()
         self._channels.clear()
