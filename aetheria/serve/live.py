@@ -18,7 +18,8 @@ from aetheria.runs.steering import Steering
 from aetheria.serve.protocol import Picture, View
 from aetheria.serve.source import FieldInfo, SourceInfo
 
-RATE = 25.0  # pictures of a view a second, at the most
+_RATES = (2.0, 25.0)  # pictures of a view a second: at the least where it costs much, and at the most
+_SHARE = 0.03  # of the run's time that the pictures of a view may take
 _WAIT_S = 0.25
 _LEVELS_S = 1.0  # seconds between two searches for the levels of a field without a fixed range
 _SAMPLE_SIDE = 64  # values along an axis from which levels are found
@@ -52,8 +53,9 @@ class LiveSource:
         self._info.check(view)
         levels = _Levels(self._motor, self._request(view))
         frame: Frame | None = self._motor.look(levels.request())  # an error of the field is raised here, not in the run
+        rate = self._rate(levels.request())
         shown: tuple[int, int] | None = None  # step and edits of the last picture
-        with self._motor.watch(levels.request(), RATE) as subscription:
+        with self._motor.watch(levels.request(), rate) as subscription:
             while not (closed() or self._closed):
                 ended = subscription.closed
                 if frame is None and (shown is None or self._motor.step_count != shown[0]):
@@ -92,6 +94,15 @@ class LiveSource:
         if self._steering is not None:  # or a paused run would wait for readers who cannot come back
             self._steering.limit(None)
             self._steering.pause(False)
+
+    def _rate(self, request: Request) -> float:
+        """Pictures a second that take no more than their share of the run's time."""
+        with self._motor.turn:  # the wait for it is not the picture's cost
+            began = time.perf_counter()
+            self._motor.look(request)
+            seconds = time.perf_counter() - began
+        low, high = _RATES
+        return min(high, max(low, _SHARE / max(seconds, 1e-9)))
 
     def _request(self, view: View) -> Request:
         grid = self._motor.shape[2:]

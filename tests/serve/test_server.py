@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 import urllib.error
@@ -336,3 +339,25 @@ def test_a_recording_is_served_and_moved_in_by_its_readers(tmp_path: Path) -> No
         run.send("seek", frame="x")
         with pytest.raises(ConfigError, match="whole number of frames"):
             list(run.pictures())
+
+
+def test_other_addresses_speak_tls_with_the_files_given(tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl is installed, which makes a certificate")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command = [openssl, "req", "-x509", *kind, *name, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    access = Access("0.0.0.0", 0, certificate=certificate, key=key)
+    with serve_motor(small_motor(), access=access) as server:
+        assert server.address.startswith("https://")
+        address = f"https://127.0.0.1:{server.port}/#{access.token}"
+        with RemoteRun(address, trusted) as run:
+            assert next(run.pictures()).height == 16
+        with pytest.raises(ConfigError, match=r"(?i)certificate"):
+            RemoteRun(address)
+        with pytest.raises(ConfigError, match="expected the address"):
+            RemoteRun(address.replace("https", "http"))
