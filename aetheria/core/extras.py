@@ -35,6 +35,7 @@ EXTRAS = (
     Extra("ribs", "ribs", "sweeps that fill an archive", "search"),
     Extra("ray", "ray", "sweep --on ray", "cluster"),
     Extra("submitit", "submitit", "sweep --on slurm", "slurm"),
+    Extra("websockets", "websockets", "watching a run from elsewhere", "serve"),
     Extra("tensorboard", "tensorboard", "following a training", "train"),
     Extra("triton", "triton", "the fastest plans on CUDA devices"),
 )
