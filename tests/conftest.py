@@ -33,6 +33,7 @@ EXTRAS = (
     "submitit",
     "tensorboard",
     "vtkmodules",
+    "websockets",
     "xarray",
     "zarr",
 )

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from aetheria.core.errors import ConfigError
 from aetheria.laws import LAWS, NCA, Law, build_law, parameters
 from aetheria.laws.base import as_law
 from aetheria.laws.checks import BOUNDARIES
@@ -87,7 +88,17 @@ def each(some: list[Case]) -> pytest.MarkDecorator:
 def boundaries(name: str) -> tuple[str, ...]:
     """The plain boundaries that a law can be built with: its annotation is their `Literal`, or `str` if it joins edges too."""
     given = parameters(class_of(name)).get("boundary")
-    return (class_of(name).boundary,) if given is None else get_args(given.annotation) or BOUNDARIES
+    if given is None:
+        return (class_of(name).boundary,)
+    return get_args(given.annotation) or tuple(boundary for boundary in BOUNDARIES if _has(name, boundary))
+
+
+def _has(name: str, boundary: str) -> bool:
+    try:
+        build_law(name, **{**SMALL.get(name, {}), "boundary": boundary})
+    except ConfigError:
+        return False
+    return True
 
 
 def small_law(name: str, rank: int | None = None, *, seed: int = 0, **changes: Any) -> nn.Module:

@@ -10,6 +10,7 @@ from aetheria.cli.law_commands import import_weights, laws, quantise
 from aetheria.cli.machine_commands import bench, doctor, profile
 from aetheria.cli.recording_commands import export, info, repair, verify
 from aetheria.cli.run_commands import run, train
+from aetheria.cli.serve_commands import serve, watch
 from aetheria.cli.shared import out, print_error, printed_warnings
 from aetheria.cli.sweep_commands import sweep
 from aetheria.core.errors import AetheriaError
@@ -27,7 +28,23 @@ app = typer.Typer(
     "5 unreadable input, 6 verify found a difference or repair could not save everything, 7 a process of a split run was lost, "
     "130 interrupted.",
 )
-for command in (run, train, sweep, info, verify, repair, export, laws, quantise, import_weights, bench, profile, doctor):
+for command in (
+    run,
+    serve,
+    watch,
+    train,
+    sweep,
+    info,
+    verify,
+    repair,
+    export,
+    laws,
+    quantise,
+    import_weights,
+    bench,
+    profile,
+    doctor,
+):
     app.command()(command)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aetheria.cli.serving import Certificate, Host, Key, Port, ReadOnly, check_unserved, read_access, served
 from aetheria.cli.shared import Device, Force, Overrides, Quiet, err, out, plain, program
 from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.core.printable import counted
@@ -64,6 +65,14 @@ def run(
     cache: Annotated[
         bool, typer.Option("--cache", help="Copy the recording of the same run, if it was made with --cache.")
     ] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show the run to browsers and to aetheria watch; see docs/remote.md.")
+    ] = False,
+    host: Host = None,
+    port: Port = None,
+    read_only: ReadOnly = False,
+    tls_cert: Certificate = None,
+    tls_key: Key = None,
     quiet: Quiet = False,
     _force: Force = False,
 ) -> None:
@@ -82,11 +91,16 @@ def run(
             raise ConfigError(f"--resume: {name} given too; a run is resumed with its own config and file")
     if resume is None and (config is None or from_start):
         raise ConfigError("run: expected a CONFIG, or --resume RECORDING.h5" + (" with --from-start" if from_start else ""))
+    if not serve:
+        check_unserved(host, port, read_only, tls_cert, tls_key)
+    elif split is not None or cache:
+        raise ConfigError(f"--serve: {'--split' if cache is False else '--cache'} given too; expected one or the other")
+    access = read_access(host, port, read_only, tls_cert, tls_key) if serve else None
     display = RunDisplay(out, quiet)
     options: dict[str, Any] = {"device": device, "started": display.started, "progress": display.progress}
 
     def work(**mesh: Any) -> "RunResult":
-        with display:
+        with served(access, options), display:
             if resume is not None:
                 return _resume(resume, steps=steps, from_start=from_start, **options, **mesh)
             return _run(str(config), set_, steps, grid, out_file, cache=cache, overwrite=overwrite, **options, **mesh)

@@ -35,6 +35,7 @@ EXTRAS = (
     Extra("ribs", "ribs", "sweeps that fill an archive", "search"),
     Extra("ray", "ray", "sweep --on ray", "cluster"),
     Extra("submitit", "submitit", "sweep --on slurm", "slurm"),
+    Extra("websockets", "websockets", "watching a run from elsewhere", "serve"),
     Extra("tensorboard", "tensorboard", "following a training", "train"),
     Extra("sklearn", "scikit-learn", "trainings on its digits", "digits"),
     Extra("wandb", "wandb", "following a training by --track wandb", "wandb"),

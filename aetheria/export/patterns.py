@@ -19,7 +19,7 @@ KINDS = (".rle", ".npy")
 _STATE_FIELDS = ("state", "channel_0")
 
 
-def save_cells(path: Path, cells: NDArray[Any], law: Law, step: int) -> str:
+def save_cells(path: Path, cells: NDArray[Any], law: Law, step: int, corner: tuple[int, int] | None = None) -> str:
     """Writes the cells of one universe; returns what was written, for people.
 
     Args:
@@ -28,6 +28,8 @@ def save_cells(path: Path, cells: NDArray[Any], law: Law, step: int) -> str:
         cells: `(C, *grid)`.
         law: of the cells.
         step: steps done.
+        corner: (y, x) of the first cell as seen from the middle of the grid, for a part of it that is written whole; None for
+            the whole grid, of which RLE holds the box above.
 
     Raises:
         ConfigError: another suffix, or cells that are no pattern of whole states in two dimensions.
@@ -41,9 +43,11 @@ def save_cells(path: Path, cells: NDArray[Any], law: Law, step: int) -> str:
     if path.suffix.lower() != ".rle":
         raise ConfigError(f"{path}: expected a name that ends in {' or '.join(KINDS)}")
     states = _states(cells, law)
-    box = Pattern(states).live_box
-    live = states[box]
-    corner = (box[0].start - states.shape[0] // 2, box[1].start - states.shape[1] // 2)
+    live = states
+    if corner is None:
+        box = Pattern(states).live_box
+        live = states[box]
+        corner = (box[0].start - states.shape[0] // 2, box[1].start - states.shape[1] // 2)
     text = rle_text(live, law.rule_string, states=law.states, corner=corner, generation=step)
     with atomic_write(path) as beside:
         beside.write_text(text, "utf-8")

@@ -58,7 +58,15 @@ def read_pattern(path: Path, live: int = 1) -> Pattern:
     kind = recognised(path)
     if kind is not None and kind.key != "pattern":
         raise FileUnreadableError(f"{path}: {kind.instead_of(WANTED)}")
-    text = read_pattern_text(path, WANTED)
+    return parse_pattern(read_pattern_text(path, WANTED), path, live)
+
+
+def parse_pattern(text: str, path: Path, live: int = 1) -> Pattern:
+    """Reads the text of a pattern file, as `read_pattern` does.
+
+    Args:
+        path: names the text in errors; its suffix counts where the text itself does not tell its format.
+    """
     pattern = _reader(text, path)(text, str(path), live)
     for note in pattern.notes:
         log.warning(note)

@@ -10,7 +10,7 @@ import stat
 import tomllib
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,24 +93,32 @@ def read_array(path: Path) -> NDArray[np.generic]:
     size = check_input(path, "a .npy array of numbers")
     try:
         with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            read_header = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, _, dtype = read_header(file, max_header_size=MAX_ARRAY_HEADER)
-            claimed = math.prod(shape) * dtype.itemsize
-            if dtype.kind not in "biuf" or min(shape, default=0) < 0 or claimed > size - file.tell():
-                raise ValueError(
-                    f"claims {claimed:,} bytes of {dtype}, has {size - file.tell():,}; expected real numbers, all there"
-                )
-            check_room(claimed + 4 * math.prod(shape), f"{path}: an array of {shape}", "cut out a part of it")
-            file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
+            return parse_array(file, size, str(path))
+    except OSError as error:
+        raise FileUnreadableError(f"{path}: cannot be read as a .npy array of numbers; {first_line(error)}") from error
+
+
+def parse_array(file: BinaryIO, size: int, where: str) -> NDArray[np.generic]:
+    """Reads an open `.npy` file, or one in memory, of `size` bytes, as `read_array` does; `where` names it for errors."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, _, dtype = read_header(file, max_header_size=MAX_ARRAY_HEADER)
+        claimed = math.prod(shape) * dtype.itemsize
+        if dtype.kind not in "biuf" or min(shape, default=0) < 0 or claimed > size - file.tell():
+            raise ValueError(
+                f"claims {claimed:,} bytes of {dtype}, has {size - file.tell():,}; expected real numbers, all there"
+            )
+        check_room(claimed + 4 * math.prod(shape), f"{where}: an array of {shape}", "cut out a part of it")
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:  # a damaged header is parsed as Python: TokenError, SyntaxError ...
         if isinstance(error, AetheriaError):
             raise
-        raise FileUnreadableError(f"{path}: cannot be read as a .npy array of numbers; {first_line(error)}") from error
+        raise FileUnreadableError(f"{where}: cannot be read as a .npy array of numbers; {first_line(error)}") from error
 
 
 def read_image(path: Path, formats: tuple[str, ...] = IMAGE_FORMATS) -> Image.Image:

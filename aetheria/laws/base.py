@@ -60,6 +60,7 @@ class Law(LawForms, Controlled):
         reads_patterns: pattern files (RLE) can be its initial cells; see `pattern_values`.
         animal: code of the creature with the law's parameters, or None.
         collection: file of creatures in which `animal` is looked up, or None for the shipped ones.
+        spreads_controls: each number of `controls` may be a tensor `(B,)`, a value for each universe.
         controls: parameters that may be changed while it is stepped; see `aetheria.laws.controls`.
     """
 
@@ -89,6 +90,7 @@ class Law(LawForms, Controlled):
     own_fields: tuple[LawField, ...] = ()
     default_initial: str = "noise"
     reads_patterns: bool = False
+    spreads_controls: bool = False
     animal: str | None = None
     collection: str | None = None
     _OLD_HOOKS: ClassVar = {"noise": "random_cells", "live_cell": "seed_cell", "fit": "prepare"}

@@ -9,12 +9,14 @@ from typing import Literal, Self, get_args
 import torch
 from torch import Tensor
 
-from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_whole
+from aetheria.laws.checks import BOUNDARIES, RANKS, check_choice, check_whole
 from aetheria.laws.forms import CircleRule, Ranges
 from aetheria.laws.layers import pad, window
+from aetheria.laws.topology import check_topology
 
 Offset = tuple[int, ...]
 Neighbourhood = Literal["moore", "von_neumann", "circular", "cross"]
+_FROM = ((1, 0), (0, -1), (-1, 0), (0, 1))  # where those come from that walk north, east, south, west
 MOST_RADIUS = 20  # of laws whose neighbours are visited one by one
 NEIGHBOURHOODS: tuple[Neighbourhood, ...] = get_args(Neighbourhood)
 _INSIDE: dict[str, Callable[[Offset, int], bool]] = {
@@ -41,6 +43,21 @@ def shifted(cells: Tensor, places: Sequence[Offset], boundary: str) -> Iterator[
     halo, grid = pad(cells, reach, boundary), cells.shape[2:]
     for place in places:
         yield window(halo, [reach + n for n in place], grid)
+
+
+def arrivals(leaving: Sequence[Tensor], boundary: str) -> list[Tensor]:
+    """Those that arrive walking north, east, south and west, of those that leave their cells so; each `(B, C, H, W)`.
+
+    On a sphere, whose top is joined to its left and bottom to its right side, those that cross an edge turn by a right angle.
+    """
+    places = zip(leaving, _FROM, strict=True)
+    arriving = [next(shifted(those, [place], boundary)) for those, place in places]
+    if boundary == "sphere":
+        north, east, south, west = (those.clone() for those in arriving)
+        north[..., -1, :], south[..., 0, :] = leaving[1][..., -1], leaving[3][..., 0]
+        east[..., 0], west[..., -1] = leaving[0][..., 0, :], leaving[2][..., -1, :]
+        arriving = [north, east, south, west]
+    return arriving
 
 
 def neighbour_sum(cells: Tensor, neighbourhood: Neighbourhood, radius: int, boundary: str) -> Tensor:
@@ -77,7 +94,7 @@ class Surroundings:
 
     neighbourhood: Neighbourhood
     radius: int
-    boundary: Boundary
+    boundary: str
     numbers: tuple[int, ...]
 
     @classmethod
@@ -86,7 +103,7 @@ class Surroundings:
         check_choice(neighbourhood, NEIGHBOURHOODS, f"[law.{law}] neighbourhood")
         check_whole(f"[law.{law}]", 1, MOST_RADIUS, radius=radius)
         numbers = tuple(len(offsets(neighbourhood, radius, rank)) for rank in RANKS)
-        return cls(neighbourhood, radius, check_boundary(boundary, law), numbers)
+        return cls(neighbourhood, radius, check_topology(boundary, law), numbers)
 
     def number(self, rank: int) -> int:
         """Number of neighbours on a grid with `rank` axes."""
@@ -113,8 +130,10 @@ class Surroundings:
         """The numbers of neighbours from `threshold` on, on a grid of any rank."""
         return ((threshold, self.number(max(RANKS))),)
 
-    def circle_rule(self, states: int, *, follows: bool, moves: tuple[Ranges, Ranges, Ranges]) -> CircleRule:
-        """A rule over these neighbours; see `CircleRule`."""
+    def circle_rule(self, states: int, *, follows: bool, moves: tuple[Ranges, Ranges, Ranges]) -> CircleRule | None:
+        """A rule over these neighbours; see `CircleRule`. None where edges are joined with a twist or a shift."""
+        if self.boundary not in BOUNDARIES:
+            return None
         key = (self.neighbourhood, self.radius)
         return CircleRule(key, partial(offsets, self.neighbourhood, self.radius), states, follows, moves, self.boundary)
 
@@ -122,11 +141,18 @@ class Surroundings:
         """Returns `threshold`; raises ConfigError when no cell of any grid can have so many neighbours."""
         return check_whole(f"[law.{law}]", 1, self.number(max(RANKS)), threshold=threshold)
 
-    def why_not_threshold(self, threshold: int, rank: int) -> str:
-        """Why no cell of a grid with `rank` axes can have so many neighbours of a kind, for people; empty if it can."""
-        most = self.number(rank)
-        if threshold <= most:
+    def why_not_grid(self, grid: tuple[int, ...]) -> str:
+        """Why these neighbours cannot be found on a grid, for people; empty if they can."""
+        least = self.radius + (self.boundary == "reflect")
+        if self.boundary in ("periodic", "zero") or min(grid) >= least:
             return ""
+        return f'a side of {min(grid)} for boundary "{self.boundary}" and radius {self.radius}; expected {least} or more'
+
+    def why_not_threshold(self, threshold: int, grid: tuple[int, ...]) -> str:
+        """Why there are not so many neighbours of a kind on a grid, for people; empty if there can be."""
+        most = self.number(len(grid))
+        if threshold <= most:
+            return self.why_not_grid(grid)
         return f"threshold {threshold} given; a cell has {most} neighbours there, so that 1 to {most} is wanted"
 
 

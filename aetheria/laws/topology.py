@@ -30,6 +30,13 @@ def check_topology(boundary: str, law: str) -> str:
     raise ConfigError(f'[law.{law}] boundary: "{boundary}" given; expected one of {", ".join(BOUNDARIES)}, {TWISTED}')
 
 
+def check_joined(boundary: str, law: str) -> str:
+    """The same without mirrors, from which what leaves would return twice or never."""
+    if boundary in ("periodic", "zero") or is_twisted(boundary):
+        return boundary
+    raise ConfigError(f'[law.{law}] boundary: "{boundary}" given; expected one of periodic, zero, {TWISTED}')
+
+
 def is_twisted(boundary: str) -> bool:
     """Whether edges are joined with a twist or a shift."""
     found = _JOINED.fullmatch(boundary)
@@ -37,6 +44,21 @@ def is_twisted(boundary: str) -> bool:
         return boundary in ("cross-surface", "sphere")
     shift = int(found[3] or 0)
     return shift != 0 if found[1] == "periodic" else shift in (0, 1)
+
+
+def check_torus(boundary: str, law: str, plain: tuple[str, ...], shifts: dict[str, int], reason: str) -> str:
+    """Returns `boundary` if it is one of `plain`, or a torus shifted along an axis by a multiple of its number in `shifts`.
+
+    Raises:
+        ConfigError: another one; `reason` says why the law has no others.
+    """
+    found = _JOINED.fullmatch(boundary)
+    shifted = found is not None and found[1] == "periodic" and is_twisted(boundary)
+    if boundary in plain or (shifted and found is not None and int(found[3]) % shifts[found[2]] == 0):
+        return boundary
+    tori = (f"periodic-{axis}{shift:+}" + (f" or a multiple of {shift}" if shift > 1 else "") for axis, shift in shifts.items())
+    choices = ", ".join([*plain, *tori])
+    raise ConfigError(f'[law.{law}] boundary: "{boundary}" given; expected one of {choices}, because {reason}')
 
 
 def check_topology_grid(boundary: str, grid: tuple[int, ...], where: str) -> None:
@@ -71,6 +93,15 @@ def source(y: Whole, x: Whole, grid: tuple[int, int], boundary: str) -> Whole:
     else:
         y, x = _joined(y, x, grid, boundary)
     return y * width + x
+
+
+def turns_colours(grid: tuple[int, int], boundary: str) -> bool:
+    """Whether a cell at an edge has beyond it one of its own colour, (y + x) mod 2, as on no checkerboard."""
+    height, width = grid
+    down, along = np.arange(height), np.arange(width)
+    edges = ((0 * along - 1, along), (0 * along + height, along), (down, 0 * down - 1), (down, 0 * down + width))
+    places = ((y, x, source(y, x, grid, boundary)) for y, x in edges)
+    return any(bool(((at // width + at % width - y - x) % 2).any()) for y, x, at in places)
 
 
 def around(grid: tuple[int, int], boundary: str, reach: int = 1) -> Whole:

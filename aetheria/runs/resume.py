@@ -24,6 +24,7 @@ from aetheria.runs.run import RunResult, build_motor, checkpoints_for, finish, r
 from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
+from aetheria.runs.steering import Steering
 from aetheria.split.join import shared_text
 
 log = get_logger(__name__)
@@ -59,6 +60,7 @@ def resume(
     mesh: DeviceMesh | None = None,
     started: Callable[[Aetheria_Motor], None] = lambda _: None,
     progress: Callable[[RunProgress], None] = lambda _: None,
+    steering: Steering | None = None,
 ) -> RunResult:
     """Resumes a run and its recording from the newest checkpoint that is undamaged and not ahead of the recording.
 
@@ -71,7 +73,7 @@ def resume(
         steps: done at the end; None for the config's.
         from_start: if there is no such checkpoint, make all frames again from the first.
         device: replaces the config's.
-        mesh, started, progress: as for `run`.
+        mesh, started, progress, steering: as for `run`.
 
     Raises:
         RecordingError: no recording, one that cannot be resumed, or no checkpoint.
@@ -89,7 +91,7 @@ def resume(
         settings = recorder_settings(plan.config.record)
         recorder = Recorder(motor, path, **settings, resume=plan.position, until=plan.config.steps)
         checkpoints = checkpoints_for(plan.config, motor, recorder, plan.saved)
-        session = Session(motor, recorder, checkpoints, signals, plan.config.steps, progress)
+        session = Session(motor, recorder, checkpoints, signals, plan.config.steps, progress, steering)
         return finish(session, plan.config, lambda session: _continue(session, plan.later_edits))
 
 

@@ -27,6 +27,7 @@ from aetheria.runs.config_tables import LawConfig, RecordConfig
 from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
+from aetheria.runs.steering import Steering
 from aetheria.split.join import shared_text
 
 _MOST_ROWS = 1024  # frames in the space-time picture that a run leaves
@@ -108,6 +109,7 @@ def run(
     mesh: DeviceMesh | None = None,
     started: Callable[[Aetheria_Motor], None] = lambda _: None,
     progress: Callable[[RunProgress], None] = lambda _: None,
+    steering: Steering | None = None,
 ) -> RunResult:
     """Runs `config` to its end, or to the first SIGINT or SIGTERM; writes `out` (.h5), a PNG and checkpoints beside it.
 
@@ -119,6 +121,7 @@ def run(
         mesh: processes over which the grid is split; this one leads, the others call `aetheria.runs.split_run.follow`.
         started: called once with the motor, before the first step.
         progress: called about ten times a second.
+        steering: by which other threads pause and slow the run.
 
     Raises:
         AetheriaError: for bad input before anything is written; for a failing disk after the recording is closed.
@@ -139,7 +142,8 @@ def run(
         signals.ignored = math.inf  # until the session handles them: no file is left half made
         settings = {**recorder_settings(config.record), "config": config.to_toml(), "title": config.title}
         recorder = Recorder(motor, out, **settings, until=config.steps, overwrite=overwrite)
-        session = Session(motor, recorder, checkpoints_for(config, motor, recorder), signals, config.steps, progress)
+        checkpoints = checkpoints_for(config, motor, recorder)
+        session = Session(motor, recorder, checkpoints, signals, config.steps, progress, steering)
         return finish(session, config, lambda session: session.step_to(config.steps))
 
 

@@ -10,6 +10,7 @@ from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 from aetheria.runs.checkpoint import Checkpoints
 from aetheria.runs.signals import Interrupted, SignalHandler
+from aetheria.runs.steering import Steering
 
 _REPORT_S = 0.1  # seconds between two reports of the progress: a chunk may take microseconds
 
@@ -53,6 +54,7 @@ class Session:
         signals: SignalHandler,
         total: int,
         progress: Callable[[RunProgress], None],
+        steering: Steering | None = None,
     ) -> None:
         """
         Args:
@@ -62,10 +64,12 @@ class Session:
             signals: from now on the first signal ends the run in order, and the second raises.
             total: steps done at the end.
             progress: called about ten times a second, between two chunks of steps, and at the end.
+            steering: by which other threads pause and slow the run; None for a run that nobody steers.
         """
         self.motor, self.recorder, self.checkpoints, self.signals = motor, recorder, checkpoints, signals
         self.total = total
         self._progress = progress
+        self._steering = steering or Steering()
         self._first, self._began = motor.step_count, time.perf_counter()
         self._next_report = self._began
         signals.ignored = 1
@@ -92,7 +96,7 @@ class Session:
         self.motor.step(0)  # publishes the frames that are due here
         while (left := step - self.motor.step_count) > 0 and not self.signals.received:
             due = self.checkpoints.steps_left() if self.checkpoints else None
-            self.motor.step(left if due is None else min(left, due), self._between_chunks)
+            self._steering.step(self.motor, left if due is None else min(left, due), self._between_chunks)
             if self.checkpoints and self.checkpoints.due():
                 self.checkpoints.save()
         self._report()

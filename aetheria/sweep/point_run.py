@@ -12,14 +12,15 @@ from torch import Tensor
 from aetheria.core.errors import AetheriaError, ConfigError, DivergedError
 from aetheria.files.atomic import atomic_write
 from aetheria.files.untrusted import first_line
-from aetheria.laws.base import as_law
+from aetheria.laws.base import Law
 from aetheria.motor.initial import make_initial
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 from aetheria.runs.config import RunConfig
 from aetheria.runs.provenance import Provenance
-from aetheria.runs.run import build_motor, check_outputs, law_from_config, recorder_settings, render_picture
+from aetheria.runs.run import build_motor, check_outputs, recorder_settings, render_picture
 from aetheria.runs.run_cache import RunCache
+from aetheria.sweep.batches import law_of
 from aetheria.sweep.cached_points import cached_row, keep
 from aetheria.sweep.samples import Samples
 from aetheria.sweep.task import Row, Task, failed_row, files_of, row_of
@@ -40,6 +41,14 @@ def run_task(task: Task) -> list[Row]:
 
 
 def _rows_of(task: Task) -> list[Row]:
+    """The rows of points that run together; each by itself where one of them fails or diverges, for it must harm no other."""
+    rows = _tried(task)
+    if len(rows) > 1 and any(row["status"] != "done" for row in rows):
+        rows = [row for point in task.points for row in _tried(replace(task, points=(point,)))]
+    return rows
+
+
+def _tried(task: Task) -> list[Row]:
     began = time.perf_counter()
     try:
         rows = _run_points(task)
@@ -52,13 +61,16 @@ def _rows_of(task: Task) -> list[Row]:
 
 
 def _run_points(task: Task) -> list[Row]:
-    config = RunConfig.checked(task.points[0].values, "")
+    configs = [RunConfig.checked(point.values, "") for point in task.points]
+    config = configs[0]
     if task.after > config.steps:
         raise ConfigError(f"[measure] after: {task.after} given; expected at most the {config.steps} steps of the run")
     universes = len(task.points)
     if universes > 1:
         config = config.model_copy(update={"batch": universes})
-    with build_motor(config, task.device, _cells_of_seeds(config, task) if universes > 1 else None) as motor:
+    laws = [law_of(one) for one in configs] if universes > 1 else []
+    with build_motor(config, task.device, _first_cells(configs, laws) if laws else None) as motor:
+        _spread_controls(motor, laws)
         samples = [Samples(motor, task.observables, universe, task.after) for universe in range(universes)]
         check_outputs(config, motor)
         motor.warm_up()
@@ -83,13 +95,20 @@ def _run_points(task: Task) -> list[Row]:
         ]
 
 
-def _cells_of_seeds(config: RunConfig, task: Task) -> Tensor:
-    """The first cells `(B, C, *grid)` of points that differ in their seed: each as the first universe of a run by itself."""
-    grid = config.grid.sides
-    module, d_state = law_from_config(config.law, config.d_state, len(grid))
-    law = as_law(module, d_state)
-    shape = (1, law.channels, *grid)
-    return torch.cat([make_initial(config.initial, law, shape, point.seed) for point in task.points])
+def _first_cells(configs: list[RunConfig], laws: list[Law]) -> Tensor:
+    """The first cells `(B, C, *grid)`: each as the first universe of a run by itself."""
+    made = []
+    for config, law in zip(configs, laws, strict=True):
+        made.append(make_initial(config.initial, law, (1, law.channels, *config.grid.sides), config.seed))
+    return torch.cat(made)
+
+
+def _spread_controls(motor: Aetheria_Motor, laws: list[Law]) -> None:
+    """Gives the motor's law a number for each universe in the controls in which the laws of the points differ."""
+    for control in laws[0].controls if laws else ():
+        values = [law.get_control(control.name) for law in laws]
+        if any(value != values[0] for value in values):
+            setattr(motor.law, control.name, torch.tensor(values, device=motor.device))
 
 
 def _step(motor: Aetheria_Motor, steps: int, every: int, samples: list[Samples]) -> None:

@@ -81,6 +81,8 @@ class SweepConfig(Settings):
         set: settings that are changed for all points, by dotted key.
         seeds: number of seeds for each point, counted up from the config's; or a list of them. [1]
         grid: the values of each dotted key, a list or a range; every combination is a point.
+        batched: points that differ in their seed and in controls of the law are universes of one motor: faster on small grids;
+            the last digits may differ from those of runs of their own.
         recordings, pictures: keep the HDF5 recording, and the picture of the last state, of each run.
         threads: of each worker; the last bits of some laws depend on it. [threads]
         plot: the heat map's axes, and the column it shows.
@@ -95,6 +97,7 @@ class SweepConfig(Settings):
     random: RandomConfig | None = None
     search: SearchConfig | None = None
     measure: MeasureConfig
+    batched: bool = False
     recordings: bool = False
     pictures: bool = False
     threads: int = Setting(default=1, gt=0, le=1024)
@@ -200,11 +203,25 @@ def _check_keys(where: str, keys: list[str], base: dict[str, Any], laws: list[An
             known |= {f"law.{parameter}" for parameter in parameters(find_law(law))}
     fixed = {key for key in known if not _is_table(key)}
     for key in keys:
-        if key not in fixed and not key.startswith(("record.levels.", "record.slice.", "picture.slice.")):
+        if (
+            key not in fixed
+            and not key.startswith(("record.levels.", "record.slice.", "picture.slice."))
+            and not _given(base, key)
+        ):
             close = nearest(
                 key, sorted(one for one in fixed if one.partition(".")[0] == key.partition(".")[0]) or sorted(fixed)
             )
             raise ConfigError(f"[{where}] {key}: no such setting of {config}; {close}")
+
+
+def _given(base: dict[str, Any], key: str) -> bool:
+    """Whether a config gives a value to a key of a table whose keys are the user's own, as `law.constants.a`."""
+    found: Any = base
+    for part in key.split("."):
+        if not isinstance(found, dict) or part not in found:
+            return False
+        found = found[part]
+    return not isinstance(found, dict) and key.count(".") > 1
 
 
 def _is_table(key: str) -> bool:

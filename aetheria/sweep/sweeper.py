@@ -154,7 +154,7 @@ class Sweeper:
             pictures=config.pictures,
             threads=config.threads,
             device=self._options.device,
-            cache=self._options.cache,
+            cache=self._options.cache and not config.batched,  # whose rows are those of the batch, to the bit
         )
 
     def _start(self, task: Task, tries: int) -> None:

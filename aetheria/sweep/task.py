@@ -16,7 +16,7 @@ class Task:
 
     Attributes:
         number: of the task in its sweep.
-        points: to be run together; one, or several that differ only in their seed.
+        points: to be run together; one, or several that `batches` put together.
         folder: for recordings and pictures.
         observables, every, after: as in `MeasureConfig`.
         recordings, pictures: whether to keep them.

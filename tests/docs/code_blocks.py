@@ -48,6 +48,7 @@ SHORTER: dict[str, list[str]] = {
 }
 # Commands of which only the arguments are read: a window waits for its user.
 ONLY_READ = ("view",)
+READERS = ("serve", "watch")  # they wait for each other, and are tested together in tests/serve
 
 
 class Block(NamedTuple):
@@ -147,7 +148,7 @@ def _run_aetheria(name: str, *arguments: str) -> None:
     shorter = SHORTER.get(name, []) if not {"--resume", "--show"} & {*given} else []
     if name == "train" and "picture" in tomllib.loads(Path(given[0]).read_text("utf-8")):
         shorter = shorter + SHORTER["grow"]
-    if "--on" in given:  # a cluster
+    if "--on" in given or "--serve" in given or name in READERS:  # a cluster, and readers elsewhere
         _read(name, *given)
         return
     if name in ONLY_READ:

@@ -29,6 +29,8 @@ def test_the_code_blocks_of_a_page_run(name: str, tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(
             embed, "open_motor_window", create_autospec(embed.open_motor_window)
         )  # windows have tests of their own
+    if "import serve_motor" in TEXTS[name]():
+        pytest.importorskip("websockets")
     page = Page(name)
     for block in blocks(TEXTS[name]()):
         page.run(block)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError, LawError
+from aetheria.laws import LAWS as REGISTRY
 from aetheria.laws import Law
 from aetheria.laws.controls import Control
 from tests.small_laws import GRIDS, small_law, small_motor
@@ -81,3 +82,7 @@ def test_numbers_for_another_batch_are_refused() -> None:
     law.F = torch.tensor([0.02, 0.03])
     with pytest.raises(LawError, match=r"\[law.grayscott\] F: a tensor of shape \(2,\) given; expected .* each of the 3"):
         law(torch.rand(3, 2, 8, 8))
+
+
+def test_laws_that_take_controls_by_universe_say_so() -> None:
+    assert {name for name, law in REGISTRY.items() if law.spreads_controls} == {name for name, _ in LAWS}

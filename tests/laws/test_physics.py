@@ -291,7 +291,7 @@ def test_a_spreading_ring_is_round_in_fhp_and_square_in_hpp() -> None:
         (lambda: Margolus("MS,D" + ";".join(["16"] * 16)), "rule: 16 given for a block"),
         (lambda: Margolus("MS,D0;1"), "MS,D0;1"),
         (lambda: Sandpile(0), r"\[law.sandpile\] grains: 0 given; expected a whole number from 1 to 16777216"),
-        (lambda: Sandpile(boundary="reflect"), r"\[law.sandpile\] boundary: .reflect. given; expected one of zero, periodic"),
+        (lambda: Sandpile(boundary="reflect"), r"\[law.sandpile\] boundary: .reflect. given; expected one of periodic, zero"),
         (lambda: Ising(-0.1), r"\[law.ising\] beta: -0.1 given; expected a finite number of 0 or more"),
         (lambda: Ising(dynamics="glauber"), "dynamics: .glauber. given; expected one of heat_bath, metropolis"),
         (lambda: Q2R(boundary="reflect"), r"\[law.q2r\] boundary: .reflect. given"),

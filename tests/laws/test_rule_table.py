@@ -1,23 +1,23 @@
 """Rule tables against cells of Golly, for every neighbourhood and symmetry; trees; files that are wrong."""
 
-import importlib.util
 import json
 import os
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import von_neumann_tables
 
 from aetheria import Aetheria_Motor, RuleTable, law_from_rule
 from aetheria.core.errors import ConfigError, FileUnreadableError
 from aetheria.files.rule_file import parse_rule_file
-from aetheria.laws.discrete.rule_table import shipped_tables
 from aetheria.laws.rules.tables import SHIPPED
 from aetheria.runs.config import load_config
 from tests.oracles import oracle
-from tests.paths import GOLDEN, ROOT
+from tests.paths import GOLDEN
 
 TABLE = "@TABLE\nn_states:3\nneighborhood:vonNeumann\nsymmetries:none\n"
 
@@ -53,21 +53,22 @@ def test_wireworld_steps_as_in_golly(case: str) -> None:
     check("wireworld_jvn", case, "wireworld")
 
 
-def test_von_neumanns_automaton_steps_as_in_golly() -> None:
-    check("wireworld_jvn", "jvn29_soup", "JvN29")
+@pytest.mark.parametrize("rule", ["JvN29", "Nobili32", "Hutton32"])
+def test_von_neumanns_automata_step_as_in_golly(rule: str) -> None:
+    check("wireworld_jvn", f"{rule.lower()}_soup", rule)
 
 
-def test_the_shipped_tree_of_von_neumanns_automaton_is_its_definition() -> None:
-    spec = importlib.util.spec_from_file_location("jvn29_table", ROOT / "docs" / "jvn29_table.py")
-    assert spec is not None
-    assert spec.loader is not None
-    definition = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(definition)
-    cells = np.random.default_rng(3).integers(0, definition.STATES, (200, 200))
+@pytest.mark.parametrize("first", [0, 9], ids=["soup of all states", "soup without sensitised states"])
+@pytest.mark.parametrize("rule", ["JvN29", "Nobili32", "Hutton32"])
+def test_a_shipped_tree_of_von_neumanns_automata_is_its_definition(rule: str, first: int) -> None:
+    states, *_ = von_neumann_tables.RULES[rule]
+    cells = np.random.default_rng(3).integers(first, states, (200, 200))
     north, west, east, south = (np.roll(cells, shift, axis) for shift, axis in ((1, 0), (1, 1), (-1, 1), (-1, 0)))
-    motor = motor_on(RuleTable("JvN29"), cells, "eager")
+    motor = motor_on(RuleTable(rule), cells, "eager")
     motor.step(1)
-    np.testing.assert_array_equal(motor.cells[0, 0].numpy(), definition.next_states(north, west, east, south, cells))
+    np.testing.assert_array_equal(
+        motor.cells[0, 0].numpy(), von_neumann_tables.next_states(rule, north, west, east, south, cells)
+    )
 
 
 def test_langtons_loop_divides_as_it_does_in_golly() -> None:
@@ -169,7 +170,8 @@ def test_a_rule_file_of_a_config_lies_beside_it(tmp_path: Path) -> None:
 
 
 def test_a_shipped_table_is_found_by_its_name() -> None:
-    assert set(shipped_tables()) == set(SHIPPED)
+    files = resources.files("aetheria.laws.discrete") / "tables"
+    assert {file.name for file in files.iterdir()} == {f"{name}.rule" for name in SHIPPED}
     for name in SHIPPED:
         law = law_from_rule(name)
         assert isinstance(law, RuleTable)

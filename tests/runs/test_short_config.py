@@ -72,7 +72,7 @@ def test_states_that_the_rule_of_a_pattern_has_not_are_refused(tmp_path: Path) -
     [
         ("B3/S2z", ConfigError, "it looks Life-like, but survivals"),
         ("quikstart", FileUnreadableError, "nor a shipped config; did you mean quickstart"),
-        ("Nobili32", ConfigError, "Rule table; no law of Aetheria runs it yet"),
+        ("Evoloop", ConfigError, "Rule table; no law of Aetheria runs it yet"),
         ("B3/S23:T30,0", ConfigError, "expected two sides"),
     ],
 )
@@ -108,8 +108,8 @@ def test_a_rule_in_a_config_names_its_law() -> None:
     assert (bounded.grid.sides, bounded.law.parameters["boundary"]) == ((12, 16), "cross-surface")
     with pytest.raises(ConfigError, match=r"\[law\] rule: .*it looks Life-like"):
         RunConfig.checked({**values, "law": {"rule": "B9/S"}}, "")
-    with pytest.raises(ConfigError, match=r"\[law\] rule: Nobili32: Rule table; no law"):
-        RunConfig.checked({**values, "law": {"rule": "Nobili32"}}, "")
+    with pytest.raises(ConfigError, match=r"\[law\] rule: Evoloop: Rule table; no law"):
+        RunConfig.checked({**values, "law": {"rule": "Evoloop"}}, "")
 
 
 ACORN = "x = 7, y = 3, rule = B3/S23\nbo$3bo$2o2b3o!\n"

@@ -24,9 +24,12 @@ every = 2
 """
 
 
-def small_sweep(folder: Path, **changes: Any) -> SweepPlan:
-    """A sweep of Lenia with three values of m and two seeds, its config in the folder."""
-    (folder / "base.toml").write_text(BASE)
+LAW = 'name = "Lenia"\nR = 5\n'
+
+
+def small_sweep(folder: Path, law: str = LAW, **changes: Any) -> SweepPlan:
+    """A sweep of Lenia with three values of m and two seeds, or of another law, its config in the folder."""
+    (folder / "base.toml").write_text(BASE.replace(LAW, f"{law}\n"))
     values: dict[str, Any] = {
         "config": "base.toml",
         "grid": {"law.m": [0.12, 0.15, 0.2]},

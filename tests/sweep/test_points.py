@@ -12,7 +12,7 @@ from aetheria.sweep.batches import batches
 from aetheria.sweep.points import Point, fixed_parameters, points_of
 from aetheria.sweep.ranges import Distribution, values_of
 from aetheria.sweep.sweep_config import SweepPlan
-from tests.sweep.small_sweeps import comparable, run_inline, small_sweep
+from tests.sweep.small_sweeps import LAW, comparable, run_inline, small_sweep
 
 
 def all_points(plan: SweepPlan) -> list[Point]:
@@ -132,7 +132,8 @@ def test_files_named_in_a_sweep_are_relative_to_it(tmp_path: Path) -> None:
 
 
 def life_plan(folder: Path, law: dict[str, Any] | None = None, **changes: Any) -> SweepPlan:
-    plan = small_sweep(folder, **({"grid": {"record.every": [1, 2]}, "seeds": 5} | changes))
+    given: dict[str, Any] = {"grid": {"record.every": [1, 2]}, "seeds": 5} | changes
+    plan = small_sweep(folder, **given)
     plan.base["law"] = law or {"name": "Life"}
     return plan
 
@@ -145,8 +146,65 @@ def test_only_points_of_exact_laws_that_differ_in_their_seed_run_together(tmp_pa
     assert sizes(life_plan(tmp_path), slots=5) == [2, 2, 1, 2, 2, 1]
     assert sizes(life_plan(tmp_path), slots=10) == [1] * 10
     assert sizes(life_plan(tmp_path, {"name": "Lenia"})) == [1] * 10  # its plans differ in rounding
-    assert sizes(life_plan(tmp_path, {"name": "Ising"})) == [1] * 10  # its chance depends on the motor's seed
+    assert sizes(life_plan(tmp_path, {"name": "Lenia"}, batched=True)) == [5, 5]
+    assert sizes(life_plan(tmp_path, {"name": "GrowingNCA"}, batched=True)) == [1] * 10  # has no controls by universe
+    assert sizes(life_plan(tmp_path, {"name": "Ising"}, batched=True)) == [1] * 10  # its chance depends on the motor's seed
     assert sizes(life_plan(tmp_path, pictures=True)) == [1] * 10
+
+
+def test_a_key_of_a_table_of_the_users_own_varies_if_the_config_has_it(tmp_path: Path) -> None:
+    law = 'name = "ReactionDiffusion"\nreaction = {u = "a*u"}\ndiffusion = {u = 0.1}\nconstants = {a = 1.0}'
+    plan = small_sweep(tmp_path, law, grid={"law.constants.a": [0.5, 2.0]}, seeds=1)
+    assert [point.values["law"]["constants"] for point in all_points(plan)] == [{"a": 0.5}, {"a": 2.0}]
+    with pytest.raises(ConfigError, match=r"\[grid\] law.constants.b: no such setting"):
+        small_sweep(tmp_path, law, grid={"law.constants.b": [0.5, 2.0]})
+
+
+def test_points_that_differ_in_controls_run_together_where_the_sweep_says_so(tmp_path: Path) -> None:
+    grid = {"law.R": [5, 6], "law.m": [0.12, 0.15, 0.2], "law.s": [0.02, 0.03]}
+    plan = small_sweep(tmp_path, batched=True, grid=grid, seeds=2)
+    points = all_points(plan)
+    assert [len(group) for group in batches(plan, points, 1)] == [12, 12]
+    assert all(len({point.parameters["law.R"] for point in group}) == 1 for group in batches(plan, points, 1))
+    assert [len(group) for group in batches(small_sweep(tmp_path, grid=grid), points, 1)] == [1] * 24
+
+
+@pytest.mark.parametrize(
+    ("law", "grid"),
+    [
+        ('name = "GrayScott"', {"law.F": [0.02, 0.05], "law.k": [0.05, 0.06]}),
+        (
+            'name = "ReactionDiffusion"\nreaction = {u = "a*u - u^3"}\ndiffusion = {u = 0.1}\nconstants = {a = 1.0}',
+            {"law.constants.a": [0.5, 2.0]},
+        ),
+        (LAW, {"law.m": [0.12, 0.15], "law.T": [5.0, 10.0]}),
+    ],
+)
+def test_points_that_run_together_have_the_rows_of_points_that_run_alone(
+    tmp_path: Path, law: str, grid: dict[str, Any]
+) -> None:
+    given: dict[str, Any] = {"law": law, "grid": grid, "seeds": 2, "measure": {"observables": ["mass"]}}
+    rows = {}
+    for batched in (True, False):
+        plan = small_sweep(tmp_path, **given, batched=batched)
+        assert (len(next(batches(plan, all_points(plan), 1))) > 2) == batched
+        rows[batched] = run_inline(plan, tmp_path / f"{batched}").column("mass_mean")
+    assert rows[True] == pytest.approx(rows[False], rel=1e-5)
+    assert len(set(rows[True])) == len(rows[True])
+
+
+def test_a_point_that_fails_harms_none_of_its_batch(tmp_path: Path) -> None:
+    plan = small_sweep(tmp_path, batched=True, grid={"law.m": [0.12, -1.0, 0.2]}, seeds=1)
+    rows = list(run_inline(plan, tmp_path / "out"))
+    assert [row["status"] for row in rows] == ["done", "failed", "done"]
+    assert "[law.lenia] m: -1.0 given" in rows[1]["error"]
+
+
+def test_a_point_that_diverges_harms_none_of_its_batch(tmp_path: Path) -> None:
+    law = 'name = "ReactionDiffusion"\nreaction = {u = "a*u^2"}\ndiffusion = {u = 0.1}\nconstants = {a = 1.0}'
+    given: dict[str, Any] = {"grid": {"law.constants.a": [-1.0, 50.0]}, "measure": {"observables": ["mass"]}}
+    plan = small_sweep(tmp_path, law, batched=True, seeds=1, set={"steps": 60}, **given)
+    assert [row["status"] for row in run_inline(plan, tmp_path / "out")] == ["done", "diverged"]
 
 
 @pytest.mark.parametrize("law", [{"name": "Life"}, {"name": "Cyclic"}, {"name": "Generations", "rule": "345/2/4"}])

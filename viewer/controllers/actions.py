@@ -4,39 +4,10 @@ The name of an action is the path of its method: "toggle_play" on the controller
 "window.quit" on the window, "window.pages.open_file" on a part of it.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
+from viewer.controllers.action import Action as Action
+from viewer.controllers.action import Needs as Needs
+from viewer.controllers.edit_actions import EDIT_ACTIONS
 from viewer.sources.source import FrameSource
-
-# What must be open: any source, a run ("live") or a recording; "run": a source that can be started and stopped here, unlike a
-# run that the user's own code steps; "stepped": a run that the viewer steps; "phase": a run of complex amplitudes;
-# "volume": a grid of three axes.
-Needs = Literal["nothing", "source", "run", "live", "stepped", "phase", "recording", "volume"]
-
-
-@dataclass(frozen=True)
-class Action:
-    """An action of the user.
-
-    Attributes:
-        name: path of its method; see the module.
-        text: menu text, with & before the mnemonic.
-        keys: shortcuts in Qt's notation, the displayed one first.
-        menu: title of its menu.
-        tip: one sentence for tooltips.
-        needs: the kind of source it needs; see `why_unavailable`.
-        checked: the attribute of the model that it toggles; empty for other actions.
-    """
-
-    name: str
-    text: str
-    keys: tuple[str, ...]
-    menu: str
-    tip: str
-    needs: Needs = "source"
-    checked: str = ""
-
 
 MENUS = ("&File", "&Run", "&View", "&Edit", "&Recording", "&Window", "&Help")
 
@@ -68,7 +39,15 @@ ACTIONS: tuple[Action, ...] = (
         "Save the c&ells...",
         ("Ctrl+Shift+S",),
         "&File",
-        "Save the cells as a pattern (RLE) or a NumPy array",
+        "Save all cells as a pattern (RLE), a NumPy array or an image",
+        "live",
+    ),
+    Action(
+        "window.file_menu.save_selection",
+        "Save the selec&tion...",
+        ("Ctrl+Alt+S",),
+        "&File",
+        "Save the selected cells as a pattern (RLE), a NumPy array or an image",
         "live",
     ),
     Action("window.file_menu.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Continue from a saved state", "live"),
@@ -123,7 +102,7 @@ ACTIONS: tuple[Action, ...] = (
         "&Dismiss",
         ("Esc",),
         "&Window",
-        "Dismiss the message, or cancel opening; back to the cells",
+        "Dismiss the message, or cancel opening or pasting; back to the cells",
         "nothing",
     ),
     Action(
@@ -134,34 +113,7 @@ ACTIONS: tuple[Action, ...] = (
         "Restore the law's initial parameters",
         "live",
     ),
-    Action("tools.pan", "&Move", ("V",), "&Edit", "Move the view with the mouse, without a brush"),
-    Action("tools.draw", "&Draw", ("D",), "&Edit", "Paint live cells; the right button erases", "live"),
-    Action("tools.erase", "&Erase", ("E",), "&Edit", "Paint dead cells", "live"),
-    Action("tools.random", "Ra&ndom", ("X",), "&Edit", "Paint random cells", "live"),
-    Action("tools.stamp", "&Stamp", ("S",), "&Edit", "Stamp a pattern or a creature", "live"),
-    Action("tools.vortex", "&Vortex", ("W",), "&Edit", "Paint a vortex of the phase", "phase"),
-    Action("tools.wave", "&Plane wave", ("Q",), "&Edit", "Paint a plane wave", "phase"),
-    Action("tools.larger", "&Larger brush", ("B",), "&Edit", "Enlarge the brush", "live"),
-    Action("tools.smaller", "S&maller brush", ("Shift+B",), "&Edit", "Shrink the brush", "live"),
-    Action("tools.turn", "&Turn the pattern", ("Shift+S",), "&Edit", "Turn the stamped pattern by 90 degrees", "live"),
-    Action(
-        "tools.mirror",
-        "M&irror the pattern",
-        ("Shift+M",),
-        "&Edit",
-        "Mirror the stamped pattern left to right",
-        "live",
-    ),
-    Action(
-        "window.dialogs.resize_grid",
-        "Resize the &grid...",
-        ("Ctrl+Shift+G",),
-        "&Edit",
-        "Enlarge the grid, or cut it down to its live part; the cells stay in their place",
-        "stepped",
-    ),
-    Action("tools.undo", "&Undo stroke", ("Ctrl+Z",), "&Edit", "Undo the last stroke", "live"),
-    Action("tools.redo", "&Redo stroke", ("Ctrl+Shift+Z", "Ctrl+Y"), "&Edit", "Repeat the last undone stroke", "live"),
+    *EDIT_ACTIONS,
     Action("player.first", "&First frame", ("Home",), "&Recording", "Go to the first frame", "recording"),
     Action("player.leap_back", "&Ten frames back", ("PgUp",), "&Recording", "Go ten frames back", "recording"),
     Action("player.back", "Frame &back", ("Left",), "&Recording", "Go one frame back", "recording"),

@@ -73,7 +73,7 @@ class Dab:
     def corner(self) -> tuple[int, int]:
         """(top, left) of the covered cells; for odd sizes the middle cell is the one under the mouse."""
         height, width = self.size
-        return _first(self.y, height), _first(self.x, width)
+        return first_cell(self.y, height), first_cell(self.x, width)
 
 
 def paint_target_of(law: Law, grid: tuple[int, int]) -> PaintTarget:
@@ -101,8 +101,8 @@ def why_brush_unusable(brush: str, target: PaintTarget) -> str:
 def touched_regions(dab: Dab, target: PaintTarget) -> list[Region]:
     """The rectangles of the grid that a dab covers: several where it wraps round an edge, none where it misses the grid."""
     (top, left), (height, width) = dab.corner, dab.size
-    rows = _pieces(top, height, target.grid[0], target.wraps)
-    columns = _pieces(left, width, target.grid[1], target.wraps)
+    rows = pieces(top, height, target.grid[0], target.wraps)
+    columns = pieces(left, width, target.grid[1], target.wraps)
     return [Region(y0, x0, y1 - y0, x1 - x0) for y0, y1 in rows for x0, x1 in columns]
 
 
@@ -151,14 +151,21 @@ def _drawn(dab: Dab, target: PaintTarget) -> Array:
 
 
 def _random(block: Array, top_left: tuple[float, float], dab: Dab, target: PaintTarget) -> Array:
-    """States: other than 0 with half the strength as probability. Amplitudes: any phase, density up to unit^2. Real: 0 to 1."""
+    """Random values; states are other than 0 with half the strength as probability."""
     place = [int(2 * offset) & 0xFFFFFFFF for offset in top_left]  # other numbers for the parts beyond an edge
     random = np.random.default_rng([dab.seed, *place])
     if target.hard:
-        return (random.random(block.shape) < 0.5 * dab.settings.strength) * random.integers(1, target.states, block.shape)
+        return (random.random(block.shape) < 0.5 * dab.settings.strength) * random_values(block.shape, random, target)
+    return random_values(block.shape, random, target)
+
+
+def random_values(shape: tuple[int, ...], random: np.random.Generator, target: PaintTarget) -> Array:
+    """Cells `(..., C, h, w)`. States: above 0. Amplitudes: any phase, density up to unit^2. Real: 0 to 1."""
+    if target.hard:
+        return random.integers(1, target.states, shape)
     if not target.complex:
-        return random.random(block.shape)
-    shape = (*block.shape[:-3], block.shape[-3] // 2, *block.shape[-2:])
+        return random.random(shape)
+    shape = (*shape[:-3], shape[-3] // 2, *shape[-2:])
     size = target.unit * np.sqrt(random.random(shape) / shape[-3])
     phase = 2 * math.pi * random.random(shape)
     return np.concatenate((size * np.cos(phase), size * np.sin(phase)), -3)
@@ -210,7 +217,7 @@ def _under(dab: Dab, down: Array, across: Array) -> Array:
     return np.where(inside, dab.stamp[np.clip(y, 0, height - 1)][:, np.clip(x, 0, width - 1)], 0)
 
 
-def _first(centre: float, size: int) -> int:
+def first_cell(centre: float, size: int) -> int:
     """The first of `size` whole cells around `centre`."""
     return math.floor(centre) - size // 2 if size % 2 else math.floor(centre + 0.5) - size // 2
 
@@ -221,7 +228,7 @@ def _offsets(first: int, count: int, corner: int, size: int, around: int, wraps:
     return (offset + around / 2) % around - around / 2 if wraps else offset
 
 
-def _pieces(first: int, size: int, around: int, wraps: bool) -> list[tuple[int, int]]:
+def pieces(first: int, size: int, around: int, wraps: bool) -> list[tuple[int, int]]:
     """The parts [from, to) of `size` cells from `first` on that lie on the grid."""
     if not wraps:
         start, end = max(first, 0), min(first + size, around)

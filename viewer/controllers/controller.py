@@ -13,9 +13,11 @@ from viewer.controllers.follow import FollowController
 from viewer.controllers.history import History
 from viewer.controllers.inspect import InspectController
 from viewer.controllers.parameters import ParameterController
+from viewer.controllers.paste import PasteController
 from viewer.controllers.player import Player
 from viewer.controllers.record import RecordController
 from viewer.controllers.save import SaveController
+from viewer.controllers.selection import SelectionController
 from viewer.controllers.series import SeriesController
 from viewer.controllers.successors import SuccessorController
 from viewer.controllers.tools import ToolController
@@ -47,6 +49,8 @@ class Controller(ViewCommands):
         save: images, states and configs.
         record, film: recordings and films in progress.
         tools: brushes and strokes.
+        paste: copied cells in hand.
+        selection: selected cells, copied and edited.
         parameters: parameters of the law.
         successors: another grid, or another law, for the same cells.
         history: list of the edits.
@@ -69,6 +73,8 @@ class Controller(ViewCommands):
         self.record = RecordController(self)
         self.film = FilmController(self)
         self.tools = ToolController(self)
+        self.paste = PasteController(self, self.tools)
+        self.selection = SelectionController(self, self.paste)
         self.successors = SuccessorController(self, self.open)
         self.parameters = ParameterController(self, self.successors.change_rule)
         self.history = History(self, lambda: self.tools.painting)

@@ -25,6 +25,8 @@ MOUSE = (
     ShortcutLine("Move", ("Left drag", "Middle drag"), "Move the view; with a brush, the middle button only"),
     ShortcutLine("Paint", ("Left drag",), "Paint, with a brush"),
     ShortcutLine("Erase", ("Right drag",), "Erase, with a brush"),
+    ShortcutLine("Select", ("Left drag",), "Select a rectangle, with the selection tool; a click selects nothing"),
+    ShortcutLine("Paste", ("Click",), "Paste the copied cells, after Ctrl+V; the right button puts them away"),
     ShortcutLine("Inspect a cell", ("Hover",), "Show the values of the cell under the cursor"),
 )
 
@@ -107,6 +109,13 @@ Without a brush the mouse moves the view. *D* draws, *E* erases, *X* paints rand
 creature; for complex amplitudes *W* paints a vortex of the phase and *Q* a plane wave. *V* puts the brush away. Every
 stroke can be undone (*Ctrl+Z*). The law's parameters can be changed while it runs. All edits are stored with their
 step, so that a recorded run can be repeated.
+
+## Selection
+
+*L* selects a rectangle with the mouse, *Ctrl+A* all cells. *Ctrl+C* copies them, whole states as RLE text that Golly
+reads, and *Ctrl+X* cuts them. *Ctrl+V* takes copied cells, or a pattern that was copied from a web page, in hand: a click
+pastes them, *Shift+M* changes how they are combined with the cells below. *Del* clears the selection and *Shift+Del* all
+other cells; *>*, *<*, *H* and *Y* turn and flip. *Ctrl+Alt+S* saves the selection. Every edit can be undone.
 
 ## Plots
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.laws.controls import Control, TextControl, Value
 from aetheria.laws.rules import NAMES, read_rule
+from aetheria.laws.rules.tables import SHIPPED
 from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
@@ -26,7 +27,7 @@ _KNOWN = (
     ),
     *("Brian's Brain", "Star Wars", "Bosco"),
 )
-KNOWN_RULES: Mapping[str, str] = {name: NAMES[name] for name in _KNOWN} | {name: name for name in ("WireWorld", "JvN29")}
+KNOWN_RULES: Mapping[str, str] = {name: NAMES[name] for name in _KNOWN} | {name: name for name in SHIPPED}
 ANY_RULE = TextControl("rule", "of any family, as B36/S23, 345/2/4 or WireWorld; the cells stay")
 
 

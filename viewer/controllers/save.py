@@ -1,19 +1,28 @@
 """Saves and loads images, states and configs. No Qt."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from aetheria.core.block import Block
+from aetheria.core.device import times
 from aetheria.core.errors import ConfigError
 from aetheria.export.patterns import save_cells
 from aetheria.files.atomic import atomic_write
 from aetheria.motor.motor import Aetheria_Motor
+from aetheria.observe.downsample import interleaved, quantise
 from aetheria.runs.config import RunConfig
 from aetheria.runs.state_file import StateDescription, load_state, save_state
 from viewer.controllers.component import Component
 from viewer.model.messages import Message
+from viewer.model.palette import colour_table
+from viewer.model.plane import Plane
+from viewer.model.region import Region
+from viewer.model.view_settings import FieldChoice, Levels, ViewSettings
 from viewer.sources.live import LiveSource
 
 
@@ -30,14 +39,25 @@ class SaveController(Component):
 
     # -- patterns ------------------------------------------------------------------------------------------------
 
-    def save_cells(self, path: Path) -> None:
-        """Saves the cells of the displayed universe as a pattern (.rle) or an array (.npy)."""
-        source, settings = self.controller.source, self.controller.model.view_settings
-        if isinstance(source, LiveSource):
-            universe = settings.universe if settings is not None else 0
-            source.submit_with_motor(
-                lambda motor: _save_cells(motor, path, universe), lambda words: self._note(f"Saved {path.name}: {words}.")
-            )
+    def save_cells(self, path: Path, *, selected: bool = False) -> None:
+        """Saves cells of the displayed universe as a pattern (.rle), an array (.npy) or an image of the displayed field (.png).
+
+        Args:
+            selected: only the selected cells; else all.
+        """
+        source, model, plane = self.controller.source, self.controller.model, self.controller.plane
+        if not isinstance(source, LiveSource) or plane is None or model.view_settings is None:
+            return
+        region = model.selection if selected else None
+        if selected and region is None:
+            self._note("Nothing is selected: drag with the selection tool (L), or select all (Ctrl+A)")
+            return
+        choice, frame = self.controller.choice, self.controller.frame
+        if path.suffix.lower() == ".png" and choice is not None and frame is not None:
+            job = CellsImage(model.view_settings, choice, plane, frame.levels).job(region, path)
+        else:
+            job = _save_job(path, model.view_settings.universe, plane, region)
+        source.submit_with_motor(job, lambda words: self._note(f"Saved {path.name}: {words}."))
 
     # -- states --------------------------------------------------------------------------------------------------
 
@@ -91,10 +111,50 @@ def present_config(config: RunConfig, motor: Aetheria_Motor) -> RunConfig:
     return RunConfig.checked(values, "")
 
 
-def _save_cells(motor: Aetheria_Motor, path: Path, universe: int) -> str:
-    with motor.turn:
-        cells, step = motor.cells[universe], motor.step_count
-    return save_cells(path, cells.cpu().numpy(), motor.traits, step)
+@dataclass(frozen=True)
+class CellsImage:
+    """An image of the present cells, one pixel for each, in the colours and between the levels of the view."""
+
+    view_settings: ViewSettings
+    choice: FieldChoice
+    plane: Plane
+    levels: Levels
+
+    def job(self, region: Region | None, path: Path) -> Callable[[Aetheria_Motor], str]:
+        """Writes the image of a region, or of all cells, as PNG, and returns a description."""
+
+        def save(motor: Aetheria_Motor) -> str:
+            pixels = self.pixels(motor, region)
+            _save_png(pixels, path)
+            return f"{times(pixels.shape[:2])} pixels"
+
+        return save
+
+    def pixels(self, motor: Aetheria_Motor, region: Region | None) -> NDArray[np.uint8]:
+        """The colours `(h, w, 3)` of a region, or of all cells."""
+        settings, plane = self.view_settings, self.plane
+        block = None
+        if region is not None:
+            block = Block((region.left,), (region.width,)) if plane.space_time else region.block
+        values = motor.read(settings.field, region=block, slice=plane.cuts, universe=settings.universe).cpu()
+        values = values.unsqueeze(-2) if plane.space_time else values
+        shades = interleaved(quantise(values, self.levels)[0].numpy())
+        return shades if shades.ndim == 3 else colour_table(settings, self.choice)[shades]
+
+
+def _save_job(path: Path, universe: int, plane: Plane, region: Region | None) -> Callable[[Aetheria_Motor], str]:
+    """Writes cells of a region, or all, as `save_cells` does."""
+
+    def save(motor: Aetheria_Motor) -> str:
+        with motor.turn:
+            step = motor.step_count
+            cells = (motor.cells if region is None else motor.cells_at(plane.block(region)))[universe].cpu().numpy()
+        if region is None:
+            return save_cells(path, cells, motor.traits, step)
+        corner = region.top - plane.present.height // 2, region.left - plane.present.width // 2
+        return save_cells(path, plane.flat(cells), motor.traits, step, corner)
+
+    return save
 
 
 def _save_png(pixels: NDArray[np.uint8], path: Path) -> None:

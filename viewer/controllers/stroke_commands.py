@@ -7,7 +7,8 @@ from typing import Literal
 from viewer.controllers.brushes import Dab
 from viewer.controllers.strokes import Painter, Stroke
 
-Command = tuple[Stroke, list[Dab]] | Literal["undo", "redo"]
+# Dabs of a stroke, undo and redo, or any other job for the painter.
+Command = tuple[Stroke, list[Dab]] | Literal["undo", "redo"] | Callable[[Painter], object]
 
 
 def run_commands(commands: deque[Command], painter: Painter, refresh: Callable[[], None]) -> str:
@@ -24,6 +25,8 @@ def run_commands(commands: deque[Command], painter: Painter, refresh: Callable[[
             try:
                 if isinstance(command, str):
                     missing = "" if (painter.undo() if command == "undo" else painter.redo()) else command
+                elif callable(command):
+                    command(painter)
                 else:
                     stroke, dabs = command
                     painter.paint(stroke, [*dabs, *_queued_dabs(commands, stroke)])

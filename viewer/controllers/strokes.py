@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from aetheria.core.errors import StateError
 from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.brushes import BrushName, Dab, PaintTarget, apply_dab, touched_regions
+from viewer.controllers.cell_changes import CellsChange
 from viewer.model.plane import Plane
 from viewer.model.region import Region
 
@@ -38,7 +39,7 @@ class Stroke:
     """The cells painted between pressing and releasing the mouse, undone as a whole.
 
     Attributes:
-        brush: name of the brush.
+        brush: name of the brush, or "edit" for a change of a selection.
         universe: the painted universe, None for all.
         plane: the plane it is painted on; regions are those of its present cells.
         patches: previous values of each changed cell; after undo, the painted ones.
@@ -46,7 +47,7 @@ class Stroke:
         step: of the last change.
     """
 
-    brush: BrushName
+    brush: BrushName | Literal["edit"]
     universe: int | None
     plane: Plane
     patches: list[StrokePatch] = field(default_factory=list)
@@ -84,13 +85,25 @@ class Painter:
         touches = [(region, dab) for dab in dabs for region in touched_regions(dab, stroke.target)]
         for block, members in grouped([region for region, _ in touches]):
             with self.motor.turn:
-                before = self._read(block, stroke)
+                before = self.read(block, stroke)
                 after = before.copy()
                 for region, dab in (touches[k] for k in members):
                     part = _part(after, block, region)
                     part[...] = apply_dab(part, region.top, region.left, dab, stroke.target)
                 self._write(block, after, stroke)
             self._remember(stroke, block, before, after)
+        self._keep_within_memory()
+
+    def change(self, stroke: Stroke, changes: Sequence[CellsChange]) -> None:
+        """Changes rectangles at once, as a stroke of its own."""
+        self._begin(stroke)
+        assert stroke.target is not None
+        with self.motor.turn:
+            for change in changes:
+                before = self.read(change.region, stroke)
+                after = np.ascontiguousarray(change.after(before, stroke.target), before.dtype)
+                self._write(change.region, after, stroke)
+                self._remember(stroke, change.region, before, after)
         self._keep_within_memory()
 
     def undo(self) -> bool:
@@ -143,7 +156,7 @@ class Painter:
         now: list[StrokePatch] = []
         for block, members in grouped([patch.region for patch in stroke.patches]):
             with self.motor.turn:
-                cells = self._read(block, stroke)
+                cells = self.read(block, stroke)
                 for patch in (stroke.patches[k] for k in members):
                     part = _part(cells, block, patch.region)
                     now.append(replace(patch, values=part[..., patch.where]))
@@ -164,7 +177,7 @@ class Painter:
             forgotten = self.done.pop(0)
             forgotten.patches, forgotten.touched = [], None
 
-    def _read(self, region: Region, stroke: Stroke) -> Array:
+    def read(self, region: Region, stroke: Stroke) -> Array:
         """A copy of the cells of a rectangle, `(B or 1, C, h, w)`."""
         cells = self.motor.cells_at(stroke.plane.block(region))
         wanted = cells if stroke.universe is None else cells[stroke.universe : stroke.universe + 1]
@@ -188,7 +201,7 @@ def grouped(regions: Sequence[Region]) -> Iterator[tuple[Region, list[int]]]:
     members: list[int] = []
     covered = 0
     for k, region in enumerate(regions):
-        wider = region if block is None else _around(block, region)
+        wider = region if block is None else block.around(region)
         covered += region.height * region.width
         if block is not None and wider.height * wider.width > 2 * covered + _ROOM:
             yield block, members
@@ -197,13 +210,6 @@ def grouped(regions: Sequence[Region]) -> Iterator[tuple[Region, list[int]]]:
         members.append(k)
     if block is not None:
         yield block, members
-
-
-def _around(one: Region, other: Region) -> Region:
-    top, left = min(one.top, other.top), min(one.left, other.left)
-    bottom = max(one.top + one.height, other.top + other.height)
-    right = max(one.left + one.width, other.left + other.width)
-    return Region(top, left, bottom - top, right - left)
 
 
 def _part(cells: Array, block: Region, region: Region) -> Array:

@@ -190,12 +190,12 @@ class ToolController(Component):
     def undo(self) -> None:
         """Undoes the last stroke."""
         self._stroke = None
-        self._queue_command("undo")
+        self.queue_command("undo")
 
     def redo(self) -> None:
         """Repeats the last undone stroke."""
         self._stroke = None
-        self._queue_command("redo")
+        self.queue_command("redo")
 
     def _add_dabs(self, places: list[tuple[float, float]]) -> None:
         assert self._stroke is not None
@@ -204,7 +204,7 @@ class ToolController(Component):
         if dabs:
             self._dabs += len(dabs)
             self.pending_dabs += dabs
-            self._queue_command((self._stroke, dabs))
+            self.queue_command((self._stroke, dabs))
 
     def _dab(self, brush: str, y: float, x: float, seed: int = 0) -> Dab | None:
         settings = self.controller.model.brush
@@ -218,7 +218,8 @@ class ToolController(Component):
 
     # -- commands ------------------------------------------------------------------------------------------------
 
-    def _queue_command(self, command: Command) -> None:
+    def queue_command(self, command: Command) -> None:
+        """Has the worker carry out a command after those before it."""
         source, painter = self.controller.source, self._painter
         if isinstance(source, LiveSource) and painter is not None:
             commands = self._commands

@@ -17,6 +17,7 @@ class BrushSettings:
         pattern: name of the stamped pattern; empty for the first one.
         turns: quarter turns of the pattern, applied after mirroring.
         mirrored: the pattern is mirrored left to right.
+        density: 0 to 1, the share of cells that a random fill of the selection sets to other values than rest.
         everywhere: paint in all universes, not only in the displayed one.
     """
 
@@ -29,4 +30,5 @@ class BrushSettings:
     pattern: str = ""
     turns: int = 0
     mirrored: bool = False
+    density: float = 0.5
     everywhere: bool = False

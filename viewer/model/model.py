@@ -23,8 +23,9 @@ class ViewerModel:
         follow: keep the centre of mass in the middle of the view.
         loop: a recording starts again after its last frame. newest: it stays at the newest frame of a growing file.
         pinned: (y, x) of the cell that the inspector is fixed to.
+        selection: the selected cells, in rows and columns of the plane's present cells; None for none.
         grid_lines: draw lines between large cells.
-        tool: action of the left mouse button: "pan" or the name of a brush. brush: its settings.
+        tool: action of the left mouse button: "pan", "select", "paste" or the name of a brush. brush: its settings.
     """
 
     view_settings: ViewSettings | None = None
@@ -36,6 +37,7 @@ class ViewerModel:
     loop: bool = False
     newest: bool = False
     pinned: tuple[int, int] | None = None
+    selection: Region | None = None
     grid_lines: bool = True
     theme: Theme = "dark"
     tool: str = "pan"

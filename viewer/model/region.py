@@ -25,3 +25,10 @@ class Region:
         height = min(self.top + self.height, other.top + other.height) - top
         width = min(self.left + self.width, other.left + other.width) - left
         return Region(top, left, height, width) if height > 0 and width > 0 else None
+
+    def around(self, other: "Region") -> "Region":
+        """The smallest rectangle that holds both."""
+        top, left = min(self.top, other.top), min(self.left, other.left)
+        bottom = max(self.top + self.height, other.top + other.height)
+        right = max(self.left + self.width, other.left + other.width)
+        return Region(top, left, bottom - top, right - left)

@@ -37,6 +37,8 @@ from viewer.widgets.file_dialogs import ask_what_to_open
 
 _COLUMNS = 2
 _ACTIONS = {action.name: action for action in ACTIONS}
+_TOOLS: dict[str, str] = {"pan": "tools.pan", "select": "selection.select"}  # their actions
+_TOOLS |= {name: f"tools.{name}" for name in BRUSHES}
 
 
 class ToolsPanel(Panel):
@@ -75,8 +77,8 @@ class ToolsPanel(Panel):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(self.fontMetrics().height() // 3)
         group = QButtonGroup(self)
-        for place, name in enumerate(("pan", *BRUSHES)):
-            action = _ACTIONS[f"tools.{name}"]
+        for place, (name, chosen_by) in enumerate(_TOOLS.items()):
+            action = _ACTIONS[chosen_by]
             button = self._button(action.name, f"{without_mnemonic(action.text)} {action.keys[0]}")
             button.setCheckable(True)
             group.addButton(button)
@@ -91,7 +93,8 @@ class ToolsPanel(Panel):
         button.setToolTip(f"{action.tip} ({action.keys[0]})")
         # A click leaves the keyboard focus on the canvas: Space plays, and does not press the button again.
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        method = getattr(self.tools, name.removeprefix("tools."))
+        part, _, called = name.partition(".")
+        method = getattr(getattr(self.controller, part), called)
         button.clicked.connect(lambda _checked=False: self._do(method))
         return button
 
@@ -108,12 +111,15 @@ class ToolsPanel(Panel):
         self.angle = NumberInput("Angle in degrees", -180, 180, suffix="°")
         self.angle.chosen.connect(lambda degrees: change_brush(angle=degrees))
         self.states = StateStrip(self.tools.draw_state)
+        self.density = NumberInput("Density of a random fill in per cent", 0, 100, suffix=" %")
+        self.density.chosen.connect(lambda percent: change_brush(density=percent / 100))
         self.form.addRow("S&tate", self.states)
         self.form.addRow("Si&ze", self.size_field)
         self.form.addRow("St&rength", self.strength)
         self.form.addRow("&Charge", self.charge)
         self.form.addRow("Wave&length", self.wavelength)
         self.form.addRow("An&gle", self.angle)
+        self.form.addRow("&Density", self.density)
 
     def _patterns(self) -> QWidget:
         self.patterns = accessible(QListWidget(), "Patterns")
@@ -168,9 +174,9 @@ class ToolsPanel(Panel):
             self._list_patterns()
 
     def _steered(self) -> None:
-        for name in BRUSHES:
+        for name in ("select", *BRUSHES):
             reason = self.tools.why_not(name)
-            action = _ACTIONS[f"tools.{name}"]
+            action = _ACTIONS[_TOOLS[name]]
             self.buttons[name].setEnabled(not reason)
             self.buttons[name].setToolTip(
                 f"{action.tip}. Not available: {reason}" if reason else f"{action.tip} ({action.keys[0]})"
@@ -183,7 +189,7 @@ class ToolsPanel(Panel):
     def _show_tool(self) -> None:
         tool, brush = self.controller.model.tool, self.controller.model.brush
         target = self.tools.target
-        self.buttons[tool].setChecked(True)
+        self.buttons["select" if tool == "paste" else tool].setChecked(True)
         hard = target is not None and target.hard
         self.states.show_state(brush.state)
         self.size_field.show_value(brush.size)
@@ -191,10 +197,12 @@ class ToolsPanel(Panel):
         self.charge.show_value(brush.charge)
         self.wavelength.show_value(brush.wavelength)
         self.angle.show_value(brush.angle)
+        self.density.show_value(100 * brush.density)
         self.everywhere.setChecked(brush.everywhere)
         self.form.setRowVisible(self.states, bool(self.states.buttons) or self.states.number is not None)
-        self.form.setRowVisible(self.size_field, tool not in ("pan", "stamp"))
-        self.form.setRowVisible(self.strength, tool != "pan" and (not hard or tool == "random"))
+        self.form.setRowVisible(self.size_field, tool in BRUSHES and tool != "stamp")
+        self.form.setRowVisible(self.strength, tool in BRUSHES and (not hard or tool == "random"))
+        self.form.setRowVisible(self.density, tool in ("select", "paste"))
         self.form.setRowVisible(self.charge, tool == "vortex")
         self.form.setRowVisible(self.wavelength, tool == "wave")
         self.form.setRowVisible(self.angle, tool == "wave")

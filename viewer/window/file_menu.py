@@ -1,6 +1,7 @@
 """File menu: dialogs to save, load, record and film. All are non-modal."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from viewer.widgets.canvas import Canvas
 from viewer.widgets.file_dialogs import ask_what_to_open, ask_where_to_save
 
 _FILMS = {".mp4": "MP4", ".gif": "GIF"}
-_CELLS = {".rle": "Pattern", ".npy": "NumPy array"}
+_CELLS = {".rle": "Pattern", ".npy": "NumPy array", ".png": "Image"}
 _STATES = {".safetensors": "State of a run"}
 _FILM_SIDE = 512  # smallest suggested length in pixels of the longer side of a film
 
@@ -49,12 +50,21 @@ class FileMenu:
         ask_where_to_save(self.window, "Save the state", name, _STATES, self.controller.save.save_state)
 
     def save_cells(self) -> None:
-        """Asks where to save the cells as a pattern or an array."""
+        """Asks where to save all cells, as a pattern, an array or an image."""
         source = self.controller.source
-        whole = isinstance(source, LiveSource) and source.motor.traits.states is not None and len(source.plane.sides) == 2
-        kinds = _CELLS if whole else {".npy": _CELLS[".npy"]}
-        name = f"{self._stem()}-{self._step()}{next(iter(kinds))}"
-        ask_where_to_save(self.window, "Save the cells", name, kinds, self.controller.save.save_cells)
+        pattern = source is not None and len(source.plane.sides) == 2
+        self._ask_for_cells("Save the cells", "", pattern, self.controller.save.save_cells)
+
+    def save_selection(self) -> None:
+        """Asks where to save the selected cells."""
+        save = self.controller.save.save_cells
+        self._ask_for_cells("Save the selection", "-selection", True, lambda path: save(path, selected=True))
+
+    def _ask_for_cells(self, title: str, mark: str, pattern: bool, save: Callable[[Path], object]) -> None:
+        source = self.controller.source
+        whole = pattern and isinstance(source, LiveSource) and source.motor.traits.states is not None
+        kinds = {suffix: called for suffix, called in _CELLS.items() if whole or suffix != ".rle"}
+        ask_where_to_save(self.window, title, f"{self._stem()}-{self._step()}{mark}{next(iter(kinds))}", kinds, save)
 
     def load_state(self) -> None:
         """Asks for a state to continue from."""

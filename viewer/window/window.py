@@ -42,6 +42,7 @@ from viewer.widgets.canvas import Canvas
 from viewer.widgets.icons import program_icon
 from viewer.widgets.keys import FocusKeeper, behind_another, belongs_to
 from viewer.widgets.preferences import Preferences
+from viewer.widgets.selection_overlay import SelectionOverlay
 from viewer.widgets.slice_bar import SliceBar
 from viewer.widgets.status_strip import StatusStrip
 from viewer.widgets.timeline import Timeline
@@ -49,6 +50,7 @@ from viewer.widgets.transport import Transport
 from viewer.window.canvas_view import CanvasView
 from viewer.window.dialogs import Dialogs
 from viewer.window.drop_target import DropTarget
+from viewer.window.edit_menu import EditMenu
 from viewer.window.file_menu import FileMenu
 from viewer.window.layout import DockLayout
 from viewer.window.menu_action import menu_action, tooltip
@@ -82,7 +84,9 @@ class Window(CanvasView, QMainWindow):
         self.canvas.area_changed.connect(self.controller.set_visible_area)
         self.file_menu = FileMenu(self, self.canvas, self.controller)
         self.canvas.moved_by_hand.connect(self.controller.follow.stop)
+        self.edit_menu = EditMenu(self, self.controller)
         self.brush_cursor = BrushCursor(self.canvas, self.controller)
+        self.selection_overlay = SelectionOverlay(self.canvas, self.controller)
         self.stage = QWidget()
         self.below = QVBoxLayout(self.stage)  # canvas, and controls under it
         self.below.setContentsMargins(0, 0, 0, 0)
@@ -285,7 +289,7 @@ class Window(CanvasView, QMainWindow):
         """Dismisses the message over the cells, or returns to the cells."""
         if self.banner.isVisible():
             self.banner.dismiss()
-        else:
+        elif not self.controller.paste.cancel():
             self.pages.show_canvas()
 
     def quit(self) -> None:

@@ -23,6 +23,7 @@ class CoupledMapLattice(Law):
 
     channels = 1
     ranks = RANKS
+    spreads_controls = True
     radius = 1
     value_range = (-1.0, 1.0)
     controls = (

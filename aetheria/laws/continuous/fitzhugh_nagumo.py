@@ -26,6 +26,7 @@ class FitzHughNagumo(Law):
 
     channels = 2
     ranks = RANKS
+    spreads_controls = True
     radius = 1
     default_field = "u"
     fields = ("u", "v", "channel", "mass", "energy", "gradient", *PLOTTED)

@@ -36,6 +36,7 @@ class GrayScott(Law):
 
     channels = 2
     ranks = RANKS
+    spreads_controls = True
     radius = 1
     value_range = (0.0, 1.0)
     default_field = "v"

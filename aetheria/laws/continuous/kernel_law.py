@@ -42,6 +42,7 @@ class KernelLaw(Law):
     """
 
     ranks = RANKS
+    spreads_controls = True
     R: int
     T: float
     m: Any

@@ -37,6 +37,7 @@ class Kuramoto(Law):
 
     channels = 1
     ranks = RANKS
+    spreads_controls = True
     radius = 1
     default_field = "angle"
     fields = ("angle", "order", "channel", "energy", *PLOTTED)

@@ -37,6 +37,7 @@ class ReactionDiffusion(Law):
     """
 
     ranks = RANKS
+    spreads_controls = True
     channels = 1
 
     def __init__(

@@ -35,6 +35,7 @@ class SmoothLife(Law):
 
     channels = 1
     ranks = (2,)
+    spreads_controls = True
     value_range = (0.0, 1.0)
     reads_patterns = True
     alive = (0, 0.5)

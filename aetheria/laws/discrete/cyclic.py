@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aetheria.laws.checks import RANKS, Boundary, check_whole
+from aetheria.laws.checks import RANKS, check_whole
 from aetheria.laws.forms import CircleRule
 from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings
 from aetheria.laws.registry import register
@@ -29,7 +29,7 @@ class Cyclic(StateLaw):
         threshold: int = 1,
         radius: int = 1,
         neighbourhood: Neighbourhood = "von_neumann",
-        boundary: Boundary = "periodic",
+        boundary: str = "periodic",
     ) -> None:
         """
         Args:
@@ -37,7 +37,8 @@ class Cyclic(StateLaw):
             threshold: neighbours in the next state that it takes, 1 or more.
             radius: range of the neighbourhood in cells, 1 to 20.
             neighbourhood: "moore", "von_neumann", "circular" or "cross".
-            boundary: "periodic", "zero" (cells beyond the edge have state 0) or "reflect".
+            boundary: "periodic", "zero" (cells beyond the edge have state 0), "reflect", or edges joined with a twist or shift
+                of two axes; see `aetheria.laws.topology`.
 
         Raises:
             ConfigError: an argument outside its range, or a threshold that no neighbourhood reaches.
@@ -49,9 +50,9 @@ class Cyclic(StateLaw):
         self.threshold = self.around.check_threshold("cyclic", threshold)
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
-        return self.around.why_not_threshold(self.threshold, len(grid))
+        return self.around.why_not_threshold(self.threshold, grid)
 
-    def circle_rule(self) -> CircleRule:
+    def circle_rule(self) -> CircleRule | None:
         assert self.states is not None
         moves = self.around.from_threshold(self.threshold)
         return self.around.circle_rule(self.states, follows=True, moves=(moves, moves, moves))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aetheria.laws.checks import RANKS, Boundary, check_whole
+from aetheria.laws.checks import RANKS, check_whole
 from aetheria.laws.forms import CircleRule, CountRule
 from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings, offsets
 from aetheria.laws.registry import register
@@ -31,7 +31,7 @@ class GreenbergHastings(StateLaw):
         threshold: int = 1,
         radius: int = 1,
         neighbourhood: Neighbourhood = "moore",
-        boundary: Boundary = "periodic",
+        boundary: str = "periodic",
     ) -> None:
         """
         Args:
@@ -39,7 +39,8 @@ class GreenbergHastings(StateLaw):
             threshold: excited neighbours that it takes, 1 or more.
             radius: range of the neighbourhood in cells, 1 to 20.
             neighbourhood: "moore", "von_neumann", "circular" or "cross".
-            boundary: "periodic", "zero" (cells beyond the edge rest) or "reflect".
+            boundary: "periodic", "zero" (cells beyond the edge rest), "reflect", or edges joined with a twist or shift
+                of two axes; see `aetheria.laws.topology`.
 
         Raises:
             ConfigError: an argument outside its range, or a threshold that no neighbourhood reaches.
@@ -51,7 +52,7 @@ class GreenbergHastings(StateLaw):
         self.threshold = self.around.check_threshold("greenberghastings", threshold)
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
-        return self.around.why_not_threshold(self.threshold, len(grid))
+        return self.around.why_not_threshold(self.threshold, grid)
 
     def count_rule(self) -> CountRule | None:
         assert self.states is not None
@@ -64,7 +65,7 @@ class GreenbergHastings(StateLaw):
         text = f"{self.around.neighbourhood} {reach} {self.threshold} {self.states}"
         return CountRule(text, reach, weights, False, values, births, (), self.states, self.boundary)
 
-    def circle_rule(self) -> CircleRule:
+    def circle_rule(self) -> CircleRule | None:
         assert self.states is not None
         always = self.around.from_threshold(0)
         moves = (self.around.from_threshold(self.threshold), always, always)

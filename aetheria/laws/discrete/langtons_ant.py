@@ -9,14 +9,13 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import PLOTTED, Colour
-from aetheria.laws.checks import Boundary, check_boundary
-from aetheria.laws.neighbourhoods import shifted
+from aetheria.laws.neighbourhoods import arrivals
 from aetheria.laws.registry import register
 from aetheria.laws.states import MOST_STATES, StateLaw, default_palette
+from aetheria.laws.topology import check_topology
 
 _TURNS = {"N": 0, "R": 1, "U": 2, "L": 3}
 _PEGG = {1: 0, 2: 1, 4: 2, 8: 3}  # the numbers of turns in E. Pegg's notation
-_FROM = ((1, 0), (0, -1), (-1, 0), (0, 1))  # where an ant comes from that walks north, east, south, west
 _RED: Colour = (230, 60, 50)
 Program = list[list[tuple[int, int, int]]]  # by the ant's state and the cell's colour: colour to write, turn, next state
 
@@ -47,13 +46,14 @@ class LangtonsAnt(StateLaw):
     colours: Tensor
     leaving: Tensor
 
-    def __init__(self, rule: str = "RL", *, boundary: Boundary = "periodic") -> None:
+    def __init__(self, rule: str = "RL", *, boundary: str = "periodic") -> None:
         """
         Args:
             rule: turns by colour, "R" right, "L" left, "U" back, "N" none, each colour becoming the next, as "RL" or
                 "LRRRRRLLR"; or a turmite's "{{{1,8,1},{1,8,1}},{{1,2,1},{0,1,0}}}": by the ant's state and the cell's colour
                 the colour to write, the turn (1 none, 2 right, 4 back, 8 left) and the next state.
-            boundary: "periodic", "zero" (ants walk off) or "reflect" (ants walk in from mirrored cells).
+            boundary: "periodic", "zero" (ants walk off), "reflect" (ants walk in from mirrored cells), or edges joined with a
+                twist or shift; see `aetheria.laws.topology`. An ant turns at the edges of a sphere, and nowhere else.
 
         Raises:
             ConfigError: a rule of neither form, or with too many states for a cell.
@@ -68,7 +68,7 @@ class LangtonsAnt(StateLaw):
             raise ConfigError(f"[law.langtonsant] rule: {states} states of a cell; expected at most {MOST_STATES}")
         colours = default_palette(max(2, self.kinds)) or []
         self.set_states(states, [*colours[: self.kinds], *[_RED] * (states - self.kinds)])
-        self.boundary = check_boundary(boundary, "langtonsant")
+        self.boundary = check_topology(boundary, "langtonsant")
         tables = _tables(program)
         self.register_buffer("colours", torch.tensor(tables.colour, dtype=torch.uint8), persistent=False)
         self.register_buffer("leaving", torch.tensor(tables.leaving, dtype=torch.uint8), persistent=False)
@@ -78,10 +78,11 @@ class LangtonsAnt(StateLaw):
         colour = self.colours.index_select(0, index).view_as(cells)
         leaving = self.leaving.index_select(0, index).view_as(cells)
         arrived = torch.zeros_like(leaving)
+        # `leaving` is 1 + 4 s + h of an ant in state s that walks h, or 0 of none.
+        walking = [torch.where((leaving + 3) % 4 == heading, (leaving + 3) // 4, 0) for heading in range(4)]
         # West first: what comes later overrules.
-        for heading, arriving in reversed(list(enumerate(shifted(leaving, _FROM, self.boundary)))):
-            here = (arriving > 0) & ((arriving - 1) % 4 == heading)
-            arrived = torch.where(here, arriving, arrived)
+        for heading, state in reversed(list(enumerate(arrivals(walking, self.boundary)))):
+            arrived = torch.where(state > 0, 4 * state - 3 + heading, arrived)
         return (colour + self.kinds * arrived).to(cells.dtype)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from aetheria.laws.forms import TreeRule
 from aetheria.laws.layers import pad
 from aetheria.laws.registry import register
 from aetheria.laws.rules.names import plain
+from aetheria.laws.rules.tables import SHIPPED
 from aetheria.laws.states import StateLaw, default_palette
 from aetheria.laws.topology import check_topology
 
@@ -26,8 +27,9 @@ class RuleTable(StateLaw):
     Cells: one channel, states 0 .. n - 1. Tables over the cell and its von Neumann, Moore or hexagonal neighbours, or its two
     neighbours in a row. Transitions are tried in order, with all their symmetries; a cell for which none holds keeps its state.
     Source: Golly's help, "RuleLoader". Shipped: WireWorld (B. Silverman, 1987), Langtons-Loops (C. G. Langton,
-    "Self-reproduction in cellular automata", Physica D 10, 1984, p. 135) and JvN29 (J. von Neumann, "Theory of Self-Reproducing
-    Automata", 1966).
+    "Self-reproduction in cellular automata", Physica D 10, 1984, p. 135), JvN29 (J. von Neumann, "Theory of Self-Reproducing
+    Automata", 1966), Nobili32 (R. Nobili, U. Pesavento, "Generalised von Neumann's automata", Artificial Worlds and Urban
+    Studies, Venice, 1996) and Hutton32 (T. J. Hutton, 2008, as Golly runs it).
     """
 
     radius = 1
@@ -82,23 +84,20 @@ class RuleTable(StateLaw):
         return TreeRule(self._name, self._tree.inputs, self._tree.children, self.boundary)
 
 
-def shipped_tables() -> dict[str, str]:
-    """The texts of the shipped tables, by name."""
-    folder = resources.files("aetheria.laws.discrete") / "tables"
-    found = sorted((file for file in folder.iterdir() if file.name.endswith(".rule")), key=lambda file: file.name)
-    return {file.name.removesuffix(".rule"): file.read_text("utf-8") for file in found}
+def shipped_table(name: str) -> str:
+    """The text of a shipped table."""
+    return (resources.files("aetheria.laws.discrete") / "tables" / f"{name}.rule").read_text("utf-8")
 
 
 def _file(rule: str) -> RuleFile:
     if not isinstance(rule, str) or not rule:
         raise ConfigError(f"{_WHERE}: {rule!r} given; expected the name of a table or the path of a .rule file")
-    tables = shipped_tables()
-    for name, text in tables.items():
+    for name in SHIPPED:
         if plain(name) == plain(rule):
-            return parse_rule_file(text, f"{name}.rule")
+            return parse_rule_file(shipped_table(name), f"{name}.rule")
     if rule.endswith(".rule"):
         try:
             return read_rule_file(rule)
         except FileUnreadableError as error:
             raise FileUnreadableError(f"{_WHERE}: {error}") from None
-    raise ConfigError(f'{_WHERE}: "{rule}" given; {nearest(rule, list(tables))}, or the path of a .rule file')
+    raise ConfigError(f'{_WHERE}: "{rule}" given; {nearest(rule, list(SHIPPED))}, or the path of a .rule file')

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
-from aetheria.laws.checks import RANKS, Boundary, check_boundary
+from aetheria.laws.checks import RANKS
 from aetheria.laws.controls import Control
 from aetheria.laws.hash_noise import hash_words, threshold
 from aetheria.laws.neighbourhoods import neighbour_sum
 from aetheria.laws.registry import register
 from aetheria.laws.states import StochasticStateLaw
+from aetheria.laws.topology import check_topology
 
 _MOST = 6  # neighbours, on a grid of three axes
 
@@ -34,12 +35,12 @@ class ContactProcess(StochasticStateLaw):
         Control("rate", "infections per infected cell and unit of time", 0.0, 6.0, lambda value: value >= 0, "0 or more"),
     )
 
-    def __init__(self, rate: float = 2.0, *, dt: float = 0.1, boundary: Boundary = "periodic") -> None:
+    def __init__(self, rate: float = 2.0, *, dt: float = 0.1, boundary: str = "periodic") -> None:
         """
         Args:
             rate: infections per infected cell and unit of time, among healthy neighbours; 0 or more.
             dt: units of time per step, above 0 and at most 1.
-            boundary: "periodic", "zero" or "reflect".
+            boundary: "periodic", "zero", "reflect", or edges joined with a twist or shift; see `aetheria.laws.topology`.
 
         Raises:
             ConfigError: an argument outside its range.
@@ -49,7 +50,7 @@ class ContactProcess(StochasticStateLaw):
         if not 0 < dt <= 1:
             raise ConfigError(f"[law.contactprocess] dt: {dt} given; expected 0 < dt <= 1")
         self.dt = dt
-        self.boundary = check_boundary(boundary, "contactprocess")
+        self.boundary = check_topology(boundary, "contactprocess")
         self.rate = rate
 
     def live_value(self, control: Control, value: float) -> Tensor:

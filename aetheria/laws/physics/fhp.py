@@ -9,12 +9,14 @@ from torch import Tensor
 from aetheria.laws.checks import check_choice
 from aetheria.laws.hash_noise import hash_words
 from aetheria.laws.neighbourhoods import shifted
-from aetheria.laws.physics.lattice_gas import SQRT3_2, GasBoundary, LatticeGas
+from aetheria.laws.physics.lattice_gas import SQRT3_2, LatticeGas
 from aetheria.laws.registry import register
 from aetheria.laws.states import StochasticStateLaw
+from aetheria.laws.topology import check_torus
 
 Model = Literal["I", "II", "III"]
 _REST = 64
+_ROWS = "no other edges bring rows of a triangular lattice together that are shifted alike"
 # East, then on anticlockwise (y down), in half cells along x and rows along y.
 _DIRECTIONS = ((2, 0), (1, -1), (-1, -1), (-2, 0), (-1, 1), (1, 1), (0, 0))
 
@@ -39,11 +41,12 @@ class FHP(LatticeGas, StochasticStateLaw):
     units = (0.5, SQRT3_2)
     tables: Tensor
 
-    def __init__(self, model: Model = "III", *, boundary: GasBoundary = "periodic") -> None:
+    def __init__(self, model: Model = "III", *, boundary: str = "periodic") -> None:
         """
         Args:
             model: "I", "II" or "III".
-            boundary: "periodic" or "zero" (particles leave over the edge).
+            boundary: "periodic", "zero" (particles leave over the edge), or a torus with a shift, "periodic-x+3" or, by
+                an even number of rows, "periodic-y+2".
 
         Raises:
             ConfigError: an argument outside its range.
@@ -51,7 +54,7 @@ class FHP(LatticeGas, StochasticStateLaw):
         check_choice(model, ("I", "II", "III"), "[law.fhp] model")
         self.bits = 6 if model == "I" else 7
         self.directions = _DIRECTIONS[: self.bits]
-        super().__init__(boundary, "fhp")
+        super().__init__(check_torus(boundary, "fhp", ("periodic", "zero"), {"x": 1, "y": 2}, _ROWS))
         self.model = model
         tables = [collisions(model, turn) for turn in (1, -1)]
         self.register_buffer("tables", torch.tensor(tables, dtype=torch.uint8).flatten(), persistent=False)

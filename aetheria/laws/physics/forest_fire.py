@@ -1,15 +1,14 @@
 """Forest fire: trees grow, lightning strikes, and fire spreads from tree to tree."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from aetheria.laws.checks import RANKS, check_choice
+from aetheria.laws.checks import RANKS
 from aetheria.laws.hash_noise import chance_control, hash_words
 from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings
 from aetheria.laws.registry import register
 from aetheria.laws.states import StochasticStateLaw
+from aetheria.laws.topology import check_joined
 
 EMPTY, TREE, FIRE = 0, 1, 2
 
@@ -37,7 +36,7 @@ class ForestFire(StochasticStateLaw):
         *,
         radius: int = 1,
         neighbourhood: Neighbourhood = "von_neumann",
-        boundary: Literal["periodic", "zero"] = "periodic",
+        boundary: str = "periodic",
     ) -> None:
         """
         Args:
@@ -45,7 +44,8 @@ class ForestFire(StochasticStateLaw):
             lightning: chance of a tree to catch fire without a burning neighbour.
             radius: range of the neighbourhood in cells, 1 to 20.
             neighbourhood: "moore", "von_neumann", "circular" or "cross".
-            boundary: "periodic" or "zero" (nothing burns beyond the edge).
+            boundary: "periodic", "zero" (nothing burns beyond the edge), or edges joined with a twist or shift; see
+                `aetheria.laws.topology`.
 
         Raises:
             ConfigError: an argument outside its range.
@@ -54,9 +54,11 @@ class ForestFire(StochasticStateLaw):
         self.set_states(3, ((24, 18, 14), (40, 140, 60), (255, 150, 40)))
         self.growth = growth
         self.lightning = lightning
-        check_choice(boundary, ("periodic", "zero"), "[law.forestfire] boundary")
-        self.around = Surroundings.checked("forestfire", neighbourhood, radius, boundary)
+        self.around = Surroundings.checked("forestfire", neighbourhood, radius, check_joined(boundary, "forestfire"))
         self.radius, self.boundary = self.around.radius, self.around.boundary
+
+    def why_not_grid(self, grid: tuple[int, ...]) -> str:
+        return self.around.why_not_grid(grid)
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
         state = cells.to(torch.uint8)

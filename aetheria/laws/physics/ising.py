@@ -10,7 +10,7 @@ from aetheria.laws.checks import check_choice
 from aetheria.laws.controls import Control
 from aetheria.laws.hash_noise import hash_words, threshold
 from aetheria.laws.neighbourhoods import checkerboard
-from aetheria.laws.physics.spins import SpinBoundary, SpinLaw, neighbour_spins, spins
+from aetheria.laws.physics.spins import SpinLaw, neighbour_spins, spins
 from aetheria.laws.registry import register
 from aetheria.laws.states import StochasticStateLaw
 
@@ -34,12 +34,13 @@ class Ising(SpinLaw, StochasticStateLaw):
         Control("beta", "inverse temperature, 1/J", 0.0, 1.0, lambda value: value >= 0, "a finite number of 0 or more"),
     )
 
-    def __init__(self, beta: float = 0.44, *, dynamics: Dynamics = "heat_bath", boundary: SpinBoundary = "periodic") -> None:
+    def __init__(self, beta: float = 0.44, *, dynamics: Dynamics = "heat_bath", boundary: str = "periodic") -> None:
         """
         Args:
             beta: inverse temperature in 1/J, 0 or more.
             dynamics: "heat_bath" or "metropolis".
-            boundary: "periodic" (even sides) or "zero" (open edges).
+            boundary: "periodic" (even sides), "zero" (open edges), or edges joined with a twist or shift across which the
+                colours of the checkerboard alternate; see `aetheria.laws.topology`.
 
         Raises:
             ConfigError: an argument outside its range.

@@ -2,17 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from aetheria.laws.base import PLOTTED
-from aetheria.laws.checks import Boundary, check_choice
 from aetheria.laws.law_field import LawField
 from aetheria.laws.states import StateLaw
-
-GasBoundary = Literal["periodic", "zero"]
 
 
 def _density(law: "LatticeGas", cells: Tensor) -> Tensor:
@@ -60,10 +57,10 @@ class LatticeGas(StateLaw):
         LawField("momentum_y", "the same along y, down", "cells/step", (None, None), _momentum(1), scalar=True),
     )
 
-    def __init__(self, boundary: GasBoundary, law: str) -> None:
+    def __init__(self, boundary: str) -> None:
         super().__init__()
         self.set_states(1 << self.bits)
-        self.boundary: Boundary = check_choice(boundary, ("periodic", "zero"), f"[law.{law}] boundary")
+        self.boundary = boundary
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A thin gas in which each direction is taken with chance 0.15, and around the middle with chance 0.9."""

@@ -7,15 +7,17 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError, nearest
-from aetheria.laws.checks import Boundary, check_boundary
+from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import BitLookup, PlaneRule, ShiftingRule
 from aetheria.laws.hash_noise import Place, hash_words
 from aetheria.laws.layers import pad, window
 from aetheria.laws.physics.margolus_presets import PRESETS, Table
 from aetheria.laws.registry import register
 from aetheria.laws.states import StochasticStateLaw
+from aetheria.laws.topology import check_torus, is_twisted
 
 _MOST_STATES = 16
+_WHOLE_BLOCKS = "across other edges a block would be cut or mirrored"
 
 
 @register
@@ -38,12 +40,13 @@ class Margolus(StochasticStateLaw):
     tables: Tensor
     backwards: Tensor
 
-    def __init__(self, rule: str | list[int] | list[list[int]] = "critters", *, boundary: Boundary = "periodic") -> None:
+    def __init__(self, rule: str | list[int] | list[list[int]] = "critters", *, boundary: str = "periodic") -> None:
         """
         Args:
             rule: "bbm" (billiard balls), "critters", "tron", "sand" or "dla"; a table of k^4 numbers, as 16 for two states;
                 several such tables; or MCell's notation, "MS,D0;8;4;3;2;5;9;7;1;6;10;11;12;13;14;15".
-            boundary: "periodic", "zero" or "reflect"; blocks stick out where the edge cuts them.
+            boundary: "periodic", "zero" or "reflect" (blocks stick out where the edge cuts them), or "periodic-x+2" or
+                "periodic-y+2" (a torus whose edges are joined with an even shift).
 
         Raises:
             ConfigError: no such rule, a table of another length, or numbers that are no blocks.
@@ -54,7 +57,7 @@ class Margolus(StochasticStateLaw):
         tables = self.preset.tables if self.preset else _tables_of(rule)
         states = round(len(tables[0]) ** 0.25)
         self.set_states(states, self.preset.palette if self.preset else None)
-        self.boundary: Boundary = check_boundary(boundary, "margolus")
+        self.boundary = check_torus(boundary, "margolus", BOUNDARIES, {"x": 2, "y": 2}, _WHOLE_BLOCKS)
         self.stochastic = len(tables) > 1
         self.reversible = len(tables) == 1 and sorted(tables[0]) == list(range(states**4))
         self.register_buffer("tables", torch.tensor(tables, dtype=torch.int32).flatten(), persistent=False)
@@ -79,6 +82,9 @@ class Margolus(StochasticStateLaw):
         if self.boundary == "periodic":
             rolled = self._exchanged(state.roll((-1, -1), (-2, -1)), tables, memory)
             return rolled.roll((1, 1), (-2, -1)).to(cells.dtype)
+        if is_twisted(self.boundary):  # a shifted torus from any cell on is the same one
+            ahead = self._exchanged(window(pad(state, 1, self.boundary), (2, 2), state.shape[2:]), tables, memory)
+            return window(pad(ahead, 1, self.boundary), (0, 0), state.shape[2:]).to(cells.dtype)
         wide = self._exchanged(pad(state, 1, self.boundary), tables, memory)
         return window(wide, (1, 1), cells.shape[2:]).to(cells.dtype)
 
@@ -105,7 +111,7 @@ class Margolus(StochasticStateLaw):
         return Place(tuple(n // 2 for n in self.place.offset), tuple(n // 2 + more for n in self.place.grid))
 
     def plane_rule(self) -> PlaneRule | None:
-        if self.states != 2 or self.stochastic:
+        if self.states != 2 or self.stochastic or self.boundary not in BOUNDARIES:
             return None
         table: list[int] = self.tables.tolist()
         tables = [sum((after >> 3 - cell & 1) << before for before, after in enumerate(table)) for cell in range(4)]
@@ -116,7 +122,7 @@ class Margolus(StochasticStateLaw):
         return PlaneRule((even, odd), True, self.boundary)
 
     def shifting_rule(self) -> ShiftingRule | None:
-        if self.stochastic and self.place is not None:
+        if self.boundary not in BOUNDARIES or (self.stochastic and self.place is not None):
             return None  # the kernel draws by the coordinates of a whole grid
         assert self.states is not None
         return ShiftingRule(self.tables.cpu().numpy().tobytes(), self.states, self.boundary)

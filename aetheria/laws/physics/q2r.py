@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.neighbourhoods import checkerboard
-from aetheria.laws.physics.spins import SpinBoundary, SpinLaw, neighbour_spins
+from aetheria.laws.physics.spins import SpinLaw, neighbour_spins
 from aetheria.laws.registry import register
 
 
@@ -19,10 +19,11 @@ class Q2R(SpinLaw):
 
     reversible = True
 
-    def __init__(self, *, boundary: SpinBoundary = "periodic") -> None:
+    def __init__(self, *, boundary: str = "periodic") -> None:
         """
         Args:
-            boundary: "periodic" (even sides) or "zero" (open edges).
+            boundary: "periodic" (even sides), "zero" (open edges), or edges joined with a twist or shift across which the
+                colours of the checkerboard alternate; see `aetheria.laws.topology`.
         """
         super().__init__(boundary, "q2r")
 

@@ -1,16 +1,15 @@
 """Sandpile: the abelian sandpile model of Bak, Tang and Wiesenfeld."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from aetheria.core.errors import StateError
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.checks import RANKS, Boundary, check_choice, check_whole
+from aetheria.laws.checks import RANKS, check_whole
 from aetheria.laws.law_field import LawField
 from aetheria.laws.neighbourhoods import neighbour_sum
 from aetheria.laws.registry import register
+from aetheria.laws.topology import check_joined
 
 _PATIENCE = 1_000_000  # rounds of `settle`
 
@@ -44,18 +43,19 @@ class Sandpile(Law):
         LawField("unstable", "number of cells that topple in the next step", "cells", (0, None), _unstable, scalar=True),
     )
 
-    def __init__(self, grains: int = 10_000, *, boundary: Literal["zero", "periodic"] = "zero") -> None:
+    def __init__(self, grains: int = 10_000, *, boundary: str = "zero") -> None:
         """
         Args:
             grains: in the one cell of `initial = "seed"`, up to 2^24.
-            boundary: "zero" (open edges: grains that leave are lost) or "periodic" (none is lost).
+            boundary: "zero" (open edges: grains that leave are lost), "periodic", or edges joined with a twist or shift; see
+                `aetheria.laws.topology`.
 
         Raises:
             ConfigError: an argument outside its range.
         """
         super().__init__()
         self.grains = check_whole("[law.sandpile]", 1, 1 << 24, grains=grains)
-        self.boundary: Boundary = check_choice(boundary, ("zero", "periodic"), "[law.sandpile] boundary")
+        self.boundary = check_joined(boundary, "sandpile")
 
     def forward(self, cells: Tensor) -> Tensor:
         grains = cells.to(torch.int32)

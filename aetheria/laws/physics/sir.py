@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aetheria.laws.checks import RANKS, Boundary
+from aetheria.laws.checks import RANKS
 from aetheria.laws.controls import Control
 from aetheria.laws.hash_noise import chance_control, hash_words, threshold
 from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings
@@ -39,7 +39,7 @@ class SIR(StochasticStateLaw):
         *,
         radius: int = 1,
         neighbourhood: Neighbourhood = "moore",
-        boundary: Boundary = "periodic",
+        boundary: str = "periodic",
     ) -> None:
         """
         Args:
@@ -48,7 +48,7 @@ class SIR(StochasticStateLaw):
             waning: chance of a recovered cell to become susceptible in a step.
             radius: range of the neighbourhood in cells, 1 to 20.
             neighbourhood: "moore", "von_neumann", "circular" or "cross".
-            boundary: "periodic", "zero" or "reflect".
+            boundary: "periodic", "zero", "reflect", or edges joined with a twist or shift; see `aetheria.laws.topology`.
 
         Raises:
             ConfigError: an argument outside its range.
@@ -66,6 +66,9 @@ class SIR(StochasticStateLaw):
         if control.name != "infection":
             return control.as_tensor(value)
         return torch.tensor([threshold(1 - (1 - value) ** k) for k in range(self.around.number(max(RANKS)) + 1)])
+
+    def why_not_grid(self, grid: tuple[int, ...]) -> str:
+        return self.around.why_not_grid(grid)
 
     def forward(self, cells: Tensor, seed: Tensor, step: Tensor) -> tuple[Tensor, ...]:
         state = cells.to(torch.uint8)

@@ -1,17 +1,14 @@
 """`SpinLaw`: base of the laws on spins, updated on the two colours of a checkerboard by turns, with their observables."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from aetheria.laws.base import PLOTTED
-from aetheria.laws.checks import RANKS, Boundary, check_choice
+from aetheria.laws.checks import RANKS
 from aetheria.laws.law_field import LawField
 from aetheria.laws.neighbourhoods import neighbour_sum
 from aetheria.laws.states import StateLaw
-
-SpinBoundary = Literal["periodic", "zero"]
+from aetheria.laws.topology import check_joined, is_twisted, turns_colours
 
 
 def spins(cells: Tensor) -> Tensor:
@@ -19,7 +16,7 @@ def spins(cells: Tensor) -> Tensor:
     return torch.where(cells > 0.5, 1, -1).to(torch.int32)
 
 
-def neighbour_spins(cells: Tensor, boundary: Boundary) -> Tensor:
+def neighbour_spins(cells: Tensor, boundary: str) -> Tensor:
     """Sum of the spins of the 2 n nearest neighbours; beyond an open edge there are none."""
     return neighbour_sum(spins(cells), "von_neumann", 1, boundary)
 
@@ -49,9 +46,17 @@ class SpinLaw(StateLaw):
         LawField("spin_energy", "-sum over bonds of s s'", "J", (None, None), _energy, scalar=True),
     )
 
-    def __init__(self, boundary: SpinBoundary, law: str) -> None:
+    def __init__(self, boundary: str, law: str) -> None:
         super().__init__()
-        self.boundary: Boundary = check_choice(boundary, ("periodic", "zero"), f"[law.{law}] boundary")
+        self.boundary = check_joined(boundary, law)
         if boundary == "periodic":
             self.divisor = 2
             self.divisor_reason = "the colours of its checkerboard alternate around the torus"
+
+    def why_not_grid(self, grid: tuple[int, ...]) -> str:
+        if not is_twisted(self.boundary) or not turns_colours((grid[0], grid[1]), self.boundary):
+            return ""
+        return (
+            f'boundary "{self.boundary}" joins cells of one colour of the checkerboard there; expected sides and a shift with '
+            "which the colours alternate across every edge"
+        )

@@ -28,6 +28,7 @@ class DiracQCA(UnitaryLaw):
     """
 
     ranks = (1, 2)
+    spreads_controls = True
     boundary_keeps_norm = ("periodic",)
     controls = (
         Control(

@@ -44,6 +44,7 @@ class QuantumWalk(UnitaryLaw):
     """
 
     ranks = RANKS
+    spreads_controls = True
     controls = (
         Control(
             "angle",

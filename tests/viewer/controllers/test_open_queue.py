@@ -99,7 +99,7 @@ def test_a_config_is_opened_beside_the_window_and_plays(open_queue: OpenQueue, v
         ("torn.toml", "steps = ", "is not TOML"),
         ("torn.rle", "x = 3, y = 3\nbob$", 'the runs end without "!"'),
         ("super.rle", "x = 1, y = 1, rule = LifeSuper\npA!", 'made for the rule "LifeSuper", Rule table; no law of Aetheria'),
-        ("nobili.rle", "x = 1, y = 1, rule = Nobili32\no!", 'made for the rule "Nobili32"'),
+        ("evoloop.rle", "x = 1, y = 1, rule = Evoloop\no!", 'made for the rule "Evoloop"'),
         ("unknown.rle", "x = 1, y = 1, rule = B3/T23\no!", 'made for the rule "B3/T23"'),
         ("lenia.rle", "x = 2, y = 1, rule = Lenia\npAqB!", "states up to"),
         ("torn.npy", "nothing of the kind", "cannot be read as a .npy array"),

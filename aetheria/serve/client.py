@@ -1,0 +1,136 @@
+"""A reader of a server, for programs: greets, chooses a view, and gives the pictures that come."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.sync.client import ClientConnection, connect
+
+from aetheria.core.errors import ConfigError
+from aetheria.serve.protocol import MAX_FRAME_BYTES, VERSION, Picture, ProtocolError, View, read_frame, read_text, text
+
+_TIMEOUT_S = 10.0
+_SCHEMES = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
+
+
+class RemoteRun:
+    """A run that a server shows; for one thread.
+
+    Attributes:
+        welcome: the server's description of the run.
+        status: the last that came.
+        ended: the run has ended.
+    """
+
+    def __init__(self, address: str, authority: ssl.SSLContext | None = None) -> None:
+        """
+        Args:
+            address: as the server printed it: http://host:port/#token, or with ws, https or wss.
+            authority: the certificates to trust; None for those of the system.
+
+        Raises:
+            ConfigError: no such address, nobody there, or the server refuses: its own line.
+        """
+        where, token = _target(address)
+        self._stack = ExitStack()  # websockets opens connections in a `with` block alone
+        self.status: Mapping[str, Any] = {}
+        self.ended = False
+        options: dict[str, Any] = {
+            "compression": None,
+            "proxy": None,
+            "max_size": MAX_FRAME_BYTES,
+            "open_timeout": _TIMEOUT_S,
+            "close_timeout": 1,
+        }
+        if where.startswith("wss"):
+            options["ssl"] = authority or ssl.create_default_context()
+        try:
+            self._connection: ClientConnection = self._stack.enter_context(connect(where, **options))
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(f"{where}: {reason}; expected the address that a server printed") from None
+        try:
+            self.send("hello", version=VERSION, token=token)
+            self.welcome = read_text(self._receive(_TIMEOUT_S), "server")
+            if self.welcome["type"] != "welcome":
+                raise ConfigError(f"{where}: {self.welcome.get('message', 'no welcome came')}")
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, kind: str, /, **values: Any) -> None:
+        """Sends a message, as `send("pause", paused=True)`. Raises ConfigError when the connection is closed."""
+        try:
+            self._connection.send(text(kind, **values))
+        except ConnectionClosed as error:
+            raise ConfigError(f"server: {_reason(error)}") from None
+
+    def choose(self, view: View) -> None:
+        """Asks for a view; pictures of it come after some of the last one."""
+        values = {"field": view.field, "size": view.size, "slice": view.cut, "universe": view.universe}
+        self.send("view", **values, observables=list(view.observables))
+
+    def pictures(self) -> Iterator[Picture]:
+        """The pictures that come, until the run or the connection ends.
+
+        Raises:
+            ProtocolError: a message that is none of the protocol.
+            ConfigError: the server broke off, or could not do what was asked.
+        """
+        while not self.ended:
+            message = self._receive(None)
+            if isinstance(message, bytes):
+                yield read_frame(message)
+            else:
+                self._note(read_text(message, "server"))
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _note(self, values: Mapping[str, Any]) -> None:
+        match values["type"]:
+            case "status":
+                self.status = values
+            case "error":
+                raise ConfigError(str(values.get("message", "")) or "server: an error without a message")
+            case "ended":
+                self.ended = True
+
+    def _receive(self, timeout: float | None) -> str | bytes:
+        try:
+            return self._connection.recv(timeout)
+        except TimeoutError:
+            raise ProtocolError(f"server: said nothing in {timeout:g} s; expected a welcome") from None
+        except ConnectionClosed as error:
+            raise ConfigError(f"server: {_reason(error)}") from None
+
+
+def _target(address: str) -> tuple[str, str]:
+    """The address of the socket, and the token."""
+    try:
+        parts = urlsplit(address)
+        scheme, netloc, token = _SCHEMES.get(parts.scheme), parts.netloc, parts.fragment
+        _ = parts.port
+    except ValueError:
+        scheme, netloc, token = None, "", ""
+    if scheme is None or not netloc:
+        raise ConfigError(f"{address}: expected an address as a server printed it, http://host:port/#token")
+    if not token:
+        raise ConfigError(f"{address}: has no token; expected one after #, as in the address that the server printed")
+    return f"{scheme}://{netloc}/ws", token
+
+
+def _reason(error: ConnectionClosed) -> str:
+    reason = error.rcvd.reason if error.rcvd is not None else ""
+    return reason or "the connection is closed"

@@ -1,0 +1,177 @@
+"""A motor as a source of pictures: frames are the feed's own, reduced and quantised on the device."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from aetheria.export.pictures import find_levels
+from aetheria.laws.base import Law
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.observe.downsample import interleaved
+from aetheria.observe.frame import Frame
+from aetheria.observe.law_fields import known_fields
+from aetheria.observe.request import Request
+from aetheria.runs.steering import Steering
+from aetheria.serve.protocol import Picture, View
+from aetheria.serve.source import FieldInfo, SourceInfo
+
+_RATES = (2.0, 25.0)  # pictures of a view a second: at the least where it costs much, and at the most
+_SHARE = 0.03  # of the run's time that the pictures of a view may take
+_WAIT_S = 0.25
+_LEVELS_S = 1.0  # seconds between two searches for the levels of a field without a fixed range
+_SAMPLE_SIDE = 64  # values along an axis from which levels are found
+STEERED = ("pause", "step", "speed")
+
+
+class LiveSource:
+    """A motor that another thread steps."""
+
+    def __init__(self, motor: Aetheria_Motor, steering: Steering | None = None, title: str = "") -> None:
+        """
+        Args:
+            motor: to show.
+            steering: that of the thread which steps it; None: readers only look.
+            title: of the run; the law's name when empty.
+        """
+        self._motor, self._steering = motor, steering
+        law, grid = motor.traits, motor.shape[2:]
+        fields, observables = _choices(law, len(grid))
+        commands = STEERED if steering is not None else ()
+        self._info = SourceInfo(title or law.name, law.name, grid, motor.shape[0], fields, observables, "run", commands)
+        self._closed = False
+
+    @property
+    def info(self) -> SourceInfo:
+        """The run, in words."""
+        return self._info
+
+    def pictures(self, view: View, closed: Callable[[], bool]) -> Iterator[Picture | None]:
+        """The newest pictures of a view; see `Source`."""
+        self._info.check(view)
+        levels = _Levels(self._motor, self._request(view))
+        frame: Frame | None = self._motor.look(levels.request())  # an error of the field is raised here, not in the run
+        rate = self._rate(levels.request())
+        shown: tuple[int, int] | None = None  # step and edits of the last picture
+        with self._motor.watch(levels.request(), rate) as subscription:
+            while not (closed() or self._closed):
+                ended = subscription.closed
+                if frame is None and (shown is None or self._motor.step_count != shown[0]):
+                    frame = self._motor.look(levels.request())  # of a run that stands still, or has ended
+                if frame is not None and (frame.step, frame.edits) != shown:
+                    shown = frame.step, frame.edits
+                    yield _picture(frame)
+                else:
+                    yield None
+                if ended:
+                    return
+                subscription.request = levels.request()
+                frame = subscription.get(_WAIT_S)
+
+    def status(self) -> Mapping[str, Any]:
+        """Step, and whether the run is paused and at which speed."""
+        steering = self._steering
+        paused, speed = (False, None) if steering is None else (steering.paused, steering.speed)
+        return {"step": self._motor.step_count, "paused": paused, "speed": speed}
+
+    def obey(self, command: str, values: Mapping[str, Any]) -> None:
+        """Does one of `info.commands`. Raises ConfigError for values that it cannot take."""
+        steering = self._steering
+        assert steering is not None
+        match command:
+            case "pause":
+                steering.pause(values.get("paused") is not False)
+            case "step":
+                steering.step_once(values.get("steps", 1))
+            case "speed":
+                steering.limit(values.get("speed"))
+
+    def close(self) -> None:
+        """Lets go of the motor; pictures end."""
+        self._closed = True
+        if self._steering is not None:  # or a paused run would wait for readers who cannot come back
+            self._steering.limit(None)
+            self._steering.pause(False)
+
+    def _rate(self, request: Request) -> float:
+        """Pictures a second that take no more than their share of the run's time."""
+        with self._motor.turn:  # the wait for it is not the picture's cost
+            began = time.perf_counter()
+            self._motor.look(request)
+            seconds = time.perf_counter() - began
+        low, high = _RATES
+        return min(high, max(low, _SHARE / max(seconds, 1e-9)))
+
+    def _request(self, view: View) -> Request:
+        grid = self._motor.shape[2:]
+        cuts: dict[str, Any] = {}
+        if len(grid) == 3:
+            cuts = {"z": grid[0] // 2 if view.cut is None else view.cut}
+        names = [self._info.field(view.field).name, *view.observables]
+        request = self._motor.request(names, universe=view.universe, slice=cuts)
+        shown = request.shown_size(grid)
+        share = min(1.0, view.size / max(shown))
+        return replace(request, size=tuple(max(1, round(side * share)) for side in shown))
+
+
+class _Levels:
+    """A request with the levels of its field: the field's range, or found in the cells about once a second."""
+
+    def __init__(self, motor: Aetheria_Motor, request: Request) -> None:
+        self._motor, self._request = motor, request
+        self._due = 0.0
+
+    def request(self) -> Request:
+        """The request as it is to be made now."""
+        field = self._request.fields[0]
+        if time.monotonic() >= self._due:
+            low, high = field.range
+            if low is None or high is None:
+                low, high = self._found()
+                self._due = time.monotonic() + _LEVELS_S
+            else:
+                self._due = float("inf")
+            self._request = replace(self._request, dtype="uint8", levels={field.name: (low, high)})
+        return self._request
+
+    def _found(self) -> tuple[float, float]:
+        field, size = self._request.fields[0], self._request.size
+        assert size is not None
+        few = tuple(min(side, _SAMPLE_SIDE) for side in size)
+        sample = replace(self._request, fields=(field,), size=few, dtype="float32", levels={}, reduction="nearest")
+        values = np.nan_to_num(self._motor.look(sample)[field.name].astype(np.float64))
+        return find_levels([values], *field.range)
+
+
+def _picture(frame: Frame) -> Picture:
+    request = frame.request
+    assert request is not None
+    field, *observables = request.fields
+    planes = frame[field.name][0]
+    if planes.ndim == 1 + (field.name == "rgb"):  # a single axis: a picture of one row
+        planes = planes[..., None, :]
+    pixels = interleaved(planes)
+    values = {one.name: float(frame[one.name][0]) for one in observables}
+    height, width = pixels.shape[:2]
+    channels = 3 if pixels.ndim == 3 else 1
+    return Picture(frame.step, field.name, height, width, channels, request.levels[field.name], values, pixels.tobytes())
+
+
+def _choices(law: Law, rank: int) -> tuple[tuple[FieldInfo, ...], tuple[str, ...]]:
+    """The fields of a law that have pictures, its default first, and its observables: one for each component."""
+    pictures: list[FieldInfo] = []
+    observables: list[str] = []
+    known = known_fields(law)
+    for stem in law.fields:
+        field = known[stem]
+        if field.least_rank > rank:
+            continue
+        count = field.components or {"": 0, "d": law.d_state or 0, "c": law.channels}.get(field.counted, 1)
+        names = [f"{stem}_{k}" for k in range(count)] if field.counted else [stem]
+        if field.scalar:
+            observables += names
+        else:
+            pictures += [FieldInfo(name, field.meaning, field.unit, field.colour_map) for name in names]
+    return tuple(sorted(pictures, key=lambda field: field.name != law.default_field)), tuple(observables)

@@ -1,0 +1,198 @@
+"""A recording as a source of pictures: one position, which all readers share. Also one that is still being written."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aetheria.core.errors import ConfigError, RecordingError
+from aetheria.export.pictures import find_levels
+from aetheria.observe.downsample import downsample, interleaved, quantise, sample
+from aetheria.recording import Recording
+from aetheria.recording.slices import cut_axes
+from aetheria.serve.protocol import Picture, View
+from aetheria.serve.source import FieldInfo, SourceInfo
+
+_RATE = 25.0  # pictures a second, at the most
+_SPEED = 10.0  # frames a second at first
+_FASTEST = 1000.0
+
+
+class PlaybackSource:
+    """A recording that plays, from its first frame, over and over; or that follows a run which is being recorded."""
+
+    def __init__(self, path: Path, follow: bool = False) -> None:
+        """
+        Args:
+            follow: stay at the newest frame until somebody moves.
+
+        Raises:
+            RecordingError: no recording, or one without a field or a frame to show.
+        """
+        self._recording = Recording(path)
+        self._lock = threading.RLock()  # of the file and the position
+        attributes = self._recording.attributes
+        if not self._recording.fields:
+            raise RecordingError(f"{path}: holds no field to show, only {', '.join(self._recording.observables)}")
+        if not len(self._recording):
+            raise RecordingError(f"{path}: holds no frame yet; expected one or more")
+        names = sorted(self._recording.fields, key=lambda name: name != "rgb")
+        self._info = SourceInfo(
+            str(attributes["title"] or attributes["law"]),
+            str(attributes["law"]),
+            tuple(len(self._recording.axis(axis)) for axis in self._recording.grid_axes),
+            int(attributes["universes"]),
+            tuple(self._field(name) for name in names),
+            tuple(self._recording.observables),
+            "recording",
+            ("pause", "step", "speed", "seek"),
+        )
+        self._following, self._paused, self._speed = follow, False, _SPEED
+        self._at, self._since = 0.0, time.monotonic()  # position in frames, and when it was there
+        self._closed = False
+        self._status: Mapping[str, Any] = {}
+        self.status()
+
+    @property
+    def info(self) -> SourceInfo:
+        """The run, in words."""
+        return self._info
+
+    def pictures(self, view: View, closed: Callable[[], bool]) -> Iterator[Picture | None]:
+        """The pictures of a view at the position of all; see `Source`."""
+        self._info.check(view)
+        levels: tuple[float, float] | None = None
+        shown, quiet = -1, 0.0
+        while not closed():
+            with self._lock:
+                if self._closed:
+                    return
+                index = self._position()
+                if index != shown:
+                    values = self._values(view, index)
+                    levels = self._levels(view, values, levels)
+                    picture = self._picture(view, index, values, levels)
+            if index != shown:
+                shown, quiet = index, 0.0
+                yield picture
+            elif (quiet := quiet + 1 / _RATE) >= 0.25:
+                quiet = 0.0
+                yield None
+            time.sleep(1 / _RATE)
+
+    def status(self) -> Mapping[str, Any]:
+        """Step and frame, number of frames, and whether it is paused and at which speed."""
+        with self._lock:
+            if not self._closed:
+                index = self._position()
+                place = {"step": self._recording.frame(index).step, "frame": index, "frames": len(self._recording)}
+                self._status = {**place, "paused": self._paused, "speed": self._speed}
+            return self._status
+
+    def obey(self, command: str, values: Mapping[str, Any]) -> None:
+        """Does one of `info.commands`. Raises ConfigError for values that it cannot take."""
+        with self._lock:
+            index = self._position()
+            match command:
+                case "pause":
+                    self._move(index, paused=values.get("paused") is not False)
+                case "step":
+                    self._move(index + _whole(values.get("steps", 1), "step"), paused=True)
+                case "seek":
+                    self._move(_whole(values.get("frame"), "seek"), paused=True)
+                case "speed":
+                    self._speed = _speed(values.get("speed"))
+                    self._move(index, self._paused)
+
+    def close(self) -> None:
+        """Closes the file; pictures end."""
+        with self._lock:
+            self._closed = True
+            self._recording.close()
+
+    # -- position ------------------------------------------------------------------------------------------------
+
+    def _move(self, frame: int, paused: bool) -> None:
+        self._following, self._paused = False, paused
+        self._at, self._since = float(min(max(frame, 0), len(self._recording) - 1)), time.monotonic()
+
+    def _position(self) -> int:
+        """The frame that is shown now. For the lock's holder."""
+        count = len(self._recording)
+        if self._following:
+            return count - 1
+        passed = 0.0 if self._paused else (time.monotonic() - self._since) * self._speed
+        return math.floor(self._at + passed) % count
+
+    # -- pictures ------------------------------------------------------------------------------------------------
+
+    def _field(self, name: str) -> FieldInfo:
+        attributes = self._recording.dataset(name).attrs
+        words = (
+            str(attributes.get(key, default)) for key, default in (("long_name", ""), ("units", "1"), ("colour_map", "ember"))
+        )
+        return FieldInfo(name, *words)
+
+    def _values(self, view: View, index: int) -> NDArray[np.float32]:
+        """A field in its unit, of one universe: `(h, w)`, `(w,)`, of "rgb" with three planes before."""
+        recording, name, axes = self._recording, self._info.field(view.field).name, self._recording.grid_axes
+        attributes = recording.dataset(name).attrs
+        factor, offset = (np.float32(attributes.get(key, default)) for key, default in (("scale_factor", 1), ("add_offset", 0)))
+        values = np.asarray(recording.read(name, index, view.universe)[0], np.float32) * factor + offset
+        if len(axes) < 3:
+            return values
+        layers = self._info.grid[0]
+        cut = layers // 2 if view.cut is None else view.cut
+        if isinstance(cut, int) and not 0 <= cut < layers:
+            raise ConfigError(f'view slice: {cut} given; expected 0 to {layers - 1}, "mean" or "max"')
+        return np.asarray(cut_axes(values, axes, {axes[0]: cut}, cyclic=_stem(name) == "phase"), np.float32)  # type: ignore[dict-item]
+
+    def _levels(self, view: View, values: NDArray[np.float32], before: tuple[float, float] | None) -> tuple[float, float]:
+        """The range of the field where it has one; else levels that hold all values that came so far."""
+        attributes = self._recording.dataset(self._info.field(view.field).name).attrs
+        low, high = (attributes.get(key) for key in ("valid_min", "valid_max"))
+        if self._info.field(view.field).name == "rgb":
+            low, high = 0.0, 1.0
+        found = find_levels([np.nan_to_num(values)], *(None if end is None else float(end) for end in (low, high)))
+        return found if before is None else (min(found[0], before[0]), max(found[1], before[1]))
+
+    def _picture(self, view: View, index: int, values: NDArray[np.float32], levels: tuple[float, float]) -> Picture:
+        field = self._info.field(view.field).name
+        planes = torch.from_numpy(np.ascontiguousarray(np.nan_to_num(values)))[None]
+        axes = planes.ndim - 1 - (field == "rgb")
+        sides = tuple(planes.shape[-axes:])
+        share = min(1.0, view.size / max(sides))
+        size = tuple(max(1, round(side * share)) for side in sides)
+        reduced = sample(planes, size) if _stem(field) in ("state", "phase") else downsample(planes, size)
+        pixels = interleaved(quantise(reduced, levels)[0].numpy()) if axes == 2 else quantise(reduced, levels).numpy()
+        height, width = pixels.shape[:2]
+        numbers = {name: float(self._recording.read(name, index, view.universe)[0]) for name in view.observables}
+        channels = 3 if pixels.ndim == 3 else 1
+        step = self._recording.frame(index).step
+        return Picture(step, field, height, width, channels, levels, numbers, pixels.tobytes(), index)
+
+
+def _stem(name: str) -> str:
+    """The name of a field without its component."""
+    stem, _, number = name.rpartition("_")
+    return stem if number.isdecimal() else name
+
+
+def _whole(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{where}: {value!r} given; expected a whole number of frames")
+    return value
+
+
+def _speed(value: object) -> float:
+    if value is None:
+        return _FASTEST
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _FASTEST:
+        raise ConfigError(f"speed: {value!r} given; expected frames a second, above 0 and up to {_FASTEST:g}")
+    return float(value)

@@ -1,0 +1,91 @@
+"""A source of pictures: a motor or a recording, as the server and the terminal know it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from aetheria.core.errors import ConfigError, nearest
+from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map
+from aetheria.serve.protocol import Picture, View
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """A field with a picture, for a list of choices."""
+
+    name: str
+    meaning: str
+    unit: str
+    colour_map: str
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """A run, as its readers are told of it when they come.
+
+    Attributes:
+        title: of the run.
+        law: name of the law.
+        grid: cells along each axis.
+        universes: their number.
+        fields: with pictures, the default first.
+        observables: names.
+        kind: "run" or "recording".
+        commands: that the source obeys.
+    """
+
+    title: str
+    law: str
+    grid: tuple[int, ...]
+    universes: int
+    fields: tuple[FieldInfo, ...]
+    observables: tuple[str, ...]
+    kind: str
+    commands: tuple[str, ...]
+
+    def as_values(self) -> dict[str, Any]:
+        """The values of a JSON message, with the colours of each colour map as hexadecimal text."""
+        maps = {name: colour_map(name).tobytes().hex() for name in {*COLOUR_MAPS, *(f.colour_map for f in self.fields)}}
+        return {**asdict(self), "colour_maps": maps}
+
+    def field(self, name: str | None) -> FieldInfo:
+        """A field by name; the first for None. Raises ConfigError when there is none."""
+        for field in self.fields:
+            if name in (None, field.name):
+                return field
+        raise ConfigError(f'view field: "{name}" given; {nearest(str(name), [field.name for field in self.fields])}')
+
+    def check(self, view: View) -> None:
+        """Raises ConfigError for a field, observable, universe or slice that the run does not have."""
+        self.field(view.field)
+        for name in view.observables:
+            if name not in self.observables:
+                raise ConfigError(f'view observables: "{name}" given; {nearest(name, list(self.observables))}')
+        if view.universe >= self.universes:
+            raise ConfigError(f"view universe: {view.universe} given; expected 0 to {self.universes - 1}")
+
+
+class Source(Protocol):
+    """A motor or a recording. Methods may be called from any thread."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """The run, in words."""
+
+    def pictures(self, view: View, closed: Callable[[], bool]) -> Iterator[Picture | None]:
+        """The newest pictures of a view, one at once and then those that are new; None about every quarter of a second.
+
+        Ends when `closed` says so, or with the run. Each picture is made when the iterator is asked for it, or shortly before.
+
+        Raises:
+            ConfigError: a view that the run does not have.
+        """
+
+    def status(self) -> Mapping[str, Any]:
+        """Step, and whether the run is paused and at which speed."""
+
+    def obey(self, command: str, values: Mapping[str, Any]) -> None:
+        """Does one of `info.commands`. Raises ConfigError for values that it cannot take."""
+
+    def close(self) -> None:
+        """Lets go of the run; pictures end."""

@@ -1,0 +1,152 @@
+"""The page in a real browser without a window: it connects, draws the cells, and steers with keys."""
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+
+from aetheria import Aetheria_Motor
+from aetheria.laws import build_law
+from aetheria.runs.steering import Steering
+from aetheria.serve.access import Access
+from aetheria.serve.server import serve_motor
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+SHOTS = os.environ.get("AETHERIA_SHOTS")  # a folder for screenshots, to be looked at
+
+
+class Page:
+    """A page of a browser, by the DevTools protocol."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection, self._count = connection, 0
+
+    def call(self, method: str, **values: Any) -> dict[str, Any]:
+        self._count += 1
+        self._connection.send(json.dumps({"id": self._count, "method": method, "params": values}))
+        while (answer := json.loads(self._connection.recv(timeout=30))).get("id") != self._count:
+            pass
+        return answer["result"]
+
+    def value(self, script: str) -> Any:
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def wait(self, script: str) -> None:
+        end = time.monotonic() + 12
+        while not self.call(
+            "Runtime.evaluate", expression=f"(() => {{ try {{ return !!({script}) }} catch {{ return false }} }})()"
+        )["result"].get("value"):
+            assert time.monotonic() < end, (script, self.value("document.body.innerText"))
+            time.sleep(0.05)
+
+    def press(self, key: str) -> None:
+        self.value(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: {json.dumps(key)}, bubbles: true}}))")
+
+    def shot(self, name: str) -> None:
+        if SHOTS:
+            data = self.call("Page.captureScreenshot")["data"]
+            Path(SHOTS, f"{name}.png").write_bytes(base64.b64decode(data))
+
+
+@contextlib.contextmanager
+def opened(address: str, folder: Path) -> Iterator[Page]:
+    assert BROWSER is not None
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([BROWSER, *options, "--window-size=1100,760", address], **quiet) as browser:  # type: ignore[call-overload]
+        try:
+            port_file, end = folder / "DevToolsActivePort", time.monotonic() + 60
+            while not port_file.exists() or "\n" not in port_file.read_text():
+                assert time.monotonic() < end
+                assert browser.poll() is None
+                time.sleep(0.05)
+            port = port_file.read_text().split()[0]
+            while not (targets := pages_of(port)):
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            with connect(targets[0]["webSocketDebuggerUrl"], proxy=None, max_size=None) as connection:
+                yield Page(connection)
+        finally:
+            browser.terminate()
+
+
+def pages_of(port: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
+        return [target for target in json.load(answer) if target["type"] == "page"]
+
+
+@contextlib.contextmanager
+def shown(law: str, grid: tuple[int, ...], folder: Path) -> Iterator[tuple[Page, Aetheria_Motor, Steering]]:
+    """A page on a motor that another thread steps."""
+    motor = Aetheria_Motor(build_law(law), grid, device="cpu", cfg={"plan": "eager"}, initial="noise")
+    steering, stop = Steering(), threading.Event()
+    steering.limit(30)
+    thread = threading.Thread(target=steering.step, args=(motor, 10**9, stop.is_set))
+    with serve_motor(motor, steering=steering, access=Access(port=0), title=f"{law} & <b>Co</b>") as server:
+        thread.start()
+        try:
+            with opened(server.address, folder) as page:
+                page.wait("document.readyState === 'complete' && typeof last !== 'undefined' && last !== null")
+                yield page, motor, steering
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_the_page_draws_the_cells_and_its_keys_steer_the_run(tmp_path: Path) -> None:
+    with shown("Life", (48, 72), tmp_path) as (page, motor, steering):
+        page.wait("series.length > 5")
+        page.shot("live")
+        assert page.value("document.getElementById('title').textContent").startswith("Life & <b>Co</b>")
+        page.press(" ")
+        page.wait("status.paused")
+        assert steering.paused
+        page.press("n")
+        page.press("n")
+        page.wait("last.step === status.step")
+        step, width, height, colours = page.value(
+            "at('colours').value = 'grey', draw(), "
+            "[last.step, picture.width, picture.height, Array.from(picture.getContext('2d').getImageData(0, 0, 72, 48).data)]"
+        )
+        alike = Aetheria_Motor(motor.law, (48, 72), device="cpu", cfg={"plan": "eager"}, initial="noise")
+        alike.step(step)
+        assert (height, width) == (48, 72)
+        assert [red > 127 for red in colours[::4]] == [bool(cell) for cell in alike.cells.flatten()]
+        page.press("+")
+        page.wait("status.speed === 60")
+        page.press("f")
+        page.wait("last.field === run.fields[1].name")
+        assert page.value("at('message').textContent") == ""
+
+
+def test_the_page_shows_space_time_layers_and_the_end_of_the_run(tmp_path: Path) -> None:
+    with shown("Life3D", (6, 20, 30), tmp_path) as (page, _, steering):
+        page.press("]")
+        page.wait("at('slice').value === '4' && !at('slice_label').hidden && last.height === 20")
+        page.shot("layers")
+        steering.pause(True)
+        page.wait("at('pause').textContent === 'Go on'")
+
+
+def test_a_wrong_token_is_told_on_the_page(tmp_path: Path) -> None:
+    motor = Aetheria_Motor(build_law("Life"), (8, 8), device="cpu", cfg={"plan": "eager"})
+    with (
+        serve_motor(motor, access=Access(port=0)) as server,
+        opened(f"http://127.0.0.1:{server.port}/#wrong", tmp_path) as page,
+    ):
+        page.wait("document.readyState === 'complete' && at('message').textContent.startsWith('token: wrong')")
+        page.shot("wrong")

@@ -1,0 +1,32 @@
+"""An entry of the table of actions. No Qt."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+# What must be open: any source, a run ("live") or a recording; "run": a source that can be started and stopped here, unlike a
+# run that the user's own code steps; "stepped": a run that the viewer steps; "phase": a run of complex amplitudes;
+# "volume": a grid of three axes.
+Needs = Literal["nothing", "source", "run", "live", "stepped", "phase", "recording", "volume"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action of the user.
+
+    Attributes:
+        name: path of its method; see the module.
+        text: menu text, with & before the mnemonic.
+        keys: shortcuts in Qt's notation, the displayed one first.
+        menu: title of its menu.
+        tip: one sentence for tooltips.
+        needs: the kind of source it needs; see `why_unavailable`.
+        checked: the attribute of the model that it toggles; empty for other actions.
+    """
+
+    name: str
+    text: str
+    keys: tuple[str, ...]
+    menu: str
+    tip: str
+    needs: Needs = "source"
+    checked: str = ""
