@@ -5,8 +5,10 @@ Sources: E. Heitz et al., "A Sliced Wasserstein Loss for Neural Texture Synthesi
 take to generate natural textures?", ICLR 2017.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
@@ -16,6 +18,7 @@ from aetheria.training.task import Batch, Task
 
 _FEATURES = 32  # filters of each scale
 _SIDE = 5  # cells of a filter
+_SHOWN, _SCALE = 4, 4  # samples in a picture, pixels of a cell's side
 
 
 class Texture(Task):
@@ -70,6 +73,14 @@ class Texture(Task):
         for one, other in zip(seen, wanted, strict=True):
             total = total + self._distance(one, other[0], rng)
         return total
+
+    def picture(self, cells: Tensor, batch: Batch) -> NDArray[np.uint8]:
+        """The picture, then the first three channels of some samples."""
+        side = max(*self.grid, *self.target.shape[1:])
+        rows = [self.target, *cells[:_SHOWN, :3].cpu()]
+        tiles = [F.pad(one, (0, side - one.shape[2], 0, side - one.shape[1])) for one in rows]
+        pixels: NDArray[np.uint8] = torch.cat(tiles, 2).clamp(0, 1).mul(255).byte().permute(1, 2, 0).numpy()
+        return pixels.repeat(_SCALE, 0).repeat(_SCALE, 1)
 
     def features(self, rgb: Tensor) -> list[Tensor]:
         """For each scale `(B, features, places)` of pictures `(B, 3, H, W)`, on a torus."""
