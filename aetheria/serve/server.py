@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import http
-import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +29,7 @@ from aetheria.serve.source import Source
 log = get_logger(__name__)
 MAX_READERS = 64
 _MAX_SOCKETS = 2 * MAX_READERS  # connections that are open, with those of which nothing has come: each takes a descriptor
-_QUIET = logging.getLogger(f"{__name__}.websockets")  # it reports each stranger who sends garbage
+_QUIET = get_logger(f"{__name__}.websockets")  # it reports each stranger who sends garbage
 _QUIET.disabled = True
 _START_S, _STOP_S = 10.0, 5.0
 _PATH = "/ws"
