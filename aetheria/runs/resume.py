@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch.distributed.device_mesh import DeviceMesh
 
-from aetheria.core.errors import ConfigError, RecordingError, StateError
+from aetheria.core.errors import AetheriaError, ConfigError, RecordingError, StateError
 from aetheria.core.printable import get_logger
 from aetheria.motor.edits import Edit
 from aetheria.motor.initial import Initial
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
 from aetheria.recording.append import ResumePoint
-from aetheria.recording.lock import is_being_written
+from aetheria.recording.lock import WriteLock, is_being_written
 from aetheria.recording.metadata import weights_hash
 from aetheria.runs.checkpoint import checkpoints_of, newest_checkpoint
 from aetheria.runs.config import RunConfig
@@ -129,6 +130,8 @@ def _first_and_last_step(recording: Recording) -> tuple[int, int]:
 
 def _check_steps(path: Path, wanted: int | None, done: int, ended: bool) -> None:
     if ended and (wanted is None or wanted <= done):
+        with suppress(AetheriaError):  # a folder that cannot be written
+            WriteLock(path).release()  # and with it that of a writer that was killed between its last frame and its end
         raise ConfigError(f"{path}: is at its end, step {done}; --steps with a larger number continues the run")
     if wanted is not None and wanted < done:
         raise ConfigError(f"{path}: --steps {wanted} given; expected {done} or more, which are done")

@@ -198,7 +198,7 @@ class Trainer:
     # -- between steps -------------------------------------------------------------------------------------------------
 
     def _validate(self, validate: Callable[[Law], float]) -> None:
-        """Validates, and writes last.pt, and best.pt if the error is the lowest so far."""
+        """Validates, and writes best.pt if the error is the lowest so far, then last.pt."""
         self.average.eval()
         # The mean is the same in all processes, so that all stop early at the same step.
         error = torch.tensor(validate(self.average), dtype=torch.float64, device=self._setup.device)
@@ -207,9 +207,9 @@ class Trainer:
         good = math.isfinite(self.error) and self.error <= self.best
         self._stale_validations = 0 if self.error < self.best else self._stale_validations + 1
         self.best = self.error if good else self.best
-        self.save(self._folder / "last.pt")
-        if good:
+        if good:  # first: a training that is killed before last.pt is written comes to this validation again
             self.save(self._folder / "best.pt")
+        self.save(self._folder / "last.pt")
 
     def _track(self, status: TrainStatus) -> None:
         if not self._trackers:

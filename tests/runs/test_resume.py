@@ -177,6 +177,14 @@ def test_a_run_that_was_killed_as_it_closed_is_closed(path: Path, monkeypatch: p
         resume(path)
 
 
+def test_a_resume_of_a_run_at_its_end_takes_the_lock_of_a_killed_writer_away(path: Path) -> None:
+    run(config_of(), path)
+    path.with_name(f".{path.name}.lock").touch()  # as a kill leaves it between the last frame and the end of the process
+    with pytest.raises(ConfigError, match="is at its end"):
+        resume(path)
+    assert not [*path.parent.glob(".*")]
+
+
 def test_a_finished_run_can_take_more_steps_but_not_fewer(path: Path) -> None:
     run(config_of(), path)
     with pytest.raises(ConfigError, match="is at its end, step 40; --steps with a larger number continues the run"):

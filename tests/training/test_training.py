@@ -32,7 +32,7 @@ from aetheria.training.report import empty_error
 from aetheria.training.rollout import rollout_loss
 from aetheria.training.trackers import open_trackers
 from aetheria.training.train_config import ImitationConfig, TrainConfig, load_train_config
-from aetheria.training.trainer import TrainStatus, rate
+from aetheria.training.trainer import Trainer, TrainStatus, rate
 
 EAGER = {"plan": "eager"}
 
@@ -351,6 +351,36 @@ def errors_of(monkeypatch: pytest.MonkeyPatch, *errors: float) -> None:
     found = iter(errors)
     last = errors[-1]
     monkeypatch.setattr("aetheria.training.report.horizon_errors", lambda *_: np.full(3, next(found, last)))
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3, 4, 5])
+def test_a_training_that_is_killed_between_two_checkpoints_ends_with_the_same_weights(
+    killed_at: int, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(runs, train__steps=9)
+    errors = {3: 0.5, 6: 0.2, 9: 0.4}  # the best of three validations is the second
+    monkeypatch.setattr("aetheria.training.trainer.Trainer._validate", _validating(Trainer._validate, errors))
+    imitate(config, tmp_path / "whole", trackers=[])
+    writes, save = [0], Trainer.save
+
+    def die(trainer: Trainer, path: Path) -> None:
+        writes[0] += 1
+        if writes[0] == killed_at:
+            raise MemoryError("killed here")
+        save(trainer, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "save", die)
+        with pytest.raises(MemoryError):
+            imitate(config, tmp_path / "parted", trackers=[])
+    begun = (tmp_path / "parted" / "last.pt").exists()
+    imitate(config, tmp_path / "parted", resume=begun, overwrite=not begun, trackers=[])
+    whole, parted = weights(tmp_path / "whole"), weights(tmp_path / "parted")
+    assert all(torch.equal(tensor, parted[name]) for name, tensor in whole.items())
+
+
+def _validating(validate: Any, errors: dict[int, float]) -> Any:
+    return lambda trainer, _: validate(trainer, lambda _: errors[trainer.step])
 
 
 @pytest.mark.parametrize("last", [1e16, 101.0, math.inf, math.nan])
