@@ -65,9 +65,10 @@ class BestWeights:
             Image.fromarray(pixels).save(temporary)
         self.notes = kept
         self._write()
-        for gone in {*others} - {*kept}:
-            for ending in (".safetensors", ".png"):
-                (self._folder / f"{gone.name}{ending}").unlink(missing_ok=True)
+        names = {note.name for note in kept}
+        for file in self._folder.glob("step_*"):  # also those that a kill left before they were noted
+            if file.stem not in names and file.suffix in (".safetensors", ".png"):
+                file.unlink(missing_ok=True)
 
     def _write(self) -> None:
         with atomic_write(self._folder / "notes.csv") as temporary, temporary.open("w", newline="") as file:

@@ -144,10 +144,12 @@ def test_the_best_weights_are_kept_with_notes_and_pictures(tmp_path: Path) -> No
 
     class Told(Bright):
         def figures(self, cells: Tensor, batch: Batch) -> Figures:
+            if best.exists():
+                (best / "step_000099.png").touch()  # as a kill leaves it before the weights are noted
             return {"told": next(errors, 9.0)}
 
-    trained(tmp_path / "out", Told, train={"steps": 5, "validate_every": 1, "keep": 2})
     best = tmp_path / "out" / "best"
+    trained(tmp_path / "out", Told, train={"steps": 5, "validate_every": 1, "keep": 2})
     names = {"step_000002.png", "step_000002.safetensors", "step_000005.png", "step_000005.safetensors", "notes.csv"}
     assert {path.name for path in best.iterdir()} == names
     assert (best / "notes.csv").read_text().splitlines() == ["error,step,figures", "1.0,5,told 1", "1.0,2,told 1"]
