@@ -10,8 +10,8 @@ from torch import Tensor
 
 from aetheria.core.errors import LawError
 from aetheria.laws.base import Law
+from aetheria.measures.trajectory import State, following
 
-State = tuple[Tensor, ...]
 _DISTANCE = 1e-4  # of the two copies, relative to the state's norm
 _MOST_PASSES = 4096  # of a step of whole states
 
@@ -55,12 +55,6 @@ def lyapunov(law: Law, state: State, steps: int = 100, first: int = 0, seed: int
         return _boolean(law, state, steps, first)
 
 
-def _step(law: Law, state: State, number: int) -> State:
-    phase = {"phase": number % law.phases} if law.phases > 1 else {}
-    out = law(*(tensor.clone() for tensor in state), **phase)
-    return out if isinstance(out, tuple) else (out,)
-
-
 def _benettin(law: Law, state: State, steps: int, first: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     cells = state[0]
@@ -71,8 +65,8 @@ def _benettin(law: Law, state: State, steps: int, first: int, seed: int) -> Tens
     damage = damage * _wide(distance / norm(damage), cells)
     total = torch.zeros(len(cells), dtype=torch.float64, device=cells.device)
     for number in range(first, first + steps):
-        other = _step(law, (state[0] + damage, *state[1:]), number)
-        state = _step(law, state, number)
+        other = following(law, (state[0] + damage, *state[1:]), number)
+        state = following(law, state, number)
         damage = other[0] - state[0]
         length = norm(damage)
         total += (length.double() / distance.double()).log()
@@ -93,18 +87,16 @@ def _boolean(law: Law, state: State, steps: int, first: int) -> Tensor:
     axes = tuple(range(1, defects.ndim))
     before = defects.sum(axes)
     for number in range(first, first + steps):
-        following = _step(law, state, number)
-        defects = _spread(law, state, following, defects, apart, partial(_step, law, number=number))
+        after = following(law, state, number)
+        defects = _spread(law, state, after, defects, apart, partial(following, law, number=number))
         count = defects.sum(axes)
         total += (count / before).log()
         defects = torch.where(_wide(count, defects) > 0, defects / _wide(count.clamp_min(1e-300), defects), 0.0)
-        before, state = torch.where(count > 0, 1.0, 0.0), following
+        before, state = torch.where(count > 0, 1.0, 0.0), after
     return torch.where(total.isnan(), -math.inf, total) / steps
 
 
-def _spread(
-    law: Law, state: State, following: State, defects: Tensor, apart: list[int], step: Callable[[State], State]
-) -> Tensor:
+def _spread(law: Law, state: State, after: State, defects: Tensor, apart: list[int], step: Callable[[State], State]) -> Tensor:
     """J N: every cell's defects go to the cells that its change reaches."""
     other = law.other_values(state[0])
     spread = torch.zeros_like(defects)
@@ -112,7 +104,7 @@ def _spread(
         sites = torch.zeros(defects.shape[1:], dtype=torch.bool, device=defects.device)
         sites[tuple(slice(start, None, stride) for start, stride in zip(corner, apart, strict=True))] = True
         changed = step((torch.where(sites, other, state[0]), *state[1:]))
-        reached = (changed[0] != following[0]).any(1)
+        reached = (changed[0] != after[0]).any(1)
         spread += reached * _cells_around(defects * sites, law.radius, apart)
     return spread
 

@@ -1,6 +1,6 @@
 """Recurrence and survival: what a row of states or samples tells of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -21,13 +21,23 @@ def period(states: Sequence[Tensor], tolerance: float = TOLERANCE, moved: bool =
     Args:
         states: `(*grid)` each, in order of time.
     """
-    last = states[-1].double()
-    power, waves = last.square().sum(), torch.fft.fftn(last).conj()
-    for back in range(1, len(states)):
-        other = states[-1 - back].double()
-        match = torch.fft.ifftn(waves * torch.fft.fftn(other)).real.amax() if moved else (last * other).sum()
+    return first_return(states[-1], reversed(states[:-1]), tolerance, moved)
+
+
+def first_return(state: Tensor, others: Iterable[Tensor], tolerance: float = TOLERANCE, moved: bool = True) -> float:
+    """The number of the first of `others` that is the state, in the sense of `period`, counted from 1; 0 where none is.
+
+    Args:
+        state: `(*grid)`.
+        others: `(*grid)` each; read up to the one that is found.
+    """
+    state = state.double()
+    power, waves = state.square().sum(), torch.fft.fftn(state).conj()
+    for number, given in enumerate(others, 1):
+        other = given.double()
+        match = torch.fft.ifftn(waves * torch.fft.fftn(other)).real.amax() if moved else (state * other).sum()
         if match >= (1 - tolerance) * torch.maximum(power, other.square().sum()) - 1e-12:
-            return float(back)
+            return float(number)
     return 0.0
 
 

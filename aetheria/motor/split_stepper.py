@@ -16,6 +16,7 @@ from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
 from aetheria.motor.split_fields import SplitFields
 from aetheria.motor.stepper import Moment, Stepper
+from aetheria.observe.fields import Ahead
 from aetheria.observe.request import Request
 from aetheria.split.grid import SplitGrid
 from aetheria.split.tiled import Tiled
@@ -178,6 +179,9 @@ class SplitStepper(Stepper):
     def change(self) -> Tensor:
         found: Tensor = self._all("change")
         return found
+
+    def ahead(self, measure: Ahead) -> Tensor:
+        raise LawError("period and lyapunov look ahead with the whole grid: expected a grid in one process")
 
     def rendered(self, request: Request) -> dict[str, Tensor]:
         return self._fields.rendered(request, self.view)

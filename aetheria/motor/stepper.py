@@ -13,7 +13,7 @@ from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
-from aetheria.observe.fields import View
+from aetheria.observe.fields import Ahead, View
 from aetheria.observe.render import render
 from aetheria.observe.request import Request, view_of
 from aetheria.split.grid import SplitGrid
@@ -231,13 +231,18 @@ class Stepper:
             after = self.law(cells, *memory, phase=self.step % self.law.phases)
             return (after if isinstance(after, Tensor) else after[0]) - cells
 
+    def ahead(self, measure: Ahead) -> Tensor:
+        """A measure that looks ahead from the present state; evaluating it changes nothing."""
+        with self.own.undisturbed(self.own_state[0].device):
+            return measure(self.law, self.own_state, self.step)
+
     def rendered(self, request: Request) -> dict[str, Tensor]:
         """The fields of a request, by name, on the device; they may share memory with the cells."""
         return render(self.view(), request)
 
     def view(self) -> View:
         """The view of the whole grid, from which fields are computed."""
-        return view_of(self.law, self.state, self.change)
+        return view_of(self.law, self.state, self.change, self.ahead)
 
     def current(self) -> Plan:
         """The plan for the steps up to `switch`.

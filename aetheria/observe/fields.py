@@ -17,9 +17,11 @@ from torch import Tensor
 
 from aetheria.core.block import Block
 from aetheria.core.errors import ConfigError, nearest
+from aetheria.laws.base import Law
 from aetheria.measures.place import centre_along
 
 Range = tuple[float | None, float | None]
+Ahead = Callable[[Law, tuple[Tensor, ...], int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class View:
         boundary: "periodic", "zero" or "reflect": the neighbours of an edge cell.
         alive: (channel, threshold) of a live cell, or None.
         change: gives the change `(B, C, *grid)` that the next step makes.
+        ahead: evaluates a measure of the law, the state and the number of steps done, and leaves all three as they are.
     """
 
     cells: Tensor
@@ -39,6 +42,7 @@ class View:
     boundary: str = "periodic"
     alive: tuple[int, float] | None = None
     change: Callable[[], Tensor] | None = None
+    ahead: Callable[[Ahead], Tensor] | None = None
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -65,6 +69,7 @@ class Field:
         cyclic: an angle; averages are taken on the circle.
         amplitudes: needs complex cells.
         local: its value at a cell depends on this cell alone, so that a part of the grid is enough for a part of the field.
+        undefined: may be NaN or infinite at a state for which it has no value, as an empty grid.
         counted: number of components: "d" (amplitudes), "c" (channels), "s" (states) or "" for a field without.
         component: the component, channel or state shown.
         components: their number where it is neither that of amplitudes nor that of channels.
@@ -82,6 +87,7 @@ class Field:
     cyclic: bool = False
     amplitudes: bool = False
     local: bool = True
+    undefined: bool = False
     counted: str = ""
     component: int = 0
     components: int | None = None

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 
 from aetheria import measures
+from aetheria.laws.base import Law
 from aetheria.observe.fields import Field, Range, View, weight_of
+
+_LONGEST_PERIOD = 64
+_LYAPUNOV_STEPS = 100
 
 
 def _grid(view: View) -> tuple[int, ...]:
@@ -35,12 +39,36 @@ def _survival(view: View, _: int) -> Tensor:
     return (weight_of(view).sum(view.axes) > 0).double()
 
 
+def _period(view: View, _: int) -> Tensor:
+    assert view.ahead is not None
+    return view.ahead(_returns)
+
+
+def _returns(law: Law, state: tuple[Tensor, ...], step: int) -> Tensor:
+    found = [_first_return(law, tuple(tensor[u : u + 1] for tensor in state), step) for u in range(len(state[0]))]
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def _first_return(law: Law, state: tuple[Tensor, ...], step: int) -> float:
+    def weight(of: tuple[Tensor, ...]) -> Tensor:
+        return weight_of(View(of[0], law.d_state, alive=law.alive))[0]
+
+    return measures.first_return(weight(state), map(weight, measures.states_after(law, state, step, _LONGEST_PERIOD)))
+
+
+def _lyapunov(view: View, _: int) -> Tensor:
+    assert view.ahead is not None
+    return view.ahead(lambda law, state, step: measures.lyapunov(law, state, _LYAPUNOV_STEPS, step))
+
+
 def _of_weight(formula: Callable[[Tensor], Tensor]) -> Callable[[View, int], Tensor]:
     return lambda view, _: formula(weight_of(view)).to(view.cells.device)
 
 
-def _measure(name: str, meaning: str, unit: str, range_: Range, compute: Callable[[View, int], Tensor]) -> Field:
-    return Field(name, meaning, unit, range_, compute, scalar=True, local=False)
+def _measure(
+    name: str, meaning: str, unit: str, range_: Range, compute: Callable[[View, int], Tensor], undefined: bool = False
+) -> Field:
+    return Field(name, meaning, unit, range_, compute, scalar=True, local=False, undefined=undefined)
 
 
 MEASURES = {
@@ -65,7 +93,27 @@ MEASURES = {
             "compressibility", "1 - deflated size / size, a byte a cell", "1", (None, 1), _of_weight(measures.compressibility)
         ),
         _measure(
-            "spectral_slope", "b of the power spectrum P(k) ~ k^b", "1", (None, None), _of_weight(measures.spectral_slope)
+            "spectral_slope",
+            "b of the power spectrum P(k) ~ k^b",
+            "1",
+            (None, None),
+            _of_weight(measures.spectral_slope),
+            undefined=True,
+        ),
+        _measure(
+            "period",
+            f"steps after which the state comes back, moved or not; 0 if not within {_LONGEST_PERIOD}",
+            "step",
+            (0, _LONGEST_PERIOD),
+            _period,
+        ),
+        _measure(
+            "lyapunov",
+            f"largest Lyapunov exponent over the next {_LYAPUNOV_STEPS} steps",
+            "1/step",
+            (None, None),
+            _lyapunov,
+            undefined=True,
         ),
     )
 }

@@ -197,8 +197,9 @@ class FrameWriter:
 
     def _check_values(self, frame: Frame) -> None:
         # The written values, not only the cells: a square overflows long before the cell does.
+        undefined = {field.name for field in frame.request.fields if field.undefined} if frame.request else set()
         for name, values in frame.fields.items():
-            if values.dtype.kind == "f" and not np.isfinite(values).all():
+            if name not in undefined and values.dtype.kind == "f" and not np.isfinite(values).all():
                 if values.dtype == np.float16:
                     raise ConfigError(
                         f'[record] dtype: "{name}" leaves the range of float16, 65504, at step {frame.step}; '

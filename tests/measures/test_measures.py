@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from aetheria import Aetheria_Motor, Lenia, Life, Recorder, Recording, build_law, measures
 from aetheria.core.errors import LawError
@@ -180,3 +181,38 @@ def test_measures_are_observables_of_any_recording(tmp_path: Path) -> None:
         way = measures.displacement(measures.centre(before[:, 0]), measures.centre(after[:, 0]), (48, 48))
         assert frame["speed"] == pytest.approx(way.numpy(), rel=1e-4)
         assert frame["survival"].tolist() == [1, 1]
+
+
+def recorded(path: Path, law: nn.Module, cells: torch.Tensor, names: list[str], steps: int) -> dict[str, list[float]]:
+    motor = Aetheria_Motor(law, tuple(cells.shape[1:]), cells.shape[0], "cpu", {"plan": "eager"}, initial=cells)
+    with motor, Recorder(motor, path, every=1, fields=names):
+        motor.step(steps)
+    with Recording(path) as recording:
+        return {name: [float(frame[name][0]) for frame in recording] for name in names}
+
+
+def test_periods_and_exponents_of_each_frame_look_ahead(tmp_path: Path) -> None:
+    glider = torch.zeros(1, 16, 16)
+    glider[0, 4:7, 4:7] = torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 1, 1]])
+    assert recorded(tmp_path / "glider.h5", Life(), glider, ["period"], 2) == {"period": [4, 4, 4]}
+    row = (noise(1, 31) < 0.5).float()
+    exponents = recorded(tmp_path / "90.h5", build_law("Elementary", rule=90), row, ["lyapunov"], 1)
+    assert exponents["lyapunov"] == pytest.approx([math.log(2)] * 2, rel=1e-6)
+
+
+def test_a_measure_without_a_value_does_not_end_a_recording(tmp_path: Path) -> None:
+    names = ["lyapunov", "spectral_slope", "period"]
+    found = recorded(tmp_path / "0.h5", build_law("Elementary", rule=0), torch.ones(1, 31), names, 2)
+    assert found["lyapunov"] == [-math.inf] * 3
+    assert all(map(math.isnan, found["spectral_slope"]))
+    assert found["period"] == [0, 1, 1]
+
+
+def test_looking_ahead_of_a_law_with_phases_and_of_chance_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    for number, (name, sides) in enumerate([("Margolus", (8, 8)), ("SIR", (8, 8))]):
+        law = build_law(name)
+        motor, other = (Aetheria_Motor(law, sides, 1, "cpu", {"plan": "eager"}, seed=3) for _ in range(2))
+        with motor, other, Recorder(motor, tmp_path / f"{number}.h5", every=1, fields=["period", "lyapunov"]):
+            motor.step(3)
+            other.step(3)
+            assert torch.equal(motor.cells, other.cells)
