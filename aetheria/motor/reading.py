@@ -135,6 +135,12 @@ class MotorReader:
             return copied(self._loop.stepper.state[0][index])
 
     @led
+    def next_cells(self) -> Tensor:
+        """The cells `(B, C, *grid)` that the next step will make, which is not taken; a copy, on the motor's device."""
+        with self._loop.lock:
+            return copied(self._loop.stepper.next_cells())
+
+    @led
     def read(self, field: str, size: int | Sequence[int] | None = None, **part: Unpack[Part]) -> Tensor:
         """One field of the present cells, on the device: `(B, *size)` float32, "rgb" `(B, 3, *size)`, an observable `(B,)`.
 

@@ -90,7 +90,8 @@ class SplitStepper(Stepper):
             "gather": self._gather,
             "scatter": self._scatter,
             "finite": self._finite,
-            "change": self._gather_change,
+            "change": lambda: self._gather_made(super(SplitStepper, self).change),
+            "next": lambda: self._gather_made(self._stepped),
             "undo": self._undo,
             "reverse": self._reverse,
         }
@@ -183,15 +184,19 @@ class SplitStepper(Stepper):
     def ahead(self, measure: Ahead) -> Tensor:
         raise LawError("period and lyapunov look ahead with the whole grid: expected a grid in one process")
 
+    def next_cells(self) -> Tensor:
+        found: Tensor = self._all("next")
+        return found
+
     def rendered(self, request: Request) -> dict[str, Tensor]:
         return self._fields.rendered(request, self.view)
 
-    def _gather_change(self) -> Tensor | None:
-        """The change of the whole grid, from windows whose margins were filled for it."""
+    def _gather_made(self, make: Callable[[], Tensor]) -> Tensor | None:
+        """What `make` computes from the windows, for the whole grid; their margins are filled for it."""
         halo = self._grid.halo
         with torch.inference_mode():
             halo.fill(self.own_state)
-            return halo.gather(super().change())
+            return halo.gather(make())
 
     def _all(self, command: str, *values: Any) -> Any:
         return self._grid.processes.command(command, *values)

@@ -225,11 +225,26 @@ class Stepper:
     def change(self) -> Tensor:
         """The change `(B, C, *grid)` that the next step makes; evaluating it changes nothing."""
         cells, *memory = self.own_state
+        if self.law.phases > 1:
+            return self._stepped() - cells
         with self.own.undisturbed(cells.device):
-            if self.law.phases == 1:
-                return self.law.change(cells, *memory)
-            after = self.law(cells, *memory, phase=self.step % self.law.phases)
-            return (after if isinstance(after, Tensor) else after[0]) - cells
+            return self.law.change(cells, *memory)
+
+    def next_cells(self) -> Tensor:
+        """The cells `(B, C, *grid)` that the next step makes; evaluating them changes nothing."""
+        return self._stepped()
+
+    def _stepped(self) -> Tensor:
+        cells, *memory = self.own_state
+        phase: dict[str, Any] = {"phase": self.step % self.law.phases} if self.law.phases > 1 else {}
+        with (
+            torch.inference_mode(),
+            self._optimizer.numerics(),
+            self.own.undisturbed(cells.device),
+            memory_named(self.law.name),
+        ):
+            after = self.law(cells, *memory, **phase)
+        return after if isinstance(after, Tensor) else after[0]
 
     def ahead(self, measure: Ahead) -> Tensor:
         """A measure that looks ahead from the present state; evaluating it changes nothing."""

@@ -48,7 +48,7 @@ def edits(mesh: DeviceMesh, _: Path) -> list[float]:
         motor.step(6)
         found.append(motor.cells)
         motor.restart(initial="seed")
-        return [*found, motor.cells, motor.cells_at(10, 3, 5, 6), motor.read("population").reshape(1)]
+        return [*found, motor.cells, motor.cells_at(10, 3, 5, 6), motor.next_cells(), motor.read("population").reshape(1)]
 
     with life(mesh) as split:
         two = changed(split)

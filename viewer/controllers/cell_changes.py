@@ -32,16 +32,9 @@ def cleared(region: Region, rest: Array) -> CellsChange:
     return CellsChange(region, lambda before, _: np.broadcast_to(_cell(rest), before.shape))
 
 
-def cleared_outside(region: Region, grid: tuple[int, int], rest: Array) -> list[CellsChange]:
-    """All cells of a grid `(height, width)` at rest, but those of a rectangle."""
-    bottom, right = region.top + region.height, region.left + region.width
-    sides = (
-        Region(0, 0, region.top, grid[1]),
-        Region(bottom, 0, grid[0] - bottom, grid[1]),
-        Region(region.top, 0, region.height, region.left),
-        Region(region.top, right, region.height, grid[1] - right),
-    )
-    return [cleared(side, rest) for side in sides if side.height and side.width]
+def stepped(region: Region, ahead: Array) -> CellsChange:
+    """The cells of a rectangle one step on. `ahead`: its cells `(B, C, h, w)` after the step."""
+    return CellsChange(region, lambda *_: ahead)
 
 
 def filled(region: Region, density: float, seed: int, rest: Array) -> CellsChange:

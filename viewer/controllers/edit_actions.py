@@ -90,6 +90,22 @@ EDIT_ACTIONS: tuple[Action, ...] = (
         "live",
     ),
     Action(
+        "selection.advance",
+        "Advance",
+        ("Ctrl+Space",),
+        "&Edit",
+        "Advance the selected cells by one step; the others stay",
+        "live",
+    ),
+    Action(
+        "selection.advance_outside",
+        "Advance outside",
+        ("Shift+Space",),
+        "&Edit",
+        "Advance all cells but the selected ones by one step",
+        "live",
+    ),
+    Action(
         "selection.turn_right", "Turn right", (">",), "&Edit", "Turn the cells in hand, or the selected ones, clockwise", "live"
     ),
     Action(

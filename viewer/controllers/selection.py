@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from aetheria.laws.base import Law
-from viewer.controllers.cell_changes import cleared, cleared_outside, filled, flipped, turned
+from viewer.controllers.cell_changes import cleared, filled, flipped, turned
 from viewer.controllers.cell_editor import CellEditor
 from viewer.controllers.clipping import Clipping
 from viewer.controllers.component import ComponentHost
@@ -87,13 +87,27 @@ class SelectionController(CellEditor):
     def clear_outside(self) -> None:
         """Sets all other cells to rest."""
         if region := self._selected():
-            self._change(cleared_outside(region, self._grid, self.rest))
+            self._change([cleared(side, self.rest) for side in region.outside(self._grid)])
 
     def fill(self) -> None:
         """Fills the selection with random cells, as dense as the brush settings say."""
         if region := self._selected():
             self._fills += 1
             self._change([filled(region, self.controller.model.brush.density, self._fills, self.rest)])
+
+    def advance(self) -> None:
+        """Advances the selected cells by a step of the law; all others, and the step number, stay."""
+        if region := self._selected():
+            self._advance([region])
+
+    def advance_outside(self) -> None:
+        """Advances all other cells by a step of the law."""
+        if region := self._selected():
+            self._advance(region.outside(self._grid))
+
+    def _advance(self, regions: list[Region]) -> None:
+        stroke = self._stroke()
+        self.tools.queue_command(lambda painter: painter.advance(stroke, regions))
 
     def turn_right(self) -> None:
         """Turns the cells to be pasted, or else the selected ones, by 90 degrees clockwise."""

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from aetheria.core.errors import StateError
 from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.brushes import BrushName, Dab, PaintTarget, apply_dab, touched_regions
-from viewer.controllers.cell_changes import CellsChange
+from viewer.controllers.cell_changes import CellsChange, stepped
 from viewer.model.plane import Plane
 from viewer.model.region import Region
 
@@ -106,6 +107,12 @@ class Painter:
                 self._remember(stroke, change.region, before, after)
         self._keep_within_memory()
 
+    def advance(self, stroke: Stroke, regions: Sequence[Region]) -> None:
+        """Advances the cells of rectangles by a step of the law on the whole grid, as a stroke of its own."""
+        with self.motor.turn:
+            ahead = self.motor.next_cells()
+            self.change(stroke, [stepped(region, self._fetched(ahead, region, stroke)) for region in regions])
+
     def undo(self) -> bool:
         """Undoes the last stroke; returns whether there was one."""
         return self._swap(self.done, self.undone)
@@ -179,8 +186,12 @@ class Painter:
 
     def read(self, region: Region, stroke: Stroke) -> Array:
         """A copy of the cells of a rectangle, `(B or 1, C, h, w)`."""
-        cells = self.motor.cells_at(stroke.plane.block(region))
-        wanted = cells if stroke.universe is None else cells[stroke.universe : stroke.universe + 1]
+        return self._fetched(self.motor.cells_at(stroke.plane.block(region)), None, stroke)
+
+    def _fetched(self, cells: Tensor, region: Region | None, stroke: Stroke) -> Array:
+        """Cells `(B, C, *grid)` of a stroke's universes at a region, or all, as `(B or 1, C, h, w)` on the CPU."""
+        part = cells if region is None else cells[stroke.plane.block(region).index]
+        wanted = part if stroke.universe is None else part[stroke.universe : stroke.universe + 1]
         return stroke.plane.flat(self.motor.optimizer.move_to_cpu_batch([wanted])[0].numpy())
 
     def _write(self, region: Region, cells: Array, stroke: Stroke) -> None:

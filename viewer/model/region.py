@@ -32,3 +32,14 @@ class Region:
         bottom = max(self.top + self.height, other.top + other.height)
         right = max(self.left + self.width, other.left + other.width)
         return Region(top, left, bottom - top, right - left)
+
+    def outside(self, grid: tuple[int, int]) -> "list[Region]":
+        """The cells of a grid `(height, width)` beyond it, as at most four rectangles."""
+        bottom, right = self.top + self.height, self.left + self.width
+        sides = (
+            Region(0, 0, self.top, grid[1]),
+            Region(bottom, 0, grid[0] - bottom, grid[1]),
+            Region(self.top, 0, self.height, self.left),
+            Region(self.top, right, self.height, grid[1] - right),
+        )
+        return [side for side in sides if side.height and side.width]

@@ -1,5 +1,6 @@
 """The selection on a real motor, with a window that only remembers: no Qt."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from aetheria import MLP, GrayScott, Lenia, Life, law_from_rule
+from aetheria import MLP, GrayScott, Lenia, Life, Margolus, SecondOrder, law_from_rule
 from aetheria.core.errors import FileUnreadableError, StateError
 from aetheria.files.patterns import read_pattern
 from aetheria.laws.base import Law
+from aetheria.motor.edits import from_json, to_json
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recording
+from aetheria.runs.replay import repeat
 from tests.viewer.fakes import FakeView, life, live, wait_until
 from tests.viewer.recordings import record_life
 from viewer.controllers.clipping import Clipping, clipping_of_file, clipping_of_npy, clipping_of_text
@@ -392,7 +395,7 @@ def test_what_cannot_be_done_is_said_in_a_note_and_changes_nothing(
 ) -> None:
     opened(controller, soup(Lenia(R=5)))
     before = cells_of(controller)
-    for name in ("clear", "clear_outside", "fill", "turn_right", "flip_down"):
+    for name in ("clear", "clear_outside", "fill", "advance", "advance_outside", "turn_right", "flip_down"):
         view.messages.clear()
         getattr(controller.selection, name)()
         assert told(view, "Nothing is selected")
@@ -412,6 +415,91 @@ def test_what_cannot_be_done_is_said_in_a_note_and_changes_nothing(
     controller.open(RecordingSource(Recording(record_life(tmp_path / "x.h5"))))
     controller.selection.all()
     assert selected(controller) is None
+
+
+# -- advancing ---------------------------------------------------------------------------------------------------
+
+
+def numpy_life(cells: NDArray[Any]) -> NDArray[Any]:
+    """Conway's Life on a torus `(1, h, w)`."""
+    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+    count = sum(np.roll(cells, shift, (1, 2)) for shift in shifts)
+    return ((count == 3) | ((count == 2) & (cells == 1))).astype(cells.dtype)
+
+
+def test_only_the_cells_inside_or_outside_the_selection_advance_and_undo_takes_them_back(controller: Controller) -> None:
+    motor = opened(controller, soup())
+    before = cells_of(controller)
+    after = numpy_life(before)
+    inside = (slice(None), slice(4, 9), slice(26, 32))
+    within, beyond = before.copy(), after.copy()
+    within[inside], beyond[inside] = after[inside], before[inside]
+    controller.selection.choose(Region(4, 26, 5, 9))
+    for name, wanted in (("advance", within), ("advance_outside", beyond)):
+        getattr(controller.selection, name)()
+        assert np.array_equal(cells_of(controller), wanted), name
+        controller.tools.undo()
+        assert np.array_equal(cells_of(controller), before), name
+        controller.tools.redo()
+        assert np.array_equal(cells_of(controller), wanted), name
+        controller.tools.undo()
+    controller.selection.advance()
+    controller.selection.advance()
+    again = within.copy()
+    again[inside] = numpy_life(within)[inside]
+    assert np.array_equal(cells_of(controller), again)
+    assert motor.step_count == 0
+
+
+@pytest.mark.parametrize(
+    ("law", "channels", "grid"),
+    [
+        pytest.param(law_from_rule("345/2/4"), 1, (24, 32), id="Generations"),
+        pytest.param(Lenia(R=5), 1, (24, 32), id="Lenia"),
+        pytest.param(GrayScott(), 2, (24, 32), id="GrayScott"),
+        pytest.param(MLP(2), 2, (24, 32), id="MLP"),
+        pytest.param(Margolus(), 1, (24, 32), id="Margolus"),
+        pytest.param(SecondOrder(), 2, (24, 32), id="SecondOrder"),
+        pytest.param(law_from_rule("W110"), 1, (40,), id="a row"),
+        pytest.param(Lenia(R=5), 1, (12, 13, 14), id="a slice"),
+    ],
+)
+def test_all_selected_cells_advance_as_a_step_does_and_a_replay_repeats_it(
+    law: Law, channels: int, grid: tuple[int, ...], controller: Controller
+) -> None:
+    motor = opened(controller, soup(law, grid, channels, batch=2))
+    motor.step(3)
+    start = motor.state_dict()
+    stepped = copy.deepcopy(motor)
+    stepped.step(1)
+    wanted = start["cells"].clone()
+    part = (0, slice(None), 6) if len(grid) == 3 else (0,)
+    wanted[part] = stepped.cells[part]
+    controller.selection.all()
+    controller.selection.advance()
+    settled(controller)
+    assert torch.equal(motor.cells, wanted)
+    assert motor.step_count == 3
+    motor.step(2)
+    again = soup(law, grid, channels, batch=2)
+    repeat(again, [from_json(to_json(edit)) for edit in motor.edits], 5)
+    assert torch.equal(again.cells, motor.cells)
+
+
+def test_advancing_everything_outside_leaves_other_universes_alone_unless_all_are_wanted(controller: Controller) -> None:
+    motor = opened(controller, soup(batch=2))
+    before, after = motor.cells, motor.next_cells()
+    controller.selection.choose(Region(0, 0, 24, 1))
+    controller.selection.advance_outside()
+    settled(controller)
+    assert torch.equal(motor.cells[0, ..., 1:], after[0, ..., 1:])
+    assert torch.equal(motor.cells[1], before[1])
+    controller.tools.undo()
+    controller.model.change_brush(everywhere=True)
+    controller.selection.advance_outside()
+    settled(controller)
+    assert torch.equal(motor.cells[..., 1:], after[..., 1:])
+    assert torch.equal(motor.cells[..., 0], before[..., 0])
 
 
 # -- saving ------------------------------------------------------------------------------------------------------
