@@ -6,7 +6,7 @@ import warnings
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, create_model
@@ -122,6 +122,11 @@ def parameters(law: Any) -> dict[str, inspect.Parameter]:
     return {
         name: p for name, p in inspect.signature(law).parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     }
+
+
+def choices(law: Any, parameter: str) -> tuple[Any, ...]:
+    """The values that a parameter of a law may have, where its annotation lists them; else empty."""
+    return get_args(_settings_of(law).model_fields[parameter].annotation)
 
 
 def build_law(name: str, *, seed: int = 0, weights: str | Path | None = None, **settings: Any) -> nn.Module:

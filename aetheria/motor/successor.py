@@ -78,6 +78,8 @@ def resized(motor: Aetheria_Motor, grid_size: int | Sequence[int], at: Sequence[
 def under_law(motor: Aetheria_Motor, law: Law) -> Aetheria_Motor:
     """A motor of its own that steps the cells of `motor` by another law, from the same step on.
 
+    A law of the same class, as with another boundary, goes on with the memory, too.
+
     Args:
         motor: stays as it is.
         law: for cells of as many channels.
@@ -93,7 +95,9 @@ def under_law(motor: Aetheria_Motor, law: Law) -> Aetheria_Motor:
     if law.channels != motor.shape[1]:
         raise StateError(f"under_law: {law.name} has {law.channels} channels; the cells have {motor.shape[1]}")
     made = _made(motor, module_of(law), motor.shape[2:], law_values(state["cells"], law, f"{law.name}: the present cells"))
-    made.load_state_dict({"cells": made.cells, "memory": made.memory, "step": state["step"], "seed": state["seed"]})
+    same = type(made.law) is type(motor.law)
+    kept = {"memory": state["memory"], "law": state.get("law", {})} if same else {"memory": made.memory}
+    made.load_state_dict({"cells": made.cells, "step": state["step"], "seed": state["seed"], **kept})
     if isinstance(initial, Initial):
         made._initial = made._first_initial = initial
     return made

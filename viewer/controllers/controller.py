@@ -76,7 +76,7 @@ class Controller(ViewCommands):
         self.paste = PasteController(self, self.tools)
         self.selection = SelectionController(self, self.paste)
         self.successors = SuccessorController(self, self.open)
-        self.parameters = ParameterController(self, self.successors.change_rule)
+        self.parameters = ParameterController(self, self.successors)
         self.history = History(self, lambda: self.tools.painting)
         for part in (self.tools, self.parameters):
             part.listeners.append(self.history.mark_stale)

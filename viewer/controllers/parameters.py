@@ -1,12 +1,14 @@
 """Parameters of the law, changed while it runs. No Qt."""
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.laws.controls import Control, TextControl, Value
 from aetheria.laws.rules import NAMES, read_rule
 from aetheria.laws.rules.tables import SHIPPED
 from aetheria.motor.motor import Aetheria_Motor
+from viewer.controllers.boundaries import BOUNDARY, known_boundaries
 from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
 from viewer.sources.source import FrameSource
@@ -31,29 +33,36 @@ KNOWN_RULES: Mapping[str, str] = {name: NAMES[name] for name in _KNOWN} | {name:
 ANY_RULE = TextControl("rule", "of any family, as B36/S23, 345/2/4 or WireWorld; the cells stay")
 
 
-ChangeRule = Callable[[str, Callable[[AetheriaError], object]], object]
+Failed = Callable[[AetheriaError], object]
+
+
+class Successors(Protocol):
+    """Goes on from the cells of the open run under another rule or boundary; see `SuccessorController`."""
+
+    def change_rule(self, text: str, failed: Failed) -> None: ...
+    def change_boundary(self, text: str, failed: Failed) -> None: ...
 
 
 class ParameterController(Component):
     """The controls of the open run; every law of whole states has a rule, which may be of another family.
 
+    The boundary is among them, for laws that have one.
+
     Attributes:
         controls: the controls in their order of display.
         values: the present values, by name.
         problems: reasons why the last new value of a control was refused, by name.
+        known: values to choose from by a name for people, by name of the control.
         listeners: called when any of these changed.
     """
 
-    def __init__(self, controller: ComponentHost, change_rule: ChangeRule) -> None:
-        """
-        Args:
-            change_rule: goes on under a rule that another law runs; see `SuccessorController`.
-        """
+    def __init__(self, controller: ComponentHost, successors: Successors) -> None:
         super().__init__(controller)
-        self._change_rule = change_rule
+        self._successors = successors
         self.controls: tuple[Control | TextControl, ...] = ()
         self.values: dict[str, Value] = {}
         self.problems: dict[str, str] = {}
+        self.known: dict[str, Mapping[str, str]] = {}
         self.listeners: list[Callable[[], None]] = []
         self._first: dict[str, Value] = {}
         self._asked: dict[str, int] = {}  # number of requests by control: answers to older ones are ignored
@@ -62,6 +71,9 @@ class ParameterController(Component):
         """Changes a control from the next step on; a refusal goes into `problems`."""
         source = self.controller.source
         if not isinstance(source, LiveSource):
+            return
+        if name == BOUNDARY.name:
+            self._set_boundary(source, str(value))
             return
         turn = self._asked[name] = self._asked.get(name, 0) + 1
 
@@ -72,11 +84,18 @@ class ParameterController(Component):
             if problem and name == "rule" and source.motor.traits.states is not None:
                 problem = rule_problem(str(value))  # of any family, not of the present law's
                 if not problem:
-                    self._change_rule(str(value), lambda error: self._is_set(name, before, str(error)))
+                    self._successors.change_rule(str(value), lambda error: self._is_set(name, before, str(error)))
                     return
             self._is_set(name, before, problem)
 
         source.submit(lambda: _set(source, name, value), is_set, f"control {name}")
+
+    def _set_boundary(self, source: LiveSource, text: str) -> None:
+        present = source.motor.traits.boundary
+        if text == present:
+            self._is_set(BOUNDARY.name, present, "")
+        else:
+            self._successors.change_boundary(text, lambda error: self._is_set(BOUNDARY.name, present, _beside(error)))
 
     def forget_problem(self, name: str) -> None:
         """The value that was refused is given up: the one that holds is shown again."""
@@ -130,6 +149,13 @@ class ParameterController(Component):
             if law.states is not None:
                 self.values.setdefault("rule", law.rule_string)
                 self.controls = (ANY_RULE, *(control for control in self.controls if control.name != "rule"))
+            self.known = {
+                "rule": {f"{name}  {rule}": rule for name, rule in KNOWN_RULES.items()},
+                BOUNDARY.name: known_boundaries(law),
+            }
+            if self.known[BOUNDARY.name]:
+                self.values[BOUNDARY.name] = law.boundary
+                self.controls = (*self.controls, BOUNDARY)
             self._first = dict(self.values)
         self._notify()
 
@@ -174,7 +200,12 @@ def _set(source: LiveSource, name: str, value: Value) -> tuple[Value, str]:
     try:
         source.motor.set_control(name, value)
     except ConfigError as error:
-        problem = str(error).partition("] ")[2] or str(error)  # without "[law.life] ": it is shown beside the field
+        problem = _beside(error)
     else:
         source.refresh()
     return source.motor.get_control(name), problem
+
+
+def _beside(error: AetheriaError) -> str:
+    """The text of an error without "[law.life] ": it is shown beside the field."""
+    return str(error).partition("] ")[2] or str(error)

@@ -9,6 +9,7 @@ from aetheria.laws.rules import Rule, law_from_rule, read_rule
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.motor.successor import resized, under_law
 from aetheria.runs.config import RunConfig
+from viewer.controllers.boundaries import with_law_of
 from viewer.controllers.component import Component, ComponentHost
 from viewer.controllers.save import present_config
 from viewer.model.messages import Message
@@ -32,7 +33,7 @@ class SuccessorController(Component):
         """
         before = times(self._grid())
         note = f"The grid is {times(tuple(grid))} cells now, instead of {before}; resize it again to undo this"
-        self._replace(lambda motor: resized(motor, grid, at), lambda config: _with_grid(config, grid), note)
+        self._replace(lambda motor, _: resized(motor, grid, at), lambda config: _with_grid(config, grid), note)
 
     def change_rule(self, text: str, failed: Callable[[AetheriaError], object]) -> None:
         """Goes on under the rule of a text, which another law runs.
@@ -50,7 +51,23 @@ class SuccessorController(Component):
             failed(error)
             return
         note = f"{law.name} runs the rule {rule.text} now; strokes painted before cannot be undone"
-        self._replace(lambda motor: under_law(motor, law), lambda config: _with_rule(config, rule), note, failed)
+        self._replace(lambda motor, _: under_law(motor, law), lambda config: _with_rule(config, rule), note, failed)
+
+    def change_boundary(self, text: str, failed: Callable[[AetheriaError], object]) -> None:
+        """Goes on with the same law, and other cells beyond the edges.
+
+        Args:
+            text: as a config has it: "periodic", "zero", "klein-x" ...
+            failed: called with the reason when that is not possible.
+        """
+
+        def make(motor: Aetheria_Motor, config: RunConfig | None) -> Aetheria_Motor:
+            if config is None:
+                raise StateError("This run has no config, by which its law could be built again")
+            return with_law_of(config, motor)
+
+        note = f"The boundary is {text} now; strokes painted before cannot be undone"
+        self._replace(make, lambda config: _with_boundary(config, text), note, failed)
 
     def _grid(self) -> tuple[int, ...]:
         source = self.controller.source
@@ -58,7 +75,7 @@ class SuccessorController(Component):
 
     def _replace(
         self,
-        make: Callable[[Aetheria_Motor], Aetheria_Motor],
+        make: Callable[[Aetheria_Motor, RunConfig | None], Aetheria_Motor],
         change: Callable[[RunConfig], RunConfig],
         note: str,
         failed: Callable[[AetheriaError], object] | None = None,
@@ -75,7 +92,7 @@ class SuccessorController(Component):
         def made(motor: Aetheria_Motor) -> LiveSource | AetheriaError:
             try:
                 config = None if source.config is None else change(present_config(source.config, motor))
-                return LiveSource(make(motor), title=source.title, config=config)
+                return LiveSource(make(motor, config), title=source.title, config=config)
             except AetheriaError as error:
                 return error
 
@@ -92,11 +109,16 @@ class SuccessorController(Component):
         source.submit_paused(made, ready)
 
     def _show(self, source: LiveSource, playing: bool, note: str) -> None:
-        model = self.controller.model
+        model, before = self.controller.model, self.controller.source
         kept: dict[str, Any] = {"stride": model.stride, "tool": model.tool}
-        brush = model.brush
+        brush, region = model.brush, model.region
+        same_view = before is not None and (before.plane.shape, before.fields) == (source.plane.shape, source.fields)
+        if same_view:
+            kept["view_settings"] = model.view_settings
         self._open(source)
         model.set(**kept)
+        if same_view and region is not None:
+            self.controller.view.show_region(region)
         model.change_brush(size=brush.size, strength=brush.strength, state=brush.state, everywhere=brush.everywhere)
         source.play(playing)
         self.controller.view.show_message(Message("note", note))
@@ -112,4 +134,10 @@ def _with_rule(config: RunConfig, rule: Rule) -> RunConfig:
     values = config.model_dump(exclude_none=True)
     boundary = values["law"].get("boundary")
     values["law"] = {"name": rule.law, **rule.settings, **({"boundary": boundary} if boundary else {})}
+    return RunConfig.checked(values, "")
+
+
+def _with_boundary(config: RunConfig, boundary: str) -> RunConfig:
+    values = config.model_dump(exclude_none=True)
+    values["law"]["boundary"] = boundary
     return RunConfig.checked(values, "")

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from aetheria.laws.controls import Control, TextControl, Value
 from viewer.controllers.controller import Controller
-from viewer.controllers.parameters import KNOWN_RULES, rule_problem
+from viewer.controllers.parameters import ParameterController, rule_problem
 from viewer.panels.number import NumberInput
 from viewer.panels.panel import Panel, scrolled
 from viewer.sources.source import FrameSource
@@ -84,7 +84,7 @@ class LawPanel(Panel):
         self.rows = {}
         for place, control in enumerate(self.parameters.controls):
             row = (
-                _RuleRow(control, self.parameters.set, self.parameters.forget_problem)
+                _TextRow(control, self.parameters)
                 if isinstance(control, TextControl)
                 else _NumberRow(control, self.parameters.set)
             )
@@ -147,7 +147,7 @@ class _NumberRow(_ControlRow):
             self.number.show_value(float(value))
 
 
-class _RuleField(QLineEdit):
+class _TextField(QLineEdit):
     """A text field whose Esc restores what it showed."""
 
     def __init__(self, restore: Callable[[], object]) -> None:
@@ -166,23 +166,24 @@ class _RuleField(QLineEdit):
         return super().event(event)
 
 
-class _RuleRow(_ControlRow):
+class _TextRow(_ControlRow):
     """A text, with a list of well-known values if there is one; what is no rule is marked while it is typed."""
 
-    def __init__(self, control: TextControl, choose: Callable[[str, Value], object], give_up: Callable[[str], object]) -> None:
+    def __init__(self, control: TextControl, parameters: ParameterController) -> None:
         super().__init__(control)
-        self.choose, self.give_up = choose, give_up
-        self.text = accessible(_RuleField(self._restore), control.name)
+        self.choose, self.give_up = parameters.set, parameters.forget_problem
+        self.text = accessible(_TextField(self._restore), control.name)
         self.text.setToolTip(f"{control.meaning}. Enter runs it, Esc restores the running one")
         self.text.textEdited.connect(self._edited)
         self.text.returnPressed.connect(lambda: self._choose(self.text.text().strip()))
         self.title.setBuddy(self.text)
         self.grid.addWidget(self.text, 1, 0, 1, 2)
         self.known = accessible(QComboBox(), f"Well-known values of {control.name}")
-        self.known.setToolTip("Well-known rules")
-        for name, rule in KNOWN_RULES.items() if control.name == "rule" else ():
-            self.known.addItem(f"{name}  {rule}", rule)
-        self.known.setPlaceholderText("Another rule")
+        accessible(self.known.view(), f"Well-known values of {control.name}, as a list")
+        self.known.setToolTip(f"Well-known values of {control.name}")
+        for name, value in parameters.known.get(control.name, {}).items():
+            self.known.addItem(name, value)
+        self.known.setPlaceholderText(f"Another {control.name}")
         self.known.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.known.setMinimumContentsLength(8)
         self.known.activated.connect(lambda _: self._choose(self.known.currentData()))

@@ -31,7 +31,7 @@ def lenia() -> Aetheria_Motor:
 def test_a_control_holds_from_the_next_step_without_a_restart(controller: Controller) -> None:
     motor = life(initial=torch.ones(1, 24, 32))
     controller.open(live(motor))
-    assert controller.parameters.values == {"rule": "B3/S23"}
+    assert controller.parameters.values == {"rule": "B3/S23", "boundary": "periodic"}
     controller.parameters.set("rule", "B/S8")
     wait_until(lambda: controller.parameters.values["rule"] == "B/S8", controller)
     motor.step(3)

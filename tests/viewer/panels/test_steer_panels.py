@@ -14,8 +14,10 @@ from pytestqt.qtbot import QtBot
 
 from aetheria import MLP, GrowingNCA, Lenia, law_from_rule
 from aetheria.motor.motor import Aetheria_Motor
+from aetheria.runs.config import RunConfig
+from aetheria.runs.run import build_motor
 from tests.viewer.fakes import life, live
-from viewer.panels.law import LawPanel, _NumberRow, _RuleRow
+from viewer.panels.law import LawPanel, _NumberRow, _TextRow
 from viewer.panels.number import NumberInput
 from viewer.panels.tools_panel import ToolsPanel
 from viewer.sources.live import LiveSource
@@ -194,9 +196,9 @@ def test_all_universes_are_offered_where_there_are_several(window: Window, qtbot
 # -- law -------------------------------------------------------------------------------------------------------------
 
 
-def rule_row(window: Window) -> _RuleRow:
+def rule_row(window: Window) -> _TextRow:
     row = law(window).rows["rule"]
-    assert isinstance(row, _RuleRow)
+    assert isinstance(row, _TextRow)
     return row
 
 
@@ -279,6 +281,34 @@ def test_a_rule_of_another_family_changes_the_law_and_its_states_can_be_drawn(wi
     assert source.motor.traits.name == "Generations"
 
 
+def test_the_boundary_is_chosen_from_those_of_the_law_or_typed_and_a_refusal_says_why(window: Window, qtbot: QtBot) -> None:
+    config = RunConfig.checked(
+        {"steps": 9, "grid": {"height": 24, "width": 32}, "law": {"name": "Life"}, "motor": {"plan": "eager"}}, ""
+    )
+    window.controller.open(live(build_motor(config), config=config))
+
+    def row() -> _TextRow:
+        found = law(window).rows["boundary"]
+        assert isinstance(found, _TextRow)
+        return found
+
+    assert (row().text.text(), row().known.currentText()) == ("periodic", "Torus  periodic")
+    row().known.setCurrentIndex(row().known.findData("klein-x"))
+    row().known.activated.emit(row().known.currentIndex())
+    qtbot.waitUntil(lambda: row().text.text() == "klein-x" and row().known.currentData() == "klein-x")
+    typed(qtbot, row().text, "sphere")
+    qtbot.waitUntil(lambda: row().problem.isVisible())
+    assert 'grid 24 x 32: boundary "sphere" joins neighbouring edges; expected a square grid' in row().problem.text()
+    typed(qtbot, row().text, "walls")
+    qtbot.waitUntil(lambda: '"walls" given; expected one of periodic, zero, reflect' in row().problem.text())
+    qtbot.keyClick(row().text, Key.Key_Escape)
+    assert (row().text.text(), row().problem.isVisible()) == ("klein-x", False)
+    typed(qtbot, row().text, "periodic-x+3")
+    qtbot.waitUntil(lambda: row().text.text() == "periodic-x+3" and row().known.currentText() == "")
+    assert isinstance(window.controller.source, LiveSource)
+    assert window.controller.source.motor.traits.boundary == "periodic-x+3"
+
+
 def test_laws_of_many_states_have_a_number_instead_of_a_strip(window: Window, qtbot: QtBot) -> None:
     opened(window, qtbot, Aetheria_Motor(law_from_rule("0/2/200"), 32, 1, "cpu", {"plan": "eager"}))
     strip = tools(window).states
@@ -292,7 +322,7 @@ def test_laws_of_many_states_have_a_number_instead_of_a_strip(window: Window, qt
 
 def test_a_number_is_slid_typed_refused_and_reset(window: Window, qtbot: QtBot) -> None:
     motor = opened(window, qtbot, Aetheria_Motor(Lenia("O2u"), 64, 1, "cpu", {"plan": "eager"}))
-    assert list(law(window).rows) == ["m", "s", "T"]
+    assert list(law(window).rows) == ["m", "s", "T", "boundary"]
     row = number_row(window, "T")
     assert row.number.value() == 10
     assert not law(window).reset_all.isEnabled()
@@ -330,9 +360,9 @@ def test_the_rows_are_those_of_the_law_that_is_open(window: Window, qtbot: QtBot
     assert not law(window).rows
     assert law(window).nothing.isVisible()
     opened(window, qtbot, Aetheria_Motor(GrowingNCA(), 32, 16, "cpu", {"plan": "eager"}))
-    assert list(law(window).rows) == ["fire_rate"]
+    assert list(law(window).rows) == ["fire_rate", "boundary"]
     opened(window, qtbot, Aetheria_Motor(MLP(1), 32, 1, "cpu", {"plan": "eager"}))
-    assert list(law(window).rows) == ["decay"]
+    assert list(law(window).rows) == ["decay", "boundary"]
     opened(window, qtbot, Aetheria_Motor(torch.nn.Identity(), 32, 1, "cpu", {"plan": "eager"}))
     assert not law(window).rows
     assert "no parameters" in law(window).nothing.text()
