@@ -19,6 +19,7 @@ from aetheria.motor.edit_log import EditReader
 from aetheria.motor.edits import Edit
 from aetheria.motor.loop import StepLoop
 from aetheria.motor.split_calls import led, on_leader
+from aetheria.motor.split_tiles import SplitTiles
 from aetheria.observe.feed import Delivery, Subscription
 from aetheria.observe.frame import Frame
 from aetheria.observe.request import Part, PixelType, Request, request_for
@@ -48,6 +49,11 @@ class MotorReader:
     def split(self) -> SplitGrid | None:
         """The split of the grid over processes; None for one process."""
         return self._loop.stepper.split
+
+    @property
+    def tiles(self) -> SplitTiles | None:
+        """Reads and writes the state of a split grid by tiles, in files; None for one process. For the holder of `turn`."""
+        return self._loop.stepper.tiles
 
     @property
     def tile(self) -> Block:

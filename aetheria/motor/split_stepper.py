@@ -15,6 +15,7 @@ from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
 from aetheria.motor.split_fields import SplitFields
+from aetheria.motor.split_tiles import SplitTiles
 from aetheria.motor.stepper import Moment, Stepper
 from aetheria.observe.fields import Ahead
 from aetheria.observe.request import Request
@@ -84,6 +85,7 @@ class SplitStepper(Stepper):
         self.split = self._grid = split
         self._before_change = self.moment  # the newest change, to be undone
         self._fields = SplitFields(law, split, lambda: self.own_state, super().change)
+        self.tiles = SplitTiles(split, lambda: self.own_state, self._take)
         handlers: dict[str, Callable[..., Any]] = {
             "advance": self._advance_all,
             "plan": super().current,
@@ -131,8 +133,12 @@ class SplitStepper(Stepper):
                     parts.append(self._grid.halo.scatter(given, like))
                 else:
                     parts.append(self._same(given, like))
+        self._take(tuple(parts), step, seed)
+
+    def _take(self, state: State, step: int, seed: int) -> None:
+        """Goes on from a state of this process's window."""
         self._before_change = self.moment
-        super().go_to(tuple(parts), step, seed)
+        super().go_to(state, step, seed)
 
     def _same(self, given: Tensor | None, like: Tensor) -> Tensor:
         """A tensor that is the same in all processes, as the leader has it."""

@@ -13,6 +13,7 @@ from aetheria.laws.own_state import OwnState
 from aetheria.motor.cells import finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
+from aetheria.motor.split_tiles import SplitTiles
 from aetheria.observe.fields import Ahead, View
 from aetheria.observe.render import render
 from aetheria.observe.request import Request, view_of
@@ -49,9 +50,11 @@ class Stepper:
         moment: state, step and seed.
         own: the state that the law's modules keep themselves.
         split: of the grid over processes; None for one process.
+        tiles: the files of its tiles; None for one process.
     """
 
     split: SplitGrid | None = None
+    tiles: SplitTiles | None = None
 
     def __init__(
         self,

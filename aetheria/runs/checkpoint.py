@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from glob import escape
 from pathlib import Path
 
 from aetheria.core.errors import AetheriaError, FileUnreadableError
@@ -12,7 +13,9 @@ from aetheria.files.atomic import FAILPOINTS as WRITE_FAILPOINTS
 from aetheria.files.atomic import remove_leftovers
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
-from aetheria.runs.state_file import SavedState, capture, describe_state, read_state, write_state
+from aetheria.runs.state_file import SavedState, capture, describe_state, open_state, read_state, write_state
+from aetheria.runs.state_parts import parts_beside, remove_state
+from aetheria.runs.state_tiles import capture_tiles
 
 log = get_logger(__name__)
 KEPT = 2
@@ -30,7 +33,8 @@ class Checkpoints:
                     checkpoints.save()
 
     A checkpoint is "run.h5.checkpoint-1000.safetensors", a saved state with the position of the recording. The recording is
-    synced to the disk up to that position before the checkpoint is written.
+    synced to the disk up to that position before the checkpoint is written. On a split grid each process writes a part first,
+    "run.h5.checkpoint-1000.part-<token>-<rank>.safetensors".
     """
 
     def __init__(
@@ -79,16 +83,18 @@ class Checkpoints:
             DivergedError: the state holds NaN or Inf; earlier checkpoints stay.
             RecordingError: the file cannot be written, or the recorder has failed. DiskFullError: no space is left.
         """
-        step = self._motor.step_count
+        motor, config, step = self._motor, self._config, self._motor.step_count
         if self._saved_at != step:
-            with self._motor.turn:  # no edit may come between the position and the state
+            with motor.turn:  # no edit may come between the position and the state
                 position = self._recorder.sync()
                 reached("recording on disk")
-                saved = capture(self._motor, self._config, position)
-            write_state(saved, path_of(self._recorder.path, step))
+                path, whole = path_of(self._recorder.path, step), self._motor.split is None
+                saved = capture(motor, config, position) if whole else capture_tiles(motor, path, config, position)
+            write_state(saved, path)
             self._saved_at = step
             for old in checkpoints_of(self._recorder.path)[KEPT:]:
-                old.unlink(missing_ok=True)
+                remove_state(old)
+            _remove_unlisted(self._recorder.path)
             reached("old checkpoints gone")
         self._next = time.monotonic() + self._interval_s
 
@@ -98,7 +104,8 @@ class Checkpoints:
         remove_leftovers(recording.parent, lambda name: name.startswith(f"{recording.name}.checkpoint-"))
         for path in checkpoints_of(recording):
             if step_of(path) > self._began or not _belongs_to(path, self._recorder.id):
-                path.unlink(missing_ok=True)
+                remove_state(path)
+        _remove_unlisted(recording)
 
 
 def path_of(recording: Path, step: int) -> Path:
@@ -118,16 +125,20 @@ def step_of(path: Path) -> int:
     return int(found[1]) if found else -1
 
 
-def newest_checkpoint(recording: Recording) -> SavedState | None:
-    """The newest checkpoint that is undamaged and not ahead of the recording. A warning names each newer one."""
-    return next(_usable(recording), None)
+def newest_checkpoint(recording: Recording, *, whole: bool = True) -> SavedState | None:
+    """The newest checkpoint that is undamaged and not ahead of the recording. A warning names each newer one.
+
+    Args:
+        whole: with all tensors; False leaves cells and memory in their files, for the processes of a split grid.
+    """
+    return next(_usable(recording, read_state if whole else open_state), None)
 
 
-def _usable(recording: Recording) -> Iterator[SavedState]:
+def _usable(recording: Recording, read: Callable[[Path], SavedState]) -> Iterator[SavedState]:
     frames, edit_bytes = len(recording), recording.edit_bytes
     for path in checkpoints_of(recording.path):
         try:
-            saved = read_state(path)
+            saved = read(path)
         except FileUnreadableError as error:
             log.warning("%s; it is skipped", error)
             continue
@@ -138,6 +149,19 @@ def _usable(recording: Recording) -> Iterator[SavedState]:
             log.warning("%s: was made after frame %s, and the recording holds %s; it is skipped", path, position.frames, frames)
         else:
             yield saved
+
+
+def _remove_unlisted(recording: Path) -> None:
+    """Removes files of tiles that no checkpoint lists: those of a run that was killed before it wrote the checkpoint."""
+    listed: set[Path] = set()
+    for path in checkpoints_of(recording):
+        try:
+            listed.update(part.path(path) for part in describe_state(path).parts)
+        except AetheriaError:
+            listed.update(parts_beside(path))  # not readable just now
+    for part in recording.parent.glob(f"{escape(recording.name)}.checkpoint-*.part-*.safetensors"):
+        if part not in listed:
+            part.unlink(missing_ok=True)
 
 
 def _belongs_to(path: Path, recording: str) -> bool:

@@ -29,7 +29,7 @@ from aetheria.runs.steering import Steering
 from aetheria.split.join import shared_text
 
 log = get_logger(__name__)
-_AT_REST = Initial(kind="seed")  # for the other processes of a split grid, which are given the checkpoint's cells
+_AT_REST = Initial(kind="seed")  # for the processes of a split grid, each of which then reads its part of the checkpoint
 LaterEdit = tuple[Edit, bool]  # and whether the frame of the edit's step shows it
 
 
@@ -81,7 +81,7 @@ def resume(
         ConfigError: the run is at its end, or past the steps given.
         AetheriaError: the motor cannot be built.
     """
-    plan = _plan(path, steps, from_start)
+    plan = _plan(path, steps, from_start, whole=mesh is None)
     with SignalHandler() as signals, _motor(path, plan, device, mesh) as motor:
         started(motor)
         motor.warm_up()
@@ -96,13 +96,13 @@ def resume(
         return finish(session, plan.config, lambda session: _continue(session, plan.later_edits))
 
 
-def _plan(path: Path, steps: int | None, from_start: bool) -> ResumePlan:
+def _plan(path: Path, steps: int | None, from_start: bool, whole: bool) -> ResumePlan:
     if is_being_written(path):
         raise RecordingError(f"{path}: is being written; a run can be resumed when it has ended")
     with Recording(path) as recording:
         if not recording.config:
             raise RecordingError(f"{path}: was recorded without a config; build its motor, and use Recorder(..., resume=...)")
-        saved = newest_checkpoint(recording)
+        saved = newest_checkpoint(recording, whole=whole)
         if saved is None and not from_start:
             there = "no checkpoint that can be used" if checkpoints_of(path) else "no checkpoint"
             raise RecordingError(
@@ -152,7 +152,8 @@ def _motor(path: Path, plan: ResumePlan, device: str | None, mesh: DeviceMesh | 
         # Not from the config's initial cells: their file may be gone.
         if mesh is not None:
             shared_text(config.model_copy(update={"initial": _AT_REST}).to_toml())
-        return build_motor(config, device, plan.saved.tensors["cells"], mesh)
+            return build_motor(config, device, _AT_REST, mesh)
+        return build_motor(config, device, plan.saved.tensors["cells"])
 
 
 def _restore(path: Path, motor: Aetheria_Motor, saved: SavedState) -> None:

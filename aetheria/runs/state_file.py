@@ -4,6 +4,9 @@ Any reader of safetensors opens it. Tensors: "cells" `(B, C, *grid)`, "memory_0"
 that the law's modules keep themselves, and in a checkpoint the states of random generators (`aetheria.core.rng_state`).
 Metadata: "aetheria_state", the description, and "sha256", the digest of description and tensors. A file of version 2 without a
 digest is refused; version 1 had none.
+
+In a checkpoint of a split grid (version 3) cells and memory are in files beside it, one for each process; the description lists
+them, with the digest of each and the place of its tensors in the grid (`corner` and `size`).
 """
 
 import json
@@ -13,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field as Setting
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,71 +23,55 @@ from torch import Tensor
 from aetheria.core.device import times
 from aetheria.core.errors import AetheriaError, DiskFullError, DivergedError, FileUnreadableError, RecordingError, StateError
 from aetheria.core.rng_state import NAMES, random_states, set_random_states
-from aetheria.core.settings import Settings
 from aetheria.files.atomic import durable_write
 from aetheria.files.checked_tensors import check_safetensors, digest_of
 from aetheria.laws.own_state import to_files
 from aetheria.motor.cells import finite
 from aetheria.motor.edit_log import controls_of
 from aetheria.motor.motor import Aetheria_Motor
+from aetheria.motor.split_state import load_tiles
 from aetheria.recording.append import ResumePoint
 from aetheria.recording.metadata import weights_hash
 from aetheria.runs.provenance import Provenance
+from aetheria.runs.state_description import IN_PARTS, StateDescription
+from aetheria.runs.state_parts import check_parts, tile_files
+from aetheria.split.tile_files import TileFiles, is_tile_file
 
 VERSION = 2
-READABLE = (1, VERSION)
+READABLE = (1, VERSION, IN_PARTS)
 _FAILURES = (OSError, SafetensorError, RuntimeError, MemoryError)  # of safe_open, which maps the file
 _KEY, _DIGEST = "aetheria_state", "sha256"
 _LAW = "law."  # prefix of the tensors that the law's modules keep themselves
 
 
-class StateDescription(Settings):
-    """The description of a saved state.
-
-    Attributes:
-        version: of the file format.
-        law: name of its class.
-        shape: (B, C, *grid).
-        step, seed: as for `Aetheria_Motor.state_dict`.
-        config: the run's config as TOML; empty for a motor that was not built from one.
-        made: provenance of the run; None in version 1.
-        weights_sha256: of the law's tensors, with the values that its controls had; empty in version 1.
-        controls: values of the law's controls.
-        position: of the recording, in a checkpoint.
-        law_state: values other than tensors that the law's modules keep themselves.
-    """
-
-    version: int
-    law: str
-    shape: tuple[int, ...] = Setting(strict=False)
-    step: int = Setting(ge=0)
-    seed: int = Setting(ge=0, lt=1 << 63)
-    config: str = ""
-    made: Provenance | None = None
-    weights_sha256: str = ""
-    controls: dict[str, float | str] = Setting(default_factory=dict)
-    position: ResumePoint | None = None
-    law_state: dict[str, Any] = Setting(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class SavedState:
-    """A state with its description; tensors by the names in the file, on the CPU."""
+    """A state with its description.
+
+    Attributes:
+        tensors: by the names in the file, on the CPU.
+        files: of cells and memory, where they are not among the tensors.
+    """
 
     description: StateDescription
     tensors: Mapping[str, Tensor]
+    files: TileFiles | None = None
 
     def load(self, motor: Aetheria_Motor) -> None:
-        """Puts a motor into this state. Raises what `Aetheria_Motor.load_state_dict` does."""
+        """Puts a motor into this state. Raises what `Aetheria_Motor.load_state_dict` or `load_tiles` does."""
         tensors, description = self.tensors, self.description
         law = {name.removeprefix(_LAW): tensor for name, tensor in tensors.items() if name.startswith(_LAW)}
+        law |= description.law_state
+        if self.files is not None:
+            load_tiles(motor, self.files, description.step, description.seed, law)
+            return
         motor.load_state_dict(
             {
                 "cells": tensors["cells"],
                 "memory": tuple(tensors[name] for name in _memories(tensors)),
                 "step": description.step,
                 "seed": description.seed,
-                "law": law | description.law_state,
+                "law": law,
             }
         )
 
@@ -116,7 +102,7 @@ def capture(motor: Aetheria_Motor, config: str = "", position: ResumePoint | Non
         state, controls, weights = motor.state_dict(), controls_of(motor.traits), weights_hash(motor.law)
     tensors = {"cells": state["cells"], **{f"memory_{k}": memory for k, memory in enumerate(state["memory"])}}
     if not all(finite(tensor) for tensor in tensors.values()):
-        raise DivergedError(f"{motor.traits.name}: cells hold NaN or Inf at step {state['step']}; such a state is not saved")
+        raise diverged(motor)
     law_tensors, law_values = to_files(state.get("law", {}))
     tensors |= {_LAW + name: tensor for name, tensor in law_tensors.items()}
     copies = motor.optimizer.move_to_cpu_batch(list(tensors.values()))
@@ -125,18 +111,30 @@ def capture(motor: Aetheria_Motor, config: str = "", position: ResumePoint | Non
         saved |= random_states(motor.device)
     description = StateDescription(
         version=VERSION,
-        law=motor.traits.name,
-        shape=motor.shape,
-        step=state["step"],
-        seed=state["seed"],
         config=config,
-        made=Provenance.of(motor),
-        weights_sha256=weights,
-        controls=controls,
         position=position,
         law_state=law_values,
+        **described(motor, controls, weights, state["step"]),
     )
     return SavedState(description, saved)
+
+
+def described(motor: Aetheria_Motor, controls: dict[str, Any], weights: str, step: int) -> dict[str, Any]:
+    """What the description of a state says of its motor."""
+    return {
+        "law": motor.traits.name,
+        "shape": motor.shape,
+        "step": step,
+        "seed": motor.seed,
+        "made": Provenance.of(motor),
+        "weights_sha256": weights,
+        "controls": controls,
+    }
+
+
+def diverged(motor: Aetheria_Motor) -> DivergedError:
+    """The error for a state that is not saved."""
+    return DivergedError(f"{motor.traits.name}: cells hold NaN or Inf at step {motor.step_count}; such a state is not saved")
 
 
 def write_state(saved: SavedState, path: Path) -> None:
@@ -145,7 +143,7 @@ def write_state(saved: SavedState, path: Path) -> None:
     Raises:
         RecordingError: the file cannot be written, or reads back changed. DiskFullError: no space is left.
     """
-    text = saved.description.model_dump_json()
+    text = saved.description.to_json()
     digest = digest_of(text, saved.tensors)
 
     def verify(temporary: Path) -> None:
@@ -195,23 +193,43 @@ def is_state(path: Path) -> bool:
 
 
 def read_state(path: Path) -> SavedState:
-    """The state in a file, checked against its digest.
+    """The state in a file and its parts, checked against their digests, with all tensors whole.
 
     Raises:
-        FileUnreadableError: no such file, a damaged one, or not a saved state.
+        FileUnreadableError: no such file, a damaged one, a part that is missing, or not a saved state.
     """
+    metadata, tensors = _checked_contents(path)
+    description = _description(path, metadata)
+    if description.parts:
+        files = tile_files(path, description, tensors)
+        tensors |= {name: files.whole(name) for name in description.tiled}
+    return SavedState(description, tensors)
+
+
+def open_state(path: Path) -> SavedState:
+    """As `read_state`, but cells and memory stay in their files, of which each process of a split grid reads its window."""
+    metadata, tensors = _checked_contents(path)
+    description = _description(path, metadata)
+    files = tile_files(path, description, tensors)
+    return SavedState(description, {name: tensor for name, tensor in tensors.items() if name not in files.shapes}, files)
+
+
+def _checked_contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a state's own file, checked with those of its parts. Raises FileUnreadableError."""
     check_safetensors(path, "a saved state")
     try:
         metadata, tensors = _contents(path)
     except _FAILURES as error:
         raise FileUnreadableError(f"{path}: cannot be read as a saved state; {error}") from error
     description = _description(path, metadata)
-    names = {name for name in tensors if name not in NAMES and not name.startswith(_LAW)}
-    if names != {"cells", *_memories(tensors)}:
-        raise FileUnreadableError(f"{path}: is damaged; it holds {', '.join(sorted(tensors)) or 'nothing'}")
-    if tuple(tensors["cells"].shape) != description.shape:
+    check_parts(path, description)
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()} | description.tiled
+    names = {name for name in shapes if name not in NAMES and not name.startswith(_LAW)}
+    if names != {"cells", *_memories(shapes)}:
+        raise FileUnreadableError(f"{path}: is damaged; it holds {', '.join(sorted(shapes)) or 'nothing'}")
+    if shapes["cells"] != description.shape:
         raise FileUnreadableError(f"{path}: is damaged; its cells are not of the shape in its description")
-    return SavedState(description, tensors)
+    return metadata, tensors
 
 
 def load_state(motor: Aetheria_Motor, path: Path) -> StateDescription:
@@ -242,6 +260,10 @@ def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _description(path: Path, metadata: dict[str, str]) -> StateDescription:
+    if is_tile_file(metadata):
+        raise FileUnreadableError(
+            f"{path}: is a part of a saved state; expected the file that lists it, without .part- in its name"
+        )
     if _KEY not in metadata:
         raise FileUnreadableError(f"{path}: is not a saved state (other safetensors, weights perhaps)")
     try:
@@ -258,7 +280,7 @@ def _description(path: Path, metadata: dict[str, str]) -> StateDescription:
         raise FileUnreadableError(f"{path}: is damaged; its description is {metadata[_KEY][:80]!r}") from error
 
 
-def _memories(tensors: Mapping[str, Tensor]) -> list[str]:
+def _memories(tensors: Mapping[str, Any]) -> list[str]:
     """ "memory_0", "memory_1" ..., as many as there are."""
     return [f"memory_{k}" for k in range(sum(bool(re.fullmatch(r"memory_\d+", name)) for name in tensors))]
 

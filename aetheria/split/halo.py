@@ -122,7 +122,7 @@ class Halo:
         own = self.tile_of(window)
         if own is None:
             return window
-        return self.join(own.inner(window), self._units_of(window))
+        return self.join(own.inner(window), self.units_of(window))
 
     def join(self, part: Tensor, units: Sequence[int]) -> Tensor | None:
         """On the leader the tensor over the whole grid of which each process gives its tile; None on the others.
@@ -155,14 +155,15 @@ class Halo:
                 dist.send(tile.cut(whole).contiguous(), rank, self.group)
         return own.cut(whole)
 
-    def _units_of(self, like: Tensor) -> tuple[int, ...]:
+    def units_of(self, like: Tensor) -> tuple[int, ...]:
+        """Cells along each axis for which a number stands, of a tensor over this process's window."""
         words = like.dtype == torch.int64
         found = (units for units in self._units if words == (units[-1] == WORD))
         return next(units for units in found if _covers(like, self.tile.scaled(units).window))
 
     def _tiles(self, like: Tensor) -> Iterator[tuple[int, Tile]]:
         """Each process's tile, in the numbers of a tensor."""
-        units = self._units_of(like)
+        units = self.units_of(like)
         for rank, coordinate in zip(self.mesh.ranks, self.mesh.coordinates, strict=True):
             yield rank, self.tiling.tile(coordinate).scaled(units)
 

@@ -165,6 +165,13 @@ class Processes:
         dist.broadcast(number, self.mesh.leader, self._commands)
         return int(number)
 
+    def gathered(self, value: bytes) -> list[bytes]:
+        """The values that all processes give, in the order of the mesh; of one length."""
+        own = torch.frombuffer(bytearray(value), dtype=torch.uint8)
+        found = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+        dist.all_gather(found, own, self._commands)
+        return [found[rank].numpy().tobytes() for rank in self.mesh.ranks]
+
     def broadcast(self, tensor: Tensor) -> None:
         """Fills a tensor on every process with that of the leader, in place."""
         dist.broadcast(tensor, self.mesh.leader, self.group)

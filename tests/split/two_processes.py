@@ -15,10 +15,12 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.core.errors import AetheriaError
 from aetheria.laws import build_law
+from aetheria.runs.checkpoint import checkpoints_of
 from aetheria.runs.config import RunConfig
 from aetheria.runs.resume import resume
 from aetheria.runs.run import run
 from aetheria.runs.split_run import follow
+from aetheria.runs.state_file import describe_state, read_state
 from tests.small_laws import small_law
 from tests.split.equality import SUITE, differing, sides_of
 
@@ -124,12 +126,15 @@ def recording(mesh: DeviceMesh, folder: Path) -> list[Any]:
         return []
     run(config, paths[1], device="cpu", mesh=mesh)
     resume(paths[1], steps=21, device="cpu", mesh=init_device_mesh("cpu", (1, 2)))
+    parts = [describe_state(path).parts for path in checkpoints_of(paths[1])]
     run(config, paths[0], device="cpu")
     resume(paths[0], steps=21, device="cpu")
+    ends = [read_state(checkpoints_of(path)[0]).tensors["cells"] for path in paths]
     with Recording(paths[0]) as one, Recording(paths[1]) as two:
         same = all(np.array_equal(a[name], b[name]) for a, b in zip(one, two, strict=True) for name in one.fields)
         moved = not np.array_equal(one[0]["state"], one[-1]["state"])
-        return [len(two), two.status, same, moved]
+        saved = [[len(one) for one in parts], torch.equal(*ends)]
+        return [len(two), two.status, same, moved, *saved, len(list(folder.glob("two.h5.checkpoint-*.part-*")))]
 
 
 def recorder(mesh: DeviceMesh, folder: Path) -> list[int]:

@@ -16,7 +16,8 @@ from aetheria.files.atomic import atomic_write
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.downsample import interleaved, quantise
 from aetheria.runs.config import RunConfig
-from aetheria.runs.state_file import StateDescription, load_state, save_state
+from aetheria.runs.state_description import StateDescription
+from aetheria.runs.state_file import load_state, save_state
 from viewer.controllers.component import Component
 from viewer.model.messages import Message
 from viewer.model.palette import colour_table
