@@ -1,6 +1,6 @@
-"""Descriptions of laws for kernels: rules on the 3x3 block and ring kernels; see also `local_network`."""
+"""Descriptions of laws for kernels: rules on the 3x3 block, ring kernels, reactions; see also `local_network`."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.laws.checks import Boundary
+from aetheria.laws.formula import Formula
 
 Curve = Literal["polynomial", "exponential"]
+Stencil = Literal["5-point", "9-point"]
 Ranges = tuple[tuple[int, int], ...]  # (lowest, highest)
 CURVES: tuple[Curve, ...] = ("polynomial", "exponential")  # numbered in this order in the kernels (enums.h)
 
@@ -199,6 +201,26 @@ class RingKernel:
     dt: float
     boundary: Boundary
     shape_key: tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class ReactionRule:
+    """Each species' next value is a formula of the present values and their Laplacians, on a grid of any rank.
+
+    Attributes:
+        species: a name for each channel.
+        formulas: by species, its next value; see `laws.formula`.
+        numbers: gives the present values of all other names in the formulas for cells `(B, C, *grid)`: numbers, or tensors `()`
+            or `(B, 1, ..)`, as `Controlled.spread` does.
+        stencil: of the Laplacian; see `laws.laplacian`.
+        boundary: the cells beyond the edge.
+    """
+
+    species: tuple[str, ...]
+    formulas: tuple[Formula, ...]
+    numbers: Callable[[Tensor], Mapping[str, Any]] = field(compare=False)
+    stencil: Stencil
+    boundary: Boundary
 
 
 @dataclass(frozen=True)

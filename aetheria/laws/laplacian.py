@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 from itertools import product
-from typing import Literal, get_args
+from typing import get_args
 
 from torch import Tensor
 
 from aetheria.laws.checks import check_choice
 from aetheria.laws.controls import Control
+from aetheria.laws.forms import Stencil
 from aetheria.laws.layers import window
 
-Stencil = Literal["5-point", "9-point"]
 STENCILS: tuple[Stencil, ...] = get_args(Stencil)
 # By rank, of a neighbour with one, two or three coordinates that differ; their sum over all neighbours is 1.
 _ISOTROPIC: dict[int, tuple[float, ...]] = {1: (1 / 2,), 2: (1 / 5, 1 / 20), 3: (7 / 64, 3 / 128, 1 / 128)}

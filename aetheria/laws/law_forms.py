@@ -7,6 +7,7 @@ from aetheria.laws.forms import (
     CountRule,
     DifferenceRule,
     PlaneRule,
+    ReactionRule,
     RingKernel,
     RowRule,
     ShiftingRule,
@@ -60,4 +61,8 @@ class LawForms:
 
     def ring_kernel(self) -> RingKernel | None:
         """This law as one symmetric convolution followed by a growth curve; None for a law of another form."""
+        return None
+
+    def reaction_rule(self) -> ReactionRule | None:
+        """This law as formulas of its channels and their Laplacians; None for a law of another form."""
         return None

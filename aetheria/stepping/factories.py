@@ -6,6 +6,7 @@ from aetheria.laws.base import Law
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.cpu import lenia as cpu_lenia
 from aetheria.stepping.cpu import local_network as cpu_network
+from aetheria.stepping.cpu import reaction as cpu_reaction
 from aetheria.stepping.cpu import winograd
 from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import local_network as gpu_network
@@ -24,6 +25,11 @@ def make_eager(problem: StepProblem) -> Plan:
 def _make_ring(problem: StepProblem) -> Plan:
     keep_freed_memory()
     return cpu_lenia.FusedLenia(problem.law)
+
+
+def _make_reaction(problem: StepProblem) -> Plan:
+    keep_freed_memory()
+    return cpu_reaction.FusedReaction(problem.law)
 
 
 def _why_not_fused(problem: StepProblem) -> str:
@@ -66,6 +72,15 @@ PLAN_FACTORIES = (
         WORTH_BUILDING,
         lambda problem: cpu_lenia.why_not(problem.law, problem.precision),
         _make_ring,
+        "cpu",
+        any_grid=True,
+    ),
+    PlanFactory(
+        "fused",
+        "formulas of cells and their Laplacians: several steps in a pass",
+        WORTH_BUILDING,
+        lambda problem: cpu_reaction.why_not(problem.law, problem.precision),
+        _make_reaction,
         "cpu",
         any_grid=True,
     ),

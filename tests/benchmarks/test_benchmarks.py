@@ -31,6 +31,7 @@ from benchmarks.speed import (
     first_step,
     headless,
     large_grid,
+    passes,
     recording_cost,
     rings,
     shares,
@@ -393,3 +394,10 @@ def test_the_cost_of_recording_is_reported_by_parts_and_against_another_checkout
         ["this", f"1.00 ({1e3 * this['wall']:.2f})"],
         ["the other", f"2.00 ({1e3 * other['wall']:.2f})"],
     ]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_laws_in_passes_are_timed_beside_a_copy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["passes", "--quick", "--laws", "FitzHughNagumo"])
+    passes.main()
+    assert "| FitzHughNagumo | 16 x 16 | fused |" in capsys.readouterr().out

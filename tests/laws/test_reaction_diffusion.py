@@ -12,9 +12,9 @@ from torch import Tensor
 from aetheria.core.errors import ConfigError, LawError
 from aetheria.laws import build_law
 from aetheria.laws.base import check_grid
-from aetheria.laws.continuous.formula import parse_formula
 from aetheria.laws.continuous.gray_scott import GrayScott
 from aetheria.laws.continuous.reaction_diffusion import ReactionDiffusion
+from aetheria.laws.formula import parse_formula
 from aetheria.laws.laplacian import laplacian
 from aetheria.laws.layers import pad
 from aetheria.motor.motor import Aetheria_Motor

@@ -6,7 +6,8 @@ from torch import Tensor
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import Control
-from aetheria.laws.laplacian import Stencil, check_stencil, laplacian
+from aetheria.laws.forms import Stencil
+from aetheria.laws.laplacian import check_stencil, laplacian
 from aetheria.laws.layers import pad, window
 from aetheria.laws.registry import register
 

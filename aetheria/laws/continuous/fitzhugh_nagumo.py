@@ -6,10 +6,15 @@ from torch import Tensor
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import number_control, rate_control
-from aetheria.laws.laplacian import Stencil, check_stencil, check_time_step, laplacian, why_unstable
+from aetheria.laws.forms import ReactionRule, Stencil
+from aetheria.laws.formula import euler_steps
+from aetheria.laws.laplacian import check_stencil, check_time_step, laplacian, why_unstable
 from aetheria.laws.law_field import LawField
 from aetheria.laws.layers import pad
 from aetheria.laws.registry import register
+
+_NUMBERS = ("epsilon", "a0", "a1", "Du", "Dv")
+_NEXT = euler_steps({"u": "Du * lap(u) + u - u * u * u - v", "v": "Dv * lap(v) + epsilon * (u - a1 * v - a0)"}, _NUMBERS)
 
 
 @register
@@ -81,6 +86,12 @@ class FitzHughNagumo(Law):
         change_u = Du * spread[:, :1] + u - u * u * u - v
         change_v = Dv * spread[:, 1:] + epsilon * (u - a1 * v - a0)
         return torch.cat((u + self.dt * change_u, v + self.dt * change_v), 1)
+
+    def reaction_rule(self) -> ReactionRule:
+        def numbers(cells: Tensor) -> dict[str, Tensor | float]:
+            return {"dt": self.dt, **{name: self.spread(name, cells) for name in _NUMBERS}}
+
+        return ReactionRule(tuple(_NEXT), tuple(_NEXT.values()), numbers, self.laplacian, self.boundary)
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         fastest = max(float(self.live(name).max()) for name in ("Du", "Dv"))

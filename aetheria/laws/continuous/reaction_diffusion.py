@@ -10,9 +10,10 @@ from torch import Tensor
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice
-from aetheria.laws.continuous.formula import CONSTANTS, FUNCTIONS, LAP, Formula, parse_formula
 from aetheria.laws.controls import Control, number_control, rate_control
-from aetheria.laws.laplacian import Stencil, check_stencil, check_time_step, laplacian, why_unstable
+from aetheria.laws.forms import ReactionRule, Stencil
+from aetheria.laws.formula import CONSTANTS, FUNCTIONS, LAP, Formula, euler_step, parse_formula
+from aetheria.laws.laplacian import check_stencil, check_time_step, laplacian, why_unstable
 from aetheria.laws.law_field import LawField
 from aetheria.laws.layers import pad
 from aetheria.laws.registry import register
@@ -133,6 +134,18 @@ class ReactionDiffusion(Law):
     def _evaluated(self, formula: Formula, now: dict[str, Tensor]) -> Tensor | float:
         return formula.evaluated(now, self._lap)
 
+    def reaction_rule(self) -> ReactionRule | None:
+        if self.scheme == "symplectic":
+            return None
+
+        def numbers(cells: Tensor) -> dict[str, Tensor | float]:
+            rates = {name: self.spread(name, cells) for name in (*self.constants, *(f"D_{name}" for name in self.species))}
+            return {"dt": self.dt, **rates}
+
+        changes = zip(self.species, self.formulas, strict=True)
+        after = tuple(euler_step(name, _with_diffusion(name, formula)) for name, formula in changes)
+        return ReactionRule(self.species, after, numbers, self.laplacian, self.boundary)
+
     def _lap(self, values: Tensor) -> Tensor:
         return laplacian(pad(values, 1, self.boundary), self.laplacian)
 
@@ -155,6 +168,12 @@ class ReactionDiffusion(Law):
 
     def other_values(self, cells: Tensor) -> Tensor:
         return cells + 0.5
+
+
+def _with_diffusion(name: str, formula: Formula) -> Formula:
+    """`D_name * lap(name) + formula`."""
+    spread = Formula(LAP, parts=(Formula("name", name),))
+    return Formula("+", parts=(Formula("*", parts=(Formula("name", f"D_{name}"), spread)), formula))
 
 
 def _field(name: str, channel: int) -> LawField:

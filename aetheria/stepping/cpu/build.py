@@ -47,11 +47,12 @@ def choice_flags() -> list[str]:
 
 
 @cache
-def native_kernel(source: str, *structures: type[ctypes.Structure], **defines: int) -> ctypes.CDLL:
+def native_kernel(source: str, *structures: type[ctypes.Structure], generated: str = "", **defines: int) -> ctypes.CDLL:
     """The library compiled from `kernels/<source>`.
 
     Args:
         structures: those that the kernel is called with, under the names that they have in the source.
+        generated: text of the header `generated.h`, made for one law. Each of its operations is rounded by itself, as in torch.
         defines: macros, by name.
 
     Raises:
@@ -62,6 +63,8 @@ def native_kernel(source: str, *structures: type[ctypes.Structure], **defines: i
     if command is None:
         raise NativeKernelError("no C++ compiler found (g++ or clang++)")
     flags, texts = _flags(defines), _texts(source)
+    if generated:
+        flags, texts = [*flags, "-ffp-contract=off"], texts | {"generated.h": generated}
     name = _name(command, flags, texts, source)
     library = _cached(_cache_folder(), name) or _built(command, flags, texts, source, name)
     for structure in structures:

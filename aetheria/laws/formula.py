@@ -5,7 +5,7 @@ Nothing of a formula is run as Python: its syntax tree is turned into a tree of 
 
 import ast
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +124,21 @@ def parse_formula(text: str, known: Mapping[str, str], where: str) -> Formula:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = getattr(error, "msg", None) or "it is nested too deeply"
         raise ConfigError(f'{where}: "{text}" is no formula: {reason}') from None
+
+
+def euler_step(name: str, change: Formula) -> Formula:
+    """`name + dt * change`: the next value of a species with this rate of change."""
+    return Formula("+", parts=(Formula("name", name), Formula("*", parts=(Formula("name", "dt"), change))))
+
+
+def euler_steps(changes: Mapping[str, str], constants: Iterable[str]) -> dict[str, Formula]:
+    """The next value of each species, from formulas of their rates of change; these know the species and the constants.
+
+    Raises:
+        ConfigError: as `parse_formula`.
+    """
+    known = dict.fromkeys(changes, "species") | dict.fromkeys(constants, "constant")
+    return {name: euler_step(name, parse_formula(text, known, name)) for name, text in changes.items()}
 
 
 def _converted(node: ast.expr, known: Mapping[str, str], where: str) -> Formula:

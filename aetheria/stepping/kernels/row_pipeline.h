@@ -1,0 +1,155 @@
+// Several steps of a rule on 3x3 cells in one pass over the grid, while its rows are in the cache.
+//
+// A tile of the grid is stepped from top to bottom. Row y of the cells that a pass begins with is read, then row y - 1 after one
+// step is computed, row y - 2 after two, and so on: each from three rows of the step before, of which four are kept. Wrong values
+// spread from the sides of a tile by one cell a step, so cells beyond them are read and stepped, too; not beyond walls, and not
+// beyond the ends of rows that lie in the tile as a whole, where the cells on either side are put as the boundary says.
+#pragma once
+#include <algorithm>
+#include <cstring>
+
+#include "enums.h"
+#include "parallel_stages.h"
+
+constexpr int MOST_STEPS = 8;        // in a pass
+constexpr int64_t TILE = 1024;       // columns
+constexpr int64_t KEPT = 4;          // rows of each step
+constexpr int64_t VECTOR = 16;       // cells that are computed together, at the most
+constexpr int64_t MARGIN = 16;       // cells of a kept row before the tile's first: more than MOST_STEPS
+constexpr int64_t MIN_ROWS = 8 * MOST_STEPS;
+
+template <int CHANNELS>
+struct RowPointers {
+    const float* above[CHANNELS];
+    const float* at[CHANNELS];
+    const float* below[CHANNELS];
+    float* next[CHANNELS];
+};
+
+struct GridShape {
+    int64_t batch, height, width;
+    int32_t boundary;
+};
+
+struct Span {
+    int64_t first, last;
+
+    bool holds(int64_t i) const { return i >= first && i < last; }
+};
+
+// The kept rows of one thread.
+template <int CHANNELS>
+class RowPipeline {
+  public:
+    explicit RowPipeline(const GridShape& g)
+        : grid(g), stride((std::min(TILE, g.width) + 2 * MARGIN) / VECTOR * VECTOR + 2 * VECTOR),
+          kept(MOST_STEPS * KEPT * CHANNELS * stride + VECTOR), zeros(stride) {
+        const auto beyond = reinterpret_cast<uintptr_t>(kept.data()) % 64;
+        rows = kept.data() + (beyond ? (64 - beyond) / sizeof(float) : 0);
+    }
+
+    // Takes `steps` steps of the tile; step_row(pointers, count) computes `count` cells of a row.
+    template <class StepRow>
+    void advance(const float* from, float* to, Span y, Span x, int steps, StepRow step_row) {
+        tile = columns = x;
+        const bool walls = grid.boundary != PERIODIC, whole = x.last - x.first == grid.width;
+        left_end = x.first == 0 && (walls || whole), right_end = x.last == grid.width && (walls || whole);
+        if (!left_end) columns.first -= MOST_STEPS;
+        if (!right_end) columns.last += MOST_STEPS;
+        auto rows_after = [&](int done) {
+            const int64_t more = steps - done;
+            return walls ? Span{std::max<int64_t>(0, y.first - more), std::min(grid.height, y.last + more)} : Span{y.first - more, y.last + more};
+        };
+        for (int64_t r = rows_after(0).first; r < y.last + steps; r++) {
+            if (rows_after(0).holds(r)) read(from, r);
+            for (int done = 1; done < steps; done++)
+                if (rows_after(done).holds(r - done)) {
+                    step_row(neighbours(done, r - done, columns.first), whole_vectors());
+                    close(done, r - done);
+                }
+            if (y.holds(r - steps)) step_row(neighbours(steps, r - steps, x.first, to), x.last - x.first);
+        }
+    }
+
+  private:
+    const GridShape& grid;
+    const int64_t stride;
+    std::vector<float> kept, zeros;
+    float* rows;
+    Span tile{}, columns{};  // of the tile; those that are computed
+    bool left_end = false, right_end = false;  // of the rows are ends of `columns`
+
+    // Cells that are computed of a kept row: beyond `columns` they are of no use.
+    int64_t whole_vectors() const { return (columns.last - columns.first + VECTOR - 1) / VECTOR * VECTOR; }
+
+    float* row(int64_t done, int64_t y, int channel) {
+        return rows + ((done * KEPT + (y & (KEPT - 1))) * CHANNELS + channel) * stride + MARGIN - tile.first;
+    }
+
+    // A row of cells before a step; beyond a wall the row that it mirrors, or zeros.
+    const float* source(int64_t done, int64_t y, int channel) {
+        if (grid.boundary != PERIODIC && (y < 0 || y >= grid.height)) {
+            if (grid.boundary == ZERO) return zeros.data() + MARGIN - tile.first;
+            y = y < 0 ? 1 : grid.height - 2;
+        }
+        return row(done, y, channel);
+    }
+
+    RowPointers<CHANNELS> neighbours(int done, int64_t y, int64_t x, float* to = nullptr) {
+        RowPointers<CHANNELS> found;
+        for (int c = 0; c < CHANNELS; c++) {
+            found.above[c] = source(done - 1, y - 1, c) + x;
+            found.at[c] = source(done - 1, y, c) + x;
+            found.below[c] = source(done - 1, y + 1, c) + x;
+            found.next[c] = to ? to + (c * grid.height + y) * grid.width + x : row(done, y, c) + x;
+        }
+        return found;
+    }
+
+    void read(const float* from, int64_t y) {
+        const int64_t at = (y % grid.height + grid.height) % grid.height;
+        for (int c = 0; c < CHANNELS; c++) {
+            const float* cells = from + (c * grid.height + at) * grid.width;
+            for (int64_t x = columns.first; x < columns.last;) {
+                const int64_t source = (x % grid.width + grid.width) % grid.width;
+                const int64_t count = std::min(columns.last - x, grid.width - source);
+                std::memcpy(row(0, y, c) + x, cells + source, count * sizeof(float));
+                x += count;
+            }
+        }
+        close(0, y);
+    }
+
+    // Sets the cells on either side of a row.
+    void close(int64_t done, int64_t y) {
+        const int64_t end = grid.width;
+        for (int c = 0; c < CHANNELS; c++) {
+            float* cells = row(done, y, c);
+            if (left_end) cells[-1] = grid.boundary == ZERO ? 0 : cells[grid.boundary == PERIODIC ? end - 1 : 1];
+            if (right_end) cells[end] = grid.boundary == ZERO ? 0 : cells[grid.boundary == PERIODIC ? 0 : end - 2];
+        }
+    }
+};
+
+// Takes `steps` steps of all grids (batch, CHANNELS, height, width); make_step_row(universe) makes the function for one of them.
+// The result is in `next`; `spare` is for the passes in between.
+template <int CHANNELS, class MakeStepRow>
+void step_in_passes(const GridShape& grid, int threads, int64_t steps, const float* cells, float* next, float* spare,
+                    MakeStepRow make_step_row) {
+    const int64_t columns = (grid.width + TILE - 1) / TILE, passes = (steps + MOST_STEPS - 1) / MOST_STEPS;
+    const int64_t wanted = threads < 2 ? 1 : (4 * threads + grid.batch * columns - 1) / (grid.batch * columns);
+    const int64_t bands = std::max<int64_t>(1, std::min(wanted, grid.height / MIN_ROWS));
+    const int64_t plane = CHANNELS * grid.height * grid.width;
+    auto target = [&](int64_t pass) { return (passes - pass) % 2 ? next : spare; };
+    auto part = [](int64_t size, int64_t number, int64_t of) { return Span{size * number / of, size * (number + 1) / of}; };
+    auto worker = [&] {
+        return [&, pipeline = RowPipeline<CHANNELS>(grid)](int64_t pass, int64_t chunk) mutable {
+            const int64_t universe = chunk / (bands * columns), band = chunk / columns % bands;
+            const Span some = part(steps, pass, passes);
+            pipeline.advance((pass ? target(pass - 1) : cells) + universe * plane, target(pass) + universe * plane,
+                             part(grid.height, band, bands), part(grid.width, chunk % columns, columns), int(some.last - some.first),
+                             make_step_row(universe));
+        };
+    };
+    run_stages(threads, passes, grid.batch * bands * columns, worker, [](int64_t) {});
+}
