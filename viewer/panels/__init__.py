@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 
+from viewer.panels.dynamics.activity_panel import ActivityPanel
+from viewer.panels.dynamics.histogram_panel import HistogramOverTimePanel
+from viewer.panels.dynamics.spectrum_panel import SpectrumPanel
 from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
 from viewer.panels.panel import Panel
@@ -20,7 +23,7 @@ from viewer.panels.view import ViewPanel
 class DockSpec:
     """Place of a panel: its name, title, shortcut, area, and whether it is open at first.
 
-    `tab_of` names the panel that it shares a place with.
+    `tab_of` names the panel that it shares a place with, `menu` the submenu of the Window menu that lists it.
     """
 
     name: str
@@ -31,9 +34,15 @@ class DockSpec:
     area: Qt.DockWidgetArea
     open: bool = True
     tab_of: str = ""
+    menu: str = ""
 
 
 _RIGHT, _BOTTOM = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+
+
+def _dynamics(name: str, title: str, key: str, tip: str, panel: type[Panel]) -> DockSpec:
+    return DockSpec(name, title, key, tip, panel, _BOTTOM, False, "plots", "Views of &dynamics")
+
 
 PANELS: tuple[DockSpec, ...] = (
     DockSpec("view", "View", "Ctrl+1", "Field, colours and levels", ViewPanel, _RIGHT),
@@ -44,4 +53,7 @@ PANELS: tuple[DockSpec, ...] = (
     DockSpec(
         "plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps per second ...", PlotsPanel, _BOTTOM, False
     ),
+    _dynamics("spectrum", "Spectrum", "Ctrl+Alt+1", "Power spectrum of the displayed field", SpectrumPanel),
+    _dynamics("histogram", "Histogram", "Ctrl+Alt+2", "Histogram of the displayed field over time", HistogramOverTimePanel),
+    _dynamics("activity", "Activity", "Ctrl+Alt+3", "Mean change per step of each channel", ActivityPanel),
 )

@@ -18,16 +18,13 @@ from viewer.controllers.controller import Controller
 from viewer.model.status import Status
 from viewer.model.time_series import Quantity
 from viewer.panels.panel import Panel
+from viewer.panels.plotting import CURVES
 from viewer.panels.series_plot import PlotPens, SeriesPlot, spoken
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.accessibility import accessible
 from viewer.widgets.file_dialogs import ask_where_to_save
 
-_COLOURS = {  # distinguishable for most eyes, on their background; the plots are labelled as well
-    "dark": ("#e69f00", "#56b4e9", "#2fbf8f", "#f0e442", "#e0784a", "#d490b5", "#b9bec7"),
-    "light": ("#a86f00", "#1f6fa8", "#00795a", "#7a6f00", "#b44a00", "#9c4a7c", "#4c5159"),
-}
 _ROWS = 5  # smallest height of a plot in lines of text
 _HEIGHT = 13  # initial height of the panel in lines of text
 _REST_MS = 250  # between two drawings of new data, because drawing the axes takes as long as several frames
@@ -216,7 +213,7 @@ class PlotsPanel(Panel):
 
     def _draw(self, plot: SeriesPlot) -> None:
         settings, model = self.controller.model.view_settings, self.controller.model
-        palette = _COLOURS[model.theme]
+        palette = CURVES[model.theme]
         shades = PlotPens(palette[plot.number % len(palette)], theme.colour(model.theme, "dim").name())
         plot.colour(theme.colour(model.theme, "text").name())
         every = self.universes.isVisible() and self.universes.currentIndex() == 1

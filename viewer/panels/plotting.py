@@ -7,6 +7,11 @@ from PySide6.QtWidgets import QWidget
 
 from viewer.model.wording import compact
 
+CURVES = {  # distinguishable for most eyes, on their background; the plots are labelled as well
+    "dark": ("#e69f00", "#56b4e9", "#2fbf8f", "#f0e442", "#e0784a", "#d490b5", "#b9bec7"),
+    "light": ("#a86f00", "#1f6fa8", "#00795a", "#7a6f00", "#b44a00", "#9c4a7c", "#4c5159"),
+}
+
 
 class Plot(pg.PlotItem):  # type: ignore[misc]  # pyqtgraph has no types
     """A plot whose widgets all belong to the window.

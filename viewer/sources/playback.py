@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from aetheria.core.cpu_threads import one_thread
 from aetheria.core.errors import ConfigError, RecordingError
@@ -15,6 +16,7 @@ from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.palette import first_view_settings
+from viewer.model.plane import Plane
 from viewer.model.region import Region
 from viewer.model.status import Status
 from viewer.model.view_settings import FrameRequest
@@ -125,6 +127,16 @@ class RecordingSource(Worker):
             fields[choice.name] = found[1].double().numpy().reshape(-1)
         age = plane.grid[0] - 1 - y if plane.space_time else 0
         return CellValues(int(self.steps[index - age]), y, x, universe, np.empty(0), None, fields)
+
+    def read_plane(self, field: str, index: int, universe: int, plane: Plane) -> Tensor:
+        """A field of one frame, `(1, [3,] h, w)` in its unit, of a space-time picture the last row; only for the own thread."""
+        found = self._reader.values(field, index, universe, plane, plane.present)
+        assert found is not None  # the last row, or all of a frame, is always there
+        return found[1]
+
+    def cyclic(self, field: str) -> bool:
+        """Whether a field is an angle."""
+        return self._reader.choices[field].cyclic
 
     # -- position -----------------------------------------------------------------------------------------------
 

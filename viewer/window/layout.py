@@ -32,6 +32,7 @@ class DockLayout:
         self.preferences = preferences
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
+        self._submenus: dict[str, QMenu] = {}
         self._seen: dict[QDockWidget, bool] = {}  # whether a panel was in front before its shortcut
         window.setDockNestingEnabled(True)
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
@@ -104,9 +105,18 @@ class DockLayout:
         toggle.setStatusTip(dock.tip)
         toggle.triggered.connect(lambda shown: self._bring_to_front(widget, shown))
         widget.visibilityChanged.connect(lambda seen: QTimer.singleShot(0, widget, lambda: self._seen.update({widget: seen})))
-        menu.insertAction(self._before, toggle)
+        if dock.menu:
+            self._submenu(menu, dock.menu).addAction(toggle)
+        else:
+            menu.insertAction(self._before, toggle)
         self.window.addAction(toggle)
         self.panels[dock.name], self.docks[dock.name] = panel, widget
+
+    def _submenu(self, menu: QMenu, title: str) -> QMenu:
+        if title not in self._submenus:
+            self._submenus[title] = QMenu(title, menu)
+            menu.insertMenu(self._before, self._submenus[title])
+        return self._submenus[title]
 
     def _bring_to_front(self, dock: QDockWidget, shown: bool) -> None:
         """A shortcut raises a panel that is behind another one; only a visible panel is hidden."""

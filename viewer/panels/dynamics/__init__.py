@@ -1,0 +1,1 @@
+"""Panels of the views of dynamics; closed ones sample nothing and compute nothing."""

@@ -1,0 +1,48 @@
+"""Charts for the panels of dynamics: curves, and images with axes, in the colours of the theme."""
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QRectF
+
+from viewer.model.model import Theme
+from viewer.panels.plotting import CompactAxis, PlotWidget
+from viewer.widgets import theme
+
+
+class Chart(PlotWidget):
+    """A plot with short numbers at its axes."""
+
+    def __init__(self, bottom: str, left: str) -> None:
+        super().__init__(axisItems={side: CompactAxis(side) for side in ("left", "bottom")})
+        self.setLabel("bottom", bottom)
+        self.setLabel("left", left)
+        self.hideButtons()
+
+    def colour(self, name: Theme) -> None:
+        """Sets the colours of a theme."""
+        self.setBackground(theme.colour(name, "base"))
+        for side in ("left", "bottom"):
+            axis = self.getAxis(side)
+            axis.setPen(theme.colour(name, "dim"))
+            axis.setTextPen(theme.colour(name, "text"))
+
+
+class ImageChart(Chart):
+    """An image `(rows, columns)` in a chart.
+
+    Attributes:
+        image: the item that draws it.
+    """
+
+    def __init__(self, bottom: str, left: str) -> None:
+        super().__init__(bottom, left)
+        self.image = pg.ImageItem(axisOrder="row-major")
+        self.addItem(self.image)
+
+    def show_image(self, values: NDArray[Any], table: NDArray[np.uint8], area: QRectF, levels: tuple[float, float]) -> None:
+        """Draws values between levels through a colour table, on an area of the axes; row 0 is at its lower coordinate."""
+        self.image.setImage(values, levels=levels, lut=table)
+        self.image.setRect(area)
