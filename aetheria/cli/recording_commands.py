@@ -136,11 +136,15 @@ def export(
     npy: Annotated[bool, typer.Option("--npy", help="The same states as a NumPy array.")] = False,
     out_file: Annotated[Path | None, typer.Option("--out", help="File to write; beside the recording by default.")] = None,
     field: Annotated[str | None, typer.Option(help="Field to show; the first one recorded by default.")] = None,
-    colour_map: Annotated[str | None, typer.Option(help="ember, ice, grey, phase or balance.")] = None,
+    colour_map: Annotated[
+        str | None, typer.Option(help="ember, ice, grey, phase, balance, viridis, magma, inferno, plasma, cividis or twilight.")
+    ] = None,
     first: Annotated[int | None, typer.Option("--from", help="First step.")] = None,
     last: Annotated[int | None, typer.Option("--to", help="Last step.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Show each n-th of these frames only.", metavar="N")] = 1,
     levels: Annotated[tuple[float, float] | None, typer.Option(help="Values at the ends of the colour map.")] = None,
+    log: Annotated[bool, typer.Option("--log", help="Colours by the logarithm of the values.")] = False,
+    gamma: Annotated[float, typer.Option(min=0.1, max=10, help="Below 1 low values become lighter.")] = 1.0,
     universe: Annotated[int, typer.Option(help="Number of the universe in a batch.")] = 0,
     slice_: Annotated[
         list[str] | None,
@@ -171,7 +175,7 @@ def export(
     if out_file and out_file.suffix != f".{kinds[0]}":
         raise ConfigError(f"--out {out_file}: expected a name that ends in .{kinds[0]}")
     with Recording(file) as recording:
-        style = PictureStyle(colour_map, levels, universe, scale, _cuts(slice_))
+        style = PictureStyle(colour_map, levels, universe, scale, _cuts(slice_), log, gamma)
         movie = Movie(recording, field, style, first, last, every) if shown else None
         # Pictures with the field's name: the run left its own under the recording's.
         names = {kind: f"{file.stem}-{exported_names(recording)[movie.field]}.{kind}" for kind in shown} if movie else {}

@@ -34,6 +34,7 @@ class PictureStyle:
         levels: values at the ends of the map; None to estimate them from the data.
         universe: of the batch.
         scale: size of a cell in pixels.
+        log: colours are by the logarithm of the values; levels are above 0. gamma: see `aetheria.observe.colour_maps`.
         slice: axes to cut away, by name: at the index of a cell, or by the "mean" or "max" along the axis; 3-D fields need it.
     """
 
@@ -42,9 +43,20 @@ class PictureStyle:
     universe: int = 0
     scale: int = 1
     slice: Mapping[str, Cut] = dataclass_field(default_factory=dict)
+    log: bool = False
+    gamma: float = 1.0
 
 
-def picture(values: NDArray[np.generic], name: str, colours: str, levels: Levels, scale: int = 1) -> Image.Image:
+def picture(
+    values: NDArray[np.generic],
+    name: str,
+    colours: str,
+    levels: Levels,
+    scale: int = 1,
+    *,
+    log: bool = False,
+    gamma: float = 1.0,
+) -> Image.Image:
     """An image of one universe: of "rgb" `(3, h, w)` the colours themselves, of another field `(h, w)` those of a colour map.
 
     Args:
@@ -53,12 +65,13 @@ def picture(values: NDArray[np.generic], name: str, colours: str, levels: Levels
         colours: name of the colour map.
         levels: values at the ends of the map.
         scale: size of a cell in pixels.
+        log, gamma: see `aetheria.observe.colour_maps.paint`.
     """
     if name == "rgb":
         share = (np.moveaxis(values, 0, -1).astype(np.float64) - levels[0]) / (levels[1] - levels[0])
         pixels = np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
     else:
-        pixels = paint(values, levels, colours)
+        pixels = paint(values, levels, colours, log=log, gamma=gamma)
     return Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1))
 
 
@@ -114,7 +127,10 @@ class Movie:
         self.field, self._scale = frames.field, style.scale
         self._colours = style.colours or str(frames.attributes["colour_map"])
         colour_map(self._colours)
+        self._log, self._gamma = style.log, style.gamma
         self._levels = check_levels("--levels", style.levels) if style.levels else self._estimated_levels()
+        if self._log and self._levels[0] <= 0:
+            raise ConfigError(f"--levels: {list(self._levels)} given; expected numbers above 0, for --log")
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -152,16 +168,27 @@ class Movie:
 
     def _draw(self, values: NDArray[np.generic]) -> Image.Image:
         factor, offset = self._frames.packing()
+        if self._log:
+            values, factor, offset = values.astype(np.float64) * factor + offset, 1.0, 0.0
         stored_levels = (self._levels[0] - offset) / factor, (self._levels[1] - offset) / factor
-        return picture(values, self.field, self._colours, stored_levels, self._scale)
+        return picture(values, self.field, self._colours, stored_levels, self._scale, log=self._log, gamma=self._gamma)
 
     def _estimated_levels(self) -> Levels:
         attributes = self._frames.attributes
+        if self._log:
+            return self._positive_levels()
         if "scale_factor" in attributes:
             return float(attributes["add_offset"]), float(attributes["add_offset"] + 255 * attributes["scale_factor"])
-        low, high = attributes.get("valid_min"), attributes.get("valid_max")
-        sampled = range(0, len(self), -(-len(self) // _SAMPLED))
-        return find_levels([self._frames.values(position) for position in sampled], low, high)
+        return find_levels(self._sampled(), attributes.get("valid_min"), attributes.get("valid_max"))
+
+    def _positive_levels(self) -> Levels:
+        factor, offset = self._frames.packing()
+        values = np.concatenate([np.asarray(sample, np.float64).ravel() * factor + offset for sample in self._sampled()])
+        positive = values[values > 0]
+        return find_levels([positive], None, None) if positive.size else (0.1, 1.0)
+
+    def _sampled(self) -> list[NDArray[np.generic]]:
+        return [self._frames.values(position) for position in range(0, len(self), -(-len(self) // _SAMPLED))]
 
 
 def save_png(movie: Movie, path: Path, position: int = -1) -> None:

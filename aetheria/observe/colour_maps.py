@@ -1,10 +1,13 @@
-"""Colour maps: 256 colours each, computed in OKLCH so that equal steps look equal; and palettes of whole states.
+"""Colour maps: 256 colours each, computed in OKLCH so that equal steps look equal, or well known; and palettes of whole states.
 
-Source of the colour space: B. Ottosson, "A perceptual color space for image processing", 2020.
+Sources: of the colour space B. Ottosson, "A perceptual color space for image processing", 2020; of viridis, magma, inferno and
+plasma S. van der Walt, N. Smith, E. Firing, 2015; of cividis J. Nunez, C. Anderton, R. Renslow, PLOS ONE 13(7), 2018; of
+twilight B. Bechtold, 2016.
 """
 
 import re
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +22,30 @@ _PATHS: dict[str, tuple[list[float], list[float], list[float]]] = {
     "phase": ([0.72] * 9, [0.125] * 9, list(np.linspace(0, 360, 9))),
     "balance": ([0.85, 0.55, 0.18, 0.55, 0.85], [0.09, 0.15, 0.0, 0.15, 0.10], [225, 255, 320, 390, 425]),
 }
-COLOUR_MAPS = tuple(_PATHS)
+_KNOWN = dict(line.split() for line in Path(__file__).with_name("known_maps.txt").read_text("ascii").splitlines())  # sRGB
+_SAME = {"gray": "grey"}
+COLOUR_MAPS = (*_PATHS, *_KNOWN)
 
 
 @cache
 def colour_map(name: str) -> NDArray[np.uint8]:
-    """The colours `(256, 3)`, sRGB, of a map: "ember", "ice", "grey" (rising lightness), "phase" (cyclic), "balance"
-    (dark at the middle), or a palette of states: their colours, as in "#101018 #ffffff #c00000".
+    """The colours `(256, 3)`, sRGB, of a map.
+
+    Args:
+        name: "ember", "ice", "grey" or "gray", "viridis", "magma", "inferno", "plasma", "cividis" (rising lightness), "phase",
+            "twilight" (cyclic), "balance" (dark at the middle), or a palette of states: their colours, as in
+            "#101018 #ffffff #c00000".
 
     Raises:
         ConfigError: no such map.
     """
     if name.startswith("#"):
         return _palette(name)
+    name = _SAME.get(name, name)
+    if name in _KNOWN:
+        return np.frombuffer(bytes.fromhex(_KNOWN[name]), np.uint8).reshape(256, 3)
     if name not in _PATHS:
-        raise ConfigError(f'colour_map: "{name}" given; {nearest(name, list(_PATHS))}')
+        raise ConfigError(f'colour_map: "{name}" given; {nearest(name, list(COLOUR_MAPS))}')
     cyclic = name == "phase"
     t = np.linspace(0, 1, 256, endpoint=not cyclic)
     lightness, chroma, hue = (np.interp(t, np.linspace(0, 1, len(path)), path) for path in _PATHS[name])
@@ -53,11 +65,28 @@ def _palette(text: str) -> NDArray[np.uint8]:
     return table
 
 
-def paint(values: NDArray[np.generic], levels: tuple[float, float], name: str) -> NDArray[np.uint8]:
-    """Colours `(h, w, 3)` of values `(h, w)`: `levels` become the ends of the map, values beyond them its end colours."""
+def with_gamma(name: str, gamma: float) -> NDArray[np.uint8]:
+    """The colours of a map at the powers `gamma` of their places: below 1 low values become lighter. Of states as they are."""
+    if gamma == 1 or name.startswith("#"):
+        return colour_map(name)
+    return colour_map(name)[np.round(255 * (np.arange(256) / 255) ** gamma).astype(int)]
+
+
+def paint(
+    values: NDArray[np.generic], levels: tuple[float, float], name: str, *, log: bool = False, gamma: float = 1.0
+) -> NDArray[np.uint8]:
+    """Colours `(h, w, 3)` of values `(h, w)`: `levels` become the ends of the map, values beyond them its end colours.
+
+    Args:
+        log: colours by the logarithm of the values; both levels are above 0.
+        gamma: see `with_gamma`.
+    """
     low, high = levels
-    share = (values.astype(np.float64) - low) / (high - low)
-    return colour_map(name)[np.clip(share * 256, 0, 255).astype(np.uint8)]
+    numbers = values.astype(np.float64)
+    if log:
+        numbers, low, high = np.log(np.maximum(numbers, low)), np.log(low), np.log(high)
+    share = (numbers - low) / (high - low)
+    return with_gamma(name, gamma)[np.clip(share * 256, 0, 255).astype(np.uint8)]
 
 
 def _srgb(lightness: NDArray[np.float64], chroma: NDArray[np.float64], hue: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -119,9 +119,15 @@ def _strips(cells: int, areas: int, dtype: torch.dtype, device: torch.device) ->
     return tuple(strips)
 
 
-def quantise(values: Tensor, levels: tuple[float, float]) -> Tensor:
-    """uint8 pixels: `levels` become 0 and 255, values beyond them are clipped. One pixel is (high - low) / 255."""
+def quantise(values: Tensor, levels: tuple[float, float], *, log: bool = False) -> Tensor:
+    """uint8 pixels: `levels` become 0 and 255, values beyond them are clipped. One pixel is (high - low) / 255.
+
+    Args:
+        log: of the logarithms of values and levels, which are above 0.
+    """
     low, high = levels
+    if log:
+        values, low, high = values.clamp_min(low).log(), math.log(low), math.log(high)
     scale = 255 / (high - low)
     # In place after the first: new memory for each of these costs more than the arithmetic.
     scaled = (values - low).mul_(scale) if low else values * scale

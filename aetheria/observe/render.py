@@ -80,5 +80,5 @@ def _pixels(wanted: Field, values: Tensor, request: Request) -> Tensor:
     if wanted.scalar:
         return values
     if request.dtype == "uint8":
-        return quantise(values, request.levels[wanted.name])
+        return quantise(values, request.levels[wanted.name], log=request.log)
     return values.to(torch.float16 if request.dtype == "float16" else torch.float32)

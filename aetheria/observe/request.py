@@ -30,6 +30,7 @@ class Part(TypedDict, total=False):
     slice: Mapping[str, Cut]
     universe: int | None
     reduction: Reduction
+    log: bool
     finite: bool
 
 
@@ -45,6 +46,7 @@ class Request:
             the whole grid.
         universe: the one that is shown, as a batch of one; None for all.
         reduction: how areas become pixels: their "mean", or the cell "nearest" to their centre, which keeps extremes.
+        log: pixels of type uint8 are of the logarithms of the values; levels are above 0.
         finite: adds "finite" `(1,)` bool, whether the values shown are free of NaN and Inf, which uint8 cannot hold.
     """
 
@@ -56,6 +58,7 @@ class Request:
     slice: Mapping[str, Cut] = field(default_factory=dict)
     universe: int | None = None
     reduction: Reduction = "mean"
+    log: bool = False
     finite: bool = False
 
     def axes(self, rank: int) -> tuple[str, ...]:
@@ -106,6 +109,8 @@ def request_for(
             f"levels: {', '.join(sorted(stray))} given, but only {', '.join(f.name for f in fields)} are asked for"
         )
     scales = {f.name: _levels(f, levels.get(f.name)) for f in fields if not f.scalar} if dtype == "uint8" else {}
+    if part.get("log") and (wrong := next((name for name, (low, _) in scales.items() if low <= 0), "")):
+        raise ConfigError(f'levels: {scales[wrong]} given for "{wrong}"; expected numbers above 0, for their logarithms')
     cuts = dict(part.get("slice") or {})
     check_slice(cuts, dict(zip(AXIS_NAMES[-len(grid) :], grid, strict=True)))
     shown = tuple(side for axis, side in zip(AXIS_NAMES[-len(grid) :], grid, strict=True) if axis not in cuts)
@@ -118,6 +123,7 @@ def request_for(
         cuts,
         _universe(part.get("universe"), shape[0]),
         _reduction(part.get("reduction", "mean")),
+        part.get("log", False),
         part.get("finite", False),
     )
 

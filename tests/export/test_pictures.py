@@ -14,7 +14,8 @@ from aetheria import Life
 from aetheria.core.errors import ConfigError
 from aetheria.export.pictures import Movie, PictureStyle, find_levels, picture, save_gif, save_mp4, save_png
 from aetheria.motor.motor import Aetheria_Motor
-from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map, paint
+from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map, paint, with_gamma
+from aetheria.observe.downsample import quantise
 from aetheria.recording import Recorder, Recording
 
 
@@ -26,7 +27,7 @@ def lightness(colours: np.ndarray) -> np.ndarray:
     return np.asarray(116 * np.cbrt(np.maximum(luminance, 0.008856)) - 16)
 
 
-@pytest.mark.parametrize("name", ["ember", "ice", "grey"])
+@pytest.mark.parametrize("name", ["ember", "ice", "grey", "gray"])
 def test_sequential_maps_rise_in_lightness_all_the_way(name: str) -> None:
     steps = np.diff(lightness(colour_map(name).astype(float)))
     assert (steps > -0.3).all()
@@ -53,6 +54,28 @@ def test_maps_have_256_colours_and_no_jumps(name: str) -> None:
     colours = colour_map(name).astype(int)
     assert colours.shape == (256, 3)
     assert np.abs(np.diff(colours, axis=0)).max() <= 14
+
+
+@pytest.mark.parametrize("name", ["viridis", "magma", "inferno", "plasma", "cividis", "twilight"])
+def test_known_maps_are_those_of_matplotlib(name: str) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    theirs = matplotlib.colormaps[name](np.linspace(0, 1, 256, endpoint=name != "twilight"))[:, :3] * 255
+    assert np.array_equal(colour_map(name), np.round(theirs))
+
+
+def test_gamma_moves_colours_along_the_map_and_leaves_states_alone() -> None:
+    ramp = np.linspace(0, 1, 256)
+    assert np.array_equal(with_gamma("grey", 0.5)[64], colour_map("grey")[round(255 * (64 / 255) ** 0.5)])
+    assert np.array_equal(with_gamma("viridis", 2.0)[[0, 255]], colour_map("viridis")[[0, 255]])
+    assert np.array_equal(with_gamma("#000000 #ffffff", 3.0), colour_map("#000000 #ffffff"))
+    assert np.array_equal(paint(ramp[None], (0, 1), "ice", gamma=2.0)[0, 180], with_gamma("ice", 2.0)[180])
+
+
+def test_logarithmic_colours_are_equally_far_for_equal_factors_and_zero_is_lowest() -> None:
+    pixels = paint(np.array([[0.0, -3.0, 1e-4, 1e-3, 1e-2, 1.0, 9.0]]), (1e-4, 1.0), "grey", log=True)
+    assert np.abs(pixels[0] - colour_map("grey")[[0, 0, 0, 64, 128, 255, 255]].astype(int)).max() <= 1
+    values = torch.tensor([[0.0, 1e-4, 1e-3, 1e-2, 1.0, 9.0]])
+    assert quantise(values, (1e-4, 1.0), log=True).tolist() == [[0, 0, 64, 128, 255, 255]]
 
 
 def test_an_unknown_map_names_the_closest() -> None:
@@ -102,6 +125,16 @@ def test_a_png_shows_the_cells_of_its_step(recording: Recording, tmp_path: Path)
     alive = recording[5]["channel_0"][1] > 200
     np.testing.assert_array_equal(pixels[1::3, 1::3, 0] == 255, alive)
     assert alive.sum() == 5
+
+
+def test_a_picture_by_logarithms_unpacks_what_is_stored(recording: Recording) -> None:
+    movie = Movie(recording, style=PictureStyle("grey", (0.01, 1), log=True, gamma=2.0))
+    stored = recording[0]["channel_0"][0]
+    values = stored.astype(np.float64) * 2 / 255 - 1
+    assert np.array_equal(np.asarray(movie[0]), paint(values, (0.01, 1), "grey", log=True, gamma=2.0))
+    assert np.asarray(Movie(recording, style=PictureStyle("grey", log=True))[0]).max() == 255
+    with pytest.raises(ConfigError, match="expected numbers above 0, for --log"):
+        Movie(recording, style=PictureStyle(levels=(0, 1), log=True))
 
 
 def test_a_gif_has_an_image_a_frame_and_loops(recording: Recording, tmp_path: Path) -> None:

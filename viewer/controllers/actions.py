@@ -92,9 +92,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_field", "&Previous field", ("Shift+N",), "&View", "Show the previous field of the law"),
     Action("next_universe", "Next &universe", ("U",), "&View", "Show the next universe of the batch"),
     Action("next_colours", "Next &colour map", ("C",), "&View", "Use the next colour map"),
-    Action("levels_auto", "Levels: &auto", ("A",), "&View", "From the lowest to the highest visible value"),
+    Action("levels_auto", "Levels: &auto", ("A",), "&View", "The range of the field, or of the visible values"),
+    Action("levels_range", "Levels: &range", ("Shift+A",), "&View", "From the lowest to the highest visible value"),
     Action("levels_percentile", "Levels: p&ercentile", ("P",), "&View", "Without the outermost values"),
+    Action("levels_symmetric", "Levels: s&ymmetric", ("Shift+P",), "&View", "At equal distances from zero"),
     Action("levels_locked", "Levels: loc&ked", ("K",), "&View", "Keep the present levels"),
+    Action("toggle_log", "Loga&rithmic colours", ("Shift+K",), "&View", "Colours by the logarithm of the values"),
     Action("toggle_theme", "&Light or dark", ("Ctrl+T",), "&View", "Switch between light and dark theme", "nothing"),
     Action("series.clear", "&Clear the plots", ("Ctrl+Shift+K",), "&Window", "Discard the numbers collected so far"),
     Action(

@@ -122,7 +122,9 @@ class CompareController(Component):
         if self.as_first and second is not None and frame is not None and settings is not None:
             choice = self.controller.choice
             colours = settings.colours or (choice.colours if choice is not None else None)
-            second.model.change_view(colours=colours, level_mode="locked", levels=frame.levels)
+            second.model.change_view(
+                colours=colours, level_mode="locked", levels=frame.levels, log=settings.log, gamma=settings.gamma
+            )
 
     def _notify(self) -> None:
         for listener in self.listeners:

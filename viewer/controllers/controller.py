@@ -144,8 +144,8 @@ class Controller(ViewCommands):
 
     def _fits(self, frame: RenderedFrame) -> bool:
         settings = self.model.view_settings
-        shown = frame.field, frame.universe, frame.slice
-        return settings is not None and shown == (settings.field, settings.universe, settings.slice)
+        shown = frame.field, frame.universe, frame.slice, frame.log
+        return settings is not None and shown == (settings.field, settings.universe, settings.slice, settings.log)
 
     def _show_new_frame(self, frame: RenderedFrame) -> None:
         if self.divergence.worth_showing(frame):

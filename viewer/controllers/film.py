@@ -203,7 +203,7 @@ class FilmController(Component):
         if self.task is not None or not isinstance(source, RecordingSource) or settings is None or frame is None:
             return
         cuts = replace(source.plane, slice=settings.slice).cuts
-        style = PictureStyle(settings.colours, frame.levels, settings.universe, scale, cuts)
+        style = PictureStyle(settings.colours, frame.levels, settings.universe, scale, cuts, settings.log, settings.gamma)
         self._start(RecordingFilm(path, FilmExport(source.recording.path, settings.field, style, fps)))
 
     def stop(self) -> None:

@@ -57,11 +57,13 @@ right edge continues on the left, and the top edge at the bottom.
 The view shows one **field**: a quantity of each cell, for example its first channel, its density, or the phase of its
 first amplitude. *N* shows the next field; the View panel lists all of them with their formulas.
 
-![ember](map:ember) **ember**, and likewise **ice** and **grey**: from low (dark) to high (light).
+![ember](map:ember) **ember**, and likewise **ice**, **grey**, **viridis**, **magma**, **inferno**, **plasma** and **cividis**:
+from low (dark) to high (light).
 
 ![balance](map:balance) **balance**: for values of either sign; zero is dark, negative values blue, positive ones orange.
 
-![phase](map:phase) **phase**: for angles; both ends have the same colour, because a full turn is no turn.
+![phase](map:phase) **phase**, and likewise **twilight**: for angles; both ends have the same colour, because a full
+turn is no turn.
 
 ![wheel](wheel:phase)
 
@@ -83,7 +85,8 @@ or the mean or maximum along the axis. Brushes paint on the slice.
 The values at the two ends of a colour map are its **levels**. *Automatic* (*A*) takes the range of the field, or the
 lowest and highest visible value, so that the meaning of the colours changes during the run. *Percentile* (*P*) ignores
 the outermost values, so that one extreme cell does not make all others look alike. *Locked* (*K*) keeps the present
-levels: only then can images be compared.
+levels: only then can images be compared. Further *Shift+A*: from the lowest to the highest visible value; *Shift+P*:
+symmetric about zero; *Shift+K*: colours by the logarithm of the values. A *gamma* below 1 makes low values lighter.
 
 ## Status bar
 

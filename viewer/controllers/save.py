@@ -139,7 +139,7 @@ class CellsImage:
             block = Block((region.left,), (region.width,)) if plane.space_time else region.block
         values = motor.read(settings.field, region=block, slice=plane.cuts, universe=settings.universe).cpu()
         values = values.unsqueeze(-2) if plane.space_time else values
-        shades = interleaved(quantise(values, self.levels)[0].numpy())
+        shades = interleaved(quantise(values, self.levels, log=settings.log)[0].numpy())
         return shades if shades.ndim == 3 else colour_table(settings, self.choice)[shades]
 
 

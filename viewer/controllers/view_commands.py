@@ -72,7 +72,7 @@ class ViewCommands:
 
     def set_field(self, name: str) -> None:
         """Shows a field, in its default colours and with automatic levels."""
-        self.model.change_view(field=name, colours=None, level_mode="auto", levels=None)
+        self.model.change_view(field=name, colours=None, level_mode="auto", levels=None, log=False)
 
     def next_field(self) -> None:
         """Shows the next field."""
@@ -102,6 +102,25 @@ class ViewCommands:
     def levels_auto(self) -> None:
         """Levels from the lowest to the highest visible value."""
         self.model.change_view(level_mode="auto", levels=None)
+
+    def levels_range(self) -> None:
+        """Levels from the lowest to the highest visible value, whatever the range of the field."""
+        self.model.change_view(level_mode="range", levels=None)
+
+    def levels_symmetric(self) -> None:
+        """Levels at equal distances from zero."""
+        self.model.change_view(level_mode="symmetric", levels=None, log=False)
+
+    def toggle_log(self) -> None:
+        """Colours by the logarithm of the values, or by the values."""
+        settings = self.model.view_settings
+        if settings is not None:
+            mode = "range" if settings.level_mode in ("symmetric", "locked") else settings.level_mode
+            self.model.change_view(log=not settings.log, level_mode=mode, levels=None)
+
+    def set_gamma(self, gamma: float) -> None:
+        """Raises the places of colours in the map to a power."""
+        self.model.change_view(gamma=gamma)
 
     def levels_percentile(self) -> None:
         """Levels without the outermost values."""

@@ -19,7 +19,7 @@ class RenderedFrame:
         step: step of the displayed cells.
         field, universe, region, slice: the displayed part of the cells; the region is one of the plane.
         pixels: uint8, `(h, w)` indices into a colour table, or `(h, w, 3)` colours.
-        levels: the values of pixels 0 and 255.
+        levels: the values of pixels 0 and 255. log: pixels are of the logarithms of the values.
         finite: the displayed values hold no NaN or Inf. Other frames are not drawn.
     """
 
@@ -31,6 +31,7 @@ class RenderedFrame:
     levels: Levels
     finite: bool = True
     slice: PlaneSlice | None = None
+    log: bool = False
 
 
 @dataclass(frozen=True)

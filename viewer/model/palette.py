@@ -1,18 +1,20 @@
 """Levels, histograms and colour tables. No Qt."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aetheria.observe.colour_maps import colour_map
+from aetheria.observe.colour_maps import with_gamma
 from aetheria.runs.config import RunConfig
 from viewer.model.plane import Plane
 from viewer.model.view_settings import FieldChoice, Levels, ViewSettings
 
 _BINS = 64
 _SLACK = 0.02  # of the span: smaller changes of the levels are ignored, so that a steady view does not flicker
+_DECADES = 1e-6  # share of the highest value at which a logarithmic scale begins at the lowest
 _SHRINK = 0.5  # share by which too wide levels approach the visible range at each update
 
 
@@ -40,7 +42,7 @@ def first_view_settings(fields: Sequence[FieldChoice], plane: Plane, config: Run
 
 def colour_table(settings: ViewSettings, choice: FieldChoice) -> NDArray[np.uint8]:
     """The 256 colours `(256, 3)` of a view."""
-    return colour_map(settings.colours or choice.colours)
+    return with_gamma(settings.colours or choice.colours, settings.gamma)
 
 
 def histogram(values: NDArray[np.generic], levels: Levels) -> Histogram:
@@ -58,7 +60,7 @@ def fitted_levels(
     """Levels for the visible values.
 
     In "auto" mode a bounded range of the field is used as it is; a range that is open at both ends stays symmetric about
-    zero. Levels of the previous call grow at once and shrink slowly.
+    zero. Levels of the previous call grow at once and shrink slowly. On a logarithmic scale only values above 0 count.
 
     Args:
         settings: with the level mode.
@@ -66,24 +68,51 @@ def fitted_levels(
         values: visible values, any shape.
         before: the levels of the previous call.
     """
-    if settings.level_mode == "locked" and settings.levels is not None:
+    if settings.level_mode == "locked" and settings.levels is not None and (settings.levels[0] > 0 or not settings.log):
         return settings.levels
-    low, high = choice.range
-    if settings.level_mode == "auto" and low is not None and high is not None:
+    low, high = choice.range if settings.level_mode in ("auto", "percentile") else (None, None)
+    if settings.level_mode == "auto" and low is not None and high is not None and (low > 0 or not settings.log):
         return low, high
     numbers = np.asarray(values, np.float64).ravel()
     numbers = numbers[np.isfinite(numbers)]
+    numbers = numbers[numbers > 0] if settings.log else numbers
     if not numbers.size:
-        return before or (0.0, 1.0)
-    ends = [0.0, 100.0] if settings.level_mode == "auto" else [settings.percentile, 100.0 - settings.percentile]
-    bottom, top = (float(end) for end in np.percentile(numbers, ends))
-    if low is None and high is None and bottom < 0 < top:
-        bottom, top = -max(-bottom, top), max(-bottom, top)
+        return before or ((0.1, 1.0) if settings.log else (0.0, 1.0))
+    if settings.log:
+        levels = _log_levels(settings, numbers)
+        return levels if before is None else _eased_logs(before, levels)
+    levels = _linear_levels(settings, (low, high), numbers)
+    return levels if before is None else _eased(before, levels)
+
+
+def _ends(settings: ViewSettings, numbers: NDArray[np.float64]) -> Levels:
+    """Lowest and highest number, or the percentiles of that mode."""
+    share = settings.percentile if settings.level_mode == "percentile" else 0.0
+    bottom, top = (float(end) for end in np.percentile(numbers, [share, 100.0 - share]))
+    return bottom, top
+
+
+def _log_levels(settings: ViewSettings, numbers: NDArray[np.float64]) -> Levels:
+    bottom, top = _ends(settings, numbers)
+    return (max(bottom, top * _DECADES), top) if bottom < top else (top / 10, top)
+
+
+def _linear_levels(settings: ViewSettings, known: tuple[float | None, float | None], numbers: NDArray[np.float64]) -> Levels:
+    (low, high), (bottom, top) = known, _ends(settings, numbers)
+    about_zero = settings.level_mode in ("auto", "percentile") and low is None and high is None and bottom < 0 < top
+    if about_zero or settings.level_mode == "symmetric":
+        top = max(abs(bottom), abs(top))
+        bottom = -top
     if settings.level_mode == "auto":
         bottom, top = (bottom if low is None else low), (top if high is None else high)
     if top - bottom <= 1e-12 * max(abs(top), abs(bottom), 1e-30):
         bottom, top = (bottom, bottom + 1.0) if bottom >= 0 else (bottom - 0.5, bottom + 0.5)
-    return (bottom, top) if before is None else _eased(before, (bottom, top))
+    return bottom, top
+
+
+def _eased_logs(before: Levels, now: Levels) -> Levels:
+    low, high = _eased((math.log(before[0]), math.log(before[1])), (math.log(now[0]), math.log(now[1])))
+    return math.exp(low), math.exp(high)
 
 
 def _eased(before: Levels, now: Levels) -> Levels:

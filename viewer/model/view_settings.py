@@ -1,13 +1,13 @@
 """View settings: the displayed field, its colours and levels; and requests for frames. No Qt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from viewer.model.plane import PlaneSlice
 from viewer.model.region import Region
 
 Levels = tuple[float, float]
-LevelMode = Literal["auto", "percentile", "locked"]
+LevelMode = Literal["auto", "range", "percentile", "symmetric", "locked"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,11 @@ class ViewSettings:
 
     Attributes:
         colours: name of a colour map; None for the default of the field.
-        level_mode: "auto" (lowest to highest visible value), "percentile" (without the outermost `percentile` per cent at
-            either end) or "locked" (`levels`).
+        level_mode: "auto" (the field's range, or lowest to highest visible value), "range" (lowest to highest visible value),
+            "percentile" (without the outermost `percentile` per cent at either end), "symmetric" (about zero) or "locked"
+            (`levels`).
+        log: colours are by the logarithm of the values; those of 0 and below have the lowest colour.
+        gamma: the place of a colour in the map is raised to this power: below 1 low values become lighter.
         slice: the displayed slice of a volume; None for other grids.
     """
 
@@ -40,6 +43,13 @@ class ViewSettings:
     percentile: float = 1.0
     levels: Levels | None = None
     slice: PlaneSlice | None = None
+    log: bool = False
+    gamma: float = 1.0
+
+    @property
+    def measured(self) -> "ViewSettings":
+        """The part that pixels and levels depend on: all but the colours."""
+        return replace(self, colours=None, gamma=1.0)
 
 
 @dataclass(frozen=True)

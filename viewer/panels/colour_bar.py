@@ -1,6 +1,7 @@
 """Colour maps as images: swatches for lists, and the bar of the current map."""
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QColor, QFontMetrics, QIcon, QImage, QPainter, QPaintEvent, QPalette, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
@@ -15,7 +16,7 @@ def swatch_size(metrics: QFontMetrics) -> QSize:
 
 def swatch(name: str, size: QSize, ratio: float) -> QIcon:
     """A colour map from low to high; `size` in points, `ratio` pixels per point."""
-    pixmap = _strip(name).scaled(round(size.width() * ratio), round(size.height() * ratio))
+    pixmap = _strip(colour_map(name)).scaled(round(size.width() * ratio), round(size.height() * ratio))
     pixmap.setDevicePixelRatio(ratio)
     return QIcon(QPixmap.fromImage(pixmap))
 
@@ -26,13 +27,12 @@ class ColourBar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._map: str | None = None
+        self._colours: NDArray[np.uint8] | None = None
 
-    def set_map(self, name: str | None) -> None:
-        """Shows a map; None for fields without a map."""
-        if name != self._map:
-            self._map = name
-            self.update()
+    def set_colours(self, colours: NDArray[np.uint8] | None) -> None:
+        """Shows the colours `(256, 3)` of a map; None for fields without a map."""
+        self._colours = colours
+        self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         height = self.fontMetrics().height()
@@ -40,12 +40,12 @@ class ColourBar(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         painter, rim = QPainter(self), QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        if self._map is not None and self.isEnabled():
-            painter.drawImage(rim, _strip(self._map))
+        if self._colours is not None and self.isEnabled():
+            painter.drawImage(rim, _strip(self._colours))
         painter.setPen(QPen(QColor(self.palette().color(QPalette.ColorRole.PlaceholderText)), 1))
         painter.drawRect(rim)
 
 
-def _strip(name: str) -> QImage:
-    colours = np.ascontiguousarray(colour_map(name)[None])
+def _strip(map_colours: NDArray[np.uint8]) -> QImage:
+    colours = np.ascontiguousarray(map_colours[None])
     return QImage(colours.data, 256, 1, 768, QImage.Format.Format_RGB888).copy()

@@ -7,7 +7,6 @@ from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -19,21 +18,17 @@ from PySide6.QtWidgets import (
 from aetheria.observe.colour_maps import COLOUR_MAPS
 from viewer.controllers.controller import Controller
 from viewer.model.messages import Message
-from viewer.model.palette import histogram
+from viewer.model.palette import colour_table, histogram
 from viewer.model.status import Status
-from viewer.model.view_settings import FieldChoice, LevelMode, Levels
+from viewer.model.view_settings import FieldChoice, Levels
 from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
+from viewer.panels.contrast import ContrastRows
 from viewer.panels.histogram import HistogramPlot
 from viewer.panels.panel import Panel
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
 from viewer.widgets.plain_text import plain_tooltip, set_plain_text
 
-_MODES: dict[LevelMode, tuple[str, str]] = {
-    "auto": ("Automatic", "The range of the field, or the lowest and highest visible value (A)"),
-    "percentile": ("Percentile", "Without the outermost values, however extreme (P)"),
-    "locked": ("Locked", "The present levels, so that images can be compared (K)"),
-}
 _OWN_COLOURS = "rgb"  # the field without a colour map
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
@@ -53,17 +48,8 @@ class ViewPanel(Panel):
         self.colours = _combo("Colour map", "Colours from low to high values (C: the next)")
         self.colours.textActivated.connect(self._use_colours)
         self.mode = _combo("Levels", "The values at the ends of the colour map")
-        for mode, (text, tip) in _MODES.items():
-            self.mode.addItem(text, mode)
-            self.mode.setItemData(self.mode.count() - 1, tip, _TOOLTIP)
-        self.mode.activated.connect(self._choose_mode)
-        self.percentile = accessible(QDoubleSpinBox(), "Per cent of the values beyond the levels, at either end")
-        self.percentile.setRange(0.0, 49.0)
-        self.percentile.setDecimals(1)
-        self.percentile.setSingleStep(0.5)
-        self.percentile.setSuffix(" %")
-        self.percentile.setToolTip("Share of the values beyond the levels, at either end")
-        self.percentile.valueChanged.connect(lambda share: controller.model.change_view(percentile=share))
+        self.contrast = ContrastRows(controller, self.mode)
+        self.percentile = self.contrast.percentile
         self.plot = accessible(HistogramPlot(), "Histogram of the visible values")
         self.plot.setToolTip("Number of visible cells by value, on a logarithmic scale; drag a line to lock the levels")
         self.plot.chosen.connect(lambda low, high: controller.levels_locked((low, high)))
@@ -84,8 +70,7 @@ class ViewPanel(Panel):
         form.addRow(self.meaning)
         form.addRow("&Universe", self.universe)
         form.addRow("&Colours", self.colours)
-        form.addRow("&Levels", self.mode)
-        form.addRow("O&utside", self.percentile)
+        self.contrast.add_to(form)
         ends = QHBoxLayout()
         for widget, share in ((self.low, 3), (self.unit, 2), (self.high, 3)):
             ends.addWidget(widget, share)
@@ -135,16 +120,13 @@ class ViewPanel(Panel):
         self.field.setCurrentText(settings.field)
         set_plain_text(self.meaning, _explained(choice))
         self.colours.setCurrentIndex(self._offer_colours(settings.colours or choice.colours))
-        self.mode.setCurrentIndex(list(_MODES).index(settings.level_mode))
-        with QSignalBlocker(self.universe), QSignalBlocker(self.percentile):
+        with QSignalBlocker(self.universe):
             self.universe.setValue(settings.universe)
-            self.percentile.setValue(settings.percentile)
-        self._form.setRowVisible(self.percentile, settings.level_mode == "percentile" and mapped)
-        for row in (self.colours, self.mode):
-            self._form.setRowVisible(row, mapped)
+        self.contrast.show(self._form, settings, mapped)
+        self._form.setRowVisible(self.colours, mapped)
         for widget in (self.plot, self.bar, self.low, self.unit, self.high):
             widget.setVisible(mapped)
-        self.bar.set_map(settings.colours or choice.colours if mapped else None)
+        self.bar.set_colours(colour_table(settings, choice) if mapped else None)
         set_plain_text(self.unit, "" if choice.unit == "1" else choice.unit)
         self._drawn = None
         self._draw()
@@ -182,14 +164,6 @@ class ViewPanel(Panel):
         self._drawn = (sample and id(sample), levels)
         self.plot.show_counts(None if sample is None or levels is None else histogram(sample[1], levels), levels)
 
-    def _choose_mode(self, index: int) -> None:
-        mode = self.mode.itemData(index)
-        {
-            "auto": self.controller.levels_auto,
-            "percentile": self.controller.levels_percentile,
-            "locked": self.controller.levels_locked,
-        }[mode]()
-
     def _enter_levels(self) -> None:
         fields = (self.low, self.high)
         if not any(field.isModified() for field in fields) or any(f.hasFocus() and f is not self.sender() for f in fields):
@@ -197,13 +171,16 @@ class ViewPanel(Panel):
         low, high = (_parsed(field.text()) for field in fields)
         for field in fields:
             field.setModified(False)
-        if low is not None and high is not None and low < high:
+        settings = self.controller.model.view_settings
+        log = settings is not None and settings.log
+        if low is not None and high is not None and low < high and (low > 0 or not log):
             self.controller.levels_locked((low, high))
             return
-        given = f"{self.low.text()} to {self.high.text()}"
-        self.controller.view.show_message(
-            Message("warning", f"Levels: {given}; expected two numbers, the lower one first. The levels are unchanged.")
+        given, wanted = (
+            f"{self.low.text()} to {self.high.text()}",
+            f"two numbers{' above 0' if log else ''}, the lower one first",
         )
+        self.controller.view.show_message(Message("warning", f"Levels: {given}; expected {wanted}. The levels are unchanged."))
         self._drawn = None
         self._draw()
 

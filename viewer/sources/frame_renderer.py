@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +48,15 @@ class FrameRenderer:
             settings.field,
             settings.universe,
             region,
-            interleaved(quantise(reduced, levels)[0].numpy()),
+            interleaved(quantise(reduced, levels, log=settings.log)[0].numpy()),
             levels,
             bool(finite(reduced)),  # a mean over NaN or Inf is not finite either
             settings.slice,
+            settings.log,
         )
 
     def _find_levels(self, step: int, settings: ViewSettings, values: Tensor, moving: bool) -> Levels:
-        now, settings = time.monotonic(), replace(settings, colours=None)
+        now, settings = time.monotonic(), settings.measured
         same = self._levels is not None and self._levels[0] == settings
         before = self._levels[1] if self._levels is not None and same and moving else None
         if before is not None and now < self._levels_due:

@@ -117,7 +117,7 @@ class GridFrames:
                 self._subscription.close()
                 self._subscription = None
             return
-        settings = replace(frame_request.view_settings, colours=None)
+        settings = frame_request.view_settings.measured
         if settings != self._watched:
             self._probe(frame_request, ease=False)
             self._watched = settings
@@ -176,6 +176,7 @@ class GridFrames:
             region=frame_request.region.block,
             slice=replace(self._plane, slice=settings.slice).cuts,
             universe=settings.universe,
+            log=settings.log,
             finite=True,
         )
 
@@ -225,4 +226,5 @@ def frame_of(received: Frame, request: Request) -> RenderedFrame:
         levels=request.levels[name],
         finite=bool(received["finite"][0]),
         slice=next((PlaneSlice(axis, cut) for axis, cut in request.slice.items()), None),
+        log=request.log,
     )

@@ -129,8 +129,8 @@ def test_the_modes_of_levels_follow_panel_and_keys(window: Window, qtbot: QtBot)
     show_field(window, "density", qtbot)
     qtbot.waitUntil(lambda: panel._levels() is not None)
     assert not panel.percentile.isVisible()
-    panel.mode.setCurrentIndex(1)
-    panel.mode.activated.emit(1)
+    panel.mode.setCurrentIndex(2)
+    panel.mode.activated.emit(2)
     assert controller.model.view_settings is not None
     assert controller.model.view_settings.level_mode == "percentile"
     assert panel.percentile.isVisible()
@@ -143,6 +143,25 @@ def test_the_modes_of_levels_follow_panel_and_keys(window: Window, qtbot: QtBot)
     assert panel.mode.currentText() == "Locked"
     qtbot.keyClick(window.canvas, Qt.Key.Key_A)
     assert panel.mode.currentText() == "Automatic"
+
+
+def test_range_symmetric_logarithm_and_gamma_follow_panel_and_keys(window: Window, qtbot: QtBot) -> None:
+    panel, controller = panel_of(window), window.controller
+    show_field(window, "density", qtbot)
+    shift = Qt.KeyboardModifier.ShiftModifier
+    for key, mode in ((Qt.Key.Key_A, "Range"), (Qt.Key.Key_P, "Symmetric")):
+        qtbot.keyClick(window.canvas, key, shift)
+        assert panel.mode.currentText() == mode
+    qtbot.keyClick(window.canvas, Qt.Key.Key_K, shift)
+    assert (panel.contrast.log.isChecked(), panel.mode.currentText()) == (True, "Range")
+    qtbot.waitUntil(lambda: controller.frame is not None and controller.frame.levels[0] > 0)
+    type_levels(window, "0", "1", qtbot)
+    assert "expected two numbers above 0, the lower one first" in window.banner.text.text()
+    panel.contrast.gamma.setValue(0.5)
+    assert controller.model.view_settings is not None
+    assert controller.model.view_settings.gamma == 0.5
+    panel.contrast.log.click()
+    assert not controller.model.view_settings.log
 
 
 def test_every_colour_map_has_a_swatch_of_its_own_colours(window: Window) -> None:
