@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 
 from viewer.panels.dynamics.activity_panel import ActivityPanel
+from viewer.panels.dynamics.flow_panel import FlowPanel
 from viewer.panels.dynamics.histogram_panel import HistogramOverTimePanel
+from viewer.panels.dynamics.portrait_panels import PortraitPanel, SectionPanel
+from viewer.panels.dynamics.recurrence_panel import RecurrencePanel
 from viewer.panels.dynamics.spectrum_panel import SpectrumPanel
 from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
@@ -56,4 +59,10 @@ PANELS: tuple[DockSpec, ...] = (
     _dynamics("spectrum", "Spectrum", "Ctrl+Alt+1", "Power spectrum of the displayed field", SpectrumPanel),
     _dynamics("histogram", "Histogram", "Ctrl+Alt+2", "Histogram of the displayed field over time", HistogramOverTimePanel),
     _dynamics("activity", "Activity", "Ctrl+Alt+3", "Mean change per step of each channel", ActivityPanel),
+    _dynamics("portrait", "Portrait", "Ctrl+Alt+4", "Phase portrait: two observables against each other", PortraitPanel),
+    _dynamics(
+        "section", "Section", "Ctrl+Alt+5", "Poincare section: two observables where a third crosses a level", SectionPanel
+    ),
+    _dynamics("recurrence", "Recurrence", "Ctrl+Alt+6", "How near each frame is to each other", RecurrencePanel),
+    _dynamics("flow", "Flow", "Ctrl+Alt+7", "Arrows along the flow of the displayed field", FlowPanel),
 )

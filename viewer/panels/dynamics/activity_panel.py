@@ -13,7 +13,7 @@ class ActivityPanel(DynamicsPanel[ActivityHistory]):
     """Mean change per step of each channel over the steps."""
 
     def __init__(self, controller: Controller) -> None:
-        self.chart = Chart("step", "mean |change| per step")
+        self.chart = Chart("step", "change per step")
         self.legend = self.chart.addLegend(offset=(8, 4), colCount=4)
         self.curves: dict[str, pg.PlotDataItem] = {}
         super().__init__(controller, ActivityView(), self.chart, "Activity of channels")

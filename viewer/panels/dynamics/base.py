@@ -13,7 +13,6 @@ from viewer.widgets.accessibility import accessible
 from viewer.widgets.plain_text import set_plain_text
 
 T = TypeVar("T")
-_HEIGHT = 13  # initial height in lines of text
 _WAITING = "Waiting for steps."
 
 
@@ -27,6 +26,8 @@ class DynamicsPanel(Panel, Generic[T]):
         row: choices beside the caption.
         nothing: the reason why there is no result.
     """
+
+    lines = 13  # initial and smallest height in lines of text
 
     def __init__(self, controller: Controller, view: DynamicsView[T], picture: QWidget, name: str) -> None:
         super().__init__(controller)
@@ -49,13 +50,13 @@ class DynamicsPanel(Panel, Generic[T]):
         outer = QVBoxLayout(self)
         outer.addLayout(self._pages, 1)
         outer.addLayout(self.row)
-        self.setMinimumHeight(_HEIGHT * self.fontMetrics().lineSpacing())
+        self.setMinimumHeight(self.lines * self.fontMetrics().lineSpacing())
         self.watch.listeners.append(self.update_picture)
         self.update_picture()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Low at first, to leave room for the cells."""
-        return QSize(super().sizeHint().width(), _HEIGHT * self.fontMetrics().lineSpacing())
+        return QSize(super().sizeHint().width(), self.lines * self.fontMetrics().lineSpacing())
 
     def draw(self, result: T) -> str:
         """Draws a result, in the colours of the present theme; returns the caption."""

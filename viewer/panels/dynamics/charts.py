@@ -42,6 +42,11 @@ class ImageChart(Chart):
         self.image = pg.ImageItem(axisOrder="row-major")
         self.addItem(self.image)
 
+    def keep_square(self, downwards: bool = True) -> None:
+        """Draws values as squares; `downwards`: row 0 is at the top, as on the canvas."""
+        self.getViewBox().setAspectLocked(True)
+        self.getViewBox().invertY(downwards)
+
     def show_image(self, values: NDArray[Any], table: NDArray[np.uint8], area: QRectF, levels: tuple[float, float]) -> None:
         """Draws values between levels through a colour table, on an area of the axes; row 0 is at its lower coordinate."""
         self.image.setImage(values, levels=levels, lut=table)
