@@ -29,6 +29,7 @@ class FrontEnd:
         self.heard: list[Mapping[str, Any]] = []
         self.pictures: list[Picture] = []
         self.values: list[Mapping[str, Any]] = []  # of cells
+        self.updates: list[str] = []  # of HTML that a cell showed before
 
     def run(self, code: str, wait: bool = True) -> str:
         """Runs a cell; returns what it printed."""
@@ -80,6 +81,8 @@ class FrontEnd:
             self.widget = content["comm_id"]
         elif message["msg_type"] == "execute_result":
             self.values.append(content["data"])
+        elif message["msg_type"] == "update_display_data":
+            self.updates.append(content["data"]["text/html"])
         elif message["msg_type"] == "comm_msg" and content["comm_id"] == self.widget:
             self.heard.append(content["data"].get("content", {}))
             self.pictures += [read_frame(bytes(buffer)) for buffer in message["buffers"]]
@@ -125,3 +128,13 @@ def test_pictures_come_while_a_cell_steps_the_motor(page: FrontEnd) -> None:
     page.run("import time\nend = time.monotonic() + 3\nmotor.step(10**9, until=lambda: time.monotonic() > end)", wait=False)
     page.picture(lambda picture: picture.step > 0)
     page.run("view.close()")
+
+
+def test_a_long_call_has_a_bar_that_goes(page: FrontEnd) -> None:
+    pytest.importorskip("xarray", reason="xarray is not installed")
+    page.run("import aetheria\nrun = aetheria.simulate('B3/S23', 16, 40, device='cpu')")
+    assert page.updates[0].startswith("<progress ")
+    assert page.updates[-1] == ""
+    page.updates.clear()
+    page.run("run = aetheria.simulate('B3/S23', 16, 40, device='cpu', progress=False)")
+    assert not page.updates
