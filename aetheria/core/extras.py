@@ -36,6 +36,7 @@ EXTRAS = (
     Extra("ray", "ray", "sweep --on ray", "cluster"),
     Extra("submitit", "submitit", "sweep --on slurm", "slurm"),
     Extra("websockets", "websockets", "watching a run from elsewhere", "serve"),
+    Extra("anywidget", "anywidget", "live pictures in notebooks", "notebook"),
     Extra("tensorboard", "tensorboard", "following a training", "train"),
     Extra("sklearn", "scikit-learn", "trainings on its digits", "digits"),
     Extra("wandb", "wandb", "following a training by --track wandb", "wandb"),

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +27,7 @@ from aetheria.motor.motor_config import MotorConfig as MotorConfig
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.overview import as_html, one_line
 from aetheria.motor.reading import MotorReader
-from aetheria.motor.split_calls import led
+from aetheria.motor.split_calls import led, on_leader
 from aetheria.motor.split_stepper import SplitStepper
 from aetheria.motor.state import InitialCells, check_room_for, checked_state, fresh_state
 from aetheria.motor.stepper import Stepper
@@ -127,6 +128,37 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
 
     def _repr_html_(self) -> str:
         return as_html(self)
+
+    @on_leader
+    def show(
+        self,
+        field: str | None = None,
+        *,
+        z: int | str | None = None,
+        universe: int = 0,
+        size: int = 512,
+        speed: float | None = 30.0,
+        play: bool = False,
+    ) -> Any:
+        """A live picture for a notebook, with play, step, speed and fields: the value of a cell's last line is shown.
+
+        It steps the motor in a thread of its own while it plays; other code may step it while it is paused, and edit it at
+        any time. Pictures are made only while the view is seen. For a window on the desktop see `viewer.show`.
+
+        Args:
+            field: shown first; None for the law's default.
+            z: layer of a grid with three axes, or "mean" or "max" along z; None for the middle one.
+            universe: shown first.
+            size: pixels along the longer side, at the most 1024.
+            speed: steps a second at the most; None for no limit.
+            play: go on when the view is first seen.
+
+        Raises:
+            ConfigError: anywidget (extra `notebook`) is not installed, or there is no such picture.
+        """
+        # By name, as the package is above this one: it knows motors.
+        inline: Any = import_module("aetheria.inline.show")
+        return inline.show(self, field, z=z, universe=universe, size=size, speed=speed, play=play)
 
     @property
     def first_step(self) -> int:

@@ -277,6 +277,37 @@ class Recording(FrameSequence):
         store = xarray.backends.H5NetCDFStore(h5netcdf.File(self._shared.file, "r"))
         return xarray.open_dataset(store).isel(time=slice(len(self)))
 
+    def movie(
+        self,
+        field: str | None = None,
+        *,
+        fps: float = 20.0,
+        first: int | None = None,
+        last: int | None = None,
+        every: int = 1,
+        progress: bool | None = None,
+        **style: Any,
+    ) -> Any:
+        """A film, which a notebook shows: an MP4 where PyAV is installed, else a GIF. `movie().save(PATH)` writes it.
+
+        Of a field with a single axis it is the space-time picture.
+
+        Args:
+            field: its name; None for the first one recorded, "rgb" before others.
+            fps: frames a second.
+            first, last: range of steps, ends included; None for the recording's.
+            every: 1 for all of these frames, n for each n-th of them.
+            progress: show a progress bar; None for one where a person watches: a terminal or a notebook.
+            style: colours, levels, universe, scale and slice; see `aetheria.export.pictures.PictureStyle`. Small pictures are
+                enlarged unless a scale is given.
+
+        Raises:
+            ConfigError: no such field, frame, universe, slice or colour map; a field of three axes without a slice.
+        """
+        # By name, as the package is above this one: it knows recordings.
+        inline: Any = importlib.import_module("aetheria.inline.film")
+        return inline.film(self, field, fps, (first, last, every), progress, style)
+
     def close(self) -> None:
         """Closes the file; fields that were not read yet cannot be read any more."""
         if not self.closed:

@@ -58,16 +58,16 @@ class LiveSource:
         with self._motor.watch(levels.request(), rate) as subscription:
             while not (closed() or self._closed):
                 ended = subscription.closed
-                if frame is None and (shown is None or self._motor.step_count != shown[0]):
+                if frame is None and (self._motor.step_count, self._motor.edit_count) != shown:
                     frame = self._motor.look(levels.request())  # of a run that stands still, or has ended
                 if frame is not None and (frame.step, frame.edits) != shown:
                     shown = frame.step, frame.edits
                     yield _picture(frame)
+                    subscription.request = levels.request()
                 else:
                     yield None
                 if ended:
                     return
-                subscription.request = levels.request()
                 frame = subscription.get(_WAIT_S)
 
     def status(self) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """A sweep from its file to its results: executor, sweeper, and the files that it leaves."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from aetheria.core.device import find_device
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.core.extras import installed
+from aetheria.core.progress import Progress, reported
 from aetheria.files.atomic import atomic_write
 from aetheria.runs.signals import SignalHandler
 from aetheria.sweep.archive import write_archive
@@ -50,7 +51,7 @@ def sweep(
     on: str = "local",
     workers: int | None = None,
     options: SweepOptions | None = None,
-    progress: Callable[[SweepProgress], None] = lambda _: None,
+    progress: Progress[SweepProgress] = None,
 ) -> SweepResult:
     """Runs a sweep, or goes on with one, to its end or the first SIGINT or SIGTERM; see `Sweeper` for what it raises.
 
@@ -60,7 +61,7 @@ def sweep(
         on: "local" (processes of this machine), "inline" (this process), "ray" or "slurm".
         workers: tasks at a time; None for one on each core, or one for a GPU.
         options: see `SweepOptions`.
-        progress: called several times a second.
+        progress: called several times a second; or whether a bar is shown: None for one where a person watches.
 
     Raises:
         ConfigError: no such place, or a package or cluster that is missing.
@@ -72,13 +73,18 @@ def sweep(
         device = (options.device if options else None) or plan.base.get("device", "auto")
         executor = executor_on(on, workers, str(device), folder, plan.config.slurm)
         stack.callback(executor.close)
-        sweeper = Sweeper(plan, folder, executor, options, progress)
+        report = stack.enter_context(reported(progress, "points", _in_a_bar))
+        sweeper = Sweeper(plan, folder, executor, options, report)
         stack.callback(sweeper.close)
         table = sweeper.run(signals)
         signals.ignored = 1 << 30  # the files are written, whatever signals come
         files = write_files(table, folder, {str(axis): name for axis, name in plan.config.plot.items()}, plan.config.search)
         code = signals.exit_code if signals.received else int(len(table) > 0 and not table.done)
     return SweepResult(table, files, code)
+
+
+def _in_a_bar(now: SweepProgress) -> tuple[int, int, str]:
+    return now.done + now.failed, now.total, f"{now.failed:,} failed, {now.running:,} running"
 
 
 def executor_on(on: str, workers: int | None, device: str, folder: Path, slurm: Mapping[str, Any]) -> Executor:

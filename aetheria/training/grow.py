@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
+from aetheria.core.progress import Progress
 from aetheria.files.atomic import atomic_write
 from aetheria.laws.base import Law, check_grid
 from aetheria.motor.state import fresh_memory
@@ -114,7 +115,7 @@ def grow(
     overwrite: bool = False,
     trackers: Sequence[Tracker] | None = None,
     started: Callable[[Setup], None] = lambda _: None,
-    progress: Callable[[TrainStatus], None] = lambda _: None,
+    progress: Progress[TrainStatus] = None,
 ) -> GrowResult:
     """Trains a law to grow a picture from one cell, to keep it and to heal it, until the end or the first SIGINT or SIGTERM.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
+from aetheria.core.progress import Progress
 from aetheria.files.atomic import atomic_write
 from aetheria.laws.base import Law, check_grid, module_of
 from aetheria.stepping.cpu.training_step import Step, training_step
@@ -106,7 +107,7 @@ def imitate(
     overwrite: bool = False,
     trackers: Sequence[Tracker] | None = None,
     started: Callable[[Setup, TrajectoryDataset], None] = lambda *_: None,
-    progress: Callable[[TrainStatus], None] = lambda _: None,
+    progress: Progress[TrainStatus] = None,
 ) -> TrainResult:
     """Learns a law's next state from recordings, until the end or the first SIGINT or SIGTERM.
 
@@ -116,6 +117,7 @@ def imitate(
         resume: continue from the folder's last.pt.
         overwrite: replace an existing training in the folder.
         trackers: receive the figures of the training; None for TensorBoard if it is installed.
+        progress: called after each training step; or whether a bar is shown: None for one where a person watches.
 
     Raises:
         AetheriaError: for bad input before anything is written; later errors keep the last good checkpoint.

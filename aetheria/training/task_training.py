@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
+from aetheria.core.progress import Progress
 from aetheria.files.atomic import atomic_write
 from aetheria.laws.base import Law, check_grid, module_of
 from aetheria.motor.initial import generator
@@ -133,7 +134,7 @@ def train_task(
     overwrite: bool = False,
     trackers: Sequence[Tracker] | None = None,
     started: Callable[[Setup, Task], None] = lambda *_: None,
-    progress: Callable[[TrainStatus], None] = lambda _: None,
+    progress: Progress[TrainStatus] = None,
 ) -> TaskResult:
     """Trains a law for a task, until the end or the first SIGINT or SIGTERM.
 

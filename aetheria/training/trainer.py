@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.core.errors import DivergedError, FileUnreadableError
+from aetheria.core.progress import Progress, reported
 from aetheria.files.untrusted import first_line
 from aetheria.laws.base import Law
 from aetheria.motor.initial import generator
@@ -61,6 +62,7 @@ class Trainer:
         step: steps done.
         best: the lowest validation error so far.
         error: the last validation error; None before the first.
+        leads: this process writes, of those that train together.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Trainer:
         self._objective, self._setup, self._folder = objective, setup, folder
         self._seed, self._config, self._completed = seed, config, completed
         self._trackers, self._processes = trackers, processes
+        self.leads = processes.leads
         self.average = copy.deepcopy(law).requires_grad_(False) if optim.average else law
         self._optimizer = make_optimizer(optim.optimizer, law.parameters(), optim.learning_rate, optim.weight_decay)
         self._scaler = setup.scaler()
@@ -274,17 +277,26 @@ class Trainer:
 
 
 def train_until_signal(
-    trainer: Trainer, validate: Callable[[Law], float], progress: Callable[[TrainStatus], None], empty_error: float
+    trainer: Trainer, validate: Callable[[Law], float], progress: Progress[TrainStatus], empty_error: float
 ) -> tuple[str, int]:
     """Trains as `Trainer.train` does, until the first SIGINT or SIGTERM; returns status and exit code.
+
+    Args:
+        progress: see `aetheria.core.progress.reported`.
 
     Raises:
         Interrupted: by a second signal. Otherwise as `Trainer.train`.
     """
-    with SignalHandler() as signals:
+    shown = progress if callable(progress) or trainer.leads else False
+    with reported(shown, "training", _in_a_bar) as report, SignalHandler() as signals:
         signals.ignored = 1
-        status = trainer.train(validate, empty_error=empty_error, stopped=lambda: bool(signals.received), progress=progress)
+        status = trainer.train(validate, empty_error=empty_error, stopped=lambda: bool(signals.received), progress=report)
     return status, {"interrupted": signals.exit_code, "diverged": DivergedError.exit_code}.get(status, 0)
+
+
+def _in_a_bar(status: TrainStatus) -> tuple[int, int, str]:
+    error = "" if status.error is None else f", validation error {status.error:.3g}"
+    return status.step, status.steps, f"loss {status.loss:.3g}{error}"
 
 
 def exploded(error: float | None, empty_error: float) -> bool:

@@ -31,6 +31,9 @@ def test_the_code_blocks_of_a_page_run(name: str, tmp_path: Path, monkeypatch: p
         )  # windows have tests of their own
     if "import serve_motor" in TEXTS[name]():
         pytest.importorskip("websockets")
+    if "motor.show(" in TEXTS[name]():
+        pytest.importorskip("anywidget")
+        pytest.importorskip("av")
     page = Page(name)
     for block in blocks(TEXTS[name]()):
         page.run(block)

@@ -1,6 +1,5 @@
 """`simulate` against a motor stepped by hand, and against a recording of the same run; wrong arguments."""
 
-import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import torch
 import aetheria
 from aetheria import Aetheria_Motor, Life, Recorder, Recording, StateError, law_from_rule, simulate
 from aetheria.core.errors import AetheriaError, ConfigError
-from aetheria.core.progress import watched
 from aetheria.recording import in_memory
 
 
@@ -102,20 +100,11 @@ def test_a_dataset_of_fewer_frames_than_announced_has_only_those() -> None:
         assert frames.dataset().sizes["time"] == 1
 
 
-def test_a_progress_bar_is_shown_where_a_person_watches(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    for show, expected in ((None, True), (False, False)):
-        terminal = Terminal()
-        monkeypatch.setattr(sys, "stderr", terminal)
-        assert list(watched(range(3), 3, "Life", show)) == [0, 1, 2]
-        assert ("Life" in terminal.getvalue()) == expected
-    out = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", out)
-    assert list(watched(range(3), 3, "Life")) == [0, 1, 2]
-    assert not out.getvalue()
+def test_a_progress_bar_can_be_had_or_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    simulate("B3/S23", 8, 3, progress=False)
+    assert not capsys.readouterr().err
+    simulate("B3/S23", 8, 3, progress=True)
+    assert "Life" in capsys.readouterr().err
 
 
 def test_it_is_found_in_the_package() -> None:

@@ -278,3 +278,11 @@ def test_a_task_survives_its_line_of_json(tmp_path: Path) -> None:
 def test_load_sweep_reads_a_file_and_its_overrides(tmp_path: Path) -> None:
     plan, name = load_sweep(_sweep_file(tmp_path, [0.1]), ["seeds=3", "measure.every=4"])
     assert (name, plan.config.seeds, plan.config.measure.every) == ("sweep", 3, 4)
+
+
+def test_a_bar_is_shown_while_it_runs_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = small_sweep(tmp_path, grid={"law.m": [0.12]}, seeds=1)
+    run_inline(plan, tmp_path / "silent", progress=False)
+    assert not capsys.readouterr().err
+    run_inline(plan, tmp_path / "shown", progress=True)
+    assert "1/1 0 failed" in capsys.readouterr().err

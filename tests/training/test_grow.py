@@ -233,3 +233,10 @@ def test_the_shipped_training_reads_its_picture() -> None:
     assert isinstance(found, GrowConfig)
     with Image.open(found.picture.path) as image:
         assert image.size == (24, 24)
+
+
+def test_a_bar_is_shown_while_it_trains_or_none(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grow(config(picture), tmp_path / "silent", trackers=(), progress=False)
+    assert not capsys.readouterr().err
+    grow(config(picture), tmp_path / "shown", trackers=(), progress=True)
+    assert "4/4 loss" in capsys.readouterr().err
