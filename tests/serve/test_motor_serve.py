@@ -1,5 +1,7 @@
 """`motor.serve`: a run in research code, shown while that code steps it."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +16,13 @@ from aetheria.serve.server import Server
 
 def small_motor() -> Aetheria_Motor:
     return Aetheria_Motor(build_law("Life"), (16, 24), device="cpu", cfg={"plan": "eager"}, initial="noise")
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_motor_serves_itself_until_the_end_of_the_block() -> None:
@@ -35,7 +44,7 @@ def test_a_motor_that_a_steering_steps_can_be_paused_by_its_readers() -> None:
     with motor.serve(port=0, steering=steering) as server, RemoteRun(server.url) as run:
         assert {"pause", "step", "speed"} <= set(run.welcome["commands"])
         run.send("step", steps=2)
-        assert next(run.pictures())
+        wait_for(lambda: steering.paused)
         assert steering.step(motor, 10, until=lambda: motor.step_count == 2) == 2
 
 
