@@ -71,6 +71,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.speed.first_step --out benchmarks/results/first_step.md
 	$(BIN)/python -m benchmarks.accuracy.drift --out benchmarks/results/drift.md
 	$(BIN)/python -m benchmarks.speed.watching --out benchmarks/results/watching.md
+	$(BIN)/python -m benchmarks.speed.serving --out benchmarks/results/serving.md
 	$(BIN)/python -m benchmarks.viewer.responsiveness --out benchmarks/results/viewer.md
 	$(BIN)/python -m benchmarks.speed.rings --out benchmarks/results/rings.md
 	$(BIN)/python -m benchmarks.speed.passes --out benchmarks/results/passes.md

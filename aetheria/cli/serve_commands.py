@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aetheria.cli.serving import Certificate, Host, Key, Port, ReadOnly, check_websockets, print_address, read_access
+from aetheria.cli.serving import Certificate, Host, Key, Port, ReadOnly, print_address, read_access
 from aetheria.cli.shared import out
 from aetheria.core.errors import ConfigError
 
@@ -49,6 +49,8 @@ def watch(
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="End after so many pictures.")] = None,
 ) -> None:
     """Watch a served run or a recording in the terminal, until Ctrl-C."""
+    from aetheria.serve.access import check_websockets
+
     check_websockets()
     from aetheria.serve.protocol import read_view
     from aetheria.serve.watching import watch_recording, watch_remote

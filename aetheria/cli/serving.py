@@ -9,7 +9,6 @@ import typer
 
 from aetheria.cli.shared import out, plain
 from aetheria.core.errors import ConfigError
-from aetheria.core.extras import from_source, installed
 
 if TYPE_CHECKING:
     from aetheria.motor.motor import Aetheria_Motor
@@ -25,20 +24,15 @@ Certificate = Annotated[Path | None, typer.Option("--tls-cert", metavar="CERT.pe
 Key = Annotated[Path | None, typer.Option("--tls-key", metavar="KEY.pem", help="Its key.")]
 
 
-def check_websockets() -> None:
-    """Raises ConfigError where the extra is not installed."""
-    if not installed("websockets"):
-        raise ConfigError(f"serving and watching need websockets: {from_source('serve')}")
-
-
 def read_access(host: str | None, port: int | None, read_only: bool, certificate: Path | None, key: Path | None) -> "Access":
     """The address and rights that the options state.
 
     Raises:
         ConfigError: they contradict each other, or the extra is not installed.
     """
+    from aetheria.serve.access import Access, check_websockets
+
     check_websockets()
-    from aetheria.serve.access import Access
 
     given: dict[str, Any] = {"host": host, "port": port}
     options = {name: value for name, value in given.items() if value is not None}

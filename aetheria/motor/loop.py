@@ -125,7 +125,7 @@ class StepLoop:
     def refresh(self) -> None:
         """Makes a frame of the present cells for every "latest" reader that has none waiting."""
         with self.lock:
-            self.feed.show_again()
+            self.feed.offer_again()
             due = self.feed.due(self.stepper.step, "latest")
             for subscription, frame in zip(due, self._frames(due), strict=True):
                 subscription.put(frame)

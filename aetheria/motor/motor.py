@@ -334,6 +334,49 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             loop.edge_watch.begin(anew=True)
             loop.feed.show_again()
 
+    # -- readers elsewhere ---------------------------------------------------------------------------------------
+
+    @on_leader
+    def serve(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8765,
+        read_only: bool = False,
+        certificate: str | Path | None = None,
+        key: str | Path | None = None,
+        steering: Any = None,
+        title: str = "",
+    ) -> Any:
+        """Shows the run to browsers, terminals and `aetheria view` while this code steps it; see `docs/remote.md`.
+
+        An error in the server is logged and ends the server, never the run. `close` it, or use it in a `with` block.
+
+            with motor.serve() as server:
+                print(server.address)
+                motor.step(100_000)
+
+        Args:
+            host: address to listen on; one that other machines reach needs TLS.
+            port: 0 for a free one.
+            read_only: readers may look, and choose a view.
+            certificate, key: PEM files for TLS.
+            steering: an `aetheria.runs.steering.Steering` that steps the motor, for readers to pause and slow it.
+            title: that readers see; the law's name when empty.
+
+        Returns:
+            An `aetheria.serve.server.Server`: `address` of the page, `url` for programs, `token`, `close()`.
+
+        Raises:
+            ConfigError: the address cannot be listened on, or websockets (extra `serve`) is not installed.
+        """
+        # By name, as the package is above this one: it knows motors.
+        access: Any = import_module("aetheria.serve.access")
+        access.check_websockets()
+        pem = [None if path is None else Path(path) for path in (certificate, key)]
+        rights = access.Access(host, port, read_only, *pem)
+        return import_module("aetheria.serve.server").serve_motor(self, access=rights, steering=steering, title=title)
+
     # -- copies --------------------------------------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:

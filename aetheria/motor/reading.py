@@ -87,6 +87,11 @@ class MotorReader:
         return self._loop.stepper.step
 
     @property
+    def changes(self) -> int:
+        """How often the cells, the law's parameters or the step were changed otherwise than by stepping."""
+        return self._loop.feed.changes
+
+    @property
     def seed(self) -> int:
         """Seed of the initial cells and of the law's random numbers."""
         return self._loop.stepper.seed

@@ -226,10 +226,16 @@ class Subscription:
 
 
 class Feed:
-    """All subscriptions of one motor. It knows no motor: it is given the step and returns the subscriptions that are due."""
+    """All subscriptions of one motor. It knows no motor: it is given the step and returns the subscriptions that are due.
+
+    Attributes:
+        enabled: False: no frames are made.
+        changes: times that something else than a step changed what is shown.
+    """
 
     def __init__(self) -> None:
         self.enabled = True
+        self.changes = 0
         # Without a lock, which Ctrl-C could leave locked: threads add and remove one subscription at a time.
         self._subscriptions: list[Subscription] = []
         self._undelivered: list[tuple[Subscription, Frame]] = []
@@ -281,7 +287,12 @@ class Feed:
         return sum(s.delivery == "lossless" for s in self._open())
 
     def show_again(self) -> None:
-        """Offers the current step again to "latest" subscriptions, after the cells were edited."""
+        """Counts a change, and offers the present step again to "latest" subscriptions."""
+        self.changes += 1
+        self.offer_again()
+
+    def offer_again(self) -> None:
+        """Offers the present step again to "latest" subscriptions."""
         for subscription in self._open():
             if subscription.delivery == "latest":
                 subscription.reset()

@@ -32,6 +32,11 @@ class Steering:
         self._changed = threading.Condition()
         self._due = 0.0  # when the next step is due at `speed`, by the monotonic clock
 
+    @property
+    def waits(self) -> bool:
+        """Whether no step is made until somebody asks for it."""
+        return self.paused and not self._asked
+
     def pause(self, paused: bool) -> None:
         """Stops the steps, or lets them go on."""
         self._change(paused=paused, _asked=0)

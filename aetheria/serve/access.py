@@ -8,8 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aetheria.core.errors import ConfigError
+from aetheria.core.extras import from_source, installed
 
 _TOKEN_BYTES = 16
+
+
+def check_websockets() -> None:
+    """Raises ConfigError where the extra is not installed."""
+    if not installed("websockets"):
+        raise ConfigError(f"serving and watching need websockets: {from_source('serve')}")
 
 
 @dataclass(frozen=True)

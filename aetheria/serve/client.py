@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.sync.client import ClientConnection, connect
@@ -29,7 +29,7 @@ class RemoteRun:
     def __init__(self, address: str, authority: ssl.SSLContext | None = None) -> None:
         """
         Args:
-            address: as the server printed it: http://host:port/#token, or with ws, https or wss.
+            address: as the server printed it: http://host:port/#token, or with ws, https or wss, or ?token=token.
             authority: the certificates to trust; None for those of the system.
 
         Raises:
@@ -120,14 +120,15 @@ def _target(address: str) -> tuple[str, str]:
     """The address of the socket, and the token."""
     try:
         parts = urlsplit(address)
-        scheme, netloc, token = _SCHEMES.get(parts.scheme), parts.netloc, parts.fragment
+        scheme, netloc = _SCHEMES.get(parts.scheme), parts.netloc
+        token = parts.fragment or parse_qs(parts.query).get("token", [""])[0]
         _ = parts.port
     except ValueError:
         scheme, netloc, token = None, "", ""
     if scheme is None or not netloc:
         raise ConfigError(f"{address}: expected an address as a server printed it, http://host:port/#token")
     if not token:
-        raise ConfigError(f"{address}: has no token; expected one after #, as in the address that the server printed")
+        raise ConfigError(f"{address}: has no token; expected one, as in the address that the server printed")
     return f"{scheme}://{netloc}/ws", token
 
 

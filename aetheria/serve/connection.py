@@ -2,24 +2,67 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from aetheria.core.errors import AetheriaError
 from aetheria.serve.access import Access
 from aetheria.serve.hub import Channel, Hub
 from aetheria.serve.protocol import VERSION, ProtocolError, View, one_line, read_text, read_view, text
 from aetheria.serve.source import Source
+from aetheria.serve.wire import wire_form
 
 _HELLO_S = 5.0  # in which a reader must have said who it is
-_STATUS_S = 0.25  # seconds between two looks at the status, which is sent when it is another
 _MESSAGES = 20.0  # a second, that a reader may send
 _BURST = 40.0  # of them at once
 _REFUSED = 1008  # code of closing for a broken rule, RFC 6455
+
+
+class Connection(ServerConnection):  # type: ignore[misc]  # the same with websockets installed and without
+    """A connection that tells when everything sent is on its way, and is cut at once where too many are open.
+
+    Attributes:
+        drained: called when the last byte is out of our buffer, after `busy`.
+    """
+
+    def __init__(self, sockets: "set[Connection]", most: int, *args: Any, **options: Any) -> None:
+        """
+        Args:
+            sockets: the open ones.
+            most: of them at a time.
+        """
+        super().__init__(*args, **{**options, "write_limit": 0})
+        self.drained: Callable[[], None] = lambda: None
+        self._sockets, self._most = sockets, most
+
+    @property
+    def busy(self) -> bool:
+        """Whether bytes wait for a reader that takes no more for now."""
+        return bool(self.paused)
+
+    def write(self, wire: bytes) -> None:
+        """Sends a message in its `wire_form`, without waiting; nothing to a connection that is being closed."""
+        if self.state is State.OPEN:
+            self.transport.write(wire)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.drained()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._sockets.add(self)
+        if len(self._sockets) > self._most:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._sockets.discard(self)
+        super().connection_lost(exc)
 
 
 class _Allowance:
@@ -41,30 +84,28 @@ class Reader:
     """A connection, from its greeting to its end.
 
     Attributes:
+        channel: of the view that it has chosen; None before the greeting.
         sent_bytes: of frames.
         sent_frames: their number.
     """
 
-    def __init__(self, connection: ServerConnection, source: Source, hub: Hub, access: Access) -> None:
+    def __init__(self, connection: Connection, source: Source, hub: Hub, access: Access) -> None:
         self.sent_bytes = self.sent_frames = 0
         self.channel: Channel | None = None
-        self.news = asyncio.Event()  # the channel has another frame
         self._connection, self._source, self._hub, self._access = connection, source, hub, access
         self._allowance = _Allowance()
+        self._shown: tuple[Channel | None, int] = None, 0
+        self._told: Mapping[str, Any] = {}
 
     async def serve(self) -> None:
         """Speaks with the reader until one of the two ends the connection."""
         try:
             await self._greet()
             self.channel = self._hub.join(View())
-            self.news.set()
-            writing = [asyncio.create_task(self._send_frames()), asyncio.create_task(self._send_status())]
-            try:
-                await self._read_commands()
-            finally:
-                for task in writing:
-                    task.cancel()
-                await asyncio.gather(*writing, return_exceptions=True)
+            self._connection.drained = self.show
+            self.tell(self._source.status())
+            self.show()
+            await self._read_commands()
         except ConnectionClosed:
             pass
         except AetheriaError as error:
@@ -72,6 +113,28 @@ class Reader:
         finally:
             if self.channel is not None:
                 self._hub.leave(self.channel)
+
+    def show(self) -> None:
+        """Sends the newest frame, unless the last one is still on its way: a slow reader gets fewer."""
+        channel = self.channel
+        if channel is None or self._connection.busy:
+            return
+        if (channel, channel.number) != self._shown:
+            self._shown = channel, channel.number
+            if channel.error:
+                self._connection.write(wire_form(text("error", message=channel.error)))
+            elif channel.frame is not None:
+                self._connection.write(channel.frame)
+                self.sent_frames += 1
+                self.sent_bytes += len(channel.frame)
+        if not self._connection.busy:
+            channel.want()
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """Sends the status, where it is another than the last one."""
+        if self.channel is not None and status != self._told and not self._connection.busy:
+            self._told = status
+            self._connection.write(wire_form(text("status", **status, sent_bytes=self.sent_bytes)))
 
     async def _greet(self) -> None:
         """Raises ProtocolError unless the reader speaks this version and knows the token."""
@@ -103,7 +166,7 @@ class Reader:
     async def _obey(self, kind: str, values: Mapping[str, Any]) -> None:
         if kind == "view":
             self.channel = self._hub.join(read_view(values), self.channel)
-            self.news.set()
+            self.show()
         elif kind not in self._source.info.commands:
             known = ", ".join(("view", *self._source.info.commands))
             raise ProtocolError(f'message: type "{kind[:40]}"; known: {known}')
@@ -111,35 +174,6 @@ class Reader:
             raise ProtocolError(f"{kind}: this server only shows the run (--read-only)")
         else:
             await asyncio.to_thread(self._source.obey, kind, values)
-
-    async def _send_frames(self) -> None:
-        """Sends the newest frame whenever the last one is gone: a slow reader gets fewer."""
-        shown: tuple[Channel | None, int] = None, 0
-        while True:
-            await self.news.wait()
-            self.news.clear()
-            channel = self.channel
-            if channel is None:
-                continue
-            if channel.error:
-                await self._connection.send(text("error", message=channel.error))
-                continue
-            frame, now = channel.frame, (channel, channel.number)
-            if frame is not None and now != shown:
-                await self._connection.send(frame)
-                shown = now
-                self.sent_frames += 1
-                self.sent_bytes += len(frame)
-            channel.want()
-
-    async def _send_status(self) -> None:
-        before: Mapping[str, Any] | None = None
-        while True:
-            status = self._source.status()
-            if status != before:
-                await self._connection.send(text("status", **status, sent_bytes=self.sent_bytes))
-                before = status
-            await asyncio.sleep(_STATUS_S)
 
     async def _refuse(self, message: str) -> None:
         with suppress(ConnectionClosed):

@@ -1,12 +1,14 @@
 """The hub between a source and its readers: one thread for each view that somebody sees, and its newest frame."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.core.printable import get_logger
-from aetheria.serve.protocol import View, frame_bytes, one_line
+from aetheria.serve.protocol import Picture, View, frame_bytes, one_line
 from aetheria.serve.source import Source
+from aetheria.serve.wire import wire_form
 
 log = get_logger(__name__)
 MAX_VIEWS = 8  # different ones at a time: each costs the device a rendering
@@ -18,8 +20,8 @@ class Channel:
 
     Attributes:
         view: that is shown.
-        frame: the newest, as a message; None before the first.
-        number: of the frame, from 1.
+        frame: the newest, as it goes through the sockets of all readers; None before the first.
+        number: of the frame, from 1; one more at the end.
         error: why there are no more; empty while there are.
         ended: the run has ended, or failed with `error`.
         readers: their number.
@@ -59,10 +61,7 @@ class Channel:
         try:
             for picture in self._source.pictures(self.view, lambda: self._closed):
                 if picture is not None:
-                    self.frame = frame_bytes(picture)
-                    self.number += 1
-                    self._wanted.clear()
-                    self._changed(self)
+                    self._publish(picture)
                 while not self._wanted.wait(_IDLE_S) and not self._closed:
                     pass
         except AetheriaError as error:
@@ -72,7 +71,16 @@ class Channel:
             log.warning("serve: view of %s: %s; the run goes on", self.view.field, self.error)
         finally:
             self.ended = True
+            self.number += 1
             self._changed(self)
+
+    def _publish(self, picture: Picture) -> None:
+        began = time.thread_time()
+        self.frame = wire_form(frame_bytes(picture))
+        self.number += 1
+        self._wanted.clear()
+        self._source.budget.spend(time.thread_time() - began)
+        self._changed(self)
 
 
 class Hub:

@@ -15,19 +15,23 @@ from aetheria.observe.frame import Frame
 from aetheria.observe.law_fields import known_fields
 from aetheria.observe.request import Request
 from aetheria.runs.steering import Steering
+from aetheria.serve.budget import Budget
 from aetheria.serve.protocol import Picture, View
 from aetheria.serve.source import FieldInfo, SourceInfo
 
-_RATES = (2.0, 25.0)  # pictures of a view a second: at the least where it costs much, and at the most
-_SHARE = 0.03  # of the run's time that the pictures of a view may take
-_WAIT_S = 0.25
+_PERIOD_S = 0.04  # between two pictures of a view, at the least
+_SHARE = 0.02  # of the run's time that all readers together may take
 _LEVELS_S = 1.0  # seconds between two searches for the levels of a field without a fixed range
 _SAMPLE_SIDE = 64  # values along an axis from which levels are found
 STEERED = ("pause", "step", "speed")
 
 
 class LiveSource:
-    """A motor that another thread steps."""
+    """A motor that another thread steps.
+
+    Attributes:
+        budget: what its readers may cost.
+    """
 
     def __init__(self, motor: Aetheria_Motor, steering: Steering | None = None, title: str = "") -> None:
         """
@@ -36,6 +40,7 @@ class LiveSource:
             steering: that of the thread which steps it; None: readers only look.
             title: of the run; the law's name when empty.
         """
+        self.budget = Budget(_SHARE)
         self._motor, self._steering = motor, steering
         law, grid = motor.traits, motor.shape[2:]
         fields, observables = _choices(law, len(grid))
@@ -52,6 +57,7 @@ class LiveSource:
         """The newest pictures of a view; see `Source`."""
         self._info.check(view)
         levels = _Levels(self._motor, self._request(view))
+<<<<<<< HEAD
         frame: Frame | None = self._motor.look(levels.request())  # an error of the field is raised here, not in the run
         rate = self._rate(levels.request())
         shown: tuple[int, int] | None = None  # step and edits of the last picture
@@ -69,6 +75,19 @@ class LiveSource:
                 if ended:
                     return
                 frame = subscription.get(_WAIT_S)
+=======
+        shown: tuple[int, int] | None = None  # step and changes of the last picture
+        cost = 0.0  # of the last one, in seconds
+        while not (closed() or self._closed):
+            began, now = time.monotonic(), (self._motor.step_count, self._motor.changes)
+            if now != shown and (self._stands or self.budget.take(cost)):
+                frame, cost = self._look(levels, cost)
+                shown = frame.step, now[1]
+                yield _picture(frame)
+            else:
+                yield None
+            time.sleep(max(0.0, began + _PERIOD_S - time.monotonic()))
+>>>>>>> 66138d4 (serve: readers cost a run 2 % of its time, whatever their number; motor.serve())
 
     def status(self) -> Mapping[str, Any]:
         """Step, and whether the run is paused and at which speed."""
@@ -95,14 +114,21 @@ class LiveSource:
             self._steering.limit(None)
             self._steering.pause(False)
 
-    def _rate(self, request: Request) -> float:
-        """Pictures a second that take no more than their share of the run's time."""
+    @property
+    def _stands(self) -> bool:
+        """Whether the run waits for a reader, so that a picture costs it nothing."""
+        return self._steering is not None and self._steering.waits
+
+    def _look(self, levels: "_Levels", taken: float) -> tuple[Frame, float]:
+        """A frame of the present cells, and the seconds that it kept the run; `taken` ones are spent already."""
+        # On a CPU the time of this thread, or a machine that is busy with other things would make pictures look dear.
+        clock = time.thread_time if self._motor.device.type == "cpu" else time.perf_counter
         with self._motor.turn:  # the wait for it is not the picture's cost
-            began = time.perf_counter()
-            self._motor.look(request)
-            seconds = time.perf_counter() - began
-        low, high = _RATES
-        return min(high, max(low, _SHARE / max(seconds, 1e-9)))
+            began = clock()
+            frame = self._motor.look(levels.request())
+            seconds = clock() - began
+        self.budget.spend(seconds - taken)
+        return frame, seconds
 
     def _request(self, view: View) -> Request:
         grid = self._motor.shape[2:]

@@ -16,16 +16,22 @@ from aetheria.export.pictures import find_levels
 from aetheria.observe.downsample import downsample, interleaved, quantise, sample
 from aetheria.recording import Recording
 from aetheria.recording.slices import cut_axes
+from aetheria.serve.budget import Budget
 from aetheria.serve.protocol import Picture, View
 from aetheria.serve.source import FieldInfo, SourceInfo
 
 _RATE = 25.0  # pictures a second, at the most
+_SHARE = 0.5  # of a core, for the run that is being recorded may be on this machine
 _SPEED = 10.0  # frames a second at first
 _FASTEST = 1000.0
 
 
 class PlaybackSource:
-    """A recording that plays, from its first frame, over and over; or that follows a run which is being recorded."""
+    """A recording that plays, from its first frame, over and over; or that follows a run which is being recorded.
+
+    Attributes:
+        budget: what its readers may cost.
+    """
 
     def __init__(self, path: Path, follow: bool = False) -> None:
         """
@@ -35,6 +41,7 @@ class PlaybackSource:
         Raises:
             RecordingError: no recording, or one without a field or a frame to show.
         """
+        self.budget = Budget(_SHARE)
         self._recording = Recording(path)
         self._lock = threading.RLock()  # of the file and the position
         attributes = self._recording.attributes
@@ -68,22 +75,20 @@ class PlaybackSource:
         """The pictures of a view at the position of all; see `Source`."""
         self._info.check(view)
         levels: tuple[float, float] | None = None
-        shown, quiet = -1, 0.0
+        shown, cost = -1, 0.0
         while not closed():
             with self._lock:
                 if self._closed:
                     return
-                index = self._position()
-                if index != shown:
+                index, picture, began = self._position(), None, time.thread_time()
+                if index != shown and self.budget.take(cost):
                     values = self._values(view, index)
                     levels = self._levels(view, values, levels)
-                    picture = self._picture(view, index, values, levels)
-            if index != shown:
-                shown, quiet = index, 0.0
-                yield picture
-            elif (quiet := quiet + 1 / _RATE) >= 0.25:
-                quiet = 0.0
-                yield None
+                    picture, shown = self._picture(view, index, values, levels), index
+            if picture is not None:
+                taken, cost = cost, time.thread_time() - began
+                self.budget.spend(cost - taken)
+            yield picture
             time.sleep(1 / _RATE)
 
     def status(self) -> Mapping[str, Any]:

@@ -4,7 +4,9 @@ import asyncio
 import errno
 import http
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +21,7 @@ from aetheria.core.printable import get_logger
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.steering import Steering
 from aetheria.serve.access import Access
-from aetheria.serve.connection import Reader
+from aetheria.serve.connection import Connection, Reader
 from aetheria.serve.hub import Channel, Hub
 from aetheria.serve.live import LiveSource
 from aetheria.serve.page import HEADERS, page
@@ -32,25 +34,8 @@ _MAX_SOCKETS = 2 * MAX_READERS  # connections that are open, with those of which
 _QUIET = get_logger(f"{__name__}.websockets")  # it reports each stranger who sends garbage
 _QUIET.disabled = True
 _START_S, _STOP_S = 10.0, 5.0
+_STATUS_S = 0.25  # seconds between two looks at the status, which is sent when it is another
 _PATH = "/ws"
-
-
-class _Connection(ServerConnection):  # type: ignore[misc]  # the same with websockets installed and without
-    """A connection that is cut at once where too many are open."""
-
-    def __init__(self, sockets: "set[_Connection]", *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._sockets = sockets
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._sockets.add(self)
-        if len(self._sockets) > _MAX_SOCKETS:
-            self.transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._sockets.discard(self)
-        super().connection_lost(exc)
 
 
 class Server:
@@ -70,9 +55,10 @@ class Server:
         self.source, self.access = source, access or Access()
         self.port = self.access.port
         self._tls = self.access.tls()
-        self._readers: dict[ServerConnection, Reader] = {}
-        self._sockets: set[_Connection] = set()  # also those that have sent nothing yet
+        self._readers: dict[Connection, Reader] = {}
+        self._sockets: set[Connection] = set()  # also those that have sent nothing yet
         self._sent = 0  # bytes of frames, to readers that are gone
+        self._charged = 0.0  # processor time of the thread that is in the budget
         self._failure: OSError | None = None
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -87,9 +73,22 @@ class Server:
     @property
     def address(self) -> str:
         """The address of the page, with the token."""
-        scheme = "http" if self._tls is None else "https"
+        return f"{'http' if self._tls is None else 'https'}://{self._place}/#{self.access.token}"
+
+    @property
+    def url(self) -> str:
+        """The address for `aetheria view` and other programs, with the token."""
+        return f"{'ws' if self._tls is None else 'wss'}://{self._place}?token={self.access.token}"
+
+    @property
+    def token(self) -> str:
+        """What readers must know."""
+        return self.access.token
+
+    @property
+    def _place(self) -> str:
         host = f"[{self.access.host}]" if ":" in self.access.host else self.access.host
-        return f"{scheme}://{host}:{self.port}/#{self.access.token}"
+        return f"{host}:{self.port}"
 
     @property
     def readers(self) -> int:
@@ -142,7 +141,7 @@ class Server:
             "server_header": None,
             "open_timeout": _START_S,
             "close_timeout": 1,
-            "create_connection": partial(_Connection, self._sockets),
+            "create_connection": partial(Connection, self._sockets, _MAX_SOCKETS),
         }
         async with serve(
             self._serve_reader,
@@ -155,8 +154,24 @@ class Server:
         ) as listener:
             self.port = _port_of(listener)
             self._ready.set()
-            await self._stop.wait()
+            while not self._stop.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), _STATUS_S)
+                self._tell_status()
             await self._say_goodbye()
+
+    def _tell_status(self) -> None:
+        if self._readers:
+            status = self.source.status()
+            for reader in self._readers.values():
+                reader.tell(status)
+        self._charge()
+
+    def _charge(self) -> None:
+        """Takes the time of this thread since the last call off the budget, whatever it was spent on."""
+        now = time.thread_time()
+        self.source.budget.spend(now - self._charged)
+        self._charged = now
 
     async def _say_goodbye(self) -> None:
         for connection in list(self._readers):
@@ -176,7 +191,7 @@ class Server:
             return _response(http.HTTPStatus.SERVICE_UNAVAILABLE, b"too many readers\n")
         return None
 
-    async def _serve_reader(self, connection: ServerConnection) -> None:
+    async def _serve_reader(self, connection: Connection) -> None:
         reader = self._readers[connection] = Reader(connection, self.source, self._hub, self.access)
         try:
             await reader.serve()
@@ -195,7 +210,8 @@ class Server:
     def _wake(self, channel: Channel) -> None:
         for reader in self._readers.values():
             if reader.channel is channel:
-                reader.news.set()
+                reader.show()
+        self._charge()
 
     def _call(self, work: Callable[[], None]) -> None:
         try:

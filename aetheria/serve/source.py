@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map
+from aetheria.serve.budget import Budget
 from aetheria.serve.protocol import Picture, View
 
 
@@ -66,16 +67,22 @@ class SourceInfo:
 
 
 class Source(Protocol):
-    """A motor or a recording. Methods may be called from any thread."""
+    """A motor or a recording. Methods may be called from any thread.
+
+    Attributes:
+        budget: what pictures and messages to readers may cost.
+    """
+
+    budget: Budget
 
     @property
     def info(self) -> SourceInfo:
         """The run, in words."""
 
     def pictures(self, view: View, closed: Callable[[], bool]) -> Iterator[Picture | None]:
-        """The newest pictures of a view, one at once and then those that are new; None about every quarter of a second.
+        """The newest pictures of a view, as the budget allows, and None while there is no new one.
 
-        Ends when `closed` says so, or with the run. Each picture is made when the iterator is asked for it, or shortly before.
+        Ends when `closed` says so, or with the run. Each picture is made when the iterator is asked for it.
 
         Raises:
             ConfigError: a view that the run does not have.

@@ -34,6 +34,7 @@ from benchmarks.speed import (
     passes,
     recording_cost,
     rings,
+    serving,
     shares,
     stepping,
     watching,
@@ -289,6 +290,14 @@ def test_being_watched_is_measured_with_what_left_the_device(tmp_path: Path, mon
     assert cost[7] == "0"  # bytes, with nobody looking
     assert float(cost[9]) == pytest.approx(int(cost[3]) * 32 * 32 * 4 / 1e6, abs=0.06)
     assert memory[1:3] == ["8^2", "0.0"]
+
+
+def test_a_served_run_is_measured_with_readers_of_which_some_are_slow() -> None:
+    kept, _, own, beside, sent = serving.cost(Job("ours", "Life", 32), 0.05, 2, 3, 1)[4:]
+    assert float(kept) > 0
+    assert float(own) > 0
+    assert beside.endswith("%")
+    assert float(sent) >= 0
 
 
 def test_the_viewer_is_measured(tmp_path: Path) -> None:

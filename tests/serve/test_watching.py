@@ -147,7 +147,7 @@ def test_bad_arguments_are_said_in_one_line(arguments: list[str], line: str, tmp
 
 
 def test_without_websockets_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aetheria.cli.serving.installed", lambda _: False)
+    monkeypatch.setattr("aetheria.serve.access.installed", lambda _: False)
     assert ".[serve]" in failure("watch", "ws://host:1/#t")
     assert ".[serve]" in failure("run", "quickstart", "--serve")
 
