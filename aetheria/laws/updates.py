@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_positive, check_rank
 from aetheria.laws.controls import Control
 from aetheria.laws.exact_sums import SquareSum
@@ -85,9 +86,15 @@ class QuantumLaw(Law):
         after = normalised(cells + delta - self.live("decay") * cells, self.normalise, self.square_sum)
         return (after, *rest) if rest else after
 
+    @property
+    def made_by_parts(self) -> bool:
+        return super().made_by_parts and self.normalise != "grid"
+
+    @cellwise
     def normalised(self, cells: Tensor) -> Tensor:
         return normalised(cells, self.normalise)
 
+    @cellwise
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Complex white noise, normalised as the law normalises ("none": to mean density 1 per cell)."""
         cells = torch.randn(self.channels, *grid, generator=generator)

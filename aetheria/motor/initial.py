@@ -3,10 +3,11 @@
 import hashlib
 import operator
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ from aetheria.laws.continuous.lenia_animals import find_animal
 from aetheria.laws.forms import Animal
 from aetheria.laws.rules import read_rule
 from aetheria.motor.values import dead_or_alive, law_values
+from aetheria.motor.window_draws import WindowDraws
+from aetheria.split.tiles import Tile
 
 log = get_logger(__name__)
 Kind = Literal["noise", "seed", "random_phase", "pattern", "rle", "animal", "npy", "image"]
@@ -59,13 +62,16 @@ class Initial(Settings):
     step: int = Setting(default=0, ge=0, lt=1 << 62)
 
 
-def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...], seed: int) -> Tensor:
-    """Cells `(B, C, *grid)`, float32 on the CPU.
+def make_initial(
+    initial: Initial | str | None, law: Law, shape: tuple[int, ...], seed: int, tile: Tile | None = None
+) -> Tensor:
+    """Cells `(B, C, *grid)`, float32 on the CPU; or those of a tile's window, equal to the window of all.
 
     Args:
         initial: a kind, a full description, or None for what suits the law.
         shape: (B, C, *grid).
         seed: universe u draws from (seed, u), so that it does not depend on the batch.
+        tile: of the process that makes its own part. Where the law cannot make a part alone, all are made for a moment.
 
     Raises:
         ConfigError: a kind that needs a file or another law. FileUnreadableError: a missing or torn file.
@@ -75,20 +81,31 @@ def make_initial(initial: Initial | str | None, law: Law, shape: tuple[int, ...]
         initial = Initial.checked({"kind": initial or law.default_initial}, "initial")
     if initial.kind in _FILES and initial.path is None:
         raise ConfigError(f'[initial] path: missing; kind "{initial.kind}" reads a file')
-    batch, _, *grid = shape
+    if tile is not None and not law.made_by_parts:
+        return tile.cut(make_initial(initial, law, shape, seed))
+    batch, channels, *grid = shape
+    sides = tuple(grid) if tile is None else tile.window
     if initial.kind in ("noise", "random_phase"):
         make = law.random_cells if initial.kind == "noise" else partial(_random_phase, law)
-        if batch == 1:
-            return make(tuple(grid), generator(seed, 0))[None]  # not copied: it may be as large as memory allows
-        return torch.stack([make(tuple(grid), generator(seed, u)) for u in range(batch)])
+        with nullcontext() if tile is None else WindowDraws(tile):
+            if batch == 1:
+                return make(sides, generator(seed, 0))[None]  # not copied: it may be as large as memory allows
+            return torch.stack([make(sides, generator(seed, u)) for u in range(batch)])
     pattern = _scaled(_pattern(initial, law, tuple(grid)), initial, law, tuple(grid))
     if initial.kind == "image":
         pattern = dead_or_alive(pattern, law, str(initial.path))
     rest = law.rest_cell()
-    cells = torch.zeros(shape)
+    cells = torch.zeros(batch, channels, *sides)
     if rest.any():
         cells += rest.view(1, -1, *[1] * len(grid))
-    _place(cells, pattern, initial)
+    block = _block_of(pattern, initial, shape)
+    if tile is None:
+        cells[block.index] = pattern
+    else:
+        for source, target in tile.overlaps(block.corner, block.size):
+            into: Any = (..., *target)
+            of: Any = (..., *source)
+            cells[into] = pattern[of]
     return law.normalised(cells)
 
 
@@ -179,8 +196,9 @@ def _scaled(pattern: Tensor, initial: Initial, law: Law, grid: tuple[int, ...]) 
     return F.interpolate(pattern, size=size, mode="linear" if len(grid) == 1 else "trilinear")
 
 
-def _place(cells: Tensor, pattern: Tensor, initial: Initial) -> None:
-    batch, channels, *grid = cells.shape
+def _block_of(pattern: Tensor, initial: Initial, shape: tuple[int, ...]) -> Block:
+    """Where a pattern is placed in cells of a shape."""
+    batch, channels, *grid = shape
     given, c, *size = pattern.shape
     if c != channels or given not in (1, batch):
         raise StateError(f"[initial] {given} universes of {c} channels in {initial.path}; the run has {batch} of {channels}")
@@ -191,7 +209,7 @@ def _place(cells: Tensor, pattern: Tensor, initial: Initial) -> None:
     if not block.inside(grid):
         centre = ", ".join(f"{middle:g}" for middle in at)
         raise StateError(f"[initial] pattern of {times(size)} cells centred at ({centre}) leaves the grid of {times(grid)}")
-    cells[block.index] = pattern
+    return block
 
 
 def _read_pattern(path: Path, law: Law, grid: tuple[int, ...], scale: float) -> NDArray[np.float32]:

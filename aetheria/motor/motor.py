@@ -272,10 +272,10 @@ class Aetheria_Motor(MotorReader):  # noqa: N801 - the name its users know
             raise StateError("restart: a recorder is running, and its steps only go forward; finish it first")
         seed = self.seed if seed is None else seed
         initial = self._initial if initial is None else initial
-        fresh = fresh_state(self.traits, initial, self._spec, seed)
+        fresh = stepper.fresh(initial, seed)
         with loop.changing():
             self._initial = initial
-            stepper.go_to(fresh, self.first_step, seed)
+            stepper.restart(fresh, initial, self.first_step, seed)
             stepper.own.begin_anew()
             loop.edits.restart()
             if initial is not self._first_initial:

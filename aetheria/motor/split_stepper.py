@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,11 +12,13 @@ from torch import Tensor
 from aetheria.core.errors import DivergedError, LawError
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
-from aetheria.motor.cells import finite
+from aetheria.motor.cells import CellSpec, finite
+from aetheria.motor.initial import Initial
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
 from aetheria.motor.split_fields import SplitFields
 from aetheria.motor.split_tiles import SplitTiles
+from aetheria.motor.state import InitialCells, fresh_state, is_described
 from aetheria.motor.stepper import Moment, Stepper
 from aetheria.observe.fields import Ahead
 from aetheria.observe.request import Request
@@ -83,6 +86,7 @@ class SplitStepper(Stepper):
         super().__init__(law, optimizer, seed, wanted=wanted, planned_steps=planned_steps, background=False)
         self._planner = SplitPlanner(law, self.own, optimizer, split, wanted=wanted, planned_steps=planned_steps)
         self.split = self._grid = split
+        self._given: State = ()  # on the leader, of the change that is under way
         self._before_change = self.moment  # the newest change, to be undone
         self._fields = SplitFields(law, split, lambda: self.own_state, super().change)
         self.tiles = SplitTiles(split, lambda: self.own_state, self._take)
@@ -96,6 +100,7 @@ class SplitStepper(Stepper):
             "next": lambda: self._gather_made(self._stepped),
             "undo": self._undo,
             "reverse": self._reverse,
+            "restart": self._restart,
         }
         for name, handler in handlers.items():
             split.processes.on(name, handler)
@@ -122,6 +127,7 @@ class SplitStepper(Stepper):
         """On the leader: gives every process its window of a state of the whole grid."""
         self._given = state
         self._all("scatter", step, seed)
+        self._given = ()
 
     def _scatter(self, step: int, seed: int) -> None:
         leads, own = self._grid.leads, self.own_state
@@ -145,6 +151,27 @@ class SplitStepper(Stepper):
         tensor = torch.empty_like(like) if given is None else given.to(like).clone()
         self._grid.processes.broadcast(tensor)
         return tensor
+
+    def fresh(self, initial: InitialCells, seed: int) -> State:
+        """As of a whole grid; where cells are described those of this process's window, as every process makes its own."""
+        return fresh_state(self.law, initial, self._spec, seed, self._grid if is_described(initial) else None)
+
+    def restart(self, fresh: State, initial: InitialCells, step: int, seed: int) -> None:
+        if not is_described(initial):
+            self.go_to(fresh, step, seed)
+            return
+        self._given = fresh
+        described = initial.model_dump(mode="json") if isinstance(initial, Initial) else initial
+        self._all("restart", dict(described) if isinstance(described, Mapping) else described, step, seed)
+        self._given = ()
+
+    def _restart(self, initial: Any, step: int, seed: int) -> None:
+        self._take(self._given if self._grid.leads else self.fresh(initial, seed), step, seed)
+
+    @property
+    def _spec(self) -> CellSpec:
+        own = super()._spec
+        return replace(own, shape=(*own.shape[:2], *self._grid.tile.grid))
 
     def restore(self, moment: Moment) -> None:
         if moment is not self.moment and not self._grid.processes.ended:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import index
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from numpy.typing import ArrayLike
@@ -22,6 +22,11 @@ from aetheria.stepping import PlanName, State, first_plan
 InitialCells = Initial | Mapping[str, Any] | Tensor | ArrayLike | None
 
 
+def is_described(initial: InitialCells) -> TypeGuard[Initial | Mapping[str, Any] | str | None]:
+    """Whether initial cells are made from a description, not given."""
+    return initial is None or isinstance(initial, Initial | Mapping | str)
+
+
 def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int, split: SplitGrid | None = None) -> State:
     """Initial cells, given or described (by a kind, or as in a config), and the memory that goes with them.
 
@@ -35,12 +40,12 @@ def fresh_state(law: Law, initial: InitialCells, spec: CellSpec, seed: int, spli
     if isinstance(initial, Mapping):
         initial = Initial.checked(dict(initial), "initial")
     if initial is None or isinstance(initial, Initial | str):
-        initial = make_initial(initial, law, spec.shape, seed)
+        initial = make_initial(initial, law, spec.shape, seed, None if split is None else split.tile)
     else:
         initial = law_values(initial, law, "initial")
+        initial = initial if split is None else split.tile.cut(as_tensor(initial))
     if split is not None:
-        whole = as_tensor(initial)
-        initial, spec = split.tile.cut(whole), replace(spec, shape=(*spec.shape[:2], *split.tile.window))
+        spec = replace(spec, shape=(*spec.shape[:2], *split.tile.window))
     cells = checked_cells(initial, spec)
     with torch.inference_mode():
         return (cells, *fresh_memory(law, cells, seed))

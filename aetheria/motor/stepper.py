@@ -10,10 +10,11 @@ from aetheria.core.device import memory_named, return_freed_memory
 from aetheria.core.errors import DivergedError
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
-from aetheria.motor.cells import finite
+from aetheria.motor.cells import CellSpec, finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
 from aetheria.motor.split_tiles import SplitTiles
+from aetheria.motor.state import InitialCells, fresh_state
 from aetheria.observe.fields import Ahead, View
 from aetheria.observe.render import render
 from aetheria.observe.request import Request, view_of
@@ -121,6 +122,20 @@ class Stepper:
     def go_to(self, state: State, step: int, seed: int) -> None:
         """Replaces state, step and seed together."""
         self.moment = Moment(step, seed, state)
+
+    def fresh(self, initial: InitialCells, seed: int) -> State:
+        """Initial cells and memory for a restart. Raises what `fresh_state` does."""
+        return fresh_state(self.law, initial, self._spec, seed)
+
+    def restart(self, fresh: State, initial: InitialCells, step: int, seed: int) -> None:
+        """Goes back to initial cells, which `fresh` has made."""
+        self.go_to(fresh, step, seed)
+
+    @property
+    def _spec(self) -> CellSpec:
+        """Of the cells of the whole grid."""
+        cells = self.own_state[0]
+        return CellSpec(tuple(cells.shape), cells.device, cells.dtype)
 
     def restore(self, moment: Moment) -> None:
         """Takes back the newest change, which led from this moment to the present one."""

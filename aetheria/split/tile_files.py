@@ -4,10 +4,9 @@ A file is safetensors, with the digest of its tensors in the metadata. Files are
 read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -165,7 +164,7 @@ class TileFiles:
                 raise FileUnreadableError(
                     f"{path}: is damaged; the place of {name} in it has another number of axes than the grid"
                 )
-            if not (copies := list(_copies(piece, tile))):
+            if not (copies := list(tile.overlaps(piece.corner, piece.size))):
                 continue
             part = self._tensor(path, name, piece)
             if found is None:
@@ -193,20 +192,3 @@ class TileFiles:
     @cached_property
     def _open(self) -> dict[Path, dict[str, Tensor]]:
         return {}
-
-
-def _copies(piece: Piece, tile: Tile) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Which blocks of a piece go to which blocks of a tile's window."""
-    axes = zip(piece.corner, piece.size, tile.place.offset, tile.window, tile.grid, strict=True)
-    for pairs in product(*(list(_overlaps(*axis)) for axis in axes)):
-        yield tuple(source for source, _ in pairs), tuple(target for _, target in pairs)
-
-
-def _overlaps(corner: int, size: int, first: int, side: int, whole: int) -> Iterator[tuple[slice, slice]]:
-    """Along one axis: the numbers of a piece that lie in a window, which may go around the torus more than once."""
-    turn = (first - corner) // whole * whole  # the copy of the piece that lies before the window, or at its start
-    while corner + turn < first + side:
-        begin, end = max(corner + turn, first), min(corner + turn + size, first + side)
-        if begin < end:
-            yield slice(begin - corner - turn, end - corner - turn), slice(begin - first, end - first)
-        turn += whole

@@ -1,7 +1,8 @@
 """Tiles of a grid, one a process, with margins of cells that belong to the neighbours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError
 from aetheria.laws.hash_noise import Place
+
+Part = tuple[slice, ...]  # of a grid, along each axis
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,22 @@ class Tile:
                 cells = torch.arange(first, first + side, device=grid.device) % whole
                 grid = grid.index_select(axis - len(offset), cells)
         return grid.clone()
+
+    def overlaps(self, corner: Sequence[int], size: Sequence[int]) -> Iterator[tuple[Part, Part]]:
+        """Which parts of a block of the grid go to which parts of the window."""
+        axes = zip(corner, size, self.place.offset, self.window, self.grid, strict=True)
+        for pairs in product(*(list(_overlaps(*axis)) for axis in axes)):
+            yield tuple(source for source, _ in pairs), tuple(target for _, target in pairs)
+
+
+def _overlaps(corner: int, size: int, first: int, side: int, whole: int) -> Iterator[tuple[slice, slice]]:
+    """Along one axis: the cells of a block that lie in a window, which may go around the torus more than once."""
+    turn = (first - corner) // whole * whole  # the copy of the block that begins before the window, or with it
+    while corner + turn < first + side:
+        begin, end = max(corner + turn, first), min(corner + turn + size, first + side)
+        if begin < end:
+            yield slice(begin - corner - turn, end - corner - turn), slice(begin - first, end - first)
+        turn += whole
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,13 @@ def test_a_process_holds_its_tile_and_margins_alone(found: list[dict[str, Any]])
     assert found[1]["own_tiles"] == [[12, 0, 12, 20], [1, 1, 12, 20], [1, 1, 16, 20]]
 
 
+def test_no_process_makes_a_tensor_of_the_whole_grid(found: list[dict[str, Any]]) -> None:
+    for rank in found:
+        largest, own = rank["memory"]
+        assert own == 132 * 128
+        assert own <= largest < 1.25 * own  # a step pads the window; the grid has 1.94 times as many cells
+
+
 def test_what_cannot_be_split_is_refused_with_the_reason(found: list[dict[str, Any]]) -> None:
     for rank in found:
         said = rank["refusals"]

@@ -15,14 +15,18 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
 from aetheria.core.errors import AetheriaError
 from aetheria.laws import build_law
+from aetheria.motor import window_draws
+from aetheria.motor.split_state import load_tiles
 from aetheria.runs.checkpoint import checkpoints_of
 from aetheria.runs.config import RunConfig
 from aetheria.runs.resume import resume
 from aetheria.runs.run import run
 from aetheria.runs.split_run import follow
 from aetheria.runs.state_file import describe_state, read_state
+from aetheria.split.tile_files import TileFiles
 from tests.small_laws import small_law
 from tests.split.equality import SUITE, differing, sides_of
+from tests.split.largest import Largest
 
 Check = Callable[[DeviceMesh, Path], Any]
 EAGER = {"plan": "eager", "halo_steps": 2}
@@ -154,6 +158,33 @@ def own_tiles(mesh: DeviceMesh, _: Path) -> list[list[int]]:
         return [[*motor.tile.corner, *motor.tile.size], list(motor.own_cells.shape), list(window.shape)]
 
 
+def memory(mesh: DeviceMesh, folder: Path) -> list[int]:
+    """Numbers in the largest tensor that a run makes, and in this process's window."""
+    window_draws.SLAB = 1 << 12
+    cfg = {"plan": "eager", "halo_steps": 2, "log_edits": False}
+    with Largest() as largest, Aetheria_Motor(Life(), (256, 128), 1, "cpu", cfg, mesh=mesh, seed=3) as motor:
+        own = motor._loop.stepper.own_state[0].numel()
+        if motor.split is None or not motor.split.leads:
+            motor.follow()
+            return [largest.numbers, own]
+        motor.step(5)
+        motor.look(motor.request(["channel_0", "population"], size=(32, 16)))
+        written = motor.tiles.write(folder / "memory.safetensors", "abc", 5)  # type: ignore[union-attr]
+        assert written is not None
+        parts = [(part.path(folder / "memory.safetensors"), part.pieces) for part in written.files]
+        motor.restart(seed=5)
+        motor.step(2)
+        motor.restart(initial="seed")
+        load_tiles(motor, TileFiles(parts, written.shapes), 5, 3, {})
+        motor.step(3)
+        seen = largest.numbers
+        after = motor.own_cells
+    whole = Aetheria_Motor(Life(), (256, 128), 1, "cpu", {"plan": "eager"}, seed=3)
+    whole.step(8)
+    assert torch.equal(whole.cells[..., :128, :], after)  # that went on from the files
+    return [seen, own]
+
+
 def refusals(mesh: DeviceMesh, _: Path) -> dict[str, str]:
     """The messages for what cannot be split."""
     made = {
@@ -188,6 +219,7 @@ CHECKS: dict[str, Check] = {
     "recording": recording,
     "recorder": recorder,
     "own_tiles": own_tiles,
+    "memory": memory,
     "refusals": refusals,
 }
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import Control
 from aetheria.laws.forms import Stencil
@@ -63,6 +64,7 @@ class CoupledMapLattice(Law):
         number = 2 * (cells.ndim - 2) if self.laplacian == "5-point" else 1
         return mapped + self.spread("epsilon", cells) / number * away
 
+    @cellwise
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Values drawn evenly from -1 to 1."""
         return 2 * torch.rand(1, *grid, generator=generator) - 1

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.laws.base import PLOTTED, Law
+from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice
 from aetheria.laws.controls import Control, number_control, rate_control
 from aetheria.laws.forms import ReactionRule, Stencil
@@ -153,6 +154,7 @@ class ReactionDiffusion(Law):
         fastest = max(float(self.live(f"D_{name}").max()) for name in self.species)
         return why_unstable(fastest, self.dt, self.laplacian, len(grid))
 
+    @cellwise
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Values drawn evenly around `rest`, up to `noise` away."""
         drawn = self.noise * (2 * torch.rand(self.channels, *grid, generator=generator) - 1)

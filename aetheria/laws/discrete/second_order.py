@@ -5,6 +5,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Law
+from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_rank
 from aetheria.laws.discrete.life_3d import Life3D
 from aetheria.laws.forms import DifferenceRule
@@ -61,6 +62,11 @@ class SecondOrder(StateLaw):
         before: Tensor = self(cells.flip(1))
         return before.flip(1)
 
+    @property
+    def made_by_parts(self) -> bool:
+        return super().made_by_parts and self.inner.made_by_parts
+
+    @cellwise
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A soup of the rule, that was empty the step before."""
         soup = self.inner.random_cells(grid, generator)
