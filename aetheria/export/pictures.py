@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,19 @@ def find_levels(samples: Sequence[NDArray[Any]], low: float | None, high: float 
     if low is None and bottom < 0 < top:
         bottom, top = -max(-bottom, top), max(-bottom, top)
     return (bottom, top) if bottom < top else (bottom, bottom + 1.0)
+
+
+class Images(Protocol):
+    """A sequence of images of one size, as a `Movie` is."""
+
+    field: str
+
+    @property
+    def space_time(self) -> bool:
+        """Whether each image is one row of pixels, so that they are no movie."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Image.Image]: ...
 
 
 class Movie:
@@ -202,7 +215,7 @@ def save_png(movie: Movie, path: Path, position: int = -1) -> None:
         image.save(temporary, "PNG")
 
 
-def save_gif(movie: Movie, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
+def save_gif(movie: Images, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
     """Writes a movie as an endless GIF, 256 colours an image.
 
     Args:
@@ -217,7 +230,7 @@ def save_gif(movie: Movie, path: Path, fps: float, progress: Callable[[int], obj
     _save(movie, GifWriter(path, 1 / fps), fps, progress)
 
 
-def save_mp4(movie: Movie, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
+def save_mp4(movie: Images, path: Path, fps: float, progress: Callable[[int], object] = lambda _: None) -> None:
     """Writes a movie as H.264, which browsers play; arguments as for `save_gif`.
 
     Raises:
@@ -226,7 +239,7 @@ def save_mp4(movie: Movie, path: Path, fps: float, progress: Callable[[int], obj
     _save(movie, Mp4Writer(path, fps), fps, progress)
 
 
-def _save(movie: Movie, writer: MovieWriter, fps: float, progress: Callable[[int], object]) -> None:
+def _save(movie: Images, writer: MovieWriter, fps: float, progress: Callable[[int], object]) -> None:
     if movie.space_time:
         raise ConfigError(f"{movie.field}: has a single axis, and so no movie; expected --png, a picture with time downwards")
     with writer:

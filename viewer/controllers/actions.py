@@ -92,6 +92,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_field", "&Previous field", ("Shift+N",), "&View", "Show the previous field of the law"),
     Action("next_universe", "Next &universe", ("U",), "&View", "Show the next universe of the batch"),
     Action("next_colours", "Next &colour map", ("C",), "&View", "Use the next colour map"),
+    Action("next_mix", "One field, &RGB or blend", ("Shift+C",), "&View", "Show three fields as colours, or blend two"),
     Action("levels_auto", "Levels: &auto", ("A",), "&View", "The range of the field, or of the visible values"),
     Action("levels_range", "Levels: &range", ("Shift+A",), "&View", "From the lowest to the highest visible value"),
     Action("levels_percentile", "Levels: p&ercentile", ("P",), "&View", "Without the outermost values"),

@@ -25,6 +25,7 @@ from viewer.controllers.view_commands import ViewCommands
 from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message, error_text
 from viewer.model.model import SPEEDS, ViewerModel
+from viewer.model.palette import mix_key
 from viewer.model.region import Region
 from viewer.model.view_settings import FrameRequest
 from viewer.sources.live import LiveSource
@@ -144,8 +145,9 @@ class Controller(ViewCommands):
 
     def _fits(self, frame: RenderedFrame) -> bool:
         settings = self.model.view_settings
-        shown = frame.field, frame.universe, frame.slice, frame.log
-        return settings is not None and shown == (settings.field, settings.universe, settings.slice, settings.log)
+        if settings is None or (frame.mix, frame.log) != (mix_key(settings.mix), settings.log):
+            return False
+        return (frame.field, frame.universe, frame.slice) == (settings.field, settings.universe, settings.slice)
 
     def _show_new_frame(self, frame: RenderedFrame) -> None:
         if self.divergence.worth_showing(frame):

@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aetheria.export.movies import MovieWriter, movie_writer
-from aetheria.export.pictures import Movie, PictureStyle, save_gif, save_mp4
+from aetheria.export.pictures import Images, Movie, PictureStyle, save_gif, save_mp4
+from aetheria.observe.request import Cut
 from aetheria.recording import Recording
 from viewer.controllers.component import Component, ComponentHost
 from viewer.model.frame import RenderedFrame
 from viewer.model.messages import Message, error_text
-from viewer.model.palette import colour_table
+from viewer.model.palette import colour_table, mixed
+from viewer.model.view_settings import FieldChoice, Levels, ViewSettings
 from viewer.model.wording import bytes_in_words, shortened
 from viewer.sources.playback import RecordingSource
 
@@ -142,12 +145,55 @@ class LiveFilm(FilmTask):
 
 @dataclass(frozen=True)
 class FilmExport:
-    """Settings of a film of a recording: file, field, colours and frames per second; see `aetheria.export.pictures`."""
+    """Settings of a film of a recording: file, view and frames per second.
+
+    Attributes:
+        levels: of the displayed fields. cuts: of the slice. scale: pixels for each side of a cell.
+    """
 
     recording: Path
-    field: str
-    style: PictureStyle
+    view_settings: ViewSettings
+    choices: Mapping[str, FieldChoice]
+    levels: tuple[Levels, ...]
+    cuts: Mapping[str, Cut]
+    scale: int = 1
     fps: float = 30.0
+
+    def images(self, recording: Recording) -> Images:
+        """The images of an open recording."""
+        settings = self.view_settings
+        if settings.mix is not None:
+            return _MixedMovie(recording, self)
+        style = PictureStyle(
+            settings.colours, self.levels[0], settings.universe, self.scale, self.cuts, settings.log, settings.gamma
+        )
+        return Movie(recording, settings.field, style)
+
+
+class _MixedMovie:
+    """The images of several fields of a recording, mixed as in the view."""
+
+    def __init__(self, recording: Recording, export: FilmExport) -> None:
+        settings = export.view_settings
+        self.export, self.field = export, settings.field
+        places = " ".join(f"#{place:02x}{place:02x}{place:02x}" for place in range(256))  # a map of the places themselves
+        styles = (
+            PictureStyle(places, levels, settings.universe, export.scale, export.cuts, settings.log) for levels in export.levels
+        )
+        self._parts = [Movie(recording, name, style) for name, style in zip(settings.fields, styles, strict=True)]
+
+    @property
+    def space_time(self) -> bool:
+        """Whether each image is one row of pixels."""
+        return self._parts[0].space_time
+
+    def __len__(self) -> int:
+        return len(self._parts[0])
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        for position in range(len(self)):
+            planes = [np.asarray(part[position])[..., 0] for part in self._parts]
+            yield Image.fromarray(mixed(planes, self.export.view_settings, self.export.choices))
 
 
 class RecordingFilm(FilmTask):
@@ -164,7 +210,7 @@ class RecordingFilm(FilmTask):
     def encode(self) -> None:
         save = save_gif if self.path.suffix.lower() == ".gif" else save_mp4
         with Recording(self.export.recording) as recording:
-            film = Movie(recording, self.export.field, self.export.style)
+            film = self.export.images(recording)
             self.total = len(film)
             save(film, self.path, self.export.fps, self._progress)
 
@@ -203,8 +249,9 @@ class FilmController(Component):
         if self.task is not None or not isinstance(source, RecordingSource) or settings is None or frame is None:
             return
         cuts = replace(source.plane, slice=settings.slice).cuts
-        style = PictureStyle(settings.colours, frame.levels, settings.universe, scale, cuts, settings.log, settings.gamma)
-        self._start(RecordingFilm(path, FilmExport(source.recording.path, settings.field, style, fps)))
+        choices = {choice.name: choice for choice in source.fields}
+        levels = (frame.levels, *frame.other_levels)
+        self._start(RecordingFilm(path, FilmExport(source.recording.path, settings, choices, levels, cuts, scale, fps)))
 
     def stop(self) -> None:
         """Ends the film: a film of the view is complete, one of a recording is cancelled."""

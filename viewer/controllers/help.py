@@ -71,6 +71,8 @@ A **phase** is the direction of a complex amplitude: to the right at phase 0, up
 turn. The wheel shows the colour of each direction. A point where all colours meet is a *vortex*: around it, the phase
 turns once. All colours of this map are equally light; lightness has no meaning there.
 
+*Show* in the View panel, or *Shift+C*, displays three fields as red, green and blue, or a blend of two.
+
 Laws with colours of their own (the lizard, for example) are shown in them, over white, without levels and colour maps.
 
 ## One and three dimensions

@@ -1,6 +1,6 @@
 """Saves and loads images, states and configs. No Qt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from aetheria.runs.state_description import StateDescription
 from aetheria.runs.state_file import load_state, save_state
 from viewer.controllers.component import Component
 from viewer.model.messages import Message
-from viewer.model.palette import colour_table
+from viewer.model.palette import colour_table, mixed
 from viewer.model.plane import Plane
 from viewer.model.region import Region
 from viewer.model.view_settings import FieldChoice, Levels, ViewSettings
@@ -53,9 +53,11 @@ class SaveController(Component):
         if selected and region is None:
             self._note("Nothing is selected: drag with the selection tool (L), or select all (Ctrl+A)")
             return
-        choice, frame = self.controller.choice, self.controller.frame
-        if path.suffix.lower() == ".png" and choice is not None and frame is not None:
-            job = CellsImage(model.view_settings, choice, plane, frame.levels).job(region, path)
+        frame = self.controller.frame
+        if path.suffix.lower() == ".png" and frame is not None:
+            choices = {choice.name: choice for choice in source.fields}
+            levels = (frame.levels, *frame.other_levels)
+            job = CellsImage(model.view_settings, choices, plane, levels).job(region, path)
         else:
             job = _save_job(path, model.view_settings.universe, plane, region)
         source.submit_with_motor(job, lambda words: self._note(f"Saved {path.name}: {words}."))
@@ -117,9 +119,9 @@ class CellsImage:
     """An image of the present cells, one pixel for each, in the colours and between the levels of the view."""
 
     view_settings: ViewSettings
-    choice: FieldChoice
+    choices: Mapping[str, FieldChoice]
     plane: Plane
-    levels: Levels
+    levels: tuple[Levels, ...]
 
     def job(self, region: Region | None, path: Path) -> Callable[[Aetheria_Motor], str]:
         """Writes the image of a region, or of all cells, as PNG, and returns a description."""
@@ -137,10 +139,18 @@ class CellsImage:
         block = None
         if region is not None:
             block = Block((region.left,), (region.width,)) if plane.space_time else region.block
-        values = motor.read(settings.field, region=block, slice=plane.cuts, universe=settings.universe).cpu()
+        planes = [self._shades(motor, block, number) for number in range(len(settings.fields))]
+        if settings.mix is not None:
+            return mixed(planes, settings, self.choices)
+        shades = planes[0]
+        return shades if shades.ndim == 3 else colour_table(settings, self.choices[settings.field])[shades]
+
+    def _shades(self, motor: Aetheria_Motor, block: Block | None, number: int) -> NDArray[np.uint8]:
+        """The pixels of one of the displayed fields."""
+        settings, plane = self.view_settings, self.plane
+        values = motor.read(settings.fields[number], region=block, slice=plane.cuts, universe=settings.universe).cpu()
         values = values.unsqueeze(-2) if plane.space_time else values
-        shades = interleaved(quantise(values, self.levels, log=settings.log)[0].numpy())
-        return shades if shades.ndim == 3 else colour_table(settings, self.choice)[shades]
+        return interleaved(quantise(values, self.levels[number], log=settings.log)[0].numpy())
 
 
 def _save_job(path: Path, universe: int, plane: Plane, region: Region | None) -> Callable[[Aetheria_Motor], str]:

@@ -1,6 +1,7 @@
 """Actions on the view: field, slice, colours, levels and zoom. No Qt."""
 
 from dataclasses import replace
+from typing import Any
 
 from aetheria.observe.colour_maps import COLOUR_MAPS
 from aetheria.observe.request import Cut
@@ -9,8 +10,10 @@ from viewer.model.frame import RenderedFrame
 from viewer.model.model import ViewerModel
 from viewer.model.plane import Plane
 from viewer.model.region import Region
-from viewer.model.view_settings import FieldChoice, LevelMode, Levels
+from viewer.model.view_settings import FieldChoice, LevelMode, Levels, Mix, MixKind
 from viewer.sources.source import FrameSource
+
+OWN_COLOURS = "rgb"  # the field without a colour map
 
 
 class ViewCommands:
@@ -71,8 +74,40 @@ class ViewCommands:
         return next((choice for choice in self.source.fields if choice.name == settings.field), None)
 
     def set_field(self, name: str) -> None:
-        """Shows a field, in its default colours and with automatic levels."""
-        self.model.change_view(field=name, colours=None, level_mode="auto", levels=None, log=False)
+        """Shows a field, in its default colours and with automatic levels; of a mix, as its first field."""
+        settings = self.model.view_settings
+        mix = None if settings is None or settings.mix is None or name == OWN_COLOURS else replace(settings.mix, levels=())
+        self.model.change_view(field=name, colours=None, level_mode="auto", levels=None, log=False, mix=mix)
+
+    @property
+    def mixable(self) -> list[str]:
+        """Names of the fields that can be mixed: those with a colour map."""
+        return [] if self.source is None else [choice.name for choice in self.source.fields if choice.name != OWN_COLOURS]
+
+    def set_mix(self, kind: MixKind | None) -> None:
+        """Shows three fields as red, green and blue, or a blend of two: the displayed one and those after it; None for one."""
+        settings, names = self.model.view_settings, self.mixable
+        if settings is None or not names or kind is None:
+            self.model.change_view(mix=None)
+            return
+        field = settings.field if settings.field in names else names[0]
+        first = names.index(field)
+        others = [names[(first + k) % len(names)] for k in (1, 2)]
+        self.model.change_view(field=field, mix=Mix(kind, tuple(others if kind == "rgb" else others[:1])))
+
+    def next_mix(self) -> None:
+        """Shows one field, three as red, green and blue, or a blend of two: the next of them."""
+        settings = self.model.view_settings
+        if settings is not None:
+            kinds: tuple[MixKind | None, ...] = (None, "rgb", "blend")
+            now = settings.mix.kind if settings.mix is not None else None
+            self.set_mix(kinds[(kinds.index(now) + 1) % 3])
+
+    def change_mix(self, **changes: Any) -> None:
+        """Changes parts of the mix."""
+        settings = self.model.view_settings
+        if settings is not None and settings.mix is not None:
+            self.model.change_view(mix=replace(settings.mix, **changes))
 
     def next_field(self) -> None:
         """Shows the next field."""
@@ -131,6 +166,8 @@ class ViewCommands:
         present = levels or (self.frame.levels if self.frame is not None else None)
         mode: LevelMode = "locked" if present is not None else "auto"
         self.model.change_view(level_mode=mode, levels=present)
+        if self.frame is not None:
+            self.change_mix(levels=self.frame.other_levels)
 
     def fit(self) -> None:
         """Shows the whole grid."""

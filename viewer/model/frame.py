@@ -20,6 +20,7 @@ class RenderedFrame:
         field, universe, region, slice: the displayed part of the cells; the region is one of the plane.
         pixels: uint8, `(h, w)` indices into a colour table, or `(h, w, 3)` colours.
         levels: the values of pixels 0 and 255. log: pixels are of the logarithms of the values.
+        mix: kind and fields of a mix, whose pixels are colours, and `other_levels` the levels of these fields.
         finite: the displayed values hold no NaN or Inf. Other frames are not drawn.
     """
 
@@ -32,6 +33,8 @@ class RenderedFrame:
     finite: bool = True
     slice: PlaneSlice | None = None
     log: bool = False
+    mix: tuple[str, ...] = ()
+    other_levels: tuple[Levels, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Levels, histograms and colour tables. No Qt."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aetheria.observe.colour_maps import with_gamma
 from aetheria.runs.config import RunConfig
 from viewer.model.plane import Plane
-from viewer.model.view_settings import FieldChoice, Levels, ViewSettings
+from viewer.model.view_settings import FieldChoice, Levels, Mix, ViewSettings
 
 _BINS = 64
 _SLACK = 0.02  # of the span: smaller changes of the levels are ignored, so that a steady view does not flicker
@@ -43,6 +43,25 @@ def first_view_settings(fields: Sequence[FieldChoice], plane: Plane, config: Run
 def colour_table(settings: ViewSettings, choice: FieldChoice) -> NDArray[np.uint8]:
     """The 256 colours `(256, 3)` of a view."""
     return with_gamma(settings.colours or choice.colours, settings.gamma)
+
+
+def mix_key(mix: Mix | None) -> tuple[str, ...]:
+    """Kind and fields of a mix, as a frame names them."""
+    return () if mix is None else (mix.kind, *mix.fields)
+
+
+def mixed(planes: Sequence[NDArray[np.uint8]], settings: ViewSettings, choices: Mapping[str, FieldChoice]) -> NDArray[np.uint8]:
+    """Colours `(h, w, 3)` of the fields of a mix, `(h, w)` each, as places between their levels."""
+    mix = settings.mix
+    assert mix is not None
+    if mix.kind == "rgb":
+        ramp = np.round(255 * (np.arange(256) / 255) ** settings.gamma).astype(np.uint8)
+        return np.stack([ramp[plane] for plane in planes], -1)
+    second = with_gamma(mix.colours or choices[mix.fields[0]].colours, settings.gamma)
+    weight = round(256 * mix.share)
+    first = colour_table(settings, choices[settings.field]).astype(np.uint16) * (256 - weight)
+    colours: NDArray[np.uint8] = ((first[planes[0]] + second.astype(np.uint16)[planes[1]] * weight) >> 8).astype(np.uint8)
+    return colours
 
 
 def histogram(values: NDArray[np.generic], levels: Levels) -> Histogram:

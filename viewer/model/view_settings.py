@@ -7,6 +7,7 @@ from viewer.model.plane import PlaneSlice
 from viewer.model.region import Region
 
 Levels = tuple[float, float]
+MixKind = Literal["rgb", "blend"]
 LevelMode = Literal["auto", "range", "percentile", "symmetric", "locked"]
 
 
@@ -23,6 +24,25 @@ class FieldChoice:
 
 
 @dataclass(frozen=True)
+class Mix:
+    """Further fields that are displayed together with the first.
+
+    Attributes:
+        kind: "rgb" (three fields as red, green and blue) or "blend" (two fields, each in its colour map).
+        fields: the other two, or the other one.
+        colours: colour map of the second field of a blend; None for its default.
+        share: of the second field in a blend, 0 to 1.
+        levels: locked levels of `fields`.
+    """
+
+    kind: MixKind
+    fields: tuple[str, ...]
+    colours: str | None = None
+    share: float = 0.5
+    levels: tuple[Levels, ...] = ()
+
+
+@dataclass(frozen=True)
 class ViewSettings:
     """The displayed field and universe, with colours and levels.
 
@@ -33,6 +53,7 @@ class ViewSettings:
             (`levels`).
         log: colours are by the logarithm of the values; those of 0 and below have the lowest colour.
         gamma: the place of a colour in the map is raised to this power: below 1 low values become lighter.
+        mix: further fields that are displayed with this one; None for one field.
         slice: the displayed slice of a volume; None for other grids.
     """
 
@@ -45,11 +66,25 @@ class ViewSettings:
     slice: PlaneSlice | None = None
     log: bool = False
     gamma: float = 1.0
+    mix: Mix | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All displayed fields."""
+        return (self.field, *(self.mix.fields if self.mix is not None else ()))
+
+    def of_field(self, number: int) -> "ViewSettings":
+        """The settings by which the levels of a displayed field are found: of the first one, or one of the mix."""
+        if not number or self.mix is None:
+            return self
+        levels = self.mix.levels[number - 1] if number <= len(self.mix.levels) else None
+        return replace(self, field=self.mix.fields[number - 1], levels=levels)
 
     @property
     def measured(self) -> "ViewSettings":
         """The part that pixels and levels depend on: all but the colours."""
-        return replace(self, colours=None, gamma=1.0)
+        mix = self.mix and replace(self.mix, colours=None, share=0.5)
+        return replace(self, colours=None, gamma=1.0, mix=mix)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from aetheria.observe.colour_maps import COLOUR_MAPS
 from viewer.controllers.controller import Controller
+from viewer.controllers.view_commands import OWN_COLOURS
 from viewer.model.messages import Message
 from viewer.model.palette import colour_table, histogram
 from viewer.model.status import Status
@@ -24,12 +25,12 @@ from viewer.model.view_settings import FieldChoice, Levels
 from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
 from viewer.panels.contrast import ContrastRows
 from viewer.panels.histogram import HistogramPlot
+from viewer.panels.mix import MixRows
 from viewer.panels.panel import Panel
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
 from viewer.widgets.plain_text import plain_tooltip, set_plain_text
 
-_OWN_COLOURS = "rgb"  # the field without a colour map
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
 
 
@@ -47,6 +48,10 @@ class ViewPanel(Panel):
         self.universe.valueChanged.connect(lambda universe: controller.model.change_view(universe=universe))
         self.colours = _combo("Colour map", "Colours from low to high values (C: the next)")
         self.colours.textActivated.connect(self._use_colours)
+        self.other_colours = _combo("Colour map of the second field", "Colours of the second field of the blend")
+        others = _combo("Second field", "Green, or the second field of a blend"), _combo("Third field", "Blue")
+        show = _combo("Fields at once", "One field, three as red, green and blue, or a blend of two (Shift+C: the next)")
+        self.mix = MixRows(controller, show, others, self.other_colours)
         self.mode = _combo("Levels", "The values at the ends of the colour map")
         self.contrast = ContrastRows(controller, self.mode)
         self.percentile = self.contrast.percentile
@@ -68,6 +73,7 @@ class ViewPanel(Panel):
         form = self._form
         form.addRow("&Field", self.field)
         form.addRow(self.meaning)
+        self.mix.add_to(form)
         form.addRow("&Universe", self.universe)
         form.addRow("&Colours", self.colours)
         self.contrast.add_to(form)
@@ -80,19 +86,21 @@ class ViewPanel(Panel):
         column.addWidget(self.bar)
         column.addLayout(ends)
         column.addStretch(1)
-        self.colours.setIconSize(swatch_size(self.fontMetrics()))
-        for name in COLOUR_MAPS:
-            self._offer_colours(name)
+        for box in (self.colours, self.other_colours):
+            box.setIconSize(swatch_size(self.fontMetrics()))
+            for name in COLOUR_MAPS:
+                self._offer_colours(box, name)
 
     def _use_colours(self, text: str) -> None:
         self.controller.model.change_view(colours=self.colours.itemData(self.colours.findText(text)))
 
-    def _offer_colours(self, name: str) -> int:
+    def _offer_colours(self, box: QComboBox, name: str) -> int:
         """The place of a colour map among the choices, where it is added if it is missing, as a law's palette may be."""
-        if self.colours.findData(name) < 0:
-            icon = swatch(name, self.colours.iconSize(), self.devicePixelRatioF())
-            self.colours.addItem(icon, "states" if name.startswith("#") else name, name)
-        return self.colours.findData(name)
+        if box.findData(name) < 0:
+            box.addItem(
+                swatch(name, box.iconSize(), self.devicePixelRatioF()), "states" if name.startswith("#") else name, name
+            )
+        return box.findData(name)
 
     # -- updates -------------------------------------------------------------------------------------------------
 
@@ -105,6 +113,7 @@ class ViewPanel(Panel):
         for index, choice in enumerate(source.fields):
             self.field.addItem(choice.name)
             self.field.setItemData(index, plain_tooltip(_explained(choice)), _TOOLTIP)
+        self.mix.offer(self.controller.mixable)
         with QSignalBlocker(self.universe):
             self.universe.setRange(0, source.universes - 1)
         self._form.setRowVisible(self.universe, source.universes > 1)
@@ -116,16 +125,22 @@ class ViewPanel(Panel):
         settings, choice = self.controller.model.view_settings, self.controller.choice
         if "view_settings" not in names or settings is None or choice is None:
             return
-        mapped = settings.field != _OWN_COLOURS
+        mapped = settings.field != OWN_COLOURS
         self.field.setCurrentText(settings.field)
         set_plain_text(self.meaning, _explained(choice))
-        self.colours.setCurrentIndex(self._offer_colours(settings.colours or choice.colours))
+        self.colours.setCurrentIndex(self._offer_colours(self.colours, settings.colours or choice.colours))
+        self.mix.show(self._form, settings)
+        one_map = mapped and (settings.mix is None or settings.mix.kind != "rgb")
+        if settings.mix is not None and self.controller.source is not None:
+            theirs = next(field.colours for field in self.controller.source.fields if field.name == settings.mix.fields[0])
+            self.other_colours.setCurrentIndex(self._offer_colours(self.other_colours, settings.mix.colours or theirs))
         with QSignalBlocker(self.universe):
             self.universe.setValue(settings.universe)
         self.contrast.show(self._form, settings, mapped)
-        self._form.setRowVisible(self.colours, mapped)
+        self._form.setRowVisible(self.colours, one_map)
         for widget in (self.plot, self.bar, self.low, self.unit, self.high):
             widget.setVisible(mapped)
+        self.bar.setVisible(one_map)
         self.bar.set_colours(colour_table(settings, choice) if mapped else None)
         set_plain_text(self.unit, "" if choice.unit == "1" else choice.unit)
         self._drawn = None
@@ -143,7 +158,7 @@ class ViewPanel(Panel):
     def _levels(self) -> Levels | None:
         """The levels of the displayed frame, or of the next one."""
         settings, frame = self.controller.model.view_settings, self.controller.frame
-        if settings is None or settings.field == _OWN_COLOURS:
+        if settings is None or settings.field == OWN_COLOURS:
             return None
         if settings.level_mode == "locked" and settings.levels is not None:
             return settings.levels

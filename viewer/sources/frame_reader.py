@@ -1,6 +1,7 @@
 """Reads fields of recorded frames, in the units of the fields. No Qt."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -33,6 +34,16 @@ class FrameReader:
         self._scales = {name: _scale(recording, name) for name in names}
         self._frames: dict[tuple[str, int, int], NDArray[np.generic]] = {}  # by field, universe and index
         self._projections: dict[tuple[str, int, int, PlaneSlice], Tensor] = {}  # with the slice
+
+    def fields(
+        self, names: Sequence[str], index: int, universe: int, plane: Plane, region: Region
+    ) -> tuple[Region, Tensor] | None:
+        """As `values`; of several fields `(1, n, h, w)`."""
+        found = [self.values(name, index, universe, plane, region) for name in names]
+        parts = [part for part in found if part is not None]
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        return parts[0][0], torch.stack([values for _, values in parts], 1)
 
     def values(self, name: str, index: int, universe: int, plane: Plane, region: Region) -> tuple[Region, Tensor] | None:
         """A part of a field in its unit: `(1, h, w)`, "rgb" `(1, 3, h, w)`.

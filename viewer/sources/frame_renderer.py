@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aetheria.observe.downsample import downsample, finite, interleaved, quantise, sample
 from viewer.model.frame import RenderedFrame
-from viewer.model.palette import fitted_levels
+from viewer.model.palette import fitted_levels, mix_key, mixed
 from viewer.model.region import Region
 from viewer.model.view_settings import FieldChoice, FrameRequest, Levels, ViewSettings
 
@@ -28,41 +28,54 @@ class FrameRenderer:
     def __init__(self, choices: Mapping[str, FieldChoice]) -> None:
         self.samples: deque[tuple[int, NDArray[np.generic]]] = deque(maxlen=1)
         self._choices = choices
-        self._levels: tuple[ViewSettings, Levels] | None = None
+        self._levels: tuple[ViewSettings, tuple[Levels, ...]] | None = None
         self._levels_due = 0.0
 
     def render(self, step: int, frame_request: FrameRequest, region: Region, values: Tensor, moving: bool) -> RenderedFrame:
         """A frame of the values `(1, [3,] h, w)` of a region, which may be a part of the requested one.
 
         Args:
+            values: of a mix `(1, n, h, w)`, its fields.
             moving: the values change all the time; the levels then follow them gradually.
         """
         settings = frame_request.view_settings
-        levels = self._find_levels(step, settings, values, moving)
+        fields = [values] if settings.mix is None else list(values.unbind(1))
+        levels = self._find_levels(step, settings, fields, moving)
         height, width = frame_request.size
         rows = max(1, round(height * region.height / frame_request.region.height))
         columns = max(1, round(width * region.width / frame_request.region.width))
-        reduced = downsample(values, (rows, columns), self._choices[settings.field].cyclic)
+        reduced = [
+            downsample(one, (rows, columns), self._choices[name].cyclic)
+            for name, one in zip(settings.fields, fields, strict=True)
+        ]
+        pixels = [
+            interleaved(quantise(one, ends, log=settings.log)[0].numpy()) for one, ends in zip(reduced, levels, strict=True)
+        ]
         return RenderedFrame(
             step,
             settings.field,
             settings.universe,
             region,
-            interleaved(quantise(reduced, levels, log=settings.log)[0].numpy()),
-            levels,
-            bool(finite(reduced)),  # a mean over NaN or Inf is not finite either
+            pixels[0] if settings.mix is None else mixed(pixels, settings, self._choices),
+            levels[0],
+            all(bool(finite(one)) for one in reduced),  # a mean over NaN or Inf is not finite either
             settings.slice,
             settings.log,
+            mix_key(settings.mix),
+            levels[1:],
         )
 
-    def _find_levels(self, step: int, settings: ViewSettings, values: Tensor, moving: bool) -> Levels:
-        now, settings = time.monotonic(), settings.measured
-        same = self._levels is not None and self._levels[0] == settings
+    def _find_levels(self, step: int, settings: ViewSettings, fields: list[Tensor], moving: bool) -> tuple[Levels, ...]:
+        now, measured = time.monotonic(), settings.measured
+        same = self._levels is not None and self._levels[0] == measured
         before = self._levels[1] if self._levels is not None and same and moving else None
         if before is not None and now < self._levels_due:
             return before
-        seen = sample(values, (_SAMPLE, _SAMPLE)).numpy()
-        self.samples.append((step, seen))
-        levels = fitted_levels(settings, self._choices[settings.field], seen, before)
-        self._levels, self._levels_due = (settings, levels), now + _LEVELS_S
+        seen = [sample(values, (_SAMPLE, _SAMPLE)).numpy() for values in fields]
+        self.samples.append((step, seen[0]))
+        levels = tuple(
+            fitted_levels(settings.of_field(k), self._choices[name], seen[k], None if before is None else before[k])
+            for k, name in enumerate(settings.fields)
+        )
+        self._levels, self._levels_due = (measured, levels), now + _LEVELS_S
         return levels

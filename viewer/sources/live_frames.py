@@ -15,7 +15,7 @@ from aetheria.observe.feed import Subscription
 from aetheria.observe.frame import Frame
 from aetheria.observe.request import Request
 from viewer.model.frame import CellValues, RenderedFrame
-from viewer.model.palette import fitted_levels
+from viewer.model.palette import fitted_levels, mix_key, mixed
 from viewer.model.plane import Plane, PlaneSlice
 from viewer.model.region import Region
 from viewer.model.view_settings import FieldChoice, FrameRequest, Levels, ViewSettings
@@ -85,7 +85,8 @@ class GridFrames:
         self._request: FrameRequest | None = None
         self._subscription: Subscription | None = None
         self._watched: ViewSettings | None = None  # the settings that the levels are for
-        self._levels: Levels | None = None
+        self._levels: tuple[Levels, ...] | None = None
+        self._sent: deque[tuple[Request, ViewSettings]] = deque(maxlen=4)  # of the newest requests
         self._probed: tuple[int, object] | None = None
         self._seen, self._seen_at = -1, 0.0  # step and arrival time of the newest frame
         self._dropped = 0
@@ -107,6 +108,9 @@ class GridFrames:
             return None
         self._seen = received.step
         self._seen_at = now if received.request is self._subscription.request else 0.0  # of an old request: refresh at once
+        settings = next((settings for sent, settings in self._sent if sent is received.request), None)
+        if settings is not None and settings.mix is not None:
+            return _mixed_frame(received, received.request, settings, self._choices)
         return frame_of(received, received.request)
 
     def request(self, frame_request: FrameRequest | None) -> None:
@@ -168,23 +172,26 @@ class GridFrames:
     def _motor_request(self, frame_request: FrameRequest) -> Request:
         settings = frame_request.view_settings
         assert self._levels is not None
-        return self.motor.request(
-            [settings.field],
+        levels = dict(zip(settings.fields, self._levels, strict=True))
+        request = self.motor.request(
+            list(levels),
             frame_request.size,
             "uint8",
-            {settings.field: self._levels},
+            levels,
             region=frame_request.region.block,
             slice=replace(self._plane, slice=settings.slice).cuts,
             universe=settings.universe,
             log=settings.log,
             finite=True,
         )
+        self._sent.append((request, settings))
+        return request
 
     def _probe(self, frame_request: FrameRequest, *, ease: bool) -> None:
         settings = frame_request.view_settings
         # The cells nearest to the points of a raster, not averages: the levels must include the extremes.
         request = self.motor.request(
-            [settings.field],
+            list(dict.fromkeys(settings.fields)),
             _SAMPLE,
             region=frame_request.region.block,
             slice=replace(self._plane, slice=settings.slice).cuts,
@@ -192,9 +199,12 @@ class GridFrames:
             reduction="nearest",
         )
         received = self.motor.look(request)
-        values = received[settings.field]
-        self.samples.append((received.step, values))
-        self._levels = fitted_levels(settings, self._choices[settings.field], values, self._levels if ease else None)
+        self.samples.append((received.step, received[settings.field]))
+        before = self._levels if ease else None
+        self._levels = tuple(
+            fitted_levels(settings.of_field(k), self._choices[name], received[name], None if before is None else before[k])
+            for k, name in enumerate(settings.fields)
+        )
         self._probed = (received.step, frame_request)
 
 
@@ -228,3 +238,13 @@ def frame_of(received: Frame, request: Request) -> RenderedFrame:
         slice=next((PlaneSlice(axis, cut) for axis, cut in request.slice.items()), None),
         log=request.log,
     )
+
+
+def _mixed_frame(
+    received: Frame, request: Request, settings: ViewSettings, choices: Mapping[str, FieldChoice]
+) -> RenderedFrame:
+    """The frame for display of several fields, whose pixels are colours."""
+    planes = [np.asarray(received[name][0], np.uint8) for name in settings.fields]
+    levels = tuple(request.levels[name] for name in settings.fields)
+    frame = replace(frame_of(received, request), field=settings.field, levels=levels[0])
+    return replace(frame, pixels=mixed(planes, settings, choices), mix=mix_key(settings.mix), other_levels=levels[1:])

@@ -106,7 +106,7 @@ class RecordingSource(Worker):
             return
         settings = frame_request.view_settings
         plane = replace(self.plane, slice=settings.slice)
-        found = self._reader.values(settings.field, index, settings.universe, plane, frame_request.region)
+        found = self._reader.fields(settings.fields, index, settings.universe, plane, frame_request.region)
         if found is not None:
             step, moving = int(self.steps[index]), self.playhead.playing
             self._ready.append(self._renderer.render(step, frame_request, *found, moving))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.feed import Subscription
+from aetheria.observe.frame import Frame
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.plane import Plane
 from viewer.model.region import Region
@@ -31,7 +32,7 @@ class SpaceTimeFrames:
         self._interval = 1
         self._request: FrameRequest | None = None
         self._subscription: Subscription | None = None
-        self._recorded: tuple[str, int, int] | None = None  # field, universe and interval of the rows
+        self._recorded: tuple[tuple[str, ...], int, int] | None = None  # fields, universe and interval of the rows
         self._ready: deque[RenderedFrame] = deque(maxlen=1)
 
     def next_frame(self) -> RenderedFrame | None:
@@ -46,23 +47,23 @@ class SpaceTimeFrames:
             self._stop()
             return
         settings = frame_request.view_settings
-        if self._recorded != (settings.field, settings.universe, self._interval):
-            self._start(settings.field, settings.universe)
+        if self._recorded != (settings.fields, settings.universe, self._interval):
+            self._start(settings.fields, settings.universe)
         self._draw(moving=False)
 
     def refresh(self, restarted: bool = False) -> None:
         if self._recorded is None:
             return
-        field, universe, interval = self._recorded
+        fields, universe, interval = self._recorded
         with self.motor.turn:
             self._read_rows()
             if restarted:
                 self._history.clear()
-            received = self.motor.look(self.motor.request([field], universe=universe))
+            received = self.motor.look(self.motor.request(_each_once(fields), universe=universe))
             last = self._history.step
             between = last is not None and last < received.step < last + interval  # two rows, and left out
             if not between:
-                self._history.append(received.step, received[field][0])
+                self._history.append(received.step, _row(received, fields))
         self._draw(moving=False)
 
     def set_interval(self, steps: int) -> None:
@@ -89,15 +90,16 @@ class SpaceTimeFrames:
         found, step = self._history.values(Region(y, x, 1, 1)), self._history.step
         if found is None or step is None:
             return None
-        values = found[1].double().numpy().ravel()
-        return CellValues(step - age * self._history.interval, y, x, universe, np.empty(0), None, {self._recorded[0]: values})
+        fields, values = self._recorded[0], found[1].double().numpy().ravel()
+        known = {fields[0]: values} if len(fields) == 1 else {name: values[k : k + 1] for k, name in enumerate(fields)}
+        return CellValues(step - age * self._history.interval, y, x, universe, np.empty(0), None, known)
 
-    def _start(self, field: str, universe: int) -> None:
+    def _start(self, fields: tuple[str, ...], universe: int) -> None:
         self._stop()
-        self._recorded = field, universe, self._interval
+        self._recorded = fields, universe, self._interval
         self._history.interval = self._interval
         self._subscription = self.motor.subscribe(
-            every=self._interval, fields=[field], universe=universe, delivery="recent", capacity=_WAITING
+            every=self._interval, fields=_each_once(fields), universe=universe, delivery="recent", capacity=_WAITING
         )
         self.refresh(restarted=True)
 
@@ -114,7 +116,7 @@ class SpaceTimeFrames:
         while self._subscription is not None and self._recorded is not None and self._subscription.waiting:
             received = self._subscription.get(0)
             if received is not None:
-                self._history.append(received.step, received[self._recorded[0]][0])
+                self._history.append(received.step, _row(received, self._recorded[0]))
                 found = True
         return found
 
@@ -125,3 +127,12 @@ class SpaceTimeFrames:
         if found is not None and step is not None:
             self.dropped += len(self._ready)
             self._ready.append(self._renderer.render(step, self._request, *found, moving))
+
+
+def _each_once(fields: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(fields))
+
+
+def _row(received: Frame, fields: tuple[str, ...]) -> NDArray[np.generic]:
+    """The row `([3,] W)` of one field, or the rows `(n, W)` of several."""
+    return received[fields[0]][0] if len(fields) == 1 else np.stack([received[name][0] for name in fields])

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from aetheria import Lenia
+from aetheria import GrowingNCA, Lenia
+from aetheria.export.pictures import Movie
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.colour_maps import colour_map, paint
 from aetheria.recording import Recorder, Recording
 from tests.viewer.fakes import FakeView, live, wait_until
 from viewer.controllers.controller import Controller
+from viewer.controllers.film import RecordingFilm
 from viewer.model.frame import RenderedFrame
 from viewer.model.palette import colour_table, fitted_levels
 from viewer.model.view_settings import FieldChoice, ViewSettings
@@ -140,10 +143,11 @@ def test_a_film_of_a_recording_has_logarithm_and_gamma_of_the_view(controller: C
     shown(controller)
     controller.film.film_recording(tmp_path / "x.gif", 2, 10.0)
     task = controller.film.task
-    assert task is not None
-    style = task.export.style  # type: ignore[attr-defined]
-    assert (style.log, style.gamma) == (True, 0.7)
-    assert style.levels[0] > 0
+    assert isinstance(task, RecordingFilm)
+    with Recording(tmp_path / "x.h5") as recording:
+        movie = task.export.images(recording)
+        assert isinstance(movie, Movie)
+        assert (movie._log, movie._gamma) == (True, 0.7)
     wait_until(lambda: task.outcome, controller)
     assert (tmp_path / "x.gif").exists()
 
@@ -163,3 +167,105 @@ def test_another_field_begins_without_logarithm_and_switching_it_on_leaves_symme
     controller.toggle_log()
     controller.next_field()
     assert not controller.model.view_settings.log
+
+
+# -- several fields ----------------------------------------------------------------------------------------------
+
+FIELDS = ["channel_0", "channel_1", "channel_2"]
+
+
+def open_channels(controller: Controller, grid: str, recorded: bool, tmp_path: Path) -> list[NDArray[np.float64]]:
+    """Opens a source of three channels; returns the values `(h, w)` of `FIELDS` in the last rows of its plane."""
+    sides = GRIDS[grid]
+    cells = np.random.default_rng(2).uniform(0.05, 1, (3, *sides)).astype(np.float32)
+    motor = Aetheria_Motor(torch.nn.Identity(), sides, 3, "cpu", {"plan": "eager"}, initial=cells)
+    if recorded:
+        with Recorder(motor, tmp_path / "x.h5", fields=FIELDS):
+            motor.step(1)
+        controller.open(RecordingSource(Recording(tmp_path / "x.h5")))
+    else:
+        controller.open(live(motor))
+    controller.set_field("channel_0")
+    controller.levels_range()
+    return [one[None] if grid == "row" else one[5] if grid == "slice" else one for one in cells.astype(np.float64)]
+
+
+def places(values: NDArray[np.float64], levels: tuple[float, float]) -> NDArray[np.float64]:
+    return 255 * (values - levels[0]) / (levels[1] - levels[0])
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["live", "recorded"])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_three_fields_are_red_green_and_blue_each_between_its_levels(
+    grid: str, recorded: bool, controller: Controller, tmp_path: Path
+) -> None:
+    values = open_channels(controller, grid, recorded, tmp_path)
+    controller.set_mix("rgb")
+    controller.change_mix(fields=("channel_1", "channel_2"))
+    frame = shown(controller)
+    levels = [frame.levels, *frame.other_levels]
+    assert levels == [pytest.approx((one.min(), one.max()), rel=1e-4) for one in values]
+    for k, (one, ends) in enumerate(zip(values, levels, strict=True)):
+        assert np.abs(frame.pixels[-len(one) :, :, k] - places(one, ends)).max() < 0.52
+    controller.levels_locked()
+    settings = controller.model.view_settings
+    assert settings is not None
+    assert settings.mix is not None
+    assert (settings.levels, *settings.mix.levels) == tuple(levels)
+    assert [shown(controller).levels, *frame.other_levels] == levels
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_blend_is_the_mean_of_two_fields_in_their_colours(grid: str, controller: Controller, tmp_path: Path) -> None:
+    values = open_channels(controller, grid, False, tmp_path)
+    controller.model.change_view(colours="magma")
+    controller.set_mix("blend")
+    controller.change_mix(fields=("channel_2",), colours="ice", share=0.25)
+    frame = shown(controller)
+    levels = (frame.levels, *frame.other_levels)
+    index = [np.round(places(one, ends)).astype(int) for one, ends in zip(values[::2], levels, strict=True)]
+    wanted = 0.75 * colour_map("magma")[index[0]] + 0.25 * colour_map("ice")[index[1]]
+    assert np.abs(frame.pixels[-len(values[0]) :] - wanted).max() <= 5  # a place of a map apart
+
+
+def test_a_mix_is_saved_and_filmed_as_it_is_shown(controller: Controller, tmp_path: Path) -> None:
+    open_channels(controller, "plane", False, tmp_path)
+    controller.set_mix("rgb")
+    frame = shown(controller)
+    controller.save.save_cells(tmp_path / "x.png")
+    wait_until((tmp_path / "x.png").exists, controller)
+    with Image.open(tmp_path / "x.png") as image:
+        assert np.array_equal(np.asarray(image), frame.pixels)
+    open_channels(controller, "plane", True, tmp_path)
+    controller.set_mix("rgb")
+    frame = shown(controller)
+    controller.film.film_recording(tmp_path / "x.gif", 1, 10.0)
+    task = controller.film.task
+    assert isinstance(task, RecordingFilm)
+    wait_until(lambda: task.outcome, controller)
+    with Recording(tmp_path / "x.h5") as recording:
+        first = np.asarray(next(iter(task.export.images(recording))))
+    assert np.abs(first.astype(int) - frame.pixels).max() <= 1
+    with Image.open(tmp_path / "x.gif") as image:
+        assert image.size == (32, 24)
+
+
+def test_the_fields_of_a_mix_follow_the_displayed_one_and_are_never_colours_of_their_own(controller: Controller) -> None:
+    motor = Aetheria_Motor(GrowingNCA(channels=5, hidden_channels=8), (12, 20), 5, "cpu", {"plan": "eager"}, initial="noise")
+    controller.open(live(motor))
+    settings = controller.model.view_settings
+    assert settings is not None
+    assert settings.field == "rgb"
+    for kind in ("rgb", "blend", None):
+        controller.next_mix()
+        settings = controller.model.view_settings
+        assert settings is not None
+        assert (settings.mix and settings.mix.kind) == kind
+        assert settings.field == controller.mixable[0]
+        assert "rgb" not in settings.fields
+        assert shown(controller).mix == (() if settings.mix is None else (kind, *settings.mix.fields))
+    controller.set_mix("rgb")
+    controller.set_field("rgb")
+    settings = controller.model.view_settings
+    assert settings is not None
+    assert settings.mix is None

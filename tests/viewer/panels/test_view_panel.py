@@ -164,6 +164,34 @@ def test_range_symmetric_logarithm_and_gamma_follow_panel_and_keys(window: Windo
     assert not controller.model.view_settings.log
 
 
+def test_three_fields_or_a_blend_are_chosen_in_the_panel(window: Window, qtbot: QtBot) -> None:
+    panel, controller = panel_of(window), window.controller
+    show_field(window, "density", qtbot)
+    rows = panel.mix
+    assert not any(row.isVisible() for row in (*rows.others, rows.colours, rows.share))
+    qtbot.keyClick(window.canvas, Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    assert rows.kind.currentText() == "RGB"
+    assert all(other.isVisible() for other in rows.others)
+    assert not panel.colours.isVisible()
+    rows.others[1].setCurrentText("phase_0")
+    rows.others[1].textActivated.emit("phase_0")
+    qtbot.waitUntil(lambda: controller.frame is not None and controller.frame.mix[-1:] == ("phase_0",))
+    rows.kind.setCurrentIndex(2)
+    rows.kind.activated.emit(2)
+    assert (rows.others[1].isVisible(), rows.colours.isVisible(), panel.colours.isVisible()) == (False, True, True)
+    rows.colours.activated.emit(rows.colours.findData("plasma"))
+    rows.share.setValue(20)
+    settings = controller.model.view_settings
+    assert settings is not None
+    assert settings.mix is not None
+    assert (settings.mix.colours, settings.mix.share) == ("plasma", 0.2)
+    qtbot.waitUntil(lambda: controller.frame is not None and controller.frame.mix[0] == "blend")
+    show_field(window, "real_0", qtbot)
+    settings = controller.model.view_settings
+    assert settings is not None
+    assert settings.fields[0] == "real_0"
+
+
 def test_every_colour_map_has_a_swatch_of_its_own_colours(window: Window) -> None:
     from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map
 
