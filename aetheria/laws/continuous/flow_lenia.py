@@ -1,6 +1,6 @@
 """Flow Lenia: Lenia in which matter flows and is never made or lost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Literal
 
@@ -15,12 +15,14 @@ from aetheria.laws.continuous.lenia_animals import animals_of, find_animal
 from aetheria.laws.continuous.rings import Core, Growth
 from aetheria.laws.controls import Control
 from aetheria.laws.forms import Animal
+from aetheria.laws.law_field import LawField
 from aetheria.laws.layers import pad, window
 from aetheria.laws.registry import register
 
 _USUAL = {"R": 5, "T": 5, "m": 0.2, "s": 0.05, "b": [1.0], "core": "gaussian", "growth": "exponential"}
 _THETA = Control("theta_A", "mass of a cell at which matter spreads out only", 0.1, 5.0)
 _MOST_DISPLACEMENT = 20
+_NOTHING = 1e-30  # mass of a cell below which the weights that it brings have no digits
 
 
 @register
@@ -33,6 +35,9 @@ class FlowLenia(KernelLaw):
     cube) of half the side sigma: each cell takes the share that covers it. Gradients are Sobel filters of 3^n cells, not
     normalised. Cells: `channels` channels of 0 or more, on a grid of one, two or three axes; kernels as in `Lenia`. On a torus
     the mass of each channel is kept to rounding.
+
+    With `carried` the weights h_k are no constants of the law but further channels, one for each kernel, which the matter takes
+    with it: where matter of several cells arrives, the weights are their mean by mass, and where none does they stay.
 
     Source: E. Plantec et al., "Flow-Lenia: Towards open-ended evolution in cellular automata through mass conservation and
     parameter localization", ALIFE 2023, arXiv:2212.07906.
@@ -64,6 +69,7 @@ class FlowLenia(KernelLaw):
         sigma: float = 0.65,
         theta_A: float = 1.0,  # noqa: N803
         n: float = 2.0,
+        carried: bool = False,
         boundary: Literal["periodic", "zero"] = "periodic",
         collection: str | None = None,
     ) -> None:
@@ -75,10 +81,12 @@ class FlowLenia(KernelLaw):
             sigma: half the side of the square over which the matter of a cell is spread, below dd.
             theta_A: mass of a cell at which matter spreads out only.
             n: exponent of that.
+            carried: the weights h are channels of the cells, after those of matter.
             boundary: "periodic" or "zero" (matter that leaves is lost).
 
         Raises:
-            ConfigError: an argument outside its range, lists of different lengths, or an unknown animal.
+            ConfigError: an argument outside its range, lists of different lengths, an unknown animal, or `carried` with an
+                animal or weights.
         """
         super().__init__()
         where = self._where()
@@ -89,6 +97,9 @@ class FlowLenia(KernelLaw):
         self.animal, self.collection = animal, collection
         self.set_kernels(chosen, core or basic["core"], growth or basic["growth"], boundary, channels)
         self.controls = (*self.controls, _THETA)  # type: ignore[misc]  # of the instance
+        self.carried = carried
+        if carried:
+            self._carry_weights(where, animal, h)
         self.theta_A = theta_A
         self.dd = check_whole(where, 1, _MOST_DISPLACEMENT, dd=dd)
         check_positive(where, sigma=sigma, n=n)
@@ -104,10 +115,25 @@ class FlowLenia(KernelLaw):
     def radius(self) -> int:  # type: ignore[override]  # follows R
         return self.kernel_radius + 1 + self.dd
 
+    def _carry_weights(self, where: str, animal: str | None, h: float | list[float] | None) -> None:
+        """Makes the weights channels. Raises ConfigError if they are given as numbers, too."""
+        for name, value in (("animal", animal), ("h", h)):
+            if value is not None:
+                raise ConfigError(f"{where} carried: given with {name}; expected weights in the cells alone")
+        self.channels += self.kernels_number
+        self.controls = tuple(one for one in self.controls if not one.name.startswith("h"))  # type: ignore[misc]
+        mass = LawField("mass", "sum over cells of the matter", "1", (0, None), _mass_of_matter, scalar=True)
+        self.own_fields = (mass,)
+
+    def weight(self, k: int, cells: Tensor) -> Tensor | float:
+        """The weight h of kernel k; if the cells carry it, `(B, 1, *grid)`."""
+        return cells[:, self.kernel_channels + k, None] if self.carried else super().weight(k, cells)
+
     def forward(self, cells: Tensor) -> Tensor:
-        affinity = self.added(cells)
-        alpha = (cells / self.spread("theta_A", cells)).pow(self.n).clamp(0, 1)
-        total = cells.sum(1, keepdim=True)
+        affinity, grid = self.added(cells), cells.shape[2:]
+        matter, weights = cells[:, : self.kernel_channels], cells[:, self.kernel_channels :]
+        alpha = (matter / self.spread("theta_A", cells)).pow(self.n).clamp(0, 1)
+        total = matter.sum(1, keepdim=True)
         most = self.dd - self.sigma
         wide = pad(cells, self.dd, self.boundary)
         shares = []
@@ -115,7 +141,16 @@ class FlowLenia(KernelLaw):
             flow = (1 - alpha) * up - alpha * crowded
             moved = (flow / self.spread("T", cells)).clamp(-most, most)
             shares.append(self._shares(pad(moved, self.dd, self.boundary)))
-        return self._gathered(wide, shares, cells.shape[2:])
+        arrived = torch.zeros_like(matter)
+        brought = torch.zeros_like(weights)
+        for corner, part in self._arrivals(wide[:, : self.kernel_channels], shares, grid):
+            arrived = arrived + part
+            if self.carried:
+                brought = brought + part.sum(1, keepdim=True) * window(wide[:, self.kernel_channels :], corner, grid)
+        if not self.carried:
+            return arrived
+        mass = arrived.sum(1, keepdim=True)
+        return torch.cat((arrived, torch.where(mass > _NOTHING, brought / mass.clamp_min(_NOTHING), weights)), 1)
 
     def _gradients(self, values: Tensor) -> list[Tensor]:
         """The Sobel gradient along each axis."""
@@ -128,10 +163,11 @@ class FlowLenia(KernelLaw):
         cover = (0.5 + sigma - (step - moved).abs() for step in range(-self.dd, self.dd + 1))
         return [part.clamp(0, min(1.0, 2 * sigma)) / (2 * sigma) for part in cover]
 
-    def _gathered(self, wide: Tensor, shares: Sequence[list[Tensor]], grid: Sequence[int]) -> Tensor:
-        """The matter that arrives at each cell from all cells up to dd away."""
+    def _arrivals(
+        self, wide: Tensor, shares: Sequence[list[Tensor]], grid: Sequence[int]
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """The matter that arrives at each cell from the cells at one offset, up to dd away; and where they begin in `wide`."""
         first, *others = shares
-        total = torch.zeros_like(window(wide, (0,) * len(grid), grid))
         for start, share in enumerate(first):
             leaving = wide * share
             for rest in product(range(2 * self.dd + 1), repeat=len(others)):
@@ -140,16 +176,20 @@ class FlowLenia(KernelLaw):
                 part = window(leaving, corner, grid)
                 for other, index in zip(others, rest, strict=True):
                     part = part * window(other[index], corner, grid)
-                total = total + part
-        return total
+                yield corner, part
 
     def creatures(self) -> Sequence[Animal]:
         fitting = (animal for animal in animals_of(self.collection) if animal.channels == self.channels)
         return tuple(sorted(fitting, key=lambda animal: animal.code != self.animal))
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """Uniform noise in patches of the kernel's size, on half of the grid."""
-        return self.patches(grid, generator)
+        """Uniform noise in patches of the kernel's size, on half of the grid; carried weights are those of their patch."""
+        matter = self.patches(grid, generator)
+        return torch.cat((matter, self.blocks(self.kernels_number, grid, generator))) if self.carried else matter
+
+
+def _mass_of_matter(law: FlowLenia, cells: Tensor) -> Tensor:
+    return cells[:, : law.kernel_channels].sum(tuple(range(1, cells.ndim)), dtype=torch.float64)
 
 
 def _sobel(halo: Tensor, along: int) -> Tensor:

@@ -52,6 +52,7 @@ class KernelLaw(Law):
     b: Any
     c0: list[int]
     c1: list[int]
+    kernel_channels: int  # the first channels, which kernels read and feed
 
     def set_kernels(self, given: dict[str, Any], core: str, growth: str, boundary: str, channels: int | None) -> None:
         """Checks and keeps the settings of a constructor.
@@ -81,7 +82,7 @@ class KernelLaw(Law):
         heights = [_heights(value, where) for value in lists["b"]]
         self.b = heights[0] if number == 1 else heights
         most = max([*lists["c0"], *lists["c1"], 0], default=0) + 1 if channels is None else channels
-        self.channels = check_whole(where, 1, _MOST_CHANNELS, channels=most)
+        self.channels = self.kernel_channels = check_whole(where, 1, _MOST_CHANNELS, channels=most)
         self.c0 = [check_whole(where, 0, most - 1, c0=value) for value in lists["c0"]]
         self.c1 = [check_whole(where, 0, most - 1, c1=value) for value in lists["c1"]]
         self.core: Core = check_choice(core, CORES, f"{where} core")
@@ -165,10 +166,10 @@ class KernelLaw(Law):
         if self._kind(cells) not in self._spectra:
             self.prepare(cells)
         halo = 0 if self.boundary == "periodic" else self.kernel_radius
-        wide = pad(cells, halo, self.boundary)
+        wide = pad(cells[:, : self.kernel_channels], halo, self.boundary)
         axes = tuple(range(2, cells.ndim))
         waves = torch.view_as_real(torch.fft.rfftn(wide, dim=axes))
-        if self.c0 != list(range(self.channels)):
+        if self.c0 != list(range(self.kernel_channels)):
             waves = torch.cat([waves[:, c : c + 1] for c in self.c0], 1)
         waves = waves * self._spectra[self._kind(cells)][..., None]
         blurred = torch.fft.irfftn(torch.view_as_complex(waves), s=wide.shape[2:], dim=axes)
@@ -190,7 +191,7 @@ class KernelLaw(Law):
         return self.spread(name, cells) if name in vars(self) or name in self._parameters else 1.0
 
     def added(self, cells: Tensor, *, mean: bool = False, shares: bool = False) -> Tensor:
-        """The growths of all kernels, added up by channel with the weights h: `(B, C, *grid)`.
+        """The growths of all kernels, added up with the weights h: `(B, kernel_channels, *grid)`.
 
         Args:
             mean: divided by the sum of the weights of the channel's kernels.
@@ -198,7 +199,7 @@ class KernelLaw(Law):
         """
         averages = self.potential(cells)
         totals = []
-        for channel in range(self.channels):
+        for channel in range(self.kernel_channels):
             total = torch.zeros_like(cells[:, :1])
             weights: Tensor | float | None = None
             for k in (k for k, target in enumerate(self.c1) if target == channel):
@@ -211,11 +212,15 @@ class KernelLaw(Law):
 
     def patches(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid: white noise everywhere dies at once."""
-        cells = torch.rand(self.channels, *grid, generator=generator)
-        patches = (torch.rand([-(-side // self.R) for side in grid], generator=generator) < 0.5).float()
-        for axis in range(len(grid)):
-            patches = patches.repeat_interleave(self.R, axis)
-        return cells * patches[tuple(map(slice, grid))]
+        cells = torch.rand(self.kernel_channels, *grid, generator=generator)
+        return cells * (self.blocks(1, grid, generator) < 0.5)
+
+    def blocks(self, number: int, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """Uniform noise `(number, *grid)` that is the same in all cells of a block, of R cells a side."""
+        values = torch.rand(number, *(-(-side // self.R) for side in grid), generator=generator)
+        for axis in range(1, 1 + len(grid)):
+            values = values.repeat_interleave(self.R, axis)
+        return values[:, *map(slice, grid)]
 
 
 def chosen_settings(
