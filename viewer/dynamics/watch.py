@@ -77,7 +77,10 @@ class Watch(Component, Generic[T]):
             self._ask(source, self._sampler)
 
     def _begin(self, source: FrameSource, request: SampleRequest | str) -> None:
-        self._end("")
+        if isinstance(request, SampleRequest) and request.timing == "newest" and not self.reason:
+            self._stop()  # the old picture stays until the new one is there
+        else:
+            self._end("")
         self._request = request
         if isinstance(request, str):
             self._end(request)
@@ -124,3 +127,8 @@ class Watch(Component, Generic[T]):
     def _changed(self) -> None:
         for listener in self.listeners:
             listener()
+
+
+def newest(samples: list[Sample]) -> Sample | None:
+    """The last sample: the result of a view that computes nothing."""
+    return samples[-1] if samples else None

@@ -12,7 +12,9 @@ from viewer.panels.dynamics.flow_panel import FlowPanel
 from viewer.panels.dynamics.histogram_panel import HistogramOverTimePanel
 from viewer.panels.dynamics.portrait_panels import PortraitPanel, SectionPanel
 from viewer.panels.dynamics.recurrence_panel import RecurrencePanel
+from viewer.panels.dynamics.slices_panel import SlicesPanel
 from viewer.panels.dynamics.spectrum_panel import SpectrumPanel
+from viewer.panels.dynamics.universes_panel import UniversesPanel
 from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
 from viewer.panels.panel import Panel
@@ -56,6 +58,17 @@ PANELS: tuple[DockSpec, ...] = (
     DockSpec(
         "plots", "Plots", "Ctrl+2", "Numbers over time: population, mass, steps per second ...", PlotsPanel, _BOTTOM, False
     ),
+    DockSpec(
+        "universes",
+        "Universes",
+        "Ctrl+7",
+        "All universes of the batch; a click displays one",
+        UniversesPanel,
+        _BOTTOM,
+        False,
+        "plots",
+    ),
+    DockSpec("slices", "Slices", "Ctrl+8", "Three slices of a volume, through one cell", SlicesPanel, _BOTTOM, False, "plots"),
     _dynamics("spectrum", "Spectrum", "Ctrl+Alt+1", "Power spectrum of the displayed field", SpectrumPanel),
     _dynamics("histogram", "Histogram", "Ctrl+Alt+2", "Histogram of the displayed field over time", HistogramOverTimePanel),
     _dynamics("activity", "Activity", "Ctrl+Alt+3", "Mean change per step of each channel", ActivityPanel),

@@ -35,6 +35,7 @@ class SampleRequest:
         nearest: of larger planes, take cells at the points of a raster instead of averages.
         universe: the sampled one; None for all.
         slice: of a volume.
+        colours: keep the three colours of "rgb", before the axes of the grid; otherwise their mean is taken.
     """
 
     fields: tuple[str, ...]
@@ -44,6 +45,7 @@ class SampleRequest:
     nearest: bool = False
     universe: int | None = 0
     slice: PlaneSlice | None = None
+    colours: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,9 @@ class LiveSampler:
         for name in self._request.fields:
             array = np.asarray(frame[name], np.float64)
             array = array[0] if self._request.universe is not None else array
-            colours = array.ndim > self._rank
+            colours = array.ndim > self._rank and not self._request.colours
             array = array.mean(-3 if not self._flat else -2) if colours else array
-            values[name] = array[..., None, :] if self._flat and array.ndim == self._rank else array
+            values[name] = array[..., None, :] if self._flat and array.ndim >= self._rank else array
         return Sample(frame.step, values, _cell(self._present, values))
 
 
@@ -211,7 +213,7 @@ class RecordedImages:
             size = (min(wanted.size, values.shape[-2]), min(wanted.size, values.shape[-1]))
             values = sample(values, size) if wanted.nearest else downsample(values, size, source.cyclic(name))
             image = values[0].double().numpy()
-            images.append(image.mean(0) if image.ndim > 2 else image)
+            images.append(image.mean(0) if image.ndim > 2 and not wanted.colours else image)
         return np.stack(images) if wanted.universe is None else images[0]
 
 

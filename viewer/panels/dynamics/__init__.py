@@ -1,1 +1,1 @@
-"""Panels of the views of dynamics; closed ones sample nothing and compute nothing."""
+"""Panels that sample the source for themselves: views of dynamics, of volumes and of batches. Closed ones cost nothing."""

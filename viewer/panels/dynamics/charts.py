@@ -51,3 +51,8 @@ class ImageChart(Chart):
         """Draws values between levels through a colour table, on an area of the axes; row 0 is at its lower coordinate."""
         self.image.setImage(values, levels=levels, lut=table)
         self.image.setRect(area)
+
+    def show_colours(self, colours: NDArray[np.uint8], area: QRectF) -> None:
+        """Draws colours `(rows, columns, 3)`."""
+        self.image.setImage(colours, levels=None, lut=None)
+        self.image.setRect(area)
