@@ -22,6 +22,7 @@ from benchmarks.faults import (
     readers,
     resumes,
     soak,
+    split_kills,
     sweeps,
     writers,
 )
@@ -45,6 +46,7 @@ _KINDS = (
     inputs,
     sweeps,
     soak,
+    split_kills,
 )
 FAULTS: list[Fault] = [fault for kind in _KINDS for fault in kind.FAULTS]
 
