@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
 from aetheria.core.errors import ConfigError
+from aetheria.serve.cells import CellBlock, cells_message, is_cells, read_cells
 from aetheria.serve.protocol import MAX_FRAME_BYTES, VERSION, Picture, ProtocolError, View, read_frame, read_text, text
 
 _TIMEOUT_S = 10.0
@@ -55,23 +56,38 @@ class RemoteRun:
             raise ConfigError(f"{where}: {reason}; expected the address that a server printed") from None
         try:
             self.send("hello", version=VERSION, token=token)
-            self.welcome = read_text(self._receive(_TIMEOUT_S), "server")
+            self.welcome = self._welcome()
             if self.welcome["type"] != "welcome":
                 raise ConfigError(f"{where}: {self.welcome.get('message', 'no welcome came')}")
         except BaseException:
             self.close()
             raise
 
-    def send(self, kind: str, /, **values: Any) -> None:
-        """Sends a message, as `send("pause", paused=True)`. Raises ConfigError when the connection is closed."""
+    def _welcome(self) -> dict[str, Any]:
         try:
-            self._connection.send(text(kind, **values))
+            return read_text(self._connection.recv(_TIMEOUT_S), "server")
+        except TimeoutError:
+            raise ProtocolError(f"server: said nothing in {_TIMEOUT_S:g} s; expected a welcome") from None
         except ConnectionClosed as error:
             raise ConfigError(f"server: {_reason(error)}") from None
 
+    def send(self, kind: str, /, **values: Any) -> None:
+        """Sends a message, as `send("pause", paused=True)`. Raises ConfigError when the connection is closed."""
+        self._send(text(kind, **values))
+
+    def _send(self, message: str | bytes) -> None:
+        try:
+            self._connection.send(message)
+        except ConnectionClosed as error:
+            raise ConfigError(f"server: {_reason(error)}") from None
+
+    def set_cells(self, block: CellBlock) -> None:
+        """Asks for cells to be set. Raises ProtocolError for more than a message may hold; see `send`."""
+        self._send(cells_message(block))
+
     def choose(self, view: View) -> None:
         """Asks for a view; pictures of it come after some of the last one."""
-        values = {"field": view.field, "size": view.size, "slice": view.cut, "universe": view.universe}
+        values = {"field": view.field, "size": view.size, "slice": view.cut, "universe": view.universe, "region": view.region}
         self.send("view", **values, observables=list(view.observables))
 
     def pictures(self) -> Iterator[Picture]:
@@ -82,11 +98,36 @@ class RemoteRun:
             ConfigError: the server broke off, or could not do what was asked.
         """
         while not self.ended:
-            message = self._receive(None)
-            if isinstance(message, bytes):
-                yield read_frame(message)
-            else:
-                self._note(read_text(message, "server"))
+            message = self.receive(None)
+            if isinstance(message, Picture):
+                yield message
+            elif isinstance(message, str):
+                raise ConfigError(message)
+
+    def receive(self, timeout: float | None) -> Picture | CellBlock | str | None:
+        """The next picture, cells that were read, or the line of an error; None for a status, and when nothing comes in time.
+
+        Raises:
+            ProtocolError: a message that is none of the protocol.
+            ConfigError: the server broke off.
+        """
+        try:
+            message = self._connection.recv(timeout)
+        except TimeoutError:
+            return None
+        except ConnectionClosed as error:
+            raise ConfigError(f"server: {_reason(error)}") from None
+        if isinstance(message, bytes):
+            return read_cells(message) if is_cells(message) else read_frame(message)
+        values = read_text(message, "server")
+        match values["type"]:
+            case "status":
+                self.status = values
+            case "error":
+                return str(values.get("message", "")) or "server: an error without a message"
+            case "ended":
+                self.ended = True
+        return None
 
     def close(self) -> None:
         """Ends the connection."""
@@ -97,23 +138,6 @@ class RemoteRun:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _note(self, values: Mapping[str, Any]) -> None:
-        match values["type"]:
-            case "status":
-                self.status = values
-            case "error":
-                raise ConfigError(str(values.get("message", "")) or "server: an error without a message")
-            case "ended":
-                self.ended = True
-
-    def _receive(self, timeout: float | None) -> str | bytes:
-        try:
-            return self._connection.recv(timeout)
-        except TimeoutError:
-            raise ProtocolError(f"server: said nothing in {timeout:g} s; expected a welcome") from None
-        except ConnectionClosed as error:
-            raise ConfigError(f"server: {_reason(error)}") from None
 
 
 def _target(address: str) -> tuple[str, str]:

@@ -12,9 +12,19 @@ from websockets.protocol import State
 
 from aetheria.core.errors import AetheriaError
 from aetheria.serve.access import Access
+from aetheria.serve.cells import read_cells
 from aetheria.serve.hub import Channel, Hub
-from aetheria.serve.protocol import VERSION, ProtocolError, View, one_line, read_text, read_view, text
-from aetheria.serve.source import Source
+from aetheria.serve.protocol import (
+    MAX_TEXT_BYTES,
+    VERSION,
+    ProtocolError,
+    View,
+    one_line,
+    read_text,
+    read_view,
+    text,
+)
+from aetheria.serve.source import LOOKING, Source
 from aetheria.serve.wire import wire_form
 
 _HELLO_S = 5.0  # in which a reader must have said who it is
@@ -150,14 +160,17 @@ class Reader:
         if values.get("version") != VERSION:
             raise ProtocolError(f"version: {str(values.get('version'))[:40]} given; this server speaks version {VERSION}")
         info = self._source.info.as_values()
-        commands = () if self._access.read_only else info.pop("commands")
+        commands = [name for name in info["commands"] if self._may(name)]
         await self._connection.send(text("welcome", version=VERSION, **{**info, "commands": commands}))
+
+    def _may(self, command: str) -> bool:
+        return not self._access.read_only or command in LOOKING
 
     async def _read_commands(self) -> None:
         async for message in self._connection:
             if not self._allowance.spend():
                 raise ProtocolError(f"messages: more than {_MESSAGES:g} a second came; expected fewer")
-            values = read_text(message, "message")
+            values = _values_of(message)
             try:
                 await self._obey(values["type"], values)
             except AetheriaError as error:
@@ -170,12 +183,25 @@ class Reader:
         elif kind not in self._source.info.commands:
             known = ", ".join(("view", *self._source.info.commands))
             raise ProtocolError(f'message: type "{kind[:40]}"; known: {known}')
-        elif self._access.read_only:
+        elif not self._may(kind):
             raise ProtocolError(f"{kind}: this server only shows the run (--read-only)")
+        elif kind == "cells" and "block" not in values:
+            raise ProtocolError("cells: a text given; expected a binary message, with the cells after its head")
         else:
-            await asyncio.to_thread(self._source.obey, kind, values)
+            answer = await asyncio.to_thread(self._source.obey, kind, values)
+            if answer is not None:
+                await self._connection.send(answer)
 
     async def _refuse(self, message: str) -> None:
         with suppress(ConnectionClosed):
             await self._connection.send(text("error", message=message))
             await self._connection.close(_REFUSED, message.encode()[:120].decode(errors="ignore"))
+
+
+def _values_of(message: str | bytes) -> dict[str, Any]:
+    """The values of a message: a JSON text, or cells, which are its "block"."""
+    if isinstance(message, bytes):
+        return {"type": "cells", "block": read_cells(message)}
+    if len(message) > MAX_TEXT_BYTES:
+        raise ProtocolError(f"message: a text of {len(message):,} characters given; expected up to {MAX_TEXT_BYTES:,}")
+    return read_text(message, "message")

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from aetheria.core.block import Block
+from aetheria.core.errors import ConfigError
 from aetheria.export.pictures import find_levels
 from aetheria.laws.base import Law
+from aetheria.laws.controls import Control
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.downsample import interleaved
 from aetheria.observe.frame import Frame
@@ -16,14 +19,17 @@ from aetheria.observe.law_fields import known_fields
 from aetheria.observe.request import Request
 from aetheria.runs.steering import Steering
 from aetheria.serve.budget import Budget
+from aetheria.serve.cells import cells_message
+from aetheria.serve.editing import CellEditor
 from aetheria.serve.protocol import Picture, View
-from aetheria.serve.source import FieldInfo, SourceInfo
+from aetheria.serve.source import ControlInfo, FieldInfo, SourceInfo
 
 _PERIOD_S = 0.04  # between two pictures of a view, at the least
 _SHARE = 0.02  # of the run's time that all readers together may take
 _LEVELS_S = 1.0  # seconds between two searches for the levels of a field without a fixed range
 _SAMPLE_SIDE = 64  # values along an axis from which levels are found
 STEERED = ("pause", "step", "speed")
+EDITED = ("read", "cells", "undo", "redo", "control")
 
 
 class LiveSource:
@@ -44,8 +50,21 @@ class LiveSource:
         self._motor, self._steering = motor, steering
         law, grid = motor.traits, motor.shape[2:]
         fields, observables = _choices(law, len(grid))
-        commands = STEERED if steering is not None else ()
-        self._info = SourceInfo(title or law.name, law.name, grid, motor.shape[0], fields, observables, "run", commands)
+        self._info = SourceInfo(
+            title or law.name,
+            law.name,
+            grid,
+            motor.shape[0],
+            fields,
+            observables,
+            "run",
+            (*(STEERED if steering is not None else ()), *EDITED),
+            _controls(law),
+            law.channels,
+            law.states,
+        )
+        self._editor = CellEditor(motor)
+        self._values: tuple[int, Mapping[str, Any]] | None = None  # of the controls, at a number of changes
         self._closed = False
 
     @property
@@ -64,7 +83,7 @@ class LiveSource:
             if now != shown and (self._stands or self.budget.take(cost)):
                 frame, cost = self._look(levels, cost)
                 shown = frame.step, now[1]
-                yield _picture(frame)
+                yield _picture(frame, view)
             else:
                 yield None
             time.sleep(max(0.0, began + _PERIOD_S - time.monotonic()))
@@ -73,10 +92,39 @@ class LiveSource:
         """Step, and whether the run is paused and at which speed."""
         steering = self._steering
         paused, speed = (False, None) if steering is None else (steering.paused, steering.speed)
-        return {"step": self._motor.step_count, "paused": paused, "speed": speed}
+        return {"step": self._motor.step_count, "paused": paused, "speed": speed, "controls": self._values_of_controls()}
 
-    def obey(self, command: str, values: Mapping[str, Any]) -> None:
-        """Does one of `info.commands`. Raises ConfigError for values that it cannot take."""
+    def obey(self, command: str, values: Mapping[str, Any]) -> bytes | None:
+        """Does one of `info.commands`; see `Source`."""
+        match command:
+            case "read":
+                return cells_message(self._editor.read(values))
+            case "cells":
+                self._editor.set(values["block"])
+            case "undo":
+                self._editor.undo()
+            case "redo":
+                self._editor.redo()
+            case "control":
+                self._set_control(values.get("name"), values.get("value"))
+            case _:
+                self._steer(command, values)
+        return None
+
+    def _values_of_controls(self) -> Mapping[str, Any]:
+        """The parameters' values; read again only after a change, since on a GPU to read one is to wait for it."""
+        changes = self._motor.changes
+        if self._values is None or self._values[0] != changes:
+            names = (control.name for control in self._info.controls)
+            self._values = changes, {name: self._motor.get_control(name) for name in names}
+        return self._values[1]
+
+    def _set_control(self, name: object, value: object) -> None:
+        if not isinstance(name, str) or isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ConfigError(f"control {name!r}: {value!r} given; expected a name, and a number or a text")
+        self._motor.set_control(name, value)
+
+    def _steer(self, command: str, values: Mapping[str, Any]) -> None:
         steering = self._steering
         assert steering is not None
         match command:
@@ -116,7 +164,8 @@ class LiveSource:
         if len(grid) == 3:
             cuts = {"z": grid[0] // 2 if view.cut is None else view.cut}
         names = [self._info.field(view.field).name, *view.observables]
-        request = self._motor.request(names, universe=view.universe, slice=cuts)
+        block = None if view.region is None else Block(view.region[:2], view.region[2:])
+        request = self._motor.request(names, universe=view.universe, slice=cuts, region=block, finite=True)
         shown = request.shown_size(grid)
         share = min(1.0, view.size / max(shown))
         return replace(request, size=tuple(max(1, round(side * share)) for side in shown))
@@ -151,7 +200,7 @@ class _Levels:
         return find_levels([values], *field.range)
 
 
-def _picture(frame: Frame) -> Picture:
+def _picture(frame: Frame, view: View) -> Picture:
     request = frame.request
     assert request is not None
     field, *observables = request.fields
@@ -162,7 +211,17 @@ def _picture(frame: Frame) -> Picture:
     values = {one.name: float(frame[one.name][0]) for one in observables}
     height, width = pixels.shape[:2]
     channels = 3 if pixels.ndim == 3 else 1
-    return Picture(frame.step, field.name, height, width, channels, request.levels[field.name], values, pixels.tobytes())
+    levels, finite = request.levels[field.name], bool(frame["finite"][0])
+    return Picture(frame.step, field.name, height, width, channels, levels, values, pixels.tobytes(), None, view, finite)
+
+
+def _controls(law: Law) -> tuple[ControlInfo, ...]:
+    return tuple(
+        ControlInfo(control.name, control.meaning, control.low, control.high)
+        if isinstance(control, Control)
+        else ControlInfo(control.name, control.meaning)
+        for control in law.controls
+    )
 
 
 def _choices(law: Law, rank: int) -> tuple[tuple[FieldInfo, ...], tuple[str, ...]]:

@@ -100,8 +100,8 @@ class PlaybackSource:
                 self._status = {**place, "paused": self._paused, "speed": self._speed}
             return self._status
 
-    def obey(self, command: str, values: Mapping[str, Any]) -> None:
-        """Does one of `info.commands`. Raises ConfigError for values that it cannot take."""
+    def obey(self, command: str, values: Mapping[str, Any]) -> bytes | None:
+        """Does one of `info.commands`; see `Source`."""
         with self._lock:
             index = self._position()
             match command:
@@ -114,6 +114,7 @@ class PlaybackSource:
                 case "speed":
                     self._speed = _speed(values.get("speed"))
                     self._move(index, self._paused)
+        return None
 
     def close(self) -> None:
         """Closes the file; pictures end."""
@@ -151,12 +152,13 @@ class PlaybackSource:
         factor, offset = (np.float32(attributes.get(key, default)) for key, default in (("scale_factor", 1), ("add_offset", 0)))
         values = np.asarray(recording.read(name, index, view.universe)[0], np.float32) * factor + offset
         if len(axes) < 3:
-            return values
+            return _part(values, view)
         layers = self._info.grid[0]
         cut = layers // 2 if view.cut is None else view.cut
         if isinstance(cut, int) and not 0 <= cut < layers:
             raise ConfigError(f'view slice: {cut} given; expected 0 to {layers - 1}, "mean" or "max"')
-        return np.asarray(cut_axes(values, axes, {axes[0]: cut}, cyclic=_stem(name) == "phase"), np.float32)  # type: ignore[dict-item]
+        shown = cut_axes(values, axes, {axes[0]: cut}, cyclic=_stem(name) == "phase")  # type: ignore[dict-item]
+        return _part(np.asarray(shown, np.float32), view)
 
     def _levels(self, view: View, values: NDArray[np.float32], before: tuple[float, float] | None) -> tuple[float, float]:
         """The range of the field where it has one; else levels that hold all values that came so far."""
@@ -180,7 +182,18 @@ class PlaybackSource:
         numbers = {name: float(self._recording.read(name, index, view.universe)[0]) for name in view.observables}
         channels = 3 if pixels.ndim == 3 else 1
         step = self._recording.frame(index).step
-        return Picture(step, field, height, width, channels, levels, numbers, pixels.tobytes(), index)
+        finite = bool(np.isfinite(values).all())
+        return Picture(step, field, height, width, channels, levels, numbers, pixels.tobytes(), index, view, finite)
+
+
+def _part(values: NDArray[np.float32], view: View) -> NDArray[np.float32]:
+    """The region of a view of `(..., h, w)`."""
+    if view.region is None:
+        return values
+    top, left, height, width = view.region
+    if values.ndim < 2 or top + height > values.shape[-2] or left + width > values.shape[-1]:
+        raise ConfigError(f"view region: {view.region} given; expected a part of the grid")
+    return values[..., top : top + height, left : left + width]
 
 
 def _stem(name: str) -> str:

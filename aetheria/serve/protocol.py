@@ -12,8 +12,10 @@ from typing import Any
 
 from aetheria.core.errors import AetheriaError, ConfigError, nearest
 
-VERSION = 1
-MAX_MESSAGE_BYTES = 4096  # of a reader's message
+VERSION = 2
+MAX_TEXT_BYTES = 4096  # of a reader's JSON message
+MAX_CELL_BYTES = 1 << 16  # of the cells in one message
+MAX_MESSAGE_BYTES = MAX_CELL_BYTES + MAX_TEXT_BYTES  # of a reader's message of any kind
 MAX_FRAME_BYTES = 1 << 24  # of a frame, as a client takes it
 MAX_SIDE = 1024  # pixels of a picture
 MAX_OBSERVABLES = 4  # of one view
@@ -34,6 +36,7 @@ class View:
         cut: layer of the first axis of a grid with three, or "mean" or "max" along it; None for the middle.
         universe: number of the universe.
         observables: names of observables.
+        region: (top, left, height, width) of the part that is shown, in cells of the shown axes; None for the whole grid.
     """
 
     field: str | None = None
@@ -41,6 +44,7 @@ class View:
     cut: int | str | None = None
     universe: int = 0
     observables: tuple[str, ...] = ()
+    region: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Picture:
         observables: values by name.
         pixels: `height * width * channels` bytes, row by row from the top.
         frame: number of the frame in a recording; None for a run.
+        view: that it shows; only universe, slice and region are told.
+        finite: whether the values shown are free of NaN and Inf.
     """
 
     step: int
@@ -67,6 +73,8 @@ class Picture:
     observables: Mapping[str, float]
     pixels: bytes
     frame: int | None = None
+    view: View = View()
+    finite: bool = True
 
 
 def text(kind: str, /, **values: Any) -> str:
@@ -95,10 +103,29 @@ def _no_constant(name: str) -> float:
     raise ValueError(name)
 
 
+def packed(kind: str, body: bytes, /, **values: Any) -> bytes:
+    """A binary message: four bytes with the length of the head, the JSON head, the body."""
+    head = text(kind, **values).encode()
+    return _HEAD.pack(len(head)) + head + body
+
+
+def unpacked(message: bytes) -> tuple[dict[str, Any], bytes]:
+    """The head and the body of a binary message. Raises ValueError or TypeError for one that has none."""
+    try:
+        (length,) = _HEAD.unpack_from(message)
+        values = json.loads(message[_HEAD.size : _HEAD.size + length], parse_constant=_no_constant)
+    except (struct.error, RecursionError):
+        raise ValueError from None
+    if not isinstance(values, dict):
+        raise TypeError
+    return values, message[_HEAD.size + length :]
+
+
 def frame_bytes(picture: Picture) -> bytes:
-    """A picture as a message: four bytes with the length of the head, the JSON head, the pixels."""
-    head = text(
+    """A picture as a message."""
+    return packed(
         "frame",
+        picture.pixels,
         step=picture.step,
         field=picture.field,
         height=picture.height,
@@ -107,8 +134,11 @@ def frame_bytes(picture: Picture) -> bytes:
         levels=picture.levels,
         observables={name: value if math.isfinite(value) else None for name, value in picture.observables.items()},
         frame=picture.frame,
-    ).encode()
-    return _HEAD.pack(len(head)) + head + picture.pixels
+        universe=picture.view.universe,
+        slice=picture.view.cut,
+        region=picture.view.region,
+        finite=picture.finite,
+    )
 
 
 def read_frame(message: bytes) -> Picture:
@@ -118,18 +148,18 @@ def read_frame(message: bytes) -> Picture:
         ProtocolError: the message is no frame of this protocol.
     """
     try:
-        (length,) = _HEAD.unpack_from(message)
-        values = json.loads(message[_HEAD.size : _HEAD.size + length])
+        values, pixels = unpacked(message)
         height, width, channels = (values[name] for name in ("height", "width", "channels"))
         low, high = map(float, values["levels"])
         numbers = {str(name): math.nan if value is None else float(value) for name, value in values["observables"].items()}
-        pixels = message[_HEAD.size + length :]
         wrong = channels not in (1, 3) or not all(isinstance(n, int) and 0 < n <= MAX_SIDE for n in (height, width))
         if wrong or len(pixels) != height * width * channels:
             raise ValueError
         step, frame = int(values["step"]), values["frame"]
-        return Picture(step, str(values["field"]), height, width, channels, (low, high), numbers, pixels, frame)
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        view = read_view({name: values[name] for name in ("universe", "slice", "region")})
+        finite = values["finite"] is not False
+        return Picture(step, str(values["field"]), height, width, channels, (low, high), numbers, pixels, frame, view, finite)
+    except (ValueError, KeyError, TypeError, AttributeError, ProtocolError):
         raise ProtocolError("frame: damaged; expected a JSON head and as many pixels as it states") from None
 
 
@@ -139,7 +169,7 @@ def read_view(values: Mapping[str, Any]) -> View:
     Raises:
         ProtocolError: an unknown key, or a value of another type or out of its range.
     """
-    known = ("field", "size", "slice", "universe", "observables")
+    known = ("field", "size", "slice", "universe", "observables", "region")
     for name in values.keys() - {"type", *known}:
         raise ProtocolError(f'view: key "{name}"; {nearest(str(name), list(known))}')
     field, cut, names = values.get("field"), values.get("slice"), values.get("observables", [])
@@ -150,7 +180,17 @@ def read_view(values: Mapping[str, Any]) -> View:
     if not isinstance(names, list) or len(names) > MAX_OBSERVABLES or not all(isinstance(name, str) for name in names):
         raise ProtocolError(f"view observables: {names!r} given; expected up to {MAX_OBSERVABLES} names")
     size, universe = _whole(values, "size", 512, 1, MAX_SIDE), _whole(values, "universe", 0, 0, 1 << 31)
-    return View(field, size, cut, universe, tuple(dict.fromkeys(names)))
+    return View(field, size, cut, universe, tuple(dict.fromkeys(names)), _region(values.get("region")))
+
+
+def _region(given: object) -> tuple[int, int, int, int] | None:
+    if given is None:
+        return None
+    if isinstance(given, list) and len(given) == 4 and all(type(n) is int and 0 <= n < 1 << 31 for n in given):
+        top, left, height, width = given
+        if height and width:
+            return top, left, height, width
+    raise ProtocolError(f"view region: {given!r} given; expected top, left, height and width in cells, or null")
 
 
 def _whole(values: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:

@@ -9,6 +9,8 @@ from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map
 from aetheria.serve.budget import Budget
 from aetheria.serve.protocol import Picture, View
 
+LOOKING = ("read",)  # commands that change nothing
+
 
 @dataclass(frozen=True)
 class FieldInfo:
@@ -18,6 +20,21 @@ class FieldInfo:
     meaning: str
     unit: str
     colour_map: str
+
+
+@dataclass(frozen=True)
+class ControlInfo:
+    """A parameter of the law that may be changed while it runs.
+
+    Attributes:
+        name, meaning: in words.
+        low, high: ends of a slider; None for a text.
+    """
+
+    name: str
+    meaning: str
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,9 @@ class SourceInfo:
         observables: names.
         kind: "run" or "recording".
         commands: that the source obeys.
+        controls: parameters of the law; their values are in the status.
+        channels: of a cell.
+        states: number of whole states of a cell; None for real values.
     """
 
     title: str
@@ -43,6 +63,9 @@ class SourceInfo:
     observables: tuple[str, ...]
     kind: str
     commands: tuple[str, ...]
+    controls: tuple[ControlInfo, ...] = ()
+    channels: int = 1
+    states: int | None = None
 
     def as_values(self) -> dict[str, Any]:
         """The values of a JSON message, with the colours of each colour map as hexadecimal text."""
@@ -91,8 +114,12 @@ class Source(Protocol):
     def status(self) -> Mapping[str, Any]:
         """Step, and whether the run is paused and at which speed."""
 
-    def obey(self, command: str, values: Mapping[str, Any]) -> None:
-        """Does one of `info.commands`. Raises ConfigError for values that it cannot take."""
+    def obey(self, command: str, values: Mapping[str, Any]) -> bytes | None:
+        """Does one of `info.commands`; returns an answer for the reader that asked, if there is one.
+
+        Raises:
+            AetheriaError: values that it cannot take.
+        """
 
     def close(self) -> None:
         """Lets go of the run; pictures end."""

@@ -46,7 +46,7 @@ def _connected(port: int, token: str) -> socket.socket:
     reader.sendall(_UPGRADE.encode())
     while not (reader.recv(4096)).endswith(b"\r\n\r\n"):
         pass
-    hello = json.dumps({"type": "hello", "version": 1, "token": token}).encode()
+    hello = json.dumps({"type": "hello", "version": 2, "token": token}).encode()
     reader.sendall(bytes([0x81, 0x80 | len(hello), 0, 0, 0, 0]) + hello)  # masked with zeros
     return reader
 

@@ -62,7 +62,7 @@ def raw(server: Server, **options: Any) -> ClientConnection:
 
 
 def hello(server: Server, **changes: Any) -> str:
-    return json.dumps({"type": "hello", "version": 1, "token": server.access.token, **changes})
+    return json.dumps({"type": "hello", "version": 2, "token": server.access.token, **changes})
 
 
 def drain(connection: ClientConnection) -> None:
@@ -87,7 +87,7 @@ def test_a_reader_sees_the_cells_of_the_step_that_the_frame_states() -> None:
     with running(motor) as (server, steering), RemoteRun(server.address) as run:
         assert run.welcome["law"] == "Life"
         assert run.welcome["grid"] == [16, 24]
-        assert {"pause", "step", "speed"} == set(run.welcome["commands"])
+        assert {"pause", "step", "speed", "cells", "control"} <= set(run.welcome["commands"])
         run.send("pause", paused=True)
         wait_for(lambda: steering.paused)
         before = motor.step_count
@@ -148,8 +148,8 @@ def test_too_many_different_views_are_refused_and_the_reader_keeps_its_own(monke
         ("garbage", "hello: no JSON"),
         (b"\x80\x04garbage", "binary message"),
         ('{"type": "pause"}', "first"),
-        ('{"type": "hello", "version": 1, "token": "wrong"}', "token: wrong"),
-        ('{"type": "hello", "version": 1}', "token: wrong"),
+        ('{"type": "hello", "version": 2, "token": "wrong"}', "token: wrong"),
+        ('{"type": "hello", "version": 2}', "token: wrong"),
     ],
 )
 def test_a_stranger_is_turned_away_with_one_line(message: str | bytes, line: str) -> None:
@@ -161,7 +161,7 @@ def test_a_stranger_is_turned_away_with_one_line(message: str | bytes, line: str
 
 def test_another_version_is_refused_by_its_number() -> None:
     with running(small_motor()) as (server, _):
-        assert "version: 99 given; this server speaks version 1" in refusal(server, hello(server, version=99))
+        assert "version: 99 given; this server speaks version 2" in refusal(server, hello(server, version=99))
 
 
 def test_the_wrong_token_is_told_in_the_client_too() -> None:
@@ -203,7 +203,7 @@ def test_bad_commands_are_answered_in_one_line_and_the_reader_stays() -> None:
 
 def test_a_read_only_server_refuses_commands_but_not_views() -> None:
     with running(small_motor(), read_only=True) as (server, steering), RemoteRun(server.address) as run:
-        assert run.welcome["commands"] == []
+        assert run.welcome["commands"] == ["read"]
         run.choose(View(size=8))
         assert next(p for p in run.pictures() if p.width == 8)
         run.send("pause", paused=True)
