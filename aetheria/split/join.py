@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from aetheria.core.errors import ConfigError
+from aetheria.split.keepalive import kept_alive
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def joined_mesh(split: Sequence[int], device: str | None) -> Iterator[DeviceMesh
     """
     kind = _device_type(device)
     if not dist.is_initialized():
-        dist.init_process_group("gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl")
+        with kept_alive():
+            dist.init_process_group("gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl")
     yield init_device_mesh(kind, tuple(split))
     dist.destroy_process_group()  # not after an error: the store tells the others which process failed
 

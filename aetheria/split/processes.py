@@ -16,6 +16,7 @@ from torch.distributed import distributed_c10d
 from aetheria.core import errors
 from aetheria.core.errors import AetheriaError
 from aetheria.core.printable import get_logger
+from aetheria.split.keepalive import kept_alive
 from aetheria.split.mesh import Mesh
 
 log = get_logger(__name__)
@@ -50,8 +51,9 @@ class Processes:
     def __init__(self, mesh: Mesh, device: torch.device) -> None:
         self.mesh, self.device = mesh, device
         self.ended = False
-        self.group: dist.ProcessGroup = dist.new_group()
-        self._commands: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=_LONG)
+        with kept_alive():
+            self.group: dist.ProcessGroup = dist.new_group()
+            self._commands: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=_LONG)
         self._handlers: dict[str, Callable[..., Any]] = {}
         self._lock = threading.RLock()  # of the leader, whose threads may give commands
         self._depth = threading.local()
@@ -287,14 +289,14 @@ def _post(rank: int, error: BaseException) -> None:
 
 
 def _word() -> dict[str, Any] | None:
-    """The word of the process that failed; None if it left none."""
+    """The word of the process that failed; None if it left none, or if the store is gone with the process that held it."""
     until = time.monotonic() + _WAIT_S
-    while time.monotonic() < until:
-        with suppress(Exception):
+    with suppress(Exception):
+        while time.monotonic() < until:
             if _store().check([_FAILURE]):
                 word: dict[str, Any] = json.loads(_store().get(_FAILURE))
                 return word
-        time.sleep(0.05)
+            time.sleep(0.05)
     return None
 
 
