@@ -18,12 +18,14 @@ from benchmarks.faults import (
     inputs,
     interrupts,
     kills,
+    lost_ranks,
     mutated_files,
     readers,
     resumes,
     soak,
     split_kills,
     sweeps,
+    two_hosts,
     writers,
 )
 from benchmarks.faults.fault import Fault, FaultResult
@@ -45,6 +47,8 @@ _KINDS = (
     interrupts,
     inputs,
     sweeps,
+    lost_ranks,
+    two_hosts,
     soak,
     split_kills,
 )
