@@ -3,8 +3,8 @@
 from viewer.controllers.action import Action
 
 EDIT_ACTIONS: tuple[Action, ...] = (
-    Action("tools.pan", "&Move", ("V",), "&Edit", "Move the view with the mouse, without a brush"),
-    Action("tools.draw", "&Draw", ("D",), "&Edit", "Paint live cells; the right button erases", "live"),
+    Action("tools.pan", "&Move", ("V", "F5"), "&Edit", "Move the view with the mouse, without a brush"),
+    Action("tools.draw", "&Draw", ("D", "F2"), "&Edit", "Paint live cells; the right button erases", "live"),
     Action("tools.erase", "&Erase", ("E",), "&Edit", "Paint dead cells", "live"),
     Action("tools.random", "Ra&ndom", ("X",), "&Edit", "Paint random cells", "live"),
     Action("tools.stamp", "&Stamp", ("S",), "&Edit", "Stamp a pattern or a creature", "live"),

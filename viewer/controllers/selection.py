@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from aetheria.laws.base import Law
 from viewer.controllers.cell_changes import cleared, filled, flipped, turned
@@ -76,6 +77,15 @@ class SelectionController(CellEditor):
             self.remove()
         elif region := self.controller.model.selection:
             self._note(f"Selected: {region.height} x {region.width} cells (height x width) at ({region.top}, {region.left})")
+
+    def fit(self) -> None:
+        """Shows the selected cells, as large as they fit."""
+        region, plane = self.controller.model.selection, self.controller.plane
+        if region is None or plane is None:
+            self._note("Nothing is selected: drag with the selection tool (L), or select all (Ctrl+A)")
+            return
+        corner = plane.present
+        self.controller.view.show_region(replace(region, top=region.top + corner.top, left=region.left + corner.left))
 
     # -- edits ---------------------------------------------------------------------------------------------------
 

@@ -85,6 +85,10 @@ class DockLayout:
         else:
             self.window.restoreState(self._first, _VERSION)
 
+    def toggle_full_screen(self) -> None:
+        """Fills the screen with the window, or returns to its size before."""
+        self.window.setWindowState(self.window.windowState() ^ Qt.WindowState.WindowFullScreen)
+
     def save(self) -> None:
         """Stores the layout in the preferences."""
         self.preferences.set_bytes("geometry", self.window.saveGeometry())
