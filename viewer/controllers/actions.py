@@ -175,6 +175,13 @@ ACTIONS: tuple[Action, ...] = (
         "recording",
     ),
     Action(
+        "window.side_by_side.toggle_difference",
+        "&Difference of both views",
+        ("Ctrl+Alt+D",),
+        "&Recording",
+        "Show the left view minus the right one, or the second view again",
+    ),
+    Action(
         "window.side_by_side.close_second",
         "Close the s&econd view",
         ("Ctrl+Shift+W",),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from viewer.controllers.component import Component, ViewInterface
 from viewer.controllers.controller import Controller
+from viewer.model.difference import Difference, difference
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import Worker
 
@@ -14,6 +15,7 @@ class CompareController(Component):
     Attributes:
         second: the controller of the second view; None without one.
         as_first: the second view uses the colours and levels of the first.
+        subtracts: the second view shows the first one minus the second.
         listeners: called when the second view was opened or closed.
     """
 
@@ -25,7 +27,7 @@ class CompareController(Component):
         """
         super().__init__(controller)
         self.second: Controller | None = None
-        self.as_first = False
+        self.as_first = self.subtracts = False
         self.listeners: list[Callable[[], None]] = []
         self._make_view = make_view
         self._worker: Worker | None = None
@@ -62,6 +64,24 @@ class CompareController(Component):
         self.as_first = wanted
         self._paint()
 
+    def subtract(self, wanted: bool) -> None:
+        """Shows the difference to the first view, of the same field if the second has it, or ends that."""
+        self.subtracts = wanted
+        second, settings = self.second, self.controller.model.view_settings
+        if wanted and second is not None and second.source is not None and settings is not None:
+            if settings.field in {choice.name for choice in second.source.fields}:
+                second.set_field(settings.field)
+            self.paint_as_first(True)  # in other levels the pixels of equal values would differ
+
+    def difference(self) -> Difference | None:
+        """The first frame minus the second; None while they are of different places, levels or times."""
+        second, first = self.second, self.controller.frame
+        if second is None or second.frame is None or first is None or not isinstance(second.source, RecordingSource):
+            return None
+        source, frame = second.source, second.frame
+        at_time = len(source.steps) and source.steps[source.nearest(first.step)] == frame.step
+        return difference(first, frame) if at_time else None
+
     def closed(self) -> None:
         self.close()
 
@@ -87,6 +107,7 @@ class CompareController(Component):
             return
         self.close()
         self._stands = None
+        self.subtracts = False
         second = Controller(self._make_view())
         second.model.set(grid_lines=self.controller.model.grid_lines, theme=self.controller.model.theme)
         second.open(source)

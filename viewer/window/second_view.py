@@ -7,6 +7,7 @@ from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
+from aetheria.observe.colour_maps import colour_map
 from viewer.controllers.compare import CompareController
 from viewer.controllers.component import ViewInterface
 from viewer.model.frame import RenderedFrame
@@ -21,12 +22,13 @@ from viewer.widgets.plain_text import set_plain_text, set_plain_tooltip
 from viewer.widgets.transport import action_button
 from viewer.window.canvas_view import CanvasView
 
-Levelling = Literal["auto", "percentile", "locked", "first"]
+Levelling = Literal["auto", "percentile", "locked", "first", "difference"]
 _LEVELS: dict[Levelling, str] = {
     "auto": "automatic",
     "percentile": "percentile",
     "locked": "locked",
     "first": "as on the left",
+    "difference": "difference",
 }
 
 
@@ -69,7 +71,9 @@ class SecondView(CanvasView, QWidget):
         self.universe.setPrefix("universe ")
         self.universe.valueChanged.connect(self._choose_universe)
         self.levels = accessible(QComboBox(), "Levels of the second view")
-        self.levels.setToolTip("Levels of the second view; as on the left: with its colours, too")
+        self.levels.setToolTip(
+            "Levels of the second view; as on the left: with its colours, too; difference: left minus right (Ctrl+Alt+D)"
+        )
         self.field.setToolTip("The field on the right")
         for choice in (self.field, self.levels):
             choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -111,10 +115,16 @@ class SecondView(CanvasView, QWidget):
             self.compare.second.model.change_view(universe=universe)
 
     def _choose_levels(self, index: int) -> None:
-        levelling, second = self.levels.itemData(index), self.compare.second
-        self.compare.paint_as_first(levelling == "first")
-        if second is not None and levelling != "first":
+        self.choose_levels(self.levels.itemData(index))
+
+    def choose_levels(self, levelling: Levelling) -> None:
+        """Sets how the second view is coloured."""
+        second = self.compare.second
+        self.compare.subtract(levelling == "difference")
+        self.compare.paint_as_first(levelling in ("first", "difference"))
+        if second is not None and levelling in ("auto", "percentile", "locked"):
             {"auto": second.levels_auto, "percentile": second.levels_percentile, "locked": second.levels_locked}[levelling]()
+        self._changed(frozenset({"view_settings"}))
 
     def _changed(self, names: frozenset[str]) -> None:
         second = self.compare.second
@@ -127,7 +137,8 @@ class SecondView(CanvasView, QWidget):
             self.field.setCurrentText(settings.field)
             with QSignalBlocker(self.universe):
                 self.universe.setValue(settings.universe)
-            self.levels.setCurrentIndex(self.levels.findData("first" if self.compare.as_first else settings.level_mode))
+            special = "difference" if self.compare.subtracts else "first" if self.compare.as_first else ""
+            self.levels.setCurrentIndex(self.levels.findData(special or settings.level_mode))
             if second.frame is not None and second.frame.field == settings.field:
                 self.show_frame(second.frame)
 
@@ -147,8 +158,20 @@ class SecondView(CanvasView, QWidget):
             and second.model.view_settings is not None
             and second.source is not None
         ):
+            if self.compare.subtracts:
+                self.show_difference()
+                return
             self.canvas.show(frame, colour_table(second.model.view_settings, second.choice))
             self.heading.say(f"step {frame.step:,}, {short_title(second.source)}")
+
+    def show_difference(self) -> None:
+        """Draws the left view minus the right one, once both show the same part at the same step."""
+        found = self.compare.difference()
+        if found is not None:
+            self.canvas.show(found.frame, colour_map("balance"))
+            self.heading.say(
+                f"left minus right at step {found.frame.step:,}: largest {found.largest:.3g}, mean size {found.mean:.3g}"
+            )
 
     def show_status(self, status: Status) -> None:
         """Does nothing: the status bar shows the first view."""

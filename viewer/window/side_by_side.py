@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 from viewer.controllers.compare import CompareController
 from viewer.controllers.controller import Controller
 from viewer.model.frame import RenderedFrame
+from viewer.model.messages import Message
 from viewer.sources.opening import open_recording
 from viewer.sources.playback import RecordingSource
 from viewer.widgets.canvas import Canvas
@@ -71,6 +72,13 @@ class SideBySide(QSplitter):
         """Shows a recording beside the open source."""
         self.compare.open_second(lambda: open_recording(path))
 
+    def toggle_difference(self) -> None:
+        """Shows the difference of both views on the right, or the second view again."""
+        if self.second_view is not None:
+            self.second_view.choose_levels("first" if self.compare.subtracts else "difference")
+        else:
+            self.controller.view.show_message(Message("note", "There is no second view to compare with (Ctrl+D opens one)."))
+
     def close_second(self) -> None:
         """Closes the second view."""
         self.compare.close()
@@ -82,6 +90,8 @@ class SideBySide(QSplitter):
         source = self.controller.source
         if self.second_view is not None and source is not None:
             self.heading.say(f"step {frame.step:,}, {frame.field}, {short_title(source)}")
+            if self.compare.subtracts:
+                self.second_view.show_difference()
 
     def _make_second_view(self) -> SecondView:
         self._remove_second_view()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missing here")
@@ -15,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from tests.viewer.recordings import record_life, record_nca
 from viewer.controllers.controller import Controller
 from viewer.sources.opening import open_recording
+from viewer.sources.playback import RecordingSource
 from viewer.widgets.canvas import Canvas
 from viewer.window.second_view import SecondView
 from viewer.window.window import Window
@@ -178,3 +180,31 @@ def test_each_part_of_the_second_has_a_name_and_can_be_reached(window: Window, q
         assert widget.accessibleName()
         widget.setFocus()
         assert QApplication.focusWidget() is widget
+
+
+def test_the_difference_is_the_left_cells_minus_the_right_ones(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+    path = record_life(tmp_path / "late.h5", steps=30, every=4)
+    pane, second = compared(window, qtbot, path)
+    window.controller.go_to(10)
+    qtbot.keyClick(window.canvas, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+    assert pane.levels.currentText() == "difference"
+    assert second.model.view_settings is not None
+    assert second.model.view_settings.field == "channel_0"
+    qtbot.waitUntil(lambda: pane.heading.title.text().startswith("left minus right at step 8: largest 1,"))
+    first = window.controller.source
+    assert isinstance(first, RecordingSource)
+    assert isinstance(second.source, RecordingSource)
+    left, right = first.recording.read("channel_0", 10, 0)[0], second.source.recording.read("channel_0", 2, 0)[0]
+    shown = pane.canvas.grid_item.frame
+    assert shown is not None
+    assert np.array_equal(shown.pixels, np.round((left.astype(float) - right + 1) * 127.5))
+    window.controller.go_to(8)
+    qtbot.waitUntil(lambda: "largest 0," in pane.heading.title.text())
+    window.side_by_side.toggle_difference()
+    assert pane.levels.currentText() == "as on the left"
+    assert pane.heading.title.text() == "step 8, late.h5"
+
+
+def test_a_difference_needs_a_second_view(window: Window, qtbot: QtBot) -> None:
+    window.side_by_side.toggle_difference()
+    assert window.statusBar().currentMessage() == "There is no second view to compare with (Ctrl+D opens one)."

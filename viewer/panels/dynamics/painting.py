@@ -33,7 +33,9 @@ class PaintedPanel(DynamicsPanel[Sample]):
         ((field, values),) = sample.values.items()
         if settings is None or choice is None or frame is None or not field == settings.field == frame.field:
             return None
-        low, high = frame.levels
-        share = np.nan_to_num((values[:most] - low) / (high - low))
+        shown, (low, high) = values[:most], frame.levels
+        if frame.log:
+            shown, low, high = np.log(np.maximum(shown, low)), np.log(low), np.log(high)
+        share = np.nan_to_num((shown - low) / (high - low))
         pixels = np.clip(share * 255, 0, 255).round().astype(np.uint8)
         return np.moveaxis(pixels, -3, -1) if field == "rgb" else colour_table(settings, choice)[pixels]
