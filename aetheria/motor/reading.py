@@ -232,11 +232,6 @@ class MotorReader:
             return self._loop.edits.edits
 
     @property
-    def edit_count(self) -> int:
-        """Number of edits ever logged."""
-        return self._loop.edits.count
-
-    @property
     def initial_controls(self) -> Mapping[str, Value]:
         """The law's controls as they were when the motor was made."""
         return self._loop.edits.start

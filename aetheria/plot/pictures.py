@@ -1,14 +1,16 @@
 """Plots of fields over the grid: pictures, film strips, contact sheets and space-time diagrams."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from aetheria.core.errors import ConfigError
 from aetheria.observe.colour_maps import colour_map as colours_of
-from aetheria.plot.sources import Source, label, pyplot, spatial_field
+from aetheria.plot.sources import Runs, Source, label, pyplot, spatial_field
+from aetheria.recording import Recording
 
 if TYPE_CHECKING:
     import xarray
@@ -88,7 +90,7 @@ def filmstrip(
 
 
 def contact_sheet(
-    sources: Source | dict[str, Source],
+    sources: Source | Mapping[str, Source] | Runs,
     field: str | None = None,
     frame: int = -1,
     *,
@@ -97,14 +99,18 @@ def contact_sheet(
     levels: Levels | None = None,
     **cut: int | str,
 ) -> "Figure":
-    """One frame of several runs, by their titles, or of every universe of one run.
+    """One frame of several runs, by their titles, of the runs of a sweep, or of every universe of one run.
+
+    Args:
+        sources: a source, a dictionary of them, or the table of a sweep with recordings.
 
     Other arguments and errors are those of `picture`.
     """
-    if isinstance(sources, dict):
-        shown = [(_frame(spatial_field(one, field, 0, **cut), frame), title) for title, one in sources.items()]
+    named = sources.recordings() if isinstance(sources, Runs) else sources
+    if isinstance(named, dict):
+        shown = [(_loaded_frame(one, field, frame, cut), title) for title, one in named.items()]
     else:
-        array = _frame(spatial_field(sources, field, None, **cut), frame)
+        array = _frame(spatial_field(cast("Source", named), field, None, **cut), frame)
         count = array.sizes.get("universe", 1)
         shown = [(array.isel(universe=u) if "universe" in array.dims else array, f"universe {u}") for u in range(count)]
     return _sheet(shown, columns, colours, levels)
@@ -136,6 +142,14 @@ def space_time(
     ax.set(xlabel=f"{axis} (cells)", ylabel="time", aspect="auto")
     _name_states(ax.figure.colorbar(image, ax=ax, label=label(array)), array)
     return ax
+
+
+def _loaded_frame(source: Source, field: str | None, frame: int, cut: Mapping[str, int | str]) -> "xarray.DataArray":
+    """A frame in memory; a file is closed again, as there may be more of them than files that can be open."""
+    if not isinstance(source, str | Path):
+        return _frame(spatial_field(source, field, 0, **cut), frame)
+    with Recording(source) as recording:
+        return _frame(spatial_field(recording, field, 0, **cut), frame).load()
 
 
 def _frame(array: "xarray.DataArray", index: int) -> "xarray.DataArray":

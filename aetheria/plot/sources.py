@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.core.extras import from_source
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     import xarray
 
 Source = Union["xarray.Dataset", Recording, Aetheria_Motor, str, Path]
+
+
+@runtime_checkable
+class Runs(Protocol):
+    """Several runs, as the table of a sweep has them."""
+
+    def recordings(self) -> dict[str, Path]:
+        """The files by the titles of the runs."""
+
+
 GRID = {"z", "y", "x"}
 NOT_FIELDS = {"step", "wall_time", "edits_before", "frames", "status", "log"}
 

@@ -160,6 +160,18 @@ class ResultTable(Sequence[Row]):
             raise ConfigError(f"{name}: no such column; {nearest(name, names)}")
         return [record[found] for record in self.records()]
 
+    def recordings(self) -> dict[str, Path]:
+        """The recordings that the sweep kept, by the values that vary, as "m 0.15, seed 1"; for `aetheria.plot.contact_sheet`.
+
+        Raises:
+            ConfigError: no run has one.
+        """
+        kept = [row for row in self if row.get("recording")]
+        if not kept:
+            raise ConfigError("recordings: no run of this sweep has one; set recordings = true")
+        seeds = len({row["seed"] for row in self}) > 1
+        return {_title(row, seeds): self.folder / row["recording"] for row in kept}
+
     def grid(self, x: str, y: str, show: str) -> tuple[list[Any], list[Any], NDArray[np.float64]]:
         """A column over two parameters.
 
@@ -228,6 +240,15 @@ def _observed(row: Row) -> dict[str, Any]:
         else:
             found[name] = value
     return found
+
+
+def _title(row: Row, seeds: bool) -> str:
+    values = [f"{key.rpartition('.')[2]} {_short(value)}" for key, value in row["parameters"].items()]
+    return ", ".join([*values, f"seed {row['seed']}"] if seeds or not values else values)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(_plain(value))
 
 
 def _hashable(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Every code block of the README and of the site is run."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ def test_the_code_blocks_of_a_page_run(name: str, tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(
             embed, "open_motor_window", create_autospec(embed.open_motor_window)
         )  # windows have tests of their own
-    if "import serve_motor" in TEXTS[name]():
+    if "import serve_motor" in TEXTS[name]() or ".serve(" in TEXTS[name]():
         pytest.importorskip("websockets")
+    if "import plot" in TEXTS[name]():
+        pytest.importorskip("matplotlib").use("Agg")
     if "motor.show(" in TEXTS[name]():
         pytest.importorskip("anywidget")
         pytest.importorskip("av")
@@ -40,6 +43,8 @@ def test_the_code_blocks_of_a_page_run(name: str, tmp_path: Path, monkeypatch: p
     for value in page.session.values():
         if hasattr(value, "close") and type(value).__module__.startswith(("xarray", "aetheria")):
             value.close()
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
     if name in CHECKS:
         CHECKS[name](page.session)
 

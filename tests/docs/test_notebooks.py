@@ -39,3 +39,15 @@ def test_links_of_a_notebook_lead_to_files() -> None:
             if cell["cell_type"] == "markdown":
                 for target in notebooks._LINK.findall("".join(cell["source"])):
                     assert (path.parent / target[0]).exists(), f"{path.name}: {target[0]}"
+
+
+def test_a_notebook_runs_in_a_kernel(tmp_path: Path) -> None:
+    """One of them: their code is that of the tutorials, all of which are run without one."""
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
+    read = nbformat.read(ROOT / "examples" / "quantum.ipynb", 4)
+    nbformat.validate(read)
+    nbclient.NotebookClient(read, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output.get("data", {}) for cell in read.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any("<img" in data.get("text/html", "") for data in shown), "no motor shows itself"

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aetheria import Aetheria_Motor, GrowingNCA, Life, Recorder, Recording, simulate
+from aetheria import Aetheria_Motor, GrowingNCA, Life, Recorder, Recording, build_law, simulate
 from aetheria.core.errors import ConfigError
+from tests.sweep.small_sweeps import run_inline, small_sweep
 
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 matplotlib.use("Agg")
@@ -103,6 +104,50 @@ def test_a_contact_sheet_shows_universes_or_runs(run: Any) -> None:
     np.testing.assert_array_equal(drawn(shown[2]), run["state"][-1, 2])
     named = [ax.get_title() for ax in plot.contact_sheet({"one": run, "two": run}, columns=1).axes if ax.images]
     assert named == ["one", "two"]
+
+
+def test_a_contact_sheet_shows_the_runs_of_a_sweep(tmp_path: Path) -> None:
+    plan = small_sweep(tmp_path, grid={"law.m": [0.12, 0.15]}, seeds=2, recordings=True)
+    table = run_inline(plan, tmp_path / "out")
+    figure = plot.contact_sheet(table, columns=2)
+    shown = [ax for ax in figure.axes if ax.images]
+    assert [ax.get_title() for ax in shown] == [f"m {m}, seed {seed}" for m in (0.12, 0.15) for seed in (0, 1)]
+    for ax, path in zip(shown, table.recordings().values(), strict=True):
+        with Recording(path) as recording:
+            np.testing.assert_array_equal(drawn(ax), recording[-1][recording.fields[0]][0])
+            name = recording.fields[0]
+    assert figure.axes[-1].get_ylabel() == name, "no colour bar"
+    with pytest.raises(ConfigError, match="recordings: no run of this sweep has one; set recordings = true"):
+        plot.contact_sheet(run_inline(small_sweep(tmp_path, seeds=1), tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("law", "settings"),
+    [("Lenia", {}), ("GrayScott", {}), ("Kuramoto", {}), ("Generations", {}), ("GrowingNCA", {}), ("QuantumWalk", {"rank": 2})],
+)
+def test_a_picture_of_any_field_has_a_colour_bar_with_its_unit(law: str, settings: dict[str, Any]) -> None:
+    with Aetheria_Motor(build_law(law, **settings), 32, seed=1, cfg={"plan": "eager"}) as motor:
+        motor.step(1)
+        for field in fields_over(motor):
+            ax = plot.picture(motor, field.name)
+            assert ax.get_title() == "step 1"
+            bars = [other.get_ylabel() for other in ax.figure.axes[1:]]
+            unit = "" if field.unit in ("", "1") else f" ({field.unit})"
+            assert bars == ([] if field.name == "rgb" else [f"{field.name}{unit}"])
+            matplotlib.pyplot.close("all")
+
+
+def fields_over(motor: Aetheria_Motor) -> Iterator[Any]:
+    """The fields of a motor's law that have a picture; of numbered ones the first."""
+    for stem in motor.traits.fields:
+        for name in (stem, f"{stem}_0"):
+            try:
+                (field,) = motor.request([name]).fields
+            except ConfigError:
+                continue
+            if not field.scalar:
+                yield field
+            break
 
 
 def test_observables_over_time_and_against_each_other(run: Any) -> None:
