@@ -1,4 +1,4 @@
-"""Descriptions of laws for kernels: rules on the 3x3 block, ring kernels, reactions; see also `local_network`."""
+"""Descriptions of laws for kernels: rules on the 3x3 block, ring kernels, formulas; see also `local_network`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -204,23 +204,25 @@ class RingKernel:
 
 
 @dataclass(frozen=True)
-class ReactionRule:
-    """Each species' next value is a formula of the present values and their Laplacians, on a grid of any rank.
+class FormulaRule:
+    """The next value of each channel is a formula of the channels of a cell and those around it, and of numbers.
 
     Attributes:
         species: a name for each channel.
         formulas: by species, its next value; see `laws.formula`.
         numbers: gives the present values of all other names in the formulas for cells `(B, C, *grid)`: numbers, or tensors `()`
             or `(B, 1, ..)`, as `Controlled.spread` does.
-        stencil: of the Laplacian; see `laws.laplacian`.
-        boundary: the cells beyond the edge.
+        boundary: the cells beyond the edge, "periodic", "zero" or "reflect"; formulas are taken of them as of any others.
+        stencil: of the Laplacian in `lap(..)`; see `laws.laplacian`.
+        wide: formulas are computed in float64 and rounded once; else in the type of the cells.
     """
 
     species: tuple[str, ...]
     formulas: tuple[Formula, ...]
     numbers: Callable[[Tensor], Mapping[str, Any]] = field(compare=False)
-    stencil: Stencil
-    boundary: Boundary
+    boundary: str
+    stencil: Stencil = "5-point"
+    wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ Lap = Callable[[Tensor], Tensor]
 _MOST_CHARACTERS = 2000
 _MOST_PARTS = 500
 CONSTANTS = {"pi": math.pi}
-LAP = "lap"
+LAP, AT = "lap", "at"
 FUNCTIONS: dict[str, tuple[int, Callable[..., Tensor]]] = {
     "abs": (1, torch.abs),
     "cos": (1, torch.cos),
@@ -39,8 +39,9 @@ class Formula:
     """A tree: a number, a name, or an operation on formulas.
 
     Attributes:
-        kind: "number", "name", "negative", "+", "-", "*", "/", "**", "lap", or a function's name.
-        value: the number, or the name.
+        kind: "number", "name", "negative", "+", "-", "*", "/", "**", "lap", "at", or a function's name. "at" is the value of a
+            formula at another cell; laws use it in a `FormulaRule`, and text has no word for it.
+        value: the number, the name, or the place of the other cell relative to this one.
         parts: the formulas that the operation takes.
     """
 
@@ -50,15 +51,25 @@ class Formula:
 
     @property
     def reach(self) -> int:
-        """Distance of the furthest cell that matters: the number of Laplacians inside each other."""
-        return max((part.reach for part in self.parts), default=0) + (self.kind == LAP)
+        """Distance of the furthest cell that matters, along an axis: one for each Laplacian inside another."""
+        own = max(map(abs, self.value)) if self.kind == AT else int(self.kind == LAP)
+        return max((part.reach for part in self.parts), default=0) + own
+
+    def at(self, place: tuple[int, ...]) -> "Formula":
+        """The value at another cell."""
+        return Formula(AT, place, (self,)) if any(place) else self
+
+    def lap(self) -> "Formula":
+        """The Laplacian."""
+        return Formula(LAP, parts=(self,))
 
     def names(self) -> set[str]:
         """The names that occur."""
         return {self.value} if self.kind == "name" else set().union(*(part.names() for part in self.parts))
 
     def evaluated(self, values: Mapping[str, Tensor], lap: Lap) -> Tensor | float:
-        """The value, from those of all names and a function for `lap`; a float where no name occurs."""
+        """The value, from those of all names and a function for `lap`; a float where no name occurs. Not of "at"."""
+        assert self.kind != AT, self
         if self.kind == "number":
             return float(self.value)
         if self.kind == "name":
@@ -69,6 +80,37 @@ class Formula:
         if self.kind in FUNCTIONS:
             return FUNCTIONS[self.kind][1](*(_tensor(part, values) for part in parts))
         return _combined(self.kind, parts)
+
+    def __neg__(self) -> "Formula":
+        return Formula("negative", parts=(self,))
+
+    def __add__(self, other: "Formula | float") -> "Formula":
+        return Formula("+", parts=(self, as_formula(other)))
+
+    def __sub__(self, other: "Formula | float") -> "Formula":
+        return Formula("-", parts=(self, as_formula(other)))
+
+    def __rsub__(self, other: float) -> "Formula":
+        return as_formula(other) - self
+
+    def __mul__(self, other: "Formula | float") -> "Formula":
+        return Formula("*", parts=(self, as_formula(other)))
+
+    def __rmul__(self, other: float) -> "Formula":
+        return as_formula(other) * self
+
+    def __truediv__(self, other: "Formula | float") -> "Formula":
+        return Formula("/", parts=(self, as_formula(other)))
+
+
+def named(name: str) -> Formula:
+    """The value of a species or constant."""
+    return Formula("name", name)
+
+
+def as_formula(value: Formula | float) -> Formula:
+    """A number as a formula; a formula as it is."""
+    return value if isinstance(value, Formula) else Formula("number", float(value))
 
 
 def _combined(kind: str, parts: list[Any]) -> Tensor | float:
@@ -128,7 +170,7 @@ def parse_formula(text: str, known: Mapping[str, str], where: str) -> Formula:
 
 def euler_step(name: str, change: Formula) -> Formula:
     """`name + dt * change`: the next value of a species with this rate of change."""
-    return Formula("+", parts=(Formula("name", name), Formula("*", parts=(Formula("name", "dt"), change))))
+    return named(name) + named("dt") * change
 
 
 def euler_steps(changes: Mapping[str, str], constants: Iterable[str]) -> dict[str, Formula]:

@@ -6,8 +6,8 @@ from aetheria.laws.forms import (
     CircleRule,
     CountRule,
     DifferenceRule,
+    FormulaRule,
     PlaneRule,
-    ReactionRule,
     RingKernel,
     RowRule,
     ShiftingRule,
@@ -63,6 +63,6 @@ class LawForms:
         """This law as one symmetric convolution followed by a growth curve; None for a law of another form."""
         return None
 
-    def reaction_rule(self) -> ReactionRule | None:
-        """This law as formulas of its channels and their Laplacians; None for a law of another form."""
+    def formula_rule(self) -> FormulaRule | None:
+        """This law as a formula for the next value of each channel; None for a law of another form."""
         return None

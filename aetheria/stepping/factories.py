@@ -4,9 +4,9 @@ from aetheria.core.device import keep_freed_memory
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.stepping.compiled import Compiled
+from aetheria.stepping.cpu import formulas as cpu_formulas
 from aetheria.stepping.cpu import lenia as cpu_lenia
 from aetheria.stepping.cpu import local_network as cpu_network
-from aetheria.stepping.cpu import reaction as cpu_reaction
 from aetheria.stepping.cpu import winograd
 from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import local_network as gpu_network
@@ -27,9 +27,9 @@ def _make_ring(problem: StepProblem) -> Plan:
     return cpu_lenia.FusedLenia(problem.law)
 
 
-def _make_reaction(problem: StepProblem) -> Plan:
+def _make_formulas(problem: StepProblem) -> Plan:
     keep_freed_memory()
-    return cpu_reaction.FusedReaction(problem.law)
+    return cpu_formulas.FusedFormulas(problem.law, problem.rank)
 
 
 def _why_not_fused(problem: StepProblem) -> str:
@@ -77,11 +77,12 @@ PLAN_FACTORIES = (
     ),
     PlanFactory(
         "fused",
-        "formulas of cells and their Laplacians: several steps in a pass",
+        "formulas of a cell and those around it: several steps in a pass",
         WORTH_BUILDING,
-        lambda problem: cpu_reaction.why_not(problem.law, problem.precision),
-        _make_reaction,
+        lambda problem: cpu_formulas.why_not(problem.law, problem.precision),
+        _make_formulas,
         "cpu",
+        (1, 2),
         any_grid=True,
     ),
     PlanFactory(

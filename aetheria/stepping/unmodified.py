@@ -12,8 +12,8 @@ from aetheria.laws.forms import (
     CircleRule,
     CountRule,
     DifferenceRule,
+    FormulaRule,
     PlaneRule,
-    ReactionRule,
     RingKernel,
     RowRule,
     ShiftingRule,
@@ -39,7 +39,7 @@ _FORMS: dict[type, tuple[str, str]] = {
     PlaneRule: ("plane_rule", "is no rule on four planes of bits"),
     ShiftingRule: ("shifting_rule", "is no rule on shifting blocks"),
     TreeRule: ("tree_rule", "is no rule by a decision tree"),
-    ReactionRule: ("reaction_rule", "is no reaction by formulas of the cells and their Laplacians"),
+    FormulaRule: ("formula_rule", "is no law by formulas of a cell and those around it"),
     RingKernel: ("ring_kernel", "is no ring-shaped kernel with a growth curve"),
 }
 

@@ -7,7 +7,8 @@ from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import Control
-from aetheria.laws.forms import Stencil
+from aetheria.laws.forms import FormulaRule, Stencil
+from aetheria.laws.formula import named
 from aetheria.laws.laplacian import check_stencil, laplacian
 from aetheria.laws.layers import pad, window
 from aetheria.laws.registry import register
@@ -61,8 +62,19 @@ class CoupledMapLattice(Law):
         halo = 1 - self.spread("a", cells) * pad(cells, 1, self.boundary).square()
         mapped = window(halo, (1,) * (cells.ndim - 2), cells.shape[2:])
         away = laplacian(halo, self.laplacian)  # the mean of the neighbours minus the cell, times the number of neighbours
-        number = 2 * (cells.ndim - 2) if self.laplacian == "5-point" else 1
-        return mapped + self.spread("epsilon", cells) / number * away
+        return mapped + self._share(cells) * away
+
+    def _share(self, cells: Tensor) -> Tensor:
+        """The factor on the Laplacian: `epsilon`, divided among the neighbours."""
+        return self.spread("epsilon", cells) / (2 * (cells.ndim - 2) if self.laplacian == "5-point" else 1)
+
+    def formula_rule(self) -> FormulaRule:
+        def numbers(cells: Tensor) -> dict[str, Tensor]:
+            return {"a": self.spread("a", cells), "share": self._share(cells)}
+
+        x = named("x")
+        mapped = 1 - named("a") * (x * x)
+        return FormulaRule(("x",), (mapped + named("share") * mapped.lap(),), numbers, self.boundary, self.laplacian)
 
     @cellwise
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:

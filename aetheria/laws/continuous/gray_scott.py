@@ -6,7 +6,7 @@ from torch import Tensor
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import rate_control
-from aetheria.laws.forms import ReactionRule, Stencil
+from aetheria.laws.forms import FormulaRule, Stencil
 from aetheria.laws.formula import euler_steps
 from aetheria.laws.laplacian import check_stencil, check_time_step, laplacian, why_unstable
 from aetheria.laws.law_field import LawField
@@ -91,11 +91,11 @@ class GrayScott(Law):
         change_v = Dv * spread[:, 1:] + reaction - (F + k) * v
         return torch.cat((u + self.dt * change_u, v + self.dt * change_v), 1)
 
-    def reaction_rule(self) -> ReactionRule:
+    def formula_rule(self) -> FormulaRule:
         def numbers(cells: Tensor) -> dict[str, Tensor | float]:
             return {"dt": self.dt, **{name: self.spread(name, cells) for name in _NUMBERS}}
 
-        return ReactionRule(tuple(_NEXT), tuple(_NEXT.values()), numbers, self.laplacian, self.boundary)
+        return FormulaRule(tuple(_NEXT), tuple(_NEXT.values()), numbers, self.boundary, self.laplacian)
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         fastest = max(float(self.live(name).max()) for name in ("Du", "Dv"))

@@ -12,8 +12,8 @@ from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice
 from aetheria.laws.controls import Control, number_control, rate_control
-from aetheria.laws.forms import ReactionRule, Stencil
-from aetheria.laws.formula import CONSTANTS, FUNCTIONS, LAP, Formula, euler_step, parse_formula
+from aetheria.laws.forms import FormulaRule, Stencil
+from aetheria.laws.formula import CONSTANTS, FUNCTIONS, LAP, Formula, euler_step, named, parse_formula
 from aetheria.laws.laplacian import check_stencil, check_time_step, laplacian, why_unstable
 from aetheria.laws.law_field import LawField
 from aetheria.laws.layers import pad
@@ -135,9 +135,9 @@ class ReactionDiffusion(Law):
     def _evaluated(self, formula: Formula, now: dict[str, Tensor]) -> Tensor | float:
         return formula.evaluated(now, self._lap)
 
-    def reaction_rule(self) -> ReactionRule | None:
-        if self.scheme == "symplectic":
-            return None
+    def formula_rule(self) -> FormulaRule | None:
+        if self.scheme == "symplectic" or (self.boundary == "zero" and any(map(_takes_laplacian_of_formula, self.formulas))):
+            return None  # the Laplacian is that of values which are 0 beyond the edge, and not of a formula of cells that are 0
 
         def numbers(cells: Tensor) -> dict[str, Tensor | float]:
             rates = {name: self.spread(name, cells) for name in (*self.constants, *(f"D_{name}" for name in self.species))}
@@ -145,7 +145,7 @@ class ReactionDiffusion(Law):
 
         changes = zip(self.species, self.formulas, strict=True)
         after = tuple(euler_step(name, _with_diffusion(name, formula)) for name, formula in changes)
-        return ReactionRule(self.species, after, numbers, self.laplacian, self.boundary)
+        return FormulaRule(self.species, after, numbers, self.boundary, self.laplacian)
 
     def _lap(self, values: Tensor) -> Tensor:
         return laplacian(pad(values, 1, self.boundary), self.laplacian)
@@ -172,10 +172,14 @@ class ReactionDiffusion(Law):
         return cells + 0.5
 
 
+def _takes_laplacian_of_formula(formula: Formula) -> bool:
+    inside = formula.kind == LAP and formula.parts[0].kind != "name"
+    return inside or any(map(_takes_laplacian_of_formula, formula.parts))
+
+
 def _with_diffusion(name: str, formula: Formula) -> Formula:
     """`D_name * lap(name) + formula`."""
-    spread = Formula(LAP, parts=(Formula("name", name),))
-    return Formula("+", parts=(Formula("*", parts=(Formula("name", f"D_{name}"), spread)), formula))
+    return named(f"D_{name}") * named(name).lap() + formula
 
 
 def _field(name: str, channel: int) -> LawField:

@@ -1,15 +1,20 @@
 """DiracQCA: the cellular automaton whose long waves obey the Dirac equation."""
 
-from typing import Literal
+from collections.abc import Callable
+from functools import cache
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from aetheria.laws.checks import check_choice, check_rank
 from aetheria.laws.controls import Control
+from aetheria.laws.forms import FormulaRule
 from aetheria.laws.quantum.unitary import UnitaryLaw, cells_of, components, moved
+from aetheria.laws.quantum.wave_formulas import Amplitude, amplitudes, wave_rule
 from aetheria.laws.registry import register
 
+Part = TypeVar("Part", Tensor, Amplitude)
 OpenBoundary = Literal["periodic", "zero"]
 _X = ((0.5, 0.5), (0.5, -0.5))  # velocities of the two components of a Weyl automaton in two dimensions
 _Y = ((-0.5, 0.5), (0.5, 0.5))
@@ -69,29 +74,58 @@ class DiracQCA(UnitaryLaw):
         half = len(parts) // 2
         return cells_of(self._coupled([*self._weyl(parts[:half], -1), *self._weyl(parts[half:], 1)], parts, 1.0), cells)
 
+    def formula_rule(self) -> FormulaRule:
+        def numbers(cells: Tensor) -> dict[str, Tensor]:
+            kept, turn = self._shares(cells, -1.0)
+            return {"kept": kept, "turn": turn}
+
+        return wave_rule(_after(self.ranks[0]), numbers, self.boundary)
+
+    def _shares(self, cells: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+        """n and sign m."""
+        mass = self.spread("mass", cells).double()
+        return (1 - mass.square()).sqrt(), sign * mass
+
     def _coupled(self, waves: list[Tensor], parts: list[Tensor], sign: float) -> list[Tensor]:
         """n waves + i sign m times the parts of the other half."""
-        mass = self.spread("mass", parts[0]).double()
-        kept, half = (1 - mass.square()).sqrt(), len(parts) // 2
+        (kept, turning), half = self._shares(parts[0], sign), len(parts) // 2
         others = parts[half:] + parts[:half]
         turned = (torch.stack((-other[:, 1], other[:, 0]), 1) for other in others)
-        return [kept * wave + sign * mass * turn for wave, turn in zip(waves, turned, strict=True)]
+        return [kept * wave + turning * turn for wave, turn in zip(waves, turned, strict=True)]
 
     def _weyl(self, parts: list[Tensor], by: int) -> list[Tensor]:
-        """One half after a step of massless waves (`by` 1), or of the inverse step (-1)."""
+        return _weyl(parts, by, lambda part, axis, way: moved(part, way, axis, self.boundary))
 
-        def at(part: Tensor, axis: int, way: int) -> Tensor:
-            return moved(part, way, axis, self.boundary)
 
-        if len(parts) == 1:
-            return [at(parts[0], 0, by)]
-        (u, v), (y, x) = parts, (0, 1)
-        if by > 0:
-            right, up, down, left = at(u, x, 1), at(u, y, -1), at(v, y, 1), at(v, x, -1)
-            return [(right + up + down - left) / 2, (right - up + down + left) / 2]
-        back_u, back_v = (at(u, x, -1), at(u, y, -1)), (at(v, x, -1), at(v, y, -1))
-        on_u, on_v = (at(u, y, 1), at(u, x, 1)), (at(v, y, 1), at(v, x, 1))
-        return [(back_u[0] + back_v[0] + on_u[0] - on_v[0]) / 2, (back_u[1] + back_v[1] - on_u[1] + on_v[1]) / 2]
+def _weyl(parts: list[Part], by: int, moved_along: Callable[[Part, int, int], Part]) -> list[Part]:
+    """One half after a step of massless waves (`by` 1), or of the inverse step (-1).
+
+    Args:
+        moved_along: a component, moved one cell along an axis, ahead (1) or back (-1).
+    """
+    at, y, x = moved_along, 0, 1
+    if len(parts) == 1:
+        return [at(parts[0], 0, by)]
+    u, v = parts
+    if by > 0:
+        right, up, down, left = at(u, x, 1), at(u, y, -1), at(v, y, 1), at(v, x, -1)
+        return [(right + up + down - left) / 2, (right - up + down + left) / 2]
+    back_u, back_v = (at(u, x, -1), at(u, y, -1)), (at(v, x, -1), at(v, y, -1))
+    on_u, on_v = (at(u, y, 1), at(u, x, 1)), (at(v, y, 1), at(v, x, 1))
+    return [(back_u[0] + back_v[0] + on_u[0] - on_v[0]) / 2, (back_u[1] + back_v[1] - on_u[1] + on_v[1]) / 2]
+
+
+@cache
+def _after(rank: int) -> tuple[Amplitude, ...]:
+    """The components after a step as formulas, with the numbers "kept", n, and "turn", -m."""
+
+    def moved_along(part: Amplitude, axis: int, way: int) -> Amplitude:
+        return part.at(tuple(-way * (axis == other) for other in range(rank)))
+
+    parts = amplitudes(2 * rank)
+    waves = [*_weyl(parts[:rank], 1, moved_along), *_weyl(parts[rank:], -1, moved_along)]
+    others = parts[rank:] + parts[:rank]
+    return tuple(wave.times("kept") + other.turned().times("turn") for wave, other in zip(waves, others, strict=True))
 
 
 def _blocks(matrix: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from aetheria.core.device import times
 from aetheria.core.errors import ConfigError
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_rank
 from aetheria.laws.controls import Control
+from aetheria.laws.forms import FormulaRule
 from aetheria.laws.hash_noise import hash_words
+from aetheria.laws.quantum import wave_formulas
 from aetheria.laws.quantum.coins import COINS, dft, grover, hadamard, own_coin
 from aetheria.laws.quantum.unitary import (
     UnitaryLaw,
@@ -25,6 +28,7 @@ from aetheria.laws.quantum.unitary import (
     walked,
     walked_back,
 )
+from aetheria.laws.quantum.wave_formulas import Amplitude, Number, amplitudes, wave_rule
 from aetheria.laws.registry import register
 
 PHASES = ("none", "linear", "quadratic", "random")
@@ -106,6 +110,19 @@ class QuantumWalk(UnitaryLaw):
         parts = walked_back(self._turned(components(cells), -1.0), self.boundary)
         return cells_of(mixed(parts, adjoint(self._matrix(cells))), cells)
 
+    def formula_rule(self) -> FormulaRule | None:
+        if self.phase != "none" or self.boundary == "reflect":
+            return None
+        rotated = self.coin == "rotation"
+        size = range(2 * self.ranks[0])
+        coin = tuple(tuple(f"coin{j}{k}" for k in size) for j in size) if rotated else tuple(map(tuple, self._coin))
+
+        def numbers(cells: Tensor) -> dict[str, Any]:
+            entries = enumerate(self._matrix(cells)) if rotated else ()
+            return {f"coin{j}{k}": entry for j, row in entries for k, entry in enumerate(row)}
+
+        return wave_rule(_walked(coin, self.ranks[0]), numbers, self.boundary)
+
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         own = self.get_buffer("own_phase")
         if self.phase == "own" and tuple(own.shape) != grid:
@@ -147,6 +164,14 @@ class QuantumWalk(UnitaryLaw):
             place = torch.arange(side, dtype=torch.float64, device=device) - side // 2
             total = total[..., None] + (place.square() / 2 if self.phase == "quadratic" else place)
         return total
+
+
+@cache
+def _walked(coin: tuple[tuple[Number, ...], ...], rank: int) -> tuple[Amplitude, ...]:
+    """The components after a step: those mixed by the coin in the cell from which each comes."""
+    parts = amplitudes(2 * rank)
+    sources = [tuple(way * (axis == other) for other in range(rank)) for axis in range(rank) for way in (1, -1)]
+    return tuple(wave_formulas.mixed(row, parts).at(place) for row, place in zip(coin, sources, strict=True))
 
 
 def _named_coin(name: str, rank: int) -> Sequence[Sequence[complex]]:

@@ -28,7 +28,8 @@ struct RowPointers {
 
 struct GridShape {
     int64_t batch, height, width;
-    int32_t boundary;
+    int32_t ends;   // boundary above the first and below the last row
+    int32_t sides;  // boundary to the left and right of the rows
 };
 
 struct Span {
@@ -52,13 +53,14 @@ class RowPipeline {
     template <class StepRow>
     void advance(const float* from, float* to, Span y, Span x, int steps, StepRow step_row) {
         tile = columns = x;
-        const bool walls = grid.boundary != PERIODIC, whole = x.last - x.first == grid.width;
-        left_end = x.first == 0 && (walls || whole), right_end = x.last == grid.width && (walls || whole);
+        const bool closed = grid.sides != PERIODIC || x.last - x.first == grid.width;
+        left_end = closed && x.first == 0, right_end = closed && x.last == grid.width;
         if (!left_end) columns.first -= MOST_STEPS;
         if (!right_end) columns.last += MOST_STEPS;
         auto rows_after = [&](int done) {
             const int64_t more = steps - done;
-            return walls ? Span{std::max<int64_t>(0, y.first - more), std::min(grid.height, y.last + more)} : Span{y.first - more, y.last + more};
+            if (grid.ends == PERIODIC) return Span{y.first - more, y.last + more};
+            return Span{std::max<int64_t>(0, y.first - more), std::min(grid.height, y.last + more)};
         };
         for (int64_t r = rows_after(0).first; r < y.last + steps; r++) {
             if (rows_after(0).holds(r)) read(from, r);
@@ -88,8 +90,8 @@ class RowPipeline {
 
     // A row of cells before a step; beyond a wall the row that it mirrors, or zeros.
     const float* source(int64_t done, int64_t y, int channel) {
-        if (grid.boundary != PERIODIC && (y < 0 || y >= grid.height)) {
-            if (grid.boundary == ZERO) return zeros.data() + MARGIN - tile.first;
+        if (grid.ends != PERIODIC && (y < 0 || y >= grid.height)) {
+            if (grid.ends == ZERO) return zeros.data() + MARGIN - tile.first;
             y = y < 0 ? 1 : grid.height - 2;
         }
         return row(done, y, channel);
@@ -125,8 +127,8 @@ class RowPipeline {
         const int64_t end = grid.width;
         for (int c = 0; c < CHANNELS; c++) {
             float* cells = row(done, y, c);
-            if (left_end) cells[-1] = grid.boundary == ZERO ? 0 : cells[grid.boundary == PERIODIC ? end - 1 : 1];
-            if (right_end) cells[end] = grid.boundary == ZERO ? 0 : cells[grid.boundary == PERIODIC ? 0 : end - 2];
+            if (left_end) cells[-1] = grid.sides == ZERO ? 0 : cells[grid.sides == PERIODIC ? end - 1 : 1];
+            if (right_end) cells[end] = grid.sides == ZERO ? 0 : cells[grid.sides == PERIODIC ? 0 : end - 2];
         }
     }
 };

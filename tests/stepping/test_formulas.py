@@ -1,4 +1,4 @@
-"""The fused plan of reaction and diffusion has the bits of eager steps; controls are read at each call; what it refuses."""
+"""The fused plan of laws by formulas has the bits of eager steps; controls are read at each call; what it refuses."""
 
 from typing import Any
 
@@ -11,14 +11,21 @@ from aetheria.laws import Law, build_law
 from aetheria.laws.continuous.fitzhugh_nagumo import FitzHughNagumo
 from aetheria.laws.continuous.gray_scott import GrayScott
 from aetheria.laws.continuous.reaction_diffusion import ReactionDiffusion
-from aetheria.laws.forms import ReactionRule
+from aetheria.laws.forms import FormulaRule
+from aetheria.laws.quantum.dirac_qca import DiracQCA
+from aetheria.laws.quantum.quantum_walk import QuantumWalk
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping.cpu import job
-from aetheria.stepping.cpu.reaction import FusedReaction, why_not
+from aetheria.stepping.cpu.formulas import FusedFormulas, why_not
 from aetheria.stepping.plan import Plan
 from tests.small_laws import boundaries
 
-GRIDS = ((2, 2), (3, 5), (70, 33), (200, 64), (9, 1030), (130, 2051))
+Grid = tuple[int, ...]
+GRIDS: dict[int, tuple[Grid, ...]] = {
+    1: ((2,), (5,), (300,), (5000,)),
+    2: ((2, 2), (3, 5), (70, 33), (200, 64), (9, 1030), (20, 2051)),
+}
+OWN_COIN = [["0.36+0.48j", "0.8j"], ["0.8j", "0.36-0.48j"]]
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("GrayScott", {}),
     ("GrayScott", {"laplacian": "9-point", "Du": 0.3}),
@@ -39,6 +46,12 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("ReactionDiffusion", {"reaction": {"u": "0.5"}, "diffusion": {"u": 0.9}}),
+    ("ReactionDiffusion", {"reaction": {"u": "u - lap(u^3)/9"}}),
+    ("CoupledMapLattice", {}),
+    ("CoupledMapLattice", {"laplacian": "9-point"}),
+    *(("QuantumWalk", {"coin": coin, "rank": 1}) for coin in ("dft", "grover", "rotation", OWN_COIN)),
+    *(("QuantumWalk", {"coin": coin, "rank": 2}) for coin in ("dft", "grover", "rotation", "hadamard")),
+    *(("DiracQCA", {"rank": rank}) for rank in (1, 2)),
 ]
 
 
@@ -57,7 +70,7 @@ def advanced(plan: Plan, cells: Tensor, *chunks: int) -> Tensor:
         return plan.unpack(held)[0]
 
 
-def soup(law: Law, grid: tuple[int, int], batch: int = 2) -> Tensor:
+def soup(law: Law, grid: Grid, batch: int = 2) -> Tensor:
     return torch.stack([law.random_cells(grid, torch.Generator().manual_seed(seed)) for seed in range(batch)])
 
 
@@ -71,27 +84,39 @@ def test_passes_over_the_grid_have_the_bits_of_eager_steps(
     for boundary in boundaries(name):
         law = build_law(name, boundary=boundary, **settings)
         assert isinstance(law, Law)
-        plan = FusedReaction(law)
-        for grid in GRIDS:
-            cells = soup(law, grid)
-            expected = eager(law, cells, 12)
-            assert not torch.equal(expected, cells)
-            assert torch.equal(advanced(plan, cells, 1, 11), expected), (boundary, grid)
-            assert torch.equal(advanced(plan, cells, 9, 3), expected), (boundary, grid)
+        if not why_not(law, "fp32"):
+            for rank in set(law.ranks) & set(GRIDS):
+                follow(law, rank)
+
+
+def follow(law: Law, rank: int) -> None:
+    plan = FusedFormulas(law, rank)
+    for grid in GRIDS[rank]:
+        cells = soup(law, grid)
+        expected = eager(law, cells, 11)
+        assert not torch.equal(expected, cells) or cells.numel() < 100, "at rest"
+        assert torch.equal(advanced(plan, cells, 1, 10), expected), (law.boundary, grid)
+        assert torch.equal(advanced(plan, cells, 9, 2), expected), (law.boundary, grid)
+
+
+@pytest.mark.parametrize("name", ["GrayScott", "FitzHughNagumo", "ReactionDiffusion", "CoupledMapLattice", "DiracQCA"])
+def test_it_takes_these_laws_on_every_boundary(name: str) -> None:
+    for boundary in boundaries(name):
+        assert not why_not(build_law(name, boundary=boundary), "fp32")  # type: ignore[arg-type]
 
 
 def test_square_roots_are_rounded_correctly() -> None:
     law = ReactionDiffusion({"u": "sqrt(u + 1)"}, dt=0.5)
     cells = soup(law, (20, 40))
     exact = (cells + 1).double().sqrt().float()  # of libraries that eager steps may use the last bit differs
-    assert torch.equal(advanced(FusedReaction(law), cells, 1), cells + 0.5 * exact)
+    assert torch.equal(advanced(FusedFormulas(law, 2), cells, 1), cells + 0.5 * exact)
 
 
 def test_values_that_are_no_numbers_spread_as_in_eager_steps() -> None:
     law = ReactionDiffusion({"u": "max(u, v) - min(v, 1)", "v": "sign(u)"}, dt=0.5)
     cells = soup(law, (20, 40))
     cells[0, 0, 3, 4] = cells[0, 1, 10, 30] = torch.nan
-    given, expected = advanced(FusedReaction(law), cells, 2), eager(law, cells, 2)
+    given, expected = advanced(FusedFormulas(law, 2), cells, 2), eager(law, cells, 2)
     assert 0 < int(expected.isnan().sum()) < expected.numel() / 2
     assert torch.equal(given.isnan(), expected.isnan())
     assert torch.equal(given.nan_to_num(), expected.nan_to_num())
@@ -120,16 +145,36 @@ def test_numbers_may_differ_by_universe() -> None:
     epsilon, Du = torch.tensor([0.01, 0.05, 0.2]), torch.tensor([0.5, 1.0, 2.0])
     law.epsilon, law.Du = epsilon, Du  # type: ignore[assignment]
     cells = soup(law, (33, 50), batch=3)
-    given = advanced(FusedReaction(law), cells, 20)
+    given = advanced(FusedFormulas(law, 2), cells, 20)
     assert torch.equal(given, eager(law, cells, 20))
     for number in range(3):
         alone = FitzHughNagumo(epsilon=float(epsilon[number]), Du=float(Du[number]))
-        assert torch.equal(given[number : number + 1], advanced(FusedReaction(alone), cells[number : number + 1], 20))
+        assert torch.equal(given[number : number + 1], advanced(FusedFormulas(alone, 2), cells[number : number + 1], 20))
+
+
+@pytest.mark.parametrize(
+    ("law", "name", "values"),
+    [(QuantumWalk("rotation", rank=2), "angle", [0.3, 0.8, -1.0]), (DiracQCA(rank=1), "mass", [0.1, -0.5, 1.0])],
+)
+def test_numbers_of_waves_may_differ_by_universe_and_change(law: Law, name: str, values: list[float]) -> None:
+    plan, cells = FusedFormulas(law, law.ranks[0]), soup(law, (40,) * law.ranks[0], batch=3)
+    assert torch.equal(advanced(plan, cells, 9), eager(law, cells, 9))
+    setattr(law, name, torch.tensor(values))
+    given = advanced(plan, cells, 9)
+    assert torch.equal(given, eager(law, cells, 9))
+    assert not torch.equal(given[0], given[1])
+
+
+def test_the_norm_of_a_walk_stays_for_thousands_of_steps() -> None:
+    law = QuantumWalk("grover", rank=2)
+    cells = soup(law, (64, 64), batch=1)
+    norm = advanced(FusedFormulas(law, 2), cells, 5000).double().square().sum()
+    assert abs(float(norm) - float(cells.double().square().sum())) < 1e-5
 
 
 def test_other_formulas_and_other_laplacians_want_another_plan() -> None:
     law = ReactionDiffusion({"u": "u - u^3"}, constants={"K": 1.0})
-    plan = FusedReaction(law)
+    plan = FusedFormulas(law, 2)
     law.K = 2.0
     assert not plan.stale()
     law.laplacian = "9-point"
@@ -146,18 +191,22 @@ class Clipped(GrayScott):
 @pytest.mark.parametrize(
     ("law", "reason"),
     [
-        (ReactionDiffusion({"u": "v", "v": "lap(u)"}, scheme="symplectic"), "is no reaction"),
+        (ReactionDiffusion({"u": "v", "v": "lap(u)"}, scheme="symplectic"), "is no law by formulas"),
+        (ReactionDiffusion({"u": "lap(lap(u))"}), "Laplacian inside another"),
         (ReactionDiffusion({"u": "exp(u)"}), r"exp\(..\)"),
-        (ReactionDiffusion({"u": "lap(u^2)"}), "Laplacian of more than"),
+        (ReactionDiffusion({"u": "lap(u^2)"}, boundary="zero"), "is no law by formulas"),
         (ReactionDiffusion({"u": "u^4"}), "power other than 2 and 3"),
         (Clipped(), "overrides forward"),
+        (QuantumWalk(phase="linear"), "is no law by formulas"),
+        (QuantumWalk(boundary="reflect"), "is no law by formulas"),
     ],
 )
 def test_a_law_that_it_cannot_step_is_refused_with_the_reason(law: Law, reason: str) -> None:
+    grid, width = (32,) * max(set(law.ranks) & set(GRIDS)), law.d_state or law.channels
     with pytest.raises(ConfigError, match=reason):
-        Aetheria_Motor(law, 32, law.channels, "cpu", {"plan": "fused"}).warm_up()
+        Aetheria_Motor(law, grid, width, "cpu", {"plan": "fused"}).warm_up()
 
 
 def test_float64_is_left_to_other_plans() -> None:
     assert "fp64" in why_not(GrayScott(), "fp64")
-    assert isinstance(GrayScott().reaction_rule(), ReactionRule)
+    assert isinstance(GrayScott().formula_rule(), FormulaRule)
