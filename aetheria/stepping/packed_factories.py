@@ -6,6 +6,7 @@ from aetheria.core.device import keep_freed_memory
 from aetheria.laws.forms import BitRule, DifferenceRule, RowRule
 from aetheria.stepping.cpu import bit_packed_life as cpu_life
 from aetheria.stepping.cpu import bit_planes as cpu_planes
+from aetheria.stepping.cpu import bit_sliced_count as cpu_sliced
 from aetheria.stepping.cpu import block_bytes as cpu_bytes
 from aetheria.stepping.cpu import block_rule as cpu_block
 from aetheria.stepping.cpu import neighbour_count as cpu_count
@@ -58,7 +59,7 @@ def _packed(
         "packed",
         reason,
         WORTH_BUILDING,
-        lambda problem: why_no(problem.law, plan.form),
+        lambda problem: plan.why_not(problem.law),
         make,
         "cpu",
         ranks,
@@ -109,6 +110,7 @@ WHOLE_STATES = (
     _packed(
         "whole states on the 3x3 block: the bits of 64 cells in a word, next states from a table", cpu_block.BlockRuleOnCpu
     ),
+    _packed("whole states by counts of live cells: 64 cells in a word, counts digit by digit", cpu_sliced.BitSlicedCountOnCpu),
     _packed("whole states by counts: a byte a cell, running sums along rows", cpu_count.NeighbourCountOnCpu),
     _packed("whole states by a table: a byte a cell, a decision tree over the 3x3 block", cpu_tree.RuleTreeOnCpu),
     _packed("whole states in a circle: a byte a cell, neighbours added row by row", cpu_circle.StateCircleOnCpu, ANY_RANK),

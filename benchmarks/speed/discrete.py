@@ -69,7 +69,7 @@ CASES = (
     _golly("LargerThanLife", "R3,C0,M1,S14..24,B14..19,NM", "Larger than Life", "flat in R"),
     _golly("LargerThanLife", "R5,C0,M1,S34..58,B34..45,NM", "Larger than Life", "10x bgolly"),
     _golly("LargerThanLife", "R10,C0,M1,S123..213,B123..165,NM", "Larger than Life", "10x bgolly, R 3 within 1.4x"),
-    _golly("LargerThanLife", "R7,C0,M1,S42..72,B42..56,NC", "Larger than Life", "40x bgolly"),
+    _golly("LargerThanLife", "R7,C0,M1,S50..85,B50..66,NC", "Larger than Life", "40x bgolly"),
     _golly("RuleTable", "WireWorld", "RuleLoader", "5x bgolly"),
     _golly("RuleTable", "JvN29", "RuleLoader", "5x bgolly"),
     Case("Elementary", {"rule": 110}, _ROW, peers=("CAX", "CellPyLib"), goal="100x CAX, 10,000x CellPyLib"),

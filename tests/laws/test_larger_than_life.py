@@ -10,9 +10,12 @@ import torch
 
 from aetheria import Aetheria_Motor, LargerThanLife, law_from_rule
 from aetheria.core.errors import ConfigError, LawError
+from aetheria.laws import GreenbergHastings
 from aetheria.laws.rules import read_rule
 from aetheria.laws.rules.larger_than_life import range_rule
 from aetheria.laws.rules.range_weights import Neighbourhood, runs_of
+from aetheria.stepping.cpu.bit_sliced_count import BitSlicedCountOnCpu, edges_of
+from aetheria.stepping.cpu.neighbour_count import NeighbourCountOnCpu
 from tests.oracles import oracle
 from tests.paths import GOLDEN
 
@@ -106,10 +109,20 @@ def test_the_middle_weighs_as_golly_has_it() -> None:
     assert Neighbourhood("L").weights(1).tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 1, 1, 1, 0]]
 
 
+@pytest.fixture
+def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads have work on grids of tests."""
+    for plan in (BitSlicedCountOnCpu, NeighbourCountOnCpu):
+        monkeypatch.setattr(plan, "thread_updates", 1000)
+
+
 @pytest.mark.parametrize("boundary", ["zero", "periodic", "reflect", "cross-surface", "periodic-x-2"])
-@pytest.mark.parametrize("rule", ["R2,C2,S6-9,B7-8", "R3,C3,S4-9,B5-7,NC", "R20,C2,S300-900,B400-700"])
-def test_the_packed_plan_steps_any_grid_as_eager_does(rule: str, boundary: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aetheria.stepping.cpu.neighbour_count.NeighbourCountOnCpu.thread_updates", 1000)
+@pytest.mark.parametrize(
+    "rule",
+    ["R2,C2,S6-9,B7-8", "R3,C3,S4-9,B5-7,NC", "R20,C2,S300-900,B400-700", "R3,C2,S30-60,40-50,B45-60,NG", "R2,C5,S6-9,B7-8,NL"],
+)
+@pytest.mark.usefixtures("small_shares")
+def test_the_packed_plan_steps_any_grid_as_eager_does(rule: str, boundary: str) -> None:
     law = law_from_rule(rule, boundary=boundary)
     smallest = 1 if boundary in ("zero", "periodic") else (law.radius or 0) + 1
     for height, width in ((1, 1), (3, 67), (130, 5), (64, 64)):
@@ -120,6 +133,65 @@ def test_the_packed_plan_steps_any_grid_as_eager_does(rule: str, boundary: str, 
             for motor in motors:
                 motor.step(steps)
             assert torch.equal(motors[0].cells, motors[1].cells)
+
+
+@pytest.mark.parametrize(
+    ("reach", "shape"),
+    [*((n, "M") for n in range(1, 17)), (33, "M"), (3, "C"), (7, "C"), (16, "C"), (34, "C"), (9, "N"), (6, "B")],
+)
+@pytest.mark.usefixtures("small_shares")
+def test_every_range_counts_as_eager_does(reach: int, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wider than a vector of the kernel, and narrower than a word; several chunks of rows; one thread and two."""
+    count = int(Neighbourhood(shape).weights(reach).sum()) // 2
+    law = law_from_rule(f"R{reach},C2,S{count}-{count + reach},B{max(0, count - reach)}-{count},N{shape}")
+    for height, width in ((2 * reach + 3, 700), (150, 61)):
+        soup = np.random.default_rng(reach).integers(0, 2, (height, width))
+        motors = [motor_on(law, soup, plan) for plan in ("eager", "packed", "packed")]
+        for motor, threads in zip(motors, (1, 1, 2), strict=True):
+            monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+            motor.step(2)
+        assert torch.equal(motors[0].cells, motors[1].cells)
+        assert torch.equal(motors[0].cells, motors[2].cells)
+
+
+def test_a_rule_without_births_or_with_more_of_them_than_survivals_is_stepped_as_eager_does() -> None:
+    for rule in ("R2,C2,S4-9,B", "R2,C2,S,B3-9", "R2,C2,S5,B1,3,7-9,20", "R2,C7,S0,3,9-20,B5-9,NC", "R1,C256,S2-3,B3-4"):
+        law = law_from_rule(rule)
+        soup = np.random.default_rng(6).integers(0, law.states, (31, 90))
+        motors = [motor_on(law, soup, plan) for plan in ("eager", "packed")]
+        for motor in motors:
+            motor.step(3)
+        assert torch.equal(motors[0].cells, motors[1].cells)
+
+
+@pytest.mark.parametrize("shape", "MNC2BD+X*#HA3")
+def test_a_neighbourhood_that_moves_down_gains_and_loses_its_edges(shape: str) -> None:
+    """Counts change from a row to the next by the windows that enter and leave."""
+    weights, reach = Neighbourhood(shape).weights(3), 3
+    edges = edges_of(weights)
+    around = np.random.default_rng(7).integers(0, 2, (2 * reach + 2, 2 * reach + 1))
+    row = reach + 1  # of the lower middle cell
+
+    def total(parts: list[tuple[int, int]]) -> int:
+        places = [(row + down, edges.windows[window]) for window, down in parts]
+        return sum(int(around[y, first : first + length].sum()) for y, (first, length) in places)
+
+    above, below = ((weights * around[first : first + 2 * reach + 1]).sum() for first in (0, 1))
+    assert below - above == total(edges.enters) - total(edges.leaves)
+    assert edges.number == max(sum(edges.windows[window][1] for window, _ in parts) for parts in (edges.enters, edges.leaves))
+
+
+def test_only_counts_of_live_cells_are_taken_digit_by_digit() -> None:
+    refused = {
+        "R2,C4,S8-12,B9-10,NL": "every second cell",
+        GAUSSIAN: "more than the live cells",
+        WEIGHTED: "more than the live cells",
+    }
+    for rule, words in refused.items():
+        assert words in BitSlicedCountOnCpu.why_not(law_from_rule(rule))
+    assert "more than the live cells" in BitSlicedCountOnCpu.why_not(law_from_rule("R1,C3,S1,B1,NW111111111,012"))
+    for law in (law_from_rule("R2,C3,S4-6,B5-6,NA"), GreenbergHastings(states=6, radius=3)):
+        assert BitSlicedCountOnCpu.why_not(law) == ""
 
 
 def test_counts_beyond_sixteen_bits_are_right() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from aetheria.laws import HPP, Cyclic, GreenbergHastings, Law, Life3D, Margolus, SecondOrder, build_law
 from aetheria.laws.forms import ranges_of
 from aetheria.motor.motor import Aetheria_Motor
+from aetheria.stepping.cpu.state_planes import StatePlanesOnCpu
 from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
 from aetheria.stepping.packed_factories import PACKED_FACTORIES
 from aetheria.stepping.packed_states import minus_in_planes, minus_modulo
@@ -73,8 +74,8 @@ def test_packed_equals_eager_exactly(
     name: str, settings: dict[str, Any], grids: tuple[tuple[int, ...], ...], threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    for plan in WholeStatesOnCpu.__subclasses__():
-        monkeypatch.setattr(plan, "thread_updates", 1)
+    for plan in (*WholeStatesOnCpu.__subclasses__(), *StatePlanesOnCpu.__subclasses__()):
+        monkeypatch.setattr(plan, "thread_updates", 1, raising=False)
     for boundary in boundaries(name):
         law = build_law(name, boundary=boundary, **settings)
         assert isinstance(law, Law)

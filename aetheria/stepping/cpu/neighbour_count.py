@@ -2,7 +2,6 @@
 
 import ctypes
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +18,7 @@ class Job(ctypes.Structure):
     _fields_ = fields(
         "cells next spare values even odd births survivals around",
         int64="batch height width steps reach",
-        int32="states even_runs odd_runs birth_ranges survival_ranges square wide threads",
+        int32="states even_runs odd_runs birth_ranges survival_ranges wide threads",
     )
 
 
@@ -39,7 +38,6 @@ class NeighbourCountOnCpu(WholeStatesOnCpu[CountRule]):
         self._even = _as_tensor(runs_of(rule.weights))
         self._odd = _as_tensor(runs_of(rule.weights[::-1])) if rule.upside_down else None
         self._births, self._survivals = (_as_tensor(ranges) for ranges in (rule.births, rule.survivals))
-        self._square = _is_square(rule)
         self._wide = int(abs(rule.weights).sum()) * max(rule.values) >= 1 << 16
 
     def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
@@ -49,14 +47,9 @@ class NeighbourCountOnCpu(WholeStatesOnCpu[CountRule]):
         job = Job(
             *map(address, tensors),
             *(*before.shape, steps.number, rule.reach),
-            *(rule.states, *lengths, self._square, self._wide, steps.threads),
+            *(rule.states, *lengths, self._wide, steps.threads),
         )
         run(self._kernel.neighbour_count, job)
-
-
-def _is_square(rule: CountRule) -> bool:
-    weights, middle = rule.weights, rule.reach
-    return bool(weights[middle, middle] == 0 and np.count_nonzero(weights == 1) == weights.size - 1)
 
 
 def _as_tensor(rows: object) -> Tensor:

@@ -66,6 +66,17 @@ class WholeStatesOnCpu(PackedStates, Generic[Form]):
         self.prepare(self._rule)
 
     @classmethod
+    def why_not(cls, law: Law) -> str:
+        """Why the kernel cannot step a law, for people; empty if it can."""
+        rule: Any = form_of(law, cls.form)
+        return rule if isinstance(rule, str) else cls.unfit(rule)
+
+    @classmethod
+    def unfit(cls, rule: Any) -> str:  # noqa: ARG003 - for subclasses
+        """Why the kernel cannot step a rule of this form, for people; empty if it can."""
+        return ""
+
+    @classmethod
     def is_built(cls, law: Law) -> bool:
         """Whether the kernel for a law is in the cache of this machine."""
         rule: Any = form_of(law, cls.form)

@@ -10,19 +10,10 @@
 #include "enums.h"
 #include "job.h"
 #include "parallel_stages.h"
+#include "words.h"
 
 constexpr int STEPS = 8;                    // in a pass over a strip that is not the whole grid
 constexpr int64_t STRIP_BYTES = 192 << 10;  // of each of the two buffers of a strip
-
-#if defined(__AVX512F__)
-constexpr int LANES = 8;
-#elif defined(__AVX2__)
-constexpr int LANES = 4;
-#else
-constexpr int LANES = 2;
-#endif
-typedef uint64_t Words __attribute__((vector_size(8 * LANES)));
-typedef uint64_t UnalignedWords __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 
 extern "C" struct Job {
     const uint64_t* cells;   // (batch, height, words of a row), before the first step
@@ -157,8 +148,6 @@ class Strip {
         word(grid.words + 1) = right;
         if (tail < 64) word(grid.words) = last | right << tail;
     }
-
-    static Words load(const uint64_t* p) { return *reinterpret_cast<const UnalignedWords*>(p); }
 
     void column(int64_t w, int64_t rows) {  // steps the vector at word w of each row
         const int64_t step = ring ? AT_ONCE : 1;

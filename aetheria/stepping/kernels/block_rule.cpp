@@ -1,14 +1,13 @@
 // Rules on the 3x3 block, from a table of 512 next states, with cells that decay (Generations).
 //
-// Cells are packed in planes of bits: bit p of the state of cell x of a row is bit x % 64 of word x / 64 of plane p. A cell of state
-// 1 is alive. The table says whether a dead cell is born and whether a live one stays alive; any other cell's state goes up by one,
-// and from the last state to 0.
+// Cells are in planes of bits. The table says whether a dead cell is born and whether a live one stays alive.
 #include <algorithm>
 #include <cstring>
 
 #include "block_table.h"
 #include "job.h"
 #include "row_steps.h"
+#include "state_planes.h"
 
 extern "C" struct Job {
     const uint64_t* cells;   // (batch, planes, height, words of a row), before the first step
@@ -23,7 +22,6 @@ EXPORT_SIZE(Job)
 
 namespace {
 
-constexpr int MAX_PLANES = 8;
 constexpr int64_t CELLS_OF_CHUNK = 1 << 17;
 
 // PLANES: bits of a state.
@@ -32,17 +30,13 @@ class Grid {
     const Job& job;
     const BlockRule rule;
     const int64_t words, plane;  // words of a row, and of a plane
-    const uint64_t inside;       // bits of a row's last word that are cells
     const uint64_t* from = nullptr;
     std::vector<uint64_t> alive, lives;  // of a row: cells in state 1, with a word more at either end; cells alive after the step
     std::vector<uint8_t> numbers[3];
 
     uint64_t live_cell(int64_t source) const {
         if (source < 0) return 0;
-        const uint64_t* at = from + source / job.width * words + source % job.width / 64;
-        uint64_t word = at[0];
-        for (int p = 1; p < PLANES; p++) word &= ~at[p * plane];
-        return word >> source % job.width % 64 & 1;
+        return alive_word<PLANES>(from + source / job.width * words + source % job.width / 64, plane) >> source % job.width % 64 & 1;
     }
 
     // The row numbers of row y, which may lie beyond the edge.
@@ -54,12 +48,7 @@ class Grid {
             std::fill(alive.begin(), alive.end(), 0);
             for (int64_t x = 0; x < job.width; x++) alive[1 + x / 64] |= live_cell(row[1 + x]) << x % 64;
         } else {
-            const uint64_t* at = from + y * words;
-            for (int64_t w = 0; w < words; w++) {
-                uint64_t word = at[w];
-                for (int p = 1; p < PLANES; p++) word &= ~at[p * plane + w];
-                alive[1 + w] = word;
-            }
+            for (int64_t w = 0; w < words; w++) alive[1 + w] = alive_word<PLANES>(from + y * words + w, plane);
         }
         const uint64_t left = live_cell(beyond ? row[0] : columns[y]);
         const uint64_t right = live_cell(beyond ? row[job.width + 1] : columns[job.height + y]);
@@ -72,30 +61,10 @@ class Grid {
         }
     }
 
-    // Writes a row of next states, from those before and from `lives`.
-    void decay(const uint64_t* at, uint64_t* __restrict to) const {
-        for (int64_t w = 0; w < words; w++) {
-            uint64_t more[PLANES], occupied = 0, carry = ~uint64_t(0), last = ~uint64_t(0);
-            for (int p = 0; p < PLANES; p++) {
-                const uint64_t state = at[p * plane + w];
-                if (p) occupied |= state;
-                more[p] = state ^ carry;
-                carry &= state;
-                last &= (job.states - 1) >> p & 1 ? state : ~state;
-            }
-            const uint64_t keeps = ~occupied & (lives[w] | ~at[w]);  // dead before, or alive before and after
-            for (int p = 0; p < PLANES; p++) {
-                const uint64_t older = more[p] & ~last & ~keeps;
-                to[p * plane + w] = p ? older : older | (keeps & lives[w]);
-            }
-        }
-        for (int p = 0; p < PLANES; p++) to[p * plane + words - 1] &= inside;
-    }
-
   public:
     explicit Grid(const Job& job)
         : job(job), rule(*reinterpret_cast<const BlockTable*>(job.table)), words((job.width + 63) / 64), plane(words * job.height),
-          inside(job.width % 64 ? (uint64_t(1) << job.width % 64) - 1 : ~uint64_t(0)), alive(words + 2), lives(words) {
+          alive(words + 2), lives(words) {
         for (auto& row : numbers) row.resize(words * 64);
     }
 
@@ -107,8 +76,8 @@ class Grid {
             const uint8_t *north = numbers[y % 3].data(), *middle = numbers[(y + 1) % 3].data(), *south = numbers[(y + 2) % 3].data();
             uint64_t* out = PLANES == 1 ? after + y * words : lives.data();
             for (int64_t w = 0; w < words; w++) out[w] = rule(north + 64 * w, middle + 64 * w, south + 64 * w);
-            if (PLANES == 1) out[words - 1] &= inside;
-            else decay(before + y * words, after + y * words);
+            if (PLANES == 1) out[words - 1] &= inside(job.width);
+            else decay<PLANES>(before + y * words, lives.data(), after + y * words, words, plane, job.states, job.width);
         }
     }
 };
@@ -123,38 +92,11 @@ void run(const Job& job) {
 
 }  // namespace
 
-extern "C" {
-
-// States (rows, width) float32 to planes of words (planes, rows, words of a row).
-void pack(const float* cells, uint64_t* words, int64_t planes, int64_t rows, int64_t width) {
-    const int64_t per_row = (width + 63) / 64;
-    for (int64_t r = 0; r < rows; r++, cells += width)
-        for (int64_t w = 0; w < per_row; w++) {
-            uint64_t plane[MAX_PLANES] = {};
-            for (int64_t i = 0; i < std::min<int64_t>(64, width - 64 * w); i++) {
-                const uint64_t state = uint64_t(cells[64 * w + i] + 0.5f);
-                for (int64_t p = 0; p < planes; p++) plane[p] |= (state >> p & 1) << i;
-            }
-            for (int64_t p = 0; p < planes; p++) words[(p * rows + r) * per_row + w] = plane[p];
-        }
-}
-
-void unpack(const uint64_t* words, float* cells, int64_t planes, int64_t rows, int64_t width) {
-    const int64_t per_row = (width + 63) / 64;
-    for (int64_t r = 0; r < rows; r++, cells += width)
-        for (int64_t x = 0; x < width; x++) {
-            int state = 0;
-            for (int64_t p = 0; p < planes; p++) state |= int(words[(p * rows + r) * per_row + x / 64] >> (x % 64) & 1) << p;
-            cells[x] = float(state);
-        }
-}
-
 // Returns 0, or 1 if out of memory.
-int32_t block_rule(const Job* job) try {
-    static void (*const runs[MAX_PLANES])(const Job&) = {run<1>, run<2>, run<3>, run<4>, run<5>, run<6>, run<7>, run<8>};
+extern "C" int32_t block_rule(const Job* job) try {
+    static void (*const runs[])(const Job&) = {run<1>, run<2>, run<3>, run<4>, run<5>, run<6>, run<7>, run<8>};
     runs[job->planes - 1](*job);
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
-}
 }

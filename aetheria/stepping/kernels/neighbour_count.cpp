@@ -1,8 +1,7 @@
 // Rules by a weighted count over a neighbourhood of any range (Larger than Life), on cells of one byte.
 //
 // A cell counts with the weight of its place times the value of its state. Places of equal weight along a row are runs, whose counts
-// are differences of the row's running sum. Where all weights are 1 in a square, the sums along rows are made by doubling, and those
-// along columns move down with the square, so that the work does not grow with the range.
+// are differences of the row's running sum.
 #include <algorithm>
 
 #include "job.h"
@@ -25,7 +24,6 @@ extern "C" struct Job {
                               // (width + 2 reach each), then `reach` columns to the left and to the right (height x reach each)
     int64_t batch, height, width, steps, reach;
     int32_t states, even_runs, odd_runs, birth_ranges, survival_ranges;
-    int32_t square;           // the weights are 1 in the whole square but its middle
     int32_t wide, threads;    // wide: counts do not fit 16 bits
 };
 EXPORT_SIZE(Job)
@@ -41,8 +39,8 @@ class Grid {
     const Job& job;
     const int64_t reach, width, wide_row, ring_rows;
     const uint8_t* from = nullptr;
-    std::vector<Row> ring;                      // running sums, or sums over the square's width, of the rows in reach
-    Row values, doubled, spare, counts, other;  // of a row; `other` for cells with odd x + y
+    std::vector<Row> ring;                      // running sums of the rows in reach
+    Row values, counts, other;  // of a row; `other` for cells with odd x + y
     std::vector<uint8_t> born, stays;
 
     COUNT value(int64_t source) const { return source < 0 ? 0 : job.values[from[source]]; }
@@ -74,25 +72,6 @@ class Grid {
         COUNT* __restrict out = slot(y).data();
         out[0] = 0;
         for (int64_t x = 0; x < wide_row; x++) out[x + 1] = sum = COUNT(sum + values[x]);
-    }
-
-    void add_square_sum(int64_t y) {  // over 2 reach + 1 cells of the row, by its binary digits
-        const int64_t width = this->width;  // a local one, so that loops are vectorised
-        read(y);
-        COUNT* __restrict out = slot(y).data();
-        std::fill_n(out, width, 0);
-        int64_t done = 0, length = wide_row;
-        for (int64_t size = 1, wanted = 2 * reach + 1;; size *= 2) {
-            COUNT *__restrict now = values.data(), *__restrict then = doubled.data();
-            if (wanted & size) {
-                for (int64_t x = 0; x < width; x++) out[x] += now[x + done];
-                done += size;
-            }
-            if (done == wanted) return;
-            length -= size;
-            for (int64_t x = 0; x < length; x++) then[x] = now[x] + now[x + size];
-            values.swap(doubled);
-        }
     }
 
     void count_runs(int64_t y, const Run* runs, int number, Row& into) {
@@ -140,45 +119,22 @@ class Grid {
         }
     }
 
-    void leave_out_middle(const uint8_t* __restrict cells, COUNT* __restrict out) const {
-        const int64_t width = this->width;  // a local one, so that loops are vectorised
-        if (job.values[1] == 1 && job.states == 2)
-            for (int64_t x = 0; x < width; x++) out[x] -= cells[x];
-        else
-            for (int64_t x = 0; x < width; x++) out[x] -= job.values[cells[x]];
-    }
-
-    void add(int64_t y) { job.square ? add_square_sum(y) : add_running_sum(y); }
-
   public:
     explicit Grid(const Job& job)
         : job(job), reach(job.reach), width(job.width), wide_row(job.width + 2 * job.reach), ring_rows(2 * job.reach + 2), ring(ring_rows),
-          values(wide_row), doubled(wide_row), counts(job.width), other(job.width), born(job.width), stays(job.width) {
+          values(wide_row), counts(job.width), other(job.width), born(job.width), stays(job.width) {
         for (Row& row : ring) row.resize(wide_row + 1);
     }
 
     void step(StepAt, const uint8_t* before, uint8_t* after, int64_t first, int64_t last) {
-        const int64_t width = this->width;  // a local one, so that loops are vectorised
         from = before;
-        for (int64_t y = first - reach; y < first + reach; y++) add(y);
-        Row column(job.square ? width : 0), nothing(column.size());  // column: sums over the rows in reach
-        if (job.square)
-            for (int64_t y = first - reach; y < first + reach; y++)
-                for (int64_t x = 0; x < width; x++) column[x] += slot(y)[x];
+        for (int64_t y = first - reach; y < first + reach; y++) add_running_sum(y);
         for (int64_t y = first; y < last; y++) {
-            add(y + reach);
-            if (job.square) {
-                const COUNT *__restrict enters = slot(y + reach).data();
-                const COUNT *__restrict leaves = y > first ? slot(y - reach - 1).data() : nothing.data();
-                COUNT *__restrict sums = column.data(), *__restrict out = counts.data();
-                for (int64_t x = 0; x < width; x++) out[x] = sums[x] = COUNT(sums[x] + enters[x] - leaves[x]);
-                leave_out_middle(from + y * width, out);
-            } else {
-                count_runs(y, job.even, job.even_runs, counts);
-                if (job.odd) {
-                    count_runs(y, job.odd, job.odd_runs, other);
-                    for (int64_t x = 1 - (y & 1); x < width; x += 2) counts[x] = other[x];
-                }
+            add_running_sum(y + reach);
+            count_runs(y, job.even, job.even_runs, counts);
+            if (job.odd) {
+                count_runs(y, job.odd, job.odd_runs, other);
+                for (int64_t x = 1 - (y & 1); x < width; x += 2) counts[x] = other[x];
             }
             write(y, after);
         }
