@@ -15,6 +15,7 @@ from viewer.panels.dynamics.recurrence_panel import RecurrencePanel
 from viewer.panels.dynamics.slices_panel import SlicesPanel
 from viewer.panels.dynamics.spectrum_panel import SpectrumPanel
 from viewer.panels.dynamics.universes_panel import UniversesPanel
+from viewer.panels.dynamics.volume_panels import PastFramesPanel, VolumePanel
 from viewer.panels.inspector import InspectorPanel
 from viewer.panels.law import LawPanel
 from viewer.panels.panel import Panel
@@ -69,6 +70,7 @@ PANELS: tuple[DockSpec, ...] = (
         "plots",
     ),
     DockSpec("slices", "Slices", "Ctrl+8", "Three slices of a volume, through one cell", SlicesPanel, _BOTTOM, False, "plots"),
+    DockSpec("volume", "Volume", "Ctrl+9", "The grid of three dimensions in space", VolumePanel, _BOTTOM, False, "plots"),
     _dynamics("spectrum", "Spectrum", "Ctrl+Alt+1", "Power spectrum of the displayed field", SpectrumPanel),
     _dynamics("histogram", "Histogram", "Ctrl+Alt+2", "Histogram of the displayed field over time", HistogramOverTimePanel),
     _dynamics("activity", "Activity", "Ctrl+Alt+3", "Mean change per step of each channel", ActivityPanel),
@@ -78,4 +80,5 @@ PANELS: tuple[DockSpec, ...] = (
     ),
     _dynamics("recurrence", "Recurrence", "Ctrl+Alt+6", "How near each frame is to each other", RecurrencePanel),
     _dynamics("flow", "Flow", "Ctrl+Alt+7", "Arrows along the flow of the displayed field", FlowPanel),
+    _dynamics("past", "Past frames", "Ctrl+Alt+8", "The past frames of the plane as a stack in space", PastFramesPanel),
 )

@@ -68,6 +68,11 @@ class FrameReader:
         frame = frame if cut is None else np.take(frame, cut, plane.dim)
         return region, self._in_unit(name, frame[..., rows, columns])
 
+    def volume(self, name: str, index: int, universe: int) -> Tensor:
+        """All of a field in its unit, `(1, [3,] *grid)`."""
+        self._keep_only(index, index)
+        return self._in_unit(name, self._frame(name, index, universe))
+
     def _projection(self, name: str, index: int, universe: int, plane: Plane) -> Tensor:
         """The mean or maximum of a field along the axis of the slice, `(1, [3,] h, w)`."""
         assert plane.slice is not None

@@ -134,6 +134,10 @@ class RecordingSource(Worker):
         assert found is not None  # the last row, or all of a frame, is always there
         return found[1]
 
+    def read_volume(self, field: str, index: int, universe: int) -> Tensor:
+        """A field of one frame, all of it, `(1, [3,] *grid)` in its unit; only for the own thread."""
+        return self._reader.volume(field, index, universe)
+
     def cyclic(self, field: str) -> bool:
         """Whether a field is an angle."""
         return self._reader.choices[field].cyclic

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from aetheria.observe.downsample import downsample, sample
 from aetheria.observe.feed import Subscription
 from aetheria.observe.frame import Frame
-from viewer.model.plane import PlaneSlice
-from viewer.model.region import Region
+from viewer.model.plane import Plane, PlaneSlice
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
@@ -34,7 +33,7 @@ class SampleRequest:
         size: largest number of values along a side; larger planes are averaged down to it.
         nearest: of larger planes, take cells at the points of a raster instead of averages.
         universe: the sampled one; None for all.
-        slice: of a volume.
+        slice: of a volume; without one all of the volume is sampled.
         colours: keep the three colours of "rgb", before the axes of the grid; otherwise their mean is taken.
     """
 
@@ -53,10 +52,10 @@ class Sample:
     """Values at one step, by name.
 
     Fields are `(h, w)`, observables `()`, colours the mean of the three, a row of cells `(1, w)`; with all universes
-    `(B, h, w)` and `(B,)`.
+    `(B, h, w)` and `(B,)`. A whole volume is `(d, h, w)`.
 
     Attributes:
-        cell: (height, width) of a value of the fields, in cells.
+        cell: (height, width) of a value of a plane, in cells.
     """
 
     step: int
@@ -90,10 +89,18 @@ def _numbers(source: FrameSource, request: SampleRequest) -> bool:
     return set(request.fields) <= set(source.observables)
 
 
-def _cell(present: Region, values: Mapping[str, NDArray[np.float64]]) -> tuple[float, float]:
+def _cell(plane: Plane, wanted: SampleRequest, values: Mapping[str, NDArray[np.float64]]) -> tuple[float, float]:
     """Cells of the plane for each value along both axes."""
     image = next((array for array in values.values() if array.ndim > 1), None)
-    return (1.0, 1.0) if image is None else (present.height / image.shape[-2], present.width / image.shape[-1])
+    if image is None or _whole(plane, wanted):
+        return 1.0, 1.0
+    present = replace(plane, slice=wanted.slice).present
+    return present.height / image.shape[-2], present.width / image.shape[-1]
+
+
+def _whole(plane: Plane, wanted: SampleRequest) -> bool:
+    """Whether all of a volume is sampled."""
+    return plane.slice is not None and wanted.slice is None
 
 
 class LiveSampler:
@@ -101,10 +108,10 @@ class LiveSampler:
 
     def __init__(self, source: LiveSource, request: SampleRequest) -> None:
         self._motor, self._request = source.motor, request
-        shown = 1 if source.plane.space_time else 2
+        shown = 3 if _whole(source.plane, request) else 1 if source.plane.space_time else 2
         self._rank = shown if request.universe is not None else shown + 1
         self._flat = source.plane.space_time
-        self._present = replace(source.plane, slice=request.slice).present
+        self._plane = source.plane
         self._capacity = _WAITING if _numbers(source, request) else max(2, _WAITING_BYTES // (4 * request.size**2))
         self._subscription: Subscription | None = None
         self._seen, self._seen_at = -1, 0.0
@@ -172,9 +179,9 @@ class LiveSampler:
             array = np.asarray(frame[name], np.float64)
             array = array[0] if self._request.universe is not None else array
             colours = array.ndim > self._rank and not self._request.colours
-            array = array.mean(-3 if not self._flat else -2) if colours else array
+            array = array.mean(0 if self._request.universe is not None else 1) if colours else array
             values[name] = array[..., None, :] if self._flat and array.ndim >= self._rank else array
-        return Sample(frame.step, values, _cell(self._present, values))
+        return Sample(frame.step, values, _cell(self._plane, self._request, values))
 
 
 class RecordedImages:
@@ -200,20 +207,19 @@ class RecordedImages:
 
     def _sample(self, index: int) -> Sample:
         values = {name: self._image(name, index) for name in self._request.fields}
-        present = replace(self._source.plane, slice=self._request.slice).present
-        return Sample(int(self._source.steps[index]), values, _cell(present, values))
+        return Sample(int(self._source.steps[index]), values, _cell(self._source.plane, self._request, values))
 
     def _image(self, name: str, index: int) -> NDArray[np.float64]:
         wanted, source = self._request, self._source
-        plane = replace(source.plane, slice=wanted.slice)
+        whole, plane = _whole(source.plane, wanted), replace(source.plane, slice=wanted.slice)
         universes = range(source.universes) if wanted.universe is None else (wanted.universe,)
         images = []
         for universe in universes:
-            values = source.read_plane(name, index, universe, plane)
-            size = (min(wanted.size, values.shape[-2]), min(wanted.size, values.shape[-1]))
+            values = source.read_volume(name, index, universe) if whole else source.read_plane(name, index, universe, plane)
+            size = tuple(min(wanted.size, side) for side in values.shape[-3 if whole else -2 :])
             values = sample(values, size) if wanted.nearest else downsample(values, size, source.cyclic(name))
             image = values[0].double().numpy()
-            images.append(image.mean(0) if image.ndim > 2 and not wanted.colours else image)
+            images.append(image.mean(0) if image.ndim > len(size) and not wanted.colours else image)
         return np.stack(images) if wanted.universe is None else images[0]
 
 

@@ -1,8 +1,11 @@
 """All universes, and three slices of a volume, in the real window offscreen."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missing here")
@@ -10,12 +13,15 @@ pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missi
 from PySide6.QtCore import QPoint, QPointF, Qt
 from pytestqt.qtbot import QtBot
 
+from aetheria.recording import Recorder
 from tests.viewer.fakes import life, live
 from tests.viewer.grids import shift
 from tests.viewer.recordings import record_nca
 from viewer.model.plane import PlaneSlice
+from viewer.model.view_settings import FieldChoice
 from viewer.panels.dynamics.slices_panel import SlicesPanel
 from viewer.panels.dynamics.universes_panel import UniversesPanel
+from viewer.panels.dynamics.volume_panels import PastFramesPanel, VolumePanel, levels_for
 from viewer.sources.opening import open_recording
 from viewer.window.window import Window
 
@@ -103,3 +109,52 @@ def test_a_plane_has_no_slices(window: Window, qtbot: QtBot) -> None:
     panel = opened(window, qtbot, live(life()), "slices")
     qtbot.waitUntil(lambda: panel.pictures[0].nothing.text() == "Only grids of three dimensions have slices.")
     assert not panel.pictures[1].isVisible()
+
+
+def test_a_volume_is_turned_by_dragging_and_cut_by_the_slider(window: Window, qtbot: QtBot) -> None:
+    motor = shift(6, 8, 10)
+    panel = opened(window, qtbot, live(motor), "volume")
+    assert isinstance(panel, VolumePanel)
+    qtbot.waitUntil(lambda: panel.caption.text() == "step 0: channel_0 above 0.3")
+    assert panel.watch.result is not None
+    assert (panel.watch.result.values == motor.cells[0, 0].numpy()).all()
+    before = panel.volume.colours(100)
+    assert before[..., 3].any()
+    qtbot.mousePress(panel.volume, Qt.MouseButton.LeftButton, pos=QPoint(50, 50))
+    qtbot.mouseMove(panel.volume, QPoint(90, 60))
+    qtbot.mouseRelease(panel.volume, Qt.MouseButton.LeftButton, pos=QPoint(90, 60))
+    qtbot.waitUntil(lambda: not (panel.volume.colours(100) == before).all())
+    panel.volume.show_volume(panel.watch.result.values, np.zeros((256, 3), np.uint8), (0.0, 1.0), 2.0)
+    assert not panel.volume.colours(100)[..., 3].any(), "no cell is above 2"
+
+
+def test_a_recorded_volume_is_shown_in_space(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+    motor = shift(6, 8, 10)
+    with Recorder(motor, tmp_path / "volume.h5", fields=["channel_0"]):
+        motor.step(3)
+    motor.close()
+    panel = opened(window, qtbot, open_recording(tmp_path / "volume.h5"), "volume")
+    qtbot.waitUntil(lambda: panel.caption.text() == "step 0: channel_0 above 0.3")
+    assert panel.watch.result.values.shape == (6, 8, 10)
+
+
+def test_past_frames_are_a_stack(window: Window, qtbot: QtBot) -> None:
+    panel = opened(window, qtbot, live(life()), "past")
+    assert isinstance(panel, PastFramesPanel)
+    qtbot.waitUntil(lambda: panel.watch.result is not None)
+    window.controller.step_many(5)
+    qtbot.waitUntil(lambda: panel.caption.text().startswith("steps 0 to 5, the newest on top"))
+    assert panel.watch.result is not None
+    assert panel.watch.result.values.shape == (6, 24, 32)
+
+
+def test_a_plane_is_not_shown_in_space(window: Window, qtbot: QtBot) -> None:
+    panel = opened(window, qtbot, live(life()), "volume")
+    qtbot.waitUntil(lambda: panel.nothing.text().startswith("Only grids of three dimensions"))
+
+
+def test_levels_end_at_the_highest_value_but_for_states() -> None:
+    values, field = np.array([[[0.0, 0.2]]]), FieldChoice("u", "", "1", (0, 1), "ember")
+    assert levels_for(values, field, (0.0, 1.0)) == (0.0, 0.2)
+    assert levels_for(np.zeros((1, 1, 1)), field, (0.0, 1.0)) == (0.0, 1.0)
+    assert levels_for(values, replace(field, colours="#000000 #ffffff #00ff00"), (0.0, 2.0)) == (0.0, 2.0)
