@@ -12,13 +12,16 @@ from aetheria.core.extras import VIEWER_NEEDS
 def command(
     what: Annotated[
         str | None,
-        typer.Argument(metavar="[CONFIG | RECORDING.h5]", help="What to open; without it, a gallery to choose from."),
+        typer.Argument(
+            metavar="[CONFIG | RECORDING.h5 | ADDRESS]",
+            help="What to open; without it, a gallery to choose from. ADDRESS: of a served run.",
+        ),
     ] = None,
     set_: Overrides = None,
     device: Device = None,
     _force: Force = False,
 ) -> None:
-    """Open a window on a live simulation or a recording."""
+    """Open a window on a live simulation, a recording, or a run that a server shows."""
     leave(main(what, set_, device))
 
 

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +17,14 @@ from aetheria.serve.protocol import MAX_FRAME_BYTES, VERSION, Picture, ProtocolE
 
 _TIMEOUT_S = 10.0
 _SCHEMES = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The line that says why something cannot be done, and the command that asked for it; empty for a view that failed."""
+
+    message: str
+    command: str = ""
 
 
 class RemoteRun:
@@ -87,7 +96,8 @@ class RemoteRun:
 
     def choose(self, view: View) -> None:
         """Asks for a view; pictures of it come after some of the last one."""
-        values = {"field": view.field, "size": view.size, "slice": view.cut, "universe": view.universe, "region": view.region}
+        values: dict[str, Any] = {"field": view.field, "size": view.size, "universe": view.universe}
+        values |= {"slice": view.cut, "axis": view.axis, "region": view.region}
         self.send("view", **values, observables=list(view.observables))
 
     def pictures(self) -> Iterator[Picture]:
@@ -101,11 +111,11 @@ class RemoteRun:
             message = self.receive(None)
             if isinstance(message, Picture):
                 yield message
-            elif isinstance(message, str):
-                raise ConfigError(message)
+            elif isinstance(message, Refusal):
+                raise ConfigError(message.message)
 
-    def receive(self, timeout: float | None) -> Picture | CellBlock | str | None:
-        """The next picture, cells that were read, or the line of an error; None for a status, and when nothing comes in time.
+    def receive(self, timeout: float | None) -> Picture | CellBlock | Refusal | None:
+        """The next picture, cells that were read, or a refusal; None for a status, and when nothing comes in time.
 
         Raises:
             ProtocolError: a message that is none of the protocol.
@@ -124,7 +134,8 @@ class RemoteRun:
             case "status":
                 self.status = values
             case "error":
-                return str(values.get("message", "")) or "server: an error without a message"
+                said = str(values.get("message", "")) or "server: an error without a message"
+                return Refusal(said, str(values.get("command", "")))
             case "ended":
                 self.ended = True
         return None

@@ -174,7 +174,7 @@ class Reader:
             try:
                 await self._obey(values["type"], values)
             except AetheriaError as error:
-                await self._connection.send(text("error", message=one_line(error)))
+                await self._connection.send(text("error", message=one_line(error), command=values["type"][:40]))
 
     async def _obey(self, kind: str, values: Mapping[str, Any]) -> None:
         if kind == "view":

@@ -16,7 +16,7 @@ from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.downsample import interleaved
 from aetheria.observe.frame import Frame
 from aetheria.observe.law_fields import known_fields
-from aetheria.observe.request import Request
+from aetheria.observe.request import AXIS_NAMES, Request
 from aetheria.runs.steering import Steering
 from aetheria.serve.budget import Budget
 from aetheria.serve.cells import cells_message
@@ -62,6 +62,7 @@ class LiveSource:
             _controls(law),
             law.channels,
             law.states,
+            law.d_state,
         )
         self._editor = CellEditor(motor)
         self._values: tuple[int, Mapping[str, Any]] | None = None  # of the controls, at a number of changes
@@ -162,7 +163,7 @@ class LiveSource:
         grid = self._motor.shape[2:]
         cuts: dict[str, Any] = {}
         if len(grid) == 3:
-            cuts = {"z": grid[0] // 2 if view.cut is None else view.cut}
+            cuts = {view.axis: grid[AXIS_NAMES.index(view.axis)] // 2 if view.cut is None else view.cut}
         names = [self._info.field(view.field).name, *view.observables]
         block = None if view.region is None else Block(view.region[:2], view.region[2:])
         request = self._motor.request(names, universe=view.universe, slice=cuts, region=block, finite=True)
@@ -238,5 +239,7 @@ def _choices(law: Law, rank: int) -> tuple[tuple[FieldInfo, ...], tuple[str, ...
         if field.scalar:
             observables += names
         else:
-            pictures += [FieldInfo(name, field.meaning, field.unit, field.colour_map) for name in names]
+            pictures += [
+                FieldInfo(name, field.meaning, field.unit, field.colour_map, *field.range, field.cyclic) for name in names
+            ]
     return tuple(sorted(pictures, key=lambda field: field.name != law.default_field)), tuple(observables)

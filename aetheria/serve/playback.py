@@ -140,10 +140,12 @@ class PlaybackSource:
 
     def _field(self, name: str) -> FieldInfo:
         attributes = self._recording.dataset(name).attrs
-        words = (
+        meaning, unit, colours = (
             str(attributes.get(key, default)) for key, default in (("long_name", ""), ("units", "1"), ("colour_map", "ember"))
         )
-        return FieldInfo(name, *words)
+        low, high = (attributes.get(key) for key in ("valid_min", "valid_max"))
+        low, high = (None if end is None else float(end) for end in (low, high))
+        return FieldInfo(name, meaning, unit, colours, low, high, _stem(name) == "phase")
 
     def _values(self, view: View, index: int) -> NDArray[np.float32]:
         """A field in its unit, of one universe: `(h, w)`, `(w,)`, of "rgb" with three planes before."""
@@ -153,11 +155,13 @@ class PlaybackSource:
         values = np.asarray(recording.read(name, index, view.universe)[0], np.float32) * factor + offset
         if len(axes) < 3:
             return _part(values, view)
-        layers = self._info.grid[0]
+        if view.axis not in axes:
+            raise ConfigError(f"view axis: {view.axis} given; the recording has {', '.join(axes)}")
+        layers = self._info.grid[axes.index(view.axis)]
         cut = layers // 2 if view.cut is None else view.cut
         if isinstance(cut, int) and not 0 <= cut < layers:
             raise ConfigError(f'view slice: {cut} given; expected 0 to {layers - 1}, "mean" or "max"')
-        shown = cut_axes(values, axes, {axes[0]: cut}, cyclic=_stem(name) == "phase")  # type: ignore[dict-item]
+        shown = cut_axes(values, axes, {view.axis: cut}, cyclic=_stem(name) == "phase")  # type: ignore[dict-item]
         return _part(np.asarray(shown, np.float32), view)
 
     def _levels(self, view: View, values: NDArray[np.float32], before: tuple[float, float] | None) -> tuple[float, float]:

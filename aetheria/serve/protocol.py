@@ -33,7 +33,8 @@ class View:
     Attributes:
         field: name of a field with a picture; None for the first.
         size: pixels along the longer side, at the most.
-        cut: layer of the first axis of a grid with three, or "mean" or "max" along it; None for the middle.
+        cut: layer of a grid with three axes, or "mean" or "max" along the axis; None for the middle.
+        axis: across which a grid with three is cut.
         universe: number of the universe.
         observables: names of observables.
         region: (top, left, height, width) of the part that is shown, in cells of the shown axes; None for the whole grid.
@@ -45,6 +46,7 @@ class View:
     universe: int = 0
     observables: tuple[str, ...] = ()
     region: tuple[int, int, int, int] | None = None
+    axis: str = "z"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Picture:
         observables: values by name.
         pixels: `height * width * channels` bytes, row by row from the top.
         frame: number of the frame in a recording; None for a run.
-        view: that it shows; only universe, slice and region are told.
+        view: that it shows; only universe, slice, axis and region are told.
         finite: whether the values shown are free of NaN and Inf.
     """
 
@@ -136,6 +138,7 @@ def frame_bytes(picture: Picture) -> bytes:
         frame=picture.frame,
         universe=picture.view.universe,
         slice=picture.view.cut,
+        axis=picture.view.axis,
         region=picture.view.region,
         finite=picture.finite,
     )
@@ -156,7 +159,7 @@ def read_frame(message: bytes) -> Picture:
         if wrong or len(pixels) != height * width * channels:
             raise ValueError
         step, frame = int(values["step"]), values["frame"]
-        view = read_view({name: values[name] for name in ("universe", "slice", "region")})
+        view = read_view({name: values[name] for name in ("universe", "slice", "axis", "region")})
         finite = values["finite"] is not False
         return Picture(step, str(values["field"]), height, width, channels, (low, high), numbers, pixels, frame, view, finite)
     except (ValueError, KeyError, TypeError, AttributeError, ProtocolError):
@@ -169,7 +172,7 @@ def read_view(values: Mapping[str, Any]) -> View:
     Raises:
         ProtocolError: an unknown key, or a value of another type or out of its range.
     """
-    known = ("field", "size", "slice", "universe", "observables", "region")
+    known = ("field", "size", "slice", "axis", "universe", "observables", "region")
     for name in values.keys() - {"type", *known}:
         raise ProtocolError(f'view: key "{name}"; {nearest(str(name), list(known))}')
     field, cut, names = values.get("field"), values.get("slice"), values.get("observables", [])
@@ -180,7 +183,9 @@ def read_view(values: Mapping[str, Any]) -> View:
     if not isinstance(names, list) or len(names) > MAX_OBSERVABLES or not all(isinstance(name, str) for name in names):
         raise ProtocolError(f"view observables: {names!r} given; expected up to {MAX_OBSERVABLES} names")
     size, universe = _whole(values, "size", 512, 1, MAX_SIDE), _whole(values, "universe", 0, 0, 1 << 31)
-    return View(field, size, cut, universe, tuple(dict.fromkeys(names)), _region(values.get("region")))
+    if (axis := values.get("axis", "z")) not in ("z", "y", "x"):
+        raise ProtocolError(f'view axis: {axis!r} given; expected "z", "y" or "x"')
+    return View(field, size, cut, universe, tuple(dict.fromkeys(names)), _region(values.get("region")), axis)
 
 
 def _region(given: object) -> tuple[int, int, int, int] | None:

@@ -14,12 +14,21 @@ LOOKING = ("read",)  # commands that change nothing
 
 @dataclass(frozen=True)
 class FieldInfo:
-    """A field with a picture, for a list of choices."""
+    """A field with a picture, for a list of choices.
+
+    Attributes:
+        name, meaning, unit, colour_map: of the field.
+        low, high: ends of its range; None where they are open.
+        cyclic: it is an angle.
+    """
 
     name: str
     meaning: str
     unit: str
     colour_map: str
+    low: float | None = None
+    high: float | None = None
+    cyclic: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class SourceInfo:
         controls: parameters of the law; their values are in the status.
         channels: of a cell.
         states: number of whole states of a cell; None for real values.
+        d_state: number of complex amplitudes of a cell; None for real cells.
     """
 
     title: str
@@ -66,6 +76,7 @@ class SourceInfo:
     controls: tuple[ControlInfo, ...] = ()
     channels: int = 1
     states: int | None = None
+    d_state: int | None = None
 
     def as_values(self) -> dict[str, Any]:
         """The values of a JSON message, with the colours of each colour map as hexadecimal text."""

@@ -14,7 +14,7 @@ from aetheria.core.errors import ConfigError
 from aetheria.laws import build_law
 from aetheria.motor.edits import CellsEdit, ControlEdit
 from aetheria.serve.cells import CellBlock, cells_message, read_cells
-from aetheria.serve.client import RemoteRun
+from aetheria.serve.client import Refusal, RemoteRun
 from aetheria.serve.editing import CellEditor
 from aetheria.serve.protocol import MAX_CELL_BYTES, MAX_TEXT_BYTES, Picture, ProtocolError, View, packed
 from aetheria.serve.server import Server
@@ -83,7 +83,7 @@ def test_edits_are_undone_and_repeated() -> None:
             shown = read(run, 0, 0).values[0, :, 0]
             assert np.array_equal(shown, before[:2, 0] if rows is None else rows), command
         run.send("redo")
-        assert answer(run, str) == "redo: no edit of a reader is left to redo"
+        assert answer(run, Refusal).message == "redo: no edit of a reader is left to redo"
     assert len(motor.edits) == 6
 
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_is_refused_in_one_line_and_changes_nothing(message: Any,
             run.set_cells(message)
         else:
             run.send(message.pop("type"), **message)
-        said = answer(run, str)
+        said = answer(run, Refusal).message
         assert line in said
         assert "\n" not in said
         assert read(run, 0, 0)  # the connection is as it was
@@ -178,7 +178,7 @@ def test_more_cells_than_a_message_holds_are_not_sent() -> None:
 def test_a_text_as_large_as_cells_may_be_ends_the_connection() -> None:
     with reader(small_motor()) as (run, _):
         run._send(json.dumps({"type": "view", "field": "x" * MAX_TEXT_BYTES}))
-        assert "expected up to 4,096" in answer(run, str)
+        assert "expected up to 4,096" in answer(run, Refusal).message
         with pytest.raises(ConfigError, match="expected up to 4,096"):
             list(run.pictures())
 
@@ -188,9 +188,9 @@ def test_a_read_only_server_reads_cells_and_changes_none() -> None:
     with reader(motor, read_only=True) as (run, _):
         assert run.welcome["commands"] == ["read"]
         run.set_cells(CellBlock((0, 0), np.zeros((1, 16, 24), np.uint8)))
-        assert "--read-only" in answer(run, str)
+        assert "--read-only" in answer(run, Refusal).message
         run.send("control", name="rule", value="B2/S")
-        assert "--read-only" in answer(run, str)
+        assert "--read-only" in answer(run, Refusal).message
         assert read(run, 0, 0).values.shape == (1, 2, 2)
     assert not motor.edits
 

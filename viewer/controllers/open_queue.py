@@ -4,13 +4,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from viewer.controllers.component import Component
 from viewer.controllers.controller import Controller
 from viewer.model.messages import Message, error_text
 from viewer.sources.importing import SUFFIXES, NewRun, RunChange, import_file
 from viewer.sources.live import LiveSource
-from viewer.sources.opening import live_source, open_any
+from viewer.sources.opening import is_address, live_source, open_any
 from viewer.sources.source import FrameSource, close_at_exit
 
 
@@ -45,6 +46,10 @@ class OpenQueue(Component):
         """
         if self._pending is not None and self._pending.path == str(path) and not overrides:
             return  # a double click
+        if is_address(path):  # which is shown without its token, and not remembered
+            place = urlsplit(str(path)).netloc
+            self.open_made(place, lambda: open_any(path, overrides, self.device))
+            return
         run = self.controller.source if isinstance(self.controller.source, LiveSource) else None
 
         def make() -> FrameSource | RunChange | NewRun:
@@ -93,7 +98,8 @@ class OpenQueue(Component):
                 self._apply_change(change)
             case _Ready(source, note):
                 self.controller.open(source)
-                source.play(True)
+                if source.starts:
+                    source.play(True)
                 self._show_note(note)
         if opening.path:
             self.on_opened(opening.path)

@@ -11,7 +11,7 @@ from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.boundaries import BOUNDARY, known_boundaries
 from viewer.controllers.component import Component, ComponentHost
 from viewer.sources.live import LiveSource
-from viewer.sources.source import FrameSource
+from viewer.sources.source import ControlledSource, FrameSource
 
 # A few of `aetheria.laws.rules.NAMES`, of several families; any of them may be typed.
 _KNOWN = (
@@ -69,7 +69,10 @@ class ParameterController(Component):
 
     def set(self, name: str, value: Value) -> None:
         """Changes a control from the next step on; a refusal goes into `problems`."""
-        source = self.controller.source
+        source, elsewhere = self.controller.source, self._elsewhere
+        if elsewhere is not None:
+            elsewhere.set_control(name, value)
+            self._notify()  # the value that holds is shown until the answer is there
         if not isinstance(source, LiveSource):
             return
         if name == BOUNDARY.name:
@@ -139,6 +142,16 @@ class ParameterController(Component):
 
     # -- component -----------------------------------------------------------------------------------------------
 
+    def tick(self) -> None:
+        source = self._elsewhere
+        if source is not None and dict(source.values) != self.values:
+            self.values = dict(source.values)
+            self._first = self.values | self._first  # the first that were told
+            self.controls = tuple(
+                control for control in source.controls if isinstance(self.values.get(control.name), float | str)
+            )
+            self._notify()
+
     def opened(self, source: FrameSource) -> None:
         if isinstance(source, LiveSource):
             law = source.motor.traits
@@ -169,6 +182,12 @@ class ParameterController(Component):
             self.values |= {control.name: source.motor.get_control(control.name) for control in source.motor.traits.controls}
             self.problems = {}
             self._notify()
+
+    @property
+    def _elsewhere(self) -> ControlledSource | None:
+        """The open source, where its law is elsewhere."""
+        source: object = self.controller.source
+        return source if isinstance(source, ControlledSource) else None
 
     def _notify(self) -> None:
         for listener in list(self.listeners):

@@ -10,6 +10,7 @@ from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig, load_config
 from aetheria.runs.replay import replay
 from aetheria.runs.run import build_motor
+from aetheria.serve.access import check_websockets
 from viewer.sources.importing import SUFFIXES, suffix_of
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
@@ -18,7 +19,7 @@ from viewer.sources.source import FrameSource
 Opener = Callable[[str | Path, list[str] | None, str | None], FrameSource]
 KNOWN = (
     "a config (.toml), a recording (.h5), a pattern (.rle, .cells, .lif, .mcl, .mc), cells (.npy, .png), weights "
-    "(.safetensors, .pt) or a saved state (.safetensors), or the name of a shipped config"
+    "(.safetensors, .pt) or a saved state (.safetensors), the name of a shipped config, or the address of a served run"
 )
 
 
@@ -33,6 +34,8 @@ def open_any(path: str | Path, overrides: list[str] | None = None, device: str |
     Raises:
         AetheriaError: unknown kind of file, or refused by its reader.
     """
+    if is_address(path):
+        return open_address(str(path), overrides, device)
     kind = _known(Path(path))
     return OPENERS.get(kind, open_config)(path, overrides, device)
 
@@ -43,6 +46,9 @@ def check(path: str | Path, overrides: list[str] | None = None, device: str | No
     Raises:
         AetheriaError: as `open_any`.
     """
+    if is_address(path):
+        open_address(str(path), overrides, device).close()
+        return
     kind = _known(Path(path))
     if kind in (".h5", ".hdf5"):
         if device:
@@ -52,6 +58,26 @@ def check(path: str | Path, overrides: list[str] | None = None, device: str | No
         load_config(path, overrides)
     else:
         check_input(Path(path), KNOWN)
+
+
+def is_address(path: str | Path) -> bool:
+    """Whether this is the address of a served run."""
+    return "://" in str(path)
+
+
+def open_address(address: str, overrides: list[str] | None = None, device: str | None = None) -> FrameSource:
+    """Opens a run that a server shows.
+
+    Raises:
+        ConfigError: nobody there, or the server refuses; settings that only a run of one's own has.
+    """
+    if overrides or device:
+        place = address.partition("?")[0].partition("#")[0]  # without the token
+        raise ConfigError(f"{place}: --set and --device apply to configs, not to runs that a server steps")
+    check_websockets()
+    from viewer.sources.remote import RemoteSource  # needs the extra `serve`
+
+    return RemoteSource(address)
 
 
 def open_config(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> FrameSource:

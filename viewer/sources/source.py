@@ -6,13 +6,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.laws.base import Law
+from aetheria.laws.controls import Control, TextControl, Value
 from aetheria.observe.law_fields import known_fields
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.plane import Plane
@@ -34,6 +35,7 @@ class FrameSource(Protocol):
         observables: names of the numbers per universe that can be plotted.
         live: its cells can be stepped and edited.
         runs: the viewer can start and stop it; False for a run that the user's own code steps.
+        starts: it plays as soon as it is opened.
         first_view_settings: the initial view.
         samples: the newest sample of the visible cells, if any: its step, and values `(1, [3,] h, w)` of the displayed field.
     """
@@ -45,6 +47,7 @@ class FrameSource(Protocol):
     observables: tuple[str, ...]
     live: bool
     runs: bool
+    starts: bool
     first_view_settings: ViewSettings
     samples: deque[tuple[int, NDArray[np.generic]]]
 
@@ -80,6 +83,25 @@ class FrameSource(Protocol):
 
     def close(self) -> None:
         """Ends the threads soon; does not wait for them."""
+
+
+@runtime_checkable
+class ControlledSource(Protocol):
+    """A source with parameters of a law that is elsewhere.
+
+    Attributes:
+        controls: the parameters.
+        values: their present values, by name.
+    """
+
+    controls: tuple[Control | TextControl, ...]
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """The present values, by name."""
+
+    def set_control(self, name: str, value: Value) -> None:
+        """Asks for another value; does not wait. A refusal is reported."""
 
 
 class ThreadOwner(Protocol):
@@ -143,6 +165,7 @@ class Worker:
     """
 
     runs = True
+    starts = True
 
     def __init__(self, name: str) -> None:
         self._waiting: dict[str, Callable[[], None]] = {}

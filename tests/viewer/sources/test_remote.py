@@ -1,0 +1,199 @@
+"""A served run as a source: the cells of the server's motor, steered from a controller without a window."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aetheria import Aetheria_Motor
+from aetheria.core.errors import AetheriaError, ConfigError
+from aetheria.laws import build_law
+from aetheria.runs.steering import Steering
+from aetheria.serve.server import Server
+from tests.viewer.fakes import FakeView
+from viewer.controllers.controller import Controller
+from viewer.model.region import Region
+from viewer.sources.opening import check, open_any
+from viewer.sources.remote import RemoteSource
+
+
+def motor_of(law: str = "Life", grid: tuple[int, ...] = (24, 32)) -> Aetheria_Motor:
+    return Aetheria_Motor(build_law(law), grid, device="cpu", cfg={"plan": "eager"}, initial="noise")
+
+
+@contextlib.contextmanager
+def served(motor: Aetheria_Motor, **options: Any) -> Iterator[tuple[Server, Steering]]:
+    """A motor that another thread steps, paused at first."""
+    steering, stop = Steering(), threading.Event()
+    steering.pause(True)
+    thread = threading.Thread(target=steering.step, args=(motor, 10**9, stop.is_set))
+    with motor.serve(port=0, steering=steering, **options) as server:
+        thread.start()
+        try:
+            yield server, steering
+        finally:
+            stop.set()
+            thread.join()
+
+
+@contextlib.contextmanager
+def window_on(server: Server) -> Iterator[tuple[Controller, FakeView]]:
+    view = FakeView()
+    controller = Controller(view)
+    controller.open(open_any(server.url))
+    try:
+        yield controller, view
+    finally:
+        controller.close()
+
+
+def until(controller: Controller, condition: Callable[[], object], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        controller.tick()
+        time.sleep(0.01)
+
+
+def shows(view: FakeView, motor: Aetheria_Motor) -> bool:
+    """Whether the newest frame has the cells of the motor."""
+    cells = motor.cells[0, 0].numpy()
+    frame = view.frames[-1] if view.frames else None
+    return frame is not None and frame.pixels.shape == cells.shape and np.array_equal(frame.pixels > 127, cells > 0)
+
+
+def test_a_window_shows_the_cells_of_the_server_and_steps_them() -> None:
+    motor = motor_of()
+    with served(motor) as (server, steering), window_on(server) as (controller, view):
+        until(controller, lambda: shows(view, motor))
+        assert steering.paused  # to open a window lets nothing go on
+        controller.step_many(3)
+        until(controller, lambda: motor.step_count == 3 and view.frames[-1].step == 3)
+        assert shows(view, motor)
+        until(controller, lambda: view.statuses[-1].step == 3)
+        assert not view.statuses[-1].playing
+        controller.toggle_play()
+        until(controller, lambda: not steering.paused and motor.step_count > 3)
+        assert not view.messages
+
+
+def test_speed_field_and_viewport_are_chosen_in_the_window() -> None:
+    motor = motor_of()
+    with served(motor) as (server, steering), window_on(server) as (controller, view):
+        until(controller, lambda: view.frames)
+        assert steering.speed is None
+        controller.set_speed(8.0)
+        until(controller, lambda: steering.speed == 8.0)
+        controller.set_visible_area(Region(2, 3, 4, 5), (4, 5))
+        until(controller, lambda: view.frames[-1].region == Region(2, 3, 4, 5))
+        assert np.array_equal(view.frames[-1].pixels > 127, motor.cells[0, 0, 2:6, 3:8].numpy() > 0)
+        controller.next_field()
+        until(controller, lambda: view.frames[-1].field == controller.source.fields[1].name)  # type: ignore[union-attr]
+
+
+def test_a_slice_of_a_volume_is_chosen_across_any_axis() -> None:
+    motor = motor_of("Life3D", (5, 6, 7))
+    with served(motor) as (server, _), window_on(server) as (controller, view):
+        until(controller, lambda: view.frames)
+        assert np.array_equal(view.frames[-1].pixels > 127, motor.cells[0, 0, 2].numpy() > 0)
+        controller.next_axis()
+        until(controller, lambda: view.frames[-1].slice is not None and view.frames[-1].slice.axis == "y")
+        assert np.array_equal(view.frames[-1].pixels > 127, motor.cells[0, 0, :, 3].numpy() > 0)
+
+
+def test_parameters_are_changed_from_the_window_and_refusals_are_shown() -> None:
+    motor = motor_of("Lenia", (32, 32))
+    with served(motor) as (server, _), window_on(server) as (controller, view):
+        parameters = controller.parameters
+        until(controller, lambda: {"m", "s"} <= {control.name for control in parameters.controls})
+        parameters.set("m", 0.2)
+        until(controller, lambda: motor.get_control("m") == 0.2 and parameters.values["m"] == 0.2)
+        parameters.set("s", -1.0)
+        until(controller, lambda: view.messages)
+        assert "-1.0 given" in view.messages[-1].text
+        motor.set_control("m", 0.17)  # by somebody else
+        until(controller, lambda: parameters.values["m"] == 0.17)
+        parameters.reset("m")
+        until(controller, lambda: motor.get_control("m") == 0.15)
+
+
+def test_a_cell_is_inspected() -> None:
+    motor = motor_of()
+    with served(motor) as (server, _), window_on(server) as (controller, view):
+        until(controller, lambda: view.frames)
+        found: list[Any] = []
+        assert controller.source is not None
+        controller.source.inspect(5, 6, 0, found.append)
+        until(controller, lambda: found)
+        assert found[0].channels.tolist() == [float(motor.cells[0, 0, 5, 6])]
+
+
+def test_a_read_only_server_is_seen_and_not_steered() -> None:
+    motor = motor_of()
+    with served(motor, read_only=True) as (server, steering), window_on(server) as (controller, view):
+        until(controller, lambda: view.frames)
+        source = controller.source
+        assert isinstance(source, RemoteSource)
+        assert not source.runs
+        assert not source.controls
+        controller.toggle_play()
+        controller.step_once()
+        controller.set_speed(2.0)
+        until(controller, lambda: shows(view, motor))
+        assert steering.paused
+        assert steering.speed is None
+
+
+def test_a_server_that_goes_is_told_and_its_return_too() -> None:
+    motor = motor_of()
+    view = FakeView()
+    controller = Controller(view)
+    with served(motor) as (server, _):
+        port, token = server.port, server.token
+        controller.open(open_any(server.url))
+        until(controller, lambda: view.frames)
+        for reader in list(server._readers):
+            server._call(reader.transport.abort)
+        until(controller, lambda: view.messages)
+        assert "connection" in view.messages[-1].text
+        shown = len(view.frames)
+        motor.set_cells(motor.cells * 0)
+        until(controller, lambda: len(view.frames) > shown and shows(view, motor))
+    until(controller, lambda: "the run has ended" in view.messages[-1].text)
+    assert token not in "".join(message.text for message in view.messages)
+    assert str(port) in view.messages[-1].text
+    controller.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "line"), [(lambda url: f"{url}x", "token: wrong"), (lambda url: url.partition("?")[0], "has no token")]
+)
+def test_what_is_wrong_with_an_address_is_said_before_a_window_opens(change: Callable[[str], str], line: str) -> None:
+    with served(motor_of()) as (server, _), pytest.raises(ConfigError, match=line):
+        check(change(server.url))
+
+
+def test_no_server_another_version_and_a_row_of_cells_are_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(motor_of("Elementary", (32,))) as (server, _):
+        with pytest.raises(ConfigError, match="aetheria watch"):
+            check(server.url)
+        with pytest.raises(ConfigError, match="--device"):
+            check(server.url, device="cpu")
+        monkeypatch.setattr("aetheria.serve.client.VERSION", 1)
+        with pytest.raises(ConfigError, match="this server speaks version 2"):
+            check(server.url)
+    with pytest.raises(ConfigError, match="refused"):
+        check(server.url)
+
+
+@pytest.mark.parametrize("address", ["ws://127.0.0.1:1?token=secret", "ws://127.0.0.1:1", "http://"])
+def test_a_wrong_address_is_one_line_with_exit_code_2(address: str) -> None:
+    with pytest.raises(AetheriaError) as error:
+        check(address)
+    assert error.value.exit_code == 2
+    assert len(str(error.value).splitlines()) == 1
+    assert "secret" not in str(error.value)

@@ -1,0 +1,297 @@
+"""A served run as a source of frames: one thread receives, another sends. No Qt."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aetheria.core.errors import AetheriaError, ConfigError
+from aetheria.laws.controls import Control, TextControl, Value
+from aetheria.serve.cells import CellBlock
+from aetheria.serve.client import Refusal, RemoteRun
+from aetheria.serve.protocol import MAX_SIDE, Picture, View
+from viewer.model.frame import CellValues, RenderedFrame
+from viewer.model.palette import first_view_settings
+from viewer.model.plane import plane_of
+from viewer.model.region import Region
+from viewer.model.status import Status
+from viewer.model.view_settings import FieldChoice, FrameRequest
+from viewer.sources.frame_renderer import FrameRenderer
+from viewer.sources.source import RateMeter, Worker, close_at_exit
+
+_RETRY_S = 2.0  # between two attempts to reach a server that is gone
+_WAIT_S = 0.25
+
+
+class RemoteSource(Worker):
+    """A run that a server shows, as far as the server allows: pause, step, speed, parameters, edits.
+
+    Levels and colours are found here, from pictures of bytes: a value is known to a part in 255 of the server's levels.
+
+    Attributes:
+        commands: that the server takes.
+        controls: parameters of the law.
+        values: of these, as the server told them last.
+    """
+
+    live = True
+    starts = False  # it is not for a window that opens to let a run go on that others have paused
+
+    def __init__(self, address: str) -> None:
+        """
+        Args:
+            address: as the server printed it; see `RemoteRun`.
+
+        Raises:
+            ConfigError: nobody there, or the server refuses; or a run that this window cannot show.
+        """
+        self._address = address
+        self._run = run = RemoteRun(address)
+        welcome = run.welcome
+        if len(welcome["grid"]) == 1:
+            run.close()
+            raise ConfigError(
+                "view: a served grid of one axis; expected two or three. The server's page and aetheria watch show it"
+            )
+        self.place = urlsplit(address).netloc
+        self.title = f"{welcome['title']} ({self.place})"
+        self.plane, self.universes = plane_of(tuple(welcome["grid"])), int(welcome["universes"])
+        self.fields = tuple(map(_choice, welcome["fields"]))
+        self.observables: tuple[str, ...] = ()
+        self.first_view_settings = first_view_settings(self.fields, self.plane, None)
+        self.commands = frozenset(map(str, welcome["commands"]))
+        self.controls = tuple(map(_control, welcome["controls"])) if "control" in self.commands else ()
+        self.runs = "pause" in self.commands
+        self._renderer = FrameRenderer({choice.name: choice for choice in self.fields})
+        self.samples = self._renderer.samples
+        self._request: FrameRequest | None = None
+        self._ready: deque[RenderedFrame] = deque(maxlen=1)
+        self._last: tuple[Picture, Tensor] | None = None
+        self._cells: deque[Callable[[CellBlock], None]] = deque()  # who waits for cells, the first one first
+        self._pace: tuple[float | None, int] | None = None
+        self._taken = self._dropped = self._bytes = 0
+        self._steps, self._shown, self._received = RateMeter(), RateMeter(), RateMeter()
+        self._ended = threading.Event()
+        super().__init__("remote source")
+        self._receiver = threading.Thread(target=self._receive, name="remote frames", daemon=True)
+        self._receiver.start()
+        close_at_exit(self)
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        return self._run.status.get("controls", {})
+
+    # -- frames -------------------------------------------------------------------------------------------------
+
+    def request_frames(self, frame_request: FrameRequest | None) -> None:
+        before, self._request = self._request, frame_request
+        if frame_request is None or before == frame_request:
+            return
+        if frame_request.view_settings.mix is not None:
+            self.report_error(ConfigError("A served run is shown by one field at a time."))
+            return
+        if before is None or _view(before) != _view(frame_request):
+            self._choose()
+        self.submit(self._draw, name="draw")
+
+    def _choose(self) -> None:
+        def choose(run: RemoteRun) -> None:
+            if self._request is not None:
+                run.choose(_view(self._request))
+
+        self._send(choose, "view")
+
+    def next_frame(self) -> RenderedFrame | None:
+        try:
+            frame = self._ready.popleft()
+        except IndexError:
+            return None
+        self._taken += 1
+        return frame
+
+    def _draw(self) -> None:
+        """Renders the newest picture, for its part of the present request."""
+        last, request = self._last, self._request
+        if last is None or request is None or request.view_settings.mix is not None:
+            return
+        picture, values = last
+        settings, view = request.view_settings, picture.view
+        slice_ = settings.slice
+        cut = (None, "z") if slice_ is None else (slice_.cut, slice_.axis)
+        shown = picture.field, view.universe, (view.cut, view.axis) if slice_ is not None else (None, "z")
+        if shown != (settings.field, settings.universe, cut) or view.region is None:
+            return  # of the view before
+        region = Region(*view.region)
+        moving = not self._run.status.get("paused", False)
+        frame = self._renderer.render(picture.step, request, region, values, moving)
+        self._dropped += len(self._ready)
+        self._ready.append(frame if picture.finite else replace(frame, finite=False))
+
+    # -- cells --------------------------------------------------------------------------------------------------
+
+    def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
+        request = self._request
+        if "read" not in self.commands or request is None:
+            return
+        plane = replace(self.plane, slice=request.view_settings.slice)
+        if not plane.paintable:
+            return
+        block, d = plane.block(Region(y, x, 1, 1)), self._run.welcome.get("d_state")
+
+        def found(cells: CellBlock) -> None:
+            channels = cells.values.astype(np.float64).reshape(-1)
+            answer = CellValues(cells.step or 0, y, x, universe, channels, d, {})
+            self.submit(lambda: answer, then)
+
+        def read(run: RemoteRun) -> None:
+            if not self._cells:  # of several the newest is answered, once the last answer is there
+                self._cells.append(found)
+                run.send("read", at=block.corner, size=block.size, universe=universe)
+
+        self._send(read, "inspect")
+
+    # -- running ------------------------------------------------------------------------------------------------
+
+    def play(self, playing: bool) -> None:
+        if self.runs:
+            self._send(lambda run: run.send("pause", paused=not playing), "play")
+
+    def advance_updates(self, updates: int) -> None:
+        steps = updates * (self._pace[1] if self._pace is not None else 1)
+        if self.runs and steps:
+            self._send(lambda run: run.send("step", steps=steps))
+
+    def go_to(self, step: int) -> None:
+        """Steps on to `step`; a served run does not go back."""
+        ahead = step - int(self._run.status.get("step", 0))
+        if ahead > 0 and self.runs:
+            self._send(lambda run: run.send("step", steps=ahead))
+        elif ahead < 0:
+            self.report_error(ConfigError("A served run only goes on: its readers cannot take it back."))
+
+    def set_speed(self, speed: float | None, stride: int) -> None:
+        """Sets the speed for all readers, where it is another one than that with which the window was opened."""
+        before, self._pace = self._pace, (speed, stride)
+        if self.runs and before not in (None, self._pace):
+            self._send(lambda run: run.send("speed", speed=None if speed is None else speed * stride), "speed")
+
+    def set_control(self, name: str, value: Value) -> None:
+        """Asks for another value of a parameter; a refusal is reported."""
+        self._send(lambda run: run.send("control", name=name, value=value), f"control {name}")
+
+    def status(self) -> Status:
+        told = self._run.status
+        step, speed = int(told.get("step", 0)), self._steps(int(told.get("step", 0)))
+        return Status(
+            step=step,
+            playing=not (told.get("paused", False) or self._run.ended) if self.runs else speed > 0,
+            steps_per_s=speed,
+            cells_per_s=speed * self.universes * float(np.prod(self.plane.shape)),
+            frames_per_s=self._shown(self._taken),
+            dropped=self._dropped,
+            device=self.place,
+            plan="ended" if self._run.ended else "served",
+            plan_reason="stepped by the server" if "control" in self.commands else "the server only shows the run",
+            bytes_per_s=self._received(self._bytes),
+        )
+
+    def close(self) -> None:
+        self._ended.set()
+        super().close()
+
+    def on_exit(self) -> None:
+        """Ends the connection."""
+        self._run.close()
+
+    # -- threads ------------------------------------------------------------------------------------------------
+
+    def _send(self, job: Callable[[RemoteRun], None], name: str = "") -> None:
+        """Sends from the worker thread; what cannot be sent is dropped: the receiver says that the server is gone."""
+
+        def send() -> None:
+            try:
+                job(self._run)
+            except ConfigError:
+                return
+
+        self.submit(send, name=name)
+
+    def _receive(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._take(self._run.receive(_WAIT_S))
+            except AetheriaError as error:
+                if not self._ended.is_set():
+                    self.report_error(error)
+                    self._return()
+            if self._run.ended and not self._ended.is_set():
+                self.report_error(ConfigError(f"{self.place}: the run has ended; the last picture stays."))
+                return
+
+    def _take(self, message: Picture | CellBlock | Refusal | None) -> None:
+        if isinstance(message, Picture):
+            self._bytes += len(message.pixels)
+            self._last = message, _values(message)
+            self.submit(self._draw, name="draw")
+        elif isinstance(message, CellBlock):
+            if self._cells:
+                self._cells.popleft()(message)
+        elif isinstance(message, Refusal):
+            if message.command == "read" and self._cells:
+                self._cells.popleft()
+            self.report_error(ConfigError(message.message))
+
+    def _return(self) -> None:
+        """Connects again as soon as the server is there; the view is the one before."""
+        self._cells.clear()
+        while not self._ended.wait(_RETRY_S):
+            try:
+                run = RemoteRun(self._address)
+            except ConfigError:
+                continue
+            if (run.welcome["grid"], run.welcome["law"]) != (self._run.welcome["grid"], self._run.welcome["law"]):
+                run.close()
+                self.report_error(ConfigError(f"{self.place}: another run is served there now; open it anew."))
+                self._ended.set()
+                return
+            before, self._run = self._run, run
+            before.close()
+            self._choose()
+            return
+
+
+def _view(request: FrameRequest) -> View:
+    """The view that a server is asked for; levels and colours are found here."""
+    settings, region = request.view_settings, request.region
+    cut: Any = None if settings.slice is None else settings.slice.cut
+    axis = "z" if settings.slice is None else settings.slice.axis
+    part = region.top, region.left, region.height, region.width
+    return View(settings.field, min(MAX_SIDE, max(request.size)), cut, settings.universe, (), part, axis)
+
+
+def _values(picture: Picture) -> Tensor:
+    """The values `(1, [3,] h, w)` of a picture, in the unit of its field."""
+    low, high = picture.levels
+    shape = (picture.height, picture.width, picture.channels)
+    pixels: NDArray[np.uint8] = np.frombuffer(picture.pixels, np.uint8).reshape(shape)
+    numbers = pixels.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
+    planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(numbers, -1, 0)))
+    return planes[None] if picture.channels == 3 else planes
+
+
+def _choice(field: Mapping[str, Any]) -> FieldChoice:
+    ends = field.get("low"), field.get("high")
+    name, meaning, unit, colours = (str(field[key]) for key in ("name", "meaning", "unit", "colour_map"))
+    return FieldChoice(name, meaning, unit, ends, colours, bool(field.get("cyclic")))
+
+
+def _control(told: Mapping[str, Any]) -> Control | TextControl:
+    name, meaning, low, high = told["name"], told["meaning"], told["low"], told["high"]
+    return TextControl(name, meaning) if low is None else Control(name, meaning, low, high)
