@@ -181,6 +181,36 @@ class TreeRule:
     boundary: str
 
 
+class Gates(NamedTuple):
+    """A layer of two-input logic gates.
+
+    Attributes:
+        kinds: number 0 to 15 of each gate, whose bits, the highest first, are its values for the inputs 00, 01, 10 and 11.
+        left, right: the inputs of each gate.
+    """
+
+    kinds: tuple[int, ...]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+
+
+class GateRule(NamedTuple):
+    """Circuits on the cells around, for each channel, and a circuit that makes the next cell; of bits, on a grid of any rank.
+
+    Attributes:
+        perception: the layers of each circuit of one output, which reads the cells of one channel at `places`.
+        update: the layers of the circuit that reads the channels of the cell, then the bit of circuit 0 for each channel, of
+            circuit 1, and so on.
+        places: relative to the cell, at most one cell away along each axis.
+        boundary: the cells beyond the edge.
+    """
+
+    perception: tuple[tuple[Gates, ...], ...]
+    update: tuple[Gates, ...]
+    places: tuple[tuple[int, ...], ...]
+    boundary: Boundary
+
+
 @dataclass(frozen=True)
 class RingKernel:
     """cells <- clip(cells + dt * growth(kernel * cells), 0, 1), on one channel of a two-dimensional grid.

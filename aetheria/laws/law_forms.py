@@ -7,6 +7,7 @@ from aetheria.laws.forms import (
     CountRule,
     DifferenceRule,
     FormulaRule,
+    GateRule,
     PlaneRule,
     RingKernel,
     RowRule,
@@ -65,4 +66,8 @@ class LawForms:
 
     def formula_rule(self) -> FormulaRule | None:
         """This law as a formula for the next value of each channel; None for a law of another form."""
+        return None
+
+    def gate_rule(self) -> GateRule | None:
+        """This law as circuits of logic gates; None for a law of another form."""
         return None

@@ -36,7 +36,7 @@ def unpack(words: Tensor, width: int, dtype: torch.dtype) -> Tensor:
 
 def step(words: Tensor, width: int, boundary: Boundary, table: Sequence[float]) -> Tensor:
     """One generation. `table`: next state by neighbours 0..8 of a dead cell, then of a live one."""
-    west, cells, east = _beside(_with_rows_beyond(words, boundary), width, boundary)
+    west, cells, east = beside(_with_rows_beyond(words, boundary), width, boundary)
     # Sum of each cell and its two neighbours in the row, as two bits.
     ones, twos = west ^ cells ^ east, (west & cells) | (east & (west ^ cells))
     above, here, below = (slice(0, -2), slice(1, -1), slice(2, None))
@@ -67,8 +67,8 @@ def _with_rows_beyond(words: Tensor, boundary: Boundary) -> Tensor:
     return F.pad(words, (0, 0, 1, 1))
 
 
-def _beside(words: Tensor, width: int, boundary: Boundary) -> tuple[Tensor, Tensor, Tensor]:
-    """For each cell its western neighbour, itself and its eastern neighbour."""
+def beside(words: Tensor, width: int, boundary: Boundary) -> tuple[Tensor, Tensor, Tensor]:
+    """For each cell of words `(.., n)` its western neighbour, itself and its eastern neighbour; there may be a word more."""
     first, last = words[..., :1], words[..., -1:]
     left, right = torch.zeros_like(first), torch.zeros_like(first)
     if boundary == "periodic":

@@ -3,7 +3,7 @@
 from typing import Any
 
 from aetheria.core.device import keep_freed_memory
-from aetheria.laws.forms import BitRule, DifferenceRule, RowRule
+from aetheria.laws.forms import BitRule, DifferenceRule, GateRule, RowRule
 from aetheria.stepping.cpu import bit_packed_life as cpu_life
 from aetheria.stepping.cpu import bit_planes as cpu_planes
 from aetheria.stepping.cpu import bit_sliced_count as cpu_sliced
@@ -20,6 +20,7 @@ from aetheria.stepping.gpu.neighbour_count import NeighbourCountOnCuda
 from aetheria.stepping.gpu.rule_tree import RuleTreeOnCuda
 from aetheria.stepping.gpu.state_circle import StateCircleOnCuda
 from aetheria.stepping.gpu.whole_states import WholeStatesOnCuda
+from aetheria.stepping.packed_gates import PackedGates
 from aetheria.stepping.packed_row import PackedRow
 from aetheria.stepping.packed_states import PackedStates
 from aetheria.stepping.plan import Plan
@@ -166,6 +167,17 @@ def _is_ready(problem: StepProblem) -> bool:
 PACKED_FACTORIES = (
     *WHOLE_STATES,
     *ON_CUDA,
+    PlanFactory(
+        "packed",
+        "circuits of logic gates: 64 cells in a word",
+        WORTH_PACKING,
+        lambda problem: why_no(problem.law, GateRule),
+        lambda problem: PackedGates(problem.law, problem.state[0]),
+        "cpu",
+        ANY_RANK,
+        any_grid=True,
+        ready=lambda _: True,
+    ),
     PlanFactory(
         "packed",
         "whole states minus the past: the packed plan of the rule, a step at a time",

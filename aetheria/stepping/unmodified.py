@@ -13,6 +13,7 @@ from aetheria.laws.forms import (
     CountRule,
     DifferenceRule,
     FormulaRule,
+    GateRule,
     PlaneRule,
     RingKernel,
     RowRule,
@@ -40,6 +41,7 @@ _FORMS: dict[type, tuple[str, str]] = {
     ShiftingRule: ("shifting_rule", "is no rule on shifting blocks"),
     TreeRule: ("tree_rule", "is no rule by a decision tree"),
     FormulaRule: ("formula_rule", "is no law by formulas of a cell and those around it"),
+    GateRule: ("gate_rule", "is no law of logic gates at their hardest"),
     RingKernel: ("ring_kernel", "is no ring-shaped kernel with a growth curve"),
 }
 

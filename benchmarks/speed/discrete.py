@@ -82,6 +82,7 @@ CASES = (
     Case("HPP", {}, goal=_TENTH),
     Case("Cyclic", {}, goal=_TENTH),
     Case("GreenbergHastings", {}, goal=_TENTH),
+    Case("LogicGates", {"channels": 8}, (256, 256)),
 )
 
 
@@ -100,7 +101,7 @@ class Options:
 
 def build(case: Case) -> Law:
     """The law of a case."""
-    law = build_law(case.law, **case.settings)
+    law = build_law(case.law, **case.settings).eval()
     assert isinstance(law, Law)
     return law
 

@@ -6,6 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from aetheria.laws.forms import Gates
+
 GATES = 16
 # Row g, column 2 a + b: gate g of (a, b). Numbered as by F. Petersen et al., "Deep Differentiable Logic Gate Networks", NeurIPS
 # 2022: 0, a&b, a&~b, a, ~a&b, b, xor, or, nor, xnor, ~b, a|~b, ~a, ~a|b, nand, 1: the bits of g, the highest first.
@@ -46,6 +48,10 @@ class GateLayer(nn.Module):
         with torch.no_grad():
             self.wires.copy_(rows[1:])
             self.scores.zero_().scatter_(1, rows[0][:, None], 10.0)
+
+    def gates(self) -> Gates:
+        """The best gate of each, and its wires."""
+        return Gates(tuple(self.scores.argmax(1).tolist()), *(tuple(wires) for wires in self.wires.tolist()))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """`(B, inputs, *grid)` in 0..1 to `(B, gates, *grid)`.

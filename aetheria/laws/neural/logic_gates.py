@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from aetheria.laws.base import PLOTTED
 from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_rank, check_whole
+from aetheria.laws.forms import GateRule
 from aetheria.laws.layers import pad, window
 from aetheria.laws.neighbourhoods import offsets
 from aetheria.laws.neural.gates import GateLayer, layer_sizes
@@ -78,6 +79,12 @@ class LogicGates(StateLaw):
         seen = [cells, *(circuit(self._around(cells)).view_as(cells) for circuit in self.perception)]
         after: Tensor = self.update(torch.cat(seen, 1))
         return after
+
+    def gate_rule(self) -> GateRule | None:
+        if self.training:
+            return None
+        circuits = [tuple(layer.gates() for layer in circuit) for circuit in (*self.perception, self.update)]
+        return GateRule(tuple(circuits[:-1]), circuits[-1], tuple(self.offsets), self.boundary)
 
     def _around(self, cells: Tensor) -> Tensor:
         """`(B C, 3^n, *grid)`: each channel's neighbourhood, the middle cell first."""
