@@ -106,18 +106,26 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(8)}{path.suffix}")
 
 
-def remove_leftovers(folder: Path, of: Callable[[str], bool]) -> None:
-    """Deletes unfinished files, and folders, whose process is gone.
+def leftovers(folder: Path, of: Callable[[str], bool]) -> list[Path]:
+    """Unfinished files, and folders, whose process is gone.
 
     Args:
         folder: that they are in.
-        of: whether to, by the name of the file that was being written.
+        of: whether one is wanted, by the name of the file that was being written.
     """
+    found = []
     with suppress(OSError):  # a folder that cannot be listed
-        for found in folder.iterdir():
-            match = _TEMPORARY.fullmatch(found.name)
-            if match and of(match["stem"] + match["suffix"]) and _left_behind(found, int(match["process"])):
-                _delete(found)
+        for path in folder.iterdir():
+            match = _TEMPORARY.fullmatch(path.name)
+            if match and of(match["stem"] + match["suffix"]) and _left_behind(path, int(match["process"])):
+                found.append(path)
+    return found
+
+
+def remove_leftovers(folder: Path, of: Callable[[str], bool]) -> None:
+    """Deletes `leftovers`."""
+    for path in leftovers(folder, of):
+        _delete(path)
 
 
 def _delete(path: Path) -> None:

@@ -10,6 +10,7 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from aetheria.core.errors import AetheriaError, ConfigError, RecordingError, StateError
 from aetheria.core.printable import get_logger
+from aetheria.files.atomic import leftovers
 from aetheria.motor.edits import Edit
 from aetheria.motor.initial import Initial
 from aetheria.motor.motor import Aetheria_Motor
@@ -116,8 +117,10 @@ def _plan(path: Path, steps: int | None, from_start: bool, whole: bool) -> Resum
         elif saved.description.position is not None:
             step, position = saved.description.step, saved.description.position
         config = config_of(recording, saved.description.config if saved else recording.config)
-        # A note says that the writer was killed, perhaps while it closed the file: then closing it is left to do.
-        ended = recording.status == "done" and not recording.note
+        # A note says that the writer was killed, perhaps while it closed the file: then closing it is left to do. A picture
+        # that was begun says that the run was killed after that.
+        picture = leftovers(path.parent, path.with_suffix(".png").name.__eq__)
+        ended = recording.status == "done" and not recording.note and not picture
         _check_steps(path, steps, max(last, step), ended)
         config = config.model_copy(update={"steps": steps or max(config.steps, last)})
         return ResumePlan(config, saved, position, first, _later_edits(recording, position.edits))

@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
@@ -183,6 +185,22 @@ def test_a_resume_of_a_run_at_its_end_takes_the_lock_of_a_killed_writer_away(pat
     with pytest.raises(ConfigError, match="is at its end"):
         resume(path)
     assert not [*path.parent.glob(".*")]
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_picture_is_resumed_to_its_end(path: Path) -> None:
+    run(config_of(), path)
+    whole, picture = path.with_name("whole.h5"), path.with_suffix(".png")
+    shown = picture.read_bytes()
+    run(config_of(), whole)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    picture.rename(path.with_name(f".{path.stem}.{ended.pid}-0123456789abcdef.png"))
+    assert resume(path).status == "done"
+    assert equal(path, whole)
+    assert picture.read_bytes() == shown
+    assert not [*path.parent.glob(".*")]
+    with pytest.raises(ConfigError, match="is at its end"):
+        resume(path)
 
 
 def test_a_finished_run_can_take_more_steps_but_not_fewer(path: Path) -> None:
