@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,24 +116,35 @@ def run(
 
 
 def _on_split(split: str, device: str | None, work: "Callable[..., RunResult]") -> "RunResult":
-    """Rank 0 works; the other processes follow until it has ended, and exit."""
+    """Rank 0 works; the other processes follow until it has ended, and exit with its code."""
+    from aetheria.runs.signals import Interrupted
     from aetheria.runs.split_run import follow, leads
-    from aetheria.split.join import joined_mesh
+    from aetheria.split.join import joined_mesh, shared_text
     from aetheria.split.mesh import check_split, read_split
-    from aetheria.split.processes import first_to_tell
+    from aetheria.split.processes import first_to_tell, lost_processes_named
 
-    sides = read_split(split)
-    check_split(sides, 3)
+    try:
+        sides = read_split(split)
+        check_split(sides, 3)
+    except ConfigError as error:  # the same in all processes
+        if os.environ.get("RANK", "0") != "0":
+            raise typer.Exit(error.exit_code) from None
+        raise
     with joined_mesh(sides, device) as mesh:
         try:
             if leads(mesh):
-                return work(mesh=mesh)
+                result = work(mesh=mesh)
+                with suppress(RuntimeError):  # a process that is lost now has nothing left to do
+                    shared_text(str(result.exit_code))
+                return result
             follow(mesh, device)
-        except AetheriaError as error:
+            with lost_processes_named():
+                code = int(shared_text(None))
+        except (AetheriaError, Interrupted) as error:
             if not first_to_tell(error):
                 raise typer.Exit(error.exit_code) from None
             raise
-    raise typer.Exit(0)
+    raise typer.Exit(code)
 
 
 def _run(
