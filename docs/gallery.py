@@ -7,6 +7,7 @@ python docs/gallery.py page   # docs/gallery.md alone, without running anything
 import sys
 from pathlib import Path
 
+from films import FILMS
 from PIL import Image, ImageDraw
 
 from aetheria.laws import laws_by_family
@@ -41,13 +42,21 @@ def page() -> str:
     entries = gallery_entries()
     for family in laws_by_family():
         members = [entry for entry in entries if entry.family == family]
-        lines += [f"## {family}", "", "| | |", "|---|---|"] if members else []
+        lines += [f"## {family}", "", *film(family), "| | |", "|---|---|"] if members else []
         for entry in members:
             picture = f"![{entry.title}](../configs/thumbnails/{entry.name}.png)"
             story = entry.story.replace("|", "\\|")
             lines.append(f"| {picture} | **{entry.title}**<br>{story}<br>`aetheria view {entry.name}` |")
         lines += [""] if members else []
     return "\n".join(lines)
+
+
+def film(family: str, folder: str = "films") -> list[str]:
+    """The film of a family, with what it shows, as lines of Markdown; none for a family without one."""
+    if family not in FILMS:
+        return []
+    shown = FILMS[family].config
+    return [f"![{load_config(shown).title}]({folder}/{family.lower()}.webp)", "", f"Above: `aetheria view {shown}`.", ""]
 
 
 def main() -> None:

@@ -41,7 +41,11 @@ def thumbnail(name: str) -> Image.Image:
     """The config's picture at a good step, filling `SIZE`."""
     config = load_config(name)
     step, part = CHOICES.get(name, (config.steps, None))
-    whole = space_time(config, step) if len(config.grid.sides) == 1 else last_state(config, step)
+    return fitted(space_time(config, step) if len(config.grid.sides) == 1 else last_state(config, step), part)
+
+
+def fitted(whole: Image.Image, part: tuple[int, int, int, int] | None = None) -> Image.Image:
+    """A picture, or a part of it (top, left, height, width), filling `SIZE`."""
     top, left, h, w = part or (0, 0, whole.height, whole.width)
     shown = whole.crop((left, top, left + w, top + h))
     factor = max(SIZE[0] / w, SIZE[1] / h)

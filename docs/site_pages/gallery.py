@@ -3,9 +3,12 @@
 import re
 from functools import cache
 
-from aetheria.laws import find_law
+from gallery import film
+
+from aetheria.laws import laws_by_family
 from aetheria.runs.config import load_config, shipped_configs
 from site_pages.folders import CONFIGS
+from viewer.model.gallery import gallery_entries
 
 
 def gallery_page() -> str:
@@ -13,13 +16,14 @@ def gallery_page() -> str:
     page = """# Gallery
 
 Each of these is a config that comes with Aetheria. `aetheria run NAME` records it, and `aetheria view NAME` opens it in the
-window; both take other settings, as in `--set seed=7`. The pictures are made by `make thumbnails`.
+window; both take other settings, as in `--set seed=7`. The pictures are made by `make thumbnails`, the films by
+`docs/films.py`.
 """
-    by_family: dict[str, list[str]] = {}
-    for name in shipped_configs():
-        by_family.setdefault(_family(name), []).append(name)
-    for family in sorted(by_family):
-        page += f"\n## {family.title()}\n\n" + "\n".join(map(_entry, by_family[family]))
+    entries = gallery_entries()
+    for family in laws_by_family():
+        members = [_entry(entry.name) for entry in entries if entry.family == family]
+        if members:
+            page += "\n".join(["", f"## {family}", "", *film(family), *members])
     return page
 
 
@@ -32,12 +36,6 @@ def comment_of(name: str) -> str:
             break
         lines.append(line.removeprefix("#").strip())
     return "\n".join(lines).strip()
-
-
-def _family(name: str) -> str:
-    law = find_law(load_config(name).law.name)
-    parts = law.__module__.split(".")
-    return parts[2] if parts[:2] == ["aetheria", "laws"] else "others"
 
 
 def _entry(name: str) -> str:
