@@ -1,6 +1,7 @@
 """One reader of a server: greeting, frames as fast as the reader takes them, and commands as often as they are allowed."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -30,6 +31,7 @@ from aetheria.serve.wire import wire_form
 _HELLO_S = 5.0  # in which a reader must have said who it is
 _MESSAGES = 20.0  # a second, that a reader may send
 _BURST = 40.0  # of them at once
+_BUFFER = 1 << 18  # bytes on their way to a reader
 _REFUSED = 1008  # code of closing for a broken rule, RFC 6455
 
 
@@ -66,6 +68,8 @@ class Connection(ServerConnection):  # type: ignore[misc]  # the same with webso
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        # What a slow reader has not taken yet is old: the system keeps little of it.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         self._sockets.add(self)
         if len(self._sockets) > self._most:
             self.transport.abort()

@@ -34,6 +34,7 @@ _MAX_SOCKETS = 2 * MAX_READERS  # connections that are open, with those of which
 _QUIET = get_logger(f"{__name__}.websockets")  # it reports each stranger who sends garbage
 _QUIET.disabled = True
 _START_S, _STOP_S = 10.0, 5.0
+_SILENT_S = 60.0  # after which a reader that does not answer a ping is gone
 _STATUS_S = 0.25  # seconds between two looks at the status, which is sent when it is another
 _PATH = "/ws"
 
@@ -141,6 +142,7 @@ class Server:
             "server_header": None,
             "open_timeout": _START_S,
             "close_timeout": 1,
+            "ping_timeout": _SILENT_S,
             "create_connection": partial(Connection, self._sockets, _MAX_SOCKETS),
         }
         async with serve(

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from websockets.sync.client import connect
 
 from aetheria import Aetheria_Motor
 from aetheria.laws import build_law
 from aetheria.runs.steering import Steering
 from aetheria.serve.access import Access
+from aetheria.serve.client import RemoteRun
 from aetheria.serve.server import serve_motor
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -30,8 +33,13 @@ SHOTS = os.environ.get("AETHERIA_SHOTS")  # a folder for screenshots, to be look
 class Page:
     """A page of a browser, by the DevTools protocol."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection, self._count = connection, 0
+    def __init__(self, connection: Any, browser: "subprocess.Popen[bytes]") -> None:
+        self._connection, self._browser, self._count = connection, browser, 0
+
+    def killed(self) -> None:
+        """Ends the browser, all of its processes at once."""
+        os.killpg(self._browser.pid, signal.SIGKILL)
+        self._browser.wait()
 
     def call(self, method: str, **values: Any) -> dict[str, Any]:
         self._count += 1
@@ -66,7 +74,7 @@ class Page:
 def opened(address: str, folder: Path) -> Iterator[Page]:
     assert BROWSER is not None
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     with subprocess.Popen([BROWSER, *options, "--window-size=1100,760", address], **quiet) as browser:  # type: ignore[call-overload]
         try:
             port_file, end = folder / "DevToolsActivePort", time.monotonic() + 60
@@ -79,7 +87,7 @@ def opened(address: str, folder: Path) -> Iterator[Page]:
                 assert time.monotonic() < end
                 time.sleep(0.05)
             with connect(targets[0]["webSocketDebuggerUrl"], proxy=None, max_size=None) as connection:
-                yield Page(connection)
+                yield Page(connection, browser)
         finally:
             browser.terminate()
 
@@ -140,6 +148,27 @@ def test_the_page_shows_space_time_layers_and_the_end_of_the_run(tmp_path: Path)
         page.shot("layers")
         steering.pause(True)
         page.wait("at('pause').textContent === 'Go on'")
+
+
+def test_a_browser_that_is_killed_in_the_middle_leaves_run_and_server_as_they_are(tmp_path: Path) -> None:
+    motor = Aetheria_Motor(build_law("Life"), (256, 256), device="cpu", cfg={"plan": "eager"}, initial="noise")
+    with serve_motor(motor, access=Access(port=0)) as server:
+        with opened(server.address, tmp_path) as page:
+            end = time.monotonic() + 60
+            while not page.value("typeof received !== 'undefined' && received > 0"):
+                motor.step(1)
+                assert time.monotonic() < end
+            assert server.readers == 1
+            page.killed()
+            while server.readers:
+                motor.step(1)
+                assert time.monotonic() < end
+        assert server.alive
+        with RemoteRun(server.address) as run:
+            assert next(run.pictures()).step <= motor.step_count
+    alike = Aetheria_Motor(build_law("Life"), (256, 256), device="cpu", cfg={"plan": "eager"}, initial="noise")
+    alike.step(motor.step_count)
+    assert torch.equal(alike.cells, motor.cells)
 
 
 def test_a_wrong_token_is_told_on_the_page(tmp_path: Path) -> None:
