@@ -63,6 +63,12 @@ class Formula:
         """The Laplacian."""
         return Formula(LAP, parts=(self,))
 
+    def with_values(self, values: Mapping[str, "Formula"]) -> "Formula":
+        """The formula with others in place of names."""
+        if self.kind == "name":
+            return values.get(self.value, self)
+        return Formula(self.kind, self.value, tuple(part.with_values(values) for part in self.parts))
+
     def names(self) -> set[str]:
         """The names that occur."""
         return {self.value} if self.kind == "name" else set().union(*(part.names() for part in self.parts))

@@ -1,9 +1,10 @@
 """C++ of a `FormulaRule`: computes cells of a row by the operations of eager steps, in their order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aetheria.laws.forms import FormulaRule
-from aetheria.laws.formula import AT, LAP, Formula
+from aetheria.laws.formula import AT, LAP, Formula, named
 from aetheria.laws.laplacian import weighted
 
 _FUNCTIONS = {
@@ -57,25 +58,34 @@ def _is_uniform(formula: Formula, rule: FormulaRule) -> bool:
 def formula_source(rule: FormulaRule, rank: int) -> FormulaSource:
     """The C++ of formulas for which `why_not_written` has no reason, on a grid of one or two axes."""
     parameters: list[Formula] = []
-    written = [_Writer(rule, rank, parameters).text(formula, (0,) * rank) for formula in rule.formulas]
-    channels = range(len(rule.species))
+    writer = _Writer(rule, rank, parameters)
+    stages = zip(("first", "step", "last"), _stages(rule), strict=True)
+    methods = [line for name, formulas in stages for line in writer.method(name, formulas)]
     lines = [
-        f"constexpr int CHANNELS = {len(channels)}, PARAMETERS = {len(parameters)};",
+        f"constexpr int CHANNELS = {len(rule.species)}, PARAMETERS = {len(parameters)};",
         f"typedef {'double' if rule.wide else 'float'} T;",
         "",
-        "inline void step_row(const RowPointers<CHANNELS>& rows, const double* parameters, int64_t count) {",
-        *(f"    const float* __restrict {row}{c} = rows.{row}[{c}];" for c in channels for row in _ROWS.values()),
-        *(f"    float* __restrict next{c} = rows.next[{c}];" for c in channels),
-        *(f"    const T p{number} = T(parameters[{number}]);" for number in range(len(parameters))),
-        "    IN_ANY_ORDER",
-        "    for (int64_t x = 0; x < count; x++) {",
-        *(f"        const float after{c} = float({text});" for c, text in enumerate(written)),
-        *(f"        next{c}[x] = after{c};" for c in channels),
-        "    }",
-        "}",
+        "struct Rule {",
+        "    const double* parameters;",
+        *methods,
+        "};",
         "",
     ]
     return FormulaSource("\n".join(lines), tuple(parameters))
+
+
+def _stages(rule: FormulaRule) -> tuple[Sequence[Formula], Sequence[Formula], Sequence[Formula]]:
+    """The values that are kept, as formulas of the cells; those after a step; and the cells after a step, from those before it.
+
+    Where each next value is some formula of one other cell, the values of these formulas are kept: each is computed once.
+    """
+    cells = [named(name) for name in rule.species]
+    if rule.boundary == "zero" or not all(formula.kind == AT and not formula.parts[0].reach for formula in rule.formulas):
+        return cells, rule.formulas, rule.formulas
+    kept = [formula.parts[0] for formula in rule.formulas]
+    after = [cell.at(formula.value) for cell, formula in zip(cells, rule.formulas, strict=True)]
+    values = dict(zip(rule.species, after, strict=True))
+    return kept, [formula.with_values(values) for formula in kept], after
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,23 @@ class _Writer:
     rule: FormulaRule
     rank: int
     parameters: list[Formula]
+
+    def method(self, name: str, formulas: Sequence[Formula]) -> list[str]:
+        """A method of the struct `Rule`, which computes these formulas for cells of a row."""
+        texts, channels = [self.text(formula, (0,) * self.rank) for formula in formulas], range(len(formulas))
+        return [
+            "",
+            f"    void {name}(const RowPointers<CHANNELS>& rows, int64_t count) const {{",
+            *(f"        const float* __restrict {row}{c} = rows.{row}[{c}];" for c in channels for row in _ROWS.values()),
+            *(f"        float* __restrict next{c} = rows.next[{c}];" for c in channels),
+            *(f"        const T p{number} = T(parameters[{number}]);" for number in range(len(self.parameters))),
+            "        IN_ANY_ORDER",
+            "        for (int64_t x = 0; x < count; x++) {",
+            *(f"            const float after{c} = float({text});" for c, text in enumerate(texts)),
+            *(f"            next{c}[x] = after{c};" for c in channels),
+            "        }",
+            "    }",
+        ]
 
     def text(self, formula: Formula, place: tuple[int, ...]) -> str:
         """The value at a place relative to the cell whose next value is computed."""

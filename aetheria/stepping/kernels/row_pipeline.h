@@ -49,9 +49,10 @@ class RowPipeline {
         rows = kept.data() + (beyond ? (64 - beyond) / sizeof(float) : 0);
     }
 
-    // Takes `steps` steps of the tile; step_row(pointers, count) computes `count` cells of a row.
-    template <class StepRow>
-    void advance(const float* from, float* to, Span y, Span x, int steps, StepRow step_row) {
+    // Takes `steps` steps of the tile. rule.first(pointers, count) makes the values that are kept from `count` cells of a row that
+    // is read, rule.step() makes those after a step from those before it, and rule.last() makes cells.
+    template <class Rule>
+    void advance(const float* from, float* to, Span y, Span x, int steps, const Rule& rule) {
         tile = columns = x;
         const bool closed = grid.sides != PERIODIC || x.last - x.first == grid.width;
         left_end = closed && x.first == 0, right_end = closed && x.last == grid.width;
@@ -63,13 +64,13 @@ class RowPipeline {
             return Span{std::max<int64_t>(0, y.first - more), std::min(grid.height, y.last + more)};
         };
         for (int64_t r = rows_after(0).first; r < y.last + steps; r++) {
-            if (rows_after(0).holds(r)) read(from, r);
+            if (rows_after(0).holds(r)) read(from, r, rule);
             for (int done = 1; done < steps; done++)
                 if (rows_after(done).holds(r - done)) {
-                    step_row(neighbours(done, r - done, columns.first), whole_vectors());
+                    rule.step(neighbours(done, r - done, columns.first), whole_vectors());
                     close(done, r - done);
                 }
-            if (y.holds(r - steps)) step_row(neighbours(steps, r - steps, x.first, to), x.last - x.first);
+            if (y.holds(r - steps)) rule.last(neighbours(steps, r - steps, x.first, to), x.last - x.first);
         }
     }
 
@@ -108,16 +109,19 @@ class RowPipeline {
         return found;
     }
 
-    void read(const float* from, int64_t y) {
+    template <class Rule>
+    void read(const float* from, int64_t y, const Rule& rule) {
         const int64_t at = (y % grid.height + grid.height) % grid.height;
-        for (int c = 0; c < CHANNELS; c++) {
-            const float* cells = from + (c * grid.height + at) * grid.width;
-            for (int64_t x = columns.first; x < columns.last;) {
-                const int64_t source = (x % grid.width + grid.width) % grid.width;
-                const int64_t count = std::min(columns.last - x, grid.width - source);
-                std::memcpy(row(0, y, c) + x, cells + source, count * sizeof(float));
-                x += count;
+        for (int64_t x = columns.first; x < columns.last;) {
+            const int64_t source = (x % grid.width + grid.width) % grid.width;
+            const int64_t count = std::min(columns.last - x, grid.width - source);
+            RowPointers<CHANNELS> pointers{};
+            for (int c = 0; c < CHANNELS; c++) {
+                pointers.at[c] = from + (c * grid.height + at) * grid.width + source;
+                pointers.next[c] = row(0, y, c) + x;
             }
+            rule.first(pointers, count);
+            x += count;
         }
         close(0, y);
     }
@@ -133,11 +137,11 @@ class RowPipeline {
     }
 };
 
-// Takes `steps` steps of all grids (batch, CHANNELS, height, width); make_step_row(universe) makes the function for one of them.
+// Takes `steps` steps of all grids (batch, CHANNELS, height, width); make_rule(universe) makes the rule for one of them.
 // The result is in `next`; `spare` is for the passes in between.
-template <int CHANNELS, class MakeStepRow>
+template <int CHANNELS, class MakeRule>
 void step_in_passes(const GridShape& grid, int threads, int64_t steps, const float* cells, float* next, float* spare,
-                    MakeStepRow make_step_row) {
+                    MakeRule make_rule) {
     const int64_t columns = (grid.width + TILE - 1) / TILE, passes = (steps + MOST_STEPS - 1) / MOST_STEPS;
     const int64_t wanted = threads < 2 ? 1 : (4 * threads + grid.batch * columns - 1) / (grid.batch * columns);
     const int64_t bands = std::max<int64_t>(1, std::min(wanted, grid.height / MIN_ROWS));
@@ -150,7 +154,7 @@ void step_in_passes(const GridShape& grid, int threads, int64_t steps, const flo
             const Span some = part(steps, pass, passes);
             pipeline.advance((pass ? target(pass - 1) : cells) + universe * plane, target(pass) + universe * plane,
                              part(grid.height, band, bands), part(grid.width, chunk % columns, columns), int(some.last - some.first),
-                             make_step_row(universe));
+                             make_rule(universe));
         };
     };
     run_stages(threads, passes, grid.batch * bands * columns, worker, [](int64_t) {});
