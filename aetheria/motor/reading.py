@@ -69,6 +69,11 @@ class MotorReader:
             cells = self._loop.stepper.own_state[0]
             return copied(cells if self.split is None else self.split.tile.inner(cells))
 
+    def own_field(self, name: str) -> Tensor:
+        """A field over this process's tile `(B, *tile)`, "rgb" `(B, 3, *tile)`; every process asks for it at the same time."""
+        with self._loop.lock, torch.inference_mode(), self.optimizer.numerics():
+            return copied(self._loop.stepper.own_field(name))
+
     def follow(self) -> None:
         """On another rank than 0 of a split grid: does what rank 0 does with its motor, until it closes it.
 

@@ -22,6 +22,11 @@ from aetheria.stepping import State
 _COUNTED = ("population", "count")  # observables that count cells, so that they can be added in any order
 
 
+def computed_by_parts(law: Law, field: Field) -> bool:
+    """Whether tiles compute a spatial field by themselves: the reach of a law's own fields is not known."""
+    return field.local or field.name not in {own.name for own in law.own_fields}
+
+
 class SplitFields:
     """Renders requests of a split grid on the leader, with parts that all processes compute."""
 
@@ -60,10 +65,9 @@ class SplitFields:
 
     def _in_parts(self, field: Field) -> bool:
         """Whether tiles can compute a field by themselves."""
-        own = {own.name for own in self._law.own_fields}
         if field.scalar:
-            return self._is_counted(field) and field.name not in own
-        return field.local or field.name not in own  # the reach of a law's own fields is not known
+            return self._is_counted(field) and field.name not in {own.name for own in self._law.own_fields}
+        return computed_by_parts(self._law, field)
 
     def _is_counted(self, field: Field) -> bool:
         stem = field.name.removesuffix(f"_{field.component}")
@@ -93,7 +97,7 @@ class SplitFields:
 
     # -- in every process ------------------------------------------------------------------------------------------
 
-    def _part(self, name: str) -> Tensor:
+    def part(self, name: str) -> Tensor:
         """A field or observable of this process's tile."""
         field, tile = field_of(self._law, name, len(self._split.tile.grid)), self._split.tile
         state = self._own_state()
@@ -104,7 +108,7 @@ class SplitFields:
 
     def _field(self, name: str, size: list[int] | None) -> Tensor | None:
         with torch.inference_mode():
-            values = self._part(name)
+            values = self.part(name)
             areas = None if size is None else _areas(tuple(size), self._split)
             units = areas or (1,) * len(self._split.tile.grid)
             if areas is not None:
@@ -115,7 +119,7 @@ class SplitFields:
 
     def _count(self, name: str) -> Tensor:
         with torch.inference_mode():
-            counted = self._part(name).round().to(torch.int64)
+            counted = self.part(name).round().to(torch.int64)
             self._split.halo.add(counted)
             return counted.double()
 

@@ -224,6 +224,10 @@ class SplitStepper(Stepper):
     def rendered(self, request: Request) -> dict[str, Tensor]:
         return self._fields.rendered(request, self.view)
 
+    def own_field(self, name: str) -> Tensor:
+        """In every process at the same time: margins are filled."""
+        return self._fields.part(name)
+
     def _gather_made(self, make: Callable[[], Tensor]) -> Tensor | None:
         """What `make` computes from the windows, for the whole grid; their margins are filled for it."""
         halo = self._grid.halo

@@ -16,6 +16,7 @@ from aetheria.motor.planner import Planner
 from aetheria.motor.split_tiles import SplitTiles
 from aetheria.motor.state import InitialCells, fresh_state
 from aetheria.observe.fields import Ahead, View
+from aetheria.observe.law_fields import field_of
 from aetheria.observe.render import render
 from aetheria.observe.request import Request, view_of
 from aetheria.split.grid import SplitGrid
@@ -272,6 +273,10 @@ class Stepper:
     def rendered(self, request: Request) -> dict[str, Tensor]:
         """The fields of a request, by name, on the device; they may share memory with the cells."""
         return render(self.view(), request)
+
+    def own_field(self, name: str) -> Tensor:
+        """A field over the cells that this process owns."""
+        return field_of(self.law, name, len(self._spec.grid))(self.view())
 
     def view(self) -> View:
         """The view of the whole grid, from which fields are computed."""

@@ -19,7 +19,7 @@ def render(view: View, request: Request) -> dict[str, Tensor]:
     alone = math.prod(view.cells.shape[2:]) * len(view.cells) <= _ALONE
     with torch.inference_mode(), one_thread(alone and not view.cells.is_cuda):
         shown = {f.name: _part(f, view, request) for f in request.fields}
-        rendered = {f.name: _pixels(f, shown[f.name], request) for f in request.fields}
+        rendered = {f.name: pixels(f, shown[f.name], request) for f in request.fields}
         if request.finite:
             rendered["finite"] = torch.stack([finite(values) for values in shown.values()]).all()[None]
         return rendered
@@ -76,7 +76,8 @@ def _reduced(wanted: Field, values: Tensor, rank: int, request: Request) -> Tens
     return values
 
 
-def _pixels(wanted: Field, values: Tensor, request: Request) -> Tensor:
+def pixels(wanted: Field, values: Tensor, request: Request) -> Tensor:
+    """The values of a field in the type of a request."""
     if wanted.scalar:
         return values
     if request.dtype == "uint8":

@@ -25,6 +25,7 @@ from aetheria.recording.header import READ_ERRORS, read_header
 from aetheria.recording.open_files import open_shared
 from aetheria.recording.other_files import kind_of, not_opened, reason
 from aetheria.recording.overview import as_html, one_line
+from aetheria.recording.tiled_recording import TiledRecording
 from aetheria.recording.validate import check_read, checked_status, read_rows
 
 if TYPE_CHECKING:
@@ -307,6 +308,18 @@ class Recording(FrameSequence):
         # By name, as the package is above this one: it knows recordings.
         inline: Any = importlib.import_module("aetheria.inline.film")
         return inline.film(self, field, fps, (first, last, every), progress, style)
+
+    @property
+    def full_resolution(self) -> TiledRecording:
+        """The frames at full resolution that lie beside it (`record.format = "zarr"`).
+
+        Raises:
+            RecordingError: there are none, or those of another recording. ConfigError: zarr is not installed.
+        """
+        found = TiledRecording(self.path.with_suffix(".zarr"))
+        if found.attributes.get("id") != self.attributes.get("id"):
+            raise RecordingError(f"{found.path}: belongs to another recording than {self.path}")
+        return found
 
     def close(self) -> None:
         """Closes the file; fields that were not read yet cannot be read any more."""

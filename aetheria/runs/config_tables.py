@@ -1,6 +1,6 @@
 """Tables of a run's config: grid, law, recording, checkpoints and picture."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict
 from pydantic import Field as Setting
@@ -84,6 +84,8 @@ class RecordConfig(Settings):
         dtype: of the stored numbers.
         levels: the values that become 0 and 255 in "uint8", for each field; its range when left out. [unit of the field]
         codec: "gzip" opens everywhere; "fast" (LZ4) and "compact" (Zstandard) need the extra "codecs".
+        format: "zarr" writes the fields at full resolution to a Zarr store beside the recording, in which they have then the
+            `size` of a preview; each process of a split grid writes its own tile.
     """
 
     every: int = Setting(default=10, gt=0)
@@ -93,6 +95,7 @@ class RecordConfig(Settings):
     dtype: PixelType = "float32"
     levels: dict[str, list[float]] = Setting(default_factory=dict)
     codec: Codec = "gzip"
+    format: Literal["hdf5", "zarr"] = "hdf5"
 
 
 class CheckpointConfig(Settings):

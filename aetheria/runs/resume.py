@@ -22,7 +22,7 @@ from aetheria.runs.checkpoint import checkpoints_of, newest_checkpoint
 from aetheria.runs.config import RunConfig
 from aetheria.runs.provenance import Provenance
 from aetheria.runs.replay import config_of, edits_until, replay, with_recorded_plan
-from aetheria.runs.run import RunResult, build_motor, checkpoints_for, finish, recorder_settings
+from aetheria.runs.run import RunResult, build_motor, checkpoints_for, finish, full_frames_for, recorder_settings
 from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
@@ -93,7 +93,8 @@ def resume(
         settings = recorder_settings(plan.config.record)
         recorder = Recorder(motor, path, **settings, resume=plan.position, until=plan.config.steps)
         checkpoints = checkpoints_for(plan.config, motor, recorder, plan.saved)
-        session = Session(motor, recorder, checkpoints, signals, plan.config.steps, progress, steering)
+        full = full_frames_for(plan.config, motor, recorder, resumed=True)
+        session = Session(motor, recorder, checkpoints, signals, plan.config.steps, progress, steering, full)
         return finish(session, plan.config, lambda session: _continue(session, plan.later_edits))
 
 

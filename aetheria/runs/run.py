@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -24,6 +25,7 @@ from aetheria.recording.schema import filters
 from aetheria.runs.checkpoint import Checkpoints
 from aetheria.runs.config import RunConfig
 from aetheria.runs.config_tables import LawConfig, RecordConfig
+from aetheria.runs.full_frames import FullFrames, TileWriter, check_store, store_beside, with_preview
 from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
@@ -127,9 +129,12 @@ def run(
         AetheriaError: for bad input before anything is written; for a failing disk after the recording is closed.
         Interrupted: a signal came before the first step; nothing is written.
     """
+    config = with_preview(config)
     image = out.with_suffix(".png")
     for path in (out, image):
         check_output(path, overwrite, make_folder)
+    if config.record.format == "zarr":
+        check_store(store_beside(out), overwrite, make_folder)
     if mesh is not None:
         shared_text(config.to_toml())
     with SignalHandler() as signals, build_motor(config, device, mesh=mesh) as motor:
@@ -143,7 +148,8 @@ def run(
         settings = {**recorder_settings(config.record), "config": config.to_toml(), "title": config.title}
         recorder = Recorder(motor, out, **settings, until=config.steps, overwrite=overwrite)
         checkpoints = checkpoints_for(config, motor, recorder)
-        session = Session(motor, recorder, checkpoints, signals, config.steps, progress, steering)
+        full = full_frames_for(config, motor, recorder)
+        session = Session(motor, recorder, checkpoints, signals, config.steps, progress, steering, full)
         return finish(session, config, lambda session: session.step_to(config.steps))
 
 
@@ -198,12 +204,34 @@ def checkpoints_for(
     return Checkpoints(motor, recorder, every=settings.every, minutes=settings.minutes, config=config.to_toml(), newest=newest)
 
 
+def full_frames_for(
+    config: RunConfig, motor: Aetheria_Motor, recorder: Recorder, *, resumed: bool = False
+) -> FullFrames | None:
+    """The frames at full resolution of a config; None if it has none. An error ends the recording."""
+    if config.record.format != "zarr":
+        return None
+    try:
+        with Recording(recorder.path) as recording:
+            about = {name: _plain(value) for name, value in recording.attributes.items()}
+        return FullFrames(motor, config, recorder.path, about, resumed=resumed)
+    except BaseException:
+        recorder.finish("failed")
+        raise
+
+
+def _plain(value: Any) -> Any:
+    """An attribute of a file as JSON takes it."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
 def check_outputs(config: RunConfig, motor: Aetheria_Motor) -> None:
     """Raises ConfigError for a recording or picture that cannot be made: before a plan is compiled, not after."""
     if config.steps <= motor.step_count:
         raise ConfigError(f"steps: {config.steps} given; the run begins at step {motor.step_count:,}: expected more")
     filters(config.record.codec)
     record_request(config.record, motor)
+    if config.record.format == "zarr":
+        TileWriter(motor, config.record)
     field = _picture_request(config, motor).fields[0]
     if field.scalar:
         raise ConfigError(f'[picture] field: "{field.name}" is an observable; expected a field with a picture')

@@ -9,6 +9,7 @@ from aetheria.core.errors import DivergedError
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 from aetheria.runs.checkpoint import Checkpoints
+from aetheria.runs.full_frames import FullFrames
 from aetheria.runs.signals import Interrupted, SignalHandler
 from aetheria.runs.steering import Steering
 
@@ -55,6 +56,7 @@ class Session:
         total: int,
         progress: Callable[[RunProgress], None],
         steering: Steering | None = None,
+        full_frames: FullFrames | None = None,
     ) -> None:
         """
         Args:
@@ -65,10 +67,12 @@ class Session:
             total: steps done at the end.
             progress: called about ten times a second, between two chunks of steps, and at the end.
             steering: by which other threads pause and slow the run; None for a run that nobody steers.
+            full_frames: at full resolution, beside the recording; None for none.
         """
         self.motor, self.recorder, self.checkpoints, self.signals = motor, recorder, checkpoints, signals
         self.total = total
         self._progress = progress
+        self._full_frames = full_frames
         self._steering = steering or Steering()
         self._first, self._began = motor.step_count, time.perf_counter()
         self._next_report = self._began
@@ -94,12 +98,19 @@ class Session:
     def step_to(self, step: int) -> None:
         """Steps until `step` steps are done, or a signal has come."""
         self.motor.step(0)  # publishes the frames that are due here
+        self._save_full_frame()
         while (left := step - self.motor.step_count) > 0 and not self.signals.received:
-            due = self.checkpoints.steps_left() if self.checkpoints else None
-            self._steering.step(self.motor, left if due is None else min(left, due), self._between_chunks)
+            dues = [one.steps_left() for one in (self.checkpoints, self._full_frames) if one]
+            steps = min([left, *(due for due in dues if due is not None)])
+            self._steering.step(self.motor, steps, self._between_chunks)
+            self._save_full_frame()
             if self.checkpoints and self.checkpoints.due():
                 self.checkpoints.save()
         self._report()
+
+    def _save_full_frame(self) -> None:
+        if self._full_frames:
+            self._full_frames.save()
 
     def _between_chunks(self) -> bool:
         """True ends the call of `step`, for a signal or a checkpoint."""

@@ -8,6 +8,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
 from aetheria.runs.config import RunConfig
+from aetheria.runs.full_frames import TileWriter
 from aetheria.runs.run import build_motor
 from aetheria.split.join import shared_text
 from aetheria.split.processes import lost_processes_named
@@ -28,6 +29,8 @@ def follow(mesh: DeviceMesh, device: str | None) -> None:
         text = shared_text(None)
     config = RunConfig.from_toml(text, "the config of rank 0")
     with _signals_ignored(), build_motor(config, device, mesh=mesh) as motor:
+        if config.record.format == "zarr":
+            TileWriter(motor, config.record)
         motor.follow()
 
 

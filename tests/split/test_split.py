@@ -51,7 +51,7 @@ def test_fields_are_those_of_one_process(found: list[dict[str, Any]]) -> None:
 
 
 def test_a_run_is_recorded_and_resumed_on_another_split_as_by_one_process(found: list[dict[str, Any]]) -> None:
-    assert found[0]["recording"] == [8, "done", True, True, [2, 2], True, 4]
+    assert found[0]["recording"] == [8, "done", True, True, [True] * 8, [2, 2], True, 4]
 
 
 def test_rank_0_records_what_every_process_steps(found: list[dict[str, Any]]) -> None:

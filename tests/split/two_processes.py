@@ -17,6 +17,7 @@ from aetheria.core.errors import AetheriaError
 from aetheria.laws import build_law
 from aetheria.motor import window_draws
 from aetheria.motor.split_state import load_tiles
+from aetheria.recording.tiled_recording import TiledRecording
 from aetheria.runs.checkpoint import checkpoints_of
 from aetheria.runs.config import RunConfig
 from aetheria.runs.resume import resume
@@ -122,7 +123,7 @@ def config_of(steps: int, law: dict[str, Any], **more: Any) -> RunConfig:
 
 def recording(mesh: DeviceMesh, folder: Path) -> list[Any]:
     """A run on two processes, and the same recorded by one; then both continued, the split one on the other split."""
-    config = config_of(12, {"name": "Ising"}, checkpoint={"every": 5})
+    config = config_of(12, {"name": "Ising"}, checkpoint={"every": 5}, record={"every": 3, "format": "zarr"})
     paths = [folder / "one.h5", folder / "two.h5"]
     if dist.get_rank():
         follow(mesh, "cpu")
@@ -134,10 +135,12 @@ def recording(mesh: DeviceMesh, folder: Path) -> list[Any]:
     run(config, paths[0], device="cpu")
     resume(paths[0], steps=21, device="cpu")
     ends = [read_state(checkpoints_of(path)[0]).tensors["cells"] for path in paths]
+    stores = [TiledRecording(path.with_suffix(".zarr")) for path in paths]
+    full = [np.array_equal(a["state"], b["state"]) for a, b in zip(*stores, strict=True)]
     with Recording(paths[0]) as one, Recording(paths[1]) as two:
         same = all(np.array_equal(a[name], b[name]) for a, b in zip(one, two, strict=True) for name in one.fields)
         moved = not np.array_equal(one[0]["state"], one[-1]["state"])
-        saved = [[len(one) for one in parts], torch.equal(*ends)]
+        saved = [full, [len(one) for one in parts], torch.equal(*ends)]
         return [len(two), two.status, same, moved, *saved, len(list(folder.glob("two.h5.checkpoint-*.part-*")))]
 
 
