@@ -225,8 +225,8 @@ def _to_the_end(hosts: tuple[Host, Host], recording: Path, words: list[str], ste
     """Runs or resumes on both hosts; returns the failures, at most one line."""
     ranks = Ranks(hosts, recording.with_suffix(".logs") / "to the end")
     ranks.start(words)
-    for agent in ranks.agents:
-        agent.wait(_PATIENCE_S)
+    _await(lambda: all(agent.poll() is not None for agent in ranks.agents))
+    ranks.end_torchrun()
     ends = ranks.ends()
     return unlike_one_process(recording, steps) if all(code == "0" for code, _ in ends) else [f"ended with {ends}"]
 
