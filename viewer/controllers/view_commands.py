@@ -120,7 +120,8 @@ class ViewCommands:
     def _turn_field(self, by: int) -> None:
         if self.source is not None and self.model.view_settings is not None:
             names = [choice.name for choice in self.source.fields]
-            self.set_field(names[(names.index(self.model.view_settings.field) + by) % len(names)])
+            if len(names) > 1:  # else the levels would be unlocked for nothing
+                self.set_field(names[(names.index(self.model.view_settings.field) + by) % len(names)])
 
     def next_universe(self) -> None:
         """Shows the next universe of the batch."""

@@ -9,6 +9,7 @@ class Status:
 
     Attributes:
         playing: the source takes steps, or plays frames.
+        following: a recording that is still being written stays at its newest frame.
         frame_index, frames: position in a recording, counted from 0, and its length; None for a live source.
         plan_reason: reason for the choice of the plan.
         dropped: frames that were due while the window was busy, and were not rendered.
@@ -29,5 +30,6 @@ class Status:
     bytes_per_s: float = 0.0
     recording: str = ""
     edge_step: int | None = None
+    following: bool = False
     frame_index: int | None = None
     frames: int | None = None

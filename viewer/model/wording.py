@@ -66,11 +66,11 @@ def speed_in_words(speed: float | None, stride: int) -> str:
     """Target speed of a live run, for `speed` updates per second of `stride` steps.
 
     >>> speed_in_words(60.0, 1), speed_in_words(30.0, 4), speed_in_words(None, 4)
-    ('60 steps/s', '120 steps/s', 'unlimited')
+    ('60 steps a second', '120 steps a second', 'unlimited')
     """
-    return "unlimited" if speed is None else f"{speed * stride:,.0f} steps/s"
+    return "unlimited" if speed is None else f"{speed * stride:,.0f} steps a second"
 
 
 def playing_in_words(status: Status) -> str:
-    """Playing or paused."""
-    return "playing" if status.playing else "paused"
+    """Playing, following the newest frame, or paused."""
+    return "playing" if status.playing else "following" if status.following else "paused"

@@ -51,6 +51,7 @@ class ContrastRows:
         form.addRow("O&utside", self.percentile)
         form.addRow("Ga&mma", self.gamma)
         form.addRow("", self.log)
+        form.setRowVisible(self.percentile, False)
 
     def show(self, form: QFormLayout, settings: ViewSettings, mapped: bool) -> None:
         """Shows the settings; `mapped`: the field has a colour map."""

@@ -44,6 +44,8 @@ class MixRows:
         form.addRow("Third", self.others[1])
         form.addRow("Its colours", self.colours)
         form.addRow("Its share", self.share)
+        for row in (*self.others, self.colours, self.share):
+            form.setRowVisible(row, False)
 
     def offer(self, names: list[str]) -> None:
         """Offers fields."""

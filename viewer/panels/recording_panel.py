@@ -1,6 +1,7 @@
 """Recording panel: law, grid, length and origin of the open recording."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QLabel
@@ -13,7 +14,7 @@ from viewer.panels.panel import Panel
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
-from viewer.widgets.plain_text import set_plain_text
+from viewer.widgets.plain_text import plain_tooltip, set_plain_text
 
 _ROWS = ("File", "Title", "Law", "Grid", "Recorded", "Frames", "Steps", "Ended", "Fields", "Numbers", "Device", "Seed", "Made")
 _NONE = "No recording is open. Open one, or record a run."
@@ -46,7 +47,9 @@ class RecordingPanel(Panel):
         self._form.setRowVisible(self.nothing, recording is None)
         texts = {} if recording is None or source is None else about(recording, source.plane)
         for row, value in self.values.items():
-            set_plain_text(value, texts.get(row, ""))
+            # A path has no place to be broken: its name is shown, and all of it in the tooltip.
+            set_plain_text(value, Path(texts[row]).name if row == "File" and texts else texts.get(row, ""))
+            value.setToolTip(plain_tooltip(texts.get(row, "")))
             self._form.setRowVisible(value, bool(texts.get(row)))
         self._shown_state = None
         self._moved()

@@ -257,6 +257,7 @@ class RecordingSource(Worker):
         return Status(
             step=step,
             playing=self.playhead.playing,
+            following=self.playhead.newest and self.ending == "running",
             steps_per_s=self._passed(self._played),
             frames_per_s=self._shown(self._taken),
             dropped=self.playhead.skipped,

@@ -42,7 +42,8 @@ def _frames(status: Status) -> str:
 
 ITEMS = (
     StatusItem("State", playing_in_words, "playing", 12, "Whether steps are being taken"),
-    StatusItem("Step", lambda s: f"step {s.step:,}", "step 999,999", 9, "Steps since the start"),
+    # Of a recording the bar under the cells tells the step, and the two would differ for a moment.
+    StatusItem("Step", lambda s: f"step {s.step:,}" if s.frames is None else "", "step 999,999", 9, "Steps since the start"),
     StatusItem("Speed", lambda s: compact(s.steps_per_s, "steps/s"), "999 ksteps/s", 8, "Steps taken in the last second"),
     StatusItem(
         "Cells",

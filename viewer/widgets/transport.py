@@ -72,7 +72,7 @@ class Transport(QWidget):
             self.speed_words.setText(speed_in_words(model.speed, model.stride))
             self.speed.setAccessibleDescription(self.speed_words.text())
         if "stride" in names:
-            self.stride_words.setText(f"{model.stride:,} step{'s' if model.stride > 1 else ''}/update")
+            self.stride_words.setText(f"{model.stride:,} step{'s' if model.stride > 1 else ''} a frame")
         if "theme" in names:
             self.reset.setIcon(self._icon("reset"))
             self.step.setIcon(self._icon("step"))
@@ -101,8 +101,8 @@ class Transport(QWidget):
         self._show_playing()
         self.speed.setMinimumWidth(3 * letters.height())
         self.speed.setMaximumWidth(12 * letters.height())
-        self.speed_words.setMinimumWidth(letters.horizontalAdvance("9,999 steps/s "))
-        self.stride_words.setMinimumWidth(letters.horizontalAdvance("1,024 steps/update"))
+        self.speed_words.setMinimumWidth(letters.horizontalAdvance("999 steps a second"))
+        self.stride_words.setMinimumWidth(letters.horizontalAdvance("64 steps a frame"))
         self.stride_words.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
 

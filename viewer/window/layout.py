@@ -2,14 +2,16 @@
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabBar, QTabWidget, QToolButton, QWidget
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QMenu, QTabWidget, QToolButton, QWidget
 
 from viewer.controllers.controller import Controller
 from viewer.controllers.help import ShortcutLine
 from viewer.panels import PANELS, DockSpec
 from viewer.panels.panel import Panel
+from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
 from viewer.widgets.preferences import Preferences
+from viewer.window.tab_bars import TabBarKeeper
 
 _VERSION = 2  # of the stored layout; a change discards older ones
 _STORED = {"view": "look"}  # names in stored layouts that differ from those of the panels
@@ -44,15 +46,15 @@ class DockLayout:
         for dock in PANELS:
             if dock.tab_of:
                 self.docks[dock.tab_of].raise_()
-        for bar in window.findChildren(QTabBar):
-            accessible(bar, "Panels").setElideMode(Qt.TextElideMode.ElideNone)
         self._first_size()
         self._first_shares()
         self._first = window.saveState(_VERSION)
         self._put_away = window.saveState(_VERSION)  # layout before the panels were hidden
         self._away = False
+        self._raised = False  # the panel of the recording, because one was opened
         window.restoreGeometry(preferences.bytes("geometry"))
         window.restoreState(preferences.bytes("docks"), _VERSION)
+        TabBarKeeper(window, self.docks.values())
 
     def lines(self) -> list[ShortcutLine]:
         """Lines of the panels for the shortcuts page."""
@@ -84,6 +86,15 @@ class DockLayout:
             self._put_away = self._first
         else:
             self.window.restoreState(self._first, _VERSION)
+            self._first_shares()
+
+    def show_source(self, source: FrameSource | None) -> None:
+        """Brings the panel of a recording to the front when one was opened, and the tools again for a run."""
+        recorded = source is not None and not source.live
+        name = "recording" if recorded else "tools"
+        if source is not None and recorded != self._raised and not self.docks[name].isHidden():
+            self.docks[name].raise_()
+            self._raised = recorded
 
     def toggle_full_screen(self) -> None:
         """Fills the screen with the window, or returns to its size before."""
@@ -140,7 +151,7 @@ class DockLayout:
         self.window.resizeDocks([view, tools], [view.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
         metrics = self.window.fontMetrics()
         tabs = [dock.title for dock in PANELS if "tools" in (dock.name, dock.tab_of)]
-        names = sum(metrics.horizontalAdvance(title) + 2 * metrics.height() for title in tabs)
+        names = sum(metrics.horizontalAdvance(title) + 5 * metrics.height() // 2 for title in tabs)
         numbers = metrics.horizontalAdvance("psi_00") + 4 * metrics.horizontalAdvance("-0.00000 ")  # of a cell's amplitudes
         self.window.resizeDocks([view], [max(names, numbers)], Qt.Orientation.Horizontal)
 

@@ -155,6 +155,7 @@ class Window(CanvasView, QMainWindow):
         if plane is not None:
             self.show_plane(plane)
             self.pages.show_canvas()
+        self.dock_layout.show_source(source)
         self.slice_bar.show_source(source)
         self.transport.show_source(source)
         if source is None:

@@ -269,3 +269,16 @@ def test_the_fields_of_a_mix_follow_the_displayed_one_and_are_never_colours_of_t
     settings = controller.model.view_settings
     assert settings is not None
     assert settings.mix is None
+
+
+def test_with_one_field_the_next_one_is_itself_and_its_levels_stay_locked(controller: Controller, tmp_path: Path) -> None:
+    motor = motor_of((24, 32))
+    with Recorder(motor, tmp_path / "x.h5", fields=["channel_0"]):
+        motor.step(1)
+    controller.open(RecordingSource(Recording(tmp_path / "x.h5")))
+    controller.levels_locked((0.25, 0.5))
+    controller.next_field()
+    controller.previous_field()
+    settings = controller.model.view_settings
+    assert settings is not None
+    assert (settings.level_mode, settings.levels) == ("locked", (0.25, 0.5))

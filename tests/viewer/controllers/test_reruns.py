@@ -110,7 +110,7 @@ def test_the_panel_says_what_was_recorded(window: Window, qtbot: QtBot, path: Pa
     window.docks["recording"].raise_()
     window.controller.open(open_recording(path))
     texts = {row: label.text() for row, label in panel.values.items()}
-    assert texts["File"] == str(path)
+    assert texts["File"] == path.name
     assert texts["Title"] == "A soup"
     assert texts["Law"] == "Life, 1 channel"
     assert texts["Grid"] == "24 \N{MULTIPLICATION SIGN} 16 cells"

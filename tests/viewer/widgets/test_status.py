@@ -152,12 +152,12 @@ def test_the_slider_goes_from_one_step_a_second_to_unlimited(window: Window) -> 
     assert transport.speed_words.text() == "unlimited"
     window.controller.slower()
     assert transport.speed.value() == len(SPEEDS) - 1
-    assert transport.speed_words.text() == "240 steps/s"
+    assert transport.speed_words.text() == "240 steps a second"
     transport.more.click()
     assert model.stride == 2
-    assert transport.stride_words.text() == "2 steps/update"
+    assert transport.stride_words.text() == "2 steps a frame"
     transport.fewer.click()
-    assert transport.stride_words.text() == "1 step/update"
+    assert transport.stride_words.text() == "1 step a frame"
 
 
 def test_the_window_can_be_made_narrow(window: Window, qtbot: QtBot) -> None:

@@ -1,6 +1,7 @@
 """The window's frame: focus, names for those who hear it, where panels are."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,11 @@ from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtWidgets import QAbstractButton, QAbstractScrollArea, QApplication, QCheckBox, QLabel, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
-from tests.viewer.fakes import live
+from aetheria.recording import Recording
+from tests.viewer.fakes import life, live
+from tests.viewer.recordings import record_life
+from viewer.panels.recording_panel import RecordingPanel
+from viewer.sources.playback import RecordingSource
 from viewer.widgets import theme
 from viewer.widgets.icons import program_icon
 from viewer.window.window import Window
@@ -166,3 +171,47 @@ def test_the_first_window_leaves_room_for_its_frame_and_names_all_tabs(window: W
     last = bars[0].tabRect(3)
     assert bars[0].elideMode() == Qt.TextElideMode.ElideNone
     assert last.right() <= bars[0].width(), "no tab is cut off, or reached by scrolling only"
+
+
+def tab_bars(window: Window) -> list[tuple[list[str], bool]]:
+    """The tab bars in sight, or reached by Tab: their tabs, and whether they lie in the window."""
+    bars = [bar for bar in window.findChildren(QTabBar) if bar.isVisible()]
+    reached = [bar for bar in bars if bar.count() or bar.focusPolicy() != Qt.FocusPolicy.NoFocus]
+    return [([bar.tabText(k) for k in range(bar.count())], window.rect().contains(bar.geometry())) for bar in reached]
+
+
+def test_each_place_of_several_panels_has_one_tab_bar_whatever_layout_was_restored(window: Window, qtbot: QtBot) -> None:
+    column = (["Tools", "Law", "Cell", "Recording"], True)
+    qtbot.waitUntil(lambda: tab_bars(window) == [column])
+    window.dock_layout.reset()
+    qtbot.waitUntil(lambda: tab_bars(window) == [column])
+    window.docks["plots"].show()
+    window.docks["spectrum"].show()
+    qtbot.waitUntil(lambda: len(tab_bars(window)) == 2 and all(inside for _, inside in tab_bars(window)))
+    assert column in tab_bars(window)
+    window.resize(760, 620)
+    window.dock_layout.reset()
+    qtbot.waitUntil(lambda: tab_bars(window) == [column])
+    window.controller.close()
+    window.pages.show_gallery()
+    qtbot.waitUntil(lambda: tab_bars(window) == [])
+    window.controller.open(live(life()))
+    qtbot.waitUntil(lambda: tab_bars(window) == [column])
+
+
+def test_a_recording_brings_its_panel_to_the_front_and_a_run_the_tools(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+    def in_front(name: str) -> bool:
+        return not window.docks[name].visibleRegion().isEmpty()
+
+    qtbot.waitUntil(lambda: in_front("tools"))
+    window.controller.open(RecordingSource(Recording(record_life(tmp_path / "x.h5"))))
+    qtbot.waitUntil(lambda: in_front("recording") and not in_front("tools"))
+    panel = window.panels["recording"]
+    assert isinstance(panel, RecordingPanel)
+    assert panel.values["File"].text() == "x.h5"
+    assert panel.values["File"].toolTip() == str(tmp_path / "x.h5")
+    window.docks["law"].raise_()
+    window.controller.open(RecordingSource(Recording(record_life(tmp_path / "y.h5"))))
+    qtbot.waitUntil(lambda: in_front("law"))
+    window.controller.open(live(life()))
+    qtbot.waitUntil(lambda: in_front("tools"))
