@@ -34,10 +34,14 @@ def belongs_to(widget: QWidget | None, key: int) -> bool:
 
 
 def behind_another(widget: QWidget | None) -> bool:
-    """Whether a widget is on a panel that another one covers: Qt moves it out of the window, but calls it visible."""
-    while widget is not None and not isinstance(widget, QDockWidget):
+    """Whether a widget is on a panel that another one covers, or is the tab bar of panels that are all closed.
+
+    Qt moves these out of the window, but calls them visible.
+    """
+    while widget is not None and not isinstance(widget, QDockWidget | QTabBar):
         widget = widget.parentWidget()
-    window = widget.parentWidget() if widget is not None and not widget.isFloating() else None
+    floating = isinstance(widget, QDockWidget) and widget.isFloating()
+    window = widget.parentWidget() if widget is not None and not floating else None
     return widget is not None and window is not None and not window.rect().intersects(widget.geometry())
 
 
