@@ -1,38 +1,38 @@
-"""Makes docs/gallery.png, the last picture of each shipped demo, run as shipped, and docs/gallery.md, all of them by family.
+"""Makes docs/gallery.md, all shipped configs by family, and docs/gallery.png, the thumbnails of some.
 
-python docs/gallery.py        # both
-python docs/gallery.py page   # docs/gallery.md alone, without running anything
+python docs/gallery.py
 """
 
-import sys
 from pathlib import Path
 
 from films import FILMS
 from PIL import Image, ImageDraw
+from thumbnails import FOLDER as THUMBNAILS
+from thumbnails import SIZE
 
 from aetheria.laws import laws_by_family
-from aetheria.runs.config import load_config, shipped_configs
-from aetheria.runs.run import build_motor, render_picture
+from aetheria.runs.config import load_config
 from viewer.model.gallery import gallery_entries
 
 PAGE = Path(__file__).parent / "gallery.md"
-SIDE, GAP, COLUMNS = 288, 16, 3
+SHOWN = (
+    *("quickstart", "orbium", "gosper_gun", "deep_qca"),
+    *("epidemic", "gray_scott", "cyclic", "unet"),
+    *("flow_lenia", "butterfly", "kuramoto", "quantum_walk_2d"),
+)
+COLUMNS, GAP, LINE = 4, 12, 34
 
 
-def tile(name: str) -> Image.Image:
-    """One demo: its picture, fitted to a square, over its title."""
-    config = load_config(name)
-    with build_motor(config, "cpu") as motor:
-        motor.step(config.steps)
-        picture = render_picture(config, motor)
-    factor = SIDE / max(picture.size)
-    # Whole factors keep cells crisp; others are averaged.
-    kind = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.BOX
-    picture = picture.resize((round(picture.width * factor), round(picture.height * factor)), kind)
-    framed = Image.new("RGB", (SIDE, SIDE + 28), "white")
-    framed.paste(picture, ((SIDE - picture.width) // 2, (SIDE - picture.height) // 2))
-    ImageDraw.Draw(framed).text((2, SIDE + 8), name, fill="#333", font_size=13)
-    return framed
+def sheet() -> Image.Image:
+    """The thumbnails of `SHOWN` side by side, with their names."""
+    made = Image.new("RGB", (COLUMNS * (SIZE[0] + GAP) + GAP, -(-len(SHOWN) // COLUMNS) * (SIZE[1] + LINE) + GAP), "white")
+    pen = ImageDraw.Draw(made)
+    for i, name in enumerate(SHOWN):
+        left, top = GAP + i % COLUMNS * (SIZE[0] + GAP), GAP + i // COLUMNS * (SIZE[1] + LINE)
+        with Image.open(THUMBNAILS / f"{name}.png") as one:
+            made.paste(one.convert("RGB"), (left, top))
+        pen.text((left + 2, top + SIZE[1] + 4), name, fill="#333", font_size=13)
+    return made
 
 
 def page() -> str:
@@ -60,17 +60,9 @@ def film(family: str, folder: str = "films") -> list[str]:
 
 
 def main() -> None:
-    """Writes the page; runs every demo and tiles the pictures, unless the page alone is wanted."""
+    """Writes the page and the sheet."""
     PAGE.write_text(page(), "utf-8")
-    if sys.argv[1:] == ["page"]:
-        return
-    tiles = [tile(name) for name in shipped_configs()]
-    rows = -(-len(tiles) // COLUMNS)
-    width, height = tiles[0].size
-    sheet = Image.new("RGB", (COLUMNS * (width + GAP) + GAP, rows * (height + GAP) + GAP), "white")
-    for i, one in enumerate(tiles):
-        sheet.paste(one, (GAP + i % COLUMNS * (width + GAP), GAP + i // COLUMNS * (height + GAP)))
-    sheet.save(Path(__file__).parent / "gallery.png", optimize=True)
+    sheet().quantize(128, dither=Image.Dither.NONE).save(PAGE.with_suffix(".png"), optimize=True)
 
 
 if __name__ == "__main__":

@@ -41,4 +41,6 @@ def code(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    parts = " ".join(text.split()).replace("|", "\\|").split("`")
+    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]  # outside code, Markdown takes "<number>" for HTML
+    return "`".join(parts)

@@ -37,5 +37,5 @@ def test_the_speeds_in_the_readme_are_those_of_the_results() -> None:
         for number in row.split(" and ")
     ]
     measured = re.findall(r"\| ([\d.,]+) \|$", performance_page(), re.MULTILINE)
-    assert len(shown) >= 8
+    assert len(shown) >= 5
     assert set(shown) <= set(measured)

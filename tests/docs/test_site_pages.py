@@ -141,3 +141,8 @@ def test_the_pages_are_made_without_the_site_builder(tmp_path: Path) -> None:
 
     for name, make in PAGES.items():
         assert make().startswith("# "), name
+
+
+def test_angles_and_bars_in_a_meaning_are_no_html_and_no_column() -> None:
+    row = table(("meaning",), [["cuda:<number>, a | b, `x < y`"]]).splitlines()[-1]
+    assert row == "| cuda:&lt;number>, a \\| b, `x < y` |"
