@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import product
 from math import prod
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.hash_noise import Place, hash_words
 from aetheria.split.cost import Link, exchange_traffic, step_seconds
 from aetheria.split.layout import tiling_for, why_not
-from aetheria.split.mesh import check_split, read_split
+from aetheria.split.mesh import Mesh, check_split, read_split
 from aetheria.split.tiles import Tile, Tiling
 from aetheria.stepping.cpu.local_network import FusedOnCpu
 from aetheria.stepping.plan import make_call, make_step
@@ -50,6 +52,13 @@ def test_tiles_cover_a_grid_once_and_their_windows_hold_the_neighbours(tiling: T
             there = [(n + off) % side for n, off, side in zip(at, tile.place.offset, tiling.grid, strict=True)]
             assert window[0, 0][at] == whole[0, 0][tuple(there)]
     assert owned.eq(1).all()
+
+
+def test_a_mesh_of_other_processes_than_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 4)
+    given: Any = SimpleNamespace(mesh=torch.arange(2).view(2, 1), device_type="cpu")
+    with pytest.raises(ConfigError, match="mesh: 2 x 1 processes given; there are 4, and all of them must take part"):
+        Mesh.of(given, 2)
 
 
 def test_a_tile_in_words_begins_where_the_tile_does() -> None:
