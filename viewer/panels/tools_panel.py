@@ -222,7 +222,7 @@ class ToolsPanel(Panel):
         side = 4 * self.fontMetrics().height()
         self.patterns.setIconSize(QSize(side, side))
         self.patterns.setGridSize(QSize(int(1.7 * side), int(1.8 * side)))
-        self.patterns.setMinimumHeight(int(2.2 * side))
+        self.patterns.setMinimumHeight(int(5.6 * side))  # three rows: all that are shipped for a law
         self.patterns.blockSignals(True)
         self.patterns.clear()
         for stamp in self.tools.stamps:
