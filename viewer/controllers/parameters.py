@@ -10,8 +10,9 @@ from aetheria.laws.rules.tables import SHIPPED
 from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.boundaries import BOUNDARY, known_boundaries
 from viewer.controllers.component import Component, ComponentHost
+from viewer.sources.elsewhere import ControlledSource
 from viewer.sources.live import LiveSource
-from viewer.sources.source import ControlledSource, FrameSource
+from viewer.sources.source import FrameSource
 
 # A few of `aetheria.laws.rules.NAMES`, of several families; any of them may be typed.
 _KNOWN = (

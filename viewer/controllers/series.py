@@ -15,6 +15,7 @@ from aetheria.recording import Recording
 from viewer.controllers.component import Component, ComponentHost
 from viewer.model.messages import Message
 from viewer.model.time_series import Measurement, Quantity, TimeSeries, capacity_for, write_csv
+from viewer.sources.elsewhere import ObservedSource
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import FrameSource, RateMeter
@@ -97,9 +98,10 @@ class SeriesController(Component):
             self.stretches.append(self._new_run())
 
     def tick(self) -> None:
-        source = self.controller.source
-        now = time.monotonic()
-        if not (self.shown and self.controller.visible and self.chosen) or self._asked or now < self._due:
+        source, now = self.controller.source, time.monotonic()
+        seen = self.shown and self.controller.visible
+        self._take_observed(self.chosen if seen else ())
+        if not (seen and self.chosen) or self._asked or now < self._due:
             return
         if isinstance(source, LiveSource) and source.motor.step_count != self._seen:
             self._asked = True
@@ -109,6 +111,14 @@ class SeriesController(Component):
             self._asked = True
             chosen = self.chosen
             source.submit_with_recording(lambda recording: recorded(recording, chosen), self._series_read)
+
+    def _take_observed(self, names: Sequence[str]) -> None:
+        """Of a source whose observables come with its pictures: takes those that came."""
+        source: object = self.controller.source
+        if isinstance(source, ObservedSource):
+            source.observe(names)
+            while source.measurements:
+                self._measured(source.measurements.popleft())
 
     def _series_read(self, answer: tuple[int, TimeSeries] | Exception) -> None:
         self._asked = False

@@ -2,32 +2,32 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.core.errors import AetheriaError, ConfigError
-from aetheria.laws.controls import Control, TextControl, Value
+from aetheria.laws.controls import Value
 from aetheria.serve.cells import CellBlock
 from aetheria.serve.client import Refusal, RemoteRun
-from aetheria.serve.protocol import MAX_SIDE, Picture, View
+from aetheria.serve.protocol import MAX_OBSERVABLES, Picture
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.palette import first_view_settings
 from viewer.model.plane import plane_of
 from viewer.model.region import Region
 from viewer.model.status import Status
-from viewer.model.view_settings import FieldChoice, FrameRequest
+from viewer.model.time_series import Measurement
+from viewer.model.view_settings import FrameRequest
 from viewer.sources.frame_renderer import FrameRenderer
+from viewer.sources.remote_messages import choice_of, control_of, measurement_of, values_of, view_of
 from viewer.sources.source import RateMeter, Worker, close_at_exit
 
 _RETRY_S = 2.0  # between two attempts to reach a server that is gone
 _WAIT_S = 0.25
+_KEPT = 256  # measurements that wait for a busy window
 
 
 class RemoteSource(Worker):
@@ -39,6 +39,7 @@ class RemoteSource(Worker):
         commands: that the server takes.
         controls: parameters of the law.
         values: of these, as the server told them last.
+        measurements: observables that came with pictures, and were not taken yet.
     """
 
     live = True
@@ -63,11 +64,13 @@ class RemoteSource(Worker):
         self.place = urlsplit(address).netloc
         self.title = f"{welcome['title']} ({self.place})"
         self.plane, self.universes = plane_of(tuple(welcome["grid"])), int(welcome["universes"])
-        self.fields = tuple(map(_choice, welcome["fields"]))
-        self.observables: tuple[str, ...] = ()
+        self.fields = tuple(map(choice_of, welcome["fields"]))
+        self.observables = tuple(map(str, welcome["observables"]))
+        self.measurements: deque[Measurement] = deque(maxlen=_KEPT)
+        self._observed: tuple[str, ...] = ()
         self.first_view_settings = first_view_settings(self.fields, self.plane, None)
         self.commands = frozenset(map(str, welcome["commands"]))
-        self.controls = tuple(map(_control, welcome["controls"])) if "control" in self.commands else ()
+        self.controls = tuple(map(control_of, welcome["controls"])) if "control" in self.commands else ()
         self.runs = "pause" in self.commands
         self._renderer = FrameRenderer({choice.name: choice for choice in self.fields})
         self.samples = self._renderer.samples
@@ -97,14 +100,21 @@ class RemoteSource(Worker):
         if frame_request.view_settings.mix is not None:
             self.report_error(ConfigError("A served run is shown by one field at a time."))
             return
-        if before is None or _view(before) != _view(frame_request):
+        if before is None or view_of(before) != view_of(frame_request):
             self._choose()
         self.submit(self._draw, name="draw")
+
+    def observe(self, names: Sequence[str]) -> None:
+        """Asks for observables of the universe in view, the first four, with each picture from now on."""
+        wanted = tuple(name for name in names if name in self.observables)[:MAX_OBSERVABLES]
+        if wanted != self._observed:
+            self._observed = wanted
+            self._choose()
 
     def _choose(self) -> None:
         def choose(run: RemoteRun) -> None:
             if self._request is not None:
-                run.choose(_view(self._request))
+                run.choose(replace(view_of(self._request), observables=self._observed))
 
         self._send(choose, "view")
 
@@ -238,7 +248,9 @@ class RemoteSource(Worker):
     def _take(self, message: Picture | CellBlock | Refusal | None) -> None:
         if isinstance(message, Picture):
             self._bytes += len(message.pixels)
-            self._last = message, _values(message)
+            self._last = message, values_of(message)
+            if message.observables:
+                self.measurements.append(measurement_of(message, self.universes))
             self.submit(self._draw, name="draw")
         elif isinstance(message, CellBlock):
             if self._cells:
@@ -265,33 +277,3 @@ class RemoteSource(Worker):
             before.close()
             self._choose()
             return
-
-
-def _view(request: FrameRequest) -> View:
-    """The view that a server is asked for; levels and colours are found here."""
-    settings, region = request.view_settings, request.region
-    cut: Any = None if settings.slice is None else settings.slice.cut
-    axis = "z" if settings.slice is None else settings.slice.axis
-    part = region.top, region.left, region.height, region.width
-    return View(settings.field, min(MAX_SIDE, max(request.size)), cut, settings.universe, (), part, axis)
-
-
-def _values(picture: Picture) -> Tensor:
-    """The values `(1, [3,] h, w)` of a picture, in the unit of its field."""
-    low, high = picture.levels
-    shape = (picture.height, picture.width, picture.channels)
-    pixels: NDArray[np.uint8] = np.frombuffer(picture.pixels, np.uint8).reshape(shape)
-    numbers = pixels.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
-    planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(numbers, -1, 0)))
-    return planes[None] if picture.channels == 3 else planes
-
-
-def _choice(field: Mapping[str, Any]) -> FieldChoice:
-    ends = field.get("low"), field.get("high")
-    name, meaning, unit, colours = (str(field[key]) for key in ("name", "meaning", "unit", "colour_map"))
-    return FieldChoice(name, meaning, unit, ends, colours, bool(field.get("cyclic")))
-
-
-def _control(told: Mapping[str, Any]) -> Control | TextControl:
-    name, meaning, low, high = told["name"], told["meaning"], told["low"], told["high"]
-    return TextControl(name, meaning) if low is None else Control(name, meaning, low, high)

@@ -6,14 +6,13 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.laws.base import Law
-from aetheria.laws.controls import Control, TextControl, Value
 from aetheria.observe.law_fields import known_fields
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.plane import Plane
@@ -83,25 +82,6 @@ class FrameSource(Protocol):
 
     def close(self) -> None:
         """Ends the threads soon; does not wait for them."""
-
-
-@runtime_checkable
-class ControlledSource(Protocol):
-    """A source with parameters of a law that is elsewhere.
-
-    Attributes:
-        controls: the parameters.
-        values: their present values, by name.
-    """
-
-    controls: tuple[Control | TextControl, ...]
-
-    @property
-    def values(self) -> Mapping[str, Value]:
-        """The present values, by name."""
-
-    def set_control(self, name: str, value: Value) -> None:
-        """Asks for another value; does not wait. A refusal is reported."""
 
 
 class ThreadOwner(Protocol):

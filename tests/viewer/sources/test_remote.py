@@ -132,6 +132,28 @@ def test_a_cell_is_inspected() -> None:
         assert found[0].channels.tolist() == [float(motor.cells[0, 0, 5, 6])]
 
 
+def test_observables_are_plotted_as_they_come_with_the_pictures() -> None:
+    motor, alike = motor_of(), motor_of()
+    with served(motor) as (server, _steering), window_on(server) as (controller, view):
+        series = controller.series
+        assert {"population"} <= {quantity.name for quantity in series.offered}
+        until(controller, lambda: view.frames)
+        assert not series.stretches  # nothing is computed for plots that nobody sees
+        series.shown = True
+        series.choose(["population"])
+        until(controller, lambda: series.stretches)
+        for _ in range(3):
+            before = motor.step_count
+            controller.step_once()
+            until(controller, lambda before=before: series.stretches[-1].steps[-1] > before)  # type: ignore[misc]
+        steps, values = series.stretches[-1].steps, series.stretches[-1].values("population")
+        for step, value in zip(steps, values, strict=True):
+            alike.step(int(step) - alike.step_count)
+            assert value.tolist() == [float(alike.cells.sum())]
+        series.shown = False
+        until(controller, lambda: not any(channel.view.observables for channel in list(server._hub._channels.values())))
+
+
 def test_a_read_only_server_is_seen_and_not_steered() -> None:
     motor = motor_of()
     with served(motor, read_only=True) as (server, steering), window_on(server) as (controller, view):

@@ -1,0 +1,41 @@
+"""What a source offers whose law and cells are elsewhere. No Qt."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from aetheria.laws.controls import Control, TextControl, Value
+from viewer.model.time_series import Measurement
+
+
+@runtime_checkable
+class ControlledSource(Protocol):
+    """A source with parameters of a law that is elsewhere.
+
+    Attributes:
+        controls: the parameters.
+        values: their present values, by name.
+    """
+
+    controls: tuple[Control | TextControl, ...]
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """The present values, by name."""
+
+    def set_control(self, name: str, value: Value) -> None:
+        """Asks for another value; does not wait. A refusal is reported."""
+
+
+@runtime_checkable
+class ObservedSource(Protocol):
+    """A source whose observables come with its pictures.
+
+    Attributes:
+        measurements: those that came and were not taken yet, the oldest first.
+    """
+
+    measurements: deque[Measurement]
+
+    def observe(self, names: Sequence[str]) -> None:
+        """Asks for these observables from now on; does not wait."""
