@@ -47,16 +47,6 @@ W rule(W cells, W ones, W twos, W fours, W eights) {
     return next;
 }
 
-// LANES words of two adjacent vectors, from word FROM on.
-template <int FROM, size_t... I>
-Words shifted_words(Words first, Words second, std::index_sequence<I...>) {
-#if defined(__clang__)
-    return __builtin_shufflevector(first, second, int(FROM + I)...);
-#else
-    return __builtin_shuffle(first, second, Words{FROM + I...});
-#endif
-}
-
 struct alignas(64) CacheLine {
     uint64_t words[8];
 };

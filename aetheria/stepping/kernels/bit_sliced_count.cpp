@@ -106,7 +106,12 @@ class Grid {
     void copy(int64_t source, int64_t x) {  // cells source ... source + reach - 1 of the row, to x on
         const uint64_t* in = alive[0] + apart;
         uint64_t* out = row[0];
-        for (int64_t i = 0; i < reach; i++) out[(x + i) / 64] |= (in[(source + i) / 64] >> (source + i) % 64 & 1) << (x + i) % 64;
+        for (int64_t i = 0; i < reach; i += 64, source += 64, x += 64) {
+            uint64_t some = in[source / 64] >> source % 64 | in[source / 64 + 1] << 1 << (63 - source % 64);
+            if (reach - i < 64) some &= inside(reach - i);
+            out[x / 64] |= some << x % 64;
+            out[x / 64 + 1] |= some >> 1 >> (63 - x % 64);
+        }
     }
 
     // The live cells of row y, which may lie beyond the edge, from x = -reach on.
@@ -141,31 +146,35 @@ class Grid {
         for (int64_t w = 0; w < words; w += LANES) store(to + w, load_from(in + w, int(cells % 64)));
     }
 
-    // Sums of `length` cells to those of twice as many, and one more cell if `more`.
+    // Sums of `length` cells, in `digits`, to those of twice as many, and one more cell if `more`.
+    template <int DIGITS = 1>
     void twice(Row& from, int digits, int64_t length, bool more, uint64_t* to, int64_t plane, int64_t words) {
+        if constexpr (DIGITS < EDGE_BITS)
+            if (digits > DIGITS) return twice<DIGITS + 1>(from, digits, length, more, to, plane, words);
         const int64_t apart = length / 64, end = 2 * length / 64;
         const int bits = int(length % 64), end_bits = int(2 * length % 64);
         for (int64_t w = 0; w < words; w += LANES) {
             Words carry = more ? load_from(base[0] + end + w, end_bits) : Words{};
-            for (int i = 0; i < digits; i++) {
+#pragma GCC unroll 16
+            for (int i = 0; i < DIGITS; i++) {
                 const Words one = load(from[i] + w), other = load_from(from[i] + apart + w, bits);
                 store(to + i * plane + w, one ^ other ^ carry);
                 carry = majority(one, other, carry);
             }
-            store(to + digits * plane + w, carry);
+            store(to + DIGITS * plane + w, carry);
         }
     }
 
     void sum_window(const Window& window, uint64_t* to) {
         if (window.length == 1) return move(row, window.from, to, ring.plane);
         move(row, window.from, base[0], across);
-        move(row, window.from, sums[0], across);
+        Row* now = &base;
         int digits = 1;
         for (int place = 30 - __builtin_clz(window.length); place >= 0; place--) {
             const bool more = window.length >> place & 1;
             const int64_t length = window.length >> (place + 1);
-            if (place) twice(sums, digits, length, more, others[0], others.plane, across), std::swap(sums, others);
-            else twice(sums, digits, length, more, to, ring.plane, ring.plane);
+            if (place) twice(*now, digits, length, more, others[0], others.plane, across), std::swap(sums, others), now = &sums;
+            else twice(*now, digits, length, more, to, ring.plane, ring.plane);
             digits = 32 - __builtin_clz(window.length >> place);
         }
     }
@@ -225,7 +234,7 @@ class Grid {
     explicit Grid(const Job& job)
         : job(job), reach(job.reach), width(job.width), height(job.height), row_words((width + 63) / 64), plane(row_words * height),
           apart((reach + 63) / 64), across(whole_vectors((width + 2 * reach + 63) / 64)), ring_rows(2 * reach + 2),
-          alive(1, 2 * apart + across + LANES), row(1, across + 2 * apart + LANES), base(row), sums(EDGE_BITS, row.plane), others(sums),
+          alive(1, 2 * apart + across + 2 * LANES), row(1, across + 2 * apart + 2 * LANES), base(row), sums(EDGE_BITS, row.plane), others(sums),
           ring(job.window_count * ring_rows * EDGE_BITS, row_words), entering(EDGE_BITS, row_words), leaving(entering),
           counts(COUNT_BITS, row_words), cells(1, row_words), lives(cells) {
         for (const Range* range = job.ranges; range < job.ranges + job.range_count; range++) {
@@ -255,7 +264,7 @@ class Grid {
 
 // Returns 0, or 1 if out of memory.
 extern "C" int32_t bit_sliced_count(const Job* job) try {
-    const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job->width, std::min(32 * job->reach, job->height), job->height);
+    const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job->width, std::min(64 * job->reach, job->height), job->height);
     const int64_t grid = STATE_BITS * job->height * ((job->width + 63) / 64);
     step_rows(job->threads, job->steps, job->batch, job->height, rows, grid, job->cells, job->next, job->spare, [&] { return Grid(*job); });
     return 0;

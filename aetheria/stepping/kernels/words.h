@@ -1,6 +1,8 @@
 // Vectors of words of 64 bits: one bit for each cell.
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
@@ -28,12 +30,23 @@ inline Words majority(Words a, Words b, Words c) {
 #endif
 }
 
-// The bits that follow `bits` cells (0 to 63) after those of word 0 and on.
-inline Words load_from(const uint64_t* p, int bits) {
-    const Words low = load(p), high = load(p + 1);
-#if defined(__AVX512VBMI2__)
-    return (Words)_mm512_shrdv_epi64((__m512i)low, (__m512i)high, _mm512_set1_epi64(bits));
+// LANES words of two adjacent vectors, from word FROM on.
+template <int FROM, size_t... I>
+Words shifted_words(Words first, Words second, std::index_sequence<I...>) {
+#if defined(__clang__)
+    return __builtin_shufflevector(first, second, int(FROM + I)...);
 #else
-    return low >> bits | (high << 1) << (63 - bits);
+    return __builtin_shuffle(first, second, Words{FROM + I...});
+#endif
+}
+
+// The bits from bit `first` (0 to 63) of the words at p on. Reads two vectors: a load that began at the second word would wait for
+// stores of both.
+inline Words load_from(const uint64_t* p, int first) {
+    const Words low = load(p), high = shifted_words<1>(low, load(p + LANES), std::make_index_sequence<LANES>());
+#if defined(__AVX512VBMI2__)
+    return (Words)_mm512_shrdv_epi64((__m512i)low, (__m512i)high, _mm512_set1_epi64(first));
+#else
+    return low >> first | (high << 1) << (63 - first);
 #endif
 }
