@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from viewer.controllers.controller import Controller
 from viewer.dynamics.watch import DynamicsView, Watch
@@ -35,6 +35,7 @@ class DynamicsPanel(Panel, Generic[T]):
         self.picture = accessible(picture, name)
         picture.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.caption = accessible(QLabel(), f"{name}, in numbers")
+        self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # it is cut in a narrow window
         self.nothing = QLabel()
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.nothing.setWordWrap(True)

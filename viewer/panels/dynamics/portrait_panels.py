@@ -30,6 +30,9 @@ class _ObservablesPanel(DynamicsPanel[Trajectory]):
         super().__init__(controller, self.view, self.chart, name)
         self.choices = [accessible(QComboBox(), f"{name}: {label}") for label in labels]
         for label, box in zip(labels, self.choices, strict=True):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(10)
+            box.setMinimumWidth(6 * self.fontMetrics().horizontalAdvance("0"))  # in a narrow window
             box.activated.connect(lambda _: self._chosen())
             self.row.addWidget(QLabel(label))
             self.row.addWidget(box)
@@ -94,16 +97,17 @@ class SectionPanel(_ObservablesPanel):
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller, "Poincare section", ("across", "up", "where"))
         self.points = self.chart.plot(pen=None, symbol="o", symbolSize=5)
-        self.at_mean = QCheckBox("at its mean")
+        self.at_mean = QCheckBox("its mean")
         self.at_mean.setChecked(True)
         self.at_mean.toggled.connect(lambda _: self.update_picture())
         self.level = accessible(QDoubleSpinBox(), "Level that is crossed upwards")
         self.level.setRange(-_LARGEST, _LARGEST)
         self.level.setDecimals(4)
         self.level.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-        self.level.setMaximumWidth(14 * self.fontMetrics().horizontalAdvance("0"))
+        self.level.setMaximumWidth(12 * self.fontMetrics().horizontalAdvance("0"))
+        self.level.setMinimumWidth(7 * self.fontMetrics().horizontalAdvance("0"))
         self.level.valueChanged.connect(lambda _: self.update_picture())
-        self.row.addWidget(QLabel("rises through"))
+        self.row.addWidget(QLabel("rises to"))
         self.row.addWidget(self.level)
         self.row.addWidget(self.at_mean)
 
