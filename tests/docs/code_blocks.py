@@ -148,7 +148,8 @@ def _run_aetheria(name: str, *arguments: str) -> None:
     shorter = SHORTER.get(name, []) if not {"--resume", "--show"} & {*given} else []
     if name == "train" and "picture" in tomllib.loads(Path(given[0]).read_text("utf-8")):
         shorter = shorter + SHORTER["grow"]
-    if "--on" in given or "--serve" in given or name in READERS:  # a cluster, and readers elsewhere
+    elsewhere = name in READERS or any("://" in one for one in given)
+    if "--on" in given or "--serve" in given or elsewhere:  # a cluster, and readers elsewhere
         _read(name, *given)
         return
     if name in ONLY_READ:
