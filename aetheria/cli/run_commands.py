@@ -132,13 +132,13 @@ def _on_split(split: str, device: str | None, work: "Callable[..., RunResult]") 
         raise
     with joined_mesh(sides, device) as mesh:
         try:
-            if leads(mesh):
-                result = work(mesh=mesh)
-                with suppress(RuntimeError):  # a process that is lost now has nothing left to do
-                    shared_text(str(result.exit_code))
-                return result
-            follow(mesh, device)
             with lost_processes_named():
+                if leads(mesh):
+                    result = work(mesh=mesh)
+                    with suppress(RuntimeError):  # a process that is lost now has nothing left to do
+                        shared_text(str(result.exit_code))
+                    return result
+                follow(mesh, device)
                 code = int(shared_text(None))
         except (AetheriaError, Interrupted) as error:
             if not first_to_tell(error):

@@ -11,7 +11,7 @@ from aetheria.split.cost import Link, best_steps
 from aetheria.split.halo import Halo
 from aetheria.split.layout import check_law, tiling_for
 from aetheria.split.mesh import Mesh
-from aetheria.split.processes import Processes
+from aetheria.split.processes import Processes, lost_processes_named
 from aetheria.split.tiles import Tile
 
 
@@ -30,6 +30,7 @@ class SplitGrid:
     every: int
 
     @classmethod
+    @lost_processes_named()
     def of(cls, given: DeviceMesh, law: Law, grid: tuple[int, ...], every: int | None, device: torch.device) -> "SplitGrid":
         """Cuts a grid over the processes of a mesh, and tells the law its place.
 
@@ -39,6 +40,7 @@ class SplitGrid:
 
         Raises:
             ConfigError: a mesh or tiles that do not fit the grid. LawError: a law that cannot be split, with the reason.
+            ProcessLostError: a process has gone.
         """
         check_law(law)
         mesh = Mesh.of(given, len(grid))

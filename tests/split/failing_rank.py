@@ -10,6 +10,7 @@ import torch
 
 from aetheria.cli import main
 from aetheria.recording.growing_file import GrowingFile
+from aetheria.split.cost import Link
 from aetheria.split.tiled import Tiled
 from aetheria.stepping import State
 
@@ -33,6 +34,8 @@ def run_rank(rank: int, port: int, failure: str, words: list[str]) -> None:
 
     if failure in FAILURES and rank == 1:
         Tiled.advance = fails_after  # type: ignore[method-assign]
+    if failure == "gone" and rank == 1:
+        Link.measured = _gone  # type: ignore[method-assign, assignment]
     if failure == "full disk" and rank == 0:
         GrowingFile.append = _disk_is_full  # type: ignore[method-assign, assignment]
     sys.argv = ["aetheria", "run", *words, "--quiet", "--device", "cpu"]
@@ -54,3 +57,7 @@ FAILURES: dict[str, Callable[[State], State]] = {"nan": _nan, "out of memory": _
 def _disk_is_full(*_: Any) -> None:
     psutil.disk_usage = lambda _: type("Usage", (), {"free": 100})
     raise RuntimeError("unable to write")  # how HDF5 puts it
+
+
+def _gone(*_: Any) -> None:
+    os._exit(9)

@@ -63,6 +63,15 @@ def test_a_rank_that_fails_ends_all(servers: Pair, tmp_path: Path, failure: str,
             assert list(recording.steps) == [0, 3]
 
 
+def test_a_rank_that_goes_while_the_motor_is_built_ends_all(servers: Pair, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(config_of(9, {"name": "Life"}).to_toml())
+    words = [str(tmp_path / "run.toml"), "--out", str(tmp_path / "run.h5"), "--split", "2x1"]
+    codes, said = ends_of(servers, "failing_rank:run_rank", failure="gone", words=words)
+    assert codes == [7, 9], said
+    assert said.startswith("error split: a process was lost"), said
+    assert len(said.strip().splitlines()) == 1, said
+
+
 @pytest.fixture(scope="module")
 def led(servers: Pair, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[Any]]]:
     """What rank 0 found on two processes and on one."""
