@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QSpinBox,
     QVBoxLayout,
+    QWidget,
 )
 
 from aetheria.observe.colour_maps import COLOUR_MAPS
@@ -26,7 +27,7 @@ from viewer.panels.colour_bar import ColourBar, swatch, swatch_size
 from viewer.panels.contrast import ContrastRows
 from viewer.panels.histogram import HistogramPlot
 from viewer.panels.mix import MixRows
-from viewer.panels.panel import Panel
+from viewer.panels.panel import Panel, scrolled
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
 from viewer.widgets.plain_text import plain_tooltip, set_plain_text
@@ -80,12 +81,14 @@ class ViewPanel(Panel):
         ends = QHBoxLayout()
         for widget, share in ((self.low, 3), (self.unit, 2), (self.high, 3)):
             ends.addWidget(widget, share)
-        column = QVBoxLayout(self)
+        inner = QWidget()
+        column = QVBoxLayout(inner)
         column.addLayout(form)
         column.addWidget(self.plot)
         column.addWidget(self.bar)
         column.addLayout(ends)
         column.addStretch(1)
+        scrolled(self, inner)
         for box in (self.colours, self.other_colours):
             box.setIconSize(swatch_size(self.fontMetrics()))
             for name in COLOUR_MAPS:

@@ -171,3 +171,8 @@ def test_the_strip_is_there_for_live_runs_only(window: Window) -> None:
     window.controller.close()
     assert not window.transport.isVisible()
     assert texts(window.status_strip) == []
+
+
+def test_a_window_fits_a_small_screen(window: Window) -> None:
+    assert window.minimumSizeHint().width() <= 900
+    assert window.minimumSizeHint().height() <= 560
