@@ -302,7 +302,7 @@ def test_a_command_of_another_package_is_loaded_from_its_entry_point(here: Path,
     monkeypatch.setattr("viewer.__main__.main", opening)
     result = call("view", "soup.toml", "--set", "steps=3", "--device", "cpu")
     assert (result.exit_code, opened) == (7, [("soup.toml", ["steps=3"], "cpu")])
-    assert "Open a window on a live simulation or a recording." in call("--help").output
+    assert "Open a window on a live simulation" in call("--help").output
 
 
 @pytest.mark.parametrize("target", ["viewer.nowhere:command", None])
