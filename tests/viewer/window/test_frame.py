@@ -65,6 +65,7 @@ def test_tab_comes_by_everything_that_can_be_used_and_each_has_a_name(window: Wi
 
 @pytest.mark.parametrize("key", [Qt.Key.Key_Tab, Qt.Key.Key_Backtab])
 def test_tab_passes_over_panels_that_are_behind_others(window: Window, qtbot: QtBot, key: Qt.Key) -> None:
+    window.resize(1280, 1200)  # so that no panel scrolls
     window.docks["tools"].raise_()
     found = reached_by_tab(window, qtbot, key)
     places = {widget.accessibleName(): QRect(widget.mapTo(window, QPoint()), widget.size()) for widget in found}
