@@ -95,9 +95,9 @@ def test_one_to_one_shows_one_cell_on_one_pixel(qtbot: QtBot) -> None:
     window.show()
     qtbot.waitExposed(window)
     window.controller.one_to_one()
+    qtbot.waitUntil(lambda: at_rest(window))
     size = window.canvas.viewport().size()
     expected = (round(size.height() * window.devicePixelRatioF()), round(size.width() * window.devicePixelRatioF()))
-    qtbot.waitUntil(lambda: at_rest(window))
     region = window.canvas.region()
     assert (region.height, region.width) == expected
     frame = window.controller.frame
