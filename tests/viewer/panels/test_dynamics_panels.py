@@ -73,12 +73,13 @@ def has_caption(panel: DynamicsPanel[Any]) -> bool:
 
 def test_closed_panels_ask_for_nothing(window: Window, qtbot: QtBot) -> None:
     feed = window.controller.source.motor._loop.feed  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: window.controller.frame is not None)  # the window's own subscription is there
     before = len(feed._open())
     for name in NAMES:
         panel = opened(window, qtbot, name)
         stepped(window, qtbot, panel)
         window.docks[name].close()
-        qtbot.waitUntil(lambda: len(feed._open()) == before)
+        qtbot.waitUntil(lambda: len(feed._open()) == before, timeout=20_000)
     step = window.controller.source.motor.step_count  # type: ignore[union-attr]
     window.controller.step_many(5)
     qtbot.waitUntil(lambda: window.controller.source.motor.step_count == step + 5)  # type: ignore[union-attr]
