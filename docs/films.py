@@ -12,7 +12,8 @@ from thumbnails import SIZE as SIZE
 from thumbnails import fitted
 
 from aetheria.runs.config import load_config
-from aetheria.runs.run import build_motor, render_picture
+from aetheria.runs.last_picture import render_picture
+from aetheria.runs.run import build_motor
 
 FOLDER = Path(__file__).parent / "films"
 MILLISECONDS = 80  # that a picture is shown; the last one for longer

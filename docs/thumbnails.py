@@ -11,7 +11,8 @@ from PIL import Image
 
 from aetheria.export.pictures import check_levels, find_levels, picture
 from aetheria.runs.config import RunConfig, load_config, shipped_configs
-from aetheria.runs.run import build_motor, render_picture
+from aetheria.runs.last_picture import render_picture
+from aetheria.runs.run import build_motor
 
 SIZE = (256, 192)
 FOLDER = Path(__file__).parent.parent / "configs" / "thumbnails"

@@ -1,8 +1,8 @@
-"""HTML by which notebooks show a motor, plan, recording, frame or config: a small table, and a picture beside it."""
+"""HTML by which notebooks show a motor, plan, recording, frame, config or sweep: a small table, and a picture beside it."""
 
 import base64
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aetheria.core.printable import printable
 
@@ -29,6 +29,21 @@ def html_table(title: str, rows: Mapping[str, object], png: bytes | None = None,
     if more:
         table += f"<details><summary>config</summary><pre>{html.escape(printable(more, keep=chr(10)))}</pre></details>"
     return table
+
+
+def html_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], more: int = 0) -> str:
+    """A table of several columns as HTML; texts are escaped.
+
+    Args:
+        title: of the table.
+        columns: names of the columns.
+        rows: a value for each column.
+        more: number of rows that are left out.
+    """
+    head = "".join(f"<th>{_safe(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{_safe(value)}</td>' for value in row)}</tr>" for row in rows)
+    note = f"<p>and {more:,} more</p>" if more else ""
+    return f"<table><caption><b>{_safe(title)}</b></caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
 def _safe(text: object) -> str:

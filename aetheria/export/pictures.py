@@ -95,6 +95,13 @@ def find_levels(samples: Sequence[NDArray[Any]], low: float | None, high: float 
     return (bottom, top) if bottom < top else (bottom, bottom + 1.0)
 
 
+def positive_levels(samples: Sequence[NDArray[Any]]) -> Levels:
+    """Levels for colours by the logarithm: by the values above 0."""
+    values = np.concatenate([np.asarray(sample, np.float64).ravel() for sample in samples])
+    positive = values[values > 0]
+    return find_levels([positive], None, None) if positive.size else (0.1, 1.0)
+
+
 class Images(Protocol):
     """A sequence of images of one size, as a `Movie` is."""
 
@@ -189,16 +196,11 @@ class Movie:
     def _estimated_levels(self) -> Levels:
         attributes = self._frames.attributes
         if self._log:
-            return self._positive_levels()
+            factor, offset = self._frames.packing()
+            return positive_levels([sample.astype(np.float64) * factor + offset for sample in self._sampled()])
         if "scale_factor" in attributes:
             return float(attributes["add_offset"]), float(attributes["add_offset"] + 255 * attributes["scale_factor"])
         return find_levels(self._sampled(), attributes.get("valid_min"), attributes.get("valid_max"))
-
-    def _positive_levels(self) -> Levels:
-        factor, offset = self._frames.packing()
-        values = np.concatenate([np.asarray(sample, np.float64).ravel() * factor + offset for sample in self._sampled()])
-        positive = values[values > 0]
-        return find_levels([positive], None, None) if positive.size else (0.1, 1.0)
 
     def _sampled(self) -> list[NDArray[np.generic]]:
         return [self._frames.values(position) for position in range(0, len(self), -(-len(self) // _SAMPLED))]

@@ -120,6 +120,8 @@ class PictureConfig(Settings):
         colour_map: name of a colour map; that of the field when left out.
         levels: the values of the map's first and last colour; found from the cells when left out. [unit of the field]
         scale: pixels for each side of a cell. [pixels]
+        log: colours are by the logarithm of the values; levels are above 0.
+        gamma: the power of the places in the colour map: below 1 low values become lighter. [1]
     """
 
     field: str | None = None
@@ -127,3 +129,5 @@ class PictureConfig(Settings):
     colour_map: str | None = None
     levels: list[float] | None = Setting(default=None, min_length=2, max_length=2)
     scale: int = Setting(default=4, gt=0, le=64)
+    log: bool = False
+    gamma: float = Setting(default=1.0, ge=0.1, le=10)

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 
 from aetheria.core.errors import AetheriaError, ConfigError, RecordingError
-from aetheria.export.pictures import Movie, PictureStyle, check_levels, find_levels, picture
+from aetheria.export.pictures import check_levels
 from aetheria.files.atomic import atomic_write, check_output
 from aetheria.laws import build_law, find_law, parameters
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.motor.state import InitialCells
-from aetheria.observe.colour_maps import colour_map
 from aetheria.observe.request import Request
 from aetheria.recording import Recorder, Recording
 from aetheria.recording.schema import filters
@@ -26,13 +24,12 @@ from aetheria.runs.checkpoint import Checkpoints
 from aetheria.runs.config import RunConfig
 from aetheria.runs.config_tables import LawConfig, RecordConfig
 from aetheria.runs.full_frames import FullFrames, TileWriter, check_store, store_beside, with_preview
+from aetheria.runs.last_picture import check_picture, last_picture
 from aetheria.runs.session import RunProgress, Session
 from aetheria.runs.signals import SignalHandler
 from aetheria.runs.state_file import SavedState
 from aetheria.runs.steering import Steering
 from aetheria.split.join import shared_text
-
-_MOST_ROWS = 1024  # frames in the space-time picture that a run leaves
 
 
 @dataclass
@@ -168,7 +165,7 @@ def finish(session: Session, config: RunConfig, work: Callable[[Session], None])
         image.unlink(missing_ok=True)
     else:
         with atomic_write(image) as temporary:
-            _final_picture(config, motor, recorder.path).save(temporary)
+            last_picture(config, motor, recorder.path).save(temporary)
     return RunResult(
         status=ending.status,
         exit_code=ending.exit_code,
@@ -232,12 +229,7 @@ def check_outputs(config: RunConfig, motor: Aetheria_Motor) -> None:
     record_request(config.record, motor)
     if config.record.format == "zarr":
         TileWriter(motor, config.record)
-    field = _picture_request(config, motor).fields[0]
-    if field.scalar:
-        raise ConfigError(f'[picture] field: "{field.name}" is an observable; expected a field with a picture')
-    colour_map(config.picture.colour_map or field.colour_map)
-    if config.picture.levels:
-        check_levels("[picture] levels", config.picture.levels)
+    check_picture(config, motor)
 
 
 def recorder_settings(record: RecordConfig) -> dict[str, Any]:
@@ -253,41 +245,6 @@ def record_request(record: RecordConfig, motor: Aetheria_Motor) -> Request:
         stray = str(error).startswith("levels: ") and "are asked for" in str(error)
         remedy = "; drop them with --set 'record.levels={}', or give levels for those fields" if stray else ""
         raise ConfigError(f"[record] {error}{remedy}") from None
-
-
-def render_picture(config: RunConfig, motor: Aetheria_Motor) -> Image.Image:
-    """The picture of the present cells of universe 0, with the settings of [picture]."""
-    settings = config.picture
-    request = _picture_request(config, motor)
-    field = request.fields[0]
-    values = motor.look(request)[field.name][0]
-    levels = check_levels("[picture] levels", settings.levels) if settings.levels else find_levels([values], *field.range)
-    if values.ndim == 1 + (field.name == "rgb"):  # a single axis: a picture of one row
-        values = values[..., None, :]
-    return picture(values, field.name, settings.colour_map or field.colour_map, levels, settings.scale)
-
-
-def _final_picture(config: RunConfig, motor: Aetheria_Motor, recording: Path) -> Image.Image:
-    """The picture of the last state; on a grid of one axis the space-time picture of the last frames, if they were recorded."""
-    settings = config.picture
-    if len(config.grid.sides) > 1:
-        return render_picture(config, motor)
-    with Recording(recording) as frames:
-        field = settings.field or motor.traits.default_field
-        if field not in frames.fields or not len(frames):
-            return render_picture(config, motor)
-        levels = check_levels("[picture] levels", settings.levels) if settings.levels else None
-        style = PictureStyle(settings.colour_map, levels, scale=settings.scale)
-        return Movie(frames, field, style, int(frames.steps[-_MOST_ROWS:][0])).space_time_picture()
-
-
-def _picture_request(config: RunConfig, motor: Aetheria_Motor) -> Request:
-    settings, grid = config.picture, config.grid.sides
-    cuts = settings.slice or ({"z": grid[0] // 2} if len(grid) == 3 else {})
-    try:
-        return motor.request([settings.field or motor.traits.default_field], universe=0, slice=cuts)  # type: ignore[arg-type]
-    except ConfigError as error:
-        raise ConfigError(f"[picture] {error}") from None
 
 
 def _request_settings(record: RecordConfig) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from aetheria.motor.initial import make_initial
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 from aetheria.runs.config import RunConfig
+from aetheria.runs.last_picture import render_picture
 from aetheria.runs.provenance import Provenance
-from aetheria.runs.run import build_motor, check_outputs, recorder_settings, render_picture
+from aetheria.runs.run import build_motor, check_outputs, recorder_settings
 from aetheria.runs.run_cache import RunCache
 from aetheria.sweep.batches import law_of
 from aetheria.sweep.cached_points import cached_row, keep

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from aetheria.core.errors import ConfigError, FileUnreadableError, nearest
 from aetheria.core.extras import from_source
+from aetheria.core.notebook import html_rows
 from aetheria.core.printable import counted
 from aetheria.files.atomic import atomic_write, sync, telling_full_disk
 from aetheria.files.untrusted import check_input
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import xarray
 
 ROWS = "results.jsonl"
+_SHOWN = 20  # rows in a notebook
 STATISTICS = ("last", "mean", "min", "max")
 _FIRST = ("index", "status", "seed")
 _LAST = ("steps", "seconds", "plan", "aetheria", "torch", "device", "threads", "precision", "deterministic", "tries", "cached")
@@ -118,6 +121,17 @@ class ResultTable(Sequence[Row]):
 
     def __repr__(self) -> str:
         return f"<ResultTable: {counted(len(self), 'point')}, {len(self) - self.done} of them not done>"
+
+    def _repr_html_(self) -> str:
+        columns = [
+            "index",
+            "status",
+            *self.parameters,
+            "seed",
+            *(name for name in self.observed if not name.endswith(("_mean", "_min", "_max"))),
+        ]
+        rows = [[_shown(record[name]) for name in columns] for record in islice(self.records(), _SHOWN)]
+        return html_rows(repr(self).strip("<>"), columns, rows, max(0, len(self) - _SHOWN))
 
     @property
     def done(self) -> int:
@@ -277,3 +291,8 @@ def _typed(values: list[Any]) -> list[Any]:
         return values
     change: Any = float if kinds <= {int, float} else str
     return [None if value is None else change(value) for value in values]
+
+
+def _shown(value: Any) -> str:
+    """A value in a notebook."""
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,9 @@
-"""The notebooks in examples/ are the tutorials, whose code tests/docs/test_code_blocks.py runs."""
+"""The notebooks in examples/ are the tutorials, and run in a kernel."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import notebooks
 import pytest
@@ -10,6 +12,8 @@ from tests.docs.code_blocks import blocks
 from tests.paths import ROOT
 
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+# What the value of a cell shows, in HTML.
+SHOWN = dict.fromkeys(("grow", "learn", "lenia", "life", "quantum"), "<img") | {"sweep": "<table"}
 
 
 @pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
@@ -41,13 +45,34 @@ def test_links_of_a_notebook_lead_to_files() -> None:
                     assert (path.parent / target[0]).exists(), f"{path.name}: {target[0]}"
 
 
-def test_a_notebook_runs_in_a_kernel(tmp_path: Path) -> None:
-    """One of them: their code is that of the tutorials, all of which are run without one."""
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Any]:
+    """One for all notebooks: torch is imported once."""
+    manager = pytest.importorskip("jupyter_client.manager", reason="jupyter_client is not installed")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
+    running = manager.KernelManager(kernel_name="python3")
+    running.start_kernel()
+    yield running
+    running.shutdown_kernel(now=True)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in TUTORIALS])
+def test_a_notebook_runs_in_a_kernel(name: str, kernel: Any, tmp_path: Path) -> None:
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
-    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
-    read = nbformat.read(ROOT / "examples" / "quantum.ipynb", 4)
+    read = nbformat.read(ROOT / "examples" / f"{name}.ipynb", 4)
     nbformat.validate(read)
-    nbclient.NotebookClient(read, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    shown = [output.get("data", {}) for cell in read.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert any("<img" in data.get("text/html", "") for data in shown), "no motor shows itself"
+    # As in a kernel of its own: no names of the notebook before it, and an empty folder.
+    read.cells.insert(0, nbformat.v4.new_code_cell(f"%reset -f\nimport os\nos.chdir({str(tmp_path)!r})"))
+    client = nbclient.NotebookClient(read, km=kernel, timeout=300)
+    try:
+        client.execute()
+    finally:
+        if client.kc is not None:
+            client.kc.stop_channels()
+    outputs = [output for cell in read.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert not [one.text for one in outputs if one.get("name") == "stderr" and "Warning" in one.text], (
+        "a warning for every reader"
+    )
+    if name in SHOWN:
+        assert any(SHOWN[name] in output.get("data", {}).get("text/html", "") for output in outputs), "nothing shows itself"

@@ -123,3 +123,20 @@ def test_shipped_sweeps_are_valid_and_explain_themselves(name: str) -> None:
     assert folder == name
     assert plan.config.title
     assert shipped_sweeps()[name].read_text().startswith("# What to look for: ")
+
+
+def test_a_notebook_shows_parameters_and_last_values_of_the_first_points(table: ResultTable) -> None:
+    shown = table._repr_html_()
+    assert f"<caption><b>{repr(table).strip('<>')}</b></caption>" in shown
+    for name in ["index", "status", *table.parameters, "seed"]:
+        assert f"<th>{name}</th>" in shown
+    assert shown.count("<tr>") == 1 + len(table)
+    many = ResultTable([*table] * 20, table.folder)
+    assert many._repr_html_().endswith(f"<p>and {len(many) - 20} more</p>")
+
+
+def test_texts_of_a_table_are_escaped_in_a_notebook(tmp_path: Path) -> None:
+    row = {"index": 0, "status": "done", "seed": 1, "parameters": {"law.rule": "<script>"}, "observables": {}, "key": "k"}
+    shown = ResultTable([row], tmp_path)._repr_html_()
+    assert "&lt;script&gt;" in shown
+    assert "<script>" not in shown

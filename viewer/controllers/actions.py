@@ -66,7 +66,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("reset", "&Reset to the start", ("Ctrl+Backspace",), "&Run", "Restore initial cells and settings, at step 0", "run"),
     Action("new_seed", "New &seed", ("Ctrl+N",), "&Run", "Restart from other random cells", "stepped"),
     Action("window.dialogs.go_to", "&Go to step...", ("Ctrl+J",), "&Run", "Go to a step and stop", "run"),
-    Action("fit", "&Fit the grid", ("F",), "&View", "Show the whole grid"),
+    Action("fit", "&Fit the grid", ("F", "Ctrl+F"), "&View", "Show the whole grid"),
     Action("selection.fit", "Fit the s&election", ("Ctrl+Shift+F",), "&View", "Show the selected cells", "live"),
     Action("one_to_one", "&1:1", ("1",), "&View", "Show one pixel per cell"),
     Action("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+=", "Ctrl+]"), "&View", "Double the scale"),

@@ -1,10 +1,13 @@
 """Comparison: a second view of the same region and step, with its own field and levels. No Qt."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from viewer.controllers.component import Component, ViewInterface
 from viewer.controllers.controller import Controller
 from viewer.model.difference import Difference, difference
+from viewer.model.messages import Message
+from viewer.model.palette import mix_key
 from viewer.sources.playback import RecordingSource
 from viewer.sources.source import Worker
 
@@ -14,7 +17,7 @@ class CompareController(Component):
 
     Attributes:
         second: the controller of the second view; None without one.
-        as_first: the second view uses the colours and levels of the first.
+        as_first: the second view uses the colours and levels of the first, and shows the mix of fields that it shows.
         subtracts: the second view shows the first one minus the second.
         listeners: called when the second view was opened or closed.
     """
@@ -60,7 +63,7 @@ class CompareController(Component):
             self._worker.close()
 
     def paint_as_first(self, wanted: bool) -> None:
-        """Uses the colours and levels of the first view for the second, or ends that; the levels then stay as they are."""
+        """Uses the colours, levels and mix of the first view for the second, or ends that; they then stay as they are."""
         self.as_first = wanted
         self._paint()
 
@@ -72,6 +75,10 @@ class CompareController(Component):
             if settings.field in {choice.name for choice in second.source.fields}:
                 second.set_field(settings.field)
             self.paint_as_first(True)  # in other levels the pixels of equal values would differ
+            missing = self._missing()
+            if missing:
+                lacks = f"The recording on the right has no {', '.join(missing)}, which the left view mixes"
+                second.view.show_message(Message("note", f"{lacks}: show one field to subtract."))
 
     def difference(self) -> Difference | None:
         """The first frame minus the second; None while they are of different places, levels or times."""
@@ -126,6 +133,8 @@ class CompareController(Component):
         if settings.field in names:
             same = isinstance(first, RecordingSource) and first.title == second.source.title
             second.set_field(names[(names.index(settings.field) + same) % len(names)])
+            if not same and not self._missing():
+                second.model.change_view(mix=settings.mix)
         second.model.change_view(universe=universe)
 
     def _match_slice(self) -> None:
@@ -138,14 +147,32 @@ class CompareController(Component):
         if self.second is not None and (axis, cut) != (second.slice.axis, second.slice.cut):
             self.second.set_slice(axis, cut)
 
+    def _missing(self) -> list[str]:
+        """Fields of the mix in the first view that the second recording does not have."""
+        settings, second = self.controller.model.view_settings, self.second
+        if settings is None or settings.mix is None or second is None or second.source is None:
+            return []
+        return sorted(set(settings.fields) - {choice.name for choice in second.source.fields})
+
     def _paint(self) -> None:
         frame, settings, second = self.controller.frame, self.controller.model.view_settings, self.second
-        if self.as_first and second is not None and frame is not None and settings is not None:
-            choice = self.controller.choice
-            colours = settings.colours or (choice.colours if choice is not None else None)
-            second.model.change_view(
-                colours=colours, level_mode="locked", levels=frame.levels, log=settings.log, gamma=settings.gamma
-            )
+        if not self.as_first or second is None or second.model.view_settings is None or frame is None or settings is None:
+            return
+        if frame.mix != mix_key(settings.mix):
+            return  # its levels are of the fields before
+        choice = self.controller.choice
+        colours = settings.colours or (choice.colours if choice is not None else None)
+        mix = None if settings.mix is None or self._missing() else replace(settings.mix, levels=frame.other_levels)
+        field = second.model.view_settings.field if mix is None else settings.field
+        second.model.change_view(
+            field=field,
+            colours=colours,
+            level_mode="locked",
+            levels=frame.levels,
+            log=settings.log,
+            gamma=settings.gamma,
+            mix=mix,
+        )
 
     def _notify(self) -> None:
         for listener in self.listeners:

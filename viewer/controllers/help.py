@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from viewer.controllers.actions import MENUS, Action
+from viewer.controllers.panel_texts import PANEL_TEXTS
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def without_mnemonic(text: str) -> str:
     return text.replace("&", "").removesuffix("...")
 
 
-PAGE = """
+_PANELS = "\n".join(f"- **{panel.title}** (*{panel.key}*): {panel.shows}." for panel in PANEL_TEXTS.values())
+
+PAGE = f"""
 # The viewer
 
 The large image is the **grid**: each cell of the automaton is a small square, coloured by its value. The law computes
@@ -122,11 +125,15 @@ reads, and *Ctrl+X* cuts them. *Ctrl+V* takes copied cells, or a pattern that wa
 pastes them, *Shift+M* changes how they are combined with the cells below. *Del* clears the selection and *Shift+Del* all
 other cells; *>*, *<*, *H* and *Y* turn and flip. *Ctrl+Alt+S* saves the selection. Every edit can be undone.
 
-## Plots
+## Panels
 
-The Plots panel (Window menu) shows numbers over time: population or mass, energy, entropy, centre of mass, steps per
-second. Only the ticked ones are computed, only while the panel is open; long series are thinned out evenly. Dotted
-lines are runs before the last reset. *Ctrl+Shift+E* saves the numbers as CSV.
+The Window menu opens and closes them; the views of dynamics are in a menu below it. A closed panel computes nothing. Those
+below show the displayed field, universe and slice, and begin anew when these change.
+
+{_PANELS}
+
+Of the plots only the ticked ones are computed; long series are thinned out evenly, and dotted lines are runs before the
+last reset. *Ctrl+Shift+E* saves the numbers as CSV.
 
 ## Saving
 
@@ -141,7 +148,8 @@ Drag the slider under the cells to any frame, or use *Left* and *Right*, *PgUp* 
 *End*. *O* starts again after the last frame. *Shift+End* stays at the newest frame of a file that is still being written;
 playing that reaches the end does so too. *Ctrl+D* shows a second recording beside the first, at the nearest step and with
 the same region; *Ctrl+Shift+D* shows the same recording in another field. Each view has its own field and levels, or the
-second uses those of the first, so that colours can be compared. *Ctrl+R* runs the config of the recording;
+second uses those of the first, so that colours can be compared. *Ctrl+Alt+D* shows the left view minus the right one.
+*Ctrl+R* runs the config of the recording;
 *Ctrl+Shift+R* continues live from the present frame.
 
 ## Opening

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aetheria.observe.colour_maps import with_gamma
 from aetheria.runs.config import RunConfig
 from viewer.model.plane import Plane
-from viewer.model.view_settings import FieldChoice, Levels, Mix, ViewSettings
+from viewer.model.view_settings import FieldChoice, LevelMode, Levels, Mix, ViewSettings
 
 _BINS = 64
 _SLACK = 0.02  # of the span: smaller changes of the levels are ignored, so that a steady view does not flicker
@@ -27,7 +27,7 @@ class Histogram:
 
 
 def first_view_settings(fields: Sequence[FieldChoice], plane: Plane, config: RunConfig | None) -> ViewSettings:
-    """The first field, with slice, colours and levels of the config's [picture] table if that is for this field."""
+    """The first field, with slice, colours, levels, log and gamma of the config's [picture] table if that is for this field."""
     settings = ViewSettings(fields[0].name, slice=plane.slice)
     picture = config.picture if config is not None else None
     if picture is None or picture.field not in (None, settings.field):
@@ -37,7 +37,8 @@ def first_view_settings(fields: Sequence[FieldChoice], plane: Plane, config: Run
         axis, cut = cuts[0]
         settings = replace(settings, slice=plane.with_slice(axis, cut).slice)  # type: ignore[arg-type]
     levels = (picture.levels[0], picture.levels[1]) if picture.levels else None
-    return replace(settings, colours=picture.colour_map, level_mode="locked" if levels else "auto", levels=levels)
+    mode: LevelMode = "locked" if levels else "auto"
+    return replace(settings, colours=picture.colour_map, level_mode=mode, levels=levels, log=picture.log, gamma=picture.gamma)
 
 
 def colour_table(settings: ViewSettings, choice: FieldChoice) -> NDArray[np.uint8]:

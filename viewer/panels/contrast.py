@@ -42,7 +42,7 @@ class ContrastRows:
         self.log = accessible(QCheckBox("Lo&garithmic"), "Logarithmic colours")
         self.log.setToolTip("Colours by the logarithm of the values; 0 and below has the lowest colour (Shift+K)")
         self.log.clicked.connect(lambda _: controller.toggle_log())
-        self.gamma = _number("Gamma", "Below 1 low values become lighter, above 1 darker", (0.1, 5.0), 0.1)
+        self.gamma = _number("Gamma", "Below 1 low values become lighter, above 1 darker", (0.1, 10.0), 0.1)
         self.gamma.valueChanged.connect(controller.set_gamma)
 
     def add_to(self, form: QFormLayout) -> None:

@@ -58,7 +58,7 @@ class DockLayout:
 
     def lines(self) -> list[ShortcutLine]:
         """Lines of the panels for the shortcuts page."""
-        return [ShortcutLine(f"Panel: {dock.title}", (dock.key,), dock.tip) for dock in PANELS]
+        return [ShortcutLine(f"Panel: {dock.text.title}", (dock.text.key,), dock.text.tip) for dock in PANELS]
 
     def hide_panels(self) -> None:
         """Hides every panel until `restore_panels`."""
@@ -106,7 +106,7 @@ class DockLayout:
         self.preferences.set_bytes("docks", self._put_away if self._away else self.window.saveState(_VERSION))
 
     def _add(self, dock: DockSpec, panel: Panel, menu: QMenu) -> None:
-        widget = QDockWidget(dock.title, self.window)
+        widget = QDockWidget(dock.text.title, self.window)
         widget.setObjectName(_STORED.get(dock.name, dock.name))
         widget.setWidget(panel)
         widget.setTitleBarWidget(_Title(widget, dock))
@@ -115,9 +115,9 @@ class DockLayout:
             self.window.tabifyDockWidget(self.docks[dock.tab_of], widget)
         widget.setVisible(dock.open)
         toggle = widget.toggleViewAction()
-        toggle.setShortcut(QKeySequence(dock.key))
-        toggle.setToolTip(f"{dock.tip} ({dock.key})")
-        toggle.setStatusTip(dock.tip)
+        toggle.setShortcut(QKeySequence(dock.text.key))
+        toggle.setToolTip(f"{dock.text.tip} ({dock.text.key})")
+        toggle.setStatusTip(dock.text.tip)
         toggle.triggered.connect(lambda shown: self._bring_to_front(widget, shown))
         widget.visibilityChanged.connect(lambda seen: QTimer.singleShot(0, widget, lambda: self._seen.update({widget: seen})))
         if dock.menu:
@@ -150,7 +150,7 @@ class DockLayout:
         view, tools = self.docks["view"], self.docks["tools"]
         self.window.resizeDocks([view, tools], [view.sizeHint().height(), self.window.height()], Qt.Orientation.Vertical)
         metrics = self.window.fontMetrics()
-        tabs = [dock.title for dock in PANELS if "tools" in (dock.name, dock.tab_of)]
+        tabs = [dock.text.title for dock in PANELS if "tools" in (dock.name, dock.tab_of)]
         names = sum(metrics.horizontalAdvance(title) + 5 * metrics.height() // 2 for title in tabs)
         numbers = metrics.horizontalAdvance("psi_00") + 4 * metrics.horizontalAdvance("-0.00000 ")  # of a cell's amplitudes
         self.window.resizeDocks([view], [max(names, numbers)], Qt.Orientation.Horizontal)
@@ -161,12 +161,12 @@ class _Title(QWidget):
 
     def __init__(self, dock: QDockWidget, about: DockSpec) -> None:
         super().__init__(dock)
-        title = QLabel(about.title)
-        close = accessible(QToolButton(), f"Close {about.title}")
+        title = QLabel(about.text.title)
+        close = accessible(QToolButton(), f"Close {about.text.title}")
         close.setText("\N{MULTIPLICATION SIGN}")
         close.setAutoRaise(True)
         close.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # each panel has a shortcut
-        close.setToolTip(f"Close ({about.key})")
+        close.setToolTip(f"Close ({about.text.key})")
         close.clicked.connect(dock.close)
         row = QHBoxLayout(self)
         gap = self.fontMetrics().height() // 3

@@ -137,6 +137,7 @@ class SecondView(CanvasView, QWidget):
             self.field.setCurrentText(settings.field)
             with QSignalBlocker(self.universe):
                 self.universe.setValue(settings.universe)
+            self.field.setEnabled(settings.mix is None or not self.compare.as_first)
             special = "difference" if self.compare.subtracts else "first" if self.compare.as_first else ""
             self.levels.setCurrentIndex(self.levels.findData(special or settings.level_mode))
             if second.frame is not None and second.frame.field == settings.field:

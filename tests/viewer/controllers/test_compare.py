@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aetheria.core.errors import RecordingError
@@ -101,6 +102,46 @@ def test_painted_as_the_first_it_has_its_levels_and_colours(
     compare.paint_as_first(False)
     second.levels_auto()
     wait_until(lambda: second.frame is not None and second.frame.levels != (1.0, 9.0), controller)
+
+
+def test_as_the_first_it_shows_the_mix_of_the_first_in_its_levels(
+    compare: CompareController, controller: Controller, tmp_path: Path
+) -> None:
+    second = brought(compare, controller, record_life(tmp_path / "second.h5", steps=30))
+    compare.paint_as_first(True)
+    controller.set_mix("blend")
+    controller.change_mix(colours="ice", share=0.25)
+    wait_until(lambda: second.frame is not None and second.frame.mix == ("blend", "energy"), controller)
+    wait_until(lambda: _equal_pixels(controller, second), controller)  # two recordings of one run
+    controller.set_mix(None)
+    wait_until(lambda: second.frame is not None and second.frame.mix == (), controller)
+
+
+def test_a_second_recording_opens_in_the_mix_of_the_first(
+    compare: CompareController, controller: Controller, tmp_path: Path
+) -> None:
+    controller.set_mix("blend")
+    second = brought(compare, controller, record_life(tmp_path / "second.h5", steps=30))
+    assert second.model.view_settings is not None
+    assert second.model.view_settings.mix == controller.model.view_settings.mix  # type: ignore[union-attr]
+
+
+def test_of_a_mix_with_fields_that_the_second_lacks_one_field_is_shown_and_no_difference(
+    compare: CompareController, controller: Controller, second_view: FakeView, tmp_path: Path
+) -> None:
+    controller.set_mix("blend")
+    second = brought(compare, controller, record_nca(tmp_path / "second.h5"))
+    compare.subtract(True)
+    wait_until(lambda: controller.frame is not None and controller.frame.mix != (), controller)
+    assert second.frame is not None
+    assert second.frame.mix == ()
+    assert compare.difference() is None
+    assert second_view.messages[-1].text.startswith("The recording on the right has no channel_0, energy,")
+
+
+def _equal_pixels(controller: Controller, second: Controller) -> bool:
+    first_frame, second_frame = controller.frame, second.frame
+    return first_frame is not None and second_frame is not None and np.array_equal(first_frame.pixels, second_frame.pixels)
 
 
 def test_a_live_run_can_be_compared_with_a_recording_of_it(

@@ -1,6 +1,7 @@
 """Differences of frames against those of their values."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,3 +56,17 @@ def test_frames_of_other_levels_or_places_are_not_compared() -> None:
     assert difference(one, frame([[1, 2]], (0.0, 1.0))) is None
     assert difference(one, replace(one, region=Region(0, 1, 1, 2))) is None
     assert difference(one, replace(one, log=True)) is None
+
+
+def test_of_mixes_the_brightness_is_compared_and_only_of_equal_fields_and_levels() -> None:
+    def mixed(value: int, **changes: Any) -> RenderedFrame:
+        colours = np.full((1, 2, 3), value, np.uint8)
+        made = replace(frame([[0, 0]]), pixels=colours, mix=("rgb", "b", "c"), other_levels=((0.0, 1.0), (0.0, 1.0)))
+        return replace(made, **changes)
+
+    found = difference(mixed(255), mixed(102))
+    assert found is not None
+    assert found.largest == pytest.approx(0.6)
+    assert found.frame.mix == ()
+    assert difference(mixed(255), mixed(102, mix=())) is None
+    assert difference(mixed(255), mixed(102, other_levels=((0.0, 1.0), (0.0, 2.0)))) is None

@@ -14,9 +14,11 @@ from PySide6.QtWidgets import QApplication, QInputDialog, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from aetheria.observe.colour_maps import colour_map
+from tests.paths import ROOT
 from tests.viewer.fakes import life, live
 from viewer.controllers.actions import ACTIONS, MENUS, Needs, why_unavailable
 from viewer.controllers.help import MOUSE, PAGE, sections, without_mnemonic
+from viewer.controllers.panel_texts import PANEL_TEXTS
 from viewer.dialogs.help_pages import ShortcutsPage, strip, wheel
 from viewer.panels import PANELS
 from viewer.sources.live import LiveSource
@@ -106,7 +108,7 @@ def test_the_page_of_shortcuts_is_searched_as_one_types(window: Window, qtbot: Q
     assert lines == ["New seed"]
     page.query.clear()
     panels = [item.text(0) for _, found in page._lines for item, _ in found if item.text(0).startswith("Panel: ")]
-    assert panels == [f"Panel: {dock.title}" for dock in PANELS]
+    assert panels == [f"Panel: {dock.text.title}" for dock in PANELS]
     qtbot.keyClick(page, Qt.Key.Key_Escape)
     assert not page.isVisible()
     press(window, "window.dialogs.show_shortcuts")  # and once more
@@ -116,10 +118,18 @@ def test_the_page_of_shortcuts_is_searched_as_one_types(window: Window, qtbot: Q
 
 
 def test_the_help_page_names_only_keys_that_there_are() -> None:
-    keys = {key for action in ACTIONS for key in action.keys}
+    keys = {key for action in ACTIONS for key in action.keys} | {panel.key for panel in PANEL_TEXTS.values()}
     named = set(re.findall(r"(?<!\*)\*([^*\s]{1,2}|Space|Ctrl\+[^*]+)\*(?!\*)", PAGE))
     assert len(named) > 12
     assert named <= keys
+
+
+def test_the_help_page_and_the_document_say_what_each_panel_shows() -> None:
+    assert {dock.name for dock in PANELS} == set(PANEL_TEXTS)
+    document = (ROOT / "docs" / "viewer.md").read_text("utf-8")
+    for panel in PANEL_TEXTS.values():
+        assert f"**{panel.title}** (*{panel.key}*): {panel.shows}." in PAGE
+        assert f"| {panel.title} | {panel.key} | {panel.shows} |" in document
 
 
 def test_the_help_page_shows_its_pictures(window: Window, qtbot: QtBot) -> None:
