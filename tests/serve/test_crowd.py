@@ -42,12 +42,14 @@ class FastReader(threading.Thread):
 
     Attributes:
         pictures: the last one at each step.
+        count: of pictures that came.
         ended: the server told the end of the run.
     """
 
     def __init__(self, address: str, view: View) -> None:
         super().__init__()
         self.pictures: dict[int, Picture] = {}
+        self.count = 0
         self.ended = False
         self._address, self._view = address, view
         self.start()
@@ -57,6 +59,7 @@ class FastReader(threading.Thread):
             run.choose(self._view)
             for picture in run.pictures():
                 if picture.view.region == self._view.region:
+                    self.count += 1
                     self.pictures[picture.step] = picture
             self.ended = run.ended
 
@@ -148,3 +151,41 @@ def test_a_crowd_with_a_hostile_reader_changes_no_cell_of_the_run() -> None:
     alone.step(motor.step_count - alone.step_count)
     assert torch.equal(alone.cells, motor.cells)
     assert not motor.edits
+
+
+def flood(server: Server, stop: threading.Event) -> None:
+    """Comes again and again: with the right token and as many commands as the server takes, and some more."""
+    while not stop.is_set():
+        with contextlib.suppress(websockets.WebSocketException, OSError), raw(server) as one:
+            one.send(hello(server))
+            for _ in range(60):
+                one.send('{"type": "fly"}')
+
+
+def frames_in(readers: list[FastReader], motor: Aetheria_Motor, seconds: float) -> list[int]:
+    """The frames that each reader gets while the run takes steps for so long."""
+    before, end = [reader.count for reader in readers], time.monotonic() + seconds
+    while time.monotonic() < end:
+        step_slowly(motor)
+    return [reader.count - count for reader, count in zip(readers, before, strict=True)]
+
+
+def test_readers_who_are_there_go_on_getting_frames_while_others_flood() -> None:
+    motor, stop = motor_of(), threading.Event()
+    with motor.serve(port=0) as server:
+        readers = [FastReader(server.url, View(region=(0, 0, side, side))) for side in (32, 64)]
+        while min(reader.count for reader in readers) < 5:
+            step_slowly(motor)
+        calm = frames_in(readers, motor, 1.5)
+        hostile = [threading.Thread(target=flood, args=(server, stop)) for _ in range(3)]
+        for one in hostile:
+            one.start()
+        frames_in(readers, motor, 0.5)
+        flooded = frames_in(readers, motor, 2.0)
+        stop.set()
+        for one in hostile:
+            one.join()
+    for reader in readers:
+        reader.join()
+    for before, after in zip(calm, flooded, strict=True):
+        assert after / 2.0 > 0.3 * before / 1.5, (calm, flooded)
