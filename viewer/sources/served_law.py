@@ -8,15 +8,13 @@ from torch import Tensor
 
 from aetheria.core.errors import AetheriaError
 from aetheria.laws import build_law
-from aetheria.laws.base import Law
+from aetheria.laws.base import Law, as_law
 from aetheria.laws.forms import Animal
 from aetheria.laws.rules import same_rule
 
 
 class ServedLaw(Law):
     """A law that a server steps; its creatures are those of the law of that name here."""
-
-    _rule: Callable[[], str]
 
     def __init__(self, welcome: Mapping[str, Any], rule: Callable[[], str]) -> None:
         """
@@ -43,8 +41,7 @@ class ServedLaw(Law):
 
     @property
     def rule_string(self) -> str:
-        rule: Callable[[], str] = self._rule
-        return rule() or self._first_rule
+        return self._rule() or self._first_rule
 
     def obeys(self, rule: str) -> bool:
         return super().obeys(rule) or same_rule(rule, self.rule_string)
@@ -57,7 +54,7 @@ class ServedLaw(Law):
 
     def creatures(self) -> Sequence[Animal]:
         try:
-            law = build_law(self._name)
+            law = as_law(build_law(self._name))
         except AetheriaError:  # a law that only the server knows, or that needs parameters
             return ()
         return law.creatures() if law.channels == self.channels else ()
