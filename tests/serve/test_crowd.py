@@ -42,12 +42,14 @@ class FastReader(threading.Thread):
 
     Attributes:
         pictures: the last one at each step.
+        count: of pictures that came.
         ended: the server told the end of the run.
     """
 
     def __init__(self, address: str, view: View) -> None:
         super().__init__()
         self.pictures: dict[int, Picture] = {}
+        self.count = 0
         self.ended = False
         self._address, self._view = address, view
         self.start()
@@ -57,6 +59,7 @@ class FastReader(threading.Thread):
             run.choose(self._view)
             for picture in run.pictures():
                 if picture.view.region == self._view.region:
+                    self.count += 1
                     self.pictures[picture.step] = picture
             self.ended = run.ended
 
