@@ -121,7 +121,8 @@ def test_flowing_matter_equals_the_law_in_float64(
 
 def test_threads_and_chunks_change_no_bit() -> None:
     for law in (Lenia(**THREE), FlowLenia(**THREE, dd=3)):
-        state, results = (cells_of(law, 2, 100, 70),), []
+        state: tuple[torch.Tensor, ...] = (cells_of(law, 2, 100, 70),)
+        results = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(job, "THREAD_PRODUCTS", 1)
             for threads, chunks in ((1, (12,)), (2, (12,)), (5, (1, 4, 7))):
