@@ -26,6 +26,8 @@ from viewer.sources.newest_frame import NewestFrame
 from viewer.sources.remote_cells import Answer, Answers, RemoteCells
 from viewer.sources.remote_frames import RemoteFrames, RemoteGrid, RemoteRows
 from viewer.sources.remote_messages import choice_of, control_of, measurement_of, view_of
+from viewer.sources.remote_sampling import RemoteSampler
+from viewer.sources.samples import SampleRequest, numbers_only
 from viewer.sources.served_law import ServedLaw
 from viewer.sources.source import RateMeter, Worker, close_at_exit
 
@@ -143,6 +145,10 @@ class RemoteSource(Worker):
         frame = self._frames.render(request, moving=not self._run.status.get("paused", False))
         if frame is not None:
             self._newest.put(frame)
+
+    def sampler(self, request: SampleRequest) -> RemoteSampler:
+        """Samples through a connection of its own; see `samples.Sampler`."""
+        return RemoteSampler(self._address, self.plane, request, numbers_only(self, request))
 
     # -- cells --------------------------------------------------------------------------------------------------
 
