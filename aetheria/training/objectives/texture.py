@@ -1,7 +1,7 @@
 """Objective "texture": the cells get the texture of a picture: sliced optimal transport between the patches of both.
 
-Sources: E. Heitz et al., "A Sliced Wasserstein Loss for Neural Texture Synthesis", CVPR 2021; of patches instead of features of
-a trained network: A. Elnekave, Y. Weiss, "Generating Natural Images with Direct Patch Distributions Matching", ECCV 2022; cells:
+Sources: E. Heitz et al., "A Sliced Wasserstein Loss for Neural Texture Synthesis", CVPR 2021. Patches instead of features of a
+trained network: A. Elnekave, Y. Weiss, "Generating Natural Images with Direct Patch Distributions Matching", ECCV 2022. Cells:
 E. Niklasson et al., "Self-Organising Textures", Distill 2021.
 """
 
