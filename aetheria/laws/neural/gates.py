@@ -62,14 +62,30 @@ class GateLayer(nn.Module):
         In eval mode the best gate of each, exact on 0 and 1; in train mode the mean over the gates, weighted by the softmax of
         their scores, of the values that they have for independent chances a and b of a 1.
         """
-        if self.training:
-            chances = self.scores.softmax(1) @ self.table.to(self.scores.dtype)
-        else:
-            chances = self.table.index_select(0, self.scores.argmax(1))
-        factors = (chances @ _FACTORS.to(chances)).to(inputs.dtype)
-        values = inputs.transpose(0, 1).flatten(1)
-        found: Tensor = _Products.apply(values, factors, *self.wires)  # type: ignore[no-untyped-call]  # by torch's stubs
+        found = through_circuits([[self]], inputs.transpose(0, 1).flatten(1))
         return found.view(-1, inputs.shape[0], *inputs.shape[2:]).transpose(0, 1)
+
+    def factors(self, scores: Tensor) -> Tensor:
+        """What gates of these scores `(gates, 16)` do, as `(gates, 4)`: their constant, and the factors of a, b and ab."""
+        if self.training:
+            chances = scores.softmax(1) @ self.table.to(scores.dtype)
+        else:
+            chances = self.table.index_select(0, scores.argmax(1))
+        return chances @ _FACTORS.to(chances)
+
+
+def through_circuits(circuits: Sequence[Sequence[GateLayer]], values: Tensor) -> Tensor:
+    """Values `(inputs, N)` through circuits of equal widths that all read them: their outputs one after another `(outputs, N)`.
+
+    The circuits are computed together, a layer at a time.
+    """
+    width = 0  # the first layers read the same values, the next ones those of their own circuit
+    for layers in zip(*circuits, strict=True):
+        factors = layers[0].factors(torch.cat([layer.scores for layer in layers]))
+        left, right = torch.cat([layer.wires + number * width for number, layer in enumerate(layers)], 1)
+        values = _Products.apply(values, factors.to(values.dtype), left, right)  # type: ignore[no-untyped-call]  # torch's stubs
+        width = len(layers[0].scores)
+    return values
 
 
 class _Products(torch.autograd.Function):

@@ -9,7 +9,7 @@ from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_rank, ch
 from aetheria.laws.forms import GateRule
 from aetheria.laws.layers import pad, window
 from aetheria.laws.neighbourhoods import offsets
-from aetheria.laws.neural.gates import GateLayer, layer_sizes
+from aetheria.laws.neural.gates import GateLayer, layer_sizes, through_circuits
 from aetheria.laws.registry import register
 from aetheria.laws.states import StateLaw
 
@@ -76,9 +76,9 @@ class LogicGates(StateLaw):
         self.update = _circuit(channels * (1 + circuits), channels, self.update_gates, pass_score)
 
     def forward(self, cells: Tensor) -> Tensor:
-        around = _in_a_row(self._around(cells))
-        seen = [cells, *(circuit(around).view_as(cells) for circuit in self.perception)]
-        after: Tensor = self.update(_in_a_row(torch.cat(seen, 1)))
+        around = through_circuits([list(circuit) for circuit in self.perception], _in_rows(self._around(cells)))
+        seen = around.view(-1, *cells.shape).transpose(0, 1).flatten(1, 2)
+        after = through_circuits([list(self.update)], _in_rows(torch.cat((cells, seen), 1)))
         return after.view(self.channels, len(cells), *cells.shape[2:]).transpose(0, 1)
 
     def gate_rule(self) -> GateRule | None:
@@ -99,9 +99,9 @@ class LogicGates(StateLaw):
         return torch.randint(2, (self.channels, *grid), generator=generator).float()
 
 
-def _in_a_row(bits: Tensor) -> Tensor:
-    """`(B, inputs, *grid)` as `(1, inputs, B cells)`: the values that a gate reads lie side by side."""
-    return bits.transpose(0, 1).flatten(1)[None]
+def _in_rows(bits: Tensor) -> Tensor:
+    """`(B, inputs, *grid)` as `(inputs, B cells)`: the values that a gate reads lie side by side."""
+    return bits.transpose(0, 1).flatten(1)
 
 
 def _circuit(inputs: int, outputs: int, widths: list[int], pass_score: float) -> nn.Sequential:
