@@ -23,9 +23,10 @@ _SHOWN, _SCALE = 4, 4  # samples in a picture, pixels of a cell's side
 class Texture(Task):
     """The first three channels, in 0..1, become a sample of the texture of a picture.
 
-    Features: random 5 x 5 filters, that is projections of the patches around all cells on random directions, at several scales;
-    other filters in each step of a training. The loss is the mean squared distance of the sorted values of both pictures: where
-    it is 0 for all filters, every patch is as frequent in one picture as in the other.
+    Features: 5 x 5 filters, that is projections of the patches around all cells, at several scales; other filters in each step
+    of a training. Half of them are random, and half are differences of two random patches of the picture: in random directions
+    noise of the right strength looks much like any picture. The loss is the mean squared distance of the sorted values of both
+    pictures: where it is 0 for all filters, every patch is as frequent in one picture as in the other.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Texture(Task):
             path: of the picture, which should go on at its opposite edge.
             size: of its longer side, to which it is scaled. [cells]
             scales: number of scales, each half of the one before.
-            directions: number of random filters of a scale.
+            directions: number of filters of a scale.
 
         Raises:
             ConfigError: a law of fewer than three channels, a grid of other axes than two, or numbers out of range.
@@ -64,12 +65,21 @@ class Texture(Task):
         """The distance, and a penalty on values beyond -1..2, which would not last."""
         rng = torch.Generator().manual_seed(int(batch[1][0]))
         total = (cells - cells.clamp(-1, 2)).abs().mean()
-        seen, wanted = cells[:, :3], self.target[None].to(cells)
         for scale in range(self.scales):
-            filters = torch.randn(self.directions, 3, _SIDE, _SIDE, generator=rng)
-            filters = (filters / filters.flatten(1).norm(dim=1)[:, None, None, None]).to(cells)
-            total = total + _distance(_projected(seen, filters, scale), _projected(wanted, filters, scale))
+            seen, wanted = (F.avg_pool2d(one, 1 << scale) for one in (cells[:, :3], self.target[None].to(cells)))
+            filters = self._filters(wanted, rng)
+            total = total + _distance(_projected(seen, filters), _projected(wanted, filters))
         return total
+
+    def _filters(self, picture: Tensor, rng: torch.Generator) -> Tensor:
+        """Filters `(directions, 3, 5, 5)` of length 1: some differences of patches of `(1, 3, H, W)`, others random."""
+        filters = torch.randn(self.directions, 3, _SIDE, _SIDE, generator=rng).to(picture)
+        patches = F.unfold(_on_a_torus(picture), _SIDE)[0].T
+        pairs = torch.randint(len(patches), (2, self.directions // 2), generator=rng).to(picture.device)
+        between = patches[pairs[0]] - patches[pairs[1]]
+        # A little noise: two patches may be equal.
+        filters[: len(between)] = between.view(-1, 3, _SIDE, _SIDE) + 1e-3 * filters[: len(between)]
+        return filters / filters.flatten(1).norm(dim=1)[:, None, None, None]
 
     def picture(self, cells: Tensor, batch: Batch) -> NDArray[np.uint8]:
         """The picture, then the first three channels of some samples."""
@@ -80,10 +90,14 @@ class Texture(Task):
         return pixels.repeat(_SCALE, 0).repeat(_SCALE, 1)
 
 
-def _projected(rgb: Tensor, filters: Tensor, scale: int) -> Tensor:
-    """`(B, filters, places)`: pictures `(B, 3, H, W)` on a torus, made smaller by `2^scale`, through the filters."""
-    small = F.avg_pool2d(rgb, 1 << scale) if scale else rgb
-    return F.conv2d(F.pad(small, (_SIDE // 2,) * 4, "circular"), filters).flatten(2)
+def _on_a_torus(picture: Tensor) -> Tensor:
+    """The picture with the cells beyond its edges that a filter reads."""
+    return F.pad(picture, (_SIDE // 2,) * 4, "circular")
+
+
+def _projected(picture: Tensor, filters: Tensor) -> Tensor:
+    """`(B, filters, places)`: pictures `(B, 3, H, W)` through the filters."""
+    return F.conv2d(_on_a_torus(picture), filters).flatten(2)
 
 
 def _distance(seen: Tensor, wanted: Tensor) -> Tensor:
