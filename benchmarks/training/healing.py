@@ -8,7 +8,9 @@ the pictures are saved beside the results. Exits with 1 if a half is not regrown
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -65,8 +67,12 @@ class Healing:
 
 
 @torch.no_grad()
-def measure(name: str = "boat") -> Healing:
-    """Grows the picture of a shipped config of a run and of its training, and removes the halves."""
+def measure(name: str = "boat", steps: Sequence[int] = AFTER) -> Healing:
+    """Grows the picture of a shipped config of a run and of its training, and removes the halves.
+
+    Args:
+        steps: after the damage, at which errors are measured; the last ones decide whether it has healed.
+    """
     run, training = load_config(name), load_training(CONFIGS / f"{name}.toml")
     assert isinstance(training, GrowConfig)
     law, _ = law_from_config(run.law, run.d_state)
@@ -76,7 +82,7 @@ def measure(name: str = "boat") -> Healing:
     before = pool.picture_error(state[0]).tolist()
     state = (with_half_removed(state[0]), *state[1:])
     errors, seen = {}, {}
-    for since, after in zip((0, *AFTER), AFTER, strict=False):
+    for since, after in pairwise((0, *steps)):
         state = tuple(run_steps(step, state, after - since))
         errors[after], seen[after] = pool.picture_error(state[0]).tolist(), state[0]
     return Healing(pool.target, before, errors, seen)

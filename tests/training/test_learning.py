@@ -63,6 +63,6 @@ def test_a_picture_is_grown_and_its_figures_are_reported(tmp_path: Path) -> None
 
 
 def test_the_shipped_boat_grows_each_of_its_halves_again() -> None:
-    found = healing()
+    found = healing(steps=(0, 200))
     assert min(found.errors[0]) > 0.05  # a half is gone
     assert found.healed
