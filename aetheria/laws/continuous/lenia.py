@@ -14,6 +14,7 @@ from aetheria.laws.continuous.lenia_animals import lenia_animal as lenia_animal
 from aetheria.laws.continuous.lenia_animals import lenia_animals as lenia_animals
 from aetheria.laws.continuous.rings import Core, Growth, growth_curve
 from aetheria.laws.continuous.rings import ring_weights as ring_weights
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import CURVES, Animal, RingKernel
 from aetheria.laws.registry import register
 
@@ -151,6 +152,7 @@ class Lenia(KernelLaw):
         key = (self.R, tuple(self.b), self.core)
         return RingKernel(self.kernel, self.growth, self.m, self.s, 1 / self.T, self.boundary, key)
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid: white noise everywhere dies at once."""
         return self.patches(grid, generator)
