@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.laws.base import PLOTTED
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_rank, check_whole
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import GateRule
 from aetheria.laws.layers import pad, window
 from aetheria.laws.neighbourhoods import offsets
@@ -93,7 +93,7 @@ class LogicGates(StateLaw):
         seen = [window(halo, tuple(1 + by for by in offset), grid) for offset in self.offsets]
         return torch.stack(seen, 2).flatten(0, 1)
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Each bit 1 with chance 1/2."""
         return torch.randint(2, (self.channels, *grid), generator=generator).float()
