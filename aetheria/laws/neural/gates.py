@@ -99,7 +99,7 @@ class _Products(torch.autograd.Function):
         a, b = values.index_select(0, left), values.index_select(0, right)
         ctx.save_for_backward(a, b, factors, left, right)
         ctx.inputs = len(values)
-        none, by_a, by_b, by_both = factors.split(1, 1)
+        none, by_a, by_b, by_both = factors.T[:, :, None]
         return torch.addcmul(none, a, by_a).addcmul_(b, by_b).addcmul_(a * b, by_both)
 
     @staticmethod
@@ -110,7 +110,7 @@ class _Products(torch.autograd.Function):
         to_factors = torch.stack((grad.sum(1), by_a.sum(1), (grad * b).sum(1), (by_a * b).sum(1)), 1)
         to_values = None
         if ctx.needs_input_grad[0]:
-            _, of_a, of_b, of_both = factors.split(1, 1)
+            _, of_a, of_b, of_both = factors.T[:, :, None]
             to_values = grad.new_zeros(ctx.inputs, grad.shape[1])
             to_values.index_add_(0, left, grad * torch.addcmul(of_a, b, of_both))
             to_values.index_add_(0, right, grad * torch.addcmul(of_b, a, of_both))

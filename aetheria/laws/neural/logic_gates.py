@@ -76,9 +76,9 @@ class LogicGates(StateLaw):
         self.update = _circuit(channels * (1 + circuits), channels, self.update_gates, pass_score)
 
     def forward(self, cells: Tensor) -> Tensor:
-        around = through_circuits([list(circuit) for circuit in self.perception], _in_rows(self._around(cells)))
+        around = through_circuits([_layers(circuit) for circuit in self.perception], _in_rows(self._around(cells)))
         seen = around.view(-1, *cells.shape).transpose(0, 1).flatten(1, 2)
-        after = through_circuits([list(self.update)], _in_rows(torch.cat((cells, seen), 1)))
+        after = through_circuits([_layers(self.update)], _in_rows(torch.cat((cells, seen), 1)))
         return after.view(self.channels, len(cells), *cells.shape[2:]).transpose(0, 1)
 
     def gate_rule(self) -> GateRule | None:
@@ -102,6 +102,10 @@ class LogicGates(StateLaw):
 def _in_rows(bits: Tensor) -> Tensor:
     """`(B, inputs, *grid)` as `(inputs, B cells)`: the values that a gate reads lie side by side."""
     return bits.transpose(0, 1).flatten(1)
+
+
+def _layers(circuit: nn.Module) -> list[GateLayer]:
+    return [layer for layer in circuit.children() if isinstance(layer, GateLayer)]
 
 
 def _circuit(inputs: int, outputs: int, widths: list[int], pass_score: float) -> nn.Sequential:
