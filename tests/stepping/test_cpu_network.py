@@ -119,7 +119,7 @@ def test_a_window_of_a_larger_grid_fires_as_the_grid_does(rank: int) -> None:
 
 def test_fire_rates_and_decays_for_another_number_of_universes_are_refused() -> None:
     law = moving()
-    law.fire_rate = torch.tensor([0.5, 0.25, 0.1])
+    law.fire_rate = torch.tensor([0.5, 0.25, 0.1])  # type: ignore[assignment]  # a control takes tensors, too
     with pytest.raises(LawError, match="fire_rate: 3 numbers given; expected one, or one for each of the 2 universes"):
         fused(law, start(law, SIDES[2]), 1)
 
