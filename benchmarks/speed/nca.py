@@ -103,13 +103,13 @@ def report(names: Sequence[str], steps: int, shrink: int = 1) -> list[str]:
         rows.append(measure(name, CASES[name], steps, shrink))
         sys.stderr.write(" | ".join(rows[-1]) + "\n")
     lines = [
-        f"Plan `fused`, float32, fire rate 0.5, {torch.get_num_threads()} threads; every cell lives. By turns with `GrowingNCA`",
-        f"(16 channels, hidden 128, 256 x 256) in one process: medians of {_TURNS} turns, of processor time, which other tasks on",
-        "the machine disturb less than they do a clock.",
+        f"Plan `fused`, float32, fire rate 0.5, {torch.get_num_threads()} threads; every cell lives. By turns with",
+        f"`GrowingNCA` (16 channels, hidden 128, 256 x 256) in one process: medians of {_TURNS} turns, of processor time,",
+        "which other tasks on the machine disturb less than they do a clock.",
         "",
         "x GrowingNCA: the rate of this law over that of `GrowingNCA` (1 is as fast), in cells, and in multiplications of the",
-        "layers; filters, activations, masks and copies are not counted as work, though they take time. Per multiplication is fair",
-        "to large networks, per cell to small ones, whose time goes into the cells themselves.",
+        "layers; filters, activations, masks and copies are not counted as work, though they take time. Per multiplication is",
+        "fair to large networks, per cell to small ones, whose time goes into the cells themselves.",
         "",
     ]
     if shrink > 1:
