@@ -218,17 +218,17 @@ class RingKernel:
     Attributes:
         kernel: makes the kernel `(2R + 1, 2R + 1)`, float64, sum 1, the same under reflection along each axis.
         growth: 2 max(0, 1 - (u - m)^2 / (9 s^2))^4 - 1 ("polynomial") or 2 exp(-(u - m)^2 / (2 s^2)) - 1 ("exponential").
-        centre, width: m and s; each one number, or one for each universe.
-        dt: time units per step; one number, or one for each universe.
+        centre, width: m and s.
+        dt: time units per step.
         boundary: the cells beyond the edge.
         shape_key: changes when the kernel does, and is cheap to compare.
     """
 
     kernel: Callable[[], Tensor]
     growth: Curve
-    centre: float | tuple[float, ...]
-    width: float | tuple[float, ...]
-    dt: float | tuple[float, ...]
+    centre: float
+    width: float
+    dt: float
     boundary: Boundary
     shape_key: tuple[object, ...]
 

@@ -38,6 +38,7 @@ from benchmarks.speed import (
     serving,
     shares,
     stepping,
+    universes,
     watching,
     winograd,
 )
@@ -426,3 +427,17 @@ def test_configurations_of_the_nca_are_timed_beside_growing_nca(
     printed = capsys.readouterr().out
     assert "| texture | 16 x 16 | 7,296 |" in printed
     assert "| growing, three axes | 8 x 8 x 8 | 10,240 |" in printed
+
+
+def test_numbers_by_universe_are_timed_beside_one_motor_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("sys.argv", ["universes", "--quick", "--laws", "GrowingNCA"])
+    try:
+        universes.main()
+    finally:
+        torch.set_num_threads(threads)
+    printed = capsys.readouterr().out
+    assert "| GrowingNCA | fire_rate | fused |" in printed
+    assert "| GrowingNCA | fire_rate | eager |" in printed

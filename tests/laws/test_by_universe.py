@@ -15,7 +15,7 @@ from tests.small_laws import GRIDS, small_law, small_motor
 
 # Settings, and the plans on the CPU besides "eager" and "compiled".
 LAWS: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
-    ("Lenia", {}, ("fused",)),
+    ("Lenia", {}, ()),
     ("Lenia", {"m": [0.3, 0.4], "s": [0.1, 0.08], "c0": [0, 1], "c1": [1, 0]}, ()),
     ("FlowLenia", {}, ()),
     ("SmoothLife", {}, ()),
@@ -85,6 +85,22 @@ def test_a_control_for_each_universe_gives_the_bits_of_a_motor_each(
 ) -> None:
     for plan in ("eager", *plans):
         compare(name, settings, plan)
+
+
+@pytest.mark.parametrize("name", ["CoupledMapLattice"])  # two compilations of seconds a law; all step by the same code
+def test_the_compiled_step_gives_the_bits_of_a_motor_each(name: str) -> None:
+    together, alone = each_of_its_own(name, {})
+    motor = small_motor(together, GRIDS[2], batch=B, cfg={"plan": "compiled"})
+    start = motor.cells
+    motor.step(3)
+    single = small_motor(alone[0], GRIDS[2], initial=start[0], cfg={"plan": "compiled"})
+    for universe, law in enumerate(alone):
+        for control in law.controls:
+            single.set_control(control.name, law.get_control(control.name))
+        single.set_cells(start[universe])
+        single.step(3)
+        assert (single.plan.name, motor.plan.name) == ("compiled", "compiled")
+        assert torch.equal(single.cells[0], motor.cells[universe]), universe
 
 
 def test_a_control_that_differs_by_universe_reads_and_writes_as_a_list() -> None:

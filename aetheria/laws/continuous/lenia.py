@@ -145,11 +145,11 @@ class Lenia(KernelLaw):
         return tuple(sorted(fitting, key=lambda animal: animal.code != self.animal))
 
     def ring_kernel(self) -> RingKernel | None:
-        if not self._simple or self.growth not in CURVES or self.r != [1.0]:
+        by_universe = any(isinstance(value, Tensor) and value.numel() > 1 for value in (self.m, self.s, self.T))
+        if not self._simple or self.growth not in CURVES or self.r != [1.0] or by_universe:
             return None
-        key, units = (self.R, tuple(self.b), self.core), self.each("T")
-        dt = tuple(1 / each for each in units) if isinstance(units, tuple) else 1 / units
-        return RingKernel(self.kernel, self.growth, self.each("m"), self.each("s"), dt, self.boundary, key)
+        key = (self.R, tuple(self.b), self.core)
+        return RingKernel(self.kernel, self.growth, self.m, self.s, 1 / self.T, self.boundary, key)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid: white noise everywhere dies at once."""

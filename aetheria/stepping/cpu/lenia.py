@@ -10,7 +10,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.forms import CURVES, RingKernel
 from aetheria.stepping.cpu.build import native_kernel
-from aetheria.stepping.cpu.job import StepBuffers, by_universe, fields, run, threads_for
+from aetheria.stepping.cpu.job import StepBuffers, fields, run, threads_for
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import form_of
 
@@ -24,9 +24,10 @@ class Job(ctypes.Structure):
     """As in `lenia.cpp`."""
 
     _fields_ = fields(
-        "weight cells next spare growths",
+        "weight cells next spare",
         int64="batch height width steps",
         int32="reach boundary growth threads",
+        float32="centre narrowness dt",
     )
 
 
@@ -70,14 +71,16 @@ class FusedLenia(Plan):
         ring, (cells,), weights = _ring(self._law), held, self._weights
         batch, _, height, width = cells.shape
         after, spare = self._buffers.around(cells, steps)
-        growths = _growths(ring, batch)
         job = Job(
-            *(tensor.data_ptr() for tensor in (weights, cells, after, spare, growths)),
+            *(tensor.data_ptr() for tensor in (weights, cells, after, spare)),
             *(batch, height, width, steps),
             len(weights) - 1,
             BOUNDARIES.index(ring.boundary),
             CURVES.index(ring.growth),
             threads_for(steps * cells.numel() * weights.numel()),
+            ring.centre,
+            1 / ((9 if ring.growth == "polynomial" else 2) * ring.width**2),
+            ring.dt,
         )
         run(self._kernel, job)
         return (after,)
@@ -87,14 +90,6 @@ def _ring(law: Law) -> RingKernel:
     ring = law.ring_kernel()
     assert ring is not None
     return ring
-
-
-def _growths(ring: RingKernel, batch: int) -> Tensor:
-    """Of each universe the centre of the growth, the factor on a squared distance from it, and the time step, `(B, 3)`."""
-    factor = 9 if ring.growth == "polynomial" else 2
-    columns = (by_universe(getattr(ring, name), batch, name) for name in ("centre", "width", "dt"))
-    rows = [(centre, 1 / (factor * width**2), dt) for centre, width, dt in zip(*columns, strict=True)]
-    return torch.tensor(rows, dtype=torch.float32, device="cpu")
 
 
 def _weights(kernel: Tensor) -> Tensor:

@@ -18,15 +18,13 @@ constexpr int64_t MAX_ROWS = 512, MIN_ROWS = 64;  // rows in a strip: the next t
 constexpr int64_t CELLS = 4096;                   // in a chunk of several tiles
 constexpr int64_t MIN_CHUNKS = 16;                // per thread, before several tiles are put in a chunk
 
-struct Growth { float centre, narrowness, dt; };  // growth is a function of narrowness * (u - centre)^2
-
 extern "C" struct Job {
     const float* weight;  // (reach + 1, reach + 1): of the cells at [dx][dy]; halved at dx 0, where cells are added twice
     const float* cells;   // (batch, height, width), before the first step
     float *next, *spare;  // two more grids; the result is in `next`
-    const Growth* growths;  // (batch)
     int64_t batch, height, width, steps;
     int32_t reach, boundary, growth, threads;
+    float centre, narrowness, dt;  // growth is a function of narrowness * (u - centre)^2
 };
 EXPORT_SIZE(Job)
 
@@ -71,12 +69,12 @@ struct Ring {
     const float* source(int64_t step) const { return step == 0 ? job.cells : target(step - 1); }
     float* target(int64_t step) const { return (job.steps - step) % 2 ? job.next : job.spare; }
 
-    Vec grow(const Growth& numbers, Vec cells, Vec potential) const {
-        const Vec off = potential - numbers.centre, x = numbers.narrowness * off * off;
+    Vec grow(Vec cells, Vec potential) const {
+        const Vec off = potential - job.centre, x = job.narrowness * off * off;
         const Vec bump = x > 1.0f ? Vec{} : 1.0f - x;
         const Vec growth =
             job.growth == POLYNOMIAL ? 2.0f * (bump * bump) * (bump * bump) - 1.0f : 2.0f * expm1_below(-x) + 1.0f;
-        const Vec next = cells + growth * numbers.dt;
+        const Vec next = cells + growth * job.dt;
         const Vec low = next < 0.0f ? Vec{} : next;  // false for NaN, which stays
         return low > 1.0f ? Vec{} + 1.0f : low;
     }
@@ -119,7 +117,7 @@ struct Worker {
             add_sides(from, y + reach, left, at + 2 * reach);
             Vec sum[ROWS];
             sum_kernel(at + reach, sum);
-            for (int i = 0; i < ROWS; i++) sum[i] = ring.grow(job.growths[b], 0.5f * column(0)[at + reach + i], sum[i]);
+            for (int i = 0; i < ROWS; i++) sum[i] = ring.grow(0.5f * column(0)[at + reach + i], sum[i]);
             for (int64_t i = 0; i < rows; i++) {
                 if (count == LANES) store(to + (y + i) * job.width, sum[i]);
                 else std::memcpy(to + (y + i) * job.width, &sum[i], count * sizeof(float));
