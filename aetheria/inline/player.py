@@ -145,7 +145,7 @@ class Player:
         def ended() -> bool:
             return self._closed.is_set() or self._view is not view or not self._wanted.is_set()
 
-        for picture in self._source.pictures(view, ended):
+        for picture in self._source.pictures(view, ended, self._source.budget):
             if picture is not None and not ended():
                 self._drawn.clear()
                 self._send({"type": "frame"}, [frame_bytes(picture)])

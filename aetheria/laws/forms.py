@@ -1,4 +1,4 @@
-"""Descriptions of laws for kernels: rules on the 3x3 block, ring kernels, formulas; see also `local_network`."""
+"""Descriptions of laws for kernels: rules on the 3x3 block, formulas; see also `local_network` and `ring_forms`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,8 @@ from torch import Tensor
 from aetheria.laws.checks import Boundary
 from aetheria.laws.formula import Formula
 
-Curve = Literal["polynomial", "exponential"]
 Stencil = Literal["5-point", "9-point"]
 Ranges = tuple[tuple[int, int], ...]  # (lowest, highest)
-CURVES: tuple[Curve, ...] = ("polynomial", "exponential")  # numbered in this order in the kernels (enums.h)
 
 
 class BitRule(NamedTuple):
@@ -209,28 +207,6 @@ class GateRule(NamedTuple):
     update: tuple[Gates, ...]
     places: tuple[tuple[int, ...], ...]
     boundary: Boundary
-
-
-@dataclass(frozen=True)
-class RingKernel:
-    """cells <- clip(cells + dt * growth(kernel * cells), 0, 1), on one channel of a two-dimensional grid.
-
-    Attributes:
-        kernel: makes the kernel `(2R + 1, 2R + 1)`, float64, sum 1, the same under reflection along each axis.
-        growth: 2 max(0, 1 - (u - m)^2 / (9 s^2))^4 - 1 ("polynomial") or 2 exp(-(u - m)^2 / (2 s^2)) - 1 ("exponential").
-        centre, width: m and s.
-        dt: time units per step.
-        boundary: the cells beyond the edge.
-        shape_key: changes when the kernel does, and is cheap to compare.
-    """
-
-    kernel: Callable[[], Tensor]
-    growth: Curve
-    centre: float
-    width: float
-    dt: float
-    boundary: Boundary
-    shape_key: tuple[object, ...]
 
 
 @dataclass(frozen=True)

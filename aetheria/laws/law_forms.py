@@ -9,12 +9,12 @@ from aetheria.laws.forms import (
     FormulaRule,
     GateRule,
     PlaneRule,
-    RingKernel,
     RowRule,
     ShiftingRule,
     TreeRule,
 )
 from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.ring_forms import RingKernels
 
 
 class LawForms:
@@ -60,8 +60,8 @@ class LawForms:
         """This law as a rule of whole states by a decision tree over the 3x3 block; None for a law of another form."""
         return None
 
-    def ring_kernel(self) -> RingKernel | None:
-        """This law as one symmetric convolution followed by a growth curve; None for a law of another form."""
+    def ring_kernels(self) -> RingKernels | None:
+        """This law as symmetric convolutions followed by growth curves; None for a law of another form."""
         return None
 
     def formula_rule(self) -> FormulaRule | None:

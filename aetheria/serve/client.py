@@ -1,6 +1,7 @@
 """A reader of a server, for programs: greets, chooses a view, and gives the pictures that come."""
 
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,10 +13,21 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
 from aetheria.core.errors import ConfigError
+from aetheria.serve.allowance import BURST, MESSAGES, Allowance
 from aetheria.serve.cells import CellBlock, cells_message, is_cells, read_cells
-from aetheria.serve.protocol import MAX_FRAME_BYTES, VERSION, Picture, ProtocolError, View, read_frame, read_text, text
+from aetheria.serve.protocol import (
+    MAX_FRAME_BYTES,
+    VERSION,
+    Picture,
+    ProtocolError,
+    View,
+    read_frame,
+    read_text,
+    text,
+)
 
 _TIMEOUT_S = 10.0
+_RATE = 0.9 * MESSAGES  # a second: the network may bring them closer to each other
 _SCHEMES = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
 
 
@@ -25,6 +37,22 @@ class Refusal:
 
     message: str
     command: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The answer to a command that was carried out.
+
+    Attributes:
+        command: that asked.
+        value: that it asked for, if any.
+    """
+
+    command: str
+    value: float | None = None
+
+
+Message = Picture | CellBlock | Done | Refusal
 
 
 class RemoteRun:
@@ -47,6 +75,7 @@ class RemoteRun:
         """
         where, token = _target(address)
         self._stack = ExitStack()  # websockets opens connections in a `with` block alone
+        self._allowance = Allowance(_RATE, BURST / 2)
         self.status: Mapping[str, Any] = {}
         self.ended = False
         options: dict[str, Any] = {
@@ -81,10 +110,15 @@ class RemoteRun:
             raise ConfigError(f"server: {_reason(error)}") from None
 
     def send(self, kind: str, /, **values: Any) -> None:
-        """Sends a message, as `send("pause", paused=True)`. Raises ConfigError when the connection is closed."""
+        """Sends a message, as `send("pause", paused=True)`; waits where more were sent than the server takes.
+
+        Raises:
+            ConfigError: the connection is closed.
+        """
         self._send(text(kind, **values))
 
     def _send(self, message: str | bytes) -> None:
+        time.sleep(self._allowance.spend())
         try:
             self._connection.send(message)
         except ConnectionClosed as error:
@@ -114,8 +148,8 @@ class RemoteRun:
             elif isinstance(message, Refusal):
                 raise ConfigError(message.message)
 
-    def receive(self, timeout: float | None) -> Picture | CellBlock | Refusal | None:
-        """The next picture, cells that were read, or a refusal; None for a status, and when nothing comes in time.
+    def receive(self, timeout: float | None) -> Message | None:
+        """The next picture, cells that were read, or another answer; None for a status, and when nothing comes in time.
 
         Raises:
             ProtocolError: a message that is none of the protocol.
@@ -128,7 +162,7 @@ class RemoteRun:
         except ConnectionClosed as error:
             raise ConfigError(f"server: {_reason(error)}") from None
         if isinstance(message, bytes):
-            return read_cells(message) if is_cells(message) else read_frame(message)
+            return read_cells(message, MAX_FRAME_BYTES) if is_cells(message) else read_frame(message)
         values = read_text(message, "server")
         match values["type"]:
             case "status":
@@ -136,6 +170,8 @@ class RemoteRun:
             case "error":
                 said = str(values.get("message", "")) or "server: an error without a message"
                 return Refusal(said, str(values.get("command", "")))
+            case "done" | "amplitude":
+                return Done(str(values.get("command", values["type"])), values.get("value"))
             case "ended":
                 self.ended = True
         return None

@@ -13,7 +13,10 @@ from websockets.protocol import State
 
 from aetheria.core.errors import AetheriaError
 from aetheria.serve.access import Access
+from aetheria.serve.allowance import MESSAGES, Allowance
+from aetheria.serve.budget import Budget
 from aetheria.serve.cells import read_cells
+from aetheria.serve.gate import NEW_S, Gate
 from aetheria.serve.hub import Channel, Hub
 from aetheria.serve.protocol import (
     MAX_TEXT_BYTES,
@@ -28,9 +31,9 @@ from aetheria.serve.protocol import (
 from aetheria.serve.source import LOOKING, Source
 from aetheria.serve.wire import wire_form
 
+_NAP_S = 0.25
 _HELLO_S = 5.0  # in which a reader must have said who it is
-_MESSAGES = 20.0  # a second, that a reader may send
-_BURST = 40.0  # of them at once
+_SHARE = 0.02  # of the time, that the commands of one reader may take of a run that goes on
 _BUFFER = 1 << 18  # bytes on their way to a reader
 _REFUSED = 1008  # code of closing for a broken rule, RFC 6455
 
@@ -79,21 +82,6 @@ class Connection(ServerConnection):  # type: ignore[misc]  # the same with webso
         super().connection_lost(exc)
 
 
-class _Allowance:
-    """The number of messages that a reader may still send now."""
-
-    def __init__(self) -> None:
-        self._left, self._at = _BURST, time.monotonic()
-
-    def spend(self) -> bool:
-        """Takes one message off; False where there is none left."""
-        now = time.monotonic()
-        self._left = min(_BURST, self._left + (now - self._at) * _MESSAGES)
-        self._at = now
-        self._left -= 1
-        return self._left >= 0
-
-
 class Reader:
     """A connection, from its greeting to its end.
 
@@ -103,11 +91,12 @@ class Reader:
         sent_frames: their number.
     """
 
-    def __init__(self, connection: Connection, source: Source, hub: Hub, access: Access) -> None:
+    def __init__(self, connection: Connection, source: Source, hub: Hub, access: Access, gate: Gate) -> None:
         self.sent_bytes = self.sent_frames = 0
         self.channel: Channel | None = None
         self._connection, self._source, self._hub, self._access = connection, source, hub, access
-        self._allowance = _Allowance()
+        self._gate, self._own, self._came = gate, Budget(_SHARE), time.monotonic()
+        self._allowance = Allowance()
         self._shown: tuple[Channel | None, int] = None, 0
         self._told: Mapping[str, Any] = {}
 
@@ -133,22 +122,27 @@ class Reader:
         channel = self.channel
         if channel is None or self._connection.busy:
             return
-        if (channel, channel.number) != self._shown:
-            self._shown = channel, channel.number
-            if channel.error:
-                self._connection.write(wire_form(text("error", message=channel.error)))
-            elif channel.frame is not None:
-                self._connection.write(channel.frame)
-                self.sent_frames += 1
-                self.sent_bytes += len(channel.frame)
-        if not self._connection.busy:
-            channel.want()
+        with self._gate.sending(channel.budget):
+            if (channel, channel.number) != self._shown:
+                self._shown = channel, channel.number
+                self._send_newest(channel)
+            if not self._connection.busy:
+                channel.want()
+
+    def _send_newest(self, channel: Channel) -> None:
+        if channel.error:
+            self._connection.write(wire_form(text("error", message=channel.error)))
+        elif channel.frame is not None:
+            self._connection.write(channel.frame)
+            self.sent_frames += 1
+            self.sent_bytes += len(channel.frame)
 
     def tell(self, status: Mapping[str, Any]) -> None:
         """Sends the status, where it is another than the last one."""
         if self.channel is not None and status != self._told and not self._connection.busy:
             self._told = status
-            self._connection.write(wire_form(text("status", **status, sent_bytes=self.sent_bytes)))
+            with self._gate.sending(self._source.budget):
+                self._connection.write(wire_form(text("status", **status, sent_bytes=self.sent_bytes)))
 
     async def _greet(self) -> None:
         """Raises ProtocolError unless the reader speaks this version and knows the token."""
@@ -156,6 +150,7 @@ class Reader:
             message = await asyncio.wait_for(self._connection.recv(), _HELLO_S)
         except TimeoutError:
             raise ProtocolError(f"hello: none came in {_HELLO_S:g} s") from None
+        await self._gate.pass_through()
         values = read_text(message, "hello")
         if values["type"] != "hello":
             raise ProtocolError(f'hello: "{values["type"][:40]}" given; expected a message of type "hello" first')
@@ -172,13 +167,21 @@ class Reader:
 
     async def _read_commands(self) -> None:
         async for message in self._connection:
-            if not self._allowance.spend():
-                raise ProtocolError(f"messages: more than {_MESSAGES:g} a second came; expected fewer")
+            if self._allowance.spend():
+                raise ProtocolError(f"messages: more than {MESSAGES:g} a second came; expected fewer")
+            await self._wait()
             values = _values_of(message)
             try:
                 await self._obey(values["type"], values)
             except AetheriaError as error:
                 await self._connection.send(text("error", message=one_line(error), command=values["type"][:40]))
+
+    async def _wait(self) -> None:
+        """Waits while the commands of this reader took too much of the run's time, and with the other new ones."""
+        if time.monotonic() - self._came < NEW_S:
+            await self._gate.pass_through()
+        while self._own.wait and not self._source.stands:
+            await asyncio.sleep(min(self._own.wait, _NAP_S))
 
     async def _obey(self, kind: str, values: Mapping[str, Any]) -> None:
         if kind == "view":
@@ -187,14 +190,22 @@ class Reader:
         elif kind not in self._source.info.commands:
             known = ", ".join(("view", *self._source.info.commands))
             raise ProtocolError(f'message: type "{kind[:40]}"; known: {known}')
-        elif not self._may(kind):
+        elif not self._may(kind) or (self._access.read_only and "ahead" in values):
             raise ProtocolError(f"{kind}: this server only shows the run (--read-only)")
         elif kind == "cells" and "block" not in values:
             raise ProtocolError("cells: a text given; expected a binary message, with the cells after its head")
         else:
-            answer = await asyncio.to_thread(self._source.obey, kind, values)
+            answer = await asyncio.to_thread(self._obey_source, kind, values)
             if answer is not None:
                 await self._connection.send(answer)
+
+    def _obey_source(self, kind: str, values: Mapping[str, Any]) -> bytes | str | None:
+        """In a thread of its own, whose time this reader pays."""
+        began = time.thread_time()
+        try:
+            return self._source.obey(kind, values)
+        finally:
+            self._own.spend(time.thread_time() - began)
 
     async def _refuse(self, message: str) -> None:
         with suppress(ConnectionClosed):

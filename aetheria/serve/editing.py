@@ -10,7 +10,7 @@ from aetheria.core.block import Block
 from aetheria.core.errors import ConfigError
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.serve.cells import CellBlock
-from aetheria.serve.protocol import MAX_CELL_BYTES
+from aetheria.serve.protocol import MAX_READ_VALUES
 
 _KEPT_BYTES = 1 << 24  # of replaced cells, for undo
 
@@ -27,7 +27,7 @@ class CellEditor:
         self._undone: list[CellBlock] = []
 
     def read(self, values: Mapping[str, Any]) -> CellBlock:
-        """The cells of a block `at`, `size`, of a `universe`.
+        """The cells of a block `at`, `size`, of a `universe`; with `ahead` one step on, which is not taken.
 
         Raises:
             ConfigError: numbers that are none, or more cells than a message may hold. StateError: the block leaves the grid.
@@ -37,9 +37,14 @@ class CellEditor:
         for name, numbers in (("at", at), ("size", size)):
             if not isinstance(numbers, list) or len(numbers) != rank or not all(type(n) is int and n >= 0 for n in numbers):
                 raise ConfigError(f"read {name}: {numbers!r} given; expected {rank} whole numbers, one for each axis")
-        if (count := self._motor.shape[1] * math.prod(size or ())) * 4 > MAX_CELL_BYTES:
-            raise ConfigError(f"read: {count:,} values wanted; expected up to {MAX_CELL_BYTES // 4:,} at a time")
-        return self._present(tuple(at or ()), tuple(size or ()), universe)
+        if (count := self._motor.shape[1] * math.prod(size or ())) > MAX_READ_VALUES:
+            raise ConfigError(f"read: {count:,} values wanted; expected up to {MAX_READ_VALUES:,} at a time")
+        return self._present(tuple(at or ()), tuple(size or ()), universe, ahead=values.get("ahead") is True)
+
+    def amplitude(self, universe: object) -> float:
+        """The largest amplitude of a cell of a universe, or of all for None: the root of the largest density."""
+        densities = self._motor.read("density")
+        return math.sqrt(max(0.0, float((densities if universe is None else densities[self._checked(universe)]).max())))
 
     def set(self, block: CellBlock) -> None:
         """Sets cells. Raises StateError for cells that the law cannot have, or a block that leaves the grid."""
@@ -67,13 +72,22 @@ class CellEditor:
         with self._motor.turn:
             before = self._present(block.at, block.values.shape[1:], block.universe)
             # Never as bytes, which a motor may read as a picture.
-            self._motor.set_cells(block.values.astype(np.float32), block.at, block.universe)
+            values = block.values.astype(np.float32)
+            if block.where is not None and values.shape == before.values.shape:
+                values = np.where(block.where, values, before.values)
+            self._motor.set_cells(values, block.at, block.universe)
         return before
 
-    def _present(self, at: tuple[int, ...], size: tuple[int, ...], universe: object) -> CellBlock:
+    def _present(self, at: tuple[int, ...], size: tuple[int, ...], universe: object, ahead: bool = False) -> CellBlock:
+        number, block = self._checked(universe), Block(at, size)
+        with self._motor.turn:
+            step, cells = self._motor.step_count, self._motor.cells_at(block)
+            if ahead:
+                cells = self._motor.next_cells()[block.index]
+        values = self._motor.optimizer.move_to_cpu_batch([cells[number : number + 1]])[0].float().numpy()[0]
+        return CellBlock(at, values, number, step)
+
+    def _checked(self, universe: object) -> int:
         if type(universe) is not int or not 0 <= universe < self._motor.shape[0]:
             raise ConfigError(f"cells universe: {universe!r} given; expected 0 to {self._motor.shape[0] - 1}")
-        with self._motor.turn:
-            step, cells = self._motor.step_count, self._motor.cells_at(Block(at, size))
-        values = self._motor.optimizer.move_to_cpu_batch([cells[universe : universe + 1]])[0].float().numpy()[0]
-        return CellBlock(at, values, universe, step)
+        return universe

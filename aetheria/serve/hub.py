@@ -25,6 +25,7 @@ class Channel:
         error: why there are no more; empty while there are.
         ended: the run has ended, or failed with `error`.
         readers: their number.
+        budget: what its frames may cost: as much as those of any other view.
     """
 
     def __init__(self, view: View, source: Source, changed: Callable[["Channel"], None]) -> None:
@@ -38,6 +39,7 @@ class Channel:
         self.error = ""
         self.ended = False
         self.readers = 0
+        self.budget = source.budget.part()
         self._source, self._changed = source, changed
         self._wanted = threading.Event()
         self._closed = False
@@ -59,7 +61,7 @@ class Channel:
 
     def _work(self) -> None:
         try:
-            for picture in self._source.pictures(self.view, lambda: self._closed):
+            for picture in self._source.pictures(self.view, lambda: self._closed, self.budget):
                 if picture is not None:
                     self._publish(picture)
                 while not self._wanted.wait(_IDLE_S) and not self._closed:
@@ -70,6 +72,7 @@ class Channel:
             self.error = f"{type(error).__name__}: {error}".partition("\n")[0]
             log.warning("serve: view of %s: %s; the run goes on", self.view.field, self.error)
         finally:
+            self._source.budget.give_back(self.budget)
             self.ended = True
             self.number += 1
             self._changed(self)
@@ -79,7 +82,7 @@ class Channel:
         self.frame = wire_form(frame_bytes(picture))
         self.number += 1
         self._wanted.clear()
-        self._source.budget.spend(time.thread_time() - began)
+        self.budget.spend(time.thread_time() - began)
         self._changed(self)
 
 

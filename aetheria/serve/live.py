@@ -1,5 +1,6 @@
 """A motor as a source of pictures: frames are the feed's own, reduced and quantised on the device."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -21,15 +22,15 @@ from aetheria.runs.steering import Steering
 from aetheria.serve.budget import Budget
 from aetheria.serve.cells import cells_message
 from aetheria.serve.editing import CellEditor
-from aetheria.serve.protocol import Picture, View
-from aetheria.serve.source import ControlInfo, FieldInfo, SourceInfo
+from aetheria.serve.protocol import MAX_FRAME_BYTES, Picture, View, text
+from aetheria.serve.source import CellInfo, ControlInfo, FieldInfo, SourceInfo
 
 _PERIOD_S = 0.04  # between two pictures of a view, at the least
 _SHARE = 0.02  # of the run's time that all readers together may take
 _LEVELS_S = 1.0  # seconds between two searches for the levels of a field without a fixed range
 _SAMPLE_SIDE = 64  # values along an axis from which levels are found
 STEERED = ("pause", "step", "speed")
-EDITED = ("read", "cells", "undo", "redo", "control")
+EDITED = ("read", "amplitude", "cells", "undo", "redo", "control")
 
 
 class LiveSource:
@@ -63,6 +64,7 @@ class LiveSource:
             law.channels,
             law.states,
             law.d_state,
+            _cell_info(law),
         )
         self._editor = CellEditor(motor)
         self._values: tuple[int, Mapping[str, Any]] | None = None  # of the controls, at a number of changes
@@ -73,7 +75,7 @@ class LiveSource:
         """The run, in words."""
         return self._info
 
-    def pictures(self, view: View, closed: Callable[[], bool]) -> Iterator[Picture | None]:
+    def pictures(self, view: View, closed: Callable[[], bool], budget: Budget) -> Iterator[Picture | None]:
         """The newest pictures of a view; see `Source`."""
         self._info.check(view)
         levels = _Levels(self._motor, self._request(view))
@@ -81,8 +83,8 @@ class LiveSource:
         cost = 0.0  # of the last one, in seconds
         while not (closed() or self._closed):
             began, now = time.monotonic(), (self._motor.step_count, self._motor.changes)
-            if now != shown and (self._stands or self.budget.take(cost)):
-                frame, cost = self._look(levels, cost)
+            if now != shown and (self.stands or budget.take(cost)):
+                frame, cost = self._look(levels, cost, budget)
                 shown = frame.step, now[1]
                 yield _picture(frame, view)
             else:
@@ -95,13 +97,17 @@ class LiveSource:
         paused, speed = (False, None) if steering is None else (steering.paused, steering.speed)
         return {"step": self._motor.step_count, "paused": paused, "speed": speed, "controls": self._values_of_controls()}
 
-    def obey(self, command: str, values: Mapping[str, Any]) -> bytes | None:
+    def obey(self, command: str, values: Mapping[str, Any]) -> bytes | str | None:
         """Does one of `info.commands`; see `Source`."""
         match command:
             case "read":
-                return cells_message(self._editor.read(values))
+                return cells_message(self._editor.read(values), MAX_FRAME_BYTES)
+            case "amplitude":
+                amplitude = self._editor.amplitude(values.get("universe"))
+                return text("amplitude", value=amplitude if math.isfinite(amplitude) else None)
             case "cells":
                 self._editor.set(values["block"])
+                return text("done", command="cells")
             case "undo":
                 self._editor.undo()
             case "redo":
@@ -144,11 +150,11 @@ class LiveSource:
             self._steering.pause(False)
 
     @property
-    def _stands(self) -> bool:
+    def stands(self) -> bool:
         """Whether the run waits for a reader, so that a picture costs it nothing."""
         return self._steering is not None and self._steering.waits
 
-    def _look(self, levels: "_Levels", taken: float) -> tuple[Frame, float]:
+    def _look(self, levels: "_Levels", taken: float, budget: Budget) -> tuple[Frame, float]:
         """A frame of the present cells, and the seconds that it kept the run; `taken` ones are spent already."""
         # On a CPU the time of this thread, or a machine that is busy with other things would make pictures look dear.
         clock = time.thread_time if self._motor.device.type == "cpu" else time.perf_counter
@@ -156,7 +162,7 @@ class LiveSource:
             began = clock()
             frame = self._motor.look(levels.request())
             seconds = clock() - began
-        self.budget.spend(seconds - taken)
+        budget.spend(seconds - taken)
         return frame, seconds
 
     def _request(self, view: View) -> Request:
@@ -223,6 +229,12 @@ def _controls(law: Law) -> tuple[ControlInfo, ...]:
         else ControlInfo(control.name, control.meaning)
         for control in law.controls
     )
+
+
+def _cell_info(law: Law) -> CellInfo:
+    live, rest = (tuple(cell.double().cpu().tolist()) for cell in (law.seed_cell(), law.rest_cell()))
+    palette = None if law.palette is None else tuple((int(red), int(green), int(blue)) for red, green, blue in law.palette)
+    return CellInfo(law.boundary, law.value_range, live, rest, law.rule_string, palette)
 
 
 def _choices(law: Law, rank: int) -> tuple[tuple[FieldInfo, ...], tuple[str, ...]]:

@@ -58,9 +58,10 @@ class PlaybackSource:
             tuple(self._field(name) for name in names),
             tuple(self._recording.observables),
             "recording",
-            ("pause", "step", "speed", "seek"),
+            ("pause", "step", "speed", "seek", "loop", "follow"),
+            dt=float(attributes["dt"]),
         )
-        self._following, self._paused, self._speed = follow, False, _SPEED
+        self._following, self._paused, self._speed, self._loop = follow, False, _SPEED, True
         self._at, self._since = 0.0, time.monotonic()  # position in frames, and when it was there
         self._closed = False
         self._status: Mapping[str, Any] = {}
@@ -71,7 +72,12 @@ class PlaybackSource:
         """The run, in words."""
         return self._info
 
-    def pictures(self, view: View, closed: Callable[[], bool]) -> Iterator[Picture | None]:
+    @property
+    def stands(self) -> bool:
+        """Never: the run that is recorded may be on this machine."""
+        return False
+
+    def pictures(self, view: View, closed: Callable[[], bool], budget: Budget) -> Iterator[Picture | None]:
         """The pictures of a view at the position of all; see `Source`."""
         self._info.check(view)
         levels: tuple[float, float] | None = None
@@ -81,13 +87,13 @@ class PlaybackSource:
                 if self._closed:
                     return
                 index, picture, began = self._position(), None, time.thread_time()
-                if index != shown and self.budget.take(cost):
+                if index != shown and budget.take(cost):
                     values = self._values(view, index)
                     levels = self._levels(view, values, levels)
                     picture, shown = self._picture(view, index, values, levels), index
             if picture is not None:
                 taken, cost = cost, time.thread_time() - began
-                self.budget.spend(cost - taken)
+                budget.spend(cost - taken)
             yield picture
             time.sleep(1 / _RATE)
 
@@ -97,20 +103,29 @@ class PlaybackSource:
             if not self._closed:
                 index = self._position()
                 place = {"step": self._recording.frame(index).step, "frame": index, "frames": len(self._recording)}
-                self._status = {**place, "paused": self._paused, "speed": self._speed}
+                how = {"paused": self._stands(index), "speed": self._speed, "loop": self._loop}
+                self._status = {**place, **how, "newest": self._following, "ending": self._recording.status}
             return self._status
 
-    def obey(self, command: str, values: Mapping[str, Any]) -> bytes | None:
+    def obey(self, command: str, values: Mapping[str, Any]) -> bytes | str | None:
         """Does one of `info.commands`; see `Source`."""
         with self._lock:
             index = self._position()
             match command:
                 case "pause":
-                    self._move(index, paused=values.get("paused") is not False)
+                    paused = values.get("paused") is not False
+                    self._move(0 if not paused and self._at_end(index) else index, paused)
                 case "step":
                     self._move(index + _whole(values.get("steps", 1), "step"), paused=True)
                 case "seek":
-                    self._move(_whole(values.get("frame"), "seek"), paused=True)
+                    self._move(self._sought(values), paused=True)
+                case "loop":
+                    self._move(index, self._stands(index))
+                    self._loop = values.get("loop") is not False
+                case "follow":
+                    newest = values.get("newest") is not False
+                    self._move(index, paused=not newest)
+                    self._following = newest
                 case "speed":
                     self._speed = _speed(values.get("speed"))
                     self._move(index, self._paused)
@@ -128,13 +143,28 @@ class PlaybackSource:
         self._following, self._paused = False, paused
         self._at, self._since = float(min(max(frame, 0), len(self._recording) - 1)), time.monotonic()
 
+    def _sought(self, values: Mapping[str, Any]) -> int:
+        """The frame that a `seek` asks for: by its number, negative ones from the end, or the one nearest to a step."""
+        if "step" in values:
+            return int(np.abs(self._recording.steps - _whole(values["step"], "seek")).argmin())
+        frame = _whole(values.get("frame"), "seek")
+        return frame + len(self._recording) if frame < 0 else frame
+
+    def _at_end(self, index: int) -> bool:
+        return not self._loop and index >= len(self._recording) - 1
+
+    def _stands(self, index: int) -> bool:
+        """Whether nothing moves: it is paused, or at the end and not played over and over."""
+        return self._paused or (self._at_end(index) and not self._following and self._recording.status != "running")
+
     def _position(self) -> int:
         """The frame that is shown now. For the lock's holder."""
         count = len(self._recording)
         if self._following:
             return count - 1
         passed = 0.0 if self._paused else (time.monotonic() - self._since) * self._speed
-        return math.floor(self._at + passed) % count
+        reached = math.floor(self._at + passed)
+        return reached % count if self._loop else min(reached, count - 1)
 
     # -- pictures ------------------------------------------------------------------------------------------------
 

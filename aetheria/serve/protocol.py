@@ -16,6 +16,7 @@ VERSION = 2
 MAX_TEXT_BYTES = 4096  # of a reader's JSON message
 MAX_CELL_BYTES = 1 << 16  # of the cells in one message
 MAX_MESSAGE_BYTES = MAX_CELL_BYTES + MAX_TEXT_BYTES  # of a reader's message of any kind
+MAX_READ_VALUES = 1 << 18  # that a reader may ask for at a time
 MAX_FRAME_BYTES = 1 << 24  # of a frame, as a client takes it
 MAX_SIDE = 1024  # pixels of a picture
 MAX_OBSERVABLES = 4  # of one view

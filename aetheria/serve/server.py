@@ -4,7 +4,6 @@ import asyncio
 import errno
 import http
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -22,6 +21,7 @@ from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.steering import Steering
 from aetheria.serve.access import Access
 from aetheria.serve.connection import Connection, Reader
+from aetheria.serve.gate import Gate
 from aetheria.serve.hub import Channel, Hub
 from aetheria.serve.live import LiveSource
 from aetheria.serve.page import HEADERS, page
@@ -59,12 +59,12 @@ class Server:
         self._readers: dict[Connection, Reader] = {}
         self._sockets: set[Connection] = set()  # also those that have sent nothing yet
         self._sent = 0  # bytes of frames, to readers that are gone
-        self._charged = 0.0  # processor time of the thread that is in the budget
         self._failure: OSError | None = None
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._hub = Hub(source, self._changed)
+        self._gate = Gate(source.budget, lambda: source.stands)
         self._thread = threading.Thread(target=self._work, name="serve", daemon=True)
         self._thread.start()
         self._ready.wait(_START_S)
@@ -167,13 +167,7 @@ class Server:
             status = self.source.status()
             for reader in self._readers.values():
                 reader.tell(status)
-        self._charge()
-
-    def _charge(self) -> None:
-        """Takes the time of this thread since the last call off the budget, whatever it was spent on."""
-        now = time.thread_time()
-        self.source.budget.spend(now - self._charged)
-        self._charged = now
+        self._gate.charge()
 
     async def _say_goodbye(self) -> None:
         for connection in list(self._readers):
@@ -182,8 +176,9 @@ class Server:
             except Exception:  # noqa: BLE001, S112 - it is gone, or does not read
                 continue
 
-    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The page, a refusal, or None for a reader."""
+    async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """The page, a refusal, or None for a reader; waits in line where strangers take too much time."""
+        await self._gate.pass_through()
         path = request.path.partition("?")[0]
         if path == "/":
             return _response(http.HTTPStatus.OK, page(), HEADERS)
@@ -194,7 +189,7 @@ class Server:
         return None
 
     async def _serve_reader(self, connection: Connection) -> None:
-        reader = self._readers[connection] = Reader(connection, self.source, self._hub, self.access)
+        reader = self._readers[connection] = Reader(connection, self.source, self._hub, self.access, self._gate)
         try:
             await reader.serve()
         except Exception as error:  # noqa: BLE001 - it ends this reader alone
@@ -213,7 +208,7 @@ class Server:
         for reader in self._readers.values():
             if reader.channel is channel:
                 reader.show()
-        self._charge()
+        self._gate.charge()
 
     def _call(self, work: Callable[[], None]) -> None:
         try:

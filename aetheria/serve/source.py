@@ -9,7 +9,7 @@ from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map
 from aetheria.serve.budget import Budget
 from aetheria.serve.protocol import Picture, View
 
-LOOKING = ("read",)  # commands that change nothing
+LOOKING = ("read", "amplitude")  # commands that change nothing
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,26 @@ class ControlInfo:
 
 
 @dataclass(frozen=True)
+class CellInfo:
+    """The properties of a law that tools need which change cells; see `Law`.
+
+    Attributes:
+        boundary: what lies beyond the edges.
+        value_range: ends of the values of a cell; None where they are open.
+        live, rest: the channels of a live cell, and of a cell at rest.
+        rule: in the notation of pattern files; changes with the parameter "rule", where the law has one.
+        palette: colour (red, green, blue) of each state; None for a colour map.
+    """
+
+    boundary: str
+    value_range: tuple[float | None, float | None]
+    live: tuple[float, ...]
+    rest: tuple[float, ...]
+    rule: str
+    palette: tuple[tuple[int, int, int], ...] | None
+
+
+@dataclass(frozen=True)
 class SourceInfo:
     """A run, as its readers are told of it when they come.
 
@@ -63,6 +83,8 @@ class SourceInfo:
         channels: of a cell.
         states: number of whole states of a cell; None for real values.
         d_state: number of complex amplitudes of a cell; None for real cells.
+        dt: time per step, in the law's own units.
+        cells: what tools that change cells need to know of the law; None for a recording.
     """
 
     title: str
@@ -77,6 +99,8 @@ class SourceInfo:
     channels: int = 1
     states: int | None = None
     d_state: int | None = None
+    cells: CellInfo | None = None
+    dt: float = 1.0
 
     def as_values(self) -> dict[str, Any]:
         """The values of a JSON message, with the colours of each colour map as hexadecimal text."""
@@ -104,7 +128,7 @@ class Source(Protocol):
     """A motor or a recording. Methods may be called from any thread.
 
     Attributes:
-        budget: what pictures and messages to readers may cost.
+        budget: what pictures and messages to readers may cost; a view has a part of it.
     """
 
     budget: Budget
@@ -113,8 +137,12 @@ class Source(Protocol):
     def info(self) -> SourceInfo:
         """The run, in words."""
 
-    def pictures(self, view: View, closed: Callable[[], bool]) -> Iterator[Picture | None]:
-        """The newest pictures of a view, as the budget allows, and None while there is no new one.
+    @property
+    def stands(self) -> bool:
+        """Whether the run waits for a reader, so that readers cost it nothing."""
+
+    def pictures(self, view: View, closed: Callable[[], bool], budget: Budget) -> Iterator[Picture | None]:
+        """The newest pictures of a view, as its part of the budget allows, and None while there is no new one.
 
         Ends when `closed` says so, or with the run. Each picture is made when the iterator is asked for it.
 
@@ -125,7 +153,7 @@ class Source(Protocol):
     def status(self) -> Mapping[str, Any]:
         """Step, and whether the run is paused and at which speed."""
 
-    def obey(self, command: str, values: Mapping[str, Any]) -> bytes | None:
+    def obey(self, command: str, values: Mapping[str, Any]) -> bytes | str | None:
         """Does one of `info.commands`; returns an answer for the reader that asked, if there is one.
 
         Raises:

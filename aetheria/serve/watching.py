@@ -45,7 +45,7 @@ def watch_recording(path: Path, view: View, console: Console, frames: int | None
     source = PlaybackSource(path, follow=is_being_written(path))
     try:
         maps = {field.name: field.colour_map for field in source.info.fields}
-        pictures = (picture for picture in source.pictures(view, lambda: False) if picture is not None)
+        pictures = (picture for picture in source.pictures(view, lambda: False, source.budget) if picture is not None)
         _show(pictures, source.info.title, maps, console, frames, colours)
     finally:
         source.close()

@@ -15,12 +15,12 @@ from aetheria.laws.forms import (
     FormulaRule,
     GateRule,
     PlaneRule,
-    RingKernel,
     RowRule,
     ShiftingRule,
     TreeRule,
 )
 from aetheria.laws.local_network import CellNetwork
+from aetheria.laws.ring_forms import RingKernels
 
 Form = TypeVar("Form")
 
@@ -42,7 +42,7 @@ _FORMS: dict[type, tuple[str, str]] = {
     TreeRule: ("tree_rule", "is no rule by a decision tree"),
     FormulaRule: ("formula_rule", "is no law by formulas of a cell and those around it"),
     GateRule: ("gate_rule", "is no law of logic gates at their hardest"),
-    RingKernel: ("ring_kernel", "is no ring-shaped kernel with a growth curve"),
+    RingKernels: ("ring_kernels", "has no ring-shaped kernels with curves of growth"),
 }
 
 

@@ -137,19 +137,19 @@ def test_one_kernel_of_weight_1_without_a_control_for_it_adds_as_one_with_weight
     assert torch.equal(plain(cells)[:, 1], cells[:, 1])
 
 
-def test_only_the_plain_law_is_stepped_by_the_kernel_of_one_ring() -> None:
-    assert why_not(Lenia(R=5), "fp32") == ""
+def test_a_step_as_growth_is_left_to_other_plans_than_the_kernel_in_which_rounding_would_decide() -> None:
     others: tuple[dict[str, Any], ...] = (
+        {},
         {"h": 0.5},
         {"r": 0.5},
-        {"growth": "step"},
         {"asymptotic": True},
         {"clip": "soft"},
         {"channels": 2},
         TWO,
     )
     for settings in others:
-        assert "is no ring-shaped kernel" in why_not(Lenia(**({"R": 5} | settings)), "fp32")
+        assert why_not(Lenia(**({"R": 5} | settings)), "fp32") == ""
+    assert "has no ring-shaped kernels" in why_not(Lenia(R=5, growth="step"), "fp32")
 
 
 @pytest.mark.parametrize(

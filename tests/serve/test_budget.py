@@ -1,10 +1,13 @@
 """The budget of readers, by a clock that the test sets."""
 
+import asyncio
+
 import pytest
 
 from aetheria import Aetheria_Motor
 from aetheria.laws import build_law
 from aetheria.serve.budget import Budget
+from aetheria.serve.gate import Gate
 from aetheria.serve.live import LiveSource
 from aetheria.serve.protocol import View
 
@@ -44,28 +47,104 @@ def test_the_dearest_picture_delays_the_next_one_by_two_seconds_at_the_most(cloc
     assert budget.take(0.0)
 
 
-def test_readers_of_several_views_share_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_picture_is_made_while_the_part_of_its_view_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     motor = Aetheria_Motor(build_law("Life"), (8, 8), device="cpu", cfg={"plan": "eager"})
     source = LiveSource(motor)
-    closed = False
-    one, other = (source.pictures(View(size=size), lambda: closed) for size in (8, 4))
-    for pictures in (one, other):
-        assert next(picture for picture in pictures if picture is not None)
-    taken: list[float] = []
-    monkeypatch.setattr(source.budget, "take", lambda seconds: taken.append(seconds))  # None: nothing is left
+    closed, part = False, source.budget.part()
+    pictures = source.pictures(View(size=8), lambda: closed, part)
+    assert next(picture for picture in pictures if picture is not None)
+    monkeypatch.setattr(part, "take", lambda _: False)  # nothing is left
     motor.step(1)
-    assert next(one) is None
-    assert next(other) is None
-    assert len(taken) == 2
+    assert next(pictures) is None
     closed = True
-    assert list(one) == []
+    assert list(pictures) == []
+
+
+def test_a_dear_view_leaves_the_other_views_their_part(clock: list[float]) -> None:
+    whole = Budget(0.04)
+    dear, cheap = whole.part(), whole.part()
+    shown = 0
+    for _ in range(1000):
+        clock[0] += 0.01
+        if dear.take(0.5):
+            dear.spend(0.5)
+        shown += cheap.take(0.001)
+    assert shown * 0.001 == pytest.approx(0.02 * 10, rel=0.05)
+    whole.give_back(dear)
+    before = shown
+    for _ in range(1000):
+        clock[0] += 0.01
+        shown += cheap.take(0.001)
+    assert (shown - before) * 0.001 == pytest.approx(0.04 * 10, rel=0.05)
+
+
+def test_what_is_spent_for_all_is_taken_off_each_part_evenly(clock: list[float]) -> None:
+    whole = Budget(0.1)
+    parts = [whole.part() for _ in range(4)]
+    whole.spend(0.1)
+    for part in parts:
+        assert part.wait == pytest.approx(1.0)
+    clock[0] += 0.99
+    assert not any(part.take(0.0) for part in parts)
+    clock[0] += 0.02
+    assert all(part.take(0.0) for part in parts)
 
 
 def test_a_change_of_cells_is_shown_without_a_step() -> None:
     motor = Aetheria_Motor(build_law("Life"), (8, 8), device="cpu", cfg={"plan": "eager"}, initial="noise")
-    pictures = LiveSource(motor).pictures(View(), lambda: False)
+    source = LiveSource(motor)
+    pictures = source.pictures(View(), lambda: False, source.budget)
     assert next(pictures)
     motor.set_cells(motor.cells * 0)
     after = next(picture for picture in pictures if picture is not None)
     assert after.step == 0
     assert not any(after.pixels)
+
+
+@pytest.fixture
+def thread_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of the server's thread, in a list of one."""
+    spent = [0.0]
+    monkeypatch.setattr("aetheria.serve.gate.time.thread_time", lambda: spent[0])
+    return spent
+
+
+def test_a_flood_is_not_taken_off_the_pictures_beyond_its_part(clock: list[float], thread_clock: list[float]) -> None:
+    budget = Budget(0.02)
+    gate, view, shown = Gate(budget, lambda: False), budget.part(), 0
+    gate.charge()
+    for _ in range(1000):  # strangers take half of the thread's time
+        clock[0] += 0.01
+        thread_clock[0] += 0.005
+        gate.charge()
+        shown += view.take(0.001)
+    assert shown * 0.001 == pytest.approx(0.02 * 8, rel=0.05)  # all but the two seconds that what was saved may cost
+
+
+def test_pictures_pay_for_what_is_sent_of_them_alone(clock: list[float], thread_clock: list[float]) -> None:
+    budget = Budget(0.02)
+    gate, one, other = Gate(budget, lambda: False), budget.part(), budget.part()
+    gate.charge()
+    with gate.sending(one):
+        thread_clock[0] += 0.01
+    gate.charge()
+    assert one.wait == pytest.approx(1.0)
+    assert other.wait == 0
+
+
+@pytest.mark.parametrize("stands", [False, True])
+def test_newcomers_wait_while_the_part_of_strangers_is_used_up_unless_the_run_stands(
+    stands: bool, clock: list[float], thread_clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nap(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr("aetheria.serve.gate.asyncio.sleep", nap)
+    gate = Gate(Budget(0.02), lambda: stands)
+    gate.charge()
+    began = clock[0]
+    asyncio.run(gate.pass_through())
+    assert clock[0] == began  # a few may come at once
+    thread_clock[0] += 10.0
+    asyncio.run(gate.pass_through())
+    assert clock[0] - began == pytest.approx(0.0 if stands else 2.0, abs=0.01)

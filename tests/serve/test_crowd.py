@@ -3,8 +3,11 @@
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -42,12 +45,14 @@ class FastReader(threading.Thread):
 
     Attributes:
         pictures: the last one at each step.
+        count: of pictures that came.
         ended: the server told the end of the run.
     """
 
     def __init__(self, address: str, view: View) -> None:
         super().__init__()
         self.pictures: dict[int, Picture] = {}
+        self.count = 0
         self.ended = False
         self._address, self._view = address, view
         self.start()
@@ -57,6 +62,7 @@ class FastReader(threading.Thread):
             run.choose(self._view)
             for picture in run.pictures():
                 if picture.view.region == self._view.region:
+                    self.count += 1
                     self.pictures[picture.step] = picture
             self.ended = run.ended
 
@@ -148,3 +154,55 @@ def test_a_crowd_with_a_hostile_reader_changes_no_cell_of_the_run() -> None:
     alone.step(motor.step_count - alone.step_count)
     assert torch.equal(alone.cells, motor.cells)
     assert not motor.edits
+
+
+# Comes again and again, with the right token and more commands than the server takes.
+_FLOOD = """
+import json, sys
+from websockets.sync.client import connect
+from websockets.exceptions import WebSocketException
+
+print("ready", flush=True)
+while True:
+    try:
+        with connect(sys.argv[1], proxy=None, compression=None, close_timeout=0.2) as one:
+            one.send(sys.argv[2])
+            for _ in range(60):
+                one.send(json.dumps({"type": "fly"}))
+    except (WebSocketException, OSError):
+        pass
+"""
+
+
+@contextlib.contextmanager
+def flooded(server: Server) -> Iterator[None]:
+    command = [sys.executable, "-c", _FLOOD, f"ws://127.0.0.1:{server.port}/ws", hello(server)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"ready\n"
+        yield
+        one.kill()
+
+
+def frames_in(readers: list[FastReader], motor: Aetheria_Motor, seconds: float) -> list[float]:
+    """The frames a second that each reader gets while the run takes steps for so long."""
+    before, end = [reader.count for reader in readers], time.monotonic() + seconds
+    while time.monotonic() < end:
+        step_slowly(motor)
+    return [(reader.count - count) / seconds for reader, count in zip(readers, before, strict=True)]
+
+
+def test_readers_who_are_there_go_on_getting_frames_while_others_flood() -> None:
+    motor = motor_of()
+    with motor.serve(port=0) as server:
+        readers = [FastReader(server.url, View(region=(0, 0, side, side))) for side in (32, 64)]
+        while min(reader.count for reader in readers) < 5:
+            step_slowly(motor)
+        calm = frames_in(readers, motor, 1.0)
+        with flooded(server):
+            frames_in(readers, motor, 2.5)  # in which what may be taken at once is used up
+            while_flooded = frames_in(readers, motor, 1.5)
+    for reader in readers:
+        reader.join()
+    for before, after in zip(calm, while_flooded, strict=True):
+        assert after > 0.25 * before, (calm, while_flooded)

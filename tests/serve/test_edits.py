@@ -14,7 +14,7 @@ from aetheria.core.errors import ConfigError
 from aetheria.laws import build_law
 from aetheria.motor.edits import CellsEdit, ControlEdit
 from aetheria.serve.cells import CellBlock, cells_message, read_cells
-from aetheria.serve.client import Refusal, RemoteRun
+from aetheria.serve.client import Done, Refusal, RemoteRun
 from aetheria.serve.editing import CellEditor
 from aetheria.serve.protocol import MAX_CELL_BYTES, MAX_TEXT_BYTES, Picture, ProtocolError, View, packed
 from aetheria.serve.server import Server
@@ -170,6 +170,49 @@ def test_cells_are_read_as_they_were_written() -> None:
     assert (found.at, found.universe, found.step) == ((3, 4), 2, 9)
 
 
+def test_of_a_block_only_the_cells_that_are_meant_are_set_whatever_steps_were_taken() -> None:
+    motor, alike = small_motor(), small_motor()
+    where = np.random.default_rng(1).random((5, 7)) < 0.4
+    block = CellBlock((3, 4), np.ones((1, 5, 7), np.uint8), where=where)
+    found = read_cells(cells_message(block)).where
+    assert found is not None
+    assert np.array_equal(found, where)
+    with reader(motor) as (run, _):
+        motor.step(3)
+        run.set_cells(block)
+        assert answer(run, Done) == Done("cells")
+    alike.step(3)
+    cells = alike.cells
+    cells[0, 0, 3:8, 4:11][torch.from_numpy(where)] = 1
+    assert torch.equal(motor.cells, cells)
+
+
+def test_the_next_step_is_read_and_not_taken() -> None:
+    motor, alike = small_motor(), small_motor()
+    with reader(motor) as (run, _):
+        run.send("read", at=[0, 0], size=[16, 24], ahead=True)
+        found = answer(run, CellBlock)
+    alike.step(1)
+    assert np.array_equal(found.values, alike.cells[0].numpy())
+    assert motor.step_count == 0
+
+
+def test_the_largest_amplitude_of_a_complex_law_is_told() -> None:
+    motor = Aetheria_Motor(build_law("DiracQCA"), (12,), device="cpu", cfg={"plan": "eager"}, initial="noise")
+    with reader(motor) as (run, _):
+        run.send("amplitude", universe=None)
+        assert answer(run, Done).value == pytest.approx(float(motor.read("density").max()) ** 0.5)
+
+
+def test_a_program_that_sends_faster_than_the_server_takes_is_slowed_and_not_cut() -> None:
+    motor = small_motor()
+    with reader(motor) as (run, _):
+        for _ in range(50):
+            run.set_cells(CellBlock((0, 0), np.ones((1, 1, 1), np.uint8)))
+        for _ in range(50):
+            assert answer(run, Done)
+
+
 def test_more_cells_than_a_message_holds_are_not_sent() -> None:
     with pytest.raises(ProtocolError, match="expected up to 65,536"):
         cells_message(CellBlock((0, 0), np.zeros((1, 1, MAX_CELL_BYTES + 1), np.uint8)))
@@ -186,11 +229,15 @@ def test_a_text_as_large_as_cells_may_be_ends_the_connection() -> None:
 def test_a_read_only_server_reads_cells_and_changes_none() -> None:
     motor = small_motor()
     with reader(motor, read_only=True) as (run, _):
-        assert run.welcome["commands"] == ["read"]
+        assert run.welcome["commands"] == ["read", "amplitude"]
         run.set_cells(CellBlock((0, 0), np.zeros((1, 16, 24), np.uint8)))
         assert "--read-only" in answer(run, Refusal).message
-        run.send("control", name="rule", value="B2/S")
-        assert "--read-only" in answer(run, Refusal).message
+        for command, values in (
+            ("control", {"name": "rule", "value": "B2/S"}),
+            ("read", {"at": [0, 0], "size": [1, 1], "ahead": True}),
+        ):
+            run.send(command, **values)
+            assert "--read-only" in answer(run, Refusal).message
         assert read(run, 0, 0).values.shape == (1, 2, 2)
     assert not motor.edits
 

@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 
 from aetheria import Aetheria_Motor
 from aetheria.laws import build_law
+from aetheria.laws.controls import Control
 from aetheria.runs.steering import Steering
 from aetheria.serve.access import Access
 from aetheria.serve.client import RemoteRun
@@ -64,6 +65,26 @@ class Page:
     def press(self, key: str) -> None:
         self.value(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: {json.dumps(key)}, bubbles: true}}))")
 
+    def drag(self, name: str, start: float, end: float) -> None:
+        """Drags the mouse over an element, between shares of its width."""
+        left, top, width, height = self.value(
+            f"(r => [r.left, r.top, r.width, r.height])(at({json.dumps(name)}).getBoundingClientRect())"
+        )
+        for kind, share in (
+            ("mousePressed", start),
+            ("mouseMoved", (start + end) / 2),
+            ("mouseMoved", end),
+            ("mouseReleased", end),
+        ):
+            place = {"x": left + share * width, "y": top + height / 2}
+            self.call("Input.dispatchMouseEvent", type=kind, button="left", buttons=1, clickCount=1, **place)
+
+    def looks(self, width: int, theme: str) -> None:
+        """A window of another width, in a light or a dark theme."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=760, deviceScaleFactor=1, mobile=False)
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        self.value("draw()")
+
     def shot(self, name: str) -> None:
         if SHOTS:
             data = self.call("Page.captureScreenshot")["data"]
@@ -98,13 +119,13 @@ def pages_of(port: str) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def shown(law: str, grid: tuple[int, ...], folder: Path) -> Iterator[tuple[Page, Aetheria_Motor, Steering]]:
+def shown(law: str, grid: tuple[int, ...], folder: Path, **access: Any) -> Iterator[tuple[Page, Aetheria_Motor, Steering]]:
     """A page on a motor that another thread steps."""
     motor = Aetheria_Motor(build_law(law), grid, device="cpu", cfg={"plan": "eager"}, initial="noise")
     steering, stop = Steering(), threading.Event()
     steering.limit(30)
     thread = threading.Thread(target=steering.step, args=(motor, 10**9, stop.is_set))
-    with serve_motor(motor, steering=steering, access=Access(port=0), title=f"{law} & <b>Co</b>") as server:
+    with serve_motor(motor, steering=steering, access=Access(port=0, **access), title=f"{law} & <b>Co</b>") as server:
         thread.start()
         try:
             with opened(server.address, folder) as page:
@@ -139,6 +160,54 @@ def test_the_page_draws_the_cells_and_its_keys_steer_the_run(tmp_path: Path) -> 
         page.press("f")
         page.wait("last.field === run.fields[1].name")
         assert page.value("at('message').textContent") == ""
+
+
+def test_parameters_are_set_by_slider_and_number_and_a_refusal_brings_the_old_value_back(tmp_path: Path) -> None:
+    with shown("Lenia", (48, 72), tmp_path) as (page, motor, steering):
+        first, control = float(motor.get_control("m")), next(one for one in motor.traits.controls if one.name == "m")
+        assert isinstance(control, Control)
+        page.wait(f"Math.abs(at('control_m').valueAsNumber - {first}) < 1e-6")
+        assert page.value("Number(at('control_m_slider').max)") == control.high
+        page.drag("control_m_slider", 0.25, 0.75)
+        page.wait("Math.abs(status.controls.m - at('control_m_slider').valueAsNumber) < 1e-6")
+        assert motor.get_control("m") == pytest.approx(page.value("at('control_m').valueAsNumber"), abs=1e-6)
+        assert float(motor.get_control("m")) > first
+        page.value("at('control_m').focus(), at('control_m').select()")
+        page.call("Input.insertText", text="0.17")
+        page.value("at('control_m').blur()")
+        page.wait("status.controls.m === 0.17")
+        motor.set_control("m", 0.19)  # by somebody else
+        page.wait("at('control_m').valueAsNumber === 0.19 && Math.abs(at('control_m_slider').valueAsNumber - 0.19) < 0.01")
+        page.value("at('control_s').value = '-1', at('control_s').dispatchEvent(new Event('change'))")
+        page.wait("at('message').textContent.includes('-1')")
+        page.wait(f"Math.abs(at('control_s').valueAsNumber - {motor.get_control('s')}) < 1e-6")
+        for width, theme in ((1100, "light"), (1100, "dark"), (420, "light"), (420, "dark")):
+            page.looks(width, theme)
+            page.shot(f"parameters-{width}-{theme}")
+            assert page.value("document.documentElement.scrollWidth <= innerWidth")
+        steering.pause(True)
+
+
+def test_a_rule_is_typed_and_a_slider_that_is_dragged_does_not_flood_the_server(tmp_path: Path) -> None:
+    with shown("Life", (48, 72), tmp_path) as (page, motor, _):
+        page.value("at('control_rule').value = 'B36/S23', at('control_rule').dispatchEvent(new Event('change'))")
+        page.wait("status.controls.rule === 'B36/S23'")
+        assert motor.get_control("rule") == "B36/S23"
+        page.press("p")
+        assert page.value("at('panel').hidden")
+        page.value(
+            "for (let i = 0; i < 300; i++) sendLatest('rule', 'control', {name: 'rule', value: i % 2 ? 'B3/S23' : 'B2/S'})"
+        )
+        page.wait("status.controls.rule === 'B3/S23'")
+        assert page.value("socket.readyState") == 1
+
+
+def test_parameters_of_a_read_only_server_are_shown_and_cannot_be_set(tmp_path: Path) -> None:
+    with shown("Lenia", (48, 72), tmp_path, read_only=True) as (page, motor, _):
+        page.wait(f"Math.abs(at('control_m').valueAsNumber - {motor.get_control('m')}) < 1e-6")
+        assert page.value("[...document.querySelectorAll('#controls input')].every(input => input.disabled)")
+        assert not page.value("at('fixed').hidden")
+        page.shot("parameters-read-only")
 
 
 def test_the_page_shows_space_time_layers_and_the_end_of_the_run(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from types import ModuleType
 import pytest
 
 from aetheria.laws.checks import BOUNDARIES
-from aetheria.laws.forms import CURVES
 from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS
+from aetheria.laws.ring_forms import CURVES, UPDATES
 from aetheria.stepping import compiled
 from aetheria.stepping.cpu import bit_packed_life, build, conv1x1, conv3x3, lenia, local_network, lstm_cell, training_step
 from aetheria.stepping.cpu.job import fields
@@ -186,7 +186,7 @@ def test_each_structure_has_the_fields_of_the_source_at_the_same_offsets(module:
 
 
 def test_named_choices_have_the_numbers_of_the_lists_in_python(tmp_path: Path) -> None:
-    lists = {"": (BOUNDARIES, ACTIVATIONS, CURVES), "normalisation::": (NORMALISATIONS,)}
+    lists = {"": (BOUNDARIES, ACTIVATIONS, CURVES, UPDATES), "normalisation::": (NORMALISATIONS,)}
     names = [
         (f"{prefix}{name.upper()}", number) for prefix, some in lists.items() for one in some for number, name in enumerate(one)
     ]

@@ -1,5 +1,9 @@
 """Small recordings, made by the recorder, to be opened by the viewer."""
 
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,19 @@ from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder
 
 EAGER = {"plan": "eager"}
+_WRITER = """
+import sys
+import numpy as np
+from aetheria import Life
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.recording import Recorder
+
+motor = Aetheria_Motor(Life(), (12, 20), 1, "cpu", {"plan": "eager"}, seed=1)
+with Recorder(motor, sys.argv[1], fields=["channel_0"]):
+    print("ready", flush=True)
+    for line in sys.stdin:
+        motor.step(int(line))
+"""
 
 
 def record_life(path: Path, steps: int = 30, every: int = 1, grid: Any = (12, 20), **options: Any) -> Path:
@@ -61,3 +78,22 @@ def record_phase(path: Path, steps: int = 6, **options: Any) -> Path:
         motor.step(steps)
     motor.close()
     return path
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A headless run in a process of its own that records every step; it takes as many as `tell` says."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def tell(writer: "subprocess.Popen[str]", steps: int) -> None:
+    """Has the run of `writing` take steps."""
+    assert writer.stdin is not None
+    writer.stdin.write(f"{steps}\n")
+    writer.stdin.flush()

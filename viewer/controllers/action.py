@@ -5,8 +5,9 @@ from typing import Literal
 
 # What must be open: any source, a run ("live") or a recording; "run": a source that can be started and stopped here, unlike a
 # run that the user's own code steps; "stepped": a run that the viewer steps; "phase": a run of complex amplitudes;
-# "volume": a grid of three axes.
-Needs = Literal["nothing", "source", "run", "live", "stepped", "phase", "recording", "volume"]
+# "volume": a grid of three axes; "motor": a run of this
+# process; "own": one that the viewer steps; "file": a recording on this machine.
+Needs = Literal["nothing", "source", "run", "live", "stepped", "phase", "recording", "volume", "motor", "own", "file"]
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,11 @@ ACTIONS: tuple[Action, ...] = (
         "Choose from the shipped simulations",
         "nothing",
     ),
-    Action("window.file_menu.record", "&Record...", ("R",), "&File", "Record the run to a file, or stop recording", "live"),
+    Action("window.file_menu.record", "&Record...", ("R",), "&File", "Record the run to a file, or stop recording", "motor"),
     Action("window.file_menu.film", "&Film...", ("M",), "&File", "Film the view or the recording, or stop filming"),
     Action("window.file_menu.save_view", "Save &image...", ("F12",), "&File", "Save the view as PNG"),
     Action(
-        "window.file_menu.save_state", "&Save the state...", ("Ctrl+S",), "&File", "Save cells, memory, step and seed", "live"
+        "window.file_menu.save_state", "&Save the state...", ("Ctrl+S",), "&File", "Save cells, memory, step and seed", "motor"
     ),
     Action(
         "window.file_menu.save_cells",
@@ -40,7 +40,7 @@ ACTIONS: tuple[Action, ...] = (
         ("Ctrl+Shift+S",),
         "&File",
         "Save all cells as a pattern (RLE), a NumPy array or an image",
-        "live",
+        "motor",
     ),
     Action(
         "window.file_menu.save_selection",
@@ -48,9 +48,9 @@ ACTIONS: tuple[Action, ...] = (
         ("Ctrl+Alt+S",),
         "&File",
         "Save the selected cells as a pattern (RLE), a NumPy array or an image",
-        "live",
+        "motor",
     ),
-    Action("window.file_menu.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Continue from a saved state", "live"),
+    Action("window.file_menu.load_state", "&Load a state...", ("Ctrl+L",), "&File", "Continue from a saved state", "motor"),
     Action("window.file_menu.copy_config", "Cop&y the config", ("Ctrl+Shift+C",), "&File", "Copy the present config as TOML"),
     Action("window.file_menu.save_numbers", "Save &numbers...", ("Ctrl+Shift+E",), "&File", "Save the plotted numbers as CSV"),
     Action("window.pages.close_source", "&Close", ("Ctrl+W",), "&File", "Close the simulation and return to the gallery"),
@@ -64,7 +64,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("stride_up", "Double the step scale", ("]",), "&Run", "Double the steps per update, or the frames", "run"),
     Action("stride_down", "Halve the step scale", ("[",), "&Run", "Halve the steps per update, or the frames", "run"),
     Action("reset", "&Reset to the start", ("Ctrl+Backspace",), "&Run", "Restore initial cells and settings, at step 0", "run"),
-    Action("new_seed", "New &seed", ("Ctrl+N",), "&Run", "Restart from other random cells", "stepped"),
+    Action("new_seed", "New &seed", ("Ctrl+N",), "&Run", "Restart from other random cells", "own"),
     Action("window.dialogs.go_to", "&Go to step...", ("Ctrl+J",), "&Run", "Go to a step and stop", "run"),
     Action("fit", "&Fit the grid", ("F", "Ctrl+F"), "&View", "Show the whole grid"),
     Action("selection.fit", "Fit the s&election", ("Ctrl+Shift+F",), "&View", "Show the selected cells", "live"),
@@ -78,7 +78,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("next_slice", "Next &slice", ("Shift+PgUp",), "&View", "Show the next slice of the volume", "volume"),
     Action("previous_slice", "Previous s&lice", ("Shift+PgDown",), "&View", "Show the previous slice of the volume", "volume"),
     Action("next_axis", "Slice a&xis", ("Shift+X",), "&View", "Slice the volume across its next axis", "volume"),
-    Action("toggle_follow", "Fo&llow", ("Shift+F",), "&View", "Keep the centre of mass in the middle", "live", "follow"),
+    Action("toggle_follow", "Fo&llow", ("Shift+F",), "&View", "Keep the centre of mass in the middle", "motor", "follow"),
     Action("toggle_grid", "&Grid lines", ("G",), "&View", "Draw lines between large cells", "source", "grid_lines"),
     Action(
         "inspect.toggle_pin",
@@ -149,7 +149,7 @@ ACTIONS: tuple[Action, ...] = (
         ("Ctrl+R",),
         "&Recording",
         "Run the config of the recording live, from step 0 and without its edits",
-        "recording",
+        "file",
     ),
     Action(
         "window.reruns.continue_from_here",
@@ -157,7 +157,7 @@ ACTIONS: tuple[Action, ...] = (
         ("Ctrl+Shift+R",),
         "&Recording",
         "Run again up to the present frame, with every edit, and continue live",
-        "recording",
+        "file",
     ),
     Action(
         "window.side_by_side.compare_with",
@@ -172,7 +172,7 @@ ACTIONS: tuple[Action, ...] = (
         ("Ctrl+Shift+D",),
         "&Recording",
         "Show two fields of the recording side by side",
-        "recording",
+        "file",
     ),
     Action(
         "window.side_by_side.toggle_difference",
@@ -207,14 +207,18 @@ def why_unavailable(needs: Needs, source: FrameSource | None) -> str:
         return ""
     if source is None:
         return "nothing is open"
-    if needs in ("live", "stepped", "phase") and not source.live:
+    if needs in ("live", "stepped", "phase", "motor", "own") and not source.live:
         return "this is a recording"
     if needs == "phase" and not any(choice.cyclic for choice in source.fields):
         return "only laws of complex amplitudes have a phase"
     if needs == "volume" and source.plane.slice is None:
         return "only grids of three dimensions have slices"
-    if needs == "recording" and source.live:
+    if needs in ("recording", "file") and source.live:
         return "this is not a recording"
-    if needs in ("run", "stepped") and not source.runs:
-        return "your own code steps this run"
+    if needs == "file" and source.elsewhere:
+        return "the recording is on the server"
+    if needs in ("motor", "own") and source.elsewhere:
+        return "a server steps this run"
+    if needs in ("run", "stepped", "own") and not source.runs:
+        return "the server only shows it" if source.elsewhere else "your own code steps this run"
     return ""

@@ -9,11 +9,11 @@ from viewer.controllers.component import Component, ComponentHost
 from viewer.controllers.strokes import Stroke
 from viewer.controllers.tools import ToolController
 from viewer.model.messages import Message
-from viewer.sources.live import LiveSource
+from viewer.sources.cell_access import EditableSource
 
 
 class CellEditor(Component):
-    """Changes cells of a live source; every change is undone as a stroke."""
+    """Changes cells of a run; every change is undone as a stroke."""
 
     def __init__(self, controller: ComponentHost, tools: ToolController) -> None:
         super().__init__(controller)
@@ -38,9 +38,9 @@ class CellEditor(Component):
 
     @property
     def _law(self) -> Law:
-        source = self.controller.source
-        assert isinstance(source, LiveSource)
-        return source.motor.traits
+        source: object = self.controller.source
+        assert isinstance(source, EditableSource)
+        return source.law
 
     @property
     def rest(self) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ EDIT_ACTIONS: tuple[Action, ...] = (
         ("Ctrl+Shift+G",),
         "&Edit",
         "Enlarge the grid, or cut it down to its live part; the cells stay in their place",
-        "stepped",
+        "own",
     ),
     Action("tools.undo", "&Undo", ("Ctrl+Z", "Z"), "&Edit", "Undo the last stroke or edit", "live"),
     Action(

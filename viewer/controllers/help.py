@@ -127,8 +127,8 @@ other cells; *>*, *<*, *H* and *Y* turn and flip. *Ctrl+Alt+S* saves the selecti
 
 ## Panels
 
-The Window menu opens and closes them; the views of dynamics are in a menu below it. A closed panel computes nothing. Those
-below show the displayed field, universe and slice, and begin anew when these change.
+The Window menu opens and closes them; those from *Ctrl+Alt+1* on, the views of dynamics, are in a menu of it. They show the
+displayed field, universe and slice, and begin anew when these change. A closed panel computes nothing.
 
 {_PANELS}
 

@@ -10,7 +10,6 @@ from viewer.controllers.clipping import Clipping
 from viewer.controllers.component import ComponentHost
 from viewer.controllers.tools import ToolController
 from viewer.model.region import Region
-from viewer.sources.live import LiveSource
 
 
 class PasteController(CellEditor):
@@ -37,14 +36,14 @@ class PasteController(CellEditor):
             read: makes the cells for a law, in the worker; may raise AetheriaError.
         """
         source = self.controller.source
-        if self._usable() and isinstance(source, LiveSource):
+        if self._usable() and source is not None:
             law = self._law
             source.submit(lambda: read(law), self.hold)
 
     def into_selection(self, read: Callable[[Law], Clipping]) -> None:
         """Pastes cells with their corner at that of the selection, or of the grid; arguments as for `take`."""
         source, region = self.controller.source, self.controller.model.selection or Region(0, 0, 1, 1)
-        if self._usable() and isinstance(source, LiveSource):
+        if self._usable() and source is not None:
             law, corner = self._law, (region.top, region.left)
             source.submit(lambda: read(law), lambda clipping: self._paste(clipping, corner))
 

@@ -1,32 +1,13 @@
 """Playback of a recording: position, and the actions that change it. No Qt."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from viewer.controllers.component import Component, ComponentHost
-from viewer.sources.playback import RecordingSource
+from viewer.sources.played import PlaybackPosition as PlaybackPosition
+from viewer.sources.played import PlayedSource
 from viewer.sources.source import FrameSource
 
 _LEAP = 10  # frames
-
-
-@dataclass(frozen=True)
-class PlaybackPosition:
-    """Position of a recording.
-
-    Attributes:
-        frame_index: counted from 0. frames: number of frames so far.
-        step, time: of the frame; the time in the law's own units.
-        playing: it moves by itself.
-        ending: how the run ended; "running" while it is still being written.
-    """
-
-    frame_index: int
-    frames: int
-    step: int
-    time: float
-    playing: bool
-    ending: str
 
 
 class Player(Component):
@@ -40,7 +21,7 @@ class Player(Component):
 
     def __init__(self, controller: ComponentHost) -> None:
         super().__init__(controller)
-        self.source: RecordingSource | None = None
+        self.source: PlayedSource | None = None
         self.position: PlaybackPosition | None = None
         self.listeners: list[Callable[[], None]] = []
         self._goes_on = False  # play on when the slider is released
@@ -95,7 +76,7 @@ class Player(Component):
     def toggle_newest(self) -> None:
         """Starts or stops following the newest frame."""
         if self.source is not None:
-            self.source.follow(not self.source.playhead.newest)
+            self.source.follow(not self.source.place_in_frames.newest)
             self.tick()
 
     def _move(self, frames: int) -> None:
@@ -106,9 +87,11 @@ class Player(Component):
     # -- component -----------------------------------------------------------------------------------------------
 
     def opened(self, source: FrameSource) -> None:
-        if isinstance(source, RecordingSource):
-            self.source = source
-            source.playhead.loop = self.controller.model.loop
+        played: object = source
+        if isinstance(played, PlayedSource):
+            self.source = played
+            if not played.shared:
+                played.repeat(self.controller.model.loop)
         self._goes_on = False
         self.tick()
 
@@ -119,18 +102,13 @@ class Player(Component):
 
     def tick(self) -> None:
         source = self.source
-        before, self.position = self.position, None if source is None else _position(source)
-        if source is not None:
-            self.controller.model.set(newest=source.playhead.newest)
+        before, self.position = self.position, None if source is None else source.place_in_frames
+        if self.position is not None:
+            self.controller.model.set(newest=self.position.newest, loop=self.position.loop)
         if self.position != before:
             for listener in self.listeners:
                 listener()
 
     def _model_changed(self, changed: frozenset[str]) -> None:
         if "loop" in changed and self.source is not None:
-            self.source.playhead.loop = self.controller.model.loop
-
-
-def _position(source: RecordingSource) -> PlaybackPosition:
-    frame, step = source.position
-    return PlaybackPosition(frame, len(source.steps), step, step * source.dt, source.playhead.playing, source.ending)
+            self.source.repeat(self.controller.model.loop)

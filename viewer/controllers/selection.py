@@ -169,8 +169,8 @@ class SelectionController(CellEditor):
         change = self._stroke()
 
         def read(painter: Painter) -> None:
-            with painter.motor.turn:
-                cells, step = painter.read(region, stroke)[0], painter.motor.step_count
+            with painter.cells.turn:
+                cells, step = painter.read(region, stroke)[0], painter.cells.step_read
                 if cut:
                     painter.change(change, [cleared(region, rest)])
             self._ready.append(lambda: then(Clipping(cells, step), law))

@@ -21,7 +21,7 @@ def run_commands(commands: deque[Command], painter: Painter, refresh: Callable[[
     error: Exception | None = None
     while commands:
         command = commands.popleft()
-        with painter.motor.turn:  # once for several commands: waiting for it may take a step
+        with painter.cells.turn:  # once for several commands: waiting for it may take a step
             try:
                 if isinstance(command, str):
                     missing = "" if (painter.undo() if command == "undo" else painter.redo()) else command

@@ -1,4 +1,4 @@
-"""Strokes on a motor's cells, with undo. Runs in one thread, the source's worker. No Qt."""
+"""Strokes on the cells of a run, with undo. Runs in one thread, the source's worker. No Qt."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aetheria.core.errors import StateError
-from aetheria.motor.motor import Aetheria_Motor
 from viewer.controllers.brushes import BrushName, Dab, PaintTarget, apply_dab, touched_regions
 from viewer.controllers.cell_changes import CellsChange, stepped
 from viewer.model.plane import Plane
 from viewer.model.region import Region
+from viewer.sources.cell_access import CellAccess
 
 Array = NDArray[Any]
 MEMORY = 64 << 20  # bytes of cells kept for undo
@@ -63,15 +62,15 @@ class Stroke:
 
 
 class Painter:
-    """Paints on a motor and keeps the strokes for undo, within a limit of memory.
+    """Paints on the cells of a run and keeps the strokes for undo, within a limit of memory.
 
     Attributes:
         done, undone: strokes to undo, and strokes to repeat, the next one last.
         too_large: a stroke was dropped because it alone exceeds the limit.
     """
 
-    def __init__(self, motor: Aetheria_Motor, target: PaintTarget, memory: int = MEMORY) -> None:
-        self.motor = motor
+    def __init__(self, cells: CellAccess, target: PaintTarget, memory: int = MEMORY) -> None:
+        self.cells = cells
         self.target = target
         self.memory = memory
         self.done: list[Stroke] = []
@@ -85,13 +84,13 @@ class Painter:
         assert stroke.target is not None
         touches = [(region, dab) for dab in dabs for region in touched_regions(dab, stroke.target)]
         for block, members in grouped([region for region, _ in touches]):
-            with self.motor.turn:
+            with self.cells.turn:
                 before = self.read(block, stroke)
                 after = before.copy()
                 for region, dab in (touches[k] for k in members):
                     part = _part(after, block, region)
                     part[...] = apply_dab(part, region.top, region.left, dab, stroke.target)
-                self._write(block, after, stroke)
+                self._write(block, after, stroke, (before != after).any((0, 1)))
             self._remember(stroke, block, before, after)
         self._keep_within_memory()
 
@@ -99,7 +98,7 @@ class Painter:
         """Changes rectangles at once, as a stroke of its own."""
         self._begin(stroke)
         assert stroke.target is not None
-        with self.motor.turn:
+        with self.cells.turn:
             for change in changes:
                 before = self.read(change.region, stroke)
                 after = np.ascontiguousarray(change.after(before, stroke.target), before.dtype)
@@ -109,9 +108,8 @@ class Painter:
 
     def advance(self, stroke: Stroke, regions: Sequence[Region]) -> None:
         """Advances the cells of rectangles by a step of the law on the whole grid, as a stroke of its own."""
-        with self.motor.turn:
-            ahead = self.motor.next_cells()
-            self.change(stroke, [stepped(region, self._fetched(ahead, region, stroke)) for region in regions])
+        with self.cells.turn:
+            self.change(stroke, [stepped(region, self.read(region, stroke, ahead=True)) for region in regions])
 
     def undo(self) -> bool:
         """Undoes the last stroke; returns whether there was one."""
@@ -133,15 +131,14 @@ class Painter:
         present = stroke.plane.present
         stroke.target = replace(self.target, grid=(present.height, present.width), unit=self._unit(stroke.universe))
         stroke.touched = np.zeros(stroke.target.grid, np.bool_)
-        stroke.step = self.motor.step_count
+        stroke.step = self.cells.step
 
     def _unit(self, universe: int | None) -> float:
         """The largest present amplitude, so that painted cells are visible whatever the law normalises to."""
         if not self.target.complex:
             return 1.0
-        densities = self.motor.read("density")
-        largest = float((densities if universe is None else densities[universe]).max())
-        return math.sqrt(largest) if math.isfinite(largest) and largest > 0 else 1.0
+        largest = self.cells.amplitude(universe)
+        return largest if math.isfinite(largest) and largest > 0 else 1.0
 
     def _remember(self, stroke: Stroke, block: Region, before: Array, after: Array) -> None:
         if stroke.touched is None:
@@ -162,20 +159,21 @@ class Painter:
         stroke = taken_from.pop()
         now: list[StrokePatch] = []
         for block, members in grouped([patch.region for patch in stroke.patches]):
-            with self.motor.turn:
-                cells = self.read(block, stroke)
+            with self.cells.turn:
+                cells, where = self.read(block, stroke), np.zeros((block.height, block.width), np.bool_)
                 for patch in (stroke.patches[k] for k in members):
                     part = _part(cells, block, patch.region)
                     now.append(replace(patch, values=part[..., patch.where]))
                     part[..., patch.where] = patch.values
-                self._write(block, cells, stroke)
+                    _part(where, block, patch.region)[patch.where] = True
+                self._write(block, cells, stroke, where)
         stroke.patches, stroke.touched = now, None
         given_to.append(stroke)
         return True
 
     def _forget_another_run(self) -> None:
         """Drops strokes painted before a restart."""
-        if any(stroke.step > self.motor.step_count for stroke in (*self.done, *self.undone)):
+        if any(stroke.step > self.cells.step for stroke in (*self.done, *self.undone)):
             self.forget()
 
     def _keep_within_memory(self) -> None:
@@ -184,26 +182,20 @@ class Painter:
             forgotten = self.done.pop(0)
             forgotten.patches, forgotten.touched = [], None
 
-    def read(self, region: Region, stroke: Stroke) -> Array:
-        """A copy of the cells of a rectangle, `(B or 1, C, h, w)`."""
-        return self._fetched(self.motor.cells_at(stroke.plane.block(region)), None, stroke)
+    def read(self, region: Region, stroke: Stroke, *, ahead: bool = False) -> Array:
+        """A copy of the cells of a rectangle, `(B or 1, C, h, w)`; with `ahead` one step on."""
+        return stroke.plane.flat(self.cells.read(stroke.plane.block(region), stroke.universe, ahead=ahead))
 
-    def _fetched(self, cells: Tensor, region: Region | None, stroke: Stroke) -> Array:
-        """Cells `(B, C, *grid)` of a stroke's universes at a region, or all, as `(B or 1, C, h, w)` on the CPU."""
-        part = cells if region is None else cells[stroke.plane.block(region).index]
-        wanted = part if stroke.universe is None else part[stroke.universe : stroke.universe + 1]
-        return stroke.plane.flat(self.motor.optimizer.move_to_cpu_batch([wanted])[0].numpy())
-
-    def _write(self, region: Region, cells: Array, stroke: Stroke) -> None:
+    def _write(self, region: Region, cells: Array, stroke: Stroke, where: NDArray[np.bool_] | None = None) -> None:
         block = stroke.plane.block(region)
         if not np.isfinite(cells).all():
             corner = ", ".join(map(str, block.corner))
             raise StateError(
                 f"The cells near ({corner}) hold NaN or Inf; paint over all of them at full strength, or reset the run"
             )
-        given = stroke.plane.deep(cells if stroke.universe is None else cells[0])
-        self.motor.set_cells(given, at=block.corner, universe=stroke.universe)
-        stroke.step = self.motor.step_count
+        plane = stroke.plane
+        self.cells.write(plane.deep(cells), block, stroke.universe, None if where is None else plane.deep(where))
+        stroke.step = self.cells.step
 
 
 def grouped(regions: Sequence[Region]) -> Iterator[tuple[Region, list[int]]]:

@@ -15,7 +15,7 @@ from viewer.controllers.stroke_commands import Command, run_commands
 from viewer.controllers.strokes import MEMORY, Painter, Stroke
 from viewer.model.messages import Message
 from viewer.model.region import Region
-from viewer.sources.live import LiveSource
+from viewer.sources.cell_access import EditableSource
 from viewer.sources.source import FrameSource
 
 LARGEST = 512  # largest diameter of a brush in cells
@@ -23,7 +23,7 @@ _ONCE = ("stamp", "vortex")  # painted once per stroke, where the mouse is press
 
 
 class ToolController(Component):
-    """Paints on a live source.
+    """Paints on the cells of a run.
 
     Attributes:
         stamps: the stamps to choose from; the first one is used unless the model's brush names another.
@@ -91,7 +91,9 @@ class ToolController(Component):
 
     def why_not(self, brush: str) -> str:
         """The reason why a brush is unavailable; empty when it is available."""
-        plane = self.controller.plane
+        plane, source = self.controller.plane, self._editable
+        if source is not None and source.not_edited:
+            return source.not_edited
         if self.target is None or plane is None:
             return "only live runs can be painted"
         if not plane.paintable:
@@ -130,9 +132,9 @@ class ToolController(Component):
 
     def read_stamp(self, path: str | Path) -> None:
         """Adds the pattern of a file and selects it."""
-        source = self.controller.source
-        if isinstance(source, LiveSource):
-            law = source.motor.traits
+        source, editable = self.controller.source, self._editable
+        if source is not None and editable is not None and not editable.not_edited:
+            law = editable.law
             source.submit(lambda: read_stamp(Path(path), law), self._add_stamp)
 
     def footprint(self, y: float, x: float) -> tuple[Region, bool] | None:
@@ -220,16 +222,16 @@ class ToolController(Component):
 
     def queue_command(self, command: Command) -> None:
         """Has the worker carry out a command after those before it."""
-        source, painter = self.controller.source, self._painter
-        if isinstance(source, LiveSource) and painter is not None:
-            commands = self._commands
+        source, editable, painter = self.controller.source, self._editable, self._painter
+        if source is not None and editable is not None and painter is not None:
+            commands, refresh = self._commands, editable.refresh
             commands.append(command)
-            source.submit(lambda: run_commands(commands, painter, source.refresh), self._commands_done, name="paint")
+            source.submit(lambda: run_commands(commands, painter, refresh), self._commands_done, name="paint")
 
     def _commands_done(self, missing: str) -> None:
         """Called in the window's thread with the result of `run_commands`."""
-        painter, source = self._painter, self.controller.source
-        if painter is None or not isinstance(source, LiveSource):
+        painter, source = self._painter, self._editable
+        if painter is None or source is None:
             return
         source.invalidate_levels()
         self.undoable, self.redoable = len(painter.done), len(painter.undone)
@@ -245,16 +247,16 @@ class ToolController(Component):
     # -- component -----------------------------------------------------------------------------------------------
 
     def opened(self, source: FrameSource) -> None:
-        if not isinstance(source, LiveSource):
+        editable = self._editable
+        if editable is None or editable.not_edited:
             self._notify()
             return
-        motor = source.motor
-        present = source.plane.present
-        self.target = paint_target_of(motor.traits, (present.height, present.width))
-        self._painter = Painter(motor, self.target)
+        law, present = editable.law, source.plane.present
+        self.target = paint_target_of(law, (present.height, present.width))
+        self._painter = Painter(editable.cells, self.target)
         size = min(source.plane.shape) // (64 if self.target.hard else 24)
         self.controller.model.change_brush(size=max(1, size), pattern="", turns=0, mirrored=False, state=1)
-        source.submit(lambda: stamps_for(motor.traits), self._set_stamps)
+        source.submit(lambda: stamps_for(law), self._set_stamps)
         self._notify()
 
     def closed(self) -> None:
@@ -266,9 +268,15 @@ class ToolController(Component):
     def restarted(self) -> None:
         source, painter = self.controller.source, self._painter
         self._forget()
-        if isinstance(source, LiveSource) and painter is not None:
+        if source is not None and painter is not None:
             source.submit(painter.forget)
         self._notify()
+
+    @property
+    def _editable(self) -> EditableSource | None:
+        """The open source, where it has cells to change."""
+        source: object = self.controller.source
+        return source if isinstance(source, EditableSource) else None
 
     def _model_changed(self, changed: frozenset[str]) -> None:
         if "view_settings" in changed:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viewer.model.model import ViewerModel
-from viewer.sources.sampling import Sample, SampleRequest
+from viewer.sources.samples import Sample, SampleRequest
 from viewer.sources.source import FrameSource
 
 _SIDE = 256

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viewer.model.model import ViewerModel
-from viewer.sources.sampling import Sample, SampleRequest
+from viewer.sources.samples import Sample, SampleRequest
 from viewer.sources.source import FrameSource
 
 _KEPT = 256  # samples

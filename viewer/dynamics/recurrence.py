@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aetheria.measures import period
 from viewer.model.model import ViewerModel
-from viewer.sources.sampling import Sample, SampleRequest
+from viewer.sources.samples import Sample, SampleRequest
 from viewer.sources.source import FrameSource
 
 _KEPT = 128  # frames

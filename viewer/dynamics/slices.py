@@ -6,7 +6,7 @@ from dataclasses import replace
 from viewer.dynamics.watch import newest
 from viewer.model.model import ViewerModel
 from viewer.model.plane import Plane, PlaneSlice
-from viewer.sources.sampling import Sample, SampleRequest
+from viewer.sources.samples import Sample, SampleRequest
 from viewer.sources.source import FrameSource
 
 

@@ -6,7 +6,8 @@ from typing import Generic, Protocol, TypeVar
 
 from viewer.controllers.component import Component, ComponentHost
 from viewer.model.model import ViewerModel
-from viewer.sources.sampling import Sample, Sampler, SampleRequest, sampler
+from viewer.sources.samples import Sample, Sampler, SampleRequest
+from viewer.sources.sampling import sampler, why_not_sampled
 from viewer.sources.source import FrameSource
 
 R = TypeVar("R", covariant=True)
@@ -88,7 +89,7 @@ class Watch(Component, Generic[T]):
             return
         self._sampler, self._collect = sampler(source, request), self.view.collector(request)
         if self._sampler is None:
-            self._end(_NO_SAMPLES)
+            self._end(why_not_sampled(source, request) or _NO_SAMPLES)
             self._request = request
 
     def _ask(self, source: FrameSource, asked: Sampler) -> None:

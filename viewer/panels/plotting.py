@@ -1,8 +1,10 @@
 """Plots without widgets outside the window, and an axis with short numbers."""
 
+import math
 from typing import Any
 
 import pyqtgraph as pg
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QWidget
 
 from viewer.model.wording import compact
@@ -67,7 +69,20 @@ class CompactAxis(pg.AxisItem):  # type: ignore[misc]
         self.enableAutoSIPrefix(False)
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
-        if all(1e-3 <= abs(value) < 10_000 or value == 0 for value in values):
+        if self.logMode or all(1e-3 <= abs(value) < 10_000 or value == 0 for value in values):
             strings: list[str] = super().tickStrings(values, scale, spacing)
             return strings
         return [compact(value * scale) for value in values]
+
+    def logTickValues(self, minVal: float, maxVal: float, size: float, stdTicks: Any) -> list[Any]:  # noqa: N802, N803 - pyqtgraph's
+        """Powers of ten, with 2 and 5 times them where there is room for their numbers; the other marks have none."""
+        letters = QFontMetricsF(self.font())
+        room = 1.5 * letters.height() if self.orientation == "left" else letters.horizontalAdvance("0.00002")
+        most = max(2, int(size / room))
+        marks = [[(k, decade + math.log10(k)) for k in range(1, 10)] for decade in range(math.floor(minVal), math.ceil(maxVal))]
+        inside = [(k, at) for decade in marks for k, at in decade if minVal <= at <= maxVal]
+        numbered = [at for k, at in inside if k in (1, 2, 5)]
+        if len(numbered) > most:
+            powers = [at for k, at in inside if k == 1]
+            numbered = powers[:: max(1, math.ceil(len(powers) / most))]
+        return [(None, numbered), (None, [at for _, at in inside if at not in numbered])]

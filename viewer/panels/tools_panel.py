@@ -29,7 +29,7 @@ from viewer.model.model import Theme
 from viewer.panels.number import NumberInput
 from viewer.panels.panel import Panel, scrolled
 from viewer.panels.state_strip import StateStrip
-from viewer.sources.live import LiveSource
+from viewer.sources.cell_access import EditableSource
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 from viewer.widgets.accessibility import accessible
@@ -161,7 +161,8 @@ class ToolsPanel(Panel):
 
     def show_source(self, source: FrameSource | None) -> None:
         self.setEnabled(source is not None)
-        law = source.motor.traits if isinstance(source, LiveSource) else None
+        editable: object = source
+        law = editable.law if isinstance(editable, EditableSource) and not editable.not_edited else None
         self.states.show_states(law.states or 0 if law is not None else 0, law.palette if law is not None else None)
         self.everywhere.setVisible(source is not None and source.universes > 1)
         self._steered()

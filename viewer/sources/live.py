@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
+from aetheria.laws.base import Law
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import RunConfig
 from viewer.model.frame import CellValues, RenderedFrame
@@ -11,6 +12,7 @@ from viewer.model.palette import first_view_settings
 from viewer.model.plane import plane_of
 from viewer.model.status import Status
 from viewer.model.view_settings import FrameRequest
+from viewer.sources.cell_access import MotorCells
 from viewer.sources.live_frames import GridFrames, LiveFrames
 from viewer.sources.runner import Runner
 from viewer.sources.source import RateMeter, Worker, field_choices, observable_names
@@ -23,11 +25,14 @@ class LiveSource(Worker):
     """A motor: one that the viewer steps, or one that other code steps and the window only shows and edits.
 
     Attributes:
+        cells: of the motor, for the tools.
+        not_edited: empty: they can be changed.
         config: the config of the motor, if it has one.
         borrowed: the motor belongs to other code, and stays open when the source is closed.
     """
 
     live = True
+    not_edited = ""
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class LiveSource(Worker):
             borrowed: the motor stays open when the source is closed.
         """
         self.motor = motor
+        self.cells = MotorCells(motor)
         self.config = config
         self.title = title or motor.traits.name
         self.universes = motor.shape[0]
@@ -70,6 +76,11 @@ class LiveSource(Worker):
         self.runner = Runner(motor, self.report_error) if steps_it else None
         self.runs = steps_it
         self.borrowed = borrowed or not steps_it
+
+    @property
+    def law(self) -> Law:
+        """The law of the motor."""
+        return self.motor.traits
 
     # -- frames -------------------------------------------------------------------------------------------------
 

@@ -75,9 +75,13 @@ def open_address(address: str, overrides: list[str] | None = None, device: str |
         place = address.partition("?")[0].partition("#")[0]  # without the token
         raise ConfigError(f"{place}: --set and --device apply to configs, not to runs that a server steps")
     check_websockets()
-    from viewer.sources.remote import RemoteSource  # needs the extra `serve`
+    # They need the extra `serve`.
+    from aetheria.serve.client import RemoteRun
+    from viewer.sources.remote import RemoteSource
+    from viewer.sources.remote_recording import RemoteRecording
 
-    return RemoteSource(address)
+    run = RemoteRun(address)
+    return (RemoteRecording if run.welcome["kind"] == "recording" else RemoteSource)(address, run)
 
 
 def open_config(path: str | Path, overrides: list[str] | None = None, device: str | None = None) -> FrameSource:

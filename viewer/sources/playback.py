@@ -2,7 +2,6 @@
 
 import atexit
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -22,6 +21,8 @@ from viewer.model.status import Status
 from viewer.model.view_settings import FrameRequest
 from viewer.sources.frame_reader import FrameReader
 from viewer.sources.frame_renderer import FrameRenderer
+from viewer.sources.newest_frame import NewestFrame
+from viewer.sources.played import PlaybackPosition
 from viewer.sources.playhead import Playhead
 from viewer.sources.source import RateMeter, Worker, close_all_threads, close_at_exit
 
@@ -45,6 +46,7 @@ class RecordingSource(Worker):
     """
 
     live = False
+    shared = False
 
     def __init__(self, recording: Recording) -> None:
         """
@@ -72,9 +74,9 @@ class RecordingSource(Worker):
         self._renderer = FrameRenderer(self._reader.choices)
         self.samples = self._renderer.samples
         self._request: FrameRequest | None = None
-        self._ready: deque[RenderedFrame] = deque(maxlen=1)
+        self._newest = NewestFrame()
         self._poll_due = 0.0
-        self._taken = self._played = 0  # frames shown; steps played
+        self._played = 0  # steps
         self._shown, self._passed = RateMeter(), RateMeter()
         super().__init__("recording source")
         close_at_exit(self)
@@ -86,12 +88,7 @@ class RecordingSource(Worker):
         self._submit_draw()
 
     def next_frame(self) -> RenderedFrame | None:
-        try:
-            frame = self._ready.popleft()
-        except IndexError:
-            return None
-        self._taken += 1
-        return frame
+        return self._newest.take()
 
     def _submit_draw(self) -> None:
         self.submit(self._draw, name="draw")
@@ -109,7 +106,7 @@ class RecordingSource(Worker):
         found = self._reader.fields(settings.fields, index, settings.universe, plane, frame_request.region)
         if found is not None:
             step, moving = int(self.steps[index]), self.playhead.playing
-            self._ready.append(self._renderer.render(step, frame_request, *found, moving))
+            self._newest.put(self._renderer.render(step, frame_request, *found, moving))
 
     def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
         self.submit(lambda: self._cell(y, x, universe), lambda cell: None if cell is None else then(cell), "inspect")
@@ -177,6 +174,10 @@ class RecordingSource(Worker):
         """Stays at the newest frame of a growing file, or ends that."""
         self.playhead.follow(newest)
         self._submit_draw()
+
+    def repeat(self, loop: bool) -> None:
+        """Starts again after the last frame from now on, or stops there."""
+        self.playhead.loop = loop
 
     def set_speed(self, speed: float | None, stride: int) -> None:
         self.playhead.speed, self.playhead.stride = speed, stride
@@ -251,6 +252,13 @@ class RecordingSource(Worker):
         at = min(self.playhead.at, max(len(steps) - 1, 0))
         return at, int(steps[at]) if len(steps) else 0
 
+    @property
+    def place_in_frames(self) -> PlaybackPosition:
+        """Position, as the timeline shows it."""
+        (frame, step), head = self.position, self.playhead
+        how = head.playing, self.ending, head.newest, head.loop
+        return PlaybackPosition(frame, len(self.steps), step, step * self.dt, *how)
+
     def status(self) -> Status:
         steps = self.steps
         index, step = self.position
@@ -259,7 +267,7 @@ class RecordingSource(Worker):
             playing=self.playhead.playing,
             following=self.playhead.newest and self.ending == "running",
             steps_per_s=self._passed(self._played),
-            frames_per_s=self._shown(self._taken),
+            frames_per_s=self._shown(self._newest.taken),
             dropped=self.playhead.skipped,
             device="file",
             plan="still being written" if self.ending == "running" else f"run ended: {self.ending}",

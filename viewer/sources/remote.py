@@ -4,25 +4,31 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from torch import Tensor
 
 from aetheria.core.errors import AetheriaError, ConfigError
+from aetheria.laws.base import Law
 from aetheria.laws.controls import Value
 from aetheria.serve.cells import CellBlock
-from aetheria.serve.client import Refusal, RemoteRun
+from aetheria.serve.client import Message, Refusal, RemoteRun
 from aetheria.serve.protocol import MAX_OBSERVABLES, Picture
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.palette import first_view_settings
-from viewer.model.plane import plane_of
+from viewer.model.plane import Plane, plane_of
 from viewer.model.region import Region
 from viewer.model.status import Status
 from viewer.model.time_series import Measurement
 from viewer.model.view_settings import FrameRequest
-from viewer.sources.frame_renderer import FrameRenderer
-from viewer.sources.remote_messages import choice_of, control_of, measurement_of, values_of, view_of
+from viewer.sources.newest_frame import NewestFrame
+from viewer.sources.remote_cells import Answer, Answers, RemoteCells
+from viewer.sources.remote_frames import RemoteFrames, RemoteGrid, RemoteRows
+from viewer.sources.remote_messages import choice_of, control_of, measurement_of, view_of
+from viewer.sources.remote_sampling import RemoteSampler
+from viewer.sources.samples import SampleRequest, numbers_only
+from viewer.sources.served_law import ServedLaw
 from viewer.sources.source import RateMeter, Worker, close_at_exit
 
 _RETRY_S = 2.0  # between two attempts to reach a server that is gone
@@ -39,28 +45,23 @@ class RemoteSource(Worker):
         commands: that the server takes.
         controls: parameters of the law.
         values: of these, as the server told them last.
+        law, cells: for tools that change cells; see `EditableSource`.
+        not_edited: why they cannot be changed; empty where they can.
         measurements: observables that came with pictures, and were not taken yet.
     """
 
     live = True
+    elsewhere = True
     starts = False  # it is not for a window that opens to let a run go on that others have paused
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, run: RemoteRun) -> None:
         """
         Args:
             address: as the server printed it; see `RemoteRun`.
-
-        Raises:
-            ConfigError: nobody there, or the server refuses; or a run that this window cannot show.
+            run: a connection to it, which the source closes.
         """
-        self._address = address
-        self._run = run = RemoteRun(address)
+        self._address, self._run = address, run
         welcome = run.welcome
-        if len(welcome["grid"]) == 1:
-            run.close()
-            raise ConfigError(
-                "view: a served grid of one axis; expected two or three. The server's page and aetheria watch show it"
-            )
         self.place = urlsplit(address).netloc
         self.title = f"{welcome['title']} ({self.place})"
         self.plane, self.universes = plane_of(tuple(welcome["grid"])), int(welcome["universes"])
@@ -72,20 +73,35 @@ class RemoteSource(Worker):
         self.commands = frozenset(map(str, welcome["commands"]))
         self.controls = tuple(map(control_of, welcome["controls"])) if "control" in self.commands else ()
         self.runs = "pause" in self.commands
-        self._renderer = FrameRenderer({choice.name: choice for choice in self.fields})
-        self.samples = self._renderer.samples
+        choices = {choice.name: choice for choice in self.fields}
+        self._frames: RemoteFrames = RemoteRows(self.plane, choices) if self.plane.space_time else RemoteGrid(choices)
+        self.samples = self._frames.samples
         self._request: FrameRequest | None = None
-        self._ready: deque[RenderedFrame] = deque(maxlen=1)
-        self._last: tuple[Picture, Tensor] | None = None
-        self._cells: deque[Callable[[CellBlock], None]] = deque()  # who waits for cells, the first one first
+        self._newest = NewestFrame()
+        self._answers = Answers()
+        self.law: Law = Law()
+        self.not_edited = self._tools(welcome)
+        self.cells = RemoteCells(lambda: self._run, self._answers, self.universes)
         self._pace: tuple[float | None, int] | None = None
-        self._taken = self._dropped = self._bytes = 0
+        self._bytes = 0
         self._steps, self._shown, self._received = RateMeter(), RateMeter(), RateMeter()
         self._ended = threading.Event()
         super().__init__("remote source")
         self._receiver = threading.Thread(target=self._receive, name="remote frames", daemon=True)
         self._receiver.start()
         close_at_exit(self)
+
+    def _tools(self, welcome: Mapping[str, Any]) -> str:
+        """Learns the law, for the tools; returns why they cannot change cells, nothing where they can."""
+        if welcome["kind"] == "recording":
+            return "only live runs can be painted"
+        if not {"read", "cells"} <= self.commands:
+            return "the server only shows the run (--read-only)"
+        try:
+            self.law = ServedLaw(welcome, lambda: str(self.values.get("rule", "")))
+        except (KeyError, TypeError, ValueError):
+            return "the server is of another version, which does not tell what a cell may hold"
+        return ""
 
     @property
     def values(self) -> Mapping[str, Value]:
@@ -100,7 +116,7 @@ class RemoteSource(Worker):
         if frame_request.view_settings.mix is not None:
             self.report_error(ConfigError("A served run is shown by one field at a time."))
             return
-        if before is None or view_of(before) != view_of(frame_request):
+        if before is None or view_of(before, self.plane) != view_of(frame_request, self.plane):
             self._choose()
         self.submit(self._draw, name="draw")
 
@@ -114,58 +130,61 @@ class RemoteSource(Worker):
     def _choose(self) -> None:
         def choose(run: RemoteRun) -> None:
             if self._request is not None:
-                run.choose(replace(view_of(self._request), observables=self._observed))
+                run.choose(replace(view_of(self._request, self.plane), observables=self._observed))
 
         self._send(choose, "view")
 
     def next_frame(self) -> RenderedFrame | None:
-        try:
-            frame = self._ready.popleft()
-        except IndexError:
-            return None
-        self._taken += 1
-        return frame
+        return self._newest.take()
 
     def _draw(self) -> None:
         """Renders the newest picture, for its part of the present request."""
-        last, request = self._last, self._request
-        if last is None or request is None or request.view_settings.mix is not None:
+        request = self._request
+        if request is None or request.view_settings.mix is not None:
             return
-        picture, values = last
-        settings, view = request.view_settings, picture.view
-        slice_ = settings.slice
-        cut = (None, "z") if slice_ is None else (slice_.cut, slice_.axis)
-        shown = picture.field, view.universe, (view.cut, view.axis) if slice_ is not None else (None, "z")
-        if shown != (settings.field, settings.universe, cut) or view.region is None:
-            return  # of the view before
-        region = Region(*view.region)
-        moving = not self._run.status.get("paused", False)
-        frame = self._renderer.render(picture.step, request, region, values, moving)
-        self._dropped += len(self._ready)
-        self._ready.append(frame if picture.finite else replace(frame, finite=False))
+        frame = self._frames.render(request, moving=not self._run.status.get("paused", False))
+        if frame is not None:
+            self._newest.put(frame)
+
+    def sampler(self, request: SampleRequest) -> RemoteSampler:
+        """Samples through a connection of its own; see `samples.Sampler`."""
+        return RemoteSampler(self._address, self.plane, request, numbers_only(self, request))
 
     # -- cells --------------------------------------------------------------------------------------------------
 
     def inspect(self, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
         request = self._request
-        if "read" not in self.commands or request is None:
+        if request is None:
             return
         plane = replace(self.plane, slice=request.view_settings.slice)
-        if not plane.paintable:
-            return
+        if plane.space_time and y < plane.present.top:
+            self.submit(
+                lambda: self._frames.past_cell(y, x, universe), lambda cell: None if cell is None else then(cell), "inspect"
+            )
+        elif "read" in self.commands and plane.paintable:
+            self._read_cell(plane, y, x, universe, then)
+
+    def _read_cell(self, plane: Plane, y: int, x: int, universe: int, then: Callable[[CellValues], None]) -> None:
         block, d = plane.block(Region(y, x, 1, 1)), self._run.welcome.get("d_state")
 
-        def found(cells: CellBlock) -> None:
-            channels = cells.values.astype(np.float64).reshape(-1)
-            answer = CellValues(cells.step or 0, y, x, universe, channels, d, {})
-            self.submit(lambda: answer, then)
+        def found(answer: Answer) -> None:
+            if isinstance(answer, CellBlock):
+                channels = answer.values.astype(np.float64).reshape(-1)
+                cell = CellValues(answer.step or 0, y, x, universe, channels, d, {})
+                self.submit(lambda: cell, then)
 
         def read(run: RemoteRun) -> None:
-            if not self._cells:  # of several the newest is answered, once the last answer is there
-                self._cells.append(found)
+            if not self._answers:  # of several the newest is answered, once the last answer is there
+                self._answers.wait(found)
                 run.send("read", at=block.corner, size=block.size, universe=universe)
 
         self._send(read, "inspect")
+
+    def refresh(self, restarted: bool = False) -> None:
+        """Does nothing: the server shows changed cells at once."""
+
+    def invalidate_levels(self) -> None:
+        """Does nothing: levels are found from each picture."""
 
     # -- running ------------------------------------------------------------------------------------------------
 
@@ -173,8 +192,13 @@ class RemoteSource(Worker):
         if self.runs:
             self._send(lambda run: run.send("pause", paused=not playing), "play")
 
+    @property
+    def stride(self) -> int:
+        """Steps, or frames, per update."""
+        return self._pace[1] if self._pace is not None else 1
+
     def advance_updates(self, updates: int) -> None:
-        steps = updates * (self._pace[1] if self._pace is not None else 1)
+        steps = updates * self.stride
         if self.runs and steps:
             self._send(lambda run: run.send("step", steps=steps))
 
@@ -204,8 +228,8 @@ class RemoteSource(Worker):
             playing=not (told.get("paused", False) or self._run.ended) if self.runs else speed > 0,
             steps_per_s=speed,
             cells_per_s=speed * self.universes * float(np.prod(self.plane.shape)),
-            frames_per_s=self._shown(self._taken),
-            dropped=self._dropped,
+            frames_per_s=self._shown(self._newest.taken),
+            dropped=self._newest.dropped,
             device=self.place,
             plan="ended" if self._run.ended else "served",
             plan_reason="stepped by the server" if "control" in self.commands else "the server only shows the run",
@@ -214,6 +238,7 @@ class RemoteSource(Worker):
 
     def close(self) -> None:
         self._ended.set()
+        self._answers.lose("closed")
         super().close()
 
     def on_exit(self) -> None:
@@ -245,24 +270,19 @@ class RemoteSource(Worker):
                 self.report_error(ConfigError(f"{self.place}: the run has ended; the last picture stays."))
                 return
 
-    def _take(self, message: Picture | CellBlock | Refusal | None) -> None:
+    def _take(self, message: Message | None) -> None:
         if isinstance(message, Picture):
             self._bytes += len(message.pixels)
-            self._last = message, values_of(message)
+            self._frames.add(message)
             if message.observables:
                 self.measurements.append(measurement_of(message, self.universes))
             self.submit(self._draw, name="draw")
-        elif isinstance(message, CellBlock):
-            if self._cells:
-                self._cells.popleft()(message)
-        elif isinstance(message, Refusal):
-            if message.command == "read" and self._cells:
-                self._cells.popleft()
+        elif message is not None and not self._answers.give(message) and isinstance(message, Refusal):
             self.report_error(ConfigError(message.message))
 
     def _return(self) -> None:
         """Connects again as soon as the server is there; the view is the one before."""
-        self._cells.clear()
+        self._answers.lose(f"{self.place}: the connection broke; the cells may not have been changed")
         while not self._ended.wait(_RETRY_S):
             try:
                 run = RemoteRun(self._address)

@@ -11,13 +11,16 @@ from torch import Tensor
 
 from aetheria.laws.controls import Control, TextControl
 from aetheria.serve.protocol import MAX_SIDE, Picture, View
+from viewer.model.plane import Plane
 from viewer.model.time_series import Measurement
 from viewer.model.view_settings import FieldChoice, FrameRequest
 
 
-def view_of(request: FrameRequest) -> View:
-    """The view that a server is asked for; levels and colours are found here."""
+def view_of(request: FrameRequest, plane: Plane) -> View:
+    """The view that a server is asked for; levels and colours are found here. Of a row of cells it is all of the row."""
     settings, region = request.view_settings, request.region
+    if plane.space_time:
+        return View(settings.field, min(MAX_SIDE, plane.grid[1]), universe=settings.universe)
     cut: Any = None if settings.slice is None else settings.slice.cut
     axis = "z" if settings.slice is None else settings.slice.axis
     part = region.top, region.left, region.height, region.width

@@ -13,10 +13,10 @@ class RowHistory:
 
     Attributes:
         capacity: rows kept.
-        interval: steps from row to row.
+        interval: steps from row to row; None for rows at any later steps.
     """
 
-    def __init__(self, capacity: int, interval: int = 1) -> None:
+    def __init__(self, capacity: int, interval: int | None = 1) -> None:
         self.capacity, self.interval = capacity, interval
         self._step: int | None = None  # of the newest row
         self._rows: NDArray[np.float32] | None = None  # ([3,] 2 capacity, W); the rows kept are contiguous and end at `_end`
@@ -39,7 +39,7 @@ class RowHistory:
         if self._rows is None or self._rows.shape[-1] != row.shape[-1] or self._rows.ndim != row.ndim + 1:
             self._rows = np.empty((*row.shape[:-1], 2 * self.capacity, row.shape[-1]), np.float32)
             self._end = self._count = 0
-        if self._step is None or step not in (self._step, self._step + self.interval):
+        if self._step is None or not (step == self._step or self._follows(step)):
             self._count = 0
         if step != self._step or not self._count:
             self._make_room()
@@ -47,6 +47,16 @@ class RowHistory:
             self._count = min(self._count + 1, self.capacity)
         self._rows[..., self._end - 1, :] = row
         self._step = step
+
+    @property
+    def width(self) -> int:
+        """Values in a row; 0 without rows."""
+        return 0 if self._rows is None else int(self._rows.shape[-1])
+
+    def _follows(self, step: int) -> bool:
+        """Whether a row at `step` comes next after the newest one."""
+        assert self._step is not None
+        return step > self._step if self.interval is None else step == self._step + self.interval
 
     def values(self, region: Region) -> tuple[Region, Tensor] | None:
         """The rows that are there of a region of the plane, whose last row is the newest; None if there are none.

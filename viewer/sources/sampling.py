@@ -1,9 +1,7 @@
 """Samples of fields and observables over time, for the views of dynamics. No Qt."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,69 +9,34 @@ from numpy.typing import NDArray
 from aetheria.observe.downsample import downsample, sample
 from aetheria.observe.feed import Subscription
 from aetheria.observe.frame import Frame
-from viewer.model.plane import Plane, PlaneSlice
+from aetheria.serve.protocol import MAX_OBSERVABLES
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
+from viewer.sources.samples import RemotelySampled, Sample, Sampler, SampleRequest, cell_of, is_whole, numbers_only
 from viewer.sources.source import FrameSource
 
-Timing = Literal["newest", "pairs", "every"]
 _RATE = 5.0  # frames a second of "newest"
 _WAITING = 4096  # numbers that may wait to be read, in frames
 _WAITING_BYTES = 1 << 25  # the same of images, in bytes
 
 
-@dataclass(frozen=True)
-class SampleRequest:
-    """What is sampled, and when.
-
-    Attributes:
-        fields: names of fields, or of observables.
-        timing: "newest": the present frame, whenever there is another one, a few times a second. "pairs": two frames one step
-            apart (of a recording: neighbouring ones), again and again. "every": all frames at multiples of `every` steps.
-        size: largest number of values along a side; larger planes are averaged down to it.
-        nearest: of larger planes, take cells at the points of a raster instead of averages.
-        universe: the sampled one; None for all.
-        slice: of a volume; without one all of the volume is sampled.
-        colours: keep the three colours of "rgb", before the axes of the grid; otherwise their mean is taken.
-    """
-
-    fields: tuple[str, ...]
-    timing: Timing = "newest"
-    every: int = 1
-    size: int = 512
-    nearest: bool = False
-    universe: int | None = 0
-    slice: PlaneSlice | None = None
-    colours: bool = False
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Values at one step, by name.
-
-    Fields are `(h, w)`, observables `()`, colours the mean of the three, a row of cells `(1, w)`; with all universes
-    `(B, h, w)` and `(B,)`. A whole volume is `(d, h, w)`.
-
-    Attributes:
-        cell: (height, width) of a value of a plane, in cells.
-    """
-
-    step: int
-    values: Mapping[str, NDArray[np.float64]]
-    cell: tuple[float, float] = (1.0, 1.0)
-
-
-class Sampler(Protocol):
-    """Samples of one source for one request."""
-
-    def due(self) -> bool:
-        """Whether there is something to take; never waits."""
-
-    def take(self) -> list[Sample]:
-        """The samples that wait, in order; for jobs in the thread of the source."""
-
-    def close(self) -> None:
-        """Ends sampling."""
+def why_not_sampled(source: FrameSource, request: SampleRequest) -> str:
+    """Why this cannot be sampled, for people; empty where it can. A server sends pictures of one view, as they come."""
+    if not source.elsewhere:
+        return ""
+    if numbers_only(source, request):
+        return "" if len(request.fields) <= MAX_OBSERVABLES else f"A server sends up to {MAX_OBSERVABLES} observables."
+    if request.timing == "pairs":
+        return "A server does not send the pictures of two steps in a row, which this view compares."
+    if request.timing == "every":
+        return "A server sends pictures as they come, not at equal numbers of steps, which this view needs."
+    if request.universe is None or len(request.fields) > 1:
+        return "A server sends pictures of one universe and one field at a time."
+    if is_whole(source.plane, request):
+        return "A server sends slices of a volume, not the whole of it."
+    if request.nearest and max(replace(source.plane, slice=request.slice).grid) > request.size:
+        return f"A server sends means of cells of a grid with more than {request.size} along a side; this view needs cells."
+    return ""
 
 
 def sampler(source: FrameSource, request: SampleRequest) -> Sampler | None:
@@ -81,26 +44,10 @@ def sampler(source: FrameSource, request: SampleRequest) -> Sampler | None:
     if isinstance(source, LiveSource):
         return LiveSampler(source, request)
     if isinstance(source, RecordingSource):
-        return RecordedNumbers(source, request) if _numbers(source, request) else RecordedImages(source, request)
+        return RecordedNumbers(source, request) if numbers_only(source, request) else RecordedImages(source, request)
+    if isinstance(source, RemotelySampled) and not why_not_sampled(source, request):
+        return source.sampler(request)
     return None
-
-
-def _numbers(source: FrameSource, request: SampleRequest) -> bool:
-    return set(request.fields) <= set(source.observables)
-
-
-def _cell(plane: Plane, wanted: SampleRequest, values: Mapping[str, NDArray[np.float64]]) -> tuple[float, float]:
-    """Cells of the plane for each value along both axes."""
-    image = next((array for array in values.values() if array.ndim > 1), None)
-    if image is None or _whole(plane, wanted):
-        return 1.0, 1.0
-    present = replace(plane, slice=wanted.slice).present
-    return present.height / image.shape[-2], present.width / image.shape[-1]
-
-
-def _whole(plane: Plane, wanted: SampleRequest) -> bool:
-    """Whether all of a volume is sampled."""
-    return plane.slice is not None and wanted.slice is None
 
 
 class LiveSampler:
@@ -108,11 +55,11 @@ class LiveSampler:
 
     def __init__(self, source: LiveSource, request: SampleRequest) -> None:
         self._motor, self._request = source.motor, request
-        shown = 3 if _whole(source.plane, request) else 1 if source.plane.space_time else 2
+        shown = 3 if is_whole(source.plane, request) else 1 if source.plane.space_time else 2
         self._rank = shown if request.universe is not None else shown + 1
         self._flat = source.plane.space_time
         self._plane = source.plane
-        self._capacity = _WAITING if _numbers(source, request) else max(2, _WAITING_BYTES // (4 * request.size**2))
+        self._capacity = _WAITING if numbers_only(source, request) else max(2, _WAITING_BYTES // (4 * request.size**2))
         self._subscription: Subscription | None = None
         self._seen, self._seen_at = -1, 0.0
 
@@ -181,7 +128,7 @@ class LiveSampler:
             colours = array.ndim > self._rank and not self._request.colours
             array = array.mean(0 if self._request.universe is not None else 1) if colours else array
             values[name] = array[..., None, :] if self._flat and array.ndim >= self._rank else array
-        return Sample(frame.step, values, _cell(self._plane, self._request, values))
+        return Sample(frame.step, values, cell_of(self._plane, self._request, values))
 
 
 class RecordedImages:
@@ -207,11 +154,11 @@ class RecordedImages:
 
     def _sample(self, index: int) -> Sample:
         values = {name: self._image(name, index) for name in self._request.fields}
-        return Sample(int(self._source.steps[index]), values, _cell(self._source.plane, self._request, values))
+        return Sample(int(self._source.steps[index]), values, cell_of(self._source.plane, self._request, values))
 
     def _image(self, name: str, index: int) -> NDArray[np.float64]:
         wanted, source = self._request, self._source
-        whole, plane = _whole(source.plane, wanted), replace(source.plane, slice=wanted.slice)
+        whole, plane = is_whole(source.plane, wanted), replace(source.plane, slice=wanted.slice)
         universes = range(source.universes) if wanted.universe is None else (wanted.universe,)
         images = []
         for universe in universes:

@@ -35,6 +35,7 @@ class FrameSource(Protocol):
         live: its cells can be stepped and edited.
         runs: the viewer can start and stop it; False for a run that the user's own code steps.
         starts: it plays as soon as it is opened.
+        elsewhere: a server steps or plays it.
         first_view_settings: the initial view.
         samples: the newest sample of the visible cells, if any: its step, and values `(1, [3,] h, w)` of the displayed field.
     """
@@ -47,6 +48,7 @@ class FrameSource(Protocol):
     live: bool
     runs: bool
     starts: bool
+    elsewhere: bool
     first_view_settings: ViewSettings
     samples: deque[tuple[int, NDArray[np.generic]]]
 
@@ -146,6 +148,7 @@ class Worker:
 
     runs = True
     starts = True
+    elsewhere = False
 
     def __init__(self, name: str) -> None:
         self._waiting: dict[str, Callable[[], None]] = {}

@@ -15,6 +15,7 @@ from viewer.model.region import Region
 from viewer.model.view_settings import FieldChoice, FrameRequest
 from viewer.sources.frame_renderer import FrameRenderer
 from viewer.sources.live_frames import read_cell
+from viewer.sources.newest_frame import NewestFrame
 from viewer.sources.row_history import RowHistory
 
 _WAITING = 4096  # rows that the motor may be ahead of the picture; if it is further, the picture begins anew
@@ -27,19 +28,19 @@ class SpaceTimeFrames:
         self.motor, self._plane = motor, plane
         self._renderer = FrameRenderer(choices)
         self.samples: deque[tuple[int, NDArray[np.generic]]] = self._renderer.samples
-        self.dropped = 0
+        self._newest = NewestFrame()
         self._history = RowHistory(plane.grid[0])
         self._interval = 1
         self._request: FrameRequest | None = None
         self._subscription: Subscription | None = None
         self._recorded: tuple[tuple[str, ...], int, int] | None = None  # fields, universe and interval of the rows
-        self._ready: deque[RenderedFrame] = deque(maxlen=1)
 
     def next_frame(self) -> RenderedFrame | None:
-        try:
-            return self._ready.popleft()
-        except IndexError:
-            return None
+        return self._newest.take()
+
+    @property
+    def dropped(self) -> int:
+        return self._newest.dropped
 
     def request(self, frame_request: FrameRequest | None) -> None:
         self._request = frame_request
@@ -92,7 +93,7 @@ class SpaceTimeFrames:
             return None
         fields, values = self._recorded[0], found[1].double().numpy().ravel()
         known = {fields[0]: values} if len(fields) == 1 else {name: values[k : k + 1] for k, name in enumerate(fields)}
-        return CellValues(step - age * self._history.interval, y, x, universe, np.empty(0), None, known)
+        return CellValues(step - age * self._interval, y, x, universe, np.empty(0), None, known)
 
     def _start(self, fields: tuple[str, ...], universe: int) -> None:
         self._stop()
@@ -125,8 +126,7 @@ class SpaceTimeFrames:
             return
         found, step = self._history.values(self._request.region), self._history.step
         if found is not None and step is not None:
-            self.dropped += len(self._ready)
-            self._ready.append(self._renderer.render(step, self._request, *found, moving))
+            self._newest.put(self._renderer.render(step, self._request, *found, moving))
 
 
 def _each_once(fields: tuple[str, ...]) -> list[str]:

@@ -12,6 +12,7 @@ from viewer.controllers.controller import Controller
 from viewer.controllers.record import RecordSettings
 from viewer.dialogs.record_dialog import RecordDialog, file_stem
 from viewer.model.messages import Message
+from viewer.sources.cell_access import EditableSource
 from viewer.sources.live import LiveSource
 from viewer.sources.playback import RecordingSource
 from viewer.widgets.accessibility import accessible
@@ -61,8 +62,9 @@ class FileMenu:
         self._ask_for_cells("Save the selection", "-selection", True, lambda path: save(path, selected=True))
 
     def _ask_for_cells(self, title: str, mark: str, pattern: bool, save: Callable[[Path], object]) -> None:
-        source = self.controller.source
-        whole = pattern and isinstance(source, LiveSource) and source.motor.traits.states is not None
+        source: object = self.controller.source
+        law = source.law if isinstance(source, EditableSource) and not source.not_edited else None
+        whole = pattern and law is not None and law.states is not None
         kinds = {suffix: called for suffix, called in _CELLS.items() if whole or suffix != ".rle"}
         ask_where_to_save(self.window, title, f"{self._stem()}-{self._step()}{mark}{next(iter(kinds))}", kinds, save)
 

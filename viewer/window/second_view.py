@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Literal
 
-from PySide6.QtCore import QSignalBlocker
-from PySide6.QtGui import QAction
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from aetheria.observe.colour_maps import colour_map
@@ -27,7 +27,7 @@ _LEVELS: dict[Levelling, str] = {
     "auto": "automatic",
     "percentile": "percentile",
     "locked": "locked",
-    "first": "as on the left",
+    "first": "as left",
     "difference": "difference",
 }
 
@@ -44,16 +44,27 @@ class ViewHeading(QWidget):
         super().__init__()
         self.title = accessible(QLabel(), short_title)
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.title.setMinimumWidth(self.fontMetrics().horizontalAdvance("step 99,999"))
+        self.title.setMinimumWidth(self.fontMetrics().horizontalAdvance("step 999"))
+        self._text = ""
         self.row = QHBoxLayout(self)
         gap = self.fontMetrics().height() // 4
         self.row.setContentsMargins(2 * gap, gap, gap, gap)
         self.row.addWidget(self.title, 1)
 
     def say(self, text: str) -> None:
-        """Shows a text, as far as there is room, and all of it as a tooltip."""
-        set_plain_text(self.title, text)
+        """Shows a text, shortened to the room there is, and all of it as a tooltip."""
+        self._text = text
         set_plain_tooltip(self.title, text)
+        self._shorten()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        super().resizeEvent(event)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        self.row.activate()  # so that the title has its width
+        room = self.title.width()
+        set_plain_text(self.title, self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, room))
 
 
 class SecondView(CanvasView, QWidget):
@@ -72,7 +83,7 @@ class SecondView(CanvasView, QWidget):
         self.universe.valueChanged.connect(self._choose_universe)
         self.levels = accessible(QComboBox(), "Levels of the second view")
         self.levels.setToolTip(
-            "Levels of the second view; as on the left: with its colours, too; difference: left minus right (Ctrl+Alt+D)"
+            "Levels of the second view; as left: with its colours, too; difference: left minus right (Ctrl+Alt+D)"
         )
         self.field.setToolTip("The field on the right")
         for choice in (self.field, self.levels):
@@ -171,7 +182,7 @@ class SecondView(CanvasView, QWidget):
         if found is not None:
             self.canvas.show(found.frame, colour_map("balance"))
             self.heading.say(
-                f"left minus right at step {found.frame.step:,}: largest {found.largest:.3g}, mean size {found.mean:.3g}"
+                f"largest {found.largest:.3g}, mean size {found.mean:.3g}: left minus right at step {found.frame.step:,}"
             )
 
     def show_status(self, status: Status) -> None:

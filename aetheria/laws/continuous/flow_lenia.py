@@ -1,6 +1,7 @@
 """Flow Lenia: Lenia in which matter flows and is never made or lost."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Literal
 
@@ -12,12 +13,14 @@ from aetheria.laws.base import PLOTTED
 from aetheria.laws.checks import check_choice, check_positive, check_whole
 from aetheria.laws.continuous.kernel_law import KernelLaw, chosen_settings, kernel_controls
 from aetheria.laws.continuous.lenia_animals import animals_of, find_animal
+from aetheria.laws.continuous.ring_form import by_universe, ring_form
 from aetheria.laws.continuous.rings import Core, Growth
 from aetheria.laws.controls import Control
 from aetheria.laws.forms import Animal
 from aetheria.laws.law_field import LawField
 from aetheria.laws.layers import pad, window
 from aetheria.laws.registry import register
+from aetheria.laws.ring_forms import MatterFlow, RingKernels, RingNumbers
 
 _USUAL = {"R": 5, "T": 5, "m": 0.2, "s": 0.05, "b": [1.0], "core": "gaussian", "growth": "exponential"}
 _THETA = Control("theta_A", "mass of a cell at which matter spreads out only", 0.1, 5.0)
@@ -177,6 +180,17 @@ class FlowLenia(KernelLaw):
                 for other, index in zip(others, rest, strict=True):
                     part = part * window(other[index], corner, grid)
                 yield corner, part
+
+    def ring_kernels(self) -> RingKernels | None:
+        flow = MatterFlow(self.dd, self.sigma, self.n, self.kernels_number if self.carried else 0)
+        form = ring_form(self, "flow", flow=flow)
+        if form is None:
+            return None
+
+        def numbers(cells: Tensor) -> RingNumbers:
+            return form.numbers(cells)._replace(crowding=by_universe(self, ["theta_A"], cells)[:, 0])
+
+        return replace(form, numbers=numbers)
 
     def creatures(self) -> Sequence[Animal]:
         fitting = (animal for animal in animals_of(self.collection) if animal.channels == self.channels)

@@ -12,10 +12,12 @@ from aetheria.laws.continuous.kernel_law import KernelLaw, chosen_settings, kern
 from aetheria.laws.continuous.lenia_animals import animals_of, find_animal
 from aetheria.laws.continuous.lenia_animals import lenia_animal as lenia_animal
 from aetheria.laws.continuous.lenia_animals import lenia_animals as lenia_animals
+from aetheria.laws.continuous.ring_form import ring_form
 from aetheria.laws.continuous.rings import Core, Growth, growth_curve
 from aetheria.laws.continuous.rings import ring_weights as ring_weights
-from aetheria.laws.forms import CURVES, Animal, RingKernel
+from aetheria.laws.forms import Animal
 from aetheria.laws.registry import register
+from aetheria.laws.ring_forms import RingKernels, Update
 
 Clip = Literal["hard", "soft"]
 Combine = Literal["sum", "mean"]
@@ -144,12 +146,9 @@ class Lenia(KernelLaw):
         fitting = (animal for animal in animals_of(self.collection) if animal.channels == self.channels)
         return tuple(sorted(fitting, key=lambda animal: animal.code != self.animal))
 
-    def ring_kernel(self) -> RingKernel | None:
-        by_universe = any(isinstance(value, Tensor) and value.numel() > 1 for value in (self.m, self.s, self.T))
-        if not self._simple or self.growth not in CURVES or self.r != [1.0] or by_universe:
-            return None
-        key = (self.R, tuple(self.b), self.core)
-        return RingKernel(self.kernel, self.growth, self.m, self.s, 1 / self.T, self.boundary, key)
+    def ring_kernels(self) -> RingKernels | None:
+        update: Update = "sigmoid" if self.clip == "soft" else "free" if self.asymptotic else "clip"
+        return ring_form(self, update, mean=self.combine == "mean", shares=self.asymptotic)
 
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid: white noise everywhere dies at once."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from aetheria.core.printable import get_logger
 from aetheria.files.atomic import sync
 from aetheria.laws.checks import BOUNDARIES
-from aetheria.laws.forms import CURVES
 from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS
+from aetheria.laws.ring_forms import CURVES, UPDATES
 
 log = get_logger(__name__)
 
@@ -29,7 +29,13 @@ class NativeKernelError(RuntimeError):
 
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
 # The positions in these lists are the numbers of named choices in the kernels (enums.h).
-_CHOICES = {"BOUNDARIES": BOUNDARIES, "ACTIVATIONS": ACTIVATIONS, "NORMALISATIONS": NORMALISATIONS, "CURVES": CURVES}
+_CHOICES = {
+    "BOUNDARIES": BOUNDARIES,
+    "ACTIVATIONS": ACTIVATIONS,
+    "NORMALISATIONS": NORMALISATIONS,
+    "CURVES": CURVES,
+    "UPDATES": UPDATES,
+}
 
 
 def compiler() -> str | None:

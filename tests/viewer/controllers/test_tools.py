@@ -21,6 +21,7 @@ from viewer.controllers.strokes import Painter, Stroke, grouped
 from viewer.model.brush_settings import BrushSettings
 from viewer.model.plane import plane_of
 from viewer.model.region import Region
+from viewer.sources.cell_access import MotorCells
 from viewer.sources.live import LiveSource
 
 
@@ -407,7 +408,7 @@ class Blows(nn.Module):
 
 def test_the_oldest_strokes_are_forgotten_when_memory_is_full_and_a_huge_one_at_once() -> None:
     motor = empty_life()
-    painter = Painter(motor, paint_target_of(motor.traits, (24, 32)), memory=3000)
+    painter = Painter(MotorCells(motor), paint_target_of(motor.traits, (24, 32)), memory=3000)
     strokes = [Stroke("draw", 0, plane_of(motor.shape[2:])) for _ in range(4)]
     for k, each in enumerate(strokes):
         painter.paint(each, [Dab("draw", BrushSettings(size=5), 3.5 + 5 * k, 5.5)])
@@ -426,7 +427,7 @@ def test_the_oldest_strokes_are_forgotten_when_memory_is_full_and_a_huge_one_at_
 def test_a_cell_that_a_stroke_paints_twice_is_kept_once() -> None:
     motor = Aetheria_Motor(Plain(), 32, 1, "cpu", {"plan": "eager"}, initial="noise")
     before = motor.cells
-    painter = Painter(motor, paint_target_of(motor.traits, (32, 32)))
+    painter = Painter(MotorCells(motor), paint_target_of(motor.traits, (32, 32)))
     each = Stroke("draw", 0, plane_of(motor.shape[2:]))
     for _ in range(10):
         painter.paint(each, [Dab("draw", BrushSettings(size=9, strength=0.3), 16, 16)])

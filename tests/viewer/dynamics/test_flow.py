@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from viewer.dynamics.flow import flow_of, velocities
-from viewer.sources.sampling import Sample
+from viewer.sources.samples import Sample
 
 
 def blob(y: float, x: float, side: int = 64, width: float = 5.0) -> np.ndarray:

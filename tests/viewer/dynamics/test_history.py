@@ -5,7 +5,7 @@ import pytest
 
 from viewer.dynamics.activity import ActivityView, activity
 from viewer.dynamics.histogram import HistogramView, histograms
-from viewer.sources.sampling import Sample, SampleRequest
+from viewer.sources.samples import Sample, SampleRequest
 
 
 def test_histograms_share_their_edges_and_leave_out_nan() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from viewer.dynamics.portrait import PortraitView, Trajectory, section, upward_crossings
-from viewer.sources.sampling import Sample, SampleRequest
+from viewer.sources.samples import Sample, SampleRequest
 
 
 def circle(period: float, steps: int = 400, growth: float = 0.0) -> Trajectory:

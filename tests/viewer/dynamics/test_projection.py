@@ -7,7 +7,7 @@ import pytest
 
 from viewer.dynamics.projection import Direction, project
 from viewer.dynamics.volume import PastFramesView
-from viewer.sources.sampling import Sample, SampleRequest
+from viewer.sources.samples import Sample, SampleRequest
 
 ABOVE, FRONT = Direction(0.0, math.pi / 2), Direction(0.0, 0.0)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from viewer.dynamics.recurrence import RecurrenceCollector
-from viewer.sources.sampling import Sample
+from viewer.sources.samples import Sample
 
 
 def frames(count: int, period: int, first: int = 0, every: int = 1) -> list[Sample]:

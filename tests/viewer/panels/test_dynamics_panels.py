@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 pytest.importorskip("PySide6.QtWidgets", reason="Qt's system libraries are missing here")
 
+from PySide6.QtGui import QFontMetricsF
 from pytestqt.qtbot import QtBot
 
 from aetheria import Life
@@ -25,7 +27,9 @@ from viewer.panels.dynamics.histogram_panel import HistogramOverTimePanel
 from viewer.panels.dynamics.portrait_panels import PortraitPanel, SectionPanel
 from viewer.panels.dynamics.recurrence_panel import RecurrencePanel
 from viewer.panels.dynamics.spectrum_panel import SpectrumPanel
+from viewer.panels.plotting import CompactAxis
 from viewer.sources.opening import open_recording
+from viewer.widgets import theme
 from viewer.window.window import Window
 
 NAMES = ("spectrum", "histogram", "activity", "portrait", "section", "recurrence", "flow")
@@ -119,6 +123,27 @@ def test_the_spectrum_is_of_the_present_cells(window: Window, qtbot: QtBot) -> N
     assert len(x) == len(y) > 5
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "size", "numbers"),
+    [
+        (-2.1, -0.3, 700, ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5"]),
+        (-2.1, -0.3, 120, ["0.01", "0.1"]),
+        (-12.0, 0.0, 200, None),
+    ],
+)
+@pytest.mark.usefixtures("qapp")
+def test_numbers_of_a_logarithmic_axis_have_room(low: float, high: float, size: float, numbers: list[str] | None) -> None:
+    axis = CompactAxis("bottom")
+    axis.setLogMode(x=True)
+    labelled, marks = (values for _, values in axis.logTickValues(low, high, size, []))
+    shown = axis.tickStrings(labelled, 1.0, 1.0)
+    assert numbers is None or shown == numbers
+    places = sorted((value - low) / (high - low) * size for value in labelled)
+    widths = [QFontMetricsF(axis.font()).horizontalAdvance(text) for text in shown]
+    assert all(after - before > max(widths) for before, after in pairwise(places))
+    assert all(low <= value <= high for value in [*labelled, *marks])
+
+
 def test_the_histogram_has_a_column_for_every_step(window: Window, qtbot: QtBot) -> None:
     panel = opened(window, qtbot, "histogram")
     assert isinstance(panel, HistogramOverTimePanel)
@@ -138,6 +163,11 @@ def test_activity_is_drawn_for_each_channel(window: Window, qtbot: QtBot) -> Non
     assert result.names == ("channel_0",)
     assert 0 < result.values[-1, 0] < 1
     assert list(panel.curves) == ["channel_0"]
+    for _ in range(2):
+        window.controller.toggle_theme()
+        ((_, label),) = panel.chart.getPlotItem().legend.items
+        written = theme.colour(window.controller.model.theme, "text")
+        qtbot.waitUntil(lambda label=label, written=written: written.name() in label.item.toHtml())  # type: ignore[misc]
 
 
 def test_another_universe_begins_anew(window: Window, qtbot: QtBot) -> None:

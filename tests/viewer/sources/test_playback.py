@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from aetheria.core.errors import AetheriaError, ConfigError, RecordingError
 from aetheria.recording import Recording
 from tests.viewer.fakes import FakeView, wait_until
-from tests.viewer.recordings import record_life, record_nca, record_phase
+from tests.viewer.recordings import record_life, record_nca, record_phase, tell, writing
 from viewer.controllers.controller import Controller
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.region import Region
 from viewer.model.view_settings import Levels
+from viewer.model.wording import playing_in_words
 from viewer.sources.opening import open_any, open_recording
 from viewer.sources.playback import RecordingSource
 
@@ -337,37 +338,12 @@ def test_levels_are_found_in_the_frame_in_view_and_can_be_locked(controller: Con
 
 # -- files that grow, and files that break ---------------------------------------------------------------------------
 
-_WRITER = """
-import sys
-import numpy as np
-from aetheria import Life
-from aetheria.motor.motor import Aetheria_Motor
-from aetheria.recording import Recorder
-
-motor = Aetheria_Motor(Life(), (12, 20), 1, "cpu", {"plan": "eager"}, seed=1)
-with Recorder(motor, sys.argv[1], fields=["channel_0"]):
-    print("ready", flush=True)
-    for line in sys.stdin:
-        motor.step(int(line))
-"""
-
 
 @pytest.fixture
 def writer(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A headless run in a process of its own; it takes as many steps as it is told."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+    """A run that records to the file."""
+    with writing(path) as process:
         yield process
-        process.kill()
-
-
-def tell(writer: subprocess.Popen[str], steps: int) -> None:
-    assert writer.stdin is not None
-    writer.stdin.write(f"{steps}\n")
-    writer.stdin.flush()
 
 
 def test_a_file_that_is_being_written_is_followed_to_its_end(
@@ -393,6 +369,32 @@ def test_a_file_that_is_being_written_is_followed_to_its_end(
     assert frame is not None
     writer.wait()
     np.testing.assert_array_equal(frame.pixels, pixels_of(contents(path, "channel_0")[2], frame.levels))
+
+
+def test_the_status_says_following_while_the_newest_frame_of_a_growing_file_is_kept(
+    controller: Controller, view: FakeView, path: Path, writer: subprocess.Popen[str]
+) -> None:
+    source = opened(controller, path)
+
+    def says(words: str) -> None:
+        wait_until(lambda: view.statuses and playing_in_words(view.statuses[-1]) == words, controller)
+
+    says("paused")
+    controller.player.toggle_newest()
+    says("following")
+    tell(writer, 4)
+    shown(controller, 4)
+    says("following")
+    controller.player.back()
+    says("paused")
+    shown(controller, 3)
+    controller.player.toggle_newest()
+    says("following")
+    assert writer.stdin is not None
+    writer.stdin.close()
+    wait_until(lambda: source.ending == "done", controller)
+    says("paused")  # there is nothing to follow any more
+    assert not source.status().following
 
 
 def test_playing_catches_up_with_a_run_and_stays_with_it(

@@ -1,9 +1,6 @@
 """A served run as a source: the cells of the server's motor, steered from a controller without a window."""
 
-import contextlib
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,52 +8,12 @@ import pytest
 
 from aetheria import Aetheria_Motor
 from aetheria.core.errors import AetheriaError, ConfigError
-from aetheria.laws import build_law
-from aetheria.runs.steering import Steering
-from aetheria.serve.server import Server
 from tests.viewer.fakes import FakeView
+from tests.viewer.served import motor_of, served, until, window_on
 from viewer.controllers.controller import Controller
 from viewer.model.region import Region
 from viewer.sources.opening import check, open_any
 from viewer.sources.remote import RemoteSource
-
-
-def motor_of(law: str = "Life", grid: tuple[int, ...] = (24, 32)) -> Aetheria_Motor:
-    return Aetheria_Motor(build_law(law), grid, device="cpu", cfg={"plan": "eager"}, initial="noise")
-
-
-@contextlib.contextmanager
-def served(motor: Aetheria_Motor, **options: Any) -> Iterator[tuple[Server, Steering]]:
-    """A motor that another thread steps, paused at first."""
-    steering, stop = Steering(), threading.Event()
-    steering.pause(True)
-    thread = threading.Thread(target=steering.step, args=(motor, 10**9, stop.is_set))
-    with motor.serve(port=0, steering=steering, **options) as server:
-        thread.start()
-        try:
-            yield server, steering
-        finally:
-            stop.set()
-            thread.join()
-
-
-@contextlib.contextmanager
-def window_on(server: Server) -> Iterator[tuple[Controller, FakeView]]:
-    view = FakeView()
-    controller = Controller(view)
-    controller.open(open_any(server.url))
-    try:
-        yield controller, view
-    finally:
-        controller.close()
-
-
-def until(controller: Controller, condition: Callable[[], object], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        controller.tick()
-        time.sleep(0.01)
 
 
 def shows(view: FakeView, motor: Aetheria_Motor) -> bool:
@@ -68,7 +25,7 @@ def shows(view: FakeView, motor: Aetheria_Motor) -> bool:
 
 def test_a_window_shows_the_cells_of_the_server_and_steps_them() -> None:
     motor = motor_of()
-    with served(motor) as (server, steering), window_on(server) as (controller, view):
+    with served(motor) as (server, steering), window_on(server.url) as (controller, view):
         until(controller, lambda: shows(view, motor))
         assert steering.paused  # to open a window lets nothing go on
         controller.step_many(3)
@@ -83,7 +40,7 @@ def test_a_window_shows_the_cells_of_the_server_and_steps_them() -> None:
 
 def test_speed_field_and_viewport_are_chosen_in_the_window() -> None:
     motor = motor_of()
-    with served(motor) as (server, steering), window_on(server) as (controller, view):
+    with served(motor) as (server, steering), window_on(server.url) as (controller, view):
         until(controller, lambda: view.frames)
         assert steering.speed is None
         controller.set_speed(8.0)
@@ -97,7 +54,7 @@ def test_speed_field_and_viewport_are_chosen_in_the_window() -> None:
 
 def test_a_slice_of_a_volume_is_chosen_across_any_axis() -> None:
     motor = motor_of("Life3D", (5, 6, 7))
-    with served(motor) as (server, _), window_on(server) as (controller, view):
+    with served(motor) as (server, _), window_on(server.url) as (controller, view):
         until(controller, lambda: view.frames)
         assert np.array_equal(view.frames[-1].pixels > 127, motor.cells[0, 0, 2].numpy() > 0)
         controller.next_axis()
@@ -107,7 +64,7 @@ def test_a_slice_of_a_volume_is_chosen_across_any_axis() -> None:
 
 def test_parameters_are_changed_from_the_window_and_refusals_are_shown() -> None:
     motor = motor_of("Lenia", (32, 32))
-    with served(motor) as (server, _), window_on(server) as (controller, view):
+    with served(motor) as (server, _), window_on(server.url) as (controller, view):
         parameters = controller.parameters
         until(controller, lambda: {"m", "s"} <= {control.name for control in parameters.controls})
         parameters.set("m", 0.2)
@@ -123,7 +80,7 @@ def test_parameters_are_changed_from_the_window_and_refusals_are_shown() -> None
 
 def test_a_cell_is_inspected() -> None:
     motor = motor_of()
-    with served(motor) as (server, _), window_on(server) as (controller, view):
+    with served(motor) as (server, _), window_on(server.url) as (controller, view):
         until(controller, lambda: view.frames)
         found: list[Any] = []
         assert controller.source is not None
@@ -134,7 +91,7 @@ def test_a_cell_is_inspected() -> None:
 
 def test_observables_are_plotted_as_they_come_with_the_pictures() -> None:
     motor, alike = motor_of(), motor_of()
-    with served(motor) as (server, _steering), window_on(server) as (controller, view):
+    with served(motor) as (server, _steering), window_on(server.url) as (controller, view):
         series = controller.series
         assert {"population"} <= {quantity.name for quantity in series.offered}
         until(controller, lambda: view.frames)
@@ -156,7 +113,7 @@ def test_observables_are_plotted_as_they_come_with_the_pictures() -> None:
 
 def test_a_read_only_server_is_seen_and_not_steered() -> None:
     motor = motor_of()
-    with served(motor, read_only=True) as (server, steering), window_on(server) as (controller, view):
+    with served(motor, read_only=True) as (server, steering), window_on(server.url) as (controller, view):
         until(controller, lambda: view.frames)
         source = controller.source
         assert isinstance(source, RemoteSource)
@@ -199,10 +156,8 @@ def test_what_is_wrong_with_an_address_is_said_before_a_window_opens(change: Cal
         check(change(server.url))
 
 
-def test_no_server_another_version_and_a_row_of_cells_are_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    with served(motor_of("Elementary", (32,))) as (server, _):
-        with pytest.raises(ConfigError, match="aetheria watch"):
-            check(server.url)
+def test_no_server_and_another_version_are_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(motor_of()) as (server, _):
         with pytest.raises(ConfigError, match="--device"):
             check(server.url, device="cpu")
         monkeypatch.setattr("aetheria.serve.client.VERSION", 1)

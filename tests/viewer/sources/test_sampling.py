@@ -13,7 +13,8 @@ from tests.viewer.grids import shift
 from tests.viewer.recordings import record_life, record_nca
 from viewer.model.plane import PlaneSlice
 from viewer.sources.opening import open_recording
-from viewer.sources.sampling import LiveSampler, Sample, Sampler, SampleRequest, sampler
+from viewer.sources.samples import Sample, Sampler, SampleRequest
+from viewer.sources.sampling import LiveSampler, sampler
 
 
 def taken(source: Any, one: Sampler, until: Callable[[], bool] | None = None) -> list[Sample]:

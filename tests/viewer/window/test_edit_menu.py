@@ -1,5 +1,9 @@
-"""Selecting, copying and pasting in the real window, offscreen, with mouse, keys and the clipboard."""
+"""Selecting, copying and pasting in the real window, offscreen, with mouse, keys and the clipboard.
 
+On a motor of this process, and on one that a server steps: the same keys leave the same cells.
+"""
+
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +23,9 @@ from aetheria import Lenia
 from aetheria.files.patterns import read_pattern
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import life, live
+from tests.viewer.served import served
 from viewer.model.region import Region
-from viewer.sources.live import LiveSource
+from viewer.sources.opening import open_any
 from viewer.widgets import file_dialogs
 from viewer.window.window import Window
 
@@ -29,24 +34,49 @@ CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModi
 GLIDER = "#C from the web\nx = 3, y = 3, rule = B3/S23\nbo$2bo$3o!\n"
 
 
-@pytest.fixture
-def window(qtbot: QtBot) -> Iterator[Window]:
-    window = Window()
+class EditedWindow(Window):
+    """A window, and the motor whose cells it edits.
+
+    Attributes:
+        motor: the one that is open.
+        elsewhere: it is stepped by a server.
+        servers: that run.
+    """
+
+    def __init__(self, elsewhere: bool) -> None:
+        super().__init__()
+        self.elsewhere = elsewhere
+        self.servers = contextlib.ExitStack()
+
+    def edit(self, qtbot: QtBot, motor: Aetheria_Motor) -> None:
+        self.motor = motor
+        if self.elsewhere:
+            server, _ = self.servers.enter_context(served(motor))
+            self.controller.open(open_any(server.url))
+        else:
+            self.controller.open(live(motor))
+        qtbot.waitUntil(lambda: self.controller.frame is not None and bool(self.controller.tools.stamps), timeout=20_000)
+
+
+@pytest.fixture(params=["own", "served"])
+def window(qtbot: QtBot, request: pytest.FixtureRequest) -> Iterator[EditedWindow]:
+    window = EditedWindow(request.param == "served")
     qtbot.addWidget(window)
-    show(window, qtbot, life(initial=torch.zeros(1, 24, 32)))
-    window.show()
-    qtbot.waitUntil(window.isActiveWindow)
-    yield window
-    window.close()
-
-
-def show(window: Window, qtbot: QtBot, motor: Aetheria_Motor) -> None:
-    window.controller.open(live(motor))
-    qtbot.waitUntil(lambda: window.controller.frame is not None and bool(window.controller.tools.stamps))
+    with window.servers:
+        window.edit(qtbot, life(initial=torch.zeros(1, 24, 32)))
+        window.show()
+        qtbot.waitUntil(window.isActiveWindow)
+        yield window
+        window.close()
 
 
 def on_screen(window: Window, y: float, x: float) -> QPoint:
     return window.canvas.mapFromScene(window.canvas.box.mapViewToScene(QPointF(x, y)))
+
+
+def stroke(window: Window, key: Qt.Key, qtbot: QtBot) -> None:
+    qtbot.keyClick(window.canvas, key)
+    drag(window, (8.5, 4.5), (8.5, 12.5))
 
 
 def drag(window: Window, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -57,22 +87,21 @@ def drag(window: Window, start: tuple[float, float], end: tuple[float, float]) -
     QTest.mouseRelease(viewport, LEFT, pos=on_screen(window, *end))
 
 
-def live_cells(window: Window) -> list[list[int]]:
-    assert isinstance(window.controller.source, LiveSource)
-    return np.argwhere(window.controller.source.motor.cells[0, 0].numpy() > 0.5).tolist()
+def live_cells(window: EditedWindow) -> list[list[int]]:
+    return np.argwhere(window.motor.cells[0, 0].numpy() > 0.5).tolist()
 
 
 def glider_at(y: int, x: int) -> list[list[int]]:
     return [[y, x + 1], [y + 1, x + 2], [y + 2, x], [y + 2, x + 1], [y + 2, x + 2]]
 
 
-def paste_at(window: Window, qtbot: QtBot, y: float, x: float) -> None:
+def paste_at(window: EditedWindow, qtbot: QtBot, y: float, x: float) -> None:
     qtbot.keyClick(window.canvas, Qt.Key.Key_V, CTRL)
     qtbot.waitUntil(lambda: window.controller.model.tool == "paste")
     QTest.mouseClick(window.canvas.viewport(), LEFT, pos=on_screen(window, y, x))
 
 
-def test_text_from_the_web_is_pasted_under_the_mouse_cut_pasted_again_and_undone(window: Window, qtbot: QtBot) -> None:
+def test_text_from_the_web_is_pasted_under_the_mouse_cut_pasted_again_and_undone(window: EditedWindow, qtbot: QtBot) -> None:
     canvas, model = window.canvas, window.controller.model
     QGuiApplication.clipboard().setText(GLIDER)
     paste_at(window, qtbot, 6.5, 9.5)
@@ -95,12 +124,13 @@ def test_text_from_the_web_is_pasted_under_the_mouse_cut_pasted_again_and_undone
         qtbot.waitUntil(lambda wanted=wanted: live_cells(window) == wanted)  # type: ignore[misc]
 
 
-def test_the_ghost_follows_the_mouse_turns_with_the_keys_and_escape_puts_it_away(window: Window, qtbot: QtBot) -> None:
+def test_the_ghost_follows_the_mouse_turns_with_the_keys_and_escape_puts_it_away(window: EditedWindow, qtbot: QtBot) -> None:
     overlay, canvas = window.selection_overlay, window.canvas
     QGuiApplication.clipboard().setText("5o!")
     assert not overlay.ghost.isVisible()
     qtbot.keyClick(canvas, Qt.Key.Key_V, CTRL)
     qtbot.waitUntil(lambda: window.controller.model.tool == "paste")
+    QTest.mouseMove(canvas.viewport(), on_screen(window, 4.5, 4.5))  # the test before may have left it at the next place
     QTest.mouseMove(canvas.viewport(), on_screen(window, 10.5, 12.5))
     qtbot.waitUntil(lambda: overlay.frame.isVisible() and overlay.frame.rect().getRect() == (10, 10, 5, 1))
     assert overlay.ghost.pixmap().toImage().pixelColor(0, 0).alpha() > 100
@@ -113,7 +143,7 @@ def test_the_ghost_follows_the_mouse_turns_with_the_keys_and_escape_puts_it_away
     assert live_cells(window) == []
 
 
-def test_the_keys_of_the_edits(window: Window, qtbot: QtBot) -> None:
+def test_the_keys_of_the_edits(window: EditedWindow, qtbot: QtBot) -> None:
     canvas, selection = window.canvas, window.controller.selection
     QGuiApplication.clipboard().setText(GLIDER)
 
@@ -149,9 +179,9 @@ def test_the_keys_of_the_edits(window: Window, qtbot: QtBot) -> None:
     assert window.controller.paste.mode == "xor"
 
 
-def test_real_cells_go_through_the_clipboard_as_an_array(window: Window, qtbot: QtBot) -> None:
+def test_real_cells_go_through_the_clipboard_as_an_array(window: EditedWindow, qtbot: QtBot) -> None:
     motor = Aetheria_Motor(Lenia(R=5), (24, 32), 1, "cpu", {"plan": "eager"}, initial="noise")
-    show(window, qtbot, motor)
+    window.edit(qtbot, motor)
     before = motor.cells[0].numpy()
     window.controller.paste.mode = "copy"
     window.controller.selection.choose(Region(2, 3, 4, 5))
@@ -163,7 +193,9 @@ def test_real_cells_go_through_the_clipboard_as_an_array(window: Window, qtbot: 
     qtbot.waitUntil(lambda: np.array_equal(motor.cells[0, :, 12:16, 20:25].numpy(), before[:, 2:6, 3:8]))
 
 
-def test_a_copied_file_is_pasted_and_text_that_is_no_pattern_is_refused(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_copied_file_is_pasted_and_text_that_is_no_pattern_is_refused(
+    window: EditedWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
     (tmp_path / "g.rle").write_text(GLIDER)
     content = QMimeData()
     content.setUrls([QUrl.fromLocalFile(str(tmp_path / "g.rle"))])
@@ -177,7 +209,7 @@ def test_a_copied_file_is_pasted_and_text_that_is_no_pattern_is_refused(window: 
     assert window.controller.model.tool == "pan"
 
 
-def test_the_tools_panel_has_the_tool_and_the_density(window: Window, qtbot: QtBot) -> None:
+def test_the_tools_panel_has_the_tool_and_the_density(window: EditedWindow, qtbot: QtBot) -> None:
     panel = window.panels["tools"]
     panel.buttons["select"].click()  # type: ignore[attr-defined]
     assert window.controller.model.tool == "select"
@@ -193,8 +225,11 @@ def test_the_tools_panel_has_the_tool_and_the_density(window: Window, qtbot: QtB
 
 
 def test_a_selection_is_saved_from_the_menu(
-    window: Window, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: EditedWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if window.elsewhere:
+        assert "a server steps this run" in window.actions_by_name["window.file_menu.save_selection"].toolTip()
+        return
     monkeypatch.setattr(file_dialogs, "_folder", tmp_path)
     QGuiApplication.clipboard().setText(GLIDER)
     qtbot.keyClick(window.canvas, Qt.Key.Key_V, SHIFT)
@@ -208,3 +243,15 @@ def test_a_selection_is_saved_from_the_menu(
     dialog.accept()
     qtbot.waitUntil((tmp_path / "glider.rle").exists)
     assert read_pattern(tmp_path / "glider.rle").cells.tolist() == [[0, 1, 0], [0, 0, 1], [1, 1, 1]]
+
+
+def test_strokes_of_the_mouse_paint_and_erase_and_are_undone(window: EditedWindow, qtbot: QtBot) -> None:
+    window.controller.model.change_brush(size=1)
+    row = [[8, x] for x in range(4, 13)]
+    stroke(window, Qt.Key.Key_D, qtbot)
+    qtbot.waitUntil(lambda: live_cells(window) == row)
+    stroke(window, Qt.Key.Key_E, qtbot)
+    qtbot.waitUntil(lambda: live_cells(window) == [])
+    for held, wanted in ((CTRL, row), (CTRL, []), (CTRL | SHIFT, row), (CTRL | SHIFT, [])):
+        qtbot.keyClick(window.canvas, Qt.Key.Key_Z, held)
+        qtbot.waitUntil(lambda wanted=wanted: live_cells(window) == wanted)  # type: ignore[misc]

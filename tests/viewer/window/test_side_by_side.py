@@ -78,8 +78,8 @@ def test_the_same_recording_shows_two_fields_side_by_side(window: Window, qtbot:
     assert pane.isVisible()
     assert abs(pane.width() - window.canvas.width()) < 40
     assert (pane.field.currentText(), pane.levels.currentText()) == ("energy", "automatic")
-    assert pane.heading.title.text() == "step 0, run.h5"
-    assert window.side_by_side.heading.title.text() == "step 0, channel_0, run.h5"
+    assert pane.heading.title.toolTip() == "step 0, run.h5"
+    assert window.side_by_side.heading.title.toolTip() == "step 0, channel_0, run.h5"
     assert pane.canvas.mapTo(window, QPoint()).y() == window.canvas.mapTo(window, QPoint()).y()
 
 
@@ -126,11 +126,11 @@ def test_choices_of_the_second_are_its_own(window: Window, qtbot: QtBot, tmp_pat
 
 def test_levels_as_on_the_left_follow_the_left(window: Window, qtbot: QtBot) -> None:
     pane, second = compared(window, qtbot)
-    pane.levels.setCurrentText("as on the left")
+    pane.levels.setCurrentText("as left")
     pane.levels.activated.emit(pane.levels.currentIndex())
     window.controller.levels_locked((0.0, 42.0))
     qtbot.waitUntil(lambda: second.frame is not None and second.frame.levels == (0.0, 42.0))
-    assert pane.levels.currentText() == "as on the left"
+    assert pane.levels.currentText() == "as left"
 
 
 def test_the_cell_under_the_mouse_is_framed_in_the_second(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
@@ -190,7 +190,8 @@ def test_the_difference_is_the_left_cells_minus_the_right_ones(window: Window, q
     assert pane.levels.currentText() == "difference"
     assert second.model.view_settings is not None
     assert second.model.view_settings.field == "channel_0"
-    qtbot.waitUntil(lambda: pane.heading.title.text().startswith("left minus right at step 8: largest 1,"))
+    qtbot.waitUntil(lambda: pane.heading.title.toolTip().startswith("largest 1, mean size"))
+    assert pane.heading.title.toolTip().endswith("left minus right at step 8")
     first = window.controller.source
     assert isinstance(first, RecordingSource)
     assert isinstance(second.source, RecordingSource)
@@ -199,10 +200,10 @@ def test_the_difference_is_the_left_cells_minus_the_right_ones(window: Window, q
     assert shown is not None
     assert np.array_equal(shown.pixels, np.round((left.astype(float) - right + 1) * 127.5))
     window.controller.go_to(8)
-    qtbot.waitUntil(lambda: "largest 0," in pane.heading.title.text())
+    qtbot.waitUntil(lambda: "largest 0," in pane.heading.title.toolTip())
     window.side_by_side.toggle_difference()
-    assert pane.levels.currentText() == "as on the left"
-    assert pane.heading.title.text() == "step 8, late.h5"
+    assert pane.levels.currentText() == "as left"
+    assert pane.heading.title.toolTip() == "step 8, late.h5"
 
 
 def test_a_difference_needs_a_second_view(window: Window, qtbot: QtBot) -> None:

@@ -14,14 +14,13 @@ class ActivityPanel(DynamicsPanel[ActivityHistory]):
 
     def __init__(self, controller: Controller) -> None:
         self.chart = Chart("step", "change per step")
-        self.legend = self.chart.addLegend(offset=(8, 4), colCount=4)
+        self.chart.addLegend(offset=(8, 4), colCount=4)
         self.curves: dict[str, pg.PlotDataItem] = {}
         super().__init__(controller, ActivityView(), self.chart, "Activity of channels")
 
     def draw(self, result: ActivityHistory) -> str:
         name = self.controller.model.theme
         self.chart.colour(name)
-        self.legend.setLabelTextColor(self.palette().text().color())
         if tuple(self.curves) != result.names:
             for curve in self.curves.values():
                 self.chart.removeItem(curve)

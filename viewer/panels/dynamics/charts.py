@@ -28,6 +28,11 @@ class Chart(PlotWidget):
             axis = self.getAxis(side)
             axis.setPen(theme.colour(name, "dim"))
             axis.setTextPen(theme.colour(name, "text"))
+        legend = self.getPlotItem().legend
+        if legend is not None:
+            legend.setLabelTextColor(theme.colour(name, "text"))
+            for _, label in legend.items:
+                label.setText(label.text)  # or it keeps the colour that it was made in
 
 
 class ImageChart(Chart):

@@ -7,7 +7,7 @@ from viewer.model.frame import RenderedFrame
 from viewer.model.palette import colour_table
 from viewer.model.view_settings import Levels
 from viewer.panels.dynamics.base import DynamicsPanel
-from viewer.sources.sampling import Sample
+from viewer.sources.samples import Sample
 
 
 class PaintedPanel(DynamicsPanel[Sample]):

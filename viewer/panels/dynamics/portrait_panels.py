@@ -105,7 +105,7 @@ class SectionPanel(_ObservablesPanel):
         self.level.setDecimals(4)
         self.level.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         self.level.setMaximumWidth(12 * self.fontMetrics().horizontalAdvance("0"))
-        self.level.setMinimumWidth(7 * self.fontMetrics().horizontalAdvance("0"))
+        self.level.setMinimumWidth(9 * self.fontMetrics().horizontalAdvance("0"))
         self.level.valueChanged.connect(lambda _: self.update_picture())
         self.row.addWidget(QLabel("rises to"))
         self.row.addWidget(self.level)

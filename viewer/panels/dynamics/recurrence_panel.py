@@ -2,6 +2,7 @@
 
 from PySide6.QtCore import QRectF
 
+from aetheria.core.printable import counted
 from aetheria.observe.colour_maps import colour_map
 from viewer.controllers.controller import Controller
 from viewer.dynamics.recurrence import Recurrence, RecurrenceView
@@ -26,5 +27,9 @@ class RecurrencePanel(DynamicsPanel[Recurrence]):
         side = interval * len(steps)
         area = QRectF(steps[0] - interval / 2, steps[0] - interval / 2, side, side)
         self.chart.show_image(result.distances, colour_map("ember"), area, (0.0, float(result.distances.max()) or 1.0))
-        returned = f"came back after {result.period:,} steps" if result.period else f"did not come back in {len(steps)} frames"
+        returned = (
+            f"came back after {counted(result.period, 'step')}"
+            if result.period
+            else f"did not come back in {len(steps)} frames"
+        )
         return f"steps {steps[0]:,} to {steps[-1]:,}: {returned}"

@@ -13,7 +13,7 @@ from viewer.model.frame import RenderedFrame
 from viewer.panels.dynamics.charts import ImageChart
 from viewer.panels.dynamics.painting import PaintedPanel
 from viewer.panels.panel import Panel
-from viewer.sources.sampling import Sample
+from viewer.sources.samples import Sample
 from viewer.sources.source import FrameSource
 from viewer.widgets import theme
 

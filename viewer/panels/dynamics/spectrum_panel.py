@@ -18,7 +18,7 @@ class SpectrumPanel(DynamicsPanel[Spectrum]):
         self.chart = Chart("waves per cell", "power")
         self.chart.setLogMode(x=True, y=True)
         for side in ("left", "bottom"):
-            self.chart.getAxis(side).setStyle(maxTickLevel=0)  # numbers at powers of ten only
+            self.chart.getAxis(side).setStyle(maxTickLevel=0)  # no numbers at the marks in between
         self.curve = self.chart.plot()
         super().__init__(controller, SpectrumView(), self.chart, "Power spectrum")
 

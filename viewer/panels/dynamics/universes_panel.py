@@ -4,7 +4,7 @@ from viewer.controllers.controller import Controller
 from viewer.dynamics.universes import MOST, UniversesView
 from viewer.panels.dynamics.painting import PaintedPanel
 from viewer.panels.dynamics.tile_sheet import TileSheet
-from viewer.sources.sampling import Sample
+from viewer.sources.samples import Sample
 
 
 class UniversesPanel(PaintedPanel):
