@@ -75,6 +75,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.viewer.responsiveness --out benchmarks/results/viewer.md
 	$(BIN)/python -m benchmarks.speed.rings --out benchmarks/results/rings.md
 	$(BIN)/python -m benchmarks.speed.passes --out benchmarks/results/passes.md
+	$(BIN)/python -m benchmarks.speed.nca --out benchmarks/results/nca.md
+	$(BIN)/python -m benchmarks.speed.universes --out benchmarks/results/universes.md
 	$(BIN)/python -m benchmarks.accuracy.quantised --out benchmarks/results/quantised.md
 	$(BIN)/python -m benchmarks.speed.acorn --out benchmarks/results/acorn.md
 	$(BIN)/python -m benchmarks.speed.large_grid --out benchmarks/results/large_grid.md

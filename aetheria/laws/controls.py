@@ -139,6 +139,13 @@ class Controlled(nn.Module):
             )
         return value.view(-1, *[1] * (cells.ndim - 1))
 
+    def each(self, name: str) -> float | tuple[float, ...]:
+        """A number as a float, or a float for each universe, for kernels."""
+        value = getattr(self, name)
+        if not isinstance(value, Tensor):
+            return float(value)
+        return float(value) if value.ndim == 0 else tuple(value.tolist())
+
     def live_value(self, control: Control, value: float) -> Tensor:
         """The tensor that `live` gives for a value of a control: by default its `as_tensor`, else say a table of chances."""
         return control.as_tensor(value)

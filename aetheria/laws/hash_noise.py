@@ -78,6 +78,11 @@ def threshold(rate: float) -> int:
     return round(rate * (1 << 32))
 
 
+def thresholds(rates: Tensor) -> Tensor:
+    """`threshold` of each number of a tensor, int64."""
+    return (rates.double() * (1 << 32)).round().long()
+
+
 def chance_control(name: str, meaning: str) -> Control:
     """The control of a chance from 0 to 1; `live` gives the hash words below which it happens."""
     return Control(

@@ -165,9 +165,9 @@ def start_small(layer: Convolution, output_scale: float | None) -> Convolution:
 def as_dense(layer: Convolution, norm: nn.Module | None, activation: Activation) -> Dense | None:
     """A convolution, its norm and its activation as a `Dense`; None for a norm with statistics across cells.
 
-    A 3x3 convolution's inputs come tap by tap in reading order, as `one_hot` filters give them.
+    The inputs of a convolution over 3 cells along each axis come tap by tap in reading order, as `one_hot` filters give them.
     """
-    weight = layer.weight.permute(0, 2, 3, 1).flatten(1)
+    weight = layer.weight.movedim(1, -1).flatten(1)
     if isinstance(norm, ChannelNorm):
         return Dense(weight, layer.bias, activation, norm.scale, norm.eps)
     return Dense(weight, layer.bias, activation) if norm is None or isinstance(norm, nn.Identity) else None

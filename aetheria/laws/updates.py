@@ -24,6 +24,7 @@ class QuantumLaw(Law):
     "none" leaves it. The step is not unitary: different states may become the same one. Base of unitary laws: `UnitaryLaw`.
     """
 
+    spreads_controls = True
     controls = (Control("decay", "share of psi lost per step", 0.0, 0.5, lambda value: 0 <= value < 1, "0 <= decay < 1"),)
     default_field = "density"
     fields = (
@@ -82,7 +83,7 @@ class QuantumLaw(Law):
 
     def forward(self, cells: Tensor, *memory: Tensor) -> Tensor | tuple[Tensor, ...]:
         delta, *rest = self.predict(cells, *memory)
-        after = normalised(cells + delta - self.live("decay") * cells, self.normalise, self.square_sum)
+        after = normalised(cells + delta - self.spread("decay", cells) * cells, self.normalise, self.square_sum)
         return (after, *rest) if rest else after
 
     @by_parts

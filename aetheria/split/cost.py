@@ -60,7 +60,7 @@ def cell_rate(law: Law, device_type: str) -> float:
         return states
     network = law.cell_network()
     if network is not None:
-        return products / sum(layer.weight.numel() for layer in network.layers)
+        return products / network.products
     return other / law.channels
 
 

@@ -3,6 +3,7 @@
 from aetheria.core.device import keep_freed_memory
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
+from aetheria.laws.local_network import CellNetwork
 from aetheria.stepping.compiled import Compiled
 from aetheria.stepping.cpu import formulas as cpu_formulas
 from aetheria.stepping.cpu import lenia as cpu_lenia
@@ -13,6 +14,7 @@ from aetheria.stepping.gpu import local_network as gpu_network
 from aetheria.stepping.packed_factories import PACKED_FACTORIES
 from aetheria.stepping.plan import Plan, State, Stepwise, make_step
 from aetheria.stepping.plan_factory import ANY_RANK, COMPILING_S, WORTH_BUILDING, WORTH_COMPILING, PlanFactory, StepProblem
+from aetheria.stepping.unmodified import form_of
 
 _EXACT = "exact sums over the grid are taken between its steps"
 
@@ -35,6 +37,9 @@ def _make_formulas(problem: StepProblem) -> Plan:
 def _why_not_fused(problem: StepProblem) -> str:
     if problem.on_cuda and problem.law.square_sum is not None:
         return _EXACT
+    network = form_of(problem.law, CellNetwork)
+    if isinstance(network, CellNetwork) and network.rank != problem.rank:
+        return f"{problem.law.name}.cell_network() is for grids of {network.rank} axes, and this one has {problem.rank}"
     return (gpu_network if problem.on_cuda else cpu_network).why_not(problem.law, problem.precision)
 
 
@@ -91,6 +96,7 @@ PLAN_FACTORIES = (
         WORTH_BUILDING,
         _why_not_fused,
         _make_fused,
+        ranks=ANY_RANK,
         any_grid=True,
     ),
     PlanFactory(

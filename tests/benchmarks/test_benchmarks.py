@@ -31,12 +31,14 @@ from benchmarks.speed import (
     first_step,
     headless,
     large_grid,
+    nca,
     passes,
     recording_cost,
     rings,
     serving,
     shares,
     stepping,
+    universes,
     watching,
     winograd,
 )
@@ -410,3 +412,32 @@ def test_laws_in_passes_are_timed_beside_a_copy(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("sys.argv", ["passes", "--quick", "--laws", "FitzHughNagumo"])
     passes.main()
     assert "| FitzHughNagumo | 16 x 16 | fused |" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_configurations_of_the_nca_are_timed_beside_growing_nca(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("sys.argv", ["nca", "--quick", "--cases", "texture", "growing, three axes"])
+    try:
+        nca.main()
+    finally:
+        torch.set_num_threads(threads)
+    printed = capsys.readouterr().out
+    assert "| texture | 16 x 16 | 5,760 |" in printed
+    assert "| growing, three axes | 8 x 8 x 8 | 10,240 |" in printed
+
+
+def test_numbers_by_universe_are_timed_beside_one_motor_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("sys.argv", ["universes", "--quick", "--laws", "GrowingNCA"])
+    try:
+        universes.main()
+    finally:
+        torch.set_num_threads(threads)
+    printed = capsys.readouterr().out
+    assert "| GrowingNCA | fire_rate | fused |" in printed
+    assert "| GrowingNCA | fire_rate | eager |" in printed

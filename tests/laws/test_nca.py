@@ -14,6 +14,7 @@ from aetheria.laws import NCA, GrowingNCA, build_law
 from aetheria.laws.neural.nca_presets import PRESETS
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping.cpu.local_network import why_not
+from aetheria.stepping.gpu.local_network import why_not as why_not_on_gpu
 from tests.oracles import Oracle, oracle
 from tests.small_laws import stepper
 
@@ -195,7 +196,13 @@ FUSED: dict[str, dict[str, Any]] = {
         "hidden_channels": 16,
     },
     "inputs without a mask": {"preset": "diffusing", "boundary": "zero"},
+    "steerable": {"preset": "steerable"},
+    "inputs": {"preset": "conditional", "activation": "silu"},
+    "a picture that is kept": {"preset": "self_classifying", "kernels": 12},
+    "a row": {"preset": "arc_1d", "activation": "tanh"},
+    "in space": {"rank": 3, "perception": ["identity", "learned"], "kernels": 4},
 }
+GRIDS = {1: (230,), 2: (13, 18), 3: (6, 5, 9)}
 
 
 @pytest.mark.parametrize("given", FUSED.values(), ids=FUSED)
@@ -203,7 +210,7 @@ def test_the_fused_plan_steps_it_whatever_its_perception_and_sizes(given: dict[s
     law = moving(NCA(**given))
     assert not why_not(law, "fp32")
     motors = [
-        Aetheria_Motor(law, (13, 18), law.channels, "cpu", {"plan": plan}, initial="noise", batch=2)
+        Aetheria_Motor(law, GRIDS[law.rank], law.channels, "cpu", {"plan": plan}, initial="noise", batch=2)
         for plan in ("eager", "fused")
     ]
     for motor in motors:
@@ -217,15 +224,14 @@ def test_the_fused_plan_steps_it_whatever_its_perception_and_sizes(given: dict[s
     [
         {"preset": "steerable"},
         {"preset": "conditional"},
-        {"preset": "self_classifying"},
         {"activation": "tanh"},
         {"perception": ["identity", "learned"], "kernels": 4},
         {"rank": 3},
     ],
     ids=str,
 )
-def test_a_law_that_the_fused_kernel_cannot_express_is_not_given_to_it(given: dict[str, Any]) -> None:
-    assert "is no network of one cell and its neighbours" in why_not(NCA(**given), "fp32")
+def test_what_the_kernel_on_a_gpu_cannot_express_is_not_given_to_it(given: dict[str, Any]) -> None:
+    assert "the kernel takes two axes, fixed filters" in why_not_on_gpu(NCA(**given), "fp32")
 
 
 # -- bad input -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from aetheria.laws.base import Law
 from aetheria.laws.controls import Control
-from aetheria.laws.hash_noise import hash_words, noise_memory, threshold
+from aetheria.laws.hash_noise import hash_words, noise_memory, threshold, thresholds
 
 
 class FiringLaw(Law):
@@ -16,6 +16,7 @@ class FiringLaw(Law):
 
     stochastic = True
     tipping = True
+    spreads_controls = True
     controls = (
         Control(
             "fire_rate",
@@ -33,5 +34,9 @@ class FiringLaw(Law):
 
     def fired(self, cells: Tensor, change: Tensor, seed: Tensor, step: Tensor) -> Tensor:
         """Cells `(B, C, *grid)` plus the change of those that fire."""
-        fire = hash_words(seed, step, cells.shape[2:], self.place) < self.live("fire_rate")
+        below = self.spread("fire_rate", cells)
+        if below.is_floating_point():  # the user's own tensor: one number, or one for each universe
+            below = thresholds(below)
+            below = below.squeeze(1) if below.ndim else below
+        fire = hash_words(seed, step, cells.shape[2:], self.place) < below
         return cells + torch.where(fire[:, None], change, 0.0)

@@ -1,6 +1,7 @@
 """NCA: a neural cellular automaton whose perception, network and masks are settings; presets by name."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -13,7 +14,7 @@ from aetheria.laws.base import PLOTTED
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_rank, check_whole
 from aetheria.laws.first_cells import by_parts
 from aetheria.laws.layers import as_dense, make_dense, pad
-from aetheria.laws.local_network import ACTIVATIONS, CellNetwork, Dense
+from aetheria.laws.local_network import CellNetwork, Dense
 from aetheria.laws.neural.firing import FiringLaw
 from aetheria.laws.neural.nca_presets import PERCEPTIONS, PRESETS, NCASettings, Perception, Preset
 from aetheria.laws.neural.perception import Perceives
@@ -144,12 +145,12 @@ class NCA(Perceives, FiringLaw):
         kinds = settings.perception
         if not kinds or len(set(kinds)) < len(kinds) or not set(kinds) <= set(PERCEPTIONS):
             raise ConfigError(f"{where} perception: {list(kinds)} given; expected some of {', '.join(PERCEPTIONS)}, each once")
-        self.kernels = check_whole(where, int("learned" in kinds), None, kernels=settings.kernels)
+        kernels = check_whole(where, int("learned" in kinds), None, kernels=settings.kernels)
         self.steerable = settings.steerable
         if self.steerable and (rank != 2 or "sobel" not in kinds):
             raise ConfigError(f'{where} steerable: expected two dimensions and perception "sobel", whose gradients it turns')
         angle = self.channels - self.inputs - 1 if self.steerable else None
-        seen = self.add_perception(kinds, rank, self.kernels, self.boundary, angle)
+        seen = self.add_perception(kinds, rank, kernels, self.boundary, angle)
         self.hidden = make_dense(rank, seen, widths[0])
         self.deeper = nn.ModuleList(make_dense(rank, one, other) for one, other in pairwise(widths))
         self.update = make_dense(rank, widths[-1], self.channels)
@@ -201,21 +202,26 @@ class NCA(Perceives, FiringLaw):
         return torch.cat((cells[:, : self.channels - self.inputs], fed), 1)
 
     def cell_network(self) -> CellNetwork | None:
-        filters, fixed = self.filters(), self._buffers["fixed"]
-        if (
-            self.ranks != (2,)
-            or filters is None
-            or self.activation not in ACTIVATIONS
-            or (fixed is not None and self.alive_mask)
-        ):
-            return None
-        layers: list[Dense | None] = [as_dense(self.learned, None, self.activation)] if self.perception == ("learned",) else []
-        layers += [as_dense(layer, None, self.activation) for layer in (self.hidden, *self.deeper)]
-        weight, bias = self.update.weight.flatten(1), self.update.bias
-        if fixed is not None:
+        learned = as_dense(self.learned, None, self.activation) if "learned" in self.perception else None
+        hidden = [as_dense(layer, None, self.activation) for layer in (self.hidden, *self.deeper)]
+        assert hidden[0] is not None
+        hidden[0] = replace(hidden[0], weight=self.learned_last(hidden[0].weight))
+        if self.perception == ("learned",):
+            hidden, learned = [learned, *hidden], None
+        weight, bias, fixed = self.update.weight.flatten(1), self.update.bias, self._buffers["fixed"]
+        if fixed is not None and not self.alive_mask:  # without masks a channel is kept where its change is 0
             weight, bias = torch.where(fixed[:, None], 0, weight), None if bias is None else torch.where(fixed, 0, bias)
-        dense = (*(layer for layer in layers if layer is not None), Dense(weight, bias, "none"))
-        return CellNetwork(filters, dense, self.boundary, fire_rate=self.fire_rate, alive=self.alive, place=self.place)
+        return CellNetwork(
+            self.filters(),
+            (*(layer for layer in hidden if layer is not None), Dense(weight, bias, "none")),
+            self.boundary,
+            fire_rate=self.each("fire_rate"),
+            alive=self.alive,
+            place=self.place,
+            learned=learned,
+            steering=self.steering(),
+            kept=(*self.kept, *range(self.channels - self.inputs, self.channels)) if self.alive_mask else (),
+        )
 
     def seed_cell(self) -> Tensor:
         """Channels before the alive channel (the colours) 0, as are inputs; all others 1."""

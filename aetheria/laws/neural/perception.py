@@ -1,13 +1,14 @@
 """Perception of neural cellular automata: the cell itself, gradients, the Laplacian, learned kernels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from aetheria.laws.checks import Boundary
 from aetheria.laws.layers import correlate, make_conv, pad
-from aetheria.laws.local_network import Filters, one_hot
+from aetheria.laws.local_network import Filters, Steering, as_filter, every_tap, one_hot
 from aetheria.laws.neural.nca_presets import Perception
 
 
@@ -25,14 +26,15 @@ class Perceives(nn.Module):
     laplacian: Tensor
     boundary: str
     channels: int
+    rank: int
+    kernels: int
 
     def add_perception(
         self, perception: Sequence[Perception], rank: int, kernels: int, boundary: Boundary, angle_channel: int | None
     ) -> int:
         """Makes the kernels; returns the number of inputs that they give a cell's network."""
-        self.perception, self.angle_channel = tuple(perception), angle_channel
+        self.perception, self.angle_channel, self.rank, self.kernels = tuple(perception), angle_channel, rank, kernels
         c = self.channels
-        inputs = {"identity": c, "sobel": rank * c, "laplacian": c, "learned": kernels}
         if "sobel" in perception:
             gradients = torch.cat([kernel.expand(c, 1, *kernel.shape) for kernel in sobel_kernels(rank)])
             self.register_buffer("sobel", gradients, persistent=False)
@@ -41,7 +43,7 @@ class Perceives(nn.Module):
             self.register_buffer("laplacian", kernel.expand(c, 1, *kernel.shape).clone(), persistent=False)
         if "learned" in perception:
             self.learned = make_conv(rank, c, kernels, 3, boundary)
-        return sum(inputs[kind] for kind in perception)
+        return sum(map(self._inputs, perception))
 
     def activate(self, values: Tensor) -> Tensor:
         """The activation of the law's network."""
@@ -71,22 +73,42 @@ class Perceives(nn.Module):
         (x, y), cos, sin = gradients, angle.cos(), angle.sin()
         return [x * cos + y * sin, y * cos - x * sin]
 
-    def filters(self) -> Filters | None:
-        """The kernels as 3x3 filters applied to each channel, in the order of the network's inputs; None if they are not.
+    def filters(self) -> Filters:
+        """The fixed kernels as filters applied to each channel, in the order of the inputs that they give.
 
-        Learned kernels alone are layers that read each of the nine cells.
+        Learned kernels alone are layers that read each of the 3^n cells around.
         """
-        if self.angle_channel is not None:
-            return None
+        rank = self.rank
         if self.perception == ("learned",):
-            return one_hot(*((y, x) for y in range(3) for x in range(3)))
-        found: list[tuple[tuple[float, ...], ...]] = []
+            return one_hot(*every_tap(rank))
+        kernels = {"sobel": sobel_kernels(rank), "laplacian": [laplacian_kernel(rank)]}
+        found: list[Any] = []
         for kind in self.perception:
-            if kind == "learned":
-                return None
-            kernels = {"sobel": sobel_kernels(2), "laplacian": [laplacian_kernel(2)]}.get(kind)
-            found += one_hot((1, 1)) if kernels is None else (tuple(map(tuple, kernel.tolist())) for kernel in kernels)
+            if kind == "identity":
+                found += one_hot((1,) * rank)
+            elif kind != "learned":
+                found += map(as_filter, kernels[kind])
         return tuple(found)
+
+    def learned_last(self, weight: Tensor) -> Tensor:
+        """Columns of a layer `(outputs, inputs)` on what is perceived, those of learned kernels behind the others."""
+        if "learned" not in self.perception[:-1]:
+            return weight
+        before = sum(self._inputs(kind) for kind in self.perception[: self.perception.index("learned")])
+        first, learned, last = weight.tensor_split((before, before + self._inputs("learned")), 1)
+        return torch.cat((first, last, learned), 1)
+
+    def steering(self) -> Steering | None:
+        """The gradients among `filters` that each cell turns by its angle."""
+        if self.angle_channel is None:
+            return None
+        fixed = [kind for kind in self.perception if kind != "learned"]
+        x = fixed.index("sobel")  # each kind before it gives one filter
+        return Steering(self.angle_channel, x, x + 1)
+
+    def _inputs(self, kind: Perception) -> int:
+        """Inputs that a kind of kernels gives a cell's network."""
+        return {"identity": 1, "sobel": self.rank, "laplacian": 1}[kind] * self.channels if kind != "learned" else self.kernels
 
 
 def sobel_kernels(rank: int) -> list[Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from aetheria.laws.checks import RANKS, Boundary, check_choice
 from aetheria.laws.layers import Norm, make_dense, moore_sum, pad, window
-from aetheria.laws.local_network import CellNetwork, Normalise, one_hot
+from aetheria.laws.local_network import CellNetwork, Normalise, as_filter, one_hot
 from aetheria.laws.quantum.per_cell import PerCellLaw
 from aetheria.laws.registry import register
 
@@ -61,5 +61,7 @@ class DEEP_QCA(PerCellLaw):  # noqa: N801 - the law's published name
 
     def cell_network(self) -> CellNetwork | None:
         if self.summed:
-            return self.as_cell_network((((1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 1.0)),))
+            around = torch.ones((3,) * self.ranks[0])
+            around[(1,) * self.ranks[0]] = 0
+            return self.as_cell_network((as_filter(around),))
         return self.as_cell_network(one_hot(*self.neighbours))

@@ -4,7 +4,7 @@ from typing import Literal
 
 from aetheria.laws.checks import RANKS, Boundary, check_choice
 from aetheria.laws.layers import Norm, make_conv
-from aetheria.laws.local_network import CellNetwork, Normalise, one_hot
+from aetheria.laws.local_network import CellNetwork, Normalise, every_tap, one_hot
 from aetheria.laws.quantum.per_cell import PerCellLaw
 from aetheria.laws.registry import register
 
@@ -45,5 +45,5 @@ class MLP(PerCellLaw):
         self.add_layers(norm, output_scale)
 
     def cell_network(self) -> CellNetwork | None:
-        taps = [(y, x) for y in range(3) for x in range(3)] if self.perceive.kernel_size[0] == 3 else [(1, 1)]
-        return self.as_cell_network(one_hot(*taps))
+        (rank,) = self.ranks
+        return self.as_cell_network(one_hot(*(every_tap(rank) if self.perceive.kernel_size[0] == 3 else [(1,) * rank])))

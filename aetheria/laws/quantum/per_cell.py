@@ -49,15 +49,13 @@ class PerCellLaw(QuantumLaw):
         return (self.out(h),)
 
     def as_cell_network(self, filters: Filters) -> CellNetwork | None:
-        """The law as a `CellNetwork`, if the outputs of these 3x3 filters are the inputs that `perceive` weighs.
+        """The law as a `CellNetwork`, if the outputs of these filters are the inputs that `perceive` weighs.
 
-        None on grids of one or three axes, and for a norm with statistics across cells. A subclass must call it in a
-        `cell_network` of its own: a method that is inherited tells nothing of what the subclass changes.
+        None for a norm with statistics across cells. A subclass must call it in a `cell_network` of its own: a method that is
+        inherited tells nothing of what the subclass changes.
         """
-        if self.ranks != (2,):
-            return None
         hidden, deeper = as_dense(self.perceive, self.norms[0], "elu"), as_dense(self.hidden, self.norms[1], "elu")
         last = as_dense(self.out, None, "none")
         if hidden is None or deeper is None or last is None:
             return None
-        return CellNetwork(filters, (hidden, deeper, last), self.boundary, self.decay, self.normalise)
+        return CellNetwork(filters, (hidden, deeper, last), self.boundary, self.each("decay"), self.normalise)

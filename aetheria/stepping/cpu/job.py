@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aetheria.core.errors import LawError
+
 THREAD_PRODUCTS = 4_000_000  # multiplications that are worth starting a thread for
 
 
@@ -29,6 +31,19 @@ def run(kernel: Callable[..., int], job: ctypes.Structure) -> None:
 def threads_for(products: int) -> int:
     """As many threads as torch uses, but none with less work than its start takes."""
     return max(1, min(torch.get_num_threads(), products // THREAD_PRODUCTS))
+
+
+def by_universe(values: float | tuple[float, ...], batch: int, name: str) -> tuple[float, ...]:
+    """A number for each universe, of one for all or one for each.
+
+    Raises:
+        LawError: they are given for another number of universes.
+    """
+    if not isinstance(values, tuple):
+        return (values,) * batch
+    if len(values) != batch:
+        raise LawError(f"{name}: {len(values)} numbers given; expected one, or one for each of the {batch} universes")
+    return values
 
 
 def plain(tensor: Tensor | None) -> Tensor | None:

@@ -2,9 +2,10 @@
 
 import ctypes
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,10 +14,10 @@ from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
 from aetheria.laws.checks import BOUNDARIES
 from aetheria.laws.hash_noise import Place, threshold
-from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS, CellNetwork, Dense, Filters
+from aetheria.laws.local_network import ACTIVATIONS, NORMALISATIONS, CellNetwork, Dense, Filters, Steering
 from aetheria.laws.updates import normalised
 from aetheria.stepping.cpu.build import native_kernel
-from aetheria.stepping.cpu.job import StepBuffers, address, fields, plain, run, threads_for
+from aetheria.stepping.cpu.job import StepBuffers, address, by_universe, fields, plain, run, threads_for
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import form_of
 
@@ -31,10 +32,11 @@ class Job(ctypes.Structure):
     """As in `local_network.cpp`."""
 
     _fields_ = fields(
-        "layers filters cells next spare seed step",
-        int64="batch channels height width steps fire_below top left rows columns",
-        int32="layer_count filter_count boundary normalise alive_channel threads",
-        float32="decay alive_above",
+        "layers filters cells next spare seed step fire_below decay kept",
+        int64="batch channels depth height width steps front top left planes rows columns",
+        int32="rank layer_count filter_count boundary normalise learned alive_channel angle_channel steered_x steered_y "
+        "threads",
+        float32="alive_above",
     )
 
 
@@ -97,37 +99,66 @@ class FusedOnCpu(Plan):
 
 
 def _step(kernel: Callable[..., int], network: CellNetwork, grids: State, memory: State, steps: int) -> None:
-    batch, channels, height, width = grids[0].shape
-    tensors = [[plain(tensor) for tensor in (layer.weight, layer.bias, layer.scale)] for layer in network.layers]
-    layers = (Layer * len(tensors))(*map(_layer, network.layers, tensors))
-    filters = _filters(network.filters)
+    batch, channels, *grid = grids[0].shape
+    every = (*(() if network.learned is None else (network.learned,)), *network.layers)
+    tensors = [[plain(tensor) for tensor in (layer.weight, layer.bias, layer.scale)] for layer in every]
+    layers = (Layer * len(tensors))(*map(_layer, every, tensors))
+    filters, fire_below, decay, kept = _filters(network.filters), *_numbers(network, batch), _kept(network)
     alive_channel, alive_above = network.alive or (-1, 0.0)
+    steering = network.steering or Steering(-1, 0, 0)
     seed, step = memory or (None, None)
-    place = network.place or Place((0, 0), (height, width))
-    products = sum(math.prod(layer.weight.shape) for layer in network.layers)
+    place = network.place or Place((0,) * len(grid), tuple(grid))
     job = Job(
         ctypes.addressof(layers),
         filters.data_ptr(),
         *(grid.data_ptr() for grid in grids),
-        *map(address, (seed, step)),
-        *(batch, channels, height, width, steps),
-        -1 if network.fire_rate is None else threshold(network.fire_rate),
-        *place.offset,
-        *place.grid,
-        *(len(layers), len(filters)),
+        *map(address, (seed, step, fire_below, decay, kept)),
+        *(batch, channels, *_three(grid, 1), steps),
+        *(*_three(place.offset, 0), *_three(place.grid, 1)),
+        *(len(grid), len(layers), len(filters)),
         BOUNDARIES.index(network.boundary),
         NORMALISATIONS.index(network.normalise),
+        network.learned is not None,
         alive_channel,
-        threads_for(batch * height * width * steps * products),
-        network.decay,
+        *(steering.angle, steering.x, steering.y),
+        threads_for(batch * math.prod(grid) * steps * network.products),
         alive_above,
     )
     run(kernel, job)
 
 
+def _three(numbers: Sequence[int], first: int) -> tuple[int, ...]:
+    """Of each axis of a grid, for three axes."""
+    return (first,) * (3 - len(numbers)) + tuple(numbers)
+
+
+def _numbers(network: CellNetwork, batch: int) -> tuple[Tensor | None, Tensor]:
+    """The numbers below which hash words fire, and the decay, of each universe.
+
+    Raises:
+        LawError: they are given for another number of universes.
+    """
+    rates, decay = network.fire_rate, network.decay
+    below = (
+        None
+        if rates is None
+        else torch.tensor([threshold(rate) for rate in by_universe(rates, batch, "fire_rate")], device="cpu")
+    )
+    return below, torch.tensor(by_universe(decay, batch, "decay"), dtype=torch.float32, device="cpu")
+
+
+def _kept(network: CellNetwork) -> Tensor:
+    return torch.tensor([channel in network.kept for channel in range(network.channels)], dtype=torch.uint8, device="cpu")
+
+
 @cache
 def _filters(filters: Filters) -> Tensor:
-    return torch.tensor(filters, dtype=torch.float32, device="cpu")
+    """`(F, 3, 3, 3)`; the filters of fewer axes lie in the middle."""
+    found = torch.tensor(filters, dtype=torch.float32, device="cpu")
+    placed = torch.zeros(len(found), 3, 3, 3, dtype=torch.float32, device="cpu")
+    middle: Any = (slice(None), *(1,) * (4 - found.ndim))
+    placed[middle] = found
+    return placed
 
 
 def _layer(layer: Dense, tensors: list[Tensor | None]) -> Layer:

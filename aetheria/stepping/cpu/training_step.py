@@ -67,7 +67,8 @@ def training_step(law: nn.Module) -> Step:
 def _fits(network: CellNetwork) -> bool:
     """Whether `SparseTrainingStep` can step this network."""
     return (
-        network.fire_rate is not None
+        network.plain
+        and network.fire_rate is not None
         and network.normalise == "none"
         and network.decay == 0
         and network.boundary != "reflect"
@@ -171,7 +172,7 @@ def _call(
         layer.activation = ACTIVATIONS.index(dense.activation)
     alive_channel, alive_above = network.alive or (-1, 0.0)
     products = batch * height * width * sum(math.prod(layer.weight.shape) for layer in network.layers)
-    assert network.fire_rate is not None
+    assert isinstance(network.fire_rate, float)
     job = Job(
         layers=ctypes.addressof(layers),
         filters=filters.data_ptr(),

@@ -26,6 +26,11 @@ def why_not(law: Law, precision: Precision) -> str:
     network = form_of(law, CellNetwork)
     if isinstance(network, str):
         return network
+    if not network.plain:
+        return (
+            "the kernel takes two axes, fixed filters or learned ones alone, ELU and ReLU, no steering, no channels kept under "
+            "a mask, and numbers that are the same in all universes"
+        )
     if precision == "fp64":
         return "the kernel computes in float32"
     if any(layer.weight.dtype != torch.float32 for layer in network.layers):
@@ -112,6 +117,8 @@ class FusedOnCuda(Plan):
         if controls != self._controls and not (self._decay.is_cuda and torch.cuda.is_current_stream_capturing()):
             network = _network(self._law)
             with torch.inference_mode():
+                assert not isinstance(network.decay, tuple)
+                assert not isinstance(network.fire_rate, tuple)
                 self._decay.fill_(network.decay)
                 self._below.fill_(threshold(network.fire_rate or 0))
             self._controls = controls
@@ -121,7 +128,7 @@ class FusedOnCuda(Plan):
             return False
         network = form_of(self._law, CellNetwork)
         self._fingerprint, self._controls = Fingerprint(self._law), None
-        return isinstance(network, str) or self._form != _form(network)
+        return isinstance(network, str) or not network.plain or self._form != _form(network)
 
     def step(self, *held: Tensor) -> State:
         """One step, without waiting for the device. The given state stays as it is."""

@@ -2,7 +2,7 @@
 #pragma once
 
 enum Boundary { BOUNDARIES };     // PERIODIC, ZERO, REFLECT
-enum Activation { ACTIVATIONS };  // NONE, ELU, RELU
+enum Activation { ACTIVATIONS };  // NONE, ELU, RELU, TANH, SILU
 enum Curve { CURVES };            // POLYNOMIAL, EXPONENTIAL
 enum Update { UPDATES };          // CLIP, SIGMOID, FREE, FLOW
 namespace normalisation {

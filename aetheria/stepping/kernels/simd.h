@@ -73,16 +73,35 @@ inline Vec sums_of(const Vec* rows) {
 #endif
 }
 
-// exp(x) - 1 for x <= 0; NaN stays NaN. Cody-Waite reduction, then the series to x^7: error below 2e-7.
-inline Vec expm1_below(Vec x) {
+// exp(x) = power + power * less_one for x <= 0, where less_one is exp(r) - 1 of a small r; NaN stays NaN. Cody-Waite reduction, then
+// the series to x^7: error below 2e-7.
+struct Exponential { Vec power, less_one; };
+inline Exponential exponential_below(Vec x) {
     x = x < -87.0f ? Vec{} - 87.0f : x;
     const Vec magic = Vec{} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
     const Vec n = (x * 1.44269504f + magic) - magic;
     const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     Vec p = Vec{} + 1.0f / 5040;
     for (float c : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f}) p = p * r + c;
-    const Vec power = (Vec)((__builtin_convertvector(n, Ints) + 127) << 23);
-    return (p * r) * power + (power - 1.0f);
+    return {(Vec)((__builtin_convertvector(n, Ints) + 127) << 23), p * r};
+}
+
+// exp(x) - 1 for x <= 0.
+inline Vec expm1_below(Vec x) {
+    const Exponential e = exponential_below(x);
+    return e.less_one * e.power + (e.power - 1.0f);
+}
+
+inline Vec hyperbolic_tangent(Vec x) {
+    const Vec t = expm1_below(x < 0.0f ? 2.0f * x : -2.0f * x), y = t / (t + 2.0f);
+    return x < 0.0f ? y : -y;
+}
+
+// x / (1 + exp(-x)), without overflow.
+inline Vec sigmoid_linear(Vec x) {
+    const Exponential e = exponential_below(x < 0.0f ? x : -x);
+    const Vec power = e.less_one * e.power + e.power;
+    return (x < 0.0f ? x * power : x) / (1.0f + power);
 }
 
 inline Vec inverse_root(Vec x) {
@@ -103,5 +122,7 @@ inline Vec inverse_norm(Vec sum) {
 inline Vec activated(Vec x, int activation) {
     if (activation == RELU) return x < 0.0f ? Vec{} : x;
     if (activation == ELU) return x > 0.0f ? x : expm1_below(x);
+    if (activation == TANH) return hyperbolic_tangent(x);
+    if (activation == SILU) return sigmoid_linear(x);
     return x;
 }

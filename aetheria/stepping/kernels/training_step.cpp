@@ -195,7 +195,7 @@ struct Worker {
             out[i] = job.alive_channel < 0 ? 1 : alive_state(cells[i * job.channels + job.alive_channel], job.alive_above);
     }
     void largest_state(const std::vector<uint8_t>& states, int64_t y, int64_t radius, std::vector<uint8_t>& out) {
-        largest_state_nearby(job.height, job.width, job.boundary, y, radius, column_max, out,
+        largest_state_nearby(1, job.height, job.width, job.boundary, 0, y, radius, column_max, out,
                              [&](int64_t row, uint8_t* to) { std::copy_n(&states[index_of(row, 0)], job.width, to); });
     }
 
