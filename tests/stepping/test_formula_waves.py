@@ -14,6 +14,7 @@ from aetheria.laws.formula import Formula, named
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping.cpu.formulas import FusedFormulas, why_not
 from tests.small_laws import boundaries
+from tests.stepping.test_formulas import eager
 from tests.stepping.test_plans import advanced, stepped
 
 
@@ -68,11 +69,12 @@ def test_waves_of_formulas_in_float64_are_left_to_other_plans() -> None:
 
 @pytest.mark.parametrize("boundary", boundaries("Kuramoto"))
 @pytest.mark.parametrize("grid", [(300,), (2, 2), (70, 33), (9, 1030)], ids=str)
-def test_kuramoto_equals_the_law_in_float64(boundary: Any, grid: tuple[int, ...]) -> None:
+def test_kuramoto_is_as_close_to_float64_as_eager_steps(boundary: Any, grid: tuple[int, ...]) -> None:
     law = Kuramoto(K=1.5, boundary=boundary)
     cells = torch.stack([3 * law.random_cells(grid, torch.Generator().manual_seed(seed)) for seed in range(2)])
     given, expected = advanced(FusedFormulas(law, len(grid)), (cells,), 11)[0], stepped(law, (cells,), 11)[0]
-    torch.testing.assert_close(given.double(), expected.double(), rtol=0, atol=5e-5)
+    plain = eager(law, cells, 11)  # in float32: neighbours that are half a turn apart double an error in a step or two
+    assert (given - expected).abs().max() <= 2 * (plain - expected).abs().max() + 1e-6
     assert (expected - cells).abs().max() > 0.1
 
 
