@@ -7,6 +7,8 @@ import ast
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -18,7 +20,8 @@ Lap = Callable[[Tensor], Tensor]
 _MOST_CHARACTERS = 2000
 _MOST_PARTS = 500
 CONSTANTS = {"pi": math.pi}
-LAP, AT = "lap", "at"
+LAP, AT, AROUND = "lap", "at", "around"
+NEAR = "near "  # begins the name of a neighbour's species
 FUNCTIONS: dict[str, tuple[int, Callable[..., Tensor]]] = {
     "abs": (1, torch.abs),
     "cos": (1, torch.cos),
@@ -39,9 +42,11 @@ class Formula:
     """A tree: a number, a name, or an operation on formulas.
 
     Attributes:
-        kind: "number", "name", "negative", "+", "-", "*", "/", "**", "lap", "at", or a function's name. "at" is the value of a
-            formula at another cell; laws use it in a `FormulaRule`, and text has no word for it.
-        value: the number, the name, or the place of the other cell relative to this one.
+        kind: "number", "name", "negative", "+", "-", "*", "/", "**", "lap", "at", "around", or a function's name. "at" is the
+            value of a formula at another cell, "around" the sum of one over the neighbours along the axes; laws use them in a
+            `FormulaRule`, and text has no words for them.
+        value: the number, the name, the place of the other cell relative to this one, or the species that has the name
+            `NEAR + species` at a neighbour.
         parts: the formulas that the operation takes.
     """
 
@@ -52,7 +57,7 @@ class Formula:
     @property
     def reach(self) -> int:
         """Distance of the furthest cell that matters, along an axis: one for each Laplacian inside another."""
-        own = max(map(abs, self.value)) if self.kind == AT else int(self.kind == LAP)
+        own = max(map(abs, self.value)) if self.kind == AT else int(self.kind in (LAP, AROUND))
         return max((part.reach for part in self.parts), default=0) + own
 
     def at(self, place: tuple[int, ...]) -> "Formula":
@@ -74,8 +79,8 @@ class Formula:
         return {self.value} if self.kind == "name" else set().union(*(part.names() for part in self.parts))
 
     def evaluated(self, values: Mapping[str, Tensor], lap: Lap) -> Tensor | float:
-        """The value, from those of all names and a function for `lap`; a float where no name occurs. Not of "at"."""
-        assert self.kind != AT, self
+        """The value, from those of all names and a function for `lap`; a float without any. Not of "at" and "around"."""
+        assert self.kind not in (AT, AROUND), self
         if self.kind == "number":
             return float(self.value)
         if self.kind == "name":
@@ -86,6 +91,10 @@ class Formula:
         if self.kind in FUNCTIONS:
             return FUNCTIONS[self.kind][1](*(_tensor(part, values) for part in parts))
         return _combined(self.kind, parts)
+
+    def sin(self) -> "Formula":
+        """The sine."""
+        return Formula("sin", parts=(self,))
 
     def __neg__(self) -> "Formula":
         return Formula("negative", parts=(self,))
@@ -112,6 +121,16 @@ class Formula:
 def named(name: str) -> Formula:
     """The value of a species or constant."""
     return Formula("name", name)
+
+
+def around(species: str, value: Formula) -> Formula:
+    """The sum over the neighbours along the axes of a value in which `NEAR + species` is that of the neighbour."""
+    return Formula(AROUND, species, (value,))
+
+
+def summed(value: Formula, species: str, places: Iterable[tuple[int, ...]]) -> Formula:
+    """The sum of `around`, over neighbours at these places."""
+    return reduce(add, (value.with_values({NEAR + species: named(species).at(place)}) for place in places))
 
 
 def as_formula(value: Formula | float) -> Formula:

@@ -4,9 +4,17 @@
 (or cuda12), or JAX sees the CPU alone.
 """
 
+import math
 import os
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aetheria.laws.continuous.flow_lenia import FlowLenia
+from aetheria.laws.continuous.kernel_law import KernelLaw
 from aetheria.laws.neural.nca import ALPHA
 from benchmarks.harness import cases
 from benchmarks.harness.cases import CASES, Contestant, Job, build
@@ -20,7 +28,7 @@ try:
     from cax.core import ComplexSystem
     from cax.core.perceive import ConvPerceive, grad_kernel, identity_kernel
     from cax.core.update import NCAUpdate
-    from cax.cs import lenia
+    from cax.cs import flow_lenia, lenia
     from cax.cs.life import Life
     from flax import nnx
 except ImportError as error:
@@ -81,6 +89,37 @@ def cells_for(job: Job) -> Any:
 def cells_after(laws: list[str], side: int, steps: int) -> dict[str, list[list[list[float]]]]:
     """CAX's cells `(H, W, C)` after `steps` steps, by law, to compare with ours."""
     return {law: system_for(law, side)(cells_for(Job("CAX", law, side)), num_steps=steps).tolist() for law in laws}
+
+
+def rings_stepper(ours: KernelLaw, cells: Tensor) -> tuple[str, Callable[[int], None], Callable[[], NDArray[np.float32]]]:
+    """JAX's version; a function that takes steps from cells `(1, C, H, W)`; and one that gives the present ones `(C, H, W)`."""
+    system, state = rings_system(ours, cells.shape[-1]), jnp.asarray(cells[0].permute(1, 2, 0).numpy())
+
+    def advance(steps: int) -> None:
+        nonlocal state
+        state = jax.block_until_ready(system(state, num_steps=steps))
+
+    return jax.__version__, advance, lambda: np.moveaxis(np.asarray(state), -1, 0)
+
+
+def rings_system(ours: KernelLaw, side: int) -> Any:
+    """CAX's equivalent of a Lenia of several kernels and channels, or of a Flow Lenia, with Gaussian rings."""
+    assert (ours.core, ours.growth) == ("gaussian", "exponential")
+    longest = max(map(len, ours.b))
+    rule = lenia.LeniaRuleParams(
+        channel_source=jnp.array(ours.c0),
+        channel_target=jnp.array(ours.c1),
+        weight=jnp.array(ours.h),
+        kernel_params=lenia.KernelParams(
+            r=jnp.array(ours.r), b=jnp.array([[*b, *[math.nan] * (longest - len(b))] for b in ours.b])
+        ),
+        growth_params=lenia.GrowthParams(mean=jnp.array(ours.m), std=jnp.array(ours.s)),
+    )
+    settings = {"R": ours.R, "T": ours.T, "kernel_fn": lenia.gaussian_kernel_fn, "rule_params": rule}
+    if isinstance(ours, FlowLenia):
+        settings |= {"theta_A": ours.theta_A, "n": ours.n, "dd": ours.dd, "sigma": ours.sigma}
+        return flow_lenia.FlowLenia((side, side), ours.channels, **settings)
+    return lenia.Lenia((side, side), ours.channels, **settings)
 
 
 def _lenia(side: int) -> Any:

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from aetheria.laws.base import as_law
 from aetheria.motor.state import fresh_memory
 from aetheria.runs.config import load_config
 from aetheria.runs.run import law_from_config
@@ -75,7 +76,7 @@ def measure(name: str = "boat", steps: Sequence[int] = AFTER) -> Healing:
     """
     run, training = load_config(name), load_training(CONFIGS / f"{name}.toml")
     assert isinstance(training, GrowConfig)
-    law, _ = law_from_config(run.law, run.d_state)
+    law = as_law(law_from_config(run.law, run.d_state)[0])
     law.eval()
     step, pool = training_step(law), growth_pool(training, law)
     cells = pool.start.repeat(len(HALVES), 1, 1, 1)

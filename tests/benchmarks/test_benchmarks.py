@@ -28,6 +28,7 @@ from benchmarks.harness.processes import ROOT, Measurement, UnavailableError, ru
 from benchmarks.harness.targets import Target, targets
 from benchmarks.speed import (
     acorn,
+    continuous,
     first_step,
     headless,
     large_grid,
@@ -405,6 +406,17 @@ def test_the_cost_of_recording_is_reported_by_parts_and_against_another_checkout
         ["this", f"1.00 ({1e3 * this['wall']:.2f})"],
         ["the other", f"2.00 ({1e3 * other['wall']:.2f})"],
     ]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_continuous_laws_are_timed_where_cax_is_not_installed_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["continuous", "--quick"])
+    continuous.main()
+    printed = capsys.readouterr().out
+    for case in continuous.CASES:
+        assert f"| {case} | 32^2 | fused |" in printed
 
 
 @pytest.mark.usefixtures("in_this_process")

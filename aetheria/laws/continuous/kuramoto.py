@@ -1,6 +1,7 @@
 """Kuramoto: oscillators that draw their neighbours' phases towards their own."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,6 +10,8 @@ from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import number_control
 from aetheria.laws.first_cells import by_parts
+from aetheria.laws.forms import FormulaRule
+from aetheria.laws.formula import NEAR, around, named
 from aetheria.laws.laplacian import axis_neighbours, check_time_step
 from aetheria.laws.law_field import LawField
 from aetheria.laws.layers import pad
@@ -79,6 +82,15 @@ class Kuramoto(Law):
         for neighbour in axis_neighbours(pad(cells, 1, self.boundary)):
             pull = pull + torch.sin(neighbour - cells)
         return cells + self.dt * (self.spread("omega", cells) + self.spread("K", cells) * pull)
+
+    def formula_rule(self) -> FormulaRule:
+        def numbers(cells: Tensor) -> dict[str, Any]:
+            return {"K": self.spread("K", cells), "omega": self.spread("omega", cells), "dt": self.dt}
+
+        theta = named("theta")
+        pull = around("theta", (named(NEAR + "theta") - theta).sin())
+        after = theta + named("dt") * (named("omega") + named("K") * pull)
+        return FormulaRule(("theta",), (after,), numbers, self.boundary)
 
     @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:

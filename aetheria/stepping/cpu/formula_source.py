@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aetheria.laws.forms import FormulaRule
-from aetheria.laws.formula import AT, LAP, Formula, named
-from aetheria.laws.laplacian import weighted
+from aetheria.laws.formula import AROUND, AT, LAP, Formula, named, summed
+from aetheria.laws.laplacian import axis_places, weighted
 
 _FUNCTIONS = {
     "abs": "std::fabs({0})",
@@ -14,6 +14,7 @@ _FUNCTIONS = {
     "sign": "sign_of({0})",
     "sqrt": "std::sqrt({0})",
 }
+_WAVES = {"cos": "cosine({0})", "sin": "sine({0})"}  # of float alone
 _POWERS = {2.0: "square({0})", 3.0: "cube({0})"}
 _OPERATORS = ("+", "-", "*", "/")
 _ROWS = {-1: "above", 0: "at", 1: "below"}
@@ -46,7 +47,7 @@ def _why_not(formula: Formula, rule: FormulaRule) -> str:
         exponent = formula.parts[1]
         if exponent.kind != "number" or exponent.value not in _POWERS:
             return "a formula has a power other than 2 and 3"
-    elif formula.kind not in ("name", "negative", LAP, AT, *_OPERATORS, *_FUNCTIONS):
+    elif formula.kind not in ("name", "negative", LAP, AT, AROUND, *_OPERATORS, *_FUNCTIONS, *(() if rule.wide else _WAVES)):
         return f"a formula has {formula.kind}(..), for which torch.compile has vectors"
     return next((why for part in formula.parts if (why := _why_not(part, rule))), "")
 
@@ -124,6 +125,8 @@ class _Writer:
             return f"T({row}{self.rule.species.index(formula.value)}[x + {place[-1]}])"
         if formula.kind == LAP:
             return self.text(weighted(formula.parts[0].at, self.rank, self.rule.stencil), place)
+        if formula.kind == AROUND:
+            return self.text(summed(formula.parts[0], formula.value, axis_places(self.rank)), place)
         if formula.kind == AT:
             return self.text(formula.parts[0], formula.value)
         parts = [self.text(part, place) for part in formula.parts]
@@ -131,7 +134,7 @@ class _Writer:
             return f"(-{parts[0]})"
         if formula.kind in _OPERATORS:
             return f"({parts[0]} {formula.kind} {parts[1]})"
-        pattern = _POWERS[formula.parts[1].value] if formula.kind == "**" else _FUNCTIONS[formula.kind]
+        pattern = _POWERS[formula.parts[1].value] if formula.kind == "**" else (_FUNCTIONS | _WAVES)[formula.kind]
         return pattern.format(*parts)
 
     def _parameter(self, formula: Formula) -> str:

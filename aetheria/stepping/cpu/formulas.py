@@ -38,8 +38,8 @@ def why_not(law: Law, precision: Precision) -> str:
 class FusedFormulas(Plan):
     """Steps a law that has a `FormulaRule`, on float32 cells and with the operations of eager steps, bit for bit.
 
-    But `sqrt` is rounded correctly, which the library that torch calls may not do. Numbers of the formulas are read at each
-    call; other formulas need another plan.
+    But `sqrt` is rounded correctly, which the library that torch calls may not do, and `sin` and `cos` to 1e-9. Numbers of
+    the formulas are read at each call; other formulas need another plan.
     """
 
     name = "fused"
