@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from aetheria.core.device import times
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.files.atomic import atomic_write
-from aetheria.files.pattern import Pattern
+from aetheria.files.pattern import live_box
 from aetheria.files.rle_writer import rle_text
 from aetheria.laws.base import Law
 from aetheria.motor.edits import ControlEdit
@@ -45,7 +45,7 @@ def save_cells(path: Path, cells: NDArray[Any], law: Law, step: int, corner: tup
     states = _states(cells, law)
     live = states
     if corner is None:
-        box = Pattern(states).live_box
+        box = live_box(states)
         live = states[box]
         corner = (box[0].start - states.shape[0] // 2, box[1].start - states.shape[1] // 2)
     text = rle_text(live, law.rule_string, states=law.states, corner=corner, generation=step)

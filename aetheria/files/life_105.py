@@ -41,4 +41,4 @@ def read_life_105(text: str, where: str, live: int = 1) -> Pattern:
             draw_row(canvas, line, y, x, live, number)
             y += 1
     top, left, bottom, right = canvas.box()
-    return Pattern(canvas.cells(top, left, bottom - top, right - left), rule, corner=(top, left))
+    return Pattern(canvas.drawing(top, left, bottom - top, right - left), rule, corner=(top, left))

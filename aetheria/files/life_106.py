@@ -31,4 +31,4 @@ def read_life_106(text: str, where: str, live: int = 1) -> Pattern:
             raise FileUnreadableError(f'{where}: line {number}: "{line[:40]}"; expected the x and y of a cell')
         canvas.add(int(cell[2]), int(cell[1]), 1, live)
     top, left, bottom, right = canvas.box()
-    return Pattern(canvas.cells(top, left, bottom - top, right - left), corner=(top, left))
+    return Pattern(canvas.drawing(top, left, bottom - top, right - left), corner=(top, left))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.core.errors import FileUnreadableError
-from aetheria.files.pattern import Pattern, check_size
+from aetheria.files.pattern import Canvas, Drawing, Pattern, check_size
 from aetheria.files.pattern_text import lines_of
 
 _DEEPEST = 1000
@@ -60,14 +60,18 @@ def read_macrocell(text: str, where: str, live: int = 1) -> Pattern:
             nodes.append(_node(line, nodes, f"{where}: line {number}", live))
     root = nodes[-1]
     if root.box is None:
-        return Pattern(np.zeros((0, 0), np.uint8), rule, generation=generation)
+        return Pattern(Canvas(where).drawing(0, 0, 0, 0), rule, generation=generation)
     top, left, bottom, right = root.box
     check_size(bottom - top, right - left, where)
-    cells = np.zeros((bottom - top, right - left), np.uint8)
-    _draw(nodes, cells, top, left)
+    drawing = Drawing(
+        (bottom - top, right - left),
+        (0, 0, bottom - top, right - left),
+        max(int(node.cells.max()) for node in nodes if node.cells is not None),
+        lambda y, x, height, width: _drawn(nodes, top + y, left + x, height, width),
+    )
     half = 1 << root.level >> 1
     # The root's quarters meet at (1, 0): Golly's rows are counted from the bottom.
-    return Pattern(cells, rule, corner=(top - half + 1, left - half), generation=generation)
+    return Pattern(drawing, rule, corner=(top - half + 1, left - half), generation=generation)
 
 
 def _node(line: str, nodes: list[_Node], where: str, live: int) -> _Node:
@@ -122,24 +126,25 @@ def _moved(box: Box | None, y: int, x: int) -> Box | None:
     return None if box is None else (box[0] + y, box[1] + x, box[2] + y, box[3] + x)
 
 
-def _draw(nodes: list[_Node], cells: Block, top: int, left: int) -> None:
-    """Draws the root into `cells`, whose first cell is (top, left) of the root."""
-    squares: dict[int, Block] = {}
-    height, width = cells.shape
+def _drawn(nodes: list[_Node], top: int, left: int, height: int, width: int) -> Block:
+    """The cells of the root from (top, left) on."""
+    cells, squares = np.zeros((height, width), np.uint8), dict[int, Block]()
     to_do = [(len(nodes) - 1, -top, -left)]  # a node, and its corner in `cells`
     while to_do:
         number, y, x = to_do.pop()
         node = nodes[number]
-        if node.box is None:
+        side = 1 << node.level
+        if node.box is None or not (-side < y < height and -side < x < width):
             continue
         if node.level > _KEPT:
-            half = 1 << (node.level - 1)
+            half = side // 2
             to_do += [(b, y + dy * half, x + dx * half) for b, (dy, dx) in zip(node.branches, _QUARTERS, strict=True)]
             continue
         square = _expanded(number, nodes, squares)
         first_y, first_x = max(0, -y), max(0, -x)  # what lies outside is empty
         part = square[first_y : height - y, first_x : width - x]
         cells[y + first_y : y + first_y + part.shape[0], x + first_x : x + first_x + part.shape[1]] = part
+    return cells
 
 
 def _expanded(number: int, nodes: list[_Node], squares: dict[int, Block]) -> Block:

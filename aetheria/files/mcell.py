@@ -35,7 +35,7 @@ def read_mcell(text: str, where: str, live: int = 1) -> Pattern:
     canvas = Canvas(where)
     two_states = about.get("game", "Life").casefold() == "life"
     height, width = _expand("".join(runs), canvas, live if two_states else 1)
-    return Pattern(canvas.cells(0, 0, height, width), _rule(about))
+    return Pattern(canvas.drawing(0, 0, height, width), _rule(about))
 
 
 def _rule(about: dict[str, str]) -> str | None:

@@ -34,7 +34,7 @@ def read_plaintext(text: str, where: str, live: int = 1) -> Pattern:
         row = line.rstrip()
         draw_row(canvas, row, y, 0, live, number)
         y, width = y + 1, max(width, len(row))
-    return Pattern(canvas.cells(0, 0, y, width), about.get("rule") or None, about.get("name") or None)
+    return Pattern(canvas.drawing(0, 0, y, width), about.get("rule") or None, about.get("name") or None)
 
 
 def draw_row(canvas: Canvas, row: str, y: int, x: int, live: int, number: int) -> None:

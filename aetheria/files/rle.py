@@ -60,8 +60,8 @@ def read_rle(text: str, where: str, live: int = 1) -> Pattern:
         if (height, width) != stated:
             size = f"{lowest:,} x {rightmost:,} cells (height x width)"
             notes = (f"{where}: the runs have {size}, and the header says {_size(stated)}; the runs decide",)
-    cells = canvas.cells(0, 0, height, width)
-    return Pattern(cells, header.rule, header.name, header.corner, header.generation, notes)
+    drawing = canvas.drawing(0, 0, height, width)
+    return Pattern(drawing, header.rule, header.name, header.corner, header.generation, notes)
 
 
 def _split(text: str, where: str) -> tuple[_Header, str]:

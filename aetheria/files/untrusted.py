@@ -98,21 +98,42 @@ def read_array(path: Path) -> NDArray[np.generic]:
         raise FileUnreadableError(f"{path}: cannot be read as a .npy array of numbers; {first_line(error)}") from error
 
 
+def mapped_array(path: Path) -> NDArray[np.generic]:
+    """The array of a `.npy` file of real numbers, of which the system reads the parts that are used; read-only.
+
+    Raises:
+        FileUnreadableError: it is another kind of file, or claims more data than it holds.
+    """
+    size = check_input(path, "a .npy array of numbers")
+    try:
+        with path.open("rb") as file:
+            shape, fortran, dtype = _array_header(file, size)
+            place: dict[str, Any] = {"offset": file.tell(), "shape": shape, "order": "F" if fortran else "C"}
+        return np.memmap(path, dtype, "r", **place) if math.prod(shape) else np.empty(shape, dtype)
+    except Exception as error:  # a damaged header is parsed as Python: TokenError, SyntaxError ...
+        raise FileUnreadableError(f"{path}: cannot be read as a .npy array of numbers; {first_line(error)}") from error
+
+
+def _array_header(file: BinaryIO, size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order (True: the first axis runs fastest) and type of a `.npy` file, from its beginning."""
+    version = np.lib.format.read_magic(file)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, fortran, dtype = read_header(file, max_header_size=MAX_ARRAY_HEADER)
+    claimed = math.prod(shape) * dtype.itemsize
+    if dtype.kind not in "biuf" or min(shape, default=0) < 0 or claimed > size - file.tell():
+        raise ValueError(f"claims {claimed:,} bytes of {dtype}, has {size - file.tell():,}; expected real numbers, all there")
+    return shape, fortran, dtype
+
+
 def parse_array(file: BinaryIO, size: int, where: str) -> NDArray[np.generic]:
     """Reads an open `.npy` file, or one in memory, of `size` bytes, as `read_array` does; `where` names it for errors."""
     try:
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, _, dtype = read_header(file, max_header_size=MAX_ARRAY_HEADER)
-        claimed = math.prod(shape) * dtype.itemsize
-        if dtype.kind not in "biuf" or min(shape, default=0) < 0 or claimed > size - file.tell():
-            raise ValueError(
-                f"claims {claimed:,} bytes of {dtype}, has {size - file.tell():,}; expected real numbers, all there"
-            )
-        check_room(claimed + 4 * math.prod(shape), f"{where}: an array of {shape}", "cut out a part of it")
+        shape, _, dtype = _array_header(file, size)
+        numbers = math.prod(shape)
+        check_room(numbers * (dtype.itemsize + 4), f"{where}: an array of {shape}", "cut out a part of it")
         file.seek(0)
         return np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:  # a damaged header is parsed as Python: TokenError, SyntaxError ...

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from aetheria.core.device import AXES, times
 from aetheria.core.errors import ConfigError, LawError, StateError
-from aetheria.laws.cellwise import cellwise, is_cellwise
 from aetheria.laws.controls import Controlled
 from aetheria.laws.exact_sums import SquareSum
+from aetheria.laws.first_cells import by_parts, is_by_parts
 from aetheria.laws.forms import Animal
 from aetheria.laws.hash_noise import Place
 from aetheria.laws.law_field import LawField
@@ -147,7 +147,7 @@ class Law(LawForms, Controlled):
         """Why a grid of these sides cannot be stepped, for people, beyond its rank and the divisor; empty if it can."""
         return ""
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Random initial cells `(C, *grid)` that are not at rest: states drawn evenly, or numbers in 0..1."""
         if self.states is not None:
@@ -168,7 +168,7 @@ class Law(LawForms, Controlled):
             return (cells + 1) % self.states
         return 1 - cells.round()
 
-    @cellwise
+    @by_parts
     def normalised(self, cells: Tensor) -> Tensor:
         """Cells `(B, C, *grid)` with the total that the law keeps, where it keeps one; else the cells themselves."""
         return cells
@@ -176,7 +176,7 @@ class Law(LawForms, Controlled):
     @property
     def made_by_parts(self) -> bool:
         """Whether a part of the initial cells can be made without the rest."""
-        return is_cellwise(self.random_cells) and is_cellwise(self.normalised)
+        return is_by_parts(self.random_cells) and is_by_parts(self.normalised)
 
     @property
     def live_state(self) -> int:

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_positive, check_rank
 from aetheria.laws.controls import Control
-from aetheria.laws.exact_sums import SquareSum
+from aetheria.laws.first_cells import Sums, by_parts, norm_sum, with_norm
 from aetheria.laws.layers import Norm
 from aetheria.laws.local_network import NORMALISATIONS, Normalise
 
@@ -87,28 +86,28 @@ class QuantumLaw(Law):
         after = normalised(cells + delta - self.spread("decay", cells) * cells, self.normalise, self.square_sum)
         return (after, *rest) if rest else after
 
-    @property
-    def made_by_parts(self) -> bool:
-        return super().made_by_parts and self.normalise != "grid"
-
-    @cellwise
+    @by_parts
     def normalised(self, cells: Tensor) -> Tensor:
-        return normalised(cells, self.normalise)
+        return normalised(cells, self.normalise, norm_sum(self.square_sum) if self.sums_grid else None)
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Complex white noise, normalised as the law normalises ("none": to mean density 1 per cell)."""
-        cells = torch.randn(self.channels, *grid, generator=generator)
+
+        def draw() -> Tensor:
+            return torch.randn(self.channels, *grid, generator=generator)
+
+        cells = with_norm(draw) if self.sums_grid else draw()
         if self.normalise == "none":
             return cells / math.sqrt(self.channels)
-        return normalised(cells[None], self.normalise)[0]
+        return QuantumLaw.normalised(self, cells[None])[0]
 
     def seed_cell(self) -> Tensor:
         """psi_0 = 1, the other amplitudes 0."""
         return torch.eye(self.channels)[0]
 
 
-def normalised(cells: Tensor, normalise: Normalise, square_sum: SquareSum | None = None) -> Tensor:
+def normalised(cells: Tensor, normalise: Normalise, square_sum: Sums | None = None) -> Tensor:
     """Divides `(B, 2d, *grid)` by its norm over the grid, at each cell, or not at all; zero cells stay zero.
 
     Args:

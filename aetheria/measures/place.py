@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from aetheria.measures.sums import PlainSums
+
 
 def centre(weight: Tensor, periodic: bool = True) -> Tensor:
     """The centre of mass `(B, rank)` in cells, in the order of the grid's axes, cell 0 at 0.
@@ -33,8 +35,11 @@ def displacement(before: Tensor, after: Tensor, grid: tuple[int, ...], periodic:
 
 def centre_along(weight: Tensor, axis: int, periodic: bool) -> Tensor:
     """The centre of mass `(B,)` along one axis (-1: x, -2: y, -3: z); see `centre`."""
-    others = tuple(other for other in range(1, weight.ndim) if other != weight.ndim + axis)
-    along = weight.sum(others, dtype=torch.float64) if others else weight.double()
+    return centre_of(PlainSums().along(weight, axis), periodic)
+
+
+def centre_of(along: Tensor, periodic: bool) -> Tensor:
+    """The centre of mass `(B,)` of the sums `(B, n)` of a weight along one axis, float64; see `centre`."""
     size = along.shape[1]
     cell = torch.arange(size, dtype=torch.float64, device=along.device)
     total, middle = along.sum(1), (size - 1) / 2

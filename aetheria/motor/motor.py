@@ -18,6 +18,7 @@ from aetheria.laws.base import as_law, check_grid
 from aetheria.laws.controls import Value
 from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.weights import fitting_weights
+from aetheria.measures.sums import ExactSums, PlainSums
 from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
 from aetheria.motor.initial import first_step
@@ -106,8 +107,10 @@ class Aetheria_Motor(ShownMotor):  # noqa: N801 - the name its users know
         law.to(spec.device, memory_format=layout).eval()  # type: ignore[call-overload]
         law.double() if dtype == torch.float64 else law.float()
         plan, steps = self.config.plan, self.config.planned_steps
+        sums = ExactSums() if self.config.exact_sums else PlainSums()
+        background = self.config.plan_in_background
         stepper = (
-            Stepper(law, optimizer, seed, wanted=plan, planned_steps=steps, background=self.config.plan_in_background)
+            Stepper(law, optimizer, seed, wanted=plan, planned_steps=steps, background=background, sums=sums)
             if split is None
             else SplitStepper(law, optimizer, seed, split, wanted=plan, planned_steps=steps)
         )
@@ -202,7 +205,7 @@ class Aetheria_Motor(ShownMotor):  # noqa: N801 - the name its users know
         update = checked_update(law_values(cells, self.traits, "set_cells"), at, universe, self._spec)
         loop = self._loop
         with loop.changing():
-            loop.stepper.state = (update.over(loop.stepper.state[0]), *loop.stepper.state[1:])
+            loop.stepper.set_cells(update)
             loop.edits.add_cells(update)
             loop.edge_watch.begin()
             loop.feed.show_again()

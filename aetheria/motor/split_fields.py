@@ -1,7 +1,11 @@
-"""Fields of a split grid: each process computes those of its tile, reduced where areas fit into tiles; rank 0 joins them."""
+"""Fields of a split grid: each process computes those of its tile, cut and reduced there; rank 0 joins them.
+
+Observables that count cells are added as whole numbers, and the usual ones of real values by exact sums, so that neither the
+order nor the split matters.
+"""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -9,22 +13,59 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aetheria.core.block import Block
 from aetheria.laws.base import Law
-from aetheria.observe.downsample import downsample
+from aetheria.measures.sums import ExactSums, Window
+from aetheria.observe.downsample import downsample, sample
 from aetheria.observe.fields import Field, View
 from aetheria.observe.law_fields import field_of
 from aetheria.observe.render import render
-from aetheria.observe.request import Request, view_of
+from aetheria.observe.request import AXIS_NAMES, Request, view_of
 from aetheria.split.grid import SplitGrid
-from aetheria.split.tiles import Tile
+from aetheria.split.tiles import Part, Tile
 from aetheria.stepping import State
 
 _COUNTED = ("population", "count")  # observables that count cells, so that they can be added in any order
+_SUMMED = ("mass", "total_energy", "mean_entropy", "centre_z", "centre_y", "centre_x")
 
 
 def computed_by_parts(law: Law, field: Field) -> bool:
     """Whether tiles compute a spatial field by themselves: the reach of a law's own fields is not known."""
     return field.local or field.name not in {own.name for own in law.own_fields}
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The block of the grid of which a field is shown, and how.
+
+    Attributes:
+        corner, size: of the block; of one cell along an axis that is cut at an index.
+        areas: sides of the areas that become pixels in each process; ones for none.
+        nearest: the cell in the middle of each area, not the mean.
+        universe: the one that is shown; None for all.
+    """
+
+    corner: tuple[int, ...]
+    size: tuple[int, ...]
+    areas: tuple[int, ...]
+    nearest: bool
+    universe: int | None
+
+    def parts(self, tile: Tile) -> tuple[Part, Part] | None:
+        """The part of a tile that is shown, and its place in the block, in cells; None for no part."""
+        first = tuple(map(max, tile.start, self.corner))
+        last = tuple(min(stop, at + n) for stop, at, n in zip(tile.stop, self.corner, self.size, strict=True))
+        if not all(a < b for a, b in zip(first, last, strict=True)):
+            return None
+        ends = list(zip(first, last, strict=True))
+        return tuple(
+            tuple(slice(a - origin, b - origin) for (a, b), origin in zip(ends, origins, strict=True))
+            for origins in (tile.start, self.corner)
+        )  # type: ignore[return-value]
+
+    def in_areas(self, part: Part) -> Part:
+        """A part of the block in areas instead of cells."""
+        return tuple(slice(one.start // n, one.stop // n) for one, n in zip(part, self.areas, strict=True))
 
 
 class SplitFields:
@@ -42,19 +83,23 @@ class SplitFields:
         self._own_state, self._own_change = own_state, own_change
         split.processes.on("field", self._field)
         split.processes.on("count", self._count)
+        split.processes.on("sum", self._sum)
 
     def rendered(self, request: Request, whole: Callable[[], View]) -> dict[str, Tensor]:
         """The fields of a request, as `render` gives them; on the leader.
 
         Args:
-            whole: gives the view of the whole grid, gathered: for observables that must be added in the order of one process.
+            whole: gives the view of the whole grid, gathered: for observables of single laws, and fields of unknown reach.
         """
         found: dict[str, Tensor] = {}
         gathered: View | None = None
         for field in request.fields:
             alone = replace(request, fields=(field,))
-            if self._in_parts(field):
-                shown = self._joined(field, request)
+            if field.scalar and (command := self._adds(field)):
+                values: Tensor = self._split.processes.command(command, field.name)
+                shown = render(self._as_view(self._split.tile.grid), replace(alone, fields=(_given(field, values),)))
+            elif not field.scalar and computed_by_parts(self._law, field):
+                shown = self._joined(field, alone)
             else:
                 gathered = gathered or whole()
                 shown = render(gathered, alone)
@@ -63,32 +108,48 @@ class SplitFields:
             found |= shown
         return found
 
-    def _in_parts(self, field: Field) -> bool:
-        """Whether tiles can compute a field by themselves."""
-        if field.scalar:
-            return self._is_counted(field) and field.name not in {own.name for own in self._law.own_fields}
-        return computed_by_parts(self._law, field)
-
-    def _is_counted(self, field: Field) -> bool:
+    def _adds(self, field: Field) -> str:
+        """The command by which processes add an observable; empty where it needs the whole grid."""
+        if field.name in {own.name for own in self._law.own_fields}:
+            return ""
         stem = field.name.removesuffix(f"_{field.component}")
-        return stem in _COUNTED or (field.name == "mass" and self._law.states is not None)
+        if stem in _COUNTED or (field.name == "mass" and self._law.states is not None):
+            return "count"
+        return "sum" if field.name in _SUMMED else ""
 
     def _joined(self, field: Field, request: Request) -> dict[str, Tensor]:
-        """One field of a request, from the parts of all processes."""
-        alone, grid = replace(request, fields=(field,)), self._split.tile.grid
-        if field.scalar:
-            values: Tensor = self._split.processes.command("count", field.name)
-            return render(self._as_view(grid), replace(alone, fields=(_given(field, values),)))
-        size = request.size if self._reduces(field, request) else None
-        values = self._split.processes.command("field", field.name, size)
-        if size is not None:
-            alone = replace(alone, size=None)
-        return render(self._as_view(size or grid), replace(alone, fields=(_given(field, values),)))
+        """One spatial field of a request, from the parts of all processes."""
+        shown = self._shown(field, request)
+        values: Tensor = self._split.processes.command("field", field.name, *_as_json(shown))
+        sides = [side // area for side, area in zip(shown.size, shown.areas, strict=True)]
+        rest = replace(request, universe=None, region=None)
+        if prod(shown.areas) > 1:
+            rest = replace(rest, size=None)
+        if all(isinstance(cut, int) for cut in request.slice.values()):
+            cut = [axis in request.slice for axis in AXIS_NAMES[-len(sides) :]]
+            sides = [side for side, gone in zip(sides, cut, strict=True) if not gone]
+            values, rest = values.reshape(*values.shape[: values.ndim - len(cut)], *sides), replace(rest, slice={})
+        else:  # reduced along an axis, which is whole here; a region is of the axes that are left
+            rest = replace(rest, region=request.region)
+        return render(self._as_view(tuple(sides)), replace(rest, fields=(_given(field, values),)))
 
-    def _reduces(self, field: Field, request: Request) -> bool:
-        """Whether a request is of means over equal areas, none of which lies in two tiles."""
-        plain = not (field.categorical or request.reduction != "mean" or request.slice or request.region)
-        return plain and request.size is not None and _areas(request.size, self._split) is not None
+    def _shown(self, field: Field, request: Request) -> _Shown:
+        """What each process is to give of a field; areas that would lie in two tiles are left to the leader."""
+        grid, nearest = self._split.tile.grid, field.categorical or request.reduction == "nearest"
+        corner, size, wanted = [0] * len(grid), list(grid), list(grid)
+        if all(isinstance(cut, int) for cut in request.slice.values()):
+            region = None if request.region is None else iter(zip(request.region.corner, request.region.size, strict=True))
+            pixels = None if request.size is None else iter(request.size)
+            for axis, name in enumerate(AXIS_NAMES[-len(grid) :]):
+                if name in request.slice:
+                    corner[axis], size[axis], wanted[axis] = int(request.slice[name]), 1, 1
+                    continue
+                if region is not None:
+                    corner[axis], size[axis] = next(region)
+                wanted[axis] = size[axis] if pixels is None else min(next(pixels), size[axis])
+        block = Block(tuple(corner), tuple(size))
+        areas = _areas(block, tuple(wanted), self._split) or (1,) * len(grid)
+        return _Shown(block.corner, block.size, areas, nearest, request.universe)
 
     def _as_view(self, sides: tuple[int, ...]) -> View:
         """A view of as many cells, whose fields are given: it tells their number of axes."""
@@ -98,7 +159,7 @@ class SplitFields:
     # -- in every process ------------------------------------------------------------------------------------------
 
     def part(self, name: str) -> Tensor:
-        """A field or observable of this process's tile."""
+        """A field or count of this process's tile."""
         field, tile = field_of(self._law, name, len(self._split.tile.grid)), self._split.tile
         state = self._own_state()
         if field.scalar or field.local:
@@ -106,16 +167,25 @@ class SplitFields:
         self._split.halo.fill(state)
         return tile.inner(field(view_of(self._law, state, self._own_change)))
 
-    def _field(self, name: str, size: list[int] | None) -> Tensor | None:
+    def _field(self, name: str, *given: Any) -> Tensor | None:
+        corner, size, areas, nearest, universe = given
+        shown = _Shown(tuple(corner), tuple(size), tuple(areas), nearest, universe)
+        halo, mesh = self._split.halo, self._split.processes.mesh
+        parts = [shown.parts(halo.tiling.tile(coordinate)) for coordinate in mesh.coordinates]
         with torch.inference_mode():
             values = self.part(name)
-            areas = None if size is None else _areas(tuple(size), self._split)
-            units = areas or (1,) * len(self._split.tile.grid)
-            if areas is not None:
-                field = field_of(self._law, name, len(areas))
-                sides = tuple(n // unit for n, unit in zip(self._split.tile.size, areas, strict=True))
-                values = downsample(values, sides, field.cyclic)
-            return self._split.halo.join(values, units)
+            if shown.universe is not None:
+                values = values[shown.universe : shown.universe + 1]
+            own = parts[mesh.ranks.index(mesh.rank)]
+            if own is not None:
+                index: Any = (..., *own[0])
+                values = values[index]
+                if prod(shown.areas) > 1:
+                    sides = tuple(one.stop - one.start for one in shown.in_areas(own[1]))
+                    cyclic = field_of(self._law, name, len(sides)).cyclic
+                    values = sample(values, sides) if shown.nearest else downsample(values, sides, cyclic)
+            places = [None if part is None else shown.in_areas(part[1]) for part in parts]
+            return halo.assemble(values, places, [n // area for n, area in zip(shown.size, shown.areas, strict=True)])
 
     def _count(self, name: str) -> Tensor:
         with torch.inference_mode():
@@ -123,16 +193,32 @@ class SplitFields:
             self._split.halo.add(counted)
             return counted.double()
 
+    def _sum(self, name: str) -> Tensor:
+        halo, tile, state = self._split.halo, self._split.tile, self._own_state()
+        with torch.inference_mode():
+            if name == "total_energy":
+                halo.fill(state)
+            sums = ExactSums(Window(tile.start, tile.grid, halo.add, halo.most))
+            own = (tile.inner(state[0]), *state[1:])
+            view = view_of(self._law, own, lambda: tile.inner(self._own_change()), sums=sums)
+            return field_of(self._law, name, len(tile.grid))(view)
 
-def _areas(size: tuple[int, ...], split: SplitGrid) -> tuple[int, ...] | None:
-    """Sides of equal areas that fit into every tile; None where some area would be cut."""
-    grid, tiling = split.tile.grid, split.halo.tiling
-    if any(side % wanted for side, wanted in zip(grid, size, strict=True)):
+
+def _as_json(shown: _Shown) -> list[Any]:
+    return [list(shown.corner), list(shown.size), list(shown.areas), shown.nearest, shown.universe]
+
+
+def _areas(block: Block, wanted: tuple[int, ...], split: SplitGrid) -> tuple[int, ...] | None:
+    """Sides of equal areas of a block that become pixels, none of which lies in two tiles; None where there are none."""
+    if any(side % pixels for side, pixels in zip(block.size, wanted, strict=True)):
         return None
-    areas = tuple(side // wanted for side, wanted in zip(grid, size, strict=True))
-    tiles: list[Tile] = [tiling.tile(coordinate) for coordinate in split.processes.mesh.coordinates]
-    fits = all(n % area == 0 for tile in tiles for n, area in zip(tile.start, areas, strict=True))
-    return areas if fits and prod(areas) > 1 else None
+    areas = tuple(side // pixels for side, pixels in zip(block.size, wanted, strict=True))
+    for coordinate in split.processes.mesh.coordinates:
+        tile = split.halo.tiling.tile(coordinate)
+        for start, corner, side, area in zip(tile.start, block.corner, block.size, areas, strict=True):
+            if corner < start < corner + side and (start - corner) % area:
+                return None
+    return areas
 
 
 def _given(field: Field, values: Tensor) -> Field:

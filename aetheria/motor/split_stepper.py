@@ -12,14 +12,16 @@ from torch import Tensor
 from aetheria.core.errors import DivergedError, LawError
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
-from aetheria.motor.cells import CellSpec, finite
+from aetheria.measures.sums import ExactSums
+from aetheria.motor.cells import BlockUpdate, CellSpec, checked_cells, finite
 from aetheria.motor.initial import Initial
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
 from aetheria.motor.split_fields import SplitFields
 from aetheria.motor.split_tiles import SplitTiles
-from aetheria.motor.state import InitialCells, fresh_state, is_described
+from aetheria.motor.state import InitialCells, fresh_memory, fresh_state, is_described
 from aetheria.motor.stepper import Moment, Stepper
+from aetheria.motor.values import law_values
 from aetheria.observe.fields import Ahead
 from aetheria.observe.request import Request
 from aetheria.split.grid import SplitGrid
@@ -83,7 +85,7 @@ class SplitStepper(Stepper):
             law, optimizer, seed, wanted, planned_steps: as for `Stepper`.
             split: of the grid.
         """
-        super().__init__(law, optimizer, seed, wanted=wanted, planned_steps=planned_steps, background=False)
+        super().__init__(law, optimizer, seed, wanted=wanted, planned_steps=planned_steps, background=False, sums=ExactSums())
         self._planner = SplitPlanner(law, self.own, optimizer, split, wanted=wanted, planned_steps=planned_steps)
         self.split = self._grid = split
         self._given: State = ()  # on the leader, of the change that is under way
@@ -101,6 +103,8 @@ class SplitStepper(Stepper):
             "undo": self._undo,
             "reverse": self._reverse,
             "restart": self._restart,
+            "restart with cells": self._restart_with_cells,
+            "cells": self._set_cells,
         }
         for name, handler in handlers.items():
             split.processes.on(name, handler)
@@ -152,21 +156,44 @@ class SplitStepper(Stepper):
         self._grid.processes.broadcast(tensor)
         return tensor
 
+    def set_cells(self, update: BlockUpdate) -> None:
+        """On the leader: gives every process the cells of the block that lie in its window."""
+        self._given = (update.cells,)
+        self._all("cells", list(update.block.corner), list(update.block.size), update.universe)
+        self._given = ()
+
+    def _set_cells(self, corner: list[int], size: list[int], universe: int | None) -> None:
+        cells, *memory = self.own_state
+        with torch.inference_mode():
+            cells = cells.clone()
+            of = cells if universe is None else cells[universe : universe + 1]
+            self._grid.halo.place(self._given[0] if self._grid.leads else None, corner, size, of)
+        self._take((cells, *memory), self.step, self.seed)
+
     def fresh(self, initial: InitialCells, seed: int) -> State:
-        """As of a whole grid; where cells are described those of this process's window, as every process makes its own."""
-        return fresh_state(self.law, initial, self._spec, seed, self._grid if is_described(initial) else None)
+        """As of a whole grid, without its memory; where cells are described those of this process's window, as every process
+        makes its own."""
+        if is_described(initial):
+            return fresh_state(self.law, initial, self._spec, seed, self._grid)
+        return (checked_cells(law_values(initial, self.law, "initial"), self._spec),)
 
     def restart(self, fresh: State, initial: InitialCells, step: int, seed: int) -> None:
-        if not is_described(initial):
-            self.go_to(fresh, step, seed)
-            return
         self._given = fresh
+        if not is_described(initial):
+            self._all("restart with cells", step, seed)
+            self._given = ()
+            return
         described = initial.model_dump(mode="json") if isinstance(initial, Initial) else initial
         self._all("restart", dict(described) if isinstance(described, Mapping) else described, step, seed)
         self._given = ()
 
     def _restart(self, initial: Any, step: int, seed: int) -> None:
         self._take(self._given if self._grid.leads else self.fresh(initial, seed), step, seed)
+
+    def _restart_with_cells(self, step: int, seed: int) -> None:
+        with torch.inference_mode():
+            cells = self._grid.halo.scatter(self._given[0] if self._grid.leads else None, self.own_state[0])
+            self._take((cells, *fresh_memory(self.law, cells, seed)), step, seed)
 
     @property
     def _spec(self) -> CellSpec:

@@ -10,7 +10,8 @@ from aetheria.core.device import memory_named, return_freed_memory
 from aetheria.core.errors import DivergedError
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
-from aetheria.motor.cells import CellSpec, finite
+from aetheria.measures.sums import Sums
+from aetheria.motor.cells import BlockUpdate, CellSpec, finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner
 from aetheria.motor.split_tiles import SplitTiles
@@ -49,6 +50,7 @@ class Stepper:
 
     Attributes:
         law: the law being stepped.
+        sums: adds the values of observables.
         moment: state, step and seed.
         own: the state that the law's modules keep themselves.
         split: of the grid over processes; None for one process.
@@ -67,6 +69,7 @@ class Stepper:
         wanted: PlanName,
         planned_steps: int | None,
         background: bool,
+        sums: Sums,
     ) -> None:
         """
         Args:
@@ -76,8 +79,9 @@ class Stepper:
             wanted: a plan by name, or "auto".
             planned_steps: number of steps that the run will take, if known.
             background: make the plan in another thread (CPU only: CUDA graphs belong to the thread that captures them).
+            sums: adds the values of observables.
         """
-        self.law = law
+        self.law, self.sums = law, sums
         self.own = OwnState(law)
         self._optimizer = optimizer
         self._planner = Planner(law, self.own, optimizer, wanted=wanted, planned_steps=planned_steps, background=background)
@@ -119,6 +123,10 @@ class Stepper:
     def begin(self, state: State, step: int) -> None:
         """Sets the state that this process steps, and the number of steps done with which the run begins."""
         self.moment = Moment(step, self.seed, state)
+
+    def set_cells(self, update: BlockUpdate) -> None:
+        """Replaces a block of cells; memory and step stay."""
+        self.state = (update.over(self.state[0]), *self.state[1:])
 
     def go_to(self, state: State, step: int, seed: int) -> None:
         """Replaces state, step and seed together."""
@@ -280,7 +288,7 @@ class Stepper:
 
     def view(self) -> View:
         """The view of the whole grid, from which fields are computed."""
-        return view_of(self.law, self.state, self.change, self.ahead)
+        return view_of(self.law, self.state, self.change, self.ahead, self.sums)
 
     def current(self) -> Plan:
         """The plan for the steps up to `switch`.

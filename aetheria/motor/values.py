@@ -4,6 +4,8 @@ Values that the law's cells can have are taken as they are. An array of bytes (u
 law's highest value; that is logged. Everything else is refused.
 """
 
+import math
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import torch
@@ -32,15 +34,31 @@ def law_values(given: object, law: Law, where: str) -> Tensor:
     values = as_tensor(given)
     if values.is_complex() or not values.numel():
         return values
-    if values.dtype in _UNSIGNED:
-        values = values.double()
-    wrong = _wrong(values, law)
+    return values_reader([values], law, where)(values)
+
+
+def values_reader(pieces: Iterable[Tensor], law: Law, where: str) -> Callable[[Tensor], Tensor]:
+    """Makes values of the law's cells of real numbers, or of any part of them.
+
+    Args:
+        pieces: all numbers, in pieces of one type; of a large file one after the other.
+        where: name of the source, for messages.
+
+    Raises:
+        StateError: values that the law's cells cannot have.
+    """
+    wrong, picture = _seen(pieces, law)
     if wrong is None:
-        return values
-    if values.dtype == torch.uint8 and _scalable(values, law):
+        return _supported
+    if picture:
+        share = _top(law) / 255
         _say(f"{where}: bytes of 0 to 255 given, read as a picture: 255 is {_top(law):g}, the highest value of {law.name}")
-        return values.float() * (_top(law) / 255)
+        return lambda values: values.float() * share
     raise StateError(f"{where}: cells of {wrong:g} given; {wanted_values(law)}")
+
+
+def _supported(values: Tensor) -> Tensor:
+    return values.double() if values.dtype in _UNSIGNED else values
 
 
 def wanted_values(law: Law) -> str:
@@ -62,23 +80,29 @@ def dead_or_alive(brightness: Tensor, law: Law, where: str) -> Tensor:
     return alive
 
 
-def _wrong(values: Tensor, law: Law) -> float | None:
-    """A value that the law's cells cannot have, or None."""
+def _seen(pieces: Iterable[Tensor], law: Law) -> tuple[float | None, bool]:
+    """A value that the law's cells cannot have, or None; and whether all values are bytes that a picture of its cells has."""
     low, high = (0, law.states - 1) if law.states is not None else law.value_range
     if low is None and high is None:
-        return None
-    least, most = (float(end) for end in values.aminmax()) if values.dtype != torch.bool else (0.0, 1.0)
-    if not least - most <= 0 or abs(least) == float("inf") or most == float("inf"):  # NaN compares with nothing
-        return None
+        for _ in pieces:
+            pass  # which may be refused where they are read
+        return None, False
+    least, most, between, picture = math.inf, -math.inf, None, True
+    for values in map(_supported, pieces):
+        ends = (0.0, 1.0) if values.dtype == torch.bool else tuple(map(float, values.aminmax()))
+        if not all(map(math.isfinite, ends)):
+            return None, False
+        least, most = min(least, ends[0]), max(most, ends[1])
+        if law.states is not None and between is None and values.is_floating_point():
+            parts = values != values.round()
+            between = float(values[parts][0]) if parts.any() else None
+        picture = picture and values.dtype == torch.uint8 and _scalable(values, law)
     slack = 0 if law.states is not None or low is None or high is None else _ROUNDING * (high - low)
     if low is not None and least < low - slack:
-        return least
+        return least, picture
     if high is not None and most > high + slack:
-        return most
-    if law.states is not None and values.is_floating_point():
-        parts = values != values.round()
-        return float(values[parts][0]) if parts.any() else None
-    return None
+        return most, picture
+    return between, picture
 
 
 def _scalable(values: Tensor, law: Law) -> bool:

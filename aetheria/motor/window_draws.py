@@ -1,8 +1,9 @@
 """Random numbers for a window of a grid, as the whole grid draws them, of which a slab is in memory at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from aetheria.laws.first_cells import blocks_of, making
 from aetheria.split.tiles import Tile
 
+Look = Callable[[Tensor], None]
+Places = Sequence[NDArray[np.int64]]
 SLAB = 1 << 20  # numbers drawn at once; a multiple of 16, by which torch draws normal numbers
 
 
@@ -19,7 +23,7 @@ class WindowDraws(TorchFunctionMode):
     """In the block, torch draws the numbers of a window where it is asked for those of a grid.
 
     Code that draws `(..., *window)` from a generator gets the window's part of what `(..., *grid)` would be, and leaves the
-    generator as that would.
+    generator as that would. It is the `Window` of `aetheria.laws.first_cells`.
 
         with WindowDraws(tile):
             cells = torch.rand(3, *tile.window, generator=generator)
@@ -31,7 +35,41 @@ class WindowDraws(TorchFunctionMode):
             tile: whose window is drawn; it may go around the torus.
         """
         super().__init__()
-        self._tile = tile
+        self.grid = tile.grid
+        self.squares: Callable[[], Tensor] | None = None
+        self._window, self._places = tile.window, [_places(tile, axis) for axis in range(len(tile.grid))]
+        self._look: Look | None = None
+
+    def __enter__(self) -> Self:
+        self._token = making.set(self)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        super().__exit__(*exception)  # type: ignore[no-untyped-call]
+        making.reset(self._token)
+
+    def places(self, axis: int) -> Tensor:
+        """The coordinate in the grid of each cell of the window along an axis."""
+        return torch.from_numpy(self._places[axis])
+
+    def in_blocks(self, number: int, side: int, generator: torch.Generator) -> Tensor:
+        """Uniform numbers `(number, *window)`, the same in all cells of a block of the grid, of `side` cells a side."""
+        return window_of_stream(
+            lambda count: torch.empty(count).uniform_(generator=generator),  # as `rand`, which this mode would answer
+            (number, *self._window),
+            [places // side for places in self._places],
+            blocks_of(self.grid, side),
+        )
+
+    @contextmanager
+    def watched(self, look: Look) -> Iterator[None]:
+        """In the block `look` is shown all numbers that are drawn for the whole grid, a slab at a time."""
+        self._look = look
+        try:
+            yield
+        finally:
+            self._look = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
@@ -49,23 +87,30 @@ class WindowDraws(TorchFunctionMode):
                 found: Tensor = func(numbers, **given)
                 return found
 
-        return window_of_stream(draw, tuple(shape), self._tile)
+        def shown(numbers: int) -> Tensor:
+            drawn = draw(numbers)
+            if self._look is not None:
+                self._look(drawn)
+            return drawn
+
+        return window_of_stream(shown, tuple(shape), self._places, self.grid)
 
 
-def window_of_stream(draw: Callable[[int], Tensor], shape: tuple[int, ...], tile: Tile) -> Tensor:
+def window_of_stream(draw: Callable[[int], Tensor], shape: tuple[int, ...], axes: Places, grid: tuple[int, ...]) -> Tensor:
     """Numbers `(..., *window)` of those that make up `(..., *grid)`, drawn one after the other.
 
     Args:
         draw: draws so many numbers.
         shape: of the result.
-        tile: whose window it is.
+        axes: the coordinates of the window's cells along each axis.
+        grid: its sides.
     """
-    rank = len(tile.grid)
-    assert shape[len(shape) - rank :] == tile.window
-    before, axes = shape[: len(shape) - rank], [_places(tile, axis) for axis in range(rank)]
-    rows, columns = _Lookup(_row_numbers(prod(before), axes[:-1], tile.grid[:-1])), _Lookup(axes[-1])
+    rank = len(grid)
+    assert shape[len(shape) - rank :] == tuple(map(len, axes))
+    before = shape[: len(shape) - rank]
+    rows, columns = _Lookup(_row_numbers(prod(before), axes[:-1], grid[:-1])), _Lookup(axes[-1])
     found: Tensor | None = None
-    for block, first_row, first_column in _slabs(draw, prod(before) * prod(tile.grid[:-1]), tile.grid[-1]):
+    for block, first_row, first_column in _slabs(draw, prod(before) * prod(grid[:-1]), grid[-1]):
         if found is None:
             found = block.new_empty((len(rows.places), len(columns.places)))
         to_rows, from_rows = rows.among(first_row, len(block))

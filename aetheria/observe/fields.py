@@ -8,7 +8,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -18,7 +18,8 @@ from torch import Tensor
 from aetheria.core.block import Block
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.laws.base import Law
-from aetheria.measures.place import centre_along
+from aetheria.measures.place import centre_of
+from aetheria.measures.sums import PlainSums, Sums
 
 Range = tuple[float | None, float | None]
 Ahead = Callable[[Law, tuple[Tensor, ...], int], Tensor]
@@ -35,6 +36,7 @@ class View:
         alive: (channel, threshold) of a live cell, or None.
         change: gives the change `(B, C, *grid)` that the next step makes.
         ahead: evaluates a measure of the law, the state and the number of steps done, and leaves all three as they are.
+        sums: adds values over the grid.
     """
 
     cells: Tensor
@@ -43,6 +45,7 @@ class View:
     alive: tuple[int, float] | None = None
     change: Callable[[], Tensor] | None = None
     ahead: Callable[[Ahead], Tensor] | None = None
+    sums: Sums = field(default_factory=PlainSums)
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -197,16 +200,16 @@ def _population(view: View, _: int) -> Tensor:
 
 def _mass(view: View, _: int) -> Tensor:
     values = _density(view) if view.d_state else view.cells.sum(1)
-    return values.sum(view.axes, dtype=torch.float64)
+    return view.sums.total(values)
 
 
 def _total_energy(view: View, _: int) -> Tensor:
-    return _energy(view).sum(view.axes, dtype=torch.float64)
+    return view.sums.total(_energy(view))
 
 
 def _centre_along(axis: int, view: View, _: int) -> Tensor:
     """The centre of mass along an axis (-1: x, -2: y, -3: z) in cells, cell 0 at 0."""
-    return centre_along(weight_of(view), axis, view.boundary == "periodic")
+    return centre_of(view.sums.along(weight_of(view), axis), view.boundary == "periodic")
 
 
 def weight_of(view: View) -> Tensor:
@@ -248,7 +251,7 @@ def _entropy(view: View, _: int = 0) -> Tensor:
 
 
 def _mean_entropy(view: View, _: int) -> Tensor:
-    return _entropy(view).mean(view.axes, dtype=torch.float64)
+    return view.sums.mean(_entropy(view))
 
 
 def _coherence(view: View, _: int) -> Tensor:

@@ -12,6 +12,7 @@ from aetheria.core.block import Block
 from aetheria.core.device import grid_of, times
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Law
+from aetheria.measures.sums import PlainSums, Sums
 from aetheria.observe.fields import Ahead, Field, View
 from aetheria.observe.law_fields import field_of
 from aetheria.stepping.plan import State
@@ -133,16 +134,18 @@ def view_of(
     state: State,
     change: Callable[[], Tensor] | None = None,
     ahead: Callable[[Ahead], Tensor] | None = None,
+    sums: Sums | None = None,
 ) -> View:
     """The view of a state that fields are computed from.
 
     Args:
         change: gives the change that the next step makes; None to evaluate the law, when a field shows its change.
         ahead: evaluates measures that look ahead; None for those of a state at which no step was done.
+        sums: adds values over the grid; None for plain sums.
     """
     cells, *memory = state
     change, ahead = change or partial(law.change, cells, *memory), ahead or (lambda measure: measure(law, state, 0))
-    return View(cells, law.d_state, law.boundary, law.alive, change, ahead)
+    return View(cells, law.d_state, law.boundary, law.alive, change, ahead, sums or PlainSums())
 
 
 def _fields(law: Law, rank: int, names: Sequence[str] | None) -> tuple[Field, ...]:

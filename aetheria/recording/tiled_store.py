@@ -6,8 +6,9 @@ data is there. Readers such as `xarray.open_zarr` and `zarr.open_group` see comm
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from math import gcd
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike
 from aetheria.core.block import Block
 from aetheria.core.errors import AetheriaError, ConfigError, RecordingError
 from aetheria.core.extras import from_source
-from aetheria.files.atomic import atomic_write, telling_full_disk
+from aetheria.files.atomic import atomic_write, sync, telling_full_disk
 from aetheria.observe.request import AXIS_NAMES, Request
 from aetheria.recording.schema import axes_of, axis_centres, field_attributes
 
@@ -65,6 +66,7 @@ class TiledStore:
             RecordingError: there is none. ConfigError: zarr is not installed.
         """
         self.path = path
+        self._unsynced: set[Path] = set()
         zarr = zarr_library()
         try:
             self._group = zarr.open_group(path, mode="r+", use_consolidated=False)
@@ -145,6 +147,32 @@ class TiledStore:
             raise
         except (OSError, RuntimeError, ValueError) as error:
             raise RecordingError(f"{self.path}: {name} cannot be written; {error}") from error
+        self._unsynced.update(self._files(name, array, index))
+
+    def sync(self) -> None:
+        """Waits until all that this process wrote since the last time is on the disk.
+
+        Raises:
+            RecordingError: it cannot be written. DiskFullError: no space is left.
+        """
+        written = [path for path in self._unsynced if path.exists()]  # a shard of zeros has no file
+        folders = {folder for path in written for folder in path.parents if folder.is_relative_to(self.path)}
+        try:
+            with telling_full_disk(self.path):
+                for path in (*written, *sorted(folders, reverse=True), *([self.path.parent] if written else [])):
+                    sync(path)
+        except OSError as error:
+            raise RecordingError(f"{self.path}: cannot be written to the disk; {error}") from error
+        self._unsynced.clear()
+
+    def _files(self, name: str, array: Any, index: tuple[Any, ...]) -> Iterator[Path]:
+        """The files of the shards, or chunks, in which a part of an array lies."""
+        sides, shape = array.shards or array.chunks, (index[0] + 1, *array.shape[1:])
+        axes = [slice(place, place + 1) if isinstance(place, int) else place for place in index]
+        ends = [axis.indices(length)[:2] for axis, length in zip(axes, shape, strict=True)]
+        numbers = [range(first // side, -(-end // side)) for (first, end), side in zip(ends, sides, strict=True)]
+        for place in product(*numbers):
+            yield self.path.joinpath(name, "c", *map(str, place))
 
     def commit(self, frames: int) -> None:
         """From now on readers see so many frames."""
@@ -160,6 +188,7 @@ class TiledStore:
                 _write_json(self.path / name / "zarr.json", metadata[name])
             if not fewer:
                 _write(self.path, self._root, metadata)
+        self._unsynced.update(self.path.joinpath(*parts, "zarr.json") for parts in ((), *((name,) for name in moving)))
 
 
 def _with_rows(array: Any, rows: int) -> Any:

@@ -13,6 +13,7 @@ from aetheria.files.atomic import FAILPOINTS as WRITE_FAILPOINTS
 from aetheria.files.atomic import remove_leftovers
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.recording import Recorder, Recording
+from aetheria.runs.full_frames import FullFrames
 from aetheria.runs.state_file import SavedState, capture, describe_state, open_state, read_state, write_state
 from aetheria.runs.state_parts import parts_beside, remove_state
 from aetheria.runs.state_tiles import capture_tiles
@@ -46,6 +47,7 @@ class Checkpoints:
         minutes: float = 0.0,
         config: str = "",
         newest: SavedState | None = None,
+        full_frames: FullFrames | None = None,
     ) -> None:
         """
         Args:
@@ -55,8 +57,9 @@ class Checkpoints:
             minutes: minutes between checkpoints, 0 for no such rule.
             config: the run's full config as TOML.
             newest: the checkpoint from which the run is resumed.
+            full_frames: of that motor, beside the recording; synced to the disk with it.
         """
-        self._motor, self._recorder = motor, recorder
+        self._motor, self._recorder, self._full_frames = motor, recorder, full_frames
         self._every, self._interval_s = every, 60 * minutes
         self._config = config
         self._began = motor.step_count
@@ -87,6 +90,8 @@ class Checkpoints:
         if self._saved_at != step:
             with motor.turn:  # no edit may come between the position and the state
                 position = self._recorder.sync()
+                if self._full_frames:
+                    self._full_frames.sync()
                 reached("recording on disk")
                 path, whole = path_of(self._recorder.path, step), self._motor.split is None
                 saved = capture(motor, config, position) if whole else capture_tiles(motor, path, config, position)

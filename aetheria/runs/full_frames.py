@@ -74,11 +74,23 @@ class TileWriter:
         self._stores: dict[str, TiledStore] = {}
         if motor.split is not None:
             motor.split.processes.on("write frame", self._write)
+            motor.split.processes.on("sync frames", self._sync)
 
     def write(self, path: Path, row: int) -> bool:
         """Writes a frame of the present cells, in all processes; False where a field holds NaN or Inf."""
         split, place = self._motor.split, str(path.absolute())
         return bool(self._write(place, row) if split is None else split.processes.command("write frame", place, row))
+
+    def sync(self) -> None:
+        """Waits until what all processes wrote is on the disk. Raises RecordingError, DiskFullError or ProcessLostError."""
+        split = self._motor.split
+        self._sync() if split is None else split.processes.command("sync frames")
+
+    def _sync(self) -> None:
+        for store in self._stores.values():
+            store.sync()
+        if self._motor.split is not None:
+            self._motor.split.processes.agree(0)  # all have
 
     def _write(self, path: str, row: int) -> bool:
         if row == 0 or path not in self._stores:  # a store that was made anew
@@ -136,7 +148,7 @@ class FullFrames:
         self._motor, self._every = motor, config.record.every
         self._first = int(about["first_step"])
         self._writer = TileWriter(motor, config.record)
-        if resumed:
+        if resumed and not self._unbegun():
             self._store = TiledStore(self.path)
             self._go_on(str(about["id"]))
         else:
@@ -163,6 +175,21 @@ class FullFrames:
             self._store.write("step", row, step)
             self._store.write("time", row, step * self._motor.traits.dt)
             self._store.commit(row + 1)
+
+    def sync(self) -> None:
+        """Waits until all frames are on the disk. Raises RecordingError, DiskFullError or ProcessLostError."""
+        self._writer.sync()
+        self._store.sync()
+
+    def _unbegun(self) -> bool:
+        """Whether a run that begins again was killed before its store was there."""
+        if self._motor.step_count > self._first:
+            return False
+        try:
+            TiledStore(self.path)
+        except RecordingError:
+            return True
+        return False
 
     def _rows(self, step: int) -> int:
         """Frames up to a step, that included."""

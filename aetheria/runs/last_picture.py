@@ -1,5 +1,6 @@
 """The picture that a run leaves of its last state, as [picture] of its config says."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -8,10 +9,11 @@ from aetheria.core.errors import ConfigError
 from aetheria.export.pictures import Movie, PictureStyle, check_levels, find_levels, picture, positive_levels
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.colour_maps import colour_map
-from aetheria.observe.request import Request
+from aetheria.observe.request import AXIS_NAMES, Request
 from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig
 
+_MOST_PIXELS = 4096  # along an axis
 _MOST_ROWS = 1024  # frames in a space-time picture
 
 
@@ -63,7 +65,19 @@ def last_picture(config: RunConfig, motor: Aetheria_Motor, recording: Path) -> I
 def _request(config: RunConfig, motor: Aetheria_Motor) -> Request:
     settings, grid = config.picture, config.grid.sides
     cuts = settings.slice or ({"z": grid[0] // 2} if len(grid) == 3 else {})
+    shown = [side for axis, side in zip(AXIS_NAMES[-len(grid) :], grid, strict=True) if axis not in cuts]
     try:
-        return motor.request([settings.field or motor.traits.default_field], universe=0, slice=cuts)  # type: ignore[arg-type]
+        field = settings.field or motor.traits.default_field
+        return motor.request([field], picture_size(shown), universe=0, slice=cuts)  # type: ignore[arg-type]
     except ConfigError as error:
         raise ConfigError(f"[picture] {error}") from None
+
+
+def picture_size(sides: Sequence[int]) -> tuple[int, ...] | None:
+    """The pixels for cells with these sides: fewer where there would be more than 4,096 along one of them."""
+    least = -(-max(sides) // _MOST_PIXELS) if sides else 1
+    if least == 1:
+        return None
+    whole = (n for n in range(least, 2 * least) if not any(side % n for side in sides))
+    cells = next(whole, least)  # to a pixel; areas that cut no cell are exact, and processes make them by themselves
+    return tuple(max(1, side // cells) for side in sides)

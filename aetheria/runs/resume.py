@@ -92,8 +92,8 @@ def resume(
         signals.ignored = math.inf  # until the session handles them: no file is left half made
         settings = recorder_settings(plan.config.record)
         recorder = Recorder(motor, path, **settings, resume=plan.position, until=plan.config.steps)
-        checkpoints = checkpoints_for(plan.config, motor, recorder, plan.saved)
         full = full_frames_for(plan.config, motor, recorder, resumed=True)
+        checkpoints = checkpoints_for(plan.config, motor, recorder, full, plan.saved)
         session = Session(motor, recorder, checkpoints, signals, plan.config.steps, progress, steering, full)
         return finish(session, plan.config, lambda session: _continue(session, plan.later_edits))
 

@@ -144,8 +144,8 @@ def run(
         signals.ignored = math.inf  # until the session handles them: no file is left half made
         settings = {**recorder_settings(config.record), "config": config.to_toml(), "title": config.title}
         recorder = Recorder(motor, out, **settings, until=config.steps, overwrite=overwrite)
-        checkpoints = checkpoints_for(config, motor, recorder)
         full = full_frames_for(config, motor, recorder)
+        checkpoints = checkpoints_for(config, motor, recorder, full)
         session = Session(motor, recorder, checkpoints, signals, config.steps, progress, steering, full)
         return finish(session, config, lambda session: session.step_to(config.steps))
 
@@ -192,13 +192,18 @@ def _rescued(recorder: Recorder) -> str:
 
 
 def checkpoints_for(
-    config: RunConfig, motor: Aetheria_Motor, recorder: Recorder, newest: SavedState | None = None
+    config: RunConfig,
+    motor: Aetheria_Motor,
+    recorder: Recorder,
+    full_frames: FullFrames | None,
+    newest: SavedState | None = None,
 ) -> Checkpoints | None:
     """The checkpoints of a config; None if it has none."""
     settings = config.checkpoint
     if not settings.every and not settings.minutes:
         return None
-    return Checkpoints(motor, recorder, every=settings.every, minutes=settings.minutes, config=config.to_toml(), newest=newest)
+    options: dict[str, Any] = {"config": config.to_toml(), "newest": newest, "full_frames": full_frames}
+    return Checkpoints(motor, recorder, every=settings.every, minutes=settings.minutes, **options)
 
 
 def full_frames_for(

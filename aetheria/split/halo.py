@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from aetheria.split.mesh import Mesh
-from aetheria.split.tiles import Tile, Tiling
+from aetheria.split.tiles import Part, Tile, Tiling
 
 WORD = 64  # cells in a word of packed plans
 
@@ -112,6 +113,11 @@ class Halo:
         self.traffic.sums += 1
         dist.all_reduce(numbers, group=self.group)
 
+    def most(self, numbers: Tensor) -> None:
+        """The largest of the numbers of all processes, in place."""
+        self.traffic.sums += 1
+        dist.all_reduce(numbers, dist.ReduceOp.MAX, self.group)
+
     # -- whole grids -----------------------------------------------------------------------------------------------
 
     def gather(self, window: Tensor) -> Tensor | None:
@@ -130,17 +136,52 @@ class Halo:
         Args:
             part: this process's tile `(..., *size)`, each number for `units` cells along the axes.
         """
-        if not self.mesh.leads:
-            dist.send(part.contiguous(), self.mesh.leader, self.group)
-            return None
         tiles = [self.tiling.tile(coordinate).scaled(units) for coordinate in self.mesh.coordinates]
-        whole = part.new_empty((*part.shape[: -len(units)], *tiles[0].grid))
-        for rank, tile in zip(self.mesh.ranks, tiles, strict=True):
+        return self.assemble(part, [tile.owned for tile in tiles], tiles[0].grid)
+
+    def assemble(self, part: Tensor, places: Sequence[Part | None], sides: Sequence[int]) -> Tensor | None:
+        """On the leader a tensor `(..., *sides)` of which each process gives a part; None on the others.
+
+        Args:
+            part: that of this process `(..., *size)`.
+            places: of the parts of all processes, in the order of the mesh; None for one that gives none.
+        """
+        if not self.mesh.leads:
+            if places[self.mesh.ranks.index(self.mesh.rank)] is not None:
+                dist.send(part.contiguous(), self.mesh.leader, self.group)
+            return None
+        whole = part.new_empty((*part.shape[: -len(sides)], *sides))
+        for rank, place in zip(self.mesh.ranks, places, strict=True):
+            if place is None:
+                continue
+            index: Any = (..., *place)
             if rank != self.mesh.rank:
-                part = whole.new_empty((*whole.shape[: -len(units)], *tile.size))
+                part = torch.empty_like(whole[index], memory_format=torch.contiguous_format)
                 dist.recv(part, rank, self.group)
-            tile.part(whole).copy_(part)
+            whole[index] = part
         return whole
+
+    def place(self, block: Tensor | None, corner: Sequence[int], size: Sequence[int], window: Tensor) -> None:
+        """Places a block of cells, which the leader has, in the windows of all processes.
+
+        Args:
+            block: `(..., *size)`; None on the others.
+            corner, size: of the block.
+            window: of this process `(..., *window)`, changed in place.
+        """
+        for rank, tile in self._tiles(window):
+            for source, target in tile.overlaps(corner, size):
+                of: Any = (..., *source)
+                into: Any = (..., *target)
+                if rank == self.mesh.rank:
+                    if block is None:
+                        received = torch.empty_like(window[into], memory_format=torch.contiguous_format)
+                        dist.recv(received, self.mesh.leader, self.group)
+                        window[into] = received
+                    else:
+                        window[into] = block[of]
+                elif block is not None:
+                    dist.send(block[of].contiguous(), rank, self.group)
 
     def scatter(self, whole: Tensor | None, like: Tensor) -> Tensor:
         """This process's window of a tensor over the whole grid, which the leader has; `like` is a tensor over the window."""

@@ -1,6 +1,7 @@
 """The processes of a split grid: one leads, by commands that the others follow; a failure of one ends all."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -318,6 +319,23 @@ def first_to_tell(error: BaseException) -> bool:
     if not dist.is_available() or not dist.is_initialized():
         return True
     try:
-        return int(_store().add(_TOLD, 1)) == 1
+        store = _store()
+        first = int(store.add(_TOLD, 1)) == 1
+        if _holds_store():
+            _wait_for_all(store)
     except Exception:  # noqa: BLE001 - the store is gone with the process that held it
         return True
+    return first
+
+
+def _holds_store() -> bool:
+    """Whether the store is this process's, and ends with it: without torchrun, which has one of its own."""
+    return dist.get_rank() == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+
+
+def _wait_for_all(store: Any) -> None:
+    """Closes all connections, so that the other processes notice, and waits until they have read why, for two seconds."""
+    count, until = dist.get_world_size(), time.monotonic() + _WAIT_S
+    dist.destroy_process_group()
+    while int(store.add(_TOLD, 0)) < count and time.monotonic() < until:
+        time.sleep(0.02)

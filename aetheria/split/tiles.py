@@ -59,9 +59,14 @@ class Tile:
         index: Any = (..., *(slice(m, m + n) for m, n in zip(self.before, self.size, strict=True)))
         return window[index]
 
+    @property
+    def owned(self) -> Part:
+        """The cells of the tile, in the grid."""
+        return tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
+
     def part(self, grid: Tensor) -> Tensor:
         """The tile of a tensor over the whole grid `(..., *grid)`; a view."""
-        index: Any = (..., *(slice(a, b) for a, b in zip(self.start, self.stop, strict=True)))
+        index: Any = (..., *self.owned)
         return grid[index]
 
     def cut(self, grid: Tensor) -> Tensor:

@@ -9,13 +9,16 @@ import sys
 import tempfile
 import threading
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import aetheria.runs.split_run  # noqa: F401 - imported once, not in each child
 from aetheria.cli import main
 from aetheria.core.errors import AetheriaError
+from aetheria.recording.tiled_recording import TiledRecording
 from benchmarks.faults.fault import Fault, FaultResult
 from benchmarks.faults.fork_server import ROOT, ChildResult, fork_server, second_fork_server
 from benchmarks.faults.resumes import differences, result_of
@@ -40,6 +43,7 @@ plan = "{plan}"
 exact_sums = true
 [record]
 every = 3
+format = "{format}"
 [checkpoint]
 every = {checkpoint}
 """
@@ -73,18 +77,18 @@ def _tell_change(path: Path, before: int) -> None:
     print("begins", flush=True)
 
 
-def lay_out(folder: Path, law: str, checkpoint: int) -> None:
+def lay_out(folder: Path, law: str, checkpoint: int, kind: str = "hdf5") -> None:
     """Writes the config of a run to a folder."""
     folder.mkdir()
     text, plan = LAWS[law]
-    (folder / "run.toml").write_text(_CONFIG.format(law=text, plan=plan, steps=_STEPS, checkpoint=checkpoint))
+    (folder / "run.toml").write_text(_CONFIG.format(law=text, plan=plan, steps=_STEPS, checkpoint=checkpoint, format=kind))
 
 
 @cache
-def uninterrupted(law: str) -> tuple[list[Any], dict[str, Any]]:
+def uninterrupted(law: str, kind: str = "hdf5") -> tuple[list[Any], dict[str, Any]]:
     """The result of the uninterrupted run on one process."""
     with tempfile.TemporaryDirectory() as place:
-        lay_out(folder := Path(place) / "whole", law, _STEPS)
+        lay_out(folder := Path(place) / "whole", law, _STEPS, kind)
         ended = _in_one_process(folder)
         if ended.code != 0:
             raise AssertionError(f"{ended}")
@@ -97,8 +101,29 @@ def _in_one_process(folder: Path) -> ChildResult:
 
 def _result_of(folder: Path) -> tuple[list[Any], dict[str, Any]]:
     frames, end = result_of(folder)
+    if (store := folder / "run.zarr").exists():
+        frames = [*frames, *_full_frames(store)]
     # No law here draws from torch's generators, which are seeded differently in each process.
     return frames, {name: value for name, value in end.items() if not name.startswith("random")}
+
+
+def _full_frames(store: Path) -> list[Any]:
+    """Step and bytes of every committed frame at full resolution."""
+    return [(frame.step, *(np.asarray(frame[name]).tobytes() for name in frame.fields)) for frame in TiledRecording(store)]
+
+
+def _unlike_committed(folder: Path, law: str, kind: str) -> list[str]:
+    """What is wrong with the store of a killed run: its committed frames are those of the uninterrupted one."""
+    store = folder / "run.zarr"
+    if kind != "zarr" or not (store / "step" / "c").exists():  # killed before its first frame
+        return []
+    try:
+        found = _full_frames(store)
+    except AetheriaError as error:
+        return [f"after the kill: {error}"]
+    frames = uninterrupted(law, kind)[0]
+    wanted = frames[len(frames) // 2 :]  # after those of the recording
+    return [] if found == wanted[: len(found)] else ["committed frames at full resolution differ after the kill"]
 
 
 def _on_a_split(folder: Path, split: str, killed: int, delay: float) -> list[ChildResult]:
@@ -114,23 +139,23 @@ def _on_a_split(folder: Path, split: str, killed: int, delay: float) -> list[Chi
     return [server.wait() for server in servers]
 
 
-def killed_ranks(times: int) -> FaultResult:
+def killed_ranks(times: int, kind: str = "hdf5") -> FaultResult:
     """Kills a rank of a run on one split and of its resumption on another; one process then ends the run."""
     result, dice, number, at_end = FaultResult(), random.Random(31), 0, 0
     with tempfile.TemporaryDirectory() as place:
         while result.runs < times:
             law = tuple(LAWS)[number % len(LAWS)]
-            lay_out(folder := Path(place) / str(number), law, dice.choice((20, 50)))
+            lay_out(folder := Path(place) / str(number), law, dice.choice((20, 50)), kind)
             wrong = []
             for split in dice.sample(SPLITS, 2):
                 killed = dice.randrange(2)
                 ends = _on_a_split(folder, split, killed, dice.expovariate(1 / _MEAN_S))
                 result.runs += ends[killed].code == -signal.SIGKILL
                 at_end += ends[killed].code == 0
-                wrong += _wrong_with_ends(ends, killed)
+                wrong += _wrong_with_ends(ends, killed) + _unlike_committed(folder, law, kind)
             ended = _in_one_process(folder)
             done = ended.code == 0 or "is at its end" in ended.output
-            wrong += _unlike(folder, law) if done else [f"on one process: {ended}"]
+            wrong += _unlike(folder, law, kind) if done else [f"on one process: {ended}"]
             result.failures += [f"run {number}, {law}: {line}" for line in wrong]
             number += 1
             shutil.rmtree(folder)
@@ -150,9 +175,9 @@ def _wrong_with_ends(ends: list[ChildResult], killed: int) -> list[str]:
     return [] if finished or told else [f"rank {killed} was killed, and the other ended so: {other}"]
 
 
-def _unlike(folder: Path, law: str) -> list[str]:
+def _unlike(folder: Path, law: str, kind: str) -> list[str]:
     try:
-        wrong = differences(_result_of(folder), uninterrupted(law))
+        wrong = differences(_result_of(folder), uninterrupted(law, kind))
     except (AetheriaError, AssertionError) as error:
         wrong = [f"{error}"]
     return wrong + [f"{path.name} is left" for path in folder.glob(".*")]
@@ -165,5 +190,12 @@ FAULTS = [
         killed_ranks,
         few=2,
         many=100,
-    )
+    ),
+    Fault(
+        "SIGKILL of a rank of a split run that writes frames at full resolution (Zarr), resumed on another split",
+        "committed frames are readable after each kill, and resumes end in the frames and the state of one process, to the bit",
+        partial(killed_ranks, kind="zarr"),
+        few=2,
+        many=100,
+    ),
 ]

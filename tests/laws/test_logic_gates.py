@@ -50,6 +50,24 @@ def test_a_soft_xor_of_chances_is_the_chance_of_a_xor() -> None:
     assert found == pytest.approx(0.3 * 0.2 + 0.7 * 0.8, abs=1e-5)
 
 
+def test_gradients_are_those_of_the_mean_over_the_gates() -> None:
+    """In float64, against the sum over the gates of chance times value, gate by gate."""
+    torch.manual_seed(0)
+    layer = GateLayer(5, 6).double()
+    inputs = torch.rand(3, 5, 2, 2, dtype=torch.float64, requires_grad=True)
+    a, b = (inputs[:, wires] for wires in layer.wires)
+    corners = ((1 - a) * (1 - b), (1 - a) * b, a * (1 - b), a * b)
+    wanted = torch.zeros(3, 6, 2, 2, dtype=torch.float64)
+    for gate, table in enumerate(TABLES):
+        value = sum(corner * float(bit) for corner, bit in zip(corners, table, strict=True))
+        wanted = wanted + layer.scores.softmax(1)[:, gate, None, None] * value
+    weights = torch.rand_like(wanted)
+    torch.testing.assert_close(layer(inputs), wanted)
+    found_grads = torch.autograd.grad((layer(inputs) * weights).sum(), (inputs, layer.scores))
+    wanted_grads = torch.autograd.grad((wanted * weights).sum(), (inputs, layer.scores))
+    torch.testing.assert_close(found_grads, wanted_grads)
+
+
 def test_wires_of_a_gate_differ_and_use_all_inputs() -> None:
     wires = GateLayer(9, 12).wires
     assert (wires[0] != wires[1]).all()

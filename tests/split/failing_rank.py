@@ -17,15 +17,20 @@ from aetheria.stepping import State
 Advance = Callable[[Tiled, State, int, int], State]
 
 
-def join(rank: int, port: int) -> None:
-    """Sets the variables by which torchrun tells a process its place; its store is that of another process, as here."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+def join(rank: int, port: int, *, agent: bool = True) -> None:
+    """Sets the variables by which torchrun tells a process its place.
+
+    Args:
+        agent: the store is that of another process, as with torchrun; False: rank 0 holds it.
+    """
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    os.environ |= {"TORCHELASTIC_USE_AGENT_STORE": str(agent)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
-def run_rank(rank: int, port: int, failure: str, words: list[str]) -> None:
+def run_rank(rank: int, port: int, failure: str, words: list[str], agent: bool = True) -> None:
     """Runs `aetheria run` as a rank, in which something fails."""
-    join(rank, port)
+    join(rank, port, agent=agent)
     advance = Tiled.advance
 
     def fails_after(self: Tiled, held: State, steps: int, first: int = 0) -> State:

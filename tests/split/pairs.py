@@ -12,13 +12,19 @@ from tests.paths import ROOT
 PATIENCE_S = 300  # many times what it takes; processes that wait for each other wait for ever
 
 
+def free_port() -> int:
+    """A port on which a process may listen."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextmanager
 def pair_of_processes(command: list[str]) -> Iterator[list[subprocess.Popen[str]]]:
     """Two processes of a split grid, started as torchrun would, which itself takes seconds to start."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    shared = os.environ | place | {"OMP_NUM_THREADS": "1"}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     started = [
         subprocess.Popen(command, env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, **pipes) for rank in range(2)

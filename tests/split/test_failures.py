@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from aetheria import Recording
+from aetheria.recording.tiled_recording import TiledRecording
 from aetheria.runs.checkpoint import checkpoints_of
+from aetheria.runs.config import RunConfig
 from aetheria.runs.resume import resume
 from aetheria.runs.run import build_motor
 from tests.split.pairs import PATIENCE_S, pair_of_processes
@@ -17,8 +19,9 @@ from tests.split.two_processes import config_of
 ENDLESS = 10**6
 
 
-def test_a_killed_process_ends_the_run_which_goes_on_in_one(tmp_path: Path) -> None:
-    config = config_of(ENDLESS, {"name": "Life"}, checkpoint={"every": 20})
+@pytest.mark.parametrize("frames", [{}, {"format": "zarr"}], ids=["hdf5", "zarr"])
+def test_a_killed_process_ends_the_run_which_goes_on_in_one(tmp_path: Path, frames: dict[str, str]) -> None:
+    config = config_of(ENDLESS, {"name": "Life"}, checkpoint={"every": 20}, record={"every": 3, **frames})
     (tmp_path / "run.toml").write_text(config.to_toml())
     out = tmp_path / "run.h5"
     command = [
@@ -44,11 +47,26 @@ def test_a_killed_process_ends_the_run_which_goes_on_in_one(tmp_path: Path) -> N
         assert "a process was lost" in said
     with Recording(out) as recording:
         done = int(recording.steps[-1])
+    if frames:
+        assert_equal_to_one_process(out, config)  # as it was left
     result = resume(out, steps=done + 5, device="cpu")
     assert (result.status, result.steps) == ("done", done + 5)
     with Recording(out) as recording, build_motor(config, "cpu") as one:
         one.step(int(recording.steps[-1]))
         assert np.array_equal(recording[-1]["channel_0"], one.read("channel_0").numpy())
+
+    if frames:
+        assert_equal_to_one_process(out, config)
+
+
+def assert_equal_to_one_process(recording: Path, config: RunConfig) -> None:
+    """Every committed frame at full resolution is that of one process."""
+    store = TiledRecording(recording.with_suffix(".zarr"))
+    assert len(store) > 3
+    with build_motor(config, "cpu") as one:
+        for frame in store:
+            one.step(frame.step - one.step_count)
+            assert np.array_equal(frame["channel_0"], one.read("channel_0").numpy())
 
 
 def test_a_split_without_torchrun_says_what_to_do(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

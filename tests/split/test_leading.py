@@ -9,7 +9,9 @@ import pytest
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from aetheria import Recording
+from aetheria.runs.run import run
 from benchmarks.faults.fork_server import ForkServer
+from tests.split.pairs import free_port
 from tests.split.two_processes import config_of
 
 Pair = tuple[ForkServer, ForkServer]
@@ -25,9 +27,13 @@ def servers() -> Iterator[Pair]:
 
 def ends_of(servers: Pair, task: str, **arguments: Any) -> tuple[list[int | None], str]:
     """Exit codes of both ranks, and all they said."""
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    if arguments.get("agent", True):
+        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        port = store.port
+    else:
+        port = free_port()
     for rank, server in enumerate(servers):
-        server.start(f"tests.split.{task}", rank=rank, port=store.port, **arguments)
+        server.start(f"tests.split.{task}", rank=rank, port=port, **arguments)
     ends = [server.wait() for server in servers]
     return [end.code for end in ends], "".join(end.output for end in ends)
 
@@ -70,6 +76,16 @@ def test_a_rank_that_goes_while_the_motor_is_built_ends_all(servers: Pair, tmp_p
     assert codes == [7, 9], said
     assert said.startswith("error split: a process was lost"), said
     assert len(said.strip().splitlines()) == 1, said
+
+
+def test_a_finished_run_that_is_resumed_without_torchrun_has_one_message(servers: Pair, tmp_path: Path) -> None:
+    run(config_of(6, {"name": "Life"}, checkpoint={"every": 3}), out := tmp_path / "run.h5", device="cpu")
+    words = ["--resume", str(out), "--split", "2x1"]
+    codes, said = ends_of(servers, "failing_rank:run_rank", failure="none", words=words, agent=False)
+    assert codes == [2, 2], said
+    assert "is at its end, step 6" in " ".join(said.split())
+    assert sum(line.startswith("error") for line in said.splitlines()) == 1, said
+    assert "lost" not in said
 
 
 @pytest.fixture(scope="module")

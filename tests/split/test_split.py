@@ -70,6 +70,20 @@ def test_no_process_makes_a_tensor_of_the_whole_grid(found: list[dict[str, Any]]
         assert own <= largest < 1.25 * own  # a step pads the window; the grid has 1.94 times as many cells
 
 
+def test_a_run_from_a_file_to_its_picture_makes_no_tensor_of_the_whole_grid(found: list[dict[str, Any]]) -> None:
+    own = found[0]["memory_of_real_cells"][1]
+    for rank in found:
+        assert own <= rank["memory_of_real_cells"][0] < 1.25 * own
+
+
+def test_observables_of_real_cells_are_those_of_one_process_with_exact_sums(found: list[dict[str, Any]]) -> None:
+    assert found[0]["observables"] == []
+
+
+def test_cells_that_are_given_reach_the_tiles_they_lie_in(found: list[dict[str, Any]]) -> None:
+    assert [rank["given_cells"] for rank in found] == [True, True]
+
+
 def test_what_cannot_be_split_is_refused_with_the_reason(found: list[dict[str, Any]]) -> None:
     for rank in found:
         said = rank["refusals"]

@@ -10,18 +10,23 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from PIL import Image
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
+from aetheria.core.block import Block
 from aetheria.core.errors import AetheriaError
 from aetheria.laws import build_law
-from aetheria.motor import window_draws
+from aetheria.measures import sums
+from aetheria.motor import placed_cells, window_draws
 from aetheria.motor.split_state import load_tiles
 from aetheria.recording.tiled_recording import TiledRecording
+from aetheria.runs import last_picture
 from aetheria.runs.checkpoint import checkpoints_of
 from aetheria.runs.config import RunConfig
+from aetheria.runs.last_picture import render_picture
 from aetheria.runs.resume import resume
-from aetheria.runs.run import run
+from aetheria.runs.run import build_motor, run
 from aetheria.runs.split_run import follow
 from aetheria.runs.state_file import describe_state, read_state
 from aetheria.split.tile_files import TileFiles
@@ -106,7 +111,15 @@ def fields(mesh: DeviceMesh, _: Path) -> list[str]:
             {"size": (6, 5)},
             {"size": (7, 3)},
             {"region": (3, 4, 15, 9)},
+            {"region": (4, 2, 16, 12), "size": (4, 6)},
+            {"region": (0, 0, 24, 20), "size": (12, 5), "reduction": "nearest"},
+            {"region": (3, 4, 15, 9), "size": (5, 3)},
             {"slice": {"x": "max"}},
+            {"slice": {"x": "mean"}, "region": Block((3,), (9,))},
+            {"slice": {"y": 11}},
+            {"slice": {"y": 12}, "size": (4,), "universe": 1},
+            {"slice": {"x": 3}, "region": Block((7,), (14,)), "size": (7,)},
+            {"slice": {"x": 3}, "region": Block((2,), (8,))},
         ]
         for part in [*parts, {"size": (12, 4), "reduction": "nearest"}, {"universe": 1, "finite": True}]:
             frames = [motor.look(motor.request(names, **part)) for motor in (split, whole)]
@@ -117,8 +130,8 @@ def fields(mesh: DeviceMesh, _: Path) -> list[str]:
 
 def config_of(steps: int, law: dict[str, Any], **more: Any) -> RunConfig:
     grid = {"height": 24, "width": 20}
-    settings = {"steps": steps, "seed": 4, "device": "cpu", "grid": grid, "law": law, "record": {"every": 3}, **more}
-    return RunConfig.checked(settings, "")
+    settings = {"steps": steps, "seed": 4, "device": "cpu", "grid": grid, "law": law, "record": {"every": 3}}
+    return RunConfig.checked({**settings, **more}, "")
 
 
 def recording(mesh: DeviceMesh, folder: Path) -> list[Any]:
@@ -188,6 +201,75 @@ def memory(mesh: DeviceMesh, folder: Path) -> list[int]:
     return [seen, own]
 
 
+def observables(mesh: DeviceMesh, _: Path) -> list[str]:
+    """The observables of real values that differ from those of one process with exact sums."""
+    names = ("mass", "total_energy", "centre_y", "centre_x")
+
+    def read(**options: Any) -> tuple[Aetheria_Motor, list[torch.Tensor]]:
+        law = small_law("CoupledMapLattice")
+        cfg = {"plan": "eager", "exact_sums": True, **options.pop("cfg", {})}
+        motor = Aetheria_Motor(law, (42, 50), 1, "cpu", cfg, seed=3, batch=2, **options)
+        motor.step(4)
+        return motor, [motor.read(name) for name in names]
+
+    motor, two = read(mesh=mesh, cfg={"halo_steps": 2})
+    with motor:
+        if not motor.split.leads:  # type: ignore[union-attr]
+            return []
+    one = read()[1]
+    return [name for name, a, b in zip(names, one, two, strict=True) if not torch.equal(a, b) or not a.isfinite().all()]
+
+
+def given_cells(mesh: DeviceMesh, _: Path) -> bool:
+    """Cells set at the edge of the torus and in one universe, and a restart with given ones, memory included."""
+    cells = torch.from_numpy(np.random.default_rng(1).integers(0, 2, (1, 24, 20))).float()
+
+    def changed(**options: Any) -> list[torch.Tensor]:
+        cfg = {"plan": "eager", **options.pop("cfg", {})}
+        with Aetheria_Motor(small_law("Ising"), (24, 20), 1, "cpu", cfg, seed=3, batch=2, **options) as motor:
+            motor.step(3)
+            motor.set_cells(1 - cells[:, :5], at=(19, 0), universe=1)
+            motor.step(3)
+            found = [motor.cells]
+            motor.restart(initial=cells)
+            motor.step(4)
+            motor.set_cells(cells)
+            motor.step(2)
+            return [*found, motor.cells]
+
+    two, one = changed(mesh=mesh, cfg={"halo_steps": 2}), changed()
+    return all(map(torch.equal, two, one))
+
+
+def memory_of_real_cells(mesh: DeviceMesh, folder: Path) -> list[int]:
+    """Numbers in the largest tensor of a run from a file: with observables, frames, edits and the picture of its end."""
+    last_picture._MOST_PIXELS, placed_cells._SLAB, sums._AT_ONCE = 32, 1 << 12, 1 << 12
+    if dist.get_rank() == 0:
+        np.save(folder / "cells.npy", np.random.default_rng(1).random((256, 128), np.float32))
+    dist.barrier()
+    config = config_of(
+        4,
+        {"name": "CoupledMapLattice"},
+        grid={"height": 256, "width": 128},
+        motor={"plan": "eager", "halo_steps": 2, "log_edits": False},
+        initial={"kind": "npy", "path": str(folder / "cells.npy")},
+        record={"every": 2, "fields": ["channel_0", "mass", "total_energy", "centre_x"], "size": [32, 16]},
+        checkpoint={"every": 2},
+    )
+    with Largest() as largest:
+        if dist.get_rank():
+            follow(mesh, "cpu")
+            return [largest.numbers, 0]
+        run(config, folder / "real.h5", device="cpu", mesh=mesh)
+    with Recording(folder / "real.h5") as recording, build_motor(config, "cpu") as one:
+        one.step(4)
+        picture = np.asarray(Image.open(folder / "real.png"))
+        assert np.array_equal(recording[-1]["channel_0"], one.look(one.request(["channel_0"], (32, 16)))["channel_0"])
+        assert np.array_equal(picture, np.asarray(render_picture(config, one)))
+        assert picture.shape[:2] == (32 * config.picture.scale, 16 * config.picture.scale)
+    return [largest.numbers, 132 * 128]
+
+
 def refusals(mesh: DeviceMesh, _: Path) -> dict[str, str]:
     """The messages for what cannot be split."""
     made = {
@@ -223,6 +305,9 @@ CHECKS: dict[str, Check] = {
     "recorder": recorder,
     "own_tiles": own_tiles,
     "memory": memory,
+    "memory_of_real_cells": memory_of_real_cells,
+    "observables": observables,
+    "given_cells": given_cells,
     "refusals": refusals,
 }
 

@@ -12,6 +12,7 @@ from aetheria.training.imitation import imitate
 from aetheria.training.target_images import read_picture
 from aetheria.training.train_config import TrainConfig
 from benchmarks.training.growing import measure
+from benchmarks.training.healing import measure as healing
 from benchmarks.training.learning import CONFIGS, life, numpy_step, record
 
 
@@ -59,3 +60,9 @@ def test_a_picture_is_grown_and_its_figures_are_reported(tmp_path: Path) -> None
     assert f"| {found.grown.errors[64]:.4g} | under 0.01 |" in lines[2]
     assert reached == all(" yes |" in line for line in lines[2:])
     assert not reached  # so little of it is not enough, and said so
+
+
+def test_the_shipped_boat_grows_each_of_its_halves_again() -> None:
+    found = healing(steps=(0, 200))
+    assert min(found.errors[0]) > 0.05  # a half is gone
+    assert found.healed

@@ -225,7 +225,7 @@ def test_losses_without_a_target_know_what_they_are_named_for() -> None:
     assert float(LOSSES["survival"](blob, blob)) == 0
     assert float(LOSSES["survival"](0 * blob, blob)) == 1
     assert float(LOSSES["symmetry"](blob, blob)) == 0
-    assert float(LOSSES["symmetry"](away, blob)) == pytest.approx(1 / 3)  # of three columns one overlaps; along y it is 0
+    assert float(LOSSES["symmetry"](away, blob)) == pytest.approx(0, abs=1e-6)  # wherever it is
     assert float(LOSSES["motion"](blob, blob)) == pytest.approx(1)
     assert float(LOSSES["motion"](away, blob)) == 0
     flat, point = torch.ones(1, 2, 9, 9), torch.zeros(1, 2, 9, 9)
@@ -234,6 +234,18 @@ def test_losses_without_a_target_know_what_they_are_named_for() -> None:
     assert float(LOSSES["complexity"](point, blob)) == pytest.approx(1)
     assert float(LOSSES["complexity"](blob, blob)) < 0.01  # log 9 / log 81
     assert float(LOSSES["smoothness"](flat, blob)) == 0
+
+
+@pytest.mark.parametrize("shape", [(7,), (6, 5), (4, 3, 5)])
+def test_symmetry_is_the_distance_from_the_nearest_mirror_image(shape: tuple[int, ...]) -> None:
+    cells = torch.rand(3, 2, *shape, generator=rng())
+    seen = cells.square().sum(1).double().numpy()
+    for found, one in zip(LOSSES["symmetry"](cells, cells), seen, strict=True):
+        nearest = [
+            min(((one - np.roll(np.flip(one, axis), by, axis)) ** 2).sum() for by in range(side)) / (one**2).sum()
+            for axis, side in enumerate(shape)
+        ]
+        assert float(found) == pytest.approx(np.mean(nearest), rel=1e-4)
 
 
 def test_flips_keep_the_norm_and_are_their_own_inverse() -> None:

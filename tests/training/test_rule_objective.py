@@ -1,5 +1,6 @@
 """Objective "rule": the targets are the rule's, and an exact law is told from one with a fault."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,20 @@ def test_all_neighbourhoods_are_tried() -> None:
     assert life.after_training(LogicGates(1).eval())["neighbourhoods"] == 512
 
 
+@pytest.mark.parametrize(("rule", "grid", "tori"), [("W110", (3,), 4), ("B3/S23", (3, 3), 64)])
+def test_a_batch_of_all_tori_has_every_neighbourhood(rule: str, grid: tuple[int, ...], tori: int) -> None:
+    task = Rule(LogicGates(1, rank=len(grid)), grid, rule=rule, start="all")
+    first, _ = task.batch(tori, torch.Generator().manual_seed(0))
+    axes = tuple(range(2, first.ndim))
+    shifts = list(itertools.product(range(3), repeat=len(grid)))
+    seen = torch.cat([first.roll(by, axes).flatten(1) for by in shifts])
+    powers = 2.0 ** torch.arange(3 ** len(grid))
+    assert set((seen @ powers).tolist()) == set(range(2 ** (3 ** len(grid))))
+    some = task.batch(3, torch.Generator().manual_seed(1))[0]
+    assert some.shape == (3, 1, *grid)
+    assert len(task.batch(tori + 5, torch.Generator().manual_seed(1))[0]) == tori + 5
+
+
 def test_a_law_that_sees_further_than_the_rule_is_judged_by_samples_only() -> None:
     law = NCA(4, 8)
     assert Rule(law, (8, 8)).after_training(law) == {}
@@ -57,3 +72,8 @@ def test_gates_learn_a_rule_exactly(tmp_path: Path) -> None:
 def test_bad_rules_are_refused(rule: str, grid: tuple[int, ...], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         Rule(LogicGates(1), grid, rule=rule)
+
+
+def test_all_tori_need_the_grid_of_a_neighbourhood() -> None:
+    with pytest.raises(ConfigError, match=r'start "all": grid \[3, 4\] given; expected that of a neighbourhood, \[3, 3\]'):
+        Rule(LogicGates(1), (3, 4), start="all")

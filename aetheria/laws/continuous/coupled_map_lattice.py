@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import Control
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import FormulaRule, Stencil
 from aetheria.laws.formula import named
 from aetheria.laws.laplacian import check_stencil, laplacian
@@ -76,7 +76,7 @@ class CoupledMapLattice(Law):
         mapped = 1 - named("a") * (x * x)
         return FormulaRule(("x",), (mapped + named("share") * mapped.lap(),), numbers, self.boundary, self.laplacian)
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Values drawn evenly from -1 to 1."""
         return 2 * torch.rand(1, *grid, generator=generator) - 1

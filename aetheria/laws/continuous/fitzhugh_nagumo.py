@@ -6,6 +6,7 @@ from torch import Tensor
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import number_control, rate_control
+from aetheria.laws.first_cells import by_parts, in_blocks
 from aetheria.laws.forms import FormulaRule, Stencil
 from aetheria.laws.formula import euler_steps
 from aetheria.laws.laplacian import check_stencil, check_time_step, laplacian, why_unstable
@@ -97,12 +98,11 @@ class FitzHughNagumo(Law):
         fastest = max(float(self.live(name).max()) for name in ("Du", "Dv"))
         return why_unstable(fastest, self.dt, self.laplacian, len(grid))
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Patches of side 8 at random places of the cycle: u from -1 to 1, v from -0.5 to 0.5."""
-        cells = 2 * torch.rand(2, *[-(-side // 8) for side in grid], generator=generator) - 1
-        for axis in range(1, cells.ndim):
-            cells = cells.repeat_interleave(8, axis)
-        return cells[(slice(None), *map(slice, grid))] * torch.tensor([1.0, 0.5]).view(-1, *[1] * len(grid))
+        cells = 2 * in_blocks(2, 8, grid, generator) - 1
+        return cells * torch.tensor([1.0, 0.5]).view(-1, *[1] * len(grid))
 
     def seed_cell(self) -> Tensor:
         """An excited cell."""

@@ -16,6 +16,7 @@ from aetheria.laws.continuous.lenia_animals import animals_of, find_animal
 from aetheria.laws.continuous.ring_form import by_universe, ring_form
 from aetheria.laws.continuous.rings import Core, Growth
 from aetheria.laws.controls import Control
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import Animal
 from aetheria.laws.law_field import LawField
 from aetheria.laws.layers import pad, window
@@ -196,6 +197,7 @@ class FlowLenia(KernelLaw):
         fitting = (animal for animal in animals_of(self.collection) if animal.channels == self.channels)
         return tuple(sorted(fitting, key=lambda animal: animal.code != self.animal))
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid; carried weights are those of their patch."""
         matter = self.patches(grid, generator)

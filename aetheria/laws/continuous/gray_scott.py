@@ -6,6 +6,7 @@ from torch import Tensor
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import rate_control
+from aetheria.laws.first_cells import by_parts, in_blocks
 from aetheria.laws.forms import FormulaRule, Stencil
 from aetheria.laws.formula import euler_steps
 from aetheria.laws.laplacian import check_stencil, check_time_step, laplacian, why_unstable
@@ -101,12 +102,10 @@ class GrayScott(Law):
         fastest = max(float(self.live(name).max()) for name in ("Du", "Dv"))
         return why_unstable(fastest, self.dt, self.laplacian, len(grid))
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """U = 1 and V = 0, with patches of U = 1/2 and V = 1/4 on a tenth of the grid, and one per cent of noise."""
-        seeded = torch.rand([-(-side // _PATCH) for side in grid], generator=generator) < 0.1
-        for axis in range(len(grid)):
-            seeded = seeded.repeat_interleave(_PATCH, axis)
-        seeded = seeded[tuple(map(slice, grid))]
+        seeded = in_blocks(1, _PATCH, grid, generator)[0] < 0.1
         noise = 0.01 * torch.rand(2, *grid, generator=generator)
         return torch.stack((torch.where(seeded, 0.5, 1.0) - noise[0], torch.where(seeded, 0.25, 0.0) + noise[1]))
 

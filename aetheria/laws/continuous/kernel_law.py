@@ -13,6 +13,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_positive, check_whole
 from aetheria.laws.continuous.rings import CORES, GROWTHS, Core, Growth, growth_curve, ring_weights
 from aetheria.laws.controls import Control, rate_control
+from aetheria.laws.first_cells import in_blocks
 from aetheria.laws.layers import pad, window
 
 _OF_KERNELS = ("m", "s", "h")  # controls that each kernel has
@@ -217,10 +218,7 @@ class KernelLaw(Law):
 
     def blocks(self, number: int, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise `(number, *grid)` that is the same in all cells of a block, of R cells a side."""
-        values = torch.rand(number, *(-(-side // self.R) for side in grid), generator=generator)
-        for axis in range(1, 1 + len(grid)):
-            values = values.repeat_interleave(self.R, axis)
-        return values[:, *map(slice, grid)]
+        return in_blocks(number, self.R, grid, generator)
 
 
 def chosen_settings(

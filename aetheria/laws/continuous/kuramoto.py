@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import number_control
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.laplacian import axis_neighbours, check_time_step
 from aetheria.laws.law_field import LawField
 from aetheria.laws.layers import pad
@@ -80,7 +80,7 @@ class Kuramoto(Law):
             pull = pull + torch.sin(neighbour - cells)
         return cells + self.dt * (self.spread("omega", cells) + self.spread("K", cells) * pull)
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Phases drawn evenly from the circle."""
         return math.pi * (2 * torch.rand(1, *grid, generator=generator) - 1)

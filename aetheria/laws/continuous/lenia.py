@@ -15,6 +15,7 @@ from aetheria.laws.continuous.lenia_animals import lenia_animals as lenia_animal
 from aetheria.laws.continuous.ring_form import ring_form
 from aetheria.laws.continuous.rings import Core, Growth, growth_curve
 from aetheria.laws.continuous.rings import ring_weights as ring_weights
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import Animal
 from aetheria.laws.registry import register
 from aetheria.laws.ring_forms import RingKernels, Update
@@ -150,6 +151,7 @@ class Lenia(KernelLaw):
         update: Update = "sigmoid" if self.clip == "soft" else "free" if self.asymptotic else "clip"
         return ring_form(self, update, mean=self.combine == "mean", shares=self.asymptotic)
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in patches of the kernel's size, on half of the grid: white noise everywhere dies at once."""
         return self.patches(grid, generator)

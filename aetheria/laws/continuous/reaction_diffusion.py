@@ -9,9 +9,9 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice
 from aetheria.laws.controls import Control, number_control, rate_control
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import FormulaRule, Stencil
 from aetheria.laws.formula import CONSTANTS, FUNCTIONS, LAP, Formula, euler_step, named, parse_formula
 from aetheria.laws.laplacian import check_stencil, check_time_step, laplacian, why_unstable
@@ -154,7 +154,7 @@ class ReactionDiffusion(Law):
         fastest = max(float(self.live(f"D_{name}").max()) for name in self.species)
         return why_unstable(fastest, self.dt, self.laplacian, len(grid))
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Values drawn evenly around `rest`, up to `noise` away."""
         drawn = self.noise * (2 * torch.rand(self.channels, *grid, generator=generator) - 1)

@@ -9,6 +9,7 @@ from aetheria.core.errors import ConfigError
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import check_choice, check_positive
 from aetheria.laws.controls import Control
+from aetheria.laws.first_cells import by_parts, in_blocks
 from aetheria.laws.laplacian import check_time_step
 from aetheria.laws.layers import pad, window
 from aetheria.laws.registry import register
@@ -148,10 +149,9 @@ class SmoothLife(Law):
             return (cells + self.dt * (2 * wanted - 1)).clamp(0, 1)
         return cells + self.dt * (wanted - cells)
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Squares of the size of the disc, on a third of the grid, and a little noise."""
         side = max(1, round(2 * self.inner))
-        full = (torch.rand([-(-size // side) for size in grid], generator=generator) < 0.35).float()
-        for axis in range(len(grid)):
-            full = full.repeat_interleave(side, axis)
-        return 0.99 * full[tuple(map(slice, grid))][None] + 0.01 * torch.rand(1, *grid, generator=generator)
+        full = (in_blocks(1, side, grid, generator) < 0.35).float()
+        return 0.99 * full + 0.01 * torch.rand(1, *grid, generator=generator)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aetheria.laws.cellwise import cellwise
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.layers import pad
 from aetheria.laws.rules.block_table import BLOCKS
 from aetheria.laws.states import StateLaw
@@ -40,7 +40,7 @@ class BlockLaw(StateLaw):
         # index_select reads a small table several times faster than indexing does.
         return self._table.index_select(0, blocks.flatten()).view_as(alive).to(torch.int32)
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A soup: each cell alive with chance 0.35, the others dead."""
         return (torch.rand(1, *grid, generator=generator) < 0.35).float()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import PLOTTED, Colour
+from aetheria.laws.first_cells import by_parts, with_least
 from aetheria.laws.neighbourhoods import arrivals
 from aetheria.laws.registry import register
 from aetheria.laws.states import MOST_STATES, StateLaw, default_palette
@@ -85,11 +86,12 @@ class LangtonsAnt(StateLaw):
             arrived = torch.where(state > 0, 4 * state - 3 + heading, arrived)
         return (colour + self.kinds * arrived).to(cells.dtype)
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Colours drawn evenly, and an ant on one cell in a thousand, but at least one."""
         colour = torch.randint(self.kinds, grid, generator=generator)
-        ants = torch.rand(grid, generator=generator)
-        here = ants <= max(0.001, float(ants.min()))
+        ants, least = with_least(lambda: torch.rand(grid, generator=generator))
+        here = ants <= max(0.001, least)
         heading = torch.randint(4, grid, generator=generator)
         return (colour + here * self.kinds * (1 + heading)).float()[None]
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError, LawError
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.controls import TextControl
 from aetheria.laws.discrete.generations import decay_palette
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import CountRule
 from aetheria.laws.layers import pad
 from aetheria.laws.registry import register
@@ -112,7 +112,7 @@ class LargerThanLife(StateLaw):
         y, x = (torch.arange(side, device=state.device) for side in (height, width))
         return torch.where((y[:, None] + x) % 2 == 0, even, odd)
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A soup: each cell alive with chance 0.5, the others dead."""
         return (torch.rand(1, *grid, generator=generator) < 0.5).float()

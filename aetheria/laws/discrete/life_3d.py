@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import Boundary, check_boundary, check_choice, check_whole
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import CircleRule, ranges_of
 from aetheria.laws.layers import moore_sum, pad
 from aetheria.laws.neighbourhoods import Offset, shifted
@@ -89,7 +89,7 @@ class Life3D(StateLaw):
             total = total + neighbour
         return total
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A soup: each cell alive with chance 0.2."""
         return (torch.rand(1, *grid, generator=generator) < 0.2).float()

@@ -5,9 +5,9 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import Law
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_rank
 from aetheria.laws.discrete.life_3d import Life3D
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import DifferenceRule
 from aetheria.laws.registry import register
 from aetheria.laws.rules import law_from_rule
@@ -66,7 +66,7 @@ class SecondOrder(StateLaw):
     def made_by_parts(self) -> bool:
         return super().made_by_parts and self.inner.made_by_parts
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A soup of the rule, that was empty the step before."""
         soup = self.inner.random_cells(grid, generator)

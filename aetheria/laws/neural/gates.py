@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ GATES = 16
 # Row g, column 2 a + b: gate g of (a, b). Numbered as by F. Petersen et al., "Deep Differentiable Logic Gate Networks", NeurIPS
 # 2022: 0, a&b, a&~b, a, ~a&b, b, xor, or, nor, xnor, ~b, a|~b, ~a, ~a|b, nand, 1: the bits of g, the highest first.
 TABLE = torch.tensor([[(gate >> (3 - place)) & 1 for place in range(4)] for gate in range(GATES)], dtype=torch.float32)
+# Row: its value for ab = 00, 01, 10, 11; columns: its constant, and the factors of a, b and ab.
+_FACTORS = torch.tensor([[1.0, -1, -1, 1], [0, 0, 1, -1], [0, 1, 0, -1], [0, 0, 0, 1]])
 
 
 class GateLayer(nn.Module):
@@ -59,19 +62,59 @@ class GateLayer(nn.Module):
         In eval mode the best gate of each, exact on 0 and 1; in train mode the mean over the gates, weighted by the softmax of
         their scores, of the values that they have for independent chances a and b of a 1.
         """
-        left, right = (inputs.index_select(1, wires) for wires in self.wires)
+        found = through_circuits([[self]], inputs.transpose(0, 1).flatten(1))
+        return found.view(-1, inputs.shape[0], *inputs.shape[2:]).transpose(0, 1)
+
+    def factors(self, scores: Tensor) -> Tensor:
+        """What gates of these scores `(gates, 16)` do, as `(gates, 4)`: their constant, and the factors of a, b and ab."""
         if self.training:
-            chances = self.scores.softmax(1) @ self.table.to(self.scores.dtype)
+            chances = scores.softmax(1) @ self.table.to(scores.dtype)
         else:
-            chances = self.table.index_select(0, self.scores.argmax(1))
-        none, only_right, only_left, both = (column.view(-1, *[1] * (inputs.ndim - 2)) for column in chances.to(inputs.dtype).T)
-        # Every gate is a sum over the four cases of (a, b).
-        return (
-            none
-            + left * (only_left - none)
-            + right * (only_right - none)
-            + left * right * (none + both - only_left - only_right)
-        )
+            chances = self.table.index_select(0, scores.argmax(1))
+        return chances @ _FACTORS.to(chances)
+
+
+def through_circuits(circuits: Sequence[Sequence[GateLayer]], values: Tensor) -> Tensor:
+    """Values `(inputs, N)` through circuits of equal widths that all read them: their outputs one after another `(outputs, N)`.
+
+    The circuits are computed together, a layer at a time.
+    """
+    width = 0  # the first layers read the same values, the next ones those of their own circuit
+    for layers in zip(*circuits, strict=True):
+        factors = layers[0].factors(torch.cat([layer.scores for layer in layers]))
+        left, right = torch.cat([layer.wires + number * width for number, layer in enumerate(layers)], 1)
+        values = _Products.apply(values, factors.to(values.dtype), left, right)  # type: ignore[no-untyped-call]  # torch's stubs
+        width = len(layers[0].scores)
+    return values
+
+
+class _Products(torch.autograd.Function):
+    """`c0 + c1 a + c2 b + c3 a b` of values `(inputs, N)` by factors `(gates, 4)`: `(gates, N)`; a, b: rows `left`, `right`.
+
+    Backward is written out, since that of each product and sum alone takes several times as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, factors: Tensor, left: Tensor, right: Tensor) -> Tensor:
+        a, b = values.index_select(0, left), values.index_select(0, right)
+        ctx.save_for_backward(a, b, factors, left, right)
+        ctx.inputs = len(values)
+        none, by_a, by_b, by_both = factors.T[:, :, None]
+        return torch.addcmul(none, a, by_a).addcmul_(b, by_b).addcmul_(a * b, by_both)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        a, b, factors, left, right = ctx.saved_tensors
+        grad, by_a = grads[0], grads[0] * a
+        to_factors = torch.stack((grad.sum(1), by_a.sum(1), (grad * b).sum(1), (by_a * b).sum(1)), 1)
+        to_values = None
+        if ctx.needs_input_grad[0]:
+            _, of_a, of_b, of_both = factors.T[:, :, None]
+            to_values = grad.new_zeros(ctx.inputs, grad.shape[1])
+            to_values.index_add_(0, left, grad * torch.addcmul(of_a, b, of_both))
+            to_values.index_add_(0, right, grad * torch.addcmul(of_b, a, of_both))
+        return to_values, to_factors, None, None
 
 
 def layer_sizes(inputs: int, outputs: int, widths: Sequence[int]) -> list[tuple[int, int]]:

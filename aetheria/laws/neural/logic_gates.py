@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from aetheria.laws.base import PLOTTED
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_rank, check_whole
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import GateRule
 from aetheria.laws.layers import pad, window
 from aetheria.laws.neighbourhoods import offsets
-from aetheria.laws.neural.gates import GateLayer, layer_sizes
+from aetheria.laws.neural.gates import GateLayer, layer_sizes, through_circuits
 from aetheria.laws.registry import register
 from aetheria.laws.states import StateLaw
 
@@ -76,9 +76,10 @@ class LogicGates(StateLaw):
         self.update = _circuit(channels * (1 + circuits), channels, self.update_gates, pass_score)
 
     def forward(self, cells: Tensor) -> Tensor:
-        seen = [cells, *(circuit(self._around(cells)).view_as(cells) for circuit in self.perception)]
-        after: Tensor = self.update(torch.cat(seen, 1))
-        return after
+        around = through_circuits([_layers(circuit) for circuit in self.perception], _in_rows(self._around(cells)))
+        seen = around.view(-1, *cells.shape).transpose(0, 1).flatten(1, 2)
+        after = through_circuits([_layers(self.update)], _in_rows(torch.cat((cells, seen), 1)))
+        return after.view(self.channels, len(cells), *cells.shape[2:]).transpose(0, 1)
 
     def gate_rule(self) -> GateRule | None:
         if self.training:
@@ -92,10 +93,19 @@ class LogicGates(StateLaw):
         seen = [window(halo, tuple(1 + by for by in offset), grid) for offset in self.offsets]
         return torch.stack(seen, 2).flatten(0, 1)
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Each bit 1 with chance 1/2."""
         return torch.randint(2, (self.channels, *grid), generator=generator).float()
+
+
+def _in_rows(bits: Tensor) -> Tensor:
+    """`(B, inputs, *grid)` as `(inputs, B cells)`: the values that a gate reads lie side by side."""
+    return bits.transpose(0, 1).flatten(1)
+
+
+def _layers(circuit: nn.Module) -> list[GateLayer]:
+    return [layer for layer in circuit.children() if isinstance(layer, GateLayer)]
 
 
 def _circuit(inputs: int, outputs: int, widths: list[int], pass_score: float) -> nn.Sequential:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from aetheria.core.errors import ConfigError
 from aetheria.laws.base import PLOTTED
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_rank, check_whole
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.layers import as_dense, make_dense, pad
 from aetheria.laws.local_network import CellNetwork, Dense
 from aetheria.laws.neural.firing import FiringLaw
@@ -230,7 +230,7 @@ class NCA(Perceives, FiringLaw):
         values[self.channels - self.inputs :] = 0
         return values
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise in 0..1; the inputs 0."""
         cells = super().random_cells(grid, generator)

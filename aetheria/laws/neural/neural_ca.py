@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from aetheria.core.device import times
 from aetheria.core.errors import LawError
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_choice, check_positive, check_rank
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.layers import correlate, make_dense, pad, window
 from aetheria.laws.registry import register
 
@@ -118,7 +118,7 @@ class NeuralCA(Law):
         # A clipped cell passes no gradient, and would stay clipped throughout the training.
         return after + (after.clamp(0, 1) - after).detach() if self.training else after.clamp(0, 1)
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform noise; bits are 1 with chance 0.35."""
         cells = torch.rand(self.channels, *grid, generator=generator)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.hash_noise import chance_control, hash_words
 from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings
 from aetheria.laws.registry import register
@@ -70,7 +70,7 @@ class ForestFire(StochasticStateLaw):
         after = torch.where(state == TREE, burns, torch.where(state == EMPTY, grows, 0))
         return after.to(cells.dtype), seed, step + 1
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Trees on a third of the cells, and a fire on one in a thousand."""
         drawn = torch.rand(1, *grid, generator=generator)

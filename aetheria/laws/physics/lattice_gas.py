@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.base import PLOTTED
+from aetheria.laws.first_cells import by_parts, places, sides_of
 from aetheria.laws.law_field import LawField
 from aetheria.laws.states import StateLaw
 
@@ -62,12 +63,13 @@ class LatticeGas(StateLaw):
         self.set_states(1 << self.bits)
         self.boundary = boundary
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A thin gas in which each direction is taken with chance 0.15, and around the middle with chance 0.9."""
-        near = torch.zeros((), dtype=torch.float64)
-        for side in grid:
-            near = near[..., None] + (torch.arange(side) - side / 2).square()
-        chance = torch.where(near < (min(grid) / 8) ** 2, 0.9, 0.15)
+        near, sides = torch.zeros((), dtype=torch.float64), sides_of(grid)
+        for place, side in zip(places(grid), sides, strict=True):
+            near = near + (place - side / 2).square()
+        chance = torch.where(near < (min(sides) / 8) ** 2, 0.9, 0.15)
         taken = torch.rand(self.bits, *grid, generator=generator) < chance
         return sum((taken[bit] * (1 << bit) for bit in range(self.bits)), torch.zeros(grid)).float()[None]
 

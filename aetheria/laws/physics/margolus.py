@@ -8,6 +8,7 @@ from torch import Tensor
 
 from aetheria.core.errors import ConfigError, nearest
 from aetheria.laws.checks import BOUNDARIES
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.forms import BitLookup, PlaneRule, ShiftingRule
 from aetheria.laws.hash_noise import Place, hash_words
 from aetheria.laws.layers import pad, window
@@ -127,6 +128,7 @@ class Margolus(StochasticStateLaw):
         assert self.states is not None
         return ShiftingRule(self.tables.cpu().numpy().tobytes(), self.states, self.boundary)
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """The first cells of the preset; else states drawn evenly."""
         if self.preset is None:

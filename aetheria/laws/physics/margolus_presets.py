@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.base import Colour
+from aetheria.laws.first_cells import places, sides_of
 
 Table = list[int]
 Block = tuple[int, int, int, int]  # (a b / c d)
@@ -103,29 +104,28 @@ def _disc(chance: float, share: float) -> Soup:
 
 
 def _soup_in_disc(chance: float, share: float, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    height, width = grid
-    y, x = torch.arange(height)[:, None] - height / 2, torch.arange(width) - width / 2
-    near = y.square() + x.square() < (share * min(grid) / 2) ** 2
+    height, width = sides_of(grid)
+    row, column = places(grid)
+    y, x = row - height / 2, column - width / 2
+    near = y.square() + x.square() < (share * min(height, width) / 2) ** 2
     return ((torch.rand(grid, generator=generator) < chance) & near).int()
 
 
 def _sand_over_ledges(grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Sand in the upper third, a stone floor, and ledges with gaps between."""
-    height, width = grid
-    sand = torch.rand(grid, generator=generator) < 0.4
-    sand[height // 3 :] = False
+    height, width = sides_of(grid)
+    down, across = places(grid)
+    sand = (torch.rand(grid, generator=generator) < 0.4) & (down < height // 3)
     cells = sand.int()
-    across = torch.arange(width)
     for number, row in enumerate((3 * height // 8, 5 * height // 8, height - 1)):
         gap = (across + number * width // 6) % (width // 3 + 1) < width // 24
-        cells[row] = torch.where(gap & (row < height - 1), 0, 2)
+        cells = torch.where(down == row, torch.where(gap & (row < height - 1), 0, 2), cells)
     return cells
 
 
 def _crystal_in_gas(grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    cells = _evenly(0.12)(grid, generator)
-    cells[grid[0] // 2, grid[1] // 2] = 2
-    return cells
+    (row, column), (height, width) = places(grid), sides_of(grid)
+    return torch.where((row == height // 2) & (column == width // 2), 2, _evenly(0.12)(grid, generator))
 
 
 # Sources: T. Toffoli, N. Margolus, "Cellular Automata Machines", 1987 (bbm, critters, tron); T. A. Witten, L. M. Sander,

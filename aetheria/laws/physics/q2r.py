@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from aetheria.laws.cellwise import cellwise
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.neighbourhoods import checkerboard
 from aetheria.laws.physics.spins import SpinLaw, neighbour_spins
 from aetheria.laws.registry import register
@@ -37,7 +37,7 @@ class Q2R(SpinLaw):
         before: Tensor = self(cells, **phase)
         return before
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Each spin up with chance 0.15."""
         return (torch.rand(1, *grid, generator=generator) < 0.15).float()

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from aetheria.core.errors import StateError
 from aetheria.laws.base import PLOTTED, Law
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, check_whole
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.law_field import LawField
 from aetheria.laws.neighbourhoods import neighbour_sum
 from aetheria.laws.registry import register
@@ -86,7 +86,7 @@ class Sandpile(Law):
         full = torch.full((1, 1, *grid), 2 * len(grid) - 1.0)
         return self.settle(2 * full - self.settle(2 * full))
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Grains drawn evenly from 0 to one below twice the number at which a cell topples."""
         return torch.randint(4 * len(grid), (1, *grid), generator=generator).float()

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from aetheria.laws.checks import RANKS
 from aetheria.laws.controls import Control
+from aetheria.laws.first_cells import by_parts, with_least
 from aetheria.laws.hash_noise import chance_control, hash_words, threshold
 from aetheria.laws.neighbourhoods import Neighbourhood, Surroundings
 from aetheria.laws.registry import register
@@ -79,10 +80,11 @@ class SIR(StochasticStateLaw):
         moves = hash_words(seed, step, cells.shape[2:], self.place)[:, None] < chance
         return torch.where(moves, self.following(state), state).to(cells.dtype), seed, step + 1
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Susceptible, but for one cell in five hundred that is infected; at least one is."""
-        drawn = torch.rand(1, *grid, generator=generator)
-        return (drawn <= max(0.002, float(drawn.min()))).float()
+        drawn, least = with_least(lambda: torch.rand(1, *grid, generator=generator))
+        return (drawn <= max(0.002, least)).float()
 
     def seed_cell(self) -> Tensor:
         """An infected cell."""

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from aetheria.laws.cellwise import cellwise
 from aetheria.laws.checks import RANKS, check_choice, check_positive, check_rank, check_whole
+from aetheria.laws.first_cells import by_parts
 from aetheria.laws.layers import make_dense, start_small
 from aetheria.laws.neighbourhoods import checkerboard, offsets, shifted
 from aetheria.laws.quantum.lifting import on_grid, rotate, rounds_of_pairs
@@ -121,12 +121,12 @@ class LearnedQCA(UnitaryLaw):
             yield *both, torch.cat((turn, turn), 1)
         yield tuple(range(d)), tuple(range(d, 2 * d)), halves[:, used:]
 
-    @cellwise
+    @by_parts
     def normalised(self, cells: Tensor) -> Tensor:
         """The cells themselves: the step keeps any norm."""
         return cells
 
-    @cellwise
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Complex white noise of mean density 1 a cell, on the fixed grid."""
         return on_grid(torch.randn(self.channels, *grid, generator=generator) / self.channels**0.5)

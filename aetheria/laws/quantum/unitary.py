@@ -12,6 +12,8 @@ from torch import Tensor
 
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import Boundary
+from aetheria.laws.exact_sums import SquareSum
+from aetheria.laws.first_cells import by_parts, norm_sum, with_norm
 from aetheria.laws.quantum.wave_fields import wave_fields
 from aetheria.laws.updates import normalised
 
@@ -44,13 +46,15 @@ class UnitaryLaw(Law):
         self.own_fields = wave_fields(rank)
         self.fields = (*(own.name for own in self.own_fields), *_COMMON, "mean_entropy", *PLOTTED)
 
+    @by_parts
     def normalised(self, cells: Tensor) -> Tensor:
         """Cells `(B, 2d, *grid)` of norm 1."""
-        return normalised(cells, "grid")
+        return normalised(cells, "grid", norm_sum(SquareSum()))
 
+    @by_parts
     def random_cells(self, grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Complex white noise of norm 1."""
-        return self.normalised(torch.randn(1, self.channels, *grid, generator=generator))[0]
+        return self.normalised(with_norm(lambda: torch.randn(self.channels, *grid, generator=generator))[None])[0]
 
     def seed_cell(self) -> Tensor:
         """All components of equal size, each a quarter turn after the one before: it spreads alike to both sides."""

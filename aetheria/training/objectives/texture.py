@@ -1,8 +1,8 @@
-"""Objective "texture": the cells get the texture of a picture, compared by sliced optimal transport over random features.
+"""Objective "texture": the cells get the texture of a picture: sliced optimal transport between the patches of both.
 
-Sources: E. Heitz et al., "A Sliced Wasserstein Loss for Neural Texture Synthesis", CVPR 2021; E. Niklasson et al.,
-"Self-Organising Textures", Distill 2021. Random filters instead of a trained network: I. Ustyuzhaninov et al., "What does it
-take to generate natural textures?", ICLR 2017.
+Sources: E. Heitz et al., "A Sliced Wasserstein Loss for Neural Texture Synthesis", CVPR 2021. Patches instead of features of a
+trained network: A. Elnekave, Y. Weiss, "Generating Natural Images with Direct Patch Distributions Matching", ECCV 2022. Cells:
+E. Niklasson et al., "Self-Organising Textures", Distill 2021.
 """
 
 import numpy as np
@@ -16,27 +16,28 @@ from aetheria.laws.base import Law
 from aetheria.training.target_images import read_picture
 from aetheria.training.task import Batch, Task
 
-_FEATURES = 32  # filters of each scale
-_SIDE = 5  # cells of a filter
+_SIDE = 5  # cells of a patch's side
 _SHOWN, _SCALE = 4, 4  # samples in a picture, pixels of a cell's side
 
 
 class Texture(Task):
     """The first three channels, in 0..1, become a sample of the texture of a picture.
 
-    Features: colours, and random 5 x 5 filters with ReLU, of the picture at several scales. The loss is the mean squared
-    distance of the sorted projections of both pictures' features on random directions.
+    Features: 5 x 5 filters, that is projections of the patches around all cells, at several scales; other filters in each step
+    of a training. Half of them are random, and half are differences of two random patches of the picture: in random directions
+    noise of the right strength looks much like any picture. The loss is the mean squared distance of the sorted values of both
+    pictures: where it is 0 for all filters, every patch is as frequent in one picture as in the other.
     """
 
     def __init__(
-        self, law: Law, grid: tuple[int, ...], /, *, path: str, size: int = 48, scales: int = 3, directions: int = 32
+        self, law: Law, grid: tuple[int, ...], /, *, path: str, size: int = 48, scales: int = 3, directions: int = 48
     ) -> None:
         """
         Args:
-            path: of the picture.
+            path: of the picture, which should go on at its opposite edge.
             size: of its longer side, to which it is scaled. [cells]
             scales: number of scales, each half of the one before.
-            directions: number of random directions of a loss.
+            directions: number of filters of a scale.
 
         Raises:
             ConfigError: a law of fewer than three channels, a grid of other axes than two, or numbers out of range.
@@ -55,10 +56,6 @@ class Texture(Task):
         rgba = read_picture(path, size)
         self.target = rgba[:3] + 1 - rgba[3:]  # on white
         self.scales, self.directions = scales, directions
-        rng = torch.Generator().manual_seed(0)  # the same features in every training
-        filters = torch.randn(_FEATURES, 3, _SIDE, _SIDE, generator=rng)
-        self.filters = filters - filters.mean((1, 2, 3), keepdim=True)  # blind to brightness, which the colours tell
-        self.filters /= self.filters.flatten(1).norm(dim=1)[:, None, None, None]
 
     def batch(self, size: int, rng: torch.Generator) -> Batch:
         """First cells, and a seed of the directions."""
@@ -67,12 +64,22 @@ class Texture(Task):
     def loss(self, cells: Tensor, batch: Batch) -> Tensor:
         """The distance, and a penalty on values beyond -1..2, which would not last."""
         rng = torch.Generator().manual_seed(int(batch[1][0]))
-        seen = self.features(cells[:, :3])
-        wanted = self.features(self.target[None].to(cells))
         total = (cells - cells.clamp(-1, 2)).abs().mean()
-        for one, other in zip(seen, wanted, strict=True):
-            total = total + self._distance(one, other[0], rng)
+        for scale in range(self.scales):
+            seen, wanted = (F.avg_pool2d(one, 1 << scale) for one in (cells[:, :3], self.target[None].to(cells)))
+            filters = self._filters(wanted, rng)
+            total = total + _distance(_projected(seen, filters), _projected(wanted, filters))
         return total
+
+    def _filters(self, picture: Tensor, rng: torch.Generator) -> Tensor:
+        """Filters `(directions, 3, 5, 5)` of length 1: some differences of patches of `(1, 3, H, W)`, others random."""
+        filters = torch.randn(self.directions, 3, _SIDE, _SIDE, generator=rng).to(picture)
+        patches = F.unfold(_on_a_torus(picture), _SIDE)[0].T
+        pairs = torch.randint(len(patches), (2, self.directions // 2), generator=rng).to(picture.device)
+        between = patches[pairs[0]] - patches[pairs[1]]
+        # A little noise: two patches may be equal.
+        filters[: len(between)] = between.view(-1, 3, _SIDE, _SIDE) + 1e-3 * filters[: len(between)]
+        return filters / filters.flatten(1).norm(dim=1)[:, None, None, None]
 
     def picture(self, cells: Tensor, batch: Batch) -> NDArray[np.uint8]:
         """The picture, then the first three channels of some samples."""
@@ -82,19 +89,20 @@ class Texture(Task):
         pixels: NDArray[np.uint8] = torch.cat(tiles, 2).clamp(0, 1).mul(255).byte().permute(1, 2, 0).numpy()
         return pixels.repeat(_SCALE, 0).repeat(_SCALE, 1)
 
-    def features(self, rgb: Tensor) -> list[Tensor]:
-        """For each scale `(B, features, places)` of pictures `(B, 3, H, W)`, on a torus."""
-        found = []
-        for scale in range(self.scales):
-            small = F.avg_pool2d(rgb, 1 << scale) if scale else rgb
-            margin = _SIDE // 2
-            filtered = F.conv2d(F.pad(small, (margin,) * 4, "circular"), self.filters.to(rgb)).relu()
-            found.append(torch.cat((small, filtered), 1).flatten(2))
-        return found
 
-    def _distance(self, seen: Tensor, wanted: Tensor, rng: torch.Generator) -> Tensor:
-        directions = F.normalize(torch.randn(self.directions, len(wanted), generator=rng), dim=1).to(seen)
-        one, other = (directions @ seen).sort(-1).values, (directions @ wanted).sort(-1).values
-        if one.shape[-1] != other.shape[-1]:
-            other = F.interpolate(other[None], one.shape[-1], mode="linear", align_corners=True)[0]
-        return (one - other).square().mean()
+def _on_a_torus(picture: Tensor) -> Tensor:
+    """The picture with the cells beyond its edges that a filter reads."""
+    return F.pad(picture, (_SIDE // 2,) * 4, "circular")
+
+
+def _projected(picture: Tensor, filters: Tensor) -> Tensor:
+    """`(B, filters, places)`: pictures `(B, 3, H, W)` through the filters."""
+    return F.conv2d(_on_a_torus(picture), filters).flatten(2)
+
+
+def _distance(seen: Tensor, wanted: Tensor) -> Tensor:
+    """Mean squared distance of the sorted values, those of the fewer places interpolated."""
+    one, other = seen.sort(-1).values, wanted.sort(-1).values
+    if one.shape[-1] != other.shape[-1]:
+        other = F.interpolate(other, one.shape[-1], mode="linear", align_corners=True)
+    return (one - other).square().mean()

@@ -26,10 +26,19 @@ def survival(cells: Tensor, first: Tensor) -> Tensor:
 
 
 def symmetry(cells: Tensor, _: Tensor) -> Tensor:
-    """Relative distance of the density from its mirror image along each axis: 0 where it is symmetric."""
-    seen = density(cells)
-    apart = [(seen - seen.flip(axis)).square().flatten(1).mean(1) for axis in range(1, seen.ndim)]
-    return torch.stack(apart).mean(0) / seen.square().flatten(1).mean(1).clamp_min(_LEAST)
+    """Relative distance of the density from its mirror image along each axis of a torus, wherever the mirror is best: 0..2.
+
+    0 where there is such a mirror for each axis, whatever the place of the pattern.
+    """
+    seen = density(cells).float()
+    power = seen.square().flatten(1).sum(1).clamp_min(_LEAST)
+    apart = []
+    for axis in range(1, seen.ndim):
+        # A density convolved with itself is its overlap with its mirror image, for each place of the mirror.
+        spectrum = torch.fft.rfft(seen.movedim(axis, -1).reshape(len(seen), -1, seen.shape[axis]), dim=-1).square().sum(1)
+        overlaps = torch.fft.irfft(spectrum, n=seen.shape[axis], dim=-1)
+        apart.append(2 - 2 * overlaps.amax(1) / power)
+    return torch.stack(apart).mean(0)
 
 
 def complexity(cells: Tensor, _: Tensor) -> Tensor:
