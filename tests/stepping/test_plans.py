@@ -370,7 +370,7 @@ def test_a_cell_network_is_the_formula_of_its_law() -> None:
                 values = values / (values.square().mean(0) + layer.eps).sqrt() * layer.scale[:, None, None]
             values = nn.functional.elu(values) if layer.activation == "elu" else values
         assert isinstance(network.decay, float)
-    expected = cells[0] + values - network.decay * cells[0]
+        expected = cells[0] + values - network.decay * cells[0]
         torch.testing.assert_close(law(cells)[0], expected)
 
 
