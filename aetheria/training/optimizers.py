@@ -31,8 +31,16 @@ SCHEDULES: dict[ScheduleName, Callable[[float, float], float]] = {
 }
 
 
+WITH_BETA2: tuple[OptimizerName, ...] = ("adamw", "adam", "nadam", "radam", "adamax")
+
+
 def make_optimizer(
-    name: OptimizerName, parameters: Iterable[nn.Parameter], rate: float, weight_decay: float
+    name: OptimizerName, parameters: Iterable[nn.Parameter], rate: float, weight_decay: float, beta2: float | None = None
 ) -> torch.optim.Optimizer:
-    """The optimizer of torch with its default settings; "sgd" with Nesterov momentum of 0.9."""
-    return _OPTIMIZERS[name](parameters, lr=rate, weight_decay=weight_decay)
+    """The optimizer of torch with its default settings; "sgd" with Nesterov momentum of 0.9.
+
+    Args:
+        beta2: of those that have one (`WITH_BETA2`); None for torch's.
+    """
+    more = {} if beta2 is None else {"betas": (0.9, beta2)}
+    return _OPTIMIZERS[name](parameters, lr=rate, weight_decay=weight_decay, **more)

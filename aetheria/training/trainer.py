@@ -95,7 +95,9 @@ class Trainer:
         self._trackers, self._processes = trackers, processes
         self.leads = processes.leads
         self.average = copy.deepcopy(law).requires_grad_(False) if optim.average else law
-        self._optimizer = make_optimizer(optim.optimizer, law.parameters(), optim.learning_rate, optim.weight_decay)
+        self._optimizer = make_optimizer(
+            optim.optimizer, law.parameters(), optim.learning_rate, optim.weight_decay, optim.beta2
+        )
         self._scaler = setup.scaler()
         self._micro_batches = MicroBatches(optim.micro_batch)
         self._law_step: Step = compiled(law, optim.compile) if optim.compile else training_step(law)

@@ -26,6 +26,18 @@ def test_each_optimizer_goes_downhill(name: OptimizerName) -> None:
     assert float(weight.detach().square().sum()) < 10
 
 
+@pytest.mark.parametrize("name", get_args(OptimizerName))
+def test_beta2_is_of_the_optimizers_that_have_one(name: OptimizerName) -> None:
+    weight = nn.Parameter(torch.zeros(2))
+    if name in ("rmsprop", "sgd"):
+        with pytest.raises(ConfigError, match=rf"\[train\] beta2: .*{name} has none; expected .*adamw"):
+            OptimConfig.checked({"steps": 1, "optimizer": name, "beta2": 0.9}, "train")
+        return
+    optim = OptimConfig(steps=1, optimizer=name, beta2=0.98)
+    assert make_optimizer(name, [weight], 0.1, 0.0, optim.beta2).defaults["betas"] == (0.9, 0.98)
+    assert make_optimizer(name, [weight], 0.1, 0.0).defaults["betas"] == (0.9, 0.999)
+
+
 @pytest.mark.parametrize("schedule", get_args(ScheduleName))
 def test_each_schedule_falls_from_the_highest_rate_to_the_last(schedule: ScheduleName) -> None:
     optim = OptimConfig(steps=110, warm_up=10, final_rate=0.1, schedule=schedule)
