@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 HIGH, LOW = 1 << 10, 1 << 30  # a square is a whole number of 2^-10, and of 2^-40 for the rest
-MOST = 2.0**51  # sum up to which 64 bits are enough, for any number of processes
+MOST = 2.0**51  # sum up to which 64 bits are enough
+_COARSE = 2.0**40  # in which parts tell how large they are: whole numbers of 2^-10 of many parts could overflow
 _AT_ONCE = 1 << 20  # numbers that are squared at a time: float64 takes five times the memory of the cells
 
 
@@ -32,7 +33,7 @@ class SquareSum:
 
 
 def added(cells: Tensor) -> Tensor:
-    """The squares of cells `(B, C, *grid)` added: `(3, B)` whole numbers of 2^-10, of 2^-40, and of parts that have no sum.
+    """The squares of cells `(B, C, *grid)` added: `(3, B)` whole numbers of 2^-10, of 2^-40, and about how many 2^40.
 
     These of all parts of a grid may be added in any order; `total_of` gives the sum.
     """
@@ -46,11 +47,13 @@ def added(cells: Tensor) -> Tensor:
         scaled = torch.where(fits[:, None], squares, 0).mul_(HIGH)
         high = scaled.floor()
         low = scaled.sub_(high).mul_(LOW).round_()
-        sums += torch.stack((high.to(torch.int64).sum(1), low.to(torch.int64).sum(1), (~fits).to(torch.int64)))
+        sums[0] += high.to(torch.int64).sum(1)
+        sums[1] += low.to(torch.int64).sum(1)
+    sums[2] = torch.where(about < MOST, about, MOST).div_(_COARSE).floor_().to(torch.int64)
     return sums
 
 
 def total_of(sums: Tensor) -> Tensor:
-    """The sum `(B,)` float64 of whole numbers `(3, B)`, as `added` gives them; NaN where a part had none."""
+    """The sum `(B,)` float64 of whole numbers `(3, B)`, as `added` gives them; NaN where it is not finite or above 2^51."""
     total = sums[0].double() / HIGH + sums[1].double() / (HIGH * LOW)
-    return torch.where(sums[2] == 0, total, torch.nan)
+    return torch.where(sums[2] < MOST / _COARSE, total, torch.nan)

@@ -12,7 +12,7 @@ import torch
 from aetheria import Aetheria_Motor, Life
 from aetheria.core.errors import ConfigError
 from aetheria.laws import GrowingNCA
-from aetheria.laws.exact_sums import SquareSum
+from aetheria.laws.exact_sums import SquareSum, added, total_of
 from aetheria.laws.hash_noise import Place, hash_words
 from aetheria.split.cost import Link, exchange_traffic, step_seconds
 from aetheria.split.layout import tiling_for, why_not
@@ -162,6 +162,13 @@ def test_exact_sums_that_do_not_fit_are_nan(value: float) -> None:
     total = SquareSum()(cells)
     assert total[0] == 0
     assert total[1].isnan()
+
+
+@pytest.mark.parametrize(("parts", "each", "fits"), [(64, 2.0**44, True), (8, 2.0**50, False), (1024, 2.0**50, False)])
+def test_sums_of_many_processes_are_right_or_nan(parts: int, each: float, fits: bool) -> None:
+    one = added(torch.full((1, 1, 1, 1), each**0.5))
+    total = total_of(parts * one)
+    assert float(total) == parts * each if fits else total.isnan()
 
 
 def test_a_motor_with_exact_sums_keeps_the_norm_and_is_the_same_by_both_plans() -> None:
