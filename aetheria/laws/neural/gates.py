@@ -1,6 +1,6 @@
 """Two-input logic gates: their tables, their values between 0 and 1, and layers of them with fixed wires."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -83,35 +83,39 @@ def through_circuits(circuits: Sequence[Sequence[GateLayer]], values: Tensor) ->
     for layers in zip(*circuits, strict=True):
         factors = layers[0].factors(torch.cat([layer.scores for layer in layers]))
         left, right = torch.cat([layer.wires + number * width for number, layer in enumerate(layers)], 1)
-        values = _Products.apply(values, factors.to(values.dtype), left, right)  # type: ignore[no-untyped-call]  # torch's stubs
+        # Only a training needs the gradient, and the compiler captures plain operations alone as one graph.
+        products: Callable[..., Tensor] = _Products.apply if factors.requires_grad else _products
+        values = products(values, factors.to(values.dtype), left, right)
         width = len(layers[0].scores)
     return values
 
 
-class _Products(torch.autograd.Function):
-    """`c0 + c1 a + c2 b + c3 a b` of values `(inputs, N)` by factors `(gates, 4)`: `(gates, N)`; a, b: rows `left`, `right`.
+def _products(values: Tensor, factors: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """`c0 + c1 a + c2 b + c3 a b` of values `(inputs, N)` by factors `(gates, 4)`: `(gates, N)`; a, b: rows `left`, `right`."""
+    a, b = values.index_select(0, left), values.index_select(0, right)
+    none, by_a, by_b, by_both = factors.T[:, :, None]
+    return torch.addcmul(none, a, by_a).addcmul_(b, by_b).addcmul_(a * b, by_both)
 
-    Backward is written out, since that of each product and sum alone takes several times as long.
-    """
+
+class _Products(torch.autograd.Function):
+    """`_products` with its gradient written out, since that of each product and sum alone takes several times as long."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, factors: Tensor, left: Tensor, right: Tensor) -> Tensor:
-        a, b = values.index_select(0, left), values.index_select(0, right)
-        ctx.save_for_backward(a, b, factors, left, right)
-        ctx.inputs = len(values)
-        none, by_a, by_b, by_both = factors.T[:, :, None]
-        return torch.addcmul(none, a, by_a).addcmul_(b, by_b).addcmul_(a * b, by_both)
+        ctx.save_for_backward(values, factors, left, right)
+        return _products(values, factors, left, right)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        a, b, factors, left, right = ctx.saved_tensors
+        values, factors, left, right = ctx.saved_tensors
+        a, b = values.index_select(0, left), values.index_select(0, right)
         grad, by_a = grads[0], grads[0] * a
         to_factors = torch.stack((grad.sum(1), by_a.sum(1), (grad * b).sum(1), (by_a * b).sum(1)), 1)
         to_values = None
         if ctx.needs_input_grad[0]:
             _, of_a, of_b, of_both = factors.T[:, :, None]
-            to_values = grad.new_zeros(ctx.inputs, grad.shape[1])
+            to_values = torch.zeros_like(values)
             to_values.index_add_(0, left, grad * torch.addcmul(of_a, b, of_both))
             to_values.index_add_(0, right, grad * torch.addcmul(of_b, a, of_both))
         return to_values, to_factors, None, None
