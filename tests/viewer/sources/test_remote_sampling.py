@@ -44,13 +44,13 @@ def test_observables_are_sampled_with_each_picture() -> None:
     with served(motor) as (server, steering), window_on(server.url) as (controller, _):
         steering.limit(40)
         steering.pause(False)
-        found = samples_of(controller, SampleRequest(("population", "mass"), "every"), 4)
+        found = samples_of(controller, SampleRequest(("population", "count_1"), "every"), 4)
         steering.pause(True)
         steering.limit(None)
         alike = motor_of()
         for sample in found:
             alike.step(sample.step - alike.step_count)
-            assert float(sample.values["population"]) == float(alike.cells.sum())
+            assert float(sample.values["population"]) == float(sample.values["count_1"]) == float(alike.cells.sum())
 
 
 @pytest.mark.parametrize(
