@@ -36,6 +36,10 @@ def told(source: PlaybackSource, name: str) -> Any:
     return source.status()[name]
 
 
+def playing(controller: Controller) -> bool:
+    return controller.source is not None and controller.source.status().playing
+
+
 def at(controller: Controller, frame: int) -> bool:
     position = controller.player.position
     return position is not None and (position.frame_index, position.step) == (frame, 2 * frame)
@@ -91,7 +95,7 @@ def test_to_open_a_window_changes_nothing_for_the_other_readers(path: Path) -> N
 
 
 def test_the_end_is_repeated_or_not_as_the_window_says(path: Path) -> None:
-    with shown(path) as (_, source, controller, _):
+    with shown(path) as (_, source, controller, view):
         player = controller.player
         until(controller, lambda: controller.model.loop)  # as it was
         player.toggle_loop()
@@ -99,7 +103,10 @@ def test_the_end_is_repeated_or_not_as_the_window_says(path: Path) -> None:
         controller.set_speed(200.0)
         player.seek(25)
         controller.toggle_play()
-        until(controller, lambda: told(source, "paused") and at(controller, 30))
+        until(controller, lambda: told(source, "paused") and at(controller, 30) and not playing(controller))
+        controller.set_speed(10.0)  # slow enough for its first frames to be seen
+        controller.toggle_play()  # from its start
+        until(controller, lambda: view.frames[-1].step < 40)
 
 
 def test_where_it_is_dragged_to_does_not_jump_back_while_the_server_is_asked(path: Path) -> None:
