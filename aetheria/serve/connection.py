@@ -13,10 +13,10 @@ from websockets.protocol import State
 
 from aetheria.core.errors import AetheriaError
 from aetheria.serve.access import Access
+from aetheria.serve.admission import NEW_S, Admission
 from aetheria.serve.allowance import MESSAGES, Allowance
 from aetheria.serve.budget import Budget
 from aetheria.serve.cells import read_cells
-from aetheria.serve.gate import NEW_S, Gate
 from aetheria.serve.hub import Channel, Hub
 from aetheria.serve.protocol import (
     MAX_TEXT_BYTES,
@@ -91,11 +91,11 @@ class Reader:
         sent_frames: their number.
     """
 
-    def __init__(self, connection: Connection, source: Source, hub: Hub, access: Access, gate: Gate) -> None:
+    def __init__(self, connection: Connection, source: Source, hub: Hub, access: Access, admission: Admission) -> None:
         self.sent_bytes = self.sent_frames = 0
         self.channel: Channel | None = None
         self._connection, self._source, self._hub, self._access = connection, source, hub, access
-        self._gate, self._own, self._came = gate, Budget(_SHARE), time.monotonic()
+        self._admission, self._own, self._came = admission, Budget(_SHARE), time.monotonic()
         self._allowance = Allowance()
         self._shown: tuple[Channel | None, int] = None, 0
         self._told: Mapping[str, Any] = {}
@@ -122,7 +122,7 @@ class Reader:
         channel = self.channel
         if channel is None or self._connection.busy:
             return
-        with self._gate.sending(channel.budget):
+        with self._admission.sending(channel.budget):
             if (channel, channel.number) != self._shown:
                 self._shown = channel, channel.number
                 self._send_newest(channel)
@@ -141,7 +141,7 @@ class Reader:
         """Sends the status, where it is another than the last one."""
         if self.channel is not None and status != self._told and not self._connection.busy:
             self._told = status
-            with self._gate.sending(self._source.budget):
+            with self._admission.sending(self._source.budget):
                 self._connection.write(wire_form(text("status", **status, sent_bytes=self.sent_bytes)))
 
     async def _greet(self) -> None:
@@ -150,7 +150,7 @@ class Reader:
             message = await asyncio.wait_for(self._connection.recv(), _HELLO_S)
         except TimeoutError:
             raise ProtocolError(f"hello: none came in {_HELLO_S:g} s") from None
-        await self._gate.pass_through()
+        await self._admission.admit()
         values = read_text(message, "hello")
         if values["type"] != "hello":
             raise ProtocolError(f'hello: "{values["type"][:40]}" given; expected a message of type "hello" first')
@@ -179,8 +179,8 @@ class Reader:
     async def _wait(self) -> None:
         """Waits while the commands of this reader took too much of the run's time, and with the other new ones."""
         if time.monotonic() - self._came < NEW_S:
-            await self._gate.pass_through()
-        while self._own.wait and not self._source.stands:
+            await self._admission.admit()
+        while self._own.wait and not self._source.waits:
             await asyncio.sleep(min(self._own.wait, _NAP_S))
 
     async def _obey(self, kind: str, values: Mapping[str, Any]) -> None:

@@ -83,7 +83,7 @@ class LiveSource:
         cost = 0.0  # of the last one, in seconds
         while not (closed() or self._closed):
             began, now = time.monotonic(), (self._motor.step_count, self._motor.changes)
-            if now != shown and (self.stands or budget.take(cost)):
+            if now != shown and (self.waits or budget.take(cost)):
                 frame, cost = self._look(levels, cost, budget)
                 shown = frame.step, now[1]
                 yield _picture(frame, view)
@@ -150,7 +150,7 @@ class LiveSource:
             self._steering.pause(False)
 
     @property
-    def stands(self) -> bool:
+    def waits(self) -> bool:
         """Whether the run waits for a reader, so that a picture costs it nothing."""
         return self._steering is not None and self._steering.waits
 

@@ -73,7 +73,7 @@ class PlaybackSource:
         return self._info
 
     @property
-    def stands(self) -> bool:
+    def waits(self) -> bool:
         """Never: the run that is recorded may be on this machine."""
         return False
 

@@ -20,8 +20,8 @@ from aetheria.core.printable import get_logger
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.steering import Steering
 from aetheria.serve.access import Access
+from aetheria.serve.admission import Admission
 from aetheria.serve.connection import Connection, Reader
-from aetheria.serve.gate import Gate
 from aetheria.serve.hub import Channel, Hub
 from aetheria.serve.live import LiveSource
 from aetheria.serve.page import HEADERS, page
@@ -64,7 +64,7 @@ class Server:
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._hub = Hub(source, self._changed)
-        self._gate = Gate(source.budget, lambda: source.stands)
+        self._admission = Admission(source.budget, lambda: source.waits)
         self._thread = threading.Thread(target=self._work, name="serve", daemon=True)
         self._thread.start()
         self._ready.wait(_START_S)
@@ -167,7 +167,7 @@ class Server:
             status = self.source.status()
             for reader in self._readers.values():
                 reader.tell(status)
-        self._gate.charge()
+        self._admission.charge()
 
     async def _say_goodbye(self) -> None:
         for connection in list(self._readers):
@@ -178,7 +178,7 @@ class Server:
 
     async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """The page, a refusal, or None for a reader; waits in line where strangers take too much time."""
-        await self._gate.pass_through()
+        await self._admission.admit()
         path = request.path.partition("?")[0]
         if path == "/":
             return _response(http.HTTPStatus.OK, page(), HEADERS)
@@ -189,7 +189,7 @@ class Server:
         return None
 
     async def _serve_reader(self, connection: Connection) -> None:
-        reader = self._readers[connection] = Reader(connection, self.source, self._hub, self.access, self._gate)
+        reader = self._readers[connection] = Reader(connection, self.source, self._hub, self.access, self._admission)
         try:
             await reader.serve()
         except Exception as error:  # noqa: BLE001 - it ends this reader alone
@@ -208,7 +208,7 @@ class Server:
         for reader in self._readers.values():
             if reader.channel is channel:
                 reader.show()
-        self._gate.charge()
+        self._admission.charge()
 
     def _call(self, work: Callable[[], None]) -> None:
         try:

@@ -138,7 +138,7 @@ class Source(Protocol):
         """The run, in words."""
 
     @property
-    def stands(self) -> bool:
+    def waits(self) -> bool:
         """Whether the run waits for a reader, so that readers cost it nothing."""
 
     def pictures(self, view: View, closed: Callable[[], bool], budget: Budget) -> Iterator[Picture | None]:

@@ -1,5 +1,6 @@
 """Measurements as Markdown tables."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from benchmarks.harness.targets import Target, targets
 
 NOTHING = "–"  # noqa: RUF001 - the dash of a table
 Row = Sequence[str]
+QUICK = ("**Quick: the grids are tiny, and the figures have no meaning.**", "")  # begins such a report
 
 
 def table(header: str, rows: Iterable[Row]) -> list[str]:
@@ -17,6 +19,15 @@ def table(header: str, rows: Iterable[Row]) -> list[str]:
     columns = [column.strip() for column in header.split("|")]
     lines = [columns, ["---"] * len(columns), *rows]
     return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def printed(rows: Iterable[Row]) -> list[Row]:
+    """The rows, each written to stderr as soon as it is measured."""
+    found = []
+    for row in rows:
+        sys.stderr.write(" | ".join(row) + "\n")
+        found.append(row)
+    return found
 
 
 def rates(measurements: Measurements) -> list[str]:

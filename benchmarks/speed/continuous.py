@@ -26,7 +26,7 @@ from aetheria.stepping.plan import Plan
 from aetheria.stepping.plan_factory import StepProblem
 from benchmarks.harness.machine import publish
 from benchmarks.harness.processes import UnavailableError
-from benchmarks.harness.tables import NOTHING, table
+from benchmarks.harness.tables import NOTHING, QUICK, Row, printed, table
 
 Cells = NDArray[np.float32]
 _CREATURE = "5N7KKM"  # of Chan's collection: R 12, T 2, as in CAX's example of Lenia
@@ -90,7 +90,7 @@ class Cax(Contestant):
 
 
 @torch.inference_mode()
-def measure(case: str, side: int, turns: int, seconds: float) -> list[list[str]]:
+def measure(case: str, side: int, turns: int, seconds: float) -> list[Row]:
     """Rows of the table: medians of turns, in which each contestant takes as many steps as fit into its seconds."""
     name, settings = CASES[case]
     law = build_law(name, **settings)
@@ -116,13 +116,13 @@ def measure(case: str, side: int, turns: int, seconds: float) -> list[list[str]]
     for _ in range(turns):
         for one, number in zip(contestants, steps, strict=True):
             one.turn(number)
-    own, rows = ours.medians()[0], []
+    own = ours.medians()[0]
+    rows: list[Row] = []
     for one, after in zip(contestants, first, strict=True):
         wall, cores = one.medians()
         apart = NOTHING if one is ours else f"{np.abs(after - first[0]).max():.1e}"
         rows.append([case, f"{side}^2", one.name, f"{wall:.4g}", f"{cores:.4g}", f"{wall / own:.3g}", apart])
-        sys.stderr.write(" | ".join(rows[-1]) + "\n")
-    return rows
+    return printed(rows)
 
 
 def main() -> None:
@@ -149,7 +149,7 @@ def main() -> None:
     if wanted.note:
         lines[:0] = [wanted.note, ""]
     if wanted.quick:
-        lines += ["**Quick: the grid is tiny, and the figures have no meaning.**", ""]
+        lines += QUICK
     publish("Continuous laws", lines + table(_HEAD, rows), wanted.out)
 
 

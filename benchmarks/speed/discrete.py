@@ -9,7 +9,6 @@ Peers that are not installed are left out: CAX and CellPyLib (extra `bench`), bg
 import argparse
 import math
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from aetheria.diagnostics.bench import seconds_per_step, synchronised_step
 from aetheria.laws.base import Law
 from benchmarks.harness.machine import publish
 from benchmarks.harness.processes import Measurement, run_isolated
-from benchmarks.harness.tables import NOTHING, table
+from benchmarks.harness.tables import NOTHING, QUICK, printed, table
 
 Grid = tuple[int, ...]
 _SQUARE, _ROW, _CUBE = (2048, 2048), (1 << 20,), (128, 128, 128)
@@ -179,10 +178,7 @@ def measure(case: Case, options: Options) -> list[str]:
 
 def report(cases: Sequence[Case], options: Options) -> list[str]:
     """The lines of the report."""
-    rows = []
-    for case in cases:
-        rows.append(measure(case, options))
-        sys.stderr.write(" | ".join(rows[-1]) + "\n")
+    rows = printed(measure(case, options) for case in cases)
     threads = torch.get_num_threads()
     lines = [
         f"{threads} threads of torch. Soups on a torus; each contestant in turn in one run, bgolly on one thread, CellPyLib",
@@ -190,7 +186,7 @@ def report(cases: Sequence[Case], options: Options) -> list[str]:
         "",
     ]
     if options.shrink > 1:
-        lines += ["**Quick: the grids are tiny, and the figures have no meaning.**", ""]
+        lines += QUICK
     return lines + table("law | grid | Gcell/s | x plain law | of copy | x peers | goal", rows)
 
 

@@ -7,7 +7,6 @@ python -m benchmarks.speed.nca --quick   # takes seconds: a check that it works
 import argparse
 import math
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from aetheria.laws import NCA
 from aetheria.stepping.cpu.local_network import FusedOnCpu
 from aetheria.stepping.plan import State
 from benchmarks.harness.machine import publish
-from benchmarks.harness.tables import table
+from benchmarks.harness.tables import QUICK, printed, table
 
 _TURNS = 9
 _CELLS = 1 << 16
@@ -98,10 +97,7 @@ def measure(name: str, given: dict[str, Any], steps: int, shrink: int) -> list[s
 
 def report(names: Sequence[str], steps: int, shrink: int = 1) -> list[str]:
     """The lines of the report."""
-    rows = []
-    for name in names:
-        rows.append(measure(name, CASES[name], steps, shrink))
-        sys.stderr.write(" | ".join(rows[-1]) + "\n")
+    rows = printed(measure(name, CASES[name], steps, shrink) for name in names)
     lines = [
         f"Plan `fused`, float32, fire rate 0.5, {torch.get_num_threads()} threads; every cell lives. By turns with",
         f"`GrowingNCA` (16 channels, hidden 128, 256 x 256) in one process: medians of {_TURNS} turns, of processor time,",
@@ -112,9 +108,7 @@ def report(names: Sequence[str], steps: int, shrink: int = 1) -> list[str]:
         "fair to large networks, per cell to small ones, whose time goes into the cells themselves.",
         "",
     ]
-    if shrink > 1:
-        lines += ["**Quick: the grids are tiny, and the figures have no meaning.**", ""]
-    return lines + table(_HEAD, rows)
+    return [*lines, *(QUICK if shrink > 1 else ()), *table(_HEAD, rows)]
 
 
 def main() -> None:

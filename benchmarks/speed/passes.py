@@ -7,7 +7,6 @@ python -m benchmarks.speed.passes --quick   # takes seconds: a check that it wor
 import argparse
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from aetheria.stepping.factories import automatic, make_eager
 from aetheria.stepping.plan import Plan, State, make_step
 from aetheria.stepping.plan_factory import StepProblem
 from benchmarks.harness.machine import publish
-from benchmarks.harness.tables import table
+from benchmarks.harness.tables import QUICK, printed, table
 
 Advance = Callable[[int], object]
 _TURNS = 9
@@ -125,19 +124,14 @@ def _timed(advance: Advance, steps: int) -> float:
 
 def report(cases: Sequence[Case], seconds: float, shrink: int = 1) -> list[str]:
     """The lines of the report."""
-    rows = []
-    for case in cases:
-        rows.append(measure(case, seconds, shrink))
-        sys.stderr.write(" | ".join(rows[-1]) + "\n")
+    rows = printed(measure(case, seconds, shrink) for case in cases)
     lines = [
         f"Periodic, float32, {torch.get_num_threads()} threads of torch; by turns in one process, medians of {_TURNS} turns.",
         "Of copy: the time of a copy of all cells, which may stay in the caches, over that of a step.",
         f"Of large copy: the same with the rate of a copy of {_LARGE >> 20} MiB, which does not.",
         "",
     ]
-    if shrink > 1:
-        lines += ["**Quick: the grids are tiny, and the figures have no meaning.**", ""]
-    return lines + table(_HEAD, rows)
+    return [*lines, *(QUICK if shrink > 1 else ()), *table(_HEAD, rows)]
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ def report(measurements: Measurements, sections: list[str]) -> str:
     lines = ["# Stepping", "", f"{describe_machine()}; {threads}; {datetime.datetime.now(datetime.UTC):%Y-%m-%d}.", ""]
     lines += ["Made by `python -m benchmarks.speed.stepping`; each measurement in a process of its own.", ""]
     if measurements.options.shrink > 1:
-        lines += ["**Quick: the grids are tiny, and the figures have no meaning.**", ""]
+        lines += tables.QUICK
     for title, make in shown.items():
         lines += [f"## {title}", "", _NOTES[title], "", *make(measurements), ""]
     return "\n".join(lines)

@@ -20,7 +20,7 @@ from aetheria.stepping.factories import automatic, make_eager
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.plan_factory import StepProblem
 from benchmarks.harness.machine import publish
-from benchmarks.harness.tables import table
+from benchmarks.harness.tables import QUICK, table
 
 _TURNS = 5
 # The law, its settings, and the control that differs.
@@ -120,7 +120,7 @@ def main() -> None:
     torch.set_num_threads(wanted.threads)
     lines = report(wanted.laws, *((3, 16, 1) if wanted.quick else (wanted.universes, 64, wanted.steps)))
     if wanted.quick:
-        lines = ["**Quick: the grids are tiny, and the figures have no meaning.**", "", *lines]
+        lines = [*QUICK, *lines]
     publish("Numbers that differ by universe", ([wanted.note, ""] if wanted.note else []) + lines, wanted.out)
 
 

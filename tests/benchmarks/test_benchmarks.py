@@ -430,12 +430,8 @@ def test_laws_in_passes_are_timed_beside_a_copy(monkeypatch: pytest.MonkeyPatch,
 def test_configurations_of_the_nca_are_timed_beside_growing_nca(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    threads = torch.get_num_threads()
     monkeypatch.setattr("sys.argv", ["nca", "--quick", "--cases", "texture", "growing, three axes"])
-    try:
-        nca.main()
-    finally:
-        torch.set_num_threads(threads)
+    nca.main()
     printed = capsys.readouterr().out
     assert "| texture | 16 x 16 | 5,760 |" in printed
     assert "| growing, three axes | 8 x 8 x 8 | 10,240 |" in printed
@@ -444,12 +440,8 @@ def test_configurations_of_the_nca_are_timed_beside_growing_nca(
 def test_numbers_by_universe_are_timed_beside_one_motor_after_the_other(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    threads = torch.get_num_threads()
     monkeypatch.setattr("sys.argv", ["universes", "--quick", "--laws", "GrowingNCA"])
-    try:
-        universes.main()
-    finally:
-        torch.set_num_threads(threads)
+    universes.main()
     printed = capsys.readouterr().out
     assert "| GrowingNCA | fire_rate | fused |" in printed
     assert "| GrowingNCA | fire_rate | eager |" in printed

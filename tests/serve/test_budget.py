@@ -6,8 +6,8 @@ import pytest
 
 from aetheria import Aetheria_Motor
 from aetheria.laws import build_law
+from aetheria.serve.admission import Admission
 from aetheria.serve.budget import Budget
-from aetheria.serve.gate import Gate
 from aetheria.serve.live import LiveSource
 from aetheria.serve.protocol import View
 
@@ -105,46 +105,46 @@ def test_a_change_of_cells_is_shown_without_a_step() -> None:
 def thread_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds of the server's thread, in a list of one."""
     spent = [0.0]
-    monkeypatch.setattr("aetheria.serve.gate.time.thread_time", lambda: spent[0])
+    monkeypatch.setattr("aetheria.serve.admission.time.thread_time", lambda: spent[0])
     return spent
 
 
 def test_a_flood_is_not_taken_off_the_pictures_beyond_its_part(clock: list[float], thread_clock: list[float]) -> None:
     budget = Budget(0.02)
-    gate, view, shown = Gate(budget, lambda: False), budget.part(), 0
-    gate.charge()
+    admission, view, shown = Admission(budget, lambda: False), budget.part(), 0
+    admission.charge()
     for _ in range(1000):  # strangers take half of the thread's time
         clock[0] += 0.01
         thread_clock[0] += 0.005
-        gate.charge()
+        admission.charge()
         shown += view.take(0.001)
     assert shown * 0.001 == pytest.approx(0.02 * 8, rel=0.05)  # all but the two seconds that what was saved may cost
 
 
 def test_pictures_pay_for_what_is_sent_of_them_alone(clock: list[float], thread_clock: list[float]) -> None:
     budget = Budget(0.02)
-    gate, one, other = Gate(budget, lambda: False), budget.part(), budget.part()
-    gate.charge()
-    with gate.sending(one):
+    admission, one, other = Admission(budget, lambda: False), budget.part(), budget.part()
+    admission.charge()
+    with admission.sending(one):
         thread_clock[0] += 0.01
-    gate.charge()
+    admission.charge()
     assert one.wait == pytest.approx(1.0)
     assert other.wait == 0
 
 
-@pytest.mark.parametrize("stands", [False, True])
-def test_newcomers_wait_while_the_part_of_strangers_is_used_up_unless_the_run_stands(
-    stands: bool, clock: list[float], thread_clock: list[float], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("waits", [False, True])
+def test_new_connections_wait_while_their_part_is_used_up_unless_the_run_waits(
+    waits: bool, clock: list[float], thread_clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nap(seconds: float) -> None:
         clock[0] += seconds
 
-    monkeypatch.setattr("aetheria.serve.gate.asyncio.sleep", nap)
-    gate = Gate(Budget(0.02), lambda: stands)
-    gate.charge()
+    monkeypatch.setattr("aetheria.serve.admission.asyncio.sleep", nap)
+    admission = Admission(Budget(0.02), lambda: waits)
+    admission.charge()
     began = clock[0]
-    asyncio.run(gate.pass_through())
+    asyncio.run(admission.admit())
     assert clock[0] == began  # a few may come at once
     thread_clock[0] += 10.0
-    asyncio.run(gate.pass_through())
-    assert clock[0] - began == pytest.approx(0.0 if stands else 2.0, abs=0.01)
+    asyncio.run(admission.admit())
+    assert clock[0] - began == pytest.approx(0.0 if waits else 2.0, abs=0.01)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-# What must be open: any source, a run ("live") or a recording; "run": a source that can be started and stopped here, unlike a
-# run that the user's own code steps; "stepped": a run that the viewer steps; "phase": a run of complex amplitudes;
-# "volume": a grid of three axes; "motor": a run of this
-# process; "own": one that the viewer steps; "file": a recording on this machine.
+# The source that must be open: any; a run ("live"), or a recording. "run": one that can be started and stopped here, unlike a
+# run that the user's own code steps; "stepped": a live one of these, here or on a server; "motor": a run of this process;
+# "own": a run of this process that the viewer steps; "file": a recording on this machine; "phase": a run of complex
+# amplitudes; "volume": a grid of three axes.
 Needs = Literal["nothing", "source", "run", "live", "stepped", "phase", "recording", "volume", "motor", "own", "file"]
 
 

@@ -1,11 +1,11 @@
-"""What the panels are called, their shortcuts, and what they show: for menus, tooltips and the help page. No Qt."""
+"""Titles, shortcuts and descriptions of the panels: for menus, tooltips and the help page. No Qt."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class PanelText:
-    """A panel's title, shortcut, tooltip, and what it shows, in a sentence or two of the help page."""
+    """A panel's title, shortcut and tooltip, and its contents as a sentence of the help page."""
 
     title: str
     key: str
@@ -19,8 +19,7 @@ PANEL_TEXTS: dict[str, PanelText] = {
         "Ctrl+1",
         "Field, colours and levels",
         "field, universe, colour map, levels, logarithm and gamma; a histogram of the visible values, whose lines "
-        "drag the levels; "
-        "one field, three as red, green and blue, or a blend of two",
+        "drag the levels; one field, three as red, green and blue, or a blend of two",
     ),
     "plots": PanelText(
         "Plots",
@@ -47,7 +46,10 @@ PANEL_TEXTS: dict[str, PanelText] = {
         "all channels of the cell under the mouse, or of one that is pinned",
     ),
     "recording": PanelText(
-        "Recording", "Ctrl+6", "Contents of the recording", "contents of the recording: law, grid, frames and fields"
+        "Recording",
+        "Ctrl+6",
+        "Contents of the recording",
+        "contents of the recording: law, grid, frames and fields",
     ),
     "universes": PanelText(
         "Universes",
@@ -65,31 +67,29 @@ PANEL_TEXTS: dict[str, PanelText] = {
         "Volume",
         "Ctrl+9",
         "The grid of three dimensions in space",
-        "of a volume the cells above a share of the levels, in space, of at most 64 x 64 x 64 averages; drag to "
-        "turn, wheel to zoom",
+        "of a volume the cells above a share of the levels, in space, of at most 64 x 64 x 64 averages; drag to turn, "
+        "wheel to zoom",
     ),
     "spectrum": PanelText(
         "Spectrum",
         "Ctrl+Alt+1",
         "Power spectrum of the displayed field",
-        "power spectrum of the whole plane, averaged to at most 512 x 512 values; the caption names the "
-        "wavelength of the largest "
-        "power",
+        "power spectrum of the whole plane, averaged to at most 512 x 512 values; the caption names the wavelength of "
+        "the largest power",
     ),
     "histogram": PanelText(
         "Histogram",
         "Ctrl+Alt+2",
         "Histogram of the displayed field over time",
-        "shares of the values at each update (as many steps as the step scale says), of cells at a raster of 96 x "
-        "96; the newest 256",
+        "shares of the values at each update (as many steps as the step scale says), of cells at a raster of 96 x 96; "
+        "the newest 256",
     ),
     "activity": PanelText(
         "Activity",
         "Ctrl+Alt+3",
         "Mean change per step of each channel",
-        "mean change of each channel in a step, of a raster of 128 x 128 cells; of a recording between "
-        "neighbouring frames, divided "
-        "by the steps between them",
+        "mean change of each channel in a step, of a raster of 128 x 128 cells; of a recording between neighbouring "
+        "frames, divided by the steps between them",
     ),
     "portrait": PanelText(
         "Portrait",
@@ -102,16 +102,14 @@ PANEL_TEXTS: dict[str, PanelText] = {
         "Ctrl+Alt+5",
         "Poincare section: two observables where a third crosses a level",
         "Poincaré section: two observables at the moments at which a third rises through a level, or through its "
-        "mean; straight "
-        "lines between two samples",
+        "mean; straight lines between two samples",
     ),
     "recurrence": PanelText(
         "Recurrence",
         "Ctrl+Alt+6",
         "How near each frame is to each other",
-        "root mean square difference of any two of the newest 128 frames, averaged to at most 96 x 96 values, "
-        "dark where it is "
-        "small; the caption says after how many steps the newest frame had come back at any place",
+        "root mean square difference of any two of the newest 128 frames, averaged to at most 96 x 96 values, dark "
+        "where it is small; the caption says after how many steps the newest frame had come back at any place",
     ),
     "flow": PanelText(
         "Flow",
@@ -123,8 +121,7 @@ PANEL_TEXTS: dict[str, PanelText] = {
         "Past frames",
         "Ctrl+Alt+8",
         "The past frames of the plane as a stack in space",
-        "the plane at the newest 64 updates as a stack in space, the newest on top, of at most 96 x 96 averages "
-        "each; drag to turn, "
-        "wheel to zoom",
+        "the plane at the newest 64 updates as a stack in space, the newest on top, of at most 96 x 96 averages each; "
+        "drag to turn, wheel to zoom",
     ),
 }

@@ -62,6 +62,7 @@ class FusedLenia(Plan):
         rule = form_of(law, RingKernels)
         assert isinstance(rule, RingKernels), rule
         self._law, self._rule, self._weights = law, rule, _weights(rule.kernels())
+        self._products = 4 * int(self._weights.count_nonzero())  # of a cell, in all four quarters
         self._places = torch.tensor((rule.sources, rule.targets), dtype=torch.int32)
         self._kernel = native_kernel("lenia.cpp", Job).lenia
         self._buffers = StepBuffers()
@@ -87,7 +88,7 @@ class FusedLenia(Plan):
             *(len(cells), *cells.shape[2:], steps),
             *(rule.channels, len(weights), flow.carried, weights.shape[1] - 1),
             *(BOUNDARIES.index(rule.boundary), CURVES.index(rule.growth), UPDATES.index(rule.update), flow.dd),
-            threads_for(steps * cells[:, 0].numel() * int(weights.count_nonzero()) * 4),
+            threads_for(steps * cells[:, 0].numel() * self._products),
             *(rule.decay, flow.sigma, flow.n),
         )
         run(self._kernel, job)

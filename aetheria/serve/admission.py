@@ -1,4 +1,4 @@
-"""Who pays for what in the thread of the server: pictures for themselves, and those who knock for their own work."""
+"""Admission of connections and messages: the time of the server's thread that each kind of work is charged to."""
 
 import asyncio
 import time
@@ -10,23 +10,23 @@ from aetheria.serve.budget import Budget
 _SHARE = 0.5  # of the budget, that connections and messages may take of it
 _SAVED_S = 10.0  # seconds whose share they may take at once, as when many readers come at the same time
 _NAP_S = 0.25
-NEW_S = 5.0  # seconds for which a connection is a new one
+NEW_S = 5.0  # seconds for which a connection is new
 
 
-class Gate:
-    """Charges the work of the server's thread. Once strangers and newcomers used up their part, they wait in line.
+class Admission:
+    """Charges the work of the server's thread, and lets new connections wait in line once their part of the time is used up.
 
-    So that they cannot starve the readers who are there, what they take beyond their part is not taken off the budget of the
-    pictures. For the thread of the server.
+    Time beyond that part is not taken off the budget of the pictures, so that new connections cannot starve the readers who are
+    there. For the thread of the server.
     """
 
-    def __init__(self, budget: Budget, stands: Callable[[], bool]) -> None:
+    def __init__(self, budget: Budget, waits: Callable[[], bool]) -> None:
         """
         Args:
             budget: of all readers.
-            stands: whether the run waits for a reader, so that nobody needs to wait.
+            waits: whether the run waits for a reader, so that no connection needs to wait.
         """
-        self._budget, self._stands = budget, stands
+        self._budget, self._run_waits = budget, waits
         self._part = Budget(_SHARE * budget.share, _SAVED_S)
         self._part.spend(-_SAVED_S * self._part.share)
         self._line = asyncio.Lock()
@@ -52,10 +52,10 @@ class Gate:
         if within:
             self._budget.spend(cost)
 
-    async def pass_through(self) -> None:
-        """Waits until it is this one's turn, and there is time for it."""
+    async def admit(self) -> None:
+        """Waits until the connections before this one are admitted, and there is time for it."""
         async with self._line:
             self.charge()
-            while self._part.wait and not self._stands():
+            while self._part.wait and not self._run_waits():
                 await asyncio.sleep(min(self._part.wait, _NAP_S))
                 self.charge()
