@@ -24,7 +24,7 @@ _ASKED = ("read", "cells", "amplitude")  # commands that are answered
 
 
 class Answers:
-    """Those who wait for answers of a server, which come in the order of the questions. For any thread."""
+    """Questions to a server that are not answered yet; answers come in the order of the questions. For any thread."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[Answer], None]] = deque()
@@ -45,7 +45,7 @@ class Answers:
                 self._waiting.remove(then)
 
     def give(self, answer: Answer) -> bool:
-        """Hands an answer to the first who waits; False where it answers nobody's question."""
+        """Hands an answer to the first question; False where it answers none."""
         with self._lock:
             if (isinstance(answer, Refusal) and answer.command not in _ASKED) or not self._waiting:
                 return False
@@ -54,7 +54,7 @@ class Answers:
         return True
 
     def lose(self, reason: str) -> None:
-        """No answer will come any more."""
+        """Answers every question with a refusal: no answer will come any more."""
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
         for then in waiting:

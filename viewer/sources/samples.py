@@ -1,4 +1,4 @@
-"""What views of dynamics ask a source for, and get from it. No Qt."""
+"""Requests for samples of fields and observables, and the samples, for the views of dynamics. No Qt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ Timing = Literal["newest", "pairs", "every"]
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """What is sampled, and when.
+    """Fields to be sampled, and times.
 
     Attributes:
         fields: names of fields, or of observables.
