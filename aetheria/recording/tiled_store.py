@@ -168,7 +168,8 @@ class TiledStore:
     def _files(self, name: str, array: Any, index: tuple[Any, ...]) -> Iterator[Path]:
         """The files of the shards, or chunks, in which a part of an array lies."""
         sides, shape = array.shards or array.chunks, (index[0] + 1, *array.shape[1:])
-        axes = [slice(place, place + 1) if isinstance(place, int) else place for place in index]
+        places = (*index, *[slice(None)] * (len(shape) - len(index)))
+        axes = [slice(place, place + 1) if isinstance(place, int) else place for place in places]
         ends = [axis.indices(length)[:2] for axis, length in zip(axes, shape, strict=True)]
         numbers = [range(first // side, -(-end // side)) for (first, end), side in zip(ends, sides, strict=True)]
         for place in product(*numbers):

@@ -26,7 +26,7 @@ def test_every_law_shows_its_class_parameters_and_weights(name: str) -> None:
 def test_the_values_shown_are_the_present_ones() -> None:
     law = GrowingNCA(5, 7, boundary="zero")
     law.set_control("fire_rate", 0.25)
-    assert repr(law) == "GrowingNCA(channels=5, hidden_channels=7, fire_rate=0.25, boundary='zero'; 152 weights)"
+    assert repr(law) == "GrowingNCA(channels=5, hidden_channels=7, rank=2, fire_rate=0.25, boundary='zero'; 152 weights)"
     assert repr(Life("B36/S23")) == "Life(rule='B36/S23', boundary='periodic')"
     assert "<tr><th>rule</th><td>B36/S23</td></tr>" in Life("B36/S23")._repr_html_()
     learned = Lenia(R=5)

@@ -71,6 +71,7 @@ def test_the_slice_bar_moves_through_a_served_volume(qtbot: QtBot) -> None:
 
 def test_the_timeline_moves_a_served_recording(qtbot: QtBot, tmp_path: Path) -> None:
     source = PlaybackSource(record_life(tmp_path / "run.h5", steps=20))
+    source.obey("pause", {})  # while it plays it may be at frame 12 already
     with Server(source, Access(port=0)) as server:
         window = window_on(server, qtbot)
         timeline = window.timeline
