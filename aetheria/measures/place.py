@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from aetheria.measures.sums import PlainSums
+from aetheria.core.sums import PlainSums
 
 
 def centre(weight: Tensor, periodic: bool = True) -> Tensor:

@@ -14,11 +14,11 @@ from torch.distributed.device_mesh import DeviceMesh
 from aetheria.core.device import find_device, grid_of
 from aetheria.core.errors import ConfigError, LawError, StateError
 from aetheria.core.memory_limits import EAGER_STATES, KERNEL_STATES, bytes_of, check_states
+from aetheria.core.sums import ExactSums, PlainSums
 from aetheria.laws.base import as_law, check_grid
 from aetheria.laws.controls import Value
 from aetheria.laws.exact_sums import SquareSum
 from aetheria.laws.weights import fitting_weights
-from aetheria.measures.sums import ExactSums, PlainSums
 from aetheria.motor.cells import CellSpec, checked_update
 from aetheria.motor.edit_log import EditLog
 from aetheria.motor.initial import first_step

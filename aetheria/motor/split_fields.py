@@ -1,7 +1,7 @@
 """Fields of a split grid: each process computes those of its tile, cut and reduced there; rank 0 joins them.
 
-Observables that count cells are added as whole numbers, and the usual ones of real values by exact sums, so that neither the
-order nor the split matters.
+Observables that count cells are added as whole numbers, and others by exact sums, so that neither the order nor the split
+matters.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from aetheria.core.block import Block
+from aetheria.core.sums import ExactSums, Window
 from aetheria.laws.base import Law
-from aetheria.measures.sums import ExactSums, Window
 from aetheria.observe.downsample import downsample, sample
 from aetheria.observe.fields import Field, View
 from aetheria.observe.law_fields import field_of
@@ -43,6 +43,7 @@ class _Shown:
         areas: sides of the areas that become pixels in each process; ones for none.
         nearest: the cell in the middle of each area, not the mean.
         universe: the one that is shown; None for all.
+        reduced: the axis along which the mean or maximum is taken, and which; None for none.
     """
 
     corner: tuple[int, ...]
@@ -50,6 +51,7 @@ class _Shown:
     areas: tuple[int, ...]
     nearest: bool
     universe: int | None
+    reduced: tuple[int, str] | None
 
     def parts(self, tile: Tile) -> tuple[Part, Part] | None:
         """The part of a tile that is shown, and its place in the block, in cells; None for no part."""
@@ -110,8 +112,9 @@ class SplitFields:
 
     def _adds(self, field: Field) -> str:
         """The command by which processes add an observable; empty where it needs the whole grid."""
-        if field.name in {own.name for own in self._law.own_fields}:
-            return ""
+        for own in self._law.own_fields:
+            if own.name == field.name:
+                return "sum" if own.summed else ""
         stem = field.name.removesuffix(f"_{field.component}")
         if stem in _COUNTED or (field.name == "mass" and self._law.states is not None):
             return "count"
@@ -125,31 +128,37 @@ class SplitFields:
         rest = replace(request, universe=None, region=None)
         if prod(shown.areas) > 1:
             rest = replace(rest, size=None)
-        if all(isinstance(cut, int) for cut in request.slice.values()):
-            cut = [axis in request.slice for axis in AXIS_NAMES[-len(sides) :]]
-            sides = [side for side, gone in zip(sides, cut, strict=True) if not gone]
-            values, rest = values.reshape(*values.shape[: values.ndim - len(cut)], *sides), replace(rest, slice={})
-        else:  # reduced along an axis, which is whole here; a region is of the axes that are left
-            rest = replace(rest, region=request.region)
-        return render(self._as_view(tuple(sides)), replace(rest, fields=(_given(field, values),)))
+        if _reductions(request) > 1:  # the axes are whole here; a region is of those that are left
+            return render(self._as_view(tuple(sides)), replace(rest, region=request.region, fields=(_given(field, values),)))
+        if shown.reduced is not None:
+            values = _whole_reduction(values, shown, field.cyclic)
+        cut = [axis in request.slice for axis in AXIS_NAMES[-len(sides) :]]
+        sides = [side for side, gone in zip(sides, cut, strict=True) if not gone]
+        values = values.reshape(*values.shape[: values.ndim - len(cut)], *sides)
+        return render(self._as_view(tuple(sides)), replace(rest, slice={}, fields=(_given(field, values),)))
 
     def _shown(self, field: Field, request: Request) -> _Shown:
         """What each process is to give of a field; areas that would lie in two tiles are left to the leader."""
         grid, nearest = self._split.tile.grid, field.categorical or request.reduction == "nearest"
         corner, size, wanted = [0] * len(grid), list(grid), list(grid)
-        if all(isinstance(cut, int) for cut in request.slice.values()):
+        reduced: tuple[int, str] | None = None
+        if _reductions(request) <= 1:
             region = None if request.region is None else iter(zip(request.region.corner, request.region.size, strict=True))
             pixels = None if request.size is None else iter(request.size)
             for axis, name in enumerate(AXIS_NAMES[-len(grid) :]):
-                if name in request.slice:
-                    corner[axis], size[axis], wanted[axis] = int(request.slice[name]), 1, 1
+                cut = request.slice.get(name)
+                if isinstance(cut, int):
+                    corner[axis], size[axis], wanted[axis] = cut, 1, 1
+                    continue
+                if cut is not None:
+                    reduced = axis, cut
                     continue
                 if region is not None:
                     corner[axis], size[axis] = next(region)
                 wanted[axis] = size[axis] if pixels is None else min(next(pixels), size[axis])
         block = Block(tuple(corner), tuple(size))
-        areas = _areas(block, tuple(wanted), self._split) or (1,) * len(grid)
-        return _Shown(block.corner, block.size, areas, nearest, request.universe)
+        areas = None if reduced else _areas(block, tuple(wanted), self._split)
+        return _Shown(block.corner, block.size, areas or (1,) * len(grid), nearest, request.universe, reduced)
 
     def _as_view(self, sides: tuple[int, ...]) -> View:
         """A view of as many cells, whose fields are given: it tells their number of axes."""
@@ -168,8 +177,8 @@ class SplitFields:
         return tile.inner(field(view_of(self._law, state, self._own_change)))
 
     def _field(self, name: str, *given: Any) -> Tensor | None:
-        corner, size, areas, nearest, universe = given
-        shown = _Shown(tuple(corner), tuple(size), tuple(areas), nearest, universe)
+        corner, size, areas, nearest, universe, reduced = given
+        shown = _Shown(tuple(corner), tuple(size), tuple(areas), nearest, universe, reduced and tuple(reduced))
         halo, mesh = self._split.halo, self._split.processes.mesh
         parts = [shown.parts(halo.tiling.tile(coordinate)) for coordinate in mesh.coordinates]
         with torch.inference_mode():
@@ -180,12 +189,22 @@ class SplitFields:
             if own is not None:
                 index: Any = (..., *own[0])
                 values = values[index]
+                cyclic = field_of(self._law, name, len(shown.size)).cyclic
                 if prod(shown.areas) > 1:
                     sides = tuple(one.stop - one.start for one in shown.in_areas(own[1]))
-                    cyclic = field_of(self._law, name, len(sides)).cyclic
                     values = sample(values, sides) if shown.nearest else downsample(values, sides, cyclic)
+                if shown.reduced is not None:
+                    values = _part_of_reduction(values, shown, cyclic)
             places = [None if part is None else shown.in_areas(part[1]) for part in parts]
-            return halo.assemble(values, places, [n // area for n, area in zip(shown.size, shown.areas, strict=True)])
+            sides = tuple(n // area for n, area in zip(shown.size, shown.areas, strict=True))
+            if shown.reduced is not None:  # a layer for each tile along the axis
+                axis = shown.reduced[0]
+                sides = (*sides[:axis], halo.tiling.split[axis], *sides[axis + 1 :])
+                places = [
+                    place and (*place[:axis], slice(at[axis], at[axis] + 1), *place[axis + 1 :])
+                    for place, at in zip(places, mesh.coordinates, strict=True)
+                ]
+            return halo.assemble(values, places, sides)
 
     def _count(self, name: str) -> Tensor:
         with torch.inference_mode():
@@ -196,16 +215,43 @@ class SplitFields:
     def _sum(self, name: str) -> Tensor:
         halo, tile, state = self._split.halo, self._split.tile, self._own_state()
         with torch.inference_mode():
-            if name == "total_energy":
+            field = field_of(self._law, name, len(tile.grid))
+            if name == "total_energy" or not field.local:
                 halo.fill(state)
-            sums = ExactSums(Window(tile.start, tile.grid, halo.add, halo.most))
-            own = (tile.inner(state[0]), *state[1:])
-            view = view_of(self._law, own, lambda: tile.inner(self._own_change()), sums=sums)
-            return field_of(self._law, name, len(tile.grid))(view)
+            sums = ExactSums(Window(tile.start, tile.grid, tile.inner, halo.add, halo.most))
+            return field(view_of(self._law, state, self._own_change, sums=sums))
 
 
 def _as_json(shown: _Shown) -> list[Any]:
-    return [list(shown.corner), list(shown.size), list(shown.areas), shown.nearest, shown.universe]
+    reduced = shown.reduced and list(shown.reduced)
+    return [list(shown.corner), list(shown.size), list(shown.areas), shown.nearest, shown.universe, reduced]
+
+
+def _reductions(request: Request) -> int:
+    """Number of axes along which a mean or maximum is taken."""
+    return sum(not isinstance(cut, int) for cut in request.slice.values())
+
+
+def _part_of_reduction(values: Tensor, shown: _Shown, cyclic: bool) -> Tensor:
+    """The maximum or sum of a tile along an axis, one layer: `(B, ..., *size)`; of angles the sums of sine and cosine."""
+    assert shown.reduced is not None
+    axis, kind = shown.reduced
+    dim = axis - len(shown.size)
+    if kind == "max":
+        return values.amax(dim, keepdim=True)
+    values = torch.stack((values.sin(), values.cos()), 1) if cyclic else values
+    return values.sum(dim, keepdim=True, dtype=torch.float64)
+
+
+def _whole_reduction(values: Tensor, shown: _Shown, cyclic: bool) -> Tensor:
+    """The maximum or mean along an axis of the layers of all tiles, one layer."""
+    assert shown.reduced is not None
+    axis, kind = shown.reduced
+    dim = axis - len(shown.size)
+    if kind == "max":
+        return values.amax(dim, keepdim=True)
+    values = values.sum(dim, keepdim=True) / shown.size[axis]
+    return (torch.atan2(values[:, 0], values[:, 1]) if cyclic else values).to(torch.float32)
 
 
 def _areas(block: Block, wanted: tuple[int, ...], split: SplitGrid) -> tuple[int, ...] | None:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import DivergedError, LawError
+from aetheria.core.sums import ExactSums
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
-from aetheria.measures.sums import ExactSums
 from aetheria.motor.cells import BlockUpdate, CellSpec, checked_cells, finite
 from aetheria.motor.initial import Initial
 from aetheria.motor.optimizer import GPUOptimizer

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from aetheria.core.device import memory_named, return_freed_memory
 from aetheria.core.errors import DivergedError
+from aetheria.core.sums import Sums
 from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
-from aetheria.measures.sums import Sums
 from aetheria.motor.cells import BlockUpdate, CellSpec, finite
 from aetheria.motor.optimizer import GPUOptimizer
 from aetheria.motor.planner import Planner

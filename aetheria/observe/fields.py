@@ -17,9 +17,9 @@ from torch import Tensor
 
 from aetheria.core.block import Block
 from aetheria.core.errors import ConfigError, nearest
+from aetheria.core.sums import PlainSums, Sums
 from aetheria.laws.base import Law
 from aetheria.measures.place import centre_of
-from aetheria.measures.sums import PlainSums, Sums
 
 Range = tuple[float | None, float | None]
 Ahead = Callable[[Law, tuple[Tensor, ...], int], Tensor]

@@ -47,4 +47,4 @@ def _own(law: Law, own: LawField) -> Field:
 
 
 def _computed(law: Law, own: LawField, view: View, _: int) -> Tensor:
-    return own.compute(law, view.cells)
+    return own.compute(law, view.cells, view.sums) if own.summed else own.compute(law, view.cells)

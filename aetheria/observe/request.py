@@ -11,8 +11,8 @@ from torch import Tensor
 from aetheria.core.block import Block
 from aetheria.core.device import grid_of, times
 from aetheria.core.errors import ConfigError
+from aetheria.core.sums import PlainSums, Sums
 from aetheria.laws.base import Law
-from aetheria.measures.sums import PlainSums, Sums
 from aetheria.observe.fields import Ahead, Field, View
 from aetheria.observe.law_fields import field_of
 from aetheria.stepping.plan import State

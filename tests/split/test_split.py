@@ -80,6 +80,10 @@ def test_observables_of_real_cells_are_those_of_one_process_with_exact_sums(foun
     assert found[0]["observables"] == []
 
 
+def test_means_and_maxima_along_an_axis_are_taken_on_each_tile(found: list[dict[str, Any]]) -> None:
+    assert found[0]["reductions"] == []
+
+
 def test_cells_that_are_given_reach_the_tiles_they_lie_in(found: list[dict[str, Any]]) -> None:
     assert [rank["given_cells"] for rank in found] == [True, True]
 

@@ -14,10 +14,10 @@ from PIL import Image
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from aetheria import Aetheria_Motor, Life, Recorder, Recording
+from aetheria.core import sums
 from aetheria.core.block import Block
 from aetheria.core.errors import AetheriaError
 from aetheria.laws import build_law
-from aetheria.measures import sums
 from aetheria.motor import placed_cells, window_draws
 from aetheria.motor.split_state import load_tiles
 from aetheria.recording.tiled_recording import TiledRecording
@@ -128,6 +128,45 @@ def fields(mesh: DeviceMesh, _: Path) -> list[str]:
         return different
 
 
+def reductions(mesh: DeviceMesh, _: Path) -> list[str]:
+    """The means and maxima along an axis of a volume that differ from those of one process."""
+    parts: list[dict[str, Any]] = [
+        {"slice": {"z": "max"}},
+        {"slice": {"z": "mean"}, "region": Block((3, 2), (7, 8)), "size": (7, 4)},
+        {"slice": {"y": "mean"}, "universe": 1},
+        {"slice": {"z": "max", "x": 3}},
+        {"slice": {"z": "mean", "y": "max"}},
+    ]
+    sizes: list[int] = []  # of the values that rank 0 receives, in each universe
+
+    def looked(name: str, **options: Any) -> list[Any]:
+        cfg = {"plan": "eager", "log_edits": False}
+        with Aetheria_Motor(small_law(name, 3), (12, 14, 10), 1, "cpu", cfg, seed=3, batch=2, **options) as motor:
+            motor.step(3)
+            if options:
+                assemble = motor.split.halo.assemble  # type: ignore[union-attr]
+
+                def counted(part: torch.Tensor, places: Any, sides: Any) -> torch.Tensor | None:
+                    sizes.append(int(np.prod(sides)))
+                    return assemble(part, places, sides)
+
+                motor.split.halo.assemble = counted  # type: ignore[union-attr, method-assign]
+            if motor.split is not None and not motor.split.leads:
+                motor.follow()
+                return []
+            return [motor.read(motor.traits.default_field, **part).numpy() for part in parts]
+
+    wrong: list[str] = []
+    for name in ("CoupledMapLattice", "Kuramoto"):
+        two = looked(name, mesh=mesh)
+        if dist.get_rank() == 0:
+            ends = zip(parts, two, looked(name), strict=True)
+            wrong += [f"{name} {part}" for part, a, b in ends if not np.allclose(a, b, rtol=0, atol=1e-6)]
+            wrong += [f"{name}: {sizes}"] if sizes != [2 * 140, 2 * 56, 120, 2 * 14, 1680] else []
+            sizes.clear()
+    return wrong
+
+
 def config_of(steps: int, law: dict[str, Any], **more: Any) -> RunConfig:
     grid = {"height": 24, "width": 20}
     settings = {"steps": steps, "seed": 4, "device": "cpu", "grid": grid, "law": law, "record": {"every": 3}}
@@ -201,23 +240,35 @@ def memory(mesh: DeviceMesh, folder: Path) -> list[int]:
     return [seen, own]
 
 
+OBSERVED = {
+    "CoupledMapLattice": ("mass", "total_energy", "centre_y", "centre_x"),
+    "Ising": ("magnetisation", "spin_energy"),
+    "FHP": ("mass", "momentum_x", "momentum_y"),
+    "Sandpile": ("unstable",),
+    "Kuramoto": ("order",),
+    "DiracQCA": ("norm", "mean_y", "mean_x", "variance", "entanglement"),
+}
+
+
 def observables(mesh: DeviceMesh, _: Path) -> list[str]:
-    """The observables of real values that differ from those of one process with exact sums."""
-    names = ("mass", "total_energy", "centre_y", "centre_x")
+    """The observables that differ from those of one process with exact sums, or for which the grid was gathered."""
+    wrong: list[str] = []
+    for name, observed in OBSERVED.items():
 
-    def read(**options: Any) -> tuple[Aetheria_Motor, list[torch.Tensor]]:
-        law = small_law("CoupledMapLattice")
-        cfg = {"plan": "eager", "exact_sums": True, **options.pop("cfg", {})}
-        motor = Aetheria_Motor(law, (42, 50), 1, "cpu", cfg, seed=3, batch=2, **options)
-        motor.step(4)
-        return motor, [motor.read(name) for name in names]
+        def read(name: str = name, observed: tuple[str, ...] = observed, **options: Any) -> list[torch.Tensor]:
+            cfg = {"plan": "eager", "exact_sums": True, **options.pop("cfg", {})}
+            law = small_law(name, 2)
+            with Aetheria_Motor(law, (42, 50), 2 if name == "DiracQCA" else 1, "cpu", cfg, seed=3, batch=2, **options) as motor:
+                motor.step(4)
+                if options.get("mesh"):
+                    motor._loop.stepper.view = None  # type: ignore[assignment]  # which would gather the grid
+                return [motor.read(one) for one in observed]
 
-    motor, two = read(mesh=mesh, cfg={"halo_steps": 2})
-    with motor:
-        if not motor.split.leads:  # type: ignore[union-attr]
-            return []
-    one = read()[1]
-    return [name for name, a, b in zip(names, one, two, strict=True) if not torch.equal(a, b) or not a.isfinite().all()]
+        two = read(mesh=mesh, cfg={"halo_steps": 2})
+        if torch.distributed.get_rank() == 0:
+            pairs = zip(observed, read(), two, strict=True)
+            wrong += [f"{name} {one}" for one, a, b in pairs if not torch.equal(a, b) or not a.isfinite().all()]
+    return wrong
 
 
 def given_cells(mesh: DeviceMesh, _: Path) -> bool:
@@ -307,6 +358,7 @@ CHECKS: dict[str, Check] = {
     "memory": memory,
     "memory_of_real_cells": memory_of_real_cells,
     "observables": observables,
+    "reductions": reductions,
     "given_cells": given_cells,
     "refusals": refusals,
 }

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import ConfigError
+from aetheria.core.sums import Sums
 from aetheria.laws.base import PLOTTED
 from aetheria.laws.checks import check_choice, check_positive, check_whole
 from aetheria.laws.continuous.kernel_law import KernelLaw, chosen_settings, kernel_controls
@@ -126,7 +127,7 @@ class FlowLenia(KernelLaw):
                 raise ConfigError(f"{where} carried: given with {name}; expected weights in the cells alone")
         self.channels += self.kernels_number
         self.controls = tuple(one for one in self.controls if not one.name.startswith("h"))  # type: ignore[misc]
-        mass = LawField("mass", "sum over cells of the matter", "1", (0, None), _mass_of_matter, scalar=True)
+        mass = LawField("mass", "sum over cells of the matter", "1", (0, None), _mass_of_matter, scalar=True, summed=True)
         self.own_fields = (mass,)
 
     def weight(self, k: int, cells: Tensor) -> Tensor | float:
@@ -204,8 +205,8 @@ class FlowLenia(KernelLaw):
         return torch.cat((matter, self.blocks(self.kernels_number, grid, generator))) if self.carried else matter
 
 
-def _mass_of_matter(law: FlowLenia, cells: Tensor) -> Tensor:
-    return cells[:, : law.kernel_channels].sum(tuple(range(1, cells.ndim)), dtype=torch.float64)
+def _mass_of_matter(law: FlowLenia, cells: Tensor, sums: Sums) -> Tensor:
+    return sums.total(cells[:, : law.kernel_channels].sum(1, dtype=torch.float64))
 
 
 def _sobel(halo: Tensor, along: int) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aetheria.core.sums import Sums
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, Boundary, check_boundary
 from aetheria.laws.controls import number_control
@@ -22,9 +23,9 @@ def _angle(_: Law, cells: Tensor) -> Tensor:
     return torch.remainder(cells[:, 0] + math.pi, 2 * math.pi) - math.pi
 
 
-def _order(_: Law, cells: Tensor) -> Tensor:
-    theta = cells[:, 0].flatten(1).double()
-    return torch.hypot(theta.cos().mean(1), theta.sin().mean(1))
+def _order(_: Law, cells: Tensor, sums: Sums) -> Tensor:
+    theta = cells[:, 0].double()
+    return torch.hypot(sums.mean(theta.cos()), sums.mean(theta.sin()))
 
 
 @register
@@ -47,7 +48,9 @@ class Kuramoto(Law):
     fields = ("angle", "order", "channel", "energy", *PLOTTED)
     own_fields = (
         LawField("angle", "theta, from -pi to pi", "rad", (-math.pi, math.pi), _angle, colour_map="phase", cyclic=True),
-        LawField("order", "|mean of exp(i theta)|, 1 where all phases are equal", "1", (0, 1), _order, scalar=True),
+        LawField(
+            "order", "|mean of exp(i theta)|, 1 where all phases are equal", "1", (0, 1), _order, scalar=True, summed=True
+        ),
     )
     controls = (
         number_control("K", "strength of the coupling, radians per time unit", -2.0, 2.0),

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aetheria.core.sums import Sums
 from aetheria.laws.base import PLOTTED
 from aetheria.laws.first_cells import by_parts, places, sides_of
 from aetheria.laws.law_field import LawField
@@ -18,18 +19,18 @@ def _density(law: "LatticeGas", cells: Tensor) -> Tensor:
     return sum((state >> bit & 1 for bit in range(law.bits)), torch.zeros_like(state)).to(cells.dtype)
 
 
-def _mass(law: "LatticeGas", cells: Tensor) -> Tensor:
-    return _density(law, cells).flatten(1).sum(1, dtype=torch.float64)
+def _mass(law: "LatticeGas", cells: Tensor, sums: Sums) -> Tensor:
+    return sums.total(_density(law, cells))
 
 
 def _momentum(axis: int) -> Any:
-    def compute(law: "LatticeGas", cells: Tensor) -> Tensor:
-        state = cells[:, 0].to(torch.int64).flatten(1)
-        total = torch.zeros(len(cells), dtype=torch.float64, device=cells.device)
+    def compute(law: "LatticeGas", cells: Tensor, sums: Sums) -> Tensor:
+        state = cells[:, 0].to(torch.int32)
         # Whole numbers are summed, so that what is conserved stays the same to the last digit.
-        for bit, direction in enumerate(law.directions):
-            total += (state >> bit & 1).sum(1) * direction[axis]
-        return total * law.units[axis]
+        each = sum(
+            ((state >> bit & 1) * direction[axis] for bit, direction in enumerate(law.directions)), torch.zeros_like(state)
+        )
+        return sums.total(each) * law.units[axis]
 
     return compute
 
@@ -51,11 +52,17 @@ class LatticeGas(StateLaw):
     fields = ("density", "state", "channel", "mass", "momentum_x", "momentum_y", "energy", *PLOTTED)
     own_fields = (
         LawField("density", "number of particles in the cell", "particles", (0, 7), _density),
-        LawField("mass", "number of particles", "particles", (0, None), _mass, scalar=True),
+        LawField("mass", "number of particles", "particles", (0, None), _mass, scalar=True, summed=True),
         LawField(
-            "momentum_x", "sum of the particles' velocities along x", "cells/step", (None, None), _momentum(0), scalar=True
+            "momentum_x",
+            "sum of the particles' velocities along x",
+            "cells/step",
+            (None, None),
+            _momentum(0),
+            scalar=True,
+            summed=True,
         ),
-        LawField("momentum_y", "the same along y, down", "cells/step", (None, None), _momentum(1), scalar=True),
+        LawField("momentum_y", "the same along y, down", "cells/step", (None, None), _momentum(1), scalar=True, summed=True),
     )
 
     def __init__(self, boundary: str) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from aetheria.core.errors import StateError
+from aetheria.core.sums import Sums
 from aetheria.laws.base import PLOTTED, Law
 from aetheria.laws.checks import RANKS, check_whole
 from aetheria.laws.first_cells import by_parts
@@ -19,8 +20,8 @@ def _grains(_: Law, cells: Tensor) -> Tensor:
     return cells[:, 0]
 
 
-def _unstable(_: Law, cells: Tensor) -> Tensor:
-    return (cells[:, 0] >= 2 * (cells.ndim - 2)).flatten(1).sum(1).double()
+def _unstable(_: Law, cells: Tensor, sums: Sums) -> Tensor:
+    return sums.total((cells[:, 0] >= 2 * (cells.ndim - 2)).to(torch.int32))
 
 
 @register
@@ -41,7 +42,9 @@ class Sandpile(Law):
     fields = ("grains", "channel", "mass", "unstable", "energy", *PLOTTED)
     own_fields = (
         LawField("grains", "grains at the cell", "grains", (0, None), _grains),
-        LawField("unstable", "number of cells that topple in the next step", "cells", (0, None), _unstable, scalar=True),
+        LawField(
+            "unstable", "number of cells that topple in the next step", "cells", (0, None), _unstable, scalar=True, summed=True
+        ),
     )
 
     def __init__(self, grains: int = 10_000, *, boundary: str = "zero") -> None:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from aetheria.core.sums import Sums
 from aetheria.laws.base import PLOTTED
 from aetheria.laws.checks import RANKS
 from aetheria.laws.law_field import LawField
@@ -21,13 +22,13 @@ def neighbour_spins(cells: Tensor, boundary: str) -> Tensor:
     return neighbour_sum(spins(cells), "von_neumann", 1, boundary)
 
 
-def _energy(law: "SpinLaw", cells: Tensor) -> Tensor:
+def _energy(law: "SpinLaw", cells: Tensor, sums: Sums) -> Tensor:
     each = spins(cells) * neighbour_spins(cells, law.boundary)
-    return each.flatten(1).sum(1).double() / -2
+    return sums.total(each[:, 0]) / -2
 
 
-def _magnetisation(_: "SpinLaw", cells: Tensor) -> Tensor:
-    return spins(cells).flatten(1).double().mean(1)
+def _magnetisation(_: "SpinLaw", cells: Tensor, sums: Sums) -> Tensor:
+    return sums.mean(spins(cells)[:, 0])
 
 
 class SpinLaw(StateLaw):
@@ -42,8 +43,8 @@ class SpinLaw(StateLaw):
     spatial_period = 2
     fields = ("state", "channel", "magnetisation", "spin_energy", "count", "energy", *PLOTTED)
     own_fields = (
-        LawField("magnetisation", "mean spin, up 1 and down -1", "1", (-1, 1), _magnetisation, scalar=True),
-        LawField("spin_energy", "-sum over bonds of s s'", "J", (None, None), _energy, scalar=True),
+        LawField("magnetisation", "mean spin, up 1 and down -1", "1", (-1, 1), _magnetisation, scalar=True, summed=True),
+        LawField("spin_energy", "-sum over bonds of s s'", "J", (None, None), _energy, scalar=True, local=False, summed=True),
     )
 
     def __init__(self, boundary: str, law: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from aetheria.core.sums import Sums
 from aetheria.laws.law_field import LawField
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def wave_fields(rank: int) -> tuple[LawField, ...]:
             f"mean of {axis} weighted by probability, cell 0 at 0, not wrapped around a torus",
             "cells",
             (0, None),
-            partial(_mean, number),
+            partial(_mean, number - rank),
             scalar=True,
+            summed=True,
         )
         for number, axis in enumerate(axes)
     )
@@ -48,7 +50,7 @@ def wave_fields(rank: int) -> tuple[LawField, ...]:
             _momentum,
             local=False,
         ),
-        LawField("norm", "sum over cells and components of |psi|^2", "1", (0, None), _norm, scalar=True),
+        LawField("norm", "sum over cells and components of |psi|^2", "1", (0, None), _norm, scalar=True, summed=True),
         *means,
         LawField(
             "variance",
@@ -57,6 +59,7 @@ def wave_fields(rank: int) -> tuple[LawField, ...]:
             (0, None),
             _variance,
             scalar=True,
+            summed=True,
         ),
         LawField(
             "entanglement",
@@ -65,6 +68,7 @@ def wave_fields(rank: int) -> tuple[LawField, ...]:
             (0, None),
             _entanglement,
             scalar=True,
+            summed=True,
         ),
     )
 
@@ -74,8 +78,8 @@ def _density(cells: Tensor) -> Tensor:
     return cells.double().square().sum(1)
 
 
-def _norm(_: "UnitaryLaw", cells: Tensor) -> Tensor:
-    return _density(cells).flatten(1).sum(1)
+def _norm(_: "UnitaryLaw", cells: Tensor, sums: Sums) -> Tensor:
+    return sums.total(_density(cells))
 
 
 def _probability(_: "UnitaryLaw", cells: Tensor) -> Tensor:
@@ -102,29 +106,32 @@ def _momentum(_: "UnitaryLaw", cells: Tensor) -> Tensor:
     return torch.fft.fftshift(_shares(spectrum.double().square().sum((1, -1))), dim=axes).to(cells.dtype)
 
 
-def _moments(cells: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of the position along an axis, each `(B,)`."""
-    density = _density(cells)
-    others = tuple(other for other in range(1, density.ndim) if other != axis + 1)
-    along = _shares(density.sum(others) if others else density)
+def _moments(cells: Tensor, sums: Sums, axis: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the position along an axis of the grid (-1: x), each `(B,)`."""
+    along = _shares(sums.along(_density(cells), axis))
     place = torch.arange(along.shape[1], dtype=along.dtype, device=along.device)
     mean = (along * place).sum(1)
     return mean, (along * (place - mean[:, None]).square()).sum(1)
 
 
-def _mean(axis: int, _: "UnitaryLaw", cells: Tensor) -> Tensor:
-    return _moments(cells, axis)[0]
+def _mean(axis: int, _: "UnitaryLaw", cells: Tensor, sums: Sums) -> Tensor:
+    return _moments(cells, sums, axis)[0]
 
 
-def _variance(_: "UnitaryLaw", cells: Tensor) -> Tensor:
-    return torch.stack([_moments(cells, axis)[1] for axis in range(cells.ndim - 2)]).sum(0)
+def _variance(_: "UnitaryLaw", cells: Tensor, sums: Sums) -> Tensor:
+    return torch.stack([_moments(cells, sums, axis)[1] for axis in range(2 - cells.ndim, 0)]).sum(0)
 
 
-def _entanglement(_: "UnitaryLaw", cells: Tensor) -> Tensor:
+def _entanglement(_: "UnitaryLaw", cells: Tensor, sums: Sums) -> Tensor:
     d = cells.shape[1] // 2
-    wide = cells.double().flatten(2)
-    psi = torch.complex(wide[:, :d], wide[:, d:])
-    rho = psi @ psi.mH
+    real, imag = cells[:, :d].double(), cells[:, d:].double()
+    rho = torch.zeros(len(cells), d, d, dtype=torch.complex128, device=cells.device)
+    for row in range(d):
+        for column in range(row + 1):  # the lower triangle: rho is Hermitian
+            same = sums.total(real[:, row] * real[:, column] + imag[:, row] * imag[:, column])
+            turned = sums.total(imag[:, row] * real[:, column] - real[:, row] * imag[:, column])
+            rho[:, row, column] = torch.complex(same, turned)
+            rho[:, column, row] = torch.complex(same, -turned)
     trace = rho.diagonal(dim1=1, dim2=2).real.sum(1)
     share = torch.linalg.eigvalsh(rho).clamp_min(0) / trace.clamp_min(1e-300)[:, None]
     return -torch.xlogy(share, share).sum(1)

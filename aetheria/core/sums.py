@@ -47,12 +47,14 @@ class Window:
     Attributes:
         start: its first cell.
         grid: sides of the whole grid.
+        inner: that part of the values that a process has, with those of a margin.
         add: adds whole numbers of all processes, in place.
         most: the largest of all processes' numbers, in place.
     """
 
     start: tuple[int, ...]
     grid: tuple[int, ...]
+    inner: Callable[[Tensor], Tensor]
     add: Callable[[Tensor], None]
     most: Callable[[Tensor], None]
 
@@ -88,6 +90,7 @@ class ExactSums:
     def _added(self, values: Tensor, kept: int | None) -> Tensor:
         """Sums `(B, n)` over all axes but one, or `(B, 1)`."""
         window, grid = self._window, self._grid(values)
+        values = values if window is None else window.inner(values)
         # The size of the largest value; Inf for NaN, too, which `amax` hands on and no process's number is below.
         largest = values.abs().flatten(1).amax(1).double().nan_to_num(nan=math.inf)
         if window is not None:
