@@ -10,6 +10,7 @@ from aetheria.stepping.cpu import bit_sliced_count as cpu_sliced
 from aetheria.stepping.cpu import block_bytes as cpu_bytes
 from aetheria.stepping.cpu import block_rule as cpu_block
 from aetheria.stepping.cpu import neighbour_count as cpu_count
+from aetheria.stepping.cpu import packed_row as cpu_row
 from aetheria.stepping.cpu import rule_tree as cpu_tree
 from aetheria.stepping.cpu import state_circle as cpu_circle
 from aetheria.stepping.cpu.whole_states import WholeStatesOnCpu
@@ -96,6 +97,17 @@ WHOLE_STATES = (
         lambda problem: why_no(problem.law, BitRule),
         _make_packed_stepwise,
         "cuda",
+    ),
+    PlanFactory(
+        "packed",
+        "two states, a row: 64 cells in a word, 64 steps in a pass",
+        WORTH_BUILDING,
+        lambda problem: cpu_row.PackedRowOnCpu.why_not(problem.law),
+        lambda problem: cpu_row.PackedRowOnCpu(problem.law, problem.state[0]),
+        "cpu",
+        (1,),
+        any_grid=True,
+        ready=lambda _: cpu_row.PackedRowOnCpu.is_built(),
     ),
     PlanFactory(
         "packed",

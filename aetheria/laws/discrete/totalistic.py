@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from aetheria.laws.checks import Boundary, check_boundary, check_whole
+from aetheria.laws.forms import RowRule
 from aetheria.laws.layers import pad
 from aetheria.laws.neighbourhoods import box_sum
 from aetheria.laws.registry import register
@@ -40,14 +41,20 @@ class Totalistic(StateLaw):
         where = "[law.totalistic]"
         self.set_states(check_whole(where, 2, MOST_STATES, colours=colours))
         self.radius = check_whole(where, 1, 100, radius=radius)
-        self.boundary = check_boundary(boundary, "totalistic")
+        self.boundary: Boundary = check_boundary(boundary, "totalistic")
         sums = (colours - 1) * (2 * radius + 1) + 1
         self.code = parse_number(code, where, "code", colours, sums)
-        self.register_buffer("table", torch.tensor(digits(self.code, colours, sums), dtype=torch.uint8), persistent=False)
+        outcomes = digits(self.code, colours, sums)
+        self.register_buffer("table", torch.tensor(outcomes, dtype=torch.uint8), persistent=False)
+        of_two_colours = (colours, radius) == (2, 1)
+        self._outcomes = tuple(outcomes[cells.bit_count()] for cells in range(8)) if of_two_colours else None
 
     def forward(self, cells: Tensor) -> Tensor:
         total = box_sum(pad(cells.to(torch.int32), self.radius, self.boundary), self.radius)
         return self.table.index_select(0, total.flatten()).view_as(cells).to(cells.dtype)
+
+    def row_rule(self) -> RowRule | None:
+        return None if self._outcomes is None else RowRule(self._outcomes, self.boundary)
 
     @property
     def rule_string(self) -> str:

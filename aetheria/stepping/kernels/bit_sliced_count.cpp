@@ -114,6 +114,14 @@ class Grid {
         }
     }
 
+    void read_alive(int64_t y, uint64_t* out) const {
+        const uint64_t* in = from + y * row_words;
+        const int64_t words = row_words, apart = plane;
+        if (STATE_BITS == 1) std::copy_n(in, words, out);
+        else
+            for (int64_t w = 0; w < words; w++) out[w] = alive_word<STATE_BITS>(in + w, apart);
+    }
+
     // The live cells of row y, which may lie beyond the edge, from x = -reach on.
     void read(int64_t y) {
         uint64_t *in = alive[0] + apart, *out = row[0];
@@ -124,8 +132,8 @@ class Grid {
             for (int64_t x = 0; x < width + 2 * reach; x++) out[x / 64] |= cell(sources[x]) << x % 64;
             return;
         }
-        for (int64_t w = 0; w < row_words; w++) in[w] = alive_word<STATE_BITS>(from + y * row_words + w, plane);
-        for (int64_t w = 0; w < across; w += LANES) store(out + w, load_from(in - apart + w, int(64 * apart - reach)));
+        read_alive(y, in);
+        move(in - apart, 64 * apart - reach, out, across);
         if (job.torus) {
             copy(width - reach, 0);
             copy(0, reach + width);
@@ -141,9 +149,9 @@ class Grid {
 
     uint64_t* slot(int window, int64_t y) { return ring[(window * ring_rows + (y + 2 * ring_rows) % ring_rows) * EDGE_BITS]; }
 
-    static void move(Row& from, int64_t cells, uint64_t* to, int64_t words) {
-        const uint64_t* in = from[0] + cells / 64;
-        for (int64_t w = 0; w < words; w += LANES) store(to + w, load_from(in + w, int(cells % 64)));
+    static void move(const uint64_t* from, int64_t cells, uint64_t* to, int64_t words) {
+        from += cells / 64;
+        for (int64_t w = 0; w < words; w += LANES) store(to + w, load_from(from + w, int(cells % 64)));
     }
 
     // Sums of `length` cells, in `digits`, to those of twice as many, and one more cell if `more`.
@@ -151,13 +159,15 @@ class Grid {
     void twice(Row& from, int digits, int64_t length, bool more, uint64_t* to, int64_t plane, int64_t words) {
         if constexpr (DIGITS < EDGE_BITS)
             if (digits > DIGITS) return twice<DIGITS + 1>(from, digits, length, more, to, plane, words);
-        const int64_t apart = length / 64, end = 2 * length / 64;
+        // Copies: a member is loaded again after every store, which could have changed it.
+        const uint64_t *in = from[0], *single = base[0] + 2 * length / 64;
+        const int64_t next = from.plane, apart = length / 64;
         const int bits = int(length % 64), end_bits = int(2 * length % 64);
         for (int64_t w = 0; w < words; w += LANES) {
-            Words carry = more ? load_from(base[0] + end + w, end_bits) : Words{};
+            Words carry = more ? load_from(single + w, end_bits) : Words{};
 #pragma GCC unroll 16
             for (int i = 0; i < DIGITS; i++) {
-                const Words one = load(from[i] + w), other = load_from(from[i] + apart + w, bits);
+                const Words one = load(in + i * next + w), other = load_from(in + i * next + apart + w, bits);
                 store(to + i * plane + w, one ^ other ^ carry);
                 carry = majority(one, other, carry);
             }
@@ -166,8 +176,8 @@ class Grid {
     }
 
     void sum_window(const Window& window, uint64_t* to) {
-        if (window.length == 1) return move(row, window.from, to, ring.plane);
-        move(row, window.from, base[0], across);
+        if (window.length == 1) return move(row[0], window.from, to, ring.plane);
+        move(row[0], window.from, base[0], across);
         Row* now = &base;
         int digits = 1;
         for (int place = 30 - __builtin_clz(window.length); place >= 0; place--) {
@@ -194,32 +204,44 @@ class Grid {
         return into[0];
     }
 
-    Words next(Words alive, const Words* count) const {
+    static Words next(Words alive, const Words* count, const Bound* lowest, const Bound* ends, size_t ranges) {
         const Words unset[4] = {~Words{}, alive, ~alive, Words{}};
         Words found{};
-        for (size_t i = 0; i < lowest.size(); i++) found |= lowest[i].not_above(count, unset) & ~ends[i].not_above(count, unset);
+        for (size_t i = 0; i < ranges; i++) found |= lowest[i].not_above(count, unset) & ~ends[i].not_above(count, unset);
         return found;
     }
 
     // Moves the counts on to the next row, and finds the cells that live there after the step.
     void slide(const uint64_t* enters, const uint64_t* leaves, bool wanted) {
-        uint64_t* sum = counts[0];
-        for (int64_t w = 0; w < ring.plane; w += LANES, sum += COUNT_BITS * LANES) {
+        uint64_t *sum = counts[0], *after = lives[0];
+        const uint64_t* before = cells[0];
+        const Bound *low = lowest.data(), *end = ends.data();
+        const int64_t plane = ring.plane;
+        const size_t ranges = lowest.size();
+        for (int64_t w = 0; w < plane; w += LANES, sum += COUNT_BITS * LANES) {
             Words count[COUNT_BITS], change[EDGE_BITS], borrow{}, carry{};
 #pragma GCC unroll 32
             for (int i = 0; i < EDGE_BITS; i++) {
-                const Words more = load(enters + i * ring.plane + w), less = load(leaves + i * ring.plane + w);
+                const Words more = load(enters + i * plane + w), less = load(leaves + i * plane + w);
                 change[i] = more ^ less ^ borrow;
                 borrow = majority(~more, less, borrow);
             }
 #pragma GCC unroll 32
-            for (int i = 0; i < COUNT_BITS; i++) {
-                const Words old = load(sum + i * LANES), add = i < EDGE_BITS ? change[i] : borrow;
-                count[i] = old ^ add ^ carry;
-                carry = majority(old, add, carry);
+            for (int i = 0; i < EDGE_BITS; i++) {
+                const Words old = load(sum + i * LANES);
+                count[i] = old ^ change[i] ^ carry;
+                carry = majority(old, change[i], carry);
                 store(sum + i * LANES, count[i]);
             }
-            if (wanted) store(lives[0] + w, next(load(cells[0] + w), count));
+            Words moves = carry ^ borrow;  // the higher digits: up by 1 if there is a carry, down by 1 if there is a borrow
+#pragma GCC unroll 32
+            for (int i = EDGE_BITS; i < COUNT_BITS; i++) {
+                const Words old = load(sum + i * LANES);
+                count[i] = old ^ moves;
+                moves &= old ^ borrow;
+                store(sum + i * LANES, count[i]);
+            }
+            if (wanted) store(after + w, next(load(before + w), count, low, end, ranges));
         }
     }
 
@@ -252,8 +274,7 @@ class Grid {
             for (int i = 0; i < job.window_count; i++) sum_window(job.windows[i], slot(i, y + reach));
             const uint64_t* enters = add(job.enters, job.enter_count, y, entering);
             const uint64_t* leaves = add(job.leaves, job.leave_count, y, leaving);
-            if (y >= first)
-                for (int64_t w = 0; w < row_words; w++) cells[0][w] = alive_word<STATE_BITS>(before + y * row_words + w, plane);
+            if (y >= first) read_alive(y, cells[0]);
             slide(enters, leaves, y >= first);
             if (y >= first) write(y, after);
         }
@@ -264,7 +285,10 @@ class Grid {
 
 // Returns 0, or 1 if out of memory.
 extern "C" int32_t bit_sliced_count(const Job* job) try {
-    const int64_t rows = std::clamp<int64_t>(CELLS_OF_CHUNK / job->width, std::min(64 * job->reach, job->height), job->height);
+    const int64_t most = std::clamp<int64_t>(CELLS_OF_CHUNK / job->width, std::min(64 * job->reach, job->height), job->height);
+    int64_t chunks = (job->height + most - 1) / most;
+    while (job->batch * chunks % job->threads) chunks++;  // keeps all threads busy to the end
+    const int64_t rows = (job->height + chunks - 1) / chunks;
     const int64_t grid = STATE_BITS * job->height * ((job->width + 63) / 64);
     step_rows(job->threads, job->steps, job->batch, job->height, rows, grid, job->cells, job->next, job->spare, [&] { return Grid(*job); });
     return 0;

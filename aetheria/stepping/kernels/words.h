@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -40,13 +40,18 @@ Words shifted_words(Words first, Words second, std::index_sequence<I...>) {
 #endif
 }
 
-// The bits from bit `first` (0 to 63) of the words at p on. Reads two vectors: a load that began at the second word would wait for
-// stores of both.
+// The bits from bit `first` (0 to 63) of the words at p on, of which two vectors may be read.
 inline Words load_from(const uint64_t* p, int first) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    const __m256i low = (__m256i)load(p), high = (__m256i)load(p + 1);  // shifts by 64 make 0
+    return (Words)_mm256_or_si256(_mm256_srl_epi64(low, _mm_cvtsi32_si128(first)), _mm256_sll_epi64(high, _mm_cvtsi32_si128(64 - first)));
+#else
+    // Two vectors: with 512 bits a load that began at the second word would often cross a cache line, and wait for stores of both.
     const Words low = load(p), high = shifted_words<1>(low, load(p + LANES), std::make_index_sequence<LANES>());
 #if defined(__AVX512VBMI2__)
     return (Words)_mm512_shrdv_epi64((__m512i)low, (__m512i)high, _mm512_set1_epi64(first));
 #else
     return low >> first | (high << 1) << (63 - first);
+#endif
 #endif
 }
