@@ -70,7 +70,8 @@ struct ColumnMask {
 #else
 #if defined(__AVX2__)
             if (w < whole) {  // beyond the row may be cells of another thread, which a whole vector would write, too
-                const __m256i columns = _mm256_sllv_epi32(_mm256_set1_epi32(int(bits[w])), _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24));
+                const __m256i to_sign = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
+                const __m256i columns = _mm256_sllv_epi32(_mm256_set1_epi32(int(bits[w])), to_sign);
                 const __m256 old = _mm256_loadu_ps(to), sum = _mm256_add_ps(old, reordered(more, COLUMN_ORDERS.spread[bits[w]]));
                 _mm256_storeu_ps(to, _mm256_blendv_ps(old, sum, _mm256_castsi256_ps(columns)));
                 continue;
