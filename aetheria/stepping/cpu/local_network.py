@@ -23,13 +23,13 @@ from aetheria.stepping.unmodified import form_of
 
 
 class Layer(ctypes.Structure):
-    """As in `local_network.cpp`."""
+    """As in `dense_layer.h`."""
 
     _fields_ = fields("weight bias scale", int32="inputs outputs activation", float32="eps")
 
 
 class Job(ctypes.Structure):
-    """As in `local_network.cpp`."""
+    """As in `network_job.h`."""
 
     _fields_ = fields(
         "layers filters cells next spare seed step fire_below decay kept",

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "enums.h"
-#if defined(__AVX512F__)
+#if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
