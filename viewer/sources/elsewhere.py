@@ -28,6 +28,22 @@ class ControlledSource(Protocol):
 
 
 @runtime_checkable
+class SharedSpeed(Protocol):
+    """A source whose speed is one for all its readers.
+
+    Attributes:
+        speed_known: the server has told its speed.
+        shared_speed: steps, or frames of a recording, a second; None for no limit.
+    """
+
+    @property
+    def speed_known(self) -> bool: ...
+
+    @property
+    def shared_speed(self) -> float | None: ...
+
+
+@runtime_checkable
 class ObservedSource(Protocol):
     """A source whose observables come with its pictures.
 

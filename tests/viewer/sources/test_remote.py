@@ -52,6 +52,34 @@ def test_speed_field_and_viewport_are_chosen_in_the_window() -> None:
         until(controller, lambda: view.frames[-1].field == controller.source.fields[1].name)  # type: ignore[union-attr]
 
 
+def test_a_window_shows_the_speed_of_the_server_and_leaves_it() -> None:
+    motor = motor_of()
+    with served(motor) as (server, steering), window_on(server.url) as (controller, view):
+        model = controller.model
+        until(controller, lambda: model.speed is None)  # no limit; a window of its own begins with 60
+        steering.limit(7.0)  # by another reader
+        until(controller, lambda: model.speed == 7.0)
+        controller.stride_up()  # twice the steps a frame: the frames a second stay
+        until(controller, lambda: steering.speed == 14.0)
+        steering.limit(3.0)
+        until(controller, lambda: (model.speed, model.stride) == (1.5, 2))
+        controller.unlimited()
+        until(controller, lambda: steering.speed is None)
+        assert not view.messages
+        controller.close()
+        assert model.speed == 60.0
+
+
+def test_a_window_that_only_looks_leaves_the_speed_whatever_it_was() -> None:
+    with served(motor_of(), read_only=True) as (server, steering):
+        steering.limit(2.5)
+        with window_on(server.url) as (controller, view):
+            until(controller, lambda: view.frames and controller.model.speed == 2.5)
+            controller.faster()
+            until(controller, lambda: controller.model.speed == 2.5)
+        assert steering.speed == 2.5
+
+
 def test_a_slice_of_a_volume_is_chosen_across_any_axis() -> None:
     motor = motor_of("Life3D", (5, 6, 7))
     with served(motor) as (server, _), window_on(server.url) as (controller, view):
