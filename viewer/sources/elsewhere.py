@@ -28,6 +28,24 @@ class ControlledSource(Protocol):
 
 
 @runtime_checkable
+class EditedElsewhere(Protocol):
+    """A source that is told by a server which edits were made.
+
+    Attributes:
+        edits_made: grows with every edit.
+        edit_lines: the edits that were told last, as text.
+    """
+
+    edit_lines: tuple[str, ...]
+
+    @property
+    def edits_made(self) -> int: ...
+
+    def ask_for_edits(self) -> None:
+        """Asks for the list; does not wait."""
+
+
+@runtime_checkable
 class SharedSpeed(Protocol):
     """A source whose speed is one for all its readers.
 

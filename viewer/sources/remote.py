@@ -13,7 +13,7 @@ from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.laws.base import Law
 from aetheria.laws.controls import Value
 from aetheria.serve.cells import CellBlock
-from aetheria.serve.client import Message, Refusal, RemoteRun
+from aetheria.serve.client import Done, Edits, Message, Refusal, RemoteRun
 from aetheria.serve.protocol import MAX_OBSERVABLES, Picture
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.palette import first_view_settings
@@ -43,7 +43,6 @@ class RemoteSource(RemoteSteering):
     Levels and colours are found here, from pictures of bytes: a value is known to a part in 255 of the server's levels.
 
     Attributes:
-        commands: that the server takes.
         controls: parameters of the law.
         values: of these, as the server told them last.
         law, cells: for tools that change cells; see `EditableSource`.
@@ -71,21 +70,22 @@ class RemoteSource(RemoteSteering):
         self.measurements: deque[Measurement] = deque(maxlen=_KEPT)
         self._observed: tuple[str, ...] = ()
         self.first_view_settings = first_view_settings(self.fields, self.plane, None)
-        self.commands = frozenset(map(str, welcome["commands"]))
-        self.controls = tuple(map(control_of, welcome["controls"])) if "control" in self.commands else ()
+        controls = tuple(map(control_of, welcome["controls"]))
         choices = {choice.name: choice for choice in self.fields}
         self._frames: RemoteFrames = RemoteRows(self.plane, choices) if self.plane.space_time else RemoteGrid(choices)
         self.samples = self._frames.samples
         self._request: FrameRequest | None = None
         self._newest = NewestFrame()
         self._answers = Answers()
-        self.law: Law = Law()
-        self.not_edited = self._tools(welcome)
-        self.cells = RemoteCells(lambda: self._run, self._answers, self.universes)
+        self._step_told = 0
         self._bytes = 0
         self._steps, self._shown, self._received = RateMeter(), RateMeter(), RateMeter()
         self._ended = threading.Event()
         super().__init__(run, "remote source")
+        self.controls = controls if "control" in self.commands else ()
+        self.law: Law = Law()
+        self.not_edited = self._tools(welcome)
+        self.cells = RemoteCells(lambda: self._run, self._answers, self.universes)
         self._receiver = threading.Thread(target=self._receive, name="remote frames", daemon=True)
         self._receiver.start()
         close_at_exit(self)
@@ -237,8 +237,20 @@ class RemoteSource(RemoteSteering):
             if message.observables:
                 self.measurements.append(measurement_of(message, self.universes))
             self.submit(self._draw, name="draw")
-        elif message is not None and not self._answers.give(message) and isinstance(message, Refusal):
+        elif isinstance(message, Edits):
+            self.edit_lines = message.lines
+        elif isinstance(message, Done) and message.command == "restart":
+            self._begin_anew()
+        elif message is None:
+            if int(self._run.status.get("step", 0)) < self._step_told and self.live:
+                self._begin_anew()  # another reader took the run back
+            self._step_told = int(self._run.status.get("step", 0))
+        elif not self._answers.give(message) and isinstance(message, Refusal):
             self.report_error(ConfigError(message.message))
+
+    def _begin_anew(self) -> None:
+        self._step_told = 0
+        self.report_restart()
 
     def _return(self) -> None:
         """Connects again as soon as the server is there; the view is the one before."""

@@ -13,13 +13,17 @@ class RemoteSteering(Worker):
     """Sends commands to a server from the worker thread.
 
     Attributes:
+        commands: that the server takes.
         runs: the server lets its readers steer the run.
         stride: steps, or frames of a recording, per update.
+        edit_lines: the edits that the server told last, as text.
     """
 
     def __init__(self, run: RemoteRun, name: str) -> None:
         self._run = run
-        self.runs = "pause" in run.welcome["commands"]
+        self.commands = frozenset(map(str, run.welcome["commands"]))
+        self.runs = "pause" in self.commands
+        self.edit_lines: tuple[str, ...] = ()
         self.stride = 1
         self._wishes = Wishes()
         super().__init__(name)
@@ -34,12 +38,29 @@ class RemoteSteering(Worker):
             self._send(lambda run: run.send("step", steps=steps))
 
     def go_to(self, step: int) -> None:
-        """Steps on to `step`; a served run does not go back."""
+        """Steps on to `step`; restarts the run for all readers first if that is in the past, or the start."""
         ahead = step - int(self._run.status.get("step", 0))
         if ahead > 0 and self.runs:
             self._send(lambda run: run.send("step", steps=ahead))
-        elif ahead < 0:
-            self.report_error(ConfigError("A served run only goes on: its readers cannot take it back."))
+        elif ahead < 0 or not step:
+            self._restart(step)
+
+    def _restart(self, step: int) -> None:
+        if "restart" not in self.commands:
+            self.report_error(ConfigError("This server cannot take its run back to the start."))
+            return
+        wanted = {"step": step} if step else {}  # a run that goes on from a saved state has another first step
+        self._send(lambda run: run.send("restart", **wanted))
+
+    @property
+    def edits_made(self) -> int:
+        """Grows with every edit."""
+        return int(self._run.status.get("edits", -1))
+
+    def ask_for_edits(self) -> None:
+        """Asks for the list of edits, of a server that has one."""
+        if "edits" in self.commands:
+            self._send(lambda run: run.send("edits"), "edits")
 
     def set_speed(self, speed: float | None, stride: int) -> None:
         """Asks for a speed for all readers, where it is another one than the server's."""

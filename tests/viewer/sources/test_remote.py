@@ -106,6 +106,32 @@ def test_parameters_are_changed_from_the_window_and_refusals_are_shown() -> None
         until(controller, lambda: motor.get_control("m") == 0.15)
 
 
+def test_a_served_run_is_reset_and_its_edits_are_listed() -> None:
+    motor, alike = motor_of(), motor_of()
+    with served(motor) as (server, steering), window_on(server.url) as (controller, view):
+        history = controller.history
+        until(controller, lambda: shows(view, motor))
+        motor.set_control("rule", "B36/S23")  # by somebody else
+        until(controller, lambda: history.lines == ("step 0: rule = B36/S23",))
+        controller.step_many(4)
+        until(controller, lambda: motor.step_count == 4 and view.statuses[-1].step == 4)
+        controller.tools.draw()
+        controller.tools.press(5, 6)
+        controller.tools.release(5, 6)
+        until(controller, lambda: len(history.lines) == 2 and history.lines[1].startswith("step 4: cells near"))
+        controller.reset()
+        until(controller, lambda: motor.step_count == 0 and history.lines == () and shows(view, motor))
+        assert np.array_equal(motor.cells.numpy(), alike.cells.numpy())
+        assert motor.get_control("rule") == "B3/S23"
+        controller.toggle_play()
+        until(controller, lambda: view.statuses[-1].step > 5)
+        controller.go_to(2)  # back, and on from the start
+        until(controller, lambda: motor.step_count == 2 and steering.waits and view.frames[-1].step == 2)
+        alike.step(2)
+        assert np.array_equal(motor.cells.numpy(), alike.cells.numpy())
+        assert not view.messages
+
+
 def test_a_cell_is_inspected() -> None:
     motor = motor_of()
     with served(motor) as (server, _), window_on(server.url) as (controller, view):
