@@ -10,7 +10,7 @@ from aetheria.motor.motor import Aetheria_Motor
 
 _POLL_S = 0.05  # seconds between two looks at the caller's `until` while no step is due
 _BURST_S = 0.25  # of steps at the limited speed, the most that are made up for after a delay
-_MOST_STEPS = 1_000_000  # asked for at once
+MOST_STEPS = 1_000_000  # asked for at once
 _FASTEST = 1e9
 
 
@@ -27,6 +27,7 @@ class Steering:
     def __init__(self) -> None:
         self.paused = False
         self.speed: float | None = None
+        self._stepping = False
         self._asked = 0  # single steps that are still to be made
         self._version = 0  # of the wishes: a chunk of steps ends when they change
         self._changed = threading.Condition()
@@ -41,15 +42,21 @@ class Steering:
         """Stops the steps, or lets them go on."""
         self._change(paused=paused, _asked=0)
 
+    def halt(self) -> None:
+        """Pauses, and waits for the end of the steps in progress; not for the thread that steps."""
+        self.pause(True)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._stepping)
+
     def step_once(self, steps: int = 1) -> None:
         """Pauses, and takes so many steps.
 
         Raises:
             ConfigError: less than one step, or more than a million.
         """
-        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= _MOST_STEPS:
-            raise ConfigError(f"step: {steps!r} given; expected a whole number from 1 to {_MOST_STEPS:,}")
-        self._change(paused=True, _asked=min(self._asked + steps, _MOST_STEPS))
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS:
+            raise ConfigError(f"step: {steps!r} given; expected a whole number from 1 to {MOST_STEPS:,}")
+        self._change(paused=True, _asked=min(self._asked + steps, MOST_STEPS))
 
     def limit(self, speed: float | None) -> None:
         """Limits the steps a second; None for no limit.
@@ -81,23 +88,33 @@ class Steering:
                 ended = until is not None and until()
                 return ended or version != self._version
 
-            done = motor.step(steps, interrupted)
+            done = 0
+            try:
+                done = motor.step(steps, interrupted)
+            finally:
+                self._took(done, version)
             taken += done
-            self._took(done, version)
         return taken
 
     def _next_steps(self, most: int) -> tuple[int, int]:
-        """The version of the wishes, and the number of steps that are due now."""
+        """The version of the wishes, and the number of steps that are due now and begin."""
         with self._changed:
-            if self.paused:
-                return self._version, min(most, self._asked)
-            if self.speed is None:
-                return self._version, most
-            late = time.monotonic() - self._due
-            return self._version, min(most, max(0, 1 + math.floor(min(late, _BURST_S) * self.speed))) if late >= 0 else 0
+            steps = min(most, self._due_steps(most))
+            self._stepping = steps > 0
+            return self._version, steps
+
+    def _due_steps(self, most: int) -> int:
+        if self.paused:
+            return self._asked
+        if self.speed is None:
+            return most
+        late = time.monotonic() - self._due
+        return max(0, 1 + math.floor(min(late, _BURST_S) * self.speed)) if late >= 0 else 0
 
     def _took(self, steps: int, version: int) -> None:
         with self._changed:
+            self._stepping = False
+            self._changed.notify_all()
             if self.paused:
                 self._asked = max(0, self._asked - steps) if version == self._version else self._asked
             elif self.speed is not None:

@@ -52,7 +52,14 @@ class Done:
     value: float | None = None
 
 
-Message = Picture | CellBlock | Done | Refusal
+@dataclass(frozen=True)
+class Edits:
+    """The edits of a run as lines of text, the oldest first."""
+
+    lines: tuple[str, ...]
+
+
+Message = Picture | CellBlock | Done | Edits | Refusal
 
 
 class RemoteRun:
@@ -172,6 +179,8 @@ class RemoteRun:
                 return Refusal(said, str(values.get("command", "")))
             case "done" | "amplitude":
                 return Done(str(values.get("command", values["type"])), values.get("value"))
+            case "edits":
+                return Edits(tuple(map(str, values.get("lines", ()))))
             case "ended":
                 self.ended = True
         return None

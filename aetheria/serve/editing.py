@@ -61,6 +61,11 @@ class CellEditor:
         """Repeats the last edit that was undone. Raises ConfigError where there is none."""
         self._swap(self._undone, self._done, "redo")
 
+    def forget(self) -> None:
+        """Keeps nothing for undo and redo any more: the run began anew."""
+        self._done.clear()
+        self._undone.clear()
+
     def _swap(self, taken_from: list[CellBlock], given_to: list[CellBlock], name: str) -> None:
         if not taken_from:
             raise ConfigError(f"{name}: no edit of a reader is left to {name}")

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from aetheria.core.block import Block
-from aetheria.core.errors import ConfigError
+from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.export.pictures import find_levels
 from aetheria.laws.base import Law
-from aetheria.laws.controls import Control
+from aetheria.laws.controls import Control, Value
+from aetheria.motor.edit_text import edit_lines
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.downsample import interleaved
 from aetheria.observe.frame import Frame
 from aetheria.observe.law_fields import known_fields
 from aetheria.observe.request import AXIS_NAMES, Request
-from aetheria.runs.steering import Steering
+from aetheria.runs.steering import MOST_STEPS, Steering
 from aetheria.serve.budget import Budget
 from aetheria.serve.cells import cells_message
 from aetheria.serve.editing import CellEditor
@@ -29,8 +30,8 @@ _PERIOD_S = 0.04  # between two pictures of a view, at the least
 _SHARE = 0.02  # of the run's time that all readers together may take
 _LEVELS_S = 1.0  # seconds between two searches for the levels of a field without a fixed range
 _SAMPLE_SIDE = 64  # values along an axis from which levels are found
-STEERED = ("pause", "step", "speed")
-EDITED = ("read", "amplitude", "cells", "undo", "redo", "control")
+STEERED = ("pause", "step", "speed", "restart")
+EDITED = ("read", "amplitude", "cells", "undo", "redo", "control", "edits")
 
 
 class LiveSource:
@@ -67,6 +68,7 @@ class LiveSource:
             _cell_info(law),
         )
         self._editor = CellEditor(motor)
+        self._first = {control.name: motor.get_control(control.name) for control in law.controls}
         self._values: tuple[int, Mapping[str, Any]] | None = None  # of the controls, at a number of changes
         self._closed = False
 
@@ -92,10 +94,11 @@ class LiveSource:
             time.sleep(max(0.0, began + _PERIOD_S - time.monotonic()))
 
     def status(self) -> Mapping[str, Any]:
-        """Step, and whether the run is paused and at which speed."""
+        """Step, number of edits, and whether the run is paused and at which speed."""
         steering = self._steering
         paused, speed = (False, None) if steering is None else (steering.paused, steering.speed)
-        return {"step": self._motor.step_count, "paused": paused, "speed": speed, "controls": self._values_of_controls()}
+        how = {"paused": paused, "speed": speed, "edits": self._motor.changes}
+        return {"step": self._motor.step_count, **how, "controls": self._values_of_controls()}
 
     def obey(self, command: str, values: Mapping[str, Any]) -> bytes | str | None:
         """Does one of `info.commands`; see `Source`."""
@@ -112,6 +115,11 @@ class LiveSource:
                 self._editor.undo()
             case "redo":
                 self._editor.redo()
+            case "edits":
+                return text("edits", lines=edit_lines(self._motor.edits))
+            case "restart":
+                self._restart(values.get("step", self._motor.first_step))
+                return text("done", command="restart")
             case "control":
                 self._set_control(values.get("name"), values.get("value"))
             case _:
@@ -130,6 +138,32 @@ class LiveSource:
         if not isinstance(name, str) or isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ConfigError(f"control {name!r}: {value!r} given; expected a name, and a number or a text")
         self._motor.set_control(name, value)
+
+    def _restart(self, step: object) -> None:
+        """Back to the first step and the first values of the parameters, paused; then on to `step`."""
+        steering, motor = self._steering, self._motor
+        assert steering is not None
+        if type(step) is not int or not 0 <= step - motor.first_step <= MOST_STEPS:
+            raise ConfigError(f"restart step: {step!r} given; expected up to {MOST_STEPS:,} steps from {motor.first_step}")
+        paused = steering.paused
+        steering.halt()
+        with motor.turn:
+            present = {name: motor.get_control(name) for name in self._first}
+            try:
+                self._set_controls(self._first)  # before the restart: initial cells may depend on them
+                motor.restart()
+            except AetheriaError:
+                self._set_controls(present)
+                steering.pause(paused)
+                raise
+        self._editor.forget()
+        if step > motor.first_step:
+            steering.step_once(step - motor.first_step)
+
+    def _set_controls(self, values: Mapping[str, Value]) -> None:
+        for name, value in values.items():
+            if self._motor.get_control(name) != value:
+                self._motor.set_control(name, value)
 
     def _steer(self, command: str, values: Mapping[str, Any]) -> None:
         steering = self._steering

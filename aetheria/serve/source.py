@@ -9,7 +9,7 @@ from aetheria.observe.colour_maps import COLOUR_MAPS, colour_map
 from aetheria.serve.budget import Budget
 from aetheria.serve.protocol import Picture, View
 
-LOOKING = ("read", "amplitude")  # commands that change nothing
+LOOKING = ("read", "amplitude", "edits")  # commands that change nothing
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ from aetheria import Aetheria_Motor
 from aetheria.core.errors import ConfigError
 from aetheria.laws import build_law
 from aetheria.motor.edits import CellsEdit, ControlEdit
+from aetheria.recording import Recorder
+from aetheria.runs.steering import Steering
 from aetheria.serve.cells import CellBlock, cells_message, read_cells
-from aetheria.serve.client import Done, Refusal, RemoteRun
+from aetheria.serve.client import Done, Edits, Refusal, RemoteRun
 from aetheria.serve.editing import CellEditor
 from aetheria.serve.protocol import MAX_CELL_BYTES, MAX_TEXT_BYTES, Picture, ProtocolError, View, packed
 from aetheria.serve.server import Server
@@ -229,7 +233,7 @@ def test_a_text_as_large_as_cells_may_be_ends_the_connection() -> None:
 def test_a_read_only_server_reads_cells_and_changes_none() -> None:
     motor = small_motor()
     with reader(motor, read_only=True) as (run, _):
-        assert run.welcome["commands"] == ["read", "amplitude"]
+        assert run.welcome["commands"] == ["read", "amplitude", "edits"]
         run.set_cells(CellBlock((0, 0), np.zeros((1, 16, 24), np.uint8)))
         assert "--read-only" in answer(run, Refusal).message
         for command, values in (
@@ -253,3 +257,50 @@ def test_a_view_of_a_region_shows_its_cells_and_says_so() -> None:
         run.choose(View(region=(0, 0, 17, 5)))
         with pytest.raises(ConfigError, match="region"):
             list(run.pictures())
+
+
+def test_a_reader_takes_the_run_back_to_its_start_with_its_first_parameters() -> None:
+    motor, alike = small_motor("Lenia", (32, 32)), small_motor("Lenia", (32, 32))
+    steering, stop = Steering(), threading.Event()
+    stepper = threading.Thread(target=steering.step, args=(motor, 10**9, stop.is_set))
+    with reader(motor, steering=steering) as (run, _):
+        stepper.start()
+        try:
+            run.send("control", name="m", value=0.2)
+            run.send("edits")
+            assert answer(run, Edits).lines[-1].endswith(": m = 0.2")
+            run.send("restart", step=3)
+            assert answer(run, Done) == Done("restart")
+            while motor.step_count < 3:
+                run.receive(1)
+            assert steering.waits
+            assert (motor.step_count, motor.get_control("m"), motor.edits) == (3, 0.15, ())
+            alike.step(3)
+            assert torch.equal(motor.cells, alike.cells)
+            run.send("undo")  # of nothing: what was changed before is gone
+            assert "no edit" in answer(run, Refusal).message
+            run.send("restart", step=-1)
+            assert answer(run, Refusal).message == "restart step: -1 given; expected up to 1,000,000 steps from 0"
+        finally:
+            stop.set()
+            stepper.join()
+
+
+def test_a_run_that_is_recorded_is_not_taken_back_and_goes_on(tmp_path: Path) -> None:
+    motor, steering = small_motor("Lenia", (32, 32)), Steering()
+    with Recorder(motor, tmp_path / "run.h5", fields=["channel_0"]), reader(motor, steering=steering) as (run, _):
+        motor.step(2)
+        motor.set_control("m", 0.2)
+        run.send("restart")
+        assert answer(run, Refusal).message.startswith("restart: a recorder is running")
+        assert (motor.step_count, motor.get_control("m"), steering.paused) == (2, 0.2, False)
+
+
+def test_a_run_that_is_only_shown_lists_its_edits_and_is_not_taken_back() -> None:
+    motor = small_motor()
+    motor.set_control("rule", "B36/S23")
+    with reader(motor, steering=Steering(), read_only=True) as (run, _):
+        run.send("edits")
+        assert answer(run, Edits).lines == ("step 0: rule = B36/S23",)
+        run.send("restart")
+        assert "--read-only" in answer(run, Refusal).message

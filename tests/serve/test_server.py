@@ -203,7 +203,7 @@ def test_bad_commands_are_answered_in_one_line_and_the_reader_stays() -> None:
 
 def test_a_read_only_server_refuses_commands_but_not_views() -> None:
     with running(small_motor(), read_only=True) as (server, steering), RemoteRun(server.address) as run:
-        assert run.welcome["commands"] == ["read", "amplitude"]
+        assert run.welcome["commands"] == ["read", "amplitude", "edits"]
         run.choose(View(size=8))
         assert next(p for p in run.pictures() if p.width == 8)
         run.send("pause", paused=True)

@@ -19,6 +19,7 @@ from viewer.controllers.record import RecordController
 from viewer.controllers.save import SaveController
 from viewer.controllers.selection import SelectionController
 from viewer.controllers.series import SeriesController
+from viewer.controllers.shared_speed import SharedSpeedController
 from viewer.controllers.successors import SuccessorController
 from viewer.controllers.tools import ToolController
 from viewer.controllers.view_commands import ViewCommands
@@ -54,6 +55,7 @@ class Controller(ViewCommands):
         selection: selected cells, copied and edited.
         parameters: parameters of the law.
         successors: another grid, or another law, for the same cells.
+        shared_speed: the speed of a served run.
         history: list of the edits.
     """
 
@@ -78,6 +80,7 @@ class Controller(ViewCommands):
         self.selection = SelectionController(self, self.paste)
         self.successors = SuccessorController(self, self.open)
         self.parameters = ParameterController(self, self.successors)
+        self.shared_speed = SharedSpeedController(self)
         self.history = History(self, lambda: self.tools.painting)
         for part in (self.tools, self.parameters):
             part.listeners.append(self.history.mark_stale)
@@ -95,7 +98,8 @@ class Controller(ViewCommands):
         settings = source.first_view_settings
         region = Region(0, 0, *replace(source.plane, slice=settings.slice).grid)
         self.model.set(view_settings=settings, region=region, follow=False, stride=1, tool="pan")
-        source.set_speed(self.model.speed, self.model.stride)
+        if not source.elsewhere:  # a server's speed is that of all its readers: the window takes it over
+            source.set_speed(self.model.speed, self.model.stride)
         self.view.show_source(source)
         for component in self.components:
             component.opened(source)

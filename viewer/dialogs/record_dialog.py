@@ -28,6 +28,7 @@ from aetheria.observe.request import PixelType
 from aetheria.recording.schema import Codec, filters
 from viewer.controllers.controller import Controller
 from viewer.controllers.record import RecordForecast, RecordSettings
+from viewer.model.first_field import STORED, shown_for_stored
 from viewer.model.view_settings import Levels
 from viewer.sources.live import LiveSource
 from viewer.widgets.accessibility import accessible
@@ -80,11 +81,10 @@ class RecordDialog(QDialog):
         self._estimate()
 
     def _fill(self) -> None:
-        view = self.controller.model.view_settings
         for name in (*(choice.name for choice in self.source.fields), *self.source.observables):
             item = QListWidgetItem(name, self.fields)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            shown = view is not None and name == view.field
+            shown = name == self._stored_field()
             item.setCheckState(Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
         shape = self.source.plane.shape
         for divisor, words in _FRACTIONS.items():
@@ -131,14 +131,23 @@ class RecordDialog(QDialog):
         """The present choices."""
         items = [self.fields.item(row) for row in range(self.fields.count())]
         fields = tuple(item.text() for item in items if item.checkState() == Qt.CheckState.Checked)
-        view, frame, dtype = self.controller.model.view_settings, self.controller.frame, self.dtype.currentData()
+        frame, stored, dtype = self.controller.frame, self._stored_field(), self.dtype.currentData()
         levels: tuple[tuple[str, Levels], ...] = ()
-        if dtype == "uint8" and view is not None and frame is not None and frame.field == view.field in fields:
-            levels = ((view.field, frame.levels),)
+        if dtype == "uint8" and frame is not None and frame.field == self._shown_field() and stored in fields:
+            levels = ((stored, frame.levels),)
         return RecordSettings(
             Path(self.path.text()).expanduser(), fields, self.every.value(), self.extent.currentData(), dtype,
             self.codec.currentData(), levels,
         )  # fmt: skip
+
+    def _shown_field(self) -> str:
+        view = self.controller.model.view_settings
+        return "" if view is None else view.field
+
+    def _stored_field(self) -> str:
+        """The shown field, as it is recorded: where the window shows the states of the stored channel, that channel."""
+        field, law = self._shown_field(), self.source.law
+        return STORED if (law.default_field, shown_for_stored(law.states)) == (STORED, field) else field
 
     def _changed(self) -> None:
         self.record.setEnabled(False)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from aetheria.observe.colour_maps import with_gamma
 from aetheria.runs.config import RunConfig
+from viewer.model.first_field import STORED
 from viewer.model.plane import Plane
 from viewer.model.view_settings import FieldChoice, LevelMode, Levels, Mix, ViewSettings
 
@@ -30,7 +31,8 @@ def first_view_settings(fields: Sequence[FieldChoice], plane: Plane, config: Run
     """The first field, with slice, colours, levels, log and gamma of the config's [picture] table if that is for this field."""
     settings = ViewSettings(fields[0].name, slice=plane.slice)
     picture = config.picture if config is not None else None
-    if picture is None or picture.field not in (None, settings.field):
+    equal = (None, settings.field, *([STORED] if settings.field in ("alive", "state") else ()))
+    if picture is None or picture.field not in equal:
         return settings
     cuts = [] if picture.slice is None else [(axis, cut) for axis, cut in picture.slice.items() if axis in plane.axes]
     if plane.slice is not None and len(cuts) == 1:

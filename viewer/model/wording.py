@@ -65,10 +65,13 @@ def padded(text: str, width: int) -> str:
 def speed_in_words(speed: float | None, stride: int) -> str:
     """Target speed of a live run, for `speed` updates per second of `stride` steps.
 
-    >>> speed_in_words(60.0, 1), speed_in_words(30.0, 4), speed_in_words(None, 4)
-    ('60 steps a second', '120 steps a second', 'unlimited')
+    >>> speed_in_words(60.0, 1), speed_in_words(0.25, 2), speed_in_words(None, 4)
+    ('60 steps a second', '0.5 steps a second', 'unlimited')
     """
-    return "unlimited" if speed is None else f"{speed * stride:,.0f} steps a second"
+    if speed is None:
+        return "unlimited"
+    steps = speed * stride
+    return f"{steps:,.0f} steps a second" if steps >= 100 else f"{steps:.3g} steps a second"
 
 
 def playing_in_words(status: Status) -> str:

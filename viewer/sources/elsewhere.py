@@ -28,6 +28,40 @@ class ControlledSource(Protocol):
 
 
 @runtime_checkable
+class EditedElsewhere(Protocol):
+    """A source that is told by a server which edits were made.
+
+    Attributes:
+        edits_made: grows with every edit.
+        edit_lines: the edits that were told last, as text.
+    """
+
+    edit_lines: tuple[str, ...]
+
+    @property
+    def edits_made(self) -> int: ...
+
+    def ask_for_edits(self) -> None:
+        """Asks for the list; does not wait."""
+
+
+@runtime_checkable
+class SharedSpeed(Protocol):
+    """A source whose speed is one for all its readers.
+
+    Attributes:
+        speed_known: the server has told its speed.
+        shared_speed: steps, or frames of a recording, a second; None for no limit.
+    """
+
+    @property
+    def speed_known(self) -> bool: ...
+
+    @property
+    def shared_speed(self) -> float | None: ...
+
+
+@runtime_checkable
 class ObservedSource(Protocol):
     """A source whose observables come with its pictures.
 

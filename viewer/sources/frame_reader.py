@@ -10,9 +10,12 @@ from torch import Tensor
 
 from aetheria.observe.fields import FIELDS
 from aetheria.recording import Recording
+from viewer.model.first_field import STORED, states_of
 from viewer.model.plane import Plane, PlaneSlice, plane_of
 from viewer.model.region import Region
 from viewer.model.view_settings import FieldChoice
+
+_MEANING_OF_STATES = "the state of the cell"  # where the file says only which channel it is
 
 
 class FrameReader:
@@ -123,7 +126,9 @@ def _choice(recording: Recording, name: str) -> FieldChoice:
         low, high = float(attributes["add_offset"]), float(attributes["add_offset"] + 255 * attributes["scale_factor"])
     return FieldChoice(
         name,
-        str(attributes.get("long_name", "")),
+        _MEANING_OF_STATES
+        if name == STORED and states_of(str(recording.attributes["law"]))
+        else str(attributes.get("long_name", "")),
         str(attributes.get("units", "1")),
         (None if low is None else float(low), None if high is None else float(high)),
         str(attributes.get("colour_map", "ember")),

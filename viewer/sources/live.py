@@ -58,8 +58,7 @@ class LiveSource(Worker):
         self.universes = motor.shape[0]
         self.plane = plane_of(motor.shape[2:])
         traits = motor.traits
-        first = self._first_field(config) or traits.default_field
-        self.fields = field_choices(traits, first)
+        self.fields = field_choices(traits, None if config is None else config.picture.field)
         self.first_view_settings = first_view_settings(self.fields, self.plane, config)
         self.observables = observable_names(traits, len(self.plane.shape))
         choices = {choice.name: choice for choice in self.fields}
@@ -189,6 +188,3 @@ class LiveSource(Worker):
         self._frames.request(None)
         if not self.borrowed:
             self.motor.close()
-
-    def _first_field(self, config: RunConfig | None) -> str | None:
-        return config.picture.field if config is not None else None

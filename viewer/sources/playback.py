@@ -13,6 +13,7 @@ from aetheria.core.cpu_threads import one_thread
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig
+from viewer.model.first_field import first_field, states_of, with_first
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.palette import first_view_settings
 from viewer.model.plane import Plane
@@ -62,7 +63,9 @@ class RecordingSource(Worker):
         self.title = f"{recording.attributes['title'] or recording.attributes['law']} ({recording.path.name})"
         self.universes = int(recording.attributes["universes"])
         self._reader = FrameReader(recording)
-        self.fields, self.plane = tuple(self._reader.choices.values()), self._reader.plane
+        choices, states = self._reader.choices, states_of(str(recording.attributes["law"]))
+        self.fields = with_first(choices.values(), first_field(choices, next(iter(choices)), states))
+        self.plane = self._reader.plane
         self.observables = recording.observables
         self.first_view_settings = first_view_settings(self.fields, self.plane, _config(recording))
         self.dt = float(recording.attributes["dt"])

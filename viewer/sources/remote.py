@@ -13,7 +13,7 @@ from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.laws.base import Law
 from aetheria.laws.controls import Value
 from aetheria.serve.cells import CellBlock
-from aetheria.serve.client import Message, Refusal, RemoteRun
+from aetheria.serve.client import Done, Edits, Message, Refusal, RemoteRun
 from aetheria.serve.protocol import MAX_OBSERVABLES, Picture
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.palette import first_view_settings
@@ -25,24 +25,24 @@ from viewer.model.view_settings import FrameRequest
 from viewer.sources.newest_frame import NewestFrame
 from viewer.sources.remote_cells import Answer, Answers, RemoteCells
 from viewer.sources.remote_frames import RemoteFrames, RemoteGrid, RemoteRows
-from viewer.sources.remote_messages import choice_of, control_of, measurement_of, view_of
+from viewer.sources.remote_messages import choices_of, control_of, measurement_of, view_of
 from viewer.sources.remote_sampling import RemoteSampler
+from viewer.sources.remote_steering import RemoteSteering
 from viewer.sources.samples import SampleRequest, numbers_only
 from viewer.sources.served_law import ServedLaw
-from viewer.sources.source import RateMeter, Worker, close_at_exit
+from viewer.sources.source import RateMeter, close_at_exit
 
 _RETRY_S = 2.0  # between two attempts to reach a server that is gone
 _WAIT_S = 0.25
 _KEPT = 256  # measurements that wait for a busy window
 
 
-class RemoteSource(Worker):
+class RemoteSource(RemoteSteering):
     """A run that a server shows, as far as the server allows: pause, step, speed, parameters, edits.
 
     Levels and colours are found here, from pictures of bytes: a value is known to a part in 255 of the server's levels.
 
     Attributes:
-        commands: that the server takes.
         controls: parameters of the law.
         values: of these, as the server told them last.
         law, cells: for tools that change cells; see `EditableSource`.
@@ -60,33 +60,32 @@ class RemoteSource(Worker):
             address: as the server printed it; see `RemoteRun`.
             run: a connection to it, which the source closes.
         """
-        self._address, self._run = address, run
+        self._address = address
         welcome = run.welcome
         self.place = urlsplit(address).netloc
         self.title = f"{welcome['title']} ({self.place})"
         self.plane, self.universes = plane_of(tuple(welcome["grid"])), int(welcome["universes"])
-        self.fields = tuple(map(choice_of, welcome["fields"]))
+        self.fields = choices_of(welcome)
         self.observables = tuple(map(str, welcome["observables"]))
         self.measurements: deque[Measurement] = deque(maxlen=_KEPT)
         self._observed: tuple[str, ...] = ()
         self.first_view_settings = first_view_settings(self.fields, self.plane, None)
-        self.commands = frozenset(map(str, welcome["commands"]))
-        self.controls = tuple(map(control_of, welcome["controls"])) if "control" in self.commands else ()
-        self.runs = "pause" in self.commands
+        controls = tuple(map(control_of, welcome["controls"]))
         choices = {choice.name: choice for choice in self.fields}
         self._frames: RemoteFrames = RemoteRows(self.plane, choices) if self.plane.space_time else RemoteGrid(choices)
         self.samples = self._frames.samples
         self._request: FrameRequest | None = None
         self._newest = NewestFrame()
         self._answers = Answers()
-        self.law: Law = Law()
-        self.not_edited = self._tools(welcome)
-        self.cells = RemoteCells(lambda: self._run, self._answers, self.universes)
-        self._pace: tuple[float | None, int] | None = None
+        self._step_told = 0
         self._bytes = 0
         self._steps, self._shown, self._received = RateMeter(), RateMeter(), RateMeter()
         self._ended = threading.Event()
-        super().__init__("remote source")
+        super().__init__(run, "remote source")
+        self.controls = controls if "control" in self.commands else ()
+        self.law: Law = Law()
+        self.not_edited = self._tools(welcome)
+        self.cells = RemoteCells(lambda: self._run, self._answers, self.universes)
         self._receiver = threading.Thread(target=self._receive, name="remote frames", daemon=True)
         self._receiver.start()
         close_at_exit(self)
@@ -188,34 +187,6 @@ class RemoteSource(Worker):
 
     # -- running ------------------------------------------------------------------------------------------------
 
-    def play(self, playing: bool) -> None:
-        if self.runs:
-            self._send(lambda run: run.send("pause", paused=not playing), "play")
-
-    @property
-    def stride(self) -> int:
-        """Steps, or frames, per update."""
-        return self._pace[1] if self._pace is not None else 1
-
-    def advance_updates(self, updates: int) -> None:
-        steps = updates * self.stride
-        if self.runs and steps:
-            self._send(lambda run: run.send("step", steps=steps))
-
-    def go_to(self, step: int) -> None:
-        """Steps on to `step`; a served run does not go back."""
-        ahead = step - int(self._run.status.get("step", 0))
-        if ahead > 0 and self.runs:
-            self._send(lambda run: run.send("step", steps=ahead))
-        elif ahead < 0:
-            self.report_error(ConfigError("A served run only goes on: its readers cannot take it back."))
-
-    def set_speed(self, speed: float | None, stride: int) -> None:
-        """Sets the speed for all readers, where it is another one than that with which the window was opened."""
-        before, self._pace = self._pace, (speed, stride)
-        if self.runs and before not in (None, self._pace):
-            self._send(lambda run: run.send("speed", speed=None if speed is None else speed * stride), "speed")
-
     def set_control(self, name: str, value: Value) -> None:
         """Asks for another value of a parameter; a refusal is reported."""
         self._send(lambda run: run.send("control", name=name, value=value), f"control {name}")
@@ -247,17 +218,6 @@ class RemoteSource(Worker):
 
     # -- threads ------------------------------------------------------------------------------------------------
 
-    def _send(self, job: Callable[[RemoteRun], None], name: str = "") -> None:
-        """Sends from the worker thread; what cannot be sent is dropped: the receiver says that the server is gone."""
-
-        def send() -> None:
-            try:
-                job(self._run)
-            except ConfigError:
-                return
-
-        self.submit(send, name=name)
-
     def _receive(self) -> None:
         while not self._ended.is_set():
             try:
@@ -277,8 +237,20 @@ class RemoteSource(Worker):
             if message.observables:
                 self.measurements.append(measurement_of(message, self.universes))
             self.submit(self._draw, name="draw")
-        elif message is not None and not self._answers.give(message) and isinstance(message, Refusal):
+        elif isinstance(message, Edits):
+            self.edit_lines = message.lines
+        elif isinstance(message, Done) and message.command == "restart":
+            self._begin_anew()
+        elif message is None:
+            if int(self._run.status.get("step", 0)) < self._step_told and self.live:
+                self._begin_anew()  # another reader took the run back
+            self._step_told = int(self._run.status.get("step", 0))
+        elif not self._answers.give(message) and isinstance(message, Refusal):
             self.report_error(ConfigError(message.message))
+
+    def _begin_anew(self) -> None:
+        self._step_told = 0
+        self.report_restart()
 
     def _return(self) -> None:
         """Connects again as soon as the server is there; the view is the one before."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aetheria.laws.base import Law
 from aetheria.observe.law_fields import known_fields
+from viewer.model.first_field import first_field, with_first
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.plane import Plane
 from viewer.model.status import Status
@@ -256,8 +257,8 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def field_choices(law: Law, first: str) -> tuple[FieldChoice, ...]:
-    """The fields of a law that have images, one per component, with `first` in front."""
+def field_choices(law: Law, wanted: str | None = None) -> tuple[FieldChoice, ...]:
+    """The fields of a law that have images, one per component; first the `first_field`, for `wanted` or the default."""
     choices: list[FieldChoice] = []
     known = known_fields(law)
     for stem in law.fields:
@@ -267,7 +268,8 @@ def field_choices(law: Law, first: str) -> tuple[FieldChoice, ...]:
         count = {"": 0, "d": law.d_state or 0, "c": law.channels}[field.counted]
         names = [f"{stem}_{k}" for k in range(count)] if field.counted else [stem]
         choices += [FieldChoice(name, field.meaning, field.unit, field.range, field.colour_map, field.cyclic) for name in names]
-    return tuple(sorted(choices, key=lambda choice: choice.name != first))
+    names = [choice.name for choice in choices]
+    return with_first(choices, first_field(names, wanted or law.default_field, law.states))
 
 
 def observable_names(law: Law, rank: int) -> tuple[str, ...]:

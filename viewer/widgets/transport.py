@@ -53,6 +53,8 @@ class Transport(QWidget):
         """A source was opened, or closed (None); recordings have a timeline instead."""
         self.setVisible(source is not None and source.live)
         self.speed.setEnabled(source is not None and source.runs)
+        # Code that steps its own motor has a speed that the window does not know; a server tells it.
+        self.speed_words.setVisible(source is not None and (source.runs or source.elsewhere))
 
     def show_status(self, status: Status) -> None:
         """Updates the play button."""

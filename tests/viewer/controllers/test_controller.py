@@ -306,11 +306,11 @@ def test_a_config_is_shown_at_first_as_its_picture_table_says(view: FakeView) ->
     settings = controller.model.view_settings
     assert settings is not None
     assert (settings.field, settings.colours, settings.level_mode, settings.levels) == (
-        "channel_0",
+        "alive",
         "grey",
         "locked",
         (0.0, 1.0),
     )
     controller.open(live())
-    assert controller.model.view_settings == ViewSettings("channel_0")
+    assert controller.model.view_settings == ViewSettings("alive")
     controller.close()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from aetheria import Lenia
+from aetheria.motor.edit_text import MOST, edit_lines
 from aetheria.motor.edits import CellsEdit, ControlEdit, Edit, RestartEdit, StateEdit
 from aetheria.motor.motor import Aetheria_Motor
 from tests.viewer.fakes import FakeView, live, wait_until
 from viewer.controllers.controller import Controller
-from viewer.controllers.history import MOST, edit_lines
 
 
 @pytest.fixture

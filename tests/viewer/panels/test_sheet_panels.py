@@ -52,7 +52,7 @@ def test_a_click_on_a_tile_displays_its_universe(window: Window, qtbot: QtBot) -
     assert isinstance(panel, UniversesPanel)
     qtbot.waitUntil(lambda: panel.caption.text() == "step 0: 5 universes; universe 0 is displayed")
     assert panel.watch.result is not None
-    assert (panel.watch.result.values["channel_0"] == motor.cells[:, 0].numpy()).all()
+    assert (panel.watch.result.values["alive"] == motor.cells[:, 0].numpy()).all()
     sheet = panel.sheet.sheet
     assert sheet is not None
     top, left = sheet.place(3)

@@ -52,6 +52,34 @@ def test_speed_field_and_viewport_are_chosen_in_the_window() -> None:
         until(controller, lambda: view.frames[-1].field == controller.source.fields[1].name)  # type: ignore[union-attr]
 
 
+def test_a_window_shows_the_speed_of_the_server_and_leaves_it() -> None:
+    motor = motor_of()
+    with served(motor) as (server, steering), window_on(server.url) as (controller, view):
+        model = controller.model
+        until(controller, lambda: model.speed is None)  # no limit; a window of its own begins with 60
+        steering.limit(7.0)  # by another reader
+        until(controller, lambda: model.speed == 7.0)
+        controller.stride_up()  # twice the steps a frame: the frames a second stay
+        until(controller, lambda: steering.speed == 14.0)
+        steering.limit(3.0)
+        until(controller, lambda: (model.speed, model.stride) == (1.5, 2))
+        controller.unlimited()
+        until(controller, lambda: steering.speed is None)
+        assert not view.messages
+        controller.close()
+        assert model.speed == 60.0
+
+
+def test_a_window_that_only_looks_leaves_the_speed_whatever_it_was() -> None:
+    with served(motor_of(), read_only=True) as (server, steering):
+        steering.limit(2.5)
+        with window_on(server.url) as (controller, view):
+            until(controller, lambda: view.frames and controller.model.speed == 2.5)
+            controller.faster()
+            until(controller, lambda: controller.model.speed == 2.5)
+        assert steering.speed == 2.5
+
+
 def test_a_slice_of_a_volume_is_chosen_across_any_axis() -> None:
     motor = motor_of("Life3D", (5, 6, 7))
     with served(motor) as (server, _), window_on(server.url) as (controller, view):
@@ -76,6 +104,32 @@ def test_parameters_are_changed_from_the_window_and_refusals_are_shown() -> None
         until(controller, lambda: parameters.values["m"] == 0.17)
         parameters.reset("m")
         until(controller, lambda: motor.get_control("m") == 0.15)
+
+
+def test_a_served_run_is_reset_and_its_edits_are_listed() -> None:
+    motor, alike = motor_of(), motor_of()
+    with served(motor) as (server, steering), window_on(server.url) as (controller, view):
+        history = controller.history
+        until(controller, lambda: shows(view, motor))
+        motor.set_control("rule", "B36/S23")  # by somebody else
+        until(controller, lambda: history.lines == ("step 0: rule = B36/S23",))
+        controller.step_many(4)
+        until(controller, lambda: motor.step_count == 4 and view.statuses[-1].step == 4)
+        controller.tools.draw()
+        controller.tools.press(5, 6)
+        controller.tools.release(5, 6)
+        until(controller, lambda: len(history.lines) == 2 and history.lines[1].startswith("step 4: cells near"))
+        controller.reset()
+        until(controller, lambda: motor.step_count == 0 and history.lines == () and shows(view, motor))
+        assert np.array_equal(motor.cells.numpy(), alike.cells.numpy())
+        assert motor.get_control("rule") == "B3/S23"
+        controller.toggle_play()
+        until(controller, lambda: view.statuses[-1].step > 5)
+        controller.go_to(2)  # back, and on from the start
+        until(controller, lambda: motor.step_count == 2 and steering.waits and view.frames[-1].step == 2)
+        alike.step(2)
+        assert np.array_equal(motor.cells.numpy(), alike.cells.numpy())
+        assert not view.messages
 
 
 def test_a_cell_is_inspected() -> None:

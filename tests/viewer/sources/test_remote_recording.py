@@ -92,6 +92,7 @@ def test_to_open_a_window_changes_nothing_for_the_other_readers(path: Path) -> N
             controller.tick()
         assert source.status() == before
         assert controller.model.loop
+        assert controller.model.speed == 3.0
 
 
 def test_the_end_is_repeated_or_not_as_the_window_says(path: Path) -> None:

@@ -135,8 +135,8 @@ def test_the_record_dialog_says_what_is_wrong_and_when_a_file_would_be_replaced(
     assert not window.controller.record.recording
 
 
-def test_eight_bits_are_between_the_levels_in_view(window: Window, qtbot: QtBot) -> None:
-    window.controller.set_field("channel_0")
+def test_eight_bits_are_between_the_levels_in_view_which_shows_the_states_of_the_channel(window: Window, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.controller.frame is not None and window.controller.frame.field == "alive")
     press(window, qtbot, Qt.Key.Key_R)
     dialog = opened(window, qtbot, RecordDialog)
     dialog.dtype.setCurrentIndex(2)

@@ -45,6 +45,23 @@ def test_the_window_opens_on_an_address_and_its_key_lets_the_run_go_on(qtbot: Qt
         window.close()
 
 
+def test_a_served_run_is_reset_and_filmed_but_not_recorded_by_the_window(qtbot: QtBot, tmp_path: Path) -> None:
+    motor = motor_of()
+    with served(motor) as (server, _):
+        window = window_on(server, qtbot)
+        assert not window.actions_by_name["window.file_menu.record"].isEnabled()
+        assert "a server steps this run" in window.actions_by_name["window.file_menu.record"].toolTip()
+        window.controller.film.film_view(tmp_path / "film.gif")
+        window.transport.step.click()
+        qtbot.waitUntil(lambda: window.controller.frame.step == 1, timeout=_LONG_MS)  # type: ignore[union-attr]
+        window.transport.reset.click()
+        qtbot.waitUntil(lambda: window.controller.frame.step == 0, timeout=_LONG_MS)  # type: ignore[union-attr]
+        assert motor.step_count == 0
+        window.controller.film.stop()
+        qtbot.waitUntil(lambda: (tmp_path / "film.gif").exists(), timeout=_LONG_MS)
+        window.close()
+
+
 def test_the_slice_bar_moves_through_a_served_volume(qtbot: QtBot) -> None:
     motor = motor_of("Life3D", (5, 6, 7))
     with served(motor) as (server, _):
