@@ -178,6 +178,7 @@ def test_the_benchmark_of_first_steps_fills_its_tables(
     assert all(len(row) == 9 for row in rows)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_stepping_benchmark_fills_every_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -120,7 +120,10 @@ def preferred() -> Theme:
 
 
 def apply(app: QApplication, theme: Theme) -> None:
-    """Applies a theme to the whole program."""
+    """Applies a theme to the whole program; does nothing where it has it, for all widgets would be styled again."""
+    sheet = _SHEET.substitute(COLOURS[theme])
+    if app.styleSheet() == sheet:
+        return
     app.setStyle("Fusion")
     # For elements drawn by the system: title bars, file dialogs.
     app.styleHints().setColorScheme(Qt.ColorScheme.Light if theme == "light" else Qt.ColorScheme.Dark)
@@ -150,4 +153,4 @@ def apply(app: QApplication, theme: Theme) -> None:
     for role in (roles.Text, roles.WindowText, roles.ButtonText):
         palette.setColor(QPalette.ColorGroup.Disabled, role, colour(theme, "dim"))
     app.setPalette(palette)
-    app.setStyleSheet(_SHEET.substitute(COLOURS[theme]))
+    app.setStyleSheet(sheet)
