@@ -192,8 +192,8 @@ class _TextRow(_ControlRow):
         self.reset.clicked.connect(lambda: self.text.setModified(False))
         self.explained = accessible(QLabel(), f"Family of the {control.name}")
         self.explained.setWordWrap(True)
-        self.explained.setVisible(control.name == "rule")
         self.grid.addWidget(self.explained, 2, 0, 1, 2)
+        self.explained.setVisible(control.name == "rule")
         self.grid.addWidget(self.known, 3, 0, 1, 2)
         self.known.setVisible(self.known.count() > 0)
 
