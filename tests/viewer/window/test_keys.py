@@ -56,7 +56,7 @@ def window(qtbot: QtBot) -> Iterator[Window]:
 def show(window: Window, needs: str, folder: Path) -> None:
     """Opens a source for actions with these needs."""
     if needs in ("recording", "file"):
-        window.controller.open(RecordingSource(Recording(record_life(folder / "x.h5"))))
+        window.controller.open(RecordingSource(Recording(record_life(folder / f"{needs}.h5"))))
     elif needs == "phase":
         window.controller.open(live(Aetheria_Motor(small_law("MLP"), (24, 32), 2, "cpu", {"plan": "eager"})))
     elif needs == "volume":
