@@ -1,11 +1,13 @@
 """Makes the pictures of the viewer in README.md and viewer.md: opens the real window, acts on it, and saves screenshots.
 
-QT_QPA_PLATFORM=offscreen python docs/screenshots.py
+QT_QPA_PLATFORM=offscreen python docs/screenshots.py            # all
+QT_QPA_PLATFORM=offscreen python docs/screenshots.py flow remote
 """
 
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +21,12 @@ from PySide6.QtWidgets import QApplication
 from torch import Tensor
 
 from aetheria import Lenia
+from aetheria.laws import build_law
 from aetheria.laws.base import Law
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.runs.config import load_config
-from aetheria.runs.run import run
+from aetheria.runs.run import build_motor, run
+from aetheria.runs.steering import Steering
 from viewer.model.region import Region
 from viewer.sources.live import LiveSource
 from viewer.window.app import open_window
@@ -59,13 +63,18 @@ def opened(what: str | Path | None = None, *docks: str) -> Window:
     """A window of the usual size, with these panels open and no others."""
     window = open_window(what)
     window.resize(*SIZE)
-    for name, dock in window.docks.items():
-        dock.setVisible(name in docks)
+    only(window, *docks)
     if what is not None:
         spin(lambda: window.controller.frame is not None)
     wait(0.3)
     window.controller.fit()
     return window
+
+
+def only(window: Window, *docks: str) -> None:
+    """Opens these panels, and closes all others."""
+    for name, dock in window.docks.items():
+        dock.setVisible(name in docks)
 
 
 def step_of(window: Window) -> int:
@@ -178,15 +187,96 @@ def volume() -> None:
     window.close()
 
 
+def beside(window: Window, *names: str) -> None:
+    """Opens these panels side by side."""
+    docks = [window.docks[name] for name in names]
+    for dock in docks:  # out of the tabs that they are in at first
+        window.removeDockWidget(dock)
+        window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock, Qt.Orientation.Horizontal)
+        dock.show()
+    wait(0.2)
+    window.resizeDocks(docks, [1] * len(docks), Qt.Orientation.Horizontal)
+    window.controller.fit()
+
+
+def drawn(window: Window, *names: str) -> bool:
+    """Whether these panels show results."""
+    return all(window.panels[name].caption.text() for name in names)  # type: ignore[attr-defined]
+
+
+def flow() -> None:
+    """Orbium, with its flow and its past frames."""
+    window = opened()
+    config = load_config("orbium", ["grid.height=64", "grid.width=64"])
+    window.controller.open(LiveSource(build_motor(config), title="Orbium", config=config))
+    only(window, "view")
+    beside(window, "flow", "past")
+    window.controller.toggle_play()
+    spin(lambda: step_of(window) > 150)
+    window.controller.toggle_play()
+    spin(lambda: drawn(window, "flow", "past"))
+    photograph(window, "flow")
+    window.close()
+
+
+def universes() -> None:
+    """A batch of twelve cyclic automata."""
+    motor = Aetheria_Motor(build_law("Cyclic"), (96, 96), seed=3, device="cpu", initial="noise", batch=12)
+    window = opened()
+    window.controller.open(LiveSource(motor, title="Cyclic automaton"))
+    only(window, "view", "universes")
+    window.controller.go_to(160)
+    spin(lambda: window.controller.frame is not None and window.controller.frame.step == 160)
+    window.controller.model.change_view(universe=5)
+    window.controller.fit()
+    spin(lambda: "160" in window.panels["universes"].caption.text())  # type: ignore[attr-defined]
+    photograph(window, "universes")
+    window.close()
+
+
+def dynamics() -> None:
+    """Spirals of a cyclic automaton: power spectrum, phase portrait and recurrence."""
+    window = opened("cyclic")
+    names = ("spectrum", "portrait", "recurrence")
+    beside(window, *names)
+    across = window.panels["portrait"].choices[0]  # type: ignore[attr-defined]
+    across.setCurrentText("Total energy")
+    across.activated.emit(across.currentIndex())
+    spin(lambda: step_of(window) > 420)
+    window.controller.toggle_play()
+    spin(lambda: drawn(window, *names))
+    photograph(window, "dynamics")
+    window.close()
+
+
+def remote() -> None:
+    """A served run: its edits, parameters and speed."""
+    motor, steering, ended = build_motor(load_config("orbium")), Steering(), threading.Event()
+    steering.limit(25.0)
+    stepper = threading.Thread(target=steering.step, args=(motor, 1 << 62, ended.is_set))
+    with motor.serve(port=0, steering=steering, title="Orbium") as server:
+        stepper.start()
+        window = opened(server.url, "view", "law")
+        spin(lambda: motor.step_count > 50)
+        window.controller.parameters.set("m", 0.16)
+        spin(lambda: window.controller.history.lines)
+        wait(1.5)
+        photograph(window, "served")
+        window.close()
+        ended.set()
+        stepper.join()
+
+
 def main() -> None:
-    """All pictures."""
+    """All pictures, or those of the scenes that are named on the command line."""
     QApplication([])
     QCoreApplication.setOrganizationName("Aetheria pictures")
     QSettings.setDefaultFormat(QSettings.Format.IniFormat)
     with tempfile.TemporaryDirectory() as folder:
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
-        for scene in (gallery, lizard, waves, recording, row, volume):
-            scene()
+        for scene in (gallery, lizard, waves, recording, row, volume, flow, universes, dynamics, remote):
+            if scene.__name__ in sys.argv[1:] or not sys.argv[1:]:
+                scene()
 
 
 if __name__ == "__main__":

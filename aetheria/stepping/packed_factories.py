@@ -8,6 +8,7 @@ from aetheria.stepping.cpu import bit_packed_life as cpu_life
 from aetheria.stepping.cpu import bit_planes as cpu_planes
 from aetheria.stepping.cpu import bit_sliced_count as cpu_sliced
 from aetheria.stepping.cpu import block_bytes as cpu_bytes
+from aetheria.stepping.cpu import block_network as cpu_network
 from aetheria.stepping.cpu import block_rule as cpu_block
 from aetheria.stepping.cpu import neighbour_count as cpu_count
 from aetheria.stepping.cpu import packed_row as cpu_row
@@ -119,6 +120,10 @@ WHOLE_STATES = (
         (1,),
         any_grid=True,
         ready=lambda _: True,
+    ),
+    _packed(
+        "two states on the 3x3 block: 64 cells in a word, logic operations, several steps in a pass",
+        cpu_network.BlockNetworkOnCpu,
     ),
     _packed(
         "whole states on the 3x3 block: the bits of 64 cells in a word, next states from a table", cpu_block.BlockRuleOnCpu

@@ -59,6 +59,7 @@ CASES = (
     Case("FitzHughNagumo", (1024, 1024)),
     Case("ReactionDiffusion", (1024, 1024), _BRUSSELATOR),
     Case("CoupledMapLattice", (1024, 1024)),
+    Case("Kuramoto", (1024, 1024)),
     Case("QuantumWalk", (1024, 1024), {"rank": 2, "coin": "grover"}),
     Case("QuantumWalk", (1 << 20,), {"rank": 1, "coin": "hadamard"}),
     Case("DiracQCA", (1024, 1024), {"rank": 2}),

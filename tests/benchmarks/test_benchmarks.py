@@ -422,20 +422,22 @@ def test_continuous_laws_are_timed_where_cax_is_not_installed_too(
 
 @pytest.mark.usefixtures("in_this_process")
 def test_laws_in_passes_are_timed_beside_a_copy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.argv", ["passes", "--quick", "--laws", "FitzHughNagumo"])
+    monkeypatch.setattr("sys.argv", ["passes", "--quick", "--laws", "Kuramoto"])
     passes.main()
-    assert "| FitzHughNagumo | 16 x 16 | fused |" in capsys.readouterr().out
+    assert "| Kuramoto | 16 x 16 | fused |" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("in_this_process")
 def test_configurations_of_the_nca_are_timed_beside_growing_nca(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["nca", "--quick", "--cases", "texture", "growing, three axes"])
+    monkeypatch.setattr("sys.argv", ["nca", "--quick", "--cases", "texture", "growing, three axes", "steerable", "SiLU"])
     nca.main()
     printed = capsys.readouterr().out
     assert "| texture | 16 x 16 | 5,760 |" in printed
     assert "| growing, three axes | 8 x 8 x 8 | 10,240 |" in printed
+    assert "| steerable | 16 x 16 |" in printed
+    assert "| SiLU | 16 x 16 | 8,192 |" in printed
 
 
 def test_numbers_by_universe_are_timed_beside_one_motor_after_the_other(

@@ -56,6 +56,21 @@ def test_a_paused_run_takes_only_the_steps_that_are_asked_for() -> None:
     assert motor.step_count == 10
 
 
+def test_halt_returns_when_the_steps_in_progress_have_ended() -> None:
+    steering, motor = Steering(), small_motor()
+    with stepping(steering, motor, 10**9) as done:
+        for _ in range(20):
+            taken = motor.step_count
+            while motor.step_count == taken:
+                pass
+            steering.halt()
+            motor.restart()  # a step that was still in progress would be counted after it
+            assert (motor.step_count, steering.waits) == (0, True)
+            steering.pause(False)
+        steering.halt()
+        assert not done.is_set()
+
+
 def test_until_ends_a_paused_run() -> None:
     steering, motor = Steering(), small_motor()
     steering.pause(True)

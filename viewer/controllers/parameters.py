@@ -5,6 +5,7 @@ from typing import Protocol
 
 from aetheria.core.errors import AetheriaError, ConfigError
 from aetheria.laws.controls import Control, TextControl, Value
+from aetheria.laws.registry import LAWS
 from aetheria.laws.rules import NAMES, read_rule
 from aetheria.laws.rules.tables import SHIPPED
 from aetheria.motor.motor import Aetheria_Motor
@@ -204,6 +205,21 @@ def rule_problem(text: str) -> str:
     if rule.grid is not None:
         return "the grid and its edges stay; leave out the part after the colon"
     return "" if rule.law is not None else f"{rule.family}; no law of Aetheria runs it yet"
+
+
+def rule_in_words(text: str) -> str:
+    """Family of the rule of a text, and in one line what the law does that runs it; empty for a text that is no rule.
+
+    >>> rule_in_words("345/2/4")
+    'Generations: two-state rule with decaying cells, exact'
+    """
+    try:
+        rule = read_rule(text)
+    except ConfigError:
+        return ""
+    law = LAWS.get(rule.law or "")
+    first = "" if law is None else (law.__doc__ or "").partition("\n")[0].rstrip(".")
+    return ": ".join(filter(None, (rule.family, first[:1].lower() + first[1:])))
 
 
 def _set_all(motor: Aetheria_Motor, values: Mapping[str, Value]) -> None:

@@ -18,11 +18,12 @@ from PySide6.QtWidgets import (
 
 from aetheria.laws.controls import Control, TextControl, Value
 from viewer.controllers.controller import Controller
-from viewer.controllers.parameters import ParameterController, rule_problem
+from viewer.controllers.parameters import ParameterController, rule_in_words, rule_problem
 from viewer.panels.number import NumberInput
 from viewer.panels.panel import Panel, scrolled
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
+from viewer.widgets.plain_text import plain_tooltip, set_plain_text
 
 _DIGITS = 4  # digits of a number at the upper end of its slider
 
@@ -116,7 +117,7 @@ class _ControlRow(QWidget):
         self.grid.setColumnStretch(0, 1)
         self.grid.addWidget(self.title, 0, 0)
         self.grid.addWidget(self.reset, 0, 1)
-        self.grid.addWidget(self.problem, 3, 0, 1, 2)
+        self.grid.addWidget(self.problem, 4, 0, 1, 2)
 
     def show_value(self, value: Value, problem: str, model_changed: bool) -> None:
         """Shows the present value, or the reason of a refusal."""
@@ -183,12 +184,17 @@ class _TextRow(_ControlRow):
         self.known.setToolTip(f"Well-known values of {control.name}")
         for name, value in parameters.known.get(control.name, {}).items():
             self.known.addItem(name, value)
+            self.known.setItemData(self.known.count() - 1, plain_tooltip(rule_in_words(value)), Qt.ItemDataRole.ToolTipRole)
         self.known.setPlaceholderText(f"Another {control.name}")
         self.known.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.known.setMinimumContentsLength(8)
         self.known.activated.connect(lambda _: self._choose(self.known.currentData()))
         self.reset.clicked.connect(lambda: self.text.setModified(False))
-        self.grid.addWidget(self.known, 2, 0, 1, 2)
+        self.explained = accessible(QLabel(), f"Family of the {control.name}")
+        self.explained.setWordWrap(True)
+        self.grid.addWidget(self.explained, 2, 0, 1, 2)
+        self.explained.setVisible(control.name == "rule")
+        self.grid.addWidget(self.known, 3, 0, 1, 2)
         self.known.setVisible(self.known.count() > 0)
 
     def _choose(self, text: str) -> None:
@@ -197,6 +203,11 @@ class _TextRow(_ControlRow):
 
     def _edited(self, text: str) -> None:
         self._mark(rule_problem(text) if self.control.name == "rule" else "")
+        self._explain(text)
+
+    def _explain(self, text: str) -> None:
+        if self.control.name == "rule":
+            set_plain_text(self.explained, rule_in_words(text))
 
     def _restore(self) -> None:
         self.text.setModified(False)
@@ -222,4 +233,5 @@ class _TextRow(_ControlRow):
     def show_present(self, value: Value) -> None:
         if not self.text.isModified():  # otherwise the user is editing it
             self.text.setText(str(value))
+            self._explain(str(value))
         self.known.setCurrentIndex(self.known.findData(value))

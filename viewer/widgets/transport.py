@@ -66,7 +66,7 @@ class Transport(QWidget):
         """Attributes of the model changed."""
         model = self.controller.model
         if "speed" in names:
-            place = SPEEDS.index(model.speed) if model.speed in SPEEDS else len(SPEEDS)
+            place = len(SPEEDS) if model.speed is None else nearest_speed(model.speed)
             self.speed.blockSignals(True)
             self.speed.setValue(place)
             self.speed.blockSignals(False)
@@ -124,6 +124,15 @@ class ActionButton(QToolButton):
     def _changed(self) -> None:
         self.setEnabled(self._does.isEnabled())
         self.setToolTip(self._does.toolTip())
+
+
+def nearest_speed(speed: float) -> int:
+    """Place of the speed on the slider that is nearest to another one, such as a server's.
+
+    >>> nearest_speed(25.0), nearest_speed(1000.0)
+    (4, 8)
+    """
+    return min(range(len(SPEEDS)), key=lambda place: abs(SPEEDS[place] - speed))
 
 
 def action_button(action: QAction, name: str, text: str = "") -> QToolButton:

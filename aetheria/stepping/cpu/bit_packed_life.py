@@ -1,6 +1,7 @@
-"""The packed plan on the CPU: Life-like rules on words of 64 cells."""
+"""The packed plan on the CPU: rules of two states on words of 64 cells, and those that count neighbours (Life)."""
 
 import ctypes
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,26 +14,30 @@ from aetheria.stepping.cpu.whole_states import Steps, WholeStatesOnCpu, pointers
 from aetheria.stepping.edges import edge_words, margin_of_words
 from aetheria.stepping.plan import State
 
+_NUMBERS: dict[str, int] = {boundary: number for number, boundary in enumerate(BOUNDARIES)}
+
 
 class Job(ctypes.Structure):
-    """As in `bit_packed_life.cpp`."""
+    """As in `packed_strips.h`."""
 
     _fields_ = fields("cells next spare", int64="batch height width steps", int32="boundary threads")
 
 
-class PackedOnCpu(WholeStatesOnCpu[BitRule]):
-    """Steps a `BitRule` exactly, several steps in a pass; the state is words `(B, H, ceil(W / 64))`, int64."""
+class RuleOfBits(Protocol):
+    """A form of a law of two states."""
 
-    form = BitRule
-    source = "bit_packed_life.cpp"
+    @property
+    def boundary(self) -> str:
+        """One of `BOUNDARIES`."""
+
+
+Form = TypeVar("Form", bound=RuleOfBits)
+
+
+class PackedBitsOnCpu(WholeStatesOnCpu[Form]):
+    """Steps several times in a pass; the state is words `(B, H, ceil(W / 64))`, int64, as in `packed_strips.h`."""
+
     job = Job
-    thread_updates = 30_000_000  # about a millisecond
-
-    @staticmethod
-    def macros(rule: BitRule) -> dict[str, int]:
-        """Bit n is set if a cell with n live neighbours is born, or survives."""
-        birth, survival = (sum(1 << n for n in range(9) if rule.table[first + n]) for first in (0, 9))
-        return {"BIRTH": birth, "SURVIVAL": survival}
 
     def pack(self, state: State) -> State:
         batch, _, height, width = self._shape
@@ -58,6 +63,20 @@ class PackedOnCpu(WholeStatesOnCpu[BitRule]):
 
     def call(self, before: Tensor, after: Tensor, spare: Tensor, steps: Steps) -> None:
         batch, _, height, width = self._shape
-        boundary = BOUNDARIES.index(self._rule.boundary)
+        boundary = _NUMBERS[self._rule.boundary]
         job = Job(*map(address, (before, after, spare)), batch, height, width, steps.number, boundary, steps.threads)
-        run(self._kernel.bit_packed_life, job)
+        run(self._kernel.step, job)
+
+
+class PackedOnCpu(PackedBitsOnCpu[BitRule]):
+    """Steps a `BitRule` exactly."""
+
+    form = BitRule
+    source = "bit_packed_life.cpp"
+    thread_updates = 30_000_000  # about a millisecond
+
+    @staticmethod
+    def macros(rule: BitRule) -> dict[str, int]:
+        """Bit n is set if a cell with n live neighbours is born, or survives."""
+        birth, survival = (sum(1 << n for n in range(9) if rule.table[first + n]) for first in (0, 9))
+        return {"BIRTH": birth, "SURVIVAL": survival}

@@ -68,9 +68,7 @@ def native_kernel(source: str, *structures: type[ctypes.Structure], generated: s
     command = compiler()
     if command is None:
         raise NativeKernelError("no C++ compiler found (g++ or clang++)")
-    flags, texts = _flags(defines), _texts(source)
-    if generated:
-        flags, texts = [*flags, "-ffp-contract=off"], texts | {"generated.h": generated}
+    flags, texts = _flags(defines, generated), _texts(source, generated)
     name = _name(command, flags, texts, source)
     library = _cached(_cache_folder(), name) or _built(command, flags, texts, source, name)
     for structure in structures:
@@ -78,22 +76,24 @@ def native_kernel(source: str, *structures: type[ctypes.Structure], generated: s
     return library
 
 
-def is_cached(source: str, **defines: int) -> bool:
+def is_cached(source: str, *, generated: str = "", **defines: int) -> bool:
     """Whether `native_kernel` has no need to compile."""
     command = compiler()
-    name = command and _name(command, _flags(defines), _texts(source), source)
+    name = command and _name(command, _flags(defines, generated), _texts(source, generated), source)
     return any(_cache_folder().glob(f"{name}-*.so"))
 
 
-def _flags(defines: Mapping[str, int]) -> list[str]:
-    return [*_FLAGS, *choice_flags(), *(f"-D{name}={value}" for name, value in sorted(defines.items()))]
+def _flags(defines: Mapping[str, int], generated: str) -> list[str]:
+    exact = ["-ffp-contract=off"] if generated else []
+    return [*_FLAGS, *choice_flags(), *(f"-D{name}={value}" for name, value in sorted(defines.items())), *exact]
 
 
-def _texts(source: str) -> dict[str, str]:
+def _texts(source: str, generated: str) -> dict[str, str]:
     """The source and all headers, by name."""
     folder = resources.files("aetheria.stepping") / "kernels"
     headers = sorted(file.name for file in folder.iterdir() if file.name.endswith(".h"))
-    return {name: (folder / name).read_text("utf-8") for name in (source, *headers)}
+    texts = {name: (folder / name).read_text("utf-8") for name in (source, *headers)}
+    return texts | {"generated.h": generated} if generated else texts
 
 
 def _name(command: str, flags: list[str], texts: dict[str, str], source: str) -> str:

@@ -62,7 +62,7 @@ class WholeStatesOnCpu(PackedStates, Generic[Form]):
         self._law = law
         self._rule = cast("Form", rule)
         self._shape, self._type = cells.shape, cells.dtype
-        self._kernel = native_kernel(self.source, self.job, **self.macros(self._rule))
+        self._kernel = native_kernel(self.source, self.job, generated=self.generated(self._rule), **self.macros(self._rule))
         self.prepare(self._rule)
 
     @classmethod
@@ -80,12 +80,17 @@ class WholeStatesOnCpu(PackedStates, Generic[Form]):
     def is_built(cls, law: Law) -> bool:
         """Whether the kernel for a law is in the cache of this machine."""
         rule: Any = form_of(law, cls.form)
-        return isinstance(rule, cls.form) and is_cached(cls.source, **cls.macros(rule))
+        return isinstance(rule, cls.form) and is_cached(cls.source, generated=cls.generated(rule), **cls.macros(rule))
 
     @staticmethod
     def macros(rule: Any) -> dict[str, int]:  # noqa: ARG004 - for subclasses
         """Macros with which the kernel is compiled for a rule; none where it steps any."""
         return {}
+
+    @staticmethod
+    def generated(rule: Any) -> str:  # noqa: ARG004 - for subclasses
+        """The text of `generated.h` for a rule; empty where the kernel has none."""
+        return ""
 
     def prepare(self, rule: Form) -> None:
         """Makes what the kernel needs of a rule."""

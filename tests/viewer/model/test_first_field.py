@@ -1,15 +1,20 @@
 """The field that is shown first: of whole states the states, in every kind of source."""
 
+import doctest
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from aetheria import Aetheria_Motor
 from aetheria.laws import build_law
+from aetheria.motor import edit_text
 from aetheria.recording import Recorder
 from aetheria.runs.config import RunConfig
 from tests.viewer.fakes import life, live
 from tests.viewer.served import motor_of, served, window_on
+from viewer.controllers import parameters
+from viewer.model import first_field
 from viewer.sources.opening import live_source, open_any
 
 FIELDS = ["channel_0", "state", "alive"]
@@ -62,3 +67,10 @@ def test_a_served_run_shows_the_states_first() -> None:
     with served(motor_of()) as (server, _), window_on(server.url) as (controller, _):
         assert controller.model.view_settings is not None
         assert controller.model.view_settings.field == "alive"
+
+
+@pytest.mark.parametrize("module", [first_field, edit_text, parameters])
+def test_the_examples_in_the_docstrings_are_right(module: ModuleType) -> None:
+    failures, tried = doctest.testmod(module)
+    assert tried
+    assert not failures

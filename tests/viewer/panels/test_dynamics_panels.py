@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from aetheria import Life
 from aetheria.motor.motor import Aetheria_Motor
+from aetheria.observe.measure_fields import MEASURES
 from tests.viewer.fakes import life, live
 from tests.viewer.grids import shift
 from tests.viewer.recordings import record_life
@@ -28,6 +29,7 @@ from viewer.panels.dynamics.portrait_panels import PortraitPanel, SectionPanel
 from viewer.panels.dynamics.recurrence_panel import RecurrencePanel
 from viewer.panels.dynamics.spectrum_panel import SpectrumPanel
 from viewer.panels.plotting import CompactAxis
+from viewer.panels.series_plot import spoken
 from viewer.sources.opening import open_recording
 from viewer.widgets import theme
 from viewer.window.window import Window
@@ -110,6 +112,19 @@ def test_panels_say_why_there_is_nothing_and_begin_anew_with_another_source(
             qtbot.waitUntil(partial(has_caption, panel))
     window.controller.toggle_theme()
     assert panels["flow"].caption.text()
+
+
+def test_a_section_in_a_small_window_shows_the_names_of_its_observables_and_its_caption(window: Window, qtbot: QtBot) -> None:
+    window.resize(900, 560)
+    panel = opened(window, qtbot, "section")
+    assert isinstance(panel, SectionPanel)
+    stepped(window, qtbot, panel)
+    qtbot.waitUntil(lambda: "crossing" in panel.caption.text())
+    assert window.width() == 900
+    longest = max(panel.fontMetrics().horizontalAdvance(spoken(name)) for name in MEASURES)
+    for box in panel.choices:
+        assert box.width() >= box.sizeHint().width() > longest
+    assert panel.caption.width() >= panel.fontMetrics().horizontalAdvance(panel.caption.text())
 
 
 def test_the_spectrum_is_of_the_present_cells(window: Window, qtbot: QtBot) -> None:

@@ -248,11 +248,14 @@ def test_what_is_no_rule_is_marked_while_it_is_typed_and_esc_restores_the_runnin
     qtbot.keyClicks(row.text, "345/2/4x")
     assert row.problem.text().startswith("⚠ Not a rule: ")
     assert "border" in row.text.styleSheet()
+    assert row.explained.text() == ""
     qtbot.keyClick(row.text, Key.Key_Backspace)
     assert (row.problem.isVisible(), row.text.styleSheet()) == (False, "")
+    assert row.explained.text() == "Generations: two-state rule with decaying cells, exact"
     qtbot.keyClick(row.text, Key.Key_Slash)
     qtbot.keyClick(row.text, Key.Key_Escape)
     assert (row.text.text(), row.problem.isVisible(), row.text.styleSheet()) == ("B3/S23", False, "")
+    assert row.explained.text().startswith("Life-like: two-state rule on the Moore neighbourhood")
     typed(qtbot, row.text, "B9/S")
     qtbot.waitUntil(lambda: row.problem.text().startswith("⚠ Refused"))
     row.text.setFocus()

@@ -16,6 +16,7 @@ from aetheria.serve.playback import PlaybackSource
 from aetheria.serve.server import Server
 from tests.viewer.recordings import record_life
 from tests.viewer.served import motor_of, served
+from viewer.model.model import SPEEDS
 from viewer.sources.remote import RemoteSource
 from viewer.window.app import open_window
 from viewer.window.window import Window
@@ -42,6 +43,10 @@ def test_the_window_opens_on_an_address_and_its_key_lets_the_run_go_on(qtbot: Qt
         window.transport.play.click()
         qtbot.waitUntil(lambda: motor.step_count > 3, timeout=_LONG_MS)
         qtbot.waitUntil(lambda: source.status().playing, timeout=_LONG_MS)
+        steering.limit(25.0)  # by another reader
+        qtbot.waitUntil(lambda: window.transport.speed_words.text() == "25 steps a second", timeout=_LONG_MS)
+        assert SPEEDS[window.transport.speed.value()] == 20.0  # the nearest place of the slider
+        assert steering.speed == 25.0
         window.close()
 
 

@@ -24,6 +24,7 @@ class DynamicsPanel(Panel, Generic[T]):
         picture: the widget that shows results.
         caption: numbers to the result, in one line.
         row: choices beside the caption.
+        column: the picture, above the row.
         nothing: the reason why there is no result.
     """
 
@@ -48,9 +49,9 @@ class DynamicsPanel(Panel, Generic[T]):
         self._pages = QStackedLayout()
         self._pages.addWidget(self.nothing)
         self._pages.addWidget(shown)
-        outer = QVBoxLayout(self)
-        outer.addLayout(self._pages, 1)
-        outer.addLayout(self.row)
+        self.column = QVBoxLayout(self)
+        self.column.addLayout(self._pages, 1)
+        self.column.addLayout(self.row)
         self.setMinimumHeight(self.lines * self.fontMetrics().lineSpacing())
         self.watch.listeners.append(self.update_picture)
         self.update_picture()

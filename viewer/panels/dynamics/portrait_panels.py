@@ -3,8 +3,9 @@
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QSignalBlocker
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLabel
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel
 
+from aetheria.core.printable import counted
 from viewer.controllers.controller import Controller
 from viewer.dynamics.portrait import PortraitView, Trajectory, section
 from viewer.panels.dynamics.base import DynamicsPanel
@@ -15,6 +16,7 @@ from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
 
 _LARGEST = 1e15  # of a level
+_NAME = 15  # letters of the longest names of observables
 
 
 class _ObservablesPanel(DynamicsPanel[Trajectory]):
@@ -23,19 +25,22 @@ class _ObservablesPanel(DynamicsPanel[Trajectory]):
     Attributes:
         view: samples the chosen observables.
         choices: the boxes that choose them.
+        second_row: of choices, below the first.
     """
 
     def __init__(self, controller: Controller, name: str, labels: tuple[str, ...]) -> None:
         self.view, self.chart = PortraitView(), Chart("", "")
         super().__init__(controller, self.view, self.chart, name)
+        self.second_row = QHBoxLayout()
         self.choices = [accessible(QComboBox(), f"{name}: {label}") for label in labels]
         for label, box in zip(labels, self.choices, strict=True):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(10)
+            box.setMinimumContentsLength(_NAME)
             box.setMinimumWidth(6 * self.fontMetrics().horizontalAdvance("0"))  # in a narrow window
             box.activated.connect(lambda _: self._chosen())
-            self.row.addWidget(QLabel(label))
-            self.row.addWidget(box)
+            row = self.row if label in ("across", "up") else self.second_row
+            row.addWidget(QLabel(label))
+            row.addWidget(box)
 
     def show_source(self, source: FrameSource | None) -> None:
         names = () if source is None else source.observables
@@ -107,9 +112,10 @@ class SectionPanel(_ObservablesPanel):
         self.level.setMaximumWidth(12 * self.fontMetrics().horizontalAdvance("0"))
         self.level.setMinimumWidth(9 * self.fontMetrics().horizontalAdvance("0"))
         self.level.valueChanged.connect(lambda _: self.update_picture())
-        self.row.addWidget(QLabel("rises to"))
-        self.row.addWidget(self.level)
-        self.row.addWidget(self.at_mean)
+        for widget in (QLabel("rises to"), self.level, self.at_mean):
+            self.second_row.addWidget(widget)
+        self.second_row.addStretch(1)
+        self.column.addLayout(self.second_row)
 
     def draw(self, result: Trajectory) -> str:
         name = self.controller.model.theme
@@ -125,4 +131,4 @@ class SectionPanel(_ObservablesPanel):
         self.points.setSymbolBrush(CURVES[name][0])
         self.points.setSymbolPen(None)
         self.points.setData(found[:, 0], found[:, 1])
-        return f"{len(found):,} crossings in steps {result.steps[0]:,} to {result.steps[-1]:,}"
+        return f"{counted(len(found), 'crossing')} in steps {result.steps[0]:,} to {result.steps[-1]:,}"
