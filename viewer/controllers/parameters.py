@@ -149,6 +149,7 @@ class ParameterController(Component):
         if source is not None and dict(source.values) != self.values:
             self.values = dict(source.values)
             self._first = self.values | self._first  # the first that were told
+            self.known = self.known or {"rule": rules_by_name(source.law.name)}
             self.controls = tuple(
                 control for control in source.controls if isinstance(self.values.get(control.name), float | str)
             )
@@ -165,7 +166,7 @@ class ParameterController(Component):
                 self.values.setdefault("rule", law.rule_string)
                 self.controls = (ANY_RULE, *(control for control in self.controls if control.name != "rule"))
             self.known = {
-                "rule": {f"{name}  {rule}": rule for name, rule in KNOWN_RULES.items()},
+                "rule": rules_by_name(),
                 BOUNDARY.name: known_boundaries(law),
             }
             if self.known[BOUNDARY.name]:
@@ -175,7 +176,7 @@ class ParameterController(Component):
         self._notify()
 
     def closed(self) -> None:
-        self.controls, self.values, self.problems, self._first = (), {}, {}, {}
+        self.controls, self.values, self.problems, self.known, self._first = (), {}, {}, {}, {}
         self._notify()
 
     def restarted(self) -> None:
@@ -194,6 +195,12 @@ class ParameterController(Component):
     def _notify(self) -> None:
         for listener in list(self.listeners):
             listener()
+
+
+def rules_by_name(law: str = "") -> dict[str, str]:
+    """Well-known rules, each by its name and text; of one law alone where that is given, since a server keeps its law."""
+    rules = KNOWN_RULES.items()
+    return {f"{name}  {rule}": rule for name, rule in rules if not law or read_rule(rule).law == law}
 
 
 def rule_problem(text: str) -> str:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from aetheria.laws.base import Law
 from aetheria.laws.controls import Control, TextControl, Value
 from viewer.model.time_series import Measurement
 
@@ -15,8 +16,10 @@ class ControlledSource(Protocol):
     Attributes:
         controls: the parameters.
         values: their present values, by name.
+        law: as far as the server told it.
     """
 
+    law: Law
     controls: tuple[Control | TextControl, ...]
 
     @property

@@ -132,6 +132,18 @@ def test_a_served_run_is_reset_and_its_edits_are_listed() -> None:
         assert not view.messages
 
 
+def test_rules_of_the_served_law_are_chosen_by_name_and_no_others() -> None:
+    motor = motor_of()
+    with served(motor) as (server, _), window_on(server.url) as (controller, _):
+        parameters = controller.parameters
+        until(controller, lambda: parameters.known)
+        rules = parameters.known["rule"]
+        assert {"B3/S23", "B36/S23"} < set(rules.values())
+        assert not {"345/2/4", "WireWorld"} & set(rules.values())
+        parameters.set("rule", rules["HighLife  B36/S23"])
+        until(controller, lambda: motor.get_control("rule") == "B36/S23")
+
+
 def test_a_cell_is_inspected() -> None:
     motor = motor_of()
     with served(motor) as (server, _), window_on(server.url) as (controller, view):
