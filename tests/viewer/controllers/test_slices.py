@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from aetheria.observe.request import Cut
 from tests.viewer.fakes import FakeView, live, wait_until
 from tests.viewer.grids import shift
 from viewer.controllers.actions import why_unavailable
@@ -127,12 +128,17 @@ def test_a_mean_is_not_painted_and_the_user_is_told_why(controller: Controller, 
     assert torch.equal(source_of(controller).motor.cells, before)
 
 
+def _as_many(found: list[CellValues], number: int) -> bool:
+    return len(found) == number
+
+
 def test_a_cell_of_the_slice_is_read_with_its_channels_and_of_a_mean_only_the_field(controller: Controller) -> None:
     cells: list[CellValues] = []
-    for number, cut in enumerate((4, "mean")):
-        controller.set_slice("y", cut)  # type: ignore[arg-type]
+    cuts: tuple[Cut, ...] = (4, "mean")
+    for number, cut in enumerate(cuts, 1):
+        controller.set_slice("y", cut)
         source_of(controller).inspect(2, 7, 0, cells.append)
-        wait_until(lambda asked=number + 1: len(cells) == asked, controller)
+        wait_until(partial(_as_many, cells, number), controller)
     one, mean = cells
     assert one.channels.tolist() == [volume(controller)[2, 4, 7]]
     assert mean.channels.size == 0
