@@ -1,6 +1,7 @@
 """Tasks as jobs of Slurm, through submitit."""
 
 import json
+import logging
 import shutil
 import time
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ class SlurmExecutor:
             raise ConfigError("--on slurm: this machine has no srun; start the sweep on a login node of the cluster")
         import submitit
 
+        logging.getLogger("submitit").setLevel(logging.ERROR)  # on a cluster without accounting it warns at each look at the jobs
         self._submitit = submitit
         self.slots = jobs or _SLOTS
         self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
