@@ -42,7 +42,9 @@ class SlurmExecutor:
             raise ConfigError("--on slurm: this machine has no srun; start the sweep on a login node of the cluster")
         import submitit
 
-        logging.getLogger("submitit").setLevel(logging.ERROR)  # on a cluster without accounting it warns at each look at the jobs
+        logging.getLogger("submitit").setLevel(
+            logging.ERROR
+        )  # on a cluster without accounting it warns at each look at the jobs
         self._submitit = submitit
         self.slots = jobs or _SLOTS
         self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)

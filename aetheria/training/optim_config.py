@@ -6,7 +6,7 @@ from pydantic import Field as Setting
 from pydantic import ValidationInfo, field_validator
 
 from aetheria.core.settings import Settings
-from aetheria.training.optimizers import WITH_BETA2, OptimizerName, ScheduleName
+from aetheria.training.optimizers import ADAM_LIKE, OptimizerName, ScheduleName
 from aetheria.training.setup import TrainingPrecision
 
 CompileMode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]  # of torch.compile
@@ -23,6 +23,8 @@ class OptimConfig(Settings):
         weight_decay: of the optimizer. [1]
         beta2: share of the mean of squared gradients that is kept in a step, of the optimizers of Adam's kind; torch's, 0.999,
             when left out. [1]
+        epsilon: added to the root of that mean, of the same optimizers; torch's, 1e-8, when left out. Gradients far below it
+            change nothing. [1]
         schedule: how the rate falls after the warm-up: along a "cosine", a line, "exponential", or not at all.
         warm_up: steps over which the rate rises from 0. [steps]
         final_rate: share of the rate at the last step, to which it falls. [1]
@@ -44,6 +46,7 @@ class OptimConfig(Settings):
     learning_rate: float = Setting(default=1e-3, gt=0)
     weight_decay: float = Setting(default=0.0, ge=0)
     beta2: float | None = Setting(default=None, ge=0, lt=1, examples=["beta2 = 0.99"])
+    epsilon: float | None = Setting(default=None, gt=0, examples=["epsilon = 1e-12"])
     warm_up: int = Setting(default=50, ge=0)
     final_rate: float = Setting(default=0.01, ge=0, le=1)
     clip: float = Setting(default=1.0, ge=0)
@@ -55,10 +58,10 @@ class OptimConfig(Settings):
     validate_every: int = Setting(default=200, gt=0)
     patience: int = Setting(default=0, ge=0)
 
-    @field_validator("beta2")
+    @field_validator("beta2", "epsilon")
     @classmethod
-    def _has_beta2(cls, beta2: float | None, info: ValidationInfo) -> float | None:
+    def _has_it(cls, given: float | None, info: ValidationInfo) -> float | None:
         optimizer = info.data.get("optimizer", "adamw")
-        if beta2 is not None and optimizer not in WITH_BETA2:
-            raise ValueError(f"{optimizer} has none; expected one of the optimizers {', '.join(WITH_BETA2)}")
-        return beta2
+        if given is not None and optimizer not in ADAM_LIKE:
+            raise ValueError(f"{optimizer} has none; expected one of the optimizers {', '.join(ADAM_LIKE)}")
+        return given

@@ -31,16 +31,22 @@ SCHEDULES: dict[ScheduleName, Callable[[float, float], float]] = {
 }
 
 
-WITH_BETA2: tuple[OptimizerName, ...] = ("adamw", "adam", "nadam", "radam", "adamax")
+ADAM_LIKE: tuple[OptimizerName, ...] = ("adamw", "adam", "nadam", "radam", "adamax")
 
 
 def make_optimizer(
-    name: OptimizerName, parameters: Iterable[nn.Parameter], rate: float, weight_decay: float, beta2: float | None = None
+    name: OptimizerName,
+    parameters: Iterable[nn.Parameter],
+    rate: float,
+    weight_decay: float,
+    beta2: float | None = None,
+    epsilon: float | None = None,
 ) -> torch.optim.Optimizer:
     """The optimizer of torch with its default settings; "sgd" with Nesterov momentum of 0.9.
 
     Args:
-        beta2: of those that have one (`WITH_BETA2`); None for torch's.
+        beta2, epsilon: of those that have them (`ADAM_LIKE`); None for torch's.
     """
-    more = {} if beta2 is None else {"betas": (0.9, beta2)}
+    given = {"betas": None if beta2 is None else (0.9, beta2), "eps": epsilon}
+    more = {key: value for key, value in given.items() if value is not None}
     return _OPTIMIZERS[name](parameters, lr=rate, weight_decay=weight_decay, **more)

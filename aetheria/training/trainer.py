@@ -96,7 +96,7 @@ class Trainer:
         self.leads = processes.leads
         self.average = copy.deepcopy(law).requires_grad_(False) if optim.average else law
         self._optimizer = make_optimizer(
-            optim.optimizer, law.parameters(), optim.learning_rate, optim.weight_decay, optim.beta2
+            optim.optimizer, law.parameters(), optim.learning_rate, optim.weight_decay, optim.beta2, optim.epsilon
         )
         self._scaler = setup.scaler()
         self._micro_batches = MicroBatches(optim.micro_batch)

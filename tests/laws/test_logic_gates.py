@@ -1,5 +1,6 @@
-"""LogicGates: against NumPy, gates by their tables, soft gates at 0 and 1, learning, bad input."""
+"""LogicGates: against NumPy, gates by their tables, soft gates at 0 and 1, learning, shipped weights, bad input."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,11 @@ import torch
 from aetheria.core.errors import ConfigError
 from aetheria.laws import LogicGates, build_law
 from aetheria.laws.neural.gates import GateLayer
+from aetheria.motor.motor import Aetheria_Motor
+from aetheria.training.objectives.rule import Rule
 from tests.oracles import oracle
+
+WEIGHTS = Path(__file__).parents[2] / "configs/weights"
 
 # By number: 0, a&b, a&~b, a, ~a&b, b, xor, or, nor, xnor, ~b, a|~b, ~a, ~a|b, nand, 1, for ab = 00, 01, 10, 11.
 TABLES = [f"{gate:04b}" for gate in range(16)]
@@ -94,6 +99,29 @@ def test_gates_learn_rule_90_and_then_step_it_exactly() -> None:
     rows, wanted = batch()
     with torch.no_grad():
         assert torch.equal(law.eval()(rows), wanted)
+
+
+def test_shipped_gates_have_no_wrong_neighbourhood() -> None:
+    for name, rule, grid in (("logic_gates_rule_90", "W90", (3,)), ("logic_gates_life", "B3/S23", (3, 3))):
+        law = build_law("LogicGates", weights=WEIGHTS / f"{name}.safetensors")
+        assert isinstance(law, LogicGates)
+        found = Rule(law, grid, rule=rule).after_training(law.eval())
+        assert found == {"neighbourhoods": 2.0**3 ** len(grid), "neighbourhoods wrong": 0}
+
+
+@pytest.mark.parametrize(("plan", "grid"), [("packed", (70, 130)), ("eager", (24, 30))])
+def test_learned_gates_step_a_soup_as_life_does_for_200_steps(plan: str, grid: tuple[int, int]) -> None:
+    law = build_law("LogicGates", weights=WEIGHTS / "logic_gates_life.safetensors")
+    soup = torch.randint(2, (1, 1, *grid), generator=torch.Generator().manual_seed(8)).float()
+    gates = Aetheria_Motor(law, grid, 1, "cpu", {"plan": plan}, initial=soup)
+    life = Aetheria_Motor(build_law("Life"), grid, 1, "cpu", {"plan": "eager"}, initial=soup)
+    for _ in range(4):
+        gates.step(50)
+        life.step(50)
+        assert life.cells.any()
+        assert torch.equal(gates.cells, life.cells)
+    assert gates.plan is not None
+    assert gates.plan.name == plan
 
 
 @pytest.mark.parametrize(

@@ -186,18 +186,16 @@ def test_a_file_that_holds_no_state_dict_is_refused(law: nn.Module, tmp_path: Pa
             load_weights(law, tmp_path / "w.pt")
 
 
-def test_the_weights_of_lizard_and_butterfly_are_those_of_the_default_law() -> None:
+def test_shipped_weights_are_of_the_law_that_they_say() -> None:
     shipped = sorted((ROOT / "configs/weights").glob("*.safetensors"))
-    assert [path.stem for path in shipped] == [
-        "growing_nca_boat",
-        "growing_nca_butterfly",
-        "growing_nca_lizard",
-        "logic_gates_rule_90",
-    ]
-    for path in shipped[1:3]:
-        law = GrowingNCA()
-        load_weights(law, path)
+    creatures = ["growing_nca_boat", "growing_nca_butterfly", "growing_nca_lizard"]
+    assert [path.stem for path in shipped] == [*creatures, "logic_gates_life", "logic_gates_rule_90"]
+    for path in shipped[: len(creatures)]:
+        law = build_law("GrowingNCA", weights=path)
+        assert isinstance(law, GrowingNCA)
         assert law.update.weight.any()
+    for path in shipped[1 : len(creatures)]:  # those of the default law
+        load_weights(GrowingNCA(), path)
 
 
 def test_weights_of_another_law_are_refused() -> None:

@@ -27,15 +27,30 @@ def test_each_optimizer_goes_downhill(name: OptimizerName) -> None:
 
 
 @pytest.mark.parametrize("name", get_args(OptimizerName))
-def test_beta2_is_of_the_optimizers_that_have_one(name: OptimizerName) -> None:
+def test_beta2_and_epsilon_are_of_the_optimizers_that_have_them(name: OptimizerName) -> None:
     weight = nn.Parameter(torch.zeros(2))
     if name in ("rmsprop", "sgd"):
-        with pytest.raises(ConfigError, match=rf"\[train\] beta2: .*{name} has none; expected .*adamw"):
-            OptimConfig.checked({"steps": 1, "optimizer": name, "beta2": 0.9}, "train")
+        for key in ("beta2", "epsilon"):
+            with pytest.raises(ConfigError, match=rf"\[train\] {key}: .*{name} has none; expected .*adamw"):
+                OptimConfig.checked({"steps": 1, "optimizer": name, key: 0.9}, "train")
         return
-    optim = OptimConfig(steps=1, optimizer=name, beta2=0.98)
-    assert make_optimizer(name, [weight], 0.1, 0.0, optim.beta2).defaults["betas"] == (0.9, 0.98)
-    assert make_optimizer(name, [weight], 0.1, 0.0).defaults["betas"] == (0.9, 0.999)
+    optim = OptimConfig(steps=1, optimizer=name, beta2=0.98, epsilon=1e-13)
+    defaults = make_optimizer(name, [weight], 0.1, 0.0, optim.beta2, optim.epsilon).defaults
+    assert (defaults["betas"], defaults["eps"]) == ((0.9, 0.98), 1e-13)
+    defaults = make_optimizer(name, [weight], 0.1, 0.0).defaults
+    assert (defaults["betas"], defaults["eps"]) == ((0.9, 0.999), 1e-8)
+
+
+def test_a_small_epsilon_lets_tiny_gradients_count() -> None:
+    moved = []
+    for epsilon in (None, 1e-13):
+        weight = nn.Parameter(torch.zeros(1))
+        optimizer = make_optimizer("adamw", [weight], 0.1, 0.0, epsilon=epsilon)
+        weight.grad = torch.full((1,), 1e-11)
+        optimizer.step()
+        moved.append(-float(weight.detach()))
+    assert moved[0] < 1e-3
+    assert moved[1] == pytest.approx(0.1, rel=0.02)
 
 
 @pytest.mark.parametrize("schedule", get_args(ScheduleName))

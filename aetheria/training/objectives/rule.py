@@ -59,6 +59,8 @@ class Rule(Task):
     def batch(self, size: int, rng: torch.Generator) -> Batch:
         if self._all is None:
             first = (torch.rand(size, 1, *self.grid, generator=rng) < self.density).float()
+        elif size == len(self._all):
+            first = self._all
         else:
             count = len(self._all)
             first = self._all[torch.cat([torch.randperm(count, generator=rng) for _ in range(-(-size // count))])[:size]]
