@@ -116,7 +116,7 @@ def main() -> None:
     rows = [row for number in range(len(CASES)) for row in rows_of(number, wanted.processes)]
     lines = [
         f"Noise as first cells, {_STEPS} steps (margins of {_HALO_STEPS} steps), a frame of {_FRAME[0]} x {_FRAME[1]} pixels.",
-        "Memory: the most that was resident, above that of the same run on 256 x 256 cells before; of the process that took most.",
+        "Memory: the most that was resident, above that of the same run on 256 x 256 cells before; of the process with most.",
         "",
     ]
     publish("Memory of split grids", [*lines, *table(_HEADER, rows)], wanted.out)
