@@ -17,6 +17,7 @@ from torch import nn
 from aetheria.diagnostics import bench
 from aetheria.laws import ConvLSTM, GrowingNCA
 from aetheria.stepping import compiled
+from benchmarks import split_memory
 from benchmarks.accuracy import drift, quantised, unitarity
 from benchmarks.harness import measurements, peers
 from benchmarks.harness.cases import CASES, Job, build, cells_for, motor_for
@@ -314,6 +315,13 @@ def test_the_viewer_is_measured(tmp_path: Path) -> None:
     assert tables.count("\n## ") == 6
     hidden = next(line for line in tables.splitlines() if line.startswith("| GrowingNCA")).split(" | ")
     assert hidden[6] == "0"  # bytes, with the window minimised
+
+
+def test_the_memory_of_a_process_is_compared_with_that_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {1: [{"cells": 1 << 20, "mib": 80.0}], 2: [{"cells": 600_000, "mib": 30.0}, {"cells": 590_000, "mib": 40.0}]}
+    monkeypatch.setattr(split_memory, "_measure", lambda _, processes: found[processes])
+    rows = split_memory.rows_of(2, [1, 2])
+    assert [row[2:] for row in rows] == [["1", "1,048,576", "64", "80", "1.00"], ["2", "600,000", "37", "40", "0.50"]]
 
 
 def test_drift_is_measured_against_the_size_of_the_cells() -> None:
