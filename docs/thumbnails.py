@@ -30,6 +30,7 @@ CHOICES: dict[str, tuple[int, tuple[int, int, int, int] | None]] = {
     "orbium": (20, (59, 46, 36, 48)),
     "quickstart": (400, (12, 0, 72, 96)),
     "r_pentomino": (400, (272, 256, 96, 128)),
+    "restoration": (20, None),
     "rule_110": (384, (150, 128, 192, 256)),
     "schlogl": (600, None),
     "smooth_life": (20, (72, 4, 48, 64)),

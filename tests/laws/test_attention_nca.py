@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from aetheria.core.errors import ConfigError, LawError
-from aetheria.laws import AttentionNCA
+from aetheria.laws import AttentionNCA, build_law
 from aetheria.motor.motor import Aetheria_Motor
+from aetheria.training.objectives.restore import blurs
+from aetheria.training.target_images import read_picture
 from tests.oracles import oracle
+from tests.paths import ROOT
 from tests.small_laws import stepper
 
 
@@ -101,3 +104,17 @@ def test_a_table_of_too_few_positions_is_refused() -> None:
     law = AttentionNCA(3, position=[[0.0], [1.0]])
     with pytest.raises(LawError, match="its table of positions has 2 rows; expected one for each coordinate"):
         Aetheria_Motor(law, (2, 3), 3, "cpu", {"plan": "eager"})
+
+
+def test_shipped_weights_take_noise_out_of_a_picture() -> None:
+    part = (slice(None), slice(14, 50), slice(48, 96))  # on a torus of its own
+    noisy, clean = (read_picture(ROOT / "configs/pictures" / f"{name}.png")[part] for name in ("harbour_noisy", "harbour"))
+    law = build_law("AttentionNCA", weights=ROOT / "configs/weights/attention_nca_mosaics.safetensors")
+    first = torch.ones(1, 12, *clean.shape[1:]) * noisy[3]
+    first[:, :4] = noisy
+    best_blur = min(float((one - clean[:3]).square().mean()) for one in blurs(noisy[None], 12))
+    with Aetheria_Motor(law, tuple(clean.shape[1:]), None, "cpu", {"plan": "eager"}, initial=first) as motor:
+        for steps in (10, 30):
+            motor.step(steps)
+            error = float((motor.cells[0, :3] - clean[:3]).square().mean())
+            assert error < 0.8 * best_blur, (steps, error, best_blur)

@@ -189,13 +189,15 @@ def test_a_file_that_holds_no_state_dict_is_refused(law: nn.Module, tmp_path: Pa
 def test_shipped_weights_are_of_the_law_that_they_say() -> None:
     shipped = sorted((ROOT / "configs/weights").glob("*.safetensors"))
     creatures = ["growing_nca_boat", "growing_nca_butterfly", "growing_nca_lizard"]
-    assert [path.stem for path in shipped] == [*creatures, "logic_gates_life", "logic_gates_rule_90"]
-    for path in shipped[: len(creatures)]:
-        law = build_law("GrowingNCA", weights=path)
+    others = ["logic_gates_life", "logic_gates_rule_90"]
+    assert [path.stem for path in shipped] == ["attention_nca_mosaics", *creatures, *others]
+    by_name = {path.stem: path for path in shipped}
+    for name in creatures:
+        law = build_law("GrowingNCA", weights=by_name[name])
         assert isinstance(law, GrowingNCA)
         assert law.update.weight.any()
-    for path in shipped[1 : len(creatures)]:  # those of the default law
-        load_weights(GrowingNCA(), path)
+    for name in creatures[1:]:  # those of the default law
+        load_weights(GrowingNCA(), by_name[name])
 
 
 def test_weights_of_another_law_are_refused() -> None:

@@ -21,7 +21,7 @@ _BLURS = 12  # widths of a blur that are tried, each a pass more than the one be
 
 
 class Restore(Task):
-    """The first four channels hold a picture (red, green and blue, premultiplied by alpha); the law restores and keeps it.
+    """The first four channels hold a picture (red, green and blue, premultiplied by alpha); the law restores it.
 
     A picture is a mosaic: each cell has the colour of the nearest of some points on the torus. Normal noise is added to the
     colours, which are cut to 0..1 as in a file; lost cells are transparent. Other channels are those of a live cell, or 0
