@@ -11,11 +11,13 @@ from aetheria.laws import Law, build_law
 from aetheria.laws.continuous.fitzhugh_nagumo import FitzHughNagumo
 from aetheria.laws.continuous.gray_scott import GrayScott
 from aetheria.laws.continuous.reaction_diffusion import ReactionDiffusion
-from aetheria.laws.forms import FormulaRule
+from aetheria.laws.forms import CellNumbers, FormulaRule
+from aetheria.laws.formula import named
 from aetheria.laws.quantum.dirac_qca import DiracQCA
 from aetheria.laws.quantum.quantum_walk import QuantumWalk
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.stepping.cpu import job
+from aetheria.stepping.cpu.formula_source import why_not_written
 from aetheria.stepping.cpu.formulas import FusedFormulas, why_not
 from aetheria.stepping.plan import Plan
 from tests.small_laws import boundaries
@@ -51,6 +53,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("CoupledMapLattice", {"laplacian": "9-point"}),
     *(("QuantumWalk", {"coin": coin, "rank": 1}) for coin in ("dft", "grover", "rotation", OWN_COIN)),
     *(("QuantumWalk", {"coin": coin, "rank": 2}) for coin in ("dft", "grover", "rotation", "hadamard")),
+    ("QuantumWalk", {"coin": "rotation", "rank": 1, "phase": "random", "strength": 2.0}),
+    ("QuantumWalk", {"coin": "grover", "rank": 2, "phase": "quadratic", "strength": 0.3}),
     *(("DiracQCA", {"rank": rank}) for rank in (1, 2)),
 ]
 
@@ -99,7 +103,9 @@ def follow(law: Law, rank: int) -> None:
         assert torch.equal(advanced(plan, cells, 9, 2), expected), (law.boundary, grid)
 
 
-@pytest.mark.parametrize("name", ["GrayScott", "FitzHughNagumo", "ReactionDiffusion", "CoupledMapLattice", "DiracQCA"])
+@pytest.mark.parametrize(
+    "name", ["GrayScott", "FitzHughNagumo", "ReactionDiffusion", "CoupledMapLattice", "QuantumWalk", "DiracQCA"]
+)
 def test_it_takes_these_laws_on_every_boundary(name: str) -> None:
     for boundary in boundaries(name):
         assert not why_not(build_law(name, boundary=boundary), "fp32")  # type: ignore[arg-type]
@@ -154,7 +160,11 @@ def test_numbers_may_differ_by_universe() -> None:
 
 @pytest.mark.parametrize(
     ("law", "name", "values"),
-    [(QuantumWalk("rotation", rank=2), "angle", [0.3, 0.8, -1.0]), (DiracQCA(rank=1), "mass", [0.1, -0.5, 1.0])],
+    [
+        (QuantumWalk("rotation", rank=2), "angle", [0.3, 0.8, -1.0]),
+        (QuantumWalk("rotation", phase="linear"), "strength", [0.5, -2.0, 0.0]),
+        (DiracQCA(rank=1), "mass", [0.1, -0.5, 1.0]),
+    ],
 )
 def test_numbers_of_waves_may_differ_by_universe_and_change(law: Law, name: str, values: list[float]) -> None:
     plan, cells = FusedFormulas(law, law.ranks[0]), soup(law, (40,) * law.ranks[0], batch=3)
@@ -181,6 +191,32 @@ def test_other_formulas_and_other_laplacians_want_another_plan() -> None:
     assert plan.stale()
 
 
+def test_another_phase_of_the_cells_wants_another_plan_and_another_strength_does_not() -> None:
+    law = QuantumWalk("rotation", phase=[0.1 * (x % 7) for x in range(41)], boundary="reflect")
+    cells = soup(law, (41,))
+    own = law.get_buffer("own_phase")
+    for edit in (lambda: own.mul_(2), lambda: setattr(law, "phase", "quadratic"), lambda: setattr(law, "phase", "none")):
+        plan = FusedFormulas(law, 1)
+        for strength in (0.9, 0.2):
+            law.strength = strength
+            assert not plan.stale()
+            assert torch.equal(advanced(plan, cells, 3), eager(law, cells, 3))
+        edit()
+        assert plan.stale()
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"formulas": (named("turn").at((1,)) * named("u"),)}, "reads a number of another cell"),
+        ({"formulas": (named("u"),), "local": (named("u").at((1,)),)}, "a formula of one cell reads others"),
+    ],
+)
+def test_formulas_that_read_what_is_not_there_are_not_written(rule: dict[str, Any], reason: str) -> None:
+    by_cell = CellNumbers(("turn",), lambda cells: cells.double(), ())
+    assert reason in why_not_written(FormulaRule(("u",), numbers=lambda _: {}, boundary="zero", by_cell=by_cell, **rule))
+
+
 class Clipped(GrayScott):
     """Gray-Scott with a step of its own."""
 
@@ -197,8 +233,6 @@ class Clipped(GrayScott):
         (ReactionDiffusion({"u": "lap(u^2)"}, boundary="zero"), "is no law by formulas"),
         (ReactionDiffusion({"u": "u^4"}), "power other than 2 and 3"),
         (Clipped(), "overrides forward"),
-        (QuantumWalk(phase="linear"), "is no law by formulas"),
-        (QuantumWalk(boundary="reflect"), "is no law by formulas"),
     ],
 )
 def test_a_law_that_it_cannot_step_is_refused_with_the_reason(law: Law, reason: str) -> None:
