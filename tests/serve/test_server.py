@@ -313,13 +313,16 @@ def test_readers_are_told_the_end_of_the_run_and_a_paused_run_goes_on_then() -> 
 def test_the_page_is_served_alone_with_a_policy_against_foreign_hosts() -> None:
     with running(small_motor()) as (server, _):
         address = f"http://127.0.0.1:{server.port}"
-        with urllib.request.urlopen(address + "/") as answer:
-            text = answer.read().decode()
-            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-        assert "<canvas" in text
-        assert "http://" not in text
-        assert "https://" not in text
-        assert server.access.token not in text
+        for name, content in (("", "<canvas"), ("page.css", "color-scheme"), ("page.js", "new WebSocket")):
+            with urllib.request.urlopen(f"{address}/{name}") as answer:
+                text = answer.read().decode()
+                policy = answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert content in text
+            assert "http://" not in text
+            assert "https://" not in text
+            assert server.access.token not in text
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(address + "/../etc/passwd")
 
