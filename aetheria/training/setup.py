@@ -122,8 +122,10 @@ def setup_training(
     )
     if setup.device.type == "cpu":
         keep_freed_memory()
-    # torch's stubs do not know that `to` takes a memory format.
-    model.to(setup.device, memory_format=torch.channels_last).float().train()  # type: ignore[call-overload]
+    # `channels_last` is of two axes alone. torch's stubs do not know that `to` takes a memory format.
+    volumes = any(tensor.ndim == 5 for tensor in (*model.parameters(), *model.buffers()))
+    layout = torch.preserve_format if volumes else torch.channels_last
+    model.to(setup.device, memory_format=layout).float().train()  # type: ignore[call-overload]
     return setup if batch or step is None else replace(setup, batch=_found_by_trying(model, setup, step, most))
 
 

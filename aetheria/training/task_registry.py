@@ -27,6 +27,7 @@ _OWN = {
     "segment": "aetheria.training.objectives.cell_labels:Segment",
     "diffuse": "aetheria.training.objectives.diffuse:Diffuse",
     "untargeted": "aetheria.training.objectives.untargeted:Untargeted",
+    "restore": "aetheria.training.objectives.restore:Restore",
 }
 
 

@@ -17,6 +17,7 @@ from aetheria.training.objectives.arc_1d import COLOURS, Arc1D
 from aetheria.training.objectives.cell_labels import Classify, Segment
 from aetheria.training.objectives.diffuse import Diffuse
 from aetheria.training.objectives.goals import Goals
+from aetheria.training.objectives.restore import Restore, blurs
 from aetheria.training.objectives.texture import Texture
 from aetheria.training.objectives.untargeted import LOSSES, Untargeted
 from aetheria.training.quantum_noise import with_flips
@@ -273,6 +274,30 @@ def test_noise_rises_with_the_training() -> None:
     assert float(spread.max() / spread.mean()) > 3  # a patch
 
 
+# -- mosaics -----------------------------------------------------------------------------------------------------------
+
+
+def test_mosaics_lose_cells_and_get_noise() -> None:
+    task = Restore(law(channels=6), (20, 30), pieces=5, noise=0.1, lost=0.3)
+    first, wanted = task.batch(20, rng())
+    assert all(2 <= len(one.flatten(1).unique(dim=1).T) <= 5 for one in wanted)
+    kept = first[:, 3] == 1
+    assert float(kept.float().mean()) == pytest.approx(0.7, abs=0.02)
+    assert not first.movedim(1, -1)[~kept].any()
+    assert (first[:, 4:].movedim(1, -1)[kept] == 1).all()  # as cells of a picture are placed
+    inner = kept[:, None] & (wanted[:, :3] > 0.3) & (wanted[:, :3] < 0.7)  # not cut to 0..1
+    assert float((first[:, :3] - wanted[:, :3])[inner].std()) == pytest.approx(0.1, rel=0.05)
+    assert float(task.loss(torch.cat((wanted, wanted[:, :2]), 1), (first, wanted))) == 0
+
+
+def test_a_blur_keeps_the_mean_of_cells_that_are_not_lost() -> None:
+    cells = torch.zeros(1, 4, 6, 8)
+    cells[:, :, 2, 3] = torch.tensor([0.2, 0.4, 0.6, 1.0])
+    cells[:, :, 2, 4] = torch.tensor([0.4, 0.4, 0.8, 1.0])
+    widest = blurs(cells, 200)[-1]
+    torch.testing.assert_close(widest, torch.tensor([0.3, 0.4, 0.7]).view(1, 3, 1, 1).expand(1, 3, 6, 8), rtol=1e-4, atol=0)
+
+
 # -- all of them -------------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +314,7 @@ def test_noise_rises_with_the_training() -> None:
             {"size": 8, "scales": 1},
             [8, 8],
         ),
+        ("restore", {"name": "AttentionNCA", "channels": 5, "head_channels": 6, "rank": 3}, {"pieces": 3}, [4, 5, 6]),
         ("untargeted", {"name": "MLP", "d_state": 2}, {"losses": {"survival": 1.0}, "phase_flip": 0.1}, [8, 8]),
         ("untargeted", {"name": "ConvLSTM", "d_state": 2}, {"losses": {"motion": 1.0, "complexity": 0.5}}, [8, 8]),
     ],
@@ -321,6 +347,8 @@ def test_each_objective_trains(
         (Texture, {}, (16, 16), {"path": "x.png", "scales": 3}, "and sides of 20"),
         (Classify, {}, (8, 8), {"path": "x.txt"}, "expected a folder of images"),
         (Diffuse, {}, (8, 8), {"path": "x", "levels": 3, "sampling_steps": 4}, "at most as many sampling steps"),
+        (Restore, {"channels": 3, "preset": "texture"}, (8, 8), {}, "NCA of 3 channels; a picture needs four or more"),
+        (Restore, {}, (8, 8), {"lost": 1.0}, "pieces 8, noise 0.2, lost 1.0: expected pieces >= 2"),
         (Untargeted, {}, (8, 8), {"losses": {"moton": 1.0}}, "did you mean motion"),
         (Untargeted, {}, (8, 8), {"losses": {}}, "losses: none given"),
         (Untargeted, {}, (8, 8), {"losses": {"motion": 1.0}, "bit_flip": 0.1}, "has no pairs of complex amplitudes"),
