@@ -1,6 +1,6 @@
 """The compiled plan equals eager without recompiling; where compiling fails or does not pay, the eager plan is taken.
 
-Generating code takes many seconds for each law. It is done once for all tests, and only for laws without a native plan on the CPU;
+Generating code takes many seconds for each law. It is done once for all tests, only for laws without a native plan on the CPU;
 the others are captured as graphs, with all guards, and run by torch's operations. On a GPU code is generated for all.
 """
 
