@@ -66,6 +66,10 @@ CASES = (
     Case("QuantumWalk", (1 << 20,), {"rank": 1, "coin": "hadamard", "boundary": "reflect"}),
     Case("QuantumWalk", (1024, 1024), {"rank": 2, "coin": "grover", "phase": "random"}),
     Case("QuantumWalk", (1 << 20,), {"rank": 1, "coin": "hadamard", "phase": "random"}),
+    Case("QuantumWalk", (64, 64, 64), {"rank": 3, "coin": "grover"}),
+    Case("QuantumWalk", (128, 128, 128), {"rank": 3, "coin": "grover"}),
+    Case("QuantumWalk", (64, 64, 64), {"rank": 3, "coin": "grover", "phase": "random"}),
+    Case("GrayScott", (128, 128, 128)),
     Case("DiracQCA", (1024, 1024), {"rank": 2}),
     Case("DiracQCA", (1 << 20,), {"rank": 1}),
 )

@@ -27,6 +27,12 @@ GRIDS: dict[int, tuple[Grid, ...]] = {
     1: ((2,), (5,), (300,), (5000,)),
     2: ((2, 2), (3, 5), (70, 33), (200, 64), (9, 1030), (20, 2051)),
 }
+VOLUMES: tuple[Grid, ...] = (
+    (2, 2, 2),
+    (3, 5, 4),
+    (70, 3, 7),
+    (7, 40, 66),
+)  # threads share the third; of the last a pass has few steps
 OWN_COIN = [["0.36+0.48j", "0.8j"], ["0.8j", "0.36-0.48j"]]
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("GrayScott", {}),
@@ -88,13 +94,32 @@ def test_passes_over_the_grid_have_the_bits_of_eager_steps(
         assert isinstance(law, Law)
         if not why_not(law, "fp32"):
             for rank in set(law.ranks) & set(GRIDS):
-                follow(law, rank, monkeypatch)
+                follow(law, rank, GRIDS[rank], monkeypatch)
 
 
-def follow(law: Law, rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("GrayScott", {"laplacian": "9-point", "Du": 0.3}),  # which reads all 27 cells
+        ("QuantumWalk", {"coin": "grover", "rank": 3}),
+        ("QuantumWalk", {"coin": "grover", "rank": 3, "phase": "quadratic", "strength": 0.3}),
+    ],
+    ids=["27 cells", "walk", "walk with a phase"],
+)
+def test_passes_over_a_volume_have_the_bits_of_eager_steps(
+    name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "THREAD_PRODUCTS", 1)
+    for boundary in boundaries(name):
+        law = build_law(name, boundary=boundary, **settings)
+        assert isinstance(law, Law)
+        follow(law, 3, VOLUMES, monkeypatch)
+
+
+def follow(law: Law, rank: int, grids: tuple[Grid, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Compares the plan with eager steps on every grid, with one thread and with three."""
     plan = FusedFormulas(law, rank)
-    for grid in GRIDS[rank]:
+    for grid in grids:
         cells = soup(law, grid)
         expected = eager(law, cells, 11)
         assert not torch.equal(expected, cells) or cells.numel() < 100, "at rest"
@@ -163,11 +188,12 @@ def test_numbers_may_differ_by_universe() -> None:
     [
         (QuantumWalk("rotation", rank=2), "angle", [0.3, 0.8, -1.0]),
         (QuantumWalk("rotation", phase="linear"), "strength", [0.5, -2.0, 0.0]),
+        (QuantumWalk("grover", rank=3, phase="linear"), "strength", [0.5, -2.0, 0.0]),
         (DiracQCA(rank=1), "mass", [0.1, -0.5, 1.0]),
     ],
 )
 def test_numbers_of_waves_may_differ_by_universe_and_change(law: Law, name: str, values: list[float]) -> None:
-    plan, cells = FusedFormulas(law, law.ranks[0]), soup(law, (40,) * law.ranks[0], batch=3)
+    plan, cells = FusedFormulas(law, law.ranks[0]), soup(law, (24,) * law.ranks[0], batch=3)
     assert torch.equal(advanced(plan, cells, 9), eager(law, cells, 9))
     setattr(law, name, torch.tensor(values))
     given = advanced(plan, cells, 9)

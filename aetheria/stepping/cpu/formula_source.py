@@ -66,13 +66,13 @@ def _by_cell(rule: FormulaRule) -> tuple[str, ...]:
 
 
 def formula_source(rule: FormulaRule, rank: int) -> FormulaSource:
-    """The C++ of formulas for which `why_not_written` has no reason, on a grid of one or two axes."""
+    """The C++ of formulas for which `why_not_written` has no reason, on a grid of one to three axes."""
     parameters: list[Formula] = []
     writer = _Writer(rule, rank, parameters)
     methods = [*writer.first(), *writer.step(), *writer.last()]
     channels, kind = len(rule.species), "double" if rule.wide else "float"
     lines = [
-        f"constexpr int CHANNELS = {channels}, PARAMETERS = {len(parameters)};",
+        f"constexpr int RANK = {rank}, CHANNELS = {channels}, PARAMETERS = {len(parameters)};",
         f"typedef {kind} T;",
         f"typedef {'float' if _rounded(rule) else kind} Kept;",
         "",
@@ -137,6 +137,7 @@ class _Writer:
                 f"        const double* __restrict n{n} = by_cell.row({n}, rows.y, rows.x);"
                 for n in range(len(_by_cell(self.rule)))
             ),
+            *(["        const int64_t pitch = rows.pitch;"] if self.rank == 3 else []),
             *(f"        const T p{number} = T(parameters[{number}]);" for number in range(len(self.parameters))),
             "        IN_ANY_ORDER",
             "        for (int64_t x = 0; x < count; x++) {",
@@ -153,7 +154,8 @@ class _Writer:
         return [named(name) for name in self.rule.species]
 
     def _read(self, channel: int, place: tuple[int, ...]) -> str:
-        return f"{_ROWS[place[0] if self.rank == 2 else 0]}{channel}[x + {place[-1]}]"
+        row = _ROWS[place[0] if self.rank > 1 else 0]
+        return f"{row}{channel}[x + {f'{place[1]} * pitch + ' if self.rank == 3 else ''}{place[-1]}]"
 
     def text(self, formula: Formula, place: tuple[int, ...], read: Read) -> str:
         """The value at a place relative to the cell that is computed; `read` gives that of a channel at a place."""

@@ -1,7 +1,6 @@
 """The fused plan for laws by formulas on the CPU: several steps in one pass over the grid."""
 
 import ctypes
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,8 +26,8 @@ class Job(ctypes.Structure):
 
     _fields_ = fields(
         "cells next spare parameters by_cell beyond",
-        int64="batch height width steps pad apart",
-        int32="boundary inside row threads",
+        int64="batch depth height width steps columns pad apart",
+        int32="boundary inside threads",
     )
 
 
@@ -54,7 +53,7 @@ class FusedFormulas(Plan):
     def __init__(self, law: Law, rank: int) -> None:
         """
         Args:
-            rank: number of grid axes, 1 or 2.
+            rank: number of grid axes, 1, 2 or 3.
 
         Raises:
             NativeKernelError: no C++ compiler.
@@ -81,30 +80,33 @@ class FusedFormulas(Plan):
         (cells,) = held
         values = self._rule.numbers(cells)
         numbers, by_cell = self._numbers(cells, values), self._numbers_by_cell(cells, values)
-        *heights, width = cells.shape[2:]
+        depth, height, width = (1, 1, *cells.shape[2:])[-3:]
         after, spare = self._buffers.around(cells, steps)
         job = Job(
             *(tensor.data_ptr() for tensor in (cells, after, spare, numbers, by_cell, self._beyond)),
-            *(len(cells), math.prod(heights), width, steps),
-            *(_PAD, by_cell[0].numel() if len(by_cell) > 1 else 0),
+            *(len(cells), depth, height, width, steps),
+            *(by_cell.shape[-1], 0 if cells.ndim == 5 else _PAD, by_cell[0].numel() if len(by_cell) > 1 else 0),
             BOUNDARIES.index(self._rule.boundary),
             not self._rule.beyond,
-            not heights,
             threads_for(steps * cells.numel() * _PRODUCTS),
         )
         run(self._kernel, job)
         return (after,)
 
     def _numbers_by_cell(self, cells: Tensor, values: Mapping[str, Any]) -> Tensor:
-        """The numbers that differ by cell, with `_PAD` more on either side of each row: from the last call while they stay."""
+        """The numbers that differ by cell, `(B or 1, numbers, height, width + 2 _PAD)` or, on three axes,
+        `(B or 1, numbers, depth, (height + 2) (width + 2))`; those of the last call while they stay.
+        """
         if self._rule.by_cell is None:
             return torch.empty(1, 0, dtype=torch.float64)
         numbers = [value.tolist() if isinstance(value, Tensor) else value for value in values.values()]
         origin = (numbers, len(cells), cells.shape[2:])
         if self._by_cell is None or self._by_cell[0] != origin:
-            width = cells.shape[-1]
-            columns = torch.arange(-_PAD, width + _PAD) % width
-            self._by_cell = origin, self._rule.by_cell.values(cells).index_select(-1, columns)
+            by_cell = self._rule.by_cell.values(cells)
+            if by_cell.ndim < 5:
+                self._by_cell = origin, _padded(by_cell, -1, _PAD)
+            else:
+                self._by_cell = origin, _padded(_padded(by_cell, -1, 1), -2, 1).flatten(-2)
         return self._by_cell[1]
 
     def _numbers(self, cells: Tensor, values: Mapping[str, Any]) -> Tensor:
@@ -114,3 +116,9 @@ class FusedFormulas(Plan):
             value = part.evaluated(values, torch.zeros_like)
             numbers[:, column] = value.flatten() if isinstance(value, Tensor) else value
         return numbers
+
+
+def _padded(numbers: Tensor, axis: int, pad: int) -> Tensor:
+    """With more numbers before and after those along an axis, as around a torus."""
+    side = numbers.shape[axis]
+    return numbers.index_select(axis, torch.arange(-pad, side + pad) % side)

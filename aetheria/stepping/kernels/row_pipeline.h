@@ -26,21 +26,31 @@ struct RowPointers {
     const From* below[CHANNELS];
     To* next[CHANNELS];
     int64_t y, x;  // place of the first cell; on a torus it may lie beyond the edges
-};
-
-struct GridShape {
-    int64_t batch, height, width;
-    int32_t ends;   // boundary above the first and below the last row
-    int32_t sides;  // boundary to the left and right of the rows
-    // With REFLECT, the cell beyond an edge has the values of the one `inside` cells from the edge, channel c those of beyond[c].
-    int64_t inside;
-    const int32_t* beyond;
+    int64_t pitch;  // of planes that are stepped as rows (plane_pipeline.h): from a cell to the one below
 };
 
 struct Span {
     int64_t first, last;
 
     bool holds(int64_t i) const { return i >= first && i < last; }
+};
+
+// Part `number` of `of` equal ones.
+inline Span share(int64_t size, int64_t number, int64_t of) { return {size * number / of, size * (number + 1) / of}; }
+
+struct GridShape {
+    int64_t batch, depth, height, width;
+    int32_t ends;   // boundary above the first and below the last row; of a grid of three axes, plane
+    int32_t sides;  // boundary to the left and right of the rows
+    // With REFLECT, the cell beyond an edge has the values of the one `inside` cells from the edge, channel c those of beyond[c].
+    int64_t inside;
+    const int32_t* beyond;
+
+    // Rows (or planes), of which there are `size`, with `more` on either side, but not beyond walls.
+    Span with_halo(Span rows, int64_t more, int64_t size) const {
+        if (ends == PERIODIC) return {rows.first - more, rows.last + more};
+        return {std::max<int64_t>(0, rows.first - more), std::min(size, rows.last + more)};
+    }
 };
 
 // The kept rows of one thread.
@@ -65,11 +75,7 @@ class RowPipeline {
         left_end = closed && x.first == 0, right_end = closed && x.last == grid.width;
         if (!left_end) columns.first -= MOST_STEPS;
         if (!right_end) columns.last += MOST_STEPS;
-        auto rows_after = [&](int done) {
-            const int64_t more = steps - done;
-            if (grid.ends == PERIODIC) return Span{y.first - more, y.last + more};
-            return Span{std::max<int64_t>(0, y.first - more), std::min(grid.height, y.last + more)};
-        };
+        auto rows_after = [&](int done) { return grid.with_halo(y, steps - done, grid.height); };
         for (int64_t r = rows_after(0).first; r < y.last + steps; r++) {
             if (rows_after(0).holds(r)) read(from, r, rule);
             for (int done = 1; done < steps; done++)
@@ -150,26 +156,38 @@ class RowPipeline {
     }
 };
 
+// Takes `steps` steps in passes of up to `most`, each of `chunks` parts that the threads share; make_part() makes the function of
+// a thread that takes some steps of a part, part(from, to, steps, chunk). The result is in `next`.
+template <class MakePart>
+void run_passes(int threads, int64_t steps, int64_t most, int64_t chunks, const float* cells, float* next, float* spare,
+                MakePart make_part) {
+    const int64_t passes = (steps + most - 1) / most;
+    auto target = [&](int64_t pass) { return (passes - pass) % 2 ? next : spare; };
+    auto worker = [&] {
+        return [&, part = make_part()](int64_t pass, int64_t chunk) mutable {
+            const Span some = share(steps, pass, passes);
+            part(pass ? target(pass - 1) : cells, target(pass), int(some.last - some.first), chunk);
+        };
+    };
+    run_stages(threads, passes, chunks, worker, [](int64_t) {});
+}
+
 // Takes `steps` steps of all grids (batch, CHANNELS, height, width); make_rule(universe) makes the rule for one of them.
 // The result is in `next`; `spare` is for the passes in between.
 template <int CHANNELS, class Kept, class MakeRule>
 void step_in_passes(const GridShape& grid, int threads, int64_t steps, const float* cells, float* next, float* spare,
                     MakeRule make_rule) {
     using Pipeline = RowPipeline<CHANNELS, Kept>;
-    const int64_t columns = (grid.width + Pipeline::COLUMNS - 1) / Pipeline::COLUMNS, passes = (steps + MOST_STEPS - 1) / MOST_STEPS;
+    const int64_t columns = (grid.width + Pipeline::COLUMNS - 1) / Pipeline::COLUMNS;
     const int64_t wanted = threads < 2 ? 1 : (4 * threads + grid.batch * columns - 1) / (grid.batch * columns);
     const int64_t bands = std::max<int64_t>(1, std::min(wanted, grid.height / MIN_ROWS));
     const int64_t plane = CHANNELS * grid.height * grid.width;
-    auto target = [&](int64_t pass) { return (passes - pass) % 2 ? next : spare; };
-    auto part = [](int64_t size, int64_t number, int64_t of) { return Span{size * number / of, size * (number + 1) / of}; };
-    auto worker = [&] {
-        return [&, pipeline = Pipeline(grid)](int64_t pass, int64_t chunk) mutable {
+    auto make_part = [&] {
+        return [&, pipeline = Pipeline(grid)](const float* from, float* to, int some, int64_t chunk) mutable {
             const int64_t universe = chunk / (bands * columns), band = chunk / columns % bands;
-            const Span some = part(steps, pass, passes);
-            pipeline.advance((pass ? target(pass - 1) : cells) + universe * plane, target(pass) + universe * plane,
-                             part(grid.height, band, bands), part(grid.width, chunk % columns, columns), int(some.last - some.first),
-                             make_rule(universe));
+            pipeline.advance(from + universe * plane, to + universe * plane, share(grid.height, band, bands),
+                             share(grid.width, chunk % columns, columns), some, make_rule(universe));
         };
     };
-    run_stages(threads, passes, grid.batch * bands * columns, worker, [](int64_t) {});
+    run_passes(threads, steps, MOST_STEPS, grid.batch * bands * columns, cells, next, spare, make_part);
 }
