@@ -210,6 +210,22 @@ class GateRule(NamedTuple):
 
 
 @dataclass(frozen=True)
+class CellNumbers:
+    """Numbers of formulas that differ by cell.
+
+    Attributes:
+        names: of the numbers.
+        values: gives them for cells `(B, C, *grid)`: `(B, names, *grid)` or `(1, names, *grid)` in float64. They depend on the
+            grid, the rule's `numbers` and `key` alone.
+        key: changes when they do for another reason than `numbers`, and is cheap to compare.
+    """
+
+    names: tuple[str, ...]
+    values: Callable[[Tensor], Tensor] = field(compare=False)
+    key: tuple[object, ...]
+
+
+@dataclass(frozen=True)
 class FormulaRule:
     """The next value of each channel is a formula of the channels of a cell and those around it, and of numbers.
 
@@ -221,6 +237,11 @@ class FormulaRule:
         boundary: the cells beyond the edge, "periodic", "zero" or "reflect"; formulas are taken of them as of any others.
         stencil: of the Laplacian in `lap(..)`; see `laws.laplacian`.
         wide: formulas are computed in float64 and rounded once; else in the type of the cells.
+        local: by species, a formula of one cell, whose value takes the place of the species in `formulas`, also in the cells
+            around; () for the species as they are. Beyond the edge it is this value that is 0 or reflected.
+        beyond: with "reflect", by species the one whose value in the cell at the edge it has beyond that edge; () for the
+            mirror image of the cells on this side.
+        by_cell: those numbers that differ by cell, which are read in the cell itself alone.
     """
 
     species: tuple[str, ...]
@@ -229,6 +250,9 @@ class FormulaRule:
     boundary: str
     stencil: Stencil = "5-point"
     wide: bool = False
+    local: tuple[Formula, ...] = ()
+    beyond: tuple[int, ...] = ()
+    by_cell: CellNumbers | None = None
 
 
 @dataclass(frozen=True)

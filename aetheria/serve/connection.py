@@ -51,7 +51,8 @@ class Connection(ServerConnection):  # type: ignore[misc]  # the same with webso
             sockets: the open ones.
             most: of them at a time.
         """
-        super().__init__(*args, **{**options, "write_limit": 0})
+        # Not 0: asyncio's TLS then stops a writer whose buffer is empty, until the next ping.
+        super().__init__(*args, **{**options, "write_limit": 1})
         self.drained: Callable[[], None] = lambda: None
         self._sockets, self._most = sockets, most
 

@@ -24,7 +24,7 @@ from aetheria.serve.admission import Admission
 from aetheria.serve.connection import Connection, Reader
 from aetheria.serve.hub import Channel, Hub
 from aetheria.serve.live import LiveSource
-from aetheria.serve.page import HEADERS, page
+from aetheria.serve.page import page_file
 from aetheria.serve.protocol import MAX_MESSAGE_BYTES, text
 from aetheria.serve.source import Source
 
@@ -177,11 +177,11 @@ class Server:
                 continue
 
     async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The page, a refusal, or None for a reader; waits in line where strangers take too much time."""
+        """A file of the page, a refusal, or None for a reader; waits in line where strangers take too much time."""
         await self._admission.admit()
         path = request.path.partition("?")[0]
-        if path == "/":
-            return _response(http.HTTPStatus.OK, page(), HEADERS)
+        if (file := page_file(path)) is not None:
+            return _response(http.HTTPStatus.OK, *file)
         if path != _PATH:
             return _response(http.HTTPStatus.NOT_FOUND, b"not here\n")
         if len(self._readers) >= MAX_READERS:

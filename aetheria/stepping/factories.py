@@ -87,7 +87,7 @@ PLAN_FACTORIES = (
         lambda problem: cpu_formulas.why_not(problem.law, problem.precision),
         _make_formulas,
         "cpu",
-        (1, 2),
+        ANY_RANK,
         any_grid=True,
     ),
     PlanFactory(

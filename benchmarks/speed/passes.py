@@ -62,6 +62,14 @@ CASES = (
     Case("Kuramoto", (1024, 1024)),
     Case("QuantumWalk", (1024, 1024), {"rank": 2, "coin": "grover"}),
     Case("QuantumWalk", (1 << 20,), {"rank": 1, "coin": "hadamard"}),
+    Case("QuantumWalk", (1024, 1024), {"rank": 2, "coin": "grover", "boundary": "reflect"}),
+    Case("QuantumWalk", (1 << 20,), {"rank": 1, "coin": "hadamard", "boundary": "reflect"}),
+    Case("QuantumWalk", (1024, 1024), {"rank": 2, "coin": "grover", "phase": "random"}),
+    Case("QuantumWalk", (1 << 20,), {"rank": 1, "coin": "hadamard", "phase": "random"}),
+    Case("QuantumWalk", (64, 64, 64), {"rank": 3, "coin": "grover"}),
+    Case("QuantumWalk", (128, 128, 128), {"rank": 3, "coin": "grover"}),
+    Case("QuantumWalk", (64, 64, 64), {"rank": 3, "coin": "grover", "phase": "random"}),
+    Case("GrayScott", (128, 128, 128)),
     Case("DiracQCA", (1024, 1024), {"rank": 2}),
     Case("DiracQCA", (1 << 20,), {"rank": 1}),
 )
@@ -127,7 +135,8 @@ def report(cases: Sequence[Case], seconds: float, shrink: int = 1) -> list[str]:
     """The lines of the report."""
     rows = printed(measure(case, seconds, shrink) for case in cases)
     lines = [
-        f"Periodic, float32, {torch.get_num_threads()} threads of torch; by turns in one process, medians of {_TURNS} turns.",
+        f"Periodic where no boundary is named, float32, {torch.get_num_threads()} threads of torch; by turns in one process, "
+        f"medians of {_TURNS} turns.",
         "Of copy: the time of a copy of all cells, which may stay in the caches, over that of a step.",
         f"Of large copy: the same with the rate of a copy of {_LARGE >> 20} MiB, which does not.",
         "",

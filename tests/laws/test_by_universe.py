@@ -24,7 +24,7 @@ LAWS: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
     ("Kuramoto", {}, ()),
     ("CoupledMapLattice", {}, ("fused",)),
     ("QuantumWalk", {"rank": 2, "coin": "rotation"}, ("fused",)),
-    ("QuantumWalk", {"rank": 2, "coin": "rotation", "phase": "linear"}, ()),
+    ("QuantumWalk", {"rank": 2, "coin": "rotation", "phase": "linear"}, ("fused",)),
     ("DiracQCA", {"rank": 2}, ("fused",)),
     ("ReactionDiffusion", {"reaction": {"u": "a*u - b*u^3"}, "constants": {"a": 1.0, "b": 0.5}}, ("fused",)),
     ("MLP", {"decay": 0.1}, ("fused",)),

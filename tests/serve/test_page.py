@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from websockets.sync.client import connect
 from aetheria import Aetheria_Motor
 from aetheria.laws import build_law
 from aetheria.laws.controls import Control
+from aetheria.motor.edit_text import edit_lines
 from aetheria.runs.steering import Steering
 from aetheria.serve.access import Access
 from aetheria.serve.client import RemoteRun
@@ -34,13 +36,8 @@ SHOTS = os.environ.get("AETHERIA_SHOTS")  # a folder for screenshots, to be look
 class Page:
     """A page of a browser, by the DevTools protocol."""
 
-    def __init__(self, connection: Any, browser: "subprocess.Popen[bytes]") -> None:
-        self._connection, self._browser, self._count = connection, browser, 0
-
-    def killed(self) -> None:
-        """Ends the browser, all of its processes at once."""
-        os.killpg(self._browser.pid, signal.SIGKILL)
-        self._browser.wait()
+    def __init__(self, connection: Any) -> None:
+        self._connection, self._count = connection, 0
 
     def call(self, method: str, **values: Any) -> dict[str, Any]:
         self._count += 1
@@ -62,8 +59,9 @@ class Page:
             assert time.monotonic() < end, (script, self.value("document.body.innerText"))
             time.sleep(0.05)
 
-    def press(self, key: str) -> None:
-        self.value(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: {json.dumps(key)}, bubbles: true}}))")
+    def press(self, key: str, ctrl: bool = False) -> None:
+        values = json.dumps({"key": key, "ctrlKey": ctrl, "bubbles": True})
+        self.value(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {values}))")
 
     def drag(self, name: str, start: float, end: float) -> None:
         """Drags the mouse over an element, between shares of its width."""
@@ -91,35 +89,63 @@ class Page:
             Path(SHOTS, f"{name}.png").write_bytes(base64.b64decode(data))
 
 
+class Browser:
+    """A browser without a window.
+
+    Attributes:
+        process: its first one, the leader of the group of all.
+        port: of the DevTools protocol.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+        self.process, self.port = process, port
+
+    @contextlib.contextmanager
+    def page(self, address: str) -> Iterator[Page]:
+        """An address in a tab of its own."""
+        tab = self._asked(f"new?{urllib.parse.quote(address, safe='')}")
+        with connect(tab["webSocketDebuggerUrl"], proxy=None, max_size=None) as connection:
+            yield Page(connection)
+        if self.process.poll() is None:
+            self._asked(f"close/{tab['id']}")
+
+    def _asked(self, what: str) -> Any:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/json/{what}", method="PUT")
+        with urllib.request.urlopen(request) as answer:
+            content = answer.read()
+        return json.loads(content) if what.startswith("new") else content
+
+    def kill(self) -> None:
+        """Ends all of its processes at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
 @contextlib.contextmanager
-def opened(address: str, folder: Path) -> Iterator[Page]:
+def started(folder: Path) -> Iterator[Browser]:
     assert BROWSER is not None
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    with subprocess.Popen([BROWSER, *options, "--window-size=1100,760", address], **quiet) as browser:  # type: ignore[call-overload]
+    with subprocess.Popen([BROWSER, *options, "--window-size=1100,760", "about:blank"], **quiet) as process:  # type: ignore[call-overload]
         try:
             port_file, end = folder / "DevToolsActivePort", time.monotonic() + 60
             while not port_file.exists() or "\n" not in port_file.read_text():
                 assert time.monotonic() < end
-                assert browser.poll() is None
+                assert process.poll() is None
                 time.sleep(0.05)
-            port = port_file.read_text().split()[0]
-            while not (targets := pages_of(port)):
-                assert time.monotonic() < end
-                time.sleep(0.05)
-            with connect(targets[0]["webSocketDebuggerUrl"], proxy=None, max_size=None) as connection:
-                yield Page(connection, browser)
+            yield Browser(process, int(port_file.read_text().split()[0]))
         finally:
-            browser.terminate()
+            process.terminate()
 
 
-def pages_of(port: str) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
-        return [target for target in json.load(answer) if target["type"] == "page"]
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with started(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 @contextlib.contextmanager
-def shown(law: str, grid: tuple[int, ...], folder: Path, **access: Any) -> Iterator[tuple[Page, Aetheria_Motor, Steering]]:
+def shown(browser: Browser, law: str, grid: tuple[int, ...], **access: Any) -> Iterator[tuple[Page, Aetheria_Motor, Steering]]:
     """A page on a motor that another thread steps."""
     motor = Aetheria_Motor(build_law(law), grid, device="cpu", cfg={"plan": "eager"}, initial="noise")
     steering, stop = Steering(), threading.Event()
@@ -128,7 +154,7 @@ def shown(law: str, grid: tuple[int, ...], folder: Path, **access: Any) -> Itera
     with serve_motor(motor, steering=steering, access=Access(port=0, **access), title=f"{law} & <b>Co</b>") as server:
         thread.start()
         try:
-            with opened(server.address, folder) as page:
+            with browser.page(server.address) as page:
                 page.wait("document.readyState === 'complete' && typeof last !== 'undefined' && last !== null")
                 yield page, motor, steering
         finally:
@@ -136,9 +162,9 @@ def shown(law: str, grid: tuple[int, ...], folder: Path, **access: Any) -> Itera
             thread.join()
 
 
-def test_the_page_draws_the_cells_and_its_keys_steer_the_run(tmp_path: Path) -> None:
-    with shown("Life", (48, 72), tmp_path) as (page, motor, steering):
-        page.wait("series.length > 5")
+def test_the_page_draws_the_cells_and_its_keys_steer_the_run(browser: Browser) -> None:
+    with shown(browser, "Life", (48, 72)) as (page, motor, steering):
+        page.wait("series.length > 5 && last.field === 'alive'")
         page.shot("live")
         assert page.value("document.getElementById('title').textContent").startswith("Life & <b>Co</b>")
         page.press(" ")
@@ -158,12 +184,15 @@ def test_the_page_draws_the_cells_and_its_keys_steer_the_run(tmp_path: Path) -> 
         page.press("+")
         page.wait("status.speed === 60")
         page.press("f")
-        page.wait("last.field === run.fields[1].name")
+        page.wait("last.field !== 'alive' && last.field === at('field').value")
         assert page.value("at('message').textContent") == ""
+        page.press("Backspace", ctrl=True)
+        page.wait("last.step === 0 && status.step === 0 && status.paused")
+        assert motor.step_count == 0
 
 
-def test_parameters_are_set_by_slider_and_number_and_a_refusal_brings_the_old_value_back(tmp_path: Path) -> None:
-    with shown("Lenia", (48, 72), tmp_path) as (page, motor, steering):
+def test_parameters_are_set_by_slider_and_number_and_a_refusal_brings_the_old_value_back(browser: Browser) -> None:
+    with shown(browser, "Lenia", (48, 72)) as (page, motor, steering):
         first, control = float(motor.get_control("m")), next(one for one in motor.traits.controls if one.name == "m")
         assert isinstance(control, Control)
         page.wait(f"Math.abs(at('control_m').valueAsNumber - {first}) < 1e-6")
@@ -188,11 +217,20 @@ def test_parameters_are_set_by_slider_and_number_and_a_refusal_brings_the_old_va
         steering.pause(True)
 
 
-def test_a_rule_is_typed_and_a_slider_that_is_dragged_does_not_flood_the_server(tmp_path: Path) -> None:
-    with shown("Life", (48, 72), tmp_path) as (page, motor, _):
+def test_a_rule_is_typed_and_a_slider_that_is_dragged_does_not_flood_the_server(browser: Browser) -> None:
+    with shown(browser, "Life", (48, 72)) as (page, motor, _):
         page.value("at('control_rule').value = 'B36/S23', at('control_rule').dispatchEvent(new Event('change'))")
         page.wait("status.controls.rule === 'B36/S23'")
         assert motor.get_control("rule") == "B36/S23"
+        assert page.value("at('edit_lines').children.length") == 0  # the list is closed, and costs nothing
+        page.value("document.querySelector('summary').click()")
+        page.wait("at('edit_lines').innerText.includes('rule = B36/S23')")
+        motor.set_cells(torch.ones(1, 4, 4), (1, 2))  # by somebody else
+        page.wait("at('edit_lines').children.length === 2")
+        assert tuple(page.value("[...at('edit_lines').children].map(line => line.textContent)")) == edit_lines(motor.edits)
+        for theme in ("light", "dark"):
+            page.looks(1100, theme)
+            page.shot(f"edits-{theme}")
         page.press("p")
         assert page.value("at('panel').hidden")
         page.value(
@@ -200,18 +238,23 @@ def test_a_rule_is_typed_and_a_slider_that_is_dragged_does_not_flood_the_server(
         )
         page.wait("status.controls.rule === 'B3/S23'")
         assert page.value("socket.readyState") == 1
+        page.press("p")
+        page.value("at('reset').click()")
+        page.wait("at('edit_lines').innerText === 'none yet'")
+        assert motor.step_count == 0
 
 
-def test_parameters_of_a_read_only_server_are_shown_and_cannot_be_set(tmp_path: Path) -> None:
-    with shown("Lenia", (48, 72), tmp_path, read_only=True) as (page, motor, _):
+def test_parameters_of_a_read_only_server_are_shown_and_cannot_be_set(browser: Browser) -> None:
+    with shown(browser, "Lenia", (48, 72), read_only=True) as (page, motor, _):
         page.wait(f"Math.abs(at('control_m').valueAsNumber - {motor.get_control('m')}) < 1e-6")
         assert page.value("[...document.querySelectorAll('#controls input')].every(input => input.disabled)")
         assert not page.value("at('fixed').hidden")
+        assert page.value("at('reset').hidden && !at('edits').hidden")
         page.shot("parameters-read-only")
 
 
-def test_the_page_shows_space_time_layers_and_the_end_of_the_run(tmp_path: Path) -> None:
-    with shown("Life3D", (6, 20, 30), tmp_path) as (page, _, steering):
+def test_the_page_shows_space_time_layers_and_the_end_of_the_run(browser: Browser) -> None:
+    with shown(browser, "Life3D", (6, 20, 30)) as (page, _, steering):
         page.press("]")
         page.wait("at('slice').value === '4' && !at('slice_label').hidden && last.height === 20")
         page.shot("layers")
@@ -222,13 +265,13 @@ def test_the_page_shows_space_time_layers_and_the_end_of_the_run(tmp_path: Path)
 def test_a_browser_that_is_killed_in_the_middle_leaves_run_and_server_as_they_are(tmp_path: Path) -> None:
     motor = Aetheria_Motor(build_law("Life"), (256, 256), device="cpu", cfg={"plan": "eager"}, initial="noise")
     with serve_motor(motor, access=Access(port=0)) as server:
-        with opened(server.address, tmp_path) as page:
+        with started(tmp_path) as browser, browser.page(server.address) as page:
             end = time.monotonic() + 60
             while not page.value("typeof received !== 'undefined' && received > 0"):
                 motor.step(1)
                 assert time.monotonic() < end
             assert server.readers == 1
-            page.killed()
+            browser.kill()
             while server.readers:
                 motor.step(1)
                 assert time.monotonic() < end
@@ -240,11 +283,11 @@ def test_a_browser_that_is_killed_in_the_middle_leaves_run_and_server_as_they_ar
     assert torch.equal(alike.cells, motor.cells)
 
 
-def test_a_wrong_token_is_told_on_the_page(tmp_path: Path) -> None:
+def test_a_wrong_token_is_told_on_the_page(browser: Browser) -> None:
     motor = Aetheria_Motor(build_law("Life"), (8, 8), device="cpu", cfg={"plan": "eager"})
     with (
         serve_motor(motor, access=Access(port=0)) as server,
-        opened(f"http://127.0.0.1:{server.port}/#wrong", tmp_path) as page,
+        browser.page(f"http://127.0.0.1:{server.port}/#wrong") as page,
     ):
         page.wait("document.readyState === 'complete' && at('message').textContent.startsWith('token: wrong')")
         page.shot("wrong")

@@ -27,7 +27,7 @@ from aetheria.serve import server as server_module
 from aetheria.serve.access import Access
 from aetheria.serve.client import RemoteRun
 from aetheria.serve.playback import PlaybackSource
-from aetheria.serve.protocol import MAX_MESSAGE_BYTES, View, read_frame
+from aetheria.serve.protocol import MAX_MESSAGE_BYTES, Picture, View, read_frame
 from aetheria.serve.server import Server, serve_motor
 
 
@@ -313,13 +313,16 @@ def test_readers_are_told_the_end_of_the_run_and_a_paused_run_goes_on_then() -> 
 def test_the_page_is_served_alone_with_a_policy_against_foreign_hosts() -> None:
     with running(small_motor()) as (server, _):
         address = f"http://127.0.0.1:{server.port}"
-        with urllib.request.urlopen(address + "/") as answer:
-            text = answer.read().decode()
-            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-        assert "<canvas" in text
-        assert "http://" not in text
-        assert "https://" not in text
-        assert server.access.token not in text
+        for name, content in (("", "<canvas"), ("page.css", "color-scheme"), ("page.js", "new WebSocket")):
+            with urllib.request.urlopen(f"{address}/{name}") as answer:
+                text = answer.read().decode()
+                policy = answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert content in text
+            assert "http://" not in text
+            assert "https://" not in text
+            assert server.access.token not in text
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(address + "/../etc/passwd")
 
@@ -356,11 +359,18 @@ def test_other_addresses_speak_tls_with_the_files_given(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
     trusted = ssl.create_default_context(cafile=str(certificate))
     access = Access("0.0.0.0", 0, certificate=certificate, key=key)
-    with serve_motor(small_motor(), access=access) as server:
+    motor = small_motor()
+    with serve_motor(motor, access=access) as server:
         assert server.address.startswith("https://")
         address = f"https://127.0.0.1:{server.port}/#{access.token}"
         with RemoteRun(address, trusted) as run:
-            assert next(run.pictures()).height == 16
+            for step in range(3):  # without waiting for a ping
+                found = run.receive(10)
+                while found is None or not isinstance(found, Picture):
+                    assert run.status.get("step", -1) <= step
+                    found = run.receive(10)
+                assert (found.step, found.height) == (step, 16)
+                motor.step(1)
         with pytest.raises(ConfigError, match=r"(?i)certificate"):
             RemoteRun(address)
         with pytest.raises(ConfigError, match="expected the address"):

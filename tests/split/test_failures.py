@@ -19,9 +19,8 @@ from tests.split.two_processes import config_of
 ENDLESS = 10**6
 
 
-@pytest.mark.parametrize("frames", [{}, {"format": "zarr"}], ids=["hdf5", "zarr"])
-def test_a_killed_process_ends_the_run_which_goes_on_in_one(tmp_path: Path, frames: dict[str, str]) -> None:
-    config = config_of(ENDLESS, {"name": "Life"}, checkpoint={"every": 20}, record={"every": 3, **frames})
+def test_a_killed_process_ends_the_run_which_goes_on_in_one(tmp_path: Path) -> None:
+    config = config_of(ENDLESS, {"name": "Life"}, checkpoint={"every": 20}, record={"every": 3, "format": "zarr"})
     (tmp_path / "run.toml").write_text(config.to_toml())
     out = tmp_path / "run.h5"
     command = [
@@ -47,16 +46,13 @@ def test_a_killed_process_ends_the_run_which_goes_on_in_one(tmp_path: Path, fram
         assert "a process was lost" in said
     with Recording(out) as recording:
         done = int(recording.steps[-1])
-    if frames:
-        assert_equal_to_one_process(out, config)  # as it was left
+    assert_equal_to_one_process(out, config)  # as it was left
     result = resume(out, steps=done + 5, device="cpu")
     assert (result.status, result.steps) == ("done", done + 5)
     with Recording(out) as recording, build_motor(config, "cpu") as one:
         one.step(int(recording.steps[-1]))
         assert np.array_equal(recording[-1]["channel_0"], one.read("channel_0").numpy())
-
-    if frames:
-        assert_equal_to_one_process(out, config)
+    assert_equal_to_one_process(out, config)
 
 
 def assert_equal_to_one_process(recording: Path, config: RunConfig) -> None:

@@ -258,7 +258,7 @@ def observables(mesh: DeviceMesh, _: Path) -> list[str]:
         def read(name: str = name, observed: tuple[str, ...] = observed, **options: Any) -> list[torch.Tensor]:
             cfg = {"plan": "eager", "exact_sums": True, **options.pop("cfg", {})}
             law = small_law(name, 2)
-            with Aetheria_Motor(law, (42, 50), 2 if name == "DiracQCA" else 1, "cpu", cfg, seed=3, batch=2, **options) as motor:
+            with Aetheria_Motor(law, (42, 50), 4 if name == "DiracQCA" else 1, "cpu", cfg, seed=3, batch=2, **options) as motor:
                 motor.step(4)
                 if options.get("mesh"):
                     motor._loop.stepper.view = None  # type: ignore[assignment]  # which would gather the grid

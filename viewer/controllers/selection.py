@@ -77,6 +77,8 @@ class SelectionController(CellEditor):
             self.remove()
         elif region := self.controller.model.selection:
             self._note(f"Selected: {region.height} x {region.width} cells (height x width) at ({region.top}, {region.left})")
+        elif not self.tools.why_not("select"):
+            self._note("Nothing is selected: the rectangle lies outside the grid")
 
     def fit(self) -> None:
         """Shows the selected cells, as large as they fit."""

@@ -59,6 +59,9 @@ class SeriesController(Component):
     def choose(self, names: Sequence[str]) -> None:
         """Plots these quantities, as far as they are offered."""
         self._wished = tuple(names)
+        self._collect(names)
+
+    def _collect(self, names: Sequence[str]) -> None:
         self.chosen = tuple(q.name for q in self.offered if q.name in names)
         self._forget()
         self._changed()
@@ -86,7 +89,8 @@ class SeriesController(Component):
         self.offered = (*named, Quantity(RATE, "steps per second", "steps/s"))
         self._rates = RateMeter()
         self.stretches.clear()
-        self.choose(self._wished or [self.offered[0].name])
+        first = self.offered[0].name
+        self._collect(self._wished if any(q.name in self._wished for q in self.offered) else (first,))
 
     def closed(self) -> None:
         self.offered, self.chosen = (), ()

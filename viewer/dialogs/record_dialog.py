@@ -33,6 +33,7 @@ from viewer.model.view_settings import Levels
 from viewer.sources.live import LiveSource
 from viewer.widgets.accessibility import accessible
 from viewer.widgets.file_dialogs import ask_where_to_save, suggested
+from viewer.widgets.plain_text import set_plain_tooltip
 
 _SETTLE_MS = 150  # after the last change, until the next estimate
 _FRACTIONS = {1: "Every cell", 2: "Half of each side", 4: "A quarter", 8: "An eighth", 16: "A sixteenth"}
@@ -66,7 +67,7 @@ class RecordDialog(QDialog):
         self.extent = accessible(QComboBox(), "Size of the frames")
         self.dtype = accessible(QComboBox(), "Type of the numbers")
         self.codec = accessible(QComboBox(), "Compression")
-        self.path = accessible(QLineEdit(str(suggested(f"{file_stem(source.title)}.h5"))), "File")
+        self.path = accessible(QLineEdit(in_home(suggested(f"{file_stem(source.title)}.h5"))), "File")
         self.takes = accessible(QLabel(), "Size estimate")
         self._fill()
         self._lay_out()
@@ -155,6 +156,7 @@ class RecordDialog(QDialog):
 
     def _estimate(self) -> None:
         settings = self.settings()
+        set_plain_tooltip(self.path, str(settings.path))  # there is not always room for all of it
         self.every.setSuffix(" step" if settings.every == 1 else " steps")
         if not settings.fields:
             self._forecast(settings, RecordForecast("Choose at least one field.", wrong=True, exists=False))
@@ -173,7 +175,7 @@ class RecordDialog(QDialog):
         ask_where_to_save(self, "Record to", Path(self.path.text()).name, {".h5": "Recording"}, self._named)
 
     def _named(self, path: Path) -> None:
-        self.path.setText(str(path))
+        self.path.setText(in_home(path))
 
     def _agreed(self) -> None:
         self._wanted(self.settings())
@@ -184,6 +186,12 @@ def file_stem(title: str) -> str:
     """A file name from a title."""
     kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in title.lower().strip())
     return "-".join(filter(None, kept.split("-"))).strip(".")[:60] or "run"
+
+
+def in_home(path: Path) -> str:
+    """The path, with "~" for the user's home folder."""
+    home = Path.home()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
 
 
 def _can(codec: Codec) -> bool:

@@ -36,11 +36,13 @@ class ScrollPanel(QScrollArea):
         return super().eventFilter(watched, event)
 
 
-def scrolled(panel: QWidget, inner: QWidget) -> None:
-    """Fills a panel with scrolling contents."""
+def scrolled(panel: QWidget, inner: QWidget) -> "ScrollPanel":
+    """Fills a panel with scrolling contents; returns their area."""
     layout = QVBoxLayout(panel)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.addWidget(ScrollPanel(inner))
+    area = ScrollPanel(inner)
+    layout.addWidget(area)
+    return area
 
 
 class Panel(QWidget):

@@ -12,6 +12,7 @@ from viewer.controllers.controller import Controller
 from viewer.model.plane import Plane
 from viewer.panels.panel import Panel
 from viewer.sources.playback import RecordingSource
+from viewer.sources.remote_recording import RemoteRecording
 from viewer.sources.source import FrameSource
 from viewer.widgets.accessibility import accessible
 from viewer.widgets.plain_text import plain_tooltip, set_plain_text
@@ -43,12 +44,15 @@ class RecordingPanel(Panel):
         self.show_source(None)
 
     def show_source(self, source: FrameSource | None) -> None:
-        recording = source.recording if isinstance(source, RecordingSource) else None
-        self._form.setRowVisible(self.nothing, recording is None)
-        texts = {} if recording is None or source is None else about(recording, source.plane)
+        texts: Mapping[str, str] = {}
+        if isinstance(source, RecordingSource):
+            texts = about(source.recording, source.plane)
+        elif isinstance(source, RemoteRecording):
+            texts = about_served(source)
+        self._form.setRowVisible(self.nothing, not texts)
         for row, value in self.values.items():
             # A path has no place to be broken: its name is shown, and all of it in the tooltip.
-            set_plain_text(value, Path(texts[row]).name if row == "File" and texts else texts.get(row, ""))
+            set_plain_text(value, Path(texts[row]).name if row == "File" and row in texts else texts.get(row, ""))
             value.setToolTip(plain_tooltip(texts.get(row, "")))
             self._form.setRowVisible(value, bool(texts.get(row)))
         self._shown_state = None
@@ -59,19 +63,17 @@ class RecordingPanel(Panel):
         position, source = self.controller.player.position, self.controller.source
         if (
             position is None
-            or not isinstance(source, RecordingSource)
+            or not isinstance(source, RecordingSource | RemoteRecording)
             or self._shown_state == (position.frames, position.ending)
         ):
             return
         self._shown_state = position.frames, position.ending
-        steps = source.steps
-        every = int(source.recording.attributes["every"])
-        how_often = "every one" if every == 1 else f"1 in {every:,}"
         texts = {
             "Frames": f"{position.frames:,}",
-            "Steps": f"{steps[0]:,} to {steps[-1]:,}, {how_often}" if len(steps) else "none yet",
-            "Ended": "not yet, still being written" if position.ending == "running" else position.ending,
+            "Ended": "not yet, still being written" if position.ending == "running" else printable(position.ending),
         }
+        if isinstance(source, RecordingSource):
+            texts["Steps"] = _steps(source)
         for row, text in texts.items():
             set_plain_text(self.values[row], text)
             self._form.setRowVisible(self.values[row], True)
@@ -96,6 +98,25 @@ def about(recording: Recording, plane: Plane) -> Mapping[str, str]:
         "Made": str(attributes["created"]).replace("T", " ").replace("+00:00", " UTC"),
     }
     return {name: printable(text) for name, text in rows.items()}
+
+
+def about_served(source: RemoteRecording) -> Mapping[str, str]:
+    """The constant rows of a recording that a server shows; the server tells no more."""
+    rows = {
+        "Title": source.title,
+        "Law": source.law_name,
+        "Recorded": f"frames of {_times(source.plane.shape)} pixels"
+        + (f", {source.universes} universes" if source.universes > 1 else ""),
+        "Fields": ", ".join(choice.name for choice in source.fields),
+        "Numbers": ", ".join(source.observables),
+    }
+    return {name: printable(text) for name, text in rows.items()}
+
+
+def _steps(source: RecordingSource) -> str:
+    steps, every = source.steps, int(source.recording.attributes["every"])
+    how_often = "every one" if every == 1 else f"1 in {every:,}"
+    return f"{steps[0]:,} to {steps[-1]:,}, {how_often}" if len(steps) else "none yet"
 
 
 def _times(sides: Sequence[int]) -> str:

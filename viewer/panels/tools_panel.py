@@ -1,8 +1,8 @@
 """Tools panel: brushes, their settings, patterns and undo."""
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QIcon, QImage, QPixmap
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QIcon, QImage, QPainter, QPixmap
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -65,7 +65,7 @@ class ToolsPanel(Panel):
         row.addWidget(self.redo)
         column.addLayout(row)
         column.addStretch(1)
-        scrolled(self, inner)
+        self._area = scrolled(self, inner)
         self.tools.listeners.append(self._steered)
         self.show_source(None)
 
@@ -150,7 +150,9 @@ class ToolsPanel(Panel):
         method()
         self._show_tool()
 
-    def _pattern_chosen(self, item: QListWidgetItem | None) -> None:
+    def _pattern_chosen(self, item: QListWidgetItem | None, before: QListWidgetItem | None) -> None:
+        if before is not None:
+            self._show_icon(before, BrushSettings())
         if item is not None:
             self.controller.model.change_brush(pattern=item.data(Qt.ItemDataRole.UserRole), turns=0, mirrored=False)
 
@@ -171,6 +173,8 @@ class ToolsPanel(Panel):
     def model_changed(self, names: frozenset[str]) -> None:
         if names & {"tool", "brush"}:
             self._show_tool()
+        if "tool" in names and self.controller.model.tool == "stamp":
+            QTimer.singleShot(0, self, self._scroll_to_patterns)  # once it is laid out
         if "theme" in names:
             self._list_patterns()
 
@@ -213,8 +217,19 @@ class ToolsPanel(Panel):
             self.patterns.blockSignals(True)
             self.patterns.setCurrentRow(self._listed().index(chosen.name))
             self.patterns.blockSignals(False)
-            item = self.patterns.currentItem()
-            item.setIcon(_icon(chosen, brush, self.controller.model.theme, self.patterns.iconSize()))
+            self._show_icon(self.patterns.currentItem(), brush)
+
+    def _show_icon(self, item: QListWidgetItem, brush: BrushSettings) -> None:
+        name = item.data(Qt.ItemDataRole.UserRole)
+        stamp = next((stamp for stamp in self.tools.stamps if stamp.name == name), None)
+        if stamp is not None:
+            item.setIcon(_icon(stamp, brush, self.controller.model.theme, self.patterns.iconSize()))
+
+    def _scroll_to_patterns(self) -> None:
+        """In a low window the patterns lie below what is visible of the panel."""
+        bar, page = self._area.verticalScrollBar(), self.pattern_page.geometry()
+        if self.pattern_page.isVisible():
+            bar.setValue(max(bar.value(), min(page.top(), page.bottom() - self._area.viewport().height())))
 
     def _listed(self) -> list[str]:
         return [self.patterns.item(row).data(Qt.ItemDataRole.UserRole) for row in range(self.patterns.count())]
@@ -239,7 +254,7 @@ class ToolsPanel(Panel):
 
 
 def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIcon:
-    """The pattern in the text colour."""
+    """The pattern in the text colour, in a square: an item whose icon changes its size leaves its old label behind."""
     values = turned(stamp, brush)
     colour = theme.colour(shade, "text")
     pixels = np.empty((*values.shape, 4), np.uint8)
@@ -252,4 +267,9 @@ def _icon(stamp: Stamp, brush: BrushSettings, shade: Theme, size: QSize) -> QIco
     pixmap = QPixmap.fromImage(image.scaled(width * scale, height * scale))
     if pixmap.width() > size.width() or pixmap.height() > size.height():
         pixmap = pixmap.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
-    return QIcon(pixmap)
+    square = QPixmap(size)
+    square.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(square)
+    painter.drawPixmap((size.width() - pixmap.width()) // 2, (size.height() - pixmap.height()) // 2, pixmap)
+    painter.end()
+    return QIcon(square)

@@ -45,6 +45,7 @@ class RemoteSource(RemoteSteering):
     Attributes:
         controls: parameters of the law.
         values: of these, as the server told them last.
+        law_name: as the server calls the law.
         law, cells: for tools that change cells; see `EditableSource`.
         not_edited: why they cannot be changed; empty where they can.
         measurements: observables that came with pictures, and were not taken yet.
@@ -64,6 +65,7 @@ class RemoteSource(RemoteSteering):
         welcome = run.welcome
         self.place = urlsplit(address).netloc
         self.title = f"{welcome['title']} ({self.place})"
+        self.law_name = str(welcome["law"])
         self.plane, self.universes = plane_of(tuple(welcome["grid"])), int(welcome["universes"])
         self.fields = choices_of(welcome)
         self.observables = tuple(map(str, welcome["observables"]))

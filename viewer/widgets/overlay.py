@@ -82,7 +82,7 @@ class OverlayPainter:
             self.painter.drawRect(frame)
 
     def scale(self) -> None:
-        """A scale bar with its length in cells, in the bottom left corner."""
+        """A scale bar with its length in cells, in the bottom left corner, beside an edge of the grid that would cross it."""
         cells = bar_length(_BAR * self.ratio / self.viewport.scale)
         length = cells * self.viewport.scale / self.ratio
         height, width = self.viewport.screen[0] / self.ratio, self.viewport.screen[1] / self.ratio
@@ -92,7 +92,7 @@ class OverlayPainter:
         box_height = font.height() + 3 * pad
         if width < 3 * box_width or height < 4 * box_height:
             return
-        box = QRectF(pad, height - box_height - pad, box_width, box_height)
+        box = self._clear_of_edges(QRectF(pad, height - box_height - pad, box_width, box_height), pad)
         roles, painter = QPalette.ColorRole, self.painter
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(_faint(self.palette.color(roles.Window), 190))
@@ -103,6 +103,17 @@ class OverlayPainter:
         start, end, y = box.center().x() - length / 2, box.center().x() + length / 2, box.bottom() - pad
         tick = pad / 2
         painter.drawLines([QLineF(start, y, end, y), QLineF(start, y - tick, start, y), QLineF(end, y - tick, end, y)])
+
+    def _clear_of_edges(self, box: QRectF, gap: float) -> QRectF:
+        """The box, moved inside the grid where the left or the lower edge of the grid would cross it."""
+        grid, clear = self._rectangle(0, 0, *self.viewport.grid), QRectF(box)
+        if self.viewport.wraps:  # cells continue beyond its edges
+            return box
+        if box.top() - gap < grid.bottom() < box.bottom() + gap:
+            clear.moveBottom(grid.bottom() - gap)
+        if box.left() - gap < grid.left() < box.right() + gap:
+            clear.moveLeft(grid.left() + gap)
+        return clear
 
     def _line(self, y0: float, x0: float, y1: float, x1: float) -> QLineF:
         (down0, right0), (down1, right1) = self.viewport.pixel_of(y0, x0), self.viewport.pixel_of(y1, x1)

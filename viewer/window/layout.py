@@ -90,11 +90,20 @@ class DockLayout:
 
     def show_source(self, source: FrameSource | None) -> None:
         """Brings the panel of a recording to the front when one was opened, and the tools again for a run."""
-        recorded = source is not None and not source.live
+        if source is None:
+            return
+        recorded = not source.live
         name = "recording" if recorded else "tools"
-        if source is not None and recorded != self._raised and not self.docks[name].isHidden():
+        if recorded != self._raised and not self.docks[name].isHidden():
             self.docks[name].raise_()
             self._raised = recorded
+        elif not recorded:
+            QTimer.singleShot(0, self.window, self._leave_recording)  # once a restored layout is visible
+
+    def _leave_recording(self) -> None:
+        """The stored layout may be that of a recording, whose panel has nothing to show for a run."""
+        if not self._raised and not self.docks["recording"].visibleRegion().isEmpty():
+            self.docks["tools"].raise_()
 
     def toggle_full_screen(self) -> None:
         """Fills the screen with the window, or returns to its size before."""

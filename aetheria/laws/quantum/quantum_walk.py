@@ -13,7 +13,7 @@ from aetheria.core.device import times
 from aetheria.core.errors import ConfigError
 from aetheria.laws.checks import RANKS, Boundary, check_boundary, check_rank
 from aetheria.laws.controls import Control
-from aetheria.laws.forms import FormulaRule
+from aetheria.laws.forms import CellNumbers, FormulaRule
 from aetheria.laws.hash_noise import hash_words
 from aetheria.laws.quantum import wave_formulas
 from aetheria.laws.quantum.coins import COINS, dft, grover, hadamard, own_coin
@@ -110,18 +110,24 @@ class QuantumWalk(UnitaryLaw):
         parts = walked_back(self._turned(components(cells), -1.0), self.boundary)
         return cells_of(mixed(parts, adjoint(self._matrix(cells))), cells)
 
-    def formula_rule(self) -> FormulaRule | None:
-        if self.phase != "none" or self.boundary == "reflect":
-            return None
+    def formula_rule(self) -> FormulaRule:
         rotated = self.coin == "rotation"
         size = range(2 * self.ranks[0])
         coin = tuple(tuple(f"coin{j}{k}" for k in size) for j in size) if rotated else tuple(map(tuple, self._coin))
 
         def numbers(cells: Tensor) -> dict[str, Any]:
             entries = enumerate(self._matrix(cells)) if rotated else ()
-            return {f"coin{j}{k}": entry for j, row in entries for k, entry in enumerate(row)}
+            mixing = {f"coin{j}{k}": entry for j, row in entries for k, entry in enumerate(row)}
+            return mixing | {"strength": self.live("strength")}
 
-        return wave_rule(_walked(coin, self.ranks[0]), numbers, self.boundary)
+        def turns(cells: Tensor) -> Tensor:
+            return torch.cat([part.reshape(-1, 1, *cells.shape[2:]) for part in self._cos_sin(cells, 1.0)], 1)
+
+        key = (self.phase, _mark(self.get_buffer("own_phase")), _mark(self.get_buffer("phase_key")))
+        by_cell = None if self.phase == "none" else CellNumbers(("cos", "sin"), turns, key)
+        beyond = [k ^ 1 for k in size] if self.boundary == "reflect" else []  # what goes back there, goes ahead from then on
+        moved = _moved(self.ranks[0], turning=by_cell is not None)
+        return wave_rule(moved, numbers, self.boundary, local=_mixed(coin), beyond=beyond, by_cell=by_cell)
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         own = self.get_buffer("own_phase")
@@ -144,9 +150,13 @@ class QuantumWalk(UnitaryLaw):
         """The components times exp(i sign strength f)."""
         if self.phase == "none":
             return parts
-        phase = sign * self.spread("strength", parts[0]).double() * self._profile(parts[0].shape[2:], parts[0].device)
-        cos, sin = phase.cos(), phase.sin()
+        cos, sin = self._cos_sin(parts[0], sign)
         return [cos * part + sin * torch.stack((-part[:, 1], part[:, 0]), 1) for part in parts]
+
+    def _cos_sin(self, cells: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+        """Of sign strength f: `(*grid)` each, or `(B, 1, *grid)` where the strength differs by universe."""
+        phase = sign * self.spread("strength", cells).double() * self._profile(cells.shape[2:], cells.device)
+        return phase.cos(), phase.sin()
 
     def why_not_split(self) -> str:
         return "" if self.phase == "none" else f'phase "{self.phase}" depends on the coordinates in the whole grid'
@@ -167,11 +177,23 @@ class QuantumWalk(UnitaryLaw):
 
 
 @cache
-def _walked(coin: tuple[tuple[Number, ...], ...], rank: int) -> tuple[Amplitude, ...]:
-    """The components after a step: those mixed by the coin in the cell from which each comes."""
-    parts = amplitudes(2 * rank)
+def _mixed(coin: tuple[tuple[Number, ...], ...]) -> tuple[Amplitude, ...]:
+    """The components of a cell, mixed by the coin."""
+    parts = amplitudes(len(coin))
+    return tuple(wave_formulas.mixed(row, parts) for row in coin)
+
+
+@cache
+def _moved(rank: int, *, turning: bool) -> tuple[Amplitude, ...]:
+    """Each component of the cell from which it comes; with a phase, turned by that of the cell to which it goes."""
     sources = [tuple(way * (axis == other) for other in range(rank)) for axis in range(rank) for way in (1, -1)]
-    return tuple(wave_formulas.mixed(row, parts).at(place) for row, place in zip(coin, sources, strict=True))
+    moved = [part.at(place) for part, place in zip(amplitudes(2 * rank), sources, strict=True)]
+    return tuple(part.rotated("cos", "sin") if turning else part for part in moved)
+
+
+def _mark(tensor: Tensor | None) -> object:
+    """Equal as long as the tensor is, and its values are; those of an inference tensor are not followed."""
+    return None if tensor is None else (id(tensor), None if tensor.is_inference() else tensor._version)
 
 
 def _named_coin(name: str, rank: int) -> Sequence[Sequence[complex]]:

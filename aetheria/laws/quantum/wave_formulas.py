@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from aetheria.laws.forms import FormulaRule
+from aetheria.laws.forms import CellNumbers, FormulaRule
 from aetheria.laws.formula import Formula, named
 
 Number = complex | str  # by name: a real one that may change between steps
@@ -44,6 +44,10 @@ class Amplitude:
             return self if number == 1 else Amplitude(-self.real, -self.imag)
         return Amplitude(number * self.real, number * self.imag)
 
+    def rotated(self, cos: str, sin: str) -> "Amplitude":
+        """Times exp(i angle), whose cosine and sine have these names."""
+        return self.times(cos) + self.turned().times(sin)
+
     def __add__(self, other: "Amplitude") -> "Amplitude":
         return Amplitude(self.real + other.real, self.imag + other.imag)
 
@@ -75,8 +79,28 @@ def _sum(row: Sequence[Number], parts: Sequence[Amplitude]) -> Amplitude:
     return reduce(add, (part.times(number) for number, part in zip(row, parts, strict=True) if number))
 
 
-def wave_rule(after: Sequence[Amplitude], numbers: Callable[[Tensor], Mapping[str, Any]], boundary: str) -> FormulaRule:
-    """The rule by which the components become `after`."""
-    names = [f"{kind}{k}" for kind in ("re", "im") for k in range(len(after))]
-    formulas = (*(part.real for part in after), *(part.imag for part in after))
-    return FormulaRule(tuple(names), formulas, numbers, boundary, wide=True)
+def wave_rule(
+    after: Sequence[Amplitude],
+    numbers: Callable[[Tensor], Mapping[str, Any]],
+    boundary: str,
+    *,
+    local: Sequence[Amplitude] = (),
+    beyond: Sequence[int] = (),
+    by_cell: CellNumbers | None = None,
+) -> FormulaRule:
+    """The rule by which the components become `after`.
+
+    Args:
+        local, beyond: of a `FormulaRule`, by component.
+        numbers, boundary, by_cell: as in a `FormulaRule`.
+    """
+    size = len(after)
+    names = tuple(f"{kind}{k}" for kind in ("re", "im") for k in range(size))
+    channels = (*beyond, *(size + k for k in beyond))
+    return FormulaRule(
+        names, _channels(after), numbers, boundary, wide=True, local=_channels(local), beyond=channels, by_cell=by_cell
+    )
+
+
+def _channels(parts: Sequence[Amplitude]) -> tuple[Formula, ...]:
+    return (*(part.real for part in parts), *(part.imag for part in parts))

@@ -1,7 +1,8 @@
 """The fused plan for laws by formulas on the CPU: several steps in one pass over the grid."""
 
 import ctypes
-import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,13 +17,18 @@ from aetheria.stepping.cpu.job import StepBuffers, fields, run, threads_for
 from aetheria.stepping.plan import Plan, State
 from aetheria.stepping.unmodified import form_of, keeps
 
+_PAD = 32  # numbers by cell on either side of a row: of more cells than the kernel computes beyond its ends
 _PRODUCTS = 16  # of a value and a step, about, in units of `THREAD_PRODUCTS`
 
 
 class Job(ctypes.Structure):
     """As in `formulas.cpp`."""
 
-    _fields_ = fields("cells next spare parameters", int64="batch height width steps", int32="boundary row threads")
+    _fields_ = fields(
+        "cells next spare parameters by_cell beyond",
+        int64="batch depth height width steps columns pad apart",
+        int32="boundary inside threads",
+    )
 
 
 def why_not(law: Law, precision: Precision) -> str:
@@ -47,7 +53,7 @@ class FusedFormulas(Plan):
     def __init__(self, law: Law, rank: int) -> None:
         """
         Args:
-            rank: number of grid axes, 1 or 2.
+            rank: number of grid axes, 1, 2 or 3.
 
         Raises:
             NativeKernelError: no C++ compiler.
@@ -55,10 +61,12 @@ class FusedFormulas(Plan):
         rule = form_of(law, FormulaRule)
         assert isinstance(rule, FormulaRule), rule
         self._law, self._rule = law, rule
+        self._beyond = torch.tensor(rule.beyond or range(len(rule.species)), dtype=torch.int32)
         source = formula_source(rule, rank)
         self._parameters = source.parameters
         self._kernel = native_kernel("formulas.cpp", Job, generated=source.header).formulas
         self._buffers = StepBuffers()
+        self._by_cell: tuple[object, Tensor] | None = None  # with the numbers and the grid from which they come
 
     def pack(self, state: State) -> State:
         return (state[0].float().contiguous(),)
@@ -69,24 +77,48 @@ class FusedFormulas(Plan):
     def advance(self, held: State, steps: int, first: int = 0) -> State:
         if not steps:
             return held
-        (cells,), numbers = held, self._numbers(held[0])
-        *heights, width = cells.shape[2:]
+        (cells,) = held
+        values = self._rule.numbers(cells)
+        numbers, by_cell = self._numbers(cells, values), self._numbers_by_cell(cells, values)
+        depth, height, width = (1, 1, *cells.shape[2:])[-3:]
         after, spare = self._buffers.around(cells, steps)
         job = Job(
-            *(tensor.data_ptr() for tensor in (cells, after, spare, numbers)),
-            *(len(cells), math.prod(heights), width, steps),
+            *(tensor.data_ptr() for tensor in (cells, after, spare, numbers, by_cell, self._beyond)),
+            *(len(cells), depth, height, width, steps),
+            *(by_cell.shape[-1], 0 if cells.ndim == 5 else _PAD, by_cell[0].numel() if len(by_cell) > 1 else 0),
             BOUNDARIES.index(self._rule.boundary),
-            not heights,
+            not self._rule.beyond,
             threads_for(steps * cells.numel() * _PRODUCTS),
         )
         run(self._kernel, job)
         return (after,)
 
-    def _numbers(self, cells: Tensor) -> Tensor:
+    def _numbers_by_cell(self, cells: Tensor, values: Mapping[str, Any]) -> Tensor:
+        """The numbers that differ by cell, `(B or 1, numbers, height, width + 2 _PAD)` or, on three axes,
+        `(B or 1, numbers, depth, (height + 2) (width + 2))`; those of the last call while they stay.
+        """
+        if self._rule.by_cell is None:
+            return torch.empty(1, 0, dtype=torch.float64)
+        numbers = [value.tolist() if isinstance(value, Tensor) else value for value in values.values()]
+        origin = (numbers, len(cells), cells.shape[2:])
+        if self._by_cell is None or self._by_cell[0] != origin:
+            by_cell = self._rule.by_cell.values(cells)
+            if by_cell.ndim < 5:
+                self._by_cell = origin, _padded(by_cell, -1, _PAD)
+            else:
+                self._by_cell = origin, _padded(_padded(by_cell, -1, 1), -2, 1).flatten(-2)
+        return self._by_cell[1]
+
+    def _numbers(self, cells: Tensor, values: Mapping[str, Any]) -> Tensor:
         """The parameters of the formulas, `(B, parameters)` in float64."""
-        values = self._rule.numbers(cells)
         numbers = torch.empty(len(cells), max(1, len(self._parameters)), dtype=torch.float64)
         for column, part in enumerate(self._parameters):
             value = part.evaluated(values, torch.zeros_like)
             numbers[:, column] = value.flatten() if isinstance(value, Tensor) else value
         return numbers
+
+
+def _padded(numbers: Tensor, axis: int, pad: int) -> Tensor:
+    """With more numbers before and after those along an axis, as around a torus."""
+    side = numbers.shape[axis]
+    return numbers.index_select(axis, torch.arange(-pad, side + pad) % side)

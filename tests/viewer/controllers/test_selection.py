@@ -85,12 +85,16 @@ def told(view: FakeView, words: str) -> bool:
     return any(words in message.text for message in view.messages)
 
 
-def test_a_drag_in_any_direction_selects_whole_cells_on_the_grid_and_a_click_nothing(controller: Controller) -> None:
+def test_a_drag_in_any_direction_selects_whole_cells_on_the_grid_and_a_click_nothing(
+    controller: Controller, view: FakeView
+) -> None:
     opened(controller, life())
     assert select(controller, (3.2, 4.9), (6.1, 9.0)) == Region(3, 4, 4, 6)
     assert select(controller, (6.1, 9.0), (3.2, 4.9)) == Region(3, 4, 4, 6)
     assert select(controller, (-5.0, 20.5), (2.5, 99.0)) == Region(0, 20, 3, 12)
+    assert not told(view, "outside the grid")
     assert select(controller, (-5.0, 2.5), (-2.0, 9.0)) is None
+    assert told(view, "Nothing is selected: the rectangle lies outside the grid")
     controller.selection.all()
     assert selected(controller) == Region(0, 0, 24, 32)
     assert select(controller, (5.1, 5.1), (5.9, 5.9)) is None

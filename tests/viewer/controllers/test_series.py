@@ -166,6 +166,17 @@ def test_what_was_chosen_stays_chosen_for_the_next_source(controller: Controller
     assert not series.stretches
 
 
+def test_a_source_begins_with_its_first_quantity_where_it_has_none_of_the_chosen(controller: Controller) -> None:
+    series = controller.series
+    controller.open(counting())
+    assert series.chosen == ("mass",)
+    series.choose(["mass"])
+    controller.open(live(life()))
+    assert series.chosen == ("population",)
+    controller.open(counting())
+    assert series.chosen == ("mass",)
+
+
 def test_a_number_that_fails_is_told_once_and_chosen_no_longer(view: FakeView, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = Controller(view)
     controller.open(counting())

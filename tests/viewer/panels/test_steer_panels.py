@@ -149,6 +149,8 @@ def test_a_pattern_is_chosen_turned_and_stamped(window: Window, qtbot: QtBot) ->
     row = next(row for row in range(panel.patterns.count()) if panel.patterns.item(row).text() == "Lightweight spaceship")
     panel.patterns.setCurrentRow(row)
     qtbot.keyClick(window.canvas, Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
+    size = panel.patterns.iconSize()  # of every icon, or turning one would leave a part of its label behind
+    assert {panel.patterns.item(k).icon().actualSize(size * 2) for k in range(panel.patterns.count())} == {size}
     window.controller.tools.press(12.5, 16.5)
     qtbot.waitUntil(lambda: int(motor.cells.sum()) == 9)
     rows, columns = motor.cells[0, 0].nonzero().unbind(1)

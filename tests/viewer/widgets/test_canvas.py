@@ -218,6 +218,18 @@ def test_the_old_picture_stays_in_place_until_the_new_one_comes_and_beyond_it_ar
         assert not beyond & {"#ffffff", "#000000"}
 
 
+def test_no_edge_of_the_grid_crosses_the_scale_bar(window: Window) -> None:
+    canvas = window.canvas
+    canvas.zoom(2.0)
+    (height, width), scale = canvas.view_area.screen, canvas.pixels_per_cell()
+    for below, beside in ((8, 0), (20, 40), (0, 90)):  # pixels between the edges of the grid and of the screen
+        canvas.centre(HEIGHT - (height / 2 - below) / scale, (width / 2 - beside) / scale)
+        image = grabbed(window)
+        rows, columns = range(height * 3 // 4, height), range(width // 3)
+        outside = {image.pixel(x, y) for y in rows for x in columns if y > height - below + 2 or x < beside - 2}
+        assert len(outside) == 1
+
+
 def test_lines_appear_between_large_cells_only_and_only_when_wanted(window: Window) -> None:
     window._timer.stop()
     canvas = window.canvas

@@ -115,14 +115,18 @@ def test_r_records_and_stops_and_the_file_is_whole(window: Window, qtbot: QtBot,
 
 
 def test_the_record_dialog_says_what_is_wrong_and_when_a_file_would_be_replaced(
-    window: Window, qtbot: QtBot, folder: Path
+    window: Window, qtbot: QtBot, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "my-soup.h5").write_bytes(b"precious")
+    monkeypatch.setattr(Path, "home", lambda: folder.parent)
     press(window, qtbot, Qt.Key.Key_R)
     dialog = opened(window, qtbot, RecordDialog)
-    assert Path(dialog.path.text()).name == "my-soup-2.h5"
+    assert dialog.path.text() == f"~/{folder.name}/my-soup-2.h5"
+    dialog._named(folder.parent / "x.h5")
+    assert dialog.path.text() == "~/x.h5"
     dialog.path.setText(str(folder / "my-soup.h5"))
     qtbot.waitUntil(lambda: "will be replaced" in dialog.takes.text())
+    assert dialog.path.toolTip() == str(folder / "my-soup.h5")
     assert dialog.record.text() == "&Replace and record"
     dialog.path.setText(str(folder / "missing" / "x.h5"))
     qtbot.waitUntil(lambda: "does not exist" in dialog.takes.text())

@@ -216,3 +216,7 @@ def test_a_recording_brings_its_panel_to_the_front_and_a_run_the_tools(window: W
     qtbot.waitUntil(lambda: in_front("law"))
     window.controller.open(live(life()))
     qtbot.waitUntil(lambda: in_front("tools"))
+    window.docks["recording"].raise_()  # as in a layout that was stored with a recording
+    qtbot.waitUntil(lambda: in_front("recording"))
+    window.controller.open(live(life()))
+    qtbot.waitUntil(lambda: in_front("tools"))

@@ -17,6 +17,7 @@ from aetheria.serve.server import Server
 from tests.viewer.recordings import record_life
 from tests.viewer.served import motor_of, served
 from viewer.model.model import SPEEDS
+from viewer.panels.recording_panel import RecordingPanel
 from viewer.sources.remote import RemoteSource
 from viewer.window.app import open_window
 from viewer.window.window import Window
@@ -99,6 +100,12 @@ def test_the_timeline_moves_a_served_recording(qtbot: QtBot, tmp_path: Path) -> 
         timeline = window.timeline
         qtbot.waitUntil(lambda: timeline.isVisible() and timeline.slider.maximum() == 20, timeout=_LONG_MS)
         assert not window.transport.isVisible()
+        panel = window.panels["recording"]
+        assert isinstance(panel, RecordingPanel)
+        qtbot.waitUntil(lambda: not panel.visibleRegion().isEmpty() and panel.values["Frames"].text() == "21")
+        shown = [panel.values[row].text() for row in ("Law", "Recorded", "Fields", "Ended")]
+        assert shown == ["Life", "frames of 20 \N{MULTIPLICATION SIGN} 12 pixels", "channel_0, energy", "done"]
+        assert not panel.nothing.isVisible()
         timeline.slider.setValue(12)
         qtbot.waitUntil(lambda: source.status()["frame"] == 12 and source.status()["paused"], timeout=_LONG_MS)
         qtbot.waitUntil(lambda: timeline.position_text.text() == "frame 13 of 21, step 12", timeout=_LONG_MS)
