@@ -73,7 +73,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     script = base64.b64encode((FOLDER / "live_view.js").read_bytes()).decode()
     harness = folder / "cell.html"
     harness.write_text(HARNESS.format(css=(FOLDER / "live_view.css").read_text(), script=script), "utf-8")
-    with page_tests.opened(harness.as_uri(), folder / "profile") as page:
+    with page_tests.started(folder / "profile") as started, started.page(harness.as_uri()) as page:
         yield page
 
 
