@@ -131,7 +131,8 @@ class SplitFields:
         if _reductions(request) > 1:  # the axes are whole here; a region is of those that are left
             return render(self._as_view(tuple(sides)), replace(rest, region=request.region, fields=(_given(field, values),)))
         if shown.reduced is not None:
-            values = _whole_reduction(values, shown, field.cyclic)
+            values = _layer(values, shown)
+            values = _mean(values, shown, field.cyclic) if shown.reduced[1] == "mean" else values
         cut = [axis in request.slice for axis in AXIS_NAMES[-len(sides) :]]
         sides = [side for side, gone in zip(sides, cut, strict=True) if not gone]
         values = values.reshape(*values.shape[: values.ndim - len(cut)], *sides)
@@ -194,7 +195,8 @@ class SplitFields:
                     sides = tuple(one.stop - one.start for one in shown.in_areas(own[1]))
                     values = sample(values, sides) if shown.nearest else downsample(values, sides, cyclic)
                 if shown.reduced is not None:
-                    values = _part_of_reduction(values, shown, cyclic)
+                    angles = cyclic and shown.reduced[1] == "mean"
+                    values = _layer(torch.stack((values.sin(), values.cos()), 1) if angles else values, shown)
             places = [None if part is None else shown.in_areas(part[1]) for part in parts]
             sides = tuple(n // area for n, area in zip(shown.size, shown.areas, strict=True))
             if shown.reduced is not None:  # a layer for each tile along the axis
@@ -232,25 +234,18 @@ def _reductions(request: Request) -> int:
     return sum(not isinstance(cut, int) for cut in request.slice.values())
 
 
-def _part_of_reduction(values: Tensor, shown: _Shown, cyclic: bool) -> Tensor:
-    """The maximum or sum of a tile along an axis, one layer: `(B, ..., *size)`; of angles the sums of sine and cosine."""
+def _layer(values: Tensor, shown: _Shown) -> Tensor:
+    """The maximum or the sum along the axis that is reduced, of `(B, ..., *size)`: one layer; sums in float64."""
     assert shown.reduced is not None
     axis, kind = shown.reduced
     dim = axis - len(shown.size)
-    if kind == "max":
-        return values.amax(dim, keepdim=True)
-    values = torch.stack((values.sin(), values.cos()), 1) if cyclic else values
-    return values.sum(dim, keepdim=True, dtype=torch.float64)
+    return values.amax(dim, keepdim=True) if kind == "max" else values.sum(dim, keepdim=True, dtype=torch.float64)
 
 
-def _whole_reduction(values: Tensor, shown: _Shown, cyclic: bool) -> Tensor:
-    """The maximum or mean along an axis of the layers of all tiles, one layer."""
+def _mean(sums: Tensor, shown: _Shown, cyclic: bool) -> Tensor:
+    """The mean along the axis, float32, of sums of all tiles; of angles from those of sine and cosine `(B, 2, ..., *size)`."""
     assert shown.reduced is not None
-    axis, kind = shown.reduced
-    dim = axis - len(shown.size)
-    if kind == "max":
-        return values.amax(dim, keepdim=True)
-    values = values.sum(dim, keepdim=True) / shown.size[axis]
+    values = sums / shown.size[shown.reduced[0]]
     return (torch.atan2(values[:, 0], values[:, 1]) if cyclic else values).to(torch.float32)
 
 

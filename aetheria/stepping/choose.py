@@ -16,7 +16,7 @@ from aetheria.laws.base import Law
 from aetheria.laws.own_state import OwnState
 from aetheria.stepping.factories import PLAN_FACTORIES, automatic, make_eager, why_none
 from aetheria.stepping.plan import Plan, State
-from aetheria.stepping.plan_factory import PlanFactory, StepProblem
+from aetheria.stepping.plan_factory import UNKNOWN_LENGTH, PlanFactory, StepProblem
 from aetheria.stepping.trial import Trial
 
 log = get_logger(__name__)
@@ -58,7 +58,7 @@ def choose_plan(
         plan, failures = _first_that_works(trial, able)
     if plan is None:
         plan = make_eager(problem)
-        why_eager = next(iter(refusals.values()), "") or _too_short(updates)
+        why_eager = next(iter(refusals.values()), "") or why_none("compiled", problem) or _too_short(updates)
         plan.reason = "asked for" if wanted == "eager" else why_eager
     elif wanted != "auto":
         plan.reason = "asked for"
@@ -129,26 +129,26 @@ def _warn_if_unrepeatable(trial: Trial, law: Law) -> None:
         )
 
 
-def _factories(problem: StepProblem, wanted: PlanName, updates: int | None) -> list[PlanFactory]:
+def _factories(problem: StepProblem, wanted: PlanName, updates: int) -> list[PlanFactory]:
     """The plans to try, fastest first."""
     if wanted != "auto":
         able = [factory for factory in PLAN_FACTORIES if factory.name == wanted and not factory.why_not(problem)]
         if not able:
             raise ConfigError(f'plan: "{wanted}" given; {why_none(wanted, problem)}')
         return able
-    return [factory for factory in automatic(problem) if updates is None or updates >= factory.worth]
+    return automatic(problem, updates)
 
 
-def _updates(problem: StepProblem, planned_steps: int | None, cells: int | None) -> int | None:
-    """Cell updates of a whole run, if its length is known."""
+def _updates(problem: StepProblem, planned_steps: int | None, cells: int | None) -> int:
+    """Cell updates of a whole run, for which a plan has to pay."""
     if planned_steps is None:
-        return None
+        return UNKNOWN_LENGTH
     shape = problem.state[0].shape
     return planned_steps * (shape[0] * math.prod(shape[2:]) if cells is None else cells)
 
 
-def _too_short(updates: int | None) -> str:
-    return f"{updates or 0:,} cell updates take less time than compiling"
+def _too_short(updates: int) -> str:
+    return f"{updates:,} cell updates take less time than compiling"
 
 
 def _first_that_works(trial: Trial, factories: list[PlanFactory]) -> tuple[Plan | None, list[str]]:

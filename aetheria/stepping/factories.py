@@ -13,7 +13,15 @@ from aetheria.stepping.cuda_graph import Graphed
 from aetheria.stepping.gpu import local_network as gpu_network
 from aetheria.stepping.packed_factories import PACKED_FACTORIES
 from aetheria.stepping.plan import Plan, State, Stepwise, make_step
-from aetheria.stepping.plan_factory import ANY_RANK, COMPILING_S, WORTH_BUILDING, WORTH_COMPILING, PlanFactory, StepProblem
+from aetheria.stepping.plan_factory import (
+    ANY_RANK,
+    COMPILING_S,
+    UNKNOWN_LENGTH,
+    WORTH_BUILDING,
+    WORTH_COMPILING,
+    PlanFactory,
+    StepProblem,
+)
 from aetheria.stepping.unmodified import form_of
 
 _EXACT = "exact sums over the grid are taken between its steps"
@@ -133,9 +141,9 @@ PLAN_FACTORIES = (
 )
 
 
-def automatic(problem: StepProblem) -> list[PlanFactory]:
-    """The plans that "auto" would try for a long run, fastest first."""
-    able = [factory for factory in PLAN_FACTORIES if not factory.why_not(problem)]
+def automatic(problem: StepProblem, updates: int = UNKNOWN_LENGTH) -> list[PlanFactory]:
+    """The plans that "auto" would try for a run of so many cell updates, fastest first."""
+    able = [factory for factory in PLAN_FACTORIES if updates >= factory.worth and not factory.why_not(problem)]
     return sorted(able, key=lambda factory: factory.slower_than_compiled(problem))
 
 
@@ -147,5 +155,5 @@ def why_none(name: str, problem: StepProblem) -> str:
 
 
 def first_plan(law: Law, state: State, precision: Precision) -> PlanFactory:
-    """The plan that "auto" would try first for a long run; nothing is compiled."""
+    """The plan that "auto" would try first for a run of unknown length; nothing is compiled."""
     return automatic(StepProblem(law, state, precision))[0]

@@ -26,7 +26,14 @@ from aetheria.stepping.packed_gates import PackedGates
 from aetheria.stepping.packed_row import PackedRow
 from aetheria.stepping.packed_states import PackedStates
 from aetheria.stepping.plan import Plan
-from aetheria.stepping.plan_factory import ANY_RANK, WORTH_BUILDING, WORTH_PACKING, PlanFactory, StepProblem
+from aetheria.stepping.plan_factory import (
+    ANY_RANK,
+    WORTH_BUILDING,
+    WORTH_PACKING,
+    WORTH_SEARCHING,
+    PlanFactory,
+    StepProblem,
+)
 from aetheria.stepping.second_order import SecondOrderPlan
 from aetheria.stepping.unmodified import form_of, why_no
 
@@ -50,7 +57,12 @@ def _make_packed_stepwise(problem: StepProblem) -> Plan:
 
 
 def _packed(
-    reason: str, plan: type[WholeStatesOnCpu[Any]], ranks: tuple[int, ...] = (2,), *, phased: bool = False
+    reason: str,
+    plan: type[WholeStatesOnCpu[Any]],
+    ranks: tuple[int, ...] = (2,),
+    *,
+    phased: bool = False,
+    worth: int = WORTH_BUILDING,
 ) -> PlanFactory:
     """The factory of a packed plan on the CPU."""
 
@@ -61,7 +73,7 @@ def _packed(
     return PlanFactory(
         "packed",
         reason,
-        WORTH_BUILDING,
+        worth,
         lambda problem: plan.why_not(problem.law),
         make,
         "cpu",
@@ -124,6 +136,7 @@ WHOLE_STATES = (
     _packed(
         "two states on the 3x3 block: 64 cells in a word, logic operations, several steps in a pass",
         cpu_network.BlockNetworkOnCpu,
+        worth=WORTH_SEARCHING,
     ),
     _packed(
         "whole states on the 3x3 block: the bits of 64 cells in a word, next states from a table", cpu_block.BlockRuleOnCpu

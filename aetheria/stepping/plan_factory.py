@@ -16,6 +16,10 @@ WORTH_COMPILING, COMPILING_S = 2**24, 10.0
 # The C++ kernels are compiled in 3 s, once for all runs, and loaded in a tenth of a second.
 WORTH_BUILDING, BUILDING_S = 2**18, 1.0
 WORTH_PACKING = 2**16  # without a compiler: a few calls
+# A network of logic operations is searched for and compiled in 2 to 3 s for each rule; the kernel for tables, which is compiled
+# once for all rules, loses as much in so many cell updates.
+WORTH_SEARCHING = 2**35
+UNKNOWN_LENGTH = 2**32  # cell updates for which plans of a run of unknown length have to pay
 ANY_RANK = (1, 2, 3)
 
 

@@ -1,5 +1,6 @@
 """The fused plan of laws by formulas has the bits of eager steps; controls are read at each call; what it refuses."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -88,13 +89,9 @@ def soup(law: Law, grid: Grid, batch: int = 2) -> Tensor:
 def test_passes_over_the_grid_have_the_bits_of_eager_steps(
     name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "THREAD_PRODUCTS", 1)
-    for boundary in boundaries(name):
-        law = build_law(name, boundary=boundary, **settings)
-        assert isinstance(law, Law)
-        if not why_not(law, "fp32"):
-            for rank in set(law.ranks) & set(GRIDS):
-                follow(law, rank, GRIDS[rank], monkeypatch)
+    for law in on_every_boundary(name, settings):
+        for rank in set(law.ranks) & set(GRIDS):
+            follow(law, rank, GRIDS[rank], monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -109,15 +106,23 @@ def test_passes_over_the_grid_have_the_bits_of_eager_steps(
 def test_passes_over_a_volume_have_the_bits_of_eager_steps(
     name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "THREAD_PRODUCTS", 1)
+    for law in on_every_boundary(name, settings):
+        follow(law, 3, VOLUMES, monkeypatch)
+
+
+def on_every_boundary(name: str, settings: dict[str, Any]) -> Iterator[Law]:
+    """The law with each boundary, but with zeros beyond the edge where a Laplacian is of a power: it states no rule then."""
     for boundary in boundaries(name):
         law = build_law(name, boundary=boundary, **settings)
         assert isinstance(law, Law)
-        follow(law, 3, VOLUMES, monkeypatch)
+        if not (boundary == "zero" and "lap(u^3)" in str(settings)):
+            yield law
 
 
 def follow(law: Law, rank: int, grids: tuple[Grid, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Compares the plan with eager steps on every grid, with one thread and with three."""
+    assert not why_not(law, "fp32")
+    monkeypatch.setattr(job, "THREAD_PRODUCTS", 1)
     plan = FusedFormulas(law, rank)
     for grid in grids:
         cells = soup(law, grid)

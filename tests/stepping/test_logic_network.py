@@ -12,9 +12,11 @@ from aetheria import Aetheria_Motor, Generations, law_from_rule
 from aetheria.laws import Law
 from aetheria.laws.forms import BlockRule
 from aetheria.laws.rules.block_table import table_text
+from aetheria.stepping.cpu import block_network
 from aetheria.stepping.cpu.block_network import BlockNetworkOnCpu
 from aetheria.stepping.cpu.block_rule import BlockRuleOnCpu
 from aetheria.stepping.cpu.logic_network import CELLS, MOST_GATES, Network, network_of
+from aetheria.stepping.plan_factory import WORTH_SEARCHING
 
 RULES = [
     "B3/S23",
@@ -100,6 +102,17 @@ def test_the_kernel_steps_grids_of_any_shape_as_eager_does(boundary: Any, monkey
         for _ in range(19):
             expected = law(expected)
         assert torch.equal(found, expected), (batch, height, width)
+
+
+@pytest.mark.parametrize(("planned", "plan"), [(1000, "table"), (None, "table"), (WORTH_SEARCHING // 1400 + 1, "network")])
+def test_a_rule_is_searched_for_and_compiled_where_that_pays(planned: int | None, plan: str, monkeypatch: Any) -> None:
+    law, searched = law_from_rule("B2-a/S23-k"), []
+    monkeypatch.setattr(block_network, "network_of", lambda table: searched.append(table) or network_of(table))
+    settings = {"plan": "auto", "planned_steps": planned}
+    with Aetheria_Motor(law, (20, 70), 1, "cpu", settings, initial="noise") as motor:
+        made = motor.warm_up()
+    assert isinstance(made, BlockNetworkOnCpu if plan == "network" else BlockRuleOnCpu)
+    assert bool(searched) == (plan == "network")
 
 
 def test_a_kernel_that_was_compiled_is_found_again() -> None:
