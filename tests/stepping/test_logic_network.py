@@ -106,8 +106,13 @@ def test_the_kernel_steps_grids_of_any_shape_as_eager_does(boundary: Any, monkey
 
 @pytest.mark.parametrize(("planned", "plan"), [(1000, "table"), (None, "table"), (WORTH_SEARCHING // 1400 + 1, "network")])
 def test_a_rule_is_searched_for_and_compiled_where_that_pays(planned: int | None, plan: str, monkeypatch: Any) -> None:
-    law, searched = law_from_rule("B2-a/S23-k"), []
-    monkeypatch.setattr(block_network, "network_of", lambda table: searched.append(table) or network_of(table))
+    law, searched = law_from_rule("B2-a/S23-k"), list[int]()
+
+    def search(table: int) -> Network | None:
+        searched.append(table)
+        return network_of(table)
+
+    monkeypatch.setattr(block_network, "network_of", search)
     settings = {"plan": "auto", "planned_steps": planned}
     with Aetheria_Motor(law, (20, 70), 1, "cpu", settings, initial="noise") as motor:
         made = motor.warm_up()
