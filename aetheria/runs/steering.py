@@ -15,9 +15,9 @@ _FASTEST = 1e9
 
 
 class Steering:
-    """Steps a motor as readers wish: one thread calls `step`, any thread the other methods.
+    """Steps a motor as readers request: one thread calls `step`, any thread the other methods.
 
-    Without a wish the steps are those of `motor.step`, in the same chunks.
+    Without a request the steps are those of `motor.step`, in the same chunks.
 
     Attributes:
         paused: no steps but those asked for with `step_once`.
@@ -29,7 +29,7 @@ class Steering:
         self.speed: float | None = None
         self._stepping = False
         self._asked = 0  # single steps that are still to be made
-        self._version = 0  # of the wishes: a chunk of steps ends when they change
+        self._version = 0  # of the requests: a chunk of steps ends when they change
         self._changed = threading.Condition()
         self._due = 0.0  # when the next step is due at `speed`, by the monotonic clock
 
@@ -97,7 +97,7 @@ class Steering:
         return taken
 
     def _next_steps(self, most: int) -> tuple[int, int]:
-        """The version of the wishes, and the number of steps that are due now and begin."""
+        """The version of the requests, and the number of steps that are due now and begin."""
         with self._changed:
             steps = min(most, self._due_steps(most))
             self._stepping = steps > 0
@@ -121,7 +121,7 @@ class Steering:
                 self._due = max(self._due, time.monotonic() - _BURST_S) + steps / self.speed
 
     def _wait(self, version: int) -> None:
-        """Waits until a step may be due, the wishes change, or `until` is to be asked again."""
+        """Waits until a step may be due, the requests change, or `until` is to be asked again."""
         with self._changed:
             left = _POLL_S
             if not self.paused and self.speed is not None:
@@ -129,8 +129,8 @@ class Steering:
             if version == self._version:
                 self._changed.wait(left)
 
-    def _change(self, **wishes: object) -> None:
+    def _change(self, **requested: object) -> None:
         with self._changed:
-            vars(self).update(wishes)
+            vars(self).update(requested)
             self._version += 1
             self._changed.notify_all()

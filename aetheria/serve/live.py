@@ -16,6 +16,7 @@ from aetheria.laws.controls import Control, Value
 from aetheria.motor.edit_text import edit_lines
 from aetheria.motor.motor import Aetheria_Motor
 from aetheria.observe.downsample import interleaved
+from aetheria.observe.first_field import first_field, with_first
 from aetheria.observe.frame import Frame
 from aetheria.observe.law_fields import known_fields
 from aetheria.observe.request import AXIS_NAMES, Request
@@ -272,7 +273,7 @@ def _cell_info(law: Law) -> CellInfo:
 
 
 def _choices(law: Law, rank: int) -> tuple[tuple[FieldInfo, ...], tuple[str, ...]]:
-    """The fields of a law that have pictures, its default first, and its observables: one for each component."""
+    """The fields of a law that have pictures, the one to show first in front, and its observables: one for each component."""
     pictures: list[FieldInfo] = []
     observables: list[str] = []
     known = known_fields(law)
@@ -288,4 +289,5 @@ def _choices(law: Law, rank: int) -> tuple[tuple[FieldInfo, ...], tuple[str, ...
             pictures += [
                 FieldInfo(name, field.meaning, field.unit, field.colour_map, *field.range, field.cyclic) for name in names
             ]
-    return tuple(sorted(pictures, key=lambda field: field.name != law.default_field)), tuple(observables)
+    first = first_field([field.name for field in pictures], law.default_field, law.states)
+    return with_first(pictures, first), tuple(observables)

@@ -56,9 +56,6 @@ function welcome(message) {
   document.title = run.title + " - Aetheria";
   at("title").textContent = run.title + " · " + run.grid.join(" × ");
   fill(at("field"), run.fields.map(field => [field.name, field.name, field.meaning + " [" + field.unit + "]"]));
-  const states = run.states === 2 ? "alive" : "state";  // instead of the channel that stores them, as in the window
-  if (run.states !== null && run.fields[0].name === "channel_0" && run.fields.some(field => field.name === states))
-    at("field").value = states;
   fill(at("colours"), [["", "of the field"], ...Object.keys(colours).filter(name => name[0] !== "#").sort().map(name => [name, name])]);
   fill(at("observable"), [["", "none"], ...run.observables.map(name => [name, name])]);
   at("reset").hidden = !can("restart");

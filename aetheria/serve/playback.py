@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aetheria.core.errors import ConfigError, RecordingError
 from aetheria.export.pictures import find_levels
 from aetheria.observe.downsample import downsample, interleaved, quantise, sample
+from aetheria.observe.first_field import first_field, states_of, with_first
 from aetheria.recording import Recording
 from aetheria.recording.slices import cut_axes
 from aetheria.serve.budget import Budget
@@ -50,12 +51,13 @@ class PlaybackSource:
         if not len(self._recording):
             raise RecordingError(f"{path}: holds no frame yet; expected one or more")
         names = sorted(self._recording.fields, key=lambda name: name != "rgb")
+        first = first_field(names, names[0], states_of(str(attributes["law"])))
         self._info = SourceInfo(
             str(attributes["title"] or attributes["law"]),
             str(attributes["law"]),
             tuple(len(self._recording.axis(axis)) for axis in self._recording.grid_axes),
             int(attributes["universes"]),
-            tuple(self._field(name) for name in names),
+            with_first(map(self._field, names), first),
             tuple(self._recording.observables),
             "recording",
             ("pause", "step", "speed", "seek", "loop", "follow"),

@@ -80,7 +80,7 @@ def after(motor: Aetheria_Motor, steps: int) -> Tensor:
 def test_a_viewer_sees_the_cells_while_it_plays(motor: Aetheria_Motor, viewers: Viewers) -> None:
     viewers.say("hello")
     viewers.wait(lambda: viewers.pictures)
-    assert viewers.told("welcome")[0]["view"]["field"] == motor.traits.default_field
+    assert viewers.told("welcome")[0]["view"]["field"] == "alive"
     viewers.say("speed", speed=200)
     viewers.say("pause", paused=False)
     seen = [viewers.next_picture() for _ in range(3)]

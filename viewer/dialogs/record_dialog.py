@@ -24,11 +24,11 @@ from shiboken6 import isValid
 
 from aetheria.core.device import times
 from aetheria.core.errors import ConfigError
+from aetheria.observe.first_field import STORED, shown_for_stored
 from aetheria.observe.request import PixelType
 from aetheria.recording.schema import Codec, filters
 from viewer.controllers.controller import Controller
 from viewer.controllers.record import RecordForecast, RecordSettings
-from viewer.model.first_field import STORED, shown_for_stored
 from viewer.model.view_settings import Levels
 from viewer.sources.live import LiveSource
 from viewer.widgets.accessibility import accessible

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.observe.colour_maps import with_gamma
+from aetheria.observe.first_field import STORED
 from aetheria.runs.config import RunConfig
-from viewer.model.first_field import STORED
 from viewer.model.plane import Plane
 from viewer.model.view_settings import FieldChoice, LevelMode, Levels, Mix, ViewSettings
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aetheria.observe.fields import FIELDS
+from aetheria.observe.first_field import STORED, states_of
 from aetheria.recording import Recording
-from viewer.model.first_field import STORED, states_of
 from viewer.model.plane import Plane, PlaneSlice, plane_of
 from viewer.model.region import Region
 from viewer.model.view_settings import FieldChoice

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from aetheria.core.cpu_threads import one_thread
 from aetheria.core.errors import ConfigError, RecordingError
+from aetheria.observe.first_field import first_field, states_of, with_first
 from aetheria.recording import Recording
 from aetheria.runs.config import RunConfig
-from viewer.model.first_field import first_field, states_of, with_first
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.palette import first_view_settings
 from viewer.model.plane import Plane

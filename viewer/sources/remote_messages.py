@@ -11,7 +11,6 @@ from torch import Tensor
 
 from aetheria.laws.controls import Control, TextControl
 from aetheria.serve.protocol import MAX_SIDE, Picture, View
-from viewer.model.first_field import first_field, states_of, with_first
 from viewer.model.plane import Plane
 from viewer.model.time_series import Measurement
 from viewer.model.view_settings import FieldChoice, FrameRequest
@@ -47,11 +46,8 @@ def measurement_of(picture: Picture, universes: int) -> Measurement:
 
 
 def choices_of(welcome: Mapping[str, Any]) -> tuple[FieldChoice, ...]:
-    """The fields that a welcome names, the first one to show in front; it names the law's default first."""
-    choices = tuple(map(_choice_of, welcome["fields"]))
-    names = [choice.name for choice in choices]
-    states = welcome.get("states") or states_of(str(welcome["law"]))
-    return with_first(choices, first_field(names, names[0], states))
+    """The fields that a welcome names, the first one to show in front."""
+    return tuple(map(_choice_of, welcome["fields"]))
 
 
 def _choice_of(field: Mapping[str, Any]) -> FieldChoice:

@@ -24,20 +24,20 @@ class RemoteRecording(RemoteSource):
     def place_in_frames(self) -> PlaybackPosition:
         """Position, as the timeline shows it: that of the picture while it plays."""
         told, shown = self._run.status, self._picture
-        frames, playing = int(told.get("frames", 0)), bool(self._wishes.value("playing", not told.get("paused", True)))
+        frames, playing = int(told.get("frames", 0)), bool(self._requested.value("playing", not told.get("paused", True)))
         frame, step = int(told.get("frame", 0)), int(told.get("step", 0))
         if playing and shown is not None and shown.frame is not None:
             frame, step = shown.frame, shown.step
-        frame = min(max(int(self._wishes.value("frame", frame)), 0), max(frames - 1, 0))
+        frame = min(max(int(self._requested.value("frame", frame)), 0), max(frames - 1, 0))
         time_of = step * float(self._run.welcome.get("dt", 1.0))
-        loop, newest = (bool(self._wishes.value(name, told.get(name, False))) for name in ("loop", "newest"))
+        loop, newest = (bool(self._requested.value(name, told.get(name, False))) for name in ("loop", "newest"))
         playing = playing and not (newest or self._run.ended)
         return PlaybackPosition(frame, frames, step, time_of, playing, str(told.get("ending", "")), newest, loop)
 
     def seek(self, frame: int) -> None:
         """Goes to a frame, negative ones from the end, and stops."""
         frames = int(self._run.status.get("frames", 0))
-        self._wishes.ask(frame=frame + frames if frame < 0 else frame, playing=False, newest=False)
+        self._requested.add(frame=frame + frames if frame < 0 else frame, playing=False, newest=False)
         self._send(lambda run: run.send("seek", frame=frame), "seek")
 
     def move_by(self, frames: int) -> None:
@@ -46,19 +46,19 @@ class RemoteRecording(RemoteSource):
 
     def follow(self, newest: bool) -> None:
         """Stays at the newest frame of a growing file, or ends that."""
-        self._wishes.ask(newest=newest, playing=False)
+        self._requested.add(newest=newest, playing=False)
         self._send(lambda run: run.send("follow", newest=newest))
 
     def repeat(self, loop: bool) -> None:
         """Starts again after the last frame from now on, or stops there."""
         if loop != self.place_in_frames.loop:
-            self._wishes.ask(loop=loop)
+            self._requested.add(loop=loop)
             self._send(lambda run: run.send("loop", loop=loop))
 
     def play(self, playing: bool) -> None:
         if playing != self.place_in_frames.playing:
-            self._wishes.forget("frame")
-            self._wishes.ask(playing=playing, newest=False)
+            self._requested.forget("frame")
+            self._requested.add(playing=playing, newest=False)
             super().play(playing)
 
     def advance_updates(self, updates: int) -> None:
@@ -66,7 +66,7 @@ class RemoteRecording(RemoteSource):
 
     def go_to(self, step: int) -> None:
         """Goes to the frame nearest to a step, and stops."""
-        self._wishes.ask(playing=False, newest=False)
+        self._requested.add(playing=False, newest=False)
         self._send(lambda run: run.send("seek", step=step), "seek")
 
     def status(self) -> Status:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from aetheria.core.errors import ConfigError
 from aetheria.serve.client import RemoteRun
+from viewer.sources.requested_values import RequestedValues
 from viewer.sources.source import Worker
-from viewer.sources.wishes import Wishes
 
 
 class RemoteSteering(Worker):
@@ -25,7 +25,7 @@ class RemoteSteering(Worker):
         self.runs = "pause" in self.commands
         self.edit_lines: tuple[str, ...] = ()
         self.stride = 1
-        self._wishes = Wishes()
+        self._requested = RequestedValues()
         super().__init__(name)
 
     def play(self, playing: bool) -> None:
@@ -67,7 +67,7 @@ class RemoteSteering(Worker):
         self.stride = stride
         wanted = None if speed is None else speed * stride
         if self.runs and not _same(wanted, self.shared_speed):
-            self._wishes.ask(speed=wanted)
+            self._requested.add(speed=wanted)
             self._send(lambda run: run.send("speed", speed=wanted), "speed")
 
     @property
@@ -78,7 +78,7 @@ class RemoteSteering(Worker):
     @property
     def shared_speed(self) -> float | None:
         """Steps, or frames of a recording, a second; None for no limit."""
-        speed: float | None = self._wishes.value("speed", self._run.status.get("speed"))
+        speed: float | None = self._requested.value("speed", self._run.status.get("speed"))
         return speed
 
     def _send(self, job: Callable[[RemoteRun], None], name: str = "") -> None:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aetheria.laws.base import Law
+from aetheria.observe.first_field import first_field, with_first
 from aetheria.observe.law_fields import known_fields
-from viewer.model.first_field import first_field, with_first
 from viewer.model.frame import CellValues, RenderedFrame
 from viewer.model.plane import Plane
 from viewer.model.status import Status

@@ -9,12 +9,12 @@ import pytest
 from aetheria import Aetheria_Motor
 from aetheria.laws import build_law
 from aetheria.motor import edit_text
+from aetheria.observe import first_field
 from aetheria.recording import Recorder
 from aetheria.runs.config import RunConfig
 from tests.viewer.fakes import life, live
 from tests.viewer.served import motor_of, served, window_on
 from viewer.controllers import parameters
-from viewer.model import first_field
 from viewer.sources.opening import live_source, open_any
 
 FIELDS = ["channel_0", "state", "alive"]

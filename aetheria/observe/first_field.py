@@ -1,11 +1,22 @@
-"""The field that a window shows first. No Qt."""
+"""The field of a run or recording that windows, pages and terminals show first."""
 
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 from aetheria.laws.registry import LAWS
-from viewer.model.view_settings import FieldChoice
 
 STORED = "channel_0"  # the default field of laws that name no other
+
+
+class Named(Protocol):
+    """A field to choose."""
+
+    @property
+    def name(self) -> str:
+        """Of the field, component included."""
+
+
+Choice = TypeVar("Choice", bound=Named)
 
 
 def first_field(names: Iterable[str], wanted: str, states: int | None) -> str:
@@ -39,6 +50,6 @@ def states_of(law: str) -> int | None:
     return states if isinstance(states, int) else None
 
 
-def with_first(choices: Iterable[FieldChoice], first: str) -> tuple[FieldChoice, ...]:
+def with_first(choices: Iterable[Choice], first: str) -> tuple[Choice, ...]:
     """The choices with that of name `first` in front, the others in their order."""
     return tuple(sorted(choices, key=lambda choice: choice.name != first))
