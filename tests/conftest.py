@@ -45,6 +45,12 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
+    if find_spec("hypothesis"):
+        from hypothesis import settings
+
+        # The same cases in every run: `pytest --hypothesis-profile default` draws others.
+        settings.register_profile("repeatable", derandomize=True)
+        settings.load_profile("repeatable")
 
 
 @pytest.hookimpl(wrapper=True)

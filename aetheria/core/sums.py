@@ -1,4 +1,4 @@
-"""Sums of values over a grid: as torch adds them, or exact, so that neither the order nor a split of the grid matters."""
+"""Sums and extremes over a grid: as torch adds, or exact, so that neither the order nor a split of the grid matters."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,7 +14,10 @@ _LEAST = -880  # exponent: smaller values are added as if they were of this size
 
 
 class Sums(Protocol):
-    """Adds the values `(B, *grid)` of a field."""
+    """Adds, counts and compares the values `(B, *grid)` of a field."""
+
+    def grid(self, values: Tensor) -> tuple[int, ...]:
+        """Sides of the whole grid."""
 
     def total(self, values: Tensor) -> Tensor:
         """The sums `(B,)` over the grid, float64."""
@@ -25,12 +28,22 @@ class Sums(Protocol):
     def along(self, values: Tensor, axis: int) -> Tensor:
         """The sums `(B, n)` over all axes but one (-1: x, -2: y, -3: z), float64."""
 
+    def extremes(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The least and the greatest value over the grid, each `(B,)`."""
+
+    def counts(self, numbers: Tensor, most: int) -> Tensor:
+        """How many cells hold each of the whole numbers from 0 to `most`, `(B, most + 1)`, int64."""
+
 
 class PlainSums:
     """As torch adds: fast, in an order that may change the last digits."""
 
+    def grid(self, values: Tensor) -> tuple[int, ...]:
+        return tuple(values.shape[1:])
+
     def total(self, values: Tensor) -> Tensor:
-        return values.sum(tuple(range(1, values.ndim)), dtype=torch.float64)
+        axes = tuple(range(1, values.ndim))
+        return values.sum(axes).double() if values.dtype == torch.bool else values.sum(axes, dtype=torch.float64)
 
     def mean(self, values: Tensor) -> Tensor:
         return values.mean(tuple(range(1, values.ndim)), dtype=torch.float64)
@@ -38,6 +51,12 @@ class PlainSums:
     def along(self, values: Tensor, axis: int) -> Tensor:
         others = tuple(other for other in range(1, values.ndim) if other != values.ndim + axis)
         return values.sum(others, dtype=torch.float64) if others else values.double()
+
+    def extremes(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.aminmax(values.flatten(1), dim=1)
+
+    def counts(self, numbers: Tensor, most: int) -> Tensor:
+        return torch.stack([torch.bincount(one.flatten().long(), minlength=most + 1) for one in numbers])
 
 
 @dataclass(frozen=True)
@@ -75,22 +94,44 @@ class ExactSums:
         """
         self._window = window
 
+    def grid(self, values: Tensor) -> tuple[int, ...]:
+        return tuple(values.shape[1:]) if self._window is None else self._window.grid
+
     def total(self, values: Tensor) -> Tensor:
-        return self._added(values, None)[:, 0]
+        if values.dtype != torch.bool:
+            return self._added(values, None)[:, 0]
+        return self._over_all(self._own(values).flatten(1).sum(1)).double()
 
     def mean(self, values: Tensor) -> Tensor:
-        return self.total(values) / math.prod(self._grid(values))
+        return self.total(values) / math.prod(self.grid(values))
 
     def along(self, values: Tensor, axis: int) -> Tensor:
         return self._added(values, values.ndim + axis)
 
-    def _grid(self, values: Tensor) -> tuple[int, ...]:
-        return tuple(values.shape[1:]) if self._window is None else self._window.grid
+    def extremes(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        least, greatest = PlainSums().extremes(self._own(values))
+        if self._window is not None:
+            self._window.most(ends := torch.stack((-least, greatest)))
+            least, greatest = -ends[0], ends[1]
+        return least, greatest
+
+    def counts(self, numbers: Tensor, most: int) -> Tensor:
+        return self._over_all(PlainSums().counts(self._own(numbers), most))
+
+    def _own(self, values: Tensor) -> Tensor:
+        """The values that this process adds."""
+        return values if self._window is None else self._window.inner(values)
+
+    def _over_all(self, numbers: Tensor) -> Tensor:
+        """Whole numbers, added over all processes."""
+        if self._window is not None:
+            self._window.add(numbers)
+        return numbers
 
     def _added(self, values: Tensor, kept: int | None) -> Tensor:
         """Sums `(B, n)` over all axes but one, or `(B, 1)`."""
-        window, grid = self._window, self._grid(values)
-        values = values if window is None else window.inner(values)
+        window, grid = self._window, self.grid(values)
+        values = self._own(values)
         # The size of the largest value; Inf for NaN, too, which `amax` hands on and no process's number is below.
         largest = values.abs().flatten(1).amax(1).double().nan_to_num(nan=math.inf)
         if window is not None:
@@ -112,8 +153,7 @@ class ExactSums:
                     line = whole.sum(others) if others else whole
                     begin = first + (at if kept == 1 else 0)
                     sums[number, :, begin : begin + line.shape[1]] += line
-        if window is not None:
-            window.add(sums)
+        self._over_all(sums)
         high, low = (_power(exponent - digits * number)[:, None] for number in (1, 2))
         found = sums[0].double() * high + sums[1].double() * low
         return torch.where(good[:, None], found, torch.nan)

@@ -7,7 +7,9 @@ import zlib
 import torch
 from torch import Tensor
 
-_LEVELS = 256
+from aetheria.core.sums import PlainSums, Sums
+
+_MOST = 255  # of the levels, from 0
 _LEVEL = 6  # of zlib
 
 
@@ -38,7 +40,7 @@ def symmetry(weight: Tensor) -> Tensor:
     return torch.where(power > 1e-12 * weight.double().square().sum(axes), best, 1.0)
 
 
-def shannon_entropy(weight: Tensor) -> Tensor:
+def shannon_entropy(weight: Tensor, sums: Sums | None = None) -> Tensor:
     """The entropy of the distribution of cell values, `(B,)`, in bits a cell: -sum over v of p(v) log2 p(v).
 
     Values are counted in 256 equal bins between the least and the greatest of the universe; those of whole states fall into a
@@ -48,12 +50,12 @@ def shannon_entropy(weight: Tensor) -> Tensor:
 
     Args:
         weight: `(B, *grid)`.
+        sums: counts over the grid; None for a weight that is whole.
     """
-    found = []
-    for levels in _levels(weight):
-        share = torch.bincount(levels.flatten().long(), minlength=_LEVELS).double() / levels.numel()
-        found.append(-torch.xlogy(share, share).sum() / math.log(2))
-    return torch.stack(found)
+    sums = sums or PlainSums()
+    counts = sums.counts(_levels(weight, sums), _MOST).double()
+    share = counts / counts.sum(1, keepdim=True)
+    return -torch.xlogy(share, share).sum(1) / math.log(2)
 
 
 def compressibility(weight: Tensor) -> Tensor:
@@ -68,7 +70,7 @@ def compressibility(weight: Tensor) -> Tensor:
         weight: `(B, *grid)`.
     """
     found = []
-    for levels in _levels(weight):
+    for levels in _levels(weight, PlainSums()):
         raw = levels.cpu().numpy().tobytes()
         found.append(1 - len(zlib.compress(raw, _LEVEL)) / len(raw))
     return torch.tensor(found, dtype=torch.float64)
@@ -112,10 +114,9 @@ def spectral_slope(weight: Tensor) -> Tensor:
     return torch.where(empty.any(1), math.nan, slope)
 
 
-def _levels(weight: Tensor) -> Tensor:
+def _levels(weight: Tensor, sums: Sums) -> Tensor:
     """Values as bytes: 0 for the least of a universe, 255 for the greatest."""
     values = weight.double().nan_to_num(0.0, 0.0, 0.0)
-    axes = tuple(range(1, values.ndim))
-    low, high = values.amin(axes, keepdim=True), values.amax(axes, keepdim=True)
+    low, high = (end.view(-1, *[1] * (weight.ndim - 1)) for end in sums.extremes(values))
     span = torch.where(high > low, high - low, 1.0)
-    return ((values - low) / span * (_LEVELS - 1)).round().to(torch.uint8)
+    return ((values - low) / span * _MOST).round().to(torch.uint8)

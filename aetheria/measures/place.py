@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from aetheria.core.sums import PlainSums
+from aetheria.core.sums import PlainSums, Sums
 
 
-def centre(weight: Tensor, periodic: bool = True) -> Tensor:
+def centre(weight: Tensor, periodic: bool = True, sums: Sums | None = None) -> Tensor:
     """The centre of mass `(B, rank)` in cells, in the order of the grid's axes, cell 0 at 0.
 
     On a torus of side n each axis is a circle: the centre is n / 2 pi times the angle of sum w exp(2 pi i x / n). A weight that
@@ -20,8 +20,10 @@ def centre(weight: Tensor, periodic: bool = True) -> Tensor:
     Args:
         weight: `(B, *grid)`, 0 or more.
         periodic: whether the grid is a torus.
+        sums: adds over the grid; None for torch's sums.
     """
-    return torch.stack([centre_along(weight, axis - weight.ndim, periodic) for axis in range(1, weight.ndim)], 1)
+    sums = sums or PlainSums()
+    return torch.stack([centre_of(sums.along(weight, axis - weight.ndim), periodic) for axis in range(1, weight.ndim)], 1)
 
 
 def displacement(before: Tensor, after: Tensor, grid: tuple[int, ...], periodic: bool = True) -> Tensor:
@@ -31,11 +33,6 @@ def displacement(before: Tensor, after: Tensor, grid: tuple[int, ...], periodic:
         side = torch.tensor(grid, dtype=way.dtype, device=way.device)
         way = (way + side / 2) % side - side / 2
     return way.square().sum(1).sqrt()
-
-
-def centre_along(weight: Tensor, axis: int, periodic: bool) -> Tensor:
-    """The centre of mass `(B,)` along one axis (-1: x, -2: y, -3: z); see `centre`."""
-    return centre_of(PlainSums().along(weight, axis), periodic)
 
 
 def centre_of(along: Tensor, periodic: bool) -> Tensor:

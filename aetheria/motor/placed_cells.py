@@ -1,15 +1,14 @@
 """Cells to be placed on a grid, from a file or a shipped creature: any part of them is made without the rest."""
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from aetheria.core.device import times
 from aetheria.core.errors import ConfigError, FileUnreadableError, StateError
 from aetheria.core.memory_limits import check_room
 from aetheria.core.printable import get_logger
-from aetheria.files.images import read_rgba
+from aetheria.files.images import open_picture
 from aetheria.files.pattern import Drawing
 from aetheria.files.patterns import read_pattern
 from aetheria.files.untrusted import mapped_array
@@ -52,7 +51,7 @@ class PlacedCells:
 
     def slabs(self) -> Iterator[Tensor]:
         """All cells, some layers, rows or cells at a time."""
-        across = self.universes * self.channels * prod(self.size[1:])
+        across = self.universes * self.channels * math.prod(self.size[1:])
         deep = max(1, _SLAB // max(1, across))
         for first in range(0, self.size[0], deep):
             corner = (first, *[0] * (len(self.size) - 1))
@@ -120,7 +119,7 @@ def from_npy(path: Path, law: Law, grid: Grid) -> PlacedCells:
 
     if plain:
         return _painted(size, lambda block: numbers(block).numpy(), law)
-    universes = array.size // channels // prod(size)
+    universes = array.size // channels // math.prod(size)
     return PlacedCells(size, universes, channels, lambda block: numbers(block).reshape(universes, channels, *block.size))
 
 
@@ -144,11 +143,11 @@ def _real(part: NDArray[Any]) -> NDArray[Any]:
 
 def from_image(path: Path, law: Law) -> PlacedCells:
     """The pixels of a picture, which is decoded whole; colours for laws with colours, brightness otherwise."""
-    rgba, live, rest = torch.from_numpy(read_rgba(path)), law.seed_cell(), law.rest_cell()
+    picture, live, rest = open_picture(path), law.seed_cell(), law.rest_cell()
     colours = "rgb" in law.fields
 
     def part(block: Block) -> Tensor:
-        pixels = rgba[block.index[1:]].permute(2, 0, 1)
+        pixels = torch.from_numpy(picture.part(block.corner, block.size)).permute(2, 0, 1)  # type: ignore[arg-type]
         colour, alpha = pixels[:3] * pixels[3:], pixels[3:]
         if colours and law.channels == 3:
             return colour[None]
@@ -158,7 +157,7 @@ def from_image(path: Path, law: Law) -> PlacedCells:
         return rest[None, :, None, None] + (live - rest)[None, :, None, None] * bright
 
     channels = (3 if law.channels == 3 else max(4, len(live))) if colours else len(rest)
-    return PlacedCells(tuple(rgba.shape[:2]), 1, channels, part)
+    return PlacedCells(picture.size, 1, channels, part)
 
 
 def axes_of(grid: Grid) -> str:
@@ -229,10 +228,7 @@ def scaled(cells: PlacedCells, scale: float, grid: Grid, *, whole: bool) -> Plac
     if any(map(operator.gt, size, grid)):
         raise StateError(f"[initial] pattern of {times(size)} cells at scale {scale:g} leaves the grid of {times(grid)}")
     if not whole:
-        if len(grid) == 2 and scale < 1:  # means over areas of the whole
-            all_cells = cells.part(Block((0,) * len(grid), cells.size))
-            return _of_tensor(F.interpolate(all_cells, size=size, mode="bilinear", antialias=True))
-        return _interpolated(cells, size)
+        return _resampled(cells, size)
     if scale != int(scale):
         raise ConfigError(f"[initial] scale: {scale} given; patterns, seeds and whole states scale by whole numbers only")
     return _repeated(cells, int(scale), size)
@@ -250,29 +246,50 @@ def _repeated(cells: PlacedCells, factor: int, size: Grid) -> PlacedCells:
     return replace(cells, size=size, part=part)
 
 
-def _interpolated(cells: PlacedCells, size: Grid) -> PlacedCells:
-    """Linear along each axis, between the middles of cells."""
-    axes = [_neighbours(n, wanted) for n, wanted in zip(cells.size, size, strict=True)]
+def _resampled(cells: PlacedCells, size: Grid) -> PlacedCells:
+    """Linear along each axis between the middles of cells; of many cells, weighted means, as by torch with `antialias`."""
+    axes = [_weights(n, wanted) for n, wanted in zip(cells.size, size, strict=True)]
 
     def part(block: Block) -> Tensor:
-        near = [tuple(t[at : at + n] for t in axis) for axis, at, n in zip(axes, block.corner, block.size, strict=True)]
-        first = tuple(int(low[0]) for low, _, _ in near)
-        inner = tuple(int(high[-1]) + 1 - at for (_, high, _), at in zip(near, first, strict=True))
-        found = cells.part(Block(first, inner)).double()
-        for axis, ((low, high, share), at) in enumerate(zip(near, first, strict=True), 2):
-            share = share.view(-1, *[1] * (found.ndim - 1 - axis))
-            below, above = (found.index_select(axis, place - at) for place in (low, high))
-            found = below + (above - below) * share
-        return found.float()
+        taps = [
+            (near[at : at + n], weight[at : at + n])
+            for (near, weight), at, n in zip(axes, block.corner, block.size, strict=True)
+        ]
+        (near, weight), *others = taps
+        across = cells.universes * cells.channels * math.prod(int(one[-1, -1] - one[0, 0] + 1) for one, _ in others)
+        deep = max(1, _SLAB // (across * max(1, cells.size[0] // size[0])))
+        pieces = [_means(cells, [(near[at : at + deep], weight[at : at + deep]), *others]) for at in range(0, len(near), deep)]
+        return torch.cat(pieces, 2)
 
     return replace(cells, size=size, part=part)
 
 
-def _neighbours(cells: int, wanted: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For each of `wanted` places along an axis of cells the cell below, the one above, and the share of the latter."""
-    place = ((torch.arange(wanted, dtype=torch.float64) + 0.5) * (cells / wanted) - 0.5).clamp_min(0)
-    low = place.floor().long().clamp_max(cells - 1)
-    return low, (low + 1).clamp_max(cells - 1), place - low
+def _means(cells: PlacedCells, taps: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Weighted means `(universes, channels, ...)` of cells near each place along the axes; see `_weights`."""
+    first = tuple(int(near[0, 0]) for near, _ in taps)
+    found = cells.part(
+        Block(first, tuple(int(near[-1, -1]) + 1 - at for (near, _), at in zip(taps, first, strict=True)))
+    ).double()
+    for axis, ((near, weight), at) in enumerate(zip(taps, first, strict=True), 2):
+        shape = (-1, *[1] * (found.ndim - 1 - axis))
+        sums = torch.zeros(())
+        for tap in range(near.shape[1]):
+            sums = sums + found.index_select(axis, near[:, tap] - at) * weight[:, tap].view(shape)
+        found = sums
+    return found.float()
+
+
+def _weights(cells: int, wanted: int) -> tuple[Tensor, Tensor]:
+    """For each of `wanted` places along an axis the cells near it, in rising order, and their weights, each `(wanted, n)`.
+
+    The weights fall linearly to 0 at a distance of one place, or of one cell where that is more.
+    """
+    reach = max(1.0, cells / wanted)
+    middle = (torch.arange(wanted, dtype=torch.float64) + 0.5) * (cells / wanted)
+    first = (middle - reach).floor().long()
+    near = first[:, None] + torch.arange(math.ceil(2 * reach) + 1)
+    weight = (1 - (near + 0.5 - middle[:, None]).abs() / reach).clamp_min(0) * ((near >= 0) & (near < cells))
+    return near.clamp(0, cells - 1), weight / weight.sum(1, keepdim=True)
 
 
 def alive_or_dead(cells: PlacedCells, law: Law, where: str) -> PlacedCells:

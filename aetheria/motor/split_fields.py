@@ -1,7 +1,6 @@
 """Fields of a split grid: each process computes those of its tile, cut and reduced there; rank 0 joins them.
 
-Observables that count cells are added as whole numbers, and others by exact sums, so that neither the order nor the split
-matters.
+Observables are added by exact sums, so that neither the order nor the split matters.
 """
 
 from collections.abc import Callable
@@ -17,16 +16,13 @@ from aetheria.core.block import Block
 from aetheria.core.sums import ExactSums, Window
 from aetheria.laws.base import Law
 from aetheria.observe.downsample import downsample, sample
-from aetheria.observe.fields import Field, View
+from aetheria.observe.fields import Field, View, weight_of
 from aetheria.observe.law_fields import field_of
 from aetheria.observe.render import render
 from aetheria.observe.request import AXIS_NAMES, Request, view_of
 from aetheria.split.grid import SplitGrid
 from aetheria.split.tiles import Part, Tile
 from aetheria.stepping import State
-
-_COUNTED = ("population", "count")  # observables that count cells, so that they can be added in any order
-_SUMMED = ("mass", "total_energy", "mean_entropy", "centre_z", "centre_y", "centre_x")
 
 
 def computed_by_parts(law: Law, field: Field) -> bool:
@@ -43,7 +39,7 @@ class _Shown:
         areas: sides of the areas that become pixels in each process; ones for none.
         nearest: the cell in the middle of each area, not the mean.
         universe: the one that is shown; None for all.
-        reduced: the axis along which the mean or maximum is taken, and which; None for none.
+        reduced: the first axis along which the mean or maximum is taken, and which; None for none.
     """
 
     corner: tuple[int, ...]
@@ -84,22 +80,21 @@ class SplitFields:
         self._law, self._split = law, split
         self._own_state, self._own_change = own_state, own_change
         split.processes.on("field", self._field)
-        split.processes.on("count", self._count)
         split.processes.on("sum", self._sum)
+        split.processes.on("weight", self._weight)
 
     def rendered(self, request: Request, whole: Callable[[], View]) -> dict[str, Tensor]:
         """The fields of a request, as `render` gives them; on the leader.
 
         Args:
-            whole: gives the view of the whole grid, gathered: for observables of single laws, and fields of unknown reach.
+            whole: gives the view of the whole grid, gathered: for observables that are not added, and fields of unknown reach.
         """
         found: dict[str, Tensor] = {}
         gathered: View | None = None
         for field in request.fields:
             alone = replace(request, fields=(field,))
-            if field.scalar and (command := self._adds(field)):
-                values: Tensor = self._split.processes.command(command, field.name)
-                shown = render(self._as_view(self._split.tile.grid), replace(alone, fields=(_given(field, values),)))
+            if field.summed or field.of_weight is not None:
+                shown = render(self._as_view(self._split.tile.grid), replace(alone, fields=(self._observed(field),)))
             elif not field.scalar and computed_by_parts(self._law, field):
                 shown = self._joined(field, alone)
             else:
@@ -110,15 +105,11 @@ class SplitFields:
             found |= shown
         return found
 
-    def _adds(self, field: Field) -> str:
-        """The command by which processes add an observable; empty where it needs the whole grid."""
-        for own in self._law.own_fields:
-            if own.name == field.name:
-                return "sum" if own.summed else ""
-        stem = field.name.removesuffix(f"_{field.component}")
-        if stem in _COUNTED or (field.name == "mass" and self._law.states is not None):
-            return "count"
-        return "sum" if field.name in _SUMMED else ""
+    def _observed(self, field: Field) -> Field:
+        """An observable that tiles add, or that is taken of the weight of all cells: with its values."""
+        if field.of_weight is None:
+            return _given(field, self._split.processes.command("sum", field.name))
+        return _given(field, field.of_weight(self._split.processes.command("weight")))
 
     def _joined(self, field: Field, request: Request) -> dict[str, Tensor]:
         """One spatial field of a request, from the parts of all processes."""
@@ -128,35 +119,34 @@ class SplitFields:
         rest = replace(request, universe=None, region=None)
         if prod(shown.areas) > 1:
             rest = replace(rest, size=None)
-        if _reductions(request) > 1:  # the axes are whole here; a region is of those that are left
-            return render(self._as_view(tuple(sides)), replace(rest, region=request.region, fields=(_given(field, values),)))
         if shown.reduced is not None:
             values = _layer(values, shown)
             values = _mean(values, shown, field.cyclic) if shown.reduced[1] == "mean" else values
-        cut = [axis in request.slice for axis in AXIS_NAMES[-len(sides) :]]
-        sides = [side for side, gone in zip(sides, cut, strict=True) if not gone]
-        values = values.reshape(*values.shape[: values.ndim - len(cut)], *sides)
-        return render(self._as_view(tuple(sides)), replace(rest, slice={}, fields=(_given(field, values),)))
+        names = AXIS_NAMES[-len(sides) :]
+        done = None if shown.reduced is None else names[shown.reduced[0]]
+        later = {axis: cut for axis, cut in request.slice.items() if not isinstance(cut, int) and axis != done}
+        sides = [side for side, axis in zip(sides, names, strict=True) if axis not in request.slice or axis in later]
+        values = values.reshape(*values.shape[: values.ndim - len(names)], *sides)
+        return render(self._as_view(tuple(sides)), replace(rest, slice=later, fields=(_given(field, values),)))
 
     def _shown(self, field: Field, request: Request) -> _Shown:
         """What each process is to give of a field; areas that would lie in two tiles are left to the leader."""
         grid, nearest = self._split.tile.grid, field.categorical or request.reduction == "nearest"
         corner, size, wanted = [0] * len(grid), list(grid), list(grid)
         reduced: tuple[int, str] | None = None
-        if _reductions(request) <= 1:
-            region = None if request.region is None else iter(zip(request.region.corner, request.region.size, strict=True))
-            pixels = None if request.size is None else iter(request.size)
-            for axis, name in enumerate(AXIS_NAMES[-len(grid) :]):
-                cut = request.slice.get(name)
-                if isinstance(cut, int):
-                    corner[axis], size[axis], wanted[axis] = cut, 1, 1
-                    continue
-                if cut is not None:
-                    reduced = axis, cut
-                    continue
-                if region is not None:
-                    corner[axis], size[axis] = next(region)
-                wanted[axis] = size[axis] if pixels is None else min(next(pixels), size[axis])
+        region = None if request.region is None else iter(zip(request.region.corner, request.region.size, strict=True))
+        pixels = None if request.size is None else iter(request.size)
+        for axis, name in enumerate(AXIS_NAMES[-len(grid) :]):
+            cut = request.slice.get(name)
+            if isinstance(cut, int):
+                corner[axis], size[axis], wanted[axis] = cut, 1, 1
+                continue
+            if cut is not None:
+                reduced = reduced or (axis, cut)
+                continue
+            if region is not None:
+                corner[axis], size[axis] = next(region)
+            wanted[axis] = size[axis] if pixels is None else min(next(pixels), size[axis])
         block = Block(tuple(corner), tuple(size))
         areas = None if reduced else _areas(block, tuple(wanted), self._split)
         return _Shown(block.corner, block.size, areas or (1,) * len(grid), nearest, request.universe, reduced)
@@ -169,10 +159,10 @@ class SplitFields:
     # -- in every process ------------------------------------------------------------------------------------------
 
     def part(self, name: str) -> Tensor:
-        """A field or count of this process's tile."""
+        """A spatial field of this process's tile."""
         field, tile = field_of(self._law, name, len(self._split.tile.grid)), self._split.tile
         state = self._own_state()
-        if field.scalar or field.local:
+        if field.local:
             return field(view_of(self._law, (tile.inner(state[0]), *state[1:])))
         self._split.halo.fill(state)
         return tile.inner(field(view_of(self._law, state, self._own_change)))
@@ -208,30 +198,25 @@ class SplitFields:
                 ]
             return halo.assemble(values, places, sides)
 
-    def _count(self, name: str) -> Tensor:
-        with torch.inference_mode():
-            counted = self.part(name).round().to(torch.int64)
-            self._split.halo.add(counted)
-            return counted.double()
-
     def _sum(self, name: str) -> Tensor:
         halo, tile, state = self._split.halo, self._split.tile, self._own_state()
         with torch.inference_mode():
             field = field_of(self._law, name, len(tile.grid))
-            if name == "total_energy" or not field.local:
+            if not field.local:
                 halo.fill(state)
             sums = ExactSums(Window(tile.start, tile.grid, tile.inner, halo.add, halo.most))
             return field(view_of(self._law, state, self._own_change, sums=sums))
+
+    def _weight(self) -> Tensor | None:
+        halo, tile = self._split.halo, self._split.tile
+        with torch.inference_mode():
+            weight = weight_of(view_of(self._law, (tile.inner(self._own_state()[0]),)))
+            return halo.join(weight, (1,) * len(tile.grid))
 
 
 def _as_json(shown: _Shown) -> list[Any]:
     reduced = shown.reduced and list(shown.reduced)
     return [list(shown.corner), list(shown.size), list(shown.areas), shown.nearest, shown.universe, reduced]
-
-
-def _reductions(request: Request) -> int:
-    """Number of axes along which a mean or maximum is taken."""
-    return sum(not isinstance(cut, int) for cut in request.slice.values())
 
 
 def _layer(values: Tensor, shown: _Shown) -> Tensor:

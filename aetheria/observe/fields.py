@@ -72,6 +72,8 @@ class Field:
         cyclic: an angle; averages are taken on the circle.
         amplitudes: needs complex cells.
         local: its value at a cell depends on this cell alone, so that a part of the grid is enough for a part of the field.
+        summed: an observable that adds, counts and compares over the grid by the view's sums alone.
+        of_weight: the formula of an observable that depends on the weight `(B, *grid)` alone, see `weight_of`; else None.
         undefined: may be NaN or infinite at a state for which it has no value, as an empty grid.
         counted: number of components: "d" (amplitudes), "c" (channels), "s" (states) or "" for a field without.
         component: the component, channel or state shown.
@@ -90,6 +92,8 @@ class Field:
     cyclic: bool = False
     amplitudes: bool = False
     local: bool = True
+    summed: bool = False
+    of_weight: Callable[[Tensor], Tensor] | None = None
     undefined: bool = False
     counted: str = ""
     component: int = 0
@@ -181,7 +185,7 @@ def _rgb(view: View, _: int) -> Tensor:
 
 
 def _count(view: View, k: int) -> Tensor:
-    return (view.cells[:, 0] == k).sum(view.axes).double()
+    return view.sums.total(view.cells[:, 0] == k)
 
 
 def _alive(view: View, _: int) -> Tensor:
@@ -194,8 +198,7 @@ def _population(view: View, _: int) -> Tensor:
     if view.alive is None:
         raise ConfigError('field "population": the law does not say which cells are alive (its attribute `alive` is None)')
     channel, threshold = view.alive
-    # Summed as integers: float32 stops counting by ones at 2^24.
-    return (view.cells[:, channel] > threshold).sum(view.axes).double()
+    return view.sums.total(view.cells[:, channel] > threshold)
 
 
 def _mass(view: View, _: int) -> Tensor:
@@ -281,15 +284,35 @@ _ALL = (
     Field("channel", "the real channel k as it is stored", "1", (None, None), _channel, counted="c"),
     Field("state", "the state that channel 0 holds", "1", (None, None), _channel, categorical=True),
     Field("alive", "1 where the cell is alive, else 0", "1", (0, 1), _alive, colour_map="grey"),
-    Field("count", "number of cells in state k", "cells", (0, None), _count, scalar=True, counted="s"),
+    Field("count", "number of cells in state k", "cells", (0, None), _count, scalar=True, summed=True, counted="s"),
     Field(
         "rgb", "channels 0..2 (premultiplied) over white by alpha, channel 3; of three channels as they are", "1", (0, 1), _rgb
     ),
-    Field("population", "number of live cells", "cells", (0, None), _population, scalar=True),
-    Field("mass", "sum over cells of channels, or of density for amplitudes", "1", (None, None), _mass, scalar=True),
-    Field("centre_z", "layer of the centre of mass", "cells", (0, None), partial(_centre_along, -3), scalar=True, least_rank=3),
-    Field("centre_y", "row of the centre of mass", "cells", (0, None), partial(_centre_along, -2), scalar=True, least_rank=2),
-    Field("centre_x", "column of the centre of mass", "cells", (0, None), partial(_centre_along, -1), scalar=True),
+    Field("population", "number of live cells", "cells", (0, None), _population, scalar=True, summed=True),
+    Field(
+        "mass", "sum over cells of channels, or of density for amplitudes", "1", (None, None), _mass, scalar=True, summed=True
+    ),
+    Field(
+        "centre_z",
+        "layer of the centre of mass",
+        "cells",
+        (0, None),
+        partial(_centre_along, -3),
+        scalar=True,
+        summed=True,
+        least_rank=3,
+    ),
+    Field(
+        "centre_y",
+        "row of the centre of mass",
+        "cells",
+        (0, None),
+        partial(_centre_along, -2),
+        scalar=True,
+        summed=True,
+        least_rank=2,
+    ),
+    Field("centre_x", "column of the centre of mass", "cells", (0, None), partial(_centre_along, -1), scalar=True, summed=True),
     Field(
         "energy",
         "sum over channels of Delta^2, Delta the change the next step makes",
@@ -298,10 +321,12 @@ _ALL = (
         _energy,
         local=False,
     ),
-    Field("total_energy", "sum over cells of energy", "1/step^2", (0, None), _total_energy, scalar=True),
+    Field(
+        "total_energy", "sum over cells of energy", "1/step^2", (0, None), _total_energy, scalar=True, local=False, summed=True
+    ),
     Field("gradient", "|grad density| by central differences", "1/cell^2", (0, None), _gradient, local=False),
     Field("entropy", "-sum over k of p_k ln p_k, p_k = |psi_k|^2 / density", "nat", (0, None), _entropy),
-    Field("mean_entropy", "mean over cells of entropy", "nat", (0, None), _mean_entropy, scalar=True),
+    Field("mean_entropy", "mean over cells of entropy", "nat", (0, None), _mean_entropy, scalar=True, summed=True),
     Field(
         "coherence",
         "mean over the Moore neighbours n of Re<psi, psi_n> / (|psi| |psi_n|)",

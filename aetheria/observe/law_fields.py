@@ -41,6 +41,7 @@ def _own(law: Law, own: LawField) -> Field:
         partial(_computed, law, own),
         scalar=own.scalar,
         local=own.local,
+        summed=own.summed,
         cyclic=own.cyclic,
         colour_map=own.colour_map,
     )

@@ -14,10 +14,6 @@ _LONGEST_PERIOD = 64
 _LYAPUNOV_STEPS = 100
 
 
-def _grid(view: View) -> tuple[int, ...]:
-    return tuple(view.cells.shape[2:])
-
-
 def _following(view: View) -> View:
     """The view one step later."""
     assert view.change is not None
@@ -26,17 +22,22 @@ def _following(view: View) -> View:
 
 def _speed(view: View, _: int) -> Tensor:
     periodic = view.boundary == "periodic"
-    before, after = (measures.centre(weight_of(one), periodic) for one in (view, _following(view)))
-    return measures.displacement(before, after, _grid(view), periodic)
+    weights = [weight_of(one) for one in (view, _following(view))]
+    before, after = (measures.centre(weight, periodic, view.sums) for weight in weights)
+    return measures.displacement(before, after, view.sums.grid(weights[0]), periodic)
 
 
 def _growth(view: View, _: int) -> Tensor:
-    before, after = (weight_of(one).sum(view.axes, dtype=torch.float64) for one in (view, _following(view)))
+    before, after = (view.sums.total(weight_of(one)) for one in (view, _following(view)))
     return after - before
 
 
 def _survival(view: View, _: int) -> Tensor:
-    return (weight_of(view).sum(view.axes) > 0).double()
+    return (view.sums.total(weight_of(view)) > 0).double()
+
+
+def _entropy(view: View, _: int) -> Tensor:
+    return measures.shannon_entropy(weight_of(view), view.sums)
 
 
 def _period(view: View, _: int) -> Tensor:
@@ -61,44 +62,46 @@ def _lyapunov(view: View, _: int) -> Tensor:
     return view.ahead(lambda law, state, step: measures.lyapunov(law, state, _LYAPUNOV_STEPS, step))
 
 
-def _of_weight(formula: Callable[[Tensor], Tensor]) -> Callable[[View, int], Tensor]:
-    return lambda view, _: formula(weight_of(view)).to(view.cells.device)
-
-
 def _measure(
-    name: str, meaning: str, unit: str, range_: Range, compute: Callable[[View, int], Tensor], undefined: bool = False
+    name: str,
+    meaning: str,
+    unit: str,
+    range_: Range,
+    compute: Callable[[View, int], Tensor],
+    *,
+    summed: bool = False,
+    undefined: bool = False,
 ) -> Field:
-    return Field(name, meaning, unit, range_, compute, scalar=True, local=False, undefined=undefined)
+    return Field(name, meaning, unit, range_, compute, scalar=True, local=False, summed=summed, undefined=undefined)
+
+
+def _of_weight(
+    name: str, meaning: str, range_: Range, formula: Callable[[Tensor], Tensor], *, undefined: bool = False
+) -> Field:
+    def compute(view: View, _: int) -> Tensor:
+        return formula(weight_of(view)).to(view.cells.device)
+
+    return replace(_measure(name, meaning, "1", range_, compute, undefined=undefined), of_weight=formula)
 
 
 MEASURES = {
     field.name: field
     for field in (
-        _measure("speed", "way of the centre of mass in the next step", "cells/step", (0, None), _speed),
+        _measure("speed", "way of the centre of mass in the next step", "cells/step", (0, None), _speed, summed=True),
         _measure(
             "growth",
             "change of the weight in the next step, the sum of what the centre is taken of",
             "1/step",
             (None, None),
             _growth,
+            summed=True,
         ),
-        _measure("survival", "1 while any cell is not 0, else 0", "1", (0, 1), _survival),
-        _measure(
-            "symmetry", "greatest correlation with a mirror image at any place", "1", (-1, 1), _of_weight(measures.symmetry)
-        ),
-        _measure(
-            "shannon_entropy", "-sum over values v of p(v) log2 p(v)", "bit/cell", (0, 8), _of_weight(measures.shannon_entropy)
-        ),
-        _measure(
-            "compressibility", "1 - deflated size / size, a byte a cell", "1", (None, 1), _of_weight(measures.compressibility)
-        ),
-        _measure(
-            "spectral_slope",
-            "b of the power spectrum P(k) ~ k^b",
-            "1",
-            (None, None),
-            _of_weight(measures.spectral_slope),
-            undefined=True,
+        _measure("survival", "1 while any cell is not 0, else 0", "1", (0, 1), _survival, summed=True),
+        _of_weight("symmetry", "greatest correlation with a mirror image at any place", (-1, 1), measures.symmetry),
+        _measure("shannon_entropy", "-sum over values v of p(v) log2 p(v)", "bit/cell", (0, 8), _entropy, summed=True),
+        _of_weight("compressibility", "1 - deflated size / size, a byte a cell", (None, 1), measures.compressibility),
+        _of_weight(
+            "spectral_slope", "b of the power spectrum P(k) ~ k^b", (None, None), measures.spectral_slope, undefined=True
         ),
         _measure(
             "period",

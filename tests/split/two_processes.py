@@ -162,7 +162,7 @@ def reductions(mesh: DeviceMesh, _: Path) -> list[str]:
         if dist.get_rank() == 0:
             ends = zip(parts, two, looked(name), strict=True)
             wrong += [f"{name} {part}" for part, a, b in ends if not np.allclose(a, b, rtol=0, atol=1e-6)]
-            wrong += [f"{name}: {sizes}"] if sizes != [2 * 140, 2 * 56, 120, 2 * 14, 1680] else []
+            wrong += [f"{name}: {sizes}"] if sizes != [2 * 140, 2 * 56, 120, 2 * 14, 2 * 140] else []
             sizes.clear()
     return wrong
 
@@ -240,9 +240,10 @@ def memory(mesh: DeviceMesh, folder: Path) -> list[int]:
     return [seen, own]
 
 
+MEASURED = ("speed", "growth", "survival", "shannon_entropy")
 OBSERVED = {
-    "CoupledMapLattice": ("mass", "total_energy", "centre_y", "centre_x"),
-    "Ising": ("magnetisation", "spin_energy"),
+    "CoupledMapLattice": ("mass", "total_energy", "centre_y", "centre_x", *MEASURED, "symmetry", "spectral_slope"),
+    "Ising": ("magnetisation", "spin_energy", "count_0", *MEASURED, "compressibility"),
     "FHP": ("mass", "momentum_x", "momentum_y"),
     "Sandpile": ("unstable",),
     "Kuramoto": ("order",),

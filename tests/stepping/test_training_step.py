@@ -44,8 +44,10 @@ def both(law: GrowingNCA, cells: Tensor, steps: int) -> tuple[tuple[Tensor, list
 
 
 def assert_the_same(ours: tuple[Tensor, list[Tensor]], laws: tuple[Tensor, list[Tensor]]) -> None:
-    for a, b in zip((ours[0], *ours[1]), (laws[0], *laws[1]), strict=True):
-        assert (a - b).norm() <= 3e-6 * b.norm() + 1e-12
+    """To the rounding of float32; where the terms of a gradient cancel each other, to that of the terms."""
+    terms = max(float(grad.norm()) for grad in laws[1])
+    for a, b, size in zip((ours[0], *ours[1]), (laws[0], *laws[1]), (0.0, *[terms] * len(laws[1])), strict=True):
+        assert (a - b).norm() <= 3e-6 * b.norm() + 3e-8 * size + 1e-12
 
 
 def grown(height: int, width: int, channels: int = 6) -> Tensor:
