@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -21,6 +20,7 @@ from aetheria.core.errors import AetheriaError
 from aetheria.recording.tiled_recording import TiledRecording
 from benchmarks.faults.fault import Fault, FaultResult
 from benchmarks.faults.fork_server import ROOT, ChildResult, fork_server, second_fork_server
+from benchmarks.faults.ports import free_port
 from benchmarks.faults.resumes import differences, result_of
 
 LAWS = {
@@ -128,9 +128,7 @@ def _unlike_committed(folder: Path, law: str, kind: str) -> list[str]:
 
 def _on_a_split(folder: Path, split: str, killed: int, delay: float) -> list[ChildResult]:
     """Runs or resumes on two processes, one of which is killed; returns the ends of both."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     servers = (fork_server(), second_fork_server())
     for rank, server in enumerate(servers):
         signals = [(delay, signal.SIGKILL)] if rank == killed else []

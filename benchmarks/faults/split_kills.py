@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from aetheria.runs.checkpoint import checkpoints_of
 from aetheria.runs.state_file import read_state
 from benchmarks.faults.fault import Fault, FaultResult
 from benchmarks.faults.fork_server import ChildResult, ForkServer, fork_server, second_fork_server
+from benchmarks.faults.ports import free_port
 
 LAWS = ("Life", "Ising")
 SPLITS = ("2x1", "1x2", "")  # none: one process
@@ -76,9 +76,7 @@ def run_split(folder: Path, split: str, killed: dict[int, dict[str, Any]] | None
     Args:
         killed: failpoint and nth, by the rank that is killed.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     servers: list[ForkServer] = [fork_server(), second_fork_server()][: 2 if split else 1]
     for rank, server in enumerate(servers):
         order = {"folder": str(folder), "rank": rank, "port": port, "split": split, **(killed or {}).get(rank, {})}

@@ -1,23 +1,15 @@
 """Two processes of a split grid, started by tests."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from benchmarks.faults.ports import free_port
 from tests.paths import ROOT
 
 PATIENCE_S = 300  # many times what it takes; processes that wait for each other wait for ever
-
-
-def free_port() -> int:
-    """A port on which a process may listen."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from aetheria import Recording
 from aetheria.runs.run import run
 from benchmarks.faults.fork_server import ForkServer
-from tests.split.pairs import free_port
+from benchmarks.faults.ports import free_port
 from tests.split.two_processes import config_of
 
 Pair = tuple[ForkServer, ForkServer]
