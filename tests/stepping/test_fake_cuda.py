@@ -9,7 +9,7 @@ import torch
 from aetheria.core.block import Block
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
-from aetheria.observe.law_fields import known_fields
+from aetheria.observe.law_fields import field_of, known_fields
 from aetheria.observe.render import render
 from aetheria.observe.request import request_for, view_of
 from aetheria.stepping.gpu.block_rule import BlockRuleOnCuda, RowRuleOnCuda
@@ -23,6 +23,7 @@ from tests.stepping.fake_cuda import CUDA, fake_cuda, moved, on_cuda
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 CASES = [*cases(), *((PLAIN, rank) for rank in (1, 2, 3))]
+COMMON = ("MLP", "GrowingNCA", "Cyclic")  # laws of amplitudes, colours and states, which together have the fields of every law
 
 
 def prepared(name: str, rank: int, **changes: Any) -> tuple[Law, State]:
@@ -58,15 +59,26 @@ def test_a_step_stays_on_the_gpu(case: tuple[str, int], monkeypatch: pytest.Monk
                     assert_on_cuda(out, state)
 
 
-def fields_of(law: Law, rank: int) -> list[str]:
+def fields_of(law: Law, rank: int) -> set[str]:
     """All fields that the law offers on such a grid."""
     offered = [known_fields(law)[name] for name in law.fields]
     offered = [field for field in offered if field.least_rank <= rank]
-    return [field.name for field in offered if law.d_state is not None or not field.amplitudes]
+    return {field.name for field in offered if law.d_state is not None or not field.amplitudes}
+
+
+def own_fields(law: Law) -> set[str]:
+    return {field.name for field in law.own_fields}
+
+
+def test_all_fields_of_every_law_are_those_of_three_laws() -> None:
+    laws = [(name, rank, wrapped(small_law(name, rank))) for name, rank in CASES]
+    for rank in (1, 2, 3):
+        found = {name: fields_of(law, rank) - own_fields(law) for name, of, law in laws if of == rank}
+        assert set().union(*found.values()) == set().union(*(found[name] for name in COMMON))
 
 
 def parts_of(grid: tuple[int, ...]) -> list[dict[str, Any]]:
-    """What may be shown of a grid, each way of it once: sizes, types, a region, a universe, a slice."""
+    """Parts of a grid, each way to ask for one once: sizes, types, a region, a universe, a slice."""
     small = tuple(max(1, side // 3) for side in grid)
     region = Block(tuple(1 for _ in grid), tuple(side // 2 for side in grid))
     parts: list[dict[str, Any]] = [
@@ -78,13 +90,16 @@ def parts_of(grid: tuple[int, ...]) -> list[dict[str, Any]]:
 
 @each(CASES)
 def test_every_field_is_rendered_on_the_gpu(case: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of every law once for each kind of cells, in all parts; each law's own and first one in one part."""
     law, real = prepared(*case)
-    shape, names = tuple(real[0].shape), fields_of(law, case[1])
+    shape, common = tuple(real[0].shape), case[0] in COMMON
+    names = sorted(fields_of(law, case[1])) if common else sorted(own_fields(law) | {law.default_field})
     with fake_cuda(monkeypatch), torch.no_grad():
         state = faked(law, real)
         view = view_of(law, state, None if law.phases == 1 else lambda: state[0])
-        levels = dict.fromkeys((name for name in names if not known_fields(law)[name].scalar), (0.0, 1.0))
-        for part in parts_of(shape[2:]):
+        known = {name: field_of(law, name, case[1]) for name in names}
+        levels = dict.fromkeys((name for name in names if not known[name].scalar), (0.0, 1.0))
+        for part in parts_of(shape[2:])[: None if common else 1]:
             request = request_for(law, shape, names, **({"dtype": "float32", "levels": levels} | part))
             assert {values.device for values in render(view, request).values()} == {CUDA}
 
