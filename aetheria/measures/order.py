@@ -55,7 +55,7 @@ def shannon_entropy(weight: Tensor, sums: Sums | None = None) -> Tensor:
     sums = sums or PlainSums()
     counts = sums.counts(_levels(weight, sums), _MOST).double()
     share = counts / counts.sum(1, keepdim=True)
-    return -torch.xlogy(share, share).sum(1) / math.log(2)
+    return (0.0 - torch.xlogy(share, share).sum(1)) / math.log(2)  # not -0.0 for an even grid
 
 
 def compressibility(weight: Tensor) -> Tensor:
