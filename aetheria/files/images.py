@@ -55,11 +55,11 @@ def open_picture(path: Path, formats: tuple[str, ...] = IMAGE_FORMATS) -> Pictur
     """
     image = read_image(path, formats)
     try:
-        upright = ImageOps.exif_transpose(image)
-        _check_greys(upright)
+        ImageOps.exif_transpose(image, in_place=True)
+        _check_greys(image)
     except Exception as error:  # of Pillow, for a damaged orientation
         raise _unreadable(error, str(path)) from error
-    return Picture(upright, str(path))
+    return Picture(image, str(path))
 
 
 def read_rgba(path: Path, formats: tuple[str, ...] = IMAGE_FORMATS) -> NDArray[np.float32]:
