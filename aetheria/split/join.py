@@ -9,7 +9,9 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from aetheria.core.errors import ConfigError
+from aetheria.files.untrusted import first_line
 from aetheria.split.keepalive import kept_alive
+from aetheria.split.processes import ProcessLostError
 
 
 @contextmanager
@@ -22,12 +24,20 @@ def joined_mesh(split: Sequence[int], device: str | None) -> Iterator[DeviceMesh
 
     Raises:
         ConfigError: fewer GPUs than processes on this machine, or a device by number, which all processes would share.
+        ProcessLostError: a process was killed, or could not be reached, before all had joined.
     """
     kind = _device_type(device)
-    if not dist.is_initialized():
-        with kept_alive():
-            dist.init_process_group("gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl")
-    yield init_device_mesh(kind, tuple(split))
+    try:
+        if not dist.is_initialized():
+            with kept_alive():
+                dist.init_process_group("gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl")
+        mesh = init_device_mesh(kind, tuple(split))
+    except RuntimeError as error:
+        raise ProcessLostError(
+            f"split: the processes cannot reach each other, or one was lost while they joined ({first_line(error)}); "
+            "start all of them again"
+        ) from error
+    yield mesh
     dist.destroy_process_group()  # not after an error: the store tells the others which process failed
 
 

@@ -52,7 +52,7 @@ class Processes:
     def __init__(self, mesh: Mesh, device: torch.device) -> None:
         self.mesh, self.device = mesh, device
         self.ended = False
-        with kept_alive():
+        with lost_processes_named(), kept_alive():
             self.group: dist.ProcessGroup = dist.new_group()
             self._commands: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=_LONG)
         self._handlers: dict[str, Callable[..., Any]] = {}
@@ -243,8 +243,10 @@ class Processes:
 
 def _is_connection(error: BaseException) -> bool:
     """Whether an error is of torch.distributed: another process has gone."""
+    if isinstance(error, dist.DistError):
+        return True
     text = str(error)
-    words = ("onnection", "gloo", "NCCL", "Socket", "socket", "timed out", "Timed out", "peer")
+    words = ("onnection", "Broken pipe", "gloo", "NCCL", "Socket", "socket", "timed out", "Timed out", "peer")
     return isinstance(error, RuntimeError) and not isinstance(error, AetheriaError) and any(word in text for word in words)
 
 
