@@ -20,10 +20,10 @@ struct ColumnOrders {
 };
 alignas(64) inline constexpr ColumnOrders COLUMN_ORDERS;
 
-inline __m256 reordered(const float* from, const uint8_t* order) {
-    const __m256i places = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(order)));
-    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(from), places);
+inline __m256i places(const uint8_t* order) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(order)));
 }
+inline __m256 reordered(const float* from, __m256i places) { return _mm256_permutevar8x32_ps(_mm256_loadu_ps(from), places); }
 #endif
 
 template <int SIZE>
@@ -34,17 +34,36 @@ struct ColumnMask {
     int words = 0;          // in use
     int whole = 0;          // words whose columns are all of the row
     int64_t count = 0;      // of the columns selected
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    __m256i gather[WORDS], spread[WORDS], lanes[WORDS];  // of each word: its orders, and all bits of the selected columns
+#endif
 
+    // `selected` has a 1 for each of them, and zeros behind the row up to a whole word.
     void select(const uint8_t* selected, int64_t columns) {
         count = 0;
         words = int((columns + LANES - 1) / LANES);
         whole = int(columns / LANES);
         for (int w = 0; w < words; w++) {
             first[w] = int(count);
-            bits[w] = 0;
-            for (int l = 0; l < LANES && w * LANES + l < columns; l++) bits[w] |= uint32_t(selected[w * LANES + l] != 0) << l;
+            bits[w] = bits_of(selected + w * LANES);
             count += __builtin_popcount(bits[w]);
+#if defined(__AVX2__) && !defined(__AVX512F__)
+            const __m256i to_sign = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
+            gather[w] = places(COLUMN_ORDERS.gather[bits[w]]);
+            spread[w] = places(COLUMN_ORDERS.spread[bits[w]]);
+            lanes[w] = _mm256_sllv_epi32(_mm256_set1_epi32(int(bits[w])), to_sign);
+#endif
         }
+    }
+    // LANES bytes of 0 or 1 as bits.
+    static uint32_t bits_of(const uint8_t* bytes) {
+        uint32_t found = 0;
+        for (int l = 0; l < LANES; l += 4) {
+            uint32_t four;
+            std::memcpy(&four, bytes + l, 4);
+            found |= (four * 0x01020408u >> 24 & 15) << l;
+        }
+        return found;
     }
     // Copies the values of the selected columns to consecutive places, and may write up to LANES more behind them.
     void compress(const float* from, float* to) const {
@@ -52,7 +71,7 @@ struct ColumnMask {
 #if defined(__AVX512F__)
             _mm512_storeu_ps(to + first[w], _mm512_maskz_compress_ps(__mmask16(bits[w]), _mm512_loadu_ps(from)));
 #elif defined(__AVX2__)
-            _mm256_storeu_ps(to + first[w], reordered(from, COLUMN_ORDERS.gather[bits[w]]));
+            _mm256_storeu_ps(to + first[w], reordered(from, gather[w]));
 #else
             float* next = to + first[w];
             for (uint32_t left = bits[w]; left; left &= left - 1) *next++ = from[__builtin_ctz(left)];
@@ -70,10 +89,8 @@ struct ColumnMask {
 #else
 #if defined(__AVX2__)
             if (w < whole) {  // beyond the row may be cells of another thread, which a whole vector would write, too
-                const __m256i to_sign = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
-                const __m256i columns = _mm256_sllv_epi32(_mm256_set1_epi32(int(bits[w])), to_sign);
-                const __m256 old = _mm256_loadu_ps(to), sum = _mm256_add_ps(old, reordered(more, COLUMN_ORDERS.spread[bits[w]]));
-                _mm256_storeu_ps(to, _mm256_blendv_ps(old, sum, _mm256_castsi256_ps(columns)));
+                const __m256 old = _mm256_loadu_ps(to), sum = _mm256_add_ps(old, reordered(more, spread[w]));
+                _mm256_storeu_ps(to, _mm256_blendv_ps(old, sum, _mm256_castsi256_ps(lanes[w])));
                 continue;
             }
 #endif

@@ -247,7 +247,7 @@ struct Worker {
             const int channel = (first + v) * LANES, some = std::min(LANES, job.outputs - channel);
             Stored* out = job.out + channel;
             for (int i = 0; i < CELLS; i++) {
-                const Vec value = ACTIVATION == ELU ? elu(cells[i]) : activated(cells[i], ACTIVATION);
+                const Vec value = ACTIVATION == ELU ? elu(cells[i]) : activated<ACTIVATION>(cells[i]);
                 if (targets[i] >= 0) store_stored(out + targets[i], value, some);
             }
         }

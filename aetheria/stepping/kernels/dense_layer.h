@@ -31,40 +31,39 @@ struct PackedLayer {  // with the weights in the order in which `dense` reads th
     }
 };
 
+// Divides V vectors of each output by their root mean square over all outputs, and multiplies them by the scale of the output.
+template <int V>
+void normalise(const PackedLayer& p, Vec* out) {
+    const int outputs = p.layer.outputs;
+    Vec factor[V] = {};
+    for (int o = 0; o < outputs; o++) each<V>([&](int v) { factor[v] += out[o * V + v] * out[o * V + v]; });
+    each<V>([&](int v) { factor[v] = inverse_root(factor[v] / float(outputs) + p.layer.eps); });
+    for (int o = 0; o < outputs; o++) each<V>([&](int v) { out[o * V + v] *= factor[v] * p.scale[o]; });
+}
+
 // out (outputs, V vectors) = activation(norm(weight @ in + bias)); input k of the first cell is at in[k] + offset.
 template <int V>
 void dense(const PackedLayer& p, const float* const* in, int64_t offset, Vec* out) {
-    const int inputs = p.layer.inputs, activation = p.layer.scale ? NONE : p.layer.activation;
-    const int inlined = activation == RELU ? RELU : NONE;  // others would be unrolled into pages of code
+    const int inputs = p.layer.inputs, activation = p.layer.activation;
+    const bool rectified = activation == RELU && !p.layer.scale;  // while in registers
     for (int first = 0; first < p.outputs; first += BLOCK) {
         const float* weight = &p.weight[size_t(first) * inputs];
         Vec sum[BLOCK][V];
-#pragma GCC unroll 16
-        for (int i = 0; i < BLOCK; i++)
-#pragma GCC unroll 16
-            for (int v = 0; v < V; v++) sum[i][v] = Vec{} + p.bias[first + i];
+        each<BLOCK>([&](int i) { each<V>([&](int v) { sum[i][v] = Vec{} + p.bias[first + i]; }); });
         for (int k = 0; k < inputs; k++, weight += BLOCK) {
             const float* from = in[k] + offset;
-#pragma GCC unroll 16
-            for (int v = 0; v < V; v++) {
-                const Vec x = load(from + v * LANES);
-#pragma GCC unroll 16
-                for (int i = 0; i < BLOCK; i++) sum[i][v] += weight[i] * x;
-            }
+            // In this order, and without a vector for the weight, compilers keep all of it in 16 registers.
+            Vec x[V];
+            each<V>([&](int v) { x[v] = load(from + v * LANES); });
+            each<BLOCK>([&](int i) { each<V>([&](int v) { sum[i][v] += weight[i] * x[v]; }); });
         }
-#pragma GCC unroll 16
-        for (int i = 0; i < BLOCK; i++)
-#pragma GCC unroll 16
-            for (int v = 0; v < V; v++) out[(first + i) * V + v] = inlined == NONE ? sum[i][v] : activated(sum[i][v], RELU);
-        if (activation != inlined)
-            for (int i = first * V; i < (first + BLOCK) * V; i++) out[i] = activated(out[i], activation);
+        each<BLOCK>([&](int i) {
+            each<V>([&](int v) { out[(first + i) * V + v] = rectified ? activated<RELU>(sum[i][v]) : sum[i][v]; });
+        });
     }
-    if (!p.layer.scale) return;
-    for (int v = 0; v < V; v++) {
-        Vec squares{};
-        for (int o = 0; o < p.layer.outputs; o++) squares += out[o * V + v] * out[o * V + v];
-        const Vec factor = inverse_root(squares / float(p.layer.outputs) + p.layer.eps);
-        for (int o = 0; o < p.layer.outputs; o++)
-            out[o * V + v] = activated(out[o * V + v] * factor * p.scale[o], p.layer.activation);
-    }
+    if (p.layer.scale) normalise<V>(p, out);
+    if (rectified) return;
+    with_activation(activation, [&](auto chosen) {
+        for (int i = 0; i < p.outputs * V; i += BLOCK) activate<chosen, BLOCK>(out + i);
+    });
 }

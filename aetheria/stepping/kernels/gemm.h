@@ -88,7 +88,7 @@ inline Vec add_squares(Vec sum, const Stored*, int) { return sum; }  // float32 
 inline void store_factors(Factor* to, Vec values) { store(to, values); }
 inline Sum multiply_add(Sum sum, const Factor* weights, const Factor* from) { return sum + load(weights) * *from; }
 inline Vec to_float(Sum sum) { return sum; }
-inline Vec elu(Vec x) { return activated(x, ELU); }
+inline Vec elu(Vec x) { return activated<ELU>(x); }
 #endif
 
 // In 16 bits, values are integer multiples of a unit. With these norms sums of products stay below 2^31: no sum exceeds the product

@@ -26,8 +26,8 @@ inline void max_into(uint8_t* __restrict to, const uint8_t* __restrict from, int
 }
 
 // For each cell of row y in plane z, the largest state in the cube that extends `radius` cells to each side. `read_row(line, to)`
-// gives the states of row `line` of all planes; `column_max` is a buffer. Cells beyond a "reflect" edge are in the cube already, as
-// those they mirror. A grid of one or two axes has one plane, or one row.
+// returns the states of row `line` of all planes, in `to` or where they lie; `column_max` is a buffer. Cells beyond a "reflect" edge are
+// in the cube already, as those they mirror. A grid of one or two axes has one plane, or one row.
 template <class ReadRow>
 void largest_state_nearby(int64_t depth, int64_t height, int64_t width, int boundary, int64_t z, int64_t y, int64_t radius,
                           std::vector<uint8_t>& column_max, std::vector<uint8_t>& out, ReadRow read_row) {
@@ -39,8 +39,7 @@ void largest_state_nearby(int64_t depth, int64_t height, int64_t width, int boun
         for (int64_t dy = -rows; dy <= rows; dy++) {
             const int64_t plane = source_index(z + dz, depth, boundary), row = source_index(y + dy, height, boundary);
             if (plane < 0 || row < 0) continue;
-            read_row(plane * height + row, out.data());
-            max_into(&column_max[radius], out.data(), width);
+            max_into(&column_max[radius], read_row(plane * height + row, out.data()), width);
         }
     if (boundary == PERIODIC)
         for (int64_t i = 0; i < radius; i++) {

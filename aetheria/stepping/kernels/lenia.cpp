@@ -49,7 +49,7 @@ struct Rings {
     Vec growth(Vec potential, const float* curve) const {
         const Vec off = potential - curve[0], x = curve[1] * off * off;
         const Vec bump = x > 1.0f ? Vec{} : 1.0f - x;
-        return job.growth == POLYNOMIAL ? 2.0f * (bump * bump) * (bump * bump) - 1.0f : 2.0f * expm1_below(-x) + 1.0f;
+        return job.growth == POLYNOMIAL ? 2.0f * (bump * bump) * (bump * bump) - 1.0f : 2.0f * expm1(-x) + 1.0f;
     }
 
     Vec updated(Vec cells, Vec growths, float dt) const {
@@ -58,7 +58,7 @@ struct Rings {
         if (job.update == FREE) return next;
         if (job.update == SIGMOID) {
             const Vec x = 4.0f * (next - 0.5f), size = x < 0.0f ? x : -x;
-            const Vec power = 1.0f + expm1_below(size), above = 1.0f / (1.0f + power);
+            const Vec power = 1.0f + expm1(size), above = 1.0f / (1.0f + power);
             return x < 0.0f ? power * above : above;
         }
         const Vec low = next < 0.0f ? Vec{} : next;  // false for NaN, which stays

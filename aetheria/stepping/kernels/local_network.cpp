@@ -27,7 +27,7 @@ struct Worker {
     const int64_t channels, width;
     Perception perception;
     LayerChain layers;
-    std::vector<float> packed, deltas;  // (filters | 1, C, GATHERED_STRIDE): of gathered cells
+    Rows<GATHERED_STRIDE> packed, deltas;  // (filters | 1, C): of gathered cells
     std::vector<const float*> packed_inputs;
     std::vector<uint8_t> column_max, near[MAX_ROWS], before, after;
     struct GatheredRow { ColumnMask<TILE> columns; int64_t line, left, first; };
@@ -36,9 +36,9 @@ struct Worker {
 
     explicit Worker(Network& n)
         : net(n), job(n.job), channels(job.channels), width(job.width), perception(n), layers(n),
-          packed(net.filters.size() * channels * GATHERED_STRIDE), deltas(channels * GATHERED_STRIDE),
+          packed(net.filters.size() * channels), deltas(channels),
           packed_inputs(net.filters.size() * channels) {
-        for (size_t k = 0; k < packed_inputs.size(); k++) packed_inputs[k] = &packed[k * GATHERED_STRIDE];
+        for (size_t k = 0; k < packed_inputs.size(); k++) packed_inputs[k] = packed[k];
         // All memory is allocated here, where failure is reported: an exception in a thread would end the process.
         for (auto* bytes : {&column_max, &before, &after}) bytes->reserve(width + 4);
         for (auto& bytes : near) bytes.reserve(net.has_mask() ? width : 0);
@@ -117,9 +117,9 @@ struct Worker {
 
     // The columns that may change: they fire, and a cell within two cells of them lives.
     ColumnMask<TILE> select_columns(int64_t step, int64_t b, int64_t z, int64_t y, int64_t left, int64_t count) {
-        uint8_t wanted[TILE];
-        std::fill_n(wanted, TILE, uint8_t(1));
-        if (net.has_mask()) std::copy_n(&near[y % MAX_ROWS][left], count, wanted);
+        uint8_t wanted[TILE] = {};
+        const uint8_t* living = net.has_mask() ? &near[y % MAX_ROWS][left] : nullptr;
+        for (int64_t x = 0; x < count; x++) wanted[x] = !living || living[x] != 0;
         const int64_t below = job.fire_below ? job.fire_below[b] : 0;
         if (below > 0) {
             uint32_t key = universe_key(job.seed[2 * b], job.seed[2 * b + 1], job.step[b] + step);
@@ -129,7 +129,8 @@ struct Worker {
             for (int64_t x = 0; x < count;) {
                 const int64_t column = on_torus(job.left + left + x, job.columns);
                 const int64_t end = std::min(count, x + job.columns - column);
-                for (const int64_t first = x; x < end; x++) wanted[x] &= -(random_word(key, column + x - first) <= most);
+                const uint32_t first = uint32_t(column - x);
+                for (; x < end; x++) wanted[x] &= random_word(key, first + uint32_t(x)) <= most;
             }
         }
         if (job.fire_below && below == 0) std::fill_n(wanted, TILE, uint8_t(0));
@@ -151,7 +152,7 @@ struct Worker {
         if (gathered + active.count > GATHERED) step_gathered_rows(step, b);
         perception.perceive(z, y, count);
         for (size_t k = 0; k < packed_inputs.size(); k++)
-            active.compress(perception.inputs[k], &packed[k * GATHERED_STRIDE + gathered]);
+            active.compress(perception.inputs[k], packed[k] + gathered);
         gathered_rows.push_back({active, line, left, gathered});
         gathered += active.count;
     }
@@ -171,7 +172,7 @@ struct Worker {
         for (const GatheredRow& one : gathered_rows)
             for (int64_t c = 0; c < channels; c++)
                 if (float* to = changed(step, b, c))
-                    one.columns.expand_add(&deltas[c * GATHERED_STRIDE + one.first], to + one.line * width + one.left);
+                    one.columns.expand_add(deltas[c] + one.first, to + one.line * width + one.left);
         gathered_rows.clear();
         gathered = 0;
     }
@@ -180,7 +181,7 @@ struct Worker {
     void step_gathered(int64_t at) {
         const Vec* delta = layers.run<V>(packed_inputs.data(), at);
         for (int64_t c = 0; c < channels; c++)
-            for (int v = 0; v < V; v++) store(&deltas[c * GATHERED_STRIDE + at + v * LANES], delta[c * V + v]);
+            for (int v = 0; v < V; v++) store(deltas[c] + at + v * LANES, delta[c * V + v]);
     }
 
     // Keeps the cells of a row that live before and after the step; the others count as zero, but for kept channels.
@@ -189,7 +190,7 @@ struct Worker {
         const float* alpha = kept ? moved(b) : net.target(step) + (b * channels + job.alive_channel) * net.plane;
         net.largest_state(net.state[step % 2].get() + b * net.plane, z, y, 1, column_max, before);
         largest_state_nearby(job.depth, job.height, width, job.boundary, z, y, 1, column_max, after,
-                             [&](int64_t from, uint8_t* to) { net.states(alpha + from * width, to, width); });
+                             [&](int64_t from, uint8_t* to) { return net.states(alpha + from * width, to, width); });
         const int64_t at = b * net.plane + (z * job.height + y) * width;
         uint8_t *keep = net.keep.get() + at, *state = net.state[(step + 1) % 2].get() + at;
         net.states(alpha + (z * job.height + y) * width, state, width);

@@ -22,11 +22,11 @@ constexpr int64_t CELLS = 64;  // in a chunk of work
 
 // Both from exp(-|x|) - 1, which neither overflows nor loses digits of a small x.
 inline Vec sigmoid(Vec x) {
-    const Vec lower = expm1_below(x < 0.0f ? x : -x), whole = lower + 2.0f;
+    const Vec lower = expm1(x < 0.0f ? x : -x), whole = lower + 2.0f;
     return (x < 0.0f ? lower + 1.0f : Vec{} + 1.0f) / whole;
 }
 inline Vec tanh(Vec x) {
-    const Vec lower = expm1_below(2.0f * (x < 0.0f ? x : -x)), size = lower / (lower + 2.0f);
+    const Vec lower = expm1(2.0f * (x < 0.0f ? x : -x)), size = lower / (lower + 2.0f);
     return x < 0.0f ? size : -size;
 }
 

@@ -40,12 +40,29 @@ EXPORT_SIZE(Job)
 
 namespace {
 
-struct Tap { int z, y, x; float weight; };
+// Weighted sums of rows that lie `shift` planes, rows or cells further on.
+struct Term { int of, shift; float weight; };
+struct Sum {
+    std::vector<Term> terms;
+
+    // Makes the first weight 1; returns what it was.
+    float normalise() {
+        const float first = terms[0].weight;
+        for (Term& term : terms) term.weight /= first;
+        return first;
+    }
+    bool is_copy() const { return terms.size() == 1 && terms[0].weight == 1; }
+    bool shifts() const {
+        return std::any_of(terms.begin(), terms.end(), [](const Term& term) { return term.shift != 0; });
+    }
+};
 
 struct Network {
     const Job& job;
     std::vector<PackedLayer> layers;
-    std::vector<std::vector<Tap>> filters;  // behind those of the job, each cell around by itself, where a layer reads them
+    // A filter is a sum of columns along x, a column one of stacks along y, and a stack one of rows along z. Filters share them.
+    std::vector<Sum> stacks, columns;
+    std::vector<Sum> filters;               // behind those of the job, each cell around by itself, where a layer reads them
     int reach_z = 0, reach_y = 0;           // of perception, in planes and rows
     int64_t lines, plane;                   // rows and cells of a universe and channel
     int64_t tiles, rows = MIN_ROWS, chunks;
@@ -57,15 +74,12 @@ struct Network {
 
     explicit Network(const Job& j) : job(j), lines(j.depth * j.height), plane(lines * j.width) {
         for (int i = 0; i < j.layer_count; i++) layers.emplace_back(j.layers[i]);
-        for (int f = 0; f < j.filter_count; f++) {
-            filters.emplace_back();
-            for (int t = 0; t < 27; t++)
-                if (const float weight = j.filters[27 * f + t]) add_tap(t, weight);
-        }
+        for (int f = 0; f < j.filter_count; f++) add_filter(j.filters + 27 * f);
         for (int t = 0; j.learned && t < 27; t++)
             if ((j.rank == 3 || t / 9 == 1) && (j.rank > 1 || t / 3 % 3 == 1)) {
-                filters.emplace_back();
-                add_tap(t, 1);
+                float weights[27] = {};
+                weights[t] = 1;
+                add_filter(weights);
             }
         tiles = (j.width + TILE - 1) / TILE;
         while (rows < MAX_ROWS && j.batch * j.depth * strips(2 * rows) >= MIN_CHUNKS * j.threads) rows *= 2;
@@ -83,19 +97,45 @@ struct Network {
         }
     }
 
-    void add_tap(int t, float weight) {
-        const Tap tap{t / 9 - 1, t / 3 % 3 - 1, t % 3 - 1, weight};
-        filters.back().push_back(tap);
-        if (tap.z) reach_z = 1;
-        if (tap.y) reach_y = 1;
+    // Adds a filter of (3, 3, 3) weights.
+    void add_filter(const float* weights) {
+        filters.emplace_back();
+        for (int x = 0; x < 3; x++) {
+            Sum column;
+            for (int y = 0; y < 3; y++) {
+                Sum stack;
+                for (int z = 0; z < 3; z++)
+                    if (const float weight = weights[9 * z + 3 * y + x]) stack.terms.push_back({0, z - 1, weight});
+                add_term(column, stack, y - 1, stacks);
+            }
+            add_term(filters.back(), column, x - 1, columns);
+        }
+        for (const Sum& stack : stacks) reach_z |= stack.shifts();
+        for (const Sum& column : columns) reach_y |= column.shifts();
+    }
+
+    // Makes `part` a term of `sum`, if it is not empty; it is one of `known`, where parts that are the same are one.
+    static void add_term(Sum& sum, Sum part, int shift, std::vector<Sum>& known) {
+        if (part.terms.empty()) return;
+        const float weight = part.normalise();
+        const auto same_term = [](const Term& a, const Term& b) {
+            return a.of == b.of && a.shift == b.shift && a.weight == b.weight;
+        };
+        const auto same = [&](const Sum& other) {
+            return std::equal(other.terms.begin(), other.terms.end(), part.terms.begin(), part.terms.end(), same_term);
+        };
+        const int number = int(std::find_if(known.begin(), known.end(), same) - known.begin());
+        if (number == int(known.size())) known.push_back(part);
+        sum.terms.push_back({number, shift, weight});
     }
 
     int64_t strips(int64_t rows) const { return (job.height + rows - 1) / rows; }
     bool has_mask() const { return job.alive_channel >= 0; }
     int phases() const { return has_mask() ? 2 : 1; }
 
-    void states(const float* values, uint8_t* out, int64_t count) const {
+    uint8_t* states(const float* values, uint8_t* out, int64_t count) const {
         alive_states(values, job.alive_above, out, count);
+        return out;
     }
 
     const float* source(int64_t step) const { return step == 0 ? job.cells : target(step - 1); }
@@ -114,7 +154,7 @@ struct Network {
     void largest_state(const uint8_t* states, int64_t z, int64_t y, int64_t radius, std::vector<uint8_t>& column_max,
                        std::vector<uint8_t>& out) const {
         largest_state_nearby(job.depth, job.height, job.width, job.boundary, z, y, radius, column_max, out,
-                             [&](int64_t line, uint8_t* to) { std::copy_n(states + line * job.width, job.width, to); });
+                             [&](int64_t line, uint8_t*) { return states + line * job.width; });
     }
 };
 

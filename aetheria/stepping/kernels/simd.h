@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "enums.h"
 #if defined(__AVX2__) || defined(__AVX512F__)
@@ -73,35 +74,65 @@ inline Vec sums_of(const Vec* rows) {
 #endif
 }
 
-// exp(x) = power + power * less_one for x <= 0, where less_one is exp(r) - 1 of a small r; NaN stays NaN. Cody-Waite reduction, then
-// the series to x^7: error below 2e-7.
-struct Exponential { Vec power, less_one; };
-inline Exponential exponential_below(Vec x) {
-    x = x < -87.0f ? Vec{} - 87.0f : x;
-    const Vec magic = Vec{} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
-    const Vec n = (x * 1.44269504f + magic) - magic;
-    const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    Vec p = Vec{} + 1.0f / 5040;
-    for (float c : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f}) p = p * r + c;
-    return {(Vec)((__builtin_convertvector(n, Ints) + 127) << 23), p * r};
+// Calls act(i) for i below N, unrolled.
+template <int N, class Act>
+inline void each(Act act) {
+#pragma GCC unroll 16
+    for (int i = 0; i < N; i++) act(i);
 }
 
-// exp(x) - 1 for x <= 0.
-inline Vec expm1_below(Vec x) {
-    const Exponential e = exponential_below(x);
-    return e.less_one * e.power + (e.power - 1.0f);
+// The larger of x and a number, and the smaller; NaN stays NaN.
+inline Vec at_least(Vec x, float low) {
+    const Vec limit = Vec{} + low;
+#if defined(__AVX512F__)
+    return (Vec)_mm512_max_ps((__m512)limit, (__m512)x);  // the second argument is returned for NaN
+#elif defined(__AVX2__)
+    return (Vec)_mm256_max_ps((__m256)limit, (__m256)x);
+#else
+    return x < limit ? limit : x;
+#endif
+}
+inline Vec at_most(Vec x, float high) {
+    const Vec limit = Vec{} + high;
+#if defined(__AVX512F__)
+    return (Vec)_mm512_min_ps((__m512)limit, (__m512)x);
+#elif defined(__AVX2__)
+    return (Vec)_mm256_min_ps((__m256)limit, (__m256)x);
+#else
+    return x > limit ? limit : x;
+#endif
 }
 
-inline Vec hyperbolic_tangent(Vec x) {
-    const Vec t = expm1_below(x < 0.0f ? 2.0f * x : -2.0f * x), y = t / (t + 2.0f);
-    return x < 0.0f ? y : -y;
+// exp(x) = power + power * less_one for N vectors of x from -87 to 88, where less_one is exp(r) - 1 of |r| <= ln(2) / 2; NaN stays NaN.
+// Error below 2e-7 of exp(x). Several vectors at once, operation by operation, because each waits for the one before.
+template <int N>
+inline void exponentials(const Vec* x, Vec* power, Vec* less_one) {
+    // 1.5 * 2^23 + 127: adding it rounds to a whole number, and leaves the exponent of `power` in the lowest bits.
+    const Vec magic = Vec{} + 12583039.0f;
+    Vec shifted[N], r[N], p[N];
+    each<N>([&](int i) { shifted[i] = x[i] * 1.44269504f + magic; });
+    each<N>([&](int i) { r[i] = x[i] - (shifted[i] - magic) * 0.693147181f; });
+    // A polynomial with the least error of p * r, 1e-7; at 0 the error is 0, and so is its slope.
+    each<N>([&](int i) { p[i] = r[i] * 0.00836660806f + 0.0418997109f; });
+    each<N>([&](int i) { p[i] = r[i] * p[i] + 0.166665435f; });
+    each<N>([&](int i) { p[i] = r[i] * p[i] + 0.499991328f; });
+    each<N>([&](int i) { p[i] = r[i] * p[i] + 1.0f; });
+    each<N>([&](int i) { less_one[i] = r[i] * p[i]; });
+    each<N>([&](int i) { power[i] = (Vec)((Ints)shifted[i] << 23); });
 }
 
-// x / (1 + exp(-x)), without overflow.
-inline Vec sigmoid_linear(Vec x) {
-    const Exponential e = exponential_below(x < 0.0f ? x : -x);
-    const Vec power = e.less_one * e.power + e.power;
-    return (x < 0.0f ? x * power : x) / (1.0f + power);
+// exp(x) - 1 for N vectors of x from -87 to 88.
+template <int N>
+inline void expm1(const Vec* x, Vec* y) {
+    Vec power[N], less_one[N];
+    exponentials<N>(x, power, less_one);
+    each<N>([&](int i) { y[i] = less_one[i] * power[i] + (power[i] - 1.0f); });
+}
+// For x up to 88.
+inline Vec expm1(Vec x) {
+    x = at_least(x, -87.0f);
+    expm1<1>(&x, &x);
+    return x;
 }
 
 inline Vec inverse_root(Vec x) {
@@ -119,10 +150,44 @@ inline Vec inverse_norm(Vec sum) {
     return sum < infinity ? factor : Vec{} + NAN;
 }
 
-inline Vec activated(Vec x, int activation) {
-    if (activation == RELU) return x < 0.0f ? Vec{} : x;
-    if (activation == ELU) return x > 0.0f ? x : expm1_below(x);
-    if (activation == TANH) return hyperbolic_tangent(x);
-    if (activation == SILU) return sigmoid_linear(x);
+// Applies an activation to N vectors. Largest errors, of the value or of 1 where it is less: ELU 1.2e-7, tanh 1.5e-7, SiLU 1.3e-7; all
+// are below 1e-6 of the value from -9 on. NaN stays NaN.
+template <int ACTIVATION, int N>
+inline void activate(Vec* x) {
+    Vec y[N], power[N], less_one[N];
+    if (ACTIVATION == RELU) each<N>([&](int i) { x[i] = at_least(x[i], 0.0f); });
+    if (ACTIVATION == ELU) {  // the sum of a part that is 0 below 0 and one that is 0 above; cheaper than a choice
+        each<N>([&](int i) { y[i] = at_least((Vec)((Ints)x[i] & ((Ints)x[i] >> 31)), -87.0f); });
+        expm1<N>(y, y);
+        each<N>([&](int i) { x[i] = (Vec)((Ints)x[i] & ~((Ints)x[i] >> 31)) + y[i]; });
+    }
+    if (ACTIVATION == TANH) {  // of -|x|, by t / (t + 2) with t = exp(2 x) - 1; beyond 9.1 it is 1 in float32
+        const Ints sign = Ints{} + INT32_MIN;
+        each<N>([&](int i) { y[i] = 2.0f * at_least((Vec)((Ints)x[i] | sign), -9.1f); });
+        expm1<N>(y, y);
+        each<N>([&](int i) { y[i] = y[i] / (y[i] + 2.0f); });
+        each<N>([&](int i) { x[i] = (Vec)(((Ints)y[i] & ~sign) | ((Ints)x[i] & sign)); });
+    }
+    if (ACTIVATION == SILU) {  // x / (1 + exp(-x)), without overflow
+        each<N>([&](int i) { y[i] = -at_most(at_least(x[i], -87.0f), 87.0f); });
+        exponentials<N>(y, power, less_one);
+        each<N>([&](int i) { x[i] = x[i] / (less_one[i] * power[i] + (power[i] + 1.0f)); });
+    }
+}
+template <int ACTIVATION>
+inline Vec activated(Vec x) {
+    activate<ACTIVATION, 1>(&x);
     return x;
+}
+
+// Calls act(A) with the activation as a constant.
+template <class Act>
+inline void with_activation(int activation, Act act) {
+    switch (activation) {
+        case ELU: return act(std::integral_constant<int, ELU>());
+        case RELU: return act(std::integral_constant<int, RELU>());
+        case TANH: return act(std::integral_constant<int, TANH>());
+        case SILU: return act(std::integral_constant<int, SILU>());
+        default: return act(std::integral_constant<int, NONE>());
+    }
 }

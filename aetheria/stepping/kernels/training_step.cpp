@@ -196,7 +196,7 @@ struct Worker {
     }
     void largest_state(const std::vector<uint8_t>& states, int64_t y, int64_t radius, std::vector<uint8_t>& out) {
         largest_state_nearby(1, job.height, job.width, job.boundary, 0, y, radius, column_max, out,
-                             [&](int64_t row, uint8_t* to) { std::copy_n(&states[index_of(row, 0)], job.width, to); });
+                             [&](int64_t row, uint8_t*) { return &states[index_of(row, 0)]; });
     }
 
     // -- forward -----------------------------------------------------------------------------------------------------------
@@ -252,8 +252,10 @@ struct Worker {
             const PackedLayer& p = net.layers[l];
             float* out = values[l + 1].data();
             product(values[l].data(), p.inputs, 1, filled(), p.transposed.data(), p.layer.inputs, p.bias.data(), 0, out, p.outputs);
-            if (p.layer.activation == NONE) continue;
-            for (int64_t i = 0; i < filled() * p.outputs; i += LANES) store(out + i, activated(load(out + i), p.layer.activation));
+            with_activation(p.layer.activation, [&](auto activation) {
+                if (activation == NONE) return;
+                for (int64_t i = 0; i < filled() * p.outputs; i += LANES) store(out + i, activated<activation>(load(out + i)));
+            });
         }
     }
 
