@@ -237,11 +237,12 @@ class FormulaRule:
         boundary: the cells beyond the edge, "periodic", "zero" or "reflect"; formulas are taken of them as of any others.
         stencil: of the Laplacian in `lap(..)`; see `laws.laplacian`.
         wide: formulas are computed in float64 and rounded once; else in the type of the cells.
-        local: by species, a formula of one cell, whose value takes the place of the species in `formulas`, also in the cells
-            around; () for the species as they are. Beyond the edge it is this value that is 0 or reflected.
+        moves: by species, how its next value moves: it is computed from the species of one cell, and is that of the cell at
+            this place relative to it, at most one cell away along one axis. () where nothing moves.
         beyond: with "reflect", by species the one whose value in the cell at the edge it has beyond that edge; () for the
-            mirror image of the cells on this side.
-        by_cell: those numbers that differ by cell, which are read in the cell itself alone.
+            mirror image of the cells on this side. Of values that move, the one that moves the opposite way.
+        by_cell: those numbers that differ by cell. They are read in the cell itself alone, or in the one to which the value
+            moves.
     """
 
     species: tuple[str, ...]
@@ -250,7 +251,7 @@ class FormulaRule:
     boundary: str
     stencil: Stencil = "5-point"
     wide: bool = False
-    local: tuple[Formula, ...] = ()
+    moves: tuple[tuple[int, ...], ...] = ()
     beyond: tuple[int, ...] = ()
     by_cell: CellNumbers | None = None
 

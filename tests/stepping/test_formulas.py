@@ -240,12 +240,15 @@ def test_another_phase_of_the_cells_wants_another_plan_and_another_strength_does
     ("rule", "reason"),
     [
         ({"formulas": (named("turn").at((1,)) * named("u"),)}, "reads a number of another cell"),
-        ({"formulas": (named("u"),), "local": (named("u").at((1,)),)}, "a formula of one cell reads others"),
+        ({"formulas": (named("u").at((1,)),), "moves": ((1,),)}, "a formula of a value that moves reads other cells"),
+        ({"formulas": (named("u"),), "moves": ((2,),)}, "a value moves further than one cell"),
+        ({"formulas": (named("u"),), "moves": ((1,),), "boundary": "reflect"}, "a value that meets a wall does not go back"),
     ],
 )
 def test_formulas_that_read_what_is_not_there_are_not_written(rule: dict[str, Any], reason: str) -> None:
     by_cell = CellNumbers(("turn",), lambda cells: cells.double(), ())
-    assert reason in why_not_written(FormulaRule(("u",), numbers=lambda _: {}, boundary="zero", by_cell=by_cell, **rule))
+    given = {"boundary": "zero", "by_cell": by_cell} | rule
+    assert reason in why_not_written(FormulaRule(("u",), numbers=lambda _: {}, **given))
 
 
 class Clipped(GrayScott):

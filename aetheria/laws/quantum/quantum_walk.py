@@ -126,8 +126,8 @@ class QuantumWalk(UnitaryLaw):
         key = (self.phase, _mark(self.get_buffer("own_phase")), _mark(self.get_buffer("phase_key")))
         by_cell = None if self.phase == "none" else CellNumbers(("cos", "sin"), turns, key)
         beyond = [k ^ 1 for k in size] if self.boundary == "reflect" else []  # what goes back there, goes ahead from then on
-        moved = _moved(self.ranks[0], turning=by_cell is not None)
-        return wave_rule(moved, numbers, self.boundary, local=_mixed(coin), beyond=beyond, by_cell=by_cell)
+        after = _after_coin(coin, turning=by_cell is not None)
+        return wave_rule(after, numbers, self.boundary, moves=_moves(self.ranks[0]), beyond=beyond, by_cell=by_cell)
 
     def why_not_grid(self, grid: tuple[int, ...]) -> str:
         own = self.get_buffer("own_phase")
@@ -177,18 +177,16 @@ class QuantumWalk(UnitaryLaw):
 
 
 @cache
-def _mixed(coin: tuple[tuple[Number, ...], ...]) -> tuple[Amplitude, ...]:
-    """The components of a cell, mixed by the coin."""
+def _after_coin(coin: tuple[tuple[Number, ...], ...], *, turning: bool) -> tuple[Amplitude, ...]:
+    """The components of a cell, mixed by the coin; with a phase, turned by that of the cell to which they move."""
     parts = amplitudes(len(coin))
-    return tuple(wave_formulas.mixed(row, parts) for row in coin)
+    after = (wave_formulas.mixed(row, parts) for row in coin)
+    return tuple(part.rotated("cos", "sin") if turning else part for part in after)
 
 
-@cache
-def _moved(rank: int, *, turning: bool) -> tuple[Amplitude, ...]:
-    """Each component of the cell from which it comes; with a phase, turned by that of the cell to which it goes."""
-    sources = [tuple(way * (axis == other) for other in range(rank)) for axis in range(rank) for way in (1, -1)]
-    moved = [part.at(place) for part, place in zip(amplitudes(2 * rank), sources, strict=True)]
-    return tuple(part.rotated("cos", "sin") if turning else part for part in moved)
+def _moves(rank: int) -> list[tuple[int, ...]]:
+    """Of each component."""
+    return [tuple(way * (axis == other) for other in range(rank)) for axis in range(rank) for way in (-1, 1)]
 
 
 def _mark(tensor: Tensor | None) -> object:

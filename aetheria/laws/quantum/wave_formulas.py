@@ -84,21 +84,21 @@ def wave_rule(
     numbers: Callable[[Tensor], Mapping[str, Any]],
     boundary: str,
     *,
-    local: Sequence[Amplitude] = (),
+    moves: Sequence[tuple[int, ...]] = (),
     beyond: Sequence[int] = (),
     by_cell: CellNumbers | None = None,
 ) -> FormulaRule:
     """The rule by which the components become `after`.
 
     Args:
-        local, beyond: of a `FormulaRule`, by component.
+        moves, beyond: of a `FormulaRule`, by component.
         numbers, boundary, by_cell: as in a `FormulaRule`.
     """
     size = len(after)
     names = tuple(f"{kind}{k}" for kind in ("re", "im") for k in range(size))
     channels = (*beyond, *(size + k for k in beyond))
     return FormulaRule(
-        names, _channels(after), numbers, boundary, wide=True, local=_channels(local), beyond=channels, by_cell=by_cell
+        names, _channels(after), numbers, boundary, wide=True, moves=(*moves, *moves), beyond=channels, by_cell=by_cell
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aetheria.laws.forms import FormulaRule
-from aetheria.laws.formula import AROUND, AT, LAP, Formula, named, summed
+from aetheria.laws.formula import AROUND, AT, LAP, Formula, summed
 from aetheria.laws.laplacian import axis_places, weighted
 
 _FUNCTIONS = {
@@ -17,6 +17,7 @@ _FUNCTIONS = {
 _WAVES = {"cos": "cosine({0})", "sin": "sine({0})"}  # of float alone
 _POWERS = {2.0: "square({0})", 3.0: "cube({0})"}
 _OPERATORS = ("+", "-", "*", "/")
+_CHANNELS = 8  # whose values, in float64 two vectors each, are in the 16 registers that AVX2 has
 _ROWS = {-1: "above", 0: "at", 1: "below"}
 Read = Callable[[int, tuple[int, ...]], str]  # of a channel and a place
 
@@ -38,9 +39,18 @@ def why_not_written(rule: FormulaRule) -> str:
     """Why the formulas cannot be written as C++ for vectors, for people; empty if they can."""
     if any(formula.reach > 1 for formula in rule.formulas):
         return "a formula has a Laplacian inside another"
-    if any(formula.reach for formula in rule.local):
-        return "a formula of one cell reads others"
-    return next((why for formula in (*rule.formulas, *rule.local) if (why := _why_not(formula, rule))), "")
+    return _why_no_moves(rule) or next((why for formula in rule.formulas if (why := _why_not(formula, rule))), "")
+
+
+def _why_no_moves(rule: FormulaRule) -> str:
+    if any(formula.reach for formula in rule.formulas) and rule.moves:
+        return "a formula of a value that moves reads other cells"
+    if any(sum(map(abs, move)) > 1 for move in rule.moves):
+        return "a value moves further than one cell along one axis"
+    opposite = [tuple(-step for step in rule.moves[other]) for other in rule.beyond] if rule.moves else []
+    if rule.moves and rule.boundary == "reflect" and opposite != list(rule.moves):  # [] without `beyond`
+        return "a value that meets a wall does not go back"
+    return ""
 
 
 def _why_not(formula: Formula, rule: FormulaRule) -> str:
@@ -72,11 +82,13 @@ def formula_source(rule: FormulaRule, rank: int) -> FormulaSource:
     methods = [*writer.first(), *writer.step(), *writer.last()]
     channels, kind = len(rule.species), "double" if rule.wide else "float"
     lines = [
-        f"constexpr int RANK = {rank}, CHANNELS = {channels}, PARAMETERS = {len(parameters)};",
         f"typedef {kind} T;",
-        f"typedef {'float' if _rounded(rule) else kind} Kept;",
         "",
         "struct Rule {",
+        f"    static constexpr int RANK = {rank}, CHANNELS = {channels}, PARAMETERS = {len(parameters)};",
+        f"    static constexpr bool MOVES = {str(bool(rule.moves)).lower()};",
+        f"    static constexpr int SLOTS[CHANNELS] = {{{', '.join(map(str, _slots(rule, rank)))}}};",
+        "",
         "    const double* parameters;",
         "    CellNumbers by_cell;",
         *methods,
@@ -86,13 +98,22 @@ def formula_source(rule: FormulaRule, rank: int) -> FormulaSource:
     return FormulaSource("\n".join(lines), tuple(parameters))
 
 
-def _rounded(rule: FormulaRule) -> bool:
-    """Whether values of `local` may be rounded before the formulas read them: where these do no more than move them."""
-    return not rule.local or all(formula.kind == "name" or _is_move(formula) for formula in rule.formulas)
+def _groups(rule: FormulaRule) -> list[list[int]]:
+    """The channels in groups that read no species of each other, if they are too many for the registers of a processor."""
+    groups: list[tuple[list[int], set[str]]] = []
+    for channel, formula in enumerate(rule.formulas):
+        reads = formula.names() & set(rule.species)
+        joined = [group for group in groups if len(rule.species) <= _CHANNELS or group[1] & reads]
+        groups = [group for group in groups if group not in joined]
+        groups.append(([*(c for group in joined for c in group[0]), channel], reads.union(*(group[1] for group in joined))))
+    return [channels for channels, _ in groups]
 
 
-def _is_move(formula: Formula) -> bool:
-    return formula.kind == AT and formula.parts[0].kind == "name"
+def _slots(rule: FormulaRule, rank: int) -> list[int]:
+    """By channel, how many rows (on three axes planes) are kept of a step: three where the one above a cell is read."""
+    if rank == 1:
+        return [2] * len(rule.species)
+    return [2 + (move[0] > 0) for move in rule.moves] or [3] * len(rule.species)
 
 
 @dataclass(frozen=True)
@@ -104,45 +125,44 @@ class _Writer:
     parameters: list[Formula]
 
     def first(self) -> list[str]:
-        """The method of the struct `Rule` that computes the values that are kept of cells."""
-        return self._method("first", "float", "Kept", self._next("Kept", self.rule.local or self._species(), self._read))
+        """The method of the struct `Rule` that computes the values that are kept of cells, unless these are the cells."""
+        return self._method("first", self._computed(self._own)) if self.rule.moves else []
 
     def step(self) -> list[str]:
         """The method that computes the values that are kept after a step, from those before it."""
-        if not self.rule.local:
-            return self._method("step", "Kept", "Kept", self._next("float", self.rule.formulas, self._read))
-        texts = [self.text(formula, self._here, self._read) for formula in self.rule.formulas]
-        cells = [f"const float cell{c} = float({text});" for c, text in enumerate(texts)]
-        return self._method("step", "Kept", "Kept", [*cells, *self._next("Kept", self.rule.local, lambda c, _: f"cell{c}")])
+        return self._method("step", self._computed(self._moved if self.rule.moves else self._read))
 
     def last(self) -> list[str]:
         """The method that computes cells after a step, from the values that are kept before it."""
-        return self._method("last", "Kept", "float", self._next("float", self.rule.formulas, self._read))
+        return self._method("last", self._copied() if self.rule.moves else self._computed(self._read))
 
-    def _next(self, kind: str, formulas: Sequence[Formula], read: Read) -> list[str]:
-        """Lines that compute formulas, and then write their values."""
-        texts = [self.text(formula, self._here, read) for formula in formulas]
-        values = [f"const {kind} after{c} = {kind}({text});" for c, text in enumerate(texts)]
-        return [*values, *(f"next{c}[x] = after{c};" for c in range(len(texts)))]
+    def _computed(self, read: Read) -> list[list[str]]:
+        """Lines that compute the formulas, and then write their values; of each group of channels."""
+        values = zip(self.rule.formulas, self._moves, strict=True)
+        after = [f"const float after{c} = float({self.text(*one, read)});" for c, one in enumerate(values)]
+        write = [f"next{c}[x] = after{c};" for c in range(len(after))]
+        return [[*(after[c] for c in group), *(write[c] for c in group)] for group in _groups(self.rule)]
 
-    def _method(self, name: str, given: str, made: str, body: Sequence[str]) -> list[str]:
-        """A method that does this for the cells of a row, from values of one type to those of another."""
+    def _copied(self) -> list[list[str]]:
+        """Lines that write a channel, moved."""
+        return [[f"next{c}[x] = {self._moved(c, self._here)};"] for c in range(len(self.rule.species))]
+
+    def _method(self, name: str, bodies: Sequence[Sequence[str]]) -> list[str]:
+        """A method that does this, one after the other, for the cells of a row."""
         channels = range(len(self.rule.species))
         return [
             "",
-            f"    void {name}(const RowPointers<CHANNELS, {given}, {made}>& rows, int64_t count) const {{",
-            *(f"        const {given}* __restrict {row}{c} = rows.{row}[{c}];" for c in channels for row in _ROWS.values()),
-            *(f"        {made}* __restrict next{c} = rows.next[{c}];" for c in channels),
+            f"    void {name}(const RowPointers<CHANNELS>& rows, int64_t count) const {{",
+            *(f"        const float* __restrict {row}{c} = rows.{row}[{c}];" for c in channels for row in _ROWS.values()),
+            *(f"        float* __restrict next{c} = rows.next[{c}];" for c in channels),
             *(
-                f"        const double* __restrict n{n} = by_cell.row({n}, rows.y, rows.x);"
+                f"        const double* __restrict {row}_n{n} = by_cell.row({n}, rows.y + {by}, rows.x);"
                 for n in range(len(_by_cell(self.rule)))
+                for by, row in _ROWS.items()
             ),
             *(["        const int64_t pitch = rows.pitch;"] if self.rank == 3 else []),
             *(f"        const T p{number} = T(parameters[{number}]);" for number in range(len(self.parameters))),
-            "        IN_ANY_ORDER",
-            "        for (int64_t x = 0; x < count; x++) {",
-            *(f"            {line}" for line in body),
-            "        }",
+            *(line for body in bodies for line in _loop(body)),
             "    }",
         ]
 
@@ -150,10 +170,18 @@ class _Writer:
     def _here(self) -> tuple[int, ...]:
         return (0,) * self.rank
 
-    def _species(self) -> list[Formula]:
-        return [named(name) for name in self.rule.species]
+    @property
+    def _moves(self) -> Sequence[tuple[int, ...]]:
+        """By channel."""
+        return self.rule.moves or [self._here] * len(self.rule.species)
 
-    def _read(self, channel: int, place: tuple[int, ...]) -> str:
+    def _own(self, channel: int, _: tuple[int, ...]) -> str:
+        return self._read(channel, self._here)
+
+    def _moved(self, channel: int, _: tuple[int, ...]) -> str:
+        return self._read(channel, tuple(-step for step in self._moves[channel]))
+
+    def _read(self, channel: int | str, place: tuple[int, ...]) -> str:
         row = _ROWS[place[0] if self.rank > 1 else 0]
         return f"{row}{channel}[x + {f'{place[1]} * pitch + ' if self.rank == 3 else ''}{place[-1]}]"
 
@@ -165,7 +193,7 @@ class _Writer:
             return self._parameter(formula)
         if formula.kind == "name":
             if formula.value in _by_cell(self.rule):
-                return f"T(n{_by_cell(self.rule).index(formula.value)}[x])"
+                return f"T({self._read(f'_n{_by_cell(self.rule).index(formula.value)}', place)})"
             return f"T({read(self.rule.species.index(formula.value), place)})"
         if formula.kind == LAP:
             return self.text(weighted(formula.parts[0].at, self.rank, self.rule.stencil), place, read)
@@ -185,3 +213,13 @@ class _Writer:
         if formula not in self.parameters:
             self.parameters.append(formula)
         return f"p{self.parameters.index(formula)}"
+
+
+def _loop(body: Sequence[str]) -> list[str]:
+    """Does this for the cells of a row."""
+    return [
+        "        IN_ANY_ORDER",
+        "        for (int64_t x = 0; x < count; x++) {",
+        *(f"            {line}" for line in body),
+        "        }",
+    ]

@@ -104,9 +104,9 @@ class FusedFormulas(Plan):
         if self._by_cell is None or self._by_cell[0] != origin:
             by_cell = self._rule.by_cell.values(cells)
             if by_cell.ndim < 5:
-                self._by_cell = origin, _padded(by_cell, -1, _PAD)
+                self._by_cell = origin, self._padded(by_cell, -1, _PAD)
             else:
-                self._by_cell = origin, _padded(_padded(by_cell, -1, 1), -2, 1).flatten(-2)
+                self._by_cell = origin, self._padded(self._padded(by_cell, -1, 1), -2, 1).flatten(-2)
         return self._by_cell[1]
 
     def _numbers(self, cells: Tensor, values: Mapping[str, Any]) -> Tensor:
@@ -117,8 +117,9 @@ class FusedFormulas(Plan):
             numbers[:, column] = value.flatten() if isinstance(value, Tensor) else value
         return numbers
 
-
-def _padded(numbers: Tensor, axis: int, pad: int) -> Tensor:
-    """With more numbers before and after those along an axis, as around a torus."""
-    side = numbers.shape[axis]
-    return numbers.index_select(axis, torch.arange(-pad, side + pad) % side)
+    def _padded(self, numbers: Tensor, axis: int, pad: int) -> Tensor:
+        """With more numbers before and after those along an axis: around a torus, or those at the wall again."""
+        side = numbers.shape[axis]
+        places = torch.arange(-pad, side + pad)
+        places = places % side if self._rule.boundary == "periodic" else places.clamp(0, side - 1)
+        return numbers.index_select(axis, places)
