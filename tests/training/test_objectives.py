@@ -114,9 +114,15 @@ def test_the_loss_of_a_texture_is_zero_for_itself_and_knows_no_place(tmp_path: P
     pixels[:, ::2] //= 4
     Image.fromarray(pixels).save(tmp_path / "texture.png")
     task = Texture(law(), (16, 16), path=str(tmp_path / "texture.png"), size=16, scales=2)
-    cells = torch.cat((task.target[None], torch.zeros(1, 1, 16, 16)), 1)
+    cells = torch.cat((task.target[None], torch.ones(1, 1, 16, 16)), 1)
     batch = task.batch(1, rng())
     assert float(task.loss(cells, batch)) < 1e-9
+    clear = torch.cat((task.target[None], torch.zeros(1, 1, 16, 16)), 1)
+    assert float(task.loss(clear, batch)) == pytest.approx(1)  # shown as nothing but white
+    unseen = Texture(
+        law(channels=4, inputs=1, preset="texture"), (16, 16), path=str(tmp_path / "texture.png"), size=16, scales=2
+    )
+    assert float(unseen.loss(clear, batch)) < 1e-9
     shown = task.picture(cells, batch)
     assert np.array_equal(shown[:, :64], shown[:, 64:])  # the picture, and the sample
     assert float(task.loss(cells.roll((3, 6), (2, 3)), batch)) < 1e-6
@@ -290,6 +296,21 @@ def test_mosaics_lose_cells_and_get_noise() -> None:
     assert float(task.loss(torch.cat((wanted, wanted[:, :2]), 1), (first, wanted))) == 0
 
 
+def test_a_sample_of_the_pool_that_has_run_away_gets_new_first_cells() -> None:
+    task = Restore(law(channels=6), (6, 8), limit=3.0)
+    _, wanted = task.batch(3, rng())
+    cells = torch.ones(3, 6, 6, 8)
+    cells[1:, 5, 2, 2] = -3.5
+    kept = torch.tensor([True, True, False])
+    found, same = task.reuse((cells, wanted), kept, rng())
+    assert torch.equal(same, wanted)
+    assert torch.equal(found[::2], cells[::2])  # within the limit, and one that is new
+    assert float(found[1].abs().max()) == 1
+    assert 0 < int((found[1, 3] == 0).sum()) < 6 * 8  # lost cells
+    without = Restore(law(channels=6), (6, 8)).reuse((cells, wanted), kept, rng())
+    assert torch.equal(without[0], cells)
+
+
 def test_a_blur_keeps_the_mean_of_cells_that_are_not_lost() -> None:
     cells = torch.zeros(1, 4, 6, 8)
     cells[:, :, 2, 3] = torch.tensor([0.2, 0.4, 0.6, 1.0])
@@ -348,6 +369,7 @@ def test_each_objective_trains(
         (Classify, {}, (8, 8), {"path": "x.txt"}, "expected a folder of images"),
         (Diffuse, {}, (8, 8), {"path": "x", "levels": 3, "sampling_steps": 4}, "at most as many sampling steps"),
         (Restore, {"channels": 3, "preset": "texture"}, (8, 8), {}, "NCA of 3 channels; a picture needs four or more"),
+        (Restore, {}, (8, 8), {"limit": 1.0}, "limit 1.0: expected more than 1"),
         (Restore, {}, (8, 8), {"lost": 1.0}, "pieces 8, noise 0.2, lost 1.0: expected pieces >= 2"),
         (Untargeted, {}, (8, 8), {"losses": {"moton": 1.0}}, "did you mean motion"),
         (Untargeted, {}, (8, 8), {"losses": {}}, "losses: none given"),

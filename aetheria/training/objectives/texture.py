@@ -21,7 +21,7 @@ _SHOWN, _SCALE = 4, 4  # samples in a picture, pixels of a cell's side
 
 
 class Texture(Task):
-    """The first three channels, in 0..1, become a sample of the texture of a picture.
+    """The first three channels, in 0..1, become a sample of the texture of a picture; alpha, if the law shows one, becomes 1.
 
     Features: 5 x 5 filters, that is projections of the patches around all cells; other filters in each step of a training. At
     scale s a patch is of 5 x 5 means over squares of 2^s x 2^s cells, one beside the other, around each cell. Half of the
@@ -57,15 +57,18 @@ class Texture(Task):
         rgba = read_picture(path, size)
         self.target = rgba[:3] + 1 - rgba[3:]  # on white
         self.scales, self.directions = scales, directions
+        self.has_alpha = "rgb" in law.fields and law.channels > 3  # such a law is shown over white by alpha
 
     def batch(self, size: int, rng: torch.Generator) -> Batch:
         """First cells, and a seed of the directions."""
         return (*super().batch(size, rng), torch.randint(2**31, (size,), generator=rng))
 
     def loss(self, cells: Tensor, batch: Batch) -> Tensor:
-        """The distance, and a penalty on values beyond -1..2, which would not last."""
+        """The distance, that of alpha from 1, and a penalty on values beyond -1..2, which would not last."""
         rng = torch.Generator().manual_seed(int(batch[1][0]))
         total = (cells - cells.clamp(-1, 2)).abs().mean()
+        if self.has_alpha:
+            total = total + (cells[:, 3] - 1).square().mean()
         for apart in (1 << scale for scale in range(self.scales)):
             seen, wanted = (_means(one, apart) for one in (cells[:, :3], self.target[None].to(cells)))
             filters = self._filters(wanted, apart, rng)
