@@ -28,24 +28,12 @@ class Restore(Task):
     where the cell is lost, as for the initial cells "image".
     """
 
-    def __init__(
-        self,
-        law: Law,
-        grid: tuple[int, ...],
-        /,
-        *,
-        pieces: int = 8,
-        noise: float = 0.2,
-        lost: float = 0.3,
-        limit: float | None = None,
-    ) -> None:
+    def __init__(self, law: Law, grid: tuple[int, ...], /, *, pieces: int = 8, noise: float = 0.2, lost: float = 0.3) -> None:
         """
         Args:
             pieces: most pieces of a mosaic; the fewest are half as many.
             noise: its standard deviation. [1]
             lost: share of the cells that are lost, 0..1. [1]
-            limit: a sample of the pool with a value beyond it, of any channel, gets new first cells: from one that has run away
-                nothing is learned. None for no limit. [1]
 
         Raises:
             ConfigError: a law of fewer than four channels, or numbers out of range.
@@ -58,31 +46,16 @@ class Restore(Task):
                 f"[objective] pieces {pieces}, noise {noise}, lost {lost}: expected pieces >= 2, 0 <= noise <= 1 and "
                 "0 <= lost < 1"
             )
-        if limit is not None and not limit > 1:
-            raise ConfigError(f"[objective] limit {limit}: expected more than 1, the largest value of a colour")
-        self.pieces, self.noise, self.lost, self.limit = pieces, noise, lost, limit
+        self.pieces, self.noise, self.lost = pieces, noise, lost
 
     def batch(self, size: int, rng: torch.Generator) -> Batch:
         """First cells, and the pictures `(size, 4, *grid)`."""
         wanted = torch.stack([self._mosaic(rng) for _ in range(size)])
-        return self._damaged(wanted, rng), wanted
-
-    def reuse(self, batch: Batch, kept: Tensor, rng: torch.Generator) -> Batch:
-        """New first cells for samples beyond the limit."""
-        cells, wanted = batch
-        if self.limit is None:
-            return batch
-        away = kept & (cells.abs().flatten(1).amax(1) > self.limit)
-        return torch.where(away.view(-1, *[1] * (cells.ndim - 1)), self._damaged(wanted, rng), cells), wanted
-
-    def _damaged(self, wanted: Tensor, rng: torch.Generator) -> Tensor:
-        """Cells of pictures `(size, 4, *grid)` with noise and lost cells."""
-        size = len(wanted)
         kept = torch.rand(size, 1, *self.grid, generator=rng) >= self.lost
         noise = self.noise * torch.randn(size, 3, *self.grid, generator=rng)
         live = self.law.seed_cell()[COLOURS:].view(1, -1, *[1] * len(self.grid)).expand(size, -1, *self.grid)
         noisy = (wanted[:, :3] + noise).clamp(0, 1)
-        return torch.cat((noisy, wanted[:, 3:], live), 1) * kept
+        return torch.cat((noisy, wanted[:, 3:], live), 1) * kept, wanted
 
     def loss(self, cells: Tensor, batch: Batch) -> Tensor:
         """Mean squared error, and a penalty on values beyond -2..2, which would not last."""
