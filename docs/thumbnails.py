@@ -36,6 +36,7 @@ CHOICES: dict[str, tuple[int, tuple[int, int, int, int] | None]] = {
     "smooth_life": (20, (72, 4, 48, 64)),
     "star_wars": (400, (72, 40, 96, 128)),
     "waves": (140, None),
+    "weave": (200, (0, 16, 48, 64)),
 }
 
 

@@ -36,6 +36,7 @@ class TaskTrainConfig(OptimConfig):
         fresh: with a pool, share of a batch that is new. [1]
         learn: controls of the law that are learned, too, as ["decay"].
         validation: samples of a validation. [samples]
+        validation_rollout: steps of the law in a validation; as many as in the longest rollout when left out. [steps]
         keep: number of best weights that are kept, with notes and pictures, in the folder `best`. [weights]
     """
 
@@ -47,6 +48,7 @@ class TaskTrainConfig(OptimConfig):
     fresh: float = Setting(default=0.25, ge=0, le=1)
     learn: list[str] = Setting(default_factory=list)
     validation: int = Setting(default=16, gt=0)
+    validation_rollout: int | None = Setting(default=None, gt=0, examples=["validation_rollout = 200"])
     keep: int = Setting(default=0, ge=0, le=1000)
 
 

@@ -225,7 +225,7 @@ def set_up(config: TaskConfig, law: Law, task: Task, processes: Processes, try_b
 
 
 class Validation:
-    """A validation: held-out samples, the same each time, rolled out as far as the longest training step goes."""
+    """A validation: held-out samples, the same each time, rolled out as far as the config says."""
 
     def __init__(self, task: Task, config: TaskConfig, setup: Setup) -> None:
         self.task, self._config, self._setup = task, config, setup
@@ -238,8 +238,9 @@ class Validation:
     @torch.no_grad()
     def run(self, law: Law) -> tuple[Figures, Tensor, Batch]:
         """Figures, cells after the rollout, and samples."""
-        batch, rng = self.samples(), generator(self._config.seed, _SHOWN)
-        cells = after_rollout(training_step(law), law, batch[0], self._config.train.rollout[1], rng)
+        batch, rng, train = self.samples(), generator(self._config.seed, _SHOWN), self._config.train
+        longest = train.rollout[1]  # in parts of so many steps, of which a kernel stores all
+        cells = after_rollout(training_step(law), law, batch[0], train.validation_rollout or longest, rng, longest)
         return self.task.figures(cells, batch), cells, batch
 
 

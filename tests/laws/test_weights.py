@@ -189,7 +189,7 @@ def test_a_file_that_holds_no_state_dict_is_refused(law: nn.Module, tmp_path: Pa
 def test_shipped_weights_are_of_the_law_that_they_say() -> None:
     shipped = sorted((ROOT / "configs/weights").glob("*.safetensors"))
     creatures = ["growing_nca_boat", "growing_nca_butterfly", "growing_nca_lizard"]
-    others = ["logic_gates_life", "logic_gates_rule_90"]
+    others = ["logic_gates_life", "logic_gates_rule_90", "nca_weave"]
     assert [path.stem for path in shipped] == ["attention_nca_mosaics", *creatures, *others]
     by_name = {path.stem: path for path in shipped}
     for name in creatures:

@@ -11,6 +11,7 @@ from aetheria.runs.config import load_config
 from aetheria.training.imitation import imitate
 from aetheria.training.target_images import read_picture
 from aetheria.training.train_config import TrainConfig
+from benchmarks.training import examples, restoring
 from benchmarks.training.growing import measure
 from benchmarks.training.healing import measure as healing
 from benchmarks.training.learning import CONFIGS, life, numpy_step, record
@@ -66,3 +67,23 @@ def test_the_shipped_boat_grows_each_of_its_halves_again() -> None:
     found = healing(steps=(0, 200))
     assert min(found.errors[0]) > 0.05  # a half is gone
     assert found.healed
+
+
+def test_the_shipped_harbour_comes_out_of_noise_better_than_by_any_blur() -> None:
+    found = restoring.measure((2, 10), ["motor.plan=eager"])
+    assert found.errors[10] < 0.8 * found.blurred < found.errors[2]
+    assert found.kept
+    assert found.sheet((2, 10)).size == (2 * 3 * 96, 2 * 2 * 72)
+
+
+def test_example_trainings_are_timed_by_some_of_their_steps_or_done(tmp_path: Path) -> None:
+    assert {"life", "lenia", "mushroom", "attention", "texture", "gates"} <= set(examples.trainings())
+    assert not {"soup", "patches"} & set(examples.trainings())
+    small = ["train.steps=40", "train.validate_every=20", "train.batch=2", "train.validation=2"]
+    some = examples.measure("arc_1d", tmp_path / "some", 6, 0.0, small)
+    assert (some.steps, some.result) == (40, "")
+    assert some.seconds == pytest.approx(40 * some.step + 2 * some.validation)
+    assert f"about {some.seconds:,.0f} | - |" in some.row()
+    done = examples.measure("arc_1d", tmp_path / "done", 6, 1e9, small)
+    assert done.steps == 40
+    assert "rows wrong" in done.result

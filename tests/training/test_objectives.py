@@ -11,6 +11,8 @@ from PIL import Image
 from aetheria.core.errors import ConfigError
 from aetheria.laws import NCA, build_law
 from aetheria.laws.base import Law, as_law
+from aetheria.runs.config import load_config
+from aetheria.runs.run import build_motor
 from aetheria.training import TaskConfig, TaskResult, train_task
 from aetheria.training.noise_schedule import denoised, noisy, signal_shares
 from aetheria.training.objectives.arc_1d import COLOURS, Arc1D
@@ -21,6 +23,9 @@ from aetheria.training.objectives.restore import Restore, blurs
 from aetheria.training.objectives.texture import Texture
 from aetheria.training.objectives.untargeted import LOSSES, Untargeted
 from aetheria.training.quantum_noise import with_flips
+from aetheria.training.task_training import learner_and_task
+from aetheria.training.train_config import load_training
+from tests.paths import ROOT
 
 
 def law(name: str = "NCA", **settings: Any) -> Law:
@@ -114,14 +119,33 @@ def test_the_loss_of_a_texture_is_zero_for_itself_and_knows_no_place(tmp_path: P
     pixels[:, ::2] //= 4
     Image.fromarray(pixels).save(tmp_path / "texture.png")
     task = Texture(law(), (16, 16), path=str(tmp_path / "texture.png"), size=16, scales=2)
-    cells = torch.cat((task.target[None], torch.zeros(1, 1, 16, 16)), 1)
+    cells = torch.cat((task.target[None], torch.ones(1, 1, 16, 16)), 1)
     batch = task.batch(1, rng())
     assert float(task.loss(cells, batch)) < 1e-9
+    clear = torch.cat((task.target[None], torch.zeros(1, 1, 16, 16)), 1)
+    assert float(task.loss(clear, batch)) == pytest.approx(1)  # shown as nothing but white
+    unseen = Texture(
+        law(channels=4, inputs=1, preset="texture"), (16, 16), path=str(tmp_path / "texture.png"), size=16, scales=2
+    )
+    assert float(unseen.loss(clear, batch)) < 1e-9
     shown = task.picture(cells, batch)
     assert np.array_equal(shown[:, :64], shown[:, 64:])  # the picture, and the sample
-    assert float(task.loss(cells.roll((4, 6), (2, 3)), batch)) < 1e-6
+    assert float(task.loss(cells.roll((3, 6), (2, 3)), batch)) < 1e-6
     shuffled = cells.flatten(2)[:, :, torch.randperm(256, generator=rng())].view_as(cells)
     assert float(task.loss(shuffled, batch)) > 1e-3  # the same colours
+
+
+def test_the_shipped_weave_comes_out_of_noise_and_stays() -> None:
+    training = load_training(ROOT / "configs/training/texture.toml")
+    assert isinstance(training, TaskConfig)
+    _, task = learner_and_task(training)
+    seed = torch.tensor([1])
+    with build_motor(load_config("weave", ["grid.height=24", "grid.width=24"]), "cpu") as motor:
+        noise = float(task.loss(motor.cells, (motor.cells, seed)))
+        for steps in (200, 800):
+            motor.step(steps)
+            assert float(task.loss(motor.cells, (motor.cells, seed))) < 0.02 * noise
+            assert float(motor.cells.abs().max()) < 2
 
 
 def test_cells_are_told_their_goal_and_change_it_in_the_pool(tmp_path: Path) -> None:

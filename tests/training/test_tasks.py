@@ -139,6 +139,21 @@ def test_gradients_with_and_without_checkpoints_are_equal(tmp_path: Path) -> Non
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize(("rollout", "steps"), [(None, 3), (1, 1), (3, 3), (8, 8)])
+def test_a_validation_is_rolled_out_as_far_as_the_config_says(rollout: int | None, steps: int, tmp_path: Path) -> None:
+    class Counted(Bright):
+        def __init__(self, law: Any, grid: tuple[int, ...], /) -> None:
+            super().__init__(law, grid)
+            torch.nn.init.ones_(law.update.bias)  # each step adds one
+
+        def figures(self, cells: Tensor, batch: Batch) -> Figures:
+            return {"steps": float((cells - batch[0]).mean())}
+
+    still = {"steps": 1, "learning_rate": 1e-30, "validation_rollout": rollout}
+    found = trained(tmp_path / "out", Counted, law=LAW | {"fire_rate": 1.0}, train=still)
+    assert found.figures["steps"] == pytest.approx(steps)
+
+
 def test_the_best_weights_are_kept_with_notes_and_pictures(tmp_path: Path) -> None:
     errors = iter([3.0, 1.0, 2.0, 4.0, 1.0])
 

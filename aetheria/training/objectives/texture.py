@@ -21,12 +21,13 @@ _SHOWN, _SCALE = 4, 4  # samples in a picture, pixels of a cell's side
 
 
 class Texture(Task):
-    """The first three channels, in 0..1, become a sample of the texture of a picture.
+    """The first three channels, in 0..1, become a sample of the texture of a picture; alpha, if the law shows one, becomes 1.
 
-    Features: 5 x 5 filters, that is projections of the patches around all cells, at several scales; other filters in each step
-    of a training. Half of them are random, and half are differences of two random patches of the picture: in random directions
-    noise of the right strength looks much like any picture. The loss is the mean squared distance of the sorted values of both
-    pictures: where it is 0 for all filters, every patch is as frequent in one picture as in the other.
+    Features: 5 x 5 filters, that is projections of the patches around all cells; other filters in each step of a training. At
+    scale s a patch is of 5 x 5 means over squares of 2^s x 2^s cells, one beside the other, around each cell. Half of the
+    filters are random, and half are differences of two random patches of the picture: in random directions noise of the right
+    strength looks much like any picture. The loss is the mean squared distance of the sorted values of both pictures: where it
+    is 0 for all filters, every patch is as frequent in one picture as in the other.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Texture(Task):
         Args:
             path: of the picture, which should go on at its opposite edge.
             size: of its longer side, to which it is scaled. [cells]
-            scales: number of scales, each half of the one before.
+            scales: number of scales, each twice as coarse as the one before.
             directions: number of filters of a scale.
 
         Raises:
@@ -56,25 +57,28 @@ class Texture(Task):
         rgba = read_picture(path, size)
         self.target = rgba[:3] + 1 - rgba[3:]  # on white
         self.scales, self.directions = scales, directions
+        self.has_alpha = "rgb" in law.fields and law.channels > 3  # such a law is shown over white by alpha
 
     def batch(self, size: int, rng: torch.Generator) -> Batch:
         """First cells, and a seed of the directions."""
         return (*super().batch(size, rng), torch.randint(2**31, (size,), generator=rng))
 
     def loss(self, cells: Tensor, batch: Batch) -> Tensor:
-        """The distance, and a penalty on values beyond -1..2, which would not last."""
+        """The distance, that of alpha from 1, and a penalty on values beyond -1..2, which would not last."""
         rng = torch.Generator().manual_seed(int(batch[1][0]))
         total = (cells - cells.clamp(-1, 2)).abs().mean()
-        for scale in range(self.scales):
-            seen, wanted = (F.avg_pool2d(one, 1 << scale) for one in (cells[:, :3], self.target[None].to(cells)))
-            filters = self._filters(wanted, rng)
-            total = total + _distance(_projected(seen, filters), _projected(wanted, filters))
+        if self.has_alpha:
+            total = total + (cells[:, 3] - 1).square().mean()
+        for apart in (1 << scale for scale in range(self.scales)):
+            seen, wanted = (_means(one, apart) for one in (cells[:, :3], self.target[None].to(cells)))
+            filters = self._filters(wanted, apart, rng)
+            total = total + _distance(_projected(seen, filters, apart), _projected(wanted, filters, apart))
         return total
 
-    def _filters(self, picture: Tensor, rng: torch.Generator) -> Tensor:
+    def _filters(self, picture: Tensor, apart: int, rng: torch.Generator) -> Tensor:
         """Filters `(directions, 3, 5, 5)` of length 1: some differences of patches of `(1, 3, H, W)`, others random."""
         filters = torch.randn(self.directions, 3, _SIDE, _SIDE, generator=rng).to(picture)
-        patches = F.unfold(_on_a_torus(picture), _SIDE)[0].T
+        patches = F.unfold(_on_a_torus(picture, apart), _SIDE, dilation=apart)[0].T
         pairs = torch.randint(len(patches), (2, self.directions // 2), generator=rng).to(picture.device)
         between = patches[pairs[0]] - patches[pairs[1]]
         # A little noise: two patches may be equal.
@@ -90,14 +94,19 @@ class Texture(Task):
         return pixels.repeat(_SCALE, 0).repeat(_SCALE, 1)
 
 
-def _on_a_torus(picture: Tensor) -> Tensor:
+def _means(picture: Tensor, side: int) -> Tensor:
+    """The mean of the square of `side` cells at each cell of `(B, 3, H, W)`: at all of them, so that no place is special."""
+    return F.avg_pool2d(F.pad(picture, (0, side - 1, 0, side - 1), "circular"), side, stride=1)
+
+
+def _on_a_torus(picture: Tensor, apart: int) -> Tensor:
     """The picture with the cells beyond its edges that a filter reads."""
-    return F.pad(picture, (_SIDE // 2,) * 4, "circular")
+    return F.pad(picture, (_SIDE // 2 * apart,) * 4, "circular")
 
 
-def _projected(picture: Tensor, filters: Tensor) -> Tensor:
-    """`(B, filters, places)`: pictures `(B, 3, H, W)` through the filters."""
-    return F.conv2d(_on_a_torus(picture), filters).flatten(2)
+def _projected(picture: Tensor, filters: Tensor, apart: int) -> Tensor:
+    """`(B, filters, places)`: pictures `(B, 3, H, W)` through the filters, which read cells that are `apart` cells apart."""
+    return F.conv2d(_on_a_torus(picture, apart), filters, dilation=apart).flatten(2)
 
 
 def _distance(seen: Tensor, wanted: Tensor) -> Tensor:
