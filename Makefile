@@ -94,6 +94,8 @@ soak: $(VENV)/.installed-dev
 train-check: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.training.learning --out benchmarks/results/learning.md
 	$(BIN)/python -m benchmarks.training.growing --out benchmarks/results/growing.md
+	$(BIN)/python -m benchmarks.training.restoring --out benchmarks/results/restoring.md
+	$(BIN)/python -m benchmarks.training.examples --out benchmarks/results/examples.md
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

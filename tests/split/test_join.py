@@ -3,7 +3,7 @@
 import pytest
 import torch.distributed as dist
 
-from aetheria.split import join
+from aetheria.split.join import joined_mesh
 from aetheria.split.processes import ProcessLostError, lost_processes_named
 
 
@@ -12,8 +12,8 @@ def test_a_process_that_is_lost_while_the_others_join_is_told_in_one_line(said: 
     def fail(_: str) -> None:
         raise dist.DistNetworkError(f"{said}\nException raised from somewhere")
 
-    monkeypatch.setattr(join.dist, "init_process_group", fail)
-    with pytest.raises(ProcessLostError) as told, join.joined_mesh((2, 1), "cpu"):
+    monkeypatch.setattr(dist, "init_process_group", fail)
+    with pytest.raises(ProcessLostError) as told, joined_mesh((2, 1), "cpu"):
         pass
     assert told.value.exit_code == 7
     assert f"({said})" in str(told.value)

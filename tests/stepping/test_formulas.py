@@ -247,7 +247,7 @@ def test_another_phase_of_the_cells_wants_another_plan_and_another_strength_does
 )
 def test_formulas_that_read_what_is_not_there_are_not_written(rule: dict[str, Any], reason: str) -> None:
     by_cell = CellNumbers(("turn",), lambda cells: cells.double(), ())
-    given = {"boundary": "zero", "by_cell": by_cell} | rule
+    given: dict[str, Any] = {"boundary": "zero", "by_cell": by_cell} | rule
     assert reason in why_not_written(FormulaRule(("u",), numbers=lambda _: {}, **given))
 
 
