@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aetheria import Aetheria_Motor
 from aetheria.core.errors import LawError
 from aetheria.laws import NCA, build_law
 from aetheria.laws.base import Law
@@ -16,7 +17,7 @@ from aetheria.laws.hash_noise import Place
 from aetheria.laws.local_network import CellNetwork, Dense, Steering, one_hot
 from aetheria.stepping.cpu.local_network import FusedOnCpu, why_not
 from aetheria.stepping.plan import State
-from tests.small_laws import stepper
+from tests.small_laws import small_law, stepper
 
 SIDES = {1: (203,), 2: (13, 37), 3: (5, 6, 29)}
 WIDE = {1: (1007,), 2: (40, 205), 3: (3, 10, 101)}  # several tiles and chunks
@@ -168,3 +169,27 @@ def test_threads_tiles_and_calls_change_no_bit(rank: int) -> None:
         torch.set_num_threads(before)
     assert all(map(torch.equal, one, other))
     check(law, WIDE[rank], 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("MLP", {"normalise": "cell"}),
+        ("DEEP_QCA", {"normalise": "cell"}),
+        *(("NCA", {"activation": activation, "fire_rate": 1.0}) for activation in ("relu", "elu", "tanh", "silu")),
+    ],
+)
+def test_a_cell_comes_out_the_same_in_any_lane_of_any_group(name: str, settings: dict[str, Any]) -> None:
+    """Tiles of a split grid begin anywhere: groups of vectors and single ones must round alike."""
+    law = small_law(name, 2, **settings)
+    assert isinstance(law, Law)
+    cells = torch.randn(1, law.channels, 6, 50, generator=torch.Generator().manual_seed(1)) * 0.3
+
+    def stepped(first: Tensor) -> Tensor:
+        with Aetheria_Motor(law, (6, 50), None, "cpu", {"plan": "fused"}, initial=first) as motor:
+            motor.step(1)
+            return motor.cells
+
+    expected = stepped(cells)
+    for moved in range(1, 50):
+        assert torch.equal(stepped(cells.roll(-moved, 3)).roll(moved, 3), expected), moved

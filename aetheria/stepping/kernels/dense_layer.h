@@ -32,13 +32,16 @@ struct PackedLayer {  // with the weights in the order in which `dense` reads th
 };
 
 // Divides V vectors of each output by their root mean square over all outputs, and multiplies them by the scale of the output.
+// One vector after the other: all at once, compilers rounded otherwise for another V, and cells depended on the group they were in.
 template <int V>
 void normalise(const PackedLayer& p, Vec* out) {
     const int outputs = p.layer.outputs;
-    Vec factor[V] = {};
-    for (int o = 0; o < outputs; o++) each<V>([&](int v) { factor[v] += out[o * V + v] * out[o * V + v]; });
-    each<V>([&](int v) { factor[v] = inverse_root(factor[v] / float(outputs) + p.layer.eps); });
-    for (int o = 0; o < outputs; o++) each<V>([&](int v) { out[o * V + v] *= factor[v] * p.scale[o]; });
+    for (int v = 0; v < V; v++) {
+        Vec squares{};
+        for (int o = 0; o < outputs; o++) squares += out[o * V + v] * out[o * V + v];
+        const Vec factor = inverse_root(squares / float(outputs) + p.layer.eps);
+        for (int o = 0; o < outputs; o++) out[o * V + v] = out[o * V + v] * factor * p.scale[o];
+    }
 }
 
 // out (outputs, V vectors) = activation(norm(weight @ in + bias)); input k of the first cell is at in[k] + offset.
