@@ -9,7 +9,7 @@ import torch
 from aetheria.core.block import Block
 from aetheria.core.precision import Precision
 from aetheria.laws.base import Law
-from aetheria.observe.law_fields import field_of, known_fields
+from aetheria.observe.law_fields import known_fields
 from aetheria.observe.render import render
 from aetheria.observe.request import request_for, view_of
 from aetheria.stepping.gpu.block_rule import BlockRuleOnCuda, RowRuleOnCuda
@@ -66,14 +66,10 @@ def fields_of(law: Law, rank: int) -> set[str]:
     return {field.name for field in offered if law.d_state is not None or not field.amplitudes}
 
 
-def own_fields(law: Law) -> set[str]:
-    return {field.name for field in law.own_fields}
-
-
 def test_all_fields_of_every_law_are_those_of_three_laws() -> None:
     laws = [(name, rank, wrapped(small_law(name, rank))) for name, rank in CASES]
     for rank in (1, 2, 3):
-        found = {name: fields_of(law, rank) - own_fields(law) for name, of, law in laws if of == rank}
+        found = {name: fields_of(law, rank) - {own.name for own in law.own_fields} for name, of, law in laws if of == rank}
         assert set().union(*found.values()) == set().union(*(found[name] for name in COMMON))
 
 
@@ -90,15 +86,14 @@ def parts_of(grid: tuple[int, ...]) -> list[dict[str, Any]]:
 
 @each(CASES)
 def test_every_field_is_rendered_on_the_gpu(case: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of every law once for each kind of cells, in all parts; each law's own and first one in one part."""
+    """In all parts of the grid for each kind of cells, and in one part for every law."""
     law, real = prepared(*case)
     shape, common = tuple(real[0].shape), case[0] in COMMON
-    names = sorted(fields_of(law, case[1])) if common else sorted(own_fields(law) | {law.default_field})
+    names = sorted(fields_of(law, case[1]))
     with fake_cuda(monkeypatch), torch.no_grad():
         state = faked(law, real)
         view = view_of(law, state, None if law.phases == 1 else lambda: state[0])
-        known = {name: field_of(law, name, case[1]) for name in names}
-        levels = dict.fromkeys((name for name in names if not known[name].scalar), (0.0, 1.0))
+        levels = dict.fromkeys((name for name in names if not known_fields(law)[name].scalar), (0.0, 1.0))
         for part in parts_of(shape[2:])[: None if common else 1]:
             request = request_for(law, shape, names, **({"dtype": "float32", "levels": levels} | part))
             assert {values.device for values in render(view, request).values()} == {CUDA}

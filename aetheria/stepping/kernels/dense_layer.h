@@ -32,7 +32,7 @@ struct PackedLayer {  // with the weights in the order in which `dense` reads th
 };
 
 // Divides V vectors of each output by their root mean square over all outputs, and multiplies them by the scale of the output.
-// One vector after the other: all at once, compilers rounded otherwise for another V, and cells depended on the group they were in.
+// One vector after the other: of sums of V vectors by turns, compilers round the products for one V and not for another.
 template <int V>
 void normalise(const PackedLayer& p, Vec* out) {
     const int outputs = p.layer.outputs;
